@@ -1,0 +1,21 @@
+//! task-pipeline: a pipeline runner for people who live in Nix.
+//!
+//! The layers, from the top. A module uses only what stands below it:
+//!
+//! ```text
+//! main            the exit status of the command line, nothing else
+//! cli             options, subcommands, exit codes; the only place that prints errors
+//! report          events in; lines, progress bars or JSON out
+//! engine          one loop: task ends and signals in, task starts and records out
+//! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
+//! process         spawn, process group, output capture, time limit, ending; knows no steps
+//! store           objects: adopt, read, verify
+//! state           SQLite: schema, queries, writes, migration of the format
+//! sys             what is Linux here and something else elsewhere
+//! core            pure: manifest, routing, fingerprints, plan, names, digests, events
+//! ```
+//!
+//! The engine never prints and the reporters never decide: events go from one to the other.
+//! `core` touches no file, process, clock or thread, so that all planning is tested in memory.
+
+pub mod core;

@@ -1,0 +1,3 @@
+//! The `task-pipeline` program.
+
+fn main() {}
