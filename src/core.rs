@@ -1,4 +1,9 @@
 //! Pure logic: no file system, process, clock or thread in here or below.
 
 pub mod digest;
+pub mod environment;
+pub mod event;
+pub mod identity;
 pub mod name;
+pub mod plan;
+pub mod task;

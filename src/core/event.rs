@@ -1,0 +1,209 @@
+//! What happens, told to whoever listens: lines, progress bars, JSON and tests are listeners.
+
+use std::time::Duration;
+
+use super::digest::Digest;
+use super::identity::Change;
+use super::name::StepName;
+use super::task::{Tally, TaskId};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The manifest was read.
+    Manifest {
+        /// Its path.
+        path: &'a str,
+        /// How many steps it has.
+        steps: usize,
+        /// The start step.
+        start: &'a StepName,
+    },
+    /// The state was opened.
+    Database {
+        /// Its folder.
+        path: &'a str,
+        /// Whether it was made just now.
+        created: bool,
+    },
+    /// A line about Nix at work: what is built or downloaded.
+    Environment(&'a str),
+    /// A step differs from its newest recorded version, or is new.
+    Version {
+        /// The step.
+        step: &'a StepName,
+        /// The version registered for it.
+        version: i64,
+        /// What changed; empty for a first version.
+        changes: &'a [Change],
+    },
+    /// Finished tasks of an older version.
+    Tainted {
+        /// The step.
+        step: &'a StepName,
+        /// How many live finished tasks have an older version.
+        count: i64,
+        /// What changed since the oldest of them.
+        changes: &'a [Change],
+    },
+    /// Tainted tasks were superseded by pending ones.
+    Migrated {
+        /// The step.
+        step: &'a StepName,
+        /// How many.
+        count: i64,
+        /// The version that they now have.
+        version: i64,
+    },
+    /// A runset is about to run.
+    Runset {
+        /// Its name.
+        name: &'a str,
+        /// Whether it was seeded just now.
+        seeded: bool,
+        /// Per step, in the order of the manifest, what is recorded.
+        steps: &'a [(StepName, Tally)],
+    },
+    /// A task's script is about to run.
+    Started {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// The step's version.
+        version: i64,
+        /// The name of its input, none for a start task.
+        input_name: Option<&'a str>,
+        /// Its input object.
+        input: Digest,
+        /// 0 for the first execution in this run.
+        attempt: u32,
+    },
+    /// A running task wrote lines; only when asked for.
+    Output {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// Whether they came on standard error.
+        stderr: bool,
+        /// Whole lines, or the end of the output.
+        bytes: &'a [u8],
+    },
+    /// A task ended with success, or took over the outputs of an equal one.
+    Done {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// The task whose outputs were taken.
+        reused: Option<TaskId>,
+        /// From start to end; zero if reused.
+        elapsed: Duration,
+        /// Outputs, by where they went.
+        outputs: &'a Routed,
+    },
+    /// A task ended without success.
+    Failed {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// How, and its last words.
+        error: &'a str,
+        /// From start to end.
+        elapsed: Duration,
+        /// The pause before it is tried again; none if it is not.
+        retry: Option<Duration>,
+    },
+    /// Something that the user should know and that stops nothing.
+    Warning(&'a str),
+    /// A signal asked for an end; `tasks` were running.
+    Interrupted {
+        /// The signal's name.
+        signal: &'a str,
+        /// Tasks that are being ended.
+        tasks: usize,
+    },
+    /// A run is over.
+    Summary(&'a Summary),
+}
+
+/// The outputs of one task, by where they went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routed {
+    /// Steps and how many outputs went to each.
+    pub steps: Vec<(StepName, u64)>,
+    /// Final outputs: how many.
+    pub finals: u64,
+    /// The names of the first few outputs, with the step that each went to.
+    pub names: Vec<(String, Option<StepName>)>,
+}
+
+impl Routed {
+    /// How many names are told; the rest is a number.
+    pub const NAMED: usize = 8;
+
+    /// Adds one output.
+    pub fn add(&mut self, name: &str, route: Option<&StepName>) {
+        if self.names.len() < Self::NAMED {
+            self.names.push((name.to_owned(), route.cloned()));
+        }
+        match route {
+            None => self.finals += 1,
+            Some(step) => match self.steps.iter_mut().find(|(name, _)| name == step) {
+                Some((_, count)) => *count += 1,
+                None => self.steps.push((step.clone(), 1)),
+            },
+        }
+    }
+
+    /// All outputs.
+    pub fn total(&self) -> u64 {
+        self.finals + self.steps.iter().map(|(_, count)| count).sum::<u64>()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The runset's name.
+    pub runset: String,
+    /// Tasks executed with success in this run.
+    pub executed: u64,
+    /// Tasks that took over outputs in this run.
+    pub reused: u64,
+    /// Tasks that failed in this run.
+    pub failed: u64,
+    /// Live tasks of the runset that are not finished, the failed ones left out.
+    pub pending: i64,
+    /// Final outputs of the runset.
+    pub finals: i64,
+    /// The whole run's time.
+    pub elapsed: Duration,
+    /// Per step, what is recorded.
+    pub steps: Vec<(StepName, Tally)>,
+    /// Steps with finished tasks of an older version, how many, and what changed.
+    pub tainted: Vec<(StepName, i64, Vec<Change>)>,
+    /// Final outputs whose name is close to a step's: the name and the step.
+    pub near: Vec<(String, StepName)>,
+    /// Pending tasks of steps that are no longer in the manifest, by step.
+    pub orphaned: Vec<(String, i64)>,
+    /// The first failures.
+    pub failures: Vec<Failure>,
+    /// The signal that ended the run.
+    pub signal: Option<i32>,
+}
+
+/// A failed task.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The task.
+    pub task: TaskId,
+    /// Its step.
+    pub step: StepName,
+    /// The name of its input.
+    pub input_name: Option<String>,
+    /// How it ended, and its last words.
+    pub error: String,
+}

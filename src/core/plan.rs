@@ -1,0 +1,241 @@
+//! Which task comes next: queues, limits, equal tasks in flight, pauses before a retry.
+//!
+//! The state database holds every pending task; a plan holds a short stretch of each step's queue
+//! and a cursor behind it, so that its size does not depend on how many tasks there are.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use super::digest::Digest;
+use super::task::{State, TaskId};
+
+/// The place of a step in the plan: its place in the manifest.
+pub type LaneId = usize;
+
+/// A task that could start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// Its row.
+    pub id: TaskId,
+    /// The object that it works on.
+    pub input: Digest,
+    /// The file name under which its parent left that object; none for a start task.
+    pub name: Option<Box<str>>,
+    /// Its recorded state: pending or failed.
+    pub state: State,
+    /// Executes even where an equal task's outputs could be taken.
+    pub forced: bool,
+    /// Executions in this run that failed so far.
+    pub attempt: u32,
+}
+
+/// What makes two tasks equal: the step, the input, and its name where the script can tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The step.
+    pub lane: LaneId,
+    /// The input object.
+    pub input: Digest,
+    /// The input's name, for a step whose script reads it.
+    pub name: Option<Box<str>>,
+}
+
+/// The answer to "what now?".
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Decide on this task: reuse, park or start it.
+    Take(LaneId, Ready),
+    /// Read at most `count` pending tasks of the step with a row after `after`, and [`Plan::fill`].
+    Refill {
+        /// The step.
+        lane: LaneId,
+        /// Rows up to here are in the plan or have been taken.
+        after: TaskId,
+        /// The most to read.
+        count: usize,
+    },
+    /// Nothing can start before something ends or a pause is over.
+    Wait,
+}
+
+/// Tasks of one step held in memory.
+const STRETCH: usize = 64;
+/// Most tasks of one step that wait in memory for an equal one or for a retry.
+const HELD: usize = 256;
+
+#[derive(Debug)]
+struct Lane {
+    limit: usize,
+    running: usize,
+    /// Tasks parked or pausing, which therefore are in memory and in no queue.
+    held: usize,
+    /// Come back from a park or a pause: before all others, also when too many are held.
+    again: VecDeque<Ready>,
+    queue: VecDeque<Ready>,
+    cursor: TaskId,
+    /// Whether the database may have more behind the cursor.
+    more: bool,
+}
+
+/// The schedule of one run.
+#[derive(Debug)]
+pub struct Plan {
+    lanes: Vec<Lane>,
+    limit: usize,
+    running: usize,
+    flights: HashMap<Key, Vec<Ready>>,
+    pauses: BinaryHeap<Reverse<(u64, TaskId, LaneId)>>,
+    pausing: HashMap<TaskId, Ready>,
+}
+
+impl Plan {
+    /// A plan that starts at most `limit` tasks at once, and of each step at most its own limit.
+    ///
+    /// `steps`: per step its limit, and whether the database has pending tasks of it.
+    pub fn new(limit: usize, steps: impl IntoIterator<Item = (Option<usize>, bool)>) -> Self {
+        let lane = |(limit, more): (Option<usize>, bool)| Lane {
+            limit: limit.unwrap_or(usize::MAX),
+            running: 0,
+            held: 0,
+            again: VecDeque::new(),
+            queue: VecDeque::new(),
+            cursor: TaskId(0),
+            more,
+        };
+        Self {
+            lanes: steps.into_iter().map(lane).collect(),
+            limit,
+            running: 0,
+            flights: HashMap::new(),
+            pauses: BinaryHeap::new(),
+            pausing: HashMap::new(),
+        }
+    }
+
+    /// What to do now.
+    ///
+    /// Among steps that may start one, that with the fewest running tasks comes first, so that a
+    /// slow step and a fast one share the workers; of equals the later in the manifest, so that
+    /// what was begun flows on to its end.
+    pub fn next(&mut self) -> Next {
+        if self.running >= self.limit {
+            return Next::Wait;
+        }
+        let open = |lane: &Lane| {
+            lane.running < lane.limit
+                && (!lane.again.is_empty()
+                    || lane.held < HELD && (!lane.queue.is_empty() || lane.more))
+        };
+        let best = (0..self.lanes.len())
+            .rev()
+            .filter(|&id| open(&self.lanes[id]))
+            .min_by_key(|&id| self.lanes[id].running);
+        let Some(id) = best else {
+            return Next::Wait;
+        };
+        let lane = &mut self.lanes[id];
+        if let Some(ready) = lane.again.pop_front() {
+            return Next::Take(id, ready);
+        }
+        match lane.queue.pop_front() {
+            Some(ready) => Next::Take(id, ready),
+            None => Next::Refill {
+                lane: id,
+                after: lane.cursor,
+                count: STRETCH,
+            },
+        }
+    }
+
+    /// The answer to [`Next::Refill`]: `rows` in ascending order; fewer than asked for means that
+    /// there are no more.
+    pub fn fill(&mut self, lane: LaneId, rows: impl IntoIterator<Item = Ready>) {
+        let lane = &mut self.lanes[lane];
+        let before = lane.queue.len();
+        lane.queue.extend(rows);
+        lane.more = lane.queue.len() - before >= STRETCH;
+        if let Some(last) = lane.queue.back() {
+            lane.cursor = last.id;
+        }
+    }
+
+    /// A task was added to the database; rows only ever grow.
+    pub fn created(&mut self, lane: LaneId, ready: Ready) {
+        let lane = &mut self.lanes[lane];
+        if !lane.more && lane.queue.len() < STRETCH {
+            lane.cursor = ready.id;
+            lane.queue.push_back(ready);
+        } else {
+            lane.more = true;
+        }
+    }
+
+    /// A taken task starts. With a `key`, equal tasks can be parked behind it.
+    pub fn start(&mut self, lane: LaneId, key: Option<Key>) {
+        self.lanes[lane].running += 1;
+        self.running += 1;
+        if let Some(key) = key {
+            self.flights.insert(key, Vec::new());
+        }
+    }
+
+    /// Puts `ready` behind a running equal task; gives it back if there is none.
+    pub fn park(&mut self, key: &Key, ready: Ready) -> Option<Ready> {
+        match self.flights.get_mut(key) {
+            Some(parked) => {
+                parked.push(ready);
+                self.lanes[key.lane].held += 1;
+                None
+            }
+            None => Some(ready),
+        }
+    }
+
+    /// A started task ended; those parked behind it come up again.
+    pub fn ended(&mut self, lane: LaneId, key: Option<&Key>) {
+        self.running -= 1;
+        let parked = key.and_then(|key| self.flights.remove(key));
+        let lane = &mut self.lanes[lane];
+        lane.running -= 1;
+        if let Some(parked) = parked {
+            lane.held -= parked.len();
+            lane.again.extend(parked);
+        }
+    }
+
+    /// Tries `ready` again at `due` (milliseconds on the clock that [`Plan::wake`] is given).
+    pub fn pause(&mut self, lane: LaneId, ready: Ready, due: u64) {
+        self.lanes[lane].held += 1;
+        self.pauses.push(Reverse((due, ready.id, lane)));
+        self.pausing.insert(ready.id, ready);
+    }
+
+    /// Ends the pauses that are over at `now`; the next one's end, if any.
+    pub fn wake(&mut self, now: u64) -> Option<u64> {
+        while let Some(&Reverse((due, id, lane))) = self.pauses.peek() {
+            if due > now {
+                return Some(due);
+            }
+            self.pauses.pop();
+            if let Some(ready) = self.pausing.remove(&id) {
+                self.lanes[lane].held -= 1;
+                self.lanes[lane].again.push_back(ready);
+            }
+        }
+        None
+    }
+
+    /// Tasks started and not ended.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether some tasks wait for a retry.
+    pub fn is_pausing(&self) -> bool {
+        !self.pausing.is_empty()
+    }
+}
+
+#[cfg(test)]
+#[path = "plan/tests.rs"]
+mod tests;

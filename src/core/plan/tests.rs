@@ -1,0 +1,193 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn ready(id: i64) -> Ready {
+    Ready {
+        id: TaskId(id),
+        input: Digest::of(&id.to_le_bytes()),
+        name: None,
+        state: State::Pending,
+        forced: false,
+        attempt: 0,
+    }
+}
+
+fn key(lane: LaneId) -> Key {
+    Key {
+        lane,
+        input: Digest::EMPTY,
+        name: None,
+    }
+}
+
+/// Takes and starts one; its step.
+fn start(plan: &mut Plan) -> Option<LaneId> {
+    match plan.next() {
+        Next::Take(lane, _) => {
+            plan.start(lane, None);
+            Some(lane)
+        }
+        _ => None,
+    }
+}
+
+fn loaded(limit: usize, steps: &[(Option<usize>, i64)]) -> Plan {
+    let mut plan = Plan::new(limit, steps.iter().map(|(limit, _)| (*limit, false)));
+    let mut id = 0;
+    for (lane, (_, count)) in steps.iter().enumerate() {
+        for _ in 0..*count {
+            id += 1;
+            plan.created(lane, ready(id));
+        }
+    }
+    plan
+}
+
+#[test]
+fn both_limits_hold() {
+    let mut plan = loaded(3, &[(Some(1), 5), (None, 5)]);
+    let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
+    assert_eq!(started, [1, 0, 1]);
+    assert_eq!(plan.next(), Next::Wait);
+    plan.ended(0, None);
+    assert_eq!(start(&mut plan), Some(0));
+}
+
+#[test]
+fn a_limited_step_leaves_the_other_workers_to_others() {
+    // 60 slow tasks came first; the fast ones behind them must not wait.
+    let mut plan = loaded(4, &[(Some(1), 60), (None, 3)]);
+    let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
+    assert_eq!(started, [1, 0, 1, 1]);
+}
+
+#[test]
+fn steps_share_the_workers() {
+    let mut plan = loaded(4, &[(None, 10), (None, 10)]);
+    let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
+    assert_eq!(started, [1, 0, 1, 0]);
+}
+
+#[test]
+fn refills_go_on_behind_the_cursor() {
+    let mut plan = Plan::new(1, [(None, true)]);
+    let Next::Refill { lane, after, count } = plan.next() else {
+        panic!("an unread queue is read first");
+    };
+    assert_eq!((lane, after), (0, TaskId(0)));
+    plan.fill(0, (1..=count as i64).map(ready));
+    // Created while the database has more: it will come with a later refill.
+    plan.created(0, ready(1000));
+    for id in 1..=count as i64 {
+        assert_eq!(plan.next(), Next::Take(0, ready(id)));
+    }
+    let Next::Refill { after, .. } = plan.next() else {
+        panic!("the stretch is used up");
+    };
+    assert_eq!(after, TaskId(count as i64));
+    plan.fill(0, [ready(1000)]);
+    assert_eq!(plan.next(), Next::Take(0, ready(1000)));
+    assert_eq!(plan.next(), Next::Wait);
+    plan.created(0, ready(1001));
+    assert_eq!(plan.next(), Next::Take(0, ready(1001)));
+}
+
+#[test]
+fn equal_tasks_wait_for_the_first() {
+    let mut plan = loaded(4, &[(None, 3)]);
+    let Next::Take(0, _) = plan.next() else {
+        panic!()
+    };
+    plan.start(0, Some(key(0)));
+    let Next::Take(0, second) = plan.next() else {
+        panic!()
+    };
+    assert_eq!(plan.park(&key(0), second.clone()), None);
+    plan.ended(0, Some(&key(0)));
+    assert_eq!(
+        plan.next(),
+        Next::Take(0, second.clone()),
+        "before those behind it"
+    );
+    assert_eq!(plan.park(&key(0), second.clone()), Some(second));
+}
+
+#[test]
+fn not_everything_is_parked() {
+    let mut plan = Plan::new(2, [(None, false)]);
+    plan.start(0, Some(key(0)));
+    let mut parked = 0;
+    for id in 1..2000 {
+        plan.created(0, ready(id));
+        if let Next::Take(0, task) = plan.next() {
+            plan.park(&key(0), task);
+            parked += 1;
+        }
+    }
+    assert_eq!(parked, HELD);
+    plan.ended(0, Some(&key(0)));
+    assert!(matches!(
+        plan.next(),
+        Next::Take(0, Ready { id: TaskId(1), .. })
+    ));
+}
+
+#[test]
+fn a_retry_comes_when_its_pause_is_over() {
+    let mut plan = loaded(1, &[(None, 1)]);
+    let Next::Take(0, task) = plan.next() else {
+        panic!()
+    };
+    plan.pause(0, task.clone(), 500);
+    assert_eq!(plan.next(), Next::Wait);
+    assert_eq!(plan.wake(499), Some(500));
+    assert!(plan.is_pausing());
+    assert_eq!(plan.wake(500), None);
+    assert_eq!(plan.next(), Next::Take(0, task));
+}
+
+proptest! {
+    // Whatever ends in whatever order: no limit is passed, every task is taken exactly once, and
+    // there is never an idle worker beside a task that may start.
+    #[test]
+    fn all_tasks_once_within_limits(
+        limit in 1usize..5,
+        steps in prop::collection::vec((prop::option::of(1usize..4), 0i64..200), 1..4),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 700),
+    ) {
+        // The database: per step the ids of its pending tasks, ascending.
+        let mut database: Vec<Vec<i64>> = Vec::new();
+        let mut id = 0;
+        for (_, count) in &steps {
+            database.push((0..*count).map(|_| { id += 1; id }).collect());
+        }
+        let mut plan = Plan::new(limit, steps.iter().map(|(limit, count)| (*limit, *count > 0)));
+        let mut running: Vec<LaneId> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut order = order.into_iter();
+        loop {
+            match plan.next() {
+                Next::Refill { lane, after, count } => {
+                    let rows: Vec<Ready> = database[lane].iter().copied()
+                        .filter(|id| TaskId(*id) > after).take(count).map(ready).collect();
+                    plan.fill(lane, rows);
+                }
+                Next::Take(lane, task) => {
+                    prop_assert!(seen.insert(task.id));
+                    plan.start(lane, None);
+                    running.push(lane);
+                    prop_assert!(running.len() <= limit);
+                    let own = running.iter().filter(|l| **l == lane).count();
+                    prop_assert!(own <= steps[lane].0.unwrap_or(usize::MAX));
+                }
+                Next::Wait if running.is_empty() => break,
+                Next::Wait => {
+                    let at = order.next().map_or(0, |i| i.index(running.len()));
+                    plan.ended(running.swap_remove(at), None);
+                }
+            }
+        }
+        prop_assert_eq!(seen.len() as i64, id);
+    }
+}
