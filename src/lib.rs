@@ -19,3 +19,5 @@
 //! `core` touches no file, process, clock or thread, so that all planning is tested in memory.
 
 pub mod core;
+pub mod store;
+pub mod sys;

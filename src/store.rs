@@ -1,0 +1,144 @@
+//! The object store: immutable blobs under the SHA-256 of their bytes.
+//!
+//! An object lies at `objects/AB/CD/EFGH…`, mode 0444. It comes into being by one rename of a
+//! file that is complete and that nothing can write to any more, so that no partial object is
+//! ever visible. Renaming over an existing object of the same name puts the same bytes in place,
+//! and mends one that was damaged.
+
+mod adopt;
+mod read;
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+pub use adopt::{AdoptError, Adopted};
+
+use crate::core::digest::Digest;
+
+/// A folder of objects. Shared by the workers of a run.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// For objects too large to hash again and again: the evidence that the file is still the one
+    /// whose bytes were hashed.
+    known: Mutex<HashMap<Digest, Evidence>>,
+}
+
+/// Changes whenever a file's bytes do: writing to it moves its change time, which no program can
+/// set, and another file has another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Evidence {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Evidence {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// A failure to store or fetch an object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// There is no such object.
+    #[error("object {digest} is missing: there is no {}", path.display())]
+    Missing {
+        /// The object.
+        digest: Digest,
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The file's bytes are not those that it is named after.
+    #[error("object {digest} is damaged: the bytes of {} now hash to {found}", path.display())]
+    Damaged {
+        /// The object.
+        digest: Digest,
+        /// Where it is.
+        path: PathBuf,
+        /// What its bytes hash to.
+        found: Digest,
+    },
+}
+
+/// For `map_err`: an [`Error::Io`].
+pub(crate) fn io_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> Error + 'a {
+    move |source| Error::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Objects of at most this size (bytes) are read whole and hashed at every use.
+const SMALL: u64 = 64 * 1024;
+/// Entries of evidence kept; beyond it all are dropped and gathered again.
+const KNOWN: usize = 4096;
+
+impl Store {
+    /// Opens the folder `root`, and makes it if it is not there.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(root).map_err(io_error("make the folder", root))?;
+        Ok(Self {
+            root: root.to_owned(),
+            known: Mutex::default(),
+        })
+    }
+
+    /// Where the object is, or would be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let mut path = String::with_capacity(67);
+        path.push_str(&hex[..2]);
+        path.push('/');
+        path.push_str(&hex[2..4]);
+        path.push('/');
+        path.push_str(&hex[4..]);
+        self.root.join(path)
+    }
+
+    /// Whether there is a file for the object; its bytes are not looked at.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        fs::symlink_metadata(self.path(digest)).is_ok_and(|m| m.is_file())
+    }
+
+    fn remember(&self, digest: Digest, metadata: &Metadata) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(digest, Evidence::of(metadata));
+    }
+
+    fn is_known(&self, digest: &Digest, metadata: &Metadata) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(digest) == Some(&Evidence::of(metadata))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! From a script's file to an object.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, SMALL, Store, io_error};
+use crate::core::digest::Digest;
+use crate::sys::{self, Writers};
+
+/// An object that was just stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Why a file did not become an object.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// It is something else than a regular file; what.
+    #[error("is {0}, not a regular file")]
+    NotAFile(&'static str),
+    /// Its bytes may still change.
+    #[error("is still open for writing by a process that the script left behind")]
+    BeingWritten,
+    /// A file operation failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl Store {
+    /// Makes an object of the file at `path`, which is gone from there afterwards.
+    ///
+    /// The file is renamed into the store where that is safe. It is copied where another name
+    /// for it exists (a hard link: a write through that name would change the object), where it
+    /// lies on another file system, and where the system cannot tell whether something still has
+    /// it open for writing. It is refused where something has.
+    ///
+    /// `quiet`: every process that could have inherited an opening of the file is known to be
+    /// gone, which decides on systems that cannot tell themselves.
+    pub fn adopt(&self, path: &Path, quiet: bool) -> Result<Adopted, AdoptError> {
+        let (file, metadata) = open_regular(path)?;
+        match sys::writers(&file) {
+            Writers::Some => return Err(AdoptError::BeingWritten),
+            Writers::Unknown if !quiet => return Ok(self.adopt_copy(path, file)?),
+            Writers::None | Writers::Unknown => {}
+        }
+        if metadata.nlink() != 1 {
+            return Ok(self.adopt_copy(path, file)?);
+        }
+        let adopted = hash(file, metadata.len()).map_err(io_error("read", path))?;
+        match self.place(path, &adopted.digest) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
+                let (file, _) = open_regular(path)?;
+                Ok(self.adopt_copy(path, file)?)
+            }
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.remember_large(&adopted);
+                Ok(adopted)
+            }
+        }
+    }
+
+    /// Makes an object of `bytes`.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
+        let digest = Digest::of(bytes);
+        let mut copy = tempfile::NamedTempFile::new_in(&self.root)
+            .map_err(io_error("make a file in", &self.root))?;
+        io::Write::write_all(&mut copy, bytes).map_err(io_error("write", copy.path()))?;
+        self.place_copy(copy, &digest)?;
+        Ok(digest)
+    }
+
+    fn adopt_copy(&self, path: &Path, mut file: File) -> Result<Adopted, Error> {
+        let mut copy = tempfile::NamedTempFile::new_in(&self.root)
+            .map_err(io_error("make a file in", &self.root))?;
+        io::copy(&mut file, copy.as_file_mut()).map_err(io_error("copy", path))?;
+        let (read, metadata) = File::open(copy.path())
+            .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
+            .map_err(io_error("open", copy.path()))?;
+        let adopted = hash(read, metadata.len()).map_err(io_error("read", copy.path()))?;
+        self.place_copy(copy, &adopted.digest)?;
+        fs::remove_file(path).map_err(io_error("remove", path))?;
+        self.remember_large(&adopted);
+        Ok(adopted)
+    }
+
+    fn place_copy(&self, copy: tempfile::NamedTempFile, digest: &Digest) -> Result<(), Error> {
+        copy.as_file()
+            .set_permissions(Permissions::from_mode(0o444))
+            .map_err(io_error("change the mode of", copy.path()))?;
+        let copy = copy.into_temp_path();
+        self.place(&copy, digest)?;
+        // It is no longer under its temporary name, so there is nothing to remove.
+        copy.keep()
+            .map(drop)
+            .or_else(|error| {
+                if error.error.kind() == io::ErrorKind::NotFound {
+                    Ok(())
+                } else {
+                    Err(error.error)
+                }
+            })
+            .map_err(io_error("keep", &self.path(digest)))
+    }
+
+    /// Renames a complete file to its place; makes the two folders above it when they are missing.
+    fn place(&self, from: &Path, digest: &Digest) -> Result<(), Error> {
+        let to = self.path(digest);
+        match fs::rename(from, &to) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(io_error("rename to", &to)(source)),
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
+        }
+        fs::rename(from, &to).map_err(io_error("rename to", &to))
+    }
+
+    fn remember_large(&self, adopted: &Adopted) {
+        if adopted.size > SMALL
+            && let Ok(metadata) = fs::symlink_metadata(self.path(&adopted.digest))
+        {
+            self.remember(adopted.digest, &metadata);
+        }
+    }
+}
+
+/// Opens a regular file for reading, and takes from everyone the right to open it for writing.
+fn open_regular(path: &Path) -> Result<(File, Metadata), AdoptError> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path)
+    };
+    let file = match open() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fs::set_permissions(path, Permissions::from_mode(0o444)).and_then(|()| open())
+        }
+        other => other,
+    };
+    let file = match file {
+        Ok(file) => file,
+        Err(source) => {
+            return Err(match fs::symlink_metadata(path) {
+                Ok(metadata) if !metadata.is_file() => {
+                    AdoptError::NotAFile(kind(metadata.file_type()))
+                }
+                _ => io_error("open", path)(source).into(),
+            });
+        }
+    };
+    let metadata = file.metadata().map_err(io_error("look at", path))?;
+    if !metadata.is_file() {
+        return Err(AdoptError::NotAFile(kind(metadata.file_type())));
+    }
+    if metadata.mode() & 0o7777 != 0o444 {
+        file.set_permissions(Permissions::from_mode(0o444))
+            .map_err(io_error("change the mode of", path))?;
+    }
+    Ok((file, metadata))
+}
+
+/// What something that is no regular file is called.
+pub fn kind(file_type: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if file_type.is_dir() {
+        "a folder"
+    } else if file_type.is_symlink() {
+        "a symbolic link"
+    } else if file_type.is_fifo() {
+        "a FIFO"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// Reads `file` to its end. `size` is what it is expected to have; it only sizes the buffer.
+pub(super) fn hash(mut file: File, size: u64) -> io::Result<Adopted> {
+    let mut hasher = Sha256::new();
+    let mut total = 0;
+    let mut read = |buffer: &mut [u8]| -> io::Result<()> {
+        loop {
+            match file.read(buffer) {
+                Ok(0) => return Ok(()),
+                Ok(n) => {
+                    hasher.update(&buffer[..n]);
+                    total += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    if size < 4096 {
+        read(&mut [0; 4096])?;
+    } else {
+        read(&mut vec![0; 256 * 1024])?;
+    }
+    Ok(Adopted {
+        digest: Digest(hasher.finalize().into()),
+        size: total,
+    })
+}

@@ -1,0 +1,147 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("objects")).unwrap();
+    (dir, store)
+}
+
+#[test]
+fn a_file_becomes_an_object_by_rename() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    fs::write(&file, "hello").unwrap();
+    let inode = fs::metadata(&file).unwrap().ino();
+    let adopted = store.adopt(&file, true).unwrap();
+    assert_eq!(adopted.digest, Digest::of(b"hello"));
+    assert_eq!(adopted.size, 5);
+    assert!(!file.exists());
+    let path = dir
+        .path()
+        .join("objects/2c/f2/4dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+    let metadata = fs::metadata(path).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o444);
+    if cfg!(target_os = "linux") {
+        assert_eq!(metadata.ino(), inode);
+    }
+}
+
+#[test]
+fn a_hard_linked_file_is_copied() {
+    let (dir, store) = store();
+    let (file, link) = (dir.path().join("f"), dir.path().join("g"));
+    fs::write(&file, "hello").unwrap();
+    fs::hard_link(&file, &link).unwrap();
+    let digest = store.adopt(&file, true).unwrap().digest;
+    assert!(!file.exists());
+    fs::set_permissions(&link, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&link, "other").unwrap();
+    assert_eq!(fs::read(store.path(&digest)).unwrap(), b"hello");
+}
+
+#[test]
+fn a_file_that_is_being_written_is_not_adopted() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    let mut writer = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&file)
+        .unwrap();
+    writer.write_all(b"a").unwrap();
+    if cfg!(target_os = "linux") {
+        assert!(matches!(
+            store.adopt(&file, true),
+            Err(AdoptError::BeingWritten)
+        ));
+    } else {
+        let digest = store.adopt(&file, false).unwrap().digest;
+        writer.write_all(b"b").unwrap();
+        assert_eq!(fs::read(store.path(&digest)).unwrap(), b"a");
+    }
+}
+
+#[test]
+fn other_things_are_named() {
+    let (dir, store) = store();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("dir")).unwrap();
+    std::os::unix::fs::symlink("dir", at("link")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        at("fifo"),
+        rustix::fs::FileType::Fifo,
+        0o600.into(),
+        0,
+    )
+    .unwrap();
+    let _socket = UnixListener::bind(at("socket")).unwrap();
+    for (name, kind) in [
+        ("dir", "a folder"),
+        ("link", "a symbolic link"),
+        ("fifo", "a FIFO"),
+        ("socket", "a socket"),
+    ] {
+        match store.adopt(&at(name), true) {
+            Err(AdoptError::NotAFile(found)) => assert_eq!(found, kind),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_copy_is_private() {
+    let (dir, store) = store();
+    for size in [0, 10, 1_000_000] {
+        let bytes = vec![7; size];
+        let digest = store.put(&bytes).unwrap();
+        let copy = dir.path().join(format!("copy{size}"));
+        assert_eq!(store.copy_out(&digest, &copy).unwrap(), size as u64);
+        assert_eq!(fs::read(&copy).unwrap(), bytes);
+        fs::write(&copy, "changed").unwrap();
+        assert_eq!(fs::read(store.path(&digest)).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_damaged_object_is_noticed_and_mended_by_the_next_equal_one() {
+    let (dir, store) = store();
+    for size in [10, 1_000_000] {
+        let bytes = vec![7; size];
+        let digest = store.put(&bytes).unwrap();
+        let copy = dir.path().join(format!("copy{size}"));
+        store.copy_out(&digest, &copy).unwrap();
+        fs::remove_file(&copy).unwrap();
+
+        let path = store.path(&digest);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut changed = bytes.clone();
+        changed[3] = 8;
+        fs::write(&path, &changed).unwrap();
+        assert!(matches!(
+            store.copy_out(&digest, &copy),
+            Err(Error::Damaged { .. })
+        ));
+        assert!(!copy.exists());
+
+        store.put(&bytes).unwrap();
+        assert_eq!(store.copy_out(&digest, &copy).unwrap(), size as u64);
+    }
+}
+
+#[test]
+fn a_missing_object_is_named_with_its_place() {
+    let (dir, store) = store();
+    let error = store
+        .copy_out(&Digest::EMPTY, &dir.path().join("f"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("objects/e3/b0/c44298fc"),
+        "{error}"
+    );
+}
