@@ -23,6 +23,8 @@ use crate::core::digest::Digest;
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Where copies are made, on the same file system.
+    scratch: PathBuf,
     /// For objects too large to hash again and again: the evidence that the file is still the one
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
@@ -100,11 +102,13 @@ const SMALL: u64 = 64 * 1024;
 const KNOWN: usize = 4096;
 
 impl Store {
-    /// Opens the folder `root`, and makes it if it is not there.
-    pub fn open(root: &Path) -> Result<Self, Error> {
+    /// Opens the folder `root`, and makes it if it is not there. Copies are made in `scratch`,
+    /// which must be a folder on the same file system.
+    pub fn open(root: &Path, scratch: &Path) -> Result<Self, Error> {
         fs::create_dir_all(root).map_err(io_error("make the folder", root))?;
         Ok(Self {
             root: root.to_owned(),
+            scratch: scratch.to_owned(),
             known: Mutex::default(),
         })
     }

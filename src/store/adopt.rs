@@ -72,16 +72,16 @@ impl Store {
     /// Makes an object of `bytes`.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        let mut copy = tempfile::NamedTempFile::new_in(&self.root)
-            .map_err(io_error("make a file in", &self.root))?;
+        let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
+            .map_err(io_error("make a file in", &self.scratch))?;
         io::Write::write_all(&mut copy, bytes).map_err(io_error("write", copy.path()))?;
         self.place_copy(copy, &digest)?;
         Ok(digest)
     }
 
     fn adopt_copy(&self, path: &Path, mut file: File) -> Result<Adopted, Error> {
-        let mut copy = tempfile::NamedTempFile::new_in(&self.root)
-            .map_err(io_error("make a file in", &self.root))?;
+        let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
+            .map_err(io_error("make a file in", &self.scratch))?;
         io::copy(&mut file, copy.as_file_mut()).map_err(io_error("copy", path))?;
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))

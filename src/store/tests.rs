@@ -7,7 +7,7 @@ use super::*;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("objects")).unwrap();
+    let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
     (dir, store)
 }
 

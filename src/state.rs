@@ -1,0 +1,184 @@
+//! The state: steps, their versions, and every task, in SQLite.
+//!
+//! One process writes at a time and holds a lock on `<db>/lock`; any number read meanwhile
+//! (WAL mode). Writes come in groups: what belongs to one task's end is in one group, and a group
+//! is in the file whole or not at all.
+
+mod lock;
+mod memo;
+mod open;
+mod queue;
+mod record;
+mod runset;
+mod schema;
+mod steps;
+mod supersede;
+mod tally;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+pub use lock::{Lock, LockError};
+pub use open::Layout;
+pub use record::{Finished, Logs, NewTask};
+pub use runset::{Runset, RunsetId};
+pub use schema::FORMAT;
+pub use steps::{Registration, StepId, StepVersion};
+pub use supersede::Taint;
+
+/// An open state database.
+#[derive(Debug)]
+pub struct State {
+    connection: Connection,
+    layout: Layout,
+    tallies: tally::Deltas,
+    grouped: bool,
+}
+
+/// A failure of the state database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder or a file in it cannot be used.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The folder's place is taken by something else.
+    #[error("the db {} is a file, not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// A reading command found no database.
+    #[error("there is no db at {}", .0.display())]
+    Absent(PathBuf),
+    /// The file is no database, or a damaged one.
+    #[error("{} is not a usable database: {reason}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// A newer program made it.
+    #[error("{} has format {found}, and this program knows formats up to {FORMAT}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+    },
+    /// The disk is full.
+    #[error("cannot write {}: the disk is full", .0.display())]
+    Full(PathBuf),
+    /// The file may not be written.
+    #[error("cannot write {}: it is read-only", .0.display())]
+    ReadOnly(PathBuf),
+    /// Any other failure.
+    #[error("cannot {action} in {}: {source}", path.display())]
+    Sqlite {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A task was asked to do what a task in its state cannot.
+    #[error(transparent)]
+    Illegal(#[from] crate::core::task::Illegal),
+    /// Another process is writing.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+}
+
+impl Error {
+    /// Sorts a failure of SQLite by what the user can do about it.
+    fn of(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::Full(path),
+            Some(Code::ReadOnly) => Self::ReadOnly(path),
+            Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Corrupt {
+                path,
+                reason: source.to_string(),
+            },
+            _ => Self::Sqlite {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotAFolder(_) => Some("name a folder with -db; it is made if it is not there"),
+            Self::Absent(_) => Some("name the pipeline's db folder with -db, or make it with -run"),
+            Self::Corrupt { .. } => Some(
+                "restore the file from a backup, or move it away and run again: the objects beside it stay",
+            ),
+            Self::Newer { .. } => Some("use the newer task-pipeline that made it"),
+            Self::Full(_) => Some("make room and run again: all that was recorded is kept"),
+            Self::ReadOnly(_) => Some("check the owner and mode of the db folder and its files"),
+            Self::Locked(error) => error.hint(),
+            Self::Io { .. } | Self::Sqlite { .. } | Self::Illegal(_) => None,
+        }
+    }
+}
+
+/// Adds what was tried, and on which file, to a failure of SQLite.
+trait Context<T> {
+    fn during(self, state: &Layout, action: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Context<T> for rusqlite::Result<T> {
+    fn during(self, layout: &Layout, action: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::of(action, &layout.database(), source))
+    }
+}
+
+impl State {
+    /// The files around the database.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Opens a group of writes unless one is open.
+    pub fn group(&mut self) -> Result<(), Error> {
+        if !self.grouped {
+            self.connection
+                .prepare_cached("BEGIN IMMEDIATE")
+                .and_then(|mut begin| begin.execute([]))
+                .during(&self.layout, "begin a transaction")?;
+            self.grouped = true;
+        }
+        Ok(())
+    }
+
+    /// Whether writes wait for [`State::commit`].
+    pub fn is_grouped(&self) -> bool {
+        self.grouped
+    }
+
+    /// Writes the open group, if any, to the file.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        if self.grouped {
+            self.flush_tallies()?;
+            self.connection
+                .prepare_cached("COMMIT")
+                .and_then(|mut commit| commit.execute([]))
+                .during(&self.layout, "commit")?;
+            self.grouped = false;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Early cutoff: a task that already was executed, by content.
+
+use rusqlite::OptionalExtension;
+use rusqlite::types::{FromSqlError, Type};
+
+use super::{Context, Error, State, StepId};
+use crate::core::digest::Digest;
+use crate::core::task::TaskId;
+
+impl State {
+    /// All versions of the step that compute the same as `step`: those with its name and
+    /// fingerprint.
+    pub fn equal_versions(&self, step: StepId) -> Result<Vec<StepId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT other.id FROM step JOIN step AS other USING (name, fingerprint)
+                 WHERE step.id = ?1 ORDER BY other.id DESC",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([step.0], |row| row.get(0).map(StepId))?
+                    .collect()
+            })
+            .during(&self.layout, "read step versions")
+    }
+
+    /// The newest finished task of one of `steps` on `input`, in any runset, superseded or not;
+    /// with `name`, only one whose input had that name.
+    pub fn finished_equal(
+        &self,
+        steps: &[StepId],
+        input: &Digest,
+        name: Option<Option<&str>>,
+    ) -> Result<Option<TaskId>, Error> {
+        let hex = input.hex();
+        for step in steps {
+            let found = self
+                .connection
+                .prepare_cached(
+                    "SELECT id FROM task
+                     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
+                       AND substr(object_hash, 1, 12) = ?2 AND object_hash = ?3
+                       AND (?4 OR name IS ?5)
+                     ORDER BY id DESC LIMIT 1",
+                )
+                .and_then(|mut query| {
+                    query
+                        .query_row(
+                            (step.0, &hex[..12], &*hex, name.is_none(), name.flatten()),
+                            |row| row.get(0),
+                        )
+                        .optional()
+                })
+                .during(&self.layout, "look for an equal task")?;
+            if let Some(id) = found {
+                return Ok(Some(TaskId(id)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `each` with name and object of every output that the task left, in order.
+    pub fn each_output(
+        &self,
+        task: TaskId,
+        mut each: impl FnMut(&str, Digest),
+    ) -> Result<(), Error> {
+        // A task that supersedes another has the same parent; it stands for no other output.
+        self.connection
+            .prepare_cached(
+                "SELECT name, object_hash FROM task
+                 WHERE input_task_id = ?1 AND supersedes IS NULL ORDER BY id",
+            )
+            .and_then(|mut query| {
+                let mut rows = query.query([task.0])?;
+                while let Some(row) = rows.next()? {
+                    let name: Option<String> = row.get(0)?;
+                    each(name.as_deref().unwrap_or_default(), digest(row, 1)?);
+                }
+                Ok(())
+            })
+            .during(&self.layout, "read a task's outputs")
+    }
+
+    /// Whether `task` descends from `ancestor`.
+    pub fn descends(&self, task: TaskId, ancestor: TaskId) -> Result<bool, Error> {
+        let mut at = task;
+        while at > ancestor {
+            let parent: Option<Option<i64>> = self
+                .connection
+                .prepare_cached("SELECT input_task_id FROM task WHERE id = ?1")
+                .and_then(|mut query| query.query_row([at.0], |row| row.get(0)).optional())
+                .during(&self.layout, "read a task's parent")?;
+            match parent.flatten() {
+                Some(parent) => at = TaskId(parent),
+                None => return Ok(false),
+            }
+        }
+        Ok(at == ancestor)
+    }
+}
+
+/// A column that holds a digest.
+pub fn digest(row: &rusqlite::Row, column: usize) -> rusqlite::Result<Digest> {
+    row.get_ref(column)?
+        .as_str()?
+        .parse()
+        .map_err(|error| FromSqlError::other(error).into_error(column))
+}
+
+/// Names the column of a value that is not what it should be.
+trait IntoError {
+    fn into_error(self, column: usize) -> rusqlite::Error;
+}
+
+impl IntoError for FromSqlError {
+    fn into_error(self, column: usize) -> rusqlite::Error {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(self))
+    }
+}

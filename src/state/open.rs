@@ -1,0 +1,146 @@
+//! Opening the database, for writing and for reading.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Context, Error, Lock, State, schema, tally};
+
+/// The files of a db folder.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Of the folder `root`.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The SQLite file.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("db")
+    }
+
+    /// The object store.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// Links that keep store paths from Nix's garbage collection.
+    pub fn roots(&self) -> PathBuf {
+        self.root.join("gcroots")
+    }
+
+    /// Folders of running tasks.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+}
+
+impl State {
+    /// Opens the db folder for writing, and makes it if it is not there; whether it was made now.
+    ///
+    /// Fails if another process has it open for writing.
+    pub fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
+        let layout = Layout::new(root);
+        make_folder(root)?;
+        let lock = Lock::take(root, &layout.lock())?;
+        let created = !layout.database().exists();
+        let connection =
+            Connection::open(layout.database()).during(&layout, "open the database")?;
+        let mut state = Self::with(connection, layout);
+        state.prepare()?;
+        Ok((state, lock, created))
+    }
+
+    /// Opens an existing db folder for reading.
+    pub fn open_for_reading(root: &Path) -> Result<Self, Error> {
+        let layout = Layout::new(root);
+        if root.is_file() {
+            return Err(Error::NotAFolder(root.to_owned()));
+        }
+        if !layout.database().exists() {
+            return Err(Error::Absent(root.to_owned()));
+        }
+        let connection = Connection::open_with_flags(
+            layout.database(),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .during(&layout, "open the database")?;
+        let state = Self::with(connection, layout);
+        state.wait_when_busy()?;
+        schema::check(&state.connection, &state.layout)?;
+        Ok(state)
+    }
+
+    /// A database in memory, for tests.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let connection = Connection::open_in_memory().expect("SQLite opens in memory");
+        let mut state = Self::with(connection, Layout::new(Path::new("/nowhere")));
+        schema::migrate(&mut state.connection, &state.layout).expect("the schema is right");
+        state
+    }
+
+    fn with(connection: Connection, layout: Layout) -> Self {
+        connection.set_prepared_statement_cache_capacity(64);
+        Self {
+            connection,
+            layout,
+            tallies: tally::Deltas::default(),
+            grouped: false,
+        }
+    }
+
+    fn wait_when_busy(&self) -> Result<(), Error> {
+        self.connection
+            .busy_timeout(std::time::Duration::from_secs(10))
+            .during(&self.layout, "set a time limit")
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        self.wait_when_busy()?;
+        // NORMAL in WAL mode: a commit is a write without a sync. SIGKILL loses nothing; a power
+        // cut may lose the last commits, whole ones.
+        self.connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL;
+                 PRAGMA synchronous = NORMAL;
+                 PRAGMA cache_size = -4096;
+                 PRAGMA temp_store = MEMORY;
+                 PRAGMA journal_size_limit = 16777216;",
+            )
+            .during(&self.layout, "set up the database")?;
+        schema::migrate(&mut self.connection, &self.layout)
+    }
+}
+
+fn make_folder(root: &Path) -> Result<(), Error> {
+    match fs::create_dir_all(root) {
+        Ok(()) => Ok(()),
+        Err(_) if root.is_file() => Err(Error::NotAFolder(root.to_owned())),
+        Err(source) if source.kind() == io::ErrorKind::StorageFull => {
+            Err(Error::Full(root.to_owned()))
+        }
+        Err(source) => Err(Error::Io {
+            action: "make the db folder",
+            path: root.to_owned(),
+            source,
+        }),
+    }
+}

@@ -1,0 +1,211 @@
+//! The ends of tasks. All of these go into the open group.
+
+use super::tally::{STATE_SQL, state_of};
+use super::{Context, Error, Runset, State, StepId};
+use crate::core::digest::Digest;
+use crate::core::task::{State as TaskState, Step, TaskId};
+
+/// A task to be added.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTask<'a> {
+    /// Its input; for a final output, the result.
+    pub object: Digest,
+    /// The step version that it is to run; none for a final output.
+    pub step: Option<StepId>,
+    /// The task that left the object.
+    pub parent: Option<TaskId>,
+    /// The file name under which it did.
+    pub name: Option<&'a str>,
+    /// Whether it executes even where an equal task did.
+    pub forced: bool,
+}
+
+/// When and where a task was executed.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished {
+    /// Milliseconds since 1970.
+    pub started: i64,
+    /// Microseconds.
+    pub elapsed: i64,
+    /// Counts from 0.
+    pub worker: i64,
+}
+
+/// The objects that hold what a task wrote; none where it wrote nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// Standard output.
+    pub stdout: Option<Digest>,
+    /// Standard error.
+    pub stderr: Option<Digest>,
+}
+
+impl State {
+    /// Adds a task: pending, or finished at once if it is a final output.
+    pub fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
+        self.group()?;
+        let processed = task.step.is_none();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO task (object_hash, step_id, input_task_id, processed, runset, name, forced)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )
+            .and_then(|mut insert| {
+                insert.execute((
+                    &*task.object.hex(),
+                    task.step.map(|step| step.0),
+                    task.parent.map(|parent| parent.0),
+                    processed,
+                    &runset.name,
+                    task.name,
+                    task.forced,
+                ))
+            })
+            .during(&self.layout, "write a task")?;
+        let state = if processed {
+            TaskState::Done
+        } else {
+            TaskState::Pending
+        };
+        self.count(runset.id, task.step.unwrap_or(StepId::FINAL), state, 1);
+        Ok(TaskId(self.connection.last_insert_rowid()))
+    }
+
+    /// A task's script succeeded.
+    pub fn succeed(
+        &mut self,
+        runset: &Runset,
+        step: StepId,
+        task: TaskId,
+        from: TaskState,
+        finished: &Finished,
+    ) -> Result<(), Error> {
+        let to = from.after(Step::Succeed)?;
+        self.group()?;
+        self.connection
+            .prepare_cached(
+                "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4
+                 WHERE id = ?1",
+            )
+            .and_then(|mut update| {
+                update.execute((task.0, finished.started, finished.elapsed, finished.worker))
+            })
+            .during(&self.layout, "write a task's end")?;
+        self.moved(runset, step, from, to);
+        Ok(())
+    }
+
+    /// A task failed; `error` says how.
+    pub fn fail(
+        &mut self,
+        runset: &Runset,
+        step: StepId,
+        task: TaskId,
+        from: TaskState,
+        error: &str,
+        finished: &Finished,
+    ) -> Result<(), Error> {
+        let to = from.after(Step::Fail)?;
+        self.group()?;
+        self.connection
+            .prepare_cached(
+                "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5 WHERE id = ?1",
+            )
+            .and_then(|mut update| {
+                update.execute((
+                    task.0,
+                    error,
+                    finished.started,
+                    finished.elapsed,
+                    finished.worker,
+                ))
+            })
+            .during(&self.layout, "write a task's end")?;
+        self.moved(runset, step, from, to);
+        Ok(())
+    }
+
+    /// A task takes over the outputs of `source`; the caller adds them.
+    pub fn reuse(
+        &mut self,
+        runset: &Runset,
+        step: StepId,
+        task: TaskId,
+        from: TaskState,
+        source: TaskId,
+    ) -> Result<(), Error> {
+        let to = from.after(Step::Reuse)?;
+        self.group()?;
+        self.connection
+            .prepare_cached(
+                "UPDATE task SET processed = 1, error = NULL, reused_from = ?2 WHERE id = ?1",
+            )
+            .and_then(|mut update| update.execute((task.0, source.0)))
+            .during(&self.layout, "write a task's end")?;
+        self.moved(runset, step, from, to);
+        Ok(())
+    }
+
+    /// Keeps what a task wrote; replaces what an earlier try wrote.
+    pub fn put_logs(&mut self, task: TaskId, again: bool, logs: Logs) -> Result<(), Error> {
+        if logs == Logs::default() && !again {
+            return Ok(());
+        }
+        self.group()?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO log (task_id, stdout, stderr) VALUES (?1, ?2, ?3)",
+            )
+            .and_then(|mut insert| {
+                insert.execute((
+                    task.0,
+                    logs.stdout.map(|digest| digest.to_string()),
+                    logs.stderr.map(|digest| digest.to_string()),
+                ))
+            })
+            .map(drop)
+            .during(&self.layout, "write a task's log")
+    }
+
+    /// Gives tasks that never succeeded to the current version of their step: they have nothing
+    /// to preserve. How many.
+    pub fn update_unfinished(&mut self, runset: &Runset, current: StepId) -> Result<u64, Error> {
+        let old: Vec<(i64, i64, i64)> = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT step_id, {STATE_SQL}, count(*) FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IN
+                     (SELECT id FROM step WHERE id <> ?2
+                      AND name = (SELECT name FROM step WHERE id = ?2))
+                 GROUP BY 1, 2"
+            ))
+            .and_then(|mut query| {
+                query
+                    .query_map((&runset.name, current.0), |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    })?
+                    .collect()
+            })
+            .during(&self.layout, "read unfinished tasks")?;
+        let mut moved = 0;
+        for (step, state, count) in old {
+            self.group()?;
+            self.count(runset.id, StepId(step), state_of(state), -count);
+            self.count(runset.id, current, state_of(state), count);
+            moved += count.unsigned_abs();
+            self.connection
+                .execute(
+                    "UPDATE task SET step_id = ?3
+                     WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+                    (&runset.name, step, current.0),
+                )
+                .during(&self.layout, "write unfinished tasks")?;
+        }
+        Ok(moved)
+    }
+
+    fn moved(&mut self, runset: &Runset, step: StepId, from: TaskState, to: TaskState) {
+        self.count(runset.id, step, from, -1);
+        self.count(runset.id, step, to, 1);
+    }
+}

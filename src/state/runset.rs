@@ -1,0 +1,91 @@
+//! Runsets: all tasks that descend from one seeding of the start step.
+
+use rusqlite::OptionalExtension;
+
+use super::record::NewTask;
+use super::{Context, Error, State, StepId};
+use crate::core::digest::Digest;
+use crate::core::task::TaskId;
+
+/// The row of a runset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunsetId(pub i64);
+
+/// A runset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runset {
+    /// Its row; a newer runset has a higher one.
+    pub id: RunsetId,
+    /// Its name, by default the UTC time at which it was seeded.
+    pub name: String,
+}
+
+impl State {
+    /// All runsets, oldest first.
+    pub fn runsets(&self) -> Result<Vec<Runset>, Error> {
+        self.connection
+            .prepare_cached("SELECT id, name FROM runset ORDER BY id")
+            .and_then(|mut query| query.query_map([], runset)?.collect())
+            .during(&self.layout, "read runsets")
+    }
+
+    /// The newest runset.
+    pub fn newest_runset(&self) -> Result<Option<Runset>, Error> {
+        self.connection
+            .prepare_cached("SELECT id, name FROM runset ORDER BY id DESC LIMIT 1")
+            .and_then(|mut query| query.query_row([], runset).optional())
+            .during(&self.layout, "read runsets")
+    }
+
+    /// The runset of that name.
+    pub fn runset(&self, name: &str) -> Result<Option<Runset>, Error> {
+        self.connection
+            .prepare_cached("SELECT id, name FROM runset WHERE name = ?1")
+            .and_then(|mut query| query.query_row([name], runset).optional())
+            .during(&self.layout, "read runsets")
+    }
+
+    /// Makes a runset; if there is one of that name, with `.2`, `.3` … behind it.
+    ///
+    /// `created`: milliseconds since 1970.
+    pub fn create_runset(&mut self, name: &str, created: i64) -> Result<Runset, Error> {
+        self.group()?;
+        let mut own = name.to_owned();
+        let mut number = 2;
+        while self.runset(&own)?.is_some() {
+            own = format!("{name}.{number}");
+            number += 1;
+        }
+        self.connection
+            .execute(
+                "INSERT INTO runset (name, created) VALUES (?1, ?2)",
+                (&own, created),
+            )
+            .during(&self.layout, "write a runset")?;
+        Ok(Runset {
+            id: RunsetId(self.connection.last_insert_rowid()),
+            name: own,
+        })
+    }
+
+    /// Adds a task of `step` on the empty input, which executes in any case.
+    pub fn seed(&mut self, runset: &Runset, step: StepId) -> Result<TaskId, Error> {
+        self.insert_task(
+            runset,
+            &NewTask {
+                object: Digest::EMPTY,
+                step: Some(step),
+                parent: None,
+                name: None,
+                forced: true,
+            },
+        )
+    }
+}
+
+fn runset(row: &rusqlite::Row) -> rusqlite::Result<Runset> {
+    Ok(Runset {
+        id: RunsetId(row.get(0)?),
+        name: row.get(1)?,
+    })
+}

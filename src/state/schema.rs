@@ -1,0 +1,159 @@
+//! Tables, and the way from older formats to this one.
+
+use rusqlite::{Connection, Transaction};
+
+use super::open::Layout;
+use super::{Context, Error};
+use crate::core::identity::{Identity, Tools};
+
+/// The format that this program writes (`PRAGMA user_version`).
+///
+/// 0 with tables in it: that of the first implementation, which knew only `step` and `task`.
+pub const FORMAT: i64 = 1;
+
+/// The two tables of the first implementation, as it made them.
+const FIRST: &str = "
+CREATE TABLE IF NOT EXISTS step (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    script TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1,
+    is_start INTEGER NOT NULL DEFAULT 0,
+    parallel INTEGER
+);
+CREATE TABLE IF NOT EXISTS task (
+    id INTEGER PRIMARY KEY,
+    object_hash TEXT NOT NULL,
+    step_id INTEGER REFERENCES step(id),
+    input_task_id INTEGER REFERENCES task(id),
+    processed INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    runset TEXT
+);";
+
+/// What this format adds.
+///
+/// `step.identity` is the JSON of what `step.fingerprint` is taken over. `task.name` is the file
+/// name under which the parent left the object; `live` is 0 once a migration has superseded the
+/// task or one above it; `supersedes` is the task that it takes the place of; `forced` tasks
+/// execute even where an equal one did; `reused_from` is the task whose outputs it took; `started`
+/// is in milliseconds since 1970, `elapsed` in microseconds; `worker` counts from 0.
+/// `tally` has the counts of live tasks, `step_id` 0 for final outputs.
+const ADDED: &str = "
+ALTER TABLE step ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
+ALTER TABLE step ADD COLUMN identity TEXT NOT NULL DEFAULT '';
+ALTER TABLE step ADD COLUMN created INTEGER;
+ALTER TABLE task ADD COLUMN name TEXT;
+ALTER TABLE task ADD COLUMN live INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE task ADD COLUMN supersedes INTEGER;
+ALTER TABLE task ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE task ADD COLUMN reused_from INTEGER;
+ALTER TABLE task ADD COLUMN started INTEGER;
+ALTER TABLE task ADD COLUMN elapsed INTEGER;
+ALTER TABLE task ADD COLUMN worker INTEGER;
+CREATE TABLE runset (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created INTEGER
+);
+CREATE TABLE tally (
+    runset_id INTEGER NOT NULL,
+    step_id INTEGER NOT NULL,
+    pending INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0,
+    reused INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (runset_id, step_id)
+) WITHOUT ROWID;
+CREATE TABLE log (
+    task_id INTEGER PRIMARY KEY,
+    stdout TEXT,
+    stderr TEXT
+);
+CREATE TABLE environment (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+DROP INDEX IF EXISTS idx_step_name;
+DROP INDEX IF EXISTS idx_task_step;
+DROP INDEX IF EXISTS idx_task_processed;
+DROP INDEX IF EXISTS idx_task_input;
+CREATE INDEX idx_step_name ON step (name, version);
+CREATE INDEX idx_task_step ON task (step_id) WHERE step_id IS NOT NULL;
+CREATE INDEX idx_task_processed ON task (runset, step_id) WHERE processed = 0;
+CREATE INDEX idx_task_input ON task (input_task_id) WHERE input_task_id IS NOT NULL;
+CREATE INDEX idx_task_memo ON task (step_id, substr(object_hash, 1, 12))
+    WHERE processed = 1 AND step_id IS NOT NULL;";
+
+/// Refuses what is no database of ours or of a newer format; its format.
+pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .during(layout, "read the format")?;
+    if found > FORMAT {
+        return Err(Error::Newer {
+            path: layout.database(),
+            found,
+        });
+    }
+    Ok(found)
+}
+
+/// Brings the database to [`FORMAT`], in one transaction.
+pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<(), Error> {
+    if check(connection, layout)? == FORMAT {
+        return Ok(());
+    }
+    let transaction = connection
+        .transaction()
+        .during(layout, "begin a transaction")?;
+    from_first(&transaction).during(layout, "bring the database to the present format")?;
+    transaction
+        .commit()
+        .during(layout, "bring the database to the present format")
+}
+
+/// From nothing, or from the first implementation's tables.
+fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
+    transaction.execute_batch(FIRST)?;
+    transaction.execute_batch(ADDED)?;
+    identify_steps(transaction)?;
+    transaction.execute_batch(
+        "UPDATE task SET runset = '' WHERE runset IS NULL;
+         INSERT INTO runset (name) SELECT runset FROM task GROUP BY runset ORDER BY min(id);",
+    )?;
+    super::tally::recount(transaction)?;
+    transaction.pragma_update(None, "user_version", FORMAT)
+}
+
+/// The first implementation ran every script by `sh -c` on the host's PATH. Its shell had no
+/// `-e`, so that what it computed may differ: its versions get a fingerprint of their own.
+fn identify_steps(transaction: &Transaction) -> rusqlite::Result<()> {
+    let mut read = transaction.prepare("SELECT id, script FROM step")?;
+    let steps: Vec<(i64, String)> = read
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, script) in steps {
+        let identity = Identity {
+            script,
+            shell: vec!["sh".to_owned(), "-c".to_owned()],
+            env: std::collections::BTreeMap::new(),
+            pure: false,
+            keep: Vec::new(),
+            tools: Tools::Host,
+        };
+        transaction.execute(
+            "UPDATE step SET fingerprint = ?2, identity = ?3 WHERE id = ?1",
+            (
+                id,
+                identity.fingerprint().to_string(),
+                super::steps::to_json(&identity),
+            ),
+        )?;
+    }
+    Ok(())
+}

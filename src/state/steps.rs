@@ -1,0 +1,191 @@
+//! Steps and their versions.
+
+use rusqlite::OptionalExtension;
+
+use super::{Context, Error, State};
+use crate::core::digest::Digest;
+use crate::core::identity::{Change, Identity};
+use crate::core::name::StepName;
+
+/// The row of a step version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct StepId(pub i64);
+
+impl StepId {
+    /// Stands for "no step" in counts: final outputs.
+    pub const FINAL: Self = Self(0);
+}
+
+/// A recorded version of a step.
+#[derive(Debug, Clone)]
+pub struct StepVersion {
+    /// Its row.
+    pub id: StepId,
+    /// Counts from 1 for each name.
+    pub version: i64,
+    /// The hash of `identity`.
+    pub fingerprint: String,
+    /// What the version is; none if the record cannot be read.
+    pub identity: Option<Identity>,
+}
+
+/// What [`State::register`] found or made.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The row of the current version.
+    pub id: StepId,
+    /// Its number.
+    pub version: i64,
+    /// Whether it was registered just now.
+    pub new: bool,
+    /// What changed since the version before; empty for a first one.
+    pub changes: Vec<Change>,
+}
+
+impl State {
+    /// Records a step as it is now: as a new version if it differs from the newest.
+    ///
+    /// `created`: milliseconds since 1970.
+    pub fn register(
+        &mut self,
+        name: &StepName,
+        identity: &Identity,
+        is_start: bool,
+        parallel: Option<u32>,
+        created: i64,
+    ) -> Result<Registration, Error> {
+        let newest = self.newest_version(name.as_str())?;
+        let fingerprint = identity.fingerprint().to_string();
+        if let Some(newest) = &newest
+            && newest.fingerprint == fingerprint
+        {
+            self.update_settings(newest.id, is_start, parallel)?;
+            return Ok(Registration {
+                id: newest.id,
+                version: newest.version,
+                new: false,
+                changes: Vec::new(),
+            });
+        }
+        self.group()?;
+        let version = newest.as_ref().map_or(1, |newest| newest.version + 1);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )
+            .and_then(|mut insert| {
+                insert.execute((
+                    name.as_str(),
+                    &identity.script,
+                    version,
+                    is_start,
+                    parallel,
+                    &fingerprint,
+                    to_json(identity),
+                    created,
+                ))
+            })
+            .during(&self.layout, "write a step")?;
+        let changes = newest
+            .and_then(|newest| newest.identity)
+            .map_or_else(Vec::new, |old| identity.changes_since(&old));
+        Ok(Registration {
+            id: StepId(self.connection.last_insert_rowid()),
+            version,
+            new: true,
+            changes,
+        })
+    }
+
+    /// What may change without a new version.
+    fn update_settings(
+        &mut self,
+        id: StepId,
+        is_start: bool,
+        parallel: Option<u32>,
+    ) -> Result<(), Error> {
+        let same = self
+            .connection
+            .prepare_cached("SELECT 1 FROM step WHERE id = ?1 AND is_start = ?2 AND parallel IS ?3")
+            .and_then(|mut query| query.exists((id.0, is_start, parallel)))
+            .during(&self.layout, "read a step")?;
+        if same {
+            return Ok(());
+        }
+        self.group()?;
+        self.connection
+            .execute(
+                "UPDATE step SET is_start = ?2, parallel = ?3 WHERE id = ?1",
+                (id.0, is_start, parallel),
+            )
+            .map(drop)
+            .during(&self.layout, "write a step")
+    }
+
+    /// The newest version of the step.
+    pub fn newest_version(&self, name: &str) -> Result<Option<StepVersion>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, version, fingerprint, identity FROM step WHERE name = ?1
+                 ORDER BY version DESC LIMIT 1",
+            )
+            .and_then(|mut query| query.query_row([name], version).optional())
+            .during(&self.layout, "read a step")
+    }
+
+    /// All versions of the step, oldest first.
+    pub fn versions(&self, name: &str) -> Result<Vec<StepVersion>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, version, fingerprint, identity FROM step WHERE name = ?1
+                 ORDER BY version",
+            )
+            .and_then(|mut query| query.query_map([name], version)?.collect())
+            .during(&self.layout, "read steps")
+    }
+
+    /// The names of all steps that were ever registered.
+    pub fn step_names(&self) -> Result<Vec<String>, Error> {
+        self.connection
+            .prepare_cached("SELECT name FROM step GROUP BY name ORDER BY min(id)")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .during(&self.layout, "read steps")
+    }
+
+    /// A resolved environment, as JSON.
+    pub fn environment(&self, key: &Digest) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached("SELECT value FROM environment WHERE key = ?1")
+            .and_then(|mut query| query.query_row([&*key.hex()], |row| row.get(0)).optional())
+            .during(&self.layout, "read an environment")
+    }
+
+    /// Records a resolved environment, as JSON, at once.
+    pub fn put_environment(&mut self, key: &Digest, value: &str) -> Result<(), Error> {
+        self.group()?;
+        self.connection
+            .execute(
+                "INSERT OR REPLACE INTO environment (key, value) VALUES (?1, ?2)",
+                (&*key.hex(), value),
+            )
+            .during(&self.layout, "write an environment")?;
+        self.commit()
+    }
+}
+
+/// The record of an identity.
+pub fn to_json(identity: &Identity) -> String {
+    // A struct of strings, lists and maps with text keys always has a JSON form.
+    serde_json::to_string(identity).unwrap_or_default()
+}
+
+fn version(row: &rusqlite::Row) -> rusqlite::Result<StepVersion> {
+    let identity: String = row.get(3)?;
+    Ok(StepVersion {
+        id: StepId(row.get(0)?),
+        version: row.get(1)?,
+        fingerprint: row.get(2)?,
+        identity: serde_json::from_str(&identity).ok(),
+    })
+}

@@ -1,0 +1,161 @@
+//! Taint and migration: finished tasks make way for new ones, and what follows from them with
+//! them.
+
+use super::tally::{STATE_SQL, state_of};
+use super::{Context, Error, Runset, RunsetId, State, StepId};
+use crate::core::name::StepName;
+use crate::core::task::State as TaskState;
+
+/// Finished live tasks of a step that have an older version than the current one.
+#[derive(Debug, Clone)]
+pub struct Taint {
+    /// The older version.
+    pub step: StepId,
+    /// How many tasks it has.
+    pub count: i64,
+}
+
+impl State {
+    /// The tainted tasks of a step in a runset, by version, oldest first.
+    pub fn tainted(
+        &self,
+        runset: RunsetId,
+        name: &StepName,
+        current: StepId,
+    ) -> Result<Vec<Taint>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT step.id, tally.done + tally.reused FROM step
+                 JOIN tally ON tally.step_id = step.id AND tally.runset_id = ?1
+                 WHERE step.name = ?2 AND step.id <> ?3 AND tally.done + tally.reused > 0
+                 ORDER BY step.id",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map((runset.0, name.as_str(), current.0), |row| {
+                        Ok(Taint {
+                            step: StepId(row.get(0)?),
+                            count: row.get(1)?,
+                        })
+                    })?
+                    .collect()
+            })
+            .during(&self.layout, "read tainted tasks")
+    }
+
+    /// Supersedes the topmost tainted tasks of the steps `current` (their current versions) by
+    /// pending ones of those versions. What descends from them is live no more. How many tasks
+    /// each step got.
+    pub fn migrate_tainted(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+    ) -> Result<Vec<(StepId, i64)>, Error> {
+        self.supersede(runset, current, "t.step_id <> c.id", false)
+    }
+
+    /// Supersedes the topmost finished tasks of one step, of whatever version, by pending ones
+    /// that execute in any case. How many.
+    pub fn restart(&mut self, runset: &Runset, current: StepId) -> Result<i64, Error> {
+        let made = self.supersede(runset, &[current], "1", true)?;
+        self.connection
+            .execute(
+                "UPDATE task SET forced = 1
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+                (&runset.name, current.0),
+            )
+            .during(&self.layout, "write tasks to start from")?;
+        Ok(made.iter().map(|(_, count)| count).sum())
+    }
+
+    /// `which`: an SQL condition on a live finished task `t` and its step's current version `c`.
+    fn supersede(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+        which: &str,
+        forced: bool,
+    ) -> Result<Vec<(StepId, i64)>, Error> {
+        // Counts in memory must be in the table first: it is read below.
+        self.group()?;
+        self.flush_tallies()?;
+        let ids: Vec<String> = current.iter().map(|id| id.0.to_string()).collect();
+        let statements = format!(
+            "CREATE TEMP TABLE current (id INTEGER PRIMARY KEY, name TEXT);
+             INSERT INTO current SELECT id, name FROM step WHERE id IN ({});
+             CREATE TEMP TABLE root (id INTEGER PRIMARY KEY, step_id INTEGER);
+             INSERT INTO root SELECT t.id, c.id FROM task AS t JOIN step AS s ON s.id = t.step_id
+                 JOIN current AS c ON c.name = s.name
+                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1 AND {which};
+             CREATE TEMP TABLE below (id INTEGER PRIMARY KEY);
+             WITH RECURSIVE d (id) AS (
+                 SELECT t.id FROM root JOIN task AS t ON t.input_task_id = root.id WHERE t.live = 1
+                 UNION
+                 SELECT t.id FROM d JOIN task AS t ON t.input_task_id = d.id WHERE t.live = 1)
+             INSERT INTO below SELECT id FROM d;
+             DELETE FROM root WHERE id IN (SELECT id FROM below);
+             INSERT INTO below SELECT id FROM root;",
+            ids.join(","),
+            quoted(&runset.name),
+        );
+        self.connection
+            .execute_batch(&statements)
+            .during(&self.layout, "find the tasks to supersede")?;
+        let made = self.replace_roots(runset, forced);
+        self.connection
+            .execute_batch("DROP TABLE current; DROP TABLE root; DROP TABLE below;")
+            .during(&self.layout, "clean up")?;
+        made
+    }
+
+    fn replace_roots(
+        &mut self,
+        runset: &Runset,
+        forced: bool,
+    ) -> Result<Vec<(StepId, i64)>, Error> {
+        let lost: Vec<(i64, i64, i64)> = self
+            .connection
+            .prepare(&format!(
+                "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*) FROM below
+                 JOIN task USING (id) GROUP BY 1, 2"
+            ))
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                    .collect()
+            })
+            .during(&self.layout, "count the tasks to supersede")?;
+        for (step, state, count) in lost {
+            self.count(runset.id, StepId(step), state_of(state), -count);
+        }
+        let made: Vec<(StepId, i64)> = self
+            .connection
+            .prepare("SELECT step_id, count(*) FROM root GROUP BY step_id ORDER BY step_id")
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
+                    .collect()
+            })
+            .during(&self.layout, "count the tasks to supersede")?;
+        for (step, count) in &made {
+            self.count(runset.id, *step, TaskState::Pending, *count);
+        }
+        self.connection
+            .execute_batch("UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);")
+            .and_then(|()| {
+                self.connection.execute(
+                    "INSERT INTO task
+                         (object_hash, step_id, input_task_id, runset, name, supersedes, forced)
+                     SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id, ?1
+                     FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
+                    [forced],
+                )
+            })
+            .during(&self.layout, "supersede tasks")?;
+        Ok(made)
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
