@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::Step;
 use super::field::{Field, Place};
 use super::value::{Item, Reader};
+use super::{NixSettings, Step};
 use crate::core::diagnostic::{Diagnostic, quoted};
-use crate::core::installable::Installable;
+use crate::core::installable::{self, BadInstallable, Installable};
 use crate::core::name::StepName;
 use crate::core::suggest;
 
@@ -202,11 +202,9 @@ fn packages(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<
         match Installable::parse(&text) {
             Ok(package) => Some(package),
             Err(why) => {
-                let message = format!("bad package {}: {why}", quoted(&text));
-                let error = Diagnostic::at(reader.inside(item), message);
-                reader.error(error.hint(
-                    "for instance \"jq\", \"nixpkgs#jq\", \".#my-tool\", \"github:owner/repo#name\"",
-                ));
+                let what = format!("bad package {}", quoted(&text));
+                let example = r#"for instance "jq", "nixpkgs#jq", ".#my-tool", "github:o/r#name""#;
+                refuse(reader, item, &what, &why, example);
                 None
             }
         }
@@ -307,12 +305,27 @@ pub(super) fn is_reserved(name: &str) -> bool {
 
 fn nixpkgs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {
     let text = reader.string(what, item)?;
-    let bad = |c: char| c == '#' || c.is_whitespace() || c.is_control();
-    if text.is_empty() || text.contains(bad) {
-        let message = format!("{what}: {} is not a flake reference", quoted(&text));
-        let error = Diagnostic::at(reader.inside(item), message);
-        reader.error(error.hint(format!("for instance \"{}\"", super::NixSettings::NIXPKGS)));
+    if let Err(why) = installable::check_reference(&text) {
+        let what = format!("{what}: bad flake reference {}", quoted(&text));
+        let example = format!("for instance \"{}\"", NixSettings::NIXPKGS);
+        refuse(reader, item, &what, &why, &example);
         return None;
     }
     Some(text)
+}
+
+/// Notes that a string is no installable, or no flake reference.
+fn refuse(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    what: &str,
+    why: &BadInstallable,
+    example: &str,
+) {
+    let hint = match &why.suggestion {
+        Some(better) => format!("did you mean \"{better}\"?"),
+        None => example.to_owned(),
+    };
+    let error = Diagnostic::at(reader.within(item, why.at), format!("{what}: {why}"));
+    reader.error(error.hint(hint));
 }

@@ -137,6 +137,19 @@ impl<'i> Reader<'i> {
         }
     }
 
+    /// The place of the character at byte `at` of a string's value, or of the whole string where
+    /// escapes or line ends make the text differ from the value.
+    pub fn within(&self, item: &Item<'_>, at: usize) -> Range<usize> {
+        let inside = self.inside(item);
+        let raw = self.text.get(inside.clone());
+        if raw != item.get_ref().as_str() {
+            return inside;
+        }
+        let c = raw.and_then(|raw| raw.get(at..)?.chars().next());
+        let start = inside.start + at;
+        start..start + c.map_or(0, char::len_utf8)
+    }
+
     /// `true` or `false`.
     pub fn flag(&mut self, what: &str, item: &Item<'_>) -> Option<bool> {
         if let DeValue::Boolean(flag) = item.get_ref() {
