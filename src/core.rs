@@ -1,9 +1,14 @@
 //! Pure logic: no file system, process, clock or thread in here or below.
 
+pub mod diagnostic;
 pub mod digest;
 pub mod environment;
 pub mod event;
 pub mod identity;
+pub mod installable;
+pub mod manifest;
 pub mod name;
 pub mod plan;
+pub mod route;
+pub mod suggest;
 pub mod task;

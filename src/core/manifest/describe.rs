@@ -1,0 +1,106 @@
+//! What can be known of a step without running it.
+
+/// How scripts write the output folder.
+const FOLDER: [&str; 2] = ["$OUTPUT_DIR", "${OUTPUT_DIR}"];
+
+/// The names of files that `script` mentions literally in its output folder, in order, each once:
+/// `$OUTPUT_DIR/NAME`, `${OUTPUT_DIR}/NAME`, `"$OUTPUT_DIR"/NAME` and the like.
+///
+/// A best effort, not a shell: names with a `$`, a glob or a further `/` in them are left out, as
+/// are lines that are comments; a script can write files that are not found here, and mention
+/// files that it does not write.
+pub fn literal_outputs(script: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let lines = script.lines();
+    for line in lines.filter(|line| !line.trim_start().starts_with('#')) {
+        for (at, _) in line.match_indices('$') {
+            let before = line[..at].chars().next_back();
+            // Not expanded by the shell.
+            if matches!(before, Some('\\' | '\'')) {
+                continue;
+            }
+            let after = FOLDER.iter().find_map(|dir| line[at..].strip_prefix(dir));
+            if let Some(name) = after.and_then(|after| literal(after, before == Some('"')))
+                && !found.contains(&name)
+            {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+/// The file name in `after`, which follows the output folder; `quoted`: within double quotes.
+fn literal(after: &str, mut quoted: bool) -> Option<String> {
+    let mut rest = after;
+    if quoted && let Some(unquoted) = rest.strip_prefix('"') {
+        quoted = false;
+        rest = unquoted;
+    }
+    let mut name = String::new();
+    let mut single = false;
+    for c in rest.strip_prefix('/')?.chars() {
+        match c {
+            '\'' if single => single = false,
+            _ if single && c != '/' => name.push(c),
+            '"' => quoted = !quoted,
+            '/' | '$' | '`' | '\\' => return None,
+            _ if quoted => name.push(c),
+            '\'' => single = true,
+            '*' | '?' | '[' | '{' => return None,
+            c if c.is_whitespace() || ";&|<>()".contains(c) => break,
+            c => name.push(c),
+        }
+    }
+    (!name.is_empty() && !single && !quoted).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal_outputs;
+
+    #[test]
+    fn literal_names_are_found() {
+        for (script, names) in [
+            ("echo x > $OUTPUT_DIR/process", &["process"] as &[_]),
+            ("echo x >${OUTPUT_DIR}/next; true", &["next"]),
+            ("echo x > \"$OUTPUT_DIR\"/next", &["next"]),
+            ("echo x > \"${OUTPUT_DIR}\"/next", &["next"]),
+            ("echo x > \"$OUTPUT_DIR/a b.txt\" &", &["a b.txt"]),
+            ("echo x > \"$OUTPUT_DIR\"/'a b'", &["a b"]),
+            ("echo x > $OUTPUT_DIR/\"a $b\"", &[]),
+            ("(tee $OUTPUT_DIR/a|tee $OUTPUT_DIR/b)", &["a", "b"]),
+            (
+                "a > ${OUTPUT_DIR}/z\nb > $OUTPUT_DIR/a\nc > $OUTPUT_DIR/z",
+                &["z", "a"],
+            ),
+            ("echo 'größe' > $OUTPUT_DIR/größe.txt", &["größe.txt"]),
+        ] {
+            assert_eq!(literal_outputs(script), names, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_literal_is_left_out() {
+        for script in [
+            "echo x > $OUTPUT_DIR/$name",
+            "echo x > $OUTPUT_DIR/a_${name}_next",
+            "echo x > \"$OUTPUT_DIR/$(date)\"",
+            "echo x > \"$OUTPUT_DIR/`date`\"",
+            "wc $OUTPUT_DIR/*.txt",
+            "touch $OUTPUT_DIR/{a,b}",
+            "mkdir $OUTPUT_DIR/folder/",
+            "cp a $OUTPUT_DIR",
+            "cp a $OUTPUT_DIR/",
+            "cp a $OUTPUT_DIRECTORY/x",
+            "echo \\$OUTPUT_DIR/x",
+            "echo '$OUTPUT_DIR/x'",
+            "  # writes $OUTPUT_DIR/x",
+            "echo \"$OUTPUT_DIR/unclosed",
+            "echo $OUTPUT_DIR/'unclosed",
+            "",
+        ] {
+            assert_eq!(literal_outputs(script), Vec::<String>::new(), "{script}");
+        }
+    }
+}
