@@ -1,21 +1,41 @@
-//! Child processes: each in a group of its own, waited for by one thread, ended by another.
-//! Nothing in here knows of steps or tasks.
+//! Child processes: each in a group of its own, run and watched by one thread, seen and ended by
+//! others. Nothing in here knows of steps or tasks.
+
+mod capture;
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+pub use capture::{Pipes, Stream};
+
+use crate::sys::ExitWatch;
+
+/// Between the polite signal and the one that no process can refuse.
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     /// Its exit status or signal.
     pub status: ExitStatus,
+    /// Why it was made to end, if it was.
+    pub cut: Option<Cut>,
     /// The child's process group, if some of its processes outlive it.
     pub left: Option<Group>,
+}
+
+/// Why a child was made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Its time was over.
+    Timeout,
+    /// [`Handle::end`] was called.
+    Asked,
 }
 
 /// A process group whose leader has ended.
@@ -49,76 +69,124 @@ impl Group {
 enum Phase {
     #[default]
     Idle,
-    Running(Pid, Instant),
+    Running {
+        group: Pid,
+        cut: Option<Cut>,
+    },
     /// Asked to end before it was spawned.
     Refused,
 }
 
-/// Lets other threads see and signal the child that one thread runs.
+/// Lets other threads end the child that one thread runs.
 #[derive(Debug, Clone, Default)]
 pub struct Handle(Arc<Mutex<Phase>>);
 
 /// Why a child did not run.
 #[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// [`Handle::refuse`] came first.
+pub enum RunError {
+    /// [`Handle::end`] came first.
     #[error("was not started")]
     Refused,
-    /// The system could not start it.
+    /// The system could not start it, or not watch it.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl Handle {
     /// Spawns `command` as the leader of a new process group and waits for its end.
-    pub fn run(&self, command: &mut Command) -> Result<Ended, SpawnError> {
-        let mut child = {
+    ///
+    /// What comes through `pipes` meanwhile goes to `sink`. After `timeout` the group is asked to
+    /// end, and killed [`GRACE`] later.
+    pub fn run(
+        &self,
+        command: &mut Command,
+        pipes: &mut Pipes,
+        timeout: Option<Duration>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Ended, RunError> {
+        let (mut child, group) = {
             let mut phase = self.lock();
             if matches!(*phase, Phase::Refused) {
-                return Err(SpawnError::Refused);
+                return Err(RunError::Refused);
             }
             let child = command.process_group(0).spawn()?;
-            if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
-                *phase = Phase::Running(pid, Instant::now());
-            }
-            child
+            let group = Pid::from_child(&child);
+            *phase = Phase::Running { group, cut: None };
+            (child, group)
         };
-        let pid = Pid::from_child(&child);
-        // The child stays a zombie, so that its number is not given to another process before
+        let watched = self.watch(group, pipes, timeout, sink);
+        if watched.is_err() {
+            self.signal(Signal::KILL);
+        }
+        // The lock is held while the child is reaped: its number belongs to nobody else until
         // the handle has forgotten it.
-        while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        ) {}
         let mut phase = self.lock();
-        *phase = Phase::Idle;
         let status = child.wait()?;
-        drop(phase);
-        let left = Some(Group(pid)).filter(|group| group.is_alive());
-        Ok(Ended { status, left })
-    }
-
-    /// Sends `signal` to the child's whole group. False if there is none running.
-    pub fn signal(&self, signal: Signal) -> bool {
-        match *self.lock() {
-            Phase::Running(pid, _) => rustix::process::kill_process_group(pid, signal).is_ok(),
-            Phase::Idle | Phase::Refused => false,
-        }
-    }
-
-    /// A child that is not running yet never will be.
-    pub fn refuse(&self) {
-        let mut phase = self.lock();
-        if matches!(*phase, Phase::Idle) {
-            *phase = Phase::Refused;
-        }
-    }
-
-    /// Since when the child runs.
-    pub fn running_since(&self) -> Option<Instant> {
-        match *self.lock() {
-            Phase::Running(_, since) => Some(since),
+        let cut = match std::mem::take(&mut *phase) {
+            Phase::Running { cut, .. } => cut,
             Phase::Idle | Phase::Refused => None,
+        };
+        drop(phase);
+        watched?;
+        pipes.drain(sink)?;
+        Ok(Ended {
+            status,
+            cut,
+            left: Some(Group(group)).filter(|group| group.is_alive()),
+        })
+    }
+
+    /// Asks a running child's whole group to end; a child that is not running yet never will be.
+    pub fn end(&self) {
+        let mut phase = self.lock();
+        match &mut *phase {
+            Phase::Running { group, cut } => {
+                cut.get_or_insert(Cut::Asked);
+                // A failure means that it is ending already.
+                let _ = rustix::process::kill_process_group(*group, Signal::TERM);
+            }
+            Phase::Idle => *phase = Phase::Refused,
+            Phase::Refused => {}
+        }
+    }
+
+    /// Sends `signal` to a running child's whole group.
+    pub fn signal(&self, signal: Signal) {
+        if let Phase::Running { group, .. } = *self.lock() {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+
+    /// Returns when the child has ended and waits to be reaped.
+    fn watch(
+        &self,
+        child: Pid,
+        pipes: &mut Pipes,
+        timeout: Option<Duration>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> io::Result<()> {
+        let watch = ExitWatch::of(child);
+        let mut alarm = timeout.map(|timeout| Instant::now() + timeout);
+        let mut asked = false;
+        while !pipes.wait(&watch, alarm, sink)? {
+            if alarm.is_some_and(|alarm| alarm <= Instant::now()) {
+                if asked {
+                    self.signal(Signal::KILL);
+                    alarm = None;
+                } else {
+                    asked = true;
+                    alarm = Some(Instant::now() + GRACE);
+                    self.cut(Cut::Timeout);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn cut(&self, why: Cut) {
+        if let Phase::Running { group, cut } = &mut *self.lock() {
+            cut.get_or_insert(why);
+            let _ = rustix::process::kill_process_group(*group, Signal::TERM);
         }
     }
 
@@ -144,51 +212,87 @@ pub fn signal_name(signal: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn sh(script: &str) -> Command {
+    fn run(handle: &Handle, script: &str, timeout: Option<Duration>) -> (Ended, Vec<u8>, Vec<u8>) {
+        let mut pipes = Pipes::new().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        command
+        pipes.connect(&mut command).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let end = handle
+            .run(
+                &mut command,
+                &mut pipes,
+                timeout,
+                &mut |stream, bytes| match stream {
+                    Stream::Stdout => out.extend_from_slice(bytes),
+                    Stream::Stderr => err.extend_from_slice(bytes),
+                },
+            )
+            .unwrap();
+        (end, out, err)
+    }
+
+    fn end(script: &str) -> String {
+        describe(run(&Handle::default(), script, None).0.status)
     }
 
     #[test]
     fn endings_in_words() {
-        let end = |script: &str| describe(Handle::default().run(&mut sh(script)).unwrap().status);
         assert_eq!(end("exit 3"), "exit status 3");
         assert_eq!(end("kill -9 $$"), "killed by SIGKILL");
     }
 
     #[test]
-    fn the_whole_group_is_signalled() {
+    fn all_that_is_written_arrives() {
+        let script = "echo a; echo b >/dev/stderr; echo c >/dev/stdout; seq 1 100000; echo d >&2";
+        let (_, out, err) = run(&Handle::default(), script, None);
+        assert_eq!(err, b"b\nd\n");
+        assert!(out.starts_with(b"a\nc\n1\n") && out.ends_with(b"\n100000\n"));
+    }
+
+    #[test]
+    fn the_whole_group_is_ended() {
         let handle = Handle::default();
         let other = handle.clone();
-        let end = std::thread::spawn(move || other.run(&mut sh("sleep 60 & sleep 60")).unwrap());
-        while handle.running_since().is_none() {
+        let thread = std::thread::spawn(move || run(&other, "sleep 60 & sleep 60", None));
+        while !matches!(*handle.lock(), Phase::Running { .. }) {
             std::thread::yield_now();
         }
         std::thread::sleep(Duration::from_millis(50));
-        assert!(handle.signal(Signal::TERM));
-        let end = end.join().unwrap();
+        handle.end();
+        let (end, ..) = thread.join().unwrap();
         assert_eq!(describe(end.status), "killed by SIGTERM");
-        assert!(!handle.signal(Signal::TERM));
+        assert_eq!(end.cut, Some(Cut::Asked));
+    }
+
+    #[test]
+    fn time_is_limited() {
+        let (end, out, _) = run(
+            &Handle::default(),
+            "trap 'echo bye; exit 0' TERM; sleep 60 & wait",
+            Some(Duration::from_millis(100)),
+        );
+        assert_eq!(end.cut, Some(Cut::Timeout));
+        assert_eq!(out, b"bye\n");
     }
 
     #[test]
     fn what_is_left_is_seen_and_killed() {
         let handle = Handle::default();
-        let end = handle.run(&mut sh("sleep 60 >/dev/null 2>&1 &")).unwrap();
-        let left = end.left.unwrap();
-        left.kill();
-        assert_eq!(handle.run(&mut sh(":")).unwrap().left, None);
+        let (end, ..) = run(&handle, "sleep 60 >/dev/null 2>&1 &", None);
+        end.left.unwrap().kill();
+        assert_eq!(run(&handle, ":", None).0.left, None);
     }
 
     #[test]
     fn a_refused_child_never_runs() {
         let handle = Handle::default();
-        handle.refuse();
-        assert!(matches!(handle.run(&mut sh(":")), Err(SpawnError::Refused)));
+        handle.end();
+        let mut pipes = Pipes::new().unwrap();
+        let mut command = Command::new("/bin/true");
+        let end = handle.run(&mut command, &mut pipes, None, &mut |_, _| {});
+        assert!(matches!(end, Err(RunError::Refused)));
     }
 }

@@ -11,6 +11,10 @@ mod other;
 use other as system;
 
 use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::process::Pid;
 
 /// What is known of other openings of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,4 +60,40 @@ impl Strays {
     pub fn certainly_none(&self) -> bool {
         self.0.certainly_none()
     }
+}
+
+/// Tells when a child has ended, without reaping it.
+#[derive(Debug)]
+pub struct ExitWatch(system::ExitWatch);
+
+impl ExitWatch {
+    /// Watches the child `pid` of this process.
+    pub fn of(pid: Pid) -> Self {
+        Self(system::ExitWatch::of(pid))
+    }
+
+    /// Becomes readable when the child has ended, where the system has such a thing.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.fd()
+    }
+
+    /// Without a descriptor: how long to wait between two calls of [`ExitWatch::has_ended`].
+    pub fn interval(&self) -> Option<Duration> {
+        self.fd().is_none().then_some(Duration::from_millis(2))
+    }
+
+    /// Whether the child has ended.
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+}
+
+/// Whether the child is a zombie; it stays one.
+fn is_zombie(pid: Pid) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(
+        waitid(WaitId::Pid(pid), options),
+        Ok(Some(_)) | Err(rustix::io::Errno::CHILD)
+    )
 }

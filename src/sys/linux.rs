@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+
+use rustix::process::{Pid, PidfdFlags};
 
 use super::Writers;
 
@@ -63,11 +65,35 @@ impl Strays {
             let pid = std::str::from_utf8(word)
                 .ok()
                 .and_then(|word| word.parse().ok());
-            if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            if let Some(pid) = pid.and_then(Pid::from_raw) {
                 let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
             }
         }
         matches!(file.read_at(&mut list[..1], 0), Ok(0))
+    }
+}
+
+/// By a pidfd (Linux 5.3), or by looking.
+#[derive(Debug)]
+pub struct ExitWatch {
+    pid: Pid,
+    fd: Option<OwnedFd>,
+}
+
+impl ExitWatch {
+    pub fn of(pid: Pid) -> Self {
+        Self {
+            pid,
+            fd: rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok(),
+        }
+    }
+
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    pub fn has_ended(&self) -> bool {
+        super::is_zombie(self.pid)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Systems that are not Linux: nothing is certain, so what needs certainty is copied or made anew.
 
 use std::fs::File;
+use std::os::fd::BorrowedFd;
+
+use rustix::process::Pid;
 
 use super::Writers;
 
@@ -24,5 +27,22 @@ impl Strays {
 
     pub fn certainly_none(&self) -> bool {
         false
+    }
+}
+
+#[derive(Debug)]
+pub struct ExitWatch(Pid);
+
+impl ExitWatch {
+    pub fn of(pid: Pid) -> Self {
+        Self(pid)
+    }
+
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    pub fn has_ended(&self) -> bool {
+        super::is_zombie(self.0)
     }
 }

@@ -1,0 +1,138 @@
+//! What children write, through pipes that serve one child after the other.
+//!
+//! Pipes and not files: a script may open `/dev/stderr` anew, and with a file behind it that would
+//! cut off all that was written before. They are kept from child to child because making them
+//! costs more than using them; the end of a child is known from elsewhere, so no end-of-file is
+//! waited for. A process that outlives its child may still hold them: then new ones are due.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::sys::ExitWatch;
+
+/// Which of a child's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+impl Pipe {
+    fn new() -> io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&read, true)?;
+        Ok(Self { read, write })
+    }
+
+    /// Reads what is there; false if nothing was.
+    fn read_some(&self, buffer: &mut [u8], sink: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        match rustix::io::read(&self.read, &mut *buffer) {
+            Ok(0) | Err(rustix::io::Errno::AGAIN) => Ok(false),
+            Ok(length) => {
+                sink(&buffer[..length]);
+                Ok(true)
+            }
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One thread's pipes for the outputs of its children.
+#[derive(Debug)]
+pub struct Pipes {
+    stdout: Pipe,
+    stderr: Pipe,
+    buffer: Vec<u8>,
+}
+
+impl Pipes {
+    /// New pipes.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            stdout: Pipe::new()?,
+            stderr: Pipe::new()?,
+            buffer: vec![0; 64 * 1024],
+        })
+    }
+
+    /// Makes the pipes the outputs of what `command` will spawn.
+    pub fn connect(&self, command: &mut Command) -> io::Result<()> {
+        command
+            .stdout(Stdio::from(self.stdout.write.try_clone()?))
+            .stderr(Stdio::from(self.stderr.write.try_clone()?));
+        Ok(())
+    }
+
+    /// Waits until something happens; true if the child has ended.
+    pub(super) fn wait(
+        &mut self,
+        exit: &ExitWatch,
+        alarm: Option<Instant>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> io::Result<bool> {
+        let now = Instant::now();
+        let limit = [
+            alarm.map(|alarm| alarm.saturating_duration_since(now)),
+            exit.interval(),
+        ];
+        let timeout = limit
+            .into_iter()
+            .flatten()
+            .min()
+            .and_then(|limit| Timespec::try_from(limit).ok());
+        let mut fds = vec![
+            PollFd::new(&self.stdout.read, PollFlags::IN),
+            PollFd::new(&self.stderr.read, PollFlags::IN),
+        ];
+        if let Some(fd) = exit.fd() {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        if ready[0] {
+            self.stdout
+                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stdout, bytes))?;
+        }
+        if ready[1] {
+            self.stderr
+                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stderr, bytes))?;
+        }
+        Ok(ready.get(2).copied().unwrap_or_else(|| exit.has_ended()))
+    }
+
+    /// Reads what is still there.
+    pub(super) fn drain(&mut self, sink: &mut dyn FnMut(Stream, &[u8])) -> io::Result<()> {
+        // What a process left behind goes on writing must not keep this from ending: a pipe's
+        // capacity is a few times the buffer.
+        for _ in 0..64 {
+            let out = self
+                .stdout
+                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stdout, bytes))?;
+            let err = self
+                .stderr
+                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stderr, bytes))?;
+            if !out && !err {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
