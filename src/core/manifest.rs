@@ -4,11 +4,13 @@ mod describe;
 mod duration;
 mod field;
 mod read;
+mod schema;
 mod steps;
 mod syntax;
 mod value;
 
 pub use describe::literal_outputs;
+pub use schema::schema;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -88,7 +90,7 @@ impl Manifest {
             ]);
         }
         let (root, errors) = DeTable::parse_recoverable(text);
-        let broken = syntax::diagnostics(text, root.get_ref(), &errors);
+        let broken = syntax::Broken::new(text, root.get_ref(), &errors);
         let mut reader = value::Reader::new(text);
         let manifest = steps::manifest(&mut reader, root.get_ref());
         let errors = reader.finish(broken);

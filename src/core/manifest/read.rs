@@ -18,6 +18,8 @@ use crate::core::suggest;
 /// What one table sets; `None` for what it leaves open, or sets wrongly.
 #[derive(Default)]
 pub(super) struct Fields {
+    /// The table in words, for messages.
+    pub label: String,
     /// The keys that are there, with the place of their values.
     pub seen: Vec<(Field, Range<usize>)>,
     pub name: Option<StepName>,
@@ -38,8 +40,10 @@ pub(super) struct Fields {
 impl Fields {
     /// Reads the table at `place`.
     pub fn read(reader: &mut Reader<'_>, place: Place, table: &DeTable<'_>) -> Self {
-        let mut fields = Self::default();
-        let label = label(place, table);
+        let mut fields = Self {
+            label: label(place, table),
+            ..Self::default()
+        };
         for (key, item) in table {
             match Field::named(key.get_ref()) {
                 Some(field) if field.places().contains(&place) => {
@@ -47,7 +51,8 @@ impl Fields {
                     fields.field(reader, field, item);
                 }
                 known => {
-                    let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
+                    let message =
+                        format!("unknown key {} in {}", quoted(key.get_ref()), fields.label);
                     let hint = hint(place, key.get_ref(), known);
                     reader.error(Diagnostic::at(key.span(), message).hint(hint));
                 }

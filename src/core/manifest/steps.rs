@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::describe::literal_outputs;
 use super::field::{Field, Place};
 use super::read::Fields;
-use super::value::{Item, Reader};
+use super::value::{Item, Reader, is_table};
 use super::{Manifest, NixSettings};
 use crate::core::diagnostic::{Diagnostic, quoted};
 use crate::core::route::Router;
@@ -32,14 +32,6 @@ impl Draft {
         self.fields
             .place(Field::Name)
             .unwrap_or_else(|| self.header.clone())
-    }
-
-    /// The step in words.
-    fn label(&self) -> String {
-        match &self.fields.name {
-            Some(name) => format!("step {}", quoted(name.as_str())),
-            None => "a step".to_owned(),
-        }
     }
 }
 
@@ -107,16 +99,20 @@ fn steps(reader: &mut Reader<'_>, key: Range<usize>, item: &Item<'_>) -> Vec<Dra
             .collect(),
         DeValue::Table(table) => {
             let error = Diagnostic::at(key, "`step` must be a list of tables, not one table");
-            reader.error(error.hint(hint));
-            // `step.fetch.script = …` and `[step.fetch]` hold steps by name.
             if table
                 .keys()
                 .any(|key| Field::named(key.get_ref()).is_some())
             {
-                draft(reader, item.span(), item).into_iter().collect()
-            } else {
-                Vec::new()
+                reader.error(error.hint(hint));
+                return draft(reader, item.span(), item).into_iter().collect();
             }
+            // `[step.fetch]`: a step by name.
+            let hint = match table.keys().next() {
+                Some(name) => format!("write [[step]], and in it name = \"{}\"", name.get_ref()),
+                None => hint.to_owned(),
+            };
+            reader.error(error.hint(hint));
+            Vec::new()
         }
         _ => {
             reader.wrong_type("`step`", "a list of tables", item, Some(hint.to_owned()));
@@ -141,28 +137,25 @@ fn unknown(
     place: Range<usize>,
     item: &Item<'_>,
 ) -> Option<&'static str> {
-    let is_table = match item.get_ref() {
-        DeValue::Table(_) => true,
-        DeValue::Array(items) => items.iter().any(|item| item.get_ref().is_table()),
-        _ => false,
-    };
+    let is_table = is_table(item.get_ref());
     let what = if is_table { "table" } else { "key" };
     let meant = if STEPS.contains(&name) {
         Some("step")
     } else {
         suggest::closest(name, TABLES)
     };
-    let hint = match (Field::named(name), meant) {
-        (Some(field), _) if !is_table => {
-            let tables: Vec<_> = field.places().iter().map(|place| place.header()).collect();
-            format!("`{name}` belongs in {}", tables.join(" or "))
-        }
-        (_, Some("step")) => "a step's table is written [[step]]".to_owned(),
-        (_, Some(meant)) => format!("did you mean [{meant}]?"),
-        (_, None) => "a manifest can hold [nix], [defaults] and [[step]]".to_owned(),
-    };
     let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
-    reader.error(error.hint(hint));
+    if let Some(field) = Field::named(name) {
+        let tables: Vec<_> = field.places().iter().map(|place| place.header()).collect();
+        // Where a header is broken, its table's keys come here.
+        reader.missing(error.hint(format!("`{name}` belongs in {}", tables.join(" or "))));
+        return None;
+    }
+    reader.error(error.hint(match meant {
+        Some("step") => "a step's table is written [[step]]".to_owned(),
+        Some(meant) => format!("did you mean [{meant}]?"),
+        None => "a manifest can hold [nix], [defaults] and [[step]]".to_owned(),
+    }));
     meant.filter(|_| is_table)
 }
 
@@ -180,7 +173,10 @@ fn needed(reader: &mut Reader<'_>, drafts: &[Draft]) {
             reader.missing(error.hint("add name = \"…\""));
         }
         if draft.fields.place(Field::Script).is_none() {
-            let error = Diagnostic::at(draft.place(), format!("{} has no script", draft.label()));
+            let error = Diagnostic::at(
+                draft.place(),
+                format!("{} has no script", draft.fields.label),
+            );
             reader.missing(error.hint("add script = '''…'''"));
         }
     }
@@ -197,7 +193,7 @@ fn names(reader: &mut Reader<'_>, drafts: &[Draft]) {
         if let Some(other) = first.get(name) {
             let error = Diagnostic::at(
                 draft.place(),
-                format!("{} is already defined on line {other}", draft.label()),
+                format!("{} is already defined on line {other}", draft.fields.label),
             );
             reader.error(error.hint("every step has a name of its own"));
         } else {
@@ -217,8 +213,7 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft]) {
         for draft in more {
             let message = format!(
                 "{} is a second start step; {} is one already, on line {line}",
-                draft.label(),
-                first.label()
+                draft.fields.label, first.fields.label
             );
             let error = Diagnostic::at(place_of_start(draft), message);
             reader.error(error.hint("exactly one step has start = true"));

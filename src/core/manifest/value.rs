@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::duration::{self, BadDuration};
+use super::syntax::Broken;
 use crate::core::diagnostic::{Diagnostic, line_of, quoted};
 
 /// A value with its place in the text.
@@ -16,7 +17,8 @@ pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 pub(super) struct Reader<'i> {
     text: &'i str,
     errors: Vec<Diagnostic>,
-    /// What is not there: kept apart, since a broken file may hold it where it cannot be read.
+    /// What is not there: kept apart, since a file with errors of syntax may hold it where it
+    /// cannot be read.
     missing: Vec<Diagnostic>,
 }
 
@@ -34,7 +36,7 @@ impl<'i> Reader<'i> {
         self.errors.push(error);
     }
 
-    /// Notes that something is not there.
+    /// Notes that something is not there, or not where it should be.
     pub fn missing(&mut self, error: Diagnostic) {
         self.missing.push(error);
     }
@@ -49,22 +51,19 @@ impl<'i> Reader<'i> {
         line_of(self.text, offset)
     }
 
-    /// All errors in the order of the text. If there are errors of syntax (`broken`), those that
-    /// may only follow from them are left out: what seems to be missing, and the same lines'.
-    pub fn finish(mut self, broken: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        if broken.is_empty() {
+    /// All errors in the order of the text. If there are errors of syntax, those that may only
+    /// follow from them are left out: what seems to be missing, and what is on the same lines.
+    pub fn finish(mut self, broken: Broken) -> Vec<Diagnostic> {
+        if broken.errors.is_empty() {
             self.errors.append(&mut self.missing);
         } else {
-            let start = |error: &Diagnostic| error.span.as_ref().map(|span| span.start);
-            let lines: Vec<_> = broken
-                .iter()
-                .filter_map(start)
-                .map(|at| line_of(self.text, at))
-                .collect();
             let text = self.text;
+            let start = |error: &Diagnostic| error.span.as_ref().map_or(0, |span| span.start);
+            let line = |error: &Diagnostic| line_of(text, start(error));
+            let lines: Vec<_> = broken.errors.iter().map(line).collect();
             self.errors
-                .retain(|error| start(error).is_none_or(|at| !lines.contains(&line_of(text, at))));
-            self.errors.extend(broken);
+                .retain(|error| start(error) < broken.from && !lines.contains(&line(error)));
+            self.errors.extend(broken.errors);
         }
         self.errors
             .sort_by_key(|error| error.span.as_ref().map(|span| (span.start, span.end)));
@@ -249,6 +248,15 @@ impl<'i> Reader<'i> {
         };
         self.wrong_type(what, wanted, item, hint);
         None
+    }
+}
+
+/// Whether a value is a table, or tables one after another.
+pub(super) fn is_table(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => items.iter().any(|item| item.get_ref().is_table()),
+        _ => false,
     }
 }
 

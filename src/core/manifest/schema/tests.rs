@@ -1,0 +1,136 @@
+use serde_json::{Value, json};
+
+use super::super::Manifest;
+use super::super::field::{Field, Place};
+use super::schema;
+
+const PLACES: [Place; 3] = [Place::Nix, Place::Defaults, Place::Step];
+
+/// The schema of a table.
+fn table(schema: &Value, place: Place) -> &Value {
+    match place {
+        Place::Nix => &schema["properties"]["nix"],
+        Place::Defaults => &schema["properties"]["defaults"],
+        Place::Step => &schema["properties"]["step"]["items"],
+    }
+}
+
+/// A manifest that is right but for `key`, which `place` sets to `value`.
+fn manifest(place: Place, key: &str, value: &Value) -> String {
+    let mut step = json!({ "name": "a", "start": true, "script": ":" });
+    let mut manifest = json!({ "nix": {}, "defaults": {} });
+    match place {
+        Place::Nix => manifest["nix"][key] = value.clone(),
+        Place::Defaults => manifest["defaults"][key] = value.clone(),
+        Place::Step => step[key] = value.clone(),
+    }
+    manifest["step"] = json!([step]);
+    toml::to_string(&manifest).unwrap()
+}
+
+fn accepts(place: Place, key: &str, value: &Value) -> bool {
+    Manifest::parse(&manifest(place, key, value)).is_ok()
+}
+
+#[test]
+fn the_parser_accepts_what_the_schema_lists_and_nothing_else() {
+    let schema = schema();
+    for place in PLACES {
+        let table = table(&schema, place);
+        assert_eq!(table["additionalProperties"], json!(false));
+        let properties = table["properties"].as_object().unwrap();
+        for field in Field::ALL {
+            let key = field.key();
+            // A value that is right wherever the key is allowed.
+            let value = &super::example(field);
+            let listed = properties.contains_key(key);
+            assert_eq!(
+                listed,
+                accepts(place, key, value),
+                "{key} in {}",
+                place.header()
+            );
+            assert_eq!(
+                properties.get(key).map(|property| &property["examples"]),
+                listed.then_some(&json!([value]))
+            );
+        }
+        assert!(!accepts(place, "other", &json!("x")));
+        assert!(properties.keys().all(|key| Field::named(key).is_some()));
+    }
+}
+
+#[test]
+fn the_types_are_those_of_the_parser() {
+    let schema = schema();
+    let others = [
+        ("string", json!("x")),
+        ("integer", json!(1)),
+        ("number", json!(1.5)),
+        ("boolean", json!(false)),
+        ("array", json!([1])),
+        ("object", json!({ "x": 1 })),
+    ];
+    for place in PLACES {
+        let properties = table(&schema, place)["properties"].as_object().unwrap();
+        for (key, property) in properties {
+            for (kind, value) in &others {
+                // `false` is right for any boolean but the `start` of the only step.
+                let right = property["type"] == *kind && *kind == "boolean" && key != "start";
+                if property["type"] != *kind || right {
+                    assert_eq!(accepts(place, key, value), right, "{key} = {value}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_parser() {
+    let schema = schema();
+    let plain = Manifest::parse(&manifest(Place::Step, "name", &json!("a"))).unwrap();
+    for place in PLACES {
+        for (key, property) in table(&schema, place)["properties"].as_object().unwrap() {
+            if let Some(default) = property.get("default").filter(|_| key != "start") {
+                let with = Manifest::parse(&manifest(place, key, default)).unwrap();
+                assert_eq!(with, plain, "{key}");
+                let without = Manifest::parse(&manifest(
+                    place,
+                    key,
+                    &super::example(Field::named(key).unwrap()),
+                ));
+                assert_ne!(without.unwrap(), plain, "{key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bounds_are_those_of_the_parser() {
+    let schema = schema();
+    for (key, property) in table(&schema, Place::Step)["properties"]
+        .as_object()
+        .unwrap()
+    {
+        for (bound, beyond) in [("minimum", -1), ("maximum", 1)] {
+            if let Some(bound) = property.get(bound).map(|bound| bound.as_i64().unwrap()) {
+                assert!(accepts(Place::Step, key, &json!(bound)), "{key} {bound}");
+                assert!(
+                    !accepts(Place::Step, key, &json!(bound + beyond)),
+                    "{key} {bound}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_manifest_needs_what_the_schema_requires() {
+    let schema = schema();
+    assert_eq!(schema["required"], json!(["step"]));
+    assert!(Manifest::parse("").is_err());
+    let step = table(&schema, Place::Step);
+    assert_eq!(step["required"], json!(["name", "script"]));
+    assert!(Manifest::parse("[[step]]\nname = 'a'\nstart = true").is_err());
+    assert!(Manifest::parse("[[step]]\nscript = ':'\nstart = true").is_err());
+}
