@@ -47,9 +47,13 @@ pub fn line_of(text: &str, offset: usize) -> usize {
     text[..floor(text, offset)].matches('\n').count() + 1
 }
 
-/// `text` between backticks, for a message: control characters escaped, cut if it is long.
+/// `text` between backticks, for a message: control characters escaped, cut if it is long;
+/// `""` if it is empty.
 pub fn quoted(text: &str) -> String {
     const MOST: usize = 60;
+    if text.is_empty() {
+        return "\"\"".to_owned();
+    }
     let mut quoted = String::from("`");
     for c in text.chars().take(MOST) {
         push_visible(&mut quoted, c);
@@ -241,3 +245,6 @@ fn floor(text: &str, offset: usize) -> usize {
     }
     offset
 }
+
+#[cfg(test)]
+mod tests;

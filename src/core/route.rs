@@ -104,3 +104,6 @@ fn few_edits(a: &str, b: &str) -> Option<usize> {
     }
     Some(suggest::distance(a, b)).filter(|edits| *edits <= limit)
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,12 @@ impl Field {
         }
     }
 
+    /// The tables that can hold it, in words.
+    pub fn headers(self) -> String {
+        let headers: Vec<_> = self.places().iter().map(|place| place.header()).collect();
+        headers.join(" or ")
+    }
+
     /// The field with this key.
     pub fn named(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.key() == key)

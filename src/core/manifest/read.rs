@@ -20,7 +20,7 @@ use crate::core::suggest;
 pub(super) struct Fields {
     /// The table in words, for messages.
     pub label: String,
-    /// The keys that are there, with the place of their values.
+    /// The keys that are there, with the place of their values; misspelt ones are the last.
     pub seen: Vec<(Field, Range<usize>)>,
     pub name: Option<StepName>,
     pub start: Option<bool>,
@@ -44,6 +44,7 @@ impl Fields {
             label: label(place, table),
             ..Self::default()
         };
+        let mut meant = Vec::new();
         for (key, item) in table {
             match Field::named(key.get_ref()) {
                 Some(field) if field.places().contains(&place) => {
@@ -53,11 +54,16 @@ impl Fields {
                 known => {
                     let message =
                         format!("unknown key {} in {}", quoted(key.get_ref()), fields.label);
-                    let hint = hint(place, key.get_ref(), known);
+                    let close = known.is_none().then(|| close(place, key.get_ref()));
+                    let close = close.flatten();
+                    meant.extend(close.map(|field| (field, item.span())));
+                    let hint = hint(place, key.get_ref(), known, close);
                     reader.error(Diagnostic::at(key.span(), message).hint(hint));
                 }
             }
         }
+        // What is only misspelt is not missing as well.
+        fields.seen.append(&mut meant);
         fields
     }
 
@@ -142,21 +148,24 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
     }
 }
 
-/// What to do about a key that `place` cannot hold, though another table may.
-fn hint(place: Place, key: &str, known: Option<Field>) -> String {
-    if let Some(field) = known {
-        let tables: Vec<_> = field.places().iter().map(|place| place.header()).collect();
-        return format!("`{key}` belongs in {}", tables.join(" or "));
+/// The field of `place` that an unknown key was perhaps meant to be.
+fn close(place: Place, key: &str) -> Option<Field> {
+    suggest::closest(key, Field::of(place).map(Field::key))
+        .and_then(Field::named)
+        .or_else(|| Field::alias(key).filter(|field| field.places().contains(&place)))
+}
+
+/// What to do about a key that `place` cannot hold: one that is `known` in other tables, or
+/// `close` to one of this table's.
+fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> String {
+    match (known, close) {
+        (Some(field), _) => format!("`{key}` belongs in {}", field.headers()),
+        (None, Some(field)) => format!("did you mean `{}`?", field.key()),
+        (None, None) => {
+            let keys: Vec<_> = Field::of(place).map(Field::key).collect();
+            format!("{} can hold: {}", place.header(), keys.join(", "))
+        }
     }
-    let keys = Field::of(place).map(Field::key);
-    if let Some(close) = suggest::closest(key, keys) {
-        return format!("did you mean `{close}`?");
-    }
-    if let Some(field) = Field::alias(key).filter(|field| field.places().contains(&place)) {
-        return format!("did you mean `{}`?", field.key());
-    }
-    let keys: Vec<_> = Field::of(place).map(Field::key).collect();
-    format!("{} can hold: {}", place.header(), keys.join(", "))
 }
 
 fn name(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<StepName> {

@@ -141,7 +141,7 @@ fn description(field: Field) -> &'static str {
 fn example(field: Field) -> Value {
     match field {
         Field::Name => json!("extract"),
-        Field::Start => json!(true),
+        Field::Start | Field::Pure => json!(true),
         Field::Script => json!("sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/next\""),
         Field::Packages => json!([
             "jq",
@@ -151,7 +151,6 @@ fn example(field: Field) -> Value {
         ]),
         Field::Env => json!({ "LANG": "C.UTF-8" }),
         Field::Shell => json!(["bash", "-euo", "pipefail", "-c"]),
-        Field::Pure => json!(true),
         Field::Keep => json!(["SSH_AUTH_SOCK"]),
         Field::Parallel => json!(4),
         Field::Timeout => json!("1h30m"),

@@ -146,9 +146,8 @@ fn unknown(
     };
     let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
     if let Some(field) = Field::named(name) {
-        let tables: Vec<_> = field.places().iter().map(|place| place.header()).collect();
         // Where a header is broken, its table's keys come here.
-        reader.missing(error.hint(format!("`{name}` belongs in {}", tables.join(" or "))));
+        reader.missing(error.hint(format!("`{name}` belongs in {}", field.headers())));
         return None;
     }
     reader.error(error.hint(match meant {
