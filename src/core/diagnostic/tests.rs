@@ -61,11 +61,11 @@ fn the_caret_stands_under_the_place() {
     1 | x = '日本' # word
       |      ^^^^
     ");
-    assert_snapshot!(shown("e\u{301}tude word", "word"), @"
+    assert_snapshot!(shown("q\u{301}tude word", "word"), @"
     error: no
      --> f.toml:1:8
       |
-    1 | étude word
+    1 | q́tude word
       |       ^^^^
     ");
     assert_snapshot!(shown("\u{1b}[31m word \u{202e}", "word"), @r"

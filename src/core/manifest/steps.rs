@@ -188,15 +188,15 @@ fn names(reader: &mut Reader<'_>, drafts: &[Draft]) {
         let Some(name) = &draft.fields.name else {
             continue;
         };
-        let line = reader.line(draft.place().start);
         if let Some(other) = first.get(name) {
+            let other = reader.line(*other);
             let error = Diagnostic::at(
                 draft.place(),
                 format!("{} is already defined on line {other}", draft.fields.label),
             );
             reader.error(error.hint("every step has a name of its own"));
         } else {
-            first.insert(name, line);
+            first.insert(name, draft.place().start);
         }
     }
 }
