@@ -19,6 +19,7 @@
 //! `core` touches no file, process, clock or thread, so that all planning is tested in memory.
 
 pub mod core;
+pub mod engine;
 pub mod process;
 pub mod state;
 pub mod store;

@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Adopted};
+pub use adopt::{AdoptError, Adopted, kind};
 
 use crate::core::digest::Digest;
 
@@ -85,10 +85,7 @@ pub enum Error {
 }
 
 /// For `map_err`: an [`Error::Io`].
-pub(crate) fn io_error<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(io::Error) -> Error + 'a {
+pub fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
     move |source| Error::Io {
         action,
         path: path.to_owned(),

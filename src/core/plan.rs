@@ -112,6 +112,11 @@ impl Plan {
         }
     }
 
+    /// Changes how many tasks may be started and not ended at once.
+    pub fn allow(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// What to do now.
     ///
     /// Among steps that may start one, that with the fewest running tasks comes first, so that a

@@ -1,0 +1,278 @@
+//! From the files in a task's output folder to a list of objects.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path;
+
+use crate::core::digest::Digest;
+use crate::store::{self, AdoptError, Store};
+
+/// Outputs held in memory; more go to a file.
+const STRETCH: usize = 4096;
+/// The longest list of bad outputs in an error.
+const NAMED: usize = 5;
+
+/// One output of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its file name.
+    pub name: Box<str>,
+    /// Its bytes.
+    pub digest: Digest,
+}
+
+/// All outputs of a task. However many there are, few are in memory.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    first: Vec<Output>,
+    rest: Option<File>,
+}
+
+/// Why a task's outputs are not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Some are no regular files with a UTF-8 name; what is wrong with them.
+    #[error("{}", .0.join("\n"))]
+    Bad(Vec<String>),
+    /// One may still change.
+    #[error(
+        "output {name:?} {source}; hint: let the script `wait` for what it starts in the background"
+    )]
+    Changing {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: AdoptError,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Outputs {
+    /// Makes objects of all files in `folder`, which is empty afterwards.
+    ///
+    /// Names are in order, in stretches of some thousands if there are more. Nothing is adopted
+    /// if one of them is unacceptable by its kind or name. `spill` is where a list goes that is
+    /// too long for memory. `quiet`: see [`Store::adopt`].
+    pub fn collect(
+        store: &Store,
+        folder: &Path,
+        spill: &Path,
+        quiet: bool,
+    ) -> Result<Self, OutputError> {
+        let mut names = validate(folder)?;
+        let mut outputs = Self::default();
+        let mut rest: Option<BufWriter<File>> = None;
+        let io = |source| OutputError::from(store::io_error("write", spill)(source));
+        while !names.is_empty() {
+            names.sort_unstable();
+            let whole = names.len() < STRETCH;
+            for name in names {
+                let adopted = store.adopt(&folder.join(&*name), quiet);
+                let digest = match adopted {
+                    Ok(adopted) => adopted.digest,
+                    Err(AdoptError::Store(error)) => return Err(error.into()),
+                    Err(source) => {
+                        return Err(OutputError::Changing {
+                            name: name.into(),
+                            source,
+                        });
+                    }
+                };
+                let output = Output { name, digest };
+                match &mut rest {
+                    Some(rest) => output.write(rest).map_err(io)?,
+                    None => outputs.first.push(output),
+                }
+            }
+            if whole {
+                break;
+            }
+            if rest.is_none() {
+                rest = Some(BufWriter::new(unnamed(spill).map_err(io)?));
+            }
+            names = read_names(folder)?;
+        }
+        if let Some(rest) = rest {
+            let mut file = rest.into_inner().map_err(|error| io(error.into_error()))?;
+            file.rewind().map_err(io)?;
+            outputs.rest = Some(file);
+        }
+        Ok(outputs)
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, name: &str, digest: Digest) {
+        self.first.push(Output {
+            name: name.into(),
+            digest,
+        });
+    }
+
+    /// All of them, in order.
+    pub fn into_iter(self) -> impl Iterator<Item = io::Result<Output>> {
+        let mut rest = self.rest.map(BufReader::new);
+        let rest = std::iter::from_fn(move || rest.as_mut().and_then(Output::read));
+        self.first.into_iter().map(Ok).chain(rest)
+    }
+}
+
+impl Output {
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        // File names have at most 255 bytes on the systems that this runs on; two are plenty.
+        let length = u16::try_from(self.name.len()).map_err(io::Error::other)?;
+        to.write_all(&length.to_le_bytes())?;
+        to.write_all(self.name.as_bytes())?;
+        to.write_all(&self.digest.0)
+    }
+
+    fn read(from: &mut impl Read) -> Option<io::Result<Self>> {
+        let mut length = [0; 2];
+        match from.read_exact(&mut length) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
+            Err(error) => return Some(Err(error)),
+            Ok(()) => {}
+        }
+        let mut name = vec![0; usize::from(u16::from_le_bytes(length))];
+        let mut digest = Digest([0; 32]);
+        Some(
+            from.read_exact(&mut name)
+                .and_then(|()| from.read_exact(&mut digest.0))
+                .and_then(|()| String::from_utf8(name).map_err(io::Error::other))
+                .map(|name| Self {
+                    name: name.into(),
+                    digest,
+                }),
+        )
+    }
+}
+
+/// Looks at every entry's name and kind; the first names, at most a stretch of them.
+fn validate(folder: &Path) -> Result<Vec<Box<str>>, OutputError> {
+    let io = store::io_error("read the output folder", folder);
+    let mut names = Vec::new();
+    let mut bad = Vec::new();
+    let mut more = 0;
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return Err(io(error).into()),
+    };
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                return Err(store::io_error("read the output folder", folder)(error).into());
+            }
+        };
+        let name = entry.file_name();
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(error) => return Err(store::io_error("look at", &entry.path())(error).into()),
+        };
+        let problem = if !kind.is_file() {
+            format!(
+                "output {name:?} is {}, not a regular file",
+                store::kind(kind)
+            )
+        } else if let Some(name) = name.to_str() {
+            if names.len() < STRETCH {
+                names.push(name.into());
+            }
+            continue;
+        } else {
+            format!("output {name:?} has a name that is not UTF-8")
+        };
+        if bad.len() < NAMED {
+            bad.push(problem);
+        } else {
+            more += 1;
+        }
+    }
+    if bad.is_empty() {
+        return Ok(names);
+    }
+    bad.sort();
+    if more > 0 {
+        bad.push(format!("and {more} more"));
+    }
+    Err(OutputError::Bad(bad))
+}
+
+/// The next names, at most a stretch of them: what was adopted is gone from the folder.
+fn read_names(folder: &Path) -> Result<Vec<Box<str>>, OutputError> {
+    fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .take(STRETCH)
+                .map(|entry| {
+                    let name = entry?.file_name().into_string();
+                    name.map(String::into_boxed_str)
+                        .map_err(|name| io::Error::other(format!("{name:?} is not UTF-8")))
+                })
+                .collect()
+        })
+        .map_err(|error| store::io_error("read the output folder", folder)(error).into())
+}
+
+/// A file that is gone when it is closed.
+fn unnamed(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn fixture() -> (tempfile::TempDir, Store, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let out = dir.path().join("out");
+        fs::create_dir(&out).unwrap();
+        (dir, store, out)
+    }
+
+    #[test]
+    fn every_file_once_however_many() {
+        for count in [0, 1, STRETCH - 1, STRETCH, STRETCH + 1, 2 * STRETCH + 3] {
+            let (dir, store, out) = fixture();
+            for n in 0..count {
+                fs::write(out.join(format!("{n:05}")), n.to_string()).unwrap();
+            }
+            let outputs = Outputs::collect(&store, &out, &dir.path().join("spill"), true).unwrap();
+            assert!(outputs.first.len() <= STRETCH);
+            let mut all: Vec<Output> = outputs.into_iter().map(Result::unwrap).collect();
+            all.sort_by(|a, b| a.name.cmp(&b.name));
+            assert_eq!(all.len(), count);
+            for (n, output) in all.iter().enumerate() {
+                assert_eq!(*output.name, format!("{n:05}"));
+                assert_eq!(output.digest, Digest::of(n.to_string().as_bytes()));
+            }
+            assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn bad_ones_are_all_named_and_nothing_is_adopted() {
+        let (dir, store, out) = fixture();
+        fs::write(out.join("good"), "good").unwrap();
+        fs::create_dir(out.join("dir")).unwrap();
+        fs::write(out.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
+        let error = Outputs::collect(&store, &out, &dir.path().join("spill"), true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "output \"\\xFF\" has a name that is not UTF-8\n\
+             output \"dir\" is a folder, not a regular file"
+        );
+        assert!(out.join("good").exists());
+    }
+}

@@ -1,0 +1,243 @@
+//! What a task's end changes: its row, its outputs' rows, what can start now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::outputs::Outputs;
+use super::step::{Memo, Runnable};
+use super::worker::{Ended, Outcome};
+use super::{Engine, Error};
+use crate::core::digest::Digest;
+use crate::core::event::{Event, Failure, Routed};
+use crate::core::plan::{Key, LaneId, Ready};
+use crate::core::task::{State as TaskState, TaskId};
+use crate::state::NewTask;
+
+/// Final outputs whose name is compared with the steps' names.
+const COMPARED: usize = 1000;
+/// Names that are close to a step's, for the summary.
+const NEAR: usize = 5;
+
+/// What equal tasks have in common with this one, if there can be any.
+pub fn key(step: &Runnable, ready: &Ready) -> Option<Key> {
+    if ready.forced || step.memo == Memo::Never {
+        return None;
+    }
+    Some(Key {
+        lane: step.lane,
+        input: ready.input,
+        name: ready
+            .name
+            .clone()
+            .filter(|_| step.memo == Memo::ContentAndName),
+    })
+}
+
+impl Engine<'_> {
+    /// Takes over the outputs of an equal task, if there is one whose outputs are all there.
+    pub(super) fn reuse(
+        &mut self,
+        step: &Runnable,
+        ready: &Ready,
+        key: &Key,
+    ) -> Result<bool, Error> {
+        let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
+        let Some(source) = self.state.finished_equal(&step.equal, &ready.input, name)? else {
+            return Ok(false);
+        };
+        if self.state.descends(ready.id, source)? {
+            self.circular(step, ready, source)?;
+            return Ok(true);
+        }
+        let mut outputs = Outputs::default();
+        let mut complete = true;
+        let store = self.store;
+        self.state.each_output(source, |name, digest| {
+            complete &= store.contains(&digest);
+            outputs.push(name, digest);
+        })?;
+        if !complete {
+            return Ok(false);
+        }
+        self.begin_group()?;
+        self.state
+            .reuse(self.runset, step.id, ready.id, ready.state, source)?;
+        self.summary.reused += 1;
+        self.add_outputs(ready.id, outputs)
+            .map(|routed| self.tell_done(step, ready.id, Some(source), Duration::ZERO, &routed))?;
+        Ok(true)
+    }
+
+    /// A task that descends from an equal one would give its own input again, for ever.
+    fn circular(&mut self, step: &Runnable, ready: &Ready, source: TaskId) -> Result<(), Error> {
+        let error = format!(
+            "goes round in a circle: task {source} further up already ran {} on the same input\n\
+             hint: let the script leave its output under another name once nothing changes, or \
+             set `cache = false` on the step if each execution gives something else",
+            step.name
+        );
+        self.begin_group()?;
+        let finished = crate::state::Finished {
+            started: jiff::Timestamp::now().as_millisecond(),
+            elapsed: 0,
+            worker: 0,
+        };
+        self.state.fail(
+            self.runset,
+            step.id,
+            ready.id,
+            ready.state,
+            &error,
+            &finished,
+        )?;
+        self.give_up(step, ready, error, Duration::ZERO);
+        Ok(())
+    }
+
+    /// Records how a task went.
+    pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
+        let step = Arc::clone(&ended.job.step);
+        let ready = ended.job.ready;
+        let elapsed = Duration::from_micros(ended.finished.elapsed.unsigned_abs());
+        self.task_time = (self.task_time * 7 + elapsed) / 8;
+        if let Some(warning) = ended.warning {
+            (self.listener)(&Event::Warning(&format!(
+                "task {} of {} {warning}",
+                ready.id, step.name
+            )));
+        }
+        match ended.outcome {
+            Outcome::Cancelled => {}
+            Outcome::Success(outputs) => {
+                self.state
+                    .succeed(self.runset, step.id, ready.id, ready.state, &ended.finished)?;
+                self.state
+                    .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
+                self.summary.executed += 1;
+                let routed = self.add_outputs(ready.id, outputs)?;
+                self.tell_done(&step, ready.id, None, elapsed, &routed);
+            }
+            Outcome::Failure(error) => {
+                self.state.fail(
+                    self.runset,
+                    step.id,
+                    ready.id,
+                    ready.state,
+                    &error,
+                    &ended.finished,
+                )?;
+                self.state
+                    .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
+                if ready.attempt < step.retries && !self.stopping {
+                    self.retry(&step, ready, &error, elapsed);
+                } else {
+                    self.give_up(&step, &ready, error, elapsed);
+                }
+            }
+        }
+        self.plan.ended(step.lane, ended.job.key.as_ref());
+        Ok(())
+    }
+
+    fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, elapsed: Duration) {
+        // 1 s, 2 s, 4 s … one minute: what is overloaded gets time to recover.
+        let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_secs(60));
+        (self.listener)(&Event::Failed {
+            task: ready.id,
+            step: &step.name,
+            error,
+            elapsed,
+            retry: Some(pause),
+        });
+        ready.attempt += 1;
+        ready.state = TaskState::Failed;
+        let due = self.now() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.plan.pause(step.lane, ready, due);
+    }
+
+    fn give_up(&mut self, step: &Runnable, ready: &Ready, error: String, elapsed: Duration) {
+        (self.listener)(&Event::Failed {
+            task: ready.id,
+            step: &step.name,
+            error: &error,
+            elapsed,
+            retry: None,
+        });
+        self.failed(Failure {
+            task: ready.id,
+            step: step.name.clone(),
+            input_name: ready.name.as_deref().map(str::to_owned),
+            error,
+        });
+    }
+
+    fn tell_done(
+        &mut self,
+        step: &Runnable,
+        task: TaskId,
+        reused: Option<TaskId>,
+        elapsed: Duration,
+        outputs: &Routed,
+    ) {
+        (self.listener)(&Event::Done {
+            task,
+            step: &step.name,
+            reused,
+            elapsed,
+            outputs,
+        });
+    }
+
+    /// Adds a task for every output that has a route, and a final output for every other.
+    fn add_outputs(&mut self, parent: TaskId, outputs: Outputs) -> Result<Routed, Error> {
+        let mut routed = Routed::default();
+        for output in outputs.into_iter() {
+            let output = output.map_err(Error::Spill)?;
+            let lane = self.route(&output.name);
+            let id = self.state.insert_task(
+                self.runset,
+                &NewTask {
+                    object: output.digest,
+                    step: lane.map(|lane| self.steps[lane].id),
+                    parent: Some(parent),
+                    name: Some(&output.name),
+                    forced: false,
+                },
+            )?;
+            routed.add(&output.name, lane.map(|lane| &self.steps[lane].name));
+            match lane {
+                Some(lane) => self
+                    .plan
+                    .created(lane, ready(id, output.digest, output.name)),
+                None => self.compare(&output.name),
+            }
+        }
+        Ok(routed)
+    }
+
+    fn route(&self, name: &str) -> Option<LaneId> {
+        self.lanes.get(self.router.route(name)?).copied()
+    }
+
+    /// A final output that is close to a step's name may be a mistake.
+    fn compare(&mut self, name: &str) {
+        self.compared += 1;
+        if self.compared > COMPARED || self.summary.near.len() >= NEAR {
+            return;
+        }
+        if let Some(step) = self.router.near(name) {
+            self.summary.near.push((name.to_owned(), step.clone()));
+        }
+    }
+}
+
+fn ready(id: TaskId, input: Digest, name: Box<str>) -> Ready {
+    Ready {
+        id,
+        input,
+        name: Some(name),
+        state: TaskState::Pending,
+        forced: false,
+        attempt: 0,
+    }
+}

@@ -1,0 +1,542 @@
+//! A worker: one thread that runs one task after the other.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::outputs::Outputs;
+use super::step::Runnable;
+use super::workspace::Workspace;
+use crate::core::plan::{Key, LaneId, Ready};
+use crate::core::task::TaskId;
+use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
+use crate::state::{Finished, Logs};
+use crate::store::{self, Store};
+use crate::sys::Strays;
+
+/// A task for a worker.
+#[derive(Debug)]
+pub struct Job {
+    /// Its step.
+    pub step: Arc<Runnable>,
+    /// The task.
+    pub ready: Ready,
+    /// What equal tasks have in common with it.
+    pub key: Option<Key>,
+    /// The runset's name.
+    pub runset: Arc<str>,
+}
+
+/// What a worker tells the engine.
+#[derive(Debug)]
+pub enum Message {
+    /// A running task wrote something.
+    Output {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        lane: LaneId,
+        /// Whether on standard error.
+        stderr: bool,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A task is over.
+    Ended(Box<Ended>),
+    /// A signal came in.
+    Signal(i32),
+    /// The worker is broken.
+    Broken,
+}
+
+/// A task that is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was to be done.
+    pub job: Job,
+    /// How it went.
+    pub outcome: Outcome,
+    /// When and where.
+    pub finished: Finished,
+    /// What it wrote.
+    pub logs: Logs,
+    /// What the user should know besides.
+    pub warning: Option<String>,
+}
+
+/// How a task went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its outputs are in the store.
+    Success(Outputs),
+    /// How it failed, with its last words.
+    Failure(String),
+    /// It was ended, or not started, because the run is to end.
+    Cancelled,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared<'a> {
+    /// Where objects go.
+    pub store: &'a Store,
+    /// Whether what tasks write is told while they run.
+    pub live: bool,
+    /// The folder for the workers' folders.
+    pub scratch: PathBuf,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl<'a> Shared<'a> {
+    /// Without jobs.
+    pub fn new(store: &'a Store, live: bool, scratch: PathBuf) -> Self {
+        Self {
+            store,
+            live,
+            scratch,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Hands a job to the next free worker.
+    pub fn push(&self, job: Job) {
+        self.lock().jobs.push_back(job);
+        self.changed.notify_one();
+    }
+
+    /// No more jobs come; those that no worker has taken are given back.
+    pub fn close(&self) -> VecDeque<Job> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        self.changed.notify_all();
+        std::mem::take(&mut queue.jobs)
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs jobs until there are no more.
+pub fn work(shared: &Shared, number: usize, handle: &Handle, messages: &SyncSender<Message>) {
+    let alarm = Alarm(messages);
+    let mut worker = Worker {
+        shared,
+        messages,
+        handle,
+        number: i64::try_from(number).unwrap_or(i64::MAX),
+        workspace: Workspace::new(shared.scratch.join(format!("w{number}"))),
+        strays: Strays::watch(),
+        pipes: None,
+        command: None,
+    };
+    while let Some(job) = shared.next() {
+        let ended = worker.execute(job);
+        if messages.send(Message::Ended(Box::new(ended))).is_err() {
+            break;
+        }
+    }
+    drop(worker);
+    std::mem::forget(alarm);
+}
+
+/// Tells the engine if the worker panics, which otherwise would wait for it for ever.
+struct Alarm<'a>(&'a SyncSender<Message>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.send(Message::Broken);
+    }
+}
+
+struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    messages: &'a SyncSender<Message>,
+    handle: &'a Handle,
+    number: i64,
+    workspace: Workspace,
+    strays: Strays,
+    /// Kept from task to task while nothing else can hold them.
+    pipes: Option<Pipes>,
+    /// The command of the last task's step, connected to `pipes`.
+    command: Option<(LaneId, Command)>,
+}
+
+impl Worker<'_> {
+    fn execute(&mut self, job: Job) -> Ended {
+        let started = jiff::Timestamp::now().as_millisecond();
+        let clock = Instant::now();
+        let mut record = Record::new(
+            self.workspace.own_file("stdout"),
+            self.workspace.own_file("stderr"),
+        );
+        let mut warning = None;
+        let outcome = self
+            .try_execute(&job, &mut record, &mut warning)
+            .unwrap_or_else(Outcome::Failure);
+        let (outcome, logs) = match record.keep(self.shared.store) {
+            Ok(logs) => (outcome, logs),
+            Err(error) => (Outcome::Failure(error.to_string()), Logs::default()),
+        };
+        Ended {
+            job,
+            outcome,
+            finished: Finished {
+                started,
+                elapsed: i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX),
+                worker: self.number,
+            },
+            logs,
+            warning,
+        }
+    }
+
+    fn try_execute(
+        &mut self,
+        job: &Job,
+        record: &mut Record,
+        warning: &mut Option<String>,
+    ) -> Result<Outcome, String> {
+        self.workspace
+            .begin(self.shared.store, &job.ready.input)
+            .map_err(|error| explain(&error, job))?;
+        let run = self.run(job, record);
+        let (outcome, left) = match run {
+            Ok(ended) => {
+                let left = ended.left;
+                let quiet = left.is_none();
+                // Outputs are looked at before the rest of the group is killed: one that it
+                // still writes must be noticed.
+                let outcome = self.judge(job, &ended, record, quiet);
+                if let Some(left) = left {
+                    left.kill();
+                    *warning = Some(
+                        "left processes running in the background; they were ended".to_owned(),
+                    );
+                }
+                (outcome, left.is_some())
+            }
+            Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
+            Err(RunError::Io(error)) => (Err(format!("cannot start the shell: {error}")), true),
+        };
+        let quiet = self.strays.certainly_none() && !left;
+        self.workspace.finish(quiet);
+        if !quiet {
+            self.pipes = None;
+            self.command = None;
+        }
+        outcome
+    }
+
+    fn run(&mut self, job: &Job, record: &mut Record) -> Result<process::Ended, RunError> {
+        let lane = job.step.lane;
+        let pipes = match &mut self.pipes {
+            Some(pipes) => pipes,
+            none => none.insert(Pipes::new()?),
+        };
+        let command = match &mut self.command {
+            Some((of, command)) if *of == lane => command,
+            other => &mut other.insert((lane, prepare(&job.step, pipes)?)).1,
+        };
+        command
+            .env("INPUT_FILE", self.workspace.input())
+            .env("OUTPUT_DIR", self.workspace.output())
+            .env("TMPDIR", self.workspace.temporary())
+            .env("TASK_PIPELINE_TASK", job.ready.id.to_string())
+            .env("TASK_PIPELINE_RUNSET", &*job.runset)
+            .env(
+                "TASK_PIPELINE_INPUT_NAME",
+                job.ready.name.as_deref().unwrap_or_default(),
+            );
+        let live = self.shared.live.then_some(self.messages);
+        self.handle
+            .run(command, pipes, job.step.timeout, &mut |stream, bytes| {
+                record.add(stream, bytes);
+                if let Some(messages) = live {
+                    let _ = messages.send(Message::Output {
+                        task: job.ready.id,
+                        lane,
+                        stderr: stream == Stream::Stderr,
+                        bytes: bytes.to_owned(),
+                    });
+                }
+            })
+    }
+
+    /// What an ended script's task comes to.
+    fn judge(
+        &self,
+        job: &Job,
+        ended: &process::Ended,
+        record: &Record,
+        quiet: bool,
+    ) -> Result<Outcome, String> {
+        let failed = |how: String| Err(how + &record.stderr.last_words());
+        match ended.cut {
+            Some(Cut::Asked) => Ok(Outcome::Cancelled),
+            Some(Cut::Timeout) => {
+                let limit = job.step.timeout.unwrap_or_default();
+                failed(format!("timed out after {}", in_words(limit)))
+            }
+            None if ended.status.success() => {
+                let spill = self.workspace.own_file("outputs");
+                let outputs =
+                    Outputs::collect(self.shared.store, self.workspace.output(), &spill, quiet);
+                match outputs {
+                    Ok(outputs) => Ok(Outcome::Success(outputs)),
+                    Err(error) => failed(error.to_string()),
+                }
+            }
+            None => failed(process::describe(ended.status)),
+        }
+    }
+}
+
+/// A command that lacks only what differs from task to task.
+fn prepare(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
+    let program = step
+        .program
+        .as_ref()
+        .map_err(|error| io::Error::other(error.clone()))?;
+    let mut command = Command::new(program);
+    command
+        .args(&step.arguments)
+        .env_clear()
+        .envs(&step.variables)
+        .env("TASK_PIPELINE_STEP", step.name.as_str())
+        .env("TASK_PIPELINE_VERSION", step.version.to_string())
+        .current_dir(&step.folder)
+        .stdin(Stdio::null());
+    pipes.connect(&mut command)?;
+    Ok(command)
+}
+
+/// Adds what can be done about an input that is not to be had.
+fn explain(error: &store::Error, job: &Job) -> String {
+    match error {
+        store::Error::Missing { .. } | store::Error::Damaged { .. } => format!(
+            "{error}\nhint: restore it from a backup, or make it again: run with -start and the \
+             step that made {}",
+            job.ready.name.as_deref().unwrap_or("it"),
+        ),
+        store::Error::Io { .. } => error.to_string(),
+    }
+}
+
+/// `1h 30m`, `2.5s`.
+pub fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let mut words = Vec::new();
+    for (unit, size) in [("h", 3600), ("m", 60)] {
+        if seconds >= size {
+            words.push(format!(
+                "{}{unit}",
+                seconds / size % if size == 60 { 60 } else { u64::MAX }
+            ));
+        }
+    }
+    let rest = Duration::new(seconds % 60, time.subsec_nanos());
+    if !rest.is_zero() || words.is_empty() {
+        words.push(format!("{}s", rest.as_secs_f64()));
+    }
+    words.retain(|word| word != "0m");
+    words.join(" ")
+}
+
+/// What a task writes, on both streams.
+struct Record {
+    stdout: Captured,
+    stderr: Captured,
+}
+
+impl Record {
+    fn new(stdout: PathBuf, stderr: PathBuf) -> Self {
+        Self {
+            stdout: Captured::new(stdout),
+            stderr: Captured::new(stderr),
+        }
+    }
+
+    fn add(&mut self, stream: Stream, bytes: &[u8]) {
+        match stream {
+            Stream::Stdout => self.stdout.add(bytes),
+            Stream::Stderr => self.stderr.add(bytes),
+        }
+    }
+
+    fn keep(self, store: &Store) -> Result<Logs, store::AdoptError> {
+        Ok(Logs {
+            stdout: self.stdout.keep(store)?,
+            stderr: self.stderr.keep(store)?,
+        })
+    }
+}
+
+/// What a task writes on one stream: in memory while it is little, in a file beyond.
+struct Captured {
+    path: PathBuf,
+    head: Vec<u8>,
+    file: Option<File>,
+    /// The end of what went to the file.
+    tail: Vec<u8>,
+    error: Option<io::Error>,
+}
+
+/// Bytes kept in memory; and as many of the end once there are more.
+const HEAD: usize = 64 * 1024;
+
+impl Captured {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            head: Vec::new(),
+            file: None,
+            tail: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        if self.error.is_some() {
+            return;
+        }
+        if self.file.is_none() && self.head.len() + bytes.len() <= HEAD {
+            self.head.extend_from_slice(bytes);
+        } else if let Err(error) = self.spill(bytes) {
+            self.error = Some(error);
+        }
+    }
+
+    fn spill(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let _ = fs::remove_file(&self.path);
+                let file = none.insert(File::create_new(&self.path)?);
+                file.write_all(&self.head)?;
+                self.tail = std::mem::take(&mut self.head);
+                file
+            }
+        };
+        file.write_all(bytes)?;
+        self.tail.extend_from_slice(bytes);
+        let surplus = self.tail.len().saturating_sub(HEAD);
+        self.tail.drain(..surplus);
+        Ok(())
+    }
+
+    fn keep(self, store: &Store) -> Result<Option<crate::core::digest::Digest>, store::AdoptError> {
+        if let Some(error) = self.error {
+            let error = store::io_error("keep what the task wrote in", &self.path)(error);
+            return Err(error.into());
+        }
+        if let Some(file) = self.file {
+            drop(file);
+            return Ok(Some(store.adopt(&self.path, true)?.digest));
+        }
+        if self.head.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(store.put(&self.head)?))
+    }
+
+    /// Its last lines, each after a line end; nothing if there are none.
+    fn last_words(&self) -> String {
+        const LINES: usize = 10;
+        const BYTES: usize = 2000;
+        let end = if self.file.is_some() {
+            &self.tail
+        } else {
+            &self.head
+        };
+        let start = end.len().saturating_sub(BYTES);
+        let text = String::from_utf8_lossy(&end[start..]);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        let first = lines.len().saturating_sub(LINES);
+        lines[first..]
+            .iter()
+            .fold(String::new(), |mut words, line| {
+                words.push('\n');
+                words.push_str(line);
+                words
+            })
+    }
+}
+
+/// For those who look for a shell: the host's PATH.
+pub fn host_path() -> Option<std::ffi::OsString> {
+    std::env::var_os(OsStr::new("PATH"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_in_words() {
+        for (millis, words) in [
+            (0, "0s"),
+            (500, "0.5s"),
+            (90_000, "1m 30s"),
+            (600_000, "10m"),
+            (3_600_000, "1h"),
+            (5_400_000, "1h 30m"),
+        ] {
+            assert_eq!(in_words(Duration::from_millis(millis)), words);
+        }
+    }
+
+    #[test]
+    fn much_output_is_kept_whole_and_little_of_it_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        for lines in [0, 1, 100, 100_000] {
+            let mut captured = Captured::new(dir.path().join("log"));
+            let mut all = Vec::new();
+            for line in 0..lines {
+                let line = format!("{line}\n");
+                all.extend_from_slice(line.as_bytes());
+                captured.add(line.as_bytes());
+                assert!(captured.head.len() <= HEAD && captured.tail.len() <= HEAD);
+            }
+            if lines > 10 {
+                let words = captured.last_words();
+                assert_eq!(words.lines().count(), 11);
+                assert!(words.ends_with(&format!("\n{}", lines - 1)));
+            }
+            let digest = captured.keep(&store).unwrap();
+            let kept = digest.map(|digest| fs::read(store.path(&digest)).unwrap());
+            assert_eq!(kept.unwrap_or_default(), all);
+        }
+    }
+}

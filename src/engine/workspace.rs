@@ -1,0 +1,208 @@
+//! A worker's folder: the private input, the output folder and the temporary one of its task.
+//!
+//! They serve one task after the other, for making and removing folders costs as much as a
+//! quarter of starting a shell. That is only done while it is certain that no process of an
+//! earlier task is alive, that they are empty, and that their modes are as they were made.
+//! Otherwise the next task gets new ones under a name that no earlier script has heard of.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::core::digest::Digest;
+use crate::store::{self, Store};
+
+const MODE: u32 = 0o755;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+    generation: u32,
+    made: bool,
+    input: PathBuf,
+    output: PathBuf,
+    temporary: PathBuf,
+}
+
+impl Workspace {
+    /// In `root`, a folder of this worker alone that is yet to be made.
+    pub fn new(root: PathBuf) -> Self {
+        let mut own = Self {
+            root,
+            generation: 0,
+            made: false,
+            input: PathBuf::new(),
+            output: PathBuf::new(),
+            temporary: PathBuf::new(),
+        };
+        own.rename();
+        own
+    }
+
+    /// `INPUT_FILE`.
+    pub fn input(&self) -> &Path {
+        &self.input
+    }
+
+    /// `OUTPUT_DIR`.
+    pub fn output(&self) -> &Path {
+        &self.output
+    }
+
+    /// `TMPDIR`.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// A place for a file of the worker's own, on the store's file system.
+    pub fn own_file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Makes all three ready for a task that works on `input`.
+    pub fn begin(&mut self, store: &Store, input: &Digest) -> Result<(), store::Error> {
+        if !self.made {
+            let mut folders = DirBuilder::new();
+            folders.recursive(true).mode(MODE);
+            for folder in [&self.output, &self.temporary] {
+                folders
+                    .create(folder)
+                    .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(MODE)))
+                    .map_err(store::io_error("make the folder", folder))?;
+            }
+            self.made = true;
+        }
+        if *input == Digest::EMPTY {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&self.input)
+                .map_err(store::io_error("make", &self.input))?;
+        } else {
+            store.copy_out(input, &self.input)?;
+        }
+        Ok(())
+    }
+
+    /// Clears up after a task. `quiet`: no process of any earlier task is alive.
+    pub fn finish(&mut self, quiet: bool) {
+        let clean = quiet
+            && fs::remove_file(&self.input).is_ok()
+            && is_as_made(&self.output)
+            && is_as_made(&self.temporary);
+        if !clean {
+            self.discard();
+        }
+    }
+
+    /// Removes everything and goes on under a new name.
+    fn discard(&mut self) {
+        if let Some(folder) = self.output.parent() {
+            remove_all(folder);
+        }
+        self.generation += 1;
+        self.made = false;
+        self.rename();
+    }
+
+    fn rename(&mut self) {
+        let folder = self.root.join(self.generation.to_string());
+        self.input = folder.join("input");
+        self.output = folder.join("out");
+        self.temporary = folder.join("tmp");
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        remove_all(&self.root);
+    }
+}
+
+/// Whether the folder is there, empty, and has the mode that it was made with.
+fn is_as_made(folder: &Path) -> bool {
+    let mode = |folder: &Path| {
+        fs::symlink_metadata(folder)
+            .is_ok_and(|m| m.is_dir() && m.permissions().mode() & 0o7777 == MODE)
+    };
+    mode(folder) && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Removes a folder with all that is in it, also where a script took away its own rights.
+///
+/// What cannot be removed stays: the next run tries again, and no later task sees it.
+pub fn remove_all(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(folder);
+            let _ = fs::remove_dir_all(folder);
+        }
+        _ => {}
+    }
+}
+
+fn open_up(folder: &Path) {
+    let _ = fs::set_permissions(folder, Permissions::from_mode(0o700));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture() -> (tempfile::TempDir, Store, Workspace) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let mut workspace = Workspace::new(dir.path().join("w0"));
+        workspace.begin(&store, &Digest::EMPTY).unwrap();
+        (dir, store, workspace)
+    }
+
+    /// Ends the task and begins the next; whether it got the same folders, which must be empty.
+    fn next(store: &Store, workspace: &mut Workspace, quiet: bool) -> bool {
+        let before = workspace.output().to_owned();
+        workspace.finish(quiet);
+        workspace.begin(store, &Digest::EMPTY).unwrap();
+        assert!(is_as_made(workspace.output()) && is_as_made(workspace.temporary()));
+        assert_eq!(fs::read(workspace.input()).unwrap(), b"");
+        before == workspace.output()
+    }
+
+    #[test]
+    fn folders_are_kept_only_while_nothing_can_reach_them() {
+        let (_dir, store, mut workspace) = fixture();
+        assert!(next(&store, &mut workspace, true));
+        assert!(!next(&store, &mut workspace, false));
+    }
+
+    #[test]
+    fn folders_are_kept_only_as_they_were_made() {
+        let (_dir, store, mut workspace) = fixture();
+        fs::write(workspace.temporary().join("x"), "").unwrap();
+        assert!(!next(&store, &mut workspace, true));
+        fs::write(workspace.output().join("x"), "").unwrap();
+        assert!(!next(&store, &mut workspace, true));
+        fs::set_permissions(workspace.output(), Permissions::from_mode(0o500)).unwrap();
+        assert!(!next(&store, &mut workspace, true));
+        fs::remove_file(workspace.input()).unwrap();
+        assert!(!next(&store, &mut workspace, true));
+        fs::remove_dir(workspace.output()).unwrap();
+        assert!(!next(&store, &mut workspace, true));
+    }
+
+    #[test]
+    fn nothing_is_left_in_the_end() {
+        let (dir, _store, workspace) = fixture();
+        let inner = workspace.temporary().join("a/b");
+        fs::create_dir_all(&inner).unwrap();
+        fs::set_permissions(inner.parent().unwrap(), Permissions::from_mode(0)).unwrap();
+        drop(workspace);
+        assert!(!dir.path().join("w0").exists());
+    }
+}
