@@ -11,7 +11,8 @@ mod worker;
 mod workspace;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -20,13 +21,15 @@ pub use step::{Memo, Runnable, identity, memo, program, variables};
 pub use worker::{Message, host_path, in_words};
 pub use workspace::remove_all;
 
+use tempfile::TempDir;
+
 use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
 use crate::core::plan::{LaneId, Next, Plan};
 use crate::core::route::Router;
 use crate::process::Handle;
 use crate::state::{self, Runset, State};
-use crate::store::Store;
+use crate::store::{self, Store};
 use worker::{Job, Shared};
 
 /// Told what happens.
@@ -85,6 +88,18 @@ impl Channel {
 const GROUP: Duration = Duration::from_millis(20);
 /// Tasks shorter than this are handed out ahead, so that no worker waits for the next.
 const SHORT: Duration = Duration::from_millis(50);
+
+/// Makes a folder in `parent` for one run, and removes what killed runs left there.
+///
+/// The caller must hold the state's lock: nothing of another run may be alive.
+pub fn scratch(parent: &Path) -> Result<TempDir, store::Error> {
+    remove_all(parent);
+    fs::create_dir_all(parent).map_err(store::io_error("make the folder", parent))?;
+    tempfile::Builder::new()
+        .prefix("run-")
+        .tempdir_in(parent)
+        .map_err(store::io_error("make a folder in", parent))
+}
 
 /// One run of one runset.
 pub struct Engine<'a> {

@@ -18,9 +18,13 @@
 //! The engine never prints and the reporters never decide: events go from one to the other.
 //! `core` touches no file, process, clock or thread, so that all planning is tested in memory.
 
+pub mod cli;
 pub mod core;
 pub mod engine;
+pub mod nix;
+pub mod pipeline;
 pub mod process;
+pub mod report;
 pub mod state;
 pub mod store;
 pub mod sys;

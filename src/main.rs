@@ -1,3 +1,7 @@
 //! The `task-pipeline` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    task_pipeline::cli::main()
+}

@@ -39,6 +39,11 @@ pub fn boot_id() -> Option<String> {
     system::boot_id()
 }
 
+/// Whether the process was started with `signal` ignored, as `nohup` does.
+pub fn is_ignored(signal: i32) -> bool {
+    system::is_ignored(signal)
+}
+
 /// Makes this process the parent of every process that its children leave behind, so that
 /// [`strays`] can tell whether there are any.
 pub fn adopt_orphans() {

@@ -55,6 +55,11 @@ pub enum Event<'a> {
         /// The version that they now have.
         version: i64,
     },
+    /// There is nothing to migrate.
+    NothingTainted {
+        /// The runset.
+        runset: &'a str,
+    },
     /// A runset is about to run.
     Runset {
         /// Its name.

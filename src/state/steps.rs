@@ -145,6 +145,18 @@ impl State {
             .during(&self.layout, "read steps")
     }
 
+    /// The rows of all versions of the step.
+    pub fn version_ids(&self, name: &str) -> Result<Vec<StepId>, Error> {
+        self.connection
+            .prepare_cached("SELECT id FROM step WHERE name = ?1")
+            .and_then(|mut query| {
+                query
+                    .query_map([name], |row| row.get(0).map(StepId))?
+                    .collect()
+            })
+            .during(&self.layout, "read steps")
+    }
+
     /// The names of all steps that were ever registered.
     pub fn step_names(&self) -> Result<Vec<String>, Error> {
         self.connection

@@ -32,6 +32,16 @@ pub fn boot_id() -> Option<String> {
     Some(id.trim().to_owned())
 }
 
+pub fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
 pub fn adopt_orphans() {
     // Where it fails, `certainly_none` never says so: folders are then made anew for every task.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));

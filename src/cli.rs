@@ -1,0 +1,37 @@
+//! The command line: options, subcommands, exit statuses. Errors are printed here and nowhere
+//! else.
+
+mod arguments;
+mod check;
+mod error;
+mod lock;
+mod run;
+mod signals;
+mod standing;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Subcommand};
+pub use error::{Failure, Kind};
+
+/// Runs the program on the arguments of the process.
+pub fn main() -> ExitCode {
+    let words = arguments::two_dashes(std::env::args_os());
+    let arguments = match Arguments::try_parse_from(words) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // Nobody is there to read it if this fails.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match &arguments.command {
+        None => run::main(&arguments),
+        Some(Subcommand::Check) => check::main(&arguments.places),
+        Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}

@@ -1,0 +1,196 @@
+//! What can be said on the command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, ValueEnum};
+
+use super::error::Failure;
+
+/// Runs the steps of a manifest; the files that each leaves decide what runs next.
+#[derive(Debug, Parser)]
+#[command(
+    name = "task-pipeline",
+    version,
+    args_conflicts_with_subcommands = false,
+    subcommand_negates_reqs = true,
+    max_term_width = 100,
+    after_help = "Every long option takes one dash or two: -run is --run, -db=DIR is --db DIR.\n\n\
+        Exit status: 0 all done; 1 a task failed; 2 wrong usage, manifest or state; 3 a package\n\
+        cannot be had; 128+n ended by signal n.\n\n\
+        Begin with:  task-pipeline check         is the manifest right?\n             \
+        task-pipeline -run          run it; again after a failure, to go on"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Subcommand>,
+    #[command(flatten)]
+    pub places: Places,
+    #[command(flatten)]
+    pub actions: Actions,
+    #[command(flatten)]
+    pub supply: Supply,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Files and folders.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// The manifest; without it, ./workflow.toml
+    #[arg(long, value_name = "FILE", global = true)]
+    pub manifest: Option<PathBuf>,
+    /// The folder of database and object store; made where it is missing
+    #[arg(long, value_name = "DIR", default_value = "./db", global = true)]
+    pub db: PathBuf,
+}
+
+/// What is to be done.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "What to do (with none of these: register the steps, say where the pipeline stands)"
+)]
+#[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
+pub struct Actions {
+    /// Run what is pending; seeds the start step if nothing ever ran
+    #[arg(long)]
+    pub run: bool,
+    /// With -run: seed a new runset, whatever is there
+    #[arg(long, requires = "run")]
+    pub fresh: bool,
+    /// With -run: run the tasks of STEP again, and all that follows from them
+    #[arg(long, value_name = "STEP", requires = "run")]
+    pub start: Option<String>,
+    /// Have finished tasks of changed steps done again by the next -run, or by this one
+    #[arg(long)]
+    pub migrate_tainted: bool,
+    /// The runset to act on, `all` for every one; default: the newest
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+    /// Most tasks at once; default: the number of CPUs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub parallel: Option<u32>,
+    /// After a failure go on with all that does not depend on it (the default)
+    #[arg(long, overrides_with = "fail_fast")]
+    pub keep_going: bool,
+    /// After a failure start nothing more
+    #[arg(long)]
+    pub fail_fast: bool,
+}
+
+/// Where packages come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Packages")]
+pub struct Supply {
+    /// Fail if the lock file is missing or stale, instead of writing it (for CI)
+    #[arg(long)]
+    pub locked: bool,
+    /// Use the host's programs in place of packages; results are kept apart
+    #[arg(long, conflicts_with = "locked")]
+    pub host_env: bool,
+}
+
+/// How much is said.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Also say when tasks start, what they leave, and show what they write
+    #[arg(long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Say nothing but failures and warnings
+    #[arg(long)]
+    pub quiet: bool,
+    /// Lines for people, or one JSON object a line
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// The form of what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What is no run.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Check the manifest, and show each step's packages, routes and limits; touches no db
+    Check,
+    /// Make the lock file, which pins what package names mean; commit it
+    Lock(Lock),
+}
+
+/// Options of `lock`.
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// Move pins to what they name now: all, or those named
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub update: Option<Vec<String>>,
+}
+
+/// Turns `-name` into `--name`, for names of more than one letter.
+pub fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut only_values = false;
+    words
+        .into_iter()
+        .map(|word| {
+            only_values |= word == "--";
+            let long = word.to_str().is_some_and(|text| {
+                text.strip_prefix('-').is_some_and(|rest| {
+                    rest.len() > 1 && rest.starts_with(|c: char| c.is_ascii_alphabetic())
+                })
+            });
+            if !long || only_values {
+                return word;
+            }
+            let mut two = OsString::from("-");
+            two.push(word);
+            two
+        })
+        .collect()
+}
+
+impl Places {
+    /// The manifest that is meant.
+    pub fn manifest(&self) -> Result<PathBuf, Failure> {
+        const USUAL: &str = "workflow.toml";
+        match &self.manifest {
+            Some(path) => Ok(path.clone()),
+            None if Path::new(USUAL).exists() => Ok(USUAL.into()),
+            None => Err(
+                Failure::usage("no manifest: there is no workflow.toml in this folder").hint(
+                    "name the file: -manifest FILE; `nix flake init -t` makes a first pipeline",
+                ),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        let words = [
+            "x", "-run", "-db=D", "--start", "s", "-h", "-1", "--", "-run",
+        ];
+        let words = two_dashes(words.map(OsString::from));
+        assert_eq!(
+            words,
+            [
+                "x", "--run", "--db=D", "--start", "s", "-h", "-1", "--", "-run"
+            ]
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! `check`: is the manifest right, and what does it say?
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::arguments::Places;
+use super::error::Failure;
+use super::run::print;
+use crate::core::manifest::{Step, literal_outputs};
+use crate::core::route::Router;
+use crate::engine::in_words;
+use crate::nix;
+use crate::pipeline::Source;
+
+/// Prints each step's environment, routes and limits.
+pub fn main(places: &Places) -> Result<ExitCode, Failure> {
+    let source = Source::load(&places.manifest()?)?;
+    let packages = packages(&source)?;
+    let mut text = String::new();
+    for (step, packages) in source.manifest.steps.iter().zip(packages) {
+        let start = if step.start { " (start)" } else { "" };
+        let _ = writeln!(text, "{}{start}", step.name);
+        for (what, words) in [
+            ("packages", packages),
+            ("variables", variables(step)),
+            ("routes", routes(step, &source.router)),
+            ("limits", limits(step)),
+        ] {
+            if let Some(words) = words {
+                let _ = writeln!(text, "  {what:<10}{words}");
+            }
+        }
+    }
+    let count = source.manifest.steps.len();
+    let steps = if count == 1 {
+        "1 step"
+    } else {
+        &format!("{count} steps")
+    };
+    let _ = writeln!(text, "{}: {steps}, no errors", source.path.display());
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Per step, its packages and what they are pinned to.
+fn packages(source: &Source) -> Result<Vec<Option<String>>, Failure> {
+    let steps = source.manifest.steps.iter();
+    let with: Vec<_> = steps
+        .clone()
+        .filter(|step| !step.packages.is_empty())
+        .map(|step| (step.name.clone(), step.packages.as_slice()))
+        .collect();
+    let inspected = nix::inspect(&nix::Packages {
+        steps: &with,
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+    })?;
+    Ok(steps
+        .map(|step| {
+            let (_, packages) = inspected.iter().find(|(name, _)| *name == step.name)?;
+            let words: Vec<String> = packages
+                .iter()
+                .map(|package| {
+                    let pin = match &package.pin {
+                        nix::PinState::Pinned(words) => words.as_str(),
+                        nix::PinState::Missing => "not pinned yet",
+                        nix::PinState::Followed => "followed as it stands",
+                        nix::PinState::Fixed => return package.installable.clone(),
+                    };
+                    format!("{} ({pin})", package.installable)
+                })
+                .collect();
+            let pure = if step.pure {
+                "; nothing else (pure)"
+            } else {
+                ""
+            };
+            Some(words.join(", ") + pure)
+        })
+        .collect())
+}
+
+fn variables(step: &Step) -> Option<String> {
+    let mut words: Vec<String> = step
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    if step.pure && !step.keep.is_empty() {
+        words.push(format!("kept: {}", step.keep.join(", ")));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Where the outputs go whose names stand in the script.
+fn routes(step: &Step, router: &Router) -> Option<String> {
+    let words: Vec<String> = literal_outputs(&step.script)
+        .iter()
+        .map(|name| match (router.route(name), router.near(name)) {
+            (Some(step), _) => format!("{name} → {step}"),
+            (None, Some(near)) => format!("{name} → final output (did you mean {near}?)"),
+            (None, None) => format!("{name} → final output"),
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn limits(step: &Step) -> Option<String> {
+    let mut words = Vec::new();
+    if let Some(most) = step.parallel {
+        words.push(format!("{most} at once"));
+    }
+    if let Some(time) = step.timeout {
+        words.push(format!("{} each", in_words(time)));
+    }
+    match step.retries {
+        0 => {}
+        1 => words.push("1 retry".to_owned()),
+        many => words.push(format!("{many} retries")),
+    }
+    if !step.cache {
+        words.push("never reused".to_owned());
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}

@@ -1,0 +1,193 @@
+//! A failure as the user sees it: kind, words, hint, exit status.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::pipeline::{self, SourceError};
+use crate::{engine, nix, state, store};
+
+/// Why the program ends without success; decides the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Usage, manifest or state: 2.
+    Usage,
+    /// A package cannot be had: 3.
+    Environment,
+    /// Ended by this signal: 128 + its number.
+    Signal(i32),
+}
+
+/// A failure, ready to be printed.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+    /// Whether `message` is complete lines that need no `error:` in front.
+    rendered: bool,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Wrong usage, or a file that is not as it should be.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            kind: Kind::Usage,
+            message: message.to_string(),
+            rendered: false,
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints it; the exit status.
+    pub fn report(&self) -> ExitCode {
+        let mut text = String::new();
+        if self.rendered {
+            text.push_str(&self.message);
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+        } else if !self.message.is_empty() {
+            text = format!("error: {}\n", self.message);
+        }
+        if let Some(hint) = &self.hint {
+            for line in hint.lines() {
+                text = format!("{text}hint: {line}\n");
+            }
+        }
+        // If standard error is gone, the exit status still tells.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        self.exit_code()
+    }
+
+    /// The exit status.
+    pub fn exit_code(&self) -> ExitCode {
+        match self.kind {
+            Kind::Usage => ExitCode::from(2),
+            Kind::Environment => ExitCode::from(3),
+            Kind::Signal(signal) => signal_status(signal),
+        }
+    }
+}
+
+/// 128 + the signal's number.
+pub fn signal_status(signal: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Read {
+                ref path,
+                ref source,
+            } => {
+                let hint = match source.kind() {
+                    std::io::ErrorKind::NotFound => Some("check the path given with -manifest"),
+                    std::io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),
+                    std::io::ErrorKind::IsADirectory => {
+                        Some("name the file in it, for instance with /workflow.toml at the end")
+                    }
+                    std::io::ErrorKind::InvalidData => Some("save the manifest as UTF-8"),
+                    _ => None,
+                };
+                let _ = path;
+                let failure = Self::usage(&error);
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            SourceError::Bad {
+                path,
+                rendered,
+                count,
+            } => {
+                let errors = if count == 1 {
+                    "1 error"
+                } else {
+                    &format!("{count} errors")
+                };
+                Self {
+                    kind: Kind::Usage,
+                    message: format!(
+                        "{}\n{}: {errors}; nothing was run\n",
+                        rendered.trim_end(),
+                        path.display()
+                    ),
+                    rendered: true,
+                    hint: None,
+                }
+            }
+        }
+    }
+}
+
+impl From<state::Error> for Failure {
+    fn from(error: state::Error) -> Self {
+        let failure = Self::usage(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<engine::Error> for Failure {
+    fn from(error: engine::Error) -> Self {
+        match error {
+            engine::Error::State(error) => error.into(),
+            error => Self::usage(error),
+        }
+    }
+}
+
+impl From<nix::Error> for Failure {
+    fn from(error: nix::Error) -> Self {
+        let hint = error.hint().map(Into::into);
+        Self {
+            kind: Kind::Environment,
+            message: error.to_string(),
+            rendered: false,
+            hint,
+        }
+    }
+}
+
+impl From<pipeline::Error> for Failure {
+    fn from(error: pipeline::Error) -> Self {
+        match error {
+            pipeline::Error::State(error) => error.into(),
+            pipeline::Error::Environment(error) => error.into(),
+        }
+    }
+}
+
+impl Failure {
+    /// The same failure, by a signal if there was one.
+    #[must_use]
+    pub fn or_signal(self, signal: Option<i32>) -> Self {
+        match signal {
+            Some(signal) => Self {
+                kind: Kind::Signal(signal),
+                message: format!("interrupted by {}", crate::process::signal_name(signal)),
+                rendered: false,
+                hint: None,
+            },
+            None => self,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `lock`: makes the lock file, moves what it pins.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use super::arguments::{Lock, Places};
+use super::error::Failure;
+use super::{run, signals};
+use crate::engine::Channel;
+use crate::nix;
+use crate::pipeline::Source;
+use crate::report;
+
+/// Makes or updates the lock file and prints what moved.
+pub fn main(places: &Places, arguments: &Lock) -> Result<ExitCode, Failure> {
+    let source = Source::load(&places.manifest()?)?;
+    let inbox = signals::listen(Channel::default().sender())?;
+    let steps: Vec<_> = source
+        .manifest
+        .steps
+        .iter()
+        .filter(|step| !step.packages.is_empty())
+        .map(|step| (step.name.clone(), step.packages.as_slice()))
+        .collect();
+    let packages = nix::Packages {
+        steps: &steps,
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+    };
+    let update = match arguments.update.as_deref() {
+        None => nix::Update::Missing,
+        Some([]) => nix::Update::All,
+        Some(names) => nix::Update::Named(names),
+    };
+    let report = nix::lock_update(&packages, update, &inbox.stop, &mut report::nix_progress)
+        .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    debug_assert!(!inbox.stop.load(Ordering::Relaxed) || inbox.signal().is_some());
+    let mut text = String::new();
+    for moved in &report.moved {
+        let _ = match (&moved.from, &moved.to) {
+            (Some(from), Some(to)) => writeln!(text, "{}: {from} → {to}", moved.reference),
+            (None, Some(to)) => writeln!(text, "{}: {to} (new)", moved.reference),
+            (_, None) => writeln!(text, "{}: removed, no package uses it", moved.reference),
+        };
+    }
+    for reference in &report.unpinned {
+        let _ = writeln!(
+            text,
+            "{reference}: not pinned, its git tree has changes that are not committed"
+        );
+    }
+    let path = report.path.display();
+    let _ = match (report.written, steps.is_empty()) {
+        (true, _) => writeln!(text, "{path}: written"),
+        (false, true) => writeln!(text, "{path}: not needed, no step has packages"),
+        (false, false) => writeln!(text, "{path}: nothing to change"),
+    };
+    run::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

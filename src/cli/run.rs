@@ -1,0 +1,340 @@
+//! The call without a subcommand: register, migrate, seed, run, sum up.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use super::arguments::{Actions, Arguments};
+use super::error::{Failure, signal_status};
+use super::{signals, standing};
+use crate::core::event::{Event, Summary};
+use crate::core::suggest;
+use crate::engine::{self, Channel, Engine, Settings};
+use crate::pipeline::{Source, Steps, Supply};
+use crate::report::{self, Reporter};
+use crate::state::{self, Lock, LockError, Runset, State, StepId};
+use crate::store::Store;
+use crate::sys;
+
+/// Everything that a call works with.
+struct Call<'a> {
+    actions: &'a Actions,
+    source: &'a Source,
+    state: State,
+    _lock: Lock,
+    steps: Steps,
+    reporter: Reporter,
+    live: bool,
+}
+
+/// Does what the options say.
+pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let actions = &arguments.actions;
+    check_usage(actions)?;
+    let source = Source::load(&arguments.places.manifest()?)?;
+    if let Some(name) = &actions.start {
+        known_step(&source, name)?;
+    }
+    let mut reporter = Reporter::new(&report::Style {
+        verbose: arguments.output.verbose,
+        quiet: arguments.output.quiet,
+        json: arguments.output.log_format == super::arguments::LogFormat::Json,
+    });
+    reporter.event(&Event::Manifest {
+        path: &source.path.display().to_string(),
+        steps: source.manifest.steps.len(),
+        start: &source.manifest.start().name,
+    });
+    let channel = Channel::default();
+    let inbox = signals::listen(channel.sender())?;
+    let db = &arguments.places.db;
+    let (mut state, lock, created) = match State::open(db) {
+        Err(state::Error::Locked(LockError::Held { pid, .. })) if !acts(actions) => {
+            return standing::beside_a_run(&source, db, pid);
+        }
+        other => other?,
+    };
+    reporter.event(&Event::Database {
+        path: &db.display().to_string(),
+        created,
+    });
+    let supply = Supply {
+        host: arguments.supply.host_env,
+        locked: arguments.supply.locked,
+        stop: &inbox.stop,
+    };
+    let steps = Steps::register(&source, &mut state, supply, &mut |event| {
+        reporter.event(event);
+    })
+    .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    let mut call = Call {
+        actions,
+        source: &source,
+        state,
+        _lock: lock,
+        steps,
+        reporter,
+        live: arguments.output.verbose,
+    };
+    if actions.run {
+        call.run(&channel)
+    } else if actions.migrate_tainted {
+        for runset in call.chosen()? {
+            call.migrate(&runset)?;
+        }
+        call.state.commit()?;
+        Ok(ExitCode::SUCCESS)
+    } else {
+        let runset = call.chosen()?.pop();
+        standing::print_standing(
+            &call.source.manifest,
+            &call.state,
+            &call.steps,
+            runset.as_ref(),
+        )?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn acts(actions: &Actions) -> bool {
+    actions.run || actions.migrate_tainted
+}
+
+fn check_usage(actions: &Actions) -> Result<(), Failure> {
+    let all = actions.runset.as_deref() == Some(ALL);
+    if all && (actions.fresh || actions.start.is_some()) {
+        return Err(
+            Failure::usage("-runset all does not go with -fresh or -start")
+                .hint("name one runset, or leave -runset out for the newest"),
+        );
+    }
+    if actions.runset.as_deref() == Some("") {
+        return Err(Failure::usage("the name given with -runset is empty"));
+    }
+    Ok(())
+}
+
+/// Stands for every runset.
+const ALL: &str = "all";
+
+fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
+    if source.manifest.step(name).is_some() {
+        return Ok(());
+    }
+    let names = source.manifest.steps.iter().map(|step| step.name.as_str());
+    let failure = Failure::usage(format!(
+        "there is no step `{name}` in {}",
+        source.path.display()
+    ));
+    Err(match suggest::closest(name, names.clone()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint(format!(
+            "its steps are {}",
+            names.collect::<Vec<_>>().join(", ")
+        )),
+    })
+}
+
+impl Call<'_> {
+    /// The runsets to act on that exist.
+    fn chosen(&self) -> Result<Vec<Runset>, Failure> {
+        match self.actions.runset.as_deref() {
+            None => Ok(self.state.newest_runset()?.into_iter().collect()),
+            Some(ALL) => Ok(self.state.runsets()?),
+            Some(name) => match self.state.runset(name)? {
+                Some(runset) => Ok(vec![runset]),
+                None if self.actions.run => Ok(Vec::new()),
+                None => Err(unknown_runset(&self.state, name)?),
+            },
+        }
+    }
+
+    /// Supersedes what is tainted, and tells.
+    fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let current = self.steps.current();
+        let made = self.state.migrate_tainted(runset, &current)?;
+        for (id, count) in &made {
+            let Some(step) = self.steps.all.iter().find(|step| step.id == *id) else {
+                continue;
+            };
+            self.reporter.event(&Event::Migrated {
+                step: &step.name,
+                count: *count,
+                version: step.version,
+            });
+        }
+        if made.is_empty() {
+            self.reporter.event(&Event::NothingTainted {
+                runset: &runset.name,
+            });
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
+        let (runsets, seeded) = self.runsets_to_run()?;
+        sys::adopt_orphans();
+        let layout = self.state.layout().clone();
+        let scratch = engine::scratch(&layout.scratch())?;
+        let store = Store::open(&layout.objects(), scratch.path())?;
+        let mut failed = 0;
+        for runset in &runsets {
+            let summary = self.run_one(runset, seeded, &store, scratch.path(), channel)?;
+            failed += summary.failed;
+            self.reporter.event(&Event::Summary(&summary));
+            if let Some(signal) = summary.signal {
+                return Ok(signal_status(signal));
+            }
+            if failed > 0 && self.actions.fail_fast {
+                break;
+            }
+        }
+        Ok(ExitCode::from(u8::from(failed > 0)))
+    }
+
+    /// The runsets to run, seeded where there was none; whether one was.
+    fn runsets_to_run(&mut self) -> Result<(Vec<Runset>, bool), Failure> {
+        let existing = if self.actions.fresh {
+            self.refuse_existing()?;
+            Vec::new()
+        } else {
+            self.chosen()?
+        };
+        let start = match &self.actions.start {
+            Some(name) => self.steps.named(name),
+            None => self.steps.named(self.source.manifest.start().name.as_str()),
+        };
+        let start = start.map_or(StepId::FINAL, |step| step.id);
+        if existing.is_empty() {
+            let now = jiff::Timestamp::now();
+            let name = match self.actions.runset.as_deref() {
+                Some(name) if name != ALL => name.to_owned(),
+                _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+            };
+            let runset = self.state.create_runset(&name, now.as_millisecond())?;
+            self.state.seed(&runset, start)?;
+            self.state.commit()?;
+            return Ok((vec![runset], true));
+        }
+        for runset in &existing {
+            if self.actions.migrate_tainted {
+                self.migrate(runset)?;
+            }
+            for id in self.steps.current() {
+                self.state.update_unfinished(runset, id)?;
+            }
+            if self.actions.start.is_some() {
+                self.restart(runset, start)?;
+            }
+        }
+        self.state.commit()?;
+        Ok((existing, false))
+    }
+
+    fn refuse_existing(&self) -> Result<(), Failure> {
+        match self.actions.runset.as_deref() {
+            Some(name) if self.state.runset(name)?.is_some() => Err(Failure::usage(format!(
+                "there is a runset `{name}` already"
+            ))
+            .hint(
+                "-fresh makes a new one: give another name, or leave -fresh out to go on with it",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the step's tasks run again, or gives it a first one.
+    fn restart(&mut self, runset: &Runset, step: StepId) -> Result<(), Failure> {
+        let again = self.state.restart(runset, step)?;
+        let tally = self.state.tallies(runset.id)?.get(&step).copied();
+        if again == 0 && tally.unwrap_or_default().total() == 0 {
+            self.state.seed(runset, step)?;
+        }
+        Ok(())
+    }
+
+    fn run_one(
+        &mut self,
+        runset: &Runset,
+        seeded: bool,
+        store: &Store,
+        scratch: &std::path::Path,
+        channel: &Channel,
+    ) -> Result<Summary, Failure> {
+        let before = standing::by_step(&self.source.manifest, &self.state, runset)?;
+        self.reporter.event(&Event::Runset {
+            name: &runset.name,
+            seeded,
+            steps: &before,
+        });
+        for (step, count, changes) in self.steps.tainted(&self.state, runset)? {
+            self.reporter.event(&Event::Tainted {
+                step: &step,
+                count,
+                changes: &changes,
+            });
+        }
+        let settings = Settings {
+            parallel: self.parallel(),
+            fail_fast: self.actions.fail_fast,
+            live: self.live,
+            scratch: scratch.to_owned(),
+        };
+        let reporter = &mut self.reporter;
+        let mut listener = |event: &Event| reporter.event(event);
+        let engine = Engine::new(
+            &mut self.state,
+            store,
+            &self.steps.all,
+            &self.source.router,
+            runset,
+            settings,
+            &mut listener,
+        )?;
+        let summary = engine.run(channel)?;
+        Ok(standing::complete(
+            summary,
+            &self.source.manifest,
+            &self.state,
+            &self.steps,
+            runset,
+        )?)
+    }
+
+    fn parallel(&self) -> usize {
+        match self.actions.parallel {
+            Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        }
+    }
+}
+
+fn unknown_runset(state: &State, name: &str) -> Result<Failure, Failure> {
+    let names: Vec<String> = state
+        .runsets()?
+        .into_iter()
+        .map(|runset| runset.name)
+        .collect();
+    let failure = Failure::usage(format!("there is no runset `{name}`"));
+    Ok(
+        match suggest::closest(name, names.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None if names.is_empty() => failure.hint("there is none yet: -run makes the first"),
+            None => {
+                let newest = names[names.len().saturating_sub(5)..].join(", ");
+                failure.hint(format!("the newest are {newest}"))
+            }
+        },
+    )
+}
+
+/// Prints data to standard output. A reader that has gone away is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::usage(format!(
+            "cannot write to standard output: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,148 @@
+//! Where the pipeline stands: what is recorded, and what to do next.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::error::Failure;
+use super::run::print;
+use crate::core::event::Summary;
+use crate::core::manifest::Manifest;
+use crate::core::name::StepName;
+use crate::core::task::Tally;
+use crate::pipeline::{Source, Steps};
+use crate::report::table;
+use crate::state::{self, Runset, State, StepId};
+
+/// Counts of a runset, by the steps of the manifest, all their versions together.
+pub fn by_step(
+    manifest: &Manifest,
+    state: &State,
+    runset: &Runset,
+) -> Result<Vec<(StepName, Tally)>, state::Error> {
+    let counts = state.tallies(runset.id)?;
+    manifest
+        .steps
+        .iter()
+        .map(|step| {
+            Ok((
+                step.name.clone(),
+                total(state, &counts, step.name.as_str())?,
+            ))
+        })
+        .collect()
+}
+
+fn total(
+    state: &State,
+    counts: &HashMap<StepId, Tally>,
+    name: &str,
+) -> Result<Tally, state::Error> {
+    let mut total = Tally::default();
+    for id in state.version_ids(name)? {
+        total += counts.get(&id).copied().unwrap_or_default();
+    }
+    Ok(total)
+}
+
+/// Adds to a run's summary what only the state knows.
+pub fn complete(
+    mut summary: Summary,
+    manifest: &Manifest,
+    state: &State,
+    steps: &Steps,
+    runset: &Runset,
+) -> Result<Summary, state::Error> {
+    let counts = state.tallies(runset.id)?;
+    summary.steps = by_step(manifest, state, runset)?;
+    summary.pending = summary.steps.iter().map(|(_, tally)| tally.pending).sum();
+    summary.finals = counts.get(&StepId::FINAL).map_or(0, Tally::total);
+    summary.tainted = steps.tainted(state, runset)?;
+    summary.orphaned = orphaned(manifest, state, &counts)?;
+    Ok(summary)
+}
+
+/// Unfinished tasks of steps that are no longer in the manifest.
+fn orphaned(
+    manifest: &Manifest,
+    state: &State,
+    counts: &HashMap<StepId, Tally>,
+) -> Result<Vec<(String, i64)>, state::Error> {
+    let mut orphaned = Vec::new();
+    for name in state.step_names()? {
+        if manifest.step(&name).is_none() {
+            let tally = total(state, counts, &name)?;
+            if tally.pending + tally.failed > 0 {
+                orphaned.push((name, tally.pending + tally.failed));
+            }
+        }
+    }
+    Ok(orphaned)
+}
+
+/// Prints where the pipeline stands and what to do next.
+pub fn print_standing(
+    manifest: &Manifest,
+    state: &State,
+    steps: &Steps,
+    runset: Option<&Runset>,
+) -> Result<(), Failure> {
+    let Some(runset) = runset else {
+        let start = &manifest.start().name;
+        return print(&format!("nothing ran yet\nnext: -run starts at {start}\n"));
+    };
+    let summary = Summary {
+        runset: runset.name.clone(),
+        ..Summary::default()
+    };
+    let summary = complete(summary, manifest, state, steps, runset)?;
+    let mut text = format!("runset {}\n", runset.name);
+    text.push_str(&table::counts(&summary.steps));
+    let _ = writeln!(text, "{}", table::count(summary.finals, "final output"));
+    text.push_str(&next(&summary));
+    print(&text)
+}
+
+/// What to do next, one line.
+fn next(summary: &Summary) -> String {
+    let sum = |what: fn(&Tally) -> i64| -> i64 {
+        summary.steps.iter().map(|(_, tally)| what(tally)).sum()
+    };
+    let (pending, failed) = (sum(|t| t.pending), sum(|t| t.failed));
+    let tainted: i64 = summary.tainted.iter().map(|(_, count, _)| count).sum();
+    let mut text = String::new();
+    if tainted > 0 {
+        let _ = writeln!(
+            text,
+            "{}: {}",
+            table::count(tainted, "tainted task"),
+            table::tainted(&summary.tainted)
+        );
+    }
+    let words = match (pending + failed > 0, tainted > 0) {
+        (true, true) => "-run goes on; -migrate-tainted -run also does the tainted tasks again",
+        (true, false) => "-run goes on",
+        (false, true) => "-migrate-tainted -run does the tainted tasks again",
+        (false, false) => "nothing is left to do; -run -fresh starts over as a new runset",
+    };
+    let _ = writeln!(text, "next: {words}");
+    text
+}
+
+/// The same, while another process runs the pipeline: only what is recorded.
+pub fn beside_a_run(source: &Source, db: &Path, pid: Option<u32>) -> Result<ExitCode, Failure> {
+    let state = State::open_for_reading(db)?;
+    let Some(runset) = state.newest_runset()? else {
+        print("nothing is recorded yet\n")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let who = pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    );
+    let mut text = format!("runset {}, which {who} is running\n", runset.name);
+    text.push_str(&table::counts(&by_step(&source.manifest, &state, &runset)?));
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,282 @@
+//! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::core::diagnostic;
+use crate::core::digest::Digest;
+use crate::core::environment::Environment;
+use crate::core::event::Event;
+use crate::core::identity::{Change, Tools};
+use crate::core::manifest::{Manifest, Step};
+use crate::core::name::StepName;
+use crate::core::route::Router;
+use crate::engine::{self, Listener, Runnable};
+use crate::nix;
+use crate::state::{self, Runset, State, StepId};
+
+/// A manifest and where it is.
+#[derive(Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// The folder it is in, absolute: where scripts run.
+    pub folder: PathBuf,
+    /// What it says.
+    pub manifest: Manifest,
+    /// Where outputs go.
+    pub router: Router,
+}
+
+/// A manifest that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be read.
+    #[error("cannot read the manifest {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It has errors: all of them, each with its place.
+    #[error("{rendered}")]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// The errors.
+        rendered: String,
+        /// How many.
+        count: usize,
+    },
+}
+
+impl Source {
+    /// Reads a manifest.
+    pub fn load(path: &Path) -> Result<Self, SourceError> {
+        let read = |source| SourceError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = fs::read(path).map_err(read)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
+            read(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it is not UTF-8 text (line {line})"),
+            ))
+        })?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+            .canonicalize()
+            .map_err(read)?;
+        let manifest = Manifest::parse(&text).map_err(|errors| SourceError::Bad {
+            path: path.to_owned(),
+            rendered: diagnostic::render(&path.display().to_string(), &text, &errors),
+            count: errors.len(),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+            router: manifest.routes(),
+            manifest,
+        })
+    }
+}
+
+/// How packages are had.
+#[derive(Debug, Clone, Copy)]
+pub struct Supply<'a> {
+    /// The host's PATH in place of packages.
+    pub host: bool,
+    /// A lock file that is missing or stale is an error.
+    pub locked: bool,
+    /// Set when the user wants an end.
+    pub stop: &'a AtomicBool,
+}
+
+/// A failure before anything runs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The packages.
+    #[error(transparent)]
+    Environment(#[from] nix::Error),
+}
+
+/// The pipeline's steps as registered, ready to run.
+#[derive(Debug)]
+pub struct Steps {
+    /// In the order of the manifest.
+    pub all: Vec<Arc<Runnable>>,
+}
+
+impl Steps {
+    /// Resolves what is not resolved yet, and registers each step as it is now.
+    pub fn register(
+        source: &Source,
+        state: &mut State,
+        supply: Supply,
+        listener: &mut Listener,
+    ) -> Result<Self, Error> {
+        let environments = resolve(source, state, supply, listener)?;
+        let host_path = engine::host_path();
+        let now = jiff::Timestamp::now().as_millisecond();
+        let mut all = Vec::new();
+        for (lane, step) in source.manifest.steps.iter().enumerate() {
+            let identity = engine::identity(step, tools(step, &environments, supply.host));
+            let parallel = step.parallel.map(std::num::NonZeroU32::get);
+            let registered = state.register(&step.name, &identity, step.start, parallel, now)?;
+            if registered.new {
+                listener(&Event::Version {
+                    step: &step.name,
+                    version: registered.version,
+                    changes: &registered.changes,
+                });
+            }
+            let variables = engine::variables(&identity, std::env::vars_os());
+            let shell = &step.shell[0];
+            let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
+            arguments.push(step.script.as_str().into());
+            all.push(Arc::new(Runnable {
+                lane,
+                name: step.name.clone(),
+                id: registered.id,
+                equal: state.equal_versions(registered.id)?,
+                version: registered.version,
+                memo: engine::memo(step, &identity),
+                parallel: parallel.and_then(|most| usize::try_from(most).ok()),
+                timeout: step.timeout,
+                retries: step.retries,
+                program: engine::program(shell, &variables, host_path.as_deref(), &source.folder),
+                arguments,
+                variables,
+                folder: source.folder.clone(),
+            }));
+        }
+        state.commit()?;
+        Ok(Self { all })
+    }
+
+    /// The step called `name`.
+    pub fn named(&self, name: &str) -> Option<&Arc<Runnable>> {
+        self.all.iter().find(|step| step.name.as_str() == name)
+    }
+
+    /// The rows of all current versions.
+    pub fn current(&self) -> Vec<StepId> {
+        self.all.iter().map(|step| step.id).collect()
+    }
+
+    /// Steps with finished tasks of an older version in the runset: how many, and what changed
+    /// since the oldest of them.
+    pub fn tainted(
+        &self,
+        state: &State,
+        runset: &Runset,
+    ) -> Result<Vec<(StepName, i64, Vec<Change>)>, state::Error> {
+        let mut tainted = Vec::new();
+        for step in &self.all {
+            let older = state.tainted(runset.id, &step.name, step.id)?;
+            let Some(oldest) = older.first() else {
+                continue;
+            };
+            let versions = state.versions(step.name.as_str())?;
+            let identity = |id: StepId| {
+                versions
+                    .iter()
+                    .find(|version| version.id == id)
+                    .and_then(|version| version.identity.as_ref())
+            };
+            let changes = match (identity(step.id), identity(oldest.step)) {
+                (Some(new), Some(old)) => new.changes_since(old),
+                _ => Vec::new(),
+            };
+            let count = older.iter().map(|taint| taint.count).sum();
+            tainted.push((step.name.clone(), count, changes));
+        }
+        Ok(tainted)
+    }
+}
+
+fn tools(step: &Step, environments: &BTreeMap<StepName, Environment>, host: bool) -> Tools {
+    match environments.get(&step.name) {
+        Some(environment) => Tools::Nix(environment.clone()),
+        None if host && !step.packages.is_empty() => Tools::HostInstead,
+        None => Tools::Host,
+    }
+}
+
+fn resolve(
+    source: &Source,
+    state: &mut State,
+    supply: Supply,
+    listener: &mut Listener,
+) -> Result<BTreeMap<StepName, Environment>, Error> {
+    let with_packages: Vec<_> = source
+        .manifest
+        .steps
+        .iter()
+        .filter(|step| !step.packages.is_empty())
+        .map(|step| (step.name.clone(), step.packages.as_slice()))
+        .collect();
+    if with_packages.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    if supply.host {
+        let names: Vec<&str> = with_packages
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        listener(&Event::Warning(&format!(
+            "-host-env: {} with the host's programs, not with the packages of the manifest",
+            match names.as_slice() {
+                [one] => format!("step {one} runs"),
+                many => format!("steps {} run", many.join(", ")),
+            }
+        )));
+        return Ok(BTreeMap::new());
+    }
+    let roots = state.layout().roots();
+    let request = nix::Request {
+        steps: with_packages,
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+        roots: &roots,
+        locked: supply.locked,
+        stop: supply.stop,
+    };
+    let mut cache = Cache(state);
+    Ok(nix::resolve(&request, &mut cache, &mut |progress| {
+        listener(&Event::Environment(&crate::report::nix_line(&progress)));
+    })?)
+}
+
+/// Resolved environments in the state database.
+struct Cache<'a>(&'a mut State);
+
+impl nix::Cache for Cache<'_> {
+    fn get(&self, key: &Digest) -> Option<Environment> {
+        // What cannot be read is resolved again.
+        let json = self.0.environment(key).ok().flatten()?;
+        serde_json::from_str(&json).ok()
+    }
+
+    fn put(
+        &mut self,
+        key: &Digest,
+        environment: &Environment,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let json = serde_json::to_string(environment)?;
+        Ok(self.0.put_environment(key, &json)?)
+    }
+}

@@ -1,0 +1,301 @@
+//! Short lines, for logs and for terminals that can do no more.
+
+use std::fmt::Write as _;
+use std::io::{Stderr, Write};
+use std::time::Duration;
+
+use super::{Style, table};
+use crate::core::event::{Event, Routed, Summary};
+use crate::core::name::StepName;
+use crate::core::task::Tally;
+
+/// Lines on standard error.
+pub struct Plain {
+    out: Stderr,
+    verbose: bool,
+    quiet: bool,
+}
+
+impl Plain {
+    /// Ready to tell.
+    pub fn new(style: &Style) -> Self {
+        Self {
+            out: std::io::stderr(),
+            verbose: style.verbose,
+            quiet: style.quiet,
+        }
+    }
+
+    /// Tells one event.
+    pub fn event(&mut self, event: &Event) {
+        let text = if self.quiet {
+            urgent(event)
+        } else {
+            in_words(event, self.verbose)
+        };
+        // Nobody can be told that standard error is gone.
+        let _ = self.out.write_all(text.as_bytes());
+    }
+}
+
+/// What is told even if nothing else is.
+fn urgent(event: &Event) -> String {
+    match event {
+        Event::Failed { .. } | Event::Warning(_) | Event::Interrupted { .. } => {
+            in_words(event, false)
+        }
+        _ => String::new(),
+    }
+}
+
+/// The event's lines, each with its end; empty for what is told only with `verbose`.
+pub fn in_words(event: &Event, verbose: bool) -> String {
+    match event {
+        Event::Manifest { path, steps, start } => {
+            format!(
+                "{path}: {}, starting at {start}\n",
+                table::count(*steps, "step")
+            )
+        }
+        Event::Database { path, created } => {
+            format!(
+                "{path}: {}\n",
+                if *created { "new db" } else { "db opened" }
+            )
+        }
+        Event::Environment(line) => format!("{line}\n"),
+        Event::Version {
+            step,
+            version,
+            changes,
+        } => match (version, changes) {
+            (1, _) if !verbose => String::new(),
+            (1, _) => format!("{step}: registered\n"),
+            (_, changes) => {
+                format!(
+                    "{step}: version {version}, changed: {}\n",
+                    table::changes(changes)
+                )
+            }
+        },
+        Event::Tainted {
+            step,
+            count,
+            changes,
+        } => format!(
+            "{step}: {} an older version ({}); -migrate-tainted does them again\n",
+            if *count == 1 {
+                "1 finished task has".to_owned()
+            } else {
+                format!("{count} finished tasks have")
+            },
+            table::changes(changes)
+        ),
+        Event::Migrated {
+            step,
+            count,
+            version,
+        } => format!(
+            "{step}: {} to be done again by version {version}\n",
+            table::count(*count, "task")
+        ),
+        Event::NothingTainted { runset } => format!("runset {runset}: nothing is tainted\n"),
+        Event::Runset {
+            name,
+            seeded,
+            steps,
+        } => runset(name, *seeded, steps),
+        Event::Interrupted { signal, tasks } => format!(
+            "{signal}: ending {}; once more ends at once\n",
+            table::count(*tasks, "running task")
+        ),
+        Event::Warning(text) => format!("warning: {text}\n"),
+        Event::Summary(all) => summary(all),
+        Event::Started { .. } | Event::Output { .. } if !verbose => String::new(),
+        Event::Started { .. }
+        | Event::Output { .. }
+        | Event::Done { .. }
+        | Event::Failed { .. } => task(event, verbose),
+    }
+}
+
+fn runset(name: &str, seeded: bool, steps: &[(StepName, Tally)]) -> String {
+    let mut all = Tally::default();
+    steps.iter().for_each(|(_, tally)| all += *tally);
+    if seeded {
+        format!("runset {name}: new\n")
+    } else {
+        format!("runset {name}: {}\n", table::in_words(&all))
+    }
+}
+
+/// A task's line, which begins with the step and the task's number.
+fn task(event: &Event, verbose: bool) -> String {
+    match event {
+        Event::Started {
+            task,
+            step,
+            version,
+            input_name,
+            input,
+            attempt,
+        } => {
+            let again = if *attempt > 0 {
+                format!(", try {}", attempt + 1)
+            } else {
+                String::new()
+            };
+            format!(
+                "{step} #{task}: started, version {version}, input {} {}{again}\n",
+                input_name.unwrap_or("(none)"),
+                &input.hex()[..8],
+            )
+        }
+        Event::Output {
+            task, step, bytes, ..
+        } => {
+            let mut text = String::new();
+            for line in String::from_utf8_lossy(bytes).lines() {
+                let _ = writeln!(text, "{step} #{task}| {line}");
+            }
+            text
+        }
+        Event::Done {
+            task,
+            step,
+            reused,
+            elapsed,
+            outputs,
+        } => {
+            let how = match reused {
+                Some(source) => format!("reused from #{source}"),
+                None => format!("done in {}", short(*elapsed)),
+            };
+            let mut text = format!("{step} #{task}: {how}{}\n", routes(outputs));
+            if verbose {
+                names(&mut text, outputs);
+            }
+            text
+        }
+        Event::Failed {
+            task,
+            step,
+            error,
+            elapsed,
+            retry,
+        } => {
+            let mut text = String::new();
+            let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
+            let _ = writeln!(
+                text,
+                "{step} #{task}: failed after {}: {first}",
+                short(*elapsed)
+            );
+            indent(&mut text, rest);
+            if let Some(pause) = retry {
+                let _ = writeln!(text, "  again in {}", short(*pause));
+            }
+            text
+        }
+        _ => String::new(),
+    }
+}
+
+fn indent(text: &mut String, lines: &str) {
+    for line in lines.lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+/// ` → process 3, final 1`.
+fn routes(outputs: &Routed) -> String {
+    let mut words: Vec<String> = outputs
+        .steps
+        .iter()
+        .map(|(step, count)| match count {
+            1 => step.to_string(),
+            _ => format!("{step} {count}"),
+        })
+        .collect();
+    match outputs.finals {
+        0 => {}
+        1 => words.push("final output".to_owned()),
+        many => words.push(format!("{many} final outputs")),
+    }
+    if words.is_empty() {
+        ", no output".to_owned()
+    } else {
+        format!(" → {}", words.join(", "))
+    }
+}
+
+fn names(text: &mut String, outputs: &Routed) {
+    for (name, route) in &outputs.names {
+        let route = route.as_ref().map_or("final output", StepName::as_str);
+        let _ = writeln!(text, "  {name} → {route}");
+    }
+    let more = outputs.total() - outputs.names.len() as u64;
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
+    }
+}
+
+/// `3ms`, `1.2s`, `4m05s`, `2h04m`.
+pub fn short(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds == 0 {
+        format!("{}ms", time.as_millis())
+    } else if seconds < 60 {
+        format!("{:.1}s", time.as_secs_f64())
+    } else if seconds < 3600 {
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60)
+    }
+}
+
+/// The end of a run, the failures last.
+pub fn summary(summary: &Summary) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "runset {}: {} run, {} reused, {} failed, {} pending, {} in {}",
+        summary.runset,
+        summary.executed,
+        summary.reused,
+        summary.failed,
+        summary.pending,
+        table::count(summary.finals, "final output"),
+        short(summary.elapsed),
+    );
+    for (name, step) in &summary.near {
+        let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
+    }
+    for (step, count) in &summary.orphaned {
+        let _ = writeln!(
+            text,
+            "{step} is not in the manifest: {} not run",
+            table::count(*count, "pending task")
+        );
+    }
+    if !summary.tainted.is_empty() {
+        let _ = writeln!(
+            text,
+            "tainted: {}; -migrate-tainted -run does them again",
+            table::tainted(&summary.tainted)
+        );
+    }
+    for failure in &summary.failures {
+        let input = match &failure.input_name {
+            Some(name) => format!(" on {name}"),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "failed: {} #{}{input}", failure.step, failure.task);
+        indent(&mut text, &failure.error);
+    }
+    let shown = summary.failures.len() as u64;
+    if summary.failed > shown {
+        let _ = writeln!(text, "and {} more failed", summary.failed - shown);
+    }
+    text
+}

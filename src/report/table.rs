@@ -1,0 +1,66 @@
+//! Counts in words and columns.
+
+use std::fmt::{Display, Write as _};
+
+use crate::core::identity::Change;
+use crate::core::name::StepName;
+use crate::core::task::Tally;
+
+/// `1 task`, `2 tasks`.
+pub fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
+    if number.try_into().is_ok_and(|number| number == 1) {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
+}
+
+/// A line a step with what is recorded.
+pub fn counts(steps: &[(StepName, Tally)]) -> String {
+    let width = steps
+        .iter()
+        .map(|(name, _)| name.as_str().chars().count())
+        .max()
+        .unwrap_or(0);
+    steps.iter().fold(String::new(), |mut text, (name, tally)| {
+        let _ = writeln!(text, "  {:width$}  {}", name.as_str(), in_words(tally));
+        text
+    })
+}
+
+/// `3 done, 1 failed`.
+pub fn in_words(tally: &Tally) -> String {
+    let words: Vec<String> = [
+        (tally.done, "done"),
+        (tally.reused, "reused"),
+        (tally.failed, "failed"),
+        (tally.pending, "pending"),
+    ]
+    .iter()
+    .filter(|(number, _)| *number != 0)
+    .map(|(number, word)| format!("{number} {word}"))
+    .collect();
+    if words.is_empty() {
+        "no tasks".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+/// `process 3 (script), upload 1 (packages (curl))`.
+pub fn tainted(tainted: &[(StepName, i64, Vec<Change>)]) -> String {
+    let words: Vec<String> = tainted
+        .iter()
+        .map(|(step, count, why)| format!("{step} {count} ({})", changes(why)))
+        .collect();
+    words.join(", ")
+}
+
+/// `script, variables (A)`.
+pub fn changes(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "an older version".to_owned();
+    }
+    let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
