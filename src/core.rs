@@ -4,6 +4,7 @@ pub mod digest;
 pub mod environment;
 pub mod event;
 pub mod identity;
+pub mod installable;
 pub mod name;
 pub mod plan;
 pub mod task;
