@@ -19,5 +19,6 @@
 //! `core` touches no file, process, clock or thread, so that all planning is tested in memory.
 
 pub mod core;
+pub mod nix;
 pub mod store;
 pub mod sys;
