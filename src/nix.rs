@@ -1,0 +1,155 @@
+//! Packages → store paths → PATH, through the programs of Nix.
+//!
+//! ```text
+//! wanted      the packages of all steps, each text once, and what kind of thing it is
+//! lock, pins  the lock file beside the manifest; pins as inputs of a generated flake
+//! folder      whether a flake in a plain folder has changed
+//! key         what decides an environment, as a digest: the key of the cache
+//! resolve     the order of things: pins, cache, what vanished, roots
+//! build       one call for everything that no earlier run resolved
+//! diagnose    a call for everything failed: which packages are to blame
+//! path        the folders that `nix shell` puts in front of PATH
+//! roots       links that keep store paths from being collected
+//! command     every call of `nix` and `nix-store`; child, progress, failure: what they say
+//! store_path  paths in the store
+//! ```
+//!
+//! A flake reference with a scheme, and a name of the flake registry, is pinned by the lock file. A
+//! plain folder (`.`, `./tools`, `/srv/flake`) is followed as it stands: it belongs to the checkout
+//! as the manifest and its scripts do, and its own `flake.lock` pins what it uses. (Its content
+//! cannot be pinned: the lock file may lie in it.) A store path fixes itself.
+//!
+//! PATH is what `nix shell` of the Nix at hand would give. Up to 2.19 that ignores the order of
+//! `packages`; since 2.20 it keeps to it. A resolved environment is kept as it is, so that another
+//! Nix changes nothing until something is resolved anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use crate::core::digest::Digest;
+pub use crate::core::environment::{Environment, Package};
+use crate::core::installable::Installable;
+use crate::core::name::StepName;
+
+mod build;
+mod child;
+mod command;
+mod diagnose;
+mod error;
+mod failure;
+mod folder;
+mod key;
+mod lock;
+mod path;
+mod pins;
+mod progress;
+mod resolve;
+mod roots;
+mod store_path;
+mod update;
+mod wanted;
+
+pub use command::CallError;
+pub use error::{BadPackage, Error};
+pub use failure::{Failure, Kind};
+pub use lock::LockError;
+pub use resolve::resolve;
+pub use roots::RootsError;
+pub use update::{Inspected, LockReport, Moved, PinState, Update, inspect, lock_file, lock_update};
+
+/// The packages of a manifest.
+#[derive(Debug, Clone, Copy)]
+pub struct Packages<'a> {
+    /// The steps that have packages, with these in order.
+    pub steps: &'a [(StepName, &'a [Installable])],
+    /// The flake that bare names are looked up in: `[nix] nixpkgs`.
+    pub nixpkgs: &'a str,
+    /// The manifest's path; the lock file is beside it, relative references start from its folder.
+    pub manifest: &'a Path,
+}
+
+/// What [`resolve`] is asked for.
+pub struct Request<'a> {
+    /// The steps that have packages, with these in order.
+    pub steps: Vec<(StepName, &'a [Installable])>,
+    /// The flake that bare names are looked up in: `[nix] nixpkgs`.
+    pub nixpkgs: &'a str,
+    /// The manifest's path; the lock file is beside it, relative references start from its folder.
+    pub manifest: &'a Path,
+    /// The folder for GC roots, under the database's: `<db>/gcroots`.
+    pub roots: &'a Path,
+    /// Fail if the lock file is missing or lacks a reference, instead of pinning it.
+    pub locked: bool,
+    /// Set: end what runs and give [`Error::Interrupted`].
+    pub stop: &'a AtomicBool,
+}
+
+impl Request<'_> {
+    /// The packages alone.
+    pub fn packages(&self) -> Packages<'_> {
+        Packages {
+            steps: &self.steps,
+            nixpkgs: self.nixpkgs,
+            manifest: self.manifest,
+        }
+    }
+}
+
+/// What earlier runs resolved.
+pub trait Cache {
+    /// What was put under `key`.
+    fn get(&self, key: &Digest) -> Option<Environment>;
+
+    /// Keeps `environment` under `key`.
+    fn put(
+        &mut self,
+        key: &Digest,
+        environment: &Environment,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// What goes on meanwhile, for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A short line: `building jq-1.7 (2 of 3)`, `downloading …`, `pinning …`.
+    Line(String),
+    /// A warning, of Nix or about what was found.
+    Warning(String),
+    /// A line of a build's log.
+    Log {
+        /// What is built: name and version.
+        package: String,
+        /// The line, without colours.
+        line: String,
+    },
+}
+
+/// Removes the GC roots under `roots` that hold nothing which `environments` use, so that a
+/// collection may take what older versions of the steps used. Gives the number removed.
+pub fn prune_roots<'e>(
+    roots: &Path,
+    environments: impl IntoIterator<Item = &'e Environment>,
+) -> Result<usize, Error> {
+    let keep: BTreeSet<String> = environments
+        .into_iter()
+        .flat_map(|environment| &environment.packages)
+        .flat_map(|package| package.store_paths.iter().cloned())
+        .collect();
+    Ok(roots::prune(roots, &keep)?)
+}
+
+/// The folder that relative references start from.
+fn base_of(manifest: &Path) -> Result<PathBuf, Error> {
+    let folder = match manifest.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    folder.canonicalize().map_err(|source| Error::Io {
+        doing: "find the folder",
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+type Pins = BTreeMap<String, lock::Pin>;

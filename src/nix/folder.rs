@@ -1,0 +1,168 @@
+//! Flakes in plain folders are followed as they stand; this tells whether one has changed without
+//! asking Nix.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::core::digest::Digest;
+
+/// A digest of all that Nix takes from the folder at `path`, or none where that cannot be told.
+///
+/// In a git repository that is the commit and the changes to tracked files; elsewhere everything
+/// in the folder (names, kinds, sizes, times), except what lies in `except`.
+pub fn state(path: &Path, except: &[&Path]) -> Option<Digest> {
+    let path = path.canonicalize().ok()?;
+    let mut hash = Sha256::new();
+    if path.ancestors().any(|folder| folder.join(".git").exists()) {
+        git(&path, &mut hash)?;
+    } else {
+        // Without a flake here, Nix looks for one in the folders above.
+        path.join("flake.nix").symlink_metadata().ok()?;
+        walk(&path, except, &mut hash)?;
+    }
+    Some(Digest(hash.finalize().into()))
+}
+
+/// The commit of the repository that `path` lies in, and whether it has other changes.
+pub fn words(path: &Path) -> Option<String> {
+    let head = String::from_utf8(run_git(path, &["rev-parse", "HEAD"])?).ok()?;
+    let changes = run_git(path, &["diff", "HEAD", "--name-only"])?;
+    let commit: String = head.chars().take(12).collect();
+    Some(if changes.is_empty() {
+        commit
+    } else {
+        format!("{commit} with changes that are not committed")
+    })
+}
+
+fn git(path: &Path, hash: &mut Sha256) -> Option<()> {
+    hash.update(b"git");
+    hash.update(run_git(path, &["rev-parse", "HEAD"])?);
+    let changes = [
+        "diff",
+        "HEAD",
+        "--binary",
+        "--full-index",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--ignore-submodules=none",
+        "--submodule=short",
+    ];
+    hash.update(run_git(path, &changes)?);
+    Some(())
+}
+
+fn run_git(path: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    let top = path
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())?;
+    let output = Command::new("git")
+        .current_dir(top)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+fn walk(folder: &Path, except: &[&Path], hash: &mut Sha256) -> Option<()> {
+    let mut entries: Vec<_> = fs::read_dir(folder).ok()?.collect::<Result<_, _>>().ok()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if except.contains(&path.as_path()) {
+            continue;
+        }
+        let meta = entry.metadata().ok()?;
+        let name = entry.file_name();
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        hash.update(meta.mode().to_le_bytes());
+        if meta.is_dir() {
+            hash.update(b"(");
+            walk(&path, except, hash)?;
+            hash.update(b")");
+        } else {
+            hash.update(meta.ino().to_le_bytes());
+            hash.update(meta.size().to_le_bytes());
+            for number in [
+                meta.mtime(),
+                meta.mtime_nsec(),
+                meta.ctime(),
+                meta.ctime_nsec(),
+            ] {
+                hash.update(number.to_le_bytes());
+            }
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_changes_with_its_files_but_not_with_what_is_excepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let db = root.join("db");
+        fs::create_dir(&db).unwrap();
+        let state = || state(&root, &[&db]);
+        assert_eq!(state(), None, "no flake");
+        fs::write(root.join("flake.nix"), "{ }").unwrap();
+        let before = state();
+        assert!(before.is_some());
+        fs::write(db.join("x"), "").unwrap();
+        assert_eq!(state(), before);
+        fs::write(root.join("flake.nix"), "{  }").unwrap();
+        let after = state();
+        assert_ne!(after, before);
+        fs::create_dir(root.join("new")).unwrap();
+        assert_ne!(state(), after);
+    }
+
+    #[test]
+    fn a_repository_changes_with_its_tracked_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |arguments: &str| {
+            let words: Vec<&str> = arguments.split(' ').collect();
+            let set = ["-c", "user.name=a", "-c", "user.email=a"];
+            let out = Command::new("git")
+                .current_dir(&dir)
+                .args(set)
+                .args(&words)
+                .output();
+            assert!(out.unwrap().status.success(), "git {arguments}");
+        };
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        let state = || state(dir.path(), &[]);
+        git("init -q");
+        assert_eq!(state(), None, "no commit yet");
+        write("flake.nix", "{ }");
+        git("add .");
+        git("commit -qm one");
+        let clean = state();
+        assert!(clean.is_some());
+        write("untracked", "");
+        assert_eq!(state(), clean);
+        write("flake.nix", "{  }");
+        let dirty = state();
+        assert_ne!(dirty, clean);
+        assert!(words(dir.path()).unwrap().ends_with("not committed"));
+        git("add untracked");
+        assert_ne!(state(), dirty);
+        git("reset -q --hard");
+        assert_eq!(state(), clean);
+        git("commit -q --allow-empty -m two");
+        assert_ne!(state(), clean);
+    }
+}
