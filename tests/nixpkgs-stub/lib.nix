@@ -93,6 +93,8 @@ let
   escapeRegex = builtins.replaceStrings
     [ "\\" "." "+" "*" "?" "^" "$" "(" ")" "[" "]" "{" "}" "|" ]
     [ "\\\\" "\\." "\\+" "\\*" "\\?" "\\^" "\\$" "\\(" "\\)" "\\[" "\\]" "\\{" "\\}" "\\|" ];
+  boolToString = b: if b then "true" else "false";
+  stringToCharacters = s: genList (n: substring n 1 s) (stringLength s);
   concatStrings = concatStringsSep "";
   concatLines = xs: concatStrings (map (l: l + "\n") xs);
   concatMapStrings = f: xs: concatStrings (map f xs);

@@ -1,0 +1,28 @@
+# `nix develop`: what building, testing and formatting this project takes.
+{
+  mkShell,
+  task-pipeline,
+  cargo,
+  clippy,
+  rustc,
+  rustfmt,
+  rust-analyzer,
+  nixfmt,
+  rustPlatform,
+  sqlite,
+  jq,
+}:
+mkShell {
+  inputsFrom = [ task-pipeline ];
+  packages = [
+    cargo
+    clippy
+    rustc
+    rustfmt
+    rust-analyzer
+    nixfmt
+    sqlite
+    jq
+  ];
+  env.RUST_SRC_PATH = rustPlatform.rustLibSrc;
+}

@@ -1,0 +1,85 @@
+{
+  lib,
+  stdenv,
+  rustPlatform,
+  installShellFiles,
+  makeWrapper,
+  versionCheckHook,
+  testers,
+  bash,
+  coreutils,
+  nix,
+}:
+let
+  manifest = lib.importTOML ../Cargo.toml;
+in
+rustPlatform.buildRustPackage (finalAttrs: {
+  pname = "task-pipeline";
+  inherit (manifest.package) version;
+
+  # Only what cargo and its tests read: a change of a README rebuilds nothing.
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../Cargo.toml
+      ../Cargo.lock
+      ../src
+      ../templates
+      ../tests
+      (lib.fileset.maybeMissing ../benches)
+      (lib.fileset.maybeMissing ../build.rs)
+    ];
+  };
+
+  cargoLock.lockFile = ../Cargo.lock;
+
+  nativeBuildInputs = [
+    installShellFiles
+    makeWrapper
+  ];
+
+  # There is no Nix inside a Nix build. The tests that drive one are told so by name; they run
+  # wherever `cargo test` runs beside a Nix.
+  env.TASK_PIPELINE_TESTS_WITHOUT_NIX = "1";
+  nativeCheckInputs = [
+    bash
+    coreutils
+  ];
+
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    for shell in bash zsh fish; do
+      $out/bin/task-pipeline completions $shell > completions.$shell
+      installShellCompletion --cmd task-pipeline --$shell completions.$shell
+    done
+    $out/bin/task-pipeline man > task-pipeline.1
+    installManPage task-pipeline.1
+  '';
+
+  # Last on PATH: they stand in where the user has none of their own and hide nothing.
+  postFixup = ''
+    wrapProgram $out/bin/task-pipeline --suffix PATH : ${
+      lib.makeBinPath [
+        nix
+        bash
+      ]
+    }
+  '';
+
+  doInstallCheck = true;
+  nativeInstallCheckInputs = [ versionCheckHook ];
+
+  passthru.tests.version = testers.testVersion { package = finalAttrs.finalPackage; };
+
+  meta = {
+    inherit (manifest.package) description;
+    longDescription = ''
+      task-pipeline runs the steps of a manifest, each script in its own Nix environment, keeps
+      every output in a content-addressed store and the state in SQLite, and runs again only
+      what a change touches.
+    '';
+    homepage = "https://github.com/danhab99/task-pipeline";
+    license = lib.licenses.mit;
+    mainProgram = "task-pipeline";
+    platforms = lib.platforms.unix;
+  };
+})
