@@ -1,0 +1,328 @@
+# What the NixOS and the home-manager module share: the options of a pipeline, its manifest and
+# the command that runs it.
+{
+  lib,
+  pkgs,
+}:
+let
+  inherit (lib) mkOption types;
+
+  toTOML = import ../nix/toml.nix { inherit lib; };
+  inherit (import ../nix/packages.nix { inherit lib pkgs; }) resolve;
+
+  # A manifest in Nix. Free in form: the program itself says what a step may hold.
+  value =
+    let
+      one =
+        types.nullOr (
+          types.oneOf [
+            types.bool
+            types.int
+            types.float
+            types.str
+            types.package
+            types.path
+            (types.listOf one)
+            (types.attrsOf one)
+          ]
+        )
+        // {
+          description = "TOML value or package";
+        };
+    in
+    one;
+  manifestType = types.submodule {
+    freeformType = types.attrsOf value;
+    options.step = mkOption {
+      type = types.listOf (
+        types.submodule {
+          freeformType = types.attrsOf value;
+          options = {
+            name = mkOption {
+              type = types.nonEmptyStr;
+              description = "Name of the step.";
+            };
+            script = mkOption {
+              type = types.lines;
+              description = "The script of the step.";
+            };
+          };
+        }
+      );
+      description = "The steps.";
+    };
+  };
+
+  unitName = "[a-zA-Z0-9][a-zA-Z0-9_.-]*";
+in
+rec {
+  inherit unitName;
+
+  # stateDir: name → the folder that holds db and manifest, unless `db` is set
+  # stateDirText: the same in words, for the manual
+  pipelineOptions =
+    {
+      stateDir,
+      stateDirText,
+    }:
+    { name, config, ... }:
+    {
+      options = {
+        enable = lib.mkEnableOption "the pipeline" // {
+          default = true;
+        };
+
+        manifest = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = lib.literalExpression "./workflow.toml";
+          description = ''
+            The manifest. A Nix path is checked when the configuration is built, and a
+            `workflow.lock` beside it is taken along; a string such as
+            `"/srv/pipeline/workflow.toml"` is used where it lies, unchecked. Exactly one of
+            `manifest` and `settings` is set.
+          '';
+        };
+
+        settings = mkOption {
+          type = types.nullOr manifestType;
+          default = null;
+          example = lib.literalExpression ''
+            {
+              step = [
+                {
+                  name = "fetch";
+                  start = true;
+                  packages = [ pkgs.curl ];
+                  script = "curl -sSf https://example.org/list > $OUTPUT_DIR/sort";
+                }
+                {
+                  name = "sort";
+                  script = "sort $INPUT_FILE > $OUTPUT_DIR/sorted.txt";
+                }
+              ];
+            }
+          '';
+          description = ''
+            The manifest as Nix attributes, checked when the configuration is built. Packages are
+            derivations or strings. Without `settings.nix.nixpkgs` a bare name is looked up in the
+            nixpkgs of this configuration; any other string is left to the first run, which pins
+            it in a `workflow.lock` beside the state.
+          '';
+        };
+
+        db = mkOption {
+          type = types.externalPath;
+          default = "${stateDir name}/db";
+          defaultText = lib.literalExpression ''"${stateDirText}/db"'';
+          description = "Folder of the pipeline's state and objects.";
+        };
+
+        schedule = mkOption {
+          type = types.nullOr types.singleLineStr;
+          default = null;
+          example = "daily";
+          description = ''
+            When the pipeline runs, as a systemd calendar expression (systemd.time(7)); null for
+            never by itself.
+          '';
+        };
+
+        persistent = mkOption {
+          type = types.bool;
+          default = true;
+          description = "Whether a run that was missed is made up for at the next start.";
+        };
+
+        timerConfig = mkOption {
+          type = types.attrsOf types.anything;
+          default = { };
+          example = {
+            RandomizedDelaySec = "1h";
+          };
+          description = "More settings of the timer (systemd.timer(5)); they win over those above.";
+        };
+
+        fresh = mkOption {
+          type = types.bool;
+          default = config.schedule != null;
+          defaultText = lib.literalExpression "schedule != null";
+          description = ''
+            Whether each run seeds a new runset. Without it, a run goes on with the newest one and
+            has nothing to do when that is complete.
+          '';
+        };
+
+        migrateTainted = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether finished tasks of steps that have changed since are run again.";
+        };
+
+        parallel = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          description = "Most tasks at once; null for the number of processors.";
+        };
+
+        locked = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether a run fails where the lock file is missing or stale.";
+        };
+
+        environmentFile = mkOption {
+          type = types.nullOr types.externalPath;
+          default = null;
+          example = "/run/secrets/pipeline.env";
+          description = ''
+            A file with environment variables of the service (systemd.exec(5)), outside the Nix
+            store, which everyone can read. A `pure` step sees those that it names in `keep`.
+          '';
+        };
+
+        credentials = mkOption {
+          type = types.attrsOf types.externalPath;
+          default = { };
+          example = {
+            token = "/run/secrets/api-token";
+          };
+          description = ''
+            Files that scripts read as `$CREDENTIALS_DIRECTORY/<name>` (systemd.exec(5),
+            LoadCredential).
+          '';
+        };
+
+        extraArgs = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "-fail-fast" ];
+          description = "More arguments for `task-pipeline`.";
+        };
+
+        serviceConfig = mkOption {
+          type = types.attrsOf types.anything;
+          default = { };
+          example = {
+            MemoryMax = "4G";
+          };
+          description = "Settings of the service (systemd.exec(5) and others); they win over the module's.";
+        };
+      };
+    };
+
+  # What has to hold before a unit is written, in words that say what to do.
+  assertions =
+    option: name: cfg:
+    let
+      at = "${option}.${builtins.toJSON name}";
+    in
+    [
+      {
+        assertion = builtins.match unitName name != null;
+        message = "${at}: a pipeline's name is part of a unit's name: letters, digits, '_', '.' and '-' only, the first a letter or a digit.";
+      }
+      {
+        assertion = cfg.manifest != null || cfg.settings != null;
+        message = "${at}: set `manifest` (a file) or `settings` (the manifest in Nix); neither is set.";
+      }
+      {
+        assertion = cfg.manifest == null || cfg.settings == null;
+        message = "${at}: both `manifest` and `settings` are set; keep one of them.";
+      }
+    ];
+
+  # A folder with workflow.toml, checked by the program, and the lock file that belongs to it;
+  # null where the manifest lies outside the store.
+  manifestFolder =
+    package: option: name: cfg:
+    let
+      where = "${option}.${name}";
+      inStore = builtins.isPath cfg.manifest || lib.hasPrefix builtins.storeDir (toString cfg.manifest);
+      lock = dirOf cfg.manifest + "/workflow.lock";
+      hasLock = inStore && cfg.settings == null && builtins.pathExists lock;
+      keepText = cfg.settings.nix.nixpkgs or null != null;
+      resolveIn =
+        where: table:
+        table
+        // lib.optionalAttrs (builtins.isList table.packages or null) {
+          packages = lib.concatMap (
+            package:
+            if keepText && builtins.isString package then
+              [ package ]
+            else
+              resolve {
+                inherit where;
+                unknown = text: [ text ];
+              } package
+          ) table.packages;
+        };
+      document =
+        cfg.settings
+        // {
+          step = map (s: resolveIn "${where}, step '${s.name}'" s) cfg.settings.step;
+        }
+        // lib.optionalAttrs (builtins.isAttrs cfg.settings.defaults or null) {
+          defaults = resolveIn "${where}, defaults" cfg.settings.defaults;
+        };
+    in
+    if cfg.settings == null && !inStore then
+      null
+    else
+      pkgs.runCommand "task-pipeline-${name}-manifest"
+        (
+          {
+            nativeBuildInputs = [ package ];
+          }
+          // (
+            if cfg.settings != null then
+              {
+                manifest = toTOML where document;
+                passAsFile = [ "manifest" ];
+              }
+            else
+              { manifestPath = "${cfg.manifest}"; }
+          )
+        )
+        ''
+          mkdir $out
+          cp "$manifestPath" $out/workflow.toml
+          ${lib.optionalString hasLock "cp ${lock} $out/workflow.lock"}
+          if ! task-pipeline check -manifest $out/workflow.toml; then
+            echo "${where}: the manifest has the errors above" >&2
+            exit 1
+          fi
+        '';
+
+  # The run itself. A manifest from the store is put into the state folder first: there its lock
+  # file can be written and scripts have a folder of their own to start in.
+  runScript =
+    package: folder: cfg: workDir:
+    let
+      manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
+      arguments = [
+        "-manifest"
+        manifest
+        "-db"
+        (toString cfg.db)
+        "-run"
+      ]
+      ++ lib.optional cfg.fresh "-fresh"
+      ++ lib.optional cfg.migrateTainted "-migrate-tainted"
+      ++ lib.optional cfg.locked "-locked"
+      ++ lib.optionals (cfg.parallel != null) [
+        "-parallel"
+        (toString cfg.parallel)
+      ]
+      ++ cfg.extraArgs;
+    in
+    pkgs.writeShellScript "task-pipeline-run" ''
+      set -e
+      ${lib.optionalString (folder != null) ''
+        mkdir -p ${lib.escapeShellArg workDir}
+        for file in ${folder}/*; do
+          install -m 0644 "$file" ${lib.escapeShellArg workDir}/
+        done
+      ''}exec ${lib.getExe package} ${lib.escapeShellArgs arguments}
+    '';
+}

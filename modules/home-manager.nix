@@ -1,0 +1,127 @@
+# `programs.task-pipeline` and `services.task-pipeline`: the program, and pipelines as user units.
+{ packageFor }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib)
+    mkIf
+    mkMerge
+    mkOption
+    types
+    ;
+
+  program = config.programs.task-pipeline;
+  cfg = config.services.task-pipeline;
+  common = import ./common.nix { inherit lib pkgs; };
+  stateDir = name: "${config.xdg.stateHome}/task-pipeline/${name}";
+  enabled = lib.filterAttrs (_: pipeline: cfg.enable && pipeline.enable) cfg.pipelines;
+  option = "services.task-pipeline.pipelines";
+
+  service =
+    name: pipeline:
+    let
+      folder = common.manifestFolder cfg.package option name pipeline;
+      work = "${stateDir name}/work";
+    in
+    {
+      Unit = {
+        Description = "Pipeline ${name}";
+        Documentation = [ "man:task-pipeline(1)" ];
+        # home-manager neither starts a run nor breaks off the one that is under way.
+        X-RestartIfChanged = false;
+        X-SwitchMethod = "keep-old";
+      };
+      Service = {
+        Type = "oneshot";
+        ExecStart = "${common.runScript cfg.package folder pipeline work}";
+        # `install` and the tools of steps without packages; nix where the user has it.
+        Environment = [
+          "PATH=${config.home.profileDirectory}/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:${
+            lib.makeBinPath [ pkgs.coreutils ]
+          }:/usr/bin:/bin"
+        ];
+        NoNewPrivileges = true;
+        RestrictSUIDSGID = true;
+        UMask = "0066";
+        KillMode = "mixed";
+        TimeoutStopSec = "60s";
+        SyslogIdentifier = "task-pipeline-${name}";
+      }
+      // lib.optionalAttrs (pipeline.environmentFile != null) {
+        EnvironmentFile = [ (toString pipeline.environmentFile) ];
+      }
+      // lib.optionalAttrs (pipeline.credentials != { }) {
+        LoadCredential = lib.mapAttrsToList (id: file: "${id}:${toString file}") pipeline.credentials;
+      }
+      // pipeline.serviceConfig;
+    };
+
+  timer = name: pipeline: {
+    Unit.Description = "Schedule of the pipeline ${name}";
+    Timer = {
+      OnCalendar = pipeline.schedule;
+      Persistent = pipeline.persistent;
+      Unit = "task-pipeline-${name}.service";
+    }
+    // pipeline.timerConfig;
+    Install.WantedBy = [ "timers.target" ];
+  };
+
+  units = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}" value);
+in
+{
+  options = {
+    programs.task-pipeline = {
+      enable = lib.mkEnableOption "task-pipeline, a pipeline runner";
+      package = mkOption {
+        type = types.package;
+        default = packageFor pkgs;
+        defaultText = lib.literalExpression "task-pipeline.packages.\${system}.default";
+        description = "The task-pipeline package to use.";
+      };
+    };
+    services.task-pipeline = {
+      enable = lib.mkEnableOption "pipelines run by task-pipeline";
+      package = mkOption {
+        type = types.package;
+        default = program.package;
+        defaultText = lib.literalExpression "config.programs.task-pipeline.package";
+        description = "The task-pipeline package to use.";
+      };
+      pipelines = mkOption {
+        type = types.attrsOf (
+          types.submodule (
+            common.pipelineOptions {
+              inherit stateDir;
+              stateDirText = "\${config.xdg.stateHome}/task-pipeline/<name>";
+            }
+          )
+        );
+        default = { };
+        description = "The pipelines, each a user service `task-pipeline-<name>`.";
+      };
+    };
+  };
+
+  config = mkMerge [
+    (mkIf program.enable { home.packages = [ program.package ]; })
+    (mkIf (cfg.enable && enabled != { }) {
+      assertions = [
+        {
+          assertion = pkgs.stdenv.hostPlatform.isLinux;
+          message = "services.task-pipeline: pipelines become systemd units, which this platform has not; run them with programs.task-pipeline and a scheduler of your own.";
+        }
+      ]
+      ++ lib.concatLists (lib.mapAttrsToList (common.assertions option) enabled);
+
+      systemd.user.services = units (lib.mapAttrs service enabled);
+      systemd.user.timers = units (
+        lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled)
+      );
+    })
+  ];
+}

@@ -1,0 +1,87 @@
+# The options of `mkPipeline`: a manifest in Nix, its types checked by the module system.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+
+  optional =
+    type: description:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+      inherit description;
+    };
+
+  common = {
+    packages = mkOption {
+      type = types.nullOr (types.listOf (types.either types.package types.str));
+      default = null;
+      example = lib.literalExpression ''[ pkgs.curl "jq" ]'';
+      description = ''
+        What is on the PATH of the script: packages, or names that are looked up in nixpkgs when
+        the pipeline is evaluated.
+      '';
+    };
+    env = mkOption {
+      type = types.attrsOf (
+        types.oneOf [
+          types.str
+          types.int
+          types.path
+          types.package
+        ]
+      );
+      default = { };
+      description = "Environment variables of the script.";
+    };
+    shell = optional (types.listOf types.str) "The words that the script is handed to; `sh -e -c` unless set.";
+    pure = optional types.bool "Whether the script sees only its packages and variables.";
+    keep = optional (types.listOf types.str) "Variables that a pure script sees nevertheless.";
+    parallel = optional types.ints.positive "Most tasks at once.";
+    timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
+    retries = optional types.ints.unsigned "How often a failed task is tried again within a run.";
+    cache = optional types.bool "Whether a task that was done before on the same input is reused.";
+  };
+in
+{
+  options = {
+    name = mkOption {
+      type = types.strMatching "[a-zA-Z0-9][a-zA-Z0-9._-]*";
+      description = "Name of the pipeline: of its package and of its program.";
+    };
+
+    steps = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          options = common // {
+            start = mkOption {
+              type = types.bool;
+              default = false;
+              description = "Whether the pipeline starts here. Exactly one step does.";
+            };
+            script = mkOption {
+              type = types.lines;
+              description = "What the step does: reads `$INPUT_FILE`, writes files into `$OUTPUT_DIR`.";
+            };
+          };
+        }
+      );
+      default = { };
+      description = "The steps, by name.";
+    };
+
+    defaults = mkOption {
+      type = types.submodule { options = common; };
+      default = { };
+      description = "What holds for every step that does not say otherwise.";
+    };
+
+    src = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      description = ''
+        A folder of files that the scripts read. They run in its copy in the Nix store; without
+        it, in the folder in which the program is started.
+      '';
+    };
+  };
+}

@@ -1,0 +1,198 @@
+# Pipelines as packages, for one package set.
+{
+  lib,
+  pkgs,
+  task-pipeline,
+}:
+let
+  toTOML = import ./toml.nix { inherit lib; };
+  inherit (import ./packages.nix { inherit lib pkgs; }) resolve;
+
+  # Nothing is to be left for the run to resolve: the closure carries all tools.
+  resolveHere =
+    overrides: where: table:
+    table
+    // lib.optionalAttrs (table.packages or null != null) {
+      packages = lib.concatMap (resolve {
+        inherit where overrides;
+        unknown =
+          text:
+          throw "${where}: '${text}' is no package of nixpkgs; give the package itself${
+            lib.optionalString (overrides != null) ", as packages.${builtins.toJSON text} = …"
+          }";
+      }) table.packages;
+    };
+
+  # The manifest's text in a file, read by the program itself before anything is built on it.
+  checked =
+    name: settings:
+    pkgs.runCommand "${name}-workflow.toml"
+      {
+        manifest = toTOML "pipeline '${name}'" settings;
+        passAsFile = [ "manifest" ];
+        nativeBuildInputs = [ task-pipeline ];
+      }
+      ''
+        cp "$manifestPath" workflow.toml
+        if ! task-pipeline check -manifest workflow.toml; then
+          echo "pipeline '${name}': the manifest above has errors" >&2
+          exit 1
+        fi
+        cp workflow.toml $out
+      '';
+
+  program =
+    {
+      name,
+      settings,
+      src,
+    }:
+    let
+      manifest = checked name settings;
+    in
+    pkgs.runCommand name
+      {
+        passthru = {
+          inherit manifest src;
+          pipelineName = name;
+        };
+        meta = {
+          description = "The pipeline '${name}' as a program";
+          mainProgram = name;
+        };
+      }
+      ''
+        dir=$out/share/task-pipeline/${name}
+        mkdir -p $out/bin $dir
+        ${lib.optionalString (src != null) ''
+          cp -r ${src}/. $dir/
+          chmod u+w $dir
+          rm -f $dir/workflow.toml $dir/workflow.lock
+        ''}
+        ln -s ${manifest} $dir/workflow.toml
+        cat > $out/bin/${name} <<EOF
+        #!${pkgs.runtimeShell}
+        # Without arguments: run. A subcommand stays in front of the manifest.
+        case \''${1-} in
+          "") set -- -run ;;
+        esac
+        case \$1 in
+          -*) exec ${lib.getExe task-pipeline} -manifest $dir/workflow.toml ${workdir src} "\$@" ;;
+          *) command=\$1; shift; exec ${lib.getExe task-pipeline} "\$command" -manifest $dir/workflow.toml "\$@" ;;
+        esac
+        EOF
+        chmod +x $out/bin/${name}
+      '';
+  workdir = src: lib.optionalString (src == null) "-workdir .";
+
+  withoutEmpty = lib.filterAttrs (_: value: value != null && value != { });
+in
+{
+  # { name; steps; defaults ? { }; src ? null; } → a package whose program runs the pipeline.
+  mkPipeline =
+    args:
+    let
+      name =
+        if builtins.isString args.name or null then
+          args.name
+        else
+          throw "mkPipeline: a pipeline has a name: mkPipeline { name = \"…\"; steps = …; }";
+      inherit
+        (lib.evalModules {
+          prefix = [
+            "pipeline"
+            name
+          ];
+          modules = [
+            ./pipeline-options.nix
+            {
+              _file = "mkPipeline ${name}";
+              config = args;
+            }
+          ];
+        })
+        config
+        ;
+      where = "pipeline '${config.name}'";
+      table =
+        where: step:
+        withoutEmpty (
+          resolveHere null where (
+            step // { env = lib.mapAttrs (_: v: if builtins.isInt v then toString v else "${v}") step.env; }
+          )
+        );
+      # The start step first, as one reads it.
+      steps = lib.mapAttrsToList (n: step: { name = n; } // step) config.steps;
+      ordered = lib.filter (s: s.start) steps ++ lib.filter (s: !s.start) steps;
+    in
+    program {
+      inherit (config) name src;
+      settings = withoutEmpty {
+        defaults = table "${where}, defaults" config.defaults;
+        step = map (
+          step:
+          table "${where}, step '${step.name}'" (
+            removeAttrs step [ "start" ] // lib.optionalAttrs step.start { start = true; }
+          )
+        ) ordered;
+      };
+    };
+
+  # { manifest; name ? "workflow"; packages ? { }; src ? null; } → the same, of a workflow.toml.
+  # Its bare names and `nixpkgs#…` become packages of this nixpkgs; any other text is looked up in
+  # `packages`.
+  fromManifest =
+    {
+      manifest,
+      name ? "workflow",
+      packages ? { },
+      src ? null,
+    }:
+    let
+      where = "pipeline '${name}'";
+      document = lib.importTOML manifest;
+      resolveTable = resolveHere packages;
+    in
+    program {
+      inherit name src;
+      settings =
+        document
+        // lib.optionalAttrs (document ? nix) { nix = removeAttrs document.nix [ "nixpkgs" ]; }
+        // lib.optionalAttrs (document ? defaults) {
+          defaults = resolveTable "${where}, defaults" document.defaults;
+        }
+        // lib.optionalAttrs (document ? step) {
+          step = map (s: resolveTable "${where}, step '${s.name or "?"}'" s) document.step;
+        };
+    };
+
+  # { pipeline; src ? the pipeline's own; args ? [ ]; } → a derivation that runs the pipeline with
+  # `src` as the folder of its scripts. Its output holds the final outputs, by name.
+  runPipeline =
+    {
+      pipeline,
+      src ? pipeline.src,
+      args ? [ ],
+      env ? { },
+    }:
+    pkgs.runCommand "${pipeline.pipelineName}-result"
+      (
+        env
+        // {
+          nativeBuildInputs = [ task-pipeline ];
+          passthru = { inherit pipeline; };
+        }
+      )
+      ''
+        export HOME=$NIX_BUILD_TOP/home
+        mkdir "$HOME" work
+        ${lib.optionalString (src != null) ''
+          cp -r ${src}/. work/
+          chmod -R u+w work
+        ''}
+        rm -f work/workflow.toml work/workflow.lock
+        cp ${pipeline.manifest} work/workflow.toml
+        task-pipeline -manifest work/workflow.toml -db "$NIX_BUILD_TOP/db" -run ${lib.escapeShellArgs args}
+        task-pipeline export -db "$NIX_BUILD_TOP/db" -to "$out"
+      '';
+}
