@@ -239,8 +239,8 @@ rec {
     let
       where = "${option}.${name}";
       inStore = builtins.isPath cfg.manifest || lib.hasPrefix builtins.storeDir (toString cfg.manifest);
-      lock = dirOf cfg.manifest + "/workflow.lock";
-      hasLock = inStore && cfg.settings == null && builtins.pathExists lock;
+      lockOf = manifest: lib.removeSuffix ".toml" (toString manifest) + ".lock";
+      lock = /. + lockOf cfg.manifest;
       keepText = cfg.settings.nix.nixpkgs or null != null;
       resolveIn =
         where: table:
@@ -281,13 +281,22 @@ rec {
                 passAsFile = [ "manifest" ];
               }
             else
-              { manifestPath = "${cfg.manifest}"; }
+              {
+                manifestPath = "${cfg.manifest}";
+                # Beside a manifest that was built or that lies in a folder of the store, the lock
+                # file can only be looked for by the builder.
+                lockPath =
+                  if !(builtins.isPath cfg.manifest) then
+                    lockOf "${cfg.manifest}"
+                  else
+                    lib.optionalString (builtins.pathExists lock) "${lock}";
+              }
           )
         )
         ''
           mkdir $out
           cp "$manifestPath" $out/workflow.toml
-          ${lib.optionalString hasLock "cp ${lock} $out/workflow.lock"}
+          if [ -e "''${lockPath-}" ]; then cp "$lockPath" $out/workflow.lock; fi
           if ! task-pipeline check -manifest $out/workflow.toml; then
             echo "${where}: the manifest has the errors above" >&2
             exit 1

@@ -32,7 +32,6 @@ let
         Description = "Pipeline ${name}";
         Documentation = [ "man:task-pipeline(1)" ];
         # home-manager neither starts a run nor breaks off the one that is under way.
-        X-RestartIfChanged = false;
         X-SwitchMethod = "keep-old";
       };
       Service = {

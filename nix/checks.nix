@@ -1,0 +1,60 @@
+# `nix flake check`, for one system.
+{
+  self,
+  nixpkgs,
+  pkgs,
+}:
+let
+  inherit (pkgs) lib;
+  inherit (pkgs.stdenv.hostPlatform) system isLinux;
+  package = self.packages.${system}.task-pipeline;
+in
+{
+  inherit package;
+
+  clippy = package.overrideAttrs (previous: {
+    pname = "task-pipeline-clippy";
+    nativeBuildInputs = previous.nativeBuildInputs ++ [ pkgs.clippy ];
+    buildPhase = "cargo clippy --all-targets --frozen -- -D warnings";
+    installPhase = "touch $out";
+    postFixup = "";
+    doCheck = false;
+    doInstallCheck = false;
+  });
+
+  format =
+    pkgs.runCommand "task-pipeline-format"
+      {
+        src = lib.fileset.toSource {
+          root = ../.;
+          fileset = lib.fileset.unions [
+            ../Cargo.toml
+            ../Cargo.lock
+            (lib.fileset.fileFilter (file: file.hasExt "rs" || file.hasExt "nix") ../.)
+          ];
+        };
+        nativeBuildInputs = [
+          pkgs.cargo
+          pkgs.rustfmt
+          pkgs.nixfmt
+          pkgs.findutils
+        ];
+      }
+      ''
+        cd $src
+        cargo fmt --check
+        find . -name '*.nix' -print0 | xargs -0 nixfmt --check
+        touch $out
+      '';
+}
+// import ./checks/pipelines.nix {
+  inherit pkgs;
+  inherit (self.lib.withPkgs pkgs) mkPipeline fromManifest runPipeline;
+}
+// import ./checks/templates.nix { inherit self nixpkgs pkgs; }
+// lib.optionalAttrs isLinux (
+  import ./checks/modules.nix { inherit self nixpkgs pkgs; }
+  // {
+    vm = import ./checks/vm.nix { inherit self pkgs; };
+  }
+)

@@ -1,0 +1,81 @@
+{
+  description = "A pipeline over a folder of data files";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+    task-pipeline = {
+      url = "github:danhab99/task-pipeline";
+      inputs.nixpkgs.follows = "nixpkgs";
+    };
+  };
+
+  outputs =
+    {
+      self,
+      nixpkgs,
+      task-pipeline,
+    }:
+    let
+      inherit (nixpkgs) lib;
+      eachSystem = lib.genAttrs [
+        "x86_64-linux"
+        "aarch64-linux"
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ];
+    in
+    {
+      packages = eachSystem (
+        system:
+        let
+          pkgs = nixpkgs.legacyPackages.${system};
+          inherit (task-pipeline.lib.withPkgs pkgs) fromManifest runPipeline;
+        in
+        rec {
+          inherit (task-pipeline.packages.${system}) task-pipeline;
+
+          planets = fromManifest {
+            name = "planets";
+            manifest = ./workflow.toml;
+          };
+
+          # `nix run .#results`: what is new is processed, results/ is written anew.
+          results = pkgs.writeShellApplication {
+            name = "results";
+            text = ''
+              ${lib.getExe planets} -db ./db -run -fresh
+              rm -rf results.new
+              ${lib.getExe task-pipeline} export -db ./db -to results.new
+              rm -rf results
+              mv results.new results
+              ls results
+            '';
+          };
+
+          # `nix build`: the same inside a Nix build.
+          default = runPipeline {
+            pipeline = planets;
+            src = ./.;
+          };
+        }
+      );
+
+      apps = eachSystem (
+        system:
+        let
+          app = name: {
+            type = "app";
+            program = lib.getExe self.packages.${system}.${name};
+          };
+        in
+        {
+          default = app "planets";
+          results = app "results";
+        }
+      );
+
+      checks = eachSystem (system: {
+        inherit (self.packages.${system}) default;
+      });
+    };
+}

@@ -1,0 +1,49 @@
+# `nix flake init -t task-pipeline#<name>`
+let
+  template = name: description: welcomeText: {
+    path = ./. + "/${name}";
+    inherit description welcomeText;
+  };
+in
+{
+  default = template "default" "A small pipeline, explained: fan-out, routing, an environment a step" ''
+    # A pipeline that turns a Cargo.lock into tables
+
+    - `nix run` runs it; the state goes to `./db`
+    - `nix run .#task-pipeline -- export -db ./db -to results` writes the results as files
+    - `nix build` runs it inside a Nix build; the tables are in `./result`
+
+    Read `workflow.toml` first. In a Git repository, `git add` the files before calling Nix.
+  '';
+
+  ci = template "ci" "A pipeline as a reproducible CI job: flake check, GitHub workflow, locked" ''
+    # A pipeline that checks this repository
+
+    - `nix flake check` runs it inside a Nix build, as CI does
+    - `nix run` runs it here, and only what changed since the last time
+
+    `.github/workflows/ci.yml` calls the first. In a Git repository, `git add` the files before
+    calling Nix.
+  '';
+
+  data = template "data" "Fan-out over many inputs, several environments, results as files" ''
+    # A pipeline over a folder of data files
+
+    - put your files into `inputs/`
+    - `nix run .#results` processes what is new and writes `results/`
+
+    In a Git repository, `git add` the files before calling Nix.
+  '';
+
+  nixos = template "nixos" "A NixOS machine that runs a pipeline every night" ''
+    # A machine with a scheduled pipeline
+
+    - `nix flake check` evaluates the machine and checks its pipeline
+    - `nixos-rebuild switch --flake .#pipelines` puts it on a machine; merge its
+      `hardware-configuration.nix` in first
+    - `systemctl start task-pipeline-nightly` runs the pipeline now, `journalctl -u
+      task-pipeline-nightly` says how it went
+
+    In a Git repository, `git add` the files before calling Nix.
+  '';
+}
