@@ -97,6 +97,17 @@ let
     ];
   };
 
+  # Looks for these arguments, one after the other, in a unit's script.
+  has =
+    arguments: script: "grep -F -e ${lib.escapeShellArg (lib.escapeShellArgs arguments)} ${script}";
+  nightlyArguments = [
+    "-run"
+    "-fresh"
+    "-migrate-tainted"
+    "-parallel"
+    "2"
+  ];
+
   failed = config: map (a: a.message) (lib.filter (a: !a.assertion) config.assertions);
 in
 {
@@ -109,8 +120,14 @@ in
     assert timers.task-pipeline-nightly.timerConfig.OnCalendar == "daily";
     assert nightly.MemoryMax == "1G" && nightly.NoNewPrivileges && nightly.Type == "oneshot";
     pkgs.runCommand "check-nixos-module" { } ''
-      grep -F -e '-run -fresh -migrate-tainted -parallel 2' ${nightly.ExecStart}
-      grep -F -e '-run -locked -fail-fast' ${services.task-pipeline-by-hand.serviceConfig.ExecStart}
+      ${has nightlyArguments nightly.ExecStart}
+      ${
+        has [
+          "-run"
+          "-locked"
+          "-fail-fast"
+        ] services.task-pipeline-by-hand.serviceConfig.ExecStart
+      }
       touch $out
     '';
 
@@ -121,8 +138,11 @@ in
     assert failed home.config == [ ];
     assert timers.task-pipeline-nightly.Timer.OnCalendar == "daily";
     pkgs.runCommand "check-home-module" { } ''
-      grep -F -e '-run -fresh -migrate-tainted -parallel 2' ${services.task-pipeline-nightly.Service.ExecStart}
-      grep -F /home/user/.local/state/task-pipeline/nightly/db ${services.task-pipeline-nightly.Service.ExecStart}
+      ${has nightlyArguments services.task-pipeline-nightly.Service.ExecStart}
+      ${has [
+        "-db"
+        "/home/user/.local/state/task-pipeline/nightly/db"
+      ] services.task-pipeline-nightly.Service.ExecStart}
       touch $out
     '';
 }

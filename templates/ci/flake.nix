@@ -29,13 +29,14 @@
         let
           pkgs = nixpkgs.legacyPackages.${system};
           inherit (task-pipeline.lib.withPkgs pkgs) fromManifest runPipeline;
-        in
-        rec {
-          # `nix run`: the job on this machine; a second run does only what changed.
           job = fromManifest {
             name = "job";
             manifest = ./workflow.toml;
           };
+        in
+        {
+          # `nix run`: the job on this machine; a second run does only what changed.
+          inherit job;
 
           # `nix build`: the job inside a Nix build, cached by its inputs.
           default = runPipeline {

@@ -30,14 +30,15 @@
         let
           pkgs = nixpkgs.legacyPackages.${system};
           inherit (task-pipeline.lib.withPkgs pkgs) fromManifest runPipeline;
-        in
-        rec {
-          inherit (task-pipeline.packages.${system}) task-pipeline;
-
+          program = task-pipeline.packages.${system}.task-pipeline;
           planets = fromManifest {
             name = "planets";
             manifest = ./workflow.toml;
           };
+        in
+        {
+          inherit planets;
+          task-pipeline = program;
 
           # `nix run .#results`: what is new is processed, results/ is written anew.
           results = pkgs.writeShellApplication {
@@ -45,7 +46,7 @@
             text = ''
               ${lib.getExe planets} -db ./db -run -fresh
               rm -rf results.new
-              ${lib.getExe task-pipeline} export -db ./db -to results.new
+              ${lib.getExe program} export -db ./db -to results.new
               rm -rf results
               mv results.new results
               ls results

@@ -29,13 +29,14 @@
         let
           pkgs = nixpkgs.legacyPackages.${system};
           inherit (task-pipeline.lib.withPkgs pkgs) fromManifest runPipeline;
-        in
-        rec {
-          # `nix run`: the pipeline as a program, its tools pinned by flake.lock.
           crates = fromManifest {
             name = "crates";
             manifest = ./workflow.toml;
           };
+        in
+        {
+          # `nix run`: the pipeline as a program, its tools pinned by flake.lock.
+          inherit crates;
 
           # `nix build`: the pipeline as a derivation; its results are the output.
           default = runPipeline {

@@ -7,7 +7,7 @@
   outputs =
     { self }:
     let
-      lib = import ./lib.nix;
+      lib = import ./choose-lib.nix;
       systems = [
         "x86_64-linux"
         "aarch64-linux"
