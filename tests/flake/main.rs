@@ -1,0 +1,13 @@
+//! The flake as its users meet it: package, app, shell, checks, templates, modules and pipelines
+//! written in Nix, all through the real `nix`, with a stand-in for nixpkgs and no network.
+//!
+//! `TASK_PIPELINE_TESTS_NIXPKGS_LIB` names a copy of nixpkgs' `lib/` folder; with it, the modules
+//! and the pipelines are evaluated by nixpkgs' own library and module system.
+
+#![allow(clippy::unwrap_used)]
+
+mod modules;
+mod package;
+mod pipelines;
+mod support;
+mod templates;

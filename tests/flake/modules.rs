@@ -1,0 +1,287 @@
+//! The NixOS and the home-manager module: the units they make, and what they refuse.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{World, contains, text, world};
+
+/// A pipeline that is in order.
+const GOOD: &str = r#"settings.step = [ { name = "only"; start = true; packages = [ pkgs.jq ]; script = ":"; } ];"#;
+
+/// A machine's toplevel with this pipeline (and more configuration) in it.
+fn machine(name: &str, pipeline: &str, more: &str) -> String {
+    format!(
+        r#"(nixpkgs.lib.nixosSystem {{
+          inherit system;
+          modules = [
+            flake.nixosModules.default
+            {{ services.task-pipeline = {{ enable = true; pipelines.{name} = {{ {pipeline} }}; }}; }}
+            {{ {more} }}
+          ];
+        }}).config.system.build.toplevel"#
+    )
+}
+
+fn refused(world: &World, name: &str, expression: &str, says: &[&str]) {
+    match world.build_expression(name, expression) {
+        Ok(path) => panic!("{name}: built {}", path.display()),
+        Err(said) => contains(&said, says),
+    }
+}
+
+#[test]
+fn a_pipeline_becomes_a_hardened_service_and_a_timer() {
+    let Some(world) = world() else { return };
+    let pipeline = format!(
+        r#"{GOOD}
+          schedule = "daily";
+          timerConfig.RandomizedDelaySec = "5m";
+          environmentFile = "/run/secrets/env";
+          credentials.token = "/run/secrets/token";
+          extraArgs = [ "-verbose" "-runset" "it's" ];
+          serviceConfig = {{ MemoryMax = "1G"; PrivateTmp = false; }};"#
+    );
+    let units = world
+        .build_expression("units", &machine("p", &pipeline, ""))
+        .unwrap();
+    let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+    contains(
+        &service,
+        &[
+            "Type=oneshot\n",
+            "User=task-pipeline\n",
+            "StateDirectory=task-pipeline/p\n",
+            "\"NIX_REMOTE=daemon\"",
+            "\"HOME=/var/lib/task-pipeline/p\"",
+            "ProtectSystem=strict\n",
+            "NoNewPrivileges=true\n",
+            "RestrictNamespaces=true\n",
+            "CapabilityBoundingSet=\n",
+            "UMask=0066\n",
+            "EnvironmentFile=/run/secrets/env\n",
+            "LoadCredential=token:/run/secrets/token\n",
+            "MemoryMax=1G\n",
+            "PrivateTmp=false\n",
+        ],
+    );
+    let timer = fs::read_to_string(units.join("task-pipeline-p.timer")).unwrap();
+    contains(
+        &timer,
+        &[
+            "OnCalendar=daily\n",
+            "Persistent=true\n",
+            "RandomizedDelaySec=5m\n",
+        ],
+    );
+    let script = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    contains(
+        &fs::read_to_string(script).unwrap(),
+        &["-fresh", "-verbose", "it'\\''s"],
+    );
+
+    // systemd has the last word on units.
+    let verified = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg("--man=no")
+        .arg(units.join("task-pipeline-p.service"))
+        .arg(units.join("task-pipeline-p.timer"))
+        .output();
+    if let Ok(verified) = verified {
+        let said = text(&verified.stderr);
+        let ours: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("task-pipeline-p"))
+            .collect();
+        assert!(ours.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn without_a_schedule_there_is_no_timer_and_no_new_runset() {
+    let Some(world) = world() else { return };
+    let units = world
+        .build_expression("no-timer", &machine("p", GOOD, ""))
+        .unwrap();
+    assert!(!units.join("task-pipeline-p.timer").exists());
+    let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+    let script = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    assert!(!fs::read_to_string(script).unwrap().contains("-fresh"));
+}
+
+#[test]
+fn a_lock_file_beside_the_manifest_is_taken_along() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("module-lock");
+    let manifest = "[[step]]\nname = \"a\"\nstart = true\nscript = \":\"\n";
+    fs::write(folder.join("my.toml"), manifest).unwrap();
+    fs::write(folder.join("my.lock"), "# the lock\n").unwrap();
+    for (name, path) in [
+        ("lock-path", format!("{}/my.toml", folder.display())),
+        (
+            "lock-store",
+            format!("\"${{{}}}/my.toml\"", folder.display()),
+        ),
+    ] {
+        let units = world
+            .build_expression(name, &machine("p", &format!("manifest = {path};"), ""))
+            .unwrap();
+        let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+        let script = service
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="))
+            .unwrap();
+        let script = fs::read_to_string(script).unwrap();
+        let manifests = script
+            .lines()
+            .find_map(|l| l.strip_prefix("for file in "))
+            .unwrap();
+        let manifests = manifests.trim_end_matches("/*; do");
+        assert_eq!(
+            fs::read_to_string(format!("{manifests}/workflow.toml")).unwrap(),
+            manifest
+        );
+        assert_eq!(
+            fs::read_to_string(format!("{manifests}/workflow.lock")).unwrap(),
+            "# the lock\n"
+        );
+    }
+}
+
+#[test]
+fn bad_settings_are_refused_in_words_that_name_the_pipeline() {
+    let Some(world) = world() else { return };
+    let step = |fields: &str| {
+        format!(
+            "settings.step = [ {{ name = \"fetch\"; start = true; script = \":\"; {fields} }} ];"
+        )
+    };
+    let at = "services.task-pipeline.pipelines.p";
+    for (name, pipeline, says) in [
+        (
+            "unknown",
+            format!("{GOOD} shedule = \"daily\";"),
+            &[".shedule", "does not exist"][..],
+        ),
+        (
+            "type",
+            format!("{GOOD} parallel = \"two\";"),
+            &[".parallel", "is not of type"],
+        ),
+        ("neither", String::new(), &["\"p\"", "neither is set"]),
+        (
+            "both",
+            format!("{GOOD} manifest = /x;"),
+            &["\"p\"", "both `manifest` and `settings`"],
+        ),
+        (
+            "secret",
+            format!("{GOOD} environmentFile = \"${{pkgs.jq}}\";"),
+            &[".environmentFile", "is not of type"],
+        ),
+        ("key", step("scirpt = \":\";"), &[at, "scirpt", "script"]),
+        (
+            "package",
+            step("packages = [ \"no-such-thing\" ];"),
+            &[at, "step 'fetch'", "no-such-thing"],
+        ),
+        ("function", step("env = x: x;"), &["is not of type"]),
+        (
+            "start",
+            "settings.step = [ { name = \"a\"; script = \":\"; } ];".into(),
+            &[at, "start"],
+        ),
+        (
+            "attribute",
+            step("packages = [ pkgs.no-such-thing ];"),
+            &["no-such-thing"],
+        ),
+    ] {
+        refused(
+            world,
+            &format!("bad-{name}"),
+            &machine("p", &pipeline, ""),
+            says,
+        );
+    }
+    refused(
+        world,
+        "bad-name",
+        &machine("\"a b\"", GOOD, ""),
+        &["\"a b\"", "part of a unit's name"],
+    );
+    refused(
+        world,
+        "bad-slash",
+        &machine("\"a/b\"", GOOD, ""),
+        &["\"a/b\"", "part of a unit's name"],
+    );
+
+    let folder = world.folder("bad-manifest");
+    fs::write(
+        folder.join("workflow.toml"),
+        "[[step]]\nname = \"a\"\nstart = true\nscirpt = \":\"\n",
+    )
+    .unwrap();
+    let manifest = format!("manifest = {}/workflow.toml;", folder.display());
+    refused(
+        world,
+        "bad-file",
+        &machine("p", &manifest, ""),
+        &[at, "scirpt"],
+    );
+}
+
+#[test]
+fn the_home_module_refuses_the_same() {
+    let Some(world) = world() else { return };
+    let home = |pipeline: &str| {
+        format!(
+            r#"let home = lib.evalModules {{
+                 specialArgs = {{ inherit pkgs; }};
+                 modules = [
+                   {source}
+                   flake.homeModules.default
+                   {{ services.task-pipeline = {{ enable = true; pipelines.p = {{ {pipeline} }}; }}; }}
+                 ];
+               }};
+               failed = lib.filter (a: !a.assertion) home.config.assertions;
+               in if failed != [ ] then throw (lib.concatMapStrings (a: a.message) failed) else
+               pkgs.writeText "unit" (builtins.toJSON home.config.systemd.user.services)"#,
+            source = HOME_OPTIONS,
+        )
+    };
+    let unit = world.build_expression("home", &home(GOOD)).unwrap();
+    contains(
+        &fs::read_to_string(unit).unwrap(),
+        &["task-pipeline-p", "\"oneshot\""],
+    );
+    refused(world, "home-neither", &home(""), &["neither is set"]);
+    refused(
+        world,
+        "home-both",
+        &home(&format!("{GOOD} manifest = /x;")),
+        &["both `manifest`"],
+    );
+    refused(
+        world,
+        "home-user",
+        &home(&format!("{GOOD} user = \"x\";")),
+        &[".user", "does not exist"],
+    );
+}
+
+/// What home-manager offers of itself.
+const HOME_OPTIONS: &str = r#"{ options = {
+  assertions = lib.mkOption { type = lib.types.listOf lib.types.raw; };
+  home.packages = lib.mkOption { type = lib.types.listOf lib.types.package; };
+  home.profileDirectory = lib.mkOption { type = lib.types.str; default = "/home/user/.nix-profile"; };
+  xdg.stateHome = lib.mkOption { type = lib.types.str; default = "/home/user/.local/state"; };
+  systemd.user.services = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
+  systemd.user.timers = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
+}; }"#;

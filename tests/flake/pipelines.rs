@@ -1,0 +1,315 @@
+//! `mkPipeline`, `fromManifest` and `runPipeline`: what they give and how they refuse.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{World, contains, succeeded, text, world};
+
+/// A pipeline of two steps.
+const WORDS: &str = r#"mkPipeline {
+  name = "words";
+  steps.split = {
+    start = true;
+    packages = [ pkgs.coreutils ];
+    script = ''
+      for n in 1 2 3; do echo "word $n" > "$OUTPUT_DIR/$n"_upper; done
+    '';
+  };
+  steps.upper = {
+    packages = [ "gnused" ];
+    script = "sed 's/word/WORD/' \"$INPUT_FILE\" > \"$OUTPUT_DIR/$TASK_PIPELINE_TASK.txt\"";
+  };
+}"#;
+
+/// What Nix says of a pipeline that it must refuse, at evaluation or when it is built.
+fn refused(world: &World, name: &str, expression: &str) -> String {
+    match world.build_expression(name, expression) {
+        Ok(path) => panic!("built: {}", path.display()),
+        Err(said) => said,
+    }
+}
+
+#[test]
+fn a_pipeline_in_nix_is_a_program() {
+    let Some(world) = world() else { return };
+    let package = world.build_expression("words", WORDS).unwrap();
+    let program = package.join("bin/words");
+    let folder = world.folder("words-run");
+
+    // Without arguments it runs, with its state in ./db.
+    let mut run = Command::new(&program);
+    succeeded(&run.current_dir(&folder).output().unwrap());
+    let mut export = Command::new(&program);
+    export
+        .current_dir(&folder)
+        .args(["export", "-db", "db", "-to", "out"]);
+    succeeded(&export.output().unwrap());
+    let mut found: Vec<String> = fs::read_dir(folder.join("out"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, ["WORD 1\n", "WORD 2\n", "WORD 3\n"]);
+
+    // The closure has the tools of every step: nothing is left to fetch.
+    let mut closure = Command::new("nix-store");
+    world.environment(closure.args(["--query", "--requisites"]).arg(&package));
+    contains(
+        &succeeded(&closure.output().unwrap()),
+        &["-coreutils-", "-gnused-", "-task-pipeline-"],
+    );
+}
+
+#[test]
+fn scripts_start_in_the_folder_of_the_caller_or_in_src() {
+    let Some(world) = world() else { return };
+    let script = |src: &str| {
+        format!(
+            "mkPipeline {{ name = \"here\"; {src} steps.read = {{ start = true; script = \"cat data > $OUTPUT_DIR/data.txt\"; }}; }}"
+        )
+    };
+    let read = |package: &Path, folder: &Path| {
+        let program = package.join("bin/here");
+        succeeded(&Command::new(&program).current_dir(folder).output().unwrap());
+        let mut export = Command::new(&program);
+        export
+            .current_dir(folder)
+            .args(["export", "-db", "db", "-to", "out"]);
+        succeeded(&export.output().unwrap());
+        fs::read_to_string(folder.join("out/data.txt")).unwrap()
+    };
+
+    let folder = world.folder("here-caller");
+    fs::write(folder.join("data"), "of the caller").unwrap();
+    let package = world.build_expression("here-package", &script("")).unwrap();
+    assert_eq!(read(&package, &folder), "of the caller");
+
+    let src = world.folder("here-src");
+    fs::write(src.join("data"), "of the source").unwrap();
+    let with_src = script(&format!("src = {};", src.display()));
+    let package = world
+        .build_expression("here-package-src", &with_src)
+        .unwrap();
+    assert_eq!(read(&package, &world.folder("here-other")), "of the source");
+}
+
+#[test]
+fn a_pipeline_runs_inside_a_build() {
+    let Some(world) = world() else { return };
+    let src = world.folder("run-src");
+    fs::write(src.join("data"), "a\nb\n").unwrap();
+    let expression = format!(
+        r#"runPipeline {{
+          src = {};
+          pipeline = mkPipeline {{
+            name = "lines";
+            defaults.packages = [ pkgs.coreutils ];
+            steps.split = {{
+              start = true;
+              script = "while read -r line; do echo $line > $OUTPUT_DIR/''${{line}}_twice; done < data";
+            }};
+            steps.twice.script = "cat $INPUT_FILE $INPUT_FILE > $OUTPUT_DIR/$(cat $INPUT_FILE).txt";
+          }};
+        }}"#,
+        src.display()
+    );
+    let result = world.build_expression("run-twice", &expression);
+    let result = result.unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(fs::read_to_string(result.join("a.txt")).unwrap(), "a\na\n");
+    assert_eq!(fs::read_to_string(result.join("b.txt")).unwrap(), "b\nb\n");
+}
+
+#[test]
+fn a_failing_step_fails_the_build_with_its_words() {
+    let Some(world) = world() else { return };
+    let said = refused(
+        world,
+        "run-failing",
+        r#"runPipeline { pipeline = mkPipeline {
+             name = "doomed";
+             steps.only = { start = true; script = "echo 'the reason why' >&2; exit 3"; };
+           }; }"#,
+    );
+    contains(&said, &["only", "the reason why"]);
+}
+
+#[test]
+fn every_string_reaches_the_script_unharmed() {
+    let Some(world) = world() else { return };
+    let awkward = "\"'\"\"\" \\ \\n ''' ${x} $(y) `z`\t\u{1}\u{1b}\u{7f}\r\n\n é ☃ \"\"\"\"\n'''\\";
+    let json = serde_json::to_string(awkward).unwrap();
+    let folder = world.folder("strings-json");
+    fs::write(folder.join("string.json"), json).unwrap();
+    let result = world
+        .build_expression(
+            "strings",
+            &format!(
+                r#"let awkward = lib.importJSON {}; in runPipeline {{ pipeline = mkPipeline {{
+                     name = "strings";
+                     steps.only = {{
+                       start = true;
+                       env.VALUE = awkward;
+                       script = ''
+                         printf %s "$VALUE" > "$OUTPUT_DIR/env.txt"
+                         printf %s ${{"'" + builtins.replaceStrings [ "'" ] [ "'\\''" ] awkward + "'"}} > "$OUTPUT_DIR/script.txt"
+                       '';
+                     }};
+                   }}; }}"#,
+                folder.join("string.json").display()
+            ),
+        )
+        .unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(fs::read_to_string(result.join("env.txt")).unwrap(), awkward);
+    assert_eq!(
+        fs::read_to_string(result.join("script.txt")).unwrap(),
+        awkward
+    );
+}
+
+#[test]
+fn mistakes_name_pipeline_and_step() {
+    let Some(world) = world() else { return };
+    for (name, steps, says) in [
+        (
+            "unknown-option",
+            "upper.scrpt = \"x\";",
+            &["pipeline.words.steps.upper.scrpt", "does not exist"][..],
+        ),
+        (
+            "wrong-type",
+            "upper.retries = \"3\";",
+            &["pipeline.words.steps.upper.retries", "is not of type"],
+        ),
+        (
+            "negative",
+            "upper.parallel = 0;",
+            &["pipeline.words.steps.upper.parallel", "is not of type"],
+        ),
+        (
+            "missing-package",
+            "more = { packages = [ \"no-such-package\" ]; script = \":\"; };",
+            &[
+                "pipeline 'words', step 'more'",
+                "nixpkgs has no package 'no-such-package'",
+            ],
+        ),
+        (
+            "missing-output",
+            "more = { packages = [ \"jq^sbin\" ]; script = \":\"; };",
+            &["pipeline 'words', step 'more'", "'jq' has no output 'sbin'"],
+        ),
+        (
+            "flake-reference",
+            "more = { packages = [ \"github:o/r#x\" ]; script = \":\"; };",
+            &["pipeline 'words', step 'more'", "github:o/r#x"],
+        ),
+        (
+            "no-script",
+            "more = { };",
+            &["pipeline.words.steps.more.script"],
+        ),
+        (
+            "two-starts",
+            "upper.start = true;",
+            &["pipeline 'words'", "start"],
+        ),
+        (
+            "bad-name",
+            "\"a b\" = { script = \":\"; };",
+            &["pipeline 'words'", "a b"],
+        ),
+        (
+            "bad-time",
+            "upper.timeout = \"soon\";",
+            &["pipeline 'words'", "soon"],
+        ),
+    ] {
+        let expression = format!(
+            r#"mkPipeline {{
+              name = "words";
+              steps = lib.recursiveUpdate {{
+                split = {{ start = true; script = ":"; }};
+                upper.script = ":";
+              }} {{ {steps} }};
+            }}"#
+        );
+        let said = refused(world, &format!("mistake-{name}"), &expression);
+        contains(&said, says);
+    }
+}
+
+#[test]
+fn a_pipeline_without_a_usable_name_is_refused() {
+    let Some(world) = world() else { return };
+    contains(
+        &refused(world, "no-name", "mkPipeline { steps = { }; }"),
+        &["mkPipeline", "name"],
+    );
+    contains(
+        &refused(
+            world,
+            "bad-pipeline-name",
+            "mkPipeline { name = \"a b\"; steps = { }; }",
+        ),
+        &["a b"],
+    );
+    let said = refused(
+        world,
+        "no-pkgs",
+        "flake.lib.mkPipeline { name = \"a\"; steps = { }; }",
+    );
+    contains(&said, &["mkPipeline", "inherit pkgs"]);
+}
+
+#[test]
+fn a_manifest_keeps_its_meaning_as_a_package() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("manifest");
+    let manifest = folder.join("workflow.toml");
+    fs::write(
+        &manifest,
+        "[nix]\nnixpkgs = \"github:NixOS/nixpkgs/nixos-unstable\"\npure = true\n\n[defaults]\npackages = [\"coreutils\"]\n\n\
+         [[step]]\nname = \"one\"\nstart = true\npackages = [\"nixpkgs#jq\", \".#mine\", \"curl^bin\"]\nscript = \"\"\"\njq -n '{a: \"b\"}'\n\"\"\"\n",
+    )
+    .unwrap();
+    let of = |packages: &str| {
+        format!(
+            "(fromManifest {{ name = \"m\"; manifest = {}; packages = {{ {packages} }}; }}).manifest",
+            manifest.display()
+        )
+    };
+    let said = refused(world, "manifest-unknown", &of("\"curl^bin\" = pkgs.jq;"));
+    contains(&said, &["pipeline 'm', step 'one'", ".#mine", "packages."]);
+
+    let built = world
+        .build_expression(
+            "manifest-built",
+            &of("\".#mine\" = pkgs.gawk; \"curl^bin\" = pkgs.jq;"),
+        )
+        .unwrap_or_else(|said| panic!("{said}"));
+    let written = fs::read_to_string(built).unwrap();
+    contains(
+        &written,
+        &[
+            "pure = true",
+            "-coreutils-",
+            "-jq-",
+            "-gawk-",
+            "jq -n '{a: \\\"b\\\"}'\n",
+        ],
+    );
+    assert!(!written.contains("nixos-unstable"), "{written}");
+}
+
+#[test]
+fn evaluation_needs_no_build() {
+    let Some(world) = world() else { return };
+    let output = world.evaluate(&format!("({WORDS}).drvPath"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        !text(&output.stderr).contains("building '"),
+        "{}",
+        text(&output.stderr)
+    );
+}
