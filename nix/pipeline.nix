@@ -185,7 +185,7 @@ in
       )
       ''
         export HOME=$NIX_BUILD_TOP/home
-        mkdir "$HOME" work
+        mkdir -p "$HOME" work
         ${lib.optionalString (src != null) ''
           cp -r ${src}/. work/
           chmod -R u+w work

@@ -11,14 +11,14 @@ const GOOD: &str = r#"settings.step = [ { name = "only"; start = true; packages 
 /// A machine's toplevel with this pipeline (and more configuration) in it.
 fn machine(name: &str, pipeline: &str, more: &str) -> String {
     format!(
-        r#"(nixpkgs.lib.nixosSystem {{
+        r"(nixpkgs.lib.nixosSystem {{
           inherit system;
           modules = [
             flake.nixosModules.default
             {{ services.task-pipeline = {{ enable = true; pipelines.{name} = {{ {pipeline} }}; }}; }}
             {{ {more} }}
           ];
-        }}).config.system.build.toplevel"#
+        }}).config.system.build.toplevel"
     )
 }
 
@@ -245,7 +245,7 @@ fn the_home_module_refuses_the_same() {
             r#"let home = lib.evalModules {{
                  specialArgs = {{ inherit pkgs; }};
                  modules = [
-                   {source}
+                   {HOME_OPTIONS}
                    flake.homeModules.default
                    {{ services.task-pipeline = {{ enable = true; pipelines.p = {{ {pipeline} }}; }}; }}
                  ];
@@ -253,7 +253,6 @@ fn the_home_module_refuses_the_same() {
                failed = lib.filter (a: !a.assertion) home.config.assertions;
                in if failed != [ ] then throw (lib.concatMapStrings (a: a.message) failed) else
                pkgs.writeText "unit" (builtins.toJSON home.config.systemd.user.services)"#,
-            source = HOME_OPTIONS,
         )
     };
     let unit = world.build_expression("home", &home(GOOD)).unwrap();

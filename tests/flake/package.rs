@@ -128,7 +128,7 @@ fn nix_develop_has_the_tools() {
     develop
         .args(world.here())
         .args([&world.flake(), "-c", "bash", "-c"]);
-    develop.arg("cargo --version && cargo clippy --version && rustfmt --version && sqlite3 --version && test -d $RUST_SRC_PATH/..");
+    develop.arg("cargo --version && cargo clippy --version && rustfmt --version && sqlite3 --version && test -n \"$RUST_SRC_PATH\"");
     contains(
         &succeeded(&develop.output().unwrap()),
         &["cargo ", "clippy ", "rustfmt "],

@@ -107,7 +107,7 @@ fn a_pipeline_runs_inside_a_build() {
             defaults.packages = [ pkgs.coreutils ];
             steps.split = {{
               start = true;
-              script = "while read -r line; do echo $line > $OUTPUT_DIR/''${{line}}_twice; done < data";
+              script = "while read -r line; do echo $line > $OUTPUT_DIR/\${{line}}_twice; done < data";
             }};
             steps.twice.script = "cat $INPUT_FILE $INPUT_FILE > $OUTPUT_DIR/$(cat $INPUT_FILE).txt";
           }};

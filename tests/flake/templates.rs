@@ -24,9 +24,16 @@ fn instantiate(world: &World, template: &str) -> PathBuf {
 
 /// `nix ARGUMENTS…` in the folder of a template, with stand-ins for its inputs.
 fn nix(world: &World, folder: &Path, arguments: &[&str]) -> String {
-    let mut command = world.nix(folder, &arguments[..1]);
-    command.args(world.for_template());
-    let output = command.args(&arguments[1..]).output().unwrap();
+    let own = arguments
+        .iter()
+        .position(|a| *a == "--")
+        .unwrap_or(arguments.len());
+    let mut command = world.nix(folder, &arguments[..own]);
+    let output = command
+        .args(world.for_template())
+        .args(&arguments[own..])
+        .output()
+        .unwrap();
     succeeded(&output) + &text(&output.stderr)
 }
 

@@ -225,7 +225,17 @@ in
   mkShell =
     args:
     mkDerivation (
-      { name = "nix-shell"; buildCommand = "export > $out"; }
+      {
+        name = "nix-shell";
+        buildCommand = "export > $out";
+        # What `nix develop` sources to learn the environment.
+        stdenv = final.writeTextDir "setup" ''
+          PATH=${host.path}
+          for input in $nativeBuildInputs; do
+            if [ -d "$input/bin" ]; then PATH=$input/bin:$PATH; fi
+          done
+        '';
+      }
       // removeAttrs args [ "packages" "inputsFrom" ]
       // {
         nativeBuildInputs = (args.packages or [ ]) ++ (args.nativeBuildInputs or [ ]);
