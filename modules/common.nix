@@ -327,11 +327,13 @@ rec {
     in
     pkgs.writeShellScript "task-pipeline-run" ''
       set -e
-      ${lib.optionalString (folder != null) ''
-        mkdir -p ${lib.escapeShellArg workDir}
-        for file in ${folder}/*; do
-          install -m 0644 "$file" ${lib.escapeShellArg workDir}/
-        done
-      ''}exec ${lib.getExe package} ${lib.escapeShellArgs arguments}
+      ${
+        lib.optionalString (folder != null) ''
+          mkdir -p ${lib.escapeShellArg workDir}
+          for file in ${folder}/*; do
+            install -m 0644 "$file" ${lib.escapeShellArg workDir}/
+          done
+        ''
+      }exec ${lib.getExe package} ${lib.escapeShellArgs arguments}
     '';
 }

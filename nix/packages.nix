@@ -23,7 +23,9 @@ let
         if package ? ${output} then
           "${package.${output}}"
         else
-          throw "${where}: the package '${attribute}' has no output '${output}'; it has ${lib.concatStringsSep ", " (package.outputs or [ "out" ])}"
+          throw "${where}: the package '${attribute}' has no output '${output}'; it has ${
+            lib.concatStringsSep ", " (package.outputs or [ "out" ])
+          }"
       ) (if outputs == "*" then package.outputs else lib.splitString "," outputs);
 in
 {

@@ -7,26 +7,33 @@ let
 
   # Control characters by their \uXXXX escapes: TOML allows none of them raw in a string. (A NUL
   # cannot occur in a Nix string.) A tab may stay.
-  hex = n: lib.concatMapStrings (d: lib.elemAt (lib.stringToCharacters "0123456789abcdef") d) [
-    (n / 16)
-    (n - 16 * (n / 16))
-  ];
+  hex =
+    n:
+    lib.concatMapStrings (d: lib.elemAt (lib.stringToCharacters "0123456789abcdef") d) [
+      (n / 16)
+      (n - 16 * (n / 16))
+    ];
   escapes = map (n: "\\u00${hex n}") (genList (n: n + 1) 8 ++ genList (n: n + 11) 21 ++ [ 127 ]);
-  quoteRaw = replaceStrings (
-    [
-      "\\"
-      "\""
-    ]
-    ++ map (e: fromJSON "\"${e}\"") escapes
-  ) ([ "\\\\" "\\\"" ] ++ escapes);
+  quoteRaw =
+    replaceStrings
+      (
+        [
+          "\\"
+          "\""
+        ]
+        ++ map (e: fromJSON "\"${e}\"") escapes
+      )
+      (
+        [
+          "\\\\"
+          "\\\""
+        ]
+        ++ escapes
+      );
 
   # Text of several lines stays so, with every quote escaped: nothing in it can end it.
   string =
-    text:
-    if lib.hasInfix "\n" text then
-      "\"\"\"\n${quoteRaw text}\"\"\""
-    else
-      "\"${quoteRaw text}\"";
+    text: if lib.hasInfix "\n" text then "\"\"\"\n${quoteRaw text}\"\"\"" else "\"${quoteRaw text}\"";
   # A line of its own is not allowed in a key.
   key =
     name:
@@ -71,7 +78,9 @@ let
     else if value == null then
       fail where "null in a list: TOML has none"
     else
-      fail where "no TOML for a ${if builtins.isFunction value then "function" else builtins.typeOf value}";
+      fail where "no TOML for a ${
+        if builtins.isFunction value then "function" else builtins.typeOf value
+      }";
 
   # Plain keys first: after the first header they would belong to another table.
   table =

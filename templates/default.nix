@@ -6,15 +6,17 @@ let
   };
 in
 {
-  default = template "default" "A small pipeline, explained: fan-out, routing, an environment a step" ''
-    # A pipeline that turns a Cargo.lock into tables
+  default =
+    template "default" "A small pipeline, explained: fan-out, routing, an environment a step"
+      ''
+        # A pipeline that turns a Cargo.lock into tables
 
-    - `nix run` runs it; the state goes to `./db`
-    - `nix run .#task-pipeline -- export -db ./db -to results` writes the results as files
-    - `nix build` runs it inside a Nix build; the tables are in `./result`
+        - `nix run` runs it; the state goes to `./db`
+        - `nix run .#task-pipeline -- export -db ./db -to results` writes the results as files
+        - `nix build` runs it inside a Nix build; the tables are in `./result`
 
-    Read `workflow.toml` first. In a Git repository, `git add` the files before calling Nix.
-  '';
+        Read `workflow.toml` first. In a Git repository, `git add` the files before calling Nix.
+      '';
 
   ci = template "ci" "A pipeline as a reproducible CI job: flake check, GitHub workflow, locked" ''
     # A pipeline that checks this repository

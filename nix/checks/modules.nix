@@ -121,13 +121,11 @@ in
     assert nightly.MemoryMax == "1G" && nightly.NoNewPrivileges && nightly.Type == "oneshot";
     pkgs.runCommand "check-nixos-module" { } ''
       ${has nightlyArguments nightly.ExecStart}
-      ${
-        has [
-          "-run"
-          "-locked"
-          "-fail-fast"
-        ] services.task-pipeline-by-hand.serviceConfig.ExecStart
-      }
+      ${has [
+        "-run"
+        "-locked"
+        "-fail-fast"
+      ] services.task-pipeline-by-hand.serviceConfig.ExecStart}
       touch $out
     '';
 

@@ -17,11 +17,15 @@ let
         task-pipeline = self;
         self = outputs;
       };
-      of = kind: lib.mapAttrsToList (n: path: {
-        name = "${kind}-${n}";
-        inherit path;
-      }) (outputs.${kind}.${system} or { });
+      of =
+        kind:
+        lib.mapAttrsToList (n: path: {
+          name = "${kind}-${n}";
+          inherit path;
+        }) (outputs.${kind}.${system} or { });
     in
     pkgs.linkFarm "template-${name}" (of "packages" ++ of "checks");
 in
-lib.mapAttrs' (name: template: lib.nameValuePair "template-${name}" (check name template)) self.templates
+lib.mapAttrs' (
+  name: template: lib.nameValuePair "template-${name}" (check name template)
+) self.templates

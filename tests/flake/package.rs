@@ -195,6 +195,10 @@ fn the_package_builds_from_its_sources() {
 /// The lock file names a commit of the one input by its hash.
 #[test]
 fn the_lock_file_pins_nixpkgs_alone() {
+    // Inside a Nix build the sources are those of the package alone.
+    if world().is_none() {
+        return;
+    }
     let lock: serde_json::Value =
         serde_json::from_slice(&fs::read(support::repository().join("flake.lock")).unwrap())
             .unwrap();

@@ -4,9 +4,32 @@
 { lib }:
 let
   inherit (builtins)
-    all any attrNames concatLists concatMap concatStringsSep elem filter foldl' functionArgs head
-    isAttrs isBool isFloat isFunction isInt isList isString listToAttrs map mapAttrs match removeAttrs
-    substring tail;
+    all
+    any
+    attrNames
+    concatLists
+    concatMap
+    concatStringsSep
+    elem
+    filter
+    foldl'
+    functionArgs
+    head
+    isAttrs
+    isBool
+    isFloat
+    isFunction
+    isInt
+    isList
+    isString
+    listToAttrs
+    map
+    mapAttrs
+    match
+    removeAttrs
+    substring
+    tail
+    ;
   inherit (lib) isDerivation optional;
 
   showOption =
@@ -16,18 +39,33 @@ let
     );
   show =
     v:
-    if isDerivation v then "<derivation ${v.name}>"
-    else if isFunction v then "<function>"
-    else if isAttrs v then "{ ${concatStringsSep " " (map (n: "${n} = …;") (attrNames v))} }"
-    else if isList v then "[ ${concatStringsSep " " (map show v)} ]"
-    else if builtins.isPath v then toString v
-    else builtins.toJSON v;
+    if isDerivation v then
+      "<derivation ${v.name}>"
+    else if isFunction v then
+      "<function>"
+    else if isAttrs v then
+      "{ ${concatStringsSep " " (map (n: "${n} = …;") (attrNames v))} }"
+    else if isList v then
+      "[ ${concatStringsSep " " (map show v)} ]"
+    else if builtins.isPath v then
+      toString v
+    else
+      builtins.toJSON v;
   showDefs = defs: concatStringsSep "" (map (d: "\n- In `${d.file}': ${show d.value}") defs);
 
   isProperty = kind: v: isAttrs v && v._type or null == kind;
-  mkOverride = priority: content: { _type = "override"; inherit priority content; };
-  mkIf = condition: content: { _type = "if"; inherit condition content; };
-  mkMerge = contents: { _type = "merge"; inherit contents; };
+  mkOverride = priority: content: {
+    _type = "override";
+    inherit priority content;
+  };
+  mkIf = condition: content: {
+    _type = "if";
+    inherit condition content;
+  };
+  mkMerge = contents: {
+    _type = "merge";
+    inherit contents;
+  };
 
   # The values that one definition stands for, with their priorities.
   discharge =
@@ -77,12 +115,17 @@ let
       type = opt.type or types.unspecified;
       given = strongest (
         concatMap (discharge 100) defs
-        ++ optional (opt ? default) { file = "the option's default"; value = opt.default; priority = 1500; }
+        ++ optional (opt ? default) {
+          file = "the option's default";
+          value = opt.default;
+          priority = 1500;
+        }
       );
       bad = filter (d: !(type.check d.value)) given;
       merged =
         if given == [ ] then
-          type.emptyValue or (throw "The option `${showOption loc}' was accessed but has no value defined. Try setting the option.")
+          type.emptyValue
+            or (throw "The option `${showOption loc}' was accessed but has no value defined. Try setting the option.")
         else if bad != [ ] then
           throw "A definition for option `${showOption loc}' is not of type `${type.description}'. Definition values:${showDefs bad}"
         else
@@ -96,7 +139,13 @@ let
     a
     // mapAttrs (
       n: v:
-      if a ? ${n} && !(isProperty "option" a.${n}) && !(isProperty "option" v) then mergeDecls [ a.${n} v ] else v
+      if a ? ${n} && !(isProperty "option" a.${n}) && !(isProperty "option" v) then
+        mergeDecls [
+          a.${n}
+          v
+        ]
+      else
+        v
     ) b
   ) { };
 
@@ -104,9 +153,18 @@ let
     loc: freeform: decls: defs:
     let
       flat = concatMap pushDown defs;
-      at = n: map (d: { inherit (d) file; value = d.value.${n}; }) (filter (d: d.value ? ${n}) flat);
+      at =
+        n:
+        map (d: {
+          inherit (d) file;
+          value = d.value.${n};
+        }) (filter (d: d.value ? ${n}) flat);
       known = mapAttrs (
-        n: o: if isProperty "option" o then mergeOption (loc ++ [ n ]) o (at n) else evalTree (loc ++ [ n ]) null o (at n)
+        n: o:
+        if isProperty "option" o then
+          mergeOption (loc ++ [ n ]) o (at n)
+        else
+          evalTree (loc ++ [ n ]) null o (at n)
       ) decls;
       unknown = map (d: d // { value = removeAttrs d.value (attrNames decls); }) flat;
       extra = filter (d: d.value != { }) unknown;
@@ -115,7 +173,11 @@ let
     if freeform != null then
       (if extra == [ ] then { } else freeform.merge loc extra) // known
     else if extra != [ ] then
-      throw "The option `${showOption (loc ++ [ (head (attrNames first.value)) ])}' does not exist. Definition values:${showDefs [ (first // { value = first.value.${head (attrNames first.value)}; }) ]}"
+      throw "The option `${
+        showOption (loc ++ [ (head (attrNames first.value)) ])
+      }' does not exist. Definition values:${
+        showDefs [ (first // { value = first.value.${head (attrNames first.value)}; }) ]
+      }"
     else
       known;
 
@@ -128,12 +190,30 @@ let
       names = attrNames (functionArgs raw);
       called =
         if isFunction raw then
-          raw (args // listToAttrs (map (n: { name = n; value = args.${n} or args.config._module.args.${n}; }) names))
+          raw (
+            args
+            // listToAttrs (
+              map (n: {
+                name = n;
+                value = args.${n} or args.config._module.args.${n};
+              }) names
+            )
+          )
         else
           raw;
       from = called._file or source;
       structured = called ? config || called ? options;
-      reserved = [ "_file" "key" "imports" "options" "config" "meta" "freeformType" "disabledModules" "_class" ];
+      reserved = [
+        "_file"
+        "key"
+        "imports"
+        "options"
+        "config"
+        "meta"
+        "freeformType"
+        "disabledModules"
+        "_class"
+      ];
       # Any other `//` that the module reader of nixpkgs would refuse is refused here too.
       stray = filter (n: !(elem n reserved)) (attrNames called);
     in
@@ -158,13 +238,23 @@ let
       class ? null,
     }:
     let
-      args = specialArgs // { inherit lib config options; };
+      args = specialArgs // {
+        inherit lib config options;
+      };
       loaded = concatMap (loadModule args "<unknown-file>") modules;
       options = mergeDecls (map (m: m.options) loaded) // {
-        _module.args = mkOption { type = types.lazyAttrsOf types.raw; default = { }; };
+        _module.args = mkOption {
+          type = types.lazyAttrsOf types.raw;
+          default = { };
+        };
       };
       freeform = foldl' (a: m: if m.freeform != null then m.freeform else a) null loaded;
-      config = evalTree prefix freeform options (map (m: { inherit (m) file; value = m.config; }) loaded);
+      config = evalTree prefix freeform options (
+        map (m: {
+          inherit (m) file;
+          value = m.config;
+        }) loaded
+      );
     in
     {
       inherit options;
@@ -175,8 +265,23 @@ let
 
   mkOption = attrs: { _type = "option"; } // attrs;
   mkOptionType =
-    { name, description ? name, check ? (_: true), merge ? mergeOne, ... }@t:
-    t // { _type = "option-type"; inherit name description check merge; };
+    {
+      name,
+      description ? name,
+      check ? (_: true),
+      merge ? mergeOne,
+      ...
+    }@t:
+    t
+    // {
+      _type = "option-type";
+      inherit
+        name
+        description
+        check
+        merge
+        ;
+    };
   mergeOne =
     loc: defs:
     let
@@ -186,7 +291,9 @@ let
       first
     else
       throw "The option `${showOption loc}' has conflicting definition values:${showDefs defs}";
-  scalar = name: description: check: mkOptionType { inherit name description check; };
+  scalar =
+    name: description: check:
+    mkOptionType { inherit name description check; };
   isStringLike = v: isString v || builtins.isPath v || v ? outPath;
   perElement = type: loc: mergeOption loc { inherit type; };
 
@@ -205,7 +312,8 @@ let
     singleLineStr = scalar "singleLineStr" "(optionally newline-terminated) single-line string" (
       v: isString v && match "[^\n\r]*\n?" v != null
     );
-    strMatching = re: scalar "strMatching" "string matching the pattern ${re}" (v: isString v && match re v != null);
+    strMatching =
+      re: scalar "strMatching" "string matching the pattern ${re}" (v: isString v && match re v != null);
     lines = mkOptionType {
       name = "lines";
       description = "strings concatenated with \"\\n\"";
@@ -214,9 +322,14 @@ let
     };
     path = scalar "path" "absolute path" (v: isStringLike v && substring 0 1 (toString v) == "/");
     externalPath = scalar "externalPath" "absolute path, not in the Nix store" (
-      v: isStringLike v && substring 0 1 (toString v) == "/" && !(lib.hasPrefix builtins.storeDir (toString v))
+      v:
+      isStringLike v
+      && substring 0 1 (toString v) == "/"
+      && !(lib.hasPrefix builtins.storeDir (toString v))
     );
-    package = scalar "package" "package" (v: isDerivation v || (isStringLike v && lib.hasPrefix "${builtins.storeDir}/" (toString v)));
+    package = scalar "package" "package" (
+      v: isDerivation v || (isStringLike v && lib.hasPrefix "${builtins.storeDir}/" (toString v))
+    );
     enum = values: scalar "enum" "one of ${concatStringsSep ", " (map show values)}" (v: elem v values);
     attrs = mkOptionType {
       name = "attrs";
@@ -236,59 +349,79 @@ let
         else
           mergeOne loc defs;
     };
-    nullOr = t: mkOptionType {
-      name = "nullOr";
-      description = "null or ${t.description}";
-      check = v: v == null || t.check v;
-      merge = loc: defs: if any (d: d.value == null) defs then mergeOne loc defs else t.merge loc defs;
-      emptyValue = null;
-    };
-    either = a: b: mkOptionType {
-      name = "either";
-      description = "${a.description} or ${b.description}";
-      check = v: a.check v || b.check v;
-      merge = loc: defs: if all (d: a.check d.value) defs then a.merge loc defs else b.merge loc defs;
-    };
+    nullOr =
+      t:
+      mkOptionType {
+        name = "nullOr";
+        description = "null or ${t.description}";
+        check = v: v == null || t.check v;
+        merge = loc: defs: if any (d: d.value == null) defs then mergeOne loc defs else t.merge loc defs;
+        emptyValue = null;
+      };
+    either =
+      a: b:
+      mkOptionType {
+        name = "either";
+        description = "${a.description} or ${b.description}";
+        check = v: a.check v || b.check v;
+        merge = loc: defs: if all (d: a.check d.value) defs then a.merge loc defs else b.merge loc defs;
+      };
     oneOf = ts: foldl' either (head ts) (tail ts);
     addCheck = t: check: t // { check = v: t.check v && check v; };
-    coercedTo = from: f: to: mkOptionType {
-      name = "coercedTo";
-      description = "${to.description} or ${from.description} convertible to it";
-      check = v: to.check v || from.check v;
-      merge = loc: defs: to.merge loc (map (d: d // { value = if from.check d.value then f d.value else d.value; }) defs);
-    };
-    listOf = t: mkOptionType {
-      name = "listOf";
-      description = "list of ${t.description}";
-      check = isList;
-      emptyValue = [ ];
-      merge =
-        loc: defs:
-        concatLists (
-          lib.imap1 (
-            n: d: lib.imap1 (m: v: perElement t (loc ++ [ "<definition ${toString n}-entry ${toString m}>" ]) [ (d // { value = v; }) ]) d.value
-          ) defs
-        );
-    };
-    attrsOf = t: mkOptionType {
-      name = "attrsOf";
-      description = "attribute set of ${t.description}";
-      check = v: isAttrs v && !(isDerivation v);
-      emptyValue = { };
-      merge =
-        loc: defs:
-        let
-          flat = concatMap pushDown defs;
-          names = lib.unique (concatMap (d: attrNames d.value) flat);
-          at = n: map (d: d // { value = d.value.${n}; }) (filter (d: d.value ? ${n}) flat);
-          live = filter (n: concatMap (discharge 100) (at n) != [ ]) names;
-        in
-        lib.genAttrs live (n: perElement t (loc ++ [ n ]) (at n));
-    };
+    coercedTo =
+      from: f: to:
+      mkOptionType {
+        name = "coercedTo";
+        description = "${to.description} or ${from.description} convertible to it";
+        check = v: to.check v || from.check v;
+        merge =
+          loc: defs:
+          to.merge loc (map (d: d // { value = if from.check d.value then f d.value else d.value; }) defs);
+      };
+    listOf =
+      t:
+      mkOptionType {
+        name = "listOf";
+        description = "list of ${t.description}";
+        check = isList;
+        emptyValue = [ ];
+        merge =
+          loc: defs:
+          concatLists (
+            lib.imap1 (
+              n: d:
+              lib.imap1 (
+                m: v:
+                perElement t (loc ++ [ "<definition ${toString n}-entry ${toString m}>" ]) [ (d // { value = v; }) ]
+              ) d.value
+            ) defs
+          );
+      };
+    attrsOf =
+      t:
+      mkOptionType {
+        name = "attrsOf";
+        description = "attribute set of ${t.description}";
+        check = v: isAttrs v && !(isDerivation v);
+        emptyValue = { };
+        merge =
+          loc: defs:
+          let
+            flat = concatMap pushDown defs;
+            names = lib.unique (concatMap (d: attrNames d.value) flat);
+            at = n: map (d: d // { value = d.value.${n}; }) (filter (d: d.value ? ${n}) flat);
+            live = filter (n: concatMap (discharge 100) (at n) != [ ]) names;
+          in
+          lib.genAttrs live (n: perElement t (loc ++ [ n ]) (at n));
+      };
     lazyAttrsOf = attrsOf;
     submodule = modules: submoduleWith { modules = lib.toList modules; };
     submoduleWith =
-      { modules, specialArgs ? { }, ... }:
+      {
+        modules,
+        specialArgs ? { },
+        ...
+      }:
       mkOptionType {
         name = "submodule";
         description = "submodule";
@@ -300,7 +433,16 @@ let
             modules =
               modules
               ++ [ { _module.args.name = mkOverride 1000 (lib.last loc); } ]
-              ++ map (d: if isAttrs d.value then { _file = d.file; config = d.value; } else d.value) defs;
+              ++ map (
+                d:
+                if isAttrs d.value then
+                  {
+                    _file = d.file;
+                    config = d.value;
+                  }
+                else
+                  d.value
+              ) defs;
             inherit specialArgs;
             prefix = loc;
           }).config;
@@ -309,18 +451,49 @@ let
   };
 in
 {
-  inherit evalModules mkOption mkOptionType mkIf mkMerge mkOverride types showOption;
+  inherit
+    evalModules
+    mkOption
+    mkOptionType
+    mkIf
+    mkMerge
+    mkOverride
+    types
+    showOption
+    ;
   mkOptionDefault = mkOverride 1500;
   mkDefault = mkOverride 1000;
   mkForce = mkOverride 50;
-  mkBefore = content: { _type = "order"; inherit content; };
-  mkAfter = content: { _type = "order"; inherit content; };
-  literalExpression = text: { _type = "literalExpression"; inherit text; };
-  literalMD = text: { _type = "literalMD"; inherit text; };
-  mkEnableOption = what: mkOption { type = types.bool; default = false; description = "Whether to enable ${what}."; };
+  mkBefore = content: {
+    _type = "order";
+    inherit content;
+  };
+  mkAfter = content: {
+    _type = "order";
+    inherit content;
+  };
+  literalExpression = text: {
+    _type = "literalExpression";
+    inherit text;
+  };
+  literalMD = text: {
+    _type = "literalMD";
+    inherit text;
+  };
+  mkEnableOption =
+    what:
+    mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether to enable ${what}.";
+    };
   mkPackageOption =
     pkgs: name:
-    { default ? name, nullable ? false, ... }:
+    {
+      default ? name,
+      nullable ? false,
+      ...
+    }:
     mkOption {
       type = if nullable then types.nullOr types.package else types.package;
       default = lib.getAttrFromPath (lib.toList default) pkgs;

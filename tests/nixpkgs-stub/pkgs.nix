@@ -1,21 +1,60 @@
 # The package set: host programs put behind store paths, and just enough of the
 # nixpkgs builders (stdenv.mkDerivation, buildRustPackage, the trivial builders).
-{ final, system, lib, host, config, path }:
+{
+  final,
+  system,
+  lib,
+  host,
+  config,
+  path,
+}:
 let
   inherit (builtins)
-    attrNames concatStringsSep filter functionArgs intersectAttrs isAttrs isFunction isList listToAttrs
-    map mapAttrs removeAttrs;
+    attrNames
+    concatStringsSep
+    filter
+    functionArgs
+    intersectAttrs
+    isAttrs
+    isFunction
+    isList
+    listToAttrs
+    map
+    mapAttrs
+    removeAttrs
+    ;
 
   # Called only with build inputs that carry names (`meta`, `passthru` stay out of the derivation).
-  notEnv = [ "meta" "passthru" "env" "override" "overrideAttrs" "cargoLock" "cargoDeps" "cargoHash" ];
-  envValue = v: if isAttrs v && !(v ? outPath) then null else if isFunction v then null else v;
+  notEnv = [
+    "meta"
+    "passthru"
+    "env"
+    "override"
+    "overrideAttrs"
+    "cargoLock"
+    "cargoDeps"
+    "cargoHash"
+  ];
+  envValue =
+    v:
+    if isAttrs v && !(v ? outPath) then
+      null
+    else if isFunction v then
+      null
+    else
+      v;
   toEnv =
     attrs:
     let
       flat = removeAttrs attrs notEnv // (attrs.env or { });
       keep = filter (n: envValue flat.${n} != null) (attrNames flat);
     in
-    listToAttrs (map (n: { name = n; value = flat.${n}; }) keep);
+    listToAttrs (
+      map (n: {
+        name = n;
+        value = flat.${n};
+      }) keep
+    );
 
   mkDerivation =
     arg:
@@ -28,7 +67,10 @@ let
         // {
           inherit name system;
           builder = host.bash;
-          args = [ "-e" ./builder.sh ];
+          args = [
+            "-e"
+            ./builder.sh
+          ];
           hostPath = host.path;
           outputs = attrs.outputs or [ "out" ];
         }
@@ -38,7 +80,11 @@ let
         // (attrs.passthru or { })
         // {
           inherit system;
-          meta = { inherit name; available = true; } // (attrs.meta or { });
+          meta = {
+            inherit name;
+            available = true;
+          }
+          // (attrs.meta or { });
           passthru = attrs.passthru or { };
           overrideAttrs =
             g:
@@ -54,7 +100,10 @@ let
         // lib.optionalAttrs (attrs ? pname) { inherit (attrs) pname; }
         // lib.optionalAttrs (attrs ? version) { inherit (attrs) version; }
         // lib.optionalAttrs (attrs ? src) { inherit (attrs) src; }
-        // { inputDerivation = raw; drvAttrs = raw.drvAttrs; };
+        // {
+          inputDerivation = raw;
+          drvAttrs = raw.drvAttrs;
+        };
     in
     self;
 
@@ -72,7 +121,9 @@ let
     let
       f = if isFunction fn then fn else import fn;
       auto = intersectAttrs (functionArgs f) scope;
-      missing = filter (n: !(auto ? ${n}) && !(args ? ${n}) && !(functionArgs f).${n}) (attrNames (functionArgs f));
+      missing = filter (n: !(auto ? ${n}) && !(args ? ${n}) && !(functionArgs f).${n}) (
+        attrNames (functionArgs f)
+      );
     in
     if missing != [ ] then
       throw "the stub nixpkgs has no ${concatStringsSep ", " missing}: add it to pkgs.nix or host.nix"
@@ -82,13 +133,36 @@ let
   run =
     name: env: text:
     mkDerivation (
-      { inherit name; buildCommand = text; nativeBuildInputs = [ ]; } // env
+      {
+        inherit name;
+        buildCommand = text;
+        nativeBuildInputs = [ ];
+      }
+      // env
     );
   writeFile =
-    { name, text, executable ? false, destination ? "", checkPhase ? "", meta ? { }, passthru ? { }, derivationArgs ? { }, ... }:
+    {
+      name,
+      text,
+      executable ? false,
+      destination ? "",
+      checkPhase ? "",
+      meta ? { },
+      passthru ? { },
+      derivationArgs ? { },
+      ...
+    }:
     mkDerivation (
       {
-        inherit name text executable destination checkPhase meta passthru;
+        inherit
+          name
+          text
+          executable
+          destination
+          checkPhase
+          meta
+          passthru
+          ;
         passAsFile = [ "text" ];
         buildCommand = ''
           target=$out$destination
@@ -104,7 +178,12 @@ let
   # $out/bin/<name> -> the host's program.
   hostTools =
     pname: bins:
-    { mainProgram ? lib.last (lib.attrNames bins), version ? "0-host", passthru ? { }, meta ? { } }:
+    {
+      mainProgram ? lib.last (lib.attrNames bins),
+      version ? "0-host",
+      passthru ? { },
+      meta ? { },
+    }:
     mkDerivation {
       inherit pname version passthru;
       buildCommand = ''
@@ -113,7 +192,10 @@ let
       + lib.concatMapStrings (n: ''
         ln -s ${lib.escapeShellArg bins.${n}} $out/bin/${n}
       '') (lib.attrNames bins);
-      meta = { inherit mainProgram; } // meta;
+      meta = {
+        inherit mainProgram;
+      }
+      // meta;
     };
   tools =
     pname: main: extra:
@@ -138,7 +220,10 @@ let
     canExecute = other: other.system == system;
     isx86_64 = builtins.head parsed == "x86_64";
     isAarch64 = builtins.head parsed == "aarch64";
-    parsed = { cpu.name = builtins.head parsed; kernel.name = builtins.elemAt parsed 1; };
+    parsed = {
+      cpu.name = builtins.head parsed;
+      kernel.name = builtins.elemAt parsed 1;
+    };
   };
 
   shellPkg = tools "bash" "bash" { passthru.shellPath = "/bin/bash"; };
@@ -146,12 +231,24 @@ let
   tomlType = throw "formats.*.type needs the real module library";
   jsonTo =
     tool: name: value:
-    run name { value = builtins.toJSON value; passAsFile = [ "value" ]; } ''
-      ${host.python} ${./json-to.py} ${tool} "$valuePath" "$out"
-    '';
+    run name
+      {
+        value = builtins.toJSON value;
+        passAsFile = [ "value" ];
+      }
+      ''
+        ${host.python} ${./json-to.py} ${tool} "$valuePath" "$out"
+      '';
 in
 {
-  inherit lib config path system callPackageWith makeOverridable;
+  inherit
+    lib
+    config
+    path
+    system
+    callPackageWith
+    makeOverridable
+    ;
   pkgs = final;
   buildPackages = final;
   targetPackages = final;
@@ -178,13 +275,62 @@ in
   runCommandCC = run;
   writeTextFile = writeFile;
   writeText = name: text: writeFile { inherit name text; };
-  writeTextDir = dest: text: writeFile { name = baseNameOf dest; inherit text; destination = "/${dest}"; };
-  writeScript = name: text: writeFile { inherit name text; executable = true; };
-  writeScriptBin = name: text: writeFile { inherit name text; executable = true; destination = "/bin/${name}"; meta.mainProgram = name; };
-  writeShellScript = name: text: writeFile { inherit name; executable = true; text = "#!${lib.getExe shellPkg}\n${text}"; };
-  writeShellScriptBin = name: text: writeFile { inherit name; executable = true; destination = "/bin/${name}"; text = "#!${lib.getExe shellPkg}\n${text}"; meta.mainProgram = name; };
+  writeTextDir =
+    dest: text:
+    writeFile {
+      name = baseNameOf dest;
+      inherit text;
+      destination = "/${dest}";
+    };
+  writeScript =
+    name: text:
+    writeFile {
+      inherit name text;
+      executable = true;
+    };
+  writeScriptBin =
+    name: text:
+    writeFile {
+      inherit name text;
+      executable = true;
+      destination = "/bin/${name}";
+      meta.mainProgram = name;
+    };
+  writeShellScript =
+    name: text:
+    writeFile {
+      inherit name;
+      executable = true;
+      text = "#!${lib.getExe shellPkg}\n${text}";
+    };
+  writeShellScriptBin =
+    name: text:
+    writeFile {
+      inherit name;
+      executable = true;
+      destination = "/bin/${name}";
+      text = "#!${lib.getExe shellPkg}\n${text}";
+      meta.mainProgram = name;
+    };
   writeShellApplication =
-    { name, text, runtimeInputs ? [ ], runtimeEnv ? { }, meta ? { }, passthru ? { }, bashOptions ? [ "errexit" "nounset" "pipefail" ], excludeShellChecks ? [ ], extraShellCheckFlags ? [ ], checkPhase ? null, inheritPath ? true, derivationArgs ? { } }:
+    {
+      name,
+      text,
+      runtimeInputs ? [ ],
+      runtimeEnv ? { },
+      meta ? { },
+      passthru ? { },
+      bashOptions ? [
+        "errexit"
+        "nounset"
+        "pipefail"
+      ],
+      excludeShellChecks ? [ ],
+      extraShellCheckFlags ? [ ],
+      checkPhase ? null,
+      inheritPath ? true,
+      derivationArgs ? { },
+    }:
     writeFile {
       inherit name passthru derivationArgs;
       executable = true;
@@ -193,31 +339,74 @@ in
         #!${lib.getExe shellPkg}
         ${lib.concatMapStrings (o: "set -o ${o}\n") bashOptions}
         ${lib.concatStrings (lib.mapAttrsToList (n: v: "export ${n}=${lib.escapeShellArg v}\n") runtimeEnv)}
-        ${lib.optionalString (runtimeInputs != [ ]) ''export PATH="${lib.makeBinPath runtimeInputs}:$PATH"''}
+        ${lib.optionalString (
+          runtimeInputs != [ ]
+        ) ''export PATH="${lib.makeBinPath runtimeInputs}:$PATH"''}
         ${text}
       '';
       checkPhase = if checkPhase == null then ''${host.bash} -n "$target"'' else checkPhase;
-      meta = { mainProgram = name; } // meta;
+      meta = {
+        mainProgram = name;
+      }
+      // meta;
     };
   symlinkJoin =
-    args@{ name, paths, postBuild ? "", ... }:
-    run name (removeAttrs args [ "name" "paths" "postBuild" ] // { inherit paths; }) ''
-      mkdir -p $out
-      for p in $paths; do cp -rs --no-preserve=mode "$p"/. $out/ 2>/dev/null || true; done
-      ${postBuild}
-    '';
+    args@{
+      name,
+      paths,
+      postBuild ? "",
+      ...
+    }:
+    run name
+      (
+        removeAttrs args [
+          "name"
+          "paths"
+          "postBuild"
+        ]
+        // {
+          inherit paths;
+        }
+      )
+      ''
+        mkdir -p $out
+        for p in $paths; do cp -rs --no-preserve=mode "$p"/. $out/ 2>/dev/null || true; done
+        ${postBuild}
+      '';
   buildEnv =
-    args@{ name, paths, postBuild ? "", ... }:
-    final.symlinkJoin { inherit name paths postBuild; } // { ignoreCollisions = false; inherit postBuild; };
+    args@{
+      name,
+      paths,
+      postBuild ? "",
+      ...
+    }:
+    final.symlinkJoin { inherit name paths postBuild; }
+    // {
+      ignoreCollisions = false;
+      inherit postBuild;
+    };
   linkFarm =
     name: entries:
     run name { } (
       "mkdir -p $out\n"
-      + lib.concatMapStrings (e: "mkdir -p $out/$(dirname ${lib.escapeShellArg e.name}); ln -s ${e.path} $out/${lib.escapeShellArg e.name}\n") (
-        if isList entries then entries else lib.mapAttrsToList (name: path: { inherit name path; }) entries
-      )
+      +
+        lib.concatMapStrings
+          (
+            e:
+            "mkdir -p $out/$(dirname ${lib.escapeShellArg e.name}); ln -s ${e.path} $out/${lib.escapeShellArg e.name}\n"
+          )
+          (
+            if isList entries then entries else lib.mapAttrsToList (name: path: { inherit name path; }) entries
+          )
     );
-  linkFarmFromDrvs = name: drvs: final.linkFarm name (map (d: { inherit (d) name; path = d; }) drvs);
+  linkFarmFromDrvs =
+    name: drvs:
+    final.linkFarm name (
+      map (d: {
+        inherit (d) name;
+        path = d;
+      }) drvs
+    );
   emptyFile = run "empty-file" { } "touch $out";
   emptyDirectory = run "empty-directory" { } "mkdir $out";
 
@@ -236,7 +425,10 @@ in
           done
         '';
       }
-      // removeAttrs args [ "packages" "inputsFrom" ]
+      // removeAttrs args [
+        "packages"
+        "inputsFrom"
+      ]
       // {
         nativeBuildInputs = (args.packages or [ ]) ++ (args.nativeBuildInputs or [ ]);
       }
@@ -275,8 +467,13 @@ in
   sqlite = tools "sqlite" "sqlite3" { };
   systemd = tools "systemd" "systemctl" { };
   nix = tools "nix" "nix" { version = host.nixVersion; };
-  nixVersions = { latest = final.nix; stable = final.nix; };
-  cacert = run "cacert" { } "mkdir -p $out/etc/ssl/certs; ln -s ${host.caBundle} $out/etc/ssl/certs/ca-bundle.crt";
+  nixVersions = {
+    latest = final.nix;
+    stable = final.nix;
+  };
+  cacert =
+    run "cacert" { }
+      "mkdir -p $out/etc/ssl/certs; ln -s ${host.caBundle} $out/etc/ssl/certs/ca-bundle.crt";
   cargo = tools "cargo" "cargo" { };
   rustc = tools "rustc" "rustc" { };
   clippy = tools "clippy" "cargo-clippy" { };
@@ -292,7 +489,10 @@ in
   nixfmt-rfc-style = final.nixfmt;
   nixfmt-tree = final.nixfmt;
   treefmt = final.nixfmt;
-  shellcheck = final.writeShellApplication { name = "shellcheck"; text = ":"; };
+  shellcheck = final.writeShellApplication {
+    name = "shellcheck";
+    text = ":";
+  };
 
   # Rust, through the host's cargo and its download cache.
   rustPlatform = {
@@ -302,12 +502,23 @@ in
   makeRustPlatform = _: final.rustPlatform;
 
   formats = {
-    json = _: { type = tomlType; generate = jsonTo "json"; };
-    toml = _: { type = tomlType; generate = jsonTo "toml"; };
+    json = _: {
+      type = tomlType;
+      generate = jsonTo "json";
+    };
+    toml = _: {
+      type = tomlType;
+      generate = jsonTo "toml";
+    };
   };
   testers = {
     runNixOSTest = t: run "vm-test-not-run" { } "echo no virtual machines here > $out";
-    testVersion = { package, command ? "${package.meta.mainProgram or package.pname} --version", version ? package.version }:
+    testVersion =
+      {
+        package,
+        command ? "${package.meta.mainProgram or package.pname} --version",
+        version ? package.version,
+      }:
       run "${package.name}-test-version" { nativeBuildInputs = [ package ]; } ''
         ${command} | tee log; grep -F -- ${lib.escapeShellArg version} log; touch $out
       '';
