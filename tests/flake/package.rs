@@ -192,6 +192,13 @@ fn the_package_builds_from_its_sources() {
     contains(&succeeded(&version), &[env!("CARGO_PKG_VERSION")]);
 }
 
+#[test]
+fn the_overlay_adds_the_package() {
+    let Some(world) = world() else { return };
+    let output = world.evaluate("(pkgs.extend flake.overlays.default).task-pipeline.drvPath == flake.packages.${system}.default.drvPath");
+    assert_eq!(succeeded(&output).trim(), "true");
+}
+
 /// The lock file names a commit of the one input by its hash.
 #[test]
 fn the_lock_file_pins_nixpkgs_alone() {
