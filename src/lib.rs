@@ -7,6 +7,7 @@
 //! cli             options, subcommands, exit codes; the only place that prints errors
 //! report          events in; lines, progress bars or JSON out
 //! engine          one loop: task ends and signals in, task starts and records out
+//! export          final outputs as files in a folder
 //! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
 //! store           objects: adopt, read, verify
@@ -21,6 +22,7 @@
 pub mod cli;
 pub mod core;
 pub mod engine;
+pub mod export;
 pub mod nix;
 pub mod pipeline;
 pub mod process;

@@ -4,6 +4,7 @@
 //! (WAL mode). Writes come in groups: what belongs to one task's end is in one group, and a group
 //! is in the file whole or not at all.
 
+mod finals;
 mod lock;
 mod memo;
 mod open;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+pub use finals::Final;
 pub use lock::{Lock, LockError};
 pub use open::Layout;
 pub use record::{Finished, Logs, NewTask};

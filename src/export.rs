@@ -1,0 +1,112 @@
+//! Final outputs as files in a folder.
+//!
+//! A file has the name under which the task left it. Where final outputs of one name differ in
+//! their bytes, the first eight digits of each one's hash stand before the extension
+//! (`result-1a2b3c4d.txt`), whatever order they came in; equal ones are one file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::core::digest::Digest;
+use crate::state::{self, Runset, State};
+use crate::store::{self, Store};
+
+/// Why nothing was exported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The destination has something in it, or is no folder.
+    #[error("{} exists and is not an empty folder", .0.display())]
+    Taken(PathBuf),
+    /// The file system says no.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// An object cannot be read, or a file not written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Writes the final outputs of `runset` (none: of all) into the folder `to`, which is made; gives
+/// the number of files. All or nothing: the folder appears when it is complete.
+pub fn export(
+    state: &State,
+    store: &Store,
+    runset: Option<&Runset>,
+    to: &Path,
+) -> Result<usize, Error> {
+    let io = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io {
+            doing,
+            path,
+            source,
+        }
+    };
+    if to.symlink_metadata().is_ok() && !is_empty_folder(to) {
+        return Err(Error::Taken(to.to_owned()));
+    }
+    let parent = match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(io("make the folder", parent))?;
+    let making = tempfile::Builder::new()
+        .prefix(".export-")
+        .tempdir_in(parent)
+        .map_err(io("make a folder in", parent))?;
+    // Not the temporary folder itself, which only its owner may enter.
+    let complete = making.path().join("files");
+    fs::create_dir(&complete).map_err(io("make the folder", &complete))?;
+    let mut count = 0;
+    state.each_final(runset, |output| {
+        let name = if output.clashes {
+            apart(&output.name, &output.object)
+        } else {
+            output.name
+        };
+        store.copy_out(&output.object, &complete.join(name))?;
+        count += 1;
+        Ok::<(), Error>(())
+    })?;
+    fs::rename(&complete, to).map_err(io("rename the finished folder to", to))?;
+    Ok(count)
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// `result.txt` → `result-1a2b3c4d.txt`.
+fn apart(name: &str, object: &Digest) -> String {
+    let hex = object.hex();
+    let (stem, extension) = match name.rfind('.') {
+        Some(dot) if dot > 0 => name.split_at(dot),
+        _ => (name, ""),
+    };
+    format!("{stem}-{}{extension}", &hex[..8])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_clashes_keeps_its_extension() {
+        let hex = &Digest::EMPTY.hex()[..8];
+        assert_eq!(apart("a.txt", &Digest::EMPTY), format!("a-{hex}.txt"));
+        assert_eq!(apart("a.tar.gz", &Digest::EMPTY), format!("a.tar-{hex}.gz"));
+        assert_eq!(apart("a", &Digest::EMPTY), format!("a-{hex}"));
+        assert_eq!(apart(".a", &Digest::EMPTY), format!(".a-{hex}"));
+    }
+}
