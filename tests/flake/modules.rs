@@ -120,7 +120,7 @@ fn a_lock_file_beside_the_manifest_is_taken_along() {
     let folder = world.folder("module-lock");
     let manifest = "[[step]]\nname = \"a\"\nstart = true\nscript = \":\"\n";
     fs::write(folder.join("my.toml"), manifest).unwrap();
-    fs::write(folder.join("my.lock"), "# the lock\n").unwrap();
+    fs::write(folder.join("my.lock"), "version = 1\n").unwrap();
     for (name, path) in [
         ("lock-path", format!("{}/my.toml", folder.display())),
         (
@@ -148,7 +148,7 @@ fn a_lock_file_beside_the_manifest_is_taken_along() {
         );
         assert_eq!(
             fs::read_to_string(format!("{manifests}/workflow.lock")).unwrap(),
-            "# the lock\n"
+            "version = 1\n"
         );
     }
 }

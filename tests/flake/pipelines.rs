@@ -101,6 +101,7 @@ fn a_pipeline_runs_inside_a_build() {
     fs::write(src.join("data"), "a\nb\n").unwrap();
     let expression = format!(
         r#"runPipeline {{
+          env.NIX_REMOTE = "unix:///no-daemon-inside-a-build";
           src = {};
           pipeline = mkPipeline {{
             name = "lines";
@@ -216,8 +217,8 @@ fn mistakes_name_pipeline_and_step() {
         ),
         (
             "bad-name",
-            "\"a b\" = { script = \":\"; };",
-            &["pipeline 'words'", "a b"],
+            "\"a/b\" = { script = \":\"; };",
+            &["pipeline 'words'", "a/b"],
         ),
         (
             "bad-time",

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use crate::support::{World, contains, succeeded, text, world};
 
-/// A fresh folder with the template in it, as `nix flake init` leaves it.
-fn instantiate(world: &World, template: &str) -> PathBuf {
-    let folder = world.folder(&format!("template-{template}"));
+/// A fresh folder with the template in it, as `nix flake init` leaves it. `purpose` is the test's.
+fn instantiate(world: &World, template: &str, purpose: &str) -> PathBuf {
+    let folder = world.folder(&format!("template-{template}-{purpose}"));
     let reference = format!("{}#{template}", world.flake());
     let mut init = world.nix(&folder, &["flake", "init", "-t", &reference]);
     let output = init.output().unwrap();
@@ -46,7 +46,7 @@ fn read(folder: &Path, file: &str) -> String {
 #[test]
 fn the_default_template_runs_to_its_tables() {
     let Some(world) = world() else { return };
-    let folder = instantiate(world, "default");
+    let folder = instantiate(world, "default", "tables");
     nix(world, &folder, &["run", "path:."]);
     nix(
         world,
@@ -78,7 +78,7 @@ fn the_default_template_runs_to_its_tables() {
 #[test]
 fn the_default_template_runs_without_nix() {
     let Some(world) = world() else { return };
-    let folder = instantiate(world, "default");
+    let folder = instantiate(world, "default", "host");
     let mut run = Command::new(crate::support::PROGRAM);
     run.current_dir(&folder).args(["-run", "-host-env"]);
     // `nix` is on no folder of this PATH.
@@ -106,7 +106,7 @@ fn no_nix(folder: &Path) -> PathBuf {
 #[test]
 fn the_ci_template_checks_and_fails_where_it_should() {
     let Some(world) = world() else { return };
-    let folder = instantiate(world, "ci");
+    let folder = instantiate(world, "ci", "check");
     nix(world, &folder, &["flake", "check", "path:."]);
     nix(world, &folder, &["build", "path:."]);
     contains(
@@ -135,7 +135,7 @@ fn the_ci_template_checks_and_fails_where_it_should() {
 #[test]
 fn the_ci_template_runs_locked() {
     let Some(world) = world() else { return };
-    let folder = instantiate(world, "ci");
+    let folder = instantiate(world, "ci", "locked");
     let manifest = read(&folder, "workflow.toml");
     let here = manifest.replace("github:NixOS/nixpkgs/nixos-unstable", &world.nixpkgs());
     assert_ne!(manifest, here);
@@ -161,7 +161,7 @@ fn the_ci_template_runs_locked() {
 #[test]
 fn the_data_template_exports_its_results_and_takes_new_inputs() {
     let Some(world) = world() else { return };
-    let folder = instantiate(world, "data");
+    let folder = instantiate(world, "data", "export");
     nix(world, &folder, &["run", "path:.#results"]);
     let inner: serde_json::Value =
         serde_json::from_str(&read(&folder, "results/inner.json")).unwrap();
@@ -201,7 +201,7 @@ fn the_data_template_exports_its_results_and_takes_new_inputs() {
 #[test]
 fn the_nixos_template_evaluates_and_its_unit_runs() {
     let Some(world) = world() else { return };
-    let folder = instantiate(world, "nixos");
+    let folder = instantiate(world, "nixos", "unit");
     nix(world, &folder, &["flake", "check", "path:."]);
     nix(world, &folder, &["run", "path:."]);
 
