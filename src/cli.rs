@@ -3,7 +3,9 @@
 
 mod arguments;
 mod check;
+mod describe;
 mod error;
+mod export;
 mod lock;
 mod run;
 mod signals;
@@ -32,6 +34,9 @@ pub fn main() -> ExitCode {
         None => run::main(&arguments),
         Some(Subcommand::Check) => check::main(&arguments.places),
         Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock),
+        Some(Subcommand::Export(export)) => export::main(&arguments.places, export),
+        Some(Subcommand::Completions(for_)) => describe::completions(for_.shell),
+        Some(Subcommand::Man) => describe::manual(),
     };
     done.unwrap_or_else(|failure| failure.report())
 }

@@ -43,6 +43,9 @@ pub struct Places {
     /// The folder of database and object store; made where it is missing
     #[arg(long, value_name = "DIR", default_value = "./db", global = true)]
     pub db: PathBuf,
+    /// The folder that scripts start in; default: the manifest's
+    #[arg(long, value_name = "DIR", global = true)]
+    pub workdir: Option<PathBuf>,
 }
 
 /// What is to be done.
@@ -121,6 +124,34 @@ pub enum Subcommand {
     Check,
     /// Make the lock file, which pins what package names mean; commit it
     Lock(Lock),
+    /// Write the final outputs as files into a folder
+    Export(Export),
+    /// Print a shell's completions of this command line
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Files have the names under which the tasks left them. Where outputs of one name differ,\n\
+    the start of each one's hash stands before the extension: result-1a2b3c4d.txt."
+)]
+pub struct Export {
+    /// The folder to make; what is there already is never overwritten
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Whose outputs, `all` for every runset's; default: the newest's
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+}
+
+/// What `completions` is for.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 /// Options of `lock`.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::{Actions, Arguments};
@@ -31,7 +32,10 @@ struct Call<'a> {
 pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
     check_usage(actions)?;
-    let source = Source::load(&arguments.places.manifest()?)?;
+    let mut source = Source::load(&arguments.places.manifest()?)?;
+    if let Some(folder) = &arguments.places.workdir {
+        source.folder = working_folder(folder)?;
+    }
     if let Some(name) = &actions.start {
         known_step(&source, name)?;
     }
@@ -114,8 +118,25 @@ fn check_usage(actions: &Actions) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The folder given with -workdir, absolute.
+fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
+    let failure = |why: &dyn std::fmt::Display| {
+        Failure::usage(format!(
+            "scripts cannot start in {}: {why}",
+            folder.display()
+        ))
+        .hint("give -workdir a folder that exists")
+    };
+    let path = folder.canonicalize().map_err(|error| failure(&error))?;
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(failure(&"it is not a folder"))
+    }
+}
+
 /// Stands for every runset.
-const ALL: &str = "all";
+pub const ALL: &str = "all";
 
 fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
     if source.manifest.step(name).is_some() {

@@ -1,0 +1,47 @@
+//! `completions` and `man`: the command line described for others, from its own definition.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use super::arguments::Arguments;
+use super::error::Failure;
+use super::run;
+
+/// Prints a shell's completions.
+pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    let mut command = Arguments::command();
+    clap_complete::generate(shell, &mut command, "task-pipeline", &mut text);
+    print(&text)
+}
+
+/// Prints the manual page, with all subcommands.
+pub fn manual() -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    render(&mut text)
+        .map_err(|error| Failure::usage(format!("cannot write the manual: {error}")))?;
+    print(&text)
+}
+
+fn render(text: &mut Vec<u8>) -> io::Result<()> {
+    let mut command = Arguments::command();
+    command.build();
+    clap_mangen::Man::new(command.clone()).render(text)?;
+    for subcommand in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
+        let page = clap_mangen::Man::new(subcommand.clone());
+        text.extend(format!(".SH {}\n", subcommand.get_name().to_uppercase()).into_bytes());
+        page.render_synopsis_section(text)?;
+        page.render_options_section(text)?;
+    }
+    Ok(())
+}
+
+fn print(text: &[u8]) -> Result<ExitCode, Failure> {
+    run::print(&String::from_utf8_lossy(text))?;
+    Ok(ExitCode::SUCCESS)
+}
