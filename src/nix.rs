@@ -10,6 +10,7 @@
 //! diagnose    a call for everything failed: which packages are to blame
 //! path        the folders that `nix shell` puts in front of PATH
 //! roots       links that keep store paths from being collected
+//! sealed      inside a Nix build: store paths as they are, without Nix
 //! command     every call of `nix` and `nix-store`; child, progress, failure: what they say
 //! store_path  paths in the store
 //! ```
@@ -46,6 +47,7 @@ mod pins;
 mod progress;
 mod resolve;
 mod roots;
+mod sealed;
 mod store_path;
 mod update;
 mod wanted;

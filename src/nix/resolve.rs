@@ -16,6 +16,7 @@ use super::lock::{self, Lock};
 use super::path::{self, Order};
 use super::pins::Generated;
 use super::roots::{self, Roots};
+use super::sealed;
 use super::store_path::StoreDir;
 use super::update::{self, Pinned};
 use super::wanted::{All, Source};
@@ -36,6 +37,11 @@ pub fn resolve(
     let store = StoreDir::of_environment()?;
     let base = base_of(request.manifest)?;
     let all = All::of(&request.packages(), &base, &store)?;
+    if sealed::inside_a_build()
+        && let Some(environments) = sealed::environments(&all, &store)?
+    {
+        return Ok(environments);
+    }
     let tools = Tools::new(&base, &store, request.stop);
     let pinned = pins(request, &all, &tools, progress)?;
     let session = Session {
