@@ -101,6 +101,96 @@ fn apart(name: &str, object: &Digest) -> String {
 mod tests {
     use super::*;
 
+    /// A db with these final outputs in one runset each: runset, name, bytes.
+    fn db(folder: &Path, finals: &[(&str, &str, &str)]) -> (State, Store) {
+        let (mut state, _lock, _) = State::open(folder).unwrap();
+        let layout = state::Layout::new(folder);
+        let store = Store::open(&layout.objects(), &layout.scratch()).unwrap();
+        fs::create_dir_all(layout.scratch()).unwrap();
+        for (name, file, bytes) in finals {
+            let runset = match state.runset(name).unwrap() {
+                Some(runset) => runset,
+                None => state.create_runset(name, 0).unwrap(),
+            };
+            let task = state::NewTask {
+                object: store.put(bytes.as_bytes()).unwrap(),
+                step: None,
+                parent: None,
+                name: Some(file),
+                forced: false,
+            };
+            state.insert_task(&runset, &task).unwrap();
+        }
+        state.commit().unwrap();
+        (state, store)
+    }
+
+    fn files(folder: &Path) -> Vec<(String, String)> {
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let bytes = fs::read_to_string(entry.path()).unwrap();
+                (entry.file_name().into_string().unwrap(), bytes)
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn equal_outputs_are_one_file_and_different_ones_of_a_name_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let finals = [
+            ("one", "same.txt", "s"),
+            ("one", "same.txt", "s"),
+            ("one", "other.txt", "1"),
+            ("one", "other.txt", "2"),
+            ("two", "same.txt", "later"),
+        ];
+        let (state, store) = db(&dir.path().join("db"), &finals);
+        let runset = state.runset("one").unwrap().unwrap();
+        let to = dir.path().join("new/out");
+        assert_eq!(export(&state, &store, Some(&runset), &to).unwrap(), 3);
+        let name = |bytes: &str| format!("other-{}.txt", &Digest::of(bytes.as_bytes()).hex()[..8]);
+        let mut expected = vec![
+            (name("1"), "1".to_owned()),
+            (name("2"), "2".to_owned()),
+            ("same.txt".to_owned(), "s".to_owned()),
+        ];
+        expected.sort();
+        assert_eq!(files(&to), expected);
+
+        let all = dir.path().join("all");
+        assert_eq!(export(&state, &store, None, &all).unwrap(), 4);
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_nothing_left_half_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, store) = db(&dir.path().join("db"), &[("r", "a", "x"), ("r", "b", "y")]);
+        let to = dir.path().join("out");
+        fs::create_dir(&to).unwrap();
+        assert_eq!(export(&state, &store, None, &to).unwrap(), 2);
+        assert!(matches!(
+            export(&state, &store, None, &to),
+            Err(Error::Taken(_))
+        ));
+
+        fs::remove_file(store.path(&Digest::of(b"y"))).unwrap();
+        let broken = dir.path().join("broken");
+        assert!(matches!(
+            export(&state, &store, None, &broken),
+            Err(Error::Store(_))
+        ));
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["db", "out"]);
+    }
+
     #[test]
     fn a_name_that_clashes_keeps_its_extension() {
         let hex = &Digest::EMPTY.hex()[..8];
