@@ -97,7 +97,6 @@ fn apart(name: &str, object: &Digest) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

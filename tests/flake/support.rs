@@ -20,6 +20,7 @@ const FLAKE: &[&str] = &[
     "tests",
     "Cargo.toml",
     "Cargo.lock",
+    "clippy.toml",
     "LICENSE",
     ".gitignore",
 ];
