@@ -229,7 +229,7 @@ impl<'a> Engine<'a> {
 
     /// How long to wait for the next message.
     fn patience(&mut self, ending: Option<Instant>) -> Duration {
-        let mut patience = Duration::from_secs(3600);
+        let mut patience = Duration::from_hours(1);
         if self.state.is_grouped() {
             patience = patience.min(GROUP.saturating_sub(self.group_began.elapsed()));
         }
@@ -319,7 +319,7 @@ impl<'a> Engine<'a> {
         };
         self.plan.allow(self.settings.parallel + ahead);
         loop {
-            match self.plan.next() {
+            match self.plan.decide() {
                 Next::Wait => return Ok(()),
                 Next::Refill { lane, after, count } => {
                     let step = &self.steps[lane];
@@ -387,7 +387,7 @@ struct Workers<'scope, 'env> {
     threads: Vec<std::thread::ScopedJoinHandle<'scope, ()>>,
 }
 
-impl<'scope> Workers<'scope, '_> {
+impl Workers<'_, '_> {
     /// `busy`: tasks handed out, this one included.
     fn push(&mut self, job: Job, most: usize, busy: usize) -> Result<(), Error> {
         self.shared.push(job);

@@ -1,4 +1,4 @@
-//! The state: steps, their versions, and every task, in SQLite.
+//! The state: steps, their versions, and every task, in `SQLite`.
 //!
 //! One process writes at a time and holds a lock on `<db>/lock`; any number read meanwhile
 //! (WAL mode). Writes come in groups: what belongs to one task's end is in one group, and a group
@@ -62,7 +62,7 @@ pub enum Error {
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// What `SQLite` says.
         reason: String,
     },
     /// A newer program made it.
@@ -86,7 +86,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// What `SQLite` says.
         source: rusqlite::Error,
     },
     /// A task was asked to do what a task in its state cannot.
@@ -98,7 +98,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Sorts a failure of SQLite by what the user can do about it.
+    /// Sorts a failure of `SQLite` by what the user can do about it.
     fn of(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();
@@ -134,7 +134,7 @@ impl Error {
     }
 }
 
-/// Adds what was tried, and on which file, to a failure of SQLite.
+/// Adds what was tried, and on which file, to a failure of `SQLite`.
 trait Context<T> {
     fn during(self, state: &Layout, action: &'static str) -> Result<T, Error>;
 }

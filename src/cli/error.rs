@@ -157,7 +157,7 @@ impl From<engine::Error> for Failure {
 
 impl From<nix::Error> for Failure {
     fn from(error: nix::Error) -> Self {
-        let hint = error.hint().map(Into::into);
+        let hint = error.hint();
         Self {
             kind: Kind::Environment,
             message: error.to_string(),

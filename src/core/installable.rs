@@ -359,10 +359,10 @@ fn check_attributes(path: &str) -> Result<(), BadInstallable> {
             return bad(Problem::EmptyPart, part.start);
         }
         let known = |c: char| c.is_ascii_alphanumeric() || "_-+'".contains(c);
-        if !text.starts_with('"') {
-            if let Some((at, c)) = text.char_indices().find(|(_, c)| !known(*c)) {
-                return bad(Problem::Char(c), part.start + at);
-            }
+        if !text.starts_with('"')
+            && let Some((at, c)) = text.char_indices().find(|(_, c)| !known(*c))
+        {
+            return bad(Problem::Char(c), part.start + at);
         }
     }
     Ok(())

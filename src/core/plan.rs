@@ -122,7 +122,7 @@ impl Plan {
     /// Among steps that may start one, that with the fewest running tasks comes first, so that a
     /// slow step and a fast one share the workers; of equals the later in the manifest, so that
     /// what was begun flows on to its end.
-    pub fn next(&mut self) -> Next {
+    pub fn decide(&mut self) -> Next {
         if self.running >= self.limit {
             return Next::Wait;
         }

@@ -141,7 +141,7 @@ impl Engine<'_> {
 
     fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, elapsed: Duration) {
         // 1 s, 2 s, 4 s … one minute: what is overloaded gets time to recover.
-        let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_secs(60));
+        let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_mins(1));
         (self.listener)(&Event::Failed {
             task: ready.id,
             step: &step.name,

@@ -201,7 +201,7 @@ mod tests {
         let (dir, _store, workspace) = fixture();
         let inner = workspace.temporary().join("a/b");
         fs::create_dir_all(&inner).unwrap();
-        fs::set_permissions(inner.parent().unwrap(), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(inner.parent().unwrap(), Permissions::from_mode(0o0)).unwrap();
         drop(workspace);
         assert!(!dir.path().join("w0").exists());
     }

@@ -27,7 +27,7 @@ impl Layout {
         &self.root
     }
 
-    /// The SQLite file.
+    /// The `SQLite` file.
     pub fn database(&self) -> PathBuf {
         self.root.join("db")
     }

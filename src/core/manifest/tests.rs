@@ -71,7 +71,7 @@ echo \n'''
     assert_eq!(extract.shell, ["bash", "-euo", "pipefail", "-c"]);
     assert_eq!(extract.keep, ["SSH_AUTH_SOCK"]);
     assert_eq!(extract.parallel, NonZeroU32::new(4));
-    assert_eq!(extract.timeout, Some(Duration::from_secs(5400)));
+    assert_eq!(extract.timeout, Some(Duration::from_mins(90)));
     assert_eq!(extract.retries, 0);
     assert_eq!(extract.script, "echo \\n");
     assert!(extract.pure && !extract.cache);

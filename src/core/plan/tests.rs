@@ -23,7 +23,7 @@ fn key(lane: LaneId) -> Key {
 
 /// Takes and starts one; its step.
 fn start(plan: &mut Plan) -> Option<LaneId> {
-    match plan.next() {
+    match plan.decide() {
         Next::Take(lane, _) => {
             plan.start(lane, None);
             Some(lane)
@@ -49,7 +49,7 @@ fn both_limits_hold() {
     let mut plan = loaded(3, &[(Some(1), 5), (None, 5)]);
     let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
     assert_eq!(started, [1, 0, 1]);
-    assert_eq!(plan.next(), Next::Wait);
+    assert_eq!(plan.decide(), Next::Wait);
     plan.ended(0, None);
     assert_eq!(start(&mut plan), Some(0));
 }
@@ -72,41 +72,42 @@ fn steps_share_the_workers() {
 #[test]
 fn refills_go_on_behind_the_cursor() {
     let mut plan = Plan::new(1, [(None, true)]);
-    let Next::Refill { lane, after, count } = plan.next() else {
+    let Next::Refill { lane, after, count } = plan.decide() else {
         panic!("an unread queue is read first");
     };
     assert_eq!((lane, after), (0, TaskId(0)));
-    plan.fill(0, (1..=count as i64).map(ready));
+    let count = i64::try_from(count).unwrap();
+    plan.fill(0, (1..=count).map(ready));
     // Created while the database has more: it will come with a later refill.
     plan.created(0, ready(1000));
-    for id in 1..=count as i64 {
-        assert_eq!(plan.next(), Next::Take(0, ready(id)));
+    for id in 1..=count {
+        assert_eq!(plan.decide(), Next::Take(0, ready(id)));
     }
-    let Next::Refill { after, .. } = plan.next() else {
+    let Next::Refill { after, .. } = plan.decide() else {
         panic!("the stretch is used up");
     };
-    assert_eq!(after, TaskId(count as i64));
+    assert_eq!(after, TaskId(count));
     plan.fill(0, [ready(1000)]);
-    assert_eq!(plan.next(), Next::Take(0, ready(1000)));
-    assert_eq!(plan.next(), Next::Wait);
+    assert_eq!(plan.decide(), Next::Take(0, ready(1000)));
+    assert_eq!(plan.decide(), Next::Wait);
     plan.created(0, ready(1001));
-    assert_eq!(plan.next(), Next::Take(0, ready(1001)));
+    assert_eq!(plan.decide(), Next::Take(0, ready(1001)));
 }
 
 #[test]
 fn equal_tasks_wait_for_the_first() {
     let mut plan = loaded(4, &[(None, 3)]);
-    let Next::Take(0, _) = plan.next() else {
+    let Next::Take(0, _) = plan.decide() else {
         panic!()
     };
     plan.start(0, Some(key(0)));
-    let Next::Take(0, second) = plan.next() else {
+    let Next::Take(0, second) = plan.decide() else {
         panic!()
     };
     assert_eq!(plan.park(&key(0), second.clone()), None);
     plan.ended(0, Some(&key(0)));
     assert_eq!(
-        plan.next(),
+        plan.decide(),
         Next::Take(0, second.clone()),
         "before those behind it"
     );
@@ -120,7 +121,7 @@ fn not_everything_is_parked() {
     let mut parked = 0;
     for id in 1..2000 {
         plan.created(0, ready(id));
-        if let Next::Take(0, task) = plan.next() {
+        if let Next::Take(0, task) = plan.decide() {
             plan.park(&key(0), task);
             parked += 1;
         }
@@ -128,7 +129,7 @@ fn not_everything_is_parked() {
     assert_eq!(parked, HELD);
     plan.ended(0, Some(&key(0)));
     assert!(matches!(
-        plan.next(),
+        plan.decide(),
         Next::Take(0, Ready { id: TaskId(1), .. })
     ));
 }
@@ -136,15 +137,15 @@ fn not_everything_is_parked() {
 #[test]
 fn a_retry_comes_when_its_pause_is_over() {
     let mut plan = loaded(1, &[(None, 1)]);
-    let Next::Take(0, task) = plan.next() else {
+    let Next::Take(0, task) = plan.decide() else {
         panic!()
     };
     plan.pause(0, task.clone(), 500);
-    assert_eq!(plan.next(), Next::Wait);
+    assert_eq!(plan.decide(), Next::Wait);
     assert_eq!(plan.wake(499), Some(500));
     assert!(plan.is_pausing());
     assert_eq!(plan.wake(500), None);
-    assert_eq!(plan.next(), Next::Take(0, task));
+    assert_eq!(plan.decide(), Next::Take(0, task));
 }
 
 proptest! {
@@ -167,7 +168,7 @@ proptest! {
         let mut seen = std::collections::BTreeSet::new();
         let mut order = order.into_iter();
         loop {
-            match plan.next() {
+            match plan.decide() {
                 Next::Refill { lane, after, count } => {
                     let rows: Vec<Ready> = database[lane].iter().copied()
                         .filter(|id| TaskId(*id) > after).take(count).map(ready).collect();
@@ -188,6 +189,6 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(seen.len() as i64, id);
+        prop_assert_eq!(i64::try_from(seen.len()).unwrap(), id);
     }
 }
