@@ -79,7 +79,8 @@ rec {
           description = ''
             The manifest. A Nix path is checked when the configuration is built, and a
             `workflow.lock` beside it is taken along; a string such as
-            `"/srv/pipeline/workflow.toml"` is used where it lies, unchecked. Exactly one of
+            `"/srv/pipeline/workflow.toml"` is used where it lies, unchecked; the service can
+            read it there, not write, so its lock file has to be there already. Exactly one of
             `manifest` and `settings` is set.
           '';
         };

@@ -41,6 +41,7 @@ in
         ];
       }
       ''
+        export CARGO_HOME=$NIX_BUILD_TOP/cargo
         cd $src
         cargo fmt --check
         find . -name '*.nix' -print0 | xargs -0 nixfmt --check

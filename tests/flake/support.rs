@@ -42,7 +42,12 @@ fn set_up() -> Option<World> {
         eprintln!("not tested: the flake (TASK_PIPELINE_TESTS_WITHOUT_NIX=1 is set)");
         return None;
     }
-    for (tool, package) in [("nix", "nix-bin"), ("jq", "jq"), ("git", "git")] {
+    for (tool, package) in [
+        ("nix", "nix-bin"),
+        ("jq", "jq"),
+        ("sqlite3", "sqlite3"),
+        ("git", "git"),
+    ] {
         assert!(
             Command::new(tool).arg("--version").output().is_ok(),
             "these tests need `{tool}`: install it (Debian: apt-get install {package}), or set \

@@ -227,18 +227,6 @@ let
   };
 
   shellPkg = tools "bash" "bash" { passthru.shellPath = "/bin/bash"; };
-
-  tomlType = throw "formats.*.type needs the real module library";
-  jsonTo =
-    tool: name: value:
-    run name
-      {
-        value = builtins.toJSON value;
-        passAsFile = [ "value" ];
-      }
-      ''
-        ${host.python} ${./json-to.py} ${tool} "$valuePath" "$out"
-      '';
 in
 {
   inherit
@@ -501,16 +489,6 @@ in
   };
   makeRustPlatform = _: final.rustPlatform;
 
-  formats = {
-    json = _: {
-      type = tomlType;
-      generate = jsonTo "json";
-    };
-    toml = _: {
-      type = tomlType;
-      generate = jsonTo "toml";
-    };
-  };
   testers = {
     runNixOSTest = t: run "vm-test-not-run" { } "echo no virtual machines here > $out";
     testVersion =
