@@ -23,7 +23,7 @@ pub struct Reporter(plain::Plain);
 
 impl Reporter {
     /// Ready to tell.
-    pub fn new(style: &Style) -> Self {
+    pub fn new(style: Style) -> Self {
         Self(plain::Plain::new(style))
     }
 
@@ -34,6 +34,7 @@ impl Reporter {
 }
 
 /// Tells what Nix does, outside a run.
+#[allow(clippy::needless_pass_by_value)] // A listener of `nix` is given it.
 pub fn nix_progress(progress: nix::Progress) {
     eprintln!("{}", nix_line(&progress));
 }

@@ -39,7 +39,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(name) = &actions.start {
         known_step(&source, name)?;
     }
-    let mut reporter = Reporter::new(&report::Style {
+    let mut reporter = Reporter::new(report::Style {
         verbose: arguments.output.verbose,
         quiet: arguments.output.quiet,
         json: arguments.output.log_format == super::arguments::LogFormat::Json,

@@ -28,6 +28,7 @@ const ORDERED: Version = Version(2, 20);
 pub struct Version(pub u32, pub u32);
 
 /// The programs of Nix, and where and for whom they run.
+#[allow(clippy::struct_field_names)] // The programs have these names.
 pub struct Nix<'a> {
     nix: PathBuf,
     nix_store: PathBuf,

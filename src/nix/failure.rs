@@ -125,6 +125,7 @@ impl Failure {
     }
 
     /// This failure, told about one of its builds alone.
+    #[must_use]
     pub fn of_build(&self, derivation: &str) -> Self {
         let builds: BTreeMap<_, _> = self
             .builds
@@ -282,7 +283,7 @@ fn failed_builds(heard: &Heard) -> BTreeMap<String, Vec<String>> {
 fn quoted_after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
     let rest = &text[text.find(start)? + start.len()..];
     let (quoted, _) = rest.split_once('\'')?;
-    quoted.ends_with(".drv").then_some(quoted)
+    quoted.strip_suffix(".drv").map(|_| quoted)
 }
 
 #[cfg(test)]

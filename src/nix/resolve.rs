@@ -297,20 +297,14 @@ impl Session<'_> {
             .cloned()
             .collect();
         let steps: Vec<StepName> = found.keys().cloned().collect();
-        self.root(
-            "again",
-            loose.into_iter().collect(),
-            &steps,
-            roots,
-            progress,
-        )
+        self.root("again", &Vec::from_iter(loose), &steps, roots, progress)
     }
 
     /// Registers GC roots for valid store paths.
     fn root(
         &self,
         kind: &str,
-        paths: Vec<String>,
+        paths: &[String],
         steps: &[StepName],
         roots: &mut Roots,
         progress: &mut dyn FnMut(Progress),
@@ -321,9 +315,9 @@ impl Session<'_> {
         let place = roots.place(&call_name(kind, paths.iter().map(String::as_str)), "path")?;
         self.tools
             .nix(steps)?
-            .realise(&paths, Some(&place), progress)
+            .realise(paths, Some(&place), progress)
             .map_err(|call| Error::of_call(call, steps))?;
-        roots.note(&paths);
+        roots.note(paths);
         Ok(())
     }
 
@@ -416,13 +410,7 @@ impl Session<'_> {
             .filter(|source| source.exists() && !roots.hold(source.as_str()))
             .map(|source| source.as_str().to_owned())
             .collect();
-        self.root(
-            "sources",
-            sources.into_iter().collect(),
-            steps,
-            roots,
-            progress,
-        )
+        self.root("sources", &Vec::from_iter(sources), steps, roots, progress)
     }
 
     /// No task runs with a path that is not there: the host's program of that name would run.

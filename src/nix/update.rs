@@ -299,13 +299,13 @@ pub fn inspect(packages: &Packages<'_>) -> Result<Vec<(StepName, Vec<Inspected>)
     let store = StoreDir::of_environment()?;
     let base = base_of(packages.manifest)?;
     let all = All::of(packages, &base, &store)?;
-    let lock = Lock::read(&lock::path_beside(packages.manifest))?.unwrap_or_default();
+    let pins = Lock::read(&lock::path_beside(packages.manifest))?.unwrap_or_default();
     let look = |place: &usize| {
         let wanted = &all.wanted[*place];
         let (reference, pin) = match &wanted.source {
             Source::Pinned { reference, .. } => (
                 reference.clone(),
-                lock.get(reference)
+                pins.get(reference)
                     .map_or(PinState::Missing, |pin| PinState::Pinned(pin.words())),
             ),
             Source::Fixed(text) => (text.clone(), PinState::Fixed),

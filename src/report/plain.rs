@@ -18,7 +18,7 @@ pub struct Plain {
 
 impl Plain {
     /// Ready to tell.
-    pub fn new(style: &Style) -> Self {
+    pub fn new(style: Style) -> Self {
         Self {
             out: std::io::stderr(),
             verbose: style.verbose,
