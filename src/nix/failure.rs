@@ -89,19 +89,14 @@ impl Failure {
         // `nix-store` says on a line before the error which paths there are no builders for.
         if let Some(at) = plain
             .iter()
-            .position(|line| line.starts_with("don't know how to"))
+            .position(|line| line.starts_with("don't know how to build"))
         {
-            words = plain[at..]
-                .iter()
-                .take(LINES)
-                .copied()
-                .collect::<Vec<_>>()
-                .join("\n");
-            words = words
-                .split("\nerror:")
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let paths = plain[at + 1..].iter();
+            words = plain[at].to_owned();
+            for path in paths.take_while(|line| line.starts_with(' ')).take(LINES) {
+                words.push('\n');
+                words.push_str(path);
+            }
         }
         let kind = if builds.is_empty() || all.contains("hash mismatch") {
             kind_of(&words, &text)

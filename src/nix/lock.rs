@@ -341,6 +341,7 @@ mod tests {
         assert!(error("version = 1\n[[pin]]\nreference = \"a\"").contains("`a` is not whole"));
         let one = "[[pin]]\nreference = \"a\"\nnarHash = \"x\"\ntype = \"path\"\n";
         assert!(error(&format!("version = 1\n{one}{one}")).contains("`a` is pinned twice"));
-        assert!(error("<<<<<<< HEAD").contains("line 1, column 1"));
+        let text = error("version = 1\n<<<<<<< HEAD");
+        assert!(text.contains("line 2, column 1"), "{text}");
     }
 }

@@ -19,7 +19,7 @@ const RESULT_PROGRESS: u64 = 105;
 
 /// The last lines of a build's log that are kept.
 const TAIL: usize = 12;
-/// The last lines outside the protocol that are kept.
+/// The last messages that are kept besides errors.
 const PLAIN: usize = 60;
 
 /// Collects what one call of Nix says.
@@ -38,7 +38,7 @@ pub struct Listener<'a> {
 pub struct Heard {
     /// Messages of the level "error", without colours.
     pub errors: Vec<String>,
-    /// The last lines that were no protocol, without colours.
+    /// The last messages of other levels and lines outside the protocol, without colours.
     pub plain: VecDeque<String>,
     /// By derivation: the last lines of its build's log.
     pub logs: BTreeMap<String, VecDeque<String>>,
@@ -91,8 +91,9 @@ impl<'a> Listener<'a> {
         match message["level"].as_u64() {
             Some(0) => self.heard.errors.push(text),
             // Only our own generated flake has its lock file created or updated.
-            Some(1) if !text.contains("lock file") => (self.progress)(Progress::Warning(text)),
-            _ => {}
+            Some(1) if text.contains("lock file") => {}
+            Some(1) => (self.progress)(Progress::Warning(text)),
+            _ => push(&mut self.heard.plain, text, PLAIN),
         }
     }
 
@@ -225,7 +226,7 @@ mod tests {
 @nix {{"action":"start","id":2,"level":0,"text":"","type":103}}
 @nix {{"action":"result","fields":[1,3,0,0],"id":1,"type":105}}
 @nix {{"action":"start","fields":["/nix/store/{hash}-jq-1.7.drv","",1,1],"id":3,"level":3,"text":"building","type":105}}
-@nix {{"action":"result","fields":["[1mmaking[0m"],"id":3,"type":101}}
+@nix {{"action":"result","fields":["\u001b[1mmaking\u001b[0m"],"id":3,"type":101}}
 @nix {{"action":"start","fields":["/nix/store/{hash}-curl-8","https://cache.nixos.org"],"id":4,"level":4,"text":"","type":108}}
 @nix {{"action":"start","fields":["https://cache.nixos.org/nar/x.nar.xz"],"id":5,"level":4,"text":"","type":101}}
 @nix {{"action":"start","fields":["https://github.com/o/r/archive/x.tar.gz"],"id":6,"level":4,"text":"","type":101}}
