@@ -92,7 +92,7 @@ impl Failure {
             .position(|line| line.starts_with("don't know how to build"))
         {
             let paths = plain[at + 1..].iter();
-            words = plain[at].to_owned();
+            plain[at].clone_into(&mut words);
             for path in paths.take_while(|line| line.starts_with(' ')).take(LINES) {
                 words.push('\n');
                 words.push_str(path);
