@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
@@ -75,6 +75,7 @@ impl Workspace {
             self.made = true;
         }
         if *input == Digest::EMPTY {
+            let _ = fs::remove_file(&self.input);
             OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -89,12 +90,23 @@ impl Workspace {
     /// Clears up after a task. `quiet`: no process of any earlier task is alive.
     pub fn finish(&mut self, quiet: bool) {
         let clean = quiet
-            && fs::remove_file(&self.input).is_ok()
+            && self.is_input_own()
             && is_as_made(&self.output)
             && is_as_made(&self.temporary);
         if !clean {
             self.discard();
         }
+    }
+
+    /// Whether the next input can be written over this one. Removing it and making another would
+    /// be simpler, but ext4 looks at every file removed within a minute before it makes a new one.
+    fn is_input_own(&self) -> bool {
+        fs::symlink_metadata(&self.input).is_ok_and(|metadata| {
+            metadata.is_file()
+                && metadata.nlink() == 1
+                && metadata.uid() == rustix::process::geteuid().as_raw()
+                && metadata.permissions().mode() & 0o7777 & !0o022 == 0o644
+        })
     }
 
     /// Removes everything and goes on under a new name.

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, SMALL, Store, io_error};
@@ -115,15 +116,29 @@ impl Store {
     /// Renames a complete file to its place; makes the two folders above it when they are missing.
     fn place(&self, from: &Path, digest: &Digest) -> Result<(), Error> {
         let to = self.path(digest);
-        match fs::rename(from, &to) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(io_error("rename to", &to)(source)),
+        let rename = || renameat_with(CWD, from, CWD, &to, RenameFlags::NOREPLACE);
+        let renamed = match rename() {
+            Err(Errno::NOENT) => {
+                if let Some(folder) = to.parent() {
+                    fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
+                }
+                rename()
+            }
+            other => other,
+        };
+        match renamed {
+            Ok(()) => Ok(()),
+            // ext4 writes out at once what is renamed over a file, which costs more than reading
+            // a small one.
+            Err(Errno::EXIST) if self.is_small_and_whole(digest) => {
+                fs::remove_file(from).map_err(io_error("remove", from))
+            }
+            // Some file systems cannot do without replacing.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {
+                fs::rename(from, &to).map_err(io_error("rename to", &to))
+            }
+            Err(error) => Err(io_error("rename to", &to)(error.into())),
         }
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
-        }
-        fs::rename(from, &to).map_err(io_error("rename to", &to))
     }
 
     fn remember_large(&self, adopted: &Adopted) {

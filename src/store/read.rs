@@ -8,16 +8,27 @@ use super::adopt::hash;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 
+/// Takes off what a longer file had behind `size`.
+fn cut(file: &File, size: u64) -> io::Result<()> {
+    if file.metadata()?.len() == size {
+        return Ok(());
+    }
+    file.set_len(size)
+}
+
 impl Store {
-    /// Writes the object's bytes to a new file at `to`, its own: whatever is done to that file,
-    /// the object stays. The object's bytes are checked against its name, unless nothing can
-    /// have changed them since they were last hashed. Returns the size in bytes.
+    /// Writes the object's bytes to the file at `to`, made if it is not there: whatever is done
+    /// to that file, the object stays. The object's bytes are checked against its name, unless
+    /// nothing can have changed them since they were last hashed. Returns the size in bytes.
     pub fn copy_out(&self, digest: &Digest, to: &Path) -> Result<u64, Error> {
         let (mut object, metadata, path) = self.open_object(digest)?;
+        let size = metadata.len();
+        // Not truncated before: ext4 writes a file out at once that was.
         let make = || {
             let mut new = OpenOptions::new();
             new.write(true)
-                .create_new(true)
+                .create(true)
+                .truncate(false)
                 .open(to)
                 .map_err(io_error("make", to))
         };
@@ -27,10 +38,16 @@ impl Store {
                 .read_to_end(&mut bytes)
                 .map_err(io_error("read", &path))?;
             self.check(digest, Digest::of(&bytes))?;
-            make()?.write_all(&bytes).map_err(io_error("write", to))?;
+            let mut copy = make()?;
+            copy.write_all(&bytes)
+                .and_then(|()| cut(&copy, size))
+                .map_err(io_error("write", to))?;
         } else {
             self.verify_open(digest, &mut object, &metadata)?;
-            io::copy(&mut object, &mut make()?).map_err(io_error("copy an object to", to))?;
+            let mut copy = make()?;
+            io::copy(&mut object, &mut copy)
+                .and_then(|_| cut(&copy, size))
+                .map_err(io_error("copy an object to", to))?;
         }
         Ok(metadata.len())
     }
@@ -40,6 +57,17 @@ impl Store {
         let (mut object, metadata, _) = self.open_object(digest)?;
         self.verify_open(digest, &mut object, &metadata)?;
         Ok(object)
+    }
+
+    /// Whether the object is there, small enough to be looked at, and right.
+    pub(super) fn is_small_and_whole(&self, digest: &Digest) -> bool {
+        let mut bytes = Vec::new();
+        self.open_object(digest)
+            .is_ok_and(|(mut object, metadata, _)| {
+                metadata.len() <= SMALL
+                    && object.read_to_end(&mut bytes).is_ok()
+                    && Digest::of(&bytes) == *digest
+            })
     }
 
     fn open_object(
