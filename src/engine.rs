@@ -321,7 +321,9 @@ impl<'a> Engine<'a> {
         loop {
             match self.plan.decide() {
                 Next::Wait => return Ok(()),
+                // Reads, too, are cheaper in a transaction than each with locks of its own.
                 Next::Refill { lane, after, count } => {
+                    self.begin_group()?;
                     let step = &self.steps[lane];
                     let rows = self.state.unfinished(self.runset, step.id, after, count)?;
                     self.plan.fill(lane, rows);
@@ -329,6 +331,7 @@ impl<'a> Engine<'a> {
                 Next::Take(lane, ready) => {
                     let step = Arc::clone(&self.steps[lane]);
                     let key = record::key(&step, &ready);
+                    self.begin_group()?;
                     let Some(ready) = (match &key {
                         Some(key) => self.plan.park(key, ready),
                         None => Some(ready),

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -250,7 +250,8 @@ impl Worker<'_> {
             Err(RunError::Io(error)) => (Err(format!("cannot start the shell: {error}")), true),
         };
         let quiet = self.strays.certainly_none() && !left;
-        self.workspace.finish(quiet);
+        let emptied = matches!(outcome, Ok(Outcome::Success(_)));
+        self.workspace.finish(quiet, emptied);
         if !quiet {
             self.pipes = None;
             self.command = None;
@@ -335,8 +336,7 @@ fn prepare(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
         .envs(&step.variables)
         .env("TASK_PIPELINE_STEP", step.name.as_str())
         .env("TASK_PIPELINE_VERSION", step.version.to_string())
-        .current_dir(&step.folder)
-        .stdin(Stdio::null());
+        .current_dir(&step.folder);
     pipes.connect(&mut command)?;
     Ok(command)
 }

@@ -5,10 +5,11 @@
 //! earlier task is alive, that they are empty, and that their modes are as they were made.
 //! Otherwise the next task gets new ones under a name that no earlier script has heard of.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::core::digest::Digest;
 use crate::store::{self, Store};
@@ -21,6 +22,10 @@ pub struct Workspace {
     root: PathBuf,
     generation: u32,
     made: bool,
+    /// When the temporary folder last changed: as long as it has not, it is empty.
+    untouched: Option<SystemTime>,
+    /// When the present task began.
+    began: SystemTime,
     input: PathBuf,
     output: PathBuf,
     temporary: PathBuf,
@@ -33,6 +38,8 @@ impl Workspace {
             root,
             generation: 0,
             made: false,
+            untouched: None,
+            began: SystemTime::UNIX_EPOCH,
             input: PathBuf::new(),
             output: PathBuf::new(),
             temporary: PathBuf::new(),
@@ -72,8 +79,12 @@ impl Workspace {
                     .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(MODE)))
                     .map_err(store::io_error("make the folder", folder))?;
             }
+            self.untouched = fs::symlink_metadata(&self.temporary)
+                .ok()
+                .map(|m| changed(&m));
             self.made = true;
         }
+        self.began = SystemTime::now();
         if *input == Digest::EMPTY {
             let _ = fs::remove_file(&self.input);
             OpenOptions::new()
@@ -87,12 +98,13 @@ impl Workspace {
         Ok(())
     }
 
-    /// Clears up after a task. `quiet`: no process of any earlier task is alive.
-    pub fn finish(&mut self, quiet: bool) {
+    /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
+    /// that was in the output folder was taken out of it.
+    pub fn finish(&mut self, quiet: bool, emptied: bool) {
         let clean = quiet
             && self.is_input_own()
-            && is_as_made(&self.output)
-            && is_as_made(&self.temporary);
+            && is_as_made(&self.output, |_| emptied)
+            && is_as_made(&self.temporary, |m| self.is_untouched(m));
         if !clean {
             self.discard();
         }
@@ -107,6 +119,13 @@ impl Workspace {
                 && metadata.uid() == rustix::process::geteuid().as_raw()
                 && metadata.permissions().mode() & 0o7777 & !0o022 == 0o644
         })
+    }
+
+    /// Whether the folder's last change is the one that made it. File systems date changes by
+    /// clocks that move every few milliseconds, so a change must be older than that to tell.
+    fn is_untouched(&self, temporary: &Metadata) -> bool {
+        let changed = changed(temporary);
+        Some(changed) == self.untouched && changed + Duration::from_millis(100) < self.began
     }
 
     /// Removes everything and goes on under a new name.
@@ -133,13 +152,22 @@ impl Drop for Workspace {
     }
 }
 
-/// Whether the folder is there, empty, and has the mode that it was made with.
-fn is_as_made(folder: &Path) -> bool {
-    let mode = |folder: &Path| {
-        fs::symlink_metadata(folder)
-            .is_ok_and(|m| m.is_dir() && m.permissions().mode() & 0o7777 == MODE)
-    };
-    mode(folder) && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether the folder is there, has the mode that it was made with, and is empty, which may be
+/// `known` without reading it.
+fn is_as_made(folder: &Path, known: impl Fn(&Metadata) -> bool) -> bool {
+    fs::symlink_metadata(folder).is_ok_and(|metadata| {
+        metadata.is_dir()
+            && metadata.permissions().mode() & 0o7777 == MODE
+            && (known(&metadata)
+                || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()))
+    })
+}
+
+/// Moves with every change of a folder's entries, and no program can set it.
+fn changed(metadata: &Metadata) -> SystemTime {
+    let seconds = Duration::from_secs(metadata.ctime().unsigned_abs());
+    let rest = Duration::from_nanos(metadata.ctime_nsec().unsigned_abs());
+    SystemTime::UNIX_EPOCH + seconds + rest
 }
 
 /// Removes a folder with all that is in it, also where a script took away its own rights.
@@ -179,9 +207,11 @@ mod tests {
     /// Ends the task and begins the next; whether it got the same folders, which must be empty.
     fn next(store: &Store, workspace: &mut Workspace, quiet: bool) -> bool {
         let before = workspace.output().to_owned();
-        workspace.finish(quiet);
+        workspace.finish(quiet, false);
         workspace.begin(store, &Digest::EMPTY).unwrap();
-        assert!(is_as_made(workspace.output()) && is_as_made(workspace.temporary()));
+        for folder in [workspace.output(), workspace.temporary()] {
+            assert!(is_as_made(folder, |_| false));
+        }
         assert_eq!(fs::read(workspace.input()).unwrap(), b"");
         before == workspace.output()
     }

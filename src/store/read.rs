@@ -8,6 +8,21 @@ use super::adopt::hash;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 
+/// Reads a file that should have `size` bytes; with fewer or more, as many as there are up to one
+/// more, which then hash to something else.
+fn read_small(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read(&mut bytes[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
 /// Takes off what a longer file had behind `size`.
 fn cut(file: &File, size: u64) -> io::Result<()> {
     if file.metadata()?.len() == size {
@@ -33,10 +48,7 @@ impl Store {
                 .map_err(io_error("make", to))
         };
         if metadata.len() <= SMALL {
-            let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-            object
-                .read_to_end(&mut bytes)
-                .map_err(io_error("read", &path))?;
+            let bytes = read_small(&mut object, size).map_err(io_error("read", &path))?;
             self.check(digest, Digest::of(&bytes))?;
             let mut copy = make()?;
             copy.write_all(&bytes)
@@ -61,12 +73,11 @@ impl Store {
 
     /// Whether the object is there, small enough to be looked at, and right.
     pub(super) fn is_small_and_whole(&self, digest: &Digest) -> bool {
-        let mut bytes = Vec::new();
         self.open_object(digest)
             .is_ok_and(|(mut object, metadata, _)| {
                 metadata.len() <= SMALL
-                    && object.read_to_end(&mut bytes).is_ok()
-                    && Digest::of(&bytes) == *digest
+                    && read_small(&mut object, metadata.len())
+                        .is_ok_and(|bytes| Digest::of(&bytes) == *digest)
             })
     }
 
