@@ -6,6 +6,7 @@
 
 mod outputs;
 mod record;
+mod recover;
 mod step;
 mod worker;
 mod workspace;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+pub use recover::recover;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
 pub use worker::{Message, host_path, in_words};
 pub use workspace::remove_all;

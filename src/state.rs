@@ -4,6 +4,7 @@
 //! (WAL mode). Writes come in groups: what belongs to one task's end is in one group, and a group
 //! is in the file whole or not at all.
 
+mod durable;
 mod finals;
 mod lock;
 mod memo;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+pub use durable::Doubtful;
 pub use finals::Final;
 pub use lock::{Lock, LockError};
 pub use open::Layout;

@@ -34,6 +34,11 @@ pub fn writers(file: &File) -> Writers {
     system::writers(file)
 }
 
+/// Writes to the disk what the file system of `folder` has in memory.
+pub fn sync(folder: &File) {
+    system::sync(folder);
+}
+
 /// What tells one boot of the machine from the next, where the system has such a thing.
 pub fn boot_id() -> Option<String> {
     system::boot_id()

@@ -193,11 +193,21 @@ impl Call<'_> {
     }
 
     fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
-        let (runsets, seeded) = self.runsets_to_run()?;
         sys::adopt_orphans();
         let layout = self.state.layout().clone();
         let scratch = engine::scratch(&layout.scratch())?;
         let store = Store::open(&layout.objects(), scratch.path())?;
+        let again = engine::recover(&mut self.state, &store)?;
+        if again > 0 {
+            self.reporter.event(&Event::Warning(&format!(
+                "the machine went down before all was on the disk: {} again",
+                match again {
+                    1 => "1 task runs".to_owned(),
+                    many => format!("{many} tasks run"),
+                }
+            )));
+        }
+        let (runsets, seeded) = self.runsets_to_run()?;
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, &store, scratch.path(), channel)?;

@@ -69,7 +69,7 @@ impl State {
     }
 
     /// `which`: an SQL condition on a live finished task `t` and its step's current version `c`.
-    fn supersede(
+    pub(super) fn supersede(
         &mut self,
         runset: &Runset,
         current: &[StepId],

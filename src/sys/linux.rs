@@ -27,6 +27,11 @@ pub fn writers(file: &File) -> Writers {
     }
 }
 
+pub fn sync(folder: &File) {
+    // Nothing more can be done if it fails; what is not on the disk is found after a power cut.
+    let _ = rustix::fs::syncfs(folder);
+}
+
 pub fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())

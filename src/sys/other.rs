@@ -11,6 +11,10 @@ pub fn writers(_file: &File) -> Writers {
     Writers::Unknown
 }
 
+pub fn sync(_folder: &File) {
+    rustix::fs::sync();
+}
+
 pub fn boot_id() -> Option<String> {
     None
 }

@@ -1,0 +1,157 @@
+//! After a power cut: tasks whose objects did not reach the disk are executed again.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use crate::core::task::TaskId;
+use crate::state::{self, State};
+use crate::store::Store;
+use crate::sys;
+
+/// Rows looked at in one go.
+const STRETCH: i64 = 1000;
+/// Rows that may wait to be looked at; beyond that everything is synced when a run begins.
+const SURPLUS: i64 = 100_000;
+
+/// Looks at what was recorded last, if the machine was booted since. How many tasks have to be
+/// executed again.
+///
+/// Where the system has nothing that tells boots apart, everything is synced when a run begins.
+pub fn recover(state: &mut State, store: &Store) -> Result<u64, state::Error> {
+    let newest = state.newest_task()?;
+    let durable = state.durable()?;
+    let boot = sys::boot_id();
+    let last = state.last_boot()?;
+    let rebooted = last.is_some() && last != boot;
+    let mut again = 0;
+    if rebooted {
+        for maker in damaged(state, store, durable)? {
+            state.redo(maker)?;
+            again += 1;
+        }
+    }
+    let known = boot.as_deref().unwrap_or("unknown");
+    if rebooted || boot.is_none() || newest.0 - durable.0 > SURPLUS {
+        // First the disk, then the word that it is there.
+        sync(state);
+        state.set_durable(known, newest)?;
+    } else if last.is_none() {
+        state.set_durable(known, durable)?;
+    }
+    state.commit()?;
+    Ok(again)
+}
+
+/// The makers of objects that are not whole.
+fn damaged(
+    state: &State,
+    store: &Store,
+    durable: TaskId,
+) -> Result<BTreeSet<TaskId>, state::Error> {
+    let mut makers = BTreeSet::new();
+    let mut after = durable;
+    loop {
+        let rows = state.doubtful(after, STRETCH)?;
+        let Some(last) = rows.last() else {
+            return Ok(makers);
+        };
+        after = last.task;
+        for row in rows {
+            if let Some(maker) = row.maker
+                && !makers.contains(&maker)
+                && store.open_verified(&row.object).is_err()
+            {
+                makers.insert(maker);
+            }
+        }
+    }
+}
+
+fn sync(state: &State) {
+    if let Ok(folder) = File::open(state.layout().root()) {
+        sys::sync(&folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::core::name::StepName;
+    use crate::core::plan::Ready;
+    use crate::core::task::State as TaskState;
+    use crate::state::{Finished, NewTask, Runset, StepId};
+
+    /// A start task with two outputs, one of which a task of the same step worked on.
+    fn recorded(state: &mut State, store: &Store) -> (Runset, StepId) {
+        let step = crate::core::manifest::Manifest::parse(
+            "[[step]]\nname = 's'\nstart = true\nscript = ':'",
+        )
+        .unwrap()
+        .steps
+        .remove(0);
+        let identity = crate::engine::identity(&step, crate::core::identity::Tools::Host);
+        let name = StepName::new("s").unwrap();
+        let step = state.register(&name, &identity, true, None, 0).unwrap().id;
+        let runset = state.create_runset("r", 0).unwrap();
+        let finished = Finished {
+            started: 0,
+            elapsed: 0,
+            worker: 0,
+        };
+        let start = state.seed(&runset, step).unwrap();
+        let mut parent = start;
+        for text in ["one", "two"] {
+            state
+                .succeed(&runset, step, parent, TaskState::Pending, &finished)
+                .unwrap();
+            let object = store.put(text.as_bytes()).unwrap();
+            parent = state
+                .insert_task(
+                    &runset,
+                    &NewTask {
+                        object,
+                        step: Some(step),
+                        parent: Some(parent),
+                        name: Some(text),
+                        forced: false,
+                    },
+                )
+                .unwrap();
+        }
+        (runset, step)
+    }
+
+    fn pending(state: &State, (runset, step): &(Runset, StepId)) -> Vec<Ready> {
+        state.unfinished(runset, *step, TaskId(0), 9).unwrap()
+    }
+
+    #[test]
+    fn only_after_another_boot_and_only_what_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut state, _lock, _) = State::open(&dir.path().join("db")).unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        assert_eq!(recover(&mut state, &store).unwrap(), 0);
+        let place = recorded(&mut state, &store);
+        assert_eq!(pending(&state, &place).len(), 1);
+        let two = store.path(&crate::core::digest::Digest::of(b"two"));
+        fs::remove_file(&two).unwrap();
+        fs::write(&two, "").unwrap();
+        assert_eq!(recover(&mut state, &store).unwrap(), 0, "the same boot");
+
+        state.set_durable("another boot", TaskId(0)).unwrap();
+        assert_eq!(recover(&mut state, &store).unwrap(), 1);
+        let again = pending(&state, &place);
+        assert_eq!(
+            again.len(),
+            1,
+            "what was to work on the damaged object is gone"
+        );
+        assert_eq!(again[0].name.as_deref(), Some("one"));
+        assert!(again[0].forced);
+
+        state.set_durable("another boot", TaskId(99)).unwrap();
+        assert_eq!(recover(&mut state, &store).unwrap(), 0, "all was synced");
+    }
+}

@@ -1,0 +1,111 @@
+//! After a power cut: which tasks may be recorded without their objects being whole.
+//!
+//! Neither objects nor commits are synced one by one. What the kernel had not written when the
+//! power went is lost, and SQLite's file may have been written before an object was. So the
+//! database keeps two things: the boot of the machine in which it was last written to, and the
+//! last row up to which everything is known to be on the disk. In another boot the rows behind
+//! that are looked at.
+
+use rusqlite::OptionalExtension;
+
+use super::{Context, Error, Runset, State};
+use crate::core::digest::Digest;
+use crate::core::task::TaskId;
+
+/// A row whose object may not be whole.
+#[derive(Debug, Clone)]
+pub struct Doubtful {
+    /// The row.
+    pub task: TaskId,
+    /// The task that made the object; none for a start task.
+    pub maker: Option<TaskId>,
+    /// The object.
+    pub object: Digest,
+}
+
+impl State {
+    /// The boot in which the database was last written to.
+    pub fn last_boot(&self) -> Result<Option<String>, Error> {
+        self.meta("boot")
+    }
+
+    /// Rows up to here are on the disk, and their objects too.
+    pub fn durable(&self) -> Result<TaskId, Error> {
+        let row = self.meta("durable")?.and_then(|text| text.parse().ok());
+        Ok(TaskId(row.unwrap_or(0)))
+    }
+
+    /// The newest row.
+    pub fn newest_task(&self) -> Result<TaskId, Error> {
+        self.connection
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM task")
+            .and_then(|mut query| query.query_row([], |row| row.get(0).map(TaskId)))
+            .during(&self.layout, "read the newest task")
+    }
+
+    /// Notes the present boot, and up to which row everything is on the disk.
+    pub fn set_durable(&mut self, boot: &str, row: TaskId) -> Result<(), Error> {
+        self.group()?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('boot', ?1), ('durable', ?2)")
+            .and_then(|mut insert| insert.execute((boot, row.0.to_string())))
+            .map(drop)
+            .during(&self.layout, "write what is durable")
+    }
+
+    /// At most `count` rows behind `after`, ascending.
+    pub fn doubtful(&self, after: TaskId, count: i64) -> Result<Vec<Doubtful>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, input_task_id, object_hash FROM task WHERE id > ?1
+                 ORDER BY id LIMIT ?2",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map((after.0, count), |row| {
+                        Ok(Doubtful {
+                            task: TaskId(row.get(0)?),
+                            maker: row.get::<_, Option<i64>>(1)?.map(TaskId),
+                            object: super::memo::digest(row, 2)?,
+                        })
+                    })?
+                    .collect()
+            })
+            .during(&self.layout, "read the newest tasks")
+    }
+
+    /// Has the task executed again in whatever runset it is live; what it made does not count.
+    pub fn redo(&mut self, task: TaskId) -> Result<(), Error> {
+        let place: Option<(i64, String, i64)> = self
+            .connection
+            .prepare_cached(
+                "SELECT runset.id, runset.name, task.step_id FROM task
+                 JOIN runset ON runset.name = task.runset
+                 WHERE task.id = ?1 AND task.processed = 1 AND task.live = 1
+                   AND task.step_id IS NOT NULL",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_row([task.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .optional()
+            })
+            .during(&self.layout, "read a task")?;
+        let Some((id, name, step)) = place else {
+            return Ok(());
+        };
+        let runset = Runset {
+            id: super::RunsetId(id),
+            name,
+        };
+        let which = format!("t.id = {}", task.0);
+        self.supersede(&runset, &[super::StepId(step)], &which, true)
+            .map(drop)
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")
+            .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
+            .during(&self.layout, "read what is durable")
+    }
+}
