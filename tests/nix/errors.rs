@@ -1,0 +1,196 @@
+//! A package that cannot be had fails before any task, by name, in Nix's own words.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::world::{World, world};
+
+const PACKAGES: &str = r#"
+  good = tool "good" "good";
+  broken = make "broken" { cmd = "echo first; echo the reason >&2; exit 3"; };
+  needs = make "needs" { cmd = "echo ${broken}; mkdir $out"; };
+  unfree = throw "Package ‘x’ has an unfree license (‘unfree’), refusing to evaluate.";
+  wrong = make "wrong" { cmd = "echo x > $out"; outputHashMode = "flat"; outputHashAlgo = "sha256";
+    outputHash = "0000000000000000000000000000000000000000000000000000000000000000"; };
+"#;
+
+fn with_flake() -> Option<(World, String)> {
+    let world = world()?;
+    let flake = world.at("flake");
+    world.flake(&flake, PACKAGES);
+    Some((world, format!("path:{}", flake.display())))
+}
+
+#[test]
+fn every_bad_package_is_named_with_its_steps() {
+    let Some((world, flake)) = with_flake() else {
+        return;
+    };
+    let ran = world.at("ran");
+    let script = format!("echo > {}", ran.display());
+    let package = |name: &str| format!("{flake}#{name}");
+    let (good, goood, broken, needs, unfree) = (
+        package("good"),
+        package("goood"),
+        package("broken"),
+        package("needs"),
+        package("unfree"),
+    );
+    let steps: [(&str, &[&str], &str); 3] = [
+        ("first", &[&good, &goood], &script),
+        ("second", &[&unfree, &needs], &script),
+        ("third", &[&goood, &broken], &script),
+    ];
+    world.manifest("path:/nowhere", &steps);
+    let ended = world.run("-run").failed(
+        3,
+        &[
+            &format!("`{goood}` of steps `first`, `third`"),
+            "does not provide attribute",
+            "Did you mean good?",
+            &format!("`{unfree}` of step `second`"),
+            "refusing to evaluate",
+            "hint",
+        ],
+    );
+    assert!(!ended.stderr.contains("--show-trace"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains(&format!("`{good}`")),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ran.exists(), "no task ran");
+    // Without those that do not evaluate, the build that fails is known.
+    let steps: [(&str, &[&str], &str); 3] = [
+        ("first", &[&good], &script),
+        ("second", &[&needs], &script),
+        ("third", &[&broken], &script),
+    ];
+    world.manifest("path:/nowhere", &steps);
+    let ended = world.run("-run").failed(
+        3,
+        &[
+            &format!("`{needs}` of step `second`: the build of broken failed"),
+            &format!("`{broken}` of step `third`: the build of broken failed"),
+            "> the reason",
+            "nix log /",
+        ],
+    );
+    assert!(
+        !ended.stderr.contains(&format!("`{good}`")),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn one_bad_package() {
+    let Some((world, flake)) = with_flake() else {
+        return;
+    };
+    let nowhere = world.at("nowhere").display().to_string();
+    let missing = world
+        .at("store")
+        .join("0c0n1xjwdkkzg5y0b9hmkvlkdbzjbfgw-missing");
+    for (package, texts) in [
+        (format!("{flake}#wrong"), &["hash mismatch"][..]),
+        (
+            format!("{flake}#broken"),
+            &["broken", "> the reason", "nix log"],
+        ),
+        ("nosuch#x".to_owned(), &["cannot find flake", "hint"]),
+        (format!("path:{nowhere}#x"), &["No such file or directory"]),
+        (format!("{nowhere}#x"), &["nowhere"]),
+        (
+            "tarball+http://127.0.0.1:9/x.tar.gz#x".to_owned(),
+            &["unable to download", "network"],
+        ),
+        (missing.display().to_string(), &["-missing", "hint"]),
+    ] {
+        world.one_step(&[&package], "true");
+        let named = format!("`{package}`");
+        let texts = [texts, &[named.as_str(), "step `one`"]].concat();
+        world.run("-run").failed(3, &texts);
+    }
+}
+
+#[test]
+fn no_nix() {
+    let Some((world, flake)) = with_flake() else {
+        return;
+    };
+    world.one_step(&[&format!("{flake}#good")], "good");
+    let empty = world.at("empty");
+    fs::create_dir(&empty).unwrap();
+    // What the program itself needs of the host's PATH, but no Nix.
+    let path = empty.to_str().unwrap();
+    world.run_with("-run", &[("PATH", path)]).failed(
+        3,
+        &[
+            "no `nix` on PATH",
+            "step `one`",
+            "nixos.org/download",
+            "-host-env",
+        ],
+    );
+}
+
+#[test]
+fn an_interrupt_ends_the_build() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    let pid = world.at("pid");
+    world.flake(
+        &flake,
+        &format!(
+            "slow = make \"slow\" {{ cmd = \"echo $$ > {}; sleep 300\"; }};",
+            pid.display()
+        ),
+    );
+    world.one_step(&[&format!("path:{}#slow", flake.display())], "true");
+    let mut child = world
+        .pipeline()
+        .arg("-run")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')) {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the build did not start"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let builder = fs::read_to_string(&pid).unwrap().trim().to_owned();
+    world.tool("kill", &["-INT", &child.id().to_string()]);
+    let start = Instant::now();
+    let status = child.wait().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(15));
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(status.code(), Some(130), "{said}");
+    let alive = || {
+        world
+            .command("kill")
+            .args(["-0", &builder])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    while alive() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "the builder runs on"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

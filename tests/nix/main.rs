@@ -1,0 +1,11 @@
+//! Packages with the real Nix of this machine: every test has a store, a state and flakes of its
+//! own, so that one can collect garbage while another builds. No network.
+#![allow(clippy::unwrap_used)]
+
+mod errors;
+mod fake;
+mod lock;
+mod path;
+mod restore;
+mod roots;
+mod world;

@@ -1,0 +1,167 @@
+//! PATH is what `nix shell` gives; what did not change costs no process.
+
+use std::fs;
+
+use super::world::{World, world};
+
+/// Tools, one with propagated packages two deep, one with three outputs, one that says which of
+/// its outputs are for use.
+const PACKAGES: &str = r#"
+  zed = tool "zed" "zed"; abc = tool "abc" "abc"; other = tool "other" "other";
+  leaf = tool "leaf" "leaf"; twig = tool "twig" "twig";
+  branch = make "branch" { cmd = "mkdir -p $out/nix-support; echo ${leaf} > $out/nix-support/propagated-user-env-packages"; };
+  tree = make "tree" { cmd = "mkdir -p $out/nix-support; echo ' ${branch}' ${twig} > $out/nix-support/propagated-user-env-packages"; };
+  multi = make "multi" { outputs = [ "out" "dev" "lib" ]; cmd = "mkdir -p $out/bin $dev/bin $lib/bin"; };
+  chosen = make "chosen" { outputs = [ "out" "dev" "lib" ]; cmd = "mkdir -p $out/bin $dev/bin $lib/bin";
+    meta.outputsToInstall = [ "out" "lib" ]; };
+"#;
+
+/// The PATH that `nix shell` of this machine gives.
+fn nix_shell(world: &World, installables: &[String]) -> String {
+    let nix = which::which("nix").unwrap();
+    let mut arguments = vec![
+        "--extra-experimental-features",
+        "nix-command flakes",
+        "shell",
+    ];
+    arguments.extend(installables.iter().map(String::as_str));
+    arguments.extend(["-c", "sh", "-c", "printf %s \"$PATH\""]);
+    world.tool(nix.to_str().unwrap(), &arguments)
+}
+
+#[test]
+fn path_is_that_of_nix_shell() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, PACKAGES);
+    let in_store = world.build(&format!("path:{}#other", flake.display()));
+    for names in [
+        "zed abc",
+        "abc zed",
+        "tree zed branch abc",
+        "leaf tree",
+        "multi chosen zed",
+        "chosen abc multi tree",
+        "zed zed abc",
+        "STORE abc",
+        "abc STORE zed",
+    ] {
+        let installables: Vec<String> = names
+            .split(' ')
+            .map(|name| match name {
+                "STORE" => in_store.clone(),
+                name => format!("path:{}#{name}", flake.display()),
+            })
+            .collect();
+        let texts: Vec<&str> = installables.iter().map(String::as_str).collect();
+        world.one_step(&texts, "true");
+        world.run("-run -fresh").ok();
+        assert_eq!(world.path(), nix_shell(&world, &installables), "{names}");
+    }
+}
+
+#[test]
+fn bare_names_are_looked_up_in_nixpkgs() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, PACKAGES);
+    let said = world.at("said");
+    let script = format!("abc > {}", said.display());
+    let nixpkgs = format!("path:{}", flake.display());
+    world.manifest(&nixpkgs, &[("one", &["abc"], &script)]);
+    world.run("-run").ok();
+    assert_eq!(world.said(), "abc");
+}
+
+#[test]
+fn outputs_are_chosen_where_nix_can() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, PACKAGES);
+    let installable = format!("path:{}#multi^dev,lib", flake.display());
+    world.one_step(&[&installable], "true");
+    let ended = world.run("-run");
+    if world.version() >= (2, 13) {
+        ended.ok();
+        assert_eq!(world.path(), nix_shell(&world, &[installable]));
+        assert!(world.path().contains("-multi-dev/bin"));
+    } else {
+        ended.failed(
+            3,
+            &[
+                "cannot choose outputs with `^`",
+                &installable,
+                "step `one`",
+                "2.13",
+            ],
+        );
+    }
+}
+
+#[test]
+fn derivations_by_path_mean_their_outputs() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, PACKAGES);
+    let installable = format!("path:{}#multi", flake.display());
+    let answer = world.nix(&["build", "--json", "--no-link", &installable]);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let derivation = answer[0]["drvPath"].as_str().unwrap();
+    world.one_step(&[&format!("{derivation}^dev")], "true");
+    world.run("-run").ok();
+    let path = world.path();
+    let first = path.split(':').next().unwrap();
+    assert!(first.ends_with("-multi-dev/bin"), "{path}");
+    assert!(!path.contains("-multi/bin"), "{path}");
+    world.one_step(&[derivation], "true");
+    world.run("-run -fresh").ok();
+    assert!(world.path().contains("-multi/bin") && world.path().contains("-multi-lib/bin"));
+}
+
+#[test]
+fn nothing_changed_no_process() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, PACKAGES);
+    let package = |name: &str| format!("path:{}#{name}", flake.display());
+    let (abc, zed, tree) = (package("abc"), package("zed"), package("tree"));
+    let steps: [(&str, &[&str], &str); 3] = [
+        (
+            "one",
+            &[&abc, &zed],
+            "echo > $OUTPUT_DIR/two; echo > $OUTPUT_DIR/three",
+        ),
+        ("two", &[&zed, &abc, &tree], "zed"),
+        ("three", &[], "true"),
+    ];
+    world.manifest("path:/nowhere", &steps);
+    let ended = world.run("-run").ok();
+    assert!(ended.stderr.contains("building abc"), "{}", ended.stderr);
+    let calls = world.calls();
+    let links = calls
+        .iter()
+        .filter(|call| call.contains("--out-link"))
+        .count();
+    assert_eq!(links, 1, "one call builds for all steps: {calls:#?}");
+    world.run("-run -fresh").ok();
+    assert_eq!(world.calls(), [""; 0]);
+    // A script that changed has the same environment.
+    world.manifest("path:/nowhere", &[("one", &[&abc, &zed], "abc"), steps[2]]);
+    world.run("-run -fresh").ok();
+    assert_eq!(world.calls(), [""; 0]);
+    world.manifest("path:/nowhere", &[("one", &[&abc], "abc"), steps[2]]);
+    world.run("-run -fresh").ok();
+    assert_ne!(world.calls(), [""; 0]);
+}
+
+#[test]
+fn a_folder_with_spaces() {
+    let Some(mut world) = world() else { return };
+    let moved = world.at("a folder & more");
+    fs::rename(&world.project, &moved).unwrap();
+    world.project.clone_from(&moved);
+    world.flake(&moved.join("tools"), PACKAGES);
+    world.one_step(&["path:./tools#abc"], "abc");
+    world.run("-run").ok();
+    assert_eq!(world.said(), "abc");
+}

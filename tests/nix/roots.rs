@@ -1,0 +1,84 @@
+//! What a pipeline uses is not collected.
+
+use std::fs;
+use std::path::Path;
+
+use super::world::world;
+
+#[test]
+fn used_paths_survive_a_collection() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(
+        &flake,
+        "used = tool \"used\" \"used\"; unused = tool \"unused\" \"unused\";",
+    );
+    let unused = world.build(&format!("path:{}#unused", flake.display()));
+    let used = format!("path:{}#used", flake.display());
+    world.one_step(&[&used], "used");
+    world.run("-run").ok();
+    let used = world.build(&used);
+    world.collect_garbage();
+    assert!(Path::new(&used).exists());
+    assert!(!Path::new(&unused).exists());
+    world.calls();
+    world.run("-run -fresh").ok();
+    assert_eq!(world.said(), "used");
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
+fn a_store_path_is_held_too() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, "used = tool \"used\" \"used\";");
+    let path = world.build(&format!("path:{}#used", flake.display()));
+    world.one_step(&[&path], "used");
+    world.run("-run").ok();
+    world.collect_garbage();
+    assert!(Path::new(&path).exists());
+}
+
+#[test]
+fn a_database_that_was_moved_holds_its_paths_again() {
+    let Some(mut world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, "used = tool \"used\" \"used\";");
+    let used = format!("path:{}#used", flake.display());
+    world.one_step(&[&used], "used");
+    world.run("-run").ok();
+    let path = world.build(&used);
+    world.calls();
+    let moved = world.at("elsewhere");
+    fs::rename(&world.db, &moved).unwrap();
+    world.db = moved;
+    world.run("-run -fresh").ok();
+    let calls = world.calls();
+    assert!(
+        calls.iter().any(|call| call.contains("--add-root")),
+        "{calls:#?}"
+    );
+    assert!(
+        !calls.iter().any(|call| call.contains("build")),
+        "{calls:#?}"
+    );
+    world.collect_garbage();
+    assert!(Path::new(&path).exists());
+    world.run("-run -fresh").ok();
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
+fn a_root_that_was_removed_is_made_again() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    world.flake(&flake, "used = tool \"used\" \"used\";");
+    let used = format!("path:{}#used", flake.display());
+    world.one_step(&[&used], "used");
+    world.run("-run").ok();
+    let path = world.build(&used);
+    fs::remove_dir_all(world.db.join("gcroots")).unwrap();
+    world.run("-run -fresh").ok();
+    world.collect_garbage();
+    assert!(Path::new(&path).exists());
+}
