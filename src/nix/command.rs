@@ -184,6 +184,9 @@ impl<'a> Nix<'a> {
         }
         let answer = self.call(&mut command, progress)?;
         let text = String::from_utf8_lossy(&answer);
+        if text.trim().is_empty() {
+            return Err(garbage("nix-store --realise", &answer));
+        }
         // With a root, the answer is the links; a second output's link may be followed by `!out`.
         text.lines()
             .map(|line| {
@@ -273,7 +276,12 @@ impl<'a> Nix<'a> {
 
     /// The store paths of each element of a `--json` answer; see [`Nix::build`].
     fn outputs(&self, call: &str, answer: &[u8]) -> Result<Vec<Vec<String>>, CallError> {
-        json(call, answer)?
+        let elements = json(call, answer)?;
+        // An empty answer would leave the host's programs in place of the packages.
+        if elements.is_empty() {
+            return Err(garbage(call, answer));
+        }
+        elements
             .iter()
             .map(|element| {
                 element_paths(element)

@@ -31,12 +31,9 @@ impl Generated {
         let mut inputs = String::new();
         for reference in references {
             let name = flake.name(reference);
-            let url = quoted(&absolute(reference, base));
+            let place = place(reference, base);
             // Not as a flake: its own inputs are locked in it, not here.
-            let _ = writeln!(
-                inputs,
-                "  inputs.{name} = {{ url = {url}; flake = false; }};"
-            );
+            let _ = writeln!(inputs, "  inputs.{name} = {{ {place} flake = false; }};");
         }
         flake.write(&inputs, None)?;
         Ok(flake)
@@ -166,6 +163,27 @@ pub fn absolute(reference: &str, base: &Path) -> String {
         }
         None => reference.to_owned(),
     }
+}
+
+/// Where `reference` points, as attributes of an input. Nix 2.8 does not decode `%20` in `path:`
+/// references, so that relative ones are given in parts.
+fn place(reference: &str, base: &Path) -> String {
+    let Some(("path:", _, path, query)) = relative(reference) else {
+        return format!("url = {};", quoted(&absolute(reference, base)));
+    };
+    let path = clean(&base.join(path));
+    let mut text = format!(
+        "type = \"path\"; path = {};",
+        quoted(&path.to_string_lossy())
+    );
+    for (name, value) in query
+        .trim_start_matches('?')
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+    {
+        let _ = write!(text, " {} = {};", quoted(name), quoted(value));
+    }
+    text
 }
 
 fn with_path(pin: &Pin, reference: &str, base: &Path) -> Pin {

@@ -104,7 +104,7 @@ fn one_bad_package() {
         (format!("path:{nowhere}#x"), &["No such file or directory"]),
         (format!("{nowhere}#x"), &["nowhere"]),
         (
-            "tarball+http://127.0.0.1:9/x.tar.gz#x".to_owned(),
+            "http://127.0.0.1:9/x.tar.gz#x".to_owned(),
             &["unable to download", "network"],
         ),
         (missing.display().to_string(), &["-missing", "hint"]),

@@ -161,7 +161,10 @@ fn a_folder_with_spaces() {
     fs::rename(&world.project, &moved).unwrap();
     world.project.clone_from(&moved);
     world.flake(&moved.join("tools"), PACKAGES);
-    world.one_step(&["path:./tools#abc"], "abc");
-    world.run("-run").ok();
-    assert_eq!(world.said(), "abc");
+    for package in ["path:./tools#abc", "./tools#abc"] {
+        world.one_step(&[package], "abc");
+        world.run("-run -fresh").ok();
+        assert_eq!(world.said(), "abc");
+        fs::remove_file(world.at("said")).unwrap();
+    }
 }
