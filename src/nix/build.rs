@@ -99,11 +99,15 @@ impl Builder<'_> {
         let Err(failure) = self.nix.check_outputs() else {
             return Vec::new();
         };
-        let chooses = |_: &usize, argument: &mut String| argument.contains('^');
-        arguments
-            .extract_if(.., chooses)
-            .map(|(place, _)| diagnose::one(self.all, place, failure.clone()))
-            .collect()
+        let mut bad = Vec::new();
+        arguments.retain(|place, argument| {
+            let keep = !argument.contains('^');
+            if !keep {
+                bad.push(diagnose::one(self.all, *place, failure.clone()));
+            }
+            keep
+        });
+        bad
     }
 
     fn inputs(&self) -> Inputs<'_> {
@@ -187,6 +191,8 @@ impl Builder<'_> {
 /// A name for a folder of roots: the same for the same texts.
 pub fn call_name<'t>(kind: &str, texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut key = Key::new(kind);
-    texts.into_iter().for_each(|text| key.text(b'i', text));
+    for text in texts {
+        key.text(b'i', text);
+    }
     format!("{kind}-{}", &key.finish().hex()[..16])
 }

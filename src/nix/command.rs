@@ -30,8 +30,10 @@ pub struct Version(pub u32, pub u32);
 /// The programs of Nix, and where and for whom they run.
 #[allow(clippy::struct_field_names)] // The programs have these names.
 pub struct Nix<'a> {
-    nix: PathBuf,
-    nix_store: PathBuf,
+    /// `nix`.
+    flakes: PathBuf,
+    /// `nix-store`.
+    realiser: PathBuf,
     version: Version,
     /// The working folder: what relative references are relative to.
     folder: &'a Path,
@@ -85,14 +87,14 @@ impl<'a> Nix<'a> {
     ) -> Result<Self, CallError> {
         let on_path = |name| which::which(name).map_err(|_| CallError::Missing(name));
         let mut nix = Self {
-            nix: on_path("nix")?,
-            nix_store: on_path("nix-store")?,
+            flakes: on_path("nix")?,
+            realiser: on_path("nix-store")?,
             version: OLDEST,
             folder,
             store,
             stop,
         };
-        let answer = nix.call(Command::new(&nix.nix).arg("--version"), &mut |_| {})?;
+        let answer = nix.call(Command::new(&nix.flakes).arg("--version"), &mut |_| {})?;
         let (version, text) =
             parse_version(&answer).ok_or_else(|| garbage("nix --version", &answer))?;
         if version < OLDEST {
@@ -159,7 +161,7 @@ impl<'a> Nix<'a> {
         refresh: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), CallError> {
-        let mut command = Command::new(&self.nix);
+        let mut command = Command::new(&self.flakes);
         command.args(FEATURES).args(["flake", "lock"]);
         command.args(["--log-format", "internal-json"]);
         if refresh {
@@ -243,7 +245,7 @@ impl<'a> Nix<'a> {
     }
 
     fn flake_command(&self, subcommand: &str, Inputs(inputs): Inputs<'_>) -> Command {
-        let mut command = Command::new(&self.nix);
+        let mut command = Command::new(&self.flakes);
         command.args(FEATURES).arg(subcommand);
         command.args(["--log-format", "internal-json", "--no-write-lock-file"]);
         if let Some(flake) = inputs {
@@ -253,7 +255,7 @@ impl<'a> Nix<'a> {
     }
 
     fn store_command(&self, operation: &str) -> Command {
-        let mut command = Command::new(&self.nix_store);
+        let mut command = Command::new(&self.realiser);
         command.arg(operation);
         command
     }

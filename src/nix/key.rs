@@ -41,7 +41,9 @@ mod tests {
 
     fn key(texts: &[(u8, &str)]) -> Digest {
         let mut key = Key::new("/nix/store");
-        texts.iter().for_each(|(tag, text)| key.text(*tag, text));
+        for (tag, text) in texts {
+            key.text(*tag, text);
+        }
         key.finish()
     }
 

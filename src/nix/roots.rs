@@ -154,3 +154,22 @@ pub fn tops<'p>(store: &StoreDir, paths: impl IntoIterator<Item = &'p String>) -
         .map(|path| path.as_str().to_owned())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pruned_of_what_nothing_uses() {
+        let dir = tempfile::tempdir().unwrap();
+        for (call, name, target) in [("a", "1", "/s/x"), ("a", "2", "/s/y"), ("b", "1", "/s/y")] {
+            fs::create_dir_all(dir.path().join(call)).unwrap();
+            std::os::unix::fs::symlink(target, dir.path().join(call).join(name)).unwrap();
+        }
+        let keep = BTreeSet::from(["/s/x".to_owned()]);
+        assert_eq!(prune(dir.path(), &keep).unwrap(), 2);
+        assert!(dir.path().join("a/1").symlink_metadata().is_ok());
+        assert!(!dir.path().join("b").exists());
+        assert_eq!(prune(&dir.path().join("none"), &keep).unwrap(), 0);
+    }
+}

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::world::{World, world};
+use super::world::{World, world, write_flake};
 
 const PACKAGES: &str = r#"
   good = tool "good" "good";
@@ -19,7 +19,7 @@ const PACKAGES: &str = r#"
 fn with_flake() -> Option<(World, String)> {
     let world = world()?;
     let flake = world.at("flake");
-    world.flake(&flake, PACKAGES);
+    write_flake(&flake, PACKAGES);
     Some((world, format!("path:{}", flake.display())))
 }
 
@@ -31,7 +31,7 @@ fn every_bad_package_is_named_with_its_steps() {
     let ran = world.at("ran");
     let script = format!("echo > {}", ran.display());
     let package = |name: &str| format!("{flake}#{name}");
-    let (good, goood, broken, needs, unfree) = (
+    let (good, typo, broken, needs, unfree) = (
         package("good"),
         package("goood"),
         package("broken"),
@@ -39,15 +39,15 @@ fn every_bad_package_is_named_with_its_steps() {
         package("unfree"),
     );
     let steps: [(&str, &[&str], &str); 3] = [
-        ("first", &[&good, &goood], &script),
+        ("first", &[&good, &typo], &script),
         ("second", &[&unfree, &needs], &script),
-        ("third", &[&goood, &broken], &script),
+        ("third", &[&typo, &broken], &script),
     ];
     world.manifest("path:/nowhere", &steps);
     let ended = world.run("-run").failed(
         3,
         &[
-            &format!("`{goood}` of steps `first`, `third`"),
+            &format!("`{typo}` of steps `first`, `third`"),
             "does not provide attribute",
             "Did you mean good?",
             &format!("`{unfree}` of step `second`"),
@@ -142,7 +142,7 @@ fn an_interrupt_ends_the_build() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
     let pid = world.at("pid");
-    world.flake(
+    write_flake(
         &flake,
         &format!(
             "slow = make \"slow\" {{ cmd = \"echo $$ > {}; sleep 300\"; }};",

@@ -1,6 +1,6 @@
 //! A small script in place of `nix`, for what the Nix at hand will not do on demand.
 
-use super::world::{World, world};
+use super::world::{World, world, write_flake};
 
 /// A world whose `nix` answers `--version` with `version` and everything else by `rest`.
 fn with_fake(version: &str, rest: &str) -> Option<World> {
@@ -14,7 +14,7 @@ fn with_fake(version: &str, rest: &str) -> Option<World> {
         ),
     );
     // Followed, not pinned: the first call is the build.
-    world.flake(
+    write_flake(
         &world.project.join("tools"),
         "x = tool \"x\" \"x\"; a = tool \"a\" \"a\";",
     );

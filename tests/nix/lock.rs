@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::world::{World, flake, world};
+use super::world::{World, flake, world, write_flake};
 
 /// A world with a git flake whose `tool` says `first`, and one step that runs it.
 fn with_repository() -> Option<(World, String)> {
     let world = world()?;
     let folder = world.at("repository");
-    world.flake(&folder, "tool_ = tool \"tool\" \"first\";");
+    write_flake(&folder, "tool_ = tool \"tool\" \"first\";");
     world.commit(&folder);
     let reference = format!("git+file://{}", folder.display());
     world.one_step(&[&format!("{reference}#tool_")], "tool");
@@ -17,7 +17,7 @@ fn with_repository() -> Option<(World, String)> {
 
 fn change(world: &World, says: &str) {
     let folder = world.at("repository");
-    world.flake(&folder, &format!("tool_ = tool \"tool\" \"{says}\";"));
+    write_flake(&folder, &format!("tool_ = tool \"tool\" \"{says}\";"));
     world.commit(&folder);
 }
 
@@ -65,7 +65,7 @@ fn locked_needs_a_whole_lock_file() {
     world.run("lock").ok();
     world.run("-run -locked").ok();
     let other = world.at("other");
-    world.flake(&other, "x = tool \"x\" \"x\";");
+    write_flake(&other, "x = tool \"x\" \"x\";");
     let other = format!("path:{}", other.display());
     world.one_step(
         &[&format!("{reference}#tool_"), &format!("{other}#x")],
@@ -124,14 +124,14 @@ fn update_by_name_moves_that_pin_alone() {
         return;
     };
     let other = world.at("other");
-    world.flake(&other, "x = tool \"x\" \"one\";");
+    write_flake(&other, "x = tool \"x\" \"one\";");
     let other_reference = format!("path:{}", other.display());
     let packages = [format!("{reference}#tool_"), format!("{other_reference}#x")];
     let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
     world.one_step(&packages, "tool; x");
     world.run("-run").ok();
     change(&world, "second");
-    world.flake(&other, "x = tool \"x\" \"two\";");
+    write_flake(&other, "x = tool \"x\" \"two\";");
     world.run("lock --update other").ok();
     world.one_step(&packages, "x");
     world.run("-run -fresh -locked").ok();
@@ -149,7 +149,7 @@ fn update_by_name_moves_that_pin_alone() {
 fn a_pinned_source_survives_a_collection_without_its_origin() {
     let Some(world) = world() else { return };
     let folder = world.at("flake");
-    world.flake(
+    write_flake(
         &folder,
         "a = tool \"a\" \"first\"; b = tool \"b\" \"b-first\";",
     );
@@ -171,7 +171,7 @@ fn a_pinned_source_survives_a_collection_without_its_origin() {
 #[test]
 fn a_relative_reference_is_right_in_every_checkout() {
     let Some(mut world) = world() else { return };
-    world.flake(&world.project.join("tools"), "x = tool \"x\" \"relative\";");
+    write_flake(&world.project.join("tools"), "x = tool \"x\" \"relative\";");
     world.one_step(&["path:./tools#x"], "x");
     world.run("-run").ok();
     let text = lock_text(&world);
@@ -189,7 +189,7 @@ fn a_relative_reference_is_right_in_every_checkout() {
 fn a_plain_folder_is_followed() {
     let Some(world) = world() else { return };
     let tools = world.project.join("tools");
-    world.flake(&tools, "x = tool \"x\" \"one\";");
+    write_flake(&tools, "x = tool \"x\" \"one\";");
     world.one_step(&["./tools#x"], "x");
     world.run("-run -locked").ok();
     assert!(
@@ -199,7 +199,7 @@ fn a_plain_folder_is_followed() {
     world.calls();
     world.run("-run -fresh").ok();
     assert_eq!(world.calls(), [""; 0]);
-    world.flake(&tools, "x = tool \"x\" \"two\";");
+    write_flake(&tools, "x = tool \"x\" \"two\";");
     world.run("-run -fresh").ok();
     assert_eq!(world.said(), "two");
 }
@@ -208,7 +208,7 @@ fn a_plain_folder_is_followed() {
 fn the_manifests_own_repository_is_followed() {
     let Some(mut world) = world() else { return };
     world.db = world.project.join("db");
-    world.flake(&world.project, "x = tool \"x\" \"one\";");
+    write_flake(&world.project, "x = tool \"x\" \"one\";");
     world.one_step(&[".#x"], "x");
     world.commit(&world.project);
     world.run("-run").ok();
@@ -220,7 +220,7 @@ fn the_manifests_own_repository_is_followed() {
         [""; 0],
         "what git does not track does not matter"
     );
-    world.flake(&world.project, "x = tool \"x\" \"two\";");
+    write_flake(&world.project, "x = tool \"x\" \"two\";");
     world.run("-run -fresh").ok();
     assert_eq!(world.said(), "two", "not committed, and used all the same");
     world.calls();
@@ -233,13 +233,13 @@ fn a_tree_with_changes_is_used_and_not_pinned() {
     let Some((world, reference)) = with_repository() else {
         return;
     };
-    world.flake(
+    write_flake(
         &world.at("repository"),
         "tool_ = tool \"tool\" \"changed\";",
     );
     world.run("-run").ok();
     assert_eq!(world.said(), "changed");
-    world.flake(&world.at("repository"), "tool_ = tool \"tool\" \"again\";");
+    write_flake(&world.at("repository"), "tool_ = tool \"tool\" \"again\";");
     world.run("-run -fresh").ok();
     assert_eq!(world.said(), "again");
     let ended = world.run("lock").ok();
@@ -257,7 +257,7 @@ fn unused_pins_go_when_the_file_is_written() {
     };
     world.run("lock").ok();
     let other = world.at("other");
-    world.flake(&other, "x = tool \"x\" \"x\";");
+    write_flake(&other, "x = tool \"x\" \"x\";");
     world.one_step(&[&format!("path:{}#x", other.display())], "x");
     let ended = world.run("lock").ok();
     assert!(

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::world::{World, world};
+use super::world::{World, world, write_flake};
 
 /// Tools, one with propagated packages two deep, one with three outputs, one that says which of
 /// its outputs are for use.
@@ -33,7 +33,7 @@ fn nix_shell(world: &World, installables: &[String]) -> String {
 fn path_is_that_of_nix_shell() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, PACKAGES);
+    write_flake(&flake, PACKAGES);
     let in_store = world.build(&format!("path:{}#other", flake.display()));
     for names in [
         "zed abc",
@@ -64,7 +64,7 @@ fn path_is_that_of_nix_shell() {
 fn bare_names_are_looked_up_in_nixpkgs() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, PACKAGES);
+    write_flake(&flake, PACKAGES);
     let said = world.at("said");
     let script = format!("abc > {}", said.display());
     let nixpkgs = format!("path:{}", flake.display());
@@ -77,7 +77,7 @@ fn bare_names_are_looked_up_in_nixpkgs() {
 fn outputs_are_chosen_where_nix_can() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, PACKAGES);
+    write_flake(&flake, PACKAGES);
     let installable = format!("path:{}#multi^dev,lib", flake.display());
     world.one_step(&[&installable], "true");
     let ended = world.run("-run");
@@ -102,7 +102,7 @@ fn outputs_are_chosen_where_nix_can() {
 fn derivations_by_path_mean_their_outputs() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, PACKAGES);
+    write_flake(&flake, PACKAGES);
     let installable = format!("path:{}#multi", flake.display());
     let answer = world.nix(&["build", "--json", "--no-link", &installable]);
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
@@ -122,7 +122,7 @@ fn derivations_by_path_mean_their_outputs() {
 fn nothing_changed_no_process() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, PACKAGES);
+    write_flake(&flake, PACKAGES);
     let package = |name: &str| format!("path:{}#{name}", flake.display());
     let (abc, zed, tree) = (package("abc"), package("zed"), package("tree"));
     let steps: [(&str, &[&str], &str); 3] = [
@@ -160,7 +160,7 @@ fn a_folder_with_spaces() {
     let moved = world.at("a folder & more");
     fs::rename(&world.project, &moved).unwrap();
     world.project.clone_from(&moved);
-    world.flake(&moved.join("tools"), PACKAGES);
+    write_flake(&moved.join("tools"), PACKAGES);
     for package in ["path:./tools#abc", "./tools#abc"] {
         world.one_step(&[package], "abc");
         world.run("-run -fresh").ok();

@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use super::world::{World, world};
+use super::world::{World, world, write_flake};
 
 /// A world in which `tool` ran from its package, with another `tool` on the host's PATH.
 fn ran() -> Option<(World, String)> {
     let world = world()?;
     world.program("tool", "echo the host's");
     let flake = world.at("flake");
-    world.flake(&flake, "tool_ = tool \"tool\" \"the-package\";");
+    write_flake(&flake, "tool_ = tool \"tool\" \"the-package\";");
     let installable = format!("path:{}#tool_", flake.display());
     world.one_step(&[&installable], "tool");
     world.run("-run").ok();

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use super::world::world;
+use super::world::{world, write_flake};
 
 #[test]
 fn used_paths_survive_a_collection() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(
+    write_flake(
         &flake,
         "used = tool \"used\" \"used\"; unused = tool \"unused\" \"unused\";",
     );
@@ -31,7 +31,7 @@ fn used_paths_survive_a_collection() {
 fn a_store_path_is_held_too() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, "used = tool \"used\" \"used\";");
+    write_flake(&flake, "used = tool \"used\" \"used\";");
     let path = world.build(&format!("path:{}#used", flake.display()));
     world.one_step(&[&path], "used");
     world.run("-run").ok();
@@ -43,7 +43,7 @@ fn a_store_path_is_held_too() {
 fn a_database_that_was_moved_holds_its_paths_again() {
     let Some(mut world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, "used = tool \"used\" \"used\";");
+    write_flake(&flake, "used = tool \"used\" \"used\";");
     let used = format!("path:{}#used", flake.display());
     world.one_step(&[&used], "used");
     world.run("-run").ok();
@@ -72,7 +72,7 @@ fn a_database_that_was_moved_holds_its_paths_again() {
 fn a_root_that_was_removed_is_made_again() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");
-    world.flake(&flake, "used = tool \"used\" \"used\";");
+    write_flake(&flake, "used = tool \"used\" \"used\";");
     let used = format!("path:{}#used", flake.display());
     world.one_step(&[&used], "used");
     world.run("-run").ok();

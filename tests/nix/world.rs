@@ -212,12 +212,6 @@ impl World {
         fs::read_to_string(self.at("path")).unwrap()
     }
 
-    /// Writes a flake into `folder`; see [`flake`].
-    pub fn flake(&self, folder: &Path, packages: &str) {
-        fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("flake.nix"), flake(packages)).unwrap();
-    }
-
     /// Makes `folder` a git repository, or commits what has changed in it.
     pub fn commit(&self, folder: &Path) {
         let folder = folder.to_str().unwrap();
@@ -259,7 +253,7 @@ pub fn flake(packages: &str) -> String {
     };
     let system = format!("{}-{os}", std::env::consts::ARCH);
     format!(
-        r##"{{
+        r#"{{
   outputs = {{ self }}: let
     make = name: attrs: derivation ({{
       inherit name;
@@ -275,8 +269,14 @@ pub fn flake(packages: &str) -> String {
     }};
   in {{ packages.{system} = packages; }};
 }}
-"##
+"#
     )
+}
+
+/// Writes a flake into `folder`; see [`flake`].
+pub fn write_flake(folder: &Path, packages: &str) {
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("flake.nix"), flake(packages)).unwrap();
 }
 
 pub fn ended(output: &Output) -> Ended {
