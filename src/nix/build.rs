@@ -7,6 +7,7 @@ use crate::core::name::StepName;
 
 use super::command::{CallError, Inputs, Nix};
 use super::diagnose;
+use super::failure::Kind;
 use super::key::Key;
 use super::pins::{self, Generated};
 use super::roots::Roots;
@@ -110,10 +111,6 @@ impl Builder<'_> {
         bad
     }
 
-    fn inputs(&self) -> Inputs<'_> {
-        Inputs(self.flake.as_ref().map(Generated::reference))
-    }
-
     /// All in one call, then each by itself, for which outputs are whose: the answer to several is
     /// not in their order on every version.
     fn build(
@@ -130,15 +127,22 @@ impl Builder<'_> {
             .map(|at| self.all.wanted[*at].text.as_str());
         let place: PathBuf = roots.place(&call_name("build", texts), "env")?;
         let list: Vec<String> = arguments.values().cloned().collect();
-        let built = match self.nix.build(&list, self.inputs(), &place, progress) {
+        let registry = self.flake.as_ref().map(Generated::registry);
+        let mut inputs = Inputs {
+            flake: self.flake.as_ref().map(Generated::reference),
+            registry: registry.as_deref(),
+        };
+        let mut built = self.nix.build(&list, inputs, &place, progress);
+        // A flake without a lock file of its own looks its inputs up in the registry.
+        if matches!(&built, Err(CallError::Failed(failure)) if failure.kind == Kind::UnknownFlake) {
+            inputs.registry = None;
+            built = self.nix.build(&list, inputs, &place, progress);
+        }
+        let built = match built {
             Ok(built) => built,
             Err(CallError::Failed(failure)) => {
                 return Err(diagnose::several(
-                    self.all,
-                    self.nix,
-                    arguments,
-                    self.inputs(),
-                    failure,
+                    self.all, self.nix, arguments, inputs, failure,
                 ));
             }
             Err(call) => return Err(self.error(call)),
@@ -151,7 +155,7 @@ impl Builder<'_> {
         for (place, argument) in arguments {
             let paths = self
                 .nix
-                .outputs_of(argument, self.inputs())
+                .outputs_of(argument, inputs)
                 .map_err(|call| self.error(call))?;
             outputs.insert(*place, paths);
         }

@@ -74,9 +74,14 @@ pub enum CallError {
     Interrupted,
 }
 
-/// What is built: an installable, and the flake whose inputs its reference may name.
+/// What references of installables may name.
 #[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a>(pub Option<&'a str>);
+pub struct Inputs<'a> {
+    /// The flake whose inputs they may name.
+    pub flake: Option<&'a str>,
+    /// A registry in place of the global one, which Nix downloads before it looks at anything.
+    pub registry: Option<&'a Path>,
+}
 
 impl<'a> Nix<'a> {
     /// Finds the programs on PATH and asks for the version.
@@ -244,12 +249,15 @@ impl<'a> Nix<'a> {
         ))
     }
 
-    fn flake_command(&self, subcommand: &str, Inputs(inputs): Inputs<'_>) -> Command {
+    fn flake_command(&self, subcommand: &str, inputs: Inputs<'_>) -> Command {
         let mut command = Command::new(&self.flakes);
         command.args(FEATURES).arg(subcommand);
         command.args(["--log-format", "internal-json", "--no-write-lock-file"]);
-        if let Some(flake) = inputs {
+        if let Some(flake) = inputs.flake {
             command.args(["--inputs-from", flake]);
+        }
+        if let Some(registry) = inputs.registry {
+            command.args(["--option", "flake-registry"]).arg(registry);
         }
         command
     }

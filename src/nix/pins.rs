@@ -75,6 +75,11 @@ impl Generated {
         &self.reference
     }
 
+    /// An empty flake registry: what is pinned needs no other.
+    pub fn registry(&self) -> PathBuf {
+        self.folder.path().join("registry.json")
+    }
+
     /// The name of the input for `reference`.
     pub fn input(&self, reference: &str) -> Option<&str> {
         self.names.get(reference).map(String::as_str)
@@ -120,6 +125,7 @@ impl Generated {
     fn write(&self, inputs: &str, lock: Option<&Value>) -> io::Result<()> {
         let flake = format!("{{\n{inputs}  outputs = _: {{ }};\n}}\n");
         fs::write(self.folder.path().join("flake.nix"), flake)?;
+        fs::write(self.registry(), r#"{"version":2,"flakes":[]}"#)?;
         if let Some(lock) = lock {
             fs::write(self.folder.path().join("flake.lock"), lock.to_string())?;
         }

@@ -1,7 +1,7 @@
 //! After a power cut: which tasks may be recorded without their objects being whole.
 //!
 //! Neither objects nor commits are synced one by one. What the kernel had not written when the
-//! power went is lost, and SQLite's file may have been written before an object was. So the
+//! power went is lost, and the database may have been written before an object was. So the
 //! database keeps two things: the boot of the machine in which it was last written to, and the
 //! last row up to which everything is known to be on the disk. In another boot the rows behind
 //! that are looked at.
