@@ -299,6 +299,11 @@ impl<'a> Engine<'a> {
     fn take_back(&mut self, workers: &Workers) {
         for job in workers.shared.close() {
             self.plan.ended(job.step.lane, job.key.as_ref());
+            (self.listener)(&Event::Cancelled {
+                task: job.ready.id,
+                step: &job.step.name,
+                span: None,
+            });
         }
     }
 
