@@ -277,12 +277,12 @@ impl<'a> Engine<'a> {
             }
             Message::Signal(signal) => {
                 let again = self.summary.signal.replace(signal).is_some();
+                self.stopping = true;
+                self.take_back(workers);
                 (self.listener)(&Event::Interrupted {
                     signal: &crate::process::signal_name(signal),
                     tasks: self.plan.running(),
                 });
-                self.stopping = true;
-                self.take_back(workers);
                 if again {
                     workers.kill();
                 } else {

@@ -101,7 +101,9 @@ impl Engine<'_> {
         let ready = ended.job.ready;
         let span = span(&ended.finished);
         self.task_time = (self.task_time * 7 + span.elapsed) / 8;
-        if let Some(warning) = ended.warning {
+        // What an interrupt ends may well leave something behind.
+        let cancelled = matches!(ended.outcome, Outcome::Cancelled);
+        if let Some(warning) = ended.warning.filter(|_| !cancelled) {
             (self.listener)(&Event::Warning(&format!(
                 "task {} of {} {warning}",
                 ready.id, step.name

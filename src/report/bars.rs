@@ -187,7 +187,11 @@ impl Picture {
         if lines.is_empty() && text == shown.text && size == shown.size {
             return;
         }
+        let broken = layout::rows(&shown.text, size.width);
         shown.terminal.at_once(|| {
+            if size.width < shown.size.width {
+                shown.terminal.take_back(broken, shown.text.lines().count());
+            }
             if !lines.is_empty() {
                 let terminal = &shown.terminal;
                 shown.bar.suspend(|| terminal.lines(&lines));

@@ -1,4 +1,4 @@
-//! A run as a trace that chrome://tracing and Perfetto open (`-trace FILE`): the workers are
+//! A run as a trace that Perfetto and `chrome://tracing` open (`-trace FILE`): the workers are
 //! threads, tasks are spans.
 //!
 //! The events go to a file beside the one that is wanted, which takes its place, complete, when

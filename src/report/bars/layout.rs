@@ -76,6 +76,20 @@ pub fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec
         .collect()
 }
 
+/// How many rows the lines take in a terminal of that width, which breaks those that are longer.
+pub fn rows(lines: &str, width: usize) -> usize {
+    let line = |line: &str| bare_width(line).max(1).div_ceil(width.max(1));
+    lines.lines().map(line).sum()
+}
+
+/// The width of a text with colours.
+fn bare_width(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let plain = parts.next().map_or(0, UnicodeWidthStr::width);
+    let coloured = parts.map(|part| part.split_once('m').map_or(0, |(_, rest)| rest.width()));
+    plain + coloured.sum::<usize>()
+}
+
 /// The steps to show, in the order of the manifest, and the others in words.
 fn choose(lanes: &[Lane], most: usize) -> (Vec<&Lane>, Option<String>) {
     if lanes.len() <= FEW.min(most) {

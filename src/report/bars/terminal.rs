@@ -1,6 +1,7 @@
 //! Standard error as a terminal that is drawn on: one write for a whole picture.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::TermLike;
@@ -47,6 +48,18 @@ impl Terminal {
             push_safe(&mut pending.text, line);
             pending.text.push_str("\u{1b}[K\r\n");
         }
+    }
+
+    /// A terminal that became narrower broke lines: clears the `broken` rows that they take now,
+    /// and leaves the cursor where it is expected behind `lines` of them.
+    pub fn take_back(&self, broken: usize, lines: usize) {
+        let mut pending = self.pending();
+        if let up @ 1.. = broken.saturating_sub(1) {
+            let _ = write!(pending.text, "\u{1b}[{up}A");
+        }
+        pending.text.push_str("\r\u{1b}[J");
+        let down = lines.saturating_sub(1);
+        pending.text.extend(std::iter::repeat_n('\n', down));
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
