@@ -21,10 +21,15 @@ pub use error::{Failure, Kind};
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
     let words = arguments::two_dashes(std::env::args_os());
+    let json = arguments::ask_for_json(&words);
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            if error.use_stderr() && json {
+                let words = error.render().to_string();
+                return Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true);
+            }
             // Nobody is there to read it if this fails.
             let _ = error.print();
             return ExitCode::from(code);
@@ -33,10 +38,10 @@ pub fn main() -> ExitCode {
     let done = match &arguments.command {
         None => run::main(&arguments),
         Some(Subcommand::Check) => check::main(&arguments.places),
-        Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock),
+        Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock, &arguments.output),
         Some(Subcommand::Export(export)) => export::main(&arguments.places, export),
         Some(Subcommand::Completions(for_)) => describe::completions(for_.shell),
         Some(Subcommand::Man) => describe::manual(),
     };
-    done.unwrap_or_else(|failure| failure.report())
+    done.unwrap_or_else(|failure| failure.report(json))
 }

@@ -277,12 +277,12 @@ impl<'a> Engine<'a> {
             }
             Message::Signal(signal) => {
                 let again = self.summary.signal.replace(signal).is_some();
+                self.stopping = true;
+                self.take_back(workers);
                 (self.listener)(&Event::Interrupted {
                     signal: &crate::process::signal_name(signal),
                     tasks: self.plan.running(),
                 });
-                self.stopping = true;
-                self.take_back(workers);
                 if again {
                     workers.kill();
                 } else {
@@ -299,6 +299,11 @@ impl<'a> Engine<'a> {
     fn take_back(&mut self, workers: &Workers) {
         for job in workers.shared.close() {
             self.plan.ended(job.step.lane, job.key.as_ref());
+            (self.listener)(&Event::Cancelled {
+                task: job.ready.id,
+                step: &job.step.name,
+                span: None,
+            });
         }
     }
 

@@ -1,10 +1,21 @@
-//! Events in; lines, progress bars or JSON out, on standard error.
+//! Events in; lines, progress bars or JSON out, on standard error. Beside these, where asked for,
+//! a trace file and what GitHub Actions shows.
+//!
+//! A standard error that is closed, or whose reader has gone away, ends nothing.
 
+mod bars;
+mod github;
+pub mod json;
 mod plain;
 pub mod table;
+mod trace;
+
+use std::io::IsTerminal as _;
+use std::path::Path;
 
 use crate::core::event::Event;
 use crate::nix;
+pub use trace::Error as TraceError;
 
 /// How to tell.
 #[derive(Debug, Clone, Copy)]
@@ -19,24 +30,81 @@ pub struct Style {
 }
 
 /// Tells events in the form that was asked for and that suits standard error.
-pub struct Reporter(plain::Plain);
+pub struct Reporter {
+    form: Form,
+    trace: Option<trace::Trace>,
+    github: Option<github::Actions>,
+}
+
+enum Form {
+    Plain(plain::Plain),
+    Bars(bars::Bars),
+    Json(json::Lines),
+}
 
 impl Reporter {
-    /// Ready to tell.
+    /// Ready to tell. The process's environment says what the terminal can do, and whether GitHub
+    /// Actions listens.
     pub fn new(style: Style) -> Self {
-        Self(plain::Plain::new(style))
+        let form = if style.json {
+            Form::Json(json::Lines { quiet: style.quiet })
+        } else if !style.quiet && is_capable_terminal() {
+            Form::Bars(bars::Bars::new(style.verbose, wants_colours()))
+        } else {
+            Form::Plain(plain::Plain {
+                verbose: style.verbose,
+                quiet: style.quiet,
+            })
+        };
+        Self {
+            form,
+            trace: None,
+            github: github::Actions::from_environment(),
+        }
+    }
+
+    /// From now on the events also become a trace, which [`Self::finish`] puts at `path`.
+    pub fn trace_to(&mut self, path: &Path) -> Result<(), TraceError> {
+        self.trace = Some(trace::Trace::create(path)?);
+        Ok(())
     }
 
     /// Tells one event.
     pub fn event(&mut self, event: &Event) {
-        self.0.event(event);
+        match &mut self.form {
+            Form::Plain(plain) => plain.event(event),
+            Form::Bars(bars) => bars.event(event),
+            Form::Json(json) => json.event(event),
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.event(event);
+        }
+        let warning = self.github.as_mut().and_then(|github| github.event(event));
+        if let Some(warning) = warning {
+            self.event(&Event::Warning(&warning));
+        }
+    }
+
+    /// Nothing more comes: takes the bars away, completes the trace.
+    pub fn finish(&mut self) {
+        if let Form::Bars(bars) = &mut self.form {
+            bars.clear();
+        }
+        if let Some(Err(error)) = self.trace.take().map(trace::Trace::finish) {
+            self.event(&Event::Warning(&error.to_string()));
+        }
     }
 }
 
-/// Tells what Nix does, outside a run.
-#[allow(clippy::needless_pass_by_value)] // A listener of `nix` is given it.
-pub fn nix_progress(progress: nix::Progress) {
-    eprintln!("{}", nix_line(&progress));
+/// Whether standard error is a terminal whose lines can be written over.
+fn is_capable_terminal() -> bool {
+    let kind = std::env::var_os("TERM").unwrap_or_default();
+    std::io::stderr().is_terminal() && !kind.is_empty() && kind != "dumb"
+}
+
+/// Whether colours are wanted (<https://no-color.org>).
+fn wants_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A line about what Nix does.

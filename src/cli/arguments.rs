@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, ValueEnum};
 
 use super::error::Failure;
+use crate::report::Style;
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
 #[derive(Debug, Parser)]
@@ -104,8 +105,28 @@ pub struct Output {
     #[arg(long)]
     pub quiet: bool,
     /// Lines for people, or one JSON object a line
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true
+    )]
     pub log_format: LogFormat,
+    /// With -run: write a trace of the run, for Perfetto or the tracing page of Chrome
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub trace: Option<PathBuf>,
+}
+
+impl Output {
+    /// The style of reports that is asked for.
+    pub fn style(&self) -> Style {
+        Style {
+            verbose: self.verbose,
+            quiet: self.quiet,
+            json: self.log_format == LogFormat::Json,
+        }
+    }
 }
 
 /// The form of what is said.
@@ -162,6 +183,20 @@ pub struct Lock {
     pub update: Option<Vec<String>>,
 }
 
+/// Whether the words ask for JSON, as far as that can be told of words that are wrong elsewhere.
+pub fn ask_for_json(words: &[OsString]) -> bool {
+    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
+    let mut json = false;
+    while let Some(word) = words.next() {
+        if word == "--log-format" {
+            json = words.next().is_some_and(|value| value == "json");
+        } else if word == "--log-format=json" {
+            json = true;
+        }
+    }
+    json
+}
+
 /// Turns `-name` into `--name`, for names of more than one letter.
 pub fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut only_values = false;
@@ -209,6 +244,19 @@ mod tests {
     #[test]
     fn the_options_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_seen_in_words_that_are_wrong_elsewhere() {
+        let json = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            ask_for_json(&two_dashes(words))
+        };
+        assert!(json("x -rum -log-format json"));
+        assert!(json("x --log-format=json check"));
+        assert!(!json("x --log-format text --wrong json"));
+        assert!(!json("x --log-format"));
+        assert!(!json("x -- --log-format json"));
     }
 
     #[test]

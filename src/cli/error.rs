@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::pipeline::{self, SourceError};
+use crate::report::json;
 use crate::{engine, nix, state, store};
 
 /// Why the program ends without success; decides the exit status.
@@ -46,8 +47,29 @@ impl Failure {
         self
     }
 
-    /// Prints it; the exit status.
-    pub fn report(&self) -> ExitCode {
+    /// Prints it, as lines or as one JSON object; the exit status.
+    pub fn report(&self, json: bool) -> ExitCode {
+        let text = if json {
+            self.to_json()
+        } else {
+            self.to_lines()
+        };
+        // If standard error is gone, the exit status still tells.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        ExitCode::from(self.exit_status())
+    }
+
+    fn to_json(&self) -> String {
+        let kind = match self.kind {
+            Kind::Usage => "usage",
+            Kind::Environment => "environment",
+            Kind::Signal(_) => "signal",
+        };
+        let message = self.message.trim_end();
+        json::error(kind, message, self.hint.as_deref(), self.exit_status())
+    }
+
+    fn to_lines(&self) -> String {
         let mut text = String::new();
         if self.rendered {
             text.push_str(&self.message);
@@ -62,24 +84,22 @@ impl Failure {
                 text = format!("{text}hint: {line}\n");
             }
         }
-        // If standard error is gone, the exit status still tells.
-        let _ = std::io::stderr().write_all(text.as_bytes());
-        self.exit_code()
+        text
     }
 
     /// The exit status.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_status(&self) -> u8 {
         match self.kind {
-            Kind::Usage => ExitCode::from(2),
-            Kind::Environment => ExitCode::from(3),
+            Kind::Usage => 2,
+            Kind::Environment => 3,
             Kind::Signal(signal) => signal_status(signal),
         }
     }
 }
 
 /// 128 + the signal's number.
-pub fn signal_status(signal: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+pub fn signal_status(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
 impl From<SourceError> for Failure {

@@ -4,16 +4,17 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use super::arguments::{Lock, Places};
+use super::arguments::{Lock, Output, Places};
 use super::error::Failure;
 use super::{run, signals};
+use crate::core::event::Event;
 use crate::engine::Channel;
 use crate::nix;
 use crate::pipeline::Source;
-use crate::report;
+use crate::report::{self, Reporter};
 
 /// Makes or updates the lock file and prints what moved.
-pub fn main(places: &Places, arguments: &Lock) -> Result<ExitCode, Failure> {
+pub fn main(places: &Places, arguments: &Lock, output: &Output) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
     let inbox = signals::listen(Channel::default().sender())?;
     let steps: Vec<_> = source
@@ -33,8 +34,11 @@ pub fn main(places: &Places, arguments: &Lock) -> Result<ExitCode, Failure> {
         Some([]) => nix::Update::All,
         Some(names) => nix::Update::Named(names),
     };
-    let report = nix::lock_update(&packages, update, &inbox.stop, &mut report::nix_progress)
-        .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    let mut reporter = Reporter::new(output.style());
+    let report = nix::lock_update(&packages, update, &inbox.stop, &mut |progress| {
+        reporter.event(&Event::Environment(&report::nix_line(&progress)));
+    })
+    .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
     debug_assert!(!inbox.stop.load(Ordering::Relaxed) || inbox.signal().is_some());
     let mut text = String::new();
     for moved in &report.moved {

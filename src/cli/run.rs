@@ -12,7 +12,7 @@ use crate::core::event::{Event, Summary};
 use crate::core::suggest;
 use crate::engine::{self, Channel, Engine, Settings};
 use crate::pipeline::{Source, Steps, Supply};
-use crate::report::{self, Reporter};
+use crate::report::Reporter;
 use crate::state::{self, Lock, LockError, Runset, State, StepId};
 use crate::store::Store;
 use crate::sys;
@@ -39,11 +39,12 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(name) = &actions.start {
         known_step(&source, name)?;
     }
-    let mut reporter = Reporter::new(report::Style {
-        verbose: arguments.output.verbose,
-        quiet: arguments.output.quiet,
-        json: arguments.output.log_format == super::arguments::LogFormat::Json,
-    });
+    let mut reporter = Reporter::new(arguments.output.style());
+    if let Some(path) = &arguments.output.trace {
+        reporter.trace_to(path).map_err(|error| {
+            Failure::usage(error).hint("name a file in a folder that you can write to")
+        })?;
+    }
     reporter.event(&Event::Manifest {
         path: &source.path.display().to_string(),
         steps: source.manifest.steps.len(),
@@ -80,24 +81,9 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter,
         live: arguments.output.verbose,
     };
-    if actions.run {
-        call.run(&channel)
-    } else if actions.migrate_tainted {
-        for runset in call.chosen()? {
-            call.migrate(&runset)?;
-        }
-        call.state.commit()?;
-        Ok(ExitCode::SUCCESS)
-    } else {
-        let runset = call.chosen()?.pop();
-        standing::print_standing(
-            &call.source.manifest,
-            &call.state,
-            &call.steps,
-            runset.as_ref(),
-        )?;
-        Ok(ExitCode::SUCCESS)
-    }
+    let done = call.act(&channel);
+    call.reporter.finish();
+    done
 }
 
 fn acts(actions: &Actions) -> bool {
@@ -157,6 +143,27 @@ fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
 }
 
 impl Call<'_> {
+    fn act(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
+        if self.actions.run {
+            return self.run(channel);
+        }
+        if self.actions.migrate_tainted {
+            for runset in self.chosen()? {
+                self.migrate(&runset)?;
+            }
+            self.state.commit()?;
+        } else {
+            let runset = self.chosen()?.pop();
+            standing::print_standing(
+                &self.source.manifest,
+                &self.state,
+                &self.steps,
+                runset.as_ref(),
+            )?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     /// The runsets to act on that exist.
     fn chosen(&self) -> Result<Vec<Runset>, Failure> {
         match self.actions.runset.as_deref() {
@@ -214,7 +221,7 @@ impl Call<'_> {
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
             if let Some(signal) = summary.signal {
-                return Ok(signal_status(signal));
+                return Ok(ExitCode::from(signal_status(signal)));
             }
             if failed > 0 && self.actions.fail_fast {
                 break;

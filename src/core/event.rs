@@ -69,7 +69,7 @@ pub enum Event<'a> {
         /// Per step, in the order of the manifest, what is recorded.
         steps: &'a [(StepName, Tally)],
     },
-    /// A task's script is about to run.
+    /// A task is handed to the workers. Every one has one end: `Done`, `Failed` or `Cancelled`.
     Started {
         /// The task.
         task: TaskId,
@@ -103,8 +103,8 @@ pub enum Event<'a> {
         step: &'a StepName,
         /// The task whose outputs were taken.
         reused: Option<TaskId>,
-        /// From start to end; zero if reused.
-        elapsed: Duration,
+        /// When and where it ran.
+        span: Span,
         /// Outputs, by where they went.
         outputs: &'a Routed,
     },
@@ -116,10 +116,19 @@ pub enum Event<'a> {
         step: &'a StepName,
         /// How, and its last words.
         error: &'a str,
-        /// From start to end.
-        elapsed: Duration,
+        /// When and where it ran.
+        span: Span,
         /// The pause before it is tried again; none if it is not.
         retry: Option<Duration>,
+    },
+    /// A task that was started is given up because the run is to end. It stays pending.
+    Cancelled {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// When and where it ran, if its script began at all.
+        span: Option<Span>,
     },
     /// Something that the user should know and that stops nothing.
     Warning(&'a str),
@@ -132,6 +141,27 @@ pub enum Event<'a> {
     },
     /// A run is over.
     Summary(&'a Summary),
+}
+
+impl Event<'_> {
+    /// Whether it is told even to those who want to hear next to nothing.
+    pub fn is_urgent(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed { .. } | Self::Warning(_) | Self::Interrupted { .. }
+        )
+    }
+}
+
+/// When and where a task ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// When it began: milliseconds since 1970, UTC.
+    pub started: i64,
+    /// From start to end; zero if nothing was executed.
+    pub elapsed: Duration,
+    /// The worker that executed it, from 0; none if it was not executed.
+    pub worker: Option<i64>,
 }
 
 /// The outputs of one task, by where they went.

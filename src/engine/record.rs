@@ -8,10 +8,10 @@ use super::step::{Memo, Runnable};
 use super::worker::{Ended, Outcome};
 use super::{Engine, Error};
 use crate::core::digest::Digest;
-use crate::core::event::{Event, Failure, Routed};
+use crate::core::event::{Event, Failure, Routed, Span};
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::{State as TaskState, TaskId};
-use crate::state::NewTask;
+use crate::state::{Finished, NewTask};
 
 /// Final outputs whose name is compared with the steps' names.
 const COMPARED: usize = 1000;
@@ -64,7 +64,7 @@ impl Engine<'_> {
             .reuse(self.runset, step.id, ready.id, ready.state, source)?;
         self.summary.reused += 1;
         self.add_outputs(ready.id, outputs)
-            .map(|routed| self.tell_done(step, ready.id, Some(source), Duration::ZERO, &routed))?;
+            .map(|routed| self.tell_done(step, ready.id, Some(source), not_executed(), &routed))?;
         Ok(true)
     }
 
@@ -77,8 +77,9 @@ impl Engine<'_> {
             step.name
         );
         self.begin_group()?;
-        let finished = crate::state::Finished {
-            started: jiff::Timestamp::now().as_millisecond(),
+        let span = not_executed();
+        let finished = Finished {
+            started: span.started,
             elapsed: 0,
             worker: 0,
         };
@@ -90,7 +91,7 @@ impl Engine<'_> {
             &error,
             &finished,
         )?;
-        self.give_up(step, ready, error, Duration::ZERO);
+        self.give_up(step, ready, error, span);
         Ok(())
     }
 
@@ -98,16 +99,22 @@ impl Engine<'_> {
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
         let step = Arc::clone(&ended.job.step);
         let ready = ended.job.ready;
-        let elapsed = Duration::from_micros(ended.finished.elapsed.unsigned_abs());
-        self.task_time = (self.task_time * 7 + elapsed) / 8;
-        if let Some(warning) = ended.warning {
+        let span = span(&ended.finished);
+        self.task_time = (self.task_time * 7 + span.elapsed) / 8;
+        // What an interrupt ends may well leave something behind.
+        let cancelled = matches!(ended.outcome, Outcome::Cancelled);
+        if let Some(warning) = ended.warning.filter(|_| !cancelled) {
             (self.listener)(&Event::Warning(&format!(
                 "task {} of {} {warning}",
                 ready.id, step.name
             )));
         }
         match ended.outcome {
-            Outcome::Cancelled => {}
+            Outcome::Cancelled => (self.listener)(&Event::Cancelled {
+                task: ready.id,
+                step: &step.name,
+                span: Some(span),
+            }),
             Outcome::Success(outputs) => {
                 self.state
                     .succeed(self.runset, step.id, ready.id, ready.state, &ended.finished)?;
@@ -115,7 +122,7 @@ impl Engine<'_> {
                     .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
                 self.summary.executed += 1;
                 let routed = self.add_outputs(ready.id, outputs)?;
-                self.tell_done(&step, ready.id, None, elapsed, &routed);
+                self.tell_done(&step, ready.id, None, span, &routed);
             }
             Outcome::Failure(error) => {
                 self.state.fail(
@@ -129,9 +136,9 @@ impl Engine<'_> {
                 self.state
                     .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
                 if ready.attempt < step.retries && !self.stopping {
-                    self.retry(&step, ready, &error, elapsed);
+                    self.retry(&step, ready, &error, span);
                 } else {
-                    self.give_up(&step, &ready, error, elapsed);
+                    self.give_up(&step, &ready, error, span);
                 }
             }
         }
@@ -139,14 +146,14 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, elapsed: Duration) {
+    fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, span: Span) {
         // 1 s, 2 s, 4 s … one minute: what is overloaded gets time to recover.
         let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_mins(1));
         (self.listener)(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
-            elapsed,
+            span,
             retry: Some(pause),
         });
         ready.attempt += 1;
@@ -155,12 +162,12 @@ impl Engine<'_> {
         self.plan.pause(step.lane, ready, due);
     }
 
-    fn give_up(&mut self, step: &Runnable, ready: &Ready, error: String, elapsed: Duration) {
+    fn give_up(&mut self, step: &Runnable, ready: &Ready, error: String, span: Span) {
         (self.listener)(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error: &error,
-            elapsed,
+            span,
             retry: None,
         });
         self.failed(Failure {
@@ -176,14 +183,14 @@ impl Engine<'_> {
         step: &Runnable,
         task: TaskId,
         reused: Option<TaskId>,
-        elapsed: Duration,
+        span: Span,
         outputs: &Routed,
     ) {
         (self.listener)(&Event::Done {
             task,
             step: &step.name,
             reused,
-            elapsed,
+            span,
             outputs,
         });
     }
@@ -228,6 +235,23 @@ impl Engine<'_> {
         if let Some(step) = self.router.near(name) {
             self.summary.near.push((name.to_owned(), step.clone()));
         }
+    }
+}
+
+fn span(finished: &Finished) -> Span {
+    Span {
+        started: finished.started,
+        elapsed: Duration::from_micros(finished.elapsed.unsigned_abs()),
+        worker: Some(finished.worker),
+    }
+}
+
+/// The span of a task that ends without having been executed, now.
+fn not_executed() -> Span {
+    Span {
+        started: jiff::Timestamp::now().as_millisecond(),
+        elapsed: Duration::ZERO,
+        worker: None,
     }
 }
 

@@ -1,50 +1,38 @@
 //! Short lines, for logs and for terminals that can do no more.
 
 use std::fmt::Write as _;
-use std::io::{Stderr, Write};
+use std::io::Write as _;
 use std::time::Duration;
 
-use super::{Style, table};
+use super::table;
 use crate::core::event::{Event, Routed, Summary};
 use crate::core::name::StepName;
 use crate::core::task::Tally;
 
 /// Lines on standard error.
 pub struct Plain {
-    out: Stderr,
-    verbose: bool,
-    quiet: bool,
+    /// Also starts, outputs and what tasks write.
+    pub verbose: bool,
+    /// Only failures and warnings.
+    pub quiet: bool,
 }
 
 impl Plain {
-    /// Ready to tell.
-    pub fn new(style: Style) -> Self {
-        Self {
-            out: std::io::stderr(),
-            verbose: style.verbose,
-            quiet: style.quiet,
-        }
-    }
-
     /// Tells one event.
-    pub fn event(&mut self, event: &Event) {
-        let text = if self.quiet {
-            urgent(event)
-        } else {
-            in_words(event, self.verbose)
-        };
-        // Nobody can be told that standard error is gone.
-        let _ = self.out.write_all(text.as_bytes());
+    pub fn event(&self, event: &Event) {
+        if !self.quiet {
+            write(&in_words(event, self.verbose));
+        } else if event.is_urgent() {
+            write(&in_words(event, false));
+        }
     }
 }
 
-/// What is told even if nothing else is.
-fn urgent(event: &Event) -> String {
-    match event {
-        Event::Failed { .. } | Event::Warning(_) | Event::Interrupted { .. } => {
-            in_words(event, false)
-        }
-        _ => String::new(),
+/// Writes lines to standard error, in one call.
+pub fn write(text: &str) {
+    if !text.is_empty() {
+        // Nobody can be told that standard error is gone.
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 
@@ -111,9 +99,12 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
         ),
         Event::Warning(text) => format!("warning: {text}\n"),
         Event::Summary(all) => summary(all),
-        Event::Started { .. } | Event::Output { .. } if !verbose => String::new(),
+        Event::Started { .. } | Event::Output { .. } | Event::Cancelled { .. } if !verbose => {
+            String::new()
+        }
         Event::Started { .. }
         | Event::Output { .. }
+        | Event::Cancelled { .. }
         | Event::Done { .. }
         | Event::Failed { .. } => task(event, verbose),
     }
@@ -164,12 +155,12 @@ fn task(event: &Event, verbose: bool) -> String {
             task,
             step,
             reused,
-            elapsed,
+            span,
             outputs,
         } => {
             let how = match reused {
                 Some(source) => format!("reused from #{source}"),
-                None => format!("done in {}", short(*elapsed)),
+                None => format!("done in {}", short(span.elapsed)),
             };
             let mut text = format!("{step} #{task}: {how}{}\n", routes(outputs));
             if verbose {
@@ -181,7 +172,7 @@ fn task(event: &Event, verbose: bool) -> String {
             task,
             step,
             error,
-            elapsed,
+            span,
             retry,
         } => {
             let mut text = String::new();
@@ -189,7 +180,7 @@ fn task(event: &Event, verbose: bool) -> String {
             let _ = writeln!(
                 text,
                 "{step} #{task}: failed after {}: {first}",
-                short(*elapsed)
+                short(span.elapsed)
             );
             indent(&mut text, rest);
             if let Some(pause) = retry {
@@ -197,6 +188,7 @@ fn task(event: &Event, verbose: bool) -> String {
             }
             text
         }
+        Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
         _ => String::new(),
     }
 }

@@ -1,0 +1,244 @@
+//! How far each step of a run is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::core::event::{Event, Routed};
+use crate::core::name::StepName;
+use crate::core::task::Tally;
+
+/// How far a run is. Times count from the run's start.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// In the order of the manifest.
+    pub lanes: Vec<Lane>,
+    places: HashMap<StepName, usize>,
+    /// When the rates were last brought up to date.
+    seen: Duration,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// The step's name.
+    pub name: StepName,
+    /// Live tasks known so far.
+    pub total: u64,
+    /// Those with a result.
+    pub finished: u64,
+    /// Tasks that failed in this run and are not tried again.
+    pub failed: u64,
+    /// Tasks that the workers have.
+    pub running: u64,
+    /// Executions that ended in this run.
+    pub executed: u64,
+    /// How long tasks of the step ran in this run, however many at once.
+    pub busy: Duration,
+}
+
+impl Lane {
+    fn new(name: &StepName, tally: &Tally) -> Self {
+        Self {
+            name: name.clone(),
+            total: tally.total().unsigned_abs(),
+            finished: tally.finished().unsigned_abs(),
+            failed: 0,
+            running: 0,
+            executed: 0,
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// Whether something of it runs or waits to run.
+    pub fn is_active(&self) -> bool {
+        self.running > 0 || self.finished + self.failed < self.total
+    }
+
+    /// Executions a second, once that can be told.
+    pub fn rate(&self) -> Option<f64> {
+        rate(self.executed, self.busy)
+    }
+}
+
+/// How many a second; none as long as it would be a guess.
+pub fn rate(count: u64, time: Duration) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss)] // For the eye.
+    (count > 0 && time >= Duration::from_millis(500)).then(|| count as f64 / time.as_secs_f64())
+}
+
+impl Model {
+    /// At the start of a run.
+    pub fn new(steps: &[(StepName, Tally)]) -> Self {
+        Self {
+            lanes: steps
+                .iter()
+                .map(|(name, tally)| Lane::new(name, tally))
+                .collect(),
+            places: steps
+                .iter()
+                .enumerate()
+                .map(|(place, (name, _))| (name.clone(), place))
+                .collect(),
+            seen: Duration::ZERO,
+        }
+    }
+
+    /// Takes note of an event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { step, .. } => self.with(step, |lane| lane.running += 1),
+            Event::Done {
+                step,
+                reused,
+                outputs,
+                ..
+            } => {
+                self.with(step, |lane| {
+                    lane.finished += 1;
+                    if reused.is_none() {
+                        lane.end();
+                    }
+                });
+                self.add(outputs);
+            }
+            Event::Failed {
+                step, span, retry, ..
+            } => self.with(step, |lane| {
+                if retry.is_none() {
+                    lane.failed += 1;
+                }
+                if span.worker.is_some() {
+                    lane.end();
+                }
+            }),
+            Event::Cancelled { step, .. } => self.with(step, |lane| {
+                lane.running = lane.running.saturating_sub(1);
+            }),
+            _ => {}
+        }
+    }
+
+    /// Brings the rates up to date.
+    pub fn advance(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.seen);
+        self.seen = now;
+        for lane in &mut self.lanes {
+            if lane.running > 0 {
+                lane.busy += passed;
+            }
+        }
+    }
+
+    fn add(&mut self, outputs: &Routed) {
+        for (step, count) in &outputs.steps {
+            self.with(step, |lane| lane.total += count);
+        }
+    }
+
+    fn with(&mut self, step: &StepName, change: impl FnOnce(&mut Lane)) {
+        let lane = self.places.get(step).copied();
+        if let Some(lane) = lane.and_then(|place| self.lanes.get_mut(place)) {
+            change(lane);
+        }
+    }
+}
+
+impl Lane {
+    fn end(&mut self) {
+        self.running = self.running.saturating_sub(1);
+        self.executed += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::Span;
+    use crate::core::task::TaskId;
+
+    fn name(text: &str) -> StepName {
+        StepName::new(text).unwrap()
+    }
+
+    fn span(worker: Option<i64>) -> Span {
+        Span {
+            started: 0,
+            elapsed: Duration::ZERO,
+            worker,
+        }
+    }
+
+    fn counts(model: &Model) -> Vec<[u64; 4]> {
+        let all = model.lanes.iter();
+        all.map(|lane| [lane.total, lane.finished, lane.failed, lane.running])
+            .collect()
+    }
+
+    #[test]
+    fn totals_grow_as_tasks_appear_and_every_end_is_counted_once() {
+        let (a, b) = (name("a"), name("b"));
+        let tally = Tally {
+            pending: 1,
+            failed: 1,
+            ..Tally::default()
+        };
+        let mut model = Model::new(&[(a.clone(), tally), (b.clone(), Tally::default())]);
+        assert_eq!(counts(&model), [[2, 0, 0, 0], [0; 4]]);
+        for _ in 0..2 {
+            model.event(&Event::Started {
+                task: TaskId(1),
+                step: &a,
+                version: 1,
+                input_name: None,
+                input: crate::core::digest::Digest::of(b""),
+                attempt: 0,
+            });
+        }
+        let mut outputs = Routed::default();
+        outputs.add("b", Some(&b));
+        outputs.add("x_b", Some(&b));
+        outputs.add("end", None);
+        model.event(&Event::Done {
+            task: TaskId(1),
+            step: &a,
+            reused: None,
+            span: span(Some(0)),
+            outputs: &outputs,
+        });
+        assert_eq!(counts(&model), [[2, 1, 0, 1], [2, 0, 0, 0]]);
+        let fail = |retry| Event::Failed {
+            task: TaskId(2),
+            step: &a,
+            error: "no",
+            span: span(Some(1)),
+            retry,
+        };
+        model.event(&fail(Some(Duration::from_secs(1))));
+        assert_eq!(counts(&model)[0], [2, 1, 0, 0]);
+        assert!(model.lanes[0].is_active());
+        model.event(&fail(None));
+        assert_eq!(counts(&model)[0], [2, 1, 1, 0]);
+        assert!(!model.lanes[0].is_active());
+        model.event(&Event::Done {
+            task: TaskId(3),
+            step: &b,
+            reused: Some(TaskId(1)),
+            span: span(None),
+            outputs: &Routed::default(),
+        });
+        assert_eq!(counts(&model)[1], [2, 1, 0, 0]);
+        assert_eq!((model.lanes[0].executed, model.lanes[1].executed), (3, 0));
+    }
+
+    #[test]
+    fn a_rate_counts_the_time_in_which_the_step_ran() {
+        let a = name("a");
+        let mut model = Model::new(&[(a, Tally::default())]);
+        model.advance(Duration::from_secs(10));
+        model.lanes[0].running = 1;
+        model.lanes[0].executed = 4;
+        assert_eq!(model.lanes[0].rate(), None);
+        model.advance(Duration::from_secs(12));
+        assert_eq!(model.lanes[0].rate(), Some(2.0));
+    }
+}

@@ -1,0 +1,201 @@
+//! Standard error as a terminal that is drawn on: one write for a whole picture.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use indicatif::TermLike;
+
+use super::layout::Size;
+
+/// What is to be written next. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Terminal(Arc<Mutex<Pending>>);
+
+#[derive(Debug, Default)]
+struct Pending {
+    text: String,
+    /// The cursor is behind a line whose end is still to be written.
+    behind: bool,
+    /// Nothing is written for now.
+    held: bool,
+}
+
+/// The size of the terminal on standard error, 80 by 24 if it does not know.
+pub fn size() -> Size {
+    let (width, height) = rustix::termios::tcgetwinsize(io::stderr())
+        .map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    Size {
+        width: if width == 0 { 80 } else { width.into() },
+        height: if height == 0 { 24 } else { height.into() },
+    }
+}
+
+impl Terminal {
+    /// Writes all that `draw` draws in one call.
+    pub fn at_once(&self, draw: impl FnOnce()) {
+        self.pending().held = true;
+        draw();
+        self.pending().held = false;
+        self.write_out();
+    }
+
+    /// Adds lines, which stay.
+    pub fn lines(&self, text: &str) {
+        let mut pending = self.pending();
+        for line in text.lines() {
+            pending.text.push('\r');
+            push_safe(&mut pending.text, line);
+            pending.text.push_str("\u{1b}[K\r\n");
+        }
+    }
+
+    /// A terminal that became narrower broke lines: clears the `broken` rows that they take now,
+    /// and leaves the cursor where it is expected behind `lines` of them.
+    pub fn take_back(&self, broken: usize, lines: usize) {
+        let mut pending = self.pending();
+        if let up @ 1.. = broken.saturating_sub(1) {
+            let _ = write!(pending.text, "\u{1b}[{up}A");
+        }
+        pending.text.push_str("\r\u{1b}[J");
+        let down = lines.saturating_sub(1);
+        pending.text.extend(std::iter::repeat_n('\n', down));
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_out(&self) {
+        let mut pending = self.pending();
+        pending.behind = false;
+        if !pending.held {
+            // Nobody can be told that standard error is gone.
+            let _ = io::stderr().write_all(pending.text.as_bytes());
+            pending.text.clear();
+        }
+    }
+
+    fn push(&self, text: &str) -> io::Result<()> {
+        self.pending().text.push_str(text);
+        Ok(())
+    }
+
+    fn go(&self, steps: usize, letter: char) -> io::Result<()> {
+        match steps {
+            0 => Ok(()),
+            steps => self.push(&format!("\u{1b}[{steps}{letter}")),
+        }
+    }
+}
+
+/// Adds a line of unknown origin: colours stay, all else that would move the cursor goes.
+fn push_safe(out: &mut String, line: &str) {
+    let mut coloured = false;
+    let mut rest = line;
+    while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let colour = rest.strip_prefix("\u{1b}[").and_then(|codes| {
+            let end = codes.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'))?;
+            codes[end..].starts_with('m').then_some(end + 3)
+        });
+        if let Some(end) = colour {
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+            coloured = true;
+        } else {
+            rest = &rest[rest.chars().next().map_or(0, char::len_utf8)..];
+        }
+    }
+    out.push_str(rest);
+    if coloured {
+        out.push_str("\u{1b}[0m");
+    }
+}
+
+impl TermLike for Terminal {
+    fn width(&self) -> u16 {
+        u16::try_from(size().width).unwrap_or(u16::MAX)
+    }
+
+    fn height(&self) -> u16 {
+        u16::try_from(size().height).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'D')
+    }
+
+    fn write_line(&self, s: &str) -> io::Result<()> {
+        self.push(s)?;
+        self.push("\r\n")
+    }
+
+    /// Lines come filled up with blanks to the terminal's width, without an end. A terminal that
+    /// becomes narrower would break such lines: they are given an end in place of the blanks.
+    fn write_str(&self, s: &str) -> io::Result<()> {
+        let mut pending = self.pending();
+        if s.bytes().all(|byte| byte == b' ') {
+            pending.behind = true;
+            return Ok(());
+        }
+        if std::mem::take(&mut pending.behind) {
+            pending.text.push_str("\r\n");
+        }
+        pending.text.push_str(s);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.push("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.write_out();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_of_lines_stay_and_other_controls_go() {
+        for (line, shown) in [
+            ("plain → ü", "plain → ü"),
+            ("\u{1b}[1;31mred", "\u{1b}[1;31mred\u{1b}[0m"),
+            ("up\u{1b}[2Adown", "up[2Adown"),
+            ("10%\r20%\u{7}", "10%20%"),
+            ("\u{1b}", ""),
+            ("a\tb\u{9b}c", "a\tbc"),
+        ] {
+            let mut out = String::new();
+            push_safe(&mut out, line);
+            assert_eq!(out, shown);
+        }
+    }
+
+    #[test]
+    fn filled_lines_end_where_their_text_ends() {
+        let terminal = Terminal::default();
+        terminal.pending().held = true;
+        for part in ["one", "     ", "two", " "] {
+            terminal.write_str(part).unwrap();
+        }
+        assert_eq!(terminal.pending().text, "one\r\ntwo");
+    }
+}

@@ -1,0 +1,190 @@
+//! What GitHub Actions shows of a run: failures as annotations, the summary on the run's page.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::{plain, table};
+use crate::core::event::{Event, Failure, Summary};
+
+/// GitHub Actions as the listener.
+pub struct Actions {
+    /// What is appended to this file is shown.
+    summary: Option<PathBuf>,
+}
+
+impl Actions {
+    /// GitHub Actions, if it is what started this process.
+    pub fn from_environment() -> Option<Self> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        (variable("GITHUB_ACTIONS")? == "true").then(|| Self {
+            summary: variable("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+        })
+    }
+
+    /// Tells one event; what the user should know if that goes wrong.
+    pub fn event(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::Failed {
+                task,
+                step,
+                error,
+                retry: None,
+                ..
+            } => {
+                let line = annotation(&format!("{step} #{task} failed"), error);
+                // Nobody reads it if standard output is gone.
+                let _ = std::io::stdout().write_all(line.as_bytes());
+                None
+            }
+            Event::Summary(summary) => {
+                let path = self.summary.as_ref()?;
+                let written = OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(path)
+                    .and_then(|mut file| file.write_all(markdown(summary).as_bytes()));
+                let error = written.err()?;
+                Some(format!(
+                    "cannot write the summary to {}: {error}",
+                    path.display()
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A workflow command that marks an error.
+fn annotation(title: &str, message: &str) -> String {
+    let message = escape(message.trim_end());
+    let title = escape(title).replace(':', "%3A").replace(',', "%2C");
+    format!("::error title={title}::{message}\n")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// The summary as Markdown, the failures last.
+fn markdown(summary: &Summary) -> String {
+    let mut text = format!(
+        "### {}\n\n{} run, {} reused, {} failed, {} pending, {} in {}\n\n",
+        literal(&format!("Runset {}", summary.runset)),
+        summary.executed,
+        summary.reused,
+        summary.failed,
+        summary.pending,
+        table::count(summary.finals, "final output"),
+        plain::short(summary.elapsed),
+    );
+    text.push_str("| Step | Done | Reused | Failed | Pending |\n|:--|--:|--:|--:|--:|\n");
+    for (step, tally) in &summary.steps {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            literal(step.as_str()),
+            tally.done,
+            tally.reused,
+            tally.failed,
+            tally.pending
+        );
+    }
+    if !summary.tainted.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nTainted: {}",
+            literal(&table::tainted(&summary.tainted))
+        );
+    }
+    for failure in &summary.failures {
+        text.push_str(&details(failure));
+    }
+    let shown = summary.failures.len() as u64;
+    if summary.failed > shown {
+        let _ = writeln!(text, "\nand {} more failed", summary.failed - shown);
+    }
+    text.push('\n');
+    text
+}
+
+fn details(failure: &Failure) -> String {
+    let input = match &failure.input_name {
+        Some(name) => format!(" on {name}"),
+        None => String::new(),
+    };
+    let what = literal(&format!("{} #{}{input}", failure.step, failure.task));
+    let fence = fence(&failure.error);
+    format!("\n**{what}**\n\n{fence}text\n{}\n{fence}\n", failure.error)
+}
+
+/// More backticks than the text has in a row.
+fn fence(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// Text on one line that is shown as it is.
+fn literal(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => shown.push(' '),
+            '<' => shown.push_str("&lt;"),
+            '&' => shown.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '@' => {
+                shown.push('\\');
+                shown.push(c);
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::name::StepName;
+    use crate::core::task::{Tally, TaskId};
+
+    #[test]
+    fn annotations_escape_what_ends_them() {
+        assert_eq!(
+            annotation("a,b: 5% #1", "exit 1\r\n50%: a, b\n"),
+            "::error title=a%2Cb%3A 5%25 #1::exit 1%0D%0A50%25: a, b\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_is_markdown_whatever_the_names() {
+        let step = StepName::new("a|b_c").unwrap();
+        let tally = Tally {
+            failed: 1,
+            ..Tally::default()
+        };
+        let text = markdown(&Summary {
+            runset: "r<1>".into(),
+            failed: 3,
+            finals: 1,
+            steps: vec![(step.clone(), tally)],
+            failures: vec![Failure {
+                task: TaskId(7),
+                step,
+                input_name: Some("x\n*y*".into()),
+                error: "exit 1\n```\n".into(),
+            }],
+            ..Summary::default()
+        });
+        assert_eq!(
+            text,
+            "### Runset r&lt;1>\n\n0 run, 0 reused, 3 failed, 0 pending, 1 final output in 0ms\n\n\
+             | Step | Done | Reused | Failed | Pending |\n|:--|--:|--:|--:|--:|\n\
+             | a\\|b\\_c | 0 | 0 | 1 | 0 |\n\n\
+             **a\\|b\\_c \\#7 on x \\*y\\***\n\n````text\nexit 1\n```\n\n````\n\nand 2 more failed\n\n"
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! Events for programs: one JSON object a line on standard error (`-log-format json`).
+//!
+//! Every line has these members first:
+//!
+//! | member | meaning |
+//! |---|---|
+//! | `schema` | [`SCHEMA`]; a greater number means that a member changed its meaning or went away |
+//! | `time` | when it was told: RFC 3339, UTC, milliseconds |
+//! | `event` | what happened, one of the names below |
+//!
+//! Members and events may be added without a new schema number: readers pass over what they do not
+//! know. Members that do not apply are left out. Times of day are RFC 3339 texts, lengths of time
+//! are seconds (`…_seconds`, with fractions). Text that is not UTF-8 has U+FFFD in place of the
+//! bytes that are wrong.
+//!
+//! | event | members |
+//! |---|---|
+//! | `manifest` | `path`, `steps` (how many), `start` (the start step) |
+//! | `database` | `path`, `created` |
+//! | `environment` | `line`: what Nix is doing |
+//! | `version` | `step`, `version`, `changes`: a step is new (no changes) or differs |
+//! | `tainted` | `step`, `count`, `changes`: finished tasks of an older version |
+//! | `migrated` | `step`, `count`, `version`: tainted tasks to be done again |
+//! | `nothing_tainted` | `runset` |
+//! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
+//! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
+//! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: only with `-verbose` |
+//! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `outputs` |
+//! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `retry_in_seconds` (if it is tried again) |
+//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`: given up because the run ends; stays pending |
+//! | `warning` | `message` |
+//! | `interrupted` | `signal`, `running` (tasks that are being ended) |
+//! | `summary` | `runset`, `executed`, `reused`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
+//! | `error` | `kind`, `message`, `hint`, `exit_status`: the program ends without having done what was asked |
+//!
+//! `outputs` has `total`, `final`, `steps` (per step `step` and `count`) and `names`: the first
+//! eight, each with `name` and, unless it is final, `step`. `near` are final outputs (`name`)
+//! whose name is close to that of a `step`, `orphaned` unfinished tasks (`count`) of a `step` that
+//! is not in the manifest. The `kind` of an error is `usage` (command line, manifest, state),
+//! `environment` (a package cannot be had) or `signal`.
+//!
+//! With `-quiet` there are only `failed`, `warning`, `interrupted` and `error`.
+
+mod told;
+
+use super::plain;
+use crate::core::event::{Event, Failure, Routed, Span, Summary};
+use crate::core::identity::Change;
+use crate::core::name::StepName;
+use crate::core::task::Tally;
+use told::{Count, Counts, Failed, Named, Outputs, Over, Ran, Tainted, Told};
+
+/// The version of this format.
+pub const SCHEMA: u32 = 1;
+
+/// Lines of JSON on standard error.
+pub struct Lines {
+    /// Only failures and warnings.
+    pub quiet: bool,
+}
+
+impl Lines {
+    /// Tells one event.
+    pub fn event(&self, event: &Event) {
+        if !self.quiet || event.is_urgent() {
+            plain::write(&line(event, jiff::Timestamp::now()));
+        }
+    }
+}
+
+/// An error that ends the program, as a line with its end.
+pub fn error(kind: &str, message: &str, hint: Option<&str>, exit_status: u8) -> String {
+    let told = Told::Error {
+        kind,
+        message,
+        hint,
+        exit_status,
+    };
+    told.line(jiff::Timestamp::now())
+}
+
+/// The event as a line with its end.
+fn line(event: &Event, now: jiff::Timestamp) -> String {
+    let told = match event {
+        Event::Started { .. }
+        | Event::Output { .. }
+        | Event::Done { .. }
+        | Event::Failed { .. }
+        | Event::Cancelled { .. } => of_task(event),
+        event => of_pipeline(event),
+    };
+    told.map(|told| told.line(now)).unwrap_or_default()
+}
+
+/// What concerns a single task; none for other events.
+fn of_task<'a>(event: &'a Event) -> Option<Told<'a>> {
+    Some(match event {
+        Event::Started {
+            task,
+            step,
+            version,
+            input_name,
+            input,
+            attempt,
+        } => Told::Started {
+            task: *task,
+            step: step.as_str(),
+            version: *version,
+            input_name: *input_name,
+            input: input.hex().to_string(),
+            attempt: *attempt,
+        },
+        Event::Output {
+            task,
+            step,
+            stderr,
+            bytes,
+        } => Told::Output {
+            task: *task,
+            step: step.as_str(),
+            stream: if *stderr { "stderr" } else { "stdout" },
+            text: String::from_utf8_lossy(bytes).into_owned(),
+        },
+        Event::Done {
+            task,
+            step,
+            reused,
+            span,
+            outputs,
+        } => Told::Done {
+            task: *task,
+            step: step.as_str(),
+            reused_from: *reused,
+            ran: ran(span),
+            outputs: Outputs::of(outputs),
+        },
+        Event::Failed {
+            task,
+            step,
+            error,
+            span,
+            retry,
+        } => Told::Failed {
+            task: *task,
+            step: step.as_str(),
+            error,
+            ran: ran(span),
+            retry_in_seconds: retry.map(|pause| pause.as_secs_f64()),
+        },
+        Event::Cancelled { task, step, span } => Told::Cancelled {
+            task: *task,
+            step: step.as_str(),
+            ran: span.as_ref().and_then(ran),
+        },
+        _ => return None,
+    })
+}
+
+/// What concerns steps or the whole run; none for other events.
+fn of_pipeline<'a>(event: &'a Event) -> Option<Told<'a>> {
+    Some(match event {
+        Event::Manifest { path, steps, start } => Told::Manifest {
+            path,
+            steps: *steps,
+            start: start.as_str(),
+        },
+        Event::Database { path, created } => Told::Database {
+            path,
+            created: *created,
+        },
+        Event::Environment(line) => Told::Environment { line },
+        Event::Version {
+            step,
+            version,
+            changes,
+        } => Told::Version {
+            step: step.as_str(),
+            version: *version,
+            changes: in_words(changes),
+        },
+        Event::Tainted {
+            step,
+            count,
+            changes,
+        } => Told::Tainted(tainted(step, *count, changes)),
+        Event::Migrated {
+            step,
+            count,
+            version,
+        } => Told::Migrated {
+            step: step.as_str(),
+            count: *count,
+            version: *version,
+        },
+        Event::NothingTainted { runset } => Told::NothingTainted { runset },
+        Event::Runset {
+            name,
+            seeded,
+            steps,
+        } => Told::Runset {
+            name,
+            seeded: *seeded,
+            steps: counts(steps),
+        },
+        Event::Warning(message) => Told::Warning { message },
+        Event::Interrupted { signal, tasks } => Told::Interrupted {
+            signal,
+            running: *tasks,
+        },
+        Event::Summary(summary) => Told::Summary(Over::of(summary)),
+        _ => return None,
+    })
+}
+
+impl<'a> Outputs<'a> {
+    fn of(outputs: &'a Routed) -> Self {
+        Self {
+            total: outputs.total(),
+            r#final: outputs.finals,
+            steps: outputs
+                .steps
+                .iter()
+                .map(|(step, count)| Count {
+                    step: step.as_str(),
+                    count: *count,
+                })
+                .collect(),
+            names: outputs
+                .names
+                .iter()
+                .map(|(name, step)| Named {
+                    name,
+                    step: step.as_ref().map(StepName::as_str),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Over<'a> {
+    fn of(summary: &'a Summary) -> Self {
+        let taints = summary.tainted.iter();
+        Self {
+            runset: &summary.runset,
+            executed: summary.executed,
+            reused: summary.reused,
+            failed: summary.failed,
+            pending: summary.pending,
+            final_outputs: summary.finals,
+            elapsed_seconds: summary.elapsed.as_secs_f64(),
+            steps: counts(&summary.steps),
+            tainted: taints
+                .map(|(step, count, changes)| tainted(step, *count, changes))
+                .collect(),
+            near: summary
+                .near
+                .iter()
+                .map(|(name, step)| Named {
+                    name,
+                    step: Some(step.as_str()),
+                })
+                .collect(),
+            orphaned: summary
+                .orphaned
+                .iter()
+                .map(|(step, count)| Count {
+                    step,
+                    count: count.unsigned_abs(),
+                })
+                .collect(),
+            failures: summary.failures.iter().map(failed).collect(),
+            signal: summary.signal,
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> Failed<'_> {
+    Failed {
+        task: failure.task,
+        step: failure.step.as_str(),
+        input_name: failure.input_name.as_deref(),
+        error: &failure.error,
+    }
+}
+
+fn tainted<'a>(step: &'a StepName, count: i64, changes: &[Change]) -> Tainted<'a> {
+    Tainted {
+        step: step.as_str(),
+        count,
+        changes: in_words(changes),
+    }
+}
+
+fn in_words(changes: &[Change]) -> Vec<String> {
+    changes.iter().map(ToString::to_string).collect()
+}
+
+fn counts(steps: &[(StepName, Tally)]) -> Vec<Counts<'_>> {
+    steps
+        .iter()
+        .map(|(step, tally)| Counts {
+            step: step.as_str(),
+            tally: *tally,
+        })
+        .collect()
+}
+
+/// None if nothing was executed.
+fn ran(span: &Span) -> Option<Ran> {
+    Some(Ran {
+        started: rfc3339(jiff::Timestamp::from_millisecond(span.started).unwrap_or_default()),
+        elapsed_seconds: span.elapsed.as_secs_f64(),
+        worker: span.worker?,
+    })
+}
+
+fn rfc3339(time: jiff::Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use super::*;
+use crate::core::digest::Digest;
+use crate::core::task::TaskId;
+
+fn told(event: &Event) -> String {
+    let now = jiff::Timestamp::from_millisecond(1_700_000_000_005).unwrap();
+    let line = line(event, now);
+    let rest = line
+        .strip_prefix("{\"schema\":1,\"time\":\"2023-11-14T22:13:20.005Z\",\"event\":")
+        .unwrap_or_else(|| panic!("{line}"));
+    serde_json::from_str::<serde_json::Value>(&line).unwrap();
+    rest.strip_suffix("}\n").unwrap().to_owned()
+}
+
+#[test]
+fn tasks() {
+    let step = StepName::new("größe").unwrap();
+    let mut outputs = Routed::default();
+    outputs.add("a_größe", Some(&step));
+    outputs.add("end\n\u{1f}", None);
+    let task = TaskId(7);
+    let span = Span {
+        started: 1_699_999_999_999,
+        elapsed: Duration::from_micros(1_234_567),
+        worker: Some(3),
+    };
+    let ran = r#""started":"2023-11-14T22:13:19.999Z","elapsed_seconds":1.234567,"worker":3"#;
+    let done = |reused, span| Event::Done {
+        task,
+        step: &step,
+        reused,
+        span,
+        outputs: &outputs,
+    };
+    let left = "\"outputs\":{\"total\":2,\"final\":1,\"steps\":[{\"step\":\"größe\",\"count\":1}],\
+        \"names\":[{\"name\":\"a_größe\",\"step\":\"größe\"},{\"name\":\"end\\n\\u001f\"}]}";
+    assert_eq!(
+        told(&done(None, span)),
+        format!("\"done\",\"task\":7,\"step\":\"größe\",{ran},{left}")
+    );
+    let nowhere = Span {
+        worker: None,
+        ..span
+    };
+    assert_eq!(
+        told(&done(Some(TaskId(2)), nowhere)),
+        format!("\"done\",\"task\":7,\"step\":\"größe\",\"reused_from\":2,{left}")
+    );
+    assert_eq!(
+        told(&Event::Failed {
+            task,
+            step: &step,
+            error: "exit 1\nno",
+            span,
+            retry: Some(Duration::from_secs(2)),
+        }),
+        format!(
+            "\"failed\",\"task\":7,\"step\":\"größe\",\"error\":\"exit 1\\nno\",{ran},\
+             \"retry_in_seconds\":2.0"
+        )
+    );
+    assert_eq!(
+        told(&Event::Cancelled {
+            task,
+            step: &step,
+            span: None,
+        }),
+        "\"cancelled\",\"task\":7,\"step\":\"größe\""
+    );
+    assert_eq!(
+        told(&Event::Output {
+            task,
+            step: &step,
+            stderr: true,
+            bytes: b"a\xff\n",
+        }),
+        "\"output\",\"task\":7,\"step\":\"größe\",\"stream\":\"stderr\",\"text\":\"a\u{fffd}\\n\""
+    );
+    assert_eq!(
+        told(&Event::Started {
+            task,
+            step: &step,
+            version: 1,
+            input_name: None,
+            input: Digest::of(b""),
+            attempt: 0,
+        }),
+        format!(
+            "\"started\",\"task\":7,\"step\":\"größe\",\"version\":1,\"input\":\"{}\",\"attempt\":0",
+            Digest::of(b"")
+        )
+    );
+}
+
+#[test]
+fn the_pipeline() {
+    let step = StepName::new("s").unwrap();
+    let tally = Tally {
+        pending: 1,
+        ..Tally::default()
+    };
+    assert_eq!(
+        told(&Event::Runset {
+            name: "r",
+            seeded: true,
+            steps: &[(step.clone(), tally)],
+        }),
+        "\"runset\",\"name\":\"r\",\"seeded\":true,\"steps\":[{\"step\":\"s\",\"pending\":1,\
+         \"failed\":0,\"done\":0,\"reused\":0}]"
+    );
+    assert_eq!(
+        told(&Event::Tainted {
+            step: &step,
+            count: 2,
+            changes: &[Change::Script],
+        }),
+        "\"tainted\",\"step\":\"s\",\"count\":2,\"changes\":[\"script\"]"
+    );
+    let summary = Summary {
+        runset: "r".into(),
+        signal: Some(2),
+        orphaned: vec![("gone".into(), 1)],
+        ..Summary::default()
+    };
+    assert_eq!(
+        told(&Event::Summary(&summary)),
+        "\"summary\",\"runset\":\"r\",\"executed\":0,\"reused\":0,\"failed\":0,\"pending\":0,\
+         \"final_outputs\":0,\"elapsed_seconds\":0.0,\"steps\":[],\"tainted\":[],\"near\":[],\
+         \"orphaned\":[{\"step\":\"gone\",\"count\":1}],\"failures\":[],\"signal\":2"
+    );
+}
+
+#[test]
+fn errors() {
+    let line: serde_json::Value =
+        serde_json::from_str(&error("usage", "no `x`", Some("try y"), 2)).unwrap();
+    assert_eq!(line["event"], "error");
+    assert_eq!(line["kind"], "usage");
+    assert_eq!(line["exit_status"], 2);
+    assert_eq!(line["hint"], "try y");
+}

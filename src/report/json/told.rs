@@ -1,0 +1,197 @@
+//! The objects of the lines, as they are written.
+
+use serde::Serialize;
+
+use super::{SCHEMA, rfc3339};
+use crate::core::task::{Tally, TaskId};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    time: String,
+    #[serde(flatten)]
+    told: &'a Told<'a>,
+}
+
+/// What the lines say, as the module's table has it.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Told<'a> {
+    Manifest {
+        path: &'a str,
+        steps: usize,
+        start: &'a str,
+    },
+    Database {
+        path: &'a str,
+        created: bool,
+    },
+    Environment {
+        line: &'a str,
+    },
+    Version {
+        step: &'a str,
+        version: i64,
+        changes: Vec<String>,
+    },
+    Tainted(Tainted<'a>),
+    Migrated {
+        step: &'a str,
+        count: i64,
+        version: i64,
+    },
+    NothingTainted {
+        runset: &'a str,
+    },
+    Runset {
+        name: &'a str,
+        seeded: bool,
+        steps: Vec<Counts<'a>>,
+    },
+    Started {
+        task: TaskId,
+        step: &'a str,
+        version: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        input_name: Option<&'a str>,
+        input: String,
+        attempt: u32,
+    },
+    Output {
+        task: TaskId,
+        step: &'a str,
+        stream: &'static str,
+        text: String,
+    },
+    Done {
+        task: TaskId,
+        step: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reused_from: Option<TaskId>,
+        #[serde(flatten)]
+        ran: Option<Ran>,
+        outputs: Outputs<'a>,
+    },
+    Failed {
+        task: TaskId,
+        step: &'a str,
+        error: &'a str,
+        #[serde(flatten)]
+        ran: Option<Ran>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_in_seconds: Option<f64>,
+    },
+    Cancelled {
+        task: TaskId,
+        step: &'a str,
+        #[serde(flatten)]
+        ran: Option<Ran>,
+    },
+    Warning {
+        message: &'a str,
+    },
+    Interrupted {
+        signal: &'a str,
+        running: usize,
+    },
+    Summary(Over<'a>),
+    Error {
+        kind: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+        exit_status: u8,
+    },
+}
+
+impl Told<'_> {
+    /// The line with its end.
+    pub fn line(&self, now: jiff::Timestamp) -> String {
+        let line = Line {
+            schema: SCHEMA,
+            time: rfc3339(now),
+            told: self,
+        };
+        // No map here has keys that are not text, and nothing fails to be written to memory.
+        let mut text = serde_json::to_string(&line).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+/// Finished tasks of an older version.
+#[derive(Serialize)]
+pub struct Tainted<'a> {
+    pub step: &'a str,
+    pub count: i64,
+    pub changes: Vec<String>,
+}
+
+/// A step's tasks by state.
+#[derive(Serialize)]
+pub struct Counts<'a> {
+    pub step: &'a str,
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// A step, and how many.
+#[derive(Serialize)]
+pub struct Count<'a> {
+    pub step: &'a str,
+    pub count: u64,
+}
+
+/// A name, and the step that it goes to or resembles.
+#[derive(Serialize)]
+pub struct Named<'a> {
+    pub name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<&'a str>,
+}
+
+/// When and where a task ran.
+#[derive(Serialize)]
+pub struct Ran {
+    pub started: String,
+    pub elapsed_seconds: f64,
+    pub worker: i64,
+}
+
+/// What a task left.
+#[derive(Serialize)]
+pub struct Outputs<'a> {
+    pub total: u64,
+    pub r#final: u64,
+    pub steps: Vec<Count<'a>>,
+    pub names: Vec<Named<'a>>,
+}
+
+/// How a run ended.
+#[derive(Serialize)]
+pub struct Over<'a> {
+    pub runset: &'a str,
+    pub executed: u64,
+    pub reused: u64,
+    pub failed: u64,
+    pub pending: i64,
+    pub final_outputs: i64,
+    pub elapsed_seconds: f64,
+    pub steps: Vec<Counts<'a>>,
+    pub tainted: Vec<Tainted<'a>>,
+    pub near: Vec<Named<'a>>,
+    pub orphaned: Vec<Count<'a>>,
+    pub failures: Vec<Failed<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+}
+
+/// A failed task.
+#[derive(Serialize)]
+pub struct Failed<'a> {
+    pub task: TaskId,
+    pub step: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_name: Option<&'a str>,
+    pub error: &'a str,
+}

@@ -1,0 +1,299 @@
+//! A run as a trace that Perfetto and `chrome://tracing` open (`-trace FILE`): the workers are
+//! threads, tasks are spans.
+//!
+//! The events go to a file beside the one that is wanted, which takes its place, complete, when
+//! the run is over: also after an interrupt. What was there before stays until then.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::core::event::{Event, Span};
+use crate::core::name::StepName;
+use crate::core::task::TaskId;
+
+/// A trace that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the trace {}: {source}", path.display())]
+pub struct Error {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The thread that stands for what no worker does. Workers follow it.
+const ENGINE: i64 = 0;
+
+/// A trace that is being written.
+pub struct Trace {
+    path: PathBuf,
+    out: BufWriter<NamedTempFile>,
+    /// The first thing that went wrong; nothing is written after it.
+    broken: Option<io::Error>,
+    /// The inputs' names of the tasks that the workers have.
+    inputs: HashMap<TaskId, String>,
+    /// Threads that have a name.
+    named: i64,
+}
+
+impl Trace {
+    /// Begins a trace that is to be at `path`.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let error = |source| Error {
+            path: path.to_owned(),
+            source,
+        };
+        let target = target(path).map_err(error)?;
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new()
+            .prefix(".trace-")
+            .suffix(".json")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            // The system's words alone: the name of that file tells the user nothing.
+            .map_err(|source| error(source.kind().into()))?;
+        let mut trace = Self {
+            path: target,
+            out: BufWriter::new(file),
+            broken: None,
+            inputs: HashMap::new(),
+            named: 0,
+        };
+        trace.write(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n");
+        let name = json!({"name": "task-pipeline"});
+        trace.entry(&json!({"name": "process_name", "ph": "M", "pid": 1, "args": name}));
+        trace.name_thread();
+        Ok(trace)
+    }
+
+    /// Takes note of an event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started {
+                task,
+                input_name: Some(name),
+                ..
+            } => {
+                self.inputs.insert(*task, (*name).to_owned());
+            }
+            Event::Done {
+                task,
+                step,
+                reused,
+                span,
+                outputs,
+            } => {
+                let mut about = json!({"result": "done", "outputs": outputs.total()});
+                if let Some(source) = reused {
+                    about = json!({"result": "reused", "from": source, "outputs": outputs.total()});
+                }
+                self.task(*task, step, span, about);
+            }
+            Event::Failed {
+                task,
+                step,
+                error,
+                span,
+                ..
+            } => self.task(
+                *task,
+                step,
+                span,
+                json!({"result": "failed", "error": error}),
+            ),
+            Event::Cancelled {
+                task,
+                step,
+                span: Some(span),
+            } => self.task(*task, step, span, json!({"result": "cancelled"})),
+            Event::Interrupted { signal, .. } => {
+                let now = jiff::Timestamp::now().as_microsecond();
+                self.entry(&json!({
+                    "name": signal, "cat": "signal", "ph": "i", "s": "g",
+                    "ts": now, "pid": 1, "tid": ENGINE,
+                }));
+            }
+            _ => {}
+        }
+    }
+
+    fn task(&mut self, task: TaskId, step: &StepName, span: &Span, mut about: Value) {
+        if let Some(name) = self.inputs.remove(&task) {
+            about["input"] = name.into();
+        }
+        about["task"] = task.0.into();
+        let mut entry = json!({
+            "name": format!("{step} #{task}"),
+            "cat": step.as_str(),
+            "ts": span.started * 1000,
+            "pid": 1,
+            "args": about,
+        });
+        if let Some(worker) = span.worker {
+            while self.named <= worker + 1 {
+                self.name_thread();
+            }
+            entry["ph"] = "X".into();
+            entry["dur"] = u64::try_from(span.elapsed.as_micros())
+                .unwrap_or(u64::MAX)
+                .into();
+            entry["tid"] = (worker + 1).into();
+        } else {
+            entry["ph"] = "i".into();
+            entry["s"] = "t".into();
+            entry["tid"] = ENGINE.into();
+        }
+        self.entry(&entry);
+    }
+
+    /// Names the next thread.
+    fn name_thread(&mut self) {
+        let name = match self.named {
+            ENGINE => "engine".to_owned(),
+            number => format!("worker {}", number - 1),
+        };
+        let (tid, args) = (self.named, json!({"name": name}));
+        self.named += 1;
+        self.entry(&json!({"name": "thread_name", "ph": "M", "pid": 1, "tid": tid, "args": args}));
+        let args = json!({"sort_index": tid});
+        self.entry(
+            &json!({"name": "thread_sort_index", "ph": "M", "pid": 1, "tid": tid, "args": args}),
+        );
+    }
+
+    /// Entries end with a comma and the last, which [`Self::finish`] writes, with none.
+    fn entry(&mut self, entry: &Value) {
+        self.write(format!("{entry},\n").as_bytes());
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if self.broken.is_none() {
+            self.broken = self.out.write_all(bytes).err();
+        }
+    }
+
+    /// Puts the trace in its place.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let now = jiff::Timestamp::now().as_microsecond();
+        let end = json!({
+            "name": "end", "ph": "i", "s": "p", "ts": now, "pid": 1, "tid": ENGINE,
+        });
+        self.write(format!("{end}\n]}}\n").as_bytes());
+        let path = self.path;
+        let written = match self.broken {
+            Some(error) => Err(error),
+            None => self
+                .out
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error),
+        };
+        written
+            .and_then(|file| file.persist(&path).map_err(|error| error.error))
+            .map(drop)
+            .map_err(|source| Error { path, source })
+    }
+}
+
+/// Where the trace is to be; an error if what is there must not be replaced.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
+        Err(error) => return Err(error),
+    };
+    if about.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !about.is_file() {
+        return Err(io::Error::other("there is something that is no plain file"));
+    }
+    OpenOptions::new().append(true).open(path)?;
+    // What a link leads to is replaced, not the link.
+    fs::canonicalize(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::event::Routed;
+
+    fn read(path: &Path) -> Vec<Value> {
+        let trace: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        trace["traceEvents"].as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn tasks_are_spans_of_their_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.json");
+        fs::write(&path, "old").unwrap();
+        let mut trace = Trace::create(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let step = StepName::new("größe \"a\"").unwrap();
+        let outputs = Routed::default();
+        let done = |task, reused, worker| Event::Done {
+            task: TaskId(task),
+            step: &step,
+            reused,
+            span: Span {
+                started: 1_700_000_000_000,
+                elapsed: Duration::from_micros(1500),
+                worker,
+            },
+            outputs: &outputs,
+        };
+        trace.event(&done(1, None, Some(2)));
+        trace.event(&done(2, Some(TaskId(1)), None));
+        trace.finish().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let entries = read(&path);
+        let of = |name: &str| entries.iter().find(|entry| entry["name"] == name).unwrap();
+        let span = of("größe \"a\" #1");
+        assert_eq!(
+            (&span["ph"], &span["ts"], &span["dur"], &span["tid"]),
+            (
+                &json!("X"),
+                &json!(1_700_000_000_000_000_i64),
+                &json!(1500),
+                &json!(3)
+            )
+        );
+        assert_eq!(of("größe \"a\" #2")["args"]["from"], 1);
+        let threads: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry["name"] == "thread_name")
+            .map(|entry| entry["args"]["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(threads, ["engine", "worker 0", "worker 1", "worker 2"]);
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = |path: &Path| Trace::create(path).err().unwrap().to_string();
+        assert!(words(folder.path()).ends_with("is a directory"));
+        assert!(words(&folder.path().join("no/t")).ends_with("not found"));
+        assert!(words(Path::new("/dev/null")).ends_with("no plain file"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        Trace::create(&link).unwrap().finish().unwrap();
+        assert!(link.is_symlink());
+        assert!(!read(&file).is_empty());
+    }
+}
