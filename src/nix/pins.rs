@@ -104,9 +104,16 @@ impl Generated {
     }
 
     fn empty() -> io::Result<Self> {
+        // Nix 2.8 does not decode `%20` after `path:`, so that its folder must need none.
+        let usual = std::env::temp_dir();
+        let parent = if encoded(&usual) == usual.to_string_lossy() {
+            usual
+        } else {
+            PathBuf::from("/tmp")
+        };
         let folder = tempfile::Builder::new()
             .prefix("task-pipeline-")
-            .tempdir()?;
+            .tempdir_in(parent)?;
         // Nix refuses a flake behind a symlink, as /tmp is on macOS.
         let path = folder.path().canonicalize()?;
         Ok(Self {

@@ -168,3 +168,16 @@ fn a_folder_with_spaces() {
         fs::remove_file(world.at("said")).unwrap();
     }
 }
+
+#[test]
+fn a_folder_for_temporary_files_with_spaces() {
+    let Some(world) = world() else { return };
+    let tools = world.at("tools");
+    write_flake(&tools, PACKAGES);
+    let temporary = world.at("a temporary folder");
+    fs::create_dir(&temporary).unwrap();
+    world.one_step(&[&format!("path:{}#abc", tools.display())], "abc");
+    let variables = [("TMPDIR", temporary.to_str().unwrap())];
+    world.run_with("-run", &variables).ok();
+    assert_eq!(world.said(), "abc");
+}
