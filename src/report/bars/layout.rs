@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 use super::model::{Lane, Model, rate};
 
@@ -85,7 +85,7 @@ pub fn rows(lines: &str, width: usize) -> usize {
 /// The width of a text with colours.
 fn bare_width(text: &str) -> usize {
     let mut parts = text.split('\u{1b}');
-    let plain = parts.next().map_or(0, unicode_width::UnicodeWidthStr::width);
+    let plain = parts.next().map_or(0, UnicodeWidthStr::width);
     let coloured = parts.map(|part| part.split_once('m').map_or(0, |(_, rest)| rest.width()));
     plain + coloured.sum::<usize>()
 }
