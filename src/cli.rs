@@ -6,6 +6,8 @@ mod check;
 mod describe;
 mod error;
 mod export;
+mod graph;
+mod html;
 mod lock;
 mod run;
 mod signals;
@@ -40,6 +42,8 @@ pub fn main() -> ExitCode {
         Some(Subcommand::Check) => check::main(&arguments.places),
         Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock, &arguments.output),
         Some(Subcommand::Export(export)) => export::main(&arguments.places, export),
+        Some(Subcommand::Graph(graph)) => graph::main(&arguments.places, graph),
+        Some(Subcommand::Report(report)) => html::main(&arguments.places, report),
         Some(Subcommand::Completions(for_)) => describe::completions(for_.shell),
         Some(Subcommand::Man) => describe::manual(),
     };

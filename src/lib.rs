@@ -5,6 +5,8 @@
 //! ```text
 //! main            the exit status of the command line, nothing else
 //! cli             options, subcommands, exit codes; the only place that prints errors
+//! overview        what pages tell, gathered from state, store and manifest
+//! page            pure: SVG, HTML and other text from what is known
 //! report          events in; lines, progress bars or JSON out
 //! engine          one loop: task ends and signals in, task starts and records out
 //! export          final outputs as files in a folder
@@ -24,6 +26,8 @@ pub mod core;
 pub mod engine;
 pub mod export;
 pub mod nix;
+pub mod overview;
+pub mod page;
 pub mod pipeline;
 pub mod process;
 pub mod report;

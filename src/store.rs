@@ -6,6 +6,7 @@
 //! and mends one that was damaged.
 
 mod adopt;
+mod look;
 mod read;
 
 use std::collections::HashMap;

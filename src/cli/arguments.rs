@@ -147,6 +147,10 @@ pub enum Subcommand {
     Lock(Lock),
     /// Write the final outputs as files into a folder
     Export(Export),
+    /// Show the steps, and what went and can go from one to the other
+    Graph(Graph),
+    /// Write a page for the browser: graph, timeline, durations, failures with logs, tasks
+    Report(Report),
     /// Print a shell's completions of this command line
     Completions(Completions),
     /// Print the manual page
@@ -164,6 +168,41 @@ pub struct Export {
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
     /// Whose outputs, `all` for every runset's; default: the newest's
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+}
+
+/// Options of `graph`.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The form: lines, or a language that a picture is made from
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: GraphFormat,
+    /// Whose tasks are counted, `all` for every runset's; default: the newest's
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+}
+
+/// The form of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Lines for a terminal.
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown on GitHub and GitLab.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The file to write, `-` for standard output; one that is there is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Whose tasks are shown, `all` for every runset's; default: the newest's
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
 }

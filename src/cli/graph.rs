@@ -1,0 +1,107 @@
+//! `graph`: the steps and what goes from one to the other.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::arguments::{Graph, GraphFormat, Places};
+use super::error::Failure;
+use super::run;
+use crate::core::manifest::Manifest;
+use crate::core::suggest;
+use crate::overview;
+use crate::page;
+use crate::pipeline::Source;
+use crate::state::{self, Runset, State};
+
+/// Prints the graph in the form asked for.
+pub fn main(places: &Places, arguments: &Graph) -> Result<ExitCode, Failure> {
+    let manifest = manifest(places)?;
+    let state = match State::open_for_reading(&places.db) {
+        Ok(state) => Some(state),
+        // What the manifest says can be shown before anything ran.
+        Err(state::Error::Absent(_)) if manifest.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let runset = match &state {
+        Some(state) => chosen(state, arguments.runset.as_deref())?,
+        None => match arguments.runset.as_deref() {
+            None | Some(run::ALL) => Chosen::All,
+            Some(_) => return Err(state::Error::Absent(places.db.clone()).into()),
+        },
+    };
+    let graph = overview::graph(state.as_ref(), runset.one(), manifest.as_ref())?;
+    let title = match (&runset, &state) {
+        (Chosen::One(runset), _) => format!("runset {}", runset.name),
+        (Chosen::All, Some(_)) => "all runsets".to_owned(),
+        _ => "nothing ran yet".to_owned(),
+    };
+    run::print(&match arguments.format {
+        GraphFormat::Text => page::text(&graph, &title),
+        GraphFormat::Dot => page::dot(&graph, &title),
+        GraphFormat::Mermaid => page::mermaid(&graph, &title),
+        GraphFormat::Svg => page::standalone(&graph, &title),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The runsets that are meant.
+#[derive(Debug)]
+pub enum Chosen {
+    /// Every one.
+    All,
+    /// This one.
+    One(Runset),
+    /// The newest, but there is none.
+    None,
+}
+
+impl Chosen {
+    /// The one to keep to, if it is one.
+    pub fn one(&self) -> Option<&Runset> {
+        match self {
+            Self::One(runset) => Some(runset),
+            Self::All | Self::None => None,
+        }
+    }
+}
+
+/// The runset called `name`, `all` for every one, or the newest.
+pub fn chosen(state: &State, name: Option<&str>) -> Result<Chosen, Failure> {
+    let name = match name {
+        Some(run::ALL) => return Ok(Chosen::All),
+        Some(name) => name,
+        None => return Ok(state.newest_runset()?.map_or(Chosen::None, Chosen::One)),
+    };
+    if let Some(found) = state.runset(name)? {
+        return Ok(Chosen::One(found));
+    }
+    let all = state.runsets()?;
+    let failure = Failure::usage(format!("there is no runset `{name}`"));
+    let near = suggest::closest(name, all.iter().map(|runset| runset.name.as_str()));
+    Err(match (near, all.last()) {
+        (Some(near), _) => failure.hint(format!("did you mean `{near}`?")),
+        (None, Some(newest)) => failure.hint(format!("the newest is `{}`", newest.name)),
+        (None, None) => failure.hint("there is none yet: -run makes the first"),
+    })
+}
+
+/// The manifest if one was named, or if `./workflow.toml` is there and right.
+pub fn manifest(places: &Places) -> Result<Option<Manifest>, Failure> {
+    let Ok(path) = places.manifest() else {
+        return Ok(None);
+    };
+    match Source::load(&path) {
+        Ok(source) => Ok(Some(source.manifest)),
+        Err(error) if places.manifest.is_some() => Err(error.into()),
+        Err(_) => {
+            let words = format!(
+                "warning: {} has errors, so that only what is recorded is shown\n\
+                 hint: task-pipeline check\n",
+                path.display()
+            );
+            // Nobody is there to read it if this fails.
+            let _ = std::io::stderr().write_all(words.as_bytes());
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `report`: a runset as a page for the browser.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::arguments::{Places, Report};
+use super::error::Failure;
+use super::graph::{Chosen, chosen, manifest};
+use super::run;
+use crate::overview;
+use crate::page;
+use crate::state::State;
+use crate::store::Store;
+
+/// Writes the page: to a file, or to standard output for `-`.
+pub fn main(places: &Places, arguments: &Report) -> Result<ExitCode, Failure> {
+    let to = arguments.output.as_path();
+    let standard_output = to == Path::new("-");
+    if !standard_output {
+        check(to)?;
+    }
+    let state = State::open_for_reading(&places.db)?;
+    let store = Store::for_reading(&state.layout().objects());
+    let runset = chosen(&state, arguments.runset.as_deref())?;
+    if let Chosen::None = runset {
+        return Err(
+            Failure::usage(format!("nothing ever ran in {}", places.db.display()))
+                .hint("run the pipeline first: -run"),
+        );
+    }
+    let manifest = manifest(places)?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let page = overview::page(&state, &store, runset.one(), manifest.as_ref(), now)?;
+    let html = page::render(&page);
+    if standard_output {
+        run::print(&html)?;
+    } else {
+        write(to, &html).map_err(|error| {
+            Failure::usage(format!("cannot write {}: {error}", to.display()))
+                .hint("name a file in a folder that is there and can be written: -o FILE.html")
+        })?;
+        run::print(&format!("{}\n", to.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what is there and is no file, before any work is done.
+fn check(to: &Path) -> Result<(), Failure> {
+    match fs::metadata(to) {
+        Ok(there) if there.is_dir() => Err(Failure::usage(format!(
+            "cannot write {}: it is a folder",
+            to.display()
+        ))
+        .hint(format!("name a file in it: -o {}", to.join("report.html").display()))),
+        Ok(there) if !there.is_file() => Err(Failure::usage(format!(
+            "cannot write {}: it is no regular file",
+            to.display()
+        ))
+        .hint("`-o -` writes to standard output")),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the page in place whole or not at all.
+fn write(to: &Path, html: &str) -> io::Result<()> {
+    // A link stays one: what it points to is replaced.
+    let to = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+    let folder = match to.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".report-")
+        .permissions(ordinary())
+        .tempfile_in(folder)?;
+    file.write_all(html.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&to).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The permissions of a file that any program makes; the user's mask still applies.
+fn ordinary() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o666)
+}

@@ -1,0 +1,366 @@
+//! What pictures and pages tell, gathered from state, store and manifest.
+
+use std::collections::HashMap;
+
+use crate::core::digest::Digest;
+use crate::core::graph::{Graph, Version};
+use crate::core::identity::Tools;
+use crate::core::manifest::{Manifest, literal_outputs};
+use crate::core::name::StepName;
+use crate::core::route::Router;
+use crate::core::spread::{Sample, Spread};
+use crate::core::task::{State as TaskState, Tally};
+use crate::core::timeline::Span;
+use crate::page::{Failure, Log, Page, Spreads, Task, VersionPart};
+use crate::state::{Error, RecordedStep, Runset, State, StepId, TaskRow};
+use crate::store::Store;
+
+/// Rows of the table of tasks.
+const TASKS: usize = 3000;
+/// Failed tasks shown with their logs.
+const FAILURES: usize = 60;
+/// Bytes shown of each of a failed task's logs.
+const LOG: u64 = 6 * 1024;
+/// Files whose size is looked at, in all.
+const LOOKED_AT: usize = 20_000;
+
+/// Steps as nodes of a graph, and which node each recorded version belongs to.
+struct Steps {
+    graph: Graph,
+    versions: HashMap<StepId, (usize, RecordedStep, bool)>,
+    order: Vec<StepId>,
+}
+
+/// The graph of what is recorded of `runset` (none: of all) and of what `manifest` says, either
+/// of which may be missing.
+pub fn graph(
+    state: Option<&State>,
+    runset: Option<&Runset>,
+    manifest: Option<&Manifest>,
+) -> Result<Graph, Error> {
+    let moment = state.map(State::moment).transpose()?;
+    let graph = steps(state, runset, manifest)?.graph;
+    drop(moment);
+    Ok(graph)
+}
+
+fn steps(
+    state: Option<&State>,
+    runset: Option<&Runset>,
+    manifest: Option<&Manifest>,
+) -> Result<Steps, Error> {
+    let mut graph = Graph::default();
+    for step in manifest.iter().flat_map(|manifest| &manifest.steps) {
+        let at = graph.step(step.name.as_str());
+        graph.nodes[at].start = step.start;
+    }
+    let mut steps = Steps {
+        graph,
+        versions: HashMap::new(),
+        order: Vec::new(),
+    };
+    if let Some(state) = state {
+        steps.record(state, runset, manifest)?;
+    }
+    steps.declare(manifest);
+    Ok(steps)
+}
+
+impl Steps {
+    fn record(
+        &mut self,
+        state: &State,
+        runset: Option<&Runset>,
+        manifest: Option<&Manifest>,
+    ) -> Result<(), Error> {
+        let recorded = state.recorded_steps()?;
+        let totals: HashMap<StepId, Tally> = state.totals(runset)?.into_iter().collect();
+        for (number, step) in recorded.iter().enumerate() {
+            let next = recorded.get(number + 1);
+            let current = next.is_none_or(|next| next.name != step.name);
+            let known = manifest.is_none_or(|manifest| manifest.step(&step.name).is_some());
+            let tally = totals.get(&step.id).copied().unwrap_or_default();
+            let at = self.graph.step(&step.name);
+            let node = &mut self.graph.nodes[at];
+            node.gone = !known;
+            if manifest.is_none() && current {
+                node.start = step.start;
+            }
+            node.tally += tally;
+            if current || !tally.is_zero() {
+                node.versions.push(Version {
+                    number: step.version,
+                    current,
+                    tally,
+                });
+            }
+            if !current {
+                node.tainted += tally.finished();
+            }
+            self.order.push(step.id);
+            self.versions.insert(step.id, (at, step.clone(), current));
+        }
+        if let Some(finals) = totals.get(&StepId::FINAL) {
+            let at = self.graph.sink();
+            self.graph.nodes[at].tally = *finals;
+        }
+        for (from, to, count) in state.flows(runset)? {
+            let Some(from) = self.node(from) else {
+                continue;
+            };
+            let to = if to == StepId::FINAL {
+                Some(self.graph.sink())
+            } else {
+                self.node(to)
+            };
+            if let Some(to) = to {
+                self.graph.observe(from, to, count);
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&self, step: StepId) -> Option<usize> {
+        self.versions.get(&step).map(|(at, ..)| *at)
+    }
+
+    /// Adds where scripts say that their outputs go: those of the manifest, or the newest ones
+    /// recorded if there is no manifest.
+    fn declare(&mut self, manifest: Option<&Manifest>) {
+        let scripts: Vec<(usize, String)> = match manifest {
+            Some(manifest) => manifest
+                .steps
+                .iter()
+                .filter_map(|step| Some((self.graph.find(step.name.as_str())?, step.script.clone())))
+                .collect(),
+            None => self
+                .order
+                .iter()
+                .filter_map(|id| self.versions.get(id))
+                .filter(|(_, _, current)| *current)
+                .map(|(at, step, _)| (*at, step.script.clone()))
+                .collect(),
+        };
+        let nodes = scripts.iter().map(|(at, _)| &self.graph.nodes[*at].name);
+        let router = Router::new(nodes.filter_map(|name| StepName::new(name).ok()));
+        for (from, script) in scripts {
+            for output in literal_outputs(&script) {
+                let to = match router.route(&output) {
+                    Some(step) => self.graph.step(step.as_str()),
+                    None => self.graph.sink(),
+                };
+                self.graph.declare(from, to);
+            }
+        }
+    }
+}
+
+/// All that a page tells of `runset` (none: of all).
+pub fn page(
+    state: &State,
+    store: &Store,
+    runset: Option<&Runset>,
+    manifest: Option<&Manifest>,
+    made: i64,
+) -> Result<Page, Error> {
+    let moment = state.moment()?;
+    let mut steps = steps(Some(state), runset, manifest)?;
+    let graph = std::mem::take(&mut steps.graph);
+    let (spans, durations) = executions(state, runset, &steps, graph.nodes.len())?;
+    let sizes = sizes(state, store, runset, &steps, graph.nodes.len())?;
+    let tasks = state.notable_tasks(runset, TASKS)?;
+    let failures = state.failures(runset, FAILURES)?;
+    let created = match runset {
+        Some(runset) => state.runset_created(runset)?,
+        None => None,
+    };
+    drop(moment);
+    let of_steps = || graph.nodes.iter().filter(|node| !node.sink);
+    Ok(Page {
+        runset: runset.map_or_else(|| "all runsets".to_owned(), |runset| runset.name.clone()),
+        db: state.layout().root().display().to_string(),
+        made,
+        created,
+        all_tasks: of_steps().map(|node| node.tally.total()).sum(),
+        all_failures: of_steps().map(|node| node.tally.failed).sum(),
+        spreads: durations
+            .into_iter()
+            .zip(sizes)
+            .map(|(durations, sizes)| Spreads { durations, sizes })
+            .collect(),
+        spans,
+        tasks: tasks.iter().filter_map(|row| steps.task(row)).collect(),
+        failures: failures
+            .iter()
+            .filter_map(|row| {
+                Some(Failure {
+                    task: steps.task(row)?,
+                    logs: logs(store, row),
+                })
+            })
+            .collect(),
+        versions: steps.parts(&graph),
+        graph,
+    })
+}
+
+fn executions(
+    state: &State,
+    runset: Option<&Runset>,
+    steps: &Steps,
+    nodes: usize,
+) -> Result<(Vec<Span>, Vec<Spread>), Error> {
+    let mut spans = Vec::new();
+    let mut durations = vec![Vec::new(); nodes];
+    state.each_execution(runset, |execution| {
+        let Some(step) = steps.node(execution.step) else {
+            return;
+        };
+        durations[step].push(u64::try_from(execution.elapsed).unwrap_or(0));
+        if let Some(started) = execution.started {
+            spans.push(Span {
+                task: execution.task.0,
+                step,
+                worker: u64::try_from(execution.worker).unwrap_or(0),
+                start: started.saturating_mul(1000),
+                elapsed: execution.elapsed,
+                failed: execution.failed,
+            });
+        }
+    })?;
+    Ok((spans, durations.into_iter().map(Spread::of).collect()))
+}
+
+/// The sizes of outputs by step; of a sample where there are many.
+fn sizes(
+    state: &State,
+    store: &Store,
+    runset: Option<&Runset>,
+    steps: &Steps,
+    nodes: usize,
+) -> Result<Vec<Spread>, Error> {
+    let most = (LOOKED_AT / nodes.max(1)).clamp(100, 2000);
+    let mut samples: Vec<Sample<Digest>> = vec![Sample::new(most); nodes];
+    state.each_left(runset, |step, object| {
+        if let Some(step) = steps.node(step) {
+            samples[step].offer(object);
+        }
+    })?;
+    Ok(samples
+        .into_iter()
+        .map(|sample| {
+            let sizes: Vec<u64> = sample
+                .kept()
+                .iter()
+                .filter_map(|object| store.size(object))
+                .collect();
+            Spread::of_sample(sizes, sample.seen())
+        })
+        .collect())
+}
+
+fn logs(store: &Store, row: &TaskRow) -> Vec<Log> {
+    [
+        ("standard output", row.stdout),
+        ("standard error", row.stderr),
+    ]
+    .into_iter()
+    .filter_map(|(stream, object)| Some((stream, object?)))
+    .map(|(stream, object)| match store.tail(&object, LOG) {
+        Ok((bytes, size)) => Log {
+            stream,
+            cut: size - bytes.len() as u64,
+            tail: Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        },
+        Err(error) => Log {
+            stream,
+            tail: Err(error.to_string()),
+            cut: 0,
+        },
+    })
+    .collect()
+}
+
+impl Steps {
+    fn task(&self, row: &TaskRow) -> Option<Task> {
+        let (step, version, current) = self.versions.get(&row.step)?;
+        Some(Task {
+            id: row.id.0,
+            step: *step,
+            version: version.version,
+            state: row.state,
+            tainted: !current && row.state.is_finished(),
+            input: row.name.clone().unwrap_or_default(),
+            object: row.object.to_string(),
+            started: row.started,
+            elapsed: row.elapsed,
+            worker: row.worker,
+            error: match row.state {
+                TaskState::Failed => row.error.clone(),
+                _ => None,
+            },
+        })
+    }
+
+    /// The newest version of each step, and older ones that still have tasks.
+    fn parts(&self, graph: &Graph) -> Vec<VersionPart> {
+        let mut parts = Vec::new();
+        let mut before: Option<&RecordedStep> = None;
+        for (at, step, current) in self.order.iter().filter_map(|id| self.versions.get(id)) {
+            let older = before.replace(step).filter(|older| older.name == step.name);
+            let live = &graph.nodes[*at].versions;
+            if live.iter().any(|version| version.number == step.version) {
+                parts.push(part(step, *current, older));
+            }
+        }
+        parts
+    }
+}
+
+fn part(step: &RecordedStep, current: bool, older: Option<&RecordedStep>) -> VersionPart {
+    let identity = step.identity.as_ref();
+    let changes = match (identity, older.and_then(|older| older.identity.as_ref())) {
+        (Some(new), Some(old)) => {
+            let words: Vec<String> = new
+                .changes_since(old)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            words.join(", ")
+        }
+        _ => String::new(),
+    };
+    let mut tools = match identity.map(|identity| &identity.tools) {
+        None => "not recorded",
+        Some(Tools::Host) => "the host's PATH",
+        Some(Tools::HostInstead) => "the host's PATH in place of packages (-host-env)",
+        Some(Tools::Nix(_)) => "packages from Nix",
+    }
+    .to_owned();
+    if let Some(identity) = identity.filter(|identity| identity.pure) {
+        tools.push_str("; pure");
+        if !identity.keep.is_empty() {
+            tools.push_str(", but for the variables ");
+            tools.push_str(&identity.keep.join(", "));
+        }
+    }
+    VersionPart {
+        step: step.name.clone(),
+        number: step.version,
+        current,
+        created: step.created,
+        script: step.script.clone(),
+        shell: identity.map_or_else(String::new, |identity| identity.shell.join(" ")),
+        variables: identity
+            .iter()
+            .flat_map(|identity| &identity.env)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        environment: match identity.map(|identity| &identity.tools) {
+            Some(Tools::Nix(environment)) => Some(environment.clone()),
+            _ => None,
+        },
+        tools,
+        changes,
+    }
+}

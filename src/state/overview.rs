@@ -1,0 +1,294 @@
+//! What pictures and pages of a pipeline are made of.
+
+use rusqlite::Row;
+
+use super::memo::digest;
+use super::tally::{STATE_SQL, state_of};
+use super::{Context, Error, Runset, State, StepId};
+use crate::core::digest::Digest;
+use crate::core::identity::Identity;
+use crate::core::task::{State as TaskState, Tally, TaskId};
+
+/// A step version as it is recorded.
+#[derive(Debug, Clone)]
+pub struct RecordedStep {
+    /// Its row.
+    pub id: StepId,
+    /// The step's name.
+    pub name: String,
+    /// Counts from 1 for each name.
+    pub version: i64,
+    /// Whether the pipeline starts there.
+    pub start: bool,
+    /// The script.
+    pub script: String,
+    /// When it was registered, in milliseconds since 1970, if that is known.
+    pub created: Option<i64>,
+    /// What the version is; none if the record cannot be read.
+    pub identity: Option<Identity>,
+}
+
+/// An executed live task.
+#[derive(Debug, Clone, Copy)]
+pub struct Execution {
+    /// Its row.
+    pub task: TaskId,
+    /// Its step version.
+    pub step: StepId,
+    /// Milliseconds since 1970; none in databases of the first implementation.
+    pub started: Option<i64>,
+    /// Microseconds.
+    pub elapsed: i64,
+    /// From 0.
+    pub worker: i64,
+    /// Whether it failed.
+    pub failed: bool,
+}
+
+/// A live task in full.
+#[derive(Debug, Clone)]
+pub struct TaskRow {
+    /// Its row.
+    pub id: TaskId,
+    /// Its step version.
+    pub step: StepId,
+    /// The runset it is part of.
+    pub runset: String,
+    /// Its input.
+    pub object: Digest,
+    /// The file name under which its parent left the input.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: TaskState,
+    /// Milliseconds since 1970.
+    pub started: Option<i64>,
+    /// Microseconds.
+    pub elapsed: Option<i64>,
+    /// From 0.
+    pub worker: Option<i64>,
+    /// How it failed.
+    pub error: Option<String>,
+    /// What it wrote to standard output.
+    pub stdout: Option<Digest>,
+    /// What it wrote to standard error.
+    pub stderr: Option<Digest>,
+}
+
+/// While it lives, all that is read is of one moment, whatever is written meanwhile.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    _transaction: rusqlite::Transaction<'a>,
+}
+
+const TASK: &str = "id, step_id, runset, object_hash, name, started, elapsed, worker, error";
+
+impl State {
+    /// Begins a moment.
+    pub fn moment(&self) -> Result<Moment<'_>, Error> {
+        self.connection
+            .unchecked_transaction()
+            .map(|transaction| Moment {
+                _transaction: transaction,
+            })
+            .during(&self.layout, "begin a transaction")
+    }
+
+    /// All step versions, by step in the order in which these became known, oldest first.
+    pub fn recorded_steps(&self) -> Result<Vec<RecordedStep>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, name, version, is_start, script, created, identity FROM step
+                 ORDER BY min(id) OVER (PARTITION BY name), version",
+            )
+            .and_then(|mut query| query.query_map([], recorded)?.collect())
+            .during(&self.layout, "read steps")
+    }
+
+    /// When a runset was made, in milliseconds since 1970, if that is known.
+    pub fn runset_created(&self, runset: &Runset) -> Result<Option<i64>, Error> {
+        self.connection
+            .prepare_cached("SELECT created FROM runset WHERE id = ?1")
+            .and_then(|mut query| query.query_row([runset.id.0], |row| row.get(0)))
+            .during(&self.layout, "read runsets")
+    }
+
+    /// The counts of live tasks by step version, step 0 for final outputs, of `runset` or of all.
+    pub fn totals(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, Tally)>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT step_id, sum(pending), sum(failed), sum(done), sum(reused) FROM tally
+                 WHERE ?1 IS NULL OR runset_id = ?1 GROUP BY step_id",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([runset.map(|runset| runset.id.0)], |row| {
+                        let tally = Tally {
+                            pending: row.get(1)?,
+                            failed: row.get(2)?,
+                            done: row.get(3)?,
+                            reused: row.get(4)?,
+                        };
+                        Ok((StepId(row.get(0)?), tally))
+                    })?
+                    .collect()
+            })
+            .during(&self.layout, "read counts")
+    }
+
+    /// How many live tasks of one step version came from tasks of another; step 0 for final
+    /// outputs.
+    pub fn flows(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, StepId, i64)>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT parent.step_id, coalesce(task.step_id, 0), count(*)
+                 FROM task JOIN task AS parent ON parent.id = task.input_task_id
+                 WHERE task.live = 1 AND parent.step_id IS NOT NULL
+                   AND (?1 IS NULL OR task.runset = ?1)
+                 GROUP BY 1, 2 ORDER BY 1, 2",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([runset.map(|runset| &runset.name)], |row| {
+                        Ok((StepId(row.get(0)?), StepId(row.get(1)?), row.get(2)?))
+                    })?
+                    .collect()
+            })
+            .during(&self.layout, "read what came from what")
+    }
+
+    /// Calls `each` with every live task that was executed.
+    pub fn each_execution(
+        &self,
+        runset: Option<&Runset>,
+        mut each: impl FnMut(Execution),
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, step_id, started, elapsed, coalesce(worker, 0), processed = 0
+                 FROM task
+                 WHERE live = 1 AND step_id IS NOT NULL AND elapsed IS NOT NULL
+                   AND (processed = 1 OR error IS NOT NULL) AND reused_from IS NULL
+                   AND (?1 IS NULL OR runset = ?1)",
+            )
+            .and_then(|mut query| {
+                let mut rows = query.query([runset.map(|runset| &runset.name)])?;
+                while let Some(row) = rows.next()? {
+                    each(Execution {
+                        task: TaskId(row.get(0)?),
+                        step: StepId(row.get(1)?),
+                        started: row.get(2)?,
+                        elapsed: row.get(3)?,
+                        worker: row.get(4)?,
+                        failed: row.get(5)?,
+                    });
+                }
+                Ok(())
+            })
+            .during(&self.layout, "read tasks")
+    }
+
+    /// Calls `each` with every live output: the step version that left it, and the object.
+    pub fn each_left(
+        &self,
+        runset: Option<&Runset>,
+        mut each: impl FnMut(StepId, Digest),
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT parent.step_id, task.object_hash
+                 FROM task JOIN task AS parent ON parent.id = task.input_task_id
+                 WHERE task.live = 1 AND parent.step_id IS NOT NULL
+                   AND (?1 IS NULL OR task.runset = ?1)",
+            )
+            .and_then(|mut query| {
+                let mut rows = query.query([runset.map(|runset| &runset.name)])?;
+                while let Some(row) = rows.next()? {
+                    each(StepId(row.get(0)?), digest(row, 1)?);
+                }
+                Ok(())
+            })
+            .during(&self.layout, "read outputs")
+    }
+
+    /// At most `count` live tasks: the failed ones, then the slowest, then the others by row.
+    pub fn notable_tasks(
+        &self,
+        runset: Option<&Runset>,
+        count: usize,
+    ) -> Result<Vec<TaskRow>, Error> {
+        self.connection
+            .prepare_cached(&format!(
+                "SELECT {TASK}, {STATE_SQL}, NULL, NULL FROM task
+                 WHERE live = 1 AND step_id IS NOT NULL AND (?1 IS NULL OR runset = ?1)
+                 ORDER BY processed = 0 AND error IS NOT NULL DESC, elapsed DESC, id LIMIT ?2"
+            ))
+            .and_then(|mut query| {
+                query
+                    .query_map((runset.map(|runset| &runset.name), limit(count)), task_row)?
+                    .collect()
+            })
+            .during(&self.layout, "read tasks")
+    }
+
+    /// At most `count` failed live tasks with their logs, so that each step has its first ones
+    /// before any has its next.
+    pub fn failures(&self, runset: Option<&Runset>, count: usize) -> Result<Vec<TaskRow>, Error> {
+        self.connection
+            .prepare_cached(&format!(
+                "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr
+                 FROM (SELECT *, row_number() OVER (PARTITION BY step_id ORDER BY id) AS nth
+                       FROM task
+                       WHERE processed = 0 AND live = 1 AND error IS NOT NULL
+                         AND step_id IS NOT NULL AND (?1 IS NULL OR runset = ?1)
+                       ORDER BY nth, step_id LIMIT ?2)
+                 LEFT JOIN log ON log.task_id = id ORDER BY step_id, id"
+            ))
+            .and_then(|mut query| {
+                query
+                    .query_map((runset.map(|runset| &runset.name), limit(count)), task_row)?
+                    .collect()
+            })
+            .during(&self.layout, "read failed tasks")
+    }
+}
+
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
+    let identity: String = row.get(6)?;
+    Ok(RecordedStep {
+        id: StepId(row.get(0)?),
+        name: row.get(1)?,
+        version: row.get(2)?,
+        start: row.get(3)?,
+        script: row.get(4)?,
+        created: row.get(5)?,
+        identity: serde_json::from_str(&identity).ok(),
+    })
+}
+
+fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
+    let log = |column: usize| -> rusqlite::Result<Option<Digest>> {
+        let text: Option<String> = row.get(column)?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    };
+    Ok(TaskRow {
+        id: TaskId(row.get(0)?),
+        step: StepId(row.get(1)?),
+        runset: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+        object: digest(row, 3)?,
+        name: row.get(4)?,
+        started: row.get(5)?,
+        elapsed: row.get(6)?,
+        worker: row.get(7)?,
+        error: row.get(8)?,
+        state: state_of(row.get(9)?),
+        stdout: log(10)?,
+        stderr: log(11)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
