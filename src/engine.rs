@@ -319,11 +319,13 @@ impl<'a> Engine<'a> {
     fn dispatch(&mut self, workers: &mut Workers) -> Result<(), Error> {
         let now = self.now();
         self.plan.wake(now);
-        let ahead = if self.task_time < SHORT && self.summary.executed > 0 {
-            self.settings.parallel
-        } else {
-            0
-        };
+        // Not with -fail-fast: a worker would begin the next before a failure is known.
+        let ahead =
+            if self.task_time < SHORT && self.summary.executed > 0 && !self.settings.fail_fast {
+                self.settings.parallel
+            } else {
+                0
+            };
         self.plan.allow(self.settings.parallel + ahead);
         loop {
             match self.plan.decide() {

@@ -1,0 +1,19 @@
+//! The program as its users meet it: every test runs the built binary in a folder of its own, with
+//! a clean environment, and looks at what it says, what it records and what it leaves.
+
+#![allow(clippy::unwrap_used)]
+
+mod failure;
+mod harness;
+mod interrupt;
+mod manifest;
+mod memo;
+mod options;
+mod outputs;
+mod schedule;
+mod script;
+mod seed;
+mod sigkill;
+mod state;
+mod store;
+mod taint;

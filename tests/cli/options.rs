@@ -1,0 +1,391 @@
+//! Every option of the command line.
+
+use std::time::Duration;
+
+use crate::harness::{Running, Test, wait_for};
+
+/// Two inputs for the step `work`, which leaves one final output for each.
+const TWO: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = 'echo begin >> $COUNT; echo a > $OUTPUT_DIR/a_work; echo b > $OUTPUT_DIR/b_work'
+
+[[step]]
+name = "work"
+script = 'echo work >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/done_$(cat $INPUT_FILE)'
+"#;
+
+/// A good task and a bad one, one after the other.
+const ONE_BAD: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2 3 4; do echo $i > $OUTPUT_DIR/${i}_work; done'
+
+[[step]]
+name = "work"
+script = 'echo work >> $COUNT; test $(cat $INPUT_FILE) != 1; cat $INPUT_FILE > $OUTPUT_DIR/done'
+"#;
+
+#[test]
+fn one_dash_and_two_and_values_after_an_equals_sign() {
+    for words in [
+        "-manifest pipes/w.toml -db state -run -parallel 2",
+        "--manifest pipes/w.toml --db state --run --parallel 2",
+        "-manifest=pipes/w.toml -db=state -run -parallel=2",
+        "--run --db=state --parallel=2 --manifest=pipes/w.toml",
+    ] {
+        let test = Test::new();
+        test.write("pipes/w.toml", TWO);
+        test.run(words.split(' ')).exits(0);
+        assert!(test.path("state/db").is_file(), "{words}");
+        assert!(!test.path("db").exists(), "{words}");
+    }
+}
+
+#[test]
+fn the_manifest_falls_back_to_workflow_toml() {
+    let test = Test::with(TWO);
+    test.runs()
+        .says("workflow.toml: 2 steps, starting at begin");
+    assert_eq!(test.output("done_a"), "a\n");
+}
+
+#[test]
+fn no_manifest_at_all_is_wrong_usage() {
+    let test = Test::new();
+    for arguments in [&["-run"][..], &[], &["check"]] {
+        let ran = test.run(arguments.iter().copied()).exits(2);
+        ran.says("no manifest")
+            .says("workflow.toml")
+            .says("hint: ")
+            .says("-manifest FILE");
+    }
+    assert!(!test.path("db").exists());
+}
+
+#[test]
+fn wrong_words_are_wrong_usage() {
+    let test = Test::with(TWO);
+    for (words, about) in [
+        ("-run -parallel 0", "--parallel"),
+        ("-run -parallel -1", "-1"),
+        ("-run -parallel many", "many"),
+        ("-rum", "--rum"),
+        ("-fresh", "--run"),
+        ("-start work", "--run"),
+        ("-run -verbose -quiet", "--quiet"),
+        ("-run -log-format xml", "xml"),
+        ("-run extra", "extra"),
+        ("-db", "--db"),
+        ("-run -runset all -fresh", "-runset all"),
+        ("-run -runset all -start work", "-runset all"),
+        ("-run -runset=", "-runset"),
+        ("-runset other", "other"),
+    ] {
+        test.run(words.split(' '))
+            .exits(2)
+            .says("error: ")
+            .says(about);
+    }
+    assert_eq!(test.count().len(), 0);
+}
+
+#[test]
+fn help_and_version_are_data() {
+    let test = Test::new();
+    let help = test.run(["-help"]).exits(0);
+    for option in [
+        "manifest",
+        "db",
+        "run",
+        "fresh",
+        "start",
+        "migrate-tainted",
+        "runset",
+        "parallel",
+        "keep-going",
+        "fail-fast",
+        "verbose",
+        "quiet",
+        "log-format",
+        "locked",
+        "host-env",
+    ] {
+        assert!(help.stdout.contains(&format!("--{option}")), "{option}");
+    }
+    assert_eq!(help.stderr, "");
+    test.run(["-version"])
+        .exits(0)
+        .prints(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn without_an_action_it_says_where_the_pipeline_stands() {
+    let test = Test::with(TWO);
+    test.run([])
+        .exits(0)
+        .prints("nothing ran yet")
+        .prints("-run starts at begin");
+    assert_eq!(
+        test.rows("SELECT name, version FROM step"),
+        ["begin|1", "work|1"]
+    );
+    assert_eq!(test.count().len(), 0);
+    test.runs();
+    let ran = test.run([]).exits(0);
+    ran.prints("begin  1 done")
+        .prints("work   2 done")
+        .prints("2 final outputs")
+        .prints("next: ");
+    assert_eq!(test.count().len(), 3);
+}
+
+#[test]
+fn run_goes_on_and_then_finds_nothing() {
+    let test = Test::with(TWO);
+    test.runs()
+        .says("3 run, 0 reused, 0 failed, 0 pending, 2 final outputs");
+    let again = test
+        .runs()
+        .says("0 run, 0 reused, 0 failed, 0 pending, 2 final outputs");
+    assert_eq!(again.stdout, "");
+    assert_eq!((test.times("begin"), test.times("work")), (1, 2));
+    assert_eq!(test.rows("SELECT count(*) FROM runset"), ["1"]);
+}
+
+#[test]
+fn fresh_seeds_a_new_runset() {
+    let test = Test::with(TWO);
+    test.runs();
+    test.run(["-run", "-fresh"]).exits(0).says(": new");
+    // The start task runs whatever ran before; equal work is taken over.
+    assert_eq!((test.times("begin"), test.times("work")), (2, 2));
+    let names = test.rows("SELECT name FROM runset ORDER BY id");
+    assert_eq!(names.len(), 2);
+    let stamp = |name: &str| name.len() >= 16 && name.as_bytes()[8] == b'T' && name.contains('Z');
+    assert!(names.iter().all(|name| stamp(name)), "{names:?}");
+    assert_eq!(
+        test.rows("SELECT runset = (SELECT max(name) FROM runset), count(*) FROM task GROUP BY 1"),
+        ["0|5", "1|5"]
+    );
+}
+
+#[test]
+fn runset_names_the_current_one() {
+    let test = Test::with(ONE_BAD);
+    test.run(["-run", "-runset", "one"]).exits(1);
+    test.run(["-run", "-runset", "two", "-fresh"]).exits(1);
+    let tries = |runset: &str| {
+        let of = format!("SELECT count(*) FROM task WHERE runset = '{runset}'");
+        (test.rows(&of), test.times("work"))
+    };
+    // Four in the first; in the second, only what failed is executed.
+    assert_eq!(tries("one"), (vec!["8".to_owned()], 5));
+    assert_eq!(
+        test.rows("SELECT name FROM runset ORDER BY id"),
+        ["one", "two"]
+    );
+    test.run(["-run", "-runset", "one"])
+        .exits(1)
+        .says("runset one: ");
+    assert_eq!(test.times("work"), 6);
+    let all = test.run(["-run", "-runset", "all"]).exits(1);
+    all.says("runset one: ").says("runset two: ");
+    assert_eq!(test.times("work"), 8);
+    test.run(["-run"])
+        .exits(1)
+        .says("runset two: ")
+        .never_says("runset one: ");
+    assert_eq!(test.times("work"), 9);
+    test.run(["-run", "-fresh", "-runset", "one"])
+        .exits(2)
+        .says("already")
+        .says("hint: ");
+    let unknown = test.run(["-migrate-tainted", "-runset", "twoo"]).exits(2);
+    unknown.says("did you mean `two`?");
+}
+
+#[test]
+fn start_does_a_step_and_all_that_follows_again() {
+    let test = Test::with(TWO);
+    test.runs();
+    test.run(["-run", "-start", "work"])
+        .exits(0)
+        .says("2 run, 0 reused");
+    assert_eq!((test.times("begin"), test.times("work")), (1, 4));
+    // The old rows are history, under the same parent.
+    assert_eq!(
+        test.rows(
+            "SELECT live, count(*) FROM task JOIN step ON step.id = step_id
+             WHERE step.name = 'work' GROUP BY 1"
+        ),
+        ["0|2", "1|2"]
+    );
+    assert_eq!(test.finals().len(), 2);
+    test.run(["-run", "-start", "begin"]).exits(0);
+    assert_eq!((test.times("begin"), test.times("work")), (2, 4));
+    assert_eq!(test.rows("SELECT count(*) FROM runset"), ["1"]);
+    test.tally_is_right();
+}
+
+#[test]
+fn start_at_an_unknown_step_names_a_close_one() {
+    let test = Test::with(TWO);
+    let ran = test.run(["-run", "-start", "wrok"]).exits(2);
+    ran.says("there is no step `wrok` in workflow.toml")
+        .says("hint: did you mean `work`?");
+    let ran = test.run(["-run", "-start", "zzzzzz"]).exits(2);
+    ran.says("hint: its steps are begin, work");
+    assert!(!test.path("db").exists());
+}
+
+#[test]
+fn start_at_a_step_without_tasks_seeds_it_with_the_empty_input() {
+    let test = Test::with(&format!(
+        "{TWO}\n[[step]]\nname = 'apart'\nscript = 'wc -c < $INPUT_FILE > $OUTPUT_DIR/size'"
+    ));
+    test.run(["-run", "-start", "apart"]).exits(0).says("1 run");
+    assert_eq!(test.output("size").trim(), "0");
+    assert_eq!(test.times("begin"), 0);
+    test.runs();
+    assert_eq!(test.times("begin"), 0);
+    test.run(["-run", "-start", "work"]).exits(0);
+    assert_eq!(test.times("work"), 1);
+}
+
+#[test]
+fn keep_going_is_the_default_and_fail_fast_starts_nothing_more() {
+    for (words, executed) in [
+        ("-run -parallel 1", 4),
+        ("-run -parallel 1 -keep-going", 4),
+        ("-run -parallel 1 -fail-fast -keep-going", 4),
+        ("-run -parallel 1 -fail-fast", 1),
+    ] {
+        let test = Test::with(ONE_BAD);
+        test.run(words.split(' ')).exits(1);
+        assert_eq!(test.times("work"), executed, "{words}");
+        test.tally_is_right();
+        // What was not started is pending, not failed.
+        let pending = 4 - executed;
+        let left = test.rows("SELECT count(*) FROM task WHERE processed = 0 AND error IS NULL");
+        assert_eq!(left, [pending.to_string()], "{words}");
+    }
+}
+
+#[test]
+fn verbose_shows_what_tasks_write_while_they_run() {
+    let manifest = "[[step]]\nname = 'talk'\nstart = true\n\
+        script = 'echo early; until test -e go; do sleep 0.01; done; echo late >&2'";
+    let test = Test::with(manifest);
+    let running = Running::start(test.shell("exec $PROGRAM -run -verbose 2> said"));
+    wait_for("the first line", || test.read("said").contains("early"));
+    assert!(!test.read("said").contains("late"));
+    test.write("go", "");
+    running.end().exits(0);
+    assert!(
+        test.read("said").contains("talk #1| late"),
+        "{}",
+        test.read("said")
+    );
+    let plain = Test::with(manifest);
+    plain.write("go", "");
+    plain.runs().never_says("early").says("talk #1: done");
+}
+
+#[test]
+fn quiet_says_only_what_went_wrong() {
+    let test = Test::with(TWO);
+    let ran = test.run(["-run", "-quiet"]).exits(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    let bad = Test::with(ONE_BAD);
+    let ran = bad.run(["-run", "-quiet"]).exits(1).says("exit status 1");
+    assert!(ran.stderr.lines().count() <= 3, "{}", ran.stderr);
+}
+
+#[test]
+fn parallel_limits_tasks_at_once() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        script = 'for i in 1 2 3 4 5 6; do echo $i > $OUTPUT_DIR/${i}_work; done'
+        [[step]]
+        name = "work"
+        script = 'echo + >> $COUNT; sleep 0.1; echo - >> $COUNT'
+        "#,
+    );
+    test.run(["-run", "-parallel", "1"]).exits(0);
+    assert_eq!(test.count().concat(), "+-".repeat(6));
+    let wide = test
+        .run(["-run", "-start", "work", "-parallel", "6"])
+        .exits(0);
+    assert!(wide.elapsed < Duration::from_secs(30));
+    let marks = test.count().concat();
+    assert_eq!(&marks[12..18], "++++++");
+}
+
+#[test]
+fn check_shows_the_steps_and_touches_no_db() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        timeout = "90s"
+        retries = 2
+        parallel = 3
+        cache = false
+        env = { LEVEL = "high" }
+        script = 'echo > $OUTPUT_DIR/a_work; echo > $OUTPUT_DIR/b_wokr; echo > $OUTPUT_DIR/out'
+        [[step]]
+        name = "work"
+        script = 'true'
+        "#,
+    );
+    let ran = test.run(["check"]).exits(0);
+    ran.prints("begin (start)")
+        .prints("LEVEL=\"high\"")
+        .prints("a_work → work")
+        .prints("b_wokr → final output (did you mean work?)")
+        .prints("out → final output")
+        .prints("3 at once, 1m 30s each, 2 retries, never reused")
+        .prints("workflow.toml: 2 steps, no errors");
+    assert!(!test.path("db").exists());
+    test.manifest("[[step]]\nname = 'a'\nscript = 'true'\n");
+    test.run(["check"])
+        .exits(2)
+        .says("no step is the start step")
+        .says("workflow.toml:2:");
+    test.write("other.toml", TWO);
+    test.run(["check", "-manifest", "other.toml"])
+        .exits(0)
+        .prints("other.toml: 2 steps");
+}
+
+#[test]
+fn host_env_is_said_loudly_and_is_another_version() {
+    let packages = TWO.replace("name = \"work\"", "name = \"work\"\npackages = [\"hello\"]");
+    let test = Test::with(&packages);
+    let mut command = test.command(["-run"]);
+    command.env("PATH", test.path("nowhere"));
+    let absent = Running::start(command).end().exits(3);
+    absent.says("error: ").says("hint: ").says("-host-env");
+    assert_eq!(test.count().len(), 0);
+    test.run(["-run", "-host-env"])
+        .exits(0)
+        .says("warning: -host-env: step work");
+    assert_eq!(test.times("work"), 2);
+    test.run(["-run", "-host-env", "-locked"]).exits(2);
+    test.manifest(TWO);
+    let ran = test.runs();
+    ran.says("no longer the host's PATH in place of packages")
+        .says("2 finished tasks");
+    assert_eq!(test.times("work"), 2);
+    assert_eq!(
+        test.rows("SELECT max(version) FROM step WHERE name = 'work'"),
+        ["2"]
+    );
+}
