@@ -61,7 +61,14 @@ impl Builder<'_> {
         }
         match self.build(&arguments, roots, progress) {
             Ok(built) => outputs.extend(built),
-            Err(Error::Packages(others)) => bad.extend(others),
+            Err(Error::Packages(mut others)) => {
+                for other in &mut others {
+                    if let Some(flake) = &self.flake {
+                        other.failure.words = flake.in_words(&other.failure.words);
+                    }
+                }
+                bad.extend(others);
+            }
             Err(error) => return Err(error),
         }
         if bad.is_empty() {

@@ -80,6 +80,18 @@ impl Generated {
         self.folder.path().join("registry.json")
     }
 
+    /// What Nix says, with the references of the manifest in place of the inputs' names.
+    pub fn in_words(&self, words: &str) -> String {
+        // From the last on: `…-1` is the beginning of `…-10`.
+        let mut names: Vec<_> = self.names.iter().collect();
+        names.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
+        names
+            .into_iter()
+            .fold(words.to_owned(), |words, (reference, name)| {
+                words.replace(&format!("flake:{name}"), reference)
+            })
+    }
+
     /// The name of the input for `reference`.
     pub fn input(&self, reference: &str) -> Option<&str> {
         self.names.get(reference).map(String::as_str)

@@ -159,14 +159,7 @@ impl<'a> Box<'a> {
     }
 }
 
-fn edge_path(
-    out: &mut String,
-    graph: &Graph,
-    edge: &Edge,
-    route: &Route,
-    from: Point,
-    size: Size,
-) {
+fn edge_path(out: &mut String, graph: &Graph, edge: &Edge, route: &Route, from: Point, size: Size) {
     let kind = match (edge.observed > 0, route.back) {
         (false, _) => "edge declared",
         (true, false) => "edge",
@@ -181,12 +174,7 @@ fn edge_path(
     );
     let tip = if route.curves.is_empty() {
         let right = from.x + size.width / 2.0;
-        let _ = write!(
-            out,
-            "M{:.1} {:.1}c32 -22 32 38 8 20",
-            right,
-            from.y - 10.0
-        );
+        let _ = write!(out, "M{:.1} {:.1}c32 -22 32 38 8 20", right, from.y - 10.0);
         // Points left, into the box.
         format!("M{right:.1} {:.1}l9 -1l-5 8z", from.y + 6.0)
     } else {
@@ -210,9 +198,21 @@ fn curves(out: &mut String, route: &Route) -> String {
         };
         let bend = (to.y - a.y) / 2.0;
         out.push('C');
-        pair(out, Point { x: a.x, y: a.y + bend });
+        pair(
+            out,
+            Point {
+                x: a.x,
+                y: a.y + bend,
+            },
+        );
         out.push(' ');
-        pair(out, Point { x: to.x, y: to.y - bend });
+        pair(
+            out,
+            Point {
+                x: to.x,
+                y: to.y - bend,
+            },
+        );
         out.push(' ');
         pair(out, to);
         end = *b;

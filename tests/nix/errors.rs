@@ -55,7 +55,9 @@ fn every_bad_package_is_named_with_its_steps() {
             "hint",
         ],
     );
-    assert!(!ended.stderr.contains("--show-trace"), "{}", ended.stderr);
+    for internal in ["--show-trace", "flake:task-pipeline"] {
+        assert!(!ended.stderr.contains(internal), "{}", ended.stderr);
+    }
     assert!(
         !ended.stderr.contains(&format!("`{good}`")),
         "{}",
