@@ -1,5 +1,7 @@
 //! What a run tells, and to whom: JSON lines, traces, GitHub Actions, bars on a terminal.
 
+#![allow(clippy::unwrap_used)] // Tests end so.
+
 mod bars;
 mod github;
 mod json;

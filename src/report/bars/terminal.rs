@@ -76,15 +76,13 @@ impl Terminal {
         }
     }
 
-    fn push(&self, text: &str) -> io::Result<()> {
+    fn push(&self, text: &str) {
         self.pending().text.push_str(text);
-        Ok(())
     }
 
-    fn go(&self, steps: usize, letter: char) -> io::Result<()> {
-        match steps {
-            0 => Ok(()),
-            steps => self.push(&format!("\u{1b}[{steps}{letter}")),
+    fn go(&self, steps: usize, letter: char) {
+        if steps > 0 {
+            self.push(&format!("\u{1b}[{steps}{letter}"));
         }
     }
 }
@@ -124,24 +122,29 @@ impl TermLike for Terminal {
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'A')
+        self.go(n, 'A');
+        Ok(())
     }
 
     fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'B')
+        self.go(n, 'B');
+        Ok(())
     }
 
     fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'C')
+        self.go(n, 'C');
+        Ok(())
     }
 
     fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'D')
+        self.go(n, 'D');
+        Ok(())
     }
 
     fn write_line(&self, s: &str) -> io::Result<()> {
-        self.push(s)?;
-        self.push("\r\n")
+        self.push(s);
+        self.push("\r\n");
+        Ok(())
     }
 
     /// Lines come filled up with blanks to the terminal's width, without an end. A terminal that
@@ -160,7 +163,8 @@ impl TermLike for Terminal {
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.push("\r\u{1b}[2K")
+        self.push("\r\u{1b}[2K");
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
