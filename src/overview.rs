@@ -131,7 +131,9 @@ impl Steps {
             Some(manifest) => manifest
                 .steps
                 .iter()
-                .filter_map(|step| Some((self.graph.find(step.name.as_str())?, step.script.clone())))
+                .filter_map(|step| {
+                    Some((self.graph.find(step.name.as_str())?, step.script.clone()))
+                })
                 .collect(),
             None => self
                 .order

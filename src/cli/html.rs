@@ -49,11 +49,13 @@ pub fn main(places: &Places, arguments: &Report) -> Result<ExitCode, Failure> {
 /// Refuses what is there and is no file, before any work is done.
 fn check(to: &Path) -> Result<(), Failure> {
     match fs::metadata(to) {
-        Ok(there) if there.is_dir() => Err(Failure::usage(format!(
-            "cannot write {}: it is a folder",
-            to.display()
-        ))
-        .hint(format!("name a file in it: -o {}", to.join("report.html").display()))),
+        Ok(there) if there.is_dir() => {
+            Err(
+                Failure::usage(format!("cannot write {}: it is a folder", to.display())).hint(
+                    format!("name a file in it: -o {}", to.join("report.html").display()),
+                ),
+            )
+        }
         Ok(there) if !there.is_file() => Err(Failure::usage(format!(
             "cannot write {}: it is no regular file",
             to.display()

@@ -104,10 +104,7 @@ impl Scale {
     /// The value at which a bin begins.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A cast saturates.
     pub fn begin(&self, bin: usize) -> u64 {
-        (self.low + self.per_bin * real(bin))
-            .exp2()
-            .round() as u64
-            - 1
+        (self.low + self.per_bin * real(bin)).exp2().round() as u64 - 1
     }
 }
 

@@ -19,7 +19,11 @@ pub fn dot(graph: &Graph, title: &str) -> String {
             Status::Done => "color=\"#1a7f37\"",
             Status::Pending | Status::Idle => "color=\"#57606a\"",
         };
-        let _ = writeln!(out, "  n{at} [label={}, {look}];", quoted(&label(graph, at)));
+        let _ = writeln!(
+            out,
+            "  n{at} [label={}, {look}];",
+            quoted(&label(graph, at))
+        );
     }
     for edge in graph.edges() {
         let look = if edge.observed > 0 {
@@ -46,11 +50,7 @@ pub fn mermaid(graph: &Graph, title: &str) -> String {
     }
     for edge in graph.edges() {
         if edge.observed > 0 {
-            let _ = writeln!(
-                out,
-                "  n{} -->|{}| n{}",
-                edge.from, edge.observed, edge.to
-            );
+            let _ = writeln!(out, "  n{} -->|{}| n{}", edge.from, edge.observed, edge.to);
         } else {
             let _ = writeln!(out, "  n{} -.-> n{}", edge.from, edge.to);
         }

@@ -30,7 +30,9 @@ fn visible(c: char) -> Option<String> {
         '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).map(String::from),
         '\u{7f}' => Some('\u{2421}'.into()),
         '\u{80}'..='\u{9f}'
-        | '\u{200e}' | '\u{200f}' | '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{061c}'
         | '\u{202a}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}'
         | '\u{feff}'
@@ -71,7 +73,9 @@ pub fn cut(text: &str, columns: usize) -> String {
         }
         taken
     };
-    let head: String = take(&mut text.chars(), room.div_ceil(2)).into_iter().collect();
+    let head: String = take(&mut text.chars(), room.div_ceil(2))
+        .into_iter()
+        .collect();
     let mut tail = take(&mut text.chars().rev(), room / 2);
     tail.reverse();
     let tail: String = tail.into_iter().collect();
@@ -94,11 +98,17 @@ pub fn plain(log: &str) -> String {
         match (c, chars.peek()) {
             ('\u{1b}', Some('[')) => {
                 chars.next();
-                while chars.next_if(|c| !('@'..='~').contains(c) && !c.is_control()).is_some() {}
+                while chars
+                    .next_if(|c| !('@'..='~').contains(c) && !c.is_control())
+                    .is_some()
+                {}
                 chars.next_if(|c| ('@'..='~').contains(c));
             }
             ('\u{1b}', Some(']')) => {
-                while chars.next_if(|c| *c != '\u{7}' && *c != '\u{1b}' && *c != '\n').is_some() {}
+                while chars
+                    .next_if(|c| *c != '\u{7}' && *c != '\u{1b}' && *c != '\n')
+                    .is_some()
+                {}
                 if chars.next_if_eq(&'\u{1b}').is_some() {
                     chars.next_if_eq(&'\\');
                 } else {

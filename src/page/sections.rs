@@ -31,7 +31,10 @@ pub fn summary(page: &Page) -> String {
     let spent: u64 = page.spreads.iter().map(|s| s.durations.sum).sum();
     let state = match (failed, pending, tainted) {
         (0, 0, 0) => "Everything is done.".to_owned(),
-        (0, 0, _) => format!("Done, but {} from an older version.", count(tainted, "task")),
+        (0, 0, _) => format!(
+            "Done, but {} from an older version.",
+            count(tainted, "task")
+        ),
         (0, _, _) => format!("{} still to be executed.", count(pending, "task")),
         _ => format!("{} failed.", count(failed, "task")),
     };
@@ -79,7 +82,11 @@ pub fn steps(page: &Page) -> String {
         let version = node.versions.iter().find(|version| version.current);
         let version = version.map(|version| version.number);
         let start = if node.start { " (start)" } else { "" };
-        let gone = if node.gone { " (not in the manifest)" } else { "" };
+        let gone = if node.gone {
+            " (not in the manifest)"
+        } else {
+            ""
+        };
         let status = node.status();
         table
             .text(&format!("{}{start}{gone}", node.name))
@@ -181,7 +188,10 @@ fn one_failure(out: &mut String, page: &Page, failure: &Failure, open: bool) {
 
 fn one_log(out: &mut String, log: &Log) {
     let cut = if log.cut > 0 {
-        format!(" (the first {} are left out)", super::markup::bytes(log.cut))
+        format!(
+            " (the first {} are left out)",
+            super::markup::bytes(log.cut)
+        )
     } else {
         String::new()
     };
@@ -326,7 +336,10 @@ fn row(table: &mut Table, page: &Page, task: &Task) {
         .number(&format!("v{}", task.version), Some(task.version))
         .markup(&badge(word, mark))
         .text(&cut(&task.input, 60))
-        .markup(&format!("<code>{}</code>", escape(head(&task.object, 12).0)))
+        .markup(&format!(
+            "<code>{}</code>",
+            escape(head(&task.object, 12).0)
+        ))
         .number(&or_dash(task.started.map(time)), task.started)
         .number(&or_dash(task.elapsed.map(duration)), task.elapsed)
         .number(

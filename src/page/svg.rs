@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
 use super::markup::{coordinate, cut, escape, number};
-use crate::core::graph::{Edge, Graph, Layout, Node, Point, Route, Size, layout, real};
+use crate::core::graph::{Edge, Graph, Layout, Node, Point, Route, Size, Status, layout, real};
 
 /// Columns of text in a box; longer names are cut.
 const COLUMNS: usize = 26;
@@ -92,7 +92,10 @@ impl<'a> Box<'a> {
             what.push("not in the manifest".to_owned());
         }
         let status = node.status();
-        what.push(format!("{} {}", status.mark(), node.counts()));
+        what.push(match status {
+            Status::Idle => node.counts(),
+            _ => format!("{} {}", status.mark(), node.counts()),
+        });
         if node.sink {
             what = vec![node.counts()];
         }
@@ -159,14 +162,7 @@ impl<'a> Box<'a> {
     }
 }
 
-fn edge_path(
-    out: &mut String,
-    graph: &Graph,
-    edge: &Edge,
-    route: &Route,
-    from: Point,
-    size: Size,
-) {
+fn edge_path(out: &mut String, graph: &Graph, edge: &Edge, route: &Route, from: Point, size: Size) {
     let kind = match (edge.observed > 0, route.back) {
         (false, _) => "edge declared",
         (true, false) => "edge",
@@ -181,12 +177,7 @@ fn edge_path(
     );
     let tip = if route.curves.is_empty() {
         let right = from.x + size.width / 2.0;
-        let _ = write!(
-            out,
-            "M{:.1} {:.1}c32 -22 32 38 8 20",
-            right,
-            from.y - 10.0
-        );
+        let _ = write!(out, "M{:.1} {:.1}c32 -22 32 38 8 20", right, from.y - 10.0);
         // Points left, into the box.
         format!("M{right:.1} {:.1}l9 -1l-5 8z", from.y + 6.0)
     } else {
@@ -210,9 +201,21 @@ fn curves(out: &mut String, route: &Route) -> String {
         };
         let bend = (to.y - a.y) / 2.0;
         out.push('C');
-        pair(out, Point { x: a.x, y: a.y + bend });
+        pair(
+            out,
+            Point {
+                x: a.x,
+                y: a.y + bend,
+            },
+        );
         out.push(' ');
-        pair(out, Point { x: to.x, y: to.y - bend });
+        pair(
+            out,
+            Point {
+                x: to.x,
+                y: to.y - bend,
+            },
+        );
         out.push(' ');
         pair(out, to);
         end = *b;
@@ -256,9 +259,10 @@ mod tests {
         let mut graph = Graph::default();
         let node = graph.step("a");
         graph.nodes[node].tally.failed = 2;
+        graph.nodes[node].tally.done = 1;
         graph.nodes[node].tainted = 1;
         let svg = picture(&graph, "");
         assert!(svg.contains("node failed"));
-        assert!(svg.contains("✗ 2 failed, 1 tainted"));
+        assert!(svg.contains("1 of them tainted"));
     }
 }

@@ -225,7 +225,11 @@ impl Chart {
                  text-anchor=\"{anchor}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
                 self.height + 4.0,
                 self.height + 18.0,
-                if tick == 0 { "0".to_owned() } else { duration(at) }
+                if tick == 0 {
+                    "0".to_owned()
+                } else {
+                    duration(at)
+                }
             );
         }
         for (at, length) in axis.pauses() {
@@ -295,7 +299,11 @@ impl Chart {
                 }
             }
         }
-        for (number, path) in paths.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+        for (number, path) in paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| !path.is_empty())
+        {
             let _ = write!(
                 self.out,
                 "<path class=\"c{} p{}\" d=\"{path}\"/>",

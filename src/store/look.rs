@@ -32,10 +32,7 @@ impl Store {
     pub fn tail(&self, digest: &Digest, most: u64) -> Result<(Vec<u8>, u64), Error> {
         let path = self.path(digest);
         let mut file = File::open(&path).map_err(io_error("open", &path))?;
-        let size = file
-            .metadata()
-            .map_err(io_error("look at", &path))?
-            .len();
+        let size = file.metadata().map_err(io_error("look at", &path))?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(most)))
             .map_err(io_error("read", &path))?;
         let mut bytes = Vec::new();

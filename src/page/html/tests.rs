@@ -97,8 +97,8 @@ fn tags_are_closed() {
     for tag in [
         "section", "table", "tr", "th", "td", "details", "figure", "svg", "g", "div", "dl", "pre",
     ] {
-        let opened = html.matches(&format!("<{tag}>")).count()
-            + html.matches(&format!("<{tag} ")).count();
+        let opened =
+            html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
 }
