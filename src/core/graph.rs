@@ -123,7 +123,7 @@ impl Node {
         Some(format!("v{}", current.number))
     }
 
-    /// `2 failed, 1 tainted, 3 pending, 10 done`: what needs attention first.
+    /// `2 failed, 3 pending, 10 done, 1 of them tainted`.
     pub fn counts(&self) -> String {
         if self.sink {
             let total = self.tally.total();
@@ -135,10 +135,10 @@ impl Node {
         }
         let words: Vec<String> = [
             (self.tally.failed, "failed"),
-            (self.tainted, "tainted"),
             (self.tally.pending, "pending"),
             (self.tally.done, "done"),
             (self.tally.reused, "reused"),
+            (self.tainted, "of them tainted"),
         ]
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -238,7 +238,10 @@ mod tests {
         assert_eq!(node.status(), Status::Tainted);
         node.tally.failed = 4;
         assert_eq!(node.status(), Status::Failed);
-        assert_eq!(node.counts(), "4 failed, 1 tainted, 2 pending, 3 done");
+        assert_eq!(
+            node.counts(),
+            "4 failed, 2 pending, 3 done, 1 of them tainted"
+        );
     }
 
     #[test]

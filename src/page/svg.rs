@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
 use super::markup::{coordinate, cut, escape, number};
-use crate::core::graph::{Edge, Graph, Layout, Node, Point, Route, Size, layout, real};
+use crate::core::graph::{Edge, Graph, Layout, Node, Point, Route, Size, Status, layout, real};
 
 /// Columns of text in a box; longer names are cut.
 const COLUMNS: usize = 26;
@@ -92,7 +92,10 @@ impl<'a> Box<'a> {
             what.push("not in the manifest".to_owned());
         }
         let status = node.status();
-        what.push(format!("{} {}", status.mark(), node.counts()));
+        what.push(match status {
+            Status::Idle => node.counts(),
+            _ => format!("{} {}", status.mark(), node.counts()),
+        });
         if node.sink {
             what = vec![node.counts()];
         }
@@ -256,9 +259,10 @@ mod tests {
         let mut graph = Graph::default();
         let node = graph.step("a");
         graph.nodes[node].tally.failed = 2;
+        graph.nodes[node].tally.done = 1;
         graph.nodes[node].tainted = 1;
         let svg = picture(&graph, "");
         assert!(svg.contains("node failed"));
-        assert!(svg.contains("✗ 2 failed, 1 tainted"));
+        assert!(svg.contains("1 of them tainted"));
     }
 }

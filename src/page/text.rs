@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(
             text(&graph, "runset r"),
             "runset r\n\n\
-             ! extract v2 (start)\n    2 tainted, 2 done\n    tainted: 2 of v1\n    → work: 1 output\n\n\
+             ! extract v2 (start)\n    2 done, 2 of them tainted\n    tainted: 2 of v1\n    → work: 1 output\n\n\
              ✗ work\n    1 failed\n    ↻ work: 3 outputs\n    \
              ⇢ final outputs: in the script, not seen yet\n\n\
              ■ final outputs: none\n"

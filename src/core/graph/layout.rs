@@ -24,7 +24,7 @@ const LOOP: f64 = 58.0;
 const PORT: f64 = 18.0;
 
 /// How much more than a node's place a lane's straightness counts.
-const STRAIGHT: f64 = 200.0;
+const STRAIGHT: f64 = 10_000.0;
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]

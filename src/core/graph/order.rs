@@ -1,5 +1,7 @@
 //! Orders: of nodes along the edges, and of neighbours side by side.
 
+use std::collections::BTreeSet;
+
 /// A topological order of a graph, cycles broken.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
@@ -9,7 +11,7 @@ pub struct Order {
     pub back: Vec<bool>,
 }
 
-/// Orders the nodes `0..count`; `first` is where to begin.
+/// Orders the nodes `0..count`; `first` is where to begin: nothing comes before it.
 ///
 /// A depth-first search decides which edges run back; few do if it begins where the graph does.
 pub fn topological(count: usize, edges: &[(usize, usize)], first: Option<usize>) -> Order {
@@ -19,34 +21,68 @@ pub fn topological(count: usize, edges: &[(usize, usize)], first: Option<usize>)
             out[*from].push((*to, number));
         }
     }
-    let mut back = vec![false; edges.len()];
-    let mut state = vec![Mark::New; count];
-    let mut post = Vec::with_capacity(count);
-    for root in first.into_iter().chain(0..count) {
+    let (back, found) = search(&out, edges.len(), first);
+    // Of the nodes that can come next, the one found first.
+    let mut above = vec![0; count];
+    let forward = |node: usize| out[node].iter().filter(|(_, number)| !back[*number]);
+    for node in 0..count {
+        forward(node).for_each(|(to, _)| above[*to] += 1);
+    }
+    let mut ready: BTreeSet<(usize, usize)> = (0..count)
+        .filter(|node| above[*node] == 0)
+        .map(|node| (found[node], node))
+        .collect();
+    let mut order = Vec::with_capacity(count);
+    while let Some((_, node)) = ready.pop_first() {
+        order.push(node);
+        for (to, _) in forward(node) {
+            above[*to] -= 1;
+            if above[*to] == 0 {
+                ready.insert((found[*to], *to));
+            }
+        }
+    }
+    Order { order, back }
+}
+
+/// A depth-first search along `out` (targets and edges' numbers): which edges run back to a node
+/// that is not left yet or to `first`, and as the how manieth each node was found.
+fn search(
+    out: &[Vec<(usize, usize)>],
+    edges: usize,
+    first: Option<usize>,
+) -> (Vec<bool>, Vec<usize>) {
+    let mut back = vec![false; edges];
+    let mut state = vec![Mark::New; out.len()];
+    let mut found = vec![0; out.len()];
+    let mut count = 0;
+    for root in first.into_iter().chain(0..out.len()) {
         if state[root] != Mark::New {
             continue;
         }
         state[root] = Mark::Open;
+        found[root] = count;
+        count += 1;
         let mut stack = vec![(root, 0)];
         while let Some((node, next)) = stack.pop() {
             let Some((to, number)) = out[node].get(next) else {
                 state[node] = Mark::Closed;
-                post.push(node);
                 continue;
             };
             stack.push((node, next + 1));
             match state[*to] {
                 Mark::New => {
                     state[*to] = Mark::Open;
+                    found[*to] = count;
+                    count += 1;
                     stack.push((*to, 0));
                 }
                 Mark::Open => back[*number] = true,
-                Mark::Closed => {}
+                Mark::Closed => back[*number] = first == Some(*to),
             }
         }
     }
-    post.reverse();
-    Order { order: post, back }
+    (back, found)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,6 +180,13 @@ mod tests {
         let order = topological(3, &[(1, 2), (2, 0), (0, 1), (1, 1)], Some(1));
         assert_eq!(order.order, [1, 2, 0]);
         assert_eq!(order.back, [false, false, true, false]);
+    }
+
+    #[test]
+    fn nothing_comes_before_the_first() {
+        let order = topological(3, &[(0, 1), (1, 2)], Some(1));
+        assert_eq!(order.order, [1, 2, 0]);
+        assert_eq!(order.back, [true, false]);
     }
 
     #[test]
