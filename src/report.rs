@@ -3,6 +3,8 @@
 mod plain;
 pub mod table;
 
+pub use plain::short;
+
 use crate::core::event::Event;
 use crate::nix;
 

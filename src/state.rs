@@ -9,6 +9,7 @@ mod lock;
 mod memo;
 mod open;
 mod queue;
+mod read;
 mod record;
 mod runset;
 mod schema;
@@ -20,9 +21,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-pub use finals::Final;
+pub use finals::{Final, Selection};
 pub use lock::{Lock, LockError};
 pub use open::Layout;
+pub use read::{Filter, TaskRow, TaskStep, Which};
 pub use record::{Finished, Logs, NewTask};
 pub use runset::{Runset, RunsetId};
 pub use schema::FORMAT;

@@ -1,7 +1,7 @@
 //! A failure as the user sees it: kind, words, hint, exit status.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::pipeline::{self, SourceError};
@@ -16,6 +16,8 @@ pub enum Kind {
     Environment,
     /// Ended by this signal: 128 + its number.
     Signal(i32),
+    /// Whoever read standard output has seen enough: 0, and nothing to say.
+    Gone,
 }
 
 /// A failure, ready to be printed.
@@ -39,6 +41,19 @@ impl Failure {
         }
     }
 
+    /// Standard output does not take more: a failure, unless its reader went away (`| head`).
+    pub fn output(error: &io::Error) -> Self {
+        let failure = Self::usage(format!("cannot write to standard output: {error}"));
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self {
+                kind: Kind::Gone,
+                ..failure
+            },
+            io::ErrorKind::StorageFull => failure.hint("make room on that disk"),
+            _ => failure,
+        }
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -48,6 +63,9 @@ impl Failure {
 
     /// Prints it; the exit status.
     pub fn report(&self) -> ExitCode {
+        if self.kind == Kind::Gone {
+            return ExitCode::SUCCESS;
+        }
         let mut text = String::new();
         if self.rendered {
             text.push_str(&self.message);
@@ -63,7 +81,7 @@ impl Failure {
             }
         }
         // If standard error is gone, the exit status still tells.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(text.as_bytes());
         self.exit_code()
     }
 
@@ -73,6 +91,7 @@ impl Failure {
             Kind::Usage => ExitCode::from(2),
             Kind::Environment => ExitCode::from(3),
             Kind::Signal(signal) => signal_status(signal),
+            Kind::Gone => ExitCode::SUCCESS,
         }
     }
 }
@@ -90,12 +109,12 @@ impl From<SourceError> for Failure {
                 ref source,
             } => {
                 let hint = match source.kind() {
-                    std::io::ErrorKind::NotFound => Some("check the path given with -manifest"),
-                    std::io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),
-                    std::io::ErrorKind::IsADirectory => {
+                    io::ErrorKind::NotFound => Some("check the path given with -manifest"),
+                    io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),
+                    io::ErrorKind::IsADirectory => {
                         Some("name the file in it, for instance with /workflow.toml at the end")
                     }
-                    std::io::ErrorKind::InvalidData => Some("save the manifest as UTF-8"),
+                    io::ErrorKind::InvalidData => Some("save the manifest as UTF-8"),
                     _ => None,
                 };
                 let _ = path;
