@@ -2,16 +2,21 @@
 //! else.
 
 mod arguments;
+mod cat;
 mod check;
+mod chosen;
+mod columns;
 mod describe;
 mod error;
 mod export;
 mod graph;
 mod html;
 mod lock;
+mod log;
 mod run;
 mod signals;
 mod standing;
+mod status;
 
 use std::process::ExitCode;
 
@@ -41,6 +46,10 @@ pub fn main() -> ExitCode {
         None => run::main(&arguments),
         Some(Subcommand::Check) => check::main(&arguments.places),
         Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock, &arguments.output),
+        Some(Subcommand::Status(options)) => status::main(&arguments.places, options),
+        Some(Subcommand::Log(options)) => log::main(&arguments.places, options),
+        Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
+        Some(Subcommand::Schema) => describe::schema(),
         Some(Subcommand::Export(export)) => export::main(&arguments.places, export),
         Some(Subcommand::Graph(graph)) => graph::main(&arguments.places, graph),
         Some(Subcommand::Report(report)) => html::main(&arguments.places, report),

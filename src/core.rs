@@ -10,6 +10,7 @@ pub mod installable;
 pub mod manifest;
 pub mod name;
 pub mod plan;
+pub mod reference;
 pub mod route;
 pub mod spread;
 pub mod suggest;

@@ -1,23 +1,29 @@
-//! Final outputs as files in a folder.
+//! Outputs as files in a folder, or in one tar.
 //!
-//! A file has the name under which the task left it. Where final outputs of one name differ in
-//! their bytes, the first eight digits of each one's hash stand before the extension
+//! A file has the name under which the task left it. Where outputs of one name differ in their
+//! bytes, the first eight digits of each one's hash stand before the extension
 //! (`result-1a2b3c4d.txt`), whatever order they came in; equal ones are one file.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
-use crate::state::{self, Runset, State};
+use crate::state::{self, Final, Selection, State};
 use crate::store::{self, Store};
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The destination has something in it, or is no folder.
-    #[error("{} exists and is not an empty folder", .0.display())]
+    /// The destination is there and is no folder.
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// A file of that name is there already.
+    #[error("{} exists already", .0.display())]
     Taken(PathBuf),
+    /// A folder stands where a file is to be.
+    #[error("{} is a folder, and an output has that name", .0.display())]
+    Folder(PathBuf),
     /// The file system says no.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -28,6 +34,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The archive could not be written.
+    #[error("cannot write the archive: {0}")]
+    Archive(io::Error),
     /// The state cannot be read.
     #[error(transparent)]
     State(#[from] state::Error),
@@ -36,54 +45,124 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Writes the final outputs of `runset` (none: of all) into the folder `to`, which is made; gives
-/// the number of files. All or nothing: the folder appears when it is complete.
+fn io_error<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Error + 'p {
+    move |source| Error::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Writes the selected outputs into the folder `to`, which is made if it is not there; gives the
+/// number of files. A folder that is not there yet appears when it is complete. In one that is,
+/// files appear one after the other, each complete, once all have been written beside them; with
+/// `force` they take the place of files of the same name, without it nothing is written if there
+/// is one.
 pub fn export(
     state: &State,
     store: &Store,
-    runset: Option<&Runset>,
+    selection: &Selection,
     to: &Path,
+    force: bool,
 ) -> Result<usize, Error> {
-    let io = |doing, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io {
-            doing,
-            path,
-            source,
-        }
-    };
-    if to.symlink_metadata().is_ok() && !is_empty_folder(to) {
-        return Err(Error::Taken(to.to_owned()));
+    let exists = to.is_dir();
+    if !exists && to.symlink_metadata().is_ok() {
+        return Err(Error::NotAFolder(to.to_owned()));
     }
-    let parent = match to.parent() {
+    let beside = match to.parent() {
+        _ if exists => to,
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    fs::create_dir_all(parent).map_err(io("make the folder", parent))?;
+    if exists {
+        state.each_final(selection, |output| room(&to.join(file_name(output)), force))?;
+    }
+    fs::create_dir_all(beside).map_err(io_error("make the folder", beside))?;
     let making = tempfile::Builder::new()
         .prefix(".export-")
-        .tempdir_in(parent)
-        .map_err(io("make a folder in", parent))?;
+        .tempdir_in(beside)
+        .map_err(io_error("make a folder in", beside))?;
     // Not the temporary folder itself, which only its owner may enter.
     let complete = making.path().join("files");
-    fs::create_dir(&complete).map_err(io("make the folder", &complete))?;
+    fs::create_dir(&complete).map_err(io_error("make the folder", &complete))?;
+    let mut names = Vec::new();
+    state.each_final(selection, |output| {
+        let object = output.object;
+        let name = file_name(output);
+        store.copy_out(&object, &complete.join(&name))?;
+        names.push(name);
+        Ok::<(), Error>(())
+    })?;
+    if exists {
+        for name in &names {
+            let place = to.join(name);
+            room(&place, force)?;
+            fs::rename(complete.join(name), &place).map_err(io_error("write", &place))?;
+        }
+    } else {
+        fs::rename(&complete, to).map_err(io_error("rename the finished folder to", to))?;
+    }
+    Ok(names.len())
+}
+
+/// Whether a file may be put at `path`.
+fn room(path: &Path, force: bool) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(metadata) if metadata.is_dir() => Err(Error::Folder(path.to_owned())),
+        Ok(_) if force => Ok(()),
+        Ok(_) => Err(Error::Taken(path.to_owned())),
+    }
+}
+
+/// Writes the selected outputs as a tar; gives the number of files. The same outputs give the same
+/// bytes: no times, no owners.
+pub fn archive(
+    state: &State,
+    store: &Store,
+    selection: &Selection,
+    out: &mut dyn Write,
+) -> Result<usize, Error> {
+    // What was written cannot be taken back: all objects must be there before it begins.
+    state.each_final(selection, |output| {
+        if store.contains(&output.object) {
+            return Ok(());
+        }
+        Err(Error::Store(store::Error::Missing {
+            digest: output.object,
+            path: store.path(&output.object),
+        }))
+    })?;
+    let mut archive = tar::Builder::new(out);
     let mut count = 0;
-    state.each_final(runset, |output| {
-        let name = if output.clashes {
-            apart(&output.name, &output.object)
-        } else {
-            output.name
-        };
-        store.copy_out(&output.object, &complete.join(name))?;
+    state.each_final(selection, |output| {
+        let file = store.open_verified(&output.object)?;
+        let path = store.path(&output.object);
+        let metadata = file.metadata().map_err(io_error("look at", &path))?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(metadata.len());
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        archive
+            .append_data(&mut header, file_name(output), file)
+            .map_err(Error::Archive)?;
         count += 1;
         Ok::<(), Error>(())
     })?;
-    fs::rename(&complete, to).map_err(io("rename the finished folder to", to))?;
+    let out = archive.into_inner().map_err(Error::Archive)?;
+    out.flush().map_err(Error::Archive)?;
     Ok(count)
 }
 
-fn is_empty_folder(path: &Path) -> bool {
-    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+/// The name that an output gets.
+fn file_name(output: Final) -> String {
+    if output.clashes {
+        apart(&output.name, &output.object)
+    } else {
+        output.name
+    }
 }
 
 /// `result.txt` → `result-1a2b3c4d.txt`.
@@ -148,9 +227,12 @@ mod tests {
             ("two", "same.txt", "later"),
         ];
         let (state, store) = db(&dir.path().join("db"), &finals);
-        let runset = state.runset("one").unwrap().unwrap();
+        let one = Selection {
+            runset: state.runset("one").unwrap(),
+            ..Selection::default()
+        };
         let to = dir.path().join("new/out");
-        assert_eq!(export(&state, &store, Some(&runset), &to).unwrap(), 3);
+        assert_eq!(export(&state, &store, &one, &to, false).unwrap(), 3);
         let name = |bytes: &str| format!("other-{}.txt", &Digest::of(bytes.as_bytes()).hex()[..8]);
         let mut expected = vec![
             (name("1"), "1".to_owned()),
@@ -161,33 +243,81 @@ mod tests {
         assert_eq!(files(&to), expected);
 
         let all = dir.path().join("all");
-        assert_eq!(export(&state, &store, None, &all).unwrap(), 4);
+        assert_eq!(
+            export(&state, &store, &Selection::default(), &all, false).unwrap(),
+            4
+        );
     }
 
     #[test]
     fn nothing_is_overwritten_and_nothing_left_half_written() {
         let dir = tempfile::tempdir().unwrap();
         let (state, store) = db(&dir.path().join("db"), &[("r", "a", "x"), ("r", "b", "y")]);
+        let export = |to: &Path, force| export(&state, &store, &Selection::default(), to, force);
         let to = dir.path().join("out");
         fs::create_dir(&to).unwrap();
-        assert_eq!(export(&state, &store, None, &to).unwrap(), 2);
+        fs::write(to.join("mine"), "kept").unwrap();
+        assert_eq!(export(&to, false).unwrap(), 2);
+        fs::remove_file(to.join("a")).unwrap();
+        fs::write(to.join("b"), "changed").unwrap();
+        assert!(matches!(export(&to, false), Err(Error::Taken(path)) if path == to.join("b")));
+        let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(files(&to), [file("b", "changed"), file("mine", "kept")]);
+        assert_eq!(export(&to, true).unwrap(), 2);
+        let all = [file("a", "x"), file("b", "y"), file("mine", "kept")];
+        assert_eq!(files(&to), all);
         assert!(matches!(
-            export(&state, &store, None, &to),
-            Err(Error::Taken(_))
+            export(&to.join("a"), true),
+            Err(Error::NotAFolder(_))
         ));
 
         fs::remove_file(store.path(&Digest::of(b"y"))).unwrap();
         let broken = dir.path().join("broken");
-        assert!(matches!(
-            export(&state, &store, None, &broken),
-            Err(Error::Store(_))
-        ));
+        assert!(matches!(export(&broken, false), Err(Error::Store(_))));
+        assert!(matches!(export(&to, true), Err(Error::Store(_))));
+        assert_eq!(files(&to), all);
         let mut left: Vec<_> = fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
         left.sort();
         assert_eq!(left, ["db", "out"]);
+        let mut archived = Vec::new();
+        assert!(archive(&state, &store, &Selection::default(), &mut archived).is_err());
+        assert_eq!(archived, []);
+    }
+
+    #[test]
+    fn an_archive_has_each_file_with_its_name_and_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = "é".repeat(127);
+        let finals = [
+            ("r", "a", "x"),
+            ("r", "c", "1"),
+            ("r", "c", "2"),
+            ("r", &long, "l"),
+        ];
+        let (state, store) = db(&dir.path().join("db"), &finals);
+        let mut bytes = Vec::new();
+        let selection = Selection {
+            names: vec!["a".to_owned(), long.clone()],
+            ..Selection::default()
+        };
+        assert_eq!(archive(&state, &store, &selection, &mut bytes).unwrap(), 2);
+        let mut read = tar::Archive::new(bytes.as_slice());
+        let entries: Vec<(String, String)> = read
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let mut entry = entry.unwrap();
+                let name = entry.path().unwrap().to_str().unwrap().to_owned();
+                (name, io::read_to_string(&mut entry).unwrap())
+            })
+            .collect();
+        assert_eq!(
+            entries,
+            [("a".to_owned(), "x".to_owned()), (long, "l".to_owned())]
+        );
     }
 
     #[test]

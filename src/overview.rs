@@ -12,7 +12,7 @@ use crate::core::spread::{Sample, Spread};
 use crate::core::task::{State as TaskState, Tally};
 use crate::core::timeline::Span;
 use crate::page::{Failure, Log, Page, Spreads, Task, VersionPart};
-use crate::state::{Error, RecordedStep, Runset, State, StepId, TaskRow};
+use crate::state::{Error, RecordedStep, Runset, ShownTask, State, StepId};
 use crate::store::Store;
 
 /// Rows of the table of tasks.
@@ -261,7 +261,7 @@ fn sizes(
         .collect())
 }
 
-fn logs(store: &Store, row: &TaskRow) -> Vec<Log> {
+fn logs(store: &Store, row: &ShownTask) -> Vec<Log> {
     [
         ("standard output", row.stdout),
         ("standard error", row.stderr),
@@ -284,7 +284,7 @@ fn logs(store: &Store, row: &TaskRow) -> Vec<Log> {
 }
 
 impl Steps {
-    fn task(&self, row: &TaskRow) -> Option<Task> {
+    fn task(&self, row: &ShownTask) -> Option<Task> {
         let (step, version, current) = self.versions.get(&row.step)?;
         Some(Task {
             id: row.id.0,

@@ -13,6 +13,8 @@ mod trace;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+pub use plain::short;
+
 use crate::core::event::Event;
 use crate::nix;
 pub use trace::Error as TraceError;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, ValueEnum};
 
 use super::error::Failure;
+use super::{cat, export, log, status};
 use crate::report::Style;
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -145,8 +146,16 @@ pub enum Subcommand {
     Check,
     /// Make the lock file, which pins what package names mean; commit it
     Lock(Lock),
-    /// Write the final outputs as files into a folder
-    Export(Export),
+    /// Where a runset stands: per step what is done, failed, to be done
+    Status(status::Options),
+    /// What tasks wrote
+    Log(log::Options),
+    /// The bytes of an object, or of what a task left
+    Cat(cat::Options),
+    /// Write final outputs as files into a folder, or as a tar
+    Export(export::Options),
+    /// Print the manifest's JSON Schema, for editors
+    Schema,
     /// Show the steps, and what went and can go from one to the other
     Graph(Graph),
     /// Write a page for the browser: graph, timeline, durations, failures with logs, tasks
@@ -155,21 +164,6 @@ pub enum Subcommand {
     Completions(Completions),
     /// Print the manual page
     Man,
-}
-
-/// Options of `export`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Files have the names under which the tasks left them. Where outputs of one name differ,\n\
-    the start of each one's hash stands before the extension: result-1a2b3c4d.txt."
-)]
-pub struct Export {
-    /// The folder to make; what is there already is never overwritten
-    #[arg(long, value_name = "DIR")]
-    pub to: PathBuf,
-    /// Whose outputs, `all` for every runset's; default: the newest's
-    #[arg(long, value_name = "NAME")]
-    pub runset: Option<String>,
 }
 
 /// Options of `graph`.

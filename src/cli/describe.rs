@@ -1,4 +1,5 @@
-//! `completions` and `man`: the command line described for others, from its own definition.
+//! `completions`, `man`, `schema`: command line and manifest described for others, from their own
+//! definitions.
 
 use std::io;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use clap::CommandFactory;
 use super::arguments::Arguments;
 use super::error::Failure;
 use super::run;
+use crate::core::manifest;
 
 /// Prints a shell's completions.
 pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
@@ -23,6 +25,11 @@ pub fn manual() -> Result<ExitCode, Failure> {
     render(&mut text)
         .map_err(|error| Failure::usage(format!("cannot write the manual: {error}")))?;
     print(&text)
+}
+
+/// Prints the manifest's JSON Schema.
+pub fn schema() -> Result<ExitCode, Failure> {
+    print(format!("{:#}\n", manifest::schema()).as_bytes())
 }
 
 fn render(text: &mut Vec<u8>) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! A failure as the user sees it: kind, words, hint, exit status.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::pipeline::{self, SourceError};
@@ -17,6 +17,8 @@ pub enum Kind {
     Environment,
     /// Ended by this signal: 128 + its number.
     Signal(i32),
+    /// Whoever read standard output has seen enough: 0, and nothing to say.
+    Gone,
 }
 
 /// A failure, ready to be printed.
@@ -40,6 +42,19 @@ impl Failure {
         }
     }
 
+    /// Standard output does not take more: a failure, unless its reader went away (`| head`).
+    pub fn output(error: &io::Error) -> Self {
+        let failure = Self::usage(format!("cannot write to standard output: {error}"));
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self {
+                kind: Kind::Gone,
+                ..failure
+            },
+            io::ErrorKind::StorageFull => failure.hint("make room on that disk"),
+            _ => failure,
+        }
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -49,6 +64,9 @@ impl Failure {
 
     /// Prints it, as lines or as one JSON object; the exit status.
     pub fn report(&self, json: bool) -> ExitCode {
+        if self.kind == Kind::Gone {
+            return ExitCode::SUCCESS;
+        }
         let text = if json {
             self.to_json()
         } else {
@@ -64,6 +82,7 @@ impl Failure {
             Kind::Usage => "usage",
             Kind::Environment => "environment",
             Kind::Signal(_) => "signal",
+            Kind::Gone => "gone",
         };
         let message = self.message.trim_end();
         json::error(kind, message, self.hint.as_deref(), self.exit_status())
@@ -93,6 +112,7 @@ impl Failure {
             Kind::Usage => 2,
             Kind::Environment => 3,
             Kind::Signal(signal) => signal_status(signal),
+            Kind::Gone => 0,
         }
     }
 }
@@ -110,12 +130,12 @@ impl From<SourceError> for Failure {
                 ref source,
             } => {
                 let hint = match source.kind() {
-                    std::io::ErrorKind::NotFound => Some("check the path given with -manifest"),
-                    std::io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),
-                    std::io::ErrorKind::IsADirectory => {
+                    io::ErrorKind::NotFound => Some("check the path given with -manifest"),
+                    io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),
+                    io::ErrorKind::IsADirectory => {
                         Some("name the file in it, for instance with /workflow.toml at the end")
                     }
-                    std::io::ErrorKind::InvalidData => Some("save the manifest as UTF-8"),
+                    io::ErrorKind::InvalidData => Some("save the manifest as UTF-8"),
                     _ => None,
                 };
                 let _ = path;

@@ -1,51 +1,111 @@
-//! `export`: the final outputs as files.
+//! `export`: outputs as files, or as one tar.
 
-use std::path::Path;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::arguments::{Export, Places};
+use clap::Args;
+
+use super::arguments::Places;
+use super::chosen::{self, InRunset};
 use super::error::Failure;
 use super::run;
+use crate::core::diagnostic::visible;
 use crate::core::suggest;
 use crate::export::{self, Error};
-use crate::state::{Layout, Runset, State};
-use crate::store::Store;
+use crate::report::table;
+use crate::state::{Selection, State};
 
-/// Writes them and says how many.
-pub fn main(places: &Places, arguments: &Export) -> Result<ExitCode, Failure> {
+/// Options of `export`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Files have the names under which the tasks left them. Where outputs of one name differ,\n\
+    the start of each one's hash stands before the extension: result-1a2b3c4d.txt."
+)]
+pub struct Options {
+    /// Only final outputs of these names; or steps, for all that their tasks left
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// The folder; without it, a tar goes to standard output
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Put files in the place of others of the same name
+    #[arg(long, requires = "to")]
+    force: bool,
+    #[command(flatten)]
+    runset: InRunset,
+}
+
+/// Writes them; with a folder, says how many.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
-    let layout = Layout::new(&places.db);
-    let store = Store::open(&layout.objects(), &layout.scratch())?;
-    let chosen = match arguments.runset.as_deref() {
-        Some(run::ALL) => None,
-        name => Some(runset(&state, &places.db, name)?),
+    let selection = selection(&state, options)?;
+    let store = chosen::store(&state)?;
+    let Some(to) = &options.to else {
+        if io::stdout().is_terminal() {
+            return Err(Failure::usage("a tar is not for a terminal").hint(
+                "name a folder with -to, or pass the tar on: export | tar -xC DIR, export >FILE.tar",
+            ));
+        }
+        export::archive(&state, &store, &selection, &mut io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
     };
-    let count = export::export(&state, &store, chosen.as_ref(), &arguments.to)?;
-    let files = if count == 1 { "file" } else { "files" };
-    run::print(&format!("{}: {count} {files}\n", arguments.to.display()))?;
+    let count = export::export(&state, &store, &selection, to, options.force)?;
+    run::print(&format!(
+        "{}: {}\n",
+        to.display(),
+        table::count(count, "file")
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The runset of that name, or the newest.
-fn runset(state: &State, db: &Path, name: Option<&str>) -> Result<Runset, Failure> {
-    let Some(name) = name else {
-        return state.newest_runset()?.ok_or_else(|| {
-            Failure::usage(format!("nothing ever ran in {}", db.display()))
-                .hint("run the pipeline first: -run")
-        });
+/// Each name is that of a final output or else of a step.
+fn selection(state: &State, options: &Options) -> Result<Selection, Failure> {
+    let mut selection = Selection {
+        runset: options.runset.find(state)?,
+        ..Selection::default()
     };
-    if let Some(found) = state.runset(name)? {
-        return Ok(found);
+    let steps = state.step_names()?;
+    for name in &options.names {
+        let finals = state.finals_called(name, selection.runset.as_ref())?;
+        if !finals.is_empty() {
+            selection.names.push(name.clone());
+        } else if steps.contains(name) {
+            selection.steps.push(name.clone());
+        } else {
+            return Err(unknown(state, &selection, &steps, name)?);
+        }
     }
-    let all = state.runsets()?;
-    let failure = Failure::usage(format!("there is no runset `{name}` in {}", db.display()));
-    Err(
-        match suggest::closest(name, all.iter().map(|runset| runset.name.as_str())) {
-            Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => match all.last() {
-                Some(newest) => failure.hint(format!("the newest is `{}`", newest.name)),
-                None => failure.hint("run the pipeline first: -run"),
-            },
+    Ok(selection)
+}
+
+fn unknown(
+    state: &State,
+    selection: &Selection,
+    steps: &[String],
+    name: &str,
+) -> Result<Failure, Failure> {
+    let mut known = steps.to_vec();
+    let all = Selection {
+        runset: selection.runset.clone(),
+        ..Selection::default()
+    };
+    state.each_final(&all, |output| {
+        known.push(output.name);
+        Ok::<(), Failure>(())
+    })?;
+    let place = match &selection.runset {
+        Some(runset) => format!("of runset {}", visible(&runset.name)),
+        None => "of any runset".to_owned(),
+    };
+    let failure = Failure::usage(format!(
+        "`{}` is neither a final output {place} nor a step",
+        visible(name)
+    ));
+    Ok(
+        match suggest::closest(name, known.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
+            None => failure.hint("`export` without names writes all final outputs"),
         },
     )
 }
@@ -55,7 +115,13 @@ impl From<Error> for Failure {
         match error {
             Error::State(error) => error.into(),
             Error::Store(error) => error.into(),
-            Error::Taken(_) => Self::usage(&error).hint("name a folder that is not there yet"),
+            Error::Archive(error) => Self::output(&error),
+            Error::NotAFolder(_) => Self::usage(&error).hint("name a folder with -to"),
+            Error::Taken(_) => Self::usage(&error)
+                .hint("nothing was written; name another folder, or overwrite with -force"),
+            Error::Folder(_) => {
+                Self::usage(&error).hint("nothing was written; name another folder")
+            }
             Error::Io { .. } => Self::usage(&error),
         }
     }

@@ -7,9 +7,8 @@ use std::process::ExitCode;
 
 use super::arguments::{Actions, Arguments};
 use super::error::{Failure, signal_status};
-use super::{signals, standing};
+use super::{chosen, signals, standing};
 use crate::core::event::{Event, Summary};
-use crate::core::suggest;
 use crate::engine::{self, Channel, Engine, Settings};
 use crate::pipeline::{Source, Steps, Supply};
 use crate::report::Reporter;
@@ -129,17 +128,11 @@ fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let names = source.manifest.steps.iter().map(|step| step.name.as_str());
-    let failure = Failure::usage(format!(
-        "there is no step `{name}` in {}",
-        source.path.display()
-    ));
-    Err(match suggest::closest(name, names.clone()) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint(format!(
-            "its steps are {}",
-            names.collect::<Vec<_>>().join(", ")
-        )),
-    })
+    Err(chosen::unknown_step(
+        name,
+        &source.path.display().to_string(),
+        names,
+    ))
 }
 
 impl Call<'_> {
@@ -172,7 +165,7 @@ impl Call<'_> {
             Some(name) => match self.state.runset(name)? {
                 Some(runset) => Ok(vec![runset]),
                 None if self.actions.run => Ok(Vec::new()),
-                None => Err(unknown_runset(&self.state, name)?),
+                None => Err(chosen::unknown_runset(&self.state, name)?),
             },
         }
     }
@@ -347,32 +340,10 @@ impl Call<'_> {
     }
 }
 
-fn unknown_runset(state: &State, name: &str) -> Result<Failure, Failure> {
-    let names: Vec<String> = state
-        .runsets()?
-        .into_iter()
-        .map(|runset| runset.name)
-        .collect();
-    let failure = Failure::usage(format!("there is no runset `{name}`"));
-    Ok(
-        match suggest::closest(name, names.iter().map(String::as_str)) {
-            Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None if names.is_empty() => failure.hint("there is none yet: -run makes the first"),
-            None => {
-                let newest = names[names.len().saturating_sub(5)..].join(", ");
-                failure.hint(format!("the newest are {newest}"))
-            }
-        },
-    )
-}
-
 /// Prints data to standard output. A reader that has gone away is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::usage(format!(
-            "cannot write to standard output: {error}"
-        ))),
-        _ => Ok(()),
-    }
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::output(&error))
 }

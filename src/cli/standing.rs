@@ -120,14 +120,19 @@ fn next(summary: &Summary) -> String {
             table::tainted(&summary.tainted)
         );
     }
-    let words = match (pending + failed > 0, tainted > 0) {
+    let words = next_step(pending + failed > 0, tainted > 0);
+    let _ = writeln!(text, "next: {words}");
+    text
+}
+
+/// What to do about unfinished and about tainted tasks.
+pub fn next_step(unfinished: bool, tainted: bool) -> &'static str {
+    match (unfinished, tainted) {
         (true, true) => "-run goes on; -migrate-tainted -run also does the tainted tasks again",
         (true, false) => "-run goes on",
         (false, true) => "-migrate-tainted -run does the tainted tasks again",
         (false, false) => "nothing is left to do; -run -fresh starts over as a new runset",
-    };
-    let _ = writeln!(text, "next: {words}");
-    text
+    }
 }
 
 /// The same, while another process runs the pipeline: only what is recorded.

@@ -197,7 +197,7 @@ impl<'t> Place<'t> {
 const WIDTH: usize = 100;
 
 /// The text with tabs as spaces and all else that is no plain character escaped.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         if c == '\t' {

@@ -1,40 +1,63 @@
-//! Final outputs: what no step takes.
+//! Outputs to be exported: the final ones, which no step takes, or others by name.
 
 use super::memo::digest;
 use super::{Context, Error, Runset, State};
 use crate::core::digest::Digest;
 
-/// A final output as the state has it.
+/// Which outputs are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Of this runset; none: of all.
+    pub runset: Option<Runset>,
+    /// The final outputs of these names; with no step either: all of them.
+    pub names: Vec<String>,
+    /// All that the tasks of these steps left, final or not.
+    pub steps: Vec<String>,
+}
+
+/// An output as the state has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Final {
     /// The file name under which it was left.
     pub name: String,
     /// Its bytes.
     pub object: Digest,
-    /// Whether another final output of the same name has other bytes.
+    /// Whether another one of the same name has other bytes.
     pub clashes: bool,
 }
 
 impl State {
-    /// Calls `each` with the live final outputs of `runset` (none: of all runsets), those of the
-    /// same name and bytes once, ordered by name and then by digest.
+    /// Calls `each` with the live outputs that are selected, those of the same name and bytes
+    /// once, ordered by name and then by digest. An output without a name has its hash for one.
     pub fn each_final<E: From<Error>>(
         &self,
-        runset: Option<&Runset>,
+        selection: &Selection,
         mut each: impl FnMut(Final) -> Result<(), E>,
     ) -> Result<(), E> {
-        const DOING: &str = "read the final outputs";
+        const DOING: &str = "read the outputs";
         let mut query = self
             .connection
             .prepare_cached(
                 "SELECT name, object_hash, count(*) OVER (PARTITION BY name) > 1
-                 FROM (SELECT DISTINCT coalesce(name, '') AS name, object_hash FROM task
-                       WHERE step_id IS NULL AND live = 1 AND (?1 IS NULL OR runset = ?1))
+                 FROM (SELECT DISTINCT coalesce(t.name, t.object_hash) AS name, t.object_hash
+                       FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
+                       LEFT JOIN step AS s ON s.id = p.step_id
+                       WHERE t.live = 1 AND (?1 IS NULL OR t.runset = ?1)
+                         AND (t.step_id IS NULL
+                              AND (?2 OR t.name IN (SELECT value FROM json_each(?3)))
+                              OR s.name IN (SELECT value FROM json_each(?4))))
                  ORDER BY name, object_hash",
             )
             .during(&self.layout, DOING)?;
+        let everything = selection.names.is_empty() && selection.steps.is_empty();
+        let list = |names: &[String]| serde_json::Value::from(names).to_string();
         let mut rows = query
-            .query([runset.map(|runset| &runset.name)])
+            .query((
+                selection.runset.as_ref().map(|runset| &runset.name),
+                everything,
+                list(&selection.names),
+                list(&selection.steps),
+            ))
             .during(&self.layout, DOING)?;
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
             let output = Final {

@@ -2,9 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
+
+use super::Layout;
 
 /// The right to write, held until dropped, and by no process that is gone.
 #[derive(Debug)]
@@ -44,6 +47,22 @@ impl LockError {
 }
 
 impl Lock {
+    /// The process that holds the lock of that db folder; asks without taking it.
+    ///
+    /// None also where the system does not tell (it is `/proc/locks` that does).
+    pub fn holder(layout: &Layout) -> Option<u32> {
+        let path = layout.lock();
+        let inode = format!(":{}", std::fs::metadata(&path).ok()?.ino());
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let held = locks.lines().any(|line| {
+            line.contains(" FLOCK ") && line.split_whitespace().any(|word| word.ends_with(&inode))
+        });
+        if !held {
+            return None;
+        }
+        std::fs::read_to_string(&path).ok()?.trim().parse().ok()
+    }
+
     /// Takes the lock of the db folder `db`, whose lock file is `path`; does not wait.
     pub fn take(db: &Path, path: &Path) -> Result<Self, LockError> {
         let io = |source| LockError::Io {

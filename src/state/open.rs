@@ -47,7 +47,7 @@ impl Layout {
         self.root.join("tmp")
     }
 
-    fn lock(&self) -> PathBuf {
+    pub(super) fn lock(&self) -> PathBuf {
         self.root.join("lock")
     }
 }

@@ -47,7 +47,7 @@ pub struct Execution {
 
 /// A live task in full.
 #[derive(Debug, Clone)]
-pub struct TaskRow {
+pub struct ShownTask {
     /// Its row.
     pub id: TaskId,
     /// Its step version.
@@ -215,7 +215,7 @@ impl State {
         &self,
         runset: Option<&Runset>,
         count: usize,
-    ) -> Result<Vec<TaskRow>, Error> {
+    ) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
                 "SELECT {TASK}, {STATE_SQL}, NULL, NULL FROM task
@@ -232,7 +232,7 @@ impl State {
 
     /// At most `count` failed live tasks with their logs, so that each step has its first ones
     /// before any has its next.
-    pub fn failures(&self, runset: Option<&Runset>, count: usize) -> Result<Vec<TaskRow>, Error> {
+    pub fn failures(&self, runset: Option<&Runset>, count: usize) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
                 "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr
@@ -269,12 +269,12 @@ fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
     })
 }
 
-fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
+fn task_row(row: &Row) -> rusqlite::Result<ShownTask> {
     let log = |column: usize| -> rusqlite::Result<Option<Digest>> {
         let text: Option<String> = row.get(column)?;
         Ok(text.and_then(|text| text.parse().ok()))
     };
-    Ok(TaskRow {
+    Ok(ShownTask {
         id: TaskId(row.get(0)?),
         step: StepId(row.get(1)?),
         runset: row.get::<_, Option<String>>(2)?.unwrap_or_default(),

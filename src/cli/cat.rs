@@ -1,0 +1,109 @@
+//! `cat`: the bytes of an object.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::arguments::Places;
+use super::chosen::{self, Named};
+use super::error::Failure;
+use crate::core::diagnostic::visible;
+use crate::core::digest::Digest;
+use crate::core::suggest;
+use crate::state::{State, TaskRow};
+use crate::store::Store;
+
+/// Options of `cat`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An object by four or more digits of its hash, or a task by its number: what it left
+    #[arg(value_name = "HASH|TASK")]
+    what: String,
+    /// Of a task that left several files, the name of one
+    #[arg(conflicts_with = "input")]
+    name: Option<String>,
+    /// Of a task, its input
+    #[arg(long)]
+    input: bool,
+}
+
+/// Writes them to standard output.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let state = State::open_for_reading(&places.db)?;
+    let object = match chosen::named(&state, &options.what)? {
+        Named::Object(object) => object,
+        Named::Task(row) if options.input || row.step.is_none() => row.object,
+        Named::Task(row) => left(&state, &row, options.name.as_deref())?,
+    };
+    write(&chosen::store(&state)?, &object, &mut io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The object that a task left.
+fn left(state: &State, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
+    /// Of many outputs, how many are named.
+    const SHOWN: usize = 8;
+    let mut outputs = Vec::new();
+    state.each_output(row.id, |name, object| {
+        outputs.push((name.to_owned(), object));
+    })?;
+    if let Some(wanted) = name {
+        if let Some((_, object)) = outputs.iter().find(|(name, _)| name == wanted) {
+            return Ok(*object);
+        }
+        let failure = Failure::usage(format!(
+            "task #{} left no output called `{}`",
+            row.id,
+            visible(wanted)
+        ));
+        let names = outputs.iter().map(|(name, _)| name.as_str());
+        return Err(match suggest::closest(wanted, names) {
+            Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
+            None => failure.hint(format!("`trace {}` shows what it left", row.id)),
+        });
+    }
+    match outputs.as_slice() {
+        [(_, object)] => Ok(*object),
+        [] => Err(Failure::usage(format!("task #{} left no output", row.id))
+            .hint("`log` shows what it wrote to its standard output, `cat -input` its input")),
+        several => {
+            let mut names: Vec<String> = several
+                .iter()
+                .take(SHOWN)
+                .map(|(name, _)| visible(name))
+                .collect();
+            if several.len() > SHOWN {
+                names.push("…".to_owned());
+            }
+            Err(Failure::usage(format!(
+                "task #{} left {} outputs: {}",
+                row.id,
+                several.len(),
+                names.join(", ")
+            ))
+            .hint(format!("name one: cat {} NAME", row.id)))
+        }
+    }
+}
+
+/// Copies an object, checked against its hash first, to `out`.
+pub fn write(store: &Store, object: &Digest, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut file = store.open_verified(object)?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return out.flush().map_err(|error| Failure::output(&error)),
+            Ok(length) => out
+                .write_all(&buffer[..length])
+                .map_err(|error| Failure::output(&error))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                return Err(Failure::usage(format!(
+                    "cannot read {}: {error}",
+                    store.path(object).display()
+                )));
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What the words of a question mean: runsets, steps, tasks, objects.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::error::Failure;
+use super::run::ALL;
+use crate::core::digest::Digest;
+use crate::core::reference::{Reference, tell_apart};
+use crate::core::suggest;
+use crate::core::task::TaskId;
+use crate::state::{Layout, Runset, State, TaskRow};
+use crate::store::{self, Store};
+
+/// Which runset is asked about.
+#[derive(Debug, Args)]
+pub struct InRunset {
+    /// The runset, `all` for every one; default: the newest
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+}
+
+/// What a word names.
+#[derive(Debug)]
+pub enum Named {
+    /// A task, or a final output's row.
+    Task(Box<TaskRow>),
+    /// An object.
+    Object(Digest),
+}
+
+/// The object store beside the state, as a reader uses it.
+pub fn store(state: &State) -> Result<Store, store::Error> {
+    Store::open(&state.layout().objects(), &state.layout().scratch())
+}
+
+impl InRunset {
+    /// The runset; none for every one.
+    pub fn find(&self, state: &State) -> Result<Option<Runset>, Failure> {
+        match self.runset.as_deref() {
+            Some(ALL) => Ok(None),
+            Some(name) => match state.runset(name)? {
+                Some(runset) => Ok(Some(runset)),
+                None => Err(unknown_runset(state, name)?),
+            },
+            None => state
+                .newest_runset()?
+                .map(Some)
+                .ok_or_else(|| nothing_ran(state.layout())),
+        }
+    }
+}
+
+/// There is no runset at all.
+pub fn nothing_ran(layout: &Layout) -> Failure {
+    Failure::usage(format!("nothing ever ran in {}", layout.root().display()))
+        .hint("run the pipeline first: -run")
+}
+
+/// There is no such runset.
+pub fn unknown_runset(state: &State, name: &str) -> Result<Failure, Failure> {
+    let names: Vec<String> = state
+        .runsets()?
+        .into_iter()
+        .map(|runset| runset.name)
+        .collect();
+    let failure = Failure::usage(format!(
+        "there is no runset `{name}` in {}",
+        db(state).display()
+    ));
+    Ok(
+        match suggest::closest(name, names.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None if names.is_empty() => failure.hint("there is none yet: -run makes the first"),
+            None => {
+                let newest = names[names.len().saturating_sub(5)..].join(", ");
+                failure.hint(format!("the newest are {newest}"))
+            }
+        },
+    )
+}
+
+/// There is no such step in `place`, which has the steps `names`.
+pub fn unknown_step<'n>(
+    name: &str,
+    place: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Failure {
+    let failure = Failure::usage(format!("there is no step `{name}` in {place}"));
+    match suggest::closest(name, names.clone()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint(format!(
+            "its steps are {}",
+            names.collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+/// Fails unless a step of that name was ever registered.
+pub fn known_step(state: &State, name: &str) -> Result<(), Failure> {
+    let names = state.step_names()?;
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let place = db(state).display().to_string();
+    Err(unknown_step(name, &place, names.iter().map(String::as_str)))
+}
+
+fn db(state: &State) -> &Path {
+    state.layout().root()
+}
+
+/// The task or the object that `word` names.
+pub fn named(state: &State, word: &str) -> Result<Named, Failure> {
+    let reference = Reference::parse(word).map_err(|error| {
+        Failure::usage(error).hint(
+            "name a task by its number (`tasks` lists them) or an object by four or more digits \
+             of its hash",
+        )
+    })?;
+    let (task, hash) = match reference {
+        Reference::Task(task) => (Some(task), None),
+        Reference::TaskOrHash(task, hash) => (Some(task), Some(hash)),
+        Reference::Hash(hash) => (None, Some(hash)),
+    };
+    if let Some(task) = task {
+        if let Some(row) = state.task(task)? {
+            return Ok(Named::Task(Box::new(row)));
+        }
+        if hash.is_none() {
+            return Err(no_task(state, task));
+        }
+    }
+    object(state, &hash.unwrap_or_default()).map(Named::Object)
+}
+
+/// The task that `word` names.
+pub fn task(state: &State, word: &str) -> Result<TaskRow, Failure> {
+    match named(state, word)? {
+        Named::Task(row) => Ok(*row),
+        Named::Object(_) => Err(Failure::usage(format!(
+            "`{word}` is the start of an object's hash, and a task is wanted"
+        ))
+        .hint("`trace` tells which tasks an object comes from and goes to")),
+    }
+}
+
+fn no_task(state: &State, task: TaskId) -> Failure {
+    Failure::usage(format!(
+        "there is no task #{task} in {}",
+        db(state).display()
+    ))
+    .hint("`tasks` lists those of the newest runset, `tasks -runset all` all")
+}
+
+fn object(state: &State, prefix: &str) -> Result<Digest, Failure> {
+    /// Of several objects, how many are told.
+    const SHOWN: u32 = 5;
+    let found = state.objects_starting(prefix, SHOWN + 1)?;
+    match found.as_slice() {
+        [] => Err(Failure::usage(format!(
+            "no object in {} has a hash that starts with {prefix}",
+            db(state).display()
+        ))
+        .hint("`tasks -json` and `trace` show hashes; -db names another db")),
+        [one] => Ok(*one),
+        several => {
+            let mut starts = tell_apart(several);
+            let more = if starts.len() > SHOWN as usize {
+                starts.truncate(SHOWN as usize);
+                " and more"
+            } else {
+                ""
+            };
+            Err(Failure::usage(format!(
+                "{prefix} is the start of several hashes: {}{more}",
+                starts.join(", ")
+            ))
+            .hint("give more digits"))
+        }
+    }
+}

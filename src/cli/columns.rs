@@ -1,0 +1,162 @@
+//! Text in columns, as wide as the terminal.
+
+use std::io::{self, IsTerminal};
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The columns of the terminal that standard output is; none if it is none.
+pub fn width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then(|| size.ws_col.into())
+}
+
+/// `text` cut to `width` columns, with `…` at its end if something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        cut.push(c);
+    }
+    cut.push('…');
+    cut
+}
+
+/// `text` filled up to `width` columns.
+pub fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// What stands above it.
+    pub title: &'static str,
+    /// Numbers end where the column does.
+    pub right: bool,
+    /// Whether it gives way where the terminal is narrow.
+    pub gives: bool,
+}
+
+/// A column of words.
+pub const fn words(title: &'static str) -> Column {
+    Column {
+        title,
+        right: false,
+        gives: false,
+    }
+}
+
+/// A column of numbers.
+pub const fn number(title: &'static str) -> Column {
+    Column {
+        title,
+        right: true,
+        gives: false,
+    }
+}
+
+/// A column that gives way.
+pub const fn free(title: &'static str) -> Column {
+    Column {
+        title,
+        right: false,
+        gives: true,
+    }
+}
+
+/// Columns narrower than this no longer tell anything.
+const NARROW: usize = 6;
+
+/// The rows as a table with titles, in `most` columns if it is given.
+pub fn table(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> String {
+    let mut widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let cells = rows.iter().map(|row| row[at].width());
+            cells.chain([column.title.width()]).max().unwrap_or(0)
+        })
+        .collect();
+    if let Some(most) = most {
+        fit(&mut widths, columns, most);
+    }
+    let titles = columns.iter().map(|column| column.title.to_owned());
+    let titles: Vec<String> = titles.collect();
+    let mut text = String::new();
+    for row in std::iter::once(&titles).chain(rows) {
+        let mut line = String::new();
+        for ((cell, column), width) in row.iter().zip(columns).zip(&widths) {
+            let cell = cut(cell, *width);
+            if column.right {
+                line.push_str(&" ".repeat(width.saturating_sub(cell.width())));
+                line.push_str(&cell);
+            } else {
+                line.push_str(&pad(&cell, *width));
+            }
+            line.push_str("  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Takes from the columns that give way, the widest first, until the table fits.
+fn fit(widths: &mut [usize], columns: &[Column], most: usize) {
+    let gaps = 2 * columns.len().saturating_sub(1);
+    loop {
+        let total = widths.iter().sum::<usize>() + gaps;
+        let widest = (0..widths.len())
+            .filter(|at| columns[*at].gives && widths[*at] > NARROW)
+            .max_by_key(|at| widths[*at]);
+        match widest {
+            Some(at) if total > most => widths[at] -= 1,
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_where_it_can() {
+        let columns = [free("step"), number("done"), free("why")];
+        let rows = [
+            vec!["größe".to_owned(), "7".to_owned(), "x".to_owned()],
+            vec![
+                "日本語の名前".to_owned(),
+                "12".to_owned(),
+                "a long reason".to_owned(),
+            ],
+        ];
+        assert_eq!(
+            table(&columns, &rows, None),
+            "step          done  why\n\
+             größe            7  x\n\
+             日本語の名前    12  a long reason\n"
+        );
+        let narrow = table(&columns, &rows, Some(24));
+        assert!(narrow.lines().all(|line| line.width() <= 24), "{narrow}");
+        // Nothing is left to give.
+        assert!(table(&columns, &rows, Some(3)).contains("12"));
+    }
+
+    #[test]
+    fn a_cut_is_never_too_wide() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        assert_eq!(cut("日本語", 4), "日…");
+    }
+}

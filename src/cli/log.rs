@@ -1,0 +1,200 @@
+//! `log`: what tasks wrote.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::arguments::Places;
+use super::cat;
+use super::chosen::{self, InRunset};
+use super::error::Failure;
+use crate::core::diagnostic::visible;
+use crate::core::digest::Digest;
+use crate::core::task::State as TaskState;
+use crate::state::{Filter, Logs, State, TaskRow, Which};
+use crate::store::Store;
+
+/// Options of `log`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What the task wrote comes out to the byte, its standard output first and then its standard\n\
+    error. With several tasks a line before each says which it is."
+)]
+pub struct Options {
+    /// The tasks, by number
+    #[arg(value_name = "TASK", required_unless_present = "failed")]
+    tasks: Vec<String>,
+    /// All failed tasks of the runset
+    #[arg(long, conflicts_with = "tasks")]
+    failed: bool,
+    /// Only what they wrote to standard output
+    #[arg(long)]
+    stdout: bool,
+    /// Only what they wrote to standard error
+    #[arg(long, conflicts_with = "stdout")]
+    stderr: bool,
+    #[command(flatten)]
+    runset: InRunset,
+}
+
+/// Writes it to standard output; what is said about it goes to standard error for one task.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let state = State::open_for_reading(&places.db)?;
+    let store = chosen::store(&state)?;
+    let mut printer = Printer {
+        state: &state,
+        store: &store,
+        options,
+        out: io::stdout().lock(),
+    };
+    if options.failed {
+        let runset = options.runset.find(&state)?;
+        let filter = Filter {
+            runset: runset.as_ref().map(|runset| runset.name.as_str()),
+            step: None,
+            which: Which::In(TaskState::Failed),
+        };
+        let mut any = false;
+        state.each_task(&filter, |row| {
+            any = true;
+            printer.with_title(&row)
+        })?;
+        if !any {
+            note("no task failed");
+        }
+    } else if let [one] = options.tasks.as_slice() {
+        let row = chosen::task(&state, one)?;
+        printer.alone(&row)?;
+    } else {
+        // All must be right before any is printed.
+        let rows: Vec<TaskRow> = options
+            .tasks
+            .iter()
+            .map(|word| chosen::task(&state, word))
+            .collect::<Result<_, _>>()?;
+        for row in rows {
+            printer.with_title(&row)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Printer<'a> {
+    state: &'a State,
+    store: &'a Store,
+    options: &'a Options,
+    out: io::StdoutLock<'static>,
+}
+
+impl Printer<'_> {
+    /// One task: nothing but what it wrote.
+    fn alone(&mut self, row: &TaskRow) -> Result<(), Failure> {
+        if let Some(source) = row.reused_from {
+            note(&format!(
+                "task #{} was not executed; this is the output of #{source}, whose results it has",
+                row.id
+            ));
+        }
+        let streams = self.streams(row)?;
+        for object in &streams {
+            cat::write(self.store, object, &mut self.out)?;
+        }
+        if !streams.is_empty() && io::stdout().is_terminal() {
+            // A script may leave its colours on.
+            self.write("\x1b[0m")?;
+        }
+        if streams.is_empty() {
+            note(&format!("task #{} {}", row.id, why_nothing(row)));
+        }
+        if let Some(error) = &row.error {
+            note(&format!("failed: {}", first_line(error)));
+        }
+        Ok(())
+    }
+
+    fn with_title(&mut self, row: &TaskRow) -> Result<(), Failure> {
+        let step = row.step.as_ref().map_or_else(
+            || "final output".to_owned(),
+            |step| format!("{} v{}", visible(&step.name), step.version),
+        );
+        let input = row
+            .name
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" on {}", visible(name)));
+        let how = match &row.error {
+            Some(error) => format!(": {}", visible(first_line(error))),
+            None => String::new(),
+        };
+        self.write(&format!("── #{} {step}{input}{how}\n", row.id))?;
+        let streams = self.streams(row)?;
+        for object in &streams {
+            let mut lines = Lines {
+                out: &mut self.out,
+                ended: true,
+            };
+            cat::write(self.store, object, &mut lines)?;
+            if !lines.ended {
+                self.write("\n")?;
+            }
+        }
+        if io::stdout().is_terminal() {
+            self.write("\x1b[0m")?;
+        }
+        if streams.is_empty() {
+            self.write(&format!("({})\n", why_nothing(row)))?;
+        }
+        Ok(())
+    }
+
+    /// The objects with what the task wrote, as asked for.
+    fn streams(&self, row: &TaskRow) -> Result<Vec<Digest>, Failure> {
+        let Logs { stdout, stderr } = self.state.logs(row.reused_from.unwrap_or(row.id))?;
+        let stdout = stdout.filter(|_| !self.options.stderr);
+        let stderr = stderr.filter(|_| !self.options.stdout);
+        Ok(stdout.into_iter().chain(stderr).collect())
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        self.out
+            .write_all(text.as_bytes())
+            .map_err(|error| Failure::output(&error))
+    }
+}
+
+/// Knows whether the last line has ended.
+struct Lines<'a> {
+    out: &'a mut dyn Write,
+    ended: bool,
+}
+
+impl Write for Lines<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.out.write(bytes)?;
+        if let Some(last) = bytes[..length].last() {
+            self.ended = *last == b'\n';
+        }
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn why_nothing(row: &TaskRow) -> &'static str {
+    match (row.step.is_some(), row.started.is_some(), row.state) {
+        (false, _, _) => "is a final output, which runs nothing",
+        (true, false, TaskState::Pending) => "was not executed yet",
+        _ => "wrote nothing",
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn note(text: &str) {
+    // Nothing depends on it.
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,249 @@
+//! `status`: where the pipeline stands, from what is recorded.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::arguments::Places;
+use super::chosen::InRunset;
+use super::columns::{self, free, number, words};
+use super::error::Failure;
+use super::{run, standing};
+use crate::core::diagnostic::visible;
+use crate::core::identity::{Identity, Tools};
+use crate::core::task::Tally;
+use crate::report::{short, table};
+use crate::state::{Lock, Runset, State, StepId};
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    runset: InRunset,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A step in a runset.
+struct StepStatus {
+    name: String,
+    version: i64,
+    identity: Option<Identity>,
+    tally: Tally,
+    tainted: i64,
+    spent: Duration,
+}
+
+/// All of it.
+struct Status {
+    runset: String,
+    running: Option<u32>,
+    steps: Vec<StepStatus>,
+    finals: i64,
+}
+
+/// Prints it.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let state = State::open_for_reading(&places.db)?;
+    let running = Lock::holder(state.layout());
+    let statuses: Vec<Status> = match options.runset.find(&state)? {
+        Some(runset) => vec![status(&state, &runset, running)?],
+        None => state
+            .runsets()?
+            .iter()
+            .map(|runset| status(&state, runset, running))
+            .collect::<Result<_, _>>()?,
+    };
+    let text = if options.json {
+        let mut objects: Vec<Value> = statuses.iter().map(Status::to_json).collect();
+        let value = match objects.len() {
+            1 if options.runset.runset.as_deref() != Some(run::ALL) => objects.remove(0),
+            _ => Value::Array(objects),
+        };
+        format!("{value:#}\n")
+    } else {
+        let texts: Vec<String> = statuses.iter().map(Status::text).collect();
+        texts.join("\n")
+    };
+    run::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(state: &State, runset: &Runset, running: Option<u32>) -> Result<Status, Failure> {
+    let counts = state.tallies(runset.id)?;
+    let spent = state.time_spent(runset)?;
+    let mut steps = Vec::new();
+    for name in state.step_names()? {
+        let versions = state.versions(&name)?;
+        let Some(newest) = versions.last() else {
+            continue;
+        };
+        let mut step = StepStatus {
+            name,
+            version: newest.version,
+            identity: newest.identity.clone(),
+            tally: Tally::default(),
+            tainted: 0,
+            spent: Duration::ZERO,
+        };
+        for version in &versions {
+            let tally = counts.get(&version.id).copied().unwrap_or_default();
+            step.tally += tally;
+            if version.id != newest.id {
+                step.tainted += tally.finished();
+            }
+            let micros = spent.get(&version.id).copied().unwrap_or_default();
+            step.spent += Duration::from_micros(micros.unsigned_abs());
+        }
+        steps.push(step);
+    }
+    Ok(Status {
+        runset: runset.name.clone(),
+        running,
+        steps,
+        finals: counts.get(&StepId::FINAL).map_or(0, Tally::total),
+    })
+}
+
+impl Status {
+    fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for step in &self.steps {
+            total += step.tally;
+        }
+        total
+    }
+
+    fn tainted(&self) -> i64 {
+        self.steps.iter().map(|step| step.tainted).sum()
+    }
+
+    /// The state of the runset in one word.
+    fn word(&self) -> &'static str {
+        let total = self.total();
+        match (total.failed, total.pending, self.tainted()) {
+            _ if self.running.is_some() => "running",
+            (1.., _, _) => "failed",
+            (_, 1.., _) => "pending",
+            (_, _, 1..) => "tainted",
+            _ => "done",
+        }
+    }
+
+    fn next(&self) -> String {
+        let total = self.total();
+        match self.running {
+            Some(pid) => format!("process {pid} is at work on this db"),
+            None => {
+                standing::next_step(total.pending + total.failed > 0, self.tainted() > 0).to_owned()
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let total = self.total();
+        let mut text = format!(
+            "runset {}: {}, {} of {} finished, {}\n",
+            visible(&self.runset),
+            self.word(),
+            total.finished(),
+            table::count(total.total(), "task"),
+            table::count(self.finals, "final output"),
+        );
+        let columns = [
+            free("step"),
+            words("version"),
+            number("done"),
+            number("reused"),
+            number("failed"),
+            number("pending"),
+            number("tainted"),
+            number("time"),
+            free("environment"),
+        ];
+        let rows: Vec<Vec<String>> = self.steps.iter().map(StepStatus::row).collect();
+        text.push_str(&columns::table(&columns, &rows, columns::width()));
+        if total.failed > 0 {
+            text.push_str("failures: log -failed\n");
+        }
+        let _ = writeln!(text, "next: {}", self.next());
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        let total = self.total();
+        json!({
+            "schema": 1,
+            "runset": self.runset,
+            "state": self.word(),
+            "running": self.running,
+            "tasks": total,
+            "tainted": self.tainted(),
+            "final_outputs": self.finals,
+            "next": self.next(),
+            "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl StepStatus {
+    fn row(&self) -> Vec<String> {
+        let count = |number: i64| match number {
+            0 => "·".to_owned(),
+            some => some.to_string(),
+        };
+        let spent = if self.spent.is_zero() {
+            "·".to_owned()
+        } else {
+            short(self.spent)
+        };
+        vec![
+            visible(&self.name),
+            format!("v{}", self.version),
+            count(self.tally.done),
+            count(self.tally.reused),
+            count(self.tally.failed),
+            count(self.tally.pending),
+            count(self.tainted),
+            spent,
+            self.identity.as_ref().map_or_else(String::new, environment),
+        ]
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "step": self.name,
+            "version": self.version,
+            "environment": self.identity.as_ref().map(|identity| &identity.tools),
+            "pure": self.identity.as_ref().map(|identity| identity.pure),
+            "done": self.tally.done,
+            "reused": self.tally.reused,
+            "failed": self.tally.failed,
+            "pending": self.tally.pending,
+            "tainted": self.tainted,
+            "seconds": self.spent.as_secs_f64(),
+        })
+    }
+}
+
+/// Where a step's programs come from, in a few words.
+pub fn environment(identity: &Identity) -> String {
+    let tools = match &identity.tools {
+        Tools::Host => "host".to_owned(),
+        Tools::HostInstead => "host in place of packages".to_owned(),
+        Tools::Nix(environment) => {
+            let names = environment.packages.iter();
+            let names: Vec<String> = names.map(|p| visible(&p.installable)).collect();
+            names.join(", ")
+        }
+    };
+    if identity.pure {
+        format!("{tools} (pure)")
+    } else {
+        tools
+    }
+}

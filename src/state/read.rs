@@ -1,0 +1,290 @@
+//! Questions about tasks.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::memo::digest;
+use super::tally::{STATE_SQL, state_of};
+use super::{Context, Error, Logs, Runset, State, StepId};
+use crate::core::digest::Digest;
+use crate::core::task::{State as TaskState, TaskId};
+
+/// A task as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// Its row.
+    pub id: TaskId,
+    /// Its input; of a final output, the result.
+    pub object: Digest,
+    /// The step version that it runs; none for a final output.
+    pub step: Option<TaskStep>,
+    /// The task that left the object.
+    pub parent: Option<TaskId>,
+    /// How far it is.
+    pub state: TaskState,
+    /// How its last execution failed.
+    pub error: Option<String>,
+    /// The runset's name.
+    pub runset: String,
+    /// The file name under which the parent left the object.
+    pub name: Option<String>,
+    /// Whether nothing superseded it or a task above it.
+    pub live: bool,
+    /// Whether it is live, finished, and its step has a newer version.
+    pub tainted: bool,
+    /// The task that it took the place of.
+    pub supersedes: Option<TaskId>,
+    /// Whether it executes even where an equal task did.
+    pub forced: bool,
+    /// The task whose outputs it took.
+    pub reused_from: Option<TaskId>,
+    /// When its last execution began, in milliseconds since 1970.
+    pub started: Option<i64>,
+    /// How long that took, in microseconds.
+    pub elapsed: Option<i64>,
+    /// The worker that did it, from 0.
+    pub worker: Option<i64>,
+}
+
+/// The step version that a task runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStep {
+    /// Its row.
+    pub id: StepId,
+    /// The step's name.
+    pub name: String,
+    /// The version's number.
+    pub version: i64,
+}
+
+/// Which tasks are asked for; final outputs are none.
+#[derive(Debug, Clone, Default)]
+pub struct Filter<'a> {
+    /// Of this runset.
+    pub runset: Option<&'a str>,
+    /// Of this step, all versions.
+    pub step: Option<&'a str>,
+    /// In one of these states.
+    pub which: Which,
+}
+
+/// The states that can be asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Every live task.
+    #[default]
+    Live,
+    /// Live tasks in one state.
+    In(TaskState),
+    /// Live finished tasks of a step that has a newer version.
+    Tainted,
+    /// Tasks that a migration or a restart replaced, and those below them.
+    Superseded,
+}
+
+fn columns() -> String {
+    format!(
+        "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
+                {STATE_SQL}, t.error, coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
+                t.forced, t.reused_from, t.started, t.elapsed, t.worker
+         FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
+    )
+}
+
+const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL
+    AND s.version < (SELECT max(version) FROM step AS n WHERE n.name = s.name))";
+
+fn task(row: &Row) -> rusqlite::Result<TaskRow> {
+    let step = match row.get::<_, Option<i64>>(2)? {
+        None => None,
+        Some(id) => Some(TaskStep {
+            id: StepId(id),
+            name: row.get(3)?,
+            version: row.get(4)?,
+        }),
+    };
+    let id = |column: usize| -> rusqlite::Result<_> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(TaskId))
+    };
+    Ok(TaskRow {
+        id: TaskId(row.get(0)?),
+        object: digest(row, 1)?,
+        step,
+        parent: id(5)?,
+        state: state_of(row.get(6)?),
+        error: row.get(7)?,
+        runset: row.get(8)?,
+        name: row.get(9)?,
+        live: row.get(10)?,
+        tainted: row.get(11)?,
+        supersedes: id(12)?,
+        forced: row.get(13)?,
+        reused_from: id(14)?,
+        started: row.get(15)?,
+        elapsed: row.get(16)?,
+        worker: row.get(17)?,
+    })
+}
+
+const DOING: &str = "read tasks";
+
+impl State {
+    /// The task in that row.
+    pub fn task(&self, id: TaskId) -> Result<Option<TaskRow>, Error> {
+        self.connection
+            .prepare_cached(&format!("{} WHERE t.id = ?1", columns()))
+            .and_then(|mut query| query.query_row([id.0], task).optional())
+            .during(&self.layout, DOING)
+    }
+
+    /// Calls `each` with every task that `filter` lets through, oldest first.
+    pub fn each_task<E: From<Error>>(
+        &self,
+        filter: &Filter,
+        mut each: impl FnMut(TaskRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let which = match filter.which {
+            Which::Live => "t.live = 1".to_owned(),
+            Which::Superseded => "t.live = 0".to_owned(),
+            Which::Tainted => TAINTED.to_owned(),
+            // Said again for the index of unfinished tasks.
+            Which::In(state) => format!(
+                "t.live = 1 AND t.processed = {} AND {STATE_SQL} = {}",
+                u8::from(state.is_finished()),
+                number(state)
+            ),
+        };
+        let sql = format!(
+            "{} WHERE t.step_id IS NOT NULL AND {which}
+                AND (?1 IS NULL OR t.runset = ?1) AND (?2 IS NULL OR s.name = ?2) ORDER BY t.id",
+            columns()
+        );
+        let mut query = self
+            .connection
+            .prepare_cached(&sql)
+            .during(&self.layout, DOING)?;
+        let mut rows = query
+            .query((filter.runset, filter.step))
+            .during(&self.layout, DOING)?;
+        while let Some(row) = rows.next().during(&self.layout, DOING)? {
+            each(task(row).during(&self.layout, DOING)?)?;
+        }
+        Ok(())
+    }
+
+    /// What the task left: the tasks and final outputs that have it for their parent. With
+    /// `superseded`, those too that stand for an output no more.
+    pub fn children(&self, id: TaskId, superseded: bool) -> Result<Vec<TaskRow>, Error> {
+        let sql = format!(
+            "{} WHERE t.input_task_id = ?1 AND (?2 OR t.live = 1) ORDER BY t.id",
+            columns()
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_map((id.0, superseded), task)?.collect())
+            .during(&self.layout, DOING)
+    }
+
+    /// The live rows, final outputs and others, that `object` came to be; at most `most`.
+    pub fn rows_of(&self, object: &Digest, most: u32) -> Result<Vec<TaskRow>, Error> {
+        let sql = format!(
+            "{} WHERE t.object_hash = ?1 AND t.live = 1 ORDER BY t.id DESC LIMIT ?2",
+            columns()
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_map((&*object.hex(), most), task)?.collect())
+            .during(&self.layout, DOING)
+    }
+
+    /// The live final outputs called `name`, of `runset` or of all; newest first.
+    pub fn finals_called(
+        &self,
+        name: &str,
+        runset: Option<&Runset>,
+    ) -> Result<Vec<TaskRow>, Error> {
+        let sql = format!(
+            "{} WHERE t.step_id IS NULL AND t.live = 1 AND t.name = ?1
+                AND (?2 IS NULL OR t.runset = ?2) ORDER BY t.id DESC",
+            columns()
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut query| {
+                query
+                    .query_map((name, runset.map(|runset| &runset.name)), task)?
+                    .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The recorded objects whose hash starts with `prefix` (lower-case hexadecimal), in order, at
+    /// most `most`: inputs, outputs and what tasks wrote.
+    pub fn objects_starting(&self, prefix: &str, most: u32) -> Result<Vec<Digest>, Error> {
+        // `g` comes after every digit.
+        let end = format!("{prefix}g");
+        self.connection
+            .prepare_cached(
+                "SELECT object_hash FROM task WHERE object_hash >= ?1 AND object_hash < ?2
+                 UNION SELECT stdout FROM log WHERE stdout >= ?1 AND stdout < ?2
+                 UNION SELECT stderr FROM log WHERE stderr >= ?1 AND stderr < ?2
+                 ORDER BY 1 LIMIT ?3",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map((prefix, end, most), |row| digest(row, 0))?
+                    .collect()
+            })
+            .during(&self.layout, "look for objects")
+    }
+
+    /// What the task wrote when it was last executed.
+    pub fn logs(&self, id: TaskId) -> Result<Logs, Error> {
+        let column = |row: &Row, at| match row.get_ref(at)? {
+            rusqlite::types::ValueRef::Null => Ok(None),
+            _ => digest(row, at).map(Some),
+        };
+        self.connection
+            .prepare_cached("SELECT stdout, stderr FROM log WHERE task_id = ?1")
+            .and_then(|mut query| {
+                query
+                    .query_row([id.0], |row| {
+                        Ok(Logs {
+                            stdout: column(row, 0)?,
+                            stderr: column(row, 1)?,
+                        })
+                    })
+                    .optional()
+            })
+            .map(Option::unwrap_or_default)
+            .during(&self.layout, "read a task's log")
+    }
+
+    /// By step version, how long the last executions of the runset's live tasks took, in
+    /// microseconds.
+    pub fn time_spent(&self, runset: &Runset) -> Result<HashMap<StepId, i64>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT step_id, sum(elapsed) FROM task
+                 WHERE live = 1 AND runset = ?1 AND elapsed IS NOT NULL AND step_id IS NOT NULL
+                 GROUP BY step_id",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([&runset.name], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
+                    .collect()
+            })
+            .during(&self.layout, "read times")
+    }
+}
+
+/// What [`STATE_SQL`] gives for the state.
+fn number(state: TaskState) -> u8 {
+    match state {
+        TaskState::Pending => 0,
+        TaskState::Failed => 1,
+        TaskState::Done => 2,
+        TaskState::Reused => 3,
+    }
+}
