@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(left, ["db", "out"]);
         let mut archived = Vec::new();
         assert!(archive(&state, &store, &Selection::default(), &mut archived).is_err());
-        assert_eq!(archived, []);
+        assert!(archived.is_empty());
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Size {
     pub height: usize,
 }
 
+/// Columns left to the `^C` that a terminal shows behind the last line: it must not break it.
+const MARGIN: usize = 3;
 /// Rows left to what is told above.
 const ABOVE: usize = 3;
 /// With no more steps than this all are shown, those at rest too.
@@ -57,12 +59,12 @@ struct Row {
 }
 
 /// The lines of progress: one a step, the sum of those not shown, the total. None is wider than
-/// the terminal less one column; with a line for the cursor they fit its height.
+/// the terminal less [`MARGIN`]; with a line for the cursor they fit its height.
 pub fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec<String> {
     let (shown, rest) = choose(&model.lanes, size.height.saturating_sub(ABOVE + 2).max(1));
     let mut rows: Vec<Row> = shown.into_iter().map(Row::lane).collect();
     rows.push(Row::total(&model.lanes, elapsed));
-    let columns = Columns::fit(&rows, size.width.saturating_sub(1));
+    let columns = Columns::fit(&rows, size.width.saturating_sub(MARGIN));
     let total = rows.pop();
     let mut lines: Vec<Line> = rows.iter().map(|row| columns.line(row)).collect();
     lines.extend(rest.map(|rest| vec![(Look::Dim, rest)]));
@@ -72,7 +74,7 @@ pub fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec
     lines
         .into_iter()
         .skip(surplus)
-        .map(|line| paint(line, size.width.saturating_sub(1), colours))
+        .map(|line| paint(line, size.width.saturating_sub(MARGIN), colours))
         .collect()
 }
 
