@@ -1,1 +1,116 @@
-//! x
+//! Signals that end a run.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{Running, Test, wait_for};
+
+/// Three inputs for a step with this script, which is to say when it begins.
+fn three(script: &str) -> Test {
+    Test::with(&format!(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'for i in 1 2 3; do echo $i > $OUTPUT_DIR/${{i}}_work; done'\n\
+         [[step]]\nname = 'work'\nretries = 3\nscript = '''{script}'''\n"
+    ))
+}
+
+/// Waits with a trap for TERM until the file `go` is there.
+const WAITS: &str = "trap 'echo ended >> $COUNT; exit 3' TERM; echo began >> $COUNT
+    until test -e go; do sleep 0.02; done; echo done >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/out";
+
+fn begun(test: &Test, tasks: usize) -> Running {
+    let running = test.start(["-run", "-parallel", "2"]);
+    wait_for("the tasks", || test.times("began") == tasks);
+    running
+}
+
+#[test]
+fn the_first_interrupt_ends_what_runs_and_records_it_as_pending() {
+    for (signal, name, status) in [
+        (Signal::INT, "SIGINT", 130),
+        (Signal::TERM, "SIGTERM", 143),
+        (Signal::HUP, "SIGHUP", 129),
+    ] {
+        let test = three(WAITS);
+        let running = begun(&test, 2);
+        running.signal(signal);
+        let ran = running.end().exits(status);
+        ran.says(&format!(
+            "{name}: ending 2 running tasks; once more ends at once"
+        ))
+        .says("1 run, 0 reused, 0 failed, 3 pending");
+        assert_eq!(test.count(), ["began", "began", "ended", "ended"]);
+        let pending =
+            test.rows("SELECT processed, count(*) FROM task WHERE error IS NULL GROUP BY 1");
+        assert_eq!(pending, ["0|3", "1|1"]);
+        test.tally_is_right();
+        test.nothing_temporary_is_left();
+        test.write("go", "");
+        test.runs().says("3 run");
+        assert_eq!(test.finals()["out"].len(), 3);
+    }
+}
+
+#[test]
+fn the_second_interrupt_ends_at_once() {
+    let test = three("trap '' TERM; echo began >> $COUNT; while :; do sleep 0.1; done");
+    let running = begun(&test, 2);
+    running.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130);
+    assert!(ran.elapsed < Duration::from_secs(5), "{ran}");
+    assert_eq!(
+        test.rows("SELECT count(*) FROM task WHERE processed = 0 AND error IS NULL"),
+        ["3"]
+    );
+    test.tally_is_right();
+    test.nothing_temporary_is_left();
+}
+
+#[test]
+fn what_does_not_listen_is_killed_after_a_while() {
+    let test = three("trap '' TERM; echo began >> $COUNT; while :; do sleep 0.1; done");
+    let running = begun(&test, 2);
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130);
+    assert!(ran.elapsed >= Duration::from_secs(5), "{ran}");
+    assert!(ran.elapsed < Duration::from_secs(30), "{ran}");
+}
+
+#[test]
+fn a_task_that_tidies_up_and_ends_well_is_still_to_be_done() {
+    let test = three(&WAITS.replace("exit 3", "echo half > $OUTPUT_DIR/out; exit 0"));
+    let running = begun(&test, 2);
+    running.signal(Signal::TERM);
+    running.end().exits(143);
+    assert_eq!(test.finals().len(), 0);
+    test.write("go", "");
+    test.runs();
+    assert_eq!(test.finals()["out"], [b"1\n", b"2\n", b"3\n"]);
+}
+
+#[test]
+fn a_pause_before_a_retry_is_not_waited_for() {
+    let test = three("echo began >> $COUNT; exit 1");
+    let running = begun(&test, 3);
+    wait_for("the failures", || {
+        test.rows("SELECT count(*) FROM task WHERE error IS NOT NULL") == ["3"]
+    });
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130);
+    assert!(ran.elapsed < Duration::from_millis(3500), "{ran}");
+}
+
+#[test]
+fn under_nohup_a_hang_up_is_ignored() {
+    let test = three(WAITS);
+    let running = Running::start(test.shell("trap '' HUP; exec $PROGRAM -run -parallel 2"));
+    wait_for("the tasks", || test.times("began") == 2);
+    running.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(100));
+    test.write("go", "");
+    running.end().exits(0);
+    assert_eq!(test.times("done"), 3);
+}

@@ -1,1 +1,167 @@
-//! x
+//! Which tasks run, and at which time: limits, chains, fan-outs, circles.
+
+use crate::harness::Test;
+
+#[test]
+fn a_steps_limit_holds_while_other_steps_use_the_other_workers() {
+    // Each slow task says how many of its kind there are while it runs.
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        script = '''
+        for i in 1 2 3 4 5; do echo $i > $OUTPUT_DIR/${i}_slow; done
+        for i in $(seq 1 40); do echo $i > $OUTPUT_DIR/${i}_fast; done
+        '''
+        [[step]]
+        name = "slow"
+        parallel = 2
+        script = '''
+        mkdir -p $HOME/busy; echo > $HOME/busy/$TASK_PIPELINE_TASK; sleep 0.3
+        echo "busy $(ls $HOME/busy | wc -l)" >> $COUNT; rm $HOME/busy/$TASK_PIPELINE_TASK
+        '''
+        [[step]]
+        name = "fast"
+        script = 'echo fast >> $COUNT'
+        "#,
+    );
+    test.run(["-run", "-parallel", "4"]).exits(0);
+    assert_eq!(
+        test.times("busy 1") + test.times("busy 2"),
+        5,
+        "{:?}",
+        test.count()
+    );
+    assert!(test.times("busy 2") >= 3, "{:?}", test.count());
+    // All the quick ones are over before the slow ones have let the second pair in.
+    let count = test.count();
+    let last = count.iter().rposition(|line| line == "fast").unwrap();
+    let slow = count[..last]
+        .iter()
+        .filter(|line| line.starts_with("busy"))
+        .count();
+    assert!(slow <= 2, "{count:?}");
+}
+
+#[test]
+fn two_limits_of_one() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        script = 'for i in 1 2 3; do echo $i > $OUTPUT_DIR/${i}_a; echo $i > $OUTPUT_DIR/${i}_b; done'
+        [[step]]
+        name = "a"
+        parallel = 1
+        script = 'echo "[" >> $HOME/a; sleep 0.1; echo "]" >> $HOME/a'
+        [[step]]
+        name = "b"
+        parallel = 1
+        script = 'echo "[" >> $HOME/b; sleep 0.1; echo "]" >> $HOME/b'
+        "#,
+    );
+    test.run(["-run", "-parallel", "8"]).exits(0);
+    for file in ["a", "b"] {
+        assert_eq!(test.read(file).replace('\n', ""), "[][][]");
+    }
+}
+
+#[test]
+fn a_chain_of_many_steps() {
+    let mut manifest =
+        String::from("[[step]]\nname = 's0'\nstart = true\nscript = 'echo 0 > $OUTPUT_DIR/s1'\n");
+    for at in 1..40 {
+        manifest += &format!(
+            "[[step]]\nname = 's{at}'\nscript = 'echo $(($(cat $INPUT_FILE) + 1)) > $OUTPUT_DIR/s{}'\n",
+            at + 1
+        );
+    }
+    let test = Test::with(&manifest);
+    test.runs().says("40 run").says("1 final output");
+    assert_eq!(test.output("s40"), "39\n");
+    // Each under the task before it.
+    assert_eq!(
+        test.rows(
+            "SELECT count(*) FROM task JOIN task AS up ON up.id = task.input_task_id
+                   WHERE task.step_id IS NULL OR task.step_id = up.step_id + 1"
+        ),
+        ["40"]
+    );
+}
+
+#[test]
+fn a_fan_out_in_two_stages() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        script = 'for i in $(seq 1 15); do echo $i > $OUTPUT_DIR/${i}_split; done'
+        [[step]]
+        name = "split"
+        script = 'for i in $(seq 1 $(cat $INPUT_FILE)); do echo "$(cat $INPUT_FILE) $i" > $OUTPUT_DIR/${i}_leaf; done'
+        [[step]]
+        name = "leaf"
+        script = 'cp $INPUT_FILE $OUTPUT_DIR/pair'
+        "#,
+    );
+    // 1 + 2 + … + 15 leaves.
+    test.run(["-run", "-parallel", "4"])
+        .exits(0)
+        .says("136 run")
+        .says("120 final outputs");
+    let pairs = &test.finals()["pair"];
+    assert_eq!(pairs.len(), 120);
+    assert!(pairs.windows(2).all(|pair| pair[0] != pair[1]));
+    test.tally_is_right();
+    test.objects_are_whole();
+}
+
+#[test]
+fn a_step_may_feed_itself() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        script = 'echo 10 > $OUTPUT_DIR/down'
+        [[step]]
+        name = "down"
+        script = '''
+        n=$(cat $INPUT_FILE); echo $n >> $COUNT
+        if test $n = 0; then echo over > $OUTPUT_DIR/end; else echo $((n - 1)) > $OUTPUT_DIR/down; fi
+        '''
+        "#,
+    );
+    test.runs().says("12 run").says("1 final output");
+    assert_eq!(
+        test.count(),
+        ["10", "9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]
+    );
+    assert_eq!(test.output("end"), "over\n");
+}
+
+#[test]
+fn a_circle_that_changes_nothing_is_an_error() {
+    let circle = r#"
+        [[step]]
+        name = "begin"
+        start = true
+        script = 'echo same > $OUTPUT_DIR/there'
+        [[step]]
+        name = "there"
+        script = 'echo there >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/back'
+        [[step]]
+        name = "back"
+        script = 'echo back >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/there'
+        "#;
+    let test = Test::with(circle);
+    let ran = test.run(["-run"]).exits(1);
+    ran.says("goes round in a circle: task 2 further up already ran there on the same input")
+        .says("hint: let the script leave its output under another name once nothing changes");
+    assert_eq!(test.count(), ["there", "back"]);
+    test.run(["-run"]).exits(1).says("goes round in a circle");
+    test.tally_is_right();
+}

@@ -1,1 +1,228 @@
-//! x
+//! Changed steps: what is tainted and why, and what migration does about it.
+
+use crate::harness::{Running, Test};
+
+/// Two tasks of `work`, whose keys and script are these, and the final step `last`.
+fn pipeline(keys: &str, script: &str) -> String {
+    format!(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'echo begin >> $COUNT; echo a > $OUTPUT_DIR/a_work; echo b > $OUTPUT_DIR/b_work'\n\
+         [[step]]\nname = 'work'\n{keys}\nscript = '''echo work >> $COUNT; {script}'''\n\
+         [[step]]\nname = 'last'\nscript = 'echo last >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/end'\n"
+    )
+}
+
+const COPY: &str = "cp $INPUT_FILE $OUTPUT_DIR/x_last";
+const DOUBLE: &str = "cat $INPUT_FILE $INPUT_FILE > $OUTPUT_DIR/x_last";
+
+#[test]
+fn each_cause_is_named() {
+    for (keys, script, cause) in [
+        ("", "cat $INPUT_FILE > $OUTPUT_DIR/x_last", "script"),
+        ("shell = ['sh', '-eu', '-c']", COPY, "shell"),
+        ("env = { MODE = 'fast' }", COPY, "variables (MODE)"),
+        ("env = { OWN = 'other' }", COPY, "variables (OWN)"),
+        (
+            "env = { B = '1', A = '1' }",
+            DOUBLE,
+            "script, variables (A, B)",
+        ),
+        ("pure = true", COPY, "pure is on"),
+        ("keep = ['TERM']", COPY, "kept variables"),
+    ] {
+        let before = if keys.contains("OWN") {
+            "env = { OWN = '1' }"
+        } else {
+            ""
+        };
+        let test = Test::with(&pipeline(before, COPY));
+        test.runs();
+        test.manifest(&pipeline(keys, script));
+        let ran = test.runs();
+        assert!(
+            ran.stderr.contains(&format!("work: version 2, changed: {cause}\n"))
+                && ran.stderr.contains(&format!(
+                    "work: 2 finished tasks have an older version ({cause}); -migrate-tainted does them again\n"
+                ))
+                && ran.stderr.contains(&format!("tainted: work 2 ({cause}); -migrate-tainted -run")),
+            "{cause}\n{ran}"
+        );
+        // A run alone leaves them.
+        assert_eq!(test.times("work"), 2);
+        test.run([])
+            .exits(0)
+            .prints(&format!("2 tainted tasks: work 2 ({cause})"));
+        test.run(["-migrate-tainted"])
+            .exits(0)
+            .says("work: 2 tasks to be done again by version 2");
+    }
+}
+
+#[test]
+fn what_does_not_change_results_taints_nothing() {
+    let test = Test::with(&pipeline("", COPY));
+    test.runs();
+    for keys in [
+        "parallel = 1",
+        "timeout = '1h'",
+        "retries = 3",
+        "cache = false",
+        "packages = []",
+    ] {
+        test.manifest(&pipeline(keys, COPY));
+        test.runs().never_says("tainted").never_says("changed");
+    }
+    let named = pipeline("parallel = 3", COPY);
+    test.manifest(&format!("# a comment\n\n{named}"));
+    test.run(["-migrate-tainted"])
+        .exits(0)
+        .says("nothing is tainted");
+    assert_eq!(
+        test.rows("SELECT parallel FROM step WHERE name = 'work'"),
+        ["3"]
+    );
+    assert_eq!(test.times("work"), 2);
+}
+
+#[test]
+fn migration_keeps_the_old_rows_and_a_second_call_finds_nothing() {
+    let test = Test::with(&pipeline("", COPY));
+    test.runs();
+    let before =
+        test.rows("SELECT id, object_hash, step_id, processed, name FROM task ORDER BY id");
+    test.manifest(&pipeline("", DOUBLE));
+    let migrate = || test.run(["-migrate-tainted"]).exits(0);
+    migrate()
+        .says("work: 2 tasks to be done again by version 2")
+        .never_says("nothing is tainted");
+    let rows = "SELECT id, object_hash, step_id, processed, name FROM task ORDER BY id";
+    let after = test.rows(rows);
+    assert_eq!(after[..before.len()], before);
+    // What followed from the superseded tasks is dead with them.
+    let live = "SELECT live, count(*) FROM task GROUP BY live ORDER BY live";
+    assert_eq!(test.rows(live), ["0|6", "1|3"]);
+    migrate().says("nothing is tainted");
+    assert_eq!(test.rows(rows), after);
+    test.tally_is_right();
+    test.runs().says("4 run, 0 reused").says("2 final outputs");
+    assert_eq!(test.finals()["end"], [b"a\na\n", b"b\nb\n"]);
+    assert_eq!(test.rows(live), ["0|6", "1|7"]);
+    migrate().says("nothing is tainted");
+    assert_eq!(
+        (test.times("begin"), test.times("work"), test.times("last")),
+        (1, 4, 4)
+    );
+    test.tally_is_right();
+    assert_eq!(
+        test.rows(
+            "SELECT count(*) FROM task JOIN task AS old ON old.id = task.supersedes
+                   WHERE old.live = 0 AND old.object_hash = task.object_hash
+                   AND old.input_task_id = task.input_task_id AND old.name = task.name"
+        ),
+        ["2"]
+    );
+}
+
+#[test]
+fn only_the_topmost_of_several_changed_steps_is_migrated() {
+    let test = Test::with(&pipeline("", COPY));
+    test.runs();
+    test.manifest(&pipeline("", DOUBLE).replace("echo last", "echo new"));
+    let ran = test.run(["-migrate-tainted", "-run"]).exits(0);
+    ran.says("work: 2 tasks to be done again")
+        .never_says("last: 2 tasks")
+        .says("4 run");
+    assert_eq!((test.times("last"), test.times("new")), (2, 2));
+    test.run(["-migrate-tainted"])
+        .exits(0)
+        .says("nothing is tainted");
+    test.tally_is_right();
+}
+
+#[test]
+fn a_changed_start_step_makes_everything_again() {
+    let test = Test::with(&pipeline("", COPY));
+    test.runs();
+    test.manifest(&pipeline("", COPY).replace("echo b >", "echo c >"));
+    test.run(["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("begin: 1 task to be done again");
+    assert_eq!(test.finals()["end"], [b"a\n", b"c\n"]);
+    assert_eq!(
+        (test.times("begin"), test.times("work"), test.times("last")),
+        (2, 3, 3)
+    );
+    test.tally_is_right();
+}
+
+#[test]
+fn unfinished_tasks_go_on_under_the_new_version_without_migration() {
+    let test = Test::with(&pipeline(
+        "",
+        &format!("test $(cat $INPUT_FILE) = a; {COPY}"),
+    ));
+    test.run(["-run"]).exits(1);
+    test.manifest(&pipeline("", DOUBLE));
+    let ran = test.runs();
+    ran.says("2 run")
+        .says("1 finished task has an older version (script)");
+    assert_eq!(test.finals()["end"], [b"a\n".to_vec(), b"b\nb\n".to_vec()]);
+    assert_eq!(
+        test.rows(
+            "SELECT version, processed FROM task JOIN step ON step.id = step_id
+                   WHERE step.name = 'work' ORDER BY 1"
+        ),
+        ["1|1", "2|1"]
+    );
+    test.tally_is_right();
+    test.run(["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("work: 1 task to be done again");
+    assert_eq!(test.finals()["end"], [b"a\na\n", b"b\nb\n"]);
+    test.tally_is_right();
+}
+
+#[test]
+fn migration_acts_on_the_current_runset_alone_unless_told() {
+    let test = Test::with(&pipeline("", COPY));
+    test.run(["-run", "-runset", "one"]).exits(0);
+    test.run(["-run", "-runset", "two"]).exits(0);
+    test.manifest(&pipeline("", DOUBLE));
+    test.run(["-migrate-tainted"]).exits(0).says("2 tasks");
+    let dead = "SELECT runset, count(*) FROM task WHERE live = 0 GROUP BY 1";
+    assert_eq!(test.rows(dead), ["two|6"]);
+    let all = test
+        .run(["-migrate-tainted", "-runset", "all", "-run"])
+        .exits(0);
+    all.says("runset one: ").says("runset two: ");
+    assert_eq!(test.rows(dead), ["one|6", "two|6"]);
+    test.tally_is_right();
+}
+
+#[test]
+fn steps_that_left_the_manifest_stay_as_history() {
+    let test = Test::with(&pipeline("", "exit 1"));
+    test.run(["-run"]).exits(1);
+    test.manifest(&pipeline("", COPY).replace("name = 'work'", "name = 'other'"));
+    let ran = test.run(["-run"]).exits(0);
+    ran.says("work is not in the manifest: 2 pending tasks not run");
+    assert_eq!(test.times("work"), 2);
+    test.manifest(&pipeline("", COPY));
+    test.runs().says("4 run");
+    assert_eq!(test.finals()["end"].len(), 2);
+}
+
+#[test]
+fn packages_and_the_hosts_programs_in_their_place_are_versions_of_their_own() {
+    let packages = "packages = ['hello']";
+    let test = Test::with(&pipeline("", COPY));
+    test.runs();
+    test.manifest(&pipeline(packages, COPY));
+    let command = test.command(["-run", "-host-env", "-migrate-tainted"]);
+    let ran = Running::start(command).end().exits(0);
+    ran.says("work: version 2, changed: the host's PATH in place of packages")
+        .says("work: 2 tasks to be done again by version 2");
+    assert_eq!(test.times("work"), 4);
+    // The same results: what follows is taken over.
+    assert_eq!(test.times("last"), 2);
+}
