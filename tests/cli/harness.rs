@@ -138,14 +138,6 @@ impl Test {
         lines
     }
 
-    /// The live tasks of a step: `name|processed|error`, sorted.
-    pub fn tasks(&self, step: &str) -> Vec<String> {
-        self.rows(&format!(
-            "SELECT task.name, processed, error FROM task JOIN step ON step.id = step_id
-             WHERE step.name = '{step}' AND live = 1 ORDER BY 1, task.id"
-        ))
-    }
-
     /// The live final outputs by name; several of one name in the order of their bytes.
     pub fn finals(&self) -> BTreeMap<String, Vec<Vec<u8>>> {
         let mut finals: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();

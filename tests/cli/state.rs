@@ -1,1 +1,246 @@
-//! x
+//! The db: one writer, older and newer formats, and everything that can be wrong with it.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use crate::harness::{Running, Test, wait_for};
+
+const ONE: &str = "[[step]]\nname = 'only'\nstart = true\n\
+    script = 'echo ran >> $COUNT; echo result > $OUTPUT_DIR/out'\n";
+
+#[test]
+fn a_second_run_stops_at_once_and_says_who_is_at_work() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'echo > $OUTPUT_DIR/wait'\n\
+         [[step]]\nname = 'wait'\nscript = 'echo began >> $COUNT; until test -e go; do sleep 0.02; done'\n",
+    );
+    let first = test.start(["-run"]);
+    wait_for("the task", || test.times("began") == 1);
+    for arguments in [&["-run"][..], &["-migrate-tainted"], &["-run", "-fresh"]] {
+        let second = test.run(arguments.iter().copied()).exits(2);
+        assert!(second.elapsed.as_secs() < 5);
+        second
+            .says(&format!("error: ./db is in use by process {}", first.pid()))
+            .says("hint: wait for that run to end, or use another -db");
+    }
+    let look = test.run([]).exits(0);
+    look.prints(&format!("which process {} is running", first.pid()))
+        .prints("begin  1 done")
+        .prints("wait   1 pending");
+    test.run(["check"]).exits(0);
+    test.write("go", "");
+    first.end().exits(0);
+    assert_eq!(test.times("began"), 1);
+    test.runs();
+}
+
+#[test]
+fn a_lock_of_a_process_that_is_gone_holds_nobody_up() {
+    let test = Test::with(ONE);
+    test.runs();
+    test.write("db/lock", "1\n");
+    test.runs();
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder() {
+    let test = Test::with(ONE);
+    test.write("db", "precious");
+    for arguments in [&["-run"][..], &[], &["-migrate-tainted"]] {
+        let ran = test.run(arguments.iter().copied()).exits(2);
+        ran.says("the db ./db is a file, not a folder")
+            .says("hint: name a folder with -db");
+    }
+    assert_eq!(test.read("db"), "precious");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_database() {
+    let test = Test::with(ONE);
+    fs::create_dir_all(test.path("db/db")).unwrap();
+    test.run(["-run"])
+        .exits(2)
+        .says("./db/db: ")
+        .says("error: ");
+    assert_eq!(test.count().len(), 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made() {
+    let test = Test::with(ONE);
+    test.write("file", "");
+    let ran = test.run(["-run", "-db", "file/db"]).exits(2);
+    ran.says("file/db").says("error: ");
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let test = Test::with(ONE);
+    test.runs();
+    test.alter("PRAGMA user_version = 99");
+    for arguments in [&["-run"][..], &[]] {
+        let ran = test.run(arguments.iter().copied()).exits(2);
+        ran.says("./db/db has format 99, and this program knows formats up to ")
+            .says("hint: use the newer task-pipeline that made it");
+    }
+    test.alter("PRAGMA user_version = 1");
+    test.runs().says("0 run").says("1 final output");
+}
+
+#[test]
+fn garbage_in_the_place_of_the_database() {
+    for garbage in [
+        &b"no database at all, but text that is long enough"[..],
+        &[0xff; 9000],
+    ] {
+        let test = Test::with(ONE);
+        test.write("db/db", garbage);
+        for arguments in [&["-run"][..], &[]] {
+            let ran = test.run(arguments.iter().copied()).exits(2);
+            ran.says("./db/db is not a usable database: ")
+                .says("hint: restore the file from a backup");
+        }
+        assert_eq!(fs::read(test.path("db/db")).unwrap(), garbage);
+    }
+}
+
+#[test]
+fn a_database_that_was_cut_off() {
+    let test = Test::with(ONE);
+    test.runs();
+    test.alter("PRAGMA wal_checkpoint(TRUNCATE)");
+    let whole = fs::read(test.path("db/db")).unwrap();
+    for file in ["db/db-wal", "db/db-shm"] {
+        let _ = fs::remove_file(test.path(file));
+    }
+    fs::write(test.path("db/db"), &whole[..whole.len() / 2]).unwrap();
+    let ran = test.run(["-run"]).exits(2);
+    ran.says("./db/db is not a usable database: ")
+        .says("hint: restore the file from a backup");
+    // As the hint says: away with it; the objects stay.
+    fs::write(test.path("db/db"), whole).unwrap();
+    test.runs().says("0 run");
+    fs::rename(test.path("db/db"), test.path("away")).unwrap();
+    test.runs().says("1 run");
+    assert_eq!(test.output("out"), "result\n");
+}
+
+#[test]
+fn a_db_of_the_first_implementation_is_taken_over() {
+    let test = Test::with(
+        "[[step]]\nname = 'fetch'\nstart = true\nscript = 'echo old > $OUTPUT_DIR/process'\n\
+         [[step]]\nname = 'process'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/done'\n",
+    );
+    let empty = crate::harness::hash(b"");
+    let old = crate::harness::hash(b"old\n");
+    let object = test.object(&old);
+    fs::create_dir_all(object.parent().unwrap()).unwrap();
+    fs::write(object, "old\n").unwrap();
+    test.alter(&format!(
+        "CREATE TABLE step (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,
+             script TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1,
+             is_start INTEGER NOT NULL DEFAULT 0, parallel INTEGER);
+         CREATE TABLE task (id INTEGER PRIMARY KEY, object_hash TEXT NOT NULL,
+             step_id INTEGER REFERENCES step(id), input_task_id INTEGER REFERENCES task(id),
+             processed INTEGER NOT NULL DEFAULT 0, error TEXT, runset TEXT);
+         CREATE INDEX idx_step_name ON step(name);
+         INSERT INTO step (name, script, is_start) VALUES
+             ('fetch', 'echo old > $OUTPUT_DIR/process', 1),
+             ('process', 'cp $INPUT_FILE $OUTPUT_DIR/done', 0);
+         INSERT INTO task VALUES (1, '{empty}', 1, NULL, 1, NULL, '2024-05-01'),
+             (2, '{old}', 2, 1, 0, NULL, '2024-05-01');"
+    ));
+    // What was left to do is done; what was done by the old program is tainted: its shell had
+    // no `-e`.
+    let ran = test.runs();
+    ran.says("runset 2024-05-01: ")
+        .says("1 run, 0 reused")
+        .says("fetch: 1 finished task has an older");
+    assert_eq!(test.output("done"), "old\n");
+    assert_eq!(test.rows("SELECT count(*) FROM runset"), ["1"]);
+    test.tally_is_right();
+    let again = test.run(["-migrate-tainted", "-run"]).exits(0);
+    again.says("fetch: 1 task to be done again by version 2");
+    assert_eq!(test.output("done"), "old\n");
+    assert_eq!(test.rows("PRAGMA user_version"), ["1"]);
+    test.tally_is_right();
+}
+
+/// Runs in a mount namespace of its own, with `db` on a file system of 1 MiB.
+const FULL: &str = r#"
+mkdir db && mount -t tmpfs -o size=1m none db || exit 99
+$PROGRAM -run -parallel 2; echo "status $?"
+mount -o remount,size=64m db || exit 99
+$PROGRAM -run -parallel 2; echo "status $?"
+$PROGRAM -run; echo "status $?"
+cp -r db kept
+"#;
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'for i in $(seq 1 40); do echo $i > $OUTPUT_DIR/${i}_work; done'\n\
+         [[step]]\nname = 'work'\n\
+         script = 'echo $TASK_PIPELINE_TASK >> $COUNT; seq $(cat $INPUT_FILE) 8000 > $OUTPUT_DIR/out'\n\
+         cache = false\n",
+    );
+    let user = if rustix::process::geteuid().is_root() {
+        ""
+    } else {
+        "-r"
+    };
+    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$SCRIPT\""));
+    command.env("SCRIPT", FULL);
+    let ran = Running::start(command).end().exits(0);
+    let statuses: Vec<&str> = ran.stdout.lines().collect();
+    assert!(matches!(statuses[0], "status 1" | "status 2"), "{ran}");
+    assert_eq!(statuses[1..], ["status 0", "status 0"], "{ran}");
+    let ran = ran.says("db").says("ull");
+    fs::rename(test.path("kept"), test.path("db"))
+        .or_else(|_| {
+            fs::remove_dir(test.path("db"))
+                .and_then(|()| fs::rename(test.path("kept"), test.path("db")))
+        })
+        .unwrap();
+    assert_eq!(test.finals()["out"].len(), 40, "{ran}");
+    test.tally_is_right();
+    test.objects_are_whole();
+}
+
+#[test]
+fn a_read_only_file_system_is_named() {
+    let test = Test::with(ONE);
+    test.runs();
+    let user = if rustix::process::geteuid().is_root() {
+        ""
+    } else {
+        "-r"
+    };
+    let script = "mount --bind db db && mount -o remount,ro,bind db || exit 99; $PROGRAM -run";
+    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$SCRIPT\""));
+    command.env("SCRIPT", script);
+    Running::start(command)
+        .end()
+        .exits(2)
+        .says("./db")
+        .says("ead-only");
+    test.runs().says("0 run");
+}
+
+#[test]
+fn the_db_may_be_moved() {
+    let test = Test::with(ONE);
+    test.runs();
+    fs::rename(test.path("db"), test.path("elsewhere")).unwrap();
+    test.run(["-run", "-db", "elsewhere"])
+        .exits(0)
+        .says("0 run")
+        .says("1 final output");
+    let db = Connection::open(test.path("elsewhere/db")).unwrap();
+    let tasks: i64 = db
+        .query_row("SELECT count(*) FROM task", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tasks, 2);
+}
