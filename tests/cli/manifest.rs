@@ -40,7 +40,7 @@ fn a_file_without_rights() {
     use std::os::unix::fs::PermissionsExt;
     let test = Test::with("");
     let path = test.path("workflow.toml");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     let ran = test.run(["-run"]).exits(2);
     // Nothing can be hidden from root, for whom it is a manifest without steps.
     if rustix::process::geteuid().is_root() {

@@ -1,6 +1,7 @@
 //! Outputs that are large, many, oddly named, or no files at all.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::harness::{Test, files, hash, wait_for};
 use crate::script::peak_memory;
@@ -166,7 +167,6 @@ fn three_gibibytes_take_little_memory_and_no_copy() {
         large,
         "305b66a59d15b252092fbda9d09711230c429f351897cbd430e7b55a35fd3b97"
     );
-    use std::os::unix::fs::MetadataExt;
     let object = fs::metadata(test.object(&large)).unwrap();
     assert_eq!(
         (object.len(), object.ino().to_string()),

@@ -1,5 +1,7 @@
 //! Which tasks run, and at which time: limits, chains, fan-outs, circles.
 
+use std::fmt::Write;
+
 use crate::harness::Test;
 
 #[test]
@@ -73,7 +75,8 @@ fn a_chain_of_many_steps() {
     let mut manifest =
         String::from("[[step]]\nname = 's0'\nstart = true\nscript = 'echo 0 > $OUTPUT_DIR/s1'\n");
     for at in 1..40 {
-        manifest += &format!(
+        let _ = write!(
+            manifest,
             "[[step]]\nname = 's{at}'\nscript = 'echo $(($(cat $INPUT_FILE) + 1)) > $OUTPUT_DIR/s{}'\n",
             at + 1
         );

@@ -20,7 +20,7 @@ for i in $(seq 1 150); do echo $i > $OUTPUT_DIR/${i}_work; done
 name = "work"
 script = '''
 echo $TASK_PIPELINE_TASK >> $COUNT
-n=$(cat $INPUT_FILE); seq 1 $n > $OUTPUT_DIR/list_$n; echo said $n
+n=$(cat $INPUT_FILE); sleep 0.01; seq 1 $n > $OUTPUT_DIR/list_$n; echo said $n
 case $n in *3|*7) echo $((n / 10)) > $OUTPUT_DIR/more;; esac
 '''
 cache = false
@@ -75,8 +75,8 @@ fn killed_at_random_moments_fifty_times() {
     let mut left = 50;
     let mut killed_amid = 0;
     while left > 0 {
-        // From before the db exists to beyond a sixth of the whole.
-        let most = u64::try_from(whole.as_micros()).unwrap() / 6 + 4000;
+        // From before the db exists to beyond a third of the whole.
+        let most = u64::try_from(whole.as_micros()).unwrap() / 3 + 4000;
         let running = test.start(["-run", "-parallel", "4"]);
         std::thread::sleep(Duration::from_micros(random.below(most)));
         running.signal(Signal::KILL);
