@@ -295,6 +295,29 @@ fn verbose_shows_what_tasks_write_while_they_run() {
 }
 
 #[test]
+fn with_json_each_line_is_an_object() {
+    let test = Test::with(ONE_BAD);
+    test.write("other.toml", TWO);
+    for (words, status) in [
+        ("-run", 1),
+        ("-run -verbose", 1),
+        ("-run -quiet", 1),
+        ("-run -fresh -verbose -manifest other.toml", 0),
+        ("-migrate-tainted -manifest other.toml", 0),
+    ] {
+        let ran = test
+            .run(words.split(' ').chain(["-log-format", "json"]))
+            .exits(status);
+        assert_eq!(ran.stdout, "");
+        assert!(!ran.stderr.is_empty(), "{words}");
+        for line in ran.stderr.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            assert!(value.is_object(), "{words}: {line}");
+        }
+    }
+}
+
+#[test]
 fn quiet_says_only_what_went_wrong() {
     let test = Test::with(TWO);
     let ran = test.run(["-run", "-quiet"]).exits(0);

@@ -8,10 +8,15 @@ use crate::script::peak_memory;
 
 /// A start step that leaves `good` beside what this script leaves.
 fn leaves(script: &str) -> Test {
-    Test::with(&format!(
+    leaves_in(Test::new(), script)
+}
+
+fn leaves_in(test: Test, script: &str) -> Test {
+    test.manifest(&format!(
         "[[step]]\nname = 'only'\nstart = true\n\
          script = '''\ncd $OUTPUT_DIR; echo good > good\n{script}\n'''\n"
-    ))
+    ));
+    test
 }
 
 #[test]
@@ -177,7 +182,7 @@ fn three_gibibytes_take_little_memory_and_no_copy() {
 
 #[test]
 fn ten_thousand_files_from_one_task() {
-    let test = leaves("seq 1 10000 | split -l 1 -a 4 - part.");
+    let test = leaves_in(Test::in_memory(), "seq 1 10000 | split -l 1 -a 4 - part.");
     test.runs().says("10001 final outputs");
     assert_eq!(
         test.rows("SELECT count(*) FROM task WHERE step_id IS NULL"),
