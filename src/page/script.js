@@ -3,8 +3,9 @@
   const collator = new Intl.Collator(undefined, { numeric: true });
   const text = (row, column) => row.cells[column].textContent;
   const value = (row, column) => {
-    const shown = row.cells[column].dataset.v;
-    return shown === undefined || shown === "" ? null : Number(shown);
+    const cell = row.cells[column];
+    const own = cell.dataset.v ?? cell.textContent;
+    return own === "" ? null : Number(own);
   };
   function sort(table, head, column, kind) {
     const up = head.getAttribute("aria-sort") !== "ascending";
