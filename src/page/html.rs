@@ -28,9 +28,9 @@ pub fn render(page: &Page) -> String {
         hash(&style),
         hash(SCRIPT)
     );
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<header><h1>{}</h1><p>db <code>{}</code>, as of {}</p></header>\n",
+        "<header><h1>{}</h1><p>db <code>{}</code>, as of {}</p></header>",
         escape(&page.runset),
         escape(&page.db),
         time(page.made)
