@@ -20,7 +20,11 @@
       if (a === null || b === null) return (a === null) - (b === null);
       return up ? order(a, b) : order(b, a);
     });
+    // Out of the page while it changes, so that the browser lays it out once.
+    const place = document.createComment("");
+    body.replaceWith(place);
     body.append(...rows.map(([, row]) => row));
+    place.replaceWith(body);
   }
   for (const table of document.querySelectorAll("table")) {
     const heads = table.tHead.rows[0].cells;
