@@ -7,8 +7,6 @@ use super::table::{Column, Table};
 use super::{Failure, Log, Page, Task, VersionPart};
 use crate::core::task::State;
 
-/// Bytes that the table of tasks may take.
-const TASKS: usize = 900_000;
 /// Bytes of an error's text.
 const ERROR: usize = 3000;
 /// Bytes of one script, and of all that is told of environments.
@@ -302,8 +300,8 @@ fn version(out: &mut String, part: &VersionPart) {
     );
 }
 
-/// The table of tasks.
-pub fn tasks(page: &Page) -> String {
+/// The table of tasks, as much of it as fits into `most` bytes.
+pub fn tasks(page: &Page, most: usize) -> String {
     let columns = [
         ("Task", Column::Number),
         ("Step", Column::Text),
@@ -319,7 +317,7 @@ pub fn tasks(page: &Page) -> String {
     let mut table = Table::new("tasks", "Tasks", true, &columns);
     let mut rows: i64 = 0;
     for task in &page.tasks {
-        if table.written() > TASKS {
+        if table.written() > most {
             break;
         }
         rows += 1;
