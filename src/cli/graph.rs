@@ -4,10 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::arguments::{Graph, GraphFormat, Places};
+use super::chosen::unknown_runset;
 use super::error::Failure;
 use super::run;
 use crate::core::manifest::Manifest;
-use crate::core::suggest;
 use crate::overview;
 use crate::page;
 use crate::pipeline::Source;
@@ -75,14 +75,7 @@ pub fn chosen(state: &State, name: Option<&str>) -> Result<Chosen, Failure> {
     if let Some(found) = state.runset(name)? {
         return Ok(Chosen::One(found));
     }
-    let all = state.runsets()?;
-    let failure = Failure::usage(format!("there is no runset `{name}`"));
-    let near = suggest::closest(name, all.iter().map(|runset| runset.name.as_str()));
-    Err(match (near, all.last()) {
-        (Some(near), _) => failure.hint(format!("did you mean `{near}`?")),
-        (None, Some(newest)) => failure.hint(format!("the newest is `{}`", newest.name)),
-        (None, None) => failure.hint("there is none yet: -run makes the first"),
-    })
+    Err(unknown_runset(state, name)?)
 }
 
 /// The manifest if one was named, or if `./workflow.toml` is there and right.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::{Places, Report};
+use super::chosen::nothing_ran;
 use super::error::Failure;
 use super::graph::{Chosen, chosen, manifest};
 use super::run;
@@ -25,10 +26,7 @@ pub fn main(places: &Places, arguments: &Report) -> Result<ExitCode, Failure> {
     let store = Store::for_reading(&state.layout().objects());
     let runset = chosen(&state, arguments.runset.as_deref())?;
     if let Chosen::None = runset {
-        return Err(
-            Failure::usage(format!("nothing ever ran in {}", places.db.display()))
-                .hint("run the pipeline first: -run"),
-        );
+        return Err(nothing_ran(state.layout()));
     }
     let manifest = manifest(places)?;
     let now = jiff::Timestamp::now().as_millisecond();

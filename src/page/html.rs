@@ -13,6 +13,11 @@ use super::{Page, charts, sections, svg, timeline};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
+/// Bytes that the page should not exceed: the table of tasks gets what the other parts leave.
+const WHOLE: usize = 1_900_000;
+/// Bytes that the table of tasks gets at least and at most.
+const TASKS: (usize, usize) = (250_000, 900_000);
+
 /// The page.
 pub fn render(page: &Page) -> String {
     let style = format!("{STYLE}{}", svg::style());
@@ -28,14 +33,14 @@ pub fn render(page: &Page) -> String {
         hash(&style),
         hash(SCRIPT)
     );
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<header><h1>{}</h1><p>db <code>{}</code>, as of {}</p></header>\n",
+        "<header><h1>{}</h1><p>db <code>{}</code>, as of {}</p></header>",
         escape(&page.runset),
         escape(&page.db),
         time(page.made)
     );
-    let parts: [(&str, &str, String); 8] = [
+    let mut parts = vec![
         ("summary", "Summary", sections::summary(page)),
         ("graph", "Graph", graph(page)),
         ("stand", "Steps", sections::steps(page)),
@@ -47,8 +52,10 @@ pub fn render(page: &Page) -> String {
             charts::durations(page) + &charts::sizes(page),
         ),
         ("environments", "Environments", sections::environments(page)),
-        ("all-tasks", "Tasks", sections::tasks(page)),
     ];
+    let used: usize = parts.iter().map(|(_, _, html)| html.len()).sum();
+    let left = WHOLE.saturating_sub(used).clamp(TASKS.0, TASKS.1);
+    parts.push(("all-tasks", "Tasks", sections::tasks(page, left)));
     out.push_str("<nav aria-label=\"Parts of the page\"><ul>");
     for (id, name, _) in &parts {
         let _ = write!(out, "<li><a href=\"#{id}\">{name}</a></li>");

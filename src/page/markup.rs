@@ -54,8 +54,8 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
-/// At most `columns` columns (at least 3) of a text, its middle left out where it is longer: names often
-/// differ at their ends.
+/// At most `columns` columns (at least 3) of a text, its middle left out where it is longer:
+/// names often differ at their ends.
 pub fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -87,7 +87,8 @@ pub fn head(text: &str, most: usize) -> (&str, bool) {
     if text.len() <= most {
         return (text, false);
     }
-    (&text[..text.floor_char_boundary(most)], true)
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at));
+    (&text[..end.unwrap_or(0)], true)
 }
 
 /// A log without what only a terminal understands: colours, titles, overwritten lines.

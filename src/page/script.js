@@ -3,8 +3,9 @@
   const collator = new Intl.Collator(undefined, { numeric: true });
   const text = (row, column) => row.cells[column].textContent;
   const value = (row, column) => {
-    const shown = row.cells[column].dataset.v;
-    return shown === undefined || shown === "" ? null : Number(shown);
+    const cell = row.cells[column];
+    const own = cell.dataset.v ?? cell.textContent;
+    return own === "" ? null : Number(own);
   };
   function sort(table, head, column, kind) {
     const up = head.getAttribute("aria-sort") !== "ascending";
@@ -19,7 +20,11 @@
       if (a === null || b === null) return (a === null) - (b === null);
       return up ? order(a, b) : order(b, a);
     });
+    // Out of the page while it changes, so that the browser lays it out once.
+    const place = document.createComment("");
+    body.replaceWith(place);
     body.append(...rows.map(([, row]) => row));
+    place.replaceWith(body);
   }
   for (const table of document.querySelectorAll("table")) {
     const heads = table.tHead.rows[0].cells;

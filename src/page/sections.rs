@@ -7,8 +7,6 @@ use super::table::{Column, Table};
 use super::{Failure, Log, Page, Task, VersionPart};
 use crate::core::task::State;
 
-/// Bytes that the table of tasks may take.
-const TASKS: usize = 1_000_000;
 /// Bytes of an error's text.
 const ERROR: usize = 3000;
 /// Bytes of one script, and of all that is told of environments.
@@ -41,7 +39,12 @@ pub fn summary(page: &Page) -> String {
     let kind = if failed > 0 { "failed" } else { "fine" };
     let mut out = format!("<p class=\"state {kind}\">{state}</p><dl class=\"facts\">");
     let mut fact = |name: &str, value: &str| {
-        let _ = write!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>");
+        let wide = if value.len() > 20 {
+            " class=\"wide\""
+        } else {
+            ""
+        };
+        let _ = write!(out, "<div{wide}><dt>{name}</dt><dd>{value}</dd></div>");
     };
     fact("Tasks", &number(page.all_tasks));
     fact("Done", &number(sum(|n| n.tally.done)));
@@ -175,7 +178,7 @@ fn one_failure(out: &mut String, page: &Page, failure: &Failure, open: bool) {
             escape(&cut(&task.input, 200))
         );
     }
-    if error.lines().nth(1).is_some() || failure.logs.is_empty() {
+    if says_more(&error, &failure.logs) {
         let (text, more) = head(&error, ERROR);
         let more = if more { "\n[…]" } else { "" };
         let _ = write!(out, "<pre tabindex=\"0\">{}{more}</pre>", escape(text));
@@ -184,6 +187,19 @@ fn one_failure(out: &mut String, page: &Page, failure: &Failure, open: bool) {
         one_log(out, log);
     }
     out.push_str("</details>");
+}
+
+/// Whether an error has lines beyond the first that stand in no log.
+fn says_more(error: &str, logs: &[Log]) -> bool {
+    let logs: Vec<String> = logs
+        .iter()
+        .filter_map(|log| log.tail.as_ref().ok())
+        .map(|text| plain(text))
+        .collect();
+    error
+        .lines()
+        .skip(1)
+        .any(|line| !logs.iter().any(|log| log.contains(line.trim())))
 }
 
 fn one_log(out: &mut String, log: &Log) {
@@ -284,8 +300,8 @@ fn version(out: &mut String, part: &VersionPart) {
     );
 }
 
-/// The table of tasks.
-pub fn tasks(page: &Page) -> String {
+/// The table of tasks, as much of it as fits into `most` bytes.
+pub fn tasks(page: &Page, most: usize) -> String {
     let columns = [
         ("Task", Column::Number),
         ("Step", Column::Text),
@@ -301,7 +317,7 @@ pub fn tasks(page: &Page) -> String {
     let mut table = Table::new("tasks", "Tasks", true, &columns);
     let mut rows: i64 = 0;
     for task in &page.tasks {
-        if table.len() > TASKS {
+        if table.written() > most {
             break;
         }
         rows += 1;

@@ -1,5 +1,6 @@
 //! A pipeline's graph as SVG.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
@@ -11,6 +12,9 @@ use crate::core::graph::{Edge, Graph, Layout, Node, Point, Route, Size, Status, 
 const COLUMNS: usize = 26;
 /// Pixels a column of the monospaced font, at the size of names.
 const COLUMN: f64 = 7.9;
+
+/// Edges that have a title each.
+const TITLED: usize = 250;
 
 /// The look of the picture alone; a page has its own colours under the same names.
 const STYLE: &str = include_str!("graph.css");
@@ -41,11 +45,12 @@ pub fn style() -> &'static str {
 pub fn picture(graph: &Graph, title: &str) -> String {
     let boxes: Vec<Box> = graph.nodes.iter().map(Box::of).collect();
     let sizes: Vec<Size> = boxes.iter().map(|b| b.size).collect();
+    let layout = layout(graph, &sizes);
     let Layout {
         size,
         places,
         routes,
-    } = layout(graph, &sizes);
+    } = &layout;
     let mut out = String::new();
     let _ = write!(
         out,
@@ -55,11 +60,15 @@ pub fn picture(graph: &Graph, title: &str) -> String {
         w = size.width.ceil(),
         h = size.height.ceil()
     );
-    for (edge, route) in graph.edges().zip(&routes) {
-        let from = places[edge.from].centre;
-        edge_path(&mut out, graph, edge, route, from, sizes[edge.from]);
+    if routes.len() > TITLED {
+        merged_paths(&mut out, graph, &layout, &sizes);
+    } else {
+        for (edge, route) in graph.edges().zip(routes) {
+            let from = places[edge.from].centre;
+            edge_path(&mut out, graph, edge, route, from, sizes[edge.from]);
+        }
     }
-    for (edge, route) in graph.edges().zip(&routes) {
+    for (edge, route) in graph.edges().zip(routes) {
         if edge.observed > 0 {
             let _ = write!(out, "<text class=\"count\" x=\"");
             coordinate(&mut out, route.label.x);
@@ -162,70 +171,93 @@ impl<'a> Box<'a> {
     }
 }
 
-fn edge_path(out: &mut String, graph: &Graph, edge: &Edge, route: &Route, from: Point, size: Size) {
-    let kind = match (edge.observed > 0, route.back) {
+/// The look of an edge.
+fn kind(edge: &Edge, route: &Route) -> &'static str {
+    match (edge.observed > 0, route.back) {
         (false, _) => "edge declared",
         (true, false) => "edge",
         (true, true) => "edge back",
-    };
-    let _ = write!(
-        out,
-        "<g class=\"{kind}\"><title>{} → {}: {}</title><path d=\"",
-        escape(&graph.nodes[edge.from].name),
-        escape(&graph.nodes[edge.to].name),
-        super::text::way(edge)
-    );
-    let tip = if route.curves.is_empty() {
-        let right = from.x + size.width / 2.0;
-        let _ = write!(out, "M{:.1} {:.1}c32 -22 32 38 8 20", right, from.y - 10.0);
-        // Points left, into the box.
-        format!("M{right:.1} {:.1}l9 -1l-5 8z", from.y + 6.0)
-    } else {
-        curves(out, route)
-    };
-    let _ = write!(out, "\"/><path class=\"tip\" d=\"{tip}\"/></g>");
+    }
 }
 
-/// Writes the curves of a route; the path of its arrow's tip.
-fn curves(out: &mut String, route: &Route) -> String {
-    let sign = if route.back { -1.0 } else { 1.0 };
-    let mut end = Point { x: 0.0, y: 0.0 };
-    for (number, (a, b)) in route.curves.iter().enumerate() {
-        out.push(if number == 0 { 'M' } else { 'L' });
-        pair(out, *a);
-        let last = number + 1 == route.curves.len();
-        // The line ends where the tip begins.
-        let to = Point {
-            x: b.x,
-            y: if last { b.y - 7.0 * sign } else { b.y },
-        };
-        let bend = (to.y - a.y) / 2.0;
-        out.push('C');
-        pair(
-            out,
-            Point {
-                x: a.x,
-                y: a.y + bend,
-            },
-        );
-        out.push(' ');
-        pair(
-            out,
-            Point {
-                x: to.x,
-                y: to.y - bend,
-            },
-        );
-        out.push(' ');
-        pair(out, to);
-        end = *b;
+/// Each edge by itself, with a title.
+fn edge_path(out: &mut String, graph: &Graph, edge: &Edge, route: &Route, from: Point, size: Size) {
+    let (curves, tip) = curves(route, from, size);
+    let _ = write!(
+        out,
+        "<g class=\"{}\"><title>{} → {}: {}</title><path d=\"{}\"/><path class=\"tip\" \
+         d=\"{tip}\"/></g>",
+        kind(edge, route),
+        escape(&graph.nodes[edge.from].name),
+        escape(&graph.nodes[edge.to].name),
+        super::text::way(edge),
+        curves.concat()
+    );
+}
+
+/// Many edges: what they share is drawn once, and no edge has a title.
+fn merged_paths(out: &mut String, graph: &Graph, layout: &Layout, sizes: &[Size]) {
+    let mut looks: BTreeMap<&str, (BTreeSet<String>, String)> = BTreeMap::new();
+    for (edge, route) in graph.edges().zip(&layout.routes) {
+        let (curves, tip) = curves(route, layout.places[edge.from].centre, sizes[edge.from]);
+        let look = looks.entry(kind(edge, route)).or_default();
+        look.0.extend(curves);
+        look.1.push_str(&tip);
     }
-    format!(
-        "M{:.1} {:.1}l-4 {dy}h8z",
-        end.x,
-        end.y,
-        dy = if route.back { "8" } else { "-8" }
-    )
+    for (kind, (curves, tips)) in looks {
+        let curves: String = curves.into_iter().collect();
+        let _ = write!(
+            out,
+            "<g class=\"{kind}\"><path d=\"{curves}\"/><path class=\"tip\" d=\"{tips}\"/></g>"
+        );
+    }
+}
+
+/// The curves of a route, each with the straight line after it, and the arrow's tip.
+fn curves(route: &Route, from: Point, size: Size) -> (Vec<String>, String) {
+    let Some((_, end)) = route.curves.last() else {
+        let right = from.x + size.width / 2.0;
+        return (
+            vec![format!(
+                "M{right:.1} {:.1}c32 -22 32 38 8 20",
+                from.y - 10.0
+            )],
+            // Points left, into the box.
+            format!("M{right:.1} {:.1}l9 -1l-5 8z", from.y + 6.0),
+        );
+    };
+    let sign = if route.back { -1.0 } else { 1.0 };
+    let mut curves = Vec::new();
+    for (number, (a, b)) in route.curves.iter().enumerate() {
+        let next = route.curves.get(number + 1).map(|(next, _)| *next);
+        // The line ends where the tip begins.
+        let to = match next {
+            Some(_) => *b,
+            None => Point {
+                x: b.x,
+                y: b.y - 7.0 * sign,
+            },
+        };
+        let middle = f64::midpoint(a.y, to.y);
+        let mut curve = String::from("M");
+        pair(&mut curve, *a);
+        curve.push('C');
+        pair(&mut curve, Point { x: a.x, y: middle });
+        curve.push(' ');
+        pair(&mut curve, Point { x: to.x, y: middle });
+        curve.push(' ');
+        pair(&mut curve, to);
+        if let Some(next) = next {
+            curve.push('L');
+            pair(&mut curve, next);
+        }
+        curves.push(curve);
+    }
+    let height = if route.back { "8" } else { "-8" };
+    let mut tip = String::from("M");
+    pair(&mut tip, *end);
+    let _ = write!(tip, "l-4 {height}h8z");
+    (curves, tip)
 }
 
 fn pair(out: &mut String, point: Point) {
@@ -252,6 +284,23 @@ mod tests {
         assert!(svg.contains('…'));
         assert!(svg.contains("1\u{202f}234"));
         assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count());
+    }
+
+    #[test]
+    fn many_edges_are_drawn_once_where_they_run_together() {
+        let mut graph = Graph::default();
+        for (from, to) in (0..400).map(|n| (n % 40, n * 7 % 41)) {
+            let (from, to) = (graph.step(&from.to_string()), graph.step(&to.to_string()));
+            graph.observe(from, to, 1);
+        }
+        assert!(graph.edges().count() > TITLED);
+        let svg = picture(&graph, "");
+        assert!(svg.len() < 300_000, "{}", svg.len());
+        // As many tips as edges.
+        assert_eq!(
+            svg.matches("h8z").count() + svg.matches("l-5 8z").count(),
+            graph.edges().count()
+        );
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Table {
     }
 
     /// How long the table's text is by now, in bytes.
-    pub fn len(&self) -> usize {
+    pub fn written(&self) -> usize {
         self.out.len()
     }
 
@@ -84,6 +84,7 @@ impl Table {
     /// A cell with a number: as shown, and as sorted; none sorts last.
     pub fn number(&mut self, shown: &str, value: Option<i64>) -> &mut Self {
         let attributes = match value {
+            Some(value) if value.to_string() == shown => " class=\"n\"".to_owned(),
             Some(value) => format!(" class=\"n\" data-v=\"{value}\""),
             None => " class=\"n\" data-v=\"\"".to_owned(),
         };

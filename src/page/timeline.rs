@@ -20,8 +20,10 @@ const LEFT: f64 = 170.0;
 const WIDTH: f64 = 900.0;
 const ROW: f64 = 22.0;
 const AXIS: f64 = 34.0;
-/// Bins by step.
-const BINS: usize = 300;
+/// Bins by step: in all rows; in one row, at least and at most.
+const BINS: usize = 12_000;
+const FEWEST: usize = 60;
+const MOST: usize = 300;
 
 /// The figures and the table that says the same.
 pub fn section(page: &Page) -> String {
@@ -99,11 +101,12 @@ fn by_step(page: &Page, axis: &Axis) -> String {
         .iter()
         .map(|step| page.graph.nodes[*step].name.clone())
         .collect();
-    let bins = Bins::of(axis, &page.spans, ran.len(), BINS, |span| {
+    let count = (BINS / ran.len().max(1)).clamp(FEWEST, MOST);
+    let bins = Bins::of(axis, &page.spans, ran.len(), count, |span| {
         ran.binary_search(&span.step).unwrap_or(usize::MAX)
     });
     let mut chart = Chart::new(axis, &names, "How many tasks of each step ran over time");
-    let wide = WIDTH / real(BINS);
+    let wide = WIDTH / real(count);
     let most = bins.most().max(1);
     for (row, (busy, step)) in bins.busy.iter().zip(&ran).enumerate() {
         let bottom = ROW * real(row + 1) - 1.0;
@@ -269,34 +272,35 @@ impl Chart {
     fn summed(&mut self, page: &Page, axis: &Axis, workers: &[u64]) {
         let count = (12_000 / workers.len().max(1)).clamp(100, 450);
         let steps = page.graph.nodes.len();
-        // Per row and step, so that the largest can be told.
-        let bins = Bins::of(axis, &page.spans, workers.len() * steps, count, |span| {
-            workers
-                .binary_search(&span.worker)
-                .map_or(usize::MAX, |worker| worker * steps + span.step)
-        });
         let wide = WIDTH / real(count);
         // A path per colour and paleness.
         let mut paths = vec![String::new(); COLOURS * 3];
-        for row in 0..workers.len() {
-            let of_row = &bins.busy[row * steps..(row + 1) * steps];
+        for (row, worker) in workers.iter().enumerate() {
+            let own: Vec<Span> = page
+                .spans
+                .iter()
+                .filter(|span| span.worker == *worker)
+                .copied()
+                .collect();
+            let bins = Bins::of(axis, &own, steps, count, |span| span.step);
             for bin in 0..count {
-                let busy: i64 = of_row.iter().map(|step| step[bin]).sum();
-                let first = (0..steps).max_by_key(|step| of_row[*step][bin]);
-                if let Some(step) = first.filter(|_| busy > 0) {
-                    let level = match busy * 3 / bins.length.max(1) {
-                        0 => 0,
-                        1 => 1,
-                        _ => 2,
-                    };
-                    let _ = write!(
-                        paths[step % COLOURS * 3 + level],
-                        "M{:.0} {:.0}h{wide:.1}v{high:.0}h-{wide:.1}z",
-                        LEFT + wide * real(bin),
-                        ROW * real(row) + 2.0,
-                        high = ROW - 4.0
-                    );
-                }
+                let busy: i64 = bins.busy.iter().map(|step| step[bin]).sum();
+                let first = (0..steps).max_by_key(|step| bins.busy[*step][bin]);
+                let Some(step) = first.filter(|_| busy > 0) else {
+                    continue;
+                };
+                let level = match busy * 3 / bins.length {
+                    0 => 0,
+                    1 => 1,
+                    _ => 2,
+                };
+                let _ = write!(
+                    paths[step % COLOURS * 3 + level],
+                    "M{:.0} {:.0}h{wide:.1}v{high:.0}h-{wide:.1}z",
+                    LEFT + wide * real(bin),
+                    ROW * real(row) + 2.0,
+                    high = ROW - 4.0
+                );
             }
         }
         for (number, path) in paths
