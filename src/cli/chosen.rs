@@ -124,15 +124,18 @@ pub fn named(state: &State, word: &str) -> Result<Named, Failure> {
         Reference::TaskOrHash(task, hash) => (Some(task), Some(hash)),
         Reference::Hash(hash) => (None, Some(hash)),
     };
-    if let Some(task) = task {
-        if let Some(row) = state.task(task)? {
-            return Ok(Named::Task(Box::new(row)));
-        }
-        if hash.is_none() {
-            return Err(no_task(state, task));
-        }
+    if let Some(task) = task
+        && let Some(row) = state.task(task)?
+    {
+        return Ok(Named::Task(Box::new(row)));
     }
-    object(state, &hash.unwrap_or_default()).map(Named::Object)
+    match (task, hash) {
+        (Some(task), None) => Err(no_task(state, task)),
+        (Some(task), Some(hash)) if state.objects_starting(&hash, 1)?.is_empty() => {
+            Err(no_task(state, task))
+        }
+        (_, hash) => object(state, &hash.unwrap_or_default()).map(Named::Object),
+    }
 }
 
 /// The task that `word` names.
