@@ -36,7 +36,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         Named::Task(row) if options.input || row.step.is_none() => row.object,
         Named::Task(row) => left(&state, &row, options.name.as_deref())?,
     };
-    write(&chosen::store(&state)?, &object, &mut io::stdout().lock())?;
+    write(&chosen::store(&state), &object, &mut io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,7 @@ use crate::core::reference::{Reference, tell_apart};
 use crate::core::suggest;
 use crate::core::task::TaskId;
 use crate::state::{Layout, Runset, State, TaskRow};
-use crate::store::{self, Store};
+use crate::store::Store;
 
 /// Which runset is asked about.
 #[derive(Debug, Args)]
@@ -31,8 +31,8 @@ pub enum Named {
 }
 
 /// The object store beside the state, as a reader uses it.
-pub fn store(state: &State) -> Result<Store, store::Error> {
-    Store::open(&state.layout().objects(), &state.layout().scratch())
+pub fn store(state: &State) -> Store {
+    Store::for_reading(&state.layout().objects())
 }
 
 impl InRunset {

@@ -14,7 +14,7 @@ use crate::report::table;
 /// Tells it. `call` has a copy of the state; `unresolved`: steps whose packages are not resolved.
 pub fn main(mut call: Call, unresolved: &[StepName]) -> Result<ExitCode, Failure> {
     let (runsets, seeded) = call.runsets_to_run()?;
-    let store = chosen::store(&call.state)?;
+    let store = chosen::store(&call.state);
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
     if !unresolved.is_empty() {
         let names: Vec<&str> = unresolved.iter().map(StepName::as_str).collect();

@@ -104,7 +104,7 @@ SELECT task.id, task.runset, step.name AS step, step.version,
     processed = 1 AND step.version <
         (SELECT max(version) FROM step AS newer WHERE newer.name = step.name) AS tainted,
     task.name AS input_name, object_hash AS input_hash, input_task_id AS parent, reused_from,
-    datetime(started / 1000.0, 'unixepoch', 'subsec') AS started, elapsed / 1e6 AS seconds,
+    strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
     worker, error
 FROM task JOIN step ON step.id = task.step_id WHERE live = 1;
 CREATE VIEW failure AS
@@ -120,7 +120,7 @@ JOIN step AS by ON by.id = producer.step_id
 LEFT JOIN step AS consumer ON consumer.id = output.step_id;
 CREATE VIEW step_history AS
 SELECT step.id, step.name AS step, step.version, step.fingerprint,
-    datetime(step.created / 1000.0, 'unixepoch', 'subsec') AS created,
+    strftime('%Y-%m-%d %H:%M:%f', step.created / 1000.0, 'unixepoch') AS created,
     count(task.id) AS tasks, coalesce(sum(task.live), 0) AS live,
     coalesce(sum(task.processed), 0) AS finished, sum(task.elapsed) / 1e6 AS seconds, step.script
 FROM step LEFT JOIN task ON task.step_id = step.id GROUP BY step.id;";
