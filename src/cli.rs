@@ -7,6 +7,7 @@ mod check;
 mod chosen;
 mod columns;
 mod describe;
+mod dry_run;
 mod error;
 mod export;
 mod graph;
@@ -17,6 +18,9 @@ mod run;
 mod signals;
 mod standing;
 mod status;
+mod tasks;
+mod trace;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,6 +52,9 @@ pub fn main() -> ExitCode {
         Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock, &arguments.output),
         Some(Subcommand::Status(options)) => status::main(&arguments.places, options),
         Some(Subcommand::Log(options)) => log::main(&arguments.places, options),
+        Some(Subcommand::Tasks(options)) => tasks::main(&arguments.places, options),
+        Some(Subcommand::Why(options)) => why::main(&arguments.places, options),
+        Some(Subcommand::Trace(options)) => trace::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),
         Some(Subcommand::Export(export)) => export::main(&arguments.places, export),

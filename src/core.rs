@@ -1,12 +1,15 @@
 //! Pure logic: no file system, process, clock or thread in here or below.
 
 pub mod diagnostic;
+pub mod diff;
 pub mod digest;
 pub mod environment;
 pub mod event;
+pub mod explain;
 pub mod graph;
 pub mod identity;
 pub mod installable;
+pub mod lineage;
 pub mod manifest;
 pub mod name;
 pub mod plan;

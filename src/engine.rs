@@ -4,6 +4,7 @@
 //! state. It never prints: what happens is told as [`Event`]s. Another kind of executor would
 //! take the place of [`worker`]: jobs in, [`worker::Ended`] out.
 
+mod forecast;
 mod outputs;
 mod record;
 mod recover;
@@ -18,7 +19,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+<<<<<<< HEAD
 pub use recover::recover;
+=======
+pub use forecast::{Forecast, Reason, forecast};
+>>>>>>> f6bcdb8 (Questions: tasks, why, trace, -dry-run; views for SQL)
 pub use step::{Memo, Runnable, identity, memo, program, variables};
 pub use worker::{Message, host_path, in_words};
 pub use workspace::remove_all;

@@ -56,7 +56,7 @@ pub use command::CallError;
 pub use error::{BadPackage, Error};
 pub use failure::{Failure, Kind};
 pub use lock::LockError;
-pub use resolve::resolve;
+pub use resolve::{known, resolve};
 pub use roots::RootsError;
 pub use update::{Inspected, LockReport, Moved, PinState, Update, inspect, lock_file, lock_update};
 

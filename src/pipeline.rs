@@ -12,6 +12,7 @@ use crate::core::digest::Digest;
 use crate::core::environment::Environment;
 use crate::core::event::Event;
 use crate::core::identity::{Change, Tools};
+use crate::core::installable::Installable;
 use crate::core::manifest::{Manifest, Step};
 use crate::core::name::StepName;
 use crate::core::route::Router;
@@ -129,11 +130,54 @@ impl Steps {
         listener: &mut Listener,
     ) -> Result<Self, Error> {
         let environments = resolve(source, state, supply, listener)?;
+        let tools = |step: &Step| tools(step, &environments, supply.host);
+        Self::with(source, state, &tools, listener)
+    }
+
+    /// Registers each step in a copy of the state as [`Steps::register`] would, as far as that can
+    /// be told without Nix. A step whose packages are not resolved yet keeps those that it had;
+    /// their names are the second part.
+    pub fn foresee(
+        source: &Source,
+        state: &mut State,
+        supply: Supply,
+        listener: &mut Listener,
+    ) -> Result<(Self, Vec<StepName>), Error> {
+        let environments = if supply.host {
+            BTreeMap::new()
+        } else {
+            known(source, state, supply)?
+        };
+        let mut before = BTreeMap::new();
+        let mut unresolved = Vec::new();
+        for step in &source.manifest.steps {
+            let unknown = !step.packages.is_empty() && !environments.contains_key(&step.name);
+            if unknown && !supply.host {
+                unresolved.push(step.name.clone());
+                let newest = state.newest_version(step.name.as_str())?;
+                if let Some(identity) = newest.and_then(|newest| newest.identity) {
+                    before.insert(step.name.clone(), identity.tools);
+                }
+            }
+        }
+        let tools = |step: &Step| match before.get(&step.name) {
+            Some(before) => before.clone(),
+            None => tools(step, &environments, supply.host),
+        };
+        Ok((Self::with(source, state, &tools, listener)?, unresolved))
+    }
+
+    fn with(
+        source: &Source,
+        state: &mut State,
+        tools: &dyn Fn(&Step) -> Tools,
+        listener: &mut Listener,
+    ) -> Result<Self, Error> {
         let host_path = engine::host_path();
         let now = jiff::Timestamp::now().as_millisecond();
         let mut all = Vec::new();
         for (lane, step) in source.manifest.steps.iter().enumerate() {
-            let identity = engine::identity(step, tools(step, &environments, supply.host));
+            let identity = engine::identity(step, tools(step));
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
             let registered = state.register(&step.name, &identity, step.start, parallel, now)?;
             if registered.new {
@@ -216,19 +260,41 @@ fn tools(step: &Step, environments: &BTreeMap<StepName, Environment>, host: bool
     }
 }
 
+fn with_packages(source: &Source) -> Vec<(StepName, &[Installable])> {
+    source
+        .manifest
+        .steps
+        .iter()
+        .filter(|step| !step.packages.is_empty())
+        .map(|step| (step.name.clone(), step.packages.as_slice()))
+        .collect()
+}
+
+/// The environments that earlier runs resolved.
+fn known(
+    source: &Source,
+    state: &mut State,
+    supply: Supply,
+) -> Result<BTreeMap<StepName, Environment>, Error> {
+    let roots = state.layout().roots();
+    let request = nix::Request {
+        steps: with_packages(source),
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+        roots: &roots,
+        locked: supply.locked,
+        stop: supply.stop,
+    };
+    Ok(nix::known(&request, &Cache(state))?)
+}
+
 fn resolve(
     source: &Source,
     state: &mut State,
     supply: Supply,
     listener: &mut Listener,
 ) -> Result<BTreeMap<StepName, Environment>, Error> {
-    let with_packages: Vec<_> = source
-        .manifest
-        .steps
-        .iter()
-        .filter(|step| !step.packages.is_empty())
-        .map(|step| (step.name.clone(), step.packages.as_slice()))
-        .collect();
+    let with_packages = with_packages(source);
     if with_packages.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -111,6 +111,15 @@ impl Store {
         })
     }
 
+    /// The folder `root` for reading alone: it is not made if it is not there.
+    pub fn for_reading(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            scratch: root.to_owned(),
+            known: Mutex::default(),
+        }
+    }
+
     /// Where the object is, or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, ValueEnum};
 
 use super::error::Failure;
-use super::{cat, export, log, status};
+use super::{cat, export, log, status, tasks, trace, why};
 use crate::report::Style;
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -60,6 +60,9 @@ pub struct Actions {
     /// Run what is pending; seeds the start step if nothing ever ran
     #[arg(long)]
     pub run: bool,
+    /// With -run: say what would run, what would be reused, and why; change nothing
+    #[arg(long, requires = "run")]
+    pub dry_run: bool,
     /// With -run: seed a new runset, whatever is there
     #[arg(long, requires = "run")]
     pub fresh: bool,
@@ -148,8 +151,14 @@ pub enum Subcommand {
     Lock(Lock),
     /// Where a runset stands: per step what is done, failed, to be done
     Status(status::Options),
+    /// The tasks of a runset
+    Tasks(tasks::Options),
     /// What tasks wrote
     Log(log::Options),
+    /// Why a task ran, will run or was reused; why a step has a new version
+    Why(why::Options),
+    /// Where an output, object or task comes from, and what came of it
+    Trace(trace::Options),
     /// The bytes of an object, or of what a task left
     Cat(cat::Options),
     /// Write final outputs as files into a folder, or as a tar

@@ -11,7 +11,7 @@ use crate::core::reference::{Reference, tell_apart};
 use crate::core::suggest;
 use crate::core::task::TaskId;
 use crate::state::{Layout, Runset, State, TaskRow};
-use crate::store::{self, Store};
+use crate::store::Store;
 
 /// Which runset is asked about.
 #[derive(Debug, Args)]
@@ -31,8 +31,8 @@ pub enum Named {
 }
 
 /// The object store beside the state, as a reader uses it.
-pub fn store(state: &State) -> Result<Store, store::Error> {
-    Store::open(&state.layout().objects(), &state.layout().scratch())
+pub fn store(state: &State) -> Store {
+    Store::for_reading(&state.layout().objects())
 }
 
 impl InRunset {
@@ -124,15 +124,18 @@ pub fn named(state: &State, word: &str) -> Result<Named, Failure> {
         Reference::TaskOrHash(task, hash) => (Some(task), Some(hash)),
         Reference::Hash(hash) => (None, Some(hash)),
     };
-    if let Some(task) = task {
-        if let Some(row) = state.task(task)? {
-            return Ok(Named::Task(Box::new(row)));
-        }
-        if hash.is_none() {
-            return Err(no_task(state, task));
-        }
+    if let Some(task) = task
+        && let Some(row) = state.task(task)?
+    {
+        return Ok(Named::Task(Box::new(row)));
     }
-    object(state, &hash.unwrap_or_default()).map(Named::Object)
+    match (task, hash) {
+        (Some(task), None) => Err(no_task(state, task)),
+        (Some(task), Some(hash)) if state.objects_starting(&hash, 1)?.is_empty() => {
+            Err(no_task(state, task))
+        }
+        (_, hash) => object(state, &hash.unwrap_or_default()).map(Named::Object),
+    }
 }
 
 /// The task that `word` names.

@@ -40,7 +40,7 @@ pub struct Options {
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     let selection = selection(&state, options)?;
-    let store = chosen::store(&state)?;
+    let store = chosen::store(&state);
     let Some(to) = &options.to else {
         if io::stdout().is_terminal() {
             return Err(Failure::usage("a tar is not for a terminal").hint(

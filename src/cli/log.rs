@@ -41,7 +41,7 @@ pub struct Options {
 /// Writes it to standard output; what is said about it goes to standard error for one task.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
-    let store = chosen::store(&state)?;
+    let store = chosen::store(&state);
     let mut printer = Printer {
         state: &state,
         store: &store,

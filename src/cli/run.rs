@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use super::arguments::{Actions, Arguments};
 use super::error::{Failure, signal_status};
-use super::{chosen, signals, standing};
+use super::{chosen, dry_run, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::engine::{self, Channel, Engine, Settings};
 use crate::pipeline::{Source, Steps, Supply};
@@ -17,12 +17,13 @@ use crate::store::Store;
 use crate::sys;
 
 /// Everything that a call works with.
-struct Call<'a> {
-    actions: &'a Actions,
-    source: &'a Source,
-    state: State,
-    _lock: Lock,
-    steps: Steps,
+pub(super) struct Call<'a> {
+    pub(super) actions: &'a Actions,
+    pub(super) source: &'a Source,
+    pub(super) state: State,
+    /// None where nothing is written: in a dry run.
+    _lock: Option<Lock>,
+    pub(super) steps: Steps,
     reporter: Reporter,
     live: bool,
 }
@@ -52,6 +53,27 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let channel = Channel::default();
     let inbox = signals::listen(channel.sender())?;
     let db = &arguments.places.db;
+    let supply = Supply {
+        host: arguments.supply.host_env,
+        locked: arguments.supply.locked,
+        stop: &inbox.stop,
+    };
+    if actions.dry_run {
+        let mut state = State::private_copy(db)?;
+        let (steps, unresolved) = Steps::foresee(&source, &mut state, supply, &mut |event| {
+            reporter.event(event);
+        })?;
+        let call = Call {
+            actions,
+            source: &source,
+            state,
+            _lock: None,
+            steps,
+            reporter,
+            live: false,
+        };
+        return dry_run::main(call, &unresolved);
+    }
     let (mut state, lock, created) = match State::open(db) {
         Err(state::Error::Locked(LockError::Held { pid, .. })) if !acts(actions) => {
             return standing::beside_a_run(&source, db, pid);
@@ -62,11 +84,6 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         path: &db.display().to_string(),
         created,
     });
-    let supply = Supply {
-        host: arguments.supply.host_env,
-        locked: arguments.supply.locked,
-        stop: &inbox.stop,
-    };
     let steps = Steps::register(&source, &mut state, supply, &mut |event| {
         reporter.event(event);
     })
@@ -75,7 +92,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         actions,
         source: &source,
         state,
-        _lock: lock,
+        _lock: Some(lock),
         steps,
         reporter,
         live: arguments.output.verbose,
@@ -224,7 +241,7 @@ impl Call<'_> {
     }
 
     /// The runsets to run, seeded where there was none; whether one was.
-    fn runsets_to_run(&mut self) -> Result<(Vec<Runset>, bool), Failure> {
+    pub(super) fn runsets_to_run(&mut self) -> Result<(Vec<Runset>, bool), Failure> {
         let existing = if self.actions.fresh {
             self.refuse_existing()?;
             Vec::new()

@@ -55,6 +55,40 @@ pub fn resolve(
     session.run(cache, progress)
 }
 
+/// The environments of those steps of `request` that `cache` has, whose packages are in the store:
+/// no process of Nix is started, nothing is pinned, nothing written.
+pub fn known(
+    request: &Request<'_>,
+    cache: &dyn Cache,
+) -> Result<BTreeMap<StepName, Environment>, Error> {
+    if request.steps.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let store = StoreDir::of_environment()?;
+    let base = base_of(request.manifest)?;
+    let all = All::of(&request.packages(), &base, &store)?;
+    let lock = Lock::read(&lock::path_beside(request.manifest))?.unwrap_or_default();
+    let pinned = Pinned::of(&lock, all.references().keys().copied());
+    let tools = Tools::new(&base, &store, request.stop);
+    let session = Session {
+        request,
+        base: &base,
+        store: &store,
+        all: &all,
+        tools: &tools,
+        pinned: &pinned,
+    };
+    let states = session.folder_states();
+    let found = all.by_step.iter().filter_map(|(step, places)| {
+        let environment = cache.get(&session.key(places, &states)?)?;
+        session
+            .gone([&environment])
+            .is_empty()
+            .then(|| (step.clone(), environment))
+    });
+    Ok(found.collect())
+}
+
 /// The programs of Nix, looked for when the first of them is needed.
 pub struct Tools<'a> {
     base: &'a Path,

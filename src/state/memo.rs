@@ -59,6 +59,32 @@ impl State {
         Ok(None)
     }
 
+    /// The newest finished task of one of `steps` on `input` before the row `before`.
+    pub fn finished_before(
+        &self,
+        steps: &[StepId],
+        input: &Digest,
+        before: TaskId,
+    ) -> Result<Option<TaskId>, Error> {
+        let hex = input.hex();
+        let mut newest = None;
+        for step in steps {
+            let found: Option<i64> = self
+                .connection
+                .prepare_cached(
+                    "SELECT max(id) FROM task
+                     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
+                       AND substr(object_hash, 1, 12) = ?2 AND object_hash = ?3 AND id < ?4",
+                )
+                .and_then(|mut query| {
+                    query.query_row((step.0, &hex[..12], &*hex, before.0), |row| row.get(0))
+                })
+                .during(&self.layout, "look for an equal task")?;
+            newest = newest.max(found);
+        }
+        Ok(newest.map(TaskId))
+    }
+
     /// Calls `each` with name and object of every output that the task left, in order.
     pub fn each_output(
         &self,

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Context, Error, Lock, State, schema, tally};
@@ -84,8 +86,38 @@ impl State {
         .during(&layout, "open the database")?;
         let state = Self::with(connection, layout);
         state.wait_when_busy()?;
-        schema::check(&state.connection, &state.layout)?;
+        if schema::check(&state.connection, &state.layout)? < schema::FORMAT {
+            // Only a writer may bring the file itself to the present format.
+            return Self::private_copy(root);
+        }
         Ok(state)
+    }
+
+    /// A copy of the db folder's database in the present format, for one who tries out what would
+    /// become of it: nothing that is done to it is done to the folder. Without a database there,
+    /// an empty one.
+    pub fn private_copy(root: &Path) -> Result<Self, Error> {
+        const DOING: &str = "copy the database";
+        let layout = Layout::new(root);
+        if root.is_file() {
+            return Err(Error::NotAFolder(root.to_owned()));
+        }
+        // A name of no length: a file of `SQLite`'s own, in memory while it is small.
+        let mut connection = Connection::open("").during(&layout, DOING)?;
+        if layout.database().exists() {
+            let source = Connection::open_with_flags(
+                layout.database(),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )
+            .during(&layout, DOING)?;
+            schema::check(&source, &layout)?;
+            // All pages at once: a copy in steps begins anew whenever a run writes.
+            Backup::new(&source, &mut connection)
+                .and_then(|copy| copy.run_to_completion(i32::MAX, Duration::from_millis(50), None))
+                .during(&layout, DOING)?;
+        }
+        schema::migrate(&mut connection, &layout)?;
+        Ok(Self::with(connection, layout))
     }
 
     /// A database in memory, for tests.
@@ -109,7 +141,7 @@ impl State {
 
     fn wait_when_busy(&self) -> Result<(), Error> {
         self.connection
-            .busy_timeout(std::time::Duration::from_secs(10))
+            .busy_timeout(Duration::from_secs(10))
             .during(&self.layout, "set a time limit")
     }
 

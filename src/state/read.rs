@@ -173,6 +173,15 @@ impl State {
         Ok(())
     }
 
+    /// The task that took the place of this one.
+    pub fn superseded_by(&self, id: TaskId) -> Result<Option<TaskId>, Error> {
+        self.connection
+            .prepare_cached("SELECT id FROM task WHERE supersedes = ?1 ORDER BY id DESC LIMIT 1")
+            .and_then(|mut query| query.query_row([id.0], |row| row.get(0)).optional())
+            .map(|id| id.map(TaskId))
+            .during(&self.layout, DOING)
+    }
+
     /// What the task left: the tasks and final outputs that have it for their parent. With
     /// `superseded`, those too that stand for an output no more.
     pub fn children(&self, id: TaskId, superseded: bool) -> Result<Vec<TaskRow>, Error> {

@@ -89,6 +89,42 @@ CREATE INDEX idx_task_input ON task (input_task_id) WHERE input_task_id IS NOT N
 CREATE INDEX idx_task_memo ON task (step_id, substr(object_hash, 1, 12))
     WHERE processed = 1 AND step_id IS NOT NULL;";
 
+/// For those who ask in SQL. No query of the program's own needs them.
+///
+/// `live_task`: live tasks with their step, state as a word, and times; final outputs are not in
+/// it. `failure`: the failed ones of these. `lineage`: a row for every output, with the task that
+/// left it and what became of it. `step_history`: step versions with the counts of their tasks.
+const VIEWS: &str = "
+CREATE VIEW live_task AS
+SELECT task.id, task.runset, step.name AS step, step.version,
+    CASE WHEN processed = 0 AND error IS NULL THEN 'pending'
+         WHEN processed = 0 THEN 'failed'
+         WHEN reused_from IS NOT NULL THEN 'reused'
+         ELSE 'done' END AS state,
+    processed = 1 AND step.version <
+        (SELECT max(version) FROM step AS newer WHERE newer.name = step.name) AS tainted,
+    task.name AS input_name, object_hash AS input_hash, input_task_id AS parent, reused_from,
+    strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
+    worker, error
+FROM task JOIN step ON step.id = task.step_id WHERE live = 1;
+CREATE VIEW failure AS
+SELECT id, runset, step, version, input_name, input_hash, started, seconds, error
+FROM live_task WHERE state = 'failed';
+CREATE VIEW lineage AS
+SELECT output.id, output.runset, output.name AS output_name, output.object_hash AS output_hash,
+    producer.id AS producer, by.name AS producer_step, by.version AS producer_version,
+    producer.object_hash AS input_hash, consumer.name AS consumer_step,
+    consumer.version AS consumer_version, output.step_id IS NULL AS is_final, output.live
+FROM task AS output JOIN task AS producer ON producer.id = output.input_task_id
+JOIN step AS by ON by.id = producer.step_id
+LEFT JOIN step AS consumer ON consumer.id = output.step_id;
+CREATE VIEW step_history AS
+SELECT step.id, step.name AS step, step.version, step.fingerprint,
+    strftime('%Y-%m-%d %H:%M:%f', step.created / 1000.0, 'unixepoch') AS created,
+    count(task.id) AS tasks, coalesce(sum(task.live), 0) AS live,
+    coalesce(sum(task.processed), 0) AS finished, sum(task.elapsed) / 1e6 AS seconds, step.script
+FROM step LEFT JOIN task ON task.step_id = step.id GROUP BY step.id;";
+
 /// Refuses what is no database of ours or of a newer format; its format.
 pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
     let found: i64 = connection
@@ -121,6 +157,7 @@ pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<(), Error
 fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
     transaction.execute_batch(FIRST)?;
     transaction.execute_batch(ADDED)?;
+    transaction.execute_batch(VIEWS)?;
     identify_steps(transaction)?;
     transaction.execute_batch(
         "UPDATE task SET runset = '' WHERE runset IS NULL;

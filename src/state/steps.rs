@@ -27,6 +27,9 @@ pub struct StepVersion {
     pub fingerprint: String,
     /// What the version is; none if the record cannot be read.
     pub identity: Option<Identity>,
+    /// When it was registered, in milliseconds since 1970; none in what the first implementation
+    /// recorded.
+    pub created: Option<i64>,
 }
 
 /// What [`State::register`] found or made.
@@ -127,7 +130,7 @@ impl State {
     pub fn newest_version(&self, name: &str) -> Result<Option<StepVersion>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, version, fingerprint, identity FROM step WHERE name = ?1
+                "SELECT id, version, fingerprint, identity, created FROM step WHERE name = ?1
                  ORDER BY version DESC LIMIT 1",
             )
             .and_then(|mut query| query.query_row([name], version).optional())
@@ -138,7 +141,7 @@ impl State {
     pub fn versions(&self, name: &str) -> Result<Vec<StepVersion>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, version, fingerprint, identity FROM step WHERE name = ?1
+                "SELECT id, version, fingerprint, identity, created FROM step WHERE name = ?1
                  ORDER BY version",
             )
             .and_then(|mut query| query.query_map([name], version)?.collect())
@@ -199,5 +202,6 @@ fn version(row: &rusqlite::Row) -> rusqlite::Result<StepVersion> {
         version: row.get(1)?,
         fingerprint: row.get(2)?,
         identity: serde_json::from_str(&identity).ok(),
+        created: row.get(4)?,
     })
 }

@@ -1,0 +1,99 @@
+//! `-run -dry-run`: what a run would do.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::error::Failure;
+use super::run::{self, Call};
+use super::{chosen, columns};
+use crate::core::diagnostic::visible;
+use crate::core::name::StepName;
+use crate::engine::{self, Forecast, Reason};
+use crate::report::table;
+
+/// Tells it. `call` has a copy of the state; `unresolved`: steps whose packages are not resolved.
+pub fn main(mut call: Call, unresolved: &[StepName]) -> Result<ExitCode, Failure> {
+    let (runsets, seeded) = call.runsets_to_run()?;
+    let store = chosen::store(&call.state);
+    let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
+    if !unresolved.is_empty() {
+        let names: Vec<&str> = unresolved.iter().map(StepName::as_str).collect();
+        let _ = writeln!(
+            text,
+            "not resolved yet, taken to stay as they are: the packages of {}",
+            names.join(", ")
+        );
+    }
+    for runset in &runsets {
+        let new = if seeded { " (new)" } else { "" };
+        let _ = writeln!(text, "runset {}{new}", visible(&runset.name));
+        let router = &call.source.router;
+        let told = engine::forecast(&mut call.state, &store, &call.steps.all, router, runset)?;
+        let names = call.steps.all.iter().map(|step| {
+            let name = visible(step.name.as_str());
+            format!("{name} v{}", step.version)
+        });
+        let names: Vec<String> = names.collect();
+        let mut runs = false;
+        for (name, told) in names.iter().zip(&told) {
+            let Some(words) = in_words(told) else {
+                continue;
+            };
+            runs |= !told.run.is_empty();
+            let _ = writeln!(text, "  {}  {words}", columns::pad(name, longest(&names)));
+        }
+        text.push_str(if runs {
+            "  and what comes of the outputs of those that run\n"
+        } else {
+            "  nothing would run\n"
+        });
+        for (step, count, changes) in call.steps.tainted(&call.state, runset)? {
+            let _ = writeln!(
+                text,
+                "  {step}: {} would stay ({}); with -migrate-tainted done again",
+                table::count(count, "tainted task"),
+                table::changes(&changes)
+            );
+        }
+    }
+    run::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn longest(names: &[String]) -> usize {
+    use unicode_width::UnicodeWidthStr as _;
+    names.iter().map(|name| name.width()).max().unwrap_or(0)
+}
+
+fn in_words(told: &Forecast) -> Option<String> {
+    let mut words = Vec::new();
+    let total: u64 = told.run.iter().map(|(_, count)| count).sum();
+    if total > 0 {
+        let reasons: Vec<String> = told
+            .run
+            .iter()
+            .map(|(reason, count)| format!("{count} {}", reason_in_words(*reason)))
+            .collect();
+        words.push(format!("would run {total} ({})", reasons.join(", ")));
+    }
+    if told.reuse > 0 {
+        words.push(format!("would reuse {} (an equal task ran)", told.reuse));
+    }
+    if told.wait > 0 {
+        words.push(format!(
+            "would reuse {} after an equal task of this run",
+            told.wait
+        ));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn reason_in_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Forced => "in any case: at the start, or asked for",
+        Reason::NeverReused => "of a step whose results are not reused",
+        Reason::Failed => "failed last time",
+        Reason::New => "without a result yet",
+        Reason::Lost => "whose results are gone from the store",
+    }
+}

@@ -1,0 +1,251 @@
+//! `trace`: where something comes from, and what came of it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::arguments::Places;
+use super::chosen::{self, InRunset, Named};
+use super::error::Failure;
+use super::status::environment;
+use super::tasks::{elapsed, state_in_words, to_json};
+use super::{columns, run};
+use crate::core::diagnostic::visible;
+use crate::core::identity::Identity;
+use crate::core::lineage::{Line, draw};
+use crate::core::reference::Reference;
+use crate::core::suggest;
+use crate::report::short;
+use crate::state::{Runset, Selection, State, StepId, TaskRow};
+
+/// Options of `trace`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// A final output by its name, an object by four or more digits of its hash, or a task by its
+    /// number
+    #[arg(value_name = "OUTPUT|HASH|TASK")]
+    what: String,
+    #[command(flatten)]
+    runset: InRunset,
+    /// One JSON object instead of a tree
+    #[arg(long)]
+    json: bool,
+}
+
+/// Of many places where an object was, how many are traced.
+const MOST: u32 = 20;
+
+/// Prints it.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let state = State::open_for_reading(&places.db)?;
+    let mut rows = rows(&state, options)?;
+    let more = rows.len() > MOST as usize;
+    rows.truncate(MOST as usize);
+    let mut tracer = Tracer {
+        state: &state,
+        identities: HashMap::new(),
+    };
+    let mut nodes = Vec::new();
+    for row in rows.iter().rev() {
+        tracer.add(row, &mut nodes)?;
+    }
+    if options.json {
+        run::print(&format!("{:#}\n", tracer.to_json(&nodes)))?;
+    } else {
+        let width = columns::width();
+        let text = draw(&tracer.lines(&nodes));
+        let text: String = text
+            .lines()
+            .map(|line| match width {
+                Some(width) => columns::cut(line, width) + "\n",
+                None => format!("{line}\n"),
+            })
+            .collect();
+        run::print(&text)?;
+    }
+    if more {
+        // Nothing depends on it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "only the newest {MOST} are shown; name a task to see another"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked about, newest first; one more than is shown if there are more.
+fn rows(state: &State, options: &Options) -> Result<Vec<TaskRow>, Failure> {
+    let word = &options.what;
+    let runset = options.runset.find(state)?;
+    let finals = state.finals_called(word, runset.as_ref())?;
+    if !finals.is_empty() {
+        return Ok(finals);
+    }
+    match chosen::named(state, word) {
+        Ok(Named::Task(row)) => Ok(vec![*row]),
+        Ok(Named::Object(object)) => {
+            let mut rows = state.rows_of(&object, MOST + 1)?;
+            if let Some(runset) = &runset
+                && rows.iter().any(|row| row.runset == runset.name)
+            {
+                rows.retain(|row| row.runset == runset.name);
+            }
+            if rows.is_empty() {
+                return Err(Failure::usage(format!(
+                    "no live task has object {object} for its input or its output"
+                ))
+                .hint("`cat` shows the object; it is what a task wrote, or superseded"));
+            }
+            Ok(rows)
+        }
+        Err(failure) => match Reference::parse(word) {
+            Ok(_) => Err(failure),
+            Err(_) => Err(unknown(state, word, runset)?),
+        },
+    }
+}
+
+/// The word is a final output's name by its look, but there is none.
+fn unknown(state: &State, name: &str, runset: Option<Runset>) -> Result<Failure, Failure> {
+    let mut known = Vec::new();
+    let all = Selection {
+        runset,
+        ..Selection::default()
+    };
+    state.each_final(&all, |output| {
+        known.push(output.name);
+        Ok::<(), Failure>(())
+    })?;
+    let failure = Failure::usage(format!("there is no final output `{}`", visible(name)));
+    Ok(
+        match suggest::closest(name, known.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
+            None => failure.hint(
+                "name a final output, a task by its number, or an object by four or more digits of \
+                 its hash",
+            ),
+        },
+    )
+}
+
+/// A row in the tree.
+struct Node {
+    depth: usize,
+    row: TaskRow,
+    asked: bool,
+}
+
+struct Tracer<'a> {
+    state: &'a State,
+    identities: HashMap<StepId, Option<Identity>>,
+}
+
+impl Tracer<'_> {
+    /// Adds the tree from the start to `row` and from there to the final outputs.
+    fn add(&mut self, row: &TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
+        let mut above = Vec::new();
+        let mut at = row.parent;
+        while let Some(id) = at {
+            let Some(parent) = self.state.task(id)? else {
+                break;
+            };
+            // Parents come before children; a damaged table must not hold us for ever.
+            at = parent.parent.filter(|next| *next < id);
+            above.push(parent);
+        }
+        let depth = above.len();
+        for (depth, row) in above.into_iter().rev().enumerate() {
+            self.push(depth, row, false, nodes)?;
+        }
+        let mut stack = vec![(depth, row.clone())];
+        while let Some((depth, at)) = stack.pop() {
+            for child in self.state.children(at.id, !at.live)?.into_iter().rev() {
+                stack.push((depth + 1, child));
+            }
+            let asked = at.id == row.id;
+            self.push(depth, at, asked, nodes)?;
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        depth: usize,
+        row: TaskRow,
+        asked: bool,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Failure> {
+        if let Some(step) = &row.step
+            && !self.identities.contains_key(&step.id)
+        {
+            for version in self.state.versions(&step.name)? {
+                self.identities.insert(version.id, version.identity);
+            }
+        }
+        nodes.push(Node { depth, row, asked });
+        Ok(())
+    }
+
+    fn identity(&self, row: &TaskRow) -> Option<&Identity> {
+        self.identities.get(&row.step.as_ref()?.id)?.as_ref()
+    }
+
+    fn lines(&self, nodes: &[Node]) -> Vec<Line> {
+        nodes
+            .iter()
+            .map(|node| Line {
+                depth: node.depth,
+                label: self.label(node),
+            })
+            .collect()
+    }
+
+    fn label(&self, node: &Node) -> String {
+        let row = &node.row;
+        let mut label = String::new();
+        if let Some(name) = &row.name {
+            let hash = row.object.hex();
+            label = format!("{} {} → ", visible(name), &hash[..8]);
+        }
+        match &row.step {
+            None => {
+                let _ = write!(label, "final output #{}", row.id);
+            }
+            Some(step) => {
+                let (name, state) = (visible(&step.name), state_in_words(row));
+                let _ = write!(label, "#{} {name} v{}, {state}", row.id, step.version);
+                if let Some(source) = row.reused_from {
+                    let _ = write!(label, " (outputs of #{source})");
+                }
+                if let Some(time) = elapsed(row) {
+                    let _ = write!(label, ", {}", short(time));
+                }
+                if let Some(identity) = self.identity(row) {
+                    let _ = write!(label, ", {}", environment(identity));
+                }
+            }
+        }
+        if node.asked {
+            label.push_str("  ◀");
+        }
+        label
+    }
+
+    fn to_json(&self, nodes: &[Node]) -> Value {
+        let tasks: Vec<Value> = nodes
+            .iter()
+            .map(|node| {
+                let mut task = to_json(&node.row);
+                task["environment"] = json!(self.identity(&node.row).map(|i| &i.tools));
+                task["asked"] = json!(node.asked);
+                task["depth"] = json!(node.depth);
+                task
+            })
+            .collect();
+        json!({ "schema": 1, "tasks": tasks })
+    }
+}

@@ -1,0 +1,399 @@
+//! `why`: why a task ran, will run or was reused; what makes a step version differ from another.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use super::arguments::Places;
+use super::chosen::{self, InRunset, Named};
+use super::error::Failure;
+use super::run;
+use super::status::environment;
+use super::tasks::state_in_words;
+use crate::core::diagnostic::visible;
+use crate::core::explain;
+use crate::core::identity::Tools;
+use crate::core::task::{State as TaskState, TaskId};
+use crate::pipeline::{Source, Steps, Supply};
+use crate::report::table;
+use crate::state::{State, StepId, StepVersion, TaskRow, TaskStep};
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// A step by its name, or a task by its number
+    #[arg(value_name = "TASK|STEP")]
+    what: String,
+    #[command(flatten)]
+    runset: InRunset,
+}
+
+/// Prints it.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let recorded = State::open_for_reading(&places.db)?;
+    let step = recorded.step_names()?.contains(&options.what);
+    let text = if step {
+        step_text(places, options, &recorded)?
+    } else if options
+        .what
+        .starts_with(|c: char| c == '#' || c.is_ascii_hexdigit())
+        && let Ok(Named::Task(row)) = chosen::named(&recorded, &options.what)
+    {
+        task_text(&recorded, &row)?
+    } else if options
+        .what
+        .starts_with(|c: char| c == '#' || c.is_ascii_digit())
+    {
+        // Says what is wrong with it.
+        task_text(&recorded, &chosen::task(&recorded, &options.what)?)?
+    } else {
+        chosen::known_step(&recorded, &options.what)?;
+        String::new()
+    };
+    run::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The words for what changed between two versions, and the lines that did, `indent` deep.
+fn changes(new: &StepVersion, old: &StepVersion, indent: &str) -> String {
+    let (Some(new), Some(old)) = (&new.identity, &old.identity) else {
+        return format!("{indent}what changed is not recorded\n");
+    };
+    let details = explain::details(new, old);
+    if details.is_empty() {
+        return format!("{indent}nothing that counts: they compute the same\n");
+    }
+    let mut text = String::new();
+    for detail in details {
+        let _ = writeln!(text, "{indent}{}", visible(&detail.change.to_string()));
+        for line in detail.lines {
+            let _ = writeln!(text, "{indent}  {}", visible(&line));
+        }
+    }
+    text
+}
+
+// ---- a step
+
+fn step_text(places: &Places, options: &Options, recorded: &State) -> Result<String, Failure> {
+    let name = &options.what;
+    let newest = recorded.newest_version(name)?;
+    let known = newest.as_ref().map_or(0, |newest| newest.version);
+    let mut text = String::new();
+    let planned = planned(places, newest.as_ref())?;
+    let state = planned.as_ref().unwrap_or(recorded);
+    let versions = state.versions(name)?;
+    for pair in versions.windows(2).rev() {
+        let (old, new) = (&pair[0], &pair[1]);
+        let when = if new.version > known {
+            "not recorded yet: the manifest has changed".to_owned()
+        } else {
+            since(new)
+        };
+        let _ = writeln!(
+            text,
+            "{} v{} ({when}) differs from v{}:",
+            visible(name),
+            new.version,
+            old.version
+        );
+        text.push_str(&changes(new, old, "  "));
+    }
+    if let Some(first) = versions.first() {
+        let tools = first
+            .identity
+            .as_ref()
+            .map_or_else(String::new, environment);
+        let _ = writeln!(text, "{} v1 ({}): {tools}", visible(name), since(first));
+    }
+    if let Some(runset) = options.runset.find(recorded)? {
+        let counts = recorded.tallies(runset.id)?;
+        let newest = versions.last().map_or(0, |newest| newest.version);
+        for version in &versions {
+            let tally = counts.get(&version.id).copied().unwrap_or_default();
+            if tally.is_zero() {
+                continue;
+            }
+            let _ = writeln!(
+                text,
+                "runset {}, v{}: {}",
+                visible(&runset.name),
+                version.version,
+                table::in_words(&tally)
+            );
+            if version.version < newest && tally.finished() > 0 {
+                let _ = writeln!(
+                    text,
+                    "  the finished ones are tainted: -migrate-tainted -run does them again as v{newest}"
+                );
+            }
+            if tally.pending + tally.failed > 0 {
+                let _ = writeln!(text, "  the others run as v{newest} at the next -run");
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn since(version: &StepVersion) -> String {
+    version
+        .created
+        .and_then(|created| jiff::Timestamp::from_millisecond(created).ok())
+        .map_or_else(
+            || "of unknown age".to_owned(),
+            |time| format!("since {}", time.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        )
+}
+
+/// A copy of the state with the steps as the manifest has them now, if there is a manifest.
+fn planned(places: &Places, newest: Option<&StepVersion>) -> Result<Option<State>, Failure> {
+    let Ok(manifest) = places.manifest() else {
+        return Ok(None);
+    };
+    let source = Source::load(&manifest)?;
+    let mut copy = State::private_copy(&places.db)?;
+    let identity = newest.and_then(|newest| newest.identity.as_ref());
+    let supply = Supply {
+        host: identity.is_some_and(|identity| identity.tools == Tools::HostInstead),
+        locked: false,
+        stop: &AtomicBool::new(false),
+    };
+    Steps::foresee(&source, &mut copy, supply, &mut |_| {})?;
+    Ok(Some(copy))
+}
+
+// ---- a task
+
+fn task_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
+    let Some(step) = &row.step else {
+        return final_text(state, row);
+    };
+    let versions = state.versions(&step.name)?;
+    let case = Case {
+        state,
+        row,
+        step,
+        versions: &versions,
+    };
+    let hash = row.object.hex();
+    let input = match &row.name {
+        Some(name) => format!(" on {} ({})", visible(name), &hash[..8]),
+        None => String::new(),
+    };
+    let mut text = format!(
+        "#{} {} v{}{input}: {}\n",
+        row.id,
+        visible(&step.name),
+        step.version,
+        state_in_words(row)
+    );
+    match row.state {
+        TaskState::Reused => case.reused(&mut text),
+        TaskState::Done => case.ran(&mut text)?,
+        TaskState::Failed => {
+            case.ran(&mut text)?;
+            case.failed(&mut text);
+        }
+        TaskState::Pending => case.pending(&mut text)?,
+    }
+    if !row.live {
+        case.superseded(&mut text)?;
+    } else if row.tainted || !row.state.is_finished() {
+        case.newer(&mut text);
+    }
+    Ok(text)
+}
+
+fn final_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
+    let name = visible(row.name.as_deref().unwrap_or_default());
+    let mut text = format!(
+        "#{} is the final output {name}: no part of that name is a step's\n",
+        row.id
+    );
+    if let Some(parent) = row.parent
+        && let Some(parent) = state.task(parent)?
+    {
+        text.push_str(&task_text(state, &parent)?);
+    }
+    Ok(text)
+}
+
+/// A task and the versions of its step.
+struct Case<'a> {
+    state: &'a State,
+    row: &'a TaskRow,
+    step: &'a TaskStep,
+    versions: &'a [StepVersion],
+}
+
+impl Case<'_> {
+    fn version(&self, id: StepId) -> Option<&StepVersion> {
+        self.versions.iter().find(|version| version.id == id)
+    }
+
+    fn reused(&self, text: &mut String) {
+        if let Some(source) = self.row.reused_from {
+            let _ = writeln!(
+                text,
+                "  reused: task #{source} ran {} on the same input, with the same script, variables \
+                 and packages; its outputs stand for those of this one",
+                visible(&self.step.name)
+            );
+        }
+    }
+
+    fn ran(&self, text: &mut String) -> Result<(), Failure> {
+        text.push_str("  ran because ");
+        match (self.row.supersedes, self.row.forced, self.row.parent) {
+            (_, true, None) if self.row.supersedes.is_none() => {
+                text.push_str("a start task always runs\n");
+            }
+            (_, true, _) => {
+                let _ = writeln!(
+                    text,
+                    "it was asked for: -start {}",
+                    visible(&self.step.name)
+                );
+            }
+            (Some(old), false, _) => self.migrated(old, text)?,
+            (None, false, _) => self.first(text)?,
+        }
+        Ok(())
+    }
+
+    fn migrated(&self, old: TaskId, text: &mut String) -> Result<(), Failure> {
+        let before = self.state.task(old)?.and_then(|old| old.step);
+        let versions =
+            before.and_then(|before| Some((self.version(self.step.id)?, self.version(before.id)?)));
+        match versions {
+            Some((new, old_version)) => {
+                let _ = writeln!(
+                    text,
+                    "it took the place of task #{old}, which ran v{}; v{} differs from it:",
+                    old_version.version, new.version
+                );
+                text.push_str(&changes(new, old_version, "    "));
+            }
+            None => {
+                let _ = writeln!(text, "it took the place of task #{old}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Not asked for and in no other task's place.
+    fn first(&self, text: &mut String) -> Result<(), Failure> {
+        let (row, step) = (self.row, self.step);
+        let equal = self.state.equal_versions(step.id)?;
+        if let Some(earlier) = self.state.finished_before(&equal, &row.object, row.id)? {
+            let _ = writeln!(
+                text,
+                "what task #{earlier}, the same on the same input, left could not be used: its \
+                 outputs were gone, or the step is not to be reused (`cache = false`, or its script \
+                 reads the task's, the runset's or the input's name)"
+            );
+            return Ok(());
+        }
+        let others: Vec<StepId> = self.versions.iter().map(|version| version.id).collect();
+        match self.state.finished_before(&others, &row.object, row.id)? {
+            Some(other) => {
+                let before = self.state.task(other)?.and_then(|other| other.step);
+                let _ = writeln!(
+                    text,
+                    "on this input only another version ran before (task #{other}); what differs:"
+                );
+                if let Some(before) = before
+                    && let (Some(new), Some(old)) = (self.version(step.id), self.version(before.id))
+                {
+                    text.push_str(&changes(new, old, "    "));
+                }
+            }
+            None => {
+                let _ = writeln!(
+                    text,
+                    "{} never ran on this input before",
+                    visible(&step.name)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, text: &mut String) {
+        let error = self.row.error.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  failed: {}; `log {}` shows what it wrote; the next -run tries again",
+            visible(error.lines().next().unwrap_or_default()),
+            self.row.id
+        );
+    }
+
+    fn pending(&self, text: &mut String) -> Result<(), Failure> {
+        let equal = match self.versions.last() {
+            Some(newest) if !self.row.forced => self.state.equal_versions(newest.id)?,
+            _ => Vec::new(),
+        };
+        let source = self.state.finished_equal(&equal, &self.row.object, None)?;
+        match source {
+            Some(source) => {
+                let _ = writeln!(
+                    text,
+                    "  at the next -run it takes the outputs of task #{source}, an equal one, unless \
+                     the step is not to be reused"
+                );
+            }
+            None if self.row.supersedes.is_some() => {
+                text.push_str("  will run, ");
+                let mut because = String::new();
+                self.ran(&mut because)?;
+                text.push_str(because.trim_start().trim_start_matches("ran "));
+            }
+            None => text.push_str("  will run at the next -run: it was not executed yet\n"),
+        }
+        Ok(())
+    }
+
+    fn superseded(&self, text: &mut String) -> Result<(), Failure> {
+        let mut at = self.row.clone();
+        loop {
+            if let Some(new) = self.state.superseded_by(at.id)? {
+                let whose = if at.id == self.row.id {
+                    "its place".to_owned()
+                } else {
+                    format!("the place of task #{}, further up", at.id)
+                };
+                let _ = writeln!(text, "  superseded: task #{new} took {whose}");
+                return Ok(());
+            }
+            let parent = at.parent.filter(|parent| *parent < at.id);
+            match parent.map(|parent| self.state.task(parent)).transpose()? {
+                Some(Some(parent)) => at = parent,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What a newer version means for it.
+    fn newer(&self, text: &mut String) {
+        let (Some(newest), Some(own)) = (self.versions.last(), self.version(self.step.id)) else {
+            return;
+        };
+        if newest.id == own.id {
+            return;
+        }
+        let then = if self.row.tainted {
+            "-migrate-tainted -run does it again"
+        } else {
+            "it runs as that version"
+        };
+        let _ = writeln!(
+            text,
+            "  the step now has v{}; {then}; what differs:",
+            newest.version
+        );
+        text.push_str(&changes(newest, own, "    "));
+    }
+}

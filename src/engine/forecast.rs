@@ -1,0 +1,172 @@
+//! What a run would do, found out on a copy of the state by what a run decides with.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Error;
+use super::record::key;
+use super::step::{Memo, Runnable};
+use crate::core::plan::{Key, Ready};
+use crate::core::route::Router;
+use crate::core::task::{State as TaskState, TaskId};
+use crate::state::{NewTask, Runset, State};
+use crate::store::Store;
+
+/// Why a task would be executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// It executes in any case: a start task, or one that was asked for.
+    Forced,
+    /// Results of its step are never used again.
+    NeverReused,
+    /// It failed last time, and no equal task succeeded.
+    Failed,
+    /// No equal task was executed yet.
+    New,
+    /// An equal task was, but objects that it left are gone.
+    Lost,
+}
+
+/// What a run would do with the tasks of one step that are there to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forecast {
+    /// How many would be executed, by reason.
+    pub run: Vec<(Reason, u64)>,
+    /// How many would take the outputs of an equal task.
+    pub reuse: u64,
+    /// How many would wait for an equal task of the same run, and then take its outputs.
+    pub wait: u64,
+}
+
+/// Tasks looked at together.
+const STRETCH: usize = 256;
+
+/// Tells, for each of `steps`, what a run of `runset` would do. Reuse is carried out, in `state`:
+/// it must be a copy.
+pub fn forecast(
+    state: &mut State,
+    store: &Store,
+    steps: &[Arc<Runnable>],
+    router: &Router,
+    runset: &Runset,
+) -> Result<Vec<Forecast>, Error> {
+    let nothing = Forecast {
+        run: Vec::new(),
+        reuse: 0,
+        wait: 0,
+    };
+    let mut forecaster = Forecaster {
+        state,
+        store,
+        steps,
+        router,
+        runset,
+        seen: HashSet::new(),
+        told: vec![nothing; steps.len()],
+    };
+    forecaster.all()?;
+    Ok(forecaster.told)
+}
+
+struct Forecaster<'a> {
+    state: &'a mut State,
+    store: &'a Store,
+    steps: &'a [Arc<Runnable>],
+    router: &'a Router,
+    runset: &'a Runset,
+    /// Tasks that would be executed.
+    seen: HashSet<Key>,
+    told: Vec<Forecast>,
+}
+
+impl Forecaster<'_> {
+    /// Until reuse brings up no more tasks.
+    fn all(&mut self) -> Result<(), Error> {
+        let mut cursors = vec![TaskId(0); self.steps.len()];
+        loop {
+            let mut found = false;
+            for (step, cursor) in self.steps.iter().zip(&mut cursors) {
+                let tasks = self
+                    .state
+                    .unfinished(self.runset, step.id, *cursor, STRETCH)?;
+                for ready in tasks {
+                    found = true;
+                    *cursor = ready.id;
+                    self.decide(step, &ready)?;
+                }
+            }
+            if !found {
+                return Ok(());
+            }
+        }
+    }
+
+    fn decide(&mut self, step: &Runnable, ready: &Ready) -> Result<(), Error> {
+        let Some(key) = key(step, ready) else {
+            let reason = if ready.forced {
+                Reason::Forced
+            } else {
+                Reason::NeverReused
+            };
+            self.runs(step, reason);
+            return Ok(());
+        };
+        if self.seen.contains(&key) {
+            self.told[step.lane].wait += 1;
+            return Ok(());
+        }
+        let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
+        let reason = match self.state.finished_equal(&step.equal, &ready.input, name)? {
+            Some(source) if !self.state.descends(ready.id, source)? => {
+                if self.take(step, ready, source)? {
+                    return Ok(());
+                }
+                Reason::Lost
+            }
+            _ if ready.state == TaskState::Failed => Reason::Failed,
+            _ => Reason::New,
+        };
+        self.seen.insert(key);
+        self.runs(step, reason);
+        Ok(())
+    }
+
+    /// Takes over the outputs of `source`, if all are there.
+    fn take(&mut self, step: &Runnable, ready: &Ready, source: TaskId) -> Result<bool, Error> {
+        let mut outputs = Vec::new();
+        self.state.each_output(source, |name, object| {
+            outputs.push((name.to_owned(), object));
+        })?;
+        if !outputs
+            .iter()
+            .all(|(_, object)| self.store.contains(object))
+        {
+            return Ok(false);
+        }
+        self.state
+            .reuse(self.runset, step.id, ready.id, ready.state, source)?;
+        self.told[step.lane].reuse += 1;
+        for (name, object) in &outputs {
+            let route = self.router.route(name);
+            let to = route.and_then(|to| self.steps.iter().find(|step| step.name == *to));
+            let task = NewTask {
+                object: *object,
+                step: to.map(|step| step.id),
+                parent: Some(ready.id),
+                name: Some(name),
+                forced: false,
+            };
+            self.state.insert_task(self.runset, &task)?;
+        }
+        Ok(true)
+    }
+
+    fn runs(&mut self, step: &Runnable, reason: Reason) {
+        let run = &mut self.told[step.lane].run;
+        match run.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => run.push((reason, 1)),
+        }
+        run.sort_unstable();
+    }
+}
