@@ -1,0 +1,73 @@
+//! One call of a contender: wall time, CPU time, memory.
+
+use std::fs::{File, read_to_string};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use wait4::Wait4;
+
+use super::failure::{Fallible, on};
+use super::interrupt;
+
+/// What a call took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sample {
+    /// Seconds from start to end.
+    pub wall: f64,
+    /// Seconds of CPU, user and system, of the contender and all that it ran.
+    pub cpu: f64,
+    /// The peak of resident memory, in bytes, of the contender or the largest of what it ran.
+    pub memory: u64,
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub enum Call {
+    /// Well.
+    Done(Sample),
+    /// It failed: how, with its last words.
+    Failed(String),
+}
+
+/// Runs `command`, what it says kept in the file `log`.
+pub fn run(command: &mut Command, log: &Path) -> Fallible<Call> {
+    interrupt::check()?;
+    let said = File::create(log).map_err(on("create", log))?;
+    let also = said.try_clone().map_err(on("open", log))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(said)
+        .stderr(also)
+        .process_group(0);
+    let start = Instant::now();
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            let program = command.get_program().to_string_lossy();
+            return Ok(Call::Failed(format!("cannot start {program}: {error}")));
+        }
+    };
+    interrupt::child(child.id());
+    let used = child.wait4();
+    let wall = start.elapsed().as_secs_f64();
+    interrupt::child(0);
+    interrupt::check()?;
+    let used = used.map_err(on("wait for a child that writes to", log))?;
+    if !used.status.success() {
+        let words = read_to_string(log).unwrap_or_default();
+        let last: Vec<&str> = words.trim_end().lines().rev().take(5).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        return Ok(Call::Failed(format!(
+            "{}: {}",
+            used.status,
+            last.join("\n    ")
+        )));
+    }
+    Ok(Call::Done(Sample {
+        wall,
+        cpu: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
+        memory: used.rusage.maxrss,
+    }))
+}

@@ -1,0 +1,94 @@
+//! This program beside its peers on the same works: `cargo bench --bench peers -- --help`.
+//!
+//! Each work is done by all contenders in turn, round after round, so that what else the machine
+//! does hits all alike; results are compared; medians and ratios of pairs go to a table and a plot.
+
+mod check;
+mod contender;
+mod failure;
+mod floor;
+mod generate;
+mod generate_python;
+mod interrupt;
+mod machine;
+mod measure;
+mod options;
+mod plot;
+mod scratch;
+mod start;
+mod statistics;
+mod suite;
+mod table;
+mod work;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use failure::{Failure, Fallible, on};
+use options::{Options, Wanted};
+use suite::Suite;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((first, rest)) if first == "floor" => floor::main(rest),
+        _ => peers(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("peers: {failure}");
+            match failure {
+                Failure::Interrupted(signal) => {
+                    ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))
+                }
+                _ => ExitCode::from(2),
+            }
+        }
+    }
+}
+
+fn peers(arguments: &[String]) -> Fallible<()> {
+    let options = match Options::parse(arguments)? {
+        Wanted::Words(words) => {
+            println!("{words}");
+            return Ok(());
+        }
+        Wanted::Measurement(options) => options,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    if cores < 2 {
+        return Err(Failure::new(
+            "this process has one core: runners that work in parallel cannot be compared on it",
+            "give it two (taskset, the container's CPU limit)",
+        ));
+    }
+    if cfg!(debug_assertions) && options.program.is_none() {
+        return Err(Failure::new(
+            "this is a build with debug assertions: its times say nothing",
+            "use cargo bench --bench peers",
+        ));
+    }
+    interrupt::watch()?;
+    let suite = Suite::new(&options, cores.min(2))?;
+    let results = suite.run()?;
+    write(&options.out, "peers.svg", &plot::svg(&results))?;
+    let table = table::markdown(&results);
+    write(&options.out, "peers.md", &table)?;
+    println!("{table}");
+    eprintln!("peers: written to {}", options.out.display());
+    Ok(())
+}
+
+/// Writes a file whole or not at all.
+fn write(folder: &Path, name: &str, text: &str) -> Fallible<()> {
+    let path = folder.join(name);
+    std::fs::create_dir_all(folder).map_err(on("make the folder", folder))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(on("make a file in", folder))?;
+    file.write_all(text.as_bytes())
+        .map_err(on("write", &path))?;
+    file.persist(&path)
+        .map(drop)
+        .map_err(|error| on("write", &path)(error.error))
+}
