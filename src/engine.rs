@@ -19,11 +19,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-pub use recover::recover;
-=======
 pub use forecast::{Forecast, Reason, forecast};
->>>>>>> f6bcdb8 (Questions: tasks, why, trace, -dry-run; views for SQL)
+pub use recover::recover;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
 pub use worker::{Message, host_path, in_words};
 pub use workspace::remove_all;

@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn only_what_is_near_a_change_is_shown() {
-        let old: String = (0..20).map(|n| format!("{n}\n")).collect();
+        let old = (0..20)
+            .map(|n| format!("{n}\n"))
+            .collect::<Vec<_>>()
+            .concat();
         let new = old.replace("10\n", "ten\n");
         assert_eq!(
             unified(&lines(&old, &new)),

@@ -1,24 +1,12 @@
 //! Looking at objects without changing anything.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
-use std::sync::Mutex;
 
 use super::{Error, Store, io_error};
 use crate::core::digest::Digest;
 
 impl Store {
-    /// The folder `root` for reading: nothing is made, not even the folder.
-    pub fn for_reading(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            scratch: root.to_owned(),
-            known: Mutex::new(HashMap::new()),
-        }
-    }
-
     /// The object's size in bytes, if it is there.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
         fs::symlink_metadata(self.path(digest))

@@ -56,7 +56,7 @@ fn drain() -> i64 {
     let mut running = 0;
     let mut taken = 0;
     loop {
-        match plan.next() {
+        match plan.decide() {
             Next::Take(lane, ready) => {
                 plan.start(lane, None);
                 running += 1;

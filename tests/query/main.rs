@@ -1,0 +1,6 @@
+//! Questions to a pipeline, asked of the real program.
+
+mod answers;
+mod bad_input;
+mod beside_a_run;
+mod world;
