@@ -66,6 +66,16 @@ fn commands_run_in_their_order() {
     assert!(run >= 2);
     let tables = std::fs::read_dir(folder.path().join("tables")).unwrap();
     assert!(tables.count() > 10, "the export has the tables");
+    let database = rusqlite::Connection::open(folder.path().join("db/db")).unwrap();
+    let queries = blocks("sql").concat();
+    for query in queries
+        .split_inclusive(';')
+        .filter(|query| query.contains(';'))
+    {
+        let mut statement = database.prepare(query).unwrap();
+        let rows = statement.query([]).unwrap().mapped(|_| Ok(())).count();
+        assert_eq!(rows == 0, query.contains("FROM failure"), "{query}");
+    }
 }
 
 #[test]
