@@ -9,6 +9,7 @@ mod outputs;
 mod record;
 mod recover;
 mod step;
+mod transcript;
 mod worker;
 mod workspace;
 
