@@ -124,11 +124,9 @@ mod tests {
 
     #[test]
     fn only_what_is_near_a_change_is_shown() {
-        let old = (0..20)
-            .map(|n| format!("{n}\n"))
-            .collect::<Vec<_>>()
-            .concat();
-        let new = old.replace("10\n", "ten\n");
+        let old: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        let old = old.join("\n");
+        let new = old.replace("\n10\n", "\nten\n");
         assert_eq!(
             unified(&lines(&old, &new)),
             [

@@ -93,7 +93,7 @@ fn what_is_not_there_is_refused_with_the_way_on() {
 
 #[test]
 fn an_ambiguous_hash_is_refused_with_the_digits_that_decide() {
-    // Twenty thousand objects have many pairs that agree in four digits.
+    // Of two thousand objects some agree in four digits.
     let many = r#"
 [[step]]
 name = "many"

@@ -1,10 +1,21 @@
 //! Questions while a run goes on.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::world::World;
+
+/// A run that a test which fails does not leave behind.
+struct Run(Child);
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 #[test]
 fn every_question_is_answered_while_a_run_goes_on() {
@@ -17,14 +28,15 @@ script = 'echo hello > "$OUTPUT_DIR/x_wait.txt"; echo done > "$OUTPUT_DIR/done.t
 
 [[step]]
 name = "wait"
-script = 'touch started; while [ ! -e go ]; do sleep 0.05; done'
+script = 'touch started; while [ -e started ] && [ ! -e go ]; do sleep 0.05; done'
 "#,
     );
-    let mut run = world
+    let mut run = Run(world
         .command(&["-run", "-quiet"])
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
-        .unwrap();
+        .unwrap());
     let begin = Instant::now();
     while !world.path("started").exists() {
         assert!(begin.elapsed() < Duration::from_mins(1));
@@ -32,7 +44,7 @@ script = 'touch started; while [ ! -e go ]; do sleep 0.05; done'
     }
     let status = world.json(&["status", "-json"]);
     assert_eq!(status["state"], "running");
-    assert_eq!(status["running"], run.id());
+    assert_eq!(status["running"], run.0.id());
     assert_eq!(
         world
             .text(&["tasks", "-state", "pending", "-json"])
@@ -45,7 +57,7 @@ script = 'touch started; while [ ! -e go ]; do sleep 0.05; done'
     assert!(
         world
             .text(&["-run", "-dry-run"])
-            .contains("wait v1  would run 1")
+            .contains("wait v1   would run 1")
     );
     world.text(&["export", "-to", "out"]);
     assert_eq!(
@@ -55,6 +67,6 @@ script = 'touch started; while [ ! -e go ]; do sleep 0.05; done'
     assert_eq!(world.text(&["cat", "1", "x_wait.txt"]), "hello\n");
 
     fs::write(world.path("go"), "").unwrap();
-    assert!(run.wait().unwrap().success());
+    assert!(run.0.wait().unwrap().success());
     assert_eq!(world.json(&["status", "-json"])["state"], "done");
 }
