@@ -135,7 +135,7 @@ fn a_hard_linked_output_is_copied() {
 fn an_output_that_is_still_written_to_is_refused() {
     for background in [
         "(exec > out; echo 1; sleep 100) &",
-        "exec 3> out; setsid sh -c 'echo 1 >&3; until test -e $COUNT.end; do sleep 0.02; done' &",
+        "exec 3> out; setsid sh -c 'echo 1 >&3; while test -d ${COUNT%/*} && ! test -e $COUNT.end; do sleep 0.02; done' &",
     ] {
         let test = leaves(&format!(
             "{background}\nuntil test -s out; do sleep 0.01; done"
