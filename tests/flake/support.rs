@@ -22,6 +22,7 @@ const FLAKE: &[&str] = &[
     "Cargo.lock",
     "clippy.toml",
     "LICENSE",
+    "README.md",
     ".gitignore",
 ];
 
