@@ -46,13 +46,25 @@ pub struct Options {
 /// The name of the start-up among the works.
 const START: &str = "start";
 
-impl Options {
-    /// Reads the arguments.
-    pub fn parse(arguments: &[String]) -> Fallible<Wanted> {
-        let (mut quick, mut million, mut benched) = (false, false, false);
-        let (mut only, mut rounds, mut program, mut list) = (Vec::new(), None, None, false);
-        let mut out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        out.set_file_name("peers");
+/// The arguments as they are said.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
+struct Said {
+    /// What cargo says to a benchmark; it is not said by `cargo test`.
+    bench: bool,
+    quick: bool,
+    million: bool,
+    list: bool,
+    help: bool,
+    only: Vec<String>,
+    rounds: Option<usize>,
+    out: Option<PathBuf>,
+    program: Option<PathBuf>,
+}
+
+impl Said {
+    fn read(arguments: &[String]) -> Fallible<Self> {
+        let mut said = Self::default();
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
             let mut value = || {
@@ -60,60 +72,78 @@ impl Options {
                     .ok_or_else(|| wrong(&format!("{word} needs a value")))
             };
             match word.as_str() {
-                // What cargo says to a benchmark; it is not said by `cargo test`.
-                "--bench" => benched = true,
-                "--quick" => quick = true,
-                "--million" => million = true,
-                "--list" => list = true,
-                "--only" => only.push(value()?.clone()),
-                "--rounds" => {
-                    let text = value()?;
-                    let count: Option<usize> = text.parse().ok().filter(|count| *count > 0);
-                    rounds = Some(
-                        count.ok_or_else(|| wrong(&format!("--rounds {text}: not a number")))?,
-                    );
-                }
-                "--out" => out = PathBuf::from(value()?),
-                "--program" => program = Some(PathBuf::from(value()?)),
-                "--help" | "-h" => return Ok(Wanted::Words(HELP.to_owned())),
+                "--bench" => said.bench = true,
+                "--quick" => said.quick = true,
+                "--million" => said.million = true,
+                "--list" => said.list = true,
+                "--help" | "-h" => said.help = true,
+                "--only" => said.only.push(value()?.clone()),
+                "--rounds" => said.rounds = Some(count(value()?)?),
+                "--out" => said.out = Some(PathBuf::from(value()?)),
+                "--program" => said.program = Some(program(value()?)?),
                 other => return Err(wrong(&format!("{other} is unknown"))),
             }
         }
-        if !benched {
+        Ok(said)
+    }
+}
+
+fn count(text: &str) -> Fallible<usize> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| wrong(&format!("--rounds {text}: not a number above 0")))
+}
+
+fn program(text: &str) -> Fallible<PathBuf> {
+    std::path::absolute(text)
+        .ok()
+        .filter(|path| path.is_file())
+        .ok_or_else(|| wrong(&format!("there is no program {text}")))
+}
+
+impl Options {
+    /// Reads the arguments.
+    pub fn parse(arguments: &[String]) -> Fallible<Wanted> {
+        let said = Said::read(arguments)?;
+        if said.help {
+            return Ok(Wanted::Words(HELP.to_owned()));
+        }
+        if !said.bench {
             return Ok(Wanted::Words(
                 "peers: nothing is measured by `cargo test`; use cargo bench --bench peers".into(),
             ));
         }
-        let mut works = works(quick, million);
+        let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
         names.push(START);
-        if list {
+        if said.list {
             return Ok(Wanted::Words(names.join("\n")));
         }
-        if let Some(bad) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        if let Some(bad) = said
+            .only
+            .iter()
+            .find(|name| !names.contains(&name.as_str()))
+        {
             return Err(wrong(&format!(
                 "there is no work {bad} here; there are {}",
                 names.join(", ")
             )));
         }
-        let asked = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+        let asked = |name: &str| said.only.is_empty() || said.only.iter().any(|one| one == name);
         works.retain(|work| asked(work.name));
-        if let Some(rounds) = rounds {
+        if let Some(rounds) = said.rounds {
             for work in &mut works {
                 work.rounds = rounds;
             }
         }
-        if let Some(path) = &program
-            && !path.is_file()
-        {
-            return Err(wrong(&format!("there is no program {}", path.display())));
-        }
+        let start = asked(START);
         Ok(Wanted::Measurement(Self {
-            quick,
-            program: program.map(|path| std::path::absolute(&path).unwrap_or(path)),
-            out,
+            quick: said.quick,
+            program: said.program,
+            out: said.out.unwrap_or_else(|| {
+                PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers")
+            }),
             works,
-            start: asked(START),
+            start,
         }))
     }
 }
@@ -124,97 +154,50 @@ fn wrong(message: &str) -> Failure {
 
 /// All works of a measurement of that size.
 fn works(quick: bool, million: bool) -> Vec<Work> {
-    let rounds = |full: usize| if quick { 3 } else { full };
-    let work = |name, title: &str, source, stages, count| Work {
-        name,
-        title: title.to_owned(),
-        source,
-        stages,
-        second: false,
-        rounds: rounds(count),
-    };
-    let upper = || vec![Stage::Upper];
-    let split = Source::Split;
     let mut works = vec![
-        work("fan-1000", "1000 files, `tr` each", split(1000), upper(), 9),
+        fan_out("fan-1000", 1000, 9),
         Work {
             second: true,
-            ..work(
-                "fan-10000",
-                "10 000 files, `tr` each",
-                split(10_000),
-                upper(),
-                3,
-            )
+            ..fan_out("fan-10000", 10_000, 3)
         },
-        work(
-            "grid",
-            "200 items × 5 steps",
-            split(200),
-            vec![Stage::Rotate; 5],
-            9,
-        ),
-        work(
-            "chain",
-            "chain of 200 `cat`",
-            split(1),
-            vec![Stage::Cat; 200],
-            9,
-        ),
-        work(
-            "nothing",
-            "`:` × 2000",
-            split(2000),
-            vec![Stage::Nothing],
-            9,
-        ),
-        work(
-            "outputs-20000",
-            "one task, 20 000 outputs",
-            split(20_000),
-            vec![],
-            5,
-        ),
+        work("grid", 200, vec![Stage::Rotate; 5], 9).titled("200 items × 5 steps"),
+        work("chain", 1, vec![Stage::Cat; 200], 9).titled("chain of 200 `cat`"),
+        work("nothing", 2000, vec![Stage::Nothing], 9).titled("`:` × 2000"),
+        work("outputs-20000", 20_000, vec![], 5).titled("one task, 20 000 outputs"),
+        work("outputs-100000", 100_000, vec![], 3).titled("one task, 100 000 outputs"),
+        Work {
+            source: Source::Copy(1 << 30),
+            ..work("copies", 1, vec![Stage::Cat; 2], 5).titled("1 GiB through 3 `cat`")
+        },
+        fan_out("fan-100000", 100_000, 1),
     ];
     if quick {
-        works.retain(|work| work.name != "fan-10000");
-        return works;
+        works
+            .retain(|work| work.tasks() <= 2001 && work.items() <= 20_000 && work.name != "copies");
+        for work in &mut works {
+            work.rounds = 3;
+        }
     }
-    let copies = Source::Copy(1 << 30);
-    works.extend([
-        work(
-            "outputs-100000",
-            "one task, 100 000 outputs",
-            split(100_000),
-            vec![],
-            3,
-        ),
-        work(
-            "copies",
-            "1 GiB through 3 `cat`",
-            copies,
-            vec![Stage::Cat; 2],
-            5,
-        ),
-        work(
-            "fan-100000",
-            "100 000 files, `tr` each",
-            split(100_000),
-            upper(),
-            1,
-        ),
-    ]);
     if million {
         works.push(Work {
             second: true,
-            ..work(
-                "fan-1000000",
-                "1 000 000 files, `tr` each",
-                split(1_000_000),
-                upper(),
-                1,
-            )
+            ..fan_out("fan-1000000", 1_000_000, 1)
         });
     }
     works
+}
+
+fn work(name: &'static str, items: usize, stages: Vec<Stage>, rounds: usize) -> Work {
+    Work {
+        name,
+        title: String::new(),
+        source: Source::Split(items),
+        stages,
+        second: false,
+        rounds,
+    }
+}
+
+fn fan_out(name: &'static str, items: usize, rounds: usize) -> Work {
+    work(name, items, vec![Stage::Upper], rounds).titled(&format!("{items} files, `tr` each"))
 }

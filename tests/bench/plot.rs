@@ -101,75 +101,95 @@ fn bars(body: &mut String, outcome: &Outcome, top: f64) -> f64 {
     y
 }
 
-/// Time a task by the number of tasks, the latter by its logarithm; where it ends.
+/// A contender's points: the logarithm of the number of tasks, and µs a task.
+type Series = (Kind, Vec<(f64, f64)>);
+
+/// Where a point of the second plot is drawn.
+struct Frame {
+    bottom: f64,
+    from: f64,
+    to: f64,
+    most: f64,
+}
+
+const HEIGHT: f64 = 180.0;
+
+impl Frame {
+    fn new(series: &[Series], bottom: f64) -> Self {
+        let points = || series.iter().flat_map(|(_, points)| points);
+        let from = points().map(|point| point.0).fold(f64::MAX, f64::min);
+        Self {
+            bottom,
+            from,
+            to: points().map(|point| point.0).fold(from + 1.0, f64::max),
+            most: points().map(|point| point.1).fold(1.0, f64::max) * 1.1,
+        }
+    }
+
+    fn x(&self, log: f64) -> f64 {
+        60.0 + (log - self.from) / (self.to - self.from) * (WIDTH - 220.0)
+    }
+
+    fn y(&self, time: f64) -> f64 {
+        self.bottom - time / self.most * HEIGHT
+    }
+
+    fn axes(&self, body: &mut String, works: &[&Outcome]) {
+        for part in 0..=4 {
+            let time = self.most * f64::from(part) / 4.0;
+            let y = self.y(time);
+            let _ = writeln!(
+                body,
+                "<line x1=\"60\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#e5e5e5\"/>",
+                WIDTH - 160.0,
+            );
+            label(body, 20.0, y + 4.0, &format!("{time:.0}"), false);
+        }
+        for one in works {
+            let x = self.x(log(one)) - 15.0;
+            let tasks = (one.tasks - 1).to_string();
+            label(body, x, self.bottom + 16.0, &tasks, false);
+        }
+    }
+}
+
 #[allow(clippy::cast_precision_loss)] // Far below 2^53.
+fn log(outcome: &Outcome) -> f64 {
+    (outcome.tasks as f64).log10()
+}
+
+/// Time a task by the number of tasks, the latter by its logarithm; where it ends.
 fn lines(body: &mut String, works: &[&Outcome], top: f64) -> f64 {
-    let height = 180.0;
-    let bottom = top + 20.0 + height;
-    label(
-        body,
-        10.0,
-        top,
-        "Time a task, µs, by the number of tasks (lower is better)",
-        true,
-    );
-    let series: Vec<(Kind, Vec<(f64, f64)>)> = ALL
+    let title = "Time a task, µs, by the number of tasks (lower is better)";
+    label(body, 10.0, top, title, true);
+    let series: Vec<Series> = ALL
         .into_iter()
         .filter(|kind| !kind.is_slow())
         .map(|kind| {
-            let points = works
-                .iter()
-                .filter_map(|one| Some(((one.tasks as f64).log10(), 1e6 / rate(one, kind)?)));
-            (kind, points.collect())
+            let point = |one: &&Outcome| Some((log(one), 1e6 / rate(one, kind)?));
+            (kind, works.iter().filter_map(point).collect())
         })
-        .filter(|(_, points): &(Kind, Vec<_>)| !points.is_empty())
+        .filter(|(_, points): &Series| !points.is_empty())
         .collect();
-    let points = || series.iter().flat_map(|(_, points)| points);
-    let most = points().map(|point| point.1).fold(1.0, f64::max) * 1.1;
-    let from = points().map(|point| point.0).fold(f64::MAX, f64::min);
-    let to = points().map(|point| point.0).fold(from + 1.0, f64::max);
-    let x = |log: f64| 60.0 + (log - from) / (to - from) * (WIDTH - 220.0);
-    let y = |time: f64| bottom - time / most * height;
-    for part in 0..=4 {
-        let time = most * f64::from(part) / 4.0;
-        let _ = writeln!(
-            body,
-            "<line x1=\"60\" x2=\"{:.1}\" y1=\"{1:.1}\" y2=\"{1:.1}\" stroke=\"#e5e5e5\"/>",
-            WIDTH - 160.0,
-            y(time)
-        );
-        label(body, 20.0, y(time) + 4.0, &format!("{time:.0}"), false);
-    }
-    for one in works {
-        let at = x((one.tasks as f64).log10());
-        label(
-            body,
-            at - 15.0,
-            bottom + 16.0,
-            &(one.tasks - 1).to_string(),
-            false,
-        );
-    }
-    for (n, (kind, points)) in series.iter().enumerate() {
+    let frame = Frame::new(&series, top + 20.0 + HEIGHT);
+    frame.axes(body, works);
+    let mut row = top + 30.0;
+    for (kind, points) in &series {
         let path: Vec<String> = points
             .iter()
-            .map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1)))
+            .map(|point| format!("{:.1},{:.1}", frame.x(point.0), frame.y(point.1)))
             .collect();
         let _ = writeln!(
             body,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>",
+            "<polyline points=\"{0}\" fill=\"none\" stroke=\"{1}\" stroke-width=\"2\"/>\n\
+             <rect x=\"{2:.1}\" y=\"{3:.1}\" width=\"12\" height=\"4\" fill=\"{1}\"/>",
             path.join(" "),
-            colour(*kind)
-        );
-        let row = top + 30.0 + 16.0 * n as f64;
-        let _ = writeln!(
-            body,
-            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"12\" height=\"4\" fill=\"{}\"/>",
+            colour(*kind),
             WIDTH - 140.0,
             row - 5.0,
-            colour(*kind)
         );
         label(body, WIDTH - 122.0, row, kind.name(), *kind == Kind::Own);
+        row += 16.0;
     }
-    bottom + 20.0
+    frame.bottom + 20.0
 }

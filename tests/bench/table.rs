@@ -16,8 +16,10 @@ pub fn markdown(results: &Results) -> String {
         .collect();
     text.push_str("\nWall time, median; in brackets this program's as a multiple of it, the median of pairs:\n\n");
     times(&mut text, results, &kinds, wall);
-    text.push_str("\nCPU time of the runner and all that it ran:\n\n");
-    times(&mut text, results, &kinds, cpu);
+    if !results.works.is_empty() {
+        text.push_str("\nCPU time of the runner and all that it ran:\n\n");
+        times(&mut text, results, &kinds, cpu);
+    }
     scale(&mut text, results, &kinds);
     text
 }
@@ -50,7 +52,7 @@ fn times(
     kinds: &[Kind],
     of: fn(&super::measure::Sample) -> f64,
 ) {
-    columns(text, "work", kinds);
+    let mut any = false;
     for outcome in every(results) {
         let cells = kinds.iter().map(|&kind| {
             let time = typical(outcome, kind, of).filter(|time| *time > 0.0)?;
@@ -62,6 +64,9 @@ fn times(
         });
         let cells: Vec<Option<String>> = cells.collect();
         if cells.iter().any(Option::is_some) {
+            if !std::mem::replace(&mut any, true) {
+                columns(text, "work", kinds);
+            }
             row(text, &outcome.title, cells);
         }
     }

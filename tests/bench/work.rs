@@ -48,6 +48,12 @@ pub struct Work {
 pub const BIG: &str = "big";
 
 impl Work {
+    /// It, under that title.
+    pub fn titled(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.title);
+        self
+    }
+
     /// Items.
     pub fn items(&self) -> usize {
         match self.source {
