@@ -10,6 +10,7 @@ mod record;
 mod recover;
 mod step;
 mod transcript;
+mod warm;
 mod worker;
 mod workspace;
 
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 pub use forecast::{Forecast, Reason, forecast};
 pub use recover::recover;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
+pub use warm::warmth;
 pub use worker::{Message, host_path, in_words};
 pub use workspace::remove_all;
 

@@ -191,6 +191,8 @@ impl Steps {
             let shell = &step.shell[0];
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
+            let program = engine::program(shell, &variables, host_path.as_deref(), &source.folder);
+            let warm = engine::warmth(step, program.as_deref().ok(), &variables);
             all.push(Arc::new(Runnable {
                 lane,
                 name: step.name.clone(),
@@ -201,7 +203,8 @@ impl Steps {
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
                 timeout: step.timeout,
                 retries: step.retries,
-                program: engine::program(shell, &variables, host_path.as_deref(), &source.folder),
+                program,
+                warm,
                 arguments,
                 variables,
                 folder: source.folder.clone(),

@@ -72,6 +72,8 @@ pub struct Step {
     pub retries: u32,
     /// Whether a success is used again for the same input.
     pub cache: bool,
+    /// Whether one shell may run many tasks, each in a subshell, where the script cannot tell.
+    pub warm: bool,
 }
 
 impl Step {

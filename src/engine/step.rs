@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::warm::Warmth;
 use crate::core::identity::{Identity, Tools};
 use crate::core::manifest;
 use crate::core::name::StepName;
@@ -51,6 +52,8 @@ pub struct Runnable {
     pub variables: BTreeMap<OsString, OsString>,
     /// Where it runs: the manifest's folder.
     pub folder: PathBuf,
+    /// For a shell that runs many tasks, if the step wants one and its script can be run so.
+    pub warm: Option<Warmth>,
 }
 
 /// Variables that belong to one task; a host that has them set is a task itself.

@@ -1,7 +1,7 @@
 //! A worker: one thread that runs one task after the other.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::outputs::Outputs;
 use super::step::Runnable;
 use super::transcript::Record;
+use super::warm::Shells;
 use super::workspace::Workspace;
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::TaskId;
@@ -157,6 +158,7 @@ pub fn work(shared: &Shared, number: usize, handle: &Handle, messages: &SyncSend
         number: i64::try_from(number).unwrap_or(i64::MAX),
         workspace: Workspace::new(shared.scratch.join(format!("w{number}"))),
         strays: Strays::watch(),
+        shells: Shells::default(),
         pipes: None,
         command: None,
     };
@@ -186,6 +188,8 @@ struct Worker<'a> {
     number: i64,
     workspace: Workspace,
     strays: Strays,
+    /// Connected to `pipes`.
+    shells: Shells,
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
     /// The command of the last task's step, connected to `pipes`.
@@ -255,6 +259,7 @@ impl Worker<'_> {
         if !quiet {
             self.pipes = None;
             self.command = None;
+            self.shells = Shells::default();
         }
         outcome
     }
@@ -265,33 +270,34 @@ impl Worker<'_> {
             Some(pipes) => pipes,
             none => none.insert(Pipes::new()?),
         };
+        let live = self.shared.live.then_some(self.messages);
+        let mut sink = |stream, bytes: &[u8]| {
+            record.add(stream, bytes);
+            if let Some(messages) = live {
+                let _ = messages.send(Message::Output {
+                    task: job.ready.id,
+                    lane,
+                    stderr: stream == Stream::Stderr,
+                    bytes: bytes.to_owned(),
+                });
+            }
+        };
+        let (handle, place) = (self.handle, &self.workspace);
+        let warm = self
+            .shells
+            .run(job, place, handle, pipes, &self.strays, &mut sink)?;
+        if let Some(ended) = warm {
+            return Ok(ended);
+        }
         let command = match &mut self.command {
             Some((of, command)) if *of == lane => command,
-            other => &mut other.insert((lane, prepare(&job.step, pipes)?)).1,
+            other => {
+                let command = prepare(&job.step, &job.step.arguments, pipes)?;
+                &mut other.insert((lane, command)).1
+            }
         };
-        command
-            .env("INPUT_FILE", self.workspace.input())
-            .env("OUTPUT_DIR", self.workspace.output())
-            .env("TMPDIR", self.workspace.temporary())
-            .env("TASK_PIPELINE_TASK", job.ready.id.to_string())
-            .env("TASK_PIPELINE_RUNSET", &*job.runset)
-            .env(
-                "TASK_PIPELINE_INPUT_NAME",
-                job.ready.name.as_deref().unwrap_or_default(),
-            );
-        let live = self.shared.live.then_some(self.messages);
-        self.handle
-            .run(command, pipes, job.step.timeout, &mut |stream, bytes| {
-                record.add(stream, bytes);
-                if let Some(messages) = live {
-                    let _ = messages.send(Message::Output {
-                        task: job.ready.id,
-                        lane,
-                        stderr: stream == Stream::Stderr,
-                        bytes: bytes.to_owned(),
-                    });
-                }
-            })
+        address(command, job, place);
+        handle.run(command, pipes, job.step.timeout, &mut sink)
     }
 
     /// What an ended script's task comes to.
@@ -323,15 +329,33 @@ impl Worker<'_> {
     }
 }
 
+/// Sets the variables of one task.
+pub(super) fn address(command: &mut Command, job: &Job, workspace: &Workspace) {
+    command
+        .env("INPUT_FILE", workspace.input())
+        .env("OUTPUT_DIR", workspace.output())
+        .env("TMPDIR", workspace.temporary())
+        .env("TASK_PIPELINE_TASK", job.ready.id.to_string())
+        .env("TASK_PIPELINE_RUNSET", &*job.runset)
+        .env(
+            "TASK_PIPELINE_INPUT_NAME",
+            job.ready.name.as_deref().unwrap_or_default(),
+        );
+}
+
 /// A command that lacks only what differs from task to task.
-fn prepare(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
+pub(super) fn prepare(
+    step: &Runnable,
+    arguments: &[OsString],
+    pipes: &Pipes,
+) -> io::Result<Command> {
     let program = step
         .program
         .as_ref()
         .map_err(|error| io::Error::other(error.clone()))?;
     let mut command = Command::new(program);
     command
-        .args(&step.arguments)
+        .args(arguments)
         .env_clear()
         .envs(&step.variables)
         .env("TASK_PIPELINE_STEP", step.name.as_str())
