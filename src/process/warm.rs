@@ -91,7 +91,12 @@ impl Warm {
         loop {
             match self.answers.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(length) => self.part.extend_from_slice(&buffer[..length]),
+                Ok(length) => {
+                    self.part.extend_from_slice(&buffer[..length]);
+                    if length < buffer.len() {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),

@@ -17,3 +17,4 @@ mod sigkill;
 mod state;
 mod store;
 mod taint;
+mod warm;
