@@ -47,6 +47,8 @@ impl NixSettings {
 
 /// A step as the manifest describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// Each is a key of its own, none excludes another.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Step {
     /// What outputs' file names route to.
     pub name: StepName,

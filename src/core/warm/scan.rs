@@ -40,7 +40,7 @@ pub fn obstacle(script: &str) -> Option<String> {
         .filter(|c| !matches!(c, '\\' | '"' | '\''))
         .collect();
     parameter(&script)
-        .or_else(|| words(&script).find_map(|at| at.obstacle()))
+        .or_else(|| words(&script).find_map(At::obstacle))
         .or_else(|| {
             let mut words = words(&bare);
             words.find_map(|at| is_bad(at.word).then(|| at.word.to_owned()))

@@ -58,7 +58,7 @@ fn outcomes(test: &Test) -> Vec<String> {
                 let bytes = fs::read(test.object(hash)).unwrap();
                 String::from_utf8_lossy(&bytes).into_owned()
             };
-            let text = format!(
+            let told = format!(
                 "{} {} processed {}\nerror: {}\noutputs: {}\nstdout: {}\nstderr: {}",
                 fields[0],
                 fields[1],
@@ -68,7 +68,7 @@ fn outcomes(test: &Test) -> Vec<String> {
                 stream(fields[3]),
                 stream(fields[4]),
             );
-            plain(&text.replace(place.to_str().unwrap(), "PLACE"))
+            plain(&told.replace(place.to_str().unwrap(), "PLACE"))
         })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Which tasks a warm shell serves.
 
+use std::fmt::Write as _;
+
 use super::{GROUP, distinct, folder, groups, is_alive, several};
 
 const ONE: [&str; 3] = ["-run", "-parallel", "1"];
@@ -120,20 +122,20 @@ fn what_is_left_in_the_background_ends_the_shell_too() {
 
 #[test]
 fn few_shells_are_kept() {
-    let steps = 12;
     let mut manifest = "[[step]]\nname = 'begin'\nstart = true\n\
         script = 'for i in $(seq 12); do for j in 1 2; do echo $i$j > $OUTPUT_DIR/${j}_s$i; done; done'\n"
         .to_owned();
-    for step in 1..=steps {
-        // All shells alive at the moment, this one included.
-        manifest += &format!(
+    for step in 1..=12 {
+        // The warm shells of the moment: those whose text names a FIFO of this worker.
+        let _ = write!(
+            manifest,
             "[[step]]\nname = 's{step}'\nwarm = true\nscript = '''
-            cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c \"^exec 7>&1 .*$TMPDIR/../../\" \
-            > $OUTPUT_DIR/alive || true'''\n"
+            cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' |
+            grep -c \"^exec 7>&1 .*${{TMPDIR%/*/tmp}}/\" > $OUTPUT_DIR/alive || true'''\n"
         );
     }
     let test = folder();
-    test.manifest(&manifest.replace("$TMPDIR/../../", "${TMPDIR%/*/tmp}/"));
+    test.manifest(&manifest);
     test.run(ONE).exits(0);
     let alive = test.finals().remove("alive").unwrap();
     assert_eq!(alive.len(), 24);
