@@ -142,7 +142,7 @@ fn status(answer: &[u8]) -> ExitStatus {
         .and_then(|line| std::str::from_utf8(line).ok())
         .and_then(|line| line.parse().ok())
         .unwrap_or(255);
-    if code > 128 && lines.next().is_some() {
+    if (129..=192).contains(&code) && lines.next().is_some() {
         ExitStatus::from_raw(code - 128)
     } else {
         ExitStatus::from_raw(code << 8)
@@ -269,5 +269,22 @@ fn ignore_broken_pipe(error: io::Error) -> io::Result<()> {
         Ok(())
     } else {
         Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let told = |answer: &[u8]| super::super::describe(status(answer));
+        assert_eq!(told(b"0\n"), "exit status 0");
+        assert_eq!(told(b"137\n"), "exit status 137");
+        assert_eq!(
+            told(b"sh: line 2: 7 Killed ( x\n)\n137\n"),
+            "killed by SIGKILL"
+        );
+        assert_eq!(told(b"sh: a word\n1\n"), "exit status 1");
     }
 }

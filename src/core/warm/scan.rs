@@ -2,16 +2,15 @@
 
 /// Commands that tell of the shell itself, change how it reads on, run what stands elsewhere, or
 /// put processes where they cannot be reached.
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 35] = [
     "alias", "bg", "bind", "builtin", "caller", "compgen", "complete", "compopt", "coproc",
-    "disown", "enable", "eval", "exec", "fc", "fg", "help", "history", "jobs", "kill", "killall",
-    "logout", "pgrep", "pkill", "ps", "pstree", "return", "script", "setsid", "shopt", "source",
-    "sudo", "suspend", "timeout", "times", "trap", "unalias",
+    "disown", "enable", "eval", "exec", "fc", "fg", "history", "jobs", "kill", "killall", "logout",
+    "pgrep", "pkill", "ps", "pstree", "return", "script", "setsid", "shopt", "source", "sudo",
+    "suspend", "timeout", "times", "trap", "unalias",
 ];
 
 /// Variables that tell of the shell itself; and all that begin with `BASH`.
 const VARIABLES: [&str; 10] = [
-    "EPOCHREALTIME",
     "FUNCNAME",
     "HISTCMD",
     "LINENO",
@@ -21,6 +20,7 @@ const VARIABLES: [&str; 10] = [
     "SECONDS",
     "SHELLOPTS",
     "SHLVL",
+    "SRANDOM",
 ];
 
 /// What `set -o` may name: all that is done the same in a subshell.
@@ -151,14 +151,14 @@ impl At<'_> {
     /// Whether the command that it stands in begins with the plain name of another.
     fn is_argument(&self) -> bool {
         let before = self.before().rsplit(BETWEEN).next().unwrap_or_default();
-        let mut words = before.split_whitespace();
-        words.next().is_some_and(|first| {
-            first.chars().all(|c| is_name(c) || "-./".contains(c))
-                && !matches!(
-                    first,
-                    "then" | "do" | "else" | "elif" | "if" | "while" | "until" | "time" | "command"
-                )
-        })
+        let plain = |word: &str| word.chars().all(|c| is_name(c) || "-./".contains(c));
+        let name = before.split_whitespace().find(|word| {
+            !matches!(
+                *word,
+                "then" | "do" | "else" | "elif" | "if" | "while" | "until" | "time" | "command"
+            )
+        });
+        name.is_some_and(plain)
     }
 
     /// Whether `set` sets what is the same in a subshell, and prints nothing.

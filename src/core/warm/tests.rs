@@ -26,7 +26,7 @@ fn plain_scripts_are_warm_in_both() {
         "case $TASK_PIPELINE_INPUT_NAME in *.c) cc -c $INPUT_FILE ;; esac",
         "cat <<E\nan offset of $HOME/.config\nE",
         "for x in . ..; do du -s . $x; done",
-        "curl -sSf https://example.org/kill | jq . > $OUTPUT_DIR/set.json",
+        "curl -sSf https://example.org/set | jq . > $OUTPUT_DIR/set.json",
         "$_x ${_y} $__",
         "if [[ -n $x && $x -gt 3 ]]; then :; fi",
     ] {

@@ -198,14 +198,15 @@ fn names_of_inputs_arrive_to_the_byte() {
             .collect::<String>()
             + "_work",
     );
-    for shell in ["dash", "bash"] {
+    for (shell, locale) in [("dash", "C.UTF-8"), ("bash", "C.UTF-8"), ("bash", "C")] {
         let test = folder();
         for name in &names {
             test.write(&format!("names/{name}"), name);
         }
         test.manifest(&format!(
             "[[step]]\nname = 'begin'\nstart = true\nscript = 'cp names/* $OUTPUT_DIR'\n\
-             [[step]]\nname = 'work'\nwarm = true\nshell = ['{shell}', '-e', '-c']\nscript = '''
+             [[step]]\nname = 'work'\nwarm = true\nshell = ['{shell}', '-e', '-c']\n\
+             env = {{ LC_ALL = '{locale}' }}\nscript = '''
              printf %s \"$TASK_PIPELINE_INPUT_NAME\" > $OUTPUT_DIR/name; {GROUP}
              printf %s \"$TASK_PIPELINE_INPUT_NAME\" | cmp - $INPUT_FILE'''\n"
         ));
