@@ -8,6 +8,7 @@ use super::arguments::Places;
 use super::error::Failure;
 use super::run::print;
 use crate::core::manifest::{Step, literal_outputs};
+use crate::core::plain::Plain;
 use crate::core::route::Router;
 use crate::core::warm::{Obstacle, Script, Shell};
 use crate::engine::in_words;
@@ -116,7 +117,9 @@ fn warmth(step: &Step) -> Option<String> {
         None if name != "sh" => Err(Obstacle::Shell),
         shell => Script::new(shell, &step.shell[1..], &step.script),
     };
-    step.warm.then(|| match known {
+    // A plain command needs no shell at all.
+    let wanted = step.warm && Plain::parse(&step.script).is_none();
+    wanted.then(|| match known {
         Ok(_) => "warm".to_owned(),
         Err(obstacle) => format!("not warm: {obstacle}"),
     })

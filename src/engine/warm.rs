@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::commands::{self, Own};
 use super::step::Runnable;
-use super::worker::{Job, address, prepare};
+use super::worker::Job;
 use super::workspace::Workspace;
 use crate::core::manifest;
 use crate::core::plan::LaneId;
@@ -72,7 +73,7 @@ impl Shells {
     pub fn run(
         &mut self,
         job: &Job,
-        workspace: &Workspace,
+        own: &Own,
         handle: &Handle,
         pipes: &mut Pipes,
         strays: &Strays,
@@ -85,12 +86,12 @@ impl Shells {
         if name.contains('\n') || self.cold.contains(&job.step.lane) {
             return Ok(None);
         }
-        let Some(mut shell) = self.take(warmth, job, workspace, pipes, strays) else {
+        let Some(mut shell) = self.take(warmth, job, own, pipes, strays) else {
             self.cold.push(job.step.lane);
             return Ok(None);
         };
         let mut lines = Vec::new();
-        let places = places(workspace);
+        let places = places(own.workspace);
         if shell.places != places {
             lines.extend_from_slice(b"+\n");
             for place in &places {
@@ -113,7 +114,7 @@ impl Shells {
         &mut self,
         warmth: &Warmth,
         job: &Job,
-        workspace: &Workspace,
+        own: &Own,
         pipes: &Pipes,
         strays: &Strays,
     ) -> Option<Shell> {
@@ -125,18 +126,17 @@ impl Shells {
             }
         }
         let plain = |path: &PathBuf| !path.as_os_str().as_bytes().contains(&b'\n');
-        let places = places(workspace);
+        let places = places(own.workspace);
         if !strays.can_tell() || !places.iter().all(plain) || !parses(warmth, &job.step) {
             return None;
         }
         if self.idle.len() == KEPT {
             self.idle.remove(0);
         }
-        let fifo = workspace.own_file(&format!("warm{}", self.made));
+        let fifo = own.workspace.own_file(&format!("warm{}", self.made));
         self.made += 1;
         let arguments = ["-c".into(), warmth.script.looped(fifo.to_str()?).into()];
-        let mut command = prepare(&job.step, &arguments, pipes).ok()?;
-        address(&mut command, job, workspace);
+        let mut command = commands::loop_of(own, &arguments, pipes).ok()?;
         let warm = Warm::start(&mut command, &fifo).ok()?;
         Some(Shell { lane, warm, places })
     }

@@ -1,19 +1,18 @@
 //! A worker: runs one task after the other.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
+use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::commands::{self, Commands, Own, Plain};
 use super::outputs::Outputs;
 use super::step::Runnable;
 use super::transcript::Record;
 use super::warm::Shells;
 use super::workspace::Workspace;
 use crate::core::event::Event;
-use crate::core::plan::{Key, LaneId, Ready};
+use crate::core::plan::{Key, Ready};
 use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Store};
@@ -83,8 +82,8 @@ pub struct Worker<'a> {
     shells: Shells,
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
-    /// The command of the last task's step, connected to `pipes`.
-    command: Option<(LaneId, Command)>,
+    /// Connected to `pipes`.
+    commands: Commands,
 }
 
 impl<'a> Worker<'a> {
@@ -104,7 +103,7 @@ impl<'a> Worker<'a> {
             strays: Strays::watch(),
             shells: Shells::default(),
             pipes: None,
-            command: None,
+            commands: Commands::default(),
         }
     }
 
@@ -163,21 +162,22 @@ impl<'a> Worker<'a> {
                 (outcome, left.is_some())
             }
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
-            Err(RunError::Io(error)) => (Err(format!("cannot start the shell: {error}")), true),
+            Err(RunError::Spawn(error) | RunError::Io(error)) => {
+                (Err(format!("cannot start the shell: {error}")), true)
+            }
         };
         let quiet = self.strays.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
         if !quiet {
             self.pipes = None;
-            self.command = None;
+            self.commands.clear();
             self.shells = Shells::default();
         }
         outcome
     }
 
     fn run(&mut self, job: &Job, record: &mut Record) -> Result<process::Ended, RunError> {
-        let lane = job.step.lane;
         let pipes = match &mut self.pipes {
             Some(pipes) => pipes,
             none => none.insert(Pipes::new()?),
@@ -194,22 +194,36 @@ impl<'a> Worker<'a> {
                 });
             }
         };
-        let (handle, place) = (self.handle, &self.workspace);
+        let kept = self.commands.of(job.step.lane);
+        let own = Own::new(&self.workspace, job);
+        let timeout = job.step.timeout;
+        if let Some(direct) = job.step.direct() {
+            match kept.plain(job, direct, &own, pipes) {
+                None => {}
+                Some(Plain::Done) => return Ok(process::Ended::at_once()),
+                Some(Plain::Command(command)) => {
+                    let ended = self.handle.run(command, pipes, timeout, &mut sink);
+                    commands::close(command, direct);
+                    match ended {
+                        // The shell can say best what is wrong.
+                        Err(RunError::Spawn(_)) => {}
+                        Ok(ended) if direct.waits && ended.cut.is_none() => {
+                            let tell = |words: &str| sink(Stream::Stderr, words.as_bytes());
+                            return Ok(ended.as_a_shells_child(tell));
+                        }
+                        other => return other,
+                    }
+                }
+            }
+        }
         let warm = self
             .shells
-            .run(job, place, handle, pipes, &self.strays, &mut sink)?;
+            .run(job, &own, self.handle, pipes, &self.strays, &mut sink)?;
         if let Some(ended) = warm {
             return Ok(ended);
         }
-        let command = match &mut self.command {
-            Some((of, command)) if *of == lane => command,
-            other => {
-                let command = prepare(&job.step, &job.step.arguments, pipes)?;
-                &mut other.insert((lane, command)).1
-            }
-        };
-        address(command, job, place);
-        handle.run(command, pipes, job.step.timeout, &mut sink)
+        let command = kept.shell(job, &own, pipes)?;
+        self.handle.run(command, pipes, timeout, &mut sink)
     }
 
     /// What an ended script's task comes to.
@@ -239,42 +253,6 @@ impl<'a> Worker<'a> {
             None => failed(process::describe(ended.status)),
         }
     }
-}
-
-/// Sets the variables of one task.
-pub(super) fn address(command: &mut Command, job: &Job, workspace: &Workspace) {
-    command
-        .env("INPUT_FILE", workspace.input())
-        .env("OUTPUT_DIR", workspace.output())
-        .env("TMPDIR", workspace.temporary())
-        .env("TASK_PIPELINE_TASK", job.ready.id.to_string())
-        .env("TASK_PIPELINE_RUNSET", &*job.runset)
-        .env(
-            "TASK_PIPELINE_INPUT_NAME",
-            job.ready.name.as_deref().unwrap_or_default(),
-        );
-}
-
-/// A command that lacks only what differs from task to task.
-pub(super) fn prepare(
-    step: &Runnable,
-    arguments: &[OsString],
-    pipes: &Pipes,
-) -> io::Result<Command> {
-    let program = step
-        .program
-        .as_ref()
-        .map_err(|error| io::Error::other(error.clone()))?;
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(&step.variables)
-        .env("TASK_PIPELINE_STEP", step.name.as_str())
-        .env("TASK_PIPELINE_VERSION", step.version.to_string())
-        .current_dir(&step.folder);
-    pipes.connect(&mut command)?;
-    Ok(command)
 }
 
 /// Adds what can be done about an input that is not to be had.
