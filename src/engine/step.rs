@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::identity::{Identity, Tools};
@@ -48,7 +49,7 @@ pub struct Runnable {
     /// The program's arguments, the script last.
     pub arguments: Vec<OsString>,
     /// Every variable but those of the single task.
-    pub variables: BTreeMap<OsString, OsString>,
+    pub variables: Arc<BTreeMap<OsString, OsString>>,
     /// Where it runs: the manifest's folder.
     pub folder: PathBuf,
 }

@@ -333,7 +333,7 @@ fn prepare(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
     command
         .args(&step.arguments)
         .env_clear()
-        .envs(&step.variables)
+        .envs(step.variables.iter())
         .env("TASK_PIPELINE_STEP", step.name.as_str())
         .env("TASK_PIPELINE_VERSION", step.version.to_string())
         .current_dir(&step.folder);

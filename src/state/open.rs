@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Context, Error, Lock, State, schema, tally};
+use super::{Context, Error, Lock, State, Sync, schema, tally};
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ impl Layout {
     }
 }
 
+const COPYING: &str = "copy the database";
+
 impl State {
     /// Opens the db folder for writing, and makes it if it is not there; whether it was made now.
     ///
@@ -97,27 +99,39 @@ impl State {
     /// become of it: nothing that is done to it is done to the folder. Without a database there,
     /// an empty one.
     pub fn private_copy(root: &Path) -> Result<Self, Error> {
-        const DOING: &str = "copy the database";
         let layout = Layout::new(root);
         if root.is_file() {
             return Err(Error::NotAFolder(root.to_owned()));
         }
         // A name of no length: a file of `SQLite`'s own, in memory while it is small.
-        let mut connection = Connection::open("").during(&layout, DOING)?;
+        let mut connection = Connection::open("").during(&layout, COPYING)?;
         if layout.database().exists() {
             let source = Connection::open_with_flags(
                 layout.database(),
                 OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
             )
-            .during(&layout, DOING)?;
+            .during(&layout, COPYING)?;
             schema::check(&source, &layout)?;
             // All pages at once: a copy in steps begins anew whenever a run writes.
             Backup::new(&source, &mut connection)
                 .and_then(|copy| copy.run_to_completion(i32::MAX, Duration::from_millis(50), None))
-                .during(&layout, DOING)?;
+                .during(&layout, COPYING)?;
         }
         schema::migrate(&mut connection, &layout)?;
         Ok(Self::with(connection, layout))
+    }
+
+    /// The same without any task: for one who only asks what would become of the steps. There may
+    /// be millions of tasks.
+    pub fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
+        let recorded = Self::open_for_reading(root)?;
+        let mut connection = Connection::open("").during(&recorded.layout, COPYING)?;
+        schema::migrate(&mut connection, &recorded.layout)?;
+        for table in ["step", "runset", "tally", "environment", "meta"] {
+            copy_table(&recorded.connection, &connection, table)
+                .during(&recorded.layout, COPYING)?;
+        }
+        Ok(Self::with(connection, recorded.layout))
     }
 
     /// A database in memory, for tests.
@@ -136,6 +150,8 @@ impl State {
             layout,
             tallies: tally::Deltas::default(),
             grouped: false,
+            sync: Sync::default(),
+            synced: 0,
         }
     }
 
@@ -147,8 +163,7 @@ impl State {
 
     fn prepare(&mut self) -> Result<(), Error> {
         self.wait_when_busy()?;
-        // NORMAL in WAL mode: a commit is a write without a sync. SIGKILL loses nothing; a power
-        // cut may lose the last commits, whole ones.
+        // NORMAL in WAL mode: a commit is a write without a sync (`Sync::Lazy`).
         self.connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL;
@@ -160,6 +175,26 @@ impl State {
             .during(&self.layout, "set up the database")?;
         schema::migrate(&mut self.connection, &self.layout)
     }
+}
+
+/// Copies the rows of a table that is in both.
+fn copy_table(from: &Connection, to: &Connection, table: &str) -> rusqlite::Result<()> {
+    let mut read = from.prepare(&format!("SELECT * FROM {table}"))?;
+    let columns: Vec<&str> = read.column_names().collect();
+    let columns = columns.join(", ");
+    let count = read.column_count();
+    let values = vec!["?"; count].join(", ");
+    let mut write = to.prepare(&format!(
+        "INSERT INTO {table} ({columns}) VALUES ({values})"
+    ))?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        let values: Vec<rusqlite::types::Value> = (0..count)
+            .map(|column| row.get(column))
+            .collect::<Result<_, _>>()?;
+        write.execute(rusqlite::params_from_iter(values))?;
+    }
+    Ok(())
 }
 
 fn make_folder(root: &Path) -> Result<(), Error> {
