@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Context, Error, Lock, State, Sync, schema, tally};
@@ -145,6 +146,9 @@ impl State {
 
     fn with(connection: Connection, layout: Layout) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
+        // Else a statement is compiled again for each new value of some parameters, in the hope of
+        // a better plan. A failure costs time alone.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         Self {
             connection,
             layout,
