@@ -5,15 +5,22 @@
 
 mod check;
 mod contender;
+#[path = "../guard/cost.rs"]
+mod cost;
+mod durability;
 mod failure;
 mod floor;
 mod generate;
 mod generate_python;
+mod goal;
 mod interrupt;
 mod machine;
 mod measure;
+mod multiply;
 mod options;
 mod plot;
+mod profile;
+mod readme;
 mod scratch;
 mod start;
 mod statistics;
@@ -70,13 +77,25 @@ fn peers(arguments: &[String]) -> Fallible<()> {
             "use cargo bench --bench peers",
         ));
     }
+    if let Some(path) = &options.readme {
+        readme::check(path)?;
+    }
     interrupt::watch()?;
     let suite = Suite::new(&options, cores.min(2))?;
     let results = suite.run()?;
     write(&options.out, "peers.svg", &plot::svg(&results))?;
-    let table = table::markdown(&results);
-    write(&options.out, "peers.md", &table)?;
-    println!("{table}");
+    let tables = table::markdown(&results);
+    let profile = results.profile.unwrap_or_default();
+    write(&options.out, "peers.md", &format!("{tables}{profile}"))?;
+    if let Some(path) = &options.readme {
+        let text = readme::replaced(path, &tables)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        write(folder.unwrap_or(Path::new(".")), &name, &text)?;
+    }
+    println!("{tables}{profile}");
     eprintln!("peers: written to {}", options.out.display());
     Ok(())
 }

@@ -20,7 +20,7 @@ const CALLS: f64 = 72.0;
 const INSTRUCTIONS: f64 = if cfg!(debug_assertions) {
     300_000.0
 } else {
-    150_000.0
+    140_000.0
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_task-pipeline");
