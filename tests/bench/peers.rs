@@ -20,7 +20,7 @@ mod multiply;
 mod options;
 mod plot;
 mod profile;
-mod readme;
+pub mod readme;
 mod scratch;
 mod start;
 mod statistics;
@@ -28,7 +28,9 @@ mod suite;
 mod table;
 mod work;
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,19 +40,22 @@ use suite::Suite;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    ExitCode::from(status(&arguments))
+}
+
+/// Does what the arguments say; the exit status.
+pub fn status(arguments: &[String]) -> u8 {
     let result = match arguments.split_first() {
         Some((first, rest)) if first == "floor" => floor::main(rest),
-        _ => peers(&arguments),
+        _ => peers(arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             eprintln!("peers: {failure}");
             match failure {
-                Failure::Interrupted(signal) => {
-                    ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))
-                }
-                _ => ExitCode::from(2),
+                Failure::Interrupted(signal) => 128 + u8::try_from(signal).unwrap_or(0),
+                _ => 2,
             }
         }
     }
@@ -105,7 +110,12 @@ fn write(folder: &Path, name: &str, text: &str) -> Fallible<()> {
     let path = folder.join(name);
     std::fs::create_dir_all(folder).map_err(on("make the folder", folder))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(on("make a file in", folder))?;
+    // As any other file is made, not for the owner alone.
+    let mode = path
+        .metadata()
+        .map_or_else(|_| Permissions::from_mode(0o644), |data| data.permissions());
     file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().set_permissions(mode))
         .map_err(on("write", &path))?;
     file.persist(&path)
         .map(drop)

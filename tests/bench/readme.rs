@@ -24,7 +24,8 @@ pub fn replaced(path: &Path, tables: &str) -> Fallible<String> {
     })
 }
 
-fn between(text: &str, tables: &str) -> Option<String> {
+/// `text` with `tables` in the place for them, if it has one.
+pub fn between(text: &str, tables: &str) -> Option<String> {
     let begin = text.find(BEGIN)? + BEGIN.len();
     let end = begin + text[begin..].find(END)?;
     Some(format!(
