@@ -36,6 +36,7 @@ pub enum Wanted {
 
 /// How to measure.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each of them is a flag.
 pub struct Options {
     /// Fewer and smaller.
     pub quick: bool,

@@ -87,7 +87,7 @@ fn peers(arguments: &[String]) -> Fallible<()> {
     }
     interrupt::watch()?;
     let suite = Suite::new(&options, cores.min(2))?;
-    let results = suite.run()?;
+    let (results, scratch) = suite.run()?;
     write(&options.out, "peers.svg", &plot::svg(&results))?;
     let tables = table::markdown(&results);
     let profile = results.profile.unwrap_or_default();
@@ -102,6 +102,7 @@ fn peers(arguments: &[String]) -> Fallible<()> {
     }
     println!("{tables}{profile}");
     eprintln!("peers: written to {}", options.out.display());
+    drop(scratch);
     Ok(())
 }
 

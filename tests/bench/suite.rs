@@ -106,8 +106,8 @@ impl<'a> Suite<'a> {
         })
     }
 
-    /// Measures all.
-    pub fn run(mut self) -> Fallible<Results> {
+    /// Measures all. What lies in the folder is removed when that is dropped, which takes a while.
+    pub fn run(mut self) -> Fallible<(Results, Scratch)> {
         let options = self.options;
         let mut works = Vec::new();
         for work in &options.works {
@@ -128,9 +128,10 @@ impl<'a> Suite<'a> {
             0 => Vec::new(),
             rounds => durability::measure(&mut self, rounds)?,
         };
-        let profile = match options.profile {
-            true => Some(profile::markdown(&self.own()?, self.scratch.path())?),
-            false => None,
+        let profile = if options.profile {
+            Some(profile::markdown(&self.own()?, self.scratch.path())?)
+        } else {
+            None
         };
         interrupt::check()?;
         if self.scratch.removed() > 0 {
@@ -140,7 +141,7 @@ impl<'a> Suite<'a> {
                 self.scratch.removed()
             ));
         }
-        Ok(Results {
+        let results = Results {
             machine: machine::describe(self.scratch.path(), self.parallel),
             contenders: self.contenders,
             skipped: self.skipped,
@@ -148,7 +149,8 @@ impl<'a> Suite<'a> {
             durability,
             profile,
             quick: self.options.quick,
-        })
+        };
+        Ok((results, self.scratch))
     }
 
     /// One work: all rounds, then second calls where they are wanted.
