@@ -56,7 +56,7 @@ impl State {
         Ok(())
     }
 
-    fn set_synchronous(&self, level: &str) -> Result<(), Error> {
+    pub(super) fn set_synchronous(&self, level: &str) -> Result<(), Error> {
         self.connection
             .pragma_update(None, "synchronous", level)
             .during(&self.layout, "set up the database")

@@ -69,7 +69,7 @@ impl State {
         let connection =
             Connection::open(layout.database()).during(&layout, "open the database")?;
         let mut state = Self::with(connection, layout);
-        state.prepare()?;
+        state.prepare(created)?;
         Ok((state, lock, created))
     }
 
@@ -165,19 +165,24 @@ impl State {
             .during(&self.layout, "set a time limit")
     }
 
-    fn prepare(&mut self) -> Result<(), Error> {
+    fn prepare(&mut self, created: bool) -> Result<(), Error> {
         self.wait_when_busy()?;
-        // NORMAL in WAL mode: a commit is a write without a sync (`Sync::Lazy`).
+        if created {
+            // There is nothing to lose yet: a power cut now leaves no database, or an empty one.
+            // On a busy disk each sync would take as long as the start of a run may.
+            self.set_synchronous("OFF")?;
+        }
         self.connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL;
-                 PRAGMA synchronous = NORMAL;
                  PRAGMA cache_size = -4096;
                  PRAGMA temp_store = MEMORY;
                  PRAGMA journal_size_limit = 16777216;",
             )
             .during(&self.layout, "set up the database")?;
-        schema::migrate(&mut self.connection, &self.layout)
+        schema::migrate(&mut self.connection, &self.layout)?;
+        // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
+        self.set_synchronous("NORMAL")
     }
 }
 
