@@ -6,7 +6,9 @@
 //! signals. The engine never prints: what happens is told as [`Event`]s. Another kind of executor
 //! would take the place of [`worker`]: jobs in, [`worker::Ended`] out.
 
+mod commands;
 mod crew;
+mod direct;
 mod forecast;
 mod outputs;
 mod record;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use crate::core::diagnostic;
 use crate::core::digest::Digest;
@@ -214,6 +214,7 @@ impl Steps {
                 arguments,
                 variables,
                 folder: source.folder.clone(),
+                direct: OnceLock::new(),
             }));
         }
         state.commit()?;

@@ -1,18 +1,17 @@
 //! A worker: runs one task after the other.
 
 use std::ffi::OsStr;
-use std::io;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::commands::{self, Commands, Own, Plain};
 use super::outputs::Outputs;
 use super::step::Runnable;
 use super::transcript::Record;
 use super::workspace::Workspace;
 use crate::core::event::Event;
-use crate::core::plan::{Key, LaneId, Ready};
+use crate::core::plan::{Key, Ready};
 use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Store};
@@ -80,8 +79,8 @@ pub struct Worker<'a> {
     strays: Strays,
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
-    /// The command of the last task's step, connected to `pipes`.
-    command: Option<(LaneId, Command)>,
+    /// Connected to `pipes`.
+    commands: Commands,
 }
 
 impl<'a> Worker<'a> {
@@ -100,7 +99,7 @@ impl<'a> Worker<'a> {
             workspace: Workspace::new(site.scratch.join(format!("w{number}"))),
             strays: Strays::watch(),
             pipes: None,
-            command: None,
+            commands: Commands::default(),
         }
     }
 
@@ -159,51 +158,61 @@ impl<'a> Worker<'a> {
                 (outcome, left.is_some())
             }
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
-            Err(RunError::Io(error)) => (Err(format!("cannot start the shell: {error}")), true),
+            Err(RunError::Spawn(error) | RunError::Io(error)) => {
+                (Err(format!("cannot start the shell: {error}")), true)
+            }
         };
         let quiet = self.strays.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
         if !quiet {
             self.pipes = None;
-            self.command = None;
+            self.commands.clear();
         }
         outcome
     }
 
     fn run(&mut self, job: &Job, record: &mut Record) -> Result<process::Ended, RunError> {
-        let lane = job.step.lane;
         let pipes = match &mut self.pipes {
             Some(pipes) => pipes,
             none => none.insert(Pipes::new()?),
         };
-        let command = match &mut self.command {
-            Some((of, command)) if *of == lane => command,
-            other => &mut other.insert((lane, prepare(&job.step, pipes)?)).1,
-        };
-        command
-            .env("INPUT_FILE", self.workspace.input())
-            .env("OUTPUT_DIR", self.workspace.output())
-            .env("TMPDIR", self.workspace.temporary())
-            .env("TASK_PIPELINE_TASK", job.ready.id.to_string())
-            .env("TASK_PIPELINE_RUNSET", &*job.runset)
-            .env(
-                "TASK_PIPELINE_INPUT_NAME",
-                job.ready.name.as_deref().unwrap_or_default(),
-            );
         let tell = self.tell;
-        self.handle
-            .run(command, pipes, job.step.timeout, &mut |stream, bytes| {
-                record.add(stream, bytes);
-                if let Some(tell) = tell {
-                    tell(&Event::Output {
-                        task: job.ready.id,
-                        step: &job.step.name,
-                        stderr: stream == Stream::Stderr,
-                        bytes,
-                    });
+        let mut sink = |stream, bytes: &[u8]| {
+            record.add(stream, bytes);
+            if let Some(tell) = tell {
+                tell(&Event::Output {
+                    task: job.ready.id,
+                    step: &job.step.name,
+                    stderr: stream == Stream::Stderr,
+                    bytes,
+                });
+            }
+        };
+        let kept = self.commands.of(job.step.lane);
+        let own = Own::new(&self.workspace, job);
+        let timeout = job.step.timeout;
+        if let Some(direct) = job.step.direct() {
+            match kept.plain(job, direct, &own, pipes) {
+                None => {}
+                Some(Plain::Done) => return Ok(process::Ended::at_once()),
+                Some(Plain::Command(command)) => {
+                    let ended = self.handle.run(command, pipes, timeout, &mut sink);
+                    commands::close(command, direct);
+                    match ended {
+                        // The shell can say best what is wrong.
+                        Err(RunError::Spawn(_)) => {}
+                        Ok(ended) if direct.waits && ended.cut.is_none() => {
+                            let tell = |words: &str| sink(Stream::Stderr, words.as_bytes());
+                            return Ok(ended.as_a_shells_child(tell));
+                        }
+                        other => return other,
+                    }
                 }
-            })
+            }
+        }
+        let command = kept.shell(job, &own, pipes)?;
+        self.handle.run(command, pipes, timeout, &mut sink)
     }
 
     /// What an ended script's task comes to.
@@ -233,24 +242,6 @@ impl<'a> Worker<'a> {
             None => failed(process::describe(ended.status)),
         }
     }
-}
-
-/// A command that lacks only what differs from task to task.
-fn prepare(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
-    let program = step
-        .program
-        .as_ref()
-        .map_err(|error| io::Error::other(error.clone()))?;
-    let mut command = Command::new(program);
-    command
-        .args(&step.arguments)
-        .env_clear()
-        .envs(step.variables.iter())
-        .env("TASK_PIPELINE_STEP", step.name.as_str())
-        .env("TASK_PIPELINE_VERSION", step.version.to_string())
-        .current_dir(&step.folder);
-    pipes.connect(&mut command)?;
-    Ok(command)
 }
 
 /// Adds what can be done about an input that is not to be had.
