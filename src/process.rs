@@ -2,6 +2,7 @@
 //! others. Nothing in here knows of steps or tasks.
 
 mod capture;
+mod launch;
 mod warm;
 
 use std::io;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 pub use capture::{Pipes, Stream};
+pub use launch::{Launch, Opening};
 pub use warm::Warm;
 
 use crate::sys::ExitWatch;
@@ -164,15 +166,36 @@ impl Handle {
         timeout: Option<Duration>,
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<Ended, RunError> {
-        let (mut child, group) = {
+        let mut spawn = || Ok(Pid::from_child(&command.process_group(0).spawn()?));
+        self.run_spawned(&mut spawn, pipes, timeout, sink)
+    }
+
+    /// The same of a prepared program.
+    pub fn launch(
+        &self,
+        launch: &Launch,
+        pipes: &mut Pipes,
+        timeout: Option<Duration>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Ended, RunError> {
+        self.run_spawned(&mut || launch.spawn(), pipes, timeout, sink)
+    }
+
+    fn run_spawned(
+        &self,
+        spawn: &mut dyn FnMut() -> io::Result<Pid>,
+        pipes: &mut Pipes,
+        timeout: Option<Duration>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Ended, RunError> {
+        let group = {
             let mut phase = self.lock();
             if matches!(*phase, Phase::Refused) {
                 return Err(RunError::Refused);
             }
-            let child = command.process_group(0).spawn().map_err(RunError::Spawn)?;
-            let group = Pid::from_child(&child);
+            let group = spawn().map_err(RunError::Spawn)?;
             *phase = Phase::Running { group, cut: None };
-            (child, group)
+            group
         };
         let watched = self.watch(group, pipes, timeout, sink);
         if watched.is_err() {
@@ -181,7 +204,7 @@ impl Handle {
         // The lock is held while the child is reaped: its number belongs to nobody else until
         // the handle has forgotten it.
         let mut phase = self.lock();
-        let status = child.wait()?;
+        let status = reap(group)?;
         let cut = match std::mem::take(&mut *phase) {
             Phase::Running { cut, .. } => cut,
             Phase::Idle | Phase::Refused => None,
@@ -252,6 +275,17 @@ impl Handle {
 
     fn lock(&self) -> MutexGuard<'_, Phase> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the end of a child.
+fn reap(child: Pid) -> io::Result<ExitStatus> {
+    loop {
+        match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(ExitStatus::from_raw(status.as_raw())),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirection {
     /// 0, 1 or 2.
-    pub descriptor: usize,
+    pub descriptor: i32,
     /// What it becomes.
     pub to: Target,
 }
@@ -52,7 +52,7 @@ pub enum Target {
     /// A file, for writing at its end.
     Append(Word),
     /// What another descriptor is at that moment.
-    Same(usize),
+    Same(i32),
 }
 
 /// The variables whose values the runner itself sets for each task: the only ones that a plain
@@ -317,14 +317,14 @@ impl Parser<'_> {
         };
         self.rest = after;
         let to = if self.eat(">&") {
-            let same = usize::from(!self.eat("1"));
-            if same == 1 && !self.eat("2") {
+            let same = if self.eat("1") { 1 } else { 2 };
+            if same == 2 && !self.eat("2") {
                 return None;
             }
             if !self.rest.is_empty() && !self.rest.starts_with([' ', '\t']) {
                 return None;
             }
-            Target::Same(same + 1)
+            Target::Same(same)
         } else if self.eat(">>") {
             Target::Append(self.target()?)
         } else if self.eat(">") {
@@ -333,7 +333,7 @@ impl Parser<'_> {
             self.eat("<");
             Target::Read(self.target()?)
         };
-        let usual = usize::from(!matches!(to, Target::Read(_)));
+        let usual = i32::from(!matches!(to, Target::Read(_)));
         Some(Some(Redirection {
             descriptor: given.unwrap_or(usual),
             to,

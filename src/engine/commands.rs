@@ -1,17 +1,16 @@
 //! The commands of one worker, kept from task to task: to make one takes as long as to open a file.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::direct::{self, Direct};
+use super::direct::{self, Direct, Expanded, pair};
 use super::step::Runnable;
 use super::worker::Job;
 use super::workspace::Workspace;
 use crate::core::plan::LaneId;
-use crate::process::Pipes;
+use crate::process::{Launch, Pipes};
 
 /// See the module. All are connected to the same pipes.
 #[derive(Debug, Default)]
@@ -21,8 +20,8 @@ pub struct Commands(HashMap<LaneId, Kept>);
 #[derive(Debug, Default)]
 pub struct Kept {
     shell: Option<Command>,
-    /// With the words that it was made of.
-    direct: Option<(Vec<String>, Command)>,
+    /// With what it was made of.
+    direct: Option<(Expanded, Launch)>,
 }
 
 /// Steps whose commands are kept.
@@ -46,7 +45,7 @@ impl Commands {
 /// What a plain command comes to.
 pub enum Plain<'k> {
     /// This is to be run.
-    Command(&'k mut Command),
+    Launch(&'k Launch),
     /// Everything is done.
     Done,
 }
@@ -62,7 +61,7 @@ impl Kept {
         Ok(command)
     }
 
-    /// The plain command, for this task, with its files open; none if it takes the shell.
+    /// The plain command, for this task; none if it takes the shell.
     pub fn plain(
         &mut self,
         job: &Job,
@@ -70,43 +69,37 @@ impl Kept {
         own: &Own,
         pipes: &Pipes,
     ) -> Option<Plain<'_>> {
-        let value = |name: &str| own.value(name);
-        let words = direct.plain.words.iter().map(|word| word.expand(value));
-        let words: Vec<String> = words.collect::<Option<_>>()?;
-        let places = direct::open(&direct.plain.redirections, pipes, &value)?;
+        let expanded = direct.expand(&|name| own.value(name))?;
         let Some(program) = &direct.program else {
+            direct::touch(&expanded.openings).ok()?;
             return Some(Plain::Done);
         };
-        if self
-            .direct
-            .as_ref()
-            .is_none_or(|(before, _)| *before != words)
-        {
-            let mut command = Command::new(program);
-            command.arg0(&words[0]).args(&words[1..]);
-            common(&mut command, &job.step, &direct.variables);
-            pipes.connect(&mut command).ok()?;
-            self.direct = Some((words, command));
+        if self.direct.as_ref().is_none_or(|(of, _)| *of != expanded) {
+            let variables = environment(direct, &job.step, own).ok()?;
+            let (words, openings) = (&expanded.words, &expanded.openings);
+            let launch = Launch::new(program, words, variables, openings, pipes).ok()?;
+            self.direct = Some((expanded, launch));
         }
-        let (_, command) = self.direct.as_mut()?;
-        own.give_to(command);
-        let [stdin, stdout, stderr] = places;
-        stdin.map(|place| command.stdin(place));
-        stdout.map(|place| command.stdout(place));
-        stderr.map(|place| command.stderr(place));
-        Some(Plain::Command(command))
+        let (_, launch) = self.direct.as_mut()?;
+        let own: io::Result<Vec<_>> = own.pairs().map(|(n, v)| pair(n.as_ref(), v)).collect();
+        launch.set_own(own.ok()?);
+        Some(Plain::Launch(launch))
     }
 }
 
-/// Closes what a plain command's redirections had opened.
-pub fn close(command: &mut Command, direct: &Direct) {
-    for redirection in &direct.plain.redirections {
-        match redirection.descriptor {
-            0 => command.stdin(Stdio::null()),
-            1 => command.stdout(Stdio::null()),
-            _ => command.stderr(Stdio::null()),
-        };
-    }
+/// What is the same for all tasks of a step, for a plain command.
+fn environment(direct: &Direct, step: &Runnable, own: &Own) -> io::Result<Vec<CString>> {
+    direct
+        .variables
+        .iter()
+        .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        .filter(|(name, _)| !super::step::OWN.iter().any(|own| name == own))
+        .chain([
+            ("TASK_PIPELINE_STEP".as_ref(), step.name.as_str().as_ref()),
+            ("TASK_PIPELINE_VERSION".as_ref(), own.version.as_ref()),
+        ])
+        .map(|(name, value)| pair(name, value))
+        .collect()
 }
 
 /// The step's shell with these arguments, begun with the variables of this task.
@@ -177,13 +170,20 @@ impl<'a> Own<'a> {
         self.job.ready.name.as_deref().unwrap_or_default()
     }
 
+    /// Those that differ from task to task.
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
+        [
+            ("INPUT_FILE", self.workspace.input().as_os_str()),
+            ("OUTPUT_DIR", self.workspace.output().as_os_str()),
+            ("TMPDIR", self.workspace.temporary().as_os_str()),
+            ("TASK_PIPELINE_TASK", self.task.as_ref()),
+            ("TASK_PIPELINE_RUNSET", self.job.runset.as_ref().as_ref()),
+            ("TASK_PIPELINE_INPUT_NAME", self.input_name().as_ref()),
+        ]
+        .into_iter()
+    }
+
     fn give_to(&self, command: &mut Command) {
-        command
-            .env("INPUT_FILE", self.workspace.input())
-            .env("OUTPUT_DIR", self.workspace.output())
-            .env("TMPDIR", self.workspace.temporary())
-            .env("TASK_PIPELINE_TASK", &self.task)
-            .env("TASK_PIPELINE_RUNSET", &*self.job.runset)
-            .env("TASK_PIPELINE_INPUT_NAME", self.input_name());
+        command.envs(self.pairs());
     }
 }

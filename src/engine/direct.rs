@@ -6,17 +6,16 @@
 //! file that cannot be opened), nothing has happened yet, and the shell gets the whole script: its
 //! own messages are the ones that people know.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::process::Stdio;
 
 use super::step::Variables;
-use crate::core::plain::{self, Plain, Redirection, Shell, Target, Word};
-use crate::process::{Pipes, Stream};
+use crate::core::plain::{self, Plain, Shell, Target, Word};
+use crate::process::Opening;
 
 /// A step whose script is a plain command.
 #[derive(Debug)]
@@ -61,6 +60,10 @@ impl Direct {
             .map(|one| one.to_str())
             .collect::<Option<_>>()?;
         let (script, options) = arguments.split_last()?;
+        // A child can be given another folder only by a way that takes longer.
+        if std::env::current_dir().ok()? != folder {
+            return None;
+        }
         let plain = Plain::parse(script)?;
         let canonical = program.canonicalize().ok()?;
         let shell = plain::shell(canonical.file_name()?.to_str()?, options)?;
@@ -149,71 +152,64 @@ fn is_name_of(pwd: &Path, folder: &Path) -> bool {
         && matches!((fs::metadata(pwd), fs::metadata(folder)), (Ok(a), Ok(b)) if same(&a, &b))
 }
 
-/// What a descriptor is connected to.
-enum Place {
-    /// As it was: the null device or the worker's pipe.
-    Own,
-    /// A file.
-    Open(File),
-    /// Another output's pipe.
-    Pipe(Stream),
+/// A plain command for one task.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expanded {
+    /// The program's name and arguments.
+    pub words: Vec<String>,
+    /// What becomes of its descriptors.
+    pub openings: Vec<Opening>,
 }
 
-/// Opens what the redirections name: for each descriptor that they change, what it becomes. None
-/// if a value is not plain or a file cannot be opened.
-pub fn open<'v>(
-    redirections: &[Redirection],
-    pipes: &Pipes,
-    value: &impl Fn(&str) -> Option<&'v str>,
-) -> Option<[Option<Stdio>; 3]> {
-    let mut places = [Place::Own, Place::Own, Place::Own];
-    for redirection in redirections {
-        let mut how = File::options();
-        let word = match &redirection.to {
-            Target::Read(word) => {
-                how.read(true);
-                word
-            }
-            Target::Write(word) => {
-                how.write(true).create(true).truncate(true);
-                word
-            }
-            Target::Append(word) => {
-                how.append(true).create(true);
-                word
-            }
-            Target::Same(other) => {
-                places[redirection.descriptor] = places[*other].again(*other)?;
-                continue;
-            }
-        };
-        places[redirection.descriptor] = Place::Open(how.open(word.expand(value)?).ok()?);
-    }
-    let mut changed = [None, None, None];
-    for (descriptor, place) in places.into_iter().enumerate() {
-        changed[descriptor] = match place {
-            Place::Own => None,
-            Place::Open(file) => Some(file.into()),
-            Place::Pipe(stream) => Some(pipe(pipes, stream).ok()?),
-        };
-    }
-    Some(changed)
-}
-
-fn pipe(pipes: &Pipes, stream: Stream) -> io::Result<Stdio> {
-    pipes.output(stream).map(|end: OwnedFd| end.into())
-}
-
-impl Place {
-    /// What a descriptor becomes that is made the same as this one, which has that number.
-    fn again(&self, number: usize) -> Option<Self> {
-        Some(match self {
-            Self::Own if number == 1 => Self::Pipe(Stream::Stdout),
-            Self::Own => Self::Pipe(Stream::Stderr),
-            Self::Open(file) => Self::Open(file.try_clone().ok()?),
-            Self::Pipe(stream) => Self::Pipe(*stream),
+impl Direct {
+    /// It with the values of variables; none where a shell would do more with one.
+    pub fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Expanded> {
+        let words = self.plain.words.iter().map(|word| word.expand(value));
+        let openings = self.plain.redirections.iter().map(|one| {
+            let path = |word: &Word| CString::new(word.expand(value)?).ok();
+            let descriptor = one.descriptor;
+            Some(match &one.to {
+                Target::Read(word) => Opening::Read(descriptor, path(word)?),
+                Target::Write(word) => Opening::Write(descriptor, path(word)?),
+                Target::Append(word) => Opening::Append(descriptor, path(word)?),
+                Target::Same(other) => Opening::Same(descriptor, *other),
+            })
+        });
+        Some(Expanded {
+            words: words.collect::<Option<_>>()?,
+            openings: openings.collect::<Option<_>>()?,
         })
     }
+}
+
+/// `NAME=value`.
+pub fn pair(name: &OsStr, value: &OsStr) -> io::Result<CString> {
+    let bytes = [name.as_bytes(), b"=", value.as_bytes()].concat();
+    Ok(CString::new(bytes)?)
+}
+
+/// Opens files and closes them again, where there is no program to have them open.
+pub fn touch(openings: &[Opening]) -> io::Result<()> {
+    for opening in openings {
+        let mut how = File::options();
+        let path = match opening {
+            Opening::Read(_, path) => {
+                how.read(true);
+                path
+            }
+            Opening::Write(_, path) => {
+                how.write(true).create(true).truncate(true);
+                path
+            }
+            Opening::Append(_, path) => {
+                how.append(true).create(true);
+                path
+            }
+            Opening::Same(..) => continue,
+        };
+        how.open(OsStr::from_bytes(path.to_bytes()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

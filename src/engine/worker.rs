@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::commands::{self, Commands, Own, Plain};
+use super::commands::{Commands, Own, Plain};
 use super::outputs::Outputs;
 use super::step::Runnable;
 use super::transcript::Record;
@@ -201,10 +201,8 @@ impl<'a> Worker<'a> {
             match kept.plain(job, direct, &own, pipes) {
                 None => {}
                 Some(Plain::Done) => return Ok(process::Ended::at_once()),
-                Some(Plain::Command(command)) => {
-                    let ended = self.handle.run(command, pipes, timeout, &mut sink);
-                    commands::close(command, direct);
-                    match ended {
+                Some(Plain::Launch(launch)) => {
+                    match self.handle.launch(launch, pipes, timeout, &mut sink) {
                         // The shell can say best what is wrong.
                         Err(RunError::Spawn(_)) => {}
                         Ok(ended) if direct.waits && ended.cut.is_none() => {

@@ -26,9 +26,9 @@ pub enum Stream {
 }
 
 #[derive(Debug)]
-struct Pipe {
+pub(super) struct Pipe {
     read: OwnedFd,
-    write: OwnedFd,
+    pub(super) write: OwnedFd,
 }
 
 impl Pipe {
@@ -56,8 +56,8 @@ impl Pipe {
 #[derive(Debug)]
 pub struct Pipes {
     null: File,
-    stdout: Pipe,
-    stderr: Pipe,
+    pub(super) stdout: Pipe,
+    pub(super) stderr: Pipe,
     buffer: Vec<u8>,
 }
 
@@ -79,14 +79,6 @@ impl Pipes {
             .stdout(Stdio::from(self.stdout.write.try_clone()?))
             .stderr(Stdio::from(self.stderr.write.try_clone()?));
         Ok(())
-    }
-
-    /// The writing end for one of the outputs.
-    pub fn output(&self, stream: Stream) -> io::Result<OwnedFd> {
-        match stream {
-            Stream::Stdout => self.stdout.write.try_clone(),
-            Stream::Stderr => self.stderr.write.try_clone(),
-        }
     }
 
     /// Waits until something happens; true if the child has ended.

@@ -218,3 +218,15 @@ fn a_plain_command_has_its_time_and_leaves_nothing_running() {
         ran.stderr
     );
 }
+
+#[test]
+fn what_one_task_has_open_is_not_taken_for_anothers() {
+    // Children that are being started hold whatever the runner has open at that moment.
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\n\
+         script = 'seq 400 | split -l 1 -a 3 --additional-suffix=_b - $OUTPUT_DIR/'\n\
+         [[step]]\nname = 'b'\nscript = 'tr 0-9 a-j < $INPUT_FILE > $OUTPUT_DIR/x'\n",
+    );
+    test.run(["-run", "-parallel", "4"]).exits(0);
+    assert_eq!(test.finals()["x"].len(), 400);
+}
