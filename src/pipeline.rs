@@ -1,6 +1,8 @@
 //! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
 
-use std::collections::BTreeMap;
+mod surroundings;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,8 @@ use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::engine::{self, Listener, Runnable};
 use crate::nix;
-use crate::state::{self, Runset, State, StepId};
+use crate::state::{self, Runset, State, StepId, Taint};
+use surroundings::Surroundings;
 
 /// A manifest and where it is.
 #[derive(Debug)]
@@ -173,13 +176,17 @@ impl Steps {
         tools: &dyn Fn(&Step) -> Tools,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
-        let host_path = engine::host_path();
         let now = jiff::Timestamp::now().as_millisecond();
+        let mut surroundings = Surroundings::of_host(&source.folder);
         let mut all = Vec::new();
+        // One transaction for all: each statement by itself would take and leave the file's locks.
+        state.group()?;
+        let known = state.known_steps()?;
         for (lane, step) in source.manifest.steps.iter().enumerate() {
             let identity = engine::identity(step, tools(step));
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
-            let registered = state.register(&step.name, &identity, step.start, parallel, now)?;
+            let registered =
+                state.register(&known, &step.name, &identity, step.start, parallel, now)?;
             if registered.new {
                 listener(&Event::Version {
                     step: &step.name,
@@ -187,17 +194,19 @@ impl Steps {
                     changes: &registered.changes,
                 });
             }
-            let variables = engine::variables(&identity, std::env::vars_os());
-            let shell = &step.shell[0];
+            let variables = surroundings.variables(&identity);
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
-            let program = engine::program(shell, &variables, host_path.as_deref(), &source.folder);
+            let program = surroundings.program(&step.shell[0], &variables);
             let warm = engine::warmth(step, program.as_deref().ok(), &variables);
             all.push(Arc::new(Runnable {
                 lane,
                 name: step.name.clone(),
                 id: registered.id,
-                equal: state.equal_versions(registered.id)?,
+                equal: match registered.version {
+                    1 => vec![registered.id],
+                    _ => state.equal_versions(registered.id)?,
+                },
                 version: registered.version,
                 memo: engine::memo(step, &identity),
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
@@ -232,9 +241,14 @@ impl Steps {
         state: &State,
         runset: &Runset,
     ) -> Result<Vec<(StepName, i64, Vec<Change>)>, state::Error> {
+        let mut finished: HashMap<String, Vec<Taint>> = HashMap::new();
+        for one in state.finished(runset.id)? {
+            finished.entry(one.name.clone()).or_default().push(one);
+        }
         let mut tainted = Vec::new();
         for step in &self.all {
-            let older = state.tainted(runset.id, &step.name, step.id)?;
+            let mut older = finished.remove(step.name.as_str()).unwrap_or_default();
+            older.retain(|one| one.step != step.id);
             let Some(oldest) = older.first() else {
                 continue;
             };

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-pub use durable::Doubtful;
+pub use durable::{Doubtful, Sync};
 pub use finals::{Final, Selection};
 pub use lock::{Lock, LockError};
 pub use open::Layout;
@@ -32,7 +32,7 @@ pub use read::{Filter, TaskRow, TaskStep, Which};
 pub use record::{Finished, Logs, NewTask};
 pub use runset::{Runset, RunsetId};
 pub use schema::FORMAT;
-pub use steps::{Registration, StepId, StepVersion};
+pub use steps::{Known, Registration, StepId, StepVersion};
 pub use supersede::Taint;
 
 /// An open state database.
@@ -42,6 +42,9 @@ pub struct State {
     layout: Layout,
     tallies: tally::Deltas,
     grouped: bool,
+    sync: Sync,
+    /// Changes of this connection when all was on the disk.
+    synced: u64,
 }
 
 /// A failure of the state database.
@@ -178,6 +181,7 @@ impl State {
     pub fn commit(&mut self) -> Result<(), Error> {
         if self.grouped {
             self.flush_tallies()?;
+            self.sync_group()?;
             self.connection
                 .prepare_cached("COMMIT")
                 .and_then(|mut commit| commit.execute([]))

@@ -11,6 +11,7 @@ mod other;
 use other as system;
 
 use std::fs::File;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub fn writers(file: &File) -> Writers {
 }
 
 /// Writes to the disk what the file system of `folder` has in memory.
-pub fn sync(folder: &File) {
-    system::sync(folder);
+pub fn sync(folder: &File) -> io::Result<()> {
+    system::sync(folder)
 }
 
 /// What tells one boot of the machine from the next, where the system has such a thing.

@@ -8,6 +8,7 @@ use clap::{Args, Parser, ValueEnum};
 use super::error::Failure;
 use super::{cat, export, log, status, tasks, trace, why};
 use crate::report::Style;
+use crate::state;
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
 #[derive(Debug, Parser)]
@@ -84,6 +85,36 @@ pub struct Actions {
     /// After a failure start nothing more
     #[arg(long)]
     pub fail_fast: bool,
+    /// With -run: when results are brought to the disk, should the power fail
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "lazy",
+        requires = "run"
+    )]
+    pub sync: Sync,
+}
+
+/// When results are brought to the disk. A killed run loses nothing with any of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sync {
+    /// When the kernel gets round to it: a power cut takes the last seconds.
+    Lazy,
+    /// And when the run is over.
+    End,
+    /// Before they are recorded: what is recorded survives a power cut.
+    Commit,
+}
+
+impl From<Sync> for state::Sync {
+    fn from(when: Sync) -> Self {
+        match when {
+            Sync::Lazy => Self::Lazy,
+            Sync::End => Self::End,
+            Sync::Commit => Self::Commit,
+        }
+    }
 }
 
 /// Where packages come from.

@@ -54,6 +54,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
             runset: runset.as_ref().map(|runset| runset.name.as_str()),
             step: None,
             which: Which::In(TaskState::Failed),
+            limit: None,
         };
         let mut any = false;
         state.each_task(&filter, |row| {

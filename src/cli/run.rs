@@ -80,6 +80,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         other => other?,
     };
+    state.set_sync(actions.sync.into())?;
     reporter.event(&Event::Database {
         path: &db.display().to_string(),
         created,
@@ -228,6 +229,7 @@ impl Call<'_> {
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, &store, scratch.path(), channel)?;
+            self.state.end_of_run()?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
             if let Some(signal) = summary.signal {
@@ -268,9 +270,8 @@ impl Call<'_> {
             if self.actions.migrate_tainted {
                 self.migrate(runset)?;
             }
-            for id in self.steps.current() {
-                self.state.update_unfinished(runset, id)?;
-            }
+            self.state
+                .update_unfinished(runset, &self.steps.current())?;
             if self.actions.start.is_some() {
                 self.restart(runset, start)?;
             }

@@ -21,29 +21,27 @@ pub fn by_step(
     state: &State,
     runset: &Runset,
 ) -> Result<Vec<(StepName, Tally)>, state::Error> {
-    let counts = state.tallies(runset.id)?;
-    manifest
+    let counts = by_name(state, &state.tallies(runset.id)?)?;
+    let of = |name: &StepName| counts.get(name.as_str()).copied().unwrap_or_default();
+    Ok(manifest
         .steps
         .iter()
-        .map(|step| {
-            Ok((
-                step.name.clone(),
-                total(state, &counts, step.name.as_str())?,
-            ))
-        })
-        .collect()
+        .map(|step| (step.name.clone(), of(&step.name)))
+        .collect())
 }
 
-fn total(
+/// Counts by step, all versions together.
+fn by_name(
     state: &State,
     counts: &HashMap<StepId, Tally>,
-    name: &str,
-) -> Result<Tally, state::Error> {
-    let mut total = Tally::default();
-    for id in state.version_ids(name)? {
-        total += counts.get(&id).copied().unwrap_or_default();
+) -> Result<HashMap<String, Tally>, state::Error> {
+    let mut totals: HashMap<String, Tally> = HashMap::new();
+    for (id, name) in state.names_of_versions()? {
+        if let Some(tally) = counts.get(&id) {
+            *totals.entry(name).or_default() += *tally;
+        }
     }
-    Ok(total)
+    Ok(totals)
 }
 
 /// Adds to a run's summary what only the state knows.
@@ -69,13 +67,14 @@ fn orphaned(
     state: &State,
     counts: &HashMap<StepId, Tally>,
 ) -> Result<Vec<(String, i64)>, state::Error> {
+    let totals = by_name(state, counts)?;
     let mut orphaned = Vec::new();
     for name in state.step_names()? {
-        if manifest.step(&name).is_none() {
-            let tally = total(state, counts, &name)?;
-            if tally.pending + tally.failed > 0 {
-                orphaned.push((name, tally.pending + tally.failed));
-            }
+        if let Some(tally) = totals.get(&name)
+            && tally.pending + tally.failed > 0
+            && manifest.step(&name).is_none()
+        {
+            orphaned.push((name, tally.pending + tally.failed));
         }
     }
     Ok(orphaned)

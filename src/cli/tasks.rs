@@ -25,6 +25,9 @@ pub struct Options {
     /// Only those in this state
     #[arg(long, value_enum, value_name = "STATE")]
     state: Option<Asked>,
+    /// No more than so many, the oldest
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
     #[command(flatten)]
     runset: InRunset,
     /// One JSON object a line instead of a table
@@ -73,6 +76,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         runset: runset.as_ref().map(|runset| runset.name.as_str()),
         step: options.step.as_deref(),
         which: options.state.map_or(Which::Live, which),
+        limit: options.limit,
     };
     let mut printer = Printer {
         json: options.json,

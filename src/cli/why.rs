@@ -153,7 +153,7 @@ fn planned(places: &Places, newest: Option<&StepVersion>) -> Result<Option<State
         return Ok(None);
     };
     let source = Source::load(&manifest)?;
-    let mut copy = State::private_copy(&places.db)?;
+    let mut copy = State::private_copy_of_steps(&places.db)?;
     let identity = newest.and_then(|newest| newest.identity.as_ref());
     let supply = Supply {
         host: identity.is_some_and(|identity| identity.tools == Tools::HostInstead),

@@ -1,7 +1,6 @@
 //! After a power cut: tasks whose objects did not reach the disk are executed again.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 
 use crate::core::task::TaskId;
 use crate::state::{self, State};
@@ -33,8 +32,11 @@ pub fn recover(state: &mut State, store: &Store) -> Result<u64, state::Error> {
     let known = boot.as_deref().unwrap_or("unknown");
     if rebooted || boot.is_none() || newest.0 - durable.0 > SURPLUS {
         // First the disk, then the word that it is there.
-        sync(state);
-        state.set_durable(known, newest)?;
+        let on_disk = match state.sync_objects() {
+            Ok(()) => newest,
+            Err(_) => durable,
+        };
+        state.set_durable(known, on_disk)?;
     } else if last.is_none() {
         state.set_durable(known, durable)?;
     }
@@ -67,12 +69,6 @@ fn damaged(
     }
 }
 
-fn sync(state: &State) {
-    if let Ok(folder) = File::open(state.layout().root()) {
-        sys::sync(&folder);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -93,7 +89,9 @@ mod tests {
         .remove(0);
         let identity = crate::engine::identity(&step, crate::core::identity::Tools::Host);
         let name = StepName::new("s").unwrap();
-        let step = state.register(&name, &identity, true, None, 0).unwrap().id;
+        let known = state.known_steps().unwrap();
+        let step = state.register(&known, &name, &identity, true, None, 0);
+        let step = step.unwrap().id;
         let runset = state.create_runset("r", 0).unwrap();
         let finished = Finished {
             started: 0,

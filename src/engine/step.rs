@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::direct::Direct;
@@ -51,7 +51,7 @@ pub struct Runnable {
     /// The program's arguments, the script last.
     pub arguments: Vec<OsString>,
     /// Every variable but those of the single task.
-    pub variables: Variables,
+    pub variables: Arc<Variables>,
     /// Where it runs: the manifest's folder.
     pub folder: PathBuf,
     /// For a shell that runs many tasks, if the step wants one and its script can be run so.

@@ -167,7 +167,7 @@ fn is_silent(step: &Runnable, arguments: &[OsString]) -> io::Result<bool> {
         .arg("-n")
         .args(arguments)
         .env_clear()
-        .envs(&step.variables)
+        .envs(&*step.variables)
         .current_dir(&step.folder)
         .stdin(Stdio::null())
         .output()?;

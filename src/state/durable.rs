@@ -1,16 +1,34 @@
-//! After a power cut: which tasks may be recorded without their objects being whole.
+//! What a power cut can take, by choice, and which tasks may be recorded afterwards without their
+//! objects being whole.
 //!
-//! Neither objects nor commits are synced one by one. What the kernel had not written when the
+//! Unless [`Sync::Commit`] is chosen, neither objects nor commits are synced one by one. What the kernel had not written when the
 //! power went is lost, and the database may have been written before an object was. So the
 //! database keeps two things: the boot of the machine in which it was last written to, and the
 //! last row up to which everything is known to be on the disk. In another boot the rows behind
 //! that are looked at.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rusqlite::OptionalExtension;
 
 use super::{Context, Error, Runset, State};
 use crate::core::digest::Digest;
 use crate::core::task::TaskId;
+use crate::sys;
+
+/// When what was done is brought to the disk. SIGKILL loses nothing with any of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// When the kernel gets round to it. A power cut takes the last seconds.
+    #[default]
+    Lazy,
+    /// When a run is over, too.
+    End,
+    /// Before a group of writes is committed: what is recorded is on the disk.
+    Commit,
+}
 
 /// A row whose object may not be whole.
 #[derive(Debug, Clone)]
@@ -24,6 +42,83 @@ pub struct Doubtful {
 }
 
 impl State {
+    /// Sets when to sync, from the next group on.
+    pub fn set_sync(&mut self, sync: Sync) -> Result<(), Error> {
+        if sync == self.sync {
+            return Ok(());
+        }
+        let level = match sync {
+            Sync::Commit => "FULL",
+            Sync::Lazy | Sync::End => "NORMAL",
+        };
+        self.set_synchronous(level)?;
+        self.sync = sync;
+        Ok(())
+    }
+
+    pub(super) fn set_synchronous(&self, level: &str) -> Result<(), Error> {
+        self.connection
+            .pragma_update(None, "synchronous", level)
+            .during(&self.layout, "set up the database")
+    }
+
+    /// Objects first, so that no row is on the disk without its object. Of the open group.
+    pub(super) fn sync_group(&mut self) -> Result<(), Error> {
+        let changes = self.connection.total_changes();
+        if self.sync != Sync::Commit || changes == self.synced {
+            return Ok(());
+        }
+        self.sync_objects()?;
+        let newest = self.newest_task()?;
+        self.put_durable(newest)?;
+        self.synced = self.connection.total_changes();
+        Ok(())
+    }
+
+    /// A run is over: brings all to the disk, unless that is left to the kernel.
+    pub fn end_of_run(&mut self) -> Result<(), Error> {
+        self.commit()?;
+        if self.sync != Sync::End {
+            return Ok(());
+        }
+        self.sync_objects()?;
+        let newest = self.newest_task()?;
+        self.set_synchronous("FULL")?;
+        self.group()?;
+        self.put_durable(newest)?;
+        self.commit()?;
+        self.set_synchronous("NORMAL")
+    }
+
+    /// Waits until all objects are on the disk.
+    pub fn sync_objects(&self) -> Result<(), Error> {
+        let sync = |path: &Path| {
+            let io = |source| Error::Io {
+                action: "sync",
+                path: path.to_owned(),
+                source,
+            };
+            let folder = File::open(path).map_err(io)?;
+            sys::sync(&folder).map_err(io)?;
+            folder.metadata().map(|data| data.dev()).map_err(io)
+        };
+        let device = sync(self.layout.root())?;
+        let objects = self.layout.objects();
+        // The store may be a mount or a link to another place.
+        match objects.metadata() {
+            Ok(data) if data.dev() != device => sync(&objects).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_durable(&self, row: TaskId) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('durable', ?1)")
+            .and_then(|mut insert| insert.execute([row.0.to_string()]))
+            .map(drop)
+            .during(&self.layout, "write what is durable")
+    }
+
     /// The boot in which the database was last written to.
     pub fn last_boot(&self) -> Result<Option<String>, Error> {
         self.meta("boot")

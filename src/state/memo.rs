@@ -7,6 +7,10 @@ use super::{Context, Error, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::task::TaskId;
 
+/// How much of an object's name the index `idx_task_step` has: it finds the row that is meant, and
+/// one other in 16 million.
+const PREFIX: usize = 6;
+
 impl State {
     /// All versions of the step that compute the same as `step`: those with its name and
     /// fingerprint.
@@ -39,14 +43,20 @@ impl State {
                 .prepare_cached(
                     "SELECT id FROM task
                      WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
-                       AND substr(object_hash, 1, 12) = ?2 AND object_hash = ?3
+                       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3
                        AND (?4 OR name IS ?5)
                      ORDER BY id DESC LIMIT 1",
                 )
                 .and_then(|mut query| {
                     query
                         .query_row(
-                            (step.0, &hex[..12], &*hex, name.is_none(), name.flatten()),
+                            (
+                                step.0,
+                                &hex[..PREFIX],
+                                &*hex,
+                                name.is_none(),
+                                name.flatten(),
+                            ),
                             |row| row.get(0),
                         )
                         .optional()
@@ -74,10 +84,10 @@ impl State {
                 .prepare_cached(
                     "SELECT max(id) FROM task
                      WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
-                       AND substr(object_hash, 1, 12) = ?2 AND object_hash = ?3 AND id < ?4",
+                       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND id < ?4",
                 )
                 .and_then(|mut query| {
-                    query.query_row((step.0, &hex[..12], &*hex, before.0), |row| row.get(0))
+                    query.query_row((step.0, &hex[..PREFIX], &*hex, before.0), |row| row.get(0))
                 })
                 .during(&self.layout, "look for an equal task")?;
             newest = newest.max(found);

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Context, Error, Lock, State, schema, tally};
+use super::{Context, Error, Lock, State, Sync, schema, tally};
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ impl Layout {
     }
 }
 
+const COPYING: &str = "copy the database";
+
 impl State {
     /// Opens the db folder for writing, and makes it if it is not there; whether it was made now.
     ///
@@ -66,7 +69,7 @@ impl State {
         let connection =
             Connection::open(layout.database()).during(&layout, "open the database")?;
         let mut state = Self::with(connection, layout);
-        state.prepare()?;
+        state.prepare(created)?;
         Ok((state, lock, created))
     }
 
@@ -97,27 +100,39 @@ impl State {
     /// become of it: nothing that is done to it is done to the folder. Without a database there,
     /// an empty one.
     pub fn private_copy(root: &Path) -> Result<Self, Error> {
-        const DOING: &str = "copy the database";
         let layout = Layout::new(root);
         if root.is_file() {
             return Err(Error::NotAFolder(root.to_owned()));
         }
         // A name of no length: a file of `SQLite`'s own, in memory while it is small.
-        let mut connection = Connection::open("").during(&layout, DOING)?;
+        let mut connection = Connection::open("").during(&layout, COPYING)?;
         if layout.database().exists() {
             let source = Connection::open_with_flags(
                 layout.database(),
                 OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
             )
-            .during(&layout, DOING)?;
+            .during(&layout, COPYING)?;
             schema::check(&source, &layout)?;
             // All pages at once: a copy in steps begins anew whenever a run writes.
             Backup::new(&source, &mut connection)
                 .and_then(|copy| copy.run_to_completion(i32::MAX, Duration::from_millis(50), None))
-                .during(&layout, DOING)?;
+                .during(&layout, COPYING)?;
         }
         schema::migrate(&mut connection, &layout)?;
         Ok(Self::with(connection, layout))
+    }
+
+    /// The same without any task: for one who only asks what would become of the steps. There may
+    /// be millions of tasks.
+    pub fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
+        let recorded = Self::open_for_reading(root)?;
+        let mut connection = Connection::open("").during(&recorded.layout, COPYING)?;
+        schema::migrate(&mut connection, &recorded.layout)?;
+        for table in ["step", "runset", "tally", "environment", "meta"] {
+            copy_table(&recorded.connection, &connection, table)
+                .during(&recorded.layout, COPYING)?;
+        }
+        Ok(Self::with(connection, recorded.layout))
     }
 
     /// A database in memory, for tests.
@@ -131,11 +146,16 @@ impl State {
 
     fn with(connection: Connection, layout: Layout) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
+        // Else a statement is compiled again for each new value of some parameters, in the hope of
+        // a better plan. A failure costs time alone.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         Self {
             connection,
             layout,
             tallies: tally::Deltas::default(),
             grouped: false,
+            sync: Sync::default(),
+            synced: 0,
         }
     }
 
@@ -145,21 +165,45 @@ impl State {
             .during(&self.layout, "set a time limit")
     }
 
-    fn prepare(&mut self) -> Result<(), Error> {
+    fn prepare(&mut self, created: bool) -> Result<(), Error> {
         self.wait_when_busy()?;
-        // NORMAL in WAL mode: a commit is a write without a sync. SIGKILL loses nothing; a power
-        // cut may lose the last commits, whole ones.
+        if created {
+            // There is nothing to lose yet: a power cut now leaves no database, or an empty one.
+            // On a busy disk each sync would take as long as the start of a run may.
+            self.set_synchronous("OFF")?;
+        }
         self.connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL;
-                 PRAGMA synchronous = NORMAL;
                  PRAGMA cache_size = -4096;
                  PRAGMA temp_store = MEMORY;
                  PRAGMA journal_size_limit = 16777216;",
             )
             .during(&self.layout, "set up the database")?;
-        schema::migrate(&mut self.connection, &self.layout)
+        schema::migrate(&mut self.connection, &self.layout)?;
+        // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
+        self.set_synchronous("NORMAL")
     }
+}
+
+/// Copies the rows of a table that is in both.
+fn copy_table(from: &Connection, to: &Connection, table: &str) -> rusqlite::Result<()> {
+    let mut read = from.prepare(&format!("SELECT * FROM {table}"))?;
+    let columns: Vec<&str> = read.column_names().collect();
+    let columns = columns.join(", ");
+    let count = read.column_count();
+    let values = vec!["?"; count].join(", ");
+    let mut write = to.prepare(&format!(
+        "INSERT INTO {table} ({columns}) VALUES ({values})"
+    ))?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        let values: Vec<rusqlite::types::Value> = (0..count)
+            .map(|column| row.get(column))
+            .collect::<Result<_, _>>()?;
+        write.execute(rusqlite::params_from_iter(values))?;
+    }
+    Ok(())
 }
 
 fn make_folder(root: &Path) -> Result<(), Error> {

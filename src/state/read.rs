@@ -1,7 +1,5 @@
 //! Questions about tasks.
 
-use std::collections::HashMap;
-
 use rusqlite::{OptionalExtension, Row};
 
 use super::memo::digest;
@@ -67,6 +65,8 @@ pub struct Filter<'a> {
     pub step: Option<&'a str>,
     /// In one of these states.
     pub which: Which,
+    /// No more than these; the oldest.
+    pub limit: Option<u32>,
 }
 
 /// The states that can be asked for.
@@ -157,7 +157,8 @@ impl State {
         };
         let sql = format!(
             "{} WHERE t.step_id IS NOT NULL AND {which}
-                AND (?1 IS NULL OR t.runset = ?1) AND (?2 IS NULL OR s.name = ?2) ORDER BY t.id",
+                AND (?1 IS NULL OR t.runset = ?1) AND (?2 IS NULL OR s.name = ?2)
+             ORDER BY t.id LIMIT ?3",
             columns()
         );
         let mut query = self
@@ -165,7 +166,11 @@ impl State {
             .prepare_cached(&sql)
             .during(&self.layout, DOING)?;
         let mut rows = query
-            .query((filter.runset, filter.step))
+            .query((
+                filter.runset,
+                filter.step,
+                filter.limit.map_or(-1, i64::from),
+            ))
             .during(&self.layout, DOING)?;
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
             each(task(row).during(&self.layout, DOING)?)?;
@@ -268,23 +273,6 @@ impl State {
             })
             .map(Option::unwrap_or_default)
             .during(&self.layout, "read a task's log")
-    }
-
-    /// By step version, how long the last executions of the runset's live tasks took, in
-    /// microseconds.
-    pub fn time_spent(&self, runset: &Runset) -> Result<HashMap<StepId, i64>, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT step_id, sum(elapsed) FROM task
-                 WHERE live = 1 AND runset = ?1 AND elapsed IS NOT NULL AND step_id IS NOT NULL
-                 GROUP BY step_id",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_map([&runset.name], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
-                    .collect()
-            })
-            .during(&self.layout, "read times")
     }
 }
 

@@ -1,5 +1,7 @@
 //! The ends of tasks. All of these go into the open group.
 
+use std::collections::HashMap;
+
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::digest::Digest;
@@ -82,6 +84,7 @@ impl State {
     ) -> Result<(), Error> {
         let to = from.after(Step::Succeed)?;
         self.group()?;
+        self.spent(runset, step, task, from, finished.elapsed)?;
         self.connection
             .prepare_cached(
                 "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4
@@ -107,6 +110,7 @@ impl State {
     ) -> Result<(), Error> {
         let to = from.after(Step::Fail)?;
         self.group()?;
+        self.spent(runset, step, task, from, finished.elapsed)?;
         self.connection
             .prepare_cached(
                 "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5 WHERE id = ?1",
@@ -167,41 +171,97 @@ impl State {
             .during(&self.layout, "write a task's log")
     }
 
-    /// Gives tasks that never succeeded to the current version of their step: they have nothing
-    /// to preserve. How many.
-    pub fn update_unfinished(&mut self, runset: &Runset, current: StepId) -> Result<u64, Error> {
-        let old: Vec<(i64, i64, i64)> = self
+    /// Gives tasks that never succeeded to the version in `current` of their step: they have
+    /// nothing to preserve. How many.
+    pub fn update_unfinished(&mut self, runset: &Runset, current: &[StepId]) -> Result<u64, Error> {
+        let mut moved = 0;
+        for (step, to) in self.unfinished_older(runset, current)? {
+            moved += self.give_to(runset, step, to)?;
+        }
+        Ok(moved)
+    }
+
+    /// Versions with unfinished tasks whose step has another one in `current`, and that one.
+    ///
+    /// By the counts: the tasks themselves are many.
+    fn unfinished_older(
+        &self,
+        runset: &Runset,
+        current: &[StepId],
+    ) -> Result<Vec<(StepId, StepId)>, Error> {
+        let counts = self.tallies(runset.id)?;
+        let mut steps: Vec<StepId> = counts
+            .iter()
+            .filter(|(step, tally)| tally.pending + tally.failed > 0 && !current.contains(step))
+            .map(|(step, _)| *step)
+            .collect();
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        steps.sort();
+        let names = self.names_of_versions()?;
+        let now: HashMap<&str, StepId> = current
+            .iter()
+            .filter_map(|step| Some((names.get(step)?.as_str(), *step)))
+            .collect();
+        let of = |step| Some((step, *now.get(names.get(&step)?.as_str())?));
+        Ok(steps.into_iter().filter_map(of).collect())
+    }
+
+    /// Gives the unfinished tasks of the version `from` to the version `to`. How many.
+    fn give_to(&mut self, runset: &Runset, from: StepId, to: StepId) -> Result<u64, Error> {
+        let counts: Vec<(i64, i64, i64)> = self
             .connection
             .prepare_cached(&format!(
-                "SELECT step_id, {STATE_SQL}, count(*) FROM task
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IN
-                     (SELECT id FROM step WHERE id <> ?2
-                      AND name = (SELECT name FROM step WHERE id = ?2))
-                 GROUP BY 1, 2"
+                "SELECT {STATE_SQL}, count(*), coalesce(sum(elapsed), 0) FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 GROUP BY 1"
             ))
             .and_then(|mut query| {
                 query
-                    .query_map((&runset.name, current.0), |row| {
+                    .query_map((&runset.name, from.0), |row| {
                         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                     })?
                     .collect()
             })
             .during(&self.layout, "read unfinished tasks")?;
         let mut moved = 0;
-        for (step, state, count) in old {
-            self.group()?;
-            self.count(runset.id, StepId(step), state_of(state), -count);
-            self.count(runset.id, current, state_of(state), count);
+        self.group()?;
+        for (state, count, spent) in counts {
+            self.count(runset.id, from, state_of(state), -count);
+            self.count(runset.id, to, state_of(state), count);
+            self.spend(runset.id, from, -spent);
+            self.spend(runset.id, to, spent);
             moved += count.unsigned_abs();
-            self.connection
-                .execute(
-                    "UPDATE task SET step_id = ?3
-                     WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
-                    (&runset.name, step, current.0),
-                )
-                .during(&self.layout, "write unfinished tasks")?;
         }
+        self.connection
+            .execute(
+                "UPDATE task SET step_id = ?3
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+                (&runset.name, from.0, to.0),
+            )
+            .during(&self.layout, "write unfinished tasks")?;
         Ok(moved)
+    }
+
+    /// Counts the time of an execution, in place of that of the one before.
+    fn spent(
+        &mut self,
+        runset: &Runset,
+        step: StepId,
+        task: TaskId,
+        from: TaskState,
+        elapsed: i64,
+    ) -> Result<(), Error> {
+        let mut before = 0;
+        if from == TaskState::Failed {
+            before = self
+                .connection
+                .prepare_cached("SELECT coalesce(elapsed, 0) FROM task WHERE id = ?1")
+                .and_then(|mut query| query.query_row([task.0], |row| row.get(0)))
+                .during(&self.layout, "read a task")?;
+        }
+        self.spend(runset.id, step, elapsed - before);
+        Ok(())
     }
 
     fn moved(&mut self, runset: &Runset, step: StepId, from: TaskState, to: TaskState) {

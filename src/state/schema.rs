@@ -9,7 +9,8 @@ use crate::core::identity::{Identity, Tools};
 /// The format that this program writes (`PRAGMA user_version`).
 ///
 /// 0 with tables in it: that of the first implementation, which knew only `step` and `task`.
-pub const FORMAT: i64 = 1;
+/// 1: what this program wrote at first; only indexes and `tally.spent` differ.
+pub const FORMAT: i64 = 2;
 
 /// The two tables of the first implementation, as it made them.
 const FIRST: &str = "
@@ -38,7 +39,10 @@ CREATE TABLE IF NOT EXISTS task (
 /// task or one above it; `supersedes` is the task that it takes the place of; `forced` tasks
 /// execute even where an equal one did; `reused_from` is the task whose outputs it took; `started`
 /// is in milliseconds since 1970, `elapsed` in microseconds; `worker` counts from 0.
-/// `tally` has the counts of live tasks, `step_id` 0 for final outputs.
+/// `tally` has the counts of live tasks, `step_id` 0 for final outputs, and in `spent` the
+/// microseconds that their last executions took.
+///
+/// `idx_task_step` also finds equal tasks, by the beginning of their input's hash.
 const ADDED: &str = "
 ALTER TABLE step ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
 ALTER TABLE step ADD COLUMN identity TEXT NOT NULL DEFAULT '';
@@ -63,6 +67,7 @@ CREATE TABLE tally (
     failed INTEGER NOT NULL DEFAULT 0,
     done INTEGER NOT NULL DEFAULT 0,
     reused INTEGER NOT NULL DEFAULT 0,
+    spent INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (runset_id, step_id)
 ) WITHOUT ROWID;
 CREATE TABLE log (
@@ -83,11 +88,20 @@ DROP INDEX IF EXISTS idx_task_step;
 DROP INDEX IF EXISTS idx_task_processed;
 DROP INDEX IF EXISTS idx_task_input;
 CREATE INDEX idx_step_name ON step (name, version);
-CREATE INDEX idx_task_step ON task (step_id) WHERE step_id IS NOT NULL;
+CREATE INDEX idx_task_step ON task (step_id, substr(object_hash, 1, 6))
+    WHERE step_id IS NOT NULL;
 CREATE INDEX idx_task_processed ON task (runset, step_id) WHERE processed = 0;
 CREATE INDEX idx_task_input ON task (input_task_id) WHERE input_task_id IS NOT NULL;
-CREATE INDEX idx_task_memo ON task (step_id, substr(object_hash, 1, 12))
-    WHERE processed = 1 AND step_id IS NOT NULL;";
+CREATE INDEX idx_task_supersedes ON task (supersedes) WHERE supersedes IS NOT NULL;";
+
+/// From format 1.
+const FROM_ONE: &str = "
+DROP INDEX idx_task_memo;
+DROP INDEX idx_task_step;
+CREATE INDEX idx_task_step ON task (step_id, substr(object_hash, 1, 6))
+    WHERE step_id IS NOT NULL;
+CREATE INDEX idx_task_supersedes ON task (supersedes) WHERE supersedes IS NOT NULL;
+ALTER TABLE tally ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;";
 
 /// For those who ask in SQL. No query of the program's own needs them.
 ///
@@ -141,13 +155,18 @@ pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
 
 /// Brings the database to [`FORMAT`], in one transaction.
 pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<(), Error> {
-    if check(connection, layout)? == FORMAT {
+    let found = check(connection, layout)?;
+    if found == FORMAT {
         return Ok(());
     }
     let transaction = connection
         .transaction()
         .during(layout, "begin a transaction")?;
-    from_first(&transaction).during(layout, "bring the database to the present format")?;
+    let done = match found {
+        1 => from_one(&transaction),
+        _ => from_first(&transaction),
+    };
+    done.during(layout, "bring the database to the present format")?;
     transaction
         .commit()
         .during(layout, "bring the database to the present format")
@@ -163,6 +182,13 @@ fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
         "UPDATE task SET runset = '' WHERE runset IS NULL;
          INSERT INTO runset (name) SELECT runset FROM task GROUP BY runset ORDER BY min(id);",
     )?;
+    super::tally::recount(transaction)?;
+    transaction.pragma_update(None, "user_version", FORMAT)
+}
+
+/// From format 1.
+fn from_one(transaction: &Transaction) -> rusqlite::Result<()> {
+    transaction.execute_batch(FROM_ONE)?;
     super::tally::recount(transaction)?;
     transaction.pragma_update(None, "user_version", FORMAT)
 }

@@ -1,5 +1,7 @@
 //! Steps and their versions.
 
+use std::collections::HashMap;
+
 use rusqlite::OptionalExtension;
 
 use super::{Context, Error, State};
@@ -45,24 +47,66 @@ pub struct Registration {
     pub changes: Vec<Change>,
 }
 
+/// The newest version of a step, as far as registering looks at it.
+#[derive(Debug, Clone)]
+struct Newest {
+    id: StepId,
+    version: i64,
+    fingerprint: String,
+    is_start: bool,
+    parallel: Option<u32>,
+}
+
+/// The newest version of every recorded step by name: one question for a manifest of many steps.
+#[derive(Debug, Default)]
+pub struct Known(HashMap<String, Newest>);
+
 impl State {
-    /// Records a step as it is now: as a new version if it differs from the newest.
+    /// What [`State::register`] compares with.
+    pub fn known_steps(&self) -> Result<Known, Error> {
+        // The newer replaces the older.
+        self.connection
+            .prepare_cached(
+                "SELECT name, id, version, fingerprint, is_start, parallel FROM step
+                 ORDER BY version",
+            )
+            .and_then(|mut query| {
+                let rows = query.query_map([], |row| {
+                    let newest = Newest {
+                        id: StepId(row.get(1)?),
+                        version: row.get(2)?,
+                        fingerprint: row.get(3)?,
+                        is_start: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
+                        parallel: row.get(5)?,
+                    };
+                    Ok((row.get(0)?, newest))
+                })?;
+                rows.collect::<Result<_, _>>().map(Known)
+            })
+            .during(&self.layout, "read steps")
+    }
+
+    /// Records a step as it is now: as a new version if it differs from the newest in `known`,
+    /// which must be of this state and before any step of that name was registered.
     ///
     /// `created`: milliseconds since 1970.
     pub fn register(
         &mut self,
+        known: &Known,
         name: &StepName,
         identity: &Identity,
         is_start: bool,
         parallel: Option<u32>,
         created: i64,
     ) -> Result<Registration, Error> {
-        let newest = self.newest_version(name.as_str())?;
+        let newest = known.0.get(name.as_str());
         let fingerprint = identity.fingerprint().to_string();
-        if let Some(newest) = &newest
+        if let Some(newest) = newest
             && newest.fingerprint == fingerprint
         {
-            self.update_settings(newest.id, is_start, parallel)?;
+            if (newest.is_start, newest.parallel) != (is_start, parallel) {
+                self.update_settings(newest.id, is_start, parallel)?;
+            }
             return Ok(Registration {
                 id: newest.id,
                 version: newest.version,
@@ -71,7 +115,11 @@ impl State {
             });
         }
         self.group()?;
-        let version = newest.as_ref().map_or(1, |newest| newest.version + 1);
+        let version = newest.map_or(1, |newest| newest.version + 1);
+        let before = match newest {
+            Some(_) => self.newest_version(name.as_str())?,
+            None => None,
+        };
         self.connection
             .prepare_cached(
                 "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
@@ -90,8 +138,8 @@ impl State {
                 ))
             })
             .during(&self.layout, "write a step")?;
-        let changes = newest
-            .and_then(|newest| newest.identity)
+        let changes = before
+            .and_then(|before| before.identity)
             .map_or_else(Vec::new, |old| identity.changes_since(&old));
         Ok(Registration {
             id: StepId(self.connection.last_insert_rowid()),
@@ -108,14 +156,6 @@ impl State {
         is_start: bool,
         parallel: Option<u32>,
     ) -> Result<(), Error> {
-        let same = self
-            .connection
-            .prepare_cached("SELECT 1 FROM step WHERE id = ?1 AND is_start = ?2 AND parallel IS ?3")
-            .and_then(|mut query| query.exists((id.0, is_start, parallel)))
-            .during(&self.layout, "read a step")?;
-        if same {
-            return Ok(());
-        }
         self.group()?;
         self.connection
             .execute(
@@ -148,13 +188,13 @@ impl State {
             .during(&self.layout, "read steps")
     }
 
-    /// The rows of all versions of the step.
-    pub fn version_ids(&self, name: &str) -> Result<Vec<StepId>, Error> {
+    /// The name of the step that each version is of.
+    pub fn names_of_versions(&self) -> Result<HashMap<StepId, String>, Error> {
         self.connection
-            .prepare_cached("SELECT id FROM step WHERE name = ?1")
+            .prepare_cached("SELECT id, name FROM step")
             .and_then(|mut query| {
                 query
-                    .query_map([name], |row| row.get(0).map(StepId))?
+                    .query_map([], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
                     .collect()
             })
             .during(&self.layout, "read steps")

@@ -3,39 +3,36 @@
 
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
-use crate::core::name::StepName;
 use crate::core::task::State as TaskState;
 
-/// Finished live tasks of a step that have an older version than the current one.
+/// Finished live tasks of one step version.
 #[derive(Debug, Clone)]
 pub struct Taint {
-    /// The older version.
+    /// The step's name.
+    pub name: String,
+    /// The version.
     pub step: StepId,
     /// How many tasks it has.
     pub count: i64,
 }
 
 impl State {
-    /// The tainted tasks of a step in a runset, by version, oldest first.
-    pub fn tainted(
-        &self,
-        runset: RunsetId,
-        name: &StepName,
-        current: StepId,
-    ) -> Result<Vec<Taint>, Error> {
+    /// The finished tasks of a runset by step version, oldest version first. Those of a step's
+    /// older versions are tainted.
+    pub fn finished(&self, runset: RunsetId) -> Result<Vec<Taint>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT step.id, tally.done + tally.reused FROM step
-                 JOIN tally ON tally.step_id = step.id AND tally.runset_id = ?1
-                 WHERE step.name = ?2 AND step.id <> ?3 AND tally.done + tally.reused > 0
-                 ORDER BY step.id",
+                "SELECT step.name, step.id, tally.done + tally.reused FROM tally
+                 JOIN step ON step.id = tally.step_id
+                 WHERE tally.runset_id = ?1 AND tally.done + tally.reused > 0 ORDER BY step.id",
             )
             .and_then(|mut query| {
                 query
-                    .query_map((runset.0, name.as_str(), current.0), |row| {
+                    .query_map([runset.0], |row| {
                         Ok(Taint {
-                            step: StepId(row.get(0)?),
-                            count: row.get(1)?,
+                            name: row.get(0)?,
+                            step: StepId(row.get(1)?),
+                            count: row.get(2)?,
                         })
                     })?
                     .collect()
@@ -113,20 +110,24 @@ impl State {
         runset: &Runset,
         forced: bool,
     ) -> Result<Vec<(StepId, i64)>, Error> {
-        let lost: Vec<(i64, i64, i64)> = self
+        let lost: Vec<(i64, i64, i64, i64)> = self
             .connection
             .prepare(&format!(
-                "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*) FROM below
+                "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*), coalesce(sum(elapsed), 0)
+                 FROM below
                  JOIN task USING (id) GROUP BY 1, 2"
             ))
             .and_then(|mut query| {
                 query
-                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                    .query_map([], |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    })?
                     .collect()
             })
             .during(&self.layout, "count the tasks to supersede")?;
-        for (step, state, count) in lost {
+        for (step, state, count, spent) in lost {
             self.count(runset.id, StepId(step), state_of(state), -count);
+            self.spend(runset.id, StepId(step), -spent);
         }
         let made: Vec<(StepId, i64)> = self
             .connection

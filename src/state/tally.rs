@@ -1,15 +1,23 @@
-//! Counts of live tasks, kept with every write, so that no question has to count rows.
+//! Counts of live tasks and the time that they took, kept with every write, so that no question
+//! has to look at all rows.
 
 use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::{Context, Error, RunsetId, State, StepId};
+use super::{Context, Error, Runset, RunsetId, State, StepId};
 use crate::core::task::{State as TaskState, Tally};
 
 /// What a group of writes changes in the counts.
 #[derive(Debug, Default)]
-pub struct Deltas(HashMap<(RunsetId, StepId), Tally>);
+pub struct Deltas(HashMap<(RunsetId, StepId), Delta>);
+
+#[derive(Debug, Default)]
+struct Delta {
+    tally: Tally,
+    /// Microseconds.
+    spent: i64,
+}
 
 /// The state of a task row, in SQL: 0 pending, 1 failed, 2 done, 3 reused.
 pub const STATE_SQL: &str = "CASE
@@ -33,7 +41,13 @@ impl State {
             .0
             .entry((runset, step))
             .or_default()
+            .tally
             .add(state, by);
+    }
+
+    /// The last executions of live tasks took so many microseconds more.
+    pub(super) fn spend(&mut self, runset: RunsetId, step: StepId, by: i64) {
+        self.tallies.0.entry((runset, step)).or_default().spent += by;
     }
 
     /// Writes the changes of the open group.
@@ -41,15 +55,15 @@ impl State {
         let mut insert = self
             .connection
             .prepare_cached(
-                "INSERT INTO tally (runset_id, step_id, pending, failed, done, reused)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT DO UPDATE SET pending = pending + excluded.pending,
                      failed = failed + excluded.failed, done = done + excluded.done,
-                     reused = reused + excluded.reused",
+                     reused = reused + excluded.reused, spent = spent + excluded.spent",
             )
             .during(&self.layout, "write counts")?;
-        for ((runset, step), tally) in self.tallies.0.drain() {
-            if tally.is_zero() {
+        for ((runset, step), Delta { tally, spent }) in self.tallies.0.drain() {
+            if tally.is_zero() && spent == 0 {
                 continue;
             }
             insert
@@ -60,6 +74,7 @@ impl State {
                     tally.failed,
                     tally.done,
                     tally.reused,
+                    spent,
                 ))
                 .during(&self.layout, "write counts")?;
         }
@@ -89,10 +104,23 @@ impl State {
             .during(&self.layout, "read counts")?;
         for ((of, step), delta) in &self.tallies.0 {
             if *of == runset {
-                *counts.entry(*step).or_default() += *delta;
+                *counts.entry(*step).or_default() += delta.tally;
             }
         }
         Ok(counts)
+    }
+
+    /// By step version, how long the last executions of the runset's live tasks took, in
+    /// microseconds, as far as it is committed.
+    pub fn time_spent(&self, runset: &Runset) -> Result<HashMap<StepId, i64>, Error> {
+        self.connection
+            .prepare_cached("SELECT step_id, spent FROM tally WHERE runset_id = ?1 AND spent <> 0")
+            .and_then(|mut query| {
+                query
+                    .query_map([runset.id.0], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
+                    .collect()
+            })
+            .during(&self.layout, "read times")
     }
 }
 
@@ -100,9 +128,11 @@ impl State {
 pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "DELETE FROM tally;
-         INSERT INTO tally (runset_id, step_id, pending, failed, done, reused)
-         SELECT runset_id, step_id, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3)
-         FROM (SELECT runset.id AS runset_id, coalesce(step_id, 0) AS step_id, {STATE_SQL} AS state
+         INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
+         SELECT runset_id, step_id, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3),
+                coalesce(sum(elapsed), 0)
+         FROM (SELECT runset.id AS runset_id, coalesce(step_id, 0) AS step_id, {STATE_SQL} AS state,
+                      elapsed
                FROM task JOIN runset ON runset.name = task.runset WHERE live = 1)
          GROUP BY runset_id, step_id;"
     ))

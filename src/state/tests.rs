@@ -19,7 +19,7 @@ fn identity(script: &str) -> Identity {
 
 const FINISHED: Finished = Finished {
     started: 0,
-    elapsed: 0,
+    elapsed: 7,
     worker: 0,
 };
 
@@ -37,8 +37,9 @@ impl Fixture {
 
     fn step(&mut self, name: &str, script: &str) -> StepId {
         let name = StepName::new(name).unwrap();
+        let known = self.state.known_steps().unwrap();
         self.state
-            .register(&name, &identity(script), false, None, 0)
+            .register(&known, &name, &identity(script), false, None, 0)
             .unwrap()
             .id
     }
@@ -74,8 +75,10 @@ impl Fixture {
         self.state.commit().unwrap();
         let mut kept = self.state.tallies(self.runset.id).unwrap();
         kept.retain(|_, tally| !tally.is_zero());
+        let spent = self.state.time_spent(&self.runset).unwrap();
         tally::recount(&self.state.connection).unwrap();
         assert_eq!(kept, self.state.tallies(self.runset.id).unwrap());
+        assert_eq!(spent, self.state.time_spent(&self.runset).unwrap());
     }
 }
 
@@ -84,8 +87,9 @@ fn versions_are_registered_when_something_changes() {
     let mut f = Fixture::new();
     let name = StepName::new("a").unwrap();
     let mut register = |script: &str| {
+        let known = f.state.known_steps().unwrap();
         f.state
-            .register(&name, &identity(script), false, None, 0)
+            .register(&known, &name, &identity(script), false, None, 0)
             .unwrap()
     };
     assert_eq!(register("1").version, 1);
@@ -155,10 +159,14 @@ fn unfinished_tasks_go_on_under_the_current_version() {
         .fail(&f.runset, a, task, TaskState::Pending, "no", &FINISHED)
         .unwrap();
     let a2 = f.step("a", "2");
-    assert_eq!(f.state.update_unfinished(&f.runset, a2).unwrap(), 1);
+    assert_eq!(f.state.update_unfinished(&f.runset, &[a2]).unwrap(), 1);
     f.assert_counts();
     let rows = f.state.unfinished(&f.runset, a2, TaskId(0), 9).unwrap();
     assert_eq!((rows.len(), rows[0].state), (1, TaskState::Failed));
+    f.state
+        .fail(&f.runset, a2, task, TaskState::Failed, "again", &FINISHED)
+        .unwrap();
+    f.assert_counts();
 }
 
 #[test]
@@ -238,6 +246,139 @@ fn the_first_implementations_database_is_taken_over() {
             .identity
             .is_some()
     );
+}
+
+/// A runset and a step.
+fn begun(state: &mut State) -> (Runset, StepId) {
+    let runset = state.create_runset("r", 0).unwrap();
+    let known = state.known_steps().unwrap();
+    let name = StepName::new("a").unwrap();
+    let step = state.register(&known, &name, &identity("1"), true, None, 0);
+    (runset, step.unwrap().id)
+}
+
+#[test]
+fn format_1_is_brought_to_the_present_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, lock, _) = State::open(dir.path()).unwrap();
+    let (runset, step) = begun(&mut state);
+    let task = state.seed(&runset, step).unwrap();
+    state
+        .succeed(&runset, step, task, TaskState::Pending, &FINISHED)
+        .unwrap();
+    state.commit().unwrap();
+    let schema = |state: &State| -> Vec<String> {
+        let mut query = state
+            .connection
+            .prepare("SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema WHERE name <> 'tally' ORDER BY 1")
+            .unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    let present = schema(&state);
+    state
+        .connection
+        .execute_batch(
+            "DROP INDEX idx_task_supersedes;
+             DROP INDEX idx_task_step;
+             CREATE INDEX idx_task_step ON task (step_id) WHERE step_id IS NOT NULL;
+             CREATE INDEX idx_task_memo ON task (step_id, substr(object_hash, 1, 12))
+                 WHERE processed = 1 AND step_id IS NOT NULL;
+             ALTER TABLE tally DROP COLUMN spent;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop((state, lock));
+
+    // Whoever only reads works on a copy.
+    let copy = State::open_for_reading(dir.path()).unwrap();
+    assert_eq!(copy.time_spent(&runset).unwrap()[&step], 7);
+    drop(copy);
+    let connection = Connection::open(dir.path().join("db")).unwrap();
+    assert_eq!(
+        schema::check(&connection, &Layout::new(dir.path())).unwrap(),
+        1
+    );
+    drop(connection);
+
+    let (state, _lock, created) = State::open(dir.path()).unwrap();
+    assert!(!created);
+    assert_eq!(schema(&state), present);
+    assert_eq!(state.time_spent(&runset).unwrap()[&step], 7);
+    assert_eq!(state.tallies(runset.id).unwrap()[&step].done, 1);
+    let found = state.finished_equal(&[step], &Digest::EMPTY, None).unwrap();
+    assert_eq!(found, Some(task));
+}
+
+#[test]
+fn what_is_synced_before_each_commit_is_known_to_be_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, _lock, _) = State::open(dir.path()).unwrap();
+    let (runset, step) = begun(&mut state);
+    let task = state.seed(&runset, step).unwrap();
+    state.commit().unwrap();
+    state.end_of_run().unwrap();
+    assert_eq!(state.durable().unwrap(), TaskId(0), "the kernel's affair");
+    state.set_sync(Sync::End).unwrap();
+    state.end_of_run().unwrap();
+    assert_eq!(state.durable().unwrap(), task);
+    state.set_sync(Sync::Commit).unwrap();
+    let next = state.seed(&runset, step).unwrap();
+    assert_eq!(state.durable().unwrap(), task);
+    state.commit().unwrap();
+    assert_eq!(state.durable().unwrap(), next);
+}
+
+#[test]
+fn a_copy_of_the_steps_has_no_task_and_the_same_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, _lock, _) = State::open(dir.path()).unwrap();
+    let (runset, step) = begun(&mut state);
+    state.seed(&runset, step).unwrap();
+    state.commit().unwrap();
+    let copy = State::private_copy_of_steps(dir.path()).unwrap();
+    assert_eq!(copy.newest_version("a").unwrap().unwrap().id, step);
+    assert_eq!(copy.newest_runset().unwrap().unwrap(), runset);
+    assert_eq!(
+        copy.tallies(runset.id).unwrap(),
+        state.tallies(runset.id).unwrap()
+    );
+    assert_eq!(copy.newest_task().unwrap(), TaskId(0));
+}
+
+/// Neither equal tasks nor a task's successor are looked for in all rows.
+#[test]
+fn questions_that_are_asked_for_each_task_use_an_index() {
+    let f = Fixture::new();
+    for (question, index) in [
+        (
+            "SELECT id FROM task WHERE step_id = 1 AND processed = 1 AND step_id IS NOT NULL
+             AND substr(object_hash, 1, 6) = 'a' AND object_hash = 'ab' ORDER BY id DESC LIMIT 1",
+            "idx_task_step (step_id=? AND <expr>=?)",
+        ),
+        (
+            "SELECT id FROM task WHERE supersedes = 1",
+            "idx_task_supersedes",
+        ),
+        (
+            "SELECT id FROM task WHERE input_task_id = 1",
+            "idx_task_input",
+        ),
+        (
+            "SELECT id FROM task WHERE processed = 0 AND live = 1 AND runset = 'r' AND step_id = 1
+             AND id > 4 ORDER BY id LIMIT 3",
+            "idx_task_processed (runset=? AND step_id=? AND rowid>?)",
+        ),
+    ] {
+        let plan: String = f
+            .state
+            .connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {question}"), [], |row| {
+                row.get(3)
+            })
+            .unwrap();
+        assert!(plan.contains(index), "{question}: {plan}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Linux.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
@@ -27,9 +27,8 @@ pub fn writers(file: &File) -> Writers {
     }
 }
 
-pub fn sync(folder: &File) {
-    // Nothing more can be done if it fails; what is not on the disk is found after a power cut.
-    let _ = rustix::fs::syncfs(folder);
+pub fn sync(folder: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
 }
 
 pub fn boot_id() -> Option<String> {

@@ -1,6 +1,7 @@
 //! Systems that are not Linux: nothing is certain, so what needs certainty is copied or made anew.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::process::Pid;
@@ -11,8 +12,9 @@ pub fn writers(_file: &File) -> Writers {
     Writers::Unknown
 }
 
-pub fn sync(_folder: &File) {
+pub fn sync(_folder: &File) -> io::Result<()> {
     rustix::fs::sync();
+    Ok(())
 }
 
 pub fn boot_id() -> Option<String> {

@@ -17,7 +17,7 @@ pub fn results(kind: Kind, work: &Work, folder: &Path) -> Fallible<Fingerprint> 
     if !work.leaves_results() {
         return Ok(Fingerprint::default());
     }
-    if kind == Kind::Own {
+    if kind.is_own() {
         return own_results(folder);
     }
     let mut all = Fingerprint::default();

@@ -10,6 +10,8 @@ use super::work::{Source, Work};
 pub enum Kind {
     /// This program.
     Own,
+    /// This program with `warm = true` in the manifest.
+    Warm,
     /// ninja.
     Ninja,
     /// n2.
@@ -29,8 +31,9 @@ pub enum Kind {
 }
 
 /// All of them, in the order of the table.
-pub const ALL: [Kind; 9] = [
+pub const ALL: [Kind; 10] = [
     Kind::Own,
+    Kind::Warm,
     Kind::Ninja,
     Kind::N2,
     Kind::Make,
@@ -57,6 +60,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Own => "task-pipeline",
+            Self::Warm => "task-pipeline, warm",
             Self::Ninja => "ninja",
             Self::N2 => "n2",
             Self::Make => "make",
@@ -65,6 +69,19 @@ impl Kind {
             Self::Redun => "redun",
             Self::Nextflow => "nextflow",
             Self::Floor => "floor",
+        }
+    }
+
+    /// Whether it is this program.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Own | Self::Warm)
+    }
+
+    /// A name for its folders.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            other => other.name(),
         }
     }
 
@@ -77,7 +94,7 @@ impl Kind {
     pub fn can(self, work: &Work) -> bool {
         let fan_out = matches!(work.source, Source::Split(_)) && work.items() > 1;
         match self {
-            Self::Own | Self::Ninja | Self::N2 | Self::Make => true,
+            Self::Own | Self::Warm | Self::Ninja | Self::N2 | Self::Make => true,
             Self::Xargs => fan_out && !work.stages.is_empty(),
             // Of hashing and moving what one task leaves; a task more has no agreed least.
             Self::Floor => matches!(work.source, Source::Copy(_)) || work.stages.is_empty(),
@@ -95,7 +112,7 @@ impl Kind {
     /// It, if it is there; `own` is this program, where another build of it is to be measured.
     pub fn find(self, own: Option<&Path>) -> Option<Contender> {
         let program = match self {
-            Self::Own => own.map_or_else(
+            Self::Own | Self::Warm => own.map_or_else(
                 || PathBuf::from(env!("CARGO_BIN_EXE_task-pipeline")),
                 Path::to_owned,
             ),
@@ -138,7 +155,7 @@ impl Contender {
             _ => Command::new(&self.program),
         };
         match self.kind {
-            Kind::Own => command.args(["-run", "-parallel", &parallel]),
+            Kind::Own | Kind::Warm => command.args(["-run", "-parallel", &parallel]),
             Kind::Ninja | Kind::N2 => command.args(["-j", &parallel]),
             Kind::Make => command.args(["-s", "-j", &parallel]),
             Kind::Xargs => command.arg("work.sh"),

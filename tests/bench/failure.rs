@@ -39,6 +39,15 @@ pub enum Failure {
 pub type Fallible<T> = Result<T, Failure>;
 
 impl Failure {
+    /// A call of this program failed with the words `why`.
+    pub fn of_call(message: String, why: &str) -> Self {
+        let words = why.to_lowercase();
+        if words.contains("no space left") || words.contains("disk is full") {
+            return Self::Full { what: message };
+        }
+        Self::new(message, "nothing is written; put that right first")
+    }
+
     /// With the next step.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Wrong {

@@ -15,7 +15,7 @@ pub const BIG: &str = "../big";
 /// Makes `folder` with all that the contender needs for the work.
 pub fn generate(kind: Kind, work: &Work, folder: &Path, parallel: usize) -> Fallible<()> {
     fs::create_dir(folder).map_err(on("make the folder", folder))?;
-    if kind != Kind::Own {
+    if !kind.is_own() {
         for stage in 0..=work.stages.len() {
             let path = folder.join(format!("s{stage}"));
             fs::create_dir(&path).map_err(on("make the folder", &path))?;
@@ -23,6 +23,7 @@ pub fn generate(kind: Kind, work: &Work, folder: &Path, parallel: usize) -> Fall
     }
     let (file, write): (&str, Writer) = match kind {
         Kind::Own => ("workflow.toml", manifest),
+        Kind::Warm => ("workflow.toml", warm_manifest),
         Kind::Ninja | Kind::N2 => ("build.ninja", ninja),
         Kind::Make => ("Makefile", make),
         Kind::Xargs => ("work.sh", xargs),
@@ -47,6 +48,11 @@ pub type Out = BufWriter<File>;
 
 /// Writes the file that tells of a work, and of how many tasks may run at once.
 type Writer = fn(&Work, usize, &mut Out) -> io::Result<()>;
+
+fn warm_manifest(work: &Work, parallel: usize, out: &mut Out) -> io::Result<()> {
+    writeln!(out, "[defaults]\nwarm = true\n")?;
+    manifest(work, parallel, out)
+}
 
 fn manifest(work: &Work, _: usize, out: &mut Out) -> io::Result<()> {
     let last = work.stages.len();

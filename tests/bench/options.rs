@@ -13,9 +13,15 @@ nextflow. Installs nothing. Takes some 40 minutes on two cores; with --quick som
 
     --quick          fewer rounds, and none of the large works
     --million        also 1 000 000 tasks, with this program alone (half an hour, 10 GiB)
+    --warm           also this program with `warm = true` in its manifests
+    --profile        also where a task's time goes: system calls and instructions, by name
+                     (needs strace and valgrind)
     --only NAME      this work only; may be said more than once
     --rounds N       so many rounds of each work
+    --scratch DIR    where everything is made, in a folder that is removed at the end
+                     (default: in the target folder); on the file system that is to be measured
     --out DIR        where peers.md and peers.svg go (default: target/peers)
+    --readme FILE    also puts the tables into FILE, between its two marker comments
     --program FILE   another build of task-pipeline
     --list           the names of the works";
 
@@ -30,6 +36,7 @@ pub enum Wanted {
 
 /// How to measure.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each of them is a flag.
 pub struct Options {
     /// Fewer and smaller.
     pub quick: bool,
@@ -41,10 +48,24 @@ pub struct Options {
     pub works: Vec<Work>,
     /// Whether the start-up is measured.
     pub start: bool,
+    /// Whether a second run after 1 000 000 tasks is measured.
+    pub second_of_million: bool,
+    /// Rounds of each level of durability; 0: it is not measured.
+    pub durability: usize,
+    /// Whether this program is also measured with `warm = true`.
+    pub warm: bool,
+    /// Whether a task is looked into.
+    pub profile: bool,
+    /// Where to measure.
+    pub scratch: Option<PathBuf>,
+    /// A text that the tables go into, too.
+    pub readme: Option<PathBuf>,
 }
 
-/// The name of the start-up among the works.
+/// What is measured besides works, by name.
 const START: &str = "start";
+const SECOND_OF_MILLION: &str = "second-1000000";
+const DURABILITY: &str = "durability";
 
 /// The arguments as they are said.
 #[derive(Debug, Default)]
@@ -54,11 +75,15 @@ struct Said {
     bench: bool,
     quick: bool,
     million: bool,
+    warm: bool,
+    profile: bool,
     list: bool,
     help: bool,
     only: Vec<String>,
     rounds: Option<usize>,
     out: Option<PathBuf>,
+    scratch: Option<PathBuf>,
+    readme: Option<PathBuf>,
     program: Option<PathBuf>,
 }
 
@@ -75,6 +100,10 @@ impl Said {
                 "--bench" => said.bench = true,
                 "--quick" => said.quick = true,
                 "--million" => said.million = true,
+                "--warm" => said.warm = true,
+                "--profile" => said.profile = true,
+                "--scratch" => said.scratch = Some(PathBuf::from(value()?)),
+                "--readme" => said.readme = Some(PathBuf::from(value()?)),
                 "--list" => said.list = true,
                 "--help" | "-h" => said.help = true,
                 "--only" => said.only.push(value()?.clone()),
@@ -114,7 +143,10 @@ impl Options {
         }
         let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
-        names.push(START);
+        names.extend([START, DURABILITY]);
+        if !said.quick {
+            names.push(SECOND_OF_MILLION);
+        }
         if said.list {
             return Ok(Wanted::Words(names.join("\n")));
         }
@@ -135,7 +167,7 @@ impl Options {
                 work.rounds = rounds;
             }
         }
-        let start = asked(START);
+        let rounds = said.rounds.unwrap_or(if said.quick { 3 } else { 9 });
         Ok(Wanted::Measurement(Self {
             quick: said.quick,
             program: said.program,
@@ -143,7 +175,13 @@ impl Options {
                 PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers")
             }),
             works,
-            start,
+            start: asked(START),
+            second_of_million: asked(SECOND_OF_MILLION) && !said.quick,
+            durability: if asked(DURABILITY) { rounds } else { 0 },
+            warm: said.warm,
+            profile: said.profile,
+            scratch: said.scratch,
+            readme: said.readme,
         }))
     }
 }
@@ -155,7 +193,10 @@ fn wrong(message: &str) -> Failure {
 /// All works of a measurement of that size.
 fn works(quick: bool, million: bool) -> Vec<Work> {
     let mut works = vec![
-        fan_out("fan-1000", 1000, 9),
+        Work {
+            second: true,
+            ..fan_out("fan-1000", 1000, 9)
+        },
         Work {
             second: true,
             ..fan_out("fan-10000", 10_000, 3)
@@ -198,6 +239,7 @@ fn work(name: &'static str, items: usize, stages: Vec<Stage>, rounds: usize) -> 
     }
 }
 
-fn fan_out(name: &'static str, items: usize, rounds: usize) -> Work {
+/// So many files, `tr` each.
+pub fn fan_out(name: &'static str, items: usize, rounds: usize) -> Work {
     work(name, items, vec![Stage::Upper], rounds).titled(&format!("{items} files, `tr` each"))
 }

@@ -5,15 +5,22 @@
 
 mod check;
 mod contender;
+#[path = "../guard/cost.rs"]
+mod cost;
+mod durability;
 mod failure;
 mod floor;
 mod generate;
 mod generate_python;
+mod goal;
 mod interrupt;
 mod machine;
 mod measure;
+mod multiply;
 mod options;
 mod plot;
+mod profile;
+pub mod readme;
 mod scratch;
 mod start;
 mod statistics;
@@ -21,7 +28,9 @@ mod suite;
 mod table;
 mod work;
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -31,19 +40,22 @@ use suite::Suite;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    ExitCode::from(status(&arguments))
+}
+
+/// Does what the arguments say; the exit status.
+pub fn status(arguments: &[String]) -> u8 {
     let result = match arguments.split_first() {
         Some((first, rest)) if first == "floor" => floor::main(rest),
-        _ => peers(&arguments),
+        _ => peers(arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             eprintln!("peers: {failure}");
             match failure {
-                Failure::Interrupted(signal) => {
-                    ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))
-                }
-                _ => ExitCode::from(2),
+                Failure::Interrupted(signal) => 128 + u8::try_from(signal).unwrap_or(0),
+                _ => 2,
             }
         }
     }
@@ -70,14 +82,27 @@ fn peers(arguments: &[String]) -> Fallible<()> {
             "use cargo bench --bench peers",
         ));
     }
+    if let Some(path) = &options.readme {
+        readme::check(path)?;
+    }
     interrupt::watch()?;
     let suite = Suite::new(&options, cores.min(2))?;
-    let results = suite.run()?;
+    let (results, scratch) = suite.run()?;
     write(&options.out, "peers.svg", &plot::svg(&results))?;
-    let table = table::markdown(&results);
-    write(&options.out, "peers.md", &table)?;
-    println!("{table}");
+    let tables = table::markdown(&results);
+    let profile = results.profile.unwrap_or_default();
+    write(&options.out, "peers.md", &format!("{tables}{profile}"))?;
+    if let Some(path) = &options.readme {
+        let text = readme::replaced(path, &tables)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        write(folder.unwrap_or(Path::new(".")), &name, &text)?;
+    }
+    println!("{tables}{profile}");
     eprintln!("peers: written to {}", options.out.display());
+    drop(scratch);
     Ok(())
 }
 
@@ -86,7 +111,12 @@ fn write(folder: &Path, name: &str, text: &str) -> Fallible<()> {
     let path = folder.join(name);
     std::fs::create_dir_all(folder).map_err(on("make the folder", folder))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(on("make a file in", folder))?;
+    // As any other file is made, not for the owner alone.
+    let mode = path
+        .metadata()
+        .map_or_else(|_| Permissions::from_mode(0o644), |data| data.permissions());
     file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().set_permissions(mode))
         .map_err(on("write", &path))?;
     file.persist(&path)
         .map(drop)

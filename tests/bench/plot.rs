@@ -43,6 +43,7 @@ pub fn svg(results: &Results) -> String {
 fn colour(kind: Kind) -> &'static str {
     match kind {
         Kind::Own => "#c2410c",
+        Kind::Warm => "#f59e0b",
         Kind::Ninja => "#334155",
         Kind::N2 => "#0e7490",
         Kind::Make => "#64748b",

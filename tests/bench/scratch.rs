@@ -1,4 +1,8 @@
-//! The folder that everything happens in: one under `target`, empty before and gone afterwards.
+//! The folder that everything happens in: empty before and gone afterwards.
+//!
+//! What was measured stays until the end where there is room: on ext4, files made soon after many
+//! others were deleted are slow to make (recently deleted inodes are passed over one by one for a
+//! minute), and that would be paid by whoever comes next.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,28 +13,48 @@ use super::failure::{Failure, Fallible, on};
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    /// Trees that are no longer needed.
+    done: Vec<PathBuf>,
+    /// How many trees had to be removed before the end.
+    removed: usize,
     _lock: File,
 }
 
+/// The file in it that shows whose it is, and that one process has locked.
+const LOCK: &str = ".task-pipeline-peers";
+
 impl Scratch {
-    /// Takes the folder for this process alone, and removes what a killed one left in it.
-    pub fn take() -> Fallible<Self> {
-        let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        fs::create_dir_all(tmp).map_err(on("make the folder", tmp))?;
-        let lock_path = tmp.join("peers.lock");
+    /// Takes the folder for this process alone, and removes what a killed one left in it: a
+    /// folder in `place`, by default in the target folder.
+    pub fn take(place: Option<&Path>) -> Fallible<Self> {
+        let place = place.unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let path = place.join("task-pipeline-peers");
+        let path = std::path::absolute(&path).map_err(on("find", &path))?;
+        let lock_path = path.join(LOCK);
+        if path.exists() && !lock_path.exists() {
+            return Err(Failure::new(
+                format!("{} is there and not of this measurement", path.display()),
+                "move it away, or name another folder with --scratch",
+            ));
+        }
+        fs::create_dir_all(&path).map_err(on("make the folder", &path))?;
         let lock = File::create(&lock_path).map_err(on("create", &lock_path))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
             |_| {
                 Failure::new(
-                    "another measurement is running in this target folder",
+                    format!("another measurement is running in {}", path.display()),
                     "wait for its end: two at once would measure each other",
                 )
             },
         )?;
-        let path = tmp.join("peers");
-        remove(&path)?;
-        fs::create_dir(&path).map_err(on("make the folder", &path))?;
-        Ok(Self { path, _lock: lock })
+        let scratch = Self {
+            path,
+            done: Vec::new(),
+            removed: 0,
+            _lock: lock,
+        };
+        scratch.empty()?;
+        Ok(scratch)
     }
 
     /// Its path, absolute.
@@ -38,8 +62,29 @@ impl Scratch {
         &self.path
     }
 
-    /// An error if there is not enough room for so many bytes and files.
-    pub fn has_room(&self, title: &str, (bytes, files): (u64, u64)) -> Fallible<()> {
+    /// A tree in it is no longer needed.
+    pub fn done(&mut self, path: PathBuf) {
+        self.done.push(path);
+    }
+
+    /// How many trees were removed between measurements, for want of room.
+    pub fn removed(&self) -> usize {
+        self.removed
+    }
+
+    /// Makes room for so many bytes and files, by removing what is no longer needed if it must be;
+    /// an error if that is not enough.
+    pub fn make_room(&mut self, title: &str, needs: (u64, u64)) -> Fallible<()> {
+        if self.has_room(title, needs).is_err() {
+            for path in std::mem::take(&mut self.done) {
+                remove(&path)?;
+                self.removed += 1;
+            }
+        }
+        self.has_room(title, needs)
+    }
+
+    fn has_room(&self, title: &str, (bytes, files): (u64, u64)) -> Fallible<()> {
         let room = rustix::fs::statvfs(&self.path)
             .map_err(std::io::Error::from)
             .map_err(on("look at", &self.path))?;
@@ -59,18 +104,34 @@ impl Scratch {
         }
         Ok(())
     }
+
+    /// Removes all in it but the lock.
+    fn empty(&self) -> Fallible<()> {
+        let entries = fs::read_dir(&self.path).map_err(on("read the folder", &self.path))?;
+        for entry in entries {
+            let path = entry.map_err(on("read the folder", &self.path))?.path();
+            if path.is_dir() {
+                remove(&path)?;
+            } else if path.file_name().is_some_and(|name| name != LOCK) {
+                fs::remove_file(&path).map_err(on("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(failure) = remove(&self.path) {
+        // The lock goes last: without it the folder would be nobody's.
+        let removed = self.empty().and_then(|()| remove(&self.path));
+        if let Err(failure) = removed {
             eprintln!("peers: {failure}");
         }
     }
 }
 
 /// Removes a folder with all in it, if it is there.
-pub fn remove(path: &Path) -> Fallible<()> {
+fn remove(path: &Path) -> Fallible<()> {
     for _ in 0..5 {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

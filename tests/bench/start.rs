@@ -14,7 +14,6 @@ use super::contender::{Contender, Kind};
 use super::failure::{Failure, Fallible, on};
 use super::interrupt;
 use super::measure::Sample;
-use super::scratch::remove;
 use super::suite::Outcome;
 
 const STEPS: usize = 1000;
@@ -33,23 +32,18 @@ pub fn measure(contenders: &[Contender], scratch: &Path, rounds: usize) -> Falli
         .map_err(on("make the FIFO", &fifo))?;
     let pair = [Kind::Own, Kind::Ninja];
     let mut samples: BTreeMap<Kind, Vec<Sample>> = BTreeMap::new();
-    for _ in 0..rounds {
+    for round in 0..rounds {
         for contender in contenders.iter().filter(|one| pair.contains(&one.kind)) {
-            let folder = scratch.join("start");
+            let folder = scratch.join(format!("start-{}-{round}", contender.kind.folder()));
             fs::create_dir(&folder).map_err(on("make the folder", &folder))?;
             let sample = once(contender, &folder, &fifo)?;
             samples.entry(contender.kind).or_default().push(sample);
-            remove(&folder)?;
         }
     }
     fs::remove_file(&fifo).map_err(on("remove", &fifo))?;
     Ok(Outcome {
-        title: "start-up to the first task, 1000 steps, new db".to_owned(),
-        tasks: 1,
-        whole: false,
-        scales: false,
         samples,
-        state: None,
+        ..Outcome::new("start", "start-up to the first task, 1000 steps, new db", 1)
     })
 }
 

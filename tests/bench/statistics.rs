@@ -25,7 +25,12 @@ pub fn typical(outcome: &Outcome, kind: Kind, of: fn(&Sample) -> f64) -> Option<
 
 /// The median of the ratios of this program's to the other's, round by round.
 pub fn ratio(outcome: &Outcome, other: Kind, of: fn(&Sample) -> f64) -> Option<f64> {
-    let own = outcome.samples.get(&Kind::Own)?;
+    ratio_of(outcome, Kind::Own, other, of)
+}
+
+/// The median of the ratios of one's to the other's, round by round.
+pub fn ratio_of(outcome: &Outcome, one: Kind, other: Kind, of: fn(&Sample) -> f64) -> Option<f64> {
+    let own = outcome.samples.get(&one)?;
     let others = outcome.samples.get(&other)?;
     median(own.iter().zip(others).map(|(a, b)| of(a) / of(b)))
 }

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::contender::{ALL, Contender, Kind};
 use super::failure::{Failure, Fallible, on};
+use super::goal::{self, Goal};
 use super::measure::{self, Call, Sample};
 use super::options::Options;
-use super::scratch::{Scratch, remove};
+use super::scratch::Scratch;
 use super::work::{BIG, Fingerprint, Source, Work};
-use super::{check, generate, interrupt, machine, start};
+use super::{check, durability, generate, interrupt, machine, multiply, profile, start};
 
 /// All that was measured.
 #[derive(Debug)]
@@ -24,8 +25,10 @@ pub struct Results {
     pub skipped: Vec<String>,
     /// Each work, in order.
     pub works: Vec<Outcome>,
-    /// The start-up.
-    pub start: Option<Outcome>,
+    /// Whole runs by when this program syncs.
+    pub durability: Vec<durability::Level>,
+    /// Where a task's time goes, in Markdown.
+    pub profile: Option<String>,
     /// Whether this is the short measurement.
     pub quick: bool,
 }
@@ -45,6 +48,23 @@ pub struct Outcome {
     pub samples: BTreeMap<Kind, Vec<Sample>>,
     /// Bytes of this program's state afterwards, objects aside.
     pub state: Option<u64>,
+    /// What is to be reached.
+    pub goal: Option<Goal>,
+}
+
+impl Outcome {
+    /// Of the work of that name; nothing is measured yet.
+    pub fn new(name: &str, title: &str, tasks: usize) -> Self {
+        Self {
+            title: title.to_owned(),
+            tasks,
+            whole: false,
+            scales: false,
+            samples: BTreeMap::new(),
+            state: None,
+            goal: goal::of(name),
+        }
+    }
 }
 
 /// A measurement.
@@ -57,15 +77,18 @@ pub struct Suite<'a> {
 }
 
 /// Rounds of second calls.
-const SECOND: usize = 9;
+pub const SECOND: usize = 9;
 
 impl<'a> Suite<'a> {
     /// Looks for contenders.
     pub fn new(options: &'a Options, parallel: usize) -> Fallible<Self> {
-        let scratch = Scratch::take()?;
+        let scratch = Scratch::take(options.scratch.as_deref())?;
         let mut contenders = Vec::new();
         let mut skipped = Vec::new();
         for kind in ALL {
+            if kind == Kind::Warm && !options.warm {
+                continue;
+            }
             match kind.find(options.program.as_deref()) {
                 Some(contender) => contenders.push(contender),
                 None => skipped.push(format!("{} is not installed", kind.name())),
@@ -83,32 +106,51 @@ impl<'a> Suite<'a> {
         })
     }
 
-    /// Measures all.
-    pub fn run(mut self) -> Fallible<Results> {
+    /// Measures all. What lies in the folder is removed when that is dropped, which takes a while.
+    pub fn run(mut self) -> Fallible<(Results, Scratch)> {
+        let options = self.options;
         let mut works = Vec::new();
-        for work in &self.options.works {
-            self.scratch.has_room(&work.title, work.needs())?;
+        for work in &options.works {
             works.extend(self.work(work)?);
         }
-        let start = if self.options.start {
-            let rounds = if self.options.quick { 5 } else { 15 };
-            Some(start::measure(
+        if options.second_of_million {
+            works.push(multiply::measure(&mut self)?);
+        }
+        if options.start {
+            let rounds = if options.quick { 5 } else { 15 };
+            works.push(start::measure(
                 &self.contenders,
                 self.scratch.path(),
                 rounds,
-            )?)
+            )?);
+        }
+        let durability = match options.durability {
+            0 => Vec::new(),
+            rounds => durability::measure(&mut self, rounds)?,
+        };
+        let profile = if options.profile {
+            Some(profile::markdown(&self.own()?, self.scratch.path())?)
         } else {
             None
         };
         interrupt::check()?;
-        Ok(Results {
+        if self.scratch.removed() > 0 {
+            self.skipped.push(format!(
+                "{} folders were removed between measurements for want of room, which on ext4 \
+                 slows down what comes next",
+                self.scratch.removed()
+            ));
+        }
+        let results = Results {
             machine: machine::describe(self.scratch.path(), self.parallel),
             contenders: self.contenders,
             skipped: self.skipped,
             works,
-            start,
+            durability,
+            profile,
             quick: self.options.quick,
-        })
+        };
+        Ok((results, self.scratch))
     }
 
     /// One work: all rounds, then second calls where they are wanted.
@@ -118,12 +160,9 @@ impl<'a> Suite<'a> {
             Source::Split(_) => work.expected(),
         };
         let mut outcome = Outcome {
-            title: work.title.clone(),
-            tasks: work.tasks(),
             whole: true,
             scales: work.name.starts_with("fan-"),
-            samples: BTreeMap::new(),
-            state: None,
+            ..Outcome::new(work.name, &work.title, work.tasks())
         };
         let mut taking_part: Vec<Contender> = self.taking_part(work);
         let mut kept = Vec::new();
@@ -135,12 +174,18 @@ impl<'a> Suite<'a> {
                     continue;
                 }
                 let keep = last && work.second && kind.remembers();
-                match self.once(&contender, work, &mut expected, keep, &mut outcome)? {
+                let folder = self.folder(work.name, kind, round)?;
+                self.scratch.make_room(&work.title, work.needs())?;
+                let call = self.once(&contender, work, &folder, &mut expected, &mut outcome)?;
+                if !(keep && matches!(call, Call::Done(_))) {
+                    self.give_up(work, folder.clone())?;
+                }
+                match call {
                     Call::Done(sample) => {
                         eprintln!("{}: {}: {:.3} s", work.name, kind.name(), sample.wall);
                         outcome.samples.entry(kind).or_default().push(sample);
                         if keep {
-                            kept.push(contender);
+                            kept.push((contender, folder));
                         }
                     }
                     Call::Failed(why) => {
@@ -160,32 +205,49 @@ impl<'a> Suite<'a> {
 
     fn taking_part(&self, work: &Work) -> Vec<Contender> {
         let huge = work.items() > 100_000;
-        let able = |one: &&Contender| one.kind.can(work) && (!huge || one.kind == Kind::Own);
+        let able = |one: &&Contender| one.kind.can(work) && (!huge || one.kind.is_own());
         self.contenders.iter().filter(able).cloned().collect()
     }
 
     /// A contender's failure: the end if it is this program's, else a column less.
     fn leave_out(&mut self, kind: Kind, work: &Work, why: &str) -> Fallible<()> {
         let message = format!("{} failed at \"{}\": {why}", kind.name(), work.title);
-        let full = why.contains("No space left") || why.contains("no space left");
-        if full {
-            return Err(Failure::Full {
-                what: format!("{} at \"{}\"", kind.name(), work.title),
-            });
-        }
-        if matches!(kind, Kind::Own | Kind::Floor) {
-            return Err(Failure::new(
-                message,
-                "nothing is written; put that right first",
-            ));
+        let failure = Failure::of_call(message.clone(), why);
+        if kind.is_own() || kind == Kind::Floor || matches!(failure, Failure::Full { .. }) {
+            return Err(failure);
         }
         eprintln!("peers: {message}");
         self.skipped.push(message);
         Ok(())
     }
 
-    fn folder(&self, kind: Kind) -> PathBuf {
-        self.scratch.path().join(kind.name())
+    /// A folder that is not there yet.
+    pub fn folder(&self, name: &str, kind: Kind, round: usize) -> Fallible<PathBuf> {
+        interrupt::check()?;
+        let name = format!("{name}-{}-{round}", kind.folder());
+        Ok(self.scratch.path().join(name))
+    }
+
+    /// The folder of a work that is over.
+    pub fn give_up(&mut self, work: &Work, folder: PathBuf) -> Fallible<()> {
+        if matches!(work.source, Source::Copy(_)) {
+            // Few files, and large: these had better go at once.
+            return std::fs::remove_dir_all(&folder).map_err(on("remove", &folder));
+        }
+        self.scratch.done(folder);
+        Ok(())
+    }
+
+    /// This program.
+    pub fn own(&self) -> Fallible<Contender> {
+        let own = self.contenders.iter().find(|one| one.kind == Kind::Own);
+        own.cloned()
+            .ok_or_else(|| Failure::new("this program is missing", "build it"))
+    }
+
+    /// Room for what comes next.
+    pub fn make_room(&mut self, title: &str, needs: (u64, u64)) -> Fallible<()> {
+        self.scratch.make_room(title, needs)
     }
 
     /// One call in a folder of its own, with its results checked.
@@ -193,71 +255,63 @@ impl<'a> Suite<'a> {
         &self,
         contender: &Contender,
         work: &Work,
+        folder: &Path,
         expected: &mut Option<Fingerprint>,
-        keep: bool,
         outcome: &mut Outcome,
     ) -> Fallible<Call> {
         let kind = contender.kind;
-        let folder = self.folder(kind);
-        generate::generate(kind, work, &folder, self.parallel)?;
+        generate::generate(kind, work, folder, self.parallel)?;
         self.settle()?;
-        let mut command = contender.command(work, &folder, self.parallel);
+        let mut command = contender.command(work, folder, self.parallel);
         let mut call = measure::run(&mut command, &self.log(kind))?;
         if let Call::Done(_) = call {
-            let results = check::results(kind, work, &folder)?;
+            let results = check::results(kind, work, folder)?;
             if results != *expected.get_or_insert(results) {
                 call = Call::Failed(format!(
                     "{} results, which are not what they must be",
                     results.count
                 ));
-            } else if kind == Kind::Own {
-                let done = check::own_done(&folder)?;
+            } else if kind.is_own() {
+                let done = check::own_done(folder)?;
                 if done != work.tasks() {
                     call = Call::Failed(format!("{done} tasks done, not {}", work.tasks()));
                 }
-                outcome.state = Some(check::own_state(&folder)?);
+                outcome.state = Some(check::own_state(folder)?);
             }
-        }
-        if !keep {
-            remove(&folder)?;
         }
         Ok(call)
     }
 
     /// Second calls, with nothing to do.
-    fn second(&mut self, work: &Work, mut kept: Vec<Contender>) -> Fallible<Outcome> {
-        let mut outcome = Outcome {
-            title: format!("{}: second run, nothing to do", work.title),
-            tasks: work.tasks(),
-            whole: false,
-            scales: false,
-            samples: BTreeMap::new(),
-            state: None,
-        };
+    fn second(&mut self, work: &Work, mut kept: Vec<(Contender, PathBuf)>) -> Fallible<Outcome> {
+        let mut outcome = Outcome::new(
+            &format!("{}, second", work.name),
+            &format!("{}: second run, nothing to do", work.title),
+            work.tasks(),
+        );
         for round in 0..SECOND {
-            for contender in in_turn(&kept.clone(), round) {
+            for (contender, folder) in in_turn(&kept.clone(), round) {
                 let kind = contender.kind;
                 self.settle()?;
-                let folder = self.folder(kind);
                 let mut command = contender.command(work, &folder, self.parallel);
                 match measure::run(&mut command, &self.log(kind))? {
                     Call::Done(sample) => outcome.samples.entry(kind).or_default().push(sample),
                     Call::Failed(why) => {
                         self.leave_out(kind, work, &why)?;
                         outcome.samples.remove(&kind);
-                        kept.retain(|other| other.kind != kind);
+                        kept.retain(|(other, _)| other.kind != kind);
                     }
                 }
             }
         }
-        for kind in ALL {
-            remove(&self.folder(kind))?;
+        for (_, folder) in kept {
+            self.give_up(work, folder)?;
         }
         Ok(outcome)
     }
 
     /// What one contender wrote must not be paid by the next.
-    fn settle(&self) -> Fallible<()> {
+    pub fn settle(&self) -> Fallible<()> {
         let path = self.scratch.path();
         let folder = File::open(path).map_err(on("open", path))?;
         rustix::fs::syncfs(folder)
@@ -265,8 +319,14 @@ impl<'a> Suite<'a> {
             .map_err(on("sync", path))
     }
 
-    fn log(&self, kind: Kind) -> PathBuf {
-        self.scratch.path().join(format!("{}.log", kind.name()))
+    /// Where what it says is kept.
+    pub fn log(&self, kind: Kind) -> PathBuf {
+        self.scratch.path().join(format!("{}.log", kind.folder()))
+    }
+
+    /// Most tasks at once.
+    pub fn parallel(&self) -> usize {
+        self.parallel
     }
 
     /// Writes a file of `bytes` random bytes, and gives the fingerprint of it as a result.
@@ -294,7 +354,7 @@ impl<'a> Suite<'a> {
 }
 
 /// From another one on in each round, so that none always follows the same.
-fn in_turn(contenders: &[Contender], round: usize) -> Vec<Contender> {
+pub fn in_turn<T: Clone>(contenders: &[T], round: usize) -> Vec<T> {
     let mut order = contenders.to_vec();
     let by = round % order.len().max(1);
     order.rotate_left(by);

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::contender::{ALL, Kind};
-use super::statistics::{cpu, memory, ratio, typical, wall};
+use super::durability::TITLE;
+use super::goal;
+use super::statistics::{cpu, median, memory, ratio, typical, wall};
 use super::suite::{Outcome, Results};
 
 /// All results.
@@ -15,17 +17,18 @@ pub fn markdown(results: &Results) -> String {
         .filter(|kind| every(results).any(|one| one.samples.contains_key(kind)))
         .collect();
     text.push_str("\nWall time, median; in brackets this program's as a multiple of it, the median of pairs:\n\n");
-    times(&mut text, results, &kinds, wall);
+    times(&mut text, results, &kinds, wall, true);
     if !results.works.is_empty() {
         text.push_str("\nCPU time of the runner and all that it ran:\n\n");
-        times(&mut text, results, &kinds, cpu);
+        times(&mut text, results, &kinds, cpu, false);
     }
     scale(&mut text, results, &kinds);
+    durability(&mut text, results);
     text
 }
 
 fn every(results: &Results) -> impl Iterator<Item = &Outcome> {
-    results.works.iter().chain(&results.start)
+    results.works.iter()
 }
 
 fn heading(text: &mut String, results: &Results) {
@@ -37,7 +40,7 @@ fn heading(text: &mut String, results: &Results) {
     let programs: Vec<String> = results
         .contenders
         .iter()
-        .filter(|one| one.kind != Kind::Floor)
+        .filter(|one| !matches!(one.kind, Kind::Floor | Kind::Warm))
         .map(|one| format!("{} {}", one.kind.name(), one.version))
         .collect();
     let _ = writeln!(text, "- {}", programs.join(", "));
@@ -51,6 +54,7 @@ fn times(
     results: &Results,
     kinds: &[Kind],
     of: fn(&super::measure::Sample) -> f64,
+    goals: bool,
 ) {
     let mut any = false;
     for outcome in every(results) {
@@ -65,9 +69,10 @@ fn times(
         let cells: Vec<Option<String>> = cells.collect();
         if cells.iter().any(Option::is_some) {
             if !std::mem::replace(&mut any, true) {
-                columns(text, "work", kinds);
+                columns(text, "work", kinds, goals.then_some("goal: met?"));
             }
-            row(text, &outcome.title, cells);
+            let goal = goals.then(|| goal::verdict(outcome));
+            row(text, &outcome.title, cells, goal.as_deref());
         }
     }
 }
@@ -80,43 +85,75 @@ fn scale(text: &mut String, results: &Results, kinds: &[Kind]) {
         return;
     }
     text.push_str("\nBy the number of tasks (`tr` a file): wall time a task, and peak memory:\n\n");
-    columns(text, "tasks", kinds);
+    columns(text, "tasks", kinds, None);
     for outcome in &works {
         let cells = kinds.iter().map(|&kind| {
             let time = typical(outcome, kind, wall)? / outcome.tasks as f64;
             let memory = typical(outcome, kind, memory)? / f64::from(1 << 20);
             Some(format!("{:.0} µs, {memory:.1} MiB", time * 1e6))
         });
-        row(text, &outcome.tasks.to_string(), cells.collect());
+        row(text, &outcome.tasks.to_string(), cells.collect(), None);
     }
     text.push_str("\nThis program's state on disk, objects aside:\n\n");
-    text.push_str(
-        "| tasks | bytes a task | bytes a row (tasks and final outputs) |\n|---|---|---|\n",
-    );
+    text.push_str("| tasks | bytes a task | bytes a row (tasks and final outputs) | goal: met? |\n|---|---|---|---|\n");
     for outcome in &works {
         if let Some(state) = outcome.state {
             let state = state as f64;
             let tasks = outcome.tasks as f64;
             let _ = writeln!(
                 text,
-                "| {tasks} | {:.0} | {:.0} |",
+                "| {tasks} | {:.0} | {:.0} | ≤ {:.0}: {} |",
                 state / tasks,
-                state / (2.0 * tasks - 1.0)
+                state / (2.0 * tasks - 1.0),
+                goal::STATE,
+                if state / tasks <= goal::STATE {
+                    "yes"
+                } else {
+                    "**no**"
+                },
             );
         }
     }
 }
 
-fn columns(text: &mut String, first: &str, kinds: &[Kind]) {
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    let _ = writeln!(text, "| {first} | {} |", names.join(" | "));
-    let _ = writeln!(text, "|---|{}", "---|".repeat(kinds.len()));
+/// What each level of durability costs.
+fn durability(text: &mut String, results: &Results) {
+    let typical = |samples: &[super::measure::Sample]| median(samples.iter().map(wall));
+    let Some(lazy) = results.durability.first() else {
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "\nBy when results are brought to the disk ({TITLE}):\n\n\
+         | `-sync` | wall time | beside `{}` |\n|---|---|---|",
+        lazy.name
+    );
+    for level in &results.durability {
+        let pairs = level.samples.iter().zip(&lazy.samples);
+        let beside = median(pairs.map(|(one, lazy)| one.wall / lazy.wall));
+        if let (Some(time), Some(beside)) = (typical(&level.samples), beside) {
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {beside:.2} |",
+                level.name,
+                seconds(time)
+            );
+        }
+    }
 }
 
-fn row(text: &mut String, first: &str, cells: Vec<Option<String>>) {
+fn columns(text: &mut String, first: &str, kinds: &[Kind], last: Option<&str>) {
+    let names = kinds.iter().map(|kind| kind.name()).chain(last);
+    let names: Vec<&str> = names.collect();
+    let _ = writeln!(text, "| {first} | {} |", names.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---|".repeat(names.len()));
+}
+
+fn row(text: &mut String, first: &str, cells: Vec<Option<String>>, last: Option<&str>) {
     let cells: Vec<String> = cells
         .into_iter()
         .map(|cell| cell.unwrap_or_else(|| "–".to_owned()))
+        .chain(last.map(str::to_owned))
         .collect();
     let _ = writeln!(text, "| {first} | {} |", cells.join(" | "));
 }

@@ -1,142 +1,151 @@
-//! What a task costs, in system calls: a guard that depends neither on time nor on the build.
-//!
-//! Two runs of tasks that do nothing differ only in how many tasks there are. The difference of
-//! their calls, less what the same scripts make by themselves, is what the program adds to a task:
-//! its creation as an output of another, its run, its record. It must stay below a stated bound.
+//! What a task costs, in system calls and in instructions: a guard that does not depend on time.
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+mod cost;
+
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use cost::{Counts, Subject};
+
 /// Most system calls that the program adds to a task: 63 to 64 were measured, and a machine that
 /// commits more often needs a few more.
-const BOUND: f64 = 72.0;
+const CALLS: f64 = 72.0;
 
-/// The tasks of the two runs.
-const FEW: i32 = 200;
-const MANY: i32 = 1200;
+/// Most instructions that a task takes in the program's own process, some 15 % above what was
+/// measured with that build.
+const INSTRUCTIONS: f64 = if cfg!(debug_assertions) {
+    300_000.0
+} else {
+    140_000.0
+};
 
-/// Calls that are not counted.
-const UNCOUNTED: [&str; 10] = [
-    // How often these wait depends on who is first.
-    "futex",
-    "poll",
-    "ppoll",
-    "epoll_wait",
-    "epoll_pwait",
-    "restart_syscall",
-    "sched_yield",
-    "clock_nanosleep",
-    "rt_sigreturn",
-    // The C library's posix_spawn looks at every signal, in each child: 128 with glibc.
-    "rt_sigaction",
-];
+const PROGRAM: &str = env!("CARGO_BIN_EXE_task-pipeline");
 
-const OPT_OUT: &str = "TASK_PIPELINE_TESTS_WITHOUT_STRACE";
+/// Whether the tool works. Where it does not, the test fails unless it is left out by name.
+fn has(tool: &str, arguments: &[&str], opt_out: &str) -> bool {
+    let works = Command::new(tool).args(arguments).output();
+    if works.is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    assert!(
+        std::env::var_os(opt_out).is_some_and(|value| value == "1"),
+        "{tool} is missing, or does not work here: install it (Debian: apt-get install {tool}), \
+         or leave this test out with {opt_out}=1"
+    );
+    eprintln!("left out ({opt_out}=1, {tool} does not work here)");
+    false
+}
 
-/// How often each call was made.
-type Calls = BTreeMap<String, f64>;
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {output:?}"))
+    }
+}
+
+fn with_strace() -> bool {
+    has(
+        "strace",
+        &["-f", "-o", "/dev/null", "true"],
+        "TASK_PIPELINE_TESTS_WITHOUT_STRACE",
+    )
+}
+
+/// The counts as a table, largest first, and their sum.
+fn table(counts: &Counts) -> (f64, String) {
+    let mut rows: Vec<(&String, &f64)> = counts.iter().filter(|one| one.1.abs() > 0.05).collect();
+    rows.sort_by(|a, b| b.1.total_cmp(a.1));
+    let mut text = String::new();
+    for (name, count) in rows {
+        let _ = writeln!(text, "{count:12.2} {name}");
+    }
+    (counts.values().sum(), text)
+}
+
+fn assert_within(what: &str, counts: &Counts, least: f64, most: f64) {
+    let (total, table) = table(counts);
+    eprintln!("{what} that a task adds: {total:.2}\n{table}");
+    assert!(total > least, "too few to be true: {total:.2}\n{table}");
+    assert!(
+        total <= most,
+        "a task adds {total:.2} {what}, more than {most}. Look in the table below for what is new, \
+         and do it once for a step, a run or a group of tasks, not for each task. If the task \
+         cannot do without, raise the bound in tests/guard/main.rs and say why in the commit; \
+         `cargo bench --bench peers -- --profile` shows the same for a release build.\n{table}"
+    );
+}
 
 #[test]
 fn system_calls_a_task() {
-    let works = Command::new("strace")
-        .args(["-f", "-o", "/dev/null", "true"])
-        .status();
-    if !works.is_ok_and(|status| status.success()) {
-        assert!(
-            std::env::var_os(OPT_OUT).is_some_and(|value| value == "1"),
-            "strace is missing, or may not trace here: install it (Debian: apt-get install \
-             strace), or leave this test out with {OPT_OUT}=1"
-        );
-        eprintln!("left out: system calls a task ({OPT_OUT}=1, strace does not work here)");
+    if !with_strace() {
         return;
     }
-    let mut added = a_task(pipeline);
-    let sources = a_task(|tasks| shell(&source(tasks)));
-    let script = shell(":");
-    for (name, calls) in sources.iter().chain(&script) {
-        *added.entry(name.clone()).or_default() -= calls;
-    }
-    let total: f64 = added.values().sum();
-    let mut by_call: Vec<(&String, &f64)> = added.iter().filter(|one| one.1.abs() > 0.05).collect();
-    by_call.sort_by(|a, b| b.1.total_cmp(a.1));
-    let table: Vec<String> = by_call
-        .iter()
-        .map(|(name, calls)| format!("{calls:8.2} {name}"))
-        .collect();
-    let table = table.join("\n");
-    eprintln!("system calls that a task adds: {total:.2}\n{table}");
-    assert!(total > 10.0, "too few to be true: {total:.2}\n{table}");
-    assert!(
-        total <= BOUND,
-        "a task adds {total:.2} system calls, more than {BOUND}:\n{table}"
-    );
-}
-
-/// By how much `count` grows with each task.
-fn a_task(count: impl Fn(i32) -> Calls) -> Calls {
-    let few = count(FEW);
-    let mut calls = count(MANY);
-    for (name, many) in &mut calls {
-        *many = (*many - few.get(name).copied().unwrap_or(0.0)) / f64::from(MANY - FEW);
-    }
-    calls
-}
-
-/// The script that leaves an input for each of so many tasks.
-fn source(tasks: i32) -> String {
-    format!("seq 1 {tasks} | split -l 1 -a 4 -d --additional-suffix=_each - \"$OUTPUT_DIR/\"")
-}
-
-/// What a run of so many tasks takes.
-fn pipeline(tasks: i32) -> Calls {
     let folder = tempfile::tempdir().unwrap();
-    let manifest = format!(
-        "[[step]]\nname = \"source\"\nstart = true\nscript = '''{}'''\n\
-         [[step]]\nname = \"each\"\nscript = \":\"\n",
-        source(tasks)
-    );
+    let subject = Subject {
+        program: Path::new(PROGRAM),
+        folder: folder.path(),
+        runner: &run,
+    };
+    let calls = subject.system_calls(50, 300).unwrap();
+    assert_within("system calls", &calls, 10.0, CALLS);
+}
+
+#[test]
+fn instructions_a_task() {
+    if !has(
+        "valgrind",
+        &["--tool=callgrind", "--callgrind-out-file=/dev/null", "true"],
+        "TASK_PIPELINE_TESTS_WITHOUT_VALGRIND",
+    ) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let subject = Subject {
+        program: Path::new(PROGRAM),
+        folder: folder.path(),
+        runner: &run,
+    };
+    let instructions = subject.instructions(30, 180).unwrap();
+    assert_within("instructions", &instructions, 10_000.0, INSTRUCTIONS);
+}
+
+/// How often a run with `-sync LEVEL` waits for the whole file system, and for one file.
+fn syncs(level: &str) -> (usize, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[[step]]\nname = \"source\"\nstart = true\n\
+                    script = \"for n in 1 2 3; do echo $n > $OUTPUT_DIR/${n}_each; done\"\n\
+                    [[step]]\nname = \"each\"\nscript = \"cp $INPUT_FILE $OUTPUT_DIR/end\"\n";
     fs::write(folder.path().join("workflow.toml"), manifest).unwrap();
-    let mut program = Command::new("strace");
-    program
-        .args(["-f", "-c", "-o", "calls"])
-        .arg(env!("CARGO_BIN_EXE_task-pipeline"))
-        .args(["-run", "-parallel", "2", "-quiet"]);
-    traced(&mut program, folder.path())
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-o", "calls", "-e", "trace=syncfs,fsync,fdatasync"])
+        .arg(PROGRAM)
+        .args(["-run", "-quiet", "-sync", level])
+        .current_dir(folder.path());
+    run(&mut command).unwrap();
+    let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
+    let count = |name: &str| calls.lines().filter(|line| line.contains(name)).count();
+    (count(" syncfs("), count(" fsync(") + count(" fdatasync("))
 }
 
-/// What a shell with this script takes by itself.
-fn shell(script: &str) -> Calls {
-    let folder = tempfile::tempdir().unwrap();
-    let mut program = Command::new("strace");
-    program
-        .args(["-f", "-c", "-o", "calls", "sh", "-e", "-c", script])
-        .env("OUTPUT_DIR", folder.path());
-    traced(&mut program, folder.path())
-}
-
-fn traced(program: &mut Command, folder: &Path) -> Calls {
-    let output = program.current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "{program:?}: {output:?}");
-    let calls = read(&folder.join("calls"));
-    assert!(calls.len() > 5, "not what strace -c writes: {calls:?}");
-    calls
-}
-
-/// The table that `strace -c` writes: the number of calls is the fourth word of a line, the name
-/// of the call the last.
-fn read(path: &Path) -> Calls {
-    let text = fs::read_to_string(path).unwrap();
-    text.lines()
-        .filter_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let name = *words.last()?;
-            let known = name != "total" && !UNCOUNTED.contains(&name);
-            let calls = words.get(3)?.parse().ok().filter(|_| known)?;
-            Some((name.to_owned(), calls))
-        })
-        .collect()
+#[test]
+fn each_level_of_durability_syncs_as_it_says() {
+    if !with_strace() {
+        return;
+    }
+    let (lazy, of_sqlite) = syncs("lazy");
+    assert_eq!(lazy, 0, "nothing waits for the disk");
+    assert_eq!(syncs("end").0, 1, "once, when the run is over");
+    let (commit, of_sqlite_too) = syncs("commit");
+    assert!(commit >= 2, "before each commit: {commit}");
+    assert!(
+        of_sqlite_too >= of_sqlite + commit,
+        "and each commit itself: {of_sqlite_too}, {of_sqlite}"
+    );
 }

@@ -19,7 +19,9 @@ fn pipeline() -> (State, Runset) {
             tools: Tools::Host,
         };
         let name = StepName::new(name).unwrap();
-        state.register(&name, &identity, false, None, 5).unwrap().id
+        let known = state.known_steps().unwrap();
+        let registered = state.register(&known, &name, &identity, false, None, 5);
+        registered.unwrap().id
     });
     let task = state.seed(&runset, a).unwrap();
     let finished = Finished {

@@ -1,0 +1,56 @@
+//! What is to be reached, and whether it was.
+
+use super::contender::Kind;
+use super::statistics::{ratio_of, typical, wall};
+use super::suite::Outcome;
+
+/// A goal for this program's wall time at a work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Goal {
+    /// No slower than that contender, by the median of pairs.
+    NoSlowerThan(Kind),
+    /// At most so many seconds.
+    Within(f64),
+}
+
+/// Most bytes of state a task, objects aside.
+pub const STATE: f64 = 300.0;
+
+/// The goal at the work of that name.
+pub fn of(name: &str) -> Option<Goal> {
+    match name {
+        "outputs-20000" | "outputs-100000" | "copies" => Some(Goal::NoSlowerThan(Kind::Floor)),
+        "fan-1000000" => None,
+        "fan-1000000, second" | "second-1000000" => Some(Goal::Within(0.050)),
+        "start" => Some(Goal::Within(0.020)),
+        _ => Some(Goal::NoSlowerThan(Kind::Ninja)),
+    }
+}
+
+/// The goal and whether it was met, in words; with that of the warm manifest, if it was measured.
+pub fn verdict(outcome: &Outcome) -> String {
+    let Some(goal) = outcome.goal else {
+        return "–".to_owned();
+    };
+    let wanted = match goal {
+        Goal::NoSlowerThan(kind) => format!("≤ {}", kind.name()),
+        Goal::Within(seconds) => format!("≤ {:.0} ms", seconds * 1e3),
+    };
+    let own = judged(goal, outcome, Kind::Own).unwrap_or_else(|| "not measured".to_owned());
+    match judged(goal, outcome, Kind::Warm) {
+        Some(warm) => format!("{wanted}: {own}; warm: {warm}"),
+        None => format!("{wanted}: {own}"),
+    }
+}
+
+fn judged(goal: Goal, outcome: &Outcome, kind: Kind) -> Option<String> {
+    let (met, by) = match goal {
+        Goal::NoSlowerThan(other) => {
+            let ratio = ratio_of(outcome, kind, other, wall)?;
+            // As it is shown.
+            (ratio < 1.005, format!(" ({ratio:.2})"))
+        }
+        Goal::Within(seconds) => (typical(outcome, kind, wall)? <= seconds, String::new()),
+    };
+    Some(format!("{}{by}", if met { "yes" } else { "**no**" }))
+}

@@ -1,0 +1,200 @@
+//! What the measurement does where it cannot measure, or must not.
+
+#![allow(clippy::unwrap_used)]
+
+// Its `main`, and what only that uses.
+#[allow(dead_code)]
+#[path = "peers.rs"]
+mod peers;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// In the environment of the process that is to be the measurement: its arguments, by line.
+const ARGUMENTS: &str = "TASK_PIPELINE_PEERS";
+
+/// No test: what the others start.
+#[test]
+fn itself() {
+    if let Ok(lines) = std::env::var(ARGUMENTS) {
+        let arguments: Vec<String> = lines.lines().map(str::to_owned).collect();
+        std::process::exit(peers::status(&arguments).into());
+    }
+}
+
+/// A folder with a place to measure in and one for results.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("scratch")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The measurement, started by the command `before`.
+    fn command(&self, before: &[&str], arguments: &[&str]) -> Command {
+        let scratch = self.path("scratch");
+        let out = self.path("out");
+        let usual = [
+            "--bench",
+            "--quick",
+            "--program",
+            env!("CARGO_BIN_EXE_task-pipeline"),
+            "--scratch",
+            scratch.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        let lines: Vec<&str> = usual.iter().chain(arguments).copied().collect();
+        let me = std::env::current_exe().unwrap();
+        let me = me.to_str().unwrap();
+        let words = [before, &[me, "itself", "--exact", "--nocapture"]].concat();
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .env(ARGUMENTS, lines.join("\n"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// It failed with that status and these words, and left nothing.
+    fn assert_failed(&self, output: &Output, status: i32, words: &str) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(!self.path("out").exists(), "no tables: {said}");
+        self.assert_clean();
+    }
+
+    fn assert_clean(&self) {
+        let left = fs::read_dir(self.path("scratch")).unwrap().count();
+        assert_eq!(left, 0, "nothing is left");
+    }
+}
+
+#[test]
+fn one_core_is_not_enough() {
+    let bench = Bench::new();
+    let output = bench
+        .command(&["taskset", "-c", "0"], &["--only", "start"])
+        .output()
+        .unwrap();
+    bench.assert_failed(&output, 2, "this process has one core");
+}
+
+#[test]
+fn without_any_peer_the_table_says_so() {
+    let bench = Bench::new();
+    let programs = bench.path("programs");
+    fs::create_dir(&programs).unwrap();
+    let sh = which::which("sh").unwrap();
+    std::os::unix::fs::symlink(sh, programs.join("sh")).unwrap();
+    let mut command = bench.command(&[], &["--only", "start", "--rounds", "1"]);
+    let output = command.env("PATH", &programs).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    for words in [
+        "ninja is not installed",
+        "make is not installed",
+        "≤ 20 ms: ",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    assert!(!table.contains("| ninja |"), "{table}");
+    bench.assert_clean();
+}
+
+#[test]
+fn a_full_disk_is_said_before_anything_runs() {
+    let bench = Bench::new();
+    let user = if rustix::process::geteuid().is_root() {
+        "-m"
+    } else {
+        "-rm"
+    };
+    let script = "mount -t tmpfs -o size=1m none \"$0\" || exit 99; \"$@\"; status=$?; \
+                  ls -A \"$0\"; exit $status";
+    let scratch = bench.path("scratch");
+    let before = [
+        "unshare",
+        user,
+        "sh",
+        "-c",
+        script,
+        scratch.to_str().unwrap(),
+    ];
+    let output = bench
+        .command(&before, &["--only", "fan-1000"])
+        .output()
+        .unwrap();
+    bench.assert_failed(&output, 2, "no space left for \"1000 files");
+    let left = String::from_utf8_lossy(&output.stdout);
+    assert!(!left.contains("task-pipeline-peers"), "{left}");
+}
+
+#[test]
+fn a_signal_ends_it_without_a_table() {
+    for (signal, status) in [
+        (rustix::process::Signal::INT, 130),
+        (rustix::process::Signal::TERM, 143),
+    ] {
+        let bench = Bench::new();
+        let child = bench.command(&[], &["--only", "fan-1000"]).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let at_work = bench.path("scratch/task-pipeline-peers/fan-1000-task-pipeline-0/db");
+        wait_for(&at_work);
+        rustix::process::kill_process(pid, signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        bench.assert_failed(&output, status, "nothing is written");
+    }
+}
+
+fn wait_for(path: &Path) {
+    let patience = Instant::now() + Duration::from_mins(1);
+    while !path.exists() {
+        assert!(Instant::now() < patience, "{} never came", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_folder_of_others_is_left_alone() {
+    let bench = Bench::new();
+    let theirs = bench.path("scratch/task-pipeline-peers");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("file"), "theirs").unwrap();
+    let output = bench.command(&[], &["--only", "start"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(fs::read_to_string(theirs.join("file")).unwrap(), "theirs");
+}
+
+#[test]
+fn tables_go_between_the_comments_only() {
+    let text = "a\n<!-- benchmark: begin -->\nold\n<!-- benchmark: end -->\nb\n";
+    let new = peers::readme::between(text, "new\n").unwrap();
+    assert_eq!(
+        new,
+        "a\n<!-- benchmark: begin -->\n\nnew\n\n<!-- benchmark: end -->\nb\n"
+    );
+    assert_eq!(peers::readme::between(&new, "new").unwrap(), new);
+    assert_eq!(peers::readme::between("no place", "new"), None);
+
+    let bench = Bench::new();
+    fs::write(bench.path("README.md"), "no place").unwrap();
+    let readme = bench.path("README.md");
+    let arguments = ["--only", "start", "--readme", readme.to_str().unwrap()];
+    let output = bench.command(&[], &arguments).output().unwrap();
+    bench.assert_failed(&output, 2, "has no place for tables");
+    assert_eq!(fs::read_to_string(&readme).unwrap(), "no place");
+}
