@@ -72,8 +72,8 @@ impl Strays {
         self.0.can_tell()
     }
 
-    /// Whether an orphan is alive that belongs to this process group. `certainly_none` is quicker
-    /// where nothing is left.
+    /// Whether an orphan is alive that belongs to this process group. Orphans that have ended are
+    /// reaped on the way.
     pub fn left_in(&self, group: Pid) -> bool {
         self.0.left_in(group)
     }

@@ -110,6 +110,8 @@ impl Script {
         let fifo = quoted(fifo);
         let [task, name] = TASK;
         let [input, output, temporary] = PLACES;
+        // Opened for reading too: for writing alone it would wait for ever, were this program
+        // killed before that.
         // What bash says of a subshell that a signal ended is no word of the task: a shell of its
         // own would have become the command that was hit. dash does not do that, and says it.
         let (take, give) = match self.shell {
@@ -117,7 +119,7 @@ impl Script {
             Shell::Bash => (" 8>&2 2>&1", " 2>&8 8>&-"),
         };
         format!(
-            "exec 7>&1 >{fifo}{take};echo 0;while IFS= read -r {task};do case ${task} in +)\
+            "exec 7>&1 1<>{fifo}{take};echo 0;while IFS= read -r {task};do case ${task} in +)\
              IFS= read -r {input};IFS= read -r {output};IFS= read -r {temporary};continue;esac;\
              IFS= read -r {name};({options} {text}\n)</dev/null >&7{give} 7>&-;echo $?;done"
         )

@@ -235,9 +235,7 @@ impl Handle {
             }
         }
     }
-}
 
-impl Handle {
     /// A shell is dead. If its group was asked to end, the others in it have until `grace` to do
     /// so: the last command of a shell of its own would have taken the shell's place.
     fn bury(

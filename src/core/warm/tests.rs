@@ -177,7 +177,7 @@ fn the_script_stands_on_the_first_line_and_is_not_changed() {
     let looped = Script::new(None, &words(&["-c"]), script)
         .unwrap()
         .looped("/x y/it's");
-    assert!(looped.starts_with(r"exec 7>&1 >'/x y/it'\''s';"));
+    assert!(looped.starts_with(r"exec 7>&1 1<>'/x y/it'\''s';"));
     let before = looped.split(script).next().unwrap();
     assert!(!before.contains('\n'));
     assert!(looped.contains(&format!("{script}\n)")));

@@ -1,11 +1,13 @@
 //! How tasks in warm shells end before their time.
 
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use task_pipeline::core::warm::Script;
 
 use super::{GROUP, distinct, folder, groups, is_alive, several};
-use crate::harness::{Test, wait_for};
+use crate::harness::{Running, Test, wait_for};
 
 const ONE: [&str; 3] = ["-run", "-parallel", "1"];
 
@@ -132,6 +134,21 @@ fn no_shell_outlives_a_killed_run() {
         groups.iter().all(|group| !is_alive(group))
     });
     assert_eq!(test.times("done"), 1);
+}
+
+#[test]
+fn a_shell_that_starts_after_its_run_was_killed_ends() {
+    for shell in ["dash", "bash"] {
+        let test = folder();
+        let fifo = test.path("fifo");
+        let mut make = Command::new("mkfifo");
+        assert!(make.arg(&fifo).status().unwrap().success());
+        let script = Script::new(None, &["-e".to_owned(), "-c".to_owned()], ":").unwrap();
+        let looped = script.looped(fifo.to_str().unwrap());
+        let mut command = Command::new(shell);
+        command.args(["-c", &looped]);
+        Running::start(command).end();
+    }
 }
 
 #[test]

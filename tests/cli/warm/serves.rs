@@ -131,7 +131,7 @@ fn few_shells_are_kept() {
             manifest,
             "[[step]]\nname = 's{step}'\nwarm = true\nscript = '''
             cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' |
-            grep -c \"^exec 7>&1 .*${{TMPDIR%/*/tmp}}/\" > $OUTPUT_DIR/alive || true'''\n"
+            grep -c \"^exec 7>&1 1<>.*${{TMPDIR%/*/tmp}}/\" > $OUTPUT_DIR/alive || true'''\n"
         );
     }
     let test = folder();
