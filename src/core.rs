@@ -20,6 +20,7 @@ pub mod spread;
 pub mod suggest;
 pub mod task;
 pub mod timeline;
+pub mod warm;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ mod record;
 mod recover;
 mod step;
 mod transcript;
+mod warm;
 mod worker;
 mod workspace;
 
@@ -28,6 +29,7 @@ pub use crew::{Channel, Message};
 pub use forecast::{Forecast, Reason, forecast};
 pub use recover::recover;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
+pub use warm::warmth;
 pub use worker::{host_path, in_words};
 pub use workspace::remove_all;
 

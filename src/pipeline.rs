@@ -197,6 +197,8 @@ impl Steps {
             let variables = surroundings.variables(&identity);
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
+            let program = surroundings.program(&step.shell[0], &variables);
+            let warm = engine::warmth(step, program.as_deref().ok(), &variables);
             all.push(Arc::new(Runnable {
                 lane,
                 name: step.name.clone(),
@@ -210,7 +212,8 @@ impl Steps {
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
                 timeout: step.timeout,
                 retries: step.retries,
-                program: surroundings.program(&step.shell[0], &variables),
+                program,
+                warm,
                 arguments,
                 variables,
                 folder: source.folder.clone(),

@@ -2,6 +2,7 @@
 //! others. Nothing in here knows of steps or tasks.
 
 mod capture;
+mod warm;
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 pub use capture::{Pipes, Stream};
+pub use warm::Warm;
 
 use crate::sys::ExitWatch;
 

@@ -67,6 +67,17 @@ impl Strays {
         Self(system::Strays::watch())
     }
 
+    /// Whether this system can tell.
+    pub fn can_tell(&self) -> bool {
+        self.0.can_tell()
+    }
+
+    /// Whether an orphan is alive that belongs to this process group. `certainly_none` is quicker
+    /// where nothing is left.
+    pub fn left_in(&self, group: Pid) -> bool {
+        self.0.left_in(group)
+    }
+
     /// True if it is certain that no process descends from a finished task.
     pub fn certainly_none(&self) -> bool {
         self.0.certainly_none()

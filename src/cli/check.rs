@@ -1,13 +1,16 @@
 //! `check`: is the manifest right, and what does it say?
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::Places;
 use super::error::Failure;
 use super::run::print;
 use crate::core::manifest::{Step, literal_outputs};
+use crate::core::plain::Plain;
 use crate::core::route::Router;
+use crate::core::warm::{Obstacle, Script, Shell};
 use crate::engine::in_words;
 use crate::nix;
 use crate::pipeline::Source;
@@ -25,6 +28,7 @@ pub fn main(places: &Places) -> Result<ExitCode, Failure> {
             ("variables", variables(step)),
             ("routes", routes(step, &source.router)),
             ("limits", limits(step)),
+            ("shell", warmth(step)),
         ] {
             if let Some(words) = words {
                 let _ = writeln!(text, "  {what:<10}{words}");
@@ -103,6 +107,22 @@ fn routes(step: &Step, router: &Router) -> Option<String> {
         })
         .collect();
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Whether a step that wants a warm shell can have one, as far as its text tells.
+fn warmth(step: &Step) -> Option<String> {
+    let name = Path::new(&step.shell[0]).file_name()?.to_str()?;
+    let known = match Shell::named(name) {
+        // Which it is depends on the machine, or on the step's packages.
+        None if name != "sh" => Err(Obstacle::Shell),
+        shell => Script::new(shell, &step.shell[1..], &step.script),
+    };
+    // A plain command needs no shell at all.
+    let wanted = step.warm && Plain::parse(&step.script).is_none();
+    wanted.then(|| match known {
+        Ok(_) => "warm".to_owned(),
+        Err(obstacle) => format!("not warm: {obstacle}"),
+    })
 }
 
 fn limits(step: &Step) -> Option<String> {

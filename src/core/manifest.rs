@@ -47,6 +47,8 @@ impl NixSettings {
 
 /// A step as the manifest describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// Each is a key of its own, none excludes another.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Step {
     /// What outputs' file names route to.
     pub name: StepName,
@@ -72,6 +74,8 @@ pub struct Step {
     pub retries: u32,
     /// Whether a success is used again for the same input.
     pub cache: bool,
+    /// Whether one shell may run many tasks, each in a subshell, where the script cannot tell.
+    pub warm: bool,
 }
 
 impl Step {

@@ -1,6 +1,7 @@
 //! The commands of one worker, kept from task to task: to make one takes as long as to open a file.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -55,7 +56,7 @@ impl Kept {
     pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&mut Command> {
         let command = match &mut self.shell {
             Some(command) => command,
-            none => none.insert(shell(&job.step, pipes)?),
+            none => none.insert(shell(&job.step, &job.step.arguments, pipes)?),
         };
         own.give_to(command);
         Ok(command)
@@ -108,13 +109,20 @@ pub fn close(command: &mut Command, direct: &Direct) {
     }
 }
 
-fn shell(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
+/// The step's shell with these arguments, begun with the variables of this task.
+pub fn loop_of(own: &Own, arguments: &[OsString], pipes: &Pipes) -> io::Result<Command> {
+    let mut command = shell(&own.job.step, arguments, pipes)?;
+    own.give_to(&mut command);
+    Ok(command)
+}
+
+fn shell(step: &Runnable, arguments: &[OsString], pipes: &Pipes) -> io::Result<Command> {
     let program = step
         .program
         .as_ref()
         .map_err(|error| io::Error::other(error.clone()))?;
     let mut command = Command::new(program);
-    command.args(&step.arguments);
+    command.args(arguments);
     common(&mut command, step, &step.variables);
     pipes.connect(&mut command)?;
     Ok(command)
@@ -132,7 +140,8 @@ fn common(command: &mut Command, step: &Runnable, variables: &super::step::Varia
 
 /// A task's own variables.
 pub struct Own<'a> {
-    workspace: &'a Workspace,
+    /// Where it runs.
+    pub workspace: &'a Workspace,
     job: &'a Job,
     task: String,
     version: String,

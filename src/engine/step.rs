@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::direct::Direct;
+use super::warm::Warmth;
 use crate::core::identity::{Identity, Tools};
 use crate::core::manifest;
 use crate::core::name::StepName;
@@ -53,6 +54,8 @@ pub struct Runnable {
     pub variables: Arc<Variables>,
     /// Where it runs: the manifest's folder.
     pub folder: PathBuf,
+    /// For a shell that runs many tasks, if the step wants one and its script can be run so.
+    pub warm: Option<Warmth>,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<Direct>>,
 }

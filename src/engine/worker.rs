@@ -9,6 +9,7 @@ use super::commands::{self, Commands, Own, Plain};
 use super::outputs::Outputs;
 use super::step::Runnable;
 use super::transcript::Record;
+use super::warm::Shells;
 use super::workspace::Workspace;
 use crate::core::event::Event;
 use crate::core::plan::{Key, Ready};
@@ -77,6 +78,8 @@ pub struct Worker<'a> {
     number: i64,
     workspace: Workspace,
     strays: Strays,
+    /// Connected to `pipes`.
+    shells: Shells,
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
     /// Connected to `pipes`.
@@ -98,6 +101,7 @@ impl<'a> Worker<'a> {
             number: i64::try_from(number).unwrap_or(i64::MAX),
             workspace: Workspace::new(site.scratch.join(format!("w{number}"))),
             strays: Strays::watch(),
+            shells: Shells::default(),
             pipes: None,
             commands: Commands::default(),
         }
@@ -168,6 +172,7 @@ impl<'a> Worker<'a> {
         if !quiet {
             self.pipes = None;
             self.commands.clear();
+            self.shells = Shells::default();
         }
         outcome
     }
@@ -210,6 +215,12 @@ impl<'a> Worker<'a> {
                     }
                 }
             }
+        }
+        let warm = self
+            .shells
+            .run(job, &own, self.handle, pipes, &self.strays, &mut sink)?;
+        if let Some(ended) = warm {
+            return Ok(ended);
         }
         let command = kept.shell(job, &own, pipes)?;
         self.handle.run(command, pipes, timeout, &mut sink)

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -96,6 +96,17 @@ impl Pipes {
         alarm: Option<Instant>,
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> io::Result<bool> {
+        self.wait_or(None, exit, alarm, sink)
+    }
+
+    /// The same, or until there is something to read from `other`.
+    pub(super) fn wait_or(
+        &mut self,
+        other: Option<BorrowedFd>,
+        exit: &ExitWatch,
+        alarm: Option<Instant>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> io::Result<bool> {
         let now = Instant::now();
         let limit = [
             alarm.map(|alarm| alarm.saturating_duration_since(now)),
@@ -113,6 +124,9 @@ impl Pipes {
         if let Some(fd) = exit.fd() {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         }
+        if let Some(fd) = other {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(false),
@@ -127,7 +141,10 @@ impl Pipes {
             self.stderr
                 .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stderr, bytes))?;
         }
-        Ok(ready.get(2).copied().unwrap_or_else(|| exit.has_ended()))
+        Ok(match exit.fd() {
+            Some(_) => ready[2],
+            None => exit.has_ended(),
+        })
     }
 
     /// Reads what is still there.

@@ -64,6 +64,28 @@ impl Strays {
         Self(File::open(path).ok())
     }
 
+    pub fn can_tell(&self) -> bool {
+        let file = self.0.as_ref();
+        file.is_some_and(|file| file.read_at(&mut [0; 1], 0).is_ok())
+    }
+
+    pub fn left_in(&self, group: Pid) -> bool {
+        if self.certainly_none() {
+            return false;
+        }
+        let own = rustix::process::getpid().as_raw_nonzero();
+        std::fs::read_to_string(format!("/proc/self/task/{own}/children"))
+            .unwrap_or_default()
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok().and_then(Pid::from_raw))
+            .filter(|pid| rustix::process::getpgid(Some(*pid)) == Ok(group))
+            // One that has ended is none.
+            .any(|pid| {
+                let options = rustix::process::WaitOptions::NOHANG;
+                matches!(rustix::process::waitpid(Some(pid), options), Ok(None))
+            })
+    }
+
     /// The `children` file lists orphans only: each worker's own children stand in the file of
     /// the worker's thread. Those that have ended are reaped on the way.
     pub fn certainly_none(&self) -> bool {

@@ -35,6 +35,14 @@ impl Strays {
         Self
     }
 
+    pub fn can_tell(&self) -> bool {
+        false
+    }
+
+    pub fn left_in(&self, _group: Pid) -> bool {
+        true
+    }
+
     pub fn certainly_none(&self) -> bool {
         false
     }

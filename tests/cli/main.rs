@@ -18,3 +18,4 @@ mod sigkill;
 mod state;
 mod store;
 mod taint;
+mod warm;

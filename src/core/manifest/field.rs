@@ -37,6 +37,7 @@ pub(super) enum Field {
     Timeout,
     Retries,
     Cache,
+    Warm,
     Nixpkgs,
 }
 
@@ -44,7 +45,7 @@ use Place::{Defaults, Nix, Step};
 
 impl Field {
     /// Every field, in the order in which they are documented.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Name,
         Self::Start,
         Self::Script,
@@ -57,6 +58,7 @@ impl Field {
         Self::Timeout,
         Self::Retries,
         Self::Cache,
+        Self::Warm,
         Self::Nixpkgs,
     ];
 
@@ -75,6 +77,7 @@ impl Field {
             Self::Timeout => "timeout",
             Self::Retries => "retries",
             Self::Cache => "cache",
+            Self::Warm => "warm",
             Self::Nixpkgs => "nixpkgs",
         }
     }

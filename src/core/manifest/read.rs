@@ -34,6 +34,7 @@ pub(super) struct Fields {
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
     pub cache: Option<bool>,
+    pub warm: Option<bool>,
     pub nixpkgs: Option<String>,
 }
 
@@ -90,6 +91,7 @@ impl Fields {
             Field::Timeout => self.timeout = reader.duration(&what, item),
             Field::Retries => self.retries = reader.count(&what, 0, item),
             Field::Cache => self.cache = reader.flag(&what, item),
+            Field::Warm => self.warm = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
         }
     }
@@ -114,6 +116,7 @@ impl Fields {
         fill(&mut self.timeout, base.timeout.as_ref());
         fill(&mut self.retries, base.retries.as_ref());
         fill(&mut self.cache, base.cache.as_ref());
+        fill(&mut self.warm, base.warm.as_ref());
     }
 
     /// The step that these fields make, if they have all that one needs.
@@ -133,6 +136,7 @@ impl Fields {
             timeout: self.timeout,
             retries: self.retries.unwrap_or(0),
             cache: self.cache.unwrap_or(true),
+            warm: self.warm.unwrap_or(false),
         })
     }
 }

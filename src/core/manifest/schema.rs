@@ -75,7 +75,7 @@ fn kind(field: Field) -> Value {
             "maxLength": StepName::MAX,
         }),
         Field::Script => json!({ "type": "string", "pattern": r"\S" }),
-        Field::Start | Field::Pure | Field::Cache => json!({ "type": "boolean" }),
+        Field::Start | Field::Pure | Field::Cache | Field::Warm => json!({ "type": "boolean" }),
         Field::Packages => json!({
             "type": "array",
             "items": { "type": "string", "pattern": r"^[^\s-]\S*$" },
@@ -134,6 +134,9 @@ fn description(field: Field) -> &'static str {
         Field::Cache => {
             "Whether a success is used again for the same input and the same version of the step."
         }
+        Field::Warm => {
+            "Whether one shell runs many tasks, each in a subshell, where the script cannot tell the difference."
+        }
         Field::Nixpkgs => "The flake in which bare package names are looked up.",
     }
 }
@@ -141,7 +144,7 @@ fn description(field: Field) -> &'static str {
 fn example(field: Field) -> Value {
     match field {
         Field::Name => json!("extract"),
-        Field::Start | Field::Pure => json!(true),
+        Field::Start | Field::Pure | Field::Warm => json!(true),
         Field::Script => json!("sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/next\""),
         Field::Packages => json!([
             "jq",
@@ -163,7 +166,7 @@ fn example(field: Field) -> Value {
 /// The value that holds where none is given, if there is one.
 fn default(field: Field) -> Option<Value> {
     Some(match field {
-        Field::Start | Field::Pure => json!(false),
+        Field::Start | Field::Pure | Field::Warm => json!(false),
         Field::Cache => json!(true),
         Field::Packages | Field::Keep => json!([]),
         Field::Env => json!({}),

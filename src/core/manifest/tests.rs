@@ -46,6 +46,7 @@ fn all_that_a_manifest_can_say() {
         timeout = "1h30m"
         retries = 0
         cache = false
+        warm = true
         script = '''
 echo \n'''
 
@@ -74,13 +75,13 @@ echo \n'''
     assert_eq!(extract.timeout, Some(Duration::from_mins(90)));
     assert_eq!(extract.retries, 0);
     assert_eq!(extract.script, "echo \\n");
-    assert!(extract.pure && !extract.cache);
+    assert!(extract.pure && !extract.cache && extract.warm);
 
     assert_eq!(packages(next), ["coreutils"]);
     assert_eq!(next.retries, 1);
     assert_eq!(next.shell, Step::SHELL);
     assert_eq!((next.parallel, next.timeout), (None, None));
-    assert!(!next.pure && next.cache && !next.start);
+    assert!(!next.pure && next.cache && !next.start && !next.warm);
 }
 
 #[test]

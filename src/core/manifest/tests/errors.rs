@@ -127,7 +127,7 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, cache
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, cache, warm
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]]

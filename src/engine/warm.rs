@@ -1,0 +1,175 @@
+//! A worker's warm shells: which tasks run in one, and which shell serves them.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::commands::{self, Own};
+use super::step::Runnable;
+use super::worker::Job;
+use super::workspace::Workspace;
+use crate::core::manifest;
+use crate::core::plan::LaneId;
+use crate::core::warm::{self, Script};
+use crate::process::{Ended, Handle, Pipes, RunError, Stream, Warm};
+use crate::sys::Strays;
+
+/// A step's script for warm shells.
+#[derive(Debug)]
+pub struct Warmth {
+    script: Script,
+    /// Whether the shell itself finds no fault with it; asked before the first task.
+    parses: OnceLock<bool>,
+}
+
+/// What warm shells run for a step, if it wants them and nothing is in the way.
+pub fn warmth(
+    step: &manifest::Step,
+    program: Option<&Path>,
+    variables: &BTreeMap<OsString, OsString>,
+) -> Option<Warmth> {
+    if !step.warm {
+        return None;
+    }
+    let path = program?.canonicalize().ok()?;
+    let shell = warm::Shell::named(path.file_name()?.to_str()?)?;
+    let free = variables
+        .keys()
+        .all(|name| warm::variable(&name.to_string_lossy()).is_none());
+    let script = Script::new(Some(shell), &step.shell[1..], &step.script).ok()?;
+    free.then(|| Warmth {
+        script,
+        parses: OnceLock::new(),
+    })
+}
+
+/// The warm shells of one worker, all of them idle; they end with this.
+#[derive(Debug, Default)]
+pub struct Shells {
+    /// The one used last is the last.
+    idle: Vec<Shell>,
+    made: u32,
+    /// Steps whose shells do not start.
+    cold: Vec<LaneId>,
+}
+
+#[derive(Debug)]
+struct Shell {
+    lane: LaneId,
+    warm: Warm,
+    /// The values of [`warm::PLACES`] that it has.
+    places: [PathBuf; 3],
+}
+
+/// A worker keeps no more: each takes a process.
+const KEPT: usize = 4;
+
+impl Shells {
+    /// Runs the job's task in the shell of its step; nothing if it must run in one of its own.
+    pub fn run(
+        &mut self,
+        job: &Job,
+        own: &Own,
+        handle: &Handle,
+        pipes: &mut Pipes,
+        strays: &Strays,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Option<Ended>, RunError> {
+        let Some(warmth) = &job.step.warm else {
+            return Ok(None);
+        };
+        let name = job.ready.name.as_deref().unwrap_or_default();
+        if name.contains('\n') || self.cold.contains(&job.step.lane) {
+            return Ok(None);
+        }
+        let Some(mut shell) = self.take(warmth, job, own, pipes, strays) else {
+            self.cold.push(job.step.lane);
+            return Ok(None);
+        };
+        let mut lines = Vec::new();
+        let places = places(own.workspace);
+        if shell.places != places {
+            lines.extend_from_slice(b"+\n");
+            for place in &places {
+                lines.extend_from_slice(place.as_os_str().as_bytes());
+                lines.push(b'\n');
+            }
+            shell.places = places;
+        }
+        lines.extend_from_slice(format!("{}\n{name}\n", job.ready.id).as_bytes());
+        let timeout = job.step.timeout;
+        let (ended, warm) = handle.run_warm(shell.warm, &lines, pipes, strays, timeout, sink)?;
+        if let Some(warm) = warm {
+            self.idle.push(Shell { warm, ..shell });
+        }
+        Ok(Some(ended))
+    }
+
+    /// The shell of the job's step, started if need be.
+    fn take(
+        &mut self,
+        warmth: &Warmth,
+        job: &Job,
+        own: &Own,
+        pipes: &Pipes,
+        strays: &Strays,
+    ) -> Option<Shell> {
+        let lane = job.step.lane;
+        if let Some(at) = self.idle.iter().position(|shell| shell.lane == lane) {
+            let shell = self.idle.remove(at);
+            if !shell.warm.is_dead() {
+                return Some(shell);
+            }
+        }
+        let plain = |path: &PathBuf| !path.as_os_str().as_bytes().contains(&b'\n');
+        let places = places(own.workspace);
+        if !strays.can_tell() || !places.iter().all(plain) || !parses(warmth, &job.step) {
+            return None;
+        }
+        if self.idle.len() == KEPT {
+            self.idle.remove(0);
+        }
+        let fifo = own.workspace.own_file(&format!("warm{}", self.made));
+        self.made += 1;
+        let arguments = ["-c".into(), warmth.script.looped(fifo.to_str()?).into()];
+        let mut command = commands::loop_of(own, &arguments, pipes).ok()?;
+        let warm = Warm::start(&mut command, &fifo).ok()?;
+        Some(Shell { lane, warm, places })
+    }
+}
+
+fn places(workspace: &Workspace) -> [PathBuf; 3] {
+    [
+        workspace.input().to_owned(),
+        workspace.output().to_owned(),
+        workspace.temporary().to_owned(),
+    ]
+}
+
+/// Whether the shell takes the script, by itself and within the loop, without a word.
+fn parses(warmth: &Warmth, step: &Runnable) -> bool {
+    *warmth.parses.get_or_init(|| {
+        let looped = [OsStr::new("-c").into(), warmth.script.looped("/").into()];
+        is_silent(step, &step.arguments).unwrap_or(false)
+            && is_silent(step, &looped).unwrap_or(false)
+    })
+}
+
+fn is_silent(step: &Runnable, arguments: &[OsString]) -> io::Result<bool> {
+    let Ok(program) = &step.program else {
+        return Ok(false);
+    };
+    let output = Command::new(program)
+        .arg("-n")
+        .args(arguments)
+        .env_clear()
+        .envs(&*step.variables)
+        .current_dir(&step.folder)
+        .stdin(Stdio::null())
+        .output()?;
+    Ok(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty())
+}

@@ -1,0 +1,290 @@
+//! A shell that stays and runs one script again and again, each time in a subshell.
+//!
+//! It reads from its standard input what to do and tells by a FIFO how it went, for a child can
+//! be given three descriptors and no more without a costly fork of this process. Between the runs
+//! there is nothing in its process group but itself. What outlives a run is an orphan of this
+//! process; so none of this works where orphans cannot be seen.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::process::{Pid, Signal};
+
+use super::{Cut, Ended, GRACE, Group, Handle, Phase, Pipes, RunError, Stream};
+use crate::sys::{ExitWatch, Strays};
+
+/// Longest time for a shell to get ready.
+const START: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
+/// Between two looks at a group whose leader is dead and that was asked to end.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// See the module. Dropped, it ends.
+#[derive(Debug)]
+pub struct Warm {
+    group: Pid,
+    /// None once it is reaped.
+    child: Option<Child>,
+    watch: ExitWatch,
+    control: ChildStdin,
+    answers: File,
+    /// What came of an answer that is not whole yet.
+    part: Vec<u8>,
+}
+
+impl Warm {
+    /// Starts it. `command` runs a loop that writes a line to `fifo` once it is ready, and after
+    /// each run one with the exit status; its outputs are connected to the pipes. `fifo` is made
+    /// unless it is there; no other shell may be using it.
+    pub fn start(command: &mut Command, fifo: &Path) -> io::Result<Self> {
+        match rustix::fs::mknodat(CWD, fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let answers: OwnedFd = rustix::fs::open(fifo, flags, Mode::empty())?;
+        let mut child = command.stdin(Stdio::piped()).process_group(0).spawn()?;
+        let group = Pid::from_child(&child);
+        let control = child.stdin.take();
+        let warm = control.map(|control| Self {
+            group,
+            child: Some(child),
+            watch: ExitWatch::of(group),
+            control,
+            answers: File::from(answers),
+            part: Vec::new(),
+        });
+        let mut warm = warm.ok_or(io::ErrorKind::BrokenPipe)?;
+        warm.get_ready()?;
+        Ok(warm)
+    }
+
+    fn get_ready(&mut self) -> io::Result<()> {
+        let mut fds = vec![PollFd::new(&self.answers, PollFlags::IN)];
+        if let Some(fd) = self.watch.fd() {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        let began = Instant::now();
+        while let Err(rustix::io::Errno::INTR) = poll(&mut fds, Some(&START)) {
+            if began.elapsed() > Duration::from_secs(10) {
+                break;
+            }
+        }
+        match self.answer()? {
+            Some(_) => Ok(()),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// What the shell has told, if it is whole.
+    fn answer(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut buffer = [0; 512];
+        loop {
+            match self.answers.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => {
+                    self.part.extend_from_slice(&buffer[..length]);
+                    if length < buffer.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        // Words of the shell's own may come first; the status is alone on the last line.
+        let text = self.part.strip_suffix(b"\n");
+        let last = text.and_then(|text| text.rsplit(|byte| *byte == b'\n').next());
+        let whole =
+            last.is_some_and(|last| !last.is_empty() && last.iter().all(u8::is_ascii_digit));
+        Ok(whole.then(|| std::mem::take(&mut self.part)))
+    }
+
+    /// Whether it ended while it had nothing to do.
+    pub fn is_dead(&self) -> bool {
+        self.watch.has_ended()
+    }
+
+    /// Its process is dead and must be reaped.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        match self.child.take() {
+            Some(mut child) => child.wait(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The exit status that an answer tells: the number on its last line. Words before it are about a
+/// signal that ended the subshell.
+fn status(answer: &[u8]) -> ExitStatus {
+    let mut lines = answer.trim_ascii_end().rsplit(|byte| *byte == b'\n');
+    let code = lines
+        .next()
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .and_then(|line| line.parse().ok())
+        .unwrap_or(255);
+    if (129..=192).contains(&code) && lines.next().is_some() {
+        ExitStatus::from_raw(code - 128)
+    } else {
+        ExitStatus::from_raw(code << 8)
+    }
+}
+
+impl Handle {
+    /// Has a warm shell do what `lines` say, and waits for the end of it, as [`Handle::run`] does
+    /// for a child. The shell comes back if it can be used again.
+    pub fn run_warm(
+        &self,
+        mut warm: Warm,
+        lines: &[u8],
+        pipes: &mut Pipes,
+        strays: &Strays,
+        timeout: Option<Duration>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<(Ended, Option<Warm>), RunError> {
+        let group = warm.group;
+        {
+            let mut phase = self.lock();
+            if matches!(*phase, Phase::Refused) {
+                return Err(RunError::Refused);
+            }
+            *phase = Phase::Running { group, cut: None };
+        }
+        let watched = warm
+            .control
+            .write_all(lines)
+            .or_else(ignore_broken_pipe)
+            .and_then(|()| self.watch_warm(&mut warm, pipes, strays, timeout, sink));
+        if watched.is_err() {
+            self.signal(Signal::KILL);
+        }
+        let mut phase = self.lock();
+        let cut = match std::mem::take(&mut *phase) {
+            Phase::Running { cut, .. } => cut,
+            Phase::Idle | Phase::Refused => None,
+        };
+        let (answered, status) = match watched? {
+            Some(status) => (true, status),
+            None => (false, warm.reap()?),
+        };
+        drop(phase);
+        pipes.drain(sink)?;
+        let left = strays.left_in(group);
+        if left {
+            // Whoever kills the group reaps the shell with it.
+            warm.child = None;
+        }
+        let ended = Ended {
+            status,
+            cut,
+            left: left.then_some(Group(group)),
+        };
+        Ok((ended, (answered && !left && cut.is_none()).then_some(warm)))
+    }
+
+    /// Returns when the shell has answered, or is dead and waits to be reaped.
+    fn watch_warm(
+        &self,
+        warm: &mut Warm,
+        pipes: &mut Pipes,
+        strays: &Strays,
+        timeout: Option<Duration>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> io::Result<Option<ExitStatus>> {
+        let mut alarm = timeout.map(|timeout| Instant::now() + timeout);
+        let mut asked = false;
+        loop {
+            let other = Some(warm.answers.as_fd());
+            let dead = pipes.wait_or(other, &warm.watch, alarm, sink)?;
+            if let Some(answer) = warm.answer()? {
+                return Ok(Some(status(&answer)));
+            }
+            if dead {
+                let grace = alarm.filter(|_| asked);
+                self.bury(warm.group, pipes, strays, grace, sink)?;
+                return Ok(None);
+            }
+            if alarm.is_some_and(|alarm| alarm <= Instant::now()) {
+                if asked {
+                    self.signal(Signal::KILL);
+                    alarm = None;
+                } else {
+                    asked = true;
+                    alarm = Some(Instant::now() + GRACE);
+                    self.cut(Cut::Timeout);
+                }
+            }
+        }
+    }
+}
+
+impl Handle {
+    /// A shell is dead. If its group was asked to end, the others in it have until `grace` to do
+    /// so: the last command of a shell of its own would have taken the shell's place.
+    fn bury(
+        &self,
+        group: Pid,
+        pipes: &mut Pipes,
+        strays: &Strays,
+        grace: Option<Instant>,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> io::Result<()> {
+        if !matches!(*self.lock(), Phase::Running { cut: Some(_), .. }) {
+            return Ok(());
+        }
+        let grace = grace.unwrap_or_else(|| Instant::now() + GRACE);
+        while strays.left_in(group) {
+            if grace <= Instant::now() {
+                self.signal(Signal::KILL);
+            }
+            std::thread::sleep(LOOK);
+            pipes.drain(sink)?;
+        }
+        Ok(())
+    }
+}
+
+fn ignore_broken_pipe(error: io::Error) -> io::Result<()> {
+    // The shell is dead, and that is seen anyway.
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let told = |answer: &[u8]| super::super::describe(status(answer));
+        assert_eq!(told(b"0\n"), "exit status 0");
+        assert_eq!(told(b"137\n"), "exit status 137");
+        assert_eq!(
+            told(b"sh: line 2: 7 Killed ( x\n)\n137\n"),
+            "killed by SIGKILL"
+        );
+        assert_eq!(told(b"sh: a word\n1\n"), "exit status 1");
+    }
+}

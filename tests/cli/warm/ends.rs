@@ -1,0 +1,156 @@
+//! How tasks in warm shells end before their time.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{GROUP, distinct, folder, groups, is_alive, several};
+use crate::harness::{Test, wait_for};
+
+const ONE: [&str; 3] = ["-run", "-parallel", "1"];
+
+fn errors(test: &Test) -> Vec<String> {
+    test.rows("SELECT error FROM task WHERE error IS NOT NULL ORDER BY id")
+}
+
+#[test]
+fn a_signal_to_the_group_ends_the_task_as_it_ends_a_shell_of_its_own() {
+    for (helper, signal, error) in [
+        ("all", "TERM", "killed by SIGTERM"),
+        ("all", "KILL", "killed by SIGKILL"),
+        ("all", "INT", "killed by SIGINT"),
+    ] {
+        let script =
+            format!("{GROUP}; if grep -q 2 $INPUT_FILE; then sh ./{helper} {signal}; echo on; fi");
+        for warm in ["true", "false"] {
+            let test = folder();
+            let manifest = several(3, "", &script);
+            test.manifest(&manifest.replace("warm = true", &format!("warm = {warm}")));
+            test.run(ONE).exits(1);
+            assert_eq!(errors(&test), [error], "{helper} {signal} warm {warm}");
+            let groups = groups(&test);
+            assert_eq!(groups.len(), 2);
+            assert!(groups.iter().all(|group| !is_alive(group)));
+        }
+    }
+}
+
+#[test]
+fn a_task_whose_shell_is_killed_by_its_child_fails() {
+    // The shell that the child sees as its parent is the task's own.
+    for warm in ["true", "false"] {
+        let test = folder();
+        let manifest = several(2, "", "sh ./patricide KILL; echo on >> $COUNT");
+        test.manifest(&manifest.replace("warm = true", &format!("warm = {warm}")));
+        test.run(ONE).exits(1);
+        assert_eq!(test.count().len(), 0);
+        assert_eq!(errors(&test).len(), 2);
+    }
+}
+
+#[test]
+fn a_time_limit_ends_the_task_and_the_next_runs() {
+    let test = folder();
+    test.manifest(&several(
+        3,
+        "timeout = '300ms'",
+        &format!("{GROUP}; grep -q 2 $INPUT_FILE && sleep 60; true"),
+    ));
+    let ran = test.run(ONE).exits(1);
+    assert!(ran.elapsed < Duration::from_secs(5), "{ran}");
+    assert_eq!(errors(&test), ["timed out after 0.3s"]);
+    assert_eq!(distinct(&groups(&test)), 2);
+    ran.never_says("left processes");
+}
+
+#[test]
+fn what_was_written_before_the_time_limit_is_kept() {
+    let test = folder();
+    test.manifest(&several(
+        1,
+        "timeout = '300ms'",
+        "echo said >&2; sh ./tidy; echo never >&2",
+    ));
+    test.run(ONE).exits(1);
+    assert_eq!(errors(&test), ["timed out after 0.3s\nsaid\nTerminated"]);
+    // It had its grace; what is said of its own child came in that time.
+    assert_eq!(test.count(), ["began", "tidied"]);
+}
+
+#[test]
+fn an_interrupt_ends_the_tasks_and_lets_them_tidy_up() {
+    let test = folder();
+    test.manifest(&several(3, "", "sh ./tidy"));
+    let running = test.start(["-run", "-parallel", "2"]);
+    wait_for("the tasks", || test.times("began") == 2);
+    running.signal(Signal::INT);
+    let ran = running.end().exits(130);
+    assert!(ran.elapsed < Duration::from_secs(5), "{ran}");
+    assert_eq!(test.times("tidied"), 2);
+    assert_eq!(errors(&test).len(), 0);
+    let pending = test.rows("SELECT count(*) FROM task WHERE processed = 0");
+    assert_eq!(pending, ["3"]);
+    test.tally_is_right();
+    test.nothing_temporary_is_left();
+}
+
+#[test]
+fn what_does_not_listen_is_killed() {
+    // After the grace, or at once by a second signal.
+    for again in [false, true] {
+        let test = folder();
+        test.write("deaf", "trap '' TERM; echo began >> $COUNT; sleep 60");
+        test.manifest(&several(1, "", "sh ./deaf; :"));
+        let running = test.start(ONE);
+        wait_for("the task", || test.times("began") == 1);
+        running.signal(Signal::INT);
+        if again {
+            std::thread::sleep(Duration::from_millis(300));
+            running.signal(Signal::INT);
+        }
+        let ran = running.end().exits(130);
+        assert_eq!(ran.elapsed < Duration::from_secs(5), again, "{ran}");
+        assert!(ran.elapsed < Duration::from_secs(30), "{ran}");
+    }
+}
+
+#[test]
+fn no_shell_outlives_a_killed_run() {
+    // One that waits for tasks while the other worker's task runs on, as it does in its own shell.
+    let test = folder();
+    let script = "set -- $(cat /proc/self/stat); echo $5 >> $COUNT
+        if grep -q 2 $INPUT_FILE; then until test -e go; do sleep 0.02; done; echo done >> $COUNT; fi";
+    test.manifest(&several(2, "", script));
+    let running = test.start(["-run", "-parallel", "2"]);
+    wait_for("the tasks", || test.count().len() == 2);
+    running.signal(Signal::KILL);
+    running.end().exits(137);
+    test.write("go", "");
+    wait_for("their shells' end", || {
+        let mut groups = test.count();
+        groups.retain(|line| line != "done");
+        groups.iter().all(|group| !is_alive(group))
+    });
+    assert_eq!(test.times("done"), 1);
+}
+
+#[test]
+fn a_shell_that_dies_while_it_waits_is_replaced() {
+    let test = folder();
+    let wait = "until test -e go; do sleep 0.02; done";
+    test.manifest(&format!(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'echo 1 > $OUTPUT_DIR/1_work'\n\
+         [[step]]\nname = 'work'\nwarm = true\nscript = '''
+         set -- $(cat /proc/self/stat); echo $5 >> $COUNT; {GROUP}
+         if grep -q 1 $INPUT_FILE; then echo 0 > $OUTPUT_DIR/slow; fi'''\n\
+         [[step]]\nname = 'slow'\nscript = 'echo slow >> $COUNT; {wait}; echo 2 > $OUTPUT_DIR/2_work'\n"
+    ));
+    let running = test.start(ONE);
+    wait_for("the second step", || test.times("slow") == 1);
+    let pid: i32 = test.count()[0].parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    test.write("go", "");
+    running.end().exits(0);
+    assert_eq!(distinct(&groups(&test)), 2);
+}

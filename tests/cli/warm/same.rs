@@ -1,0 +1,179 @@
+//! Scripts of all kinds, each in a shell of its own and in a warm one: state, error, outputs and
+//! both streams are the same.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use super::folder;
+use crate::harness::Test;
+
+/// For both shells. `die` is a helper: see the module above.
+const BOTH: &str = include_str!("both.txt");
+/// For bash alone.
+const BASH: &str = include_str!("bash.txt");
+
+/// The scripts of a table.
+fn scripts(table: &str) -> Vec<&str> {
+    let table = table.strip_suffix('\n').unwrap_or(table);
+    table.split("\n----\n").collect()
+}
+
+/// Each script as a step with three inputs: some in a row in the same warm shell.
+fn manifest(shell: &str, scripts: &[&str], warm: bool) -> String {
+    let mut text = format!(
+        "[defaults]\nshell = [{shell}]\nwarm = {warm}\n[[step]]\nname = 'begin'\nstart = true\n\
+         shell = ['sh', '-e', '-c']\nscript = '''\nfor i in 1 2 3; do for s in $(seq {}); do\n\
+         echo some $i words > $OUTPUT_DIR/${{i}}_s$s; done; done'''\n",
+        scripts.len()
+    );
+    for (number, script) in scripts.iter().enumerate() {
+        let script = serde_json::to_string(script).unwrap();
+        let _ = write!(
+            text,
+            "[[step]]\nname = 's{}'\nscript = {script}\n",
+            number + 1
+        );
+    }
+    text
+}
+
+/// What came of all tasks, in words, by step and input.
+fn outcomes(test: &Test) -> Vec<String> {
+    let rows = test.rows(
+        "SELECT step.name, task.name, processed, coalesce(log.stdout, ''), coalesce(log.stderr, ''),
+             (SELECT group_concat(o.name || '=' || o.object_hash, ' ') FROM
+                 (SELECT * FROM task ORDER BY name) o WHERE o.input_task_id = task.id),
+             error
+         FROM task JOIN step ON step.id = task.step_id LEFT JOIN log ON log.task_id = task.id
+         WHERE step.name <> 'begin' ORDER BY CAST(substr(step.name, 2) AS INTEGER), task.name",
+    );
+    let place = test.path("").canonicalize().unwrap();
+    rows.iter()
+        .map(|row| {
+            let fields: Vec<&str> = row.splitn(7, '|').collect();
+            let stream = |hash: &str| {
+                if hash.is_empty() {
+                    return String::new();
+                }
+                let bytes = fs::read(test.object(hash)).unwrap();
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
+            let told = format!(
+                "{} {} processed {}\nerror: {}\noutputs: {}\nstdout: {}\nstderr: {}",
+                fields[0],
+                fields[1],
+                fields[2],
+                fields[6],
+                fields[5],
+                stream(fields[3]),
+                stream(fields[4]),
+            );
+            plain(&told.replace(place.to_str().unwrap(), "PLACE"))
+        })
+        .collect()
+}
+
+/// Without what differs from run to run: the run's and the workers' folders, and the numbers that
+/// bash tells of processes that a signal ended. (The line of these is that of the end of the
+/// script in a warm shell, where a shell of its own has none.)
+fn plain(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut line = line.to_owned();
+        if let Some(at) = line.find("/db/tmp/run-") {
+            let rest = line[at..].to_owned();
+            let mut parts = rest.splitn(7, '/');
+            let end = parts.nth(6).unwrap_or_default();
+            line = format!("{}/RUN/{end}", &line[..at]);
+        }
+        for word in ["Killed ", "Terminated ", "Segmentation fault "] {
+            if let Some((_, command)) = line.split_once(word).filter(|(b, _)| b.contains("line ")) {
+                line = format!("{word}{}", command.trim_start());
+            }
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+fn ran(shell: &str, scripts: &[&str], warm: bool) -> (Vec<String>, i32) {
+    let test = folder();
+    test.manifest(&manifest(shell, scripts, warm));
+    let ran = test.run(["-run", "-parallel", "1", "-quiet"]);
+    assert!(!ran.stderr.contains("broke down"), "{ran}");
+    test.tally_is_right();
+    test.nothing_temporary_is_left();
+    let status = ran.status;
+    (outcomes(&test), status)
+}
+
+fn compare(shell: &str, scripts: &[&str]) {
+    let (cold, cold_status) = ran(shell, scripts, false);
+    let (warm, warm_status) = ran(shell, scripts, true);
+    assert_eq!(cold.len(), scripts.len() * 3);
+    assert_eq!(cold_status, warm_status);
+    let mut differing = String::new();
+    for (at, (cold, warm)) in cold.iter().zip(&warm).enumerate() {
+        if cold != warm {
+            let cut = |text: &str| text.chars().take(600).collect::<String>();
+            let (cold, warm, script) = (cut(cold), cut(warm), scripts[at / 3]);
+            let _ = write!(
+                differing,
+                "\n== {script}\n-- in a shell of its own: {cold}\n-- in a warm shell: {warm}\n"
+            );
+        }
+    }
+    assert!(differing.is_empty(), "{shell}{differing}");
+}
+
+#[test]
+fn in_dash() {
+    compare("'dash', '-e', '-c'", &scripts(BOTH));
+}
+
+#[test]
+fn in_dash_with_other_options() {
+    compare("'dash', '-c'", &scripts(BOTH));
+    compare("'dash', '-euf', '-c'", &scripts(BOTH));
+}
+
+#[test]
+fn in_bash() {
+    let mut all = scripts(BOTH);
+    all.extend(scripts(BASH));
+    compare("'bash', '-e', '-c'", &all);
+}
+
+#[test]
+fn in_bash_with_other_options() {
+    let mut all = scripts(BOTH);
+    all.extend(scripts(BASH));
+    compare("'bash', '-euo', 'pipefail', '-c'", &all);
+    compare("'bash', '-c'", &all);
+}
+
+#[test]
+fn in_bash_as_sh() {
+    let test = folder();
+    std::os::unix::fs::symlink("/bin/bash", test.path("sh")).unwrap();
+    let mut all = scripts(BOTH);
+    all.extend(scripts(BASH));
+    let shell = format!("'{}', '-e', '-c'", test.path("sh").display());
+    compare(&shell, &all);
+}
+
+#[test]
+fn a_last_command_that_a_signal_ends() {
+    // dash waits for it and says so, bash becomes it.
+    for shell in ["dash", "bash"] {
+        compare(
+            &format!("'{shell}', '-e', '-c'"),
+            &[
+                "sh ./die KILL",
+                "echo a; sh ./die TERM",
+                "echo a\nsh ./die SEGV\n",
+            ],
+        );
+    }
+    compare("'dash', '-e', '-c'", &["sh ./die PIPE", "sh ./die INT"]);
+}
