@@ -45,7 +45,7 @@ pub fn markdown(own: &Contender, scratch: &Path) -> Fallible<String> {
     eprintln!("peers: instructions a task");
     let instructions = counted(subject.instructions(100, 1100))?;
     let mut text = String::from(
-        "\nWhat a task `:` takes beyond its script (differences of runs of 100 and 1100 tasks):\n",
+        "\nWhat a task that does nothing takes beyond its shell (differences of runs of 100 and 1100 tasks):\n",
     );
     table(&mut text, "system call", &calls, 1);
     table(
