@@ -8,6 +8,7 @@
 mod adopt;
 mod look;
 mod read;
+mod shards;
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -19,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 pub use adopt::{AdoptError, Adopted, kind};
 
 use crate::core::digest::Digest;
+use shards::Shards;
 
 /// A folder of objects. Shared by the workers of a run.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct Store {
     /// For objects too large to hash again and again: the evidence that the file is still the one
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
+    shards: Shards,
 }
 
 /// Changes whenever a file's bytes do: writing to it moves its change time, which no program can
@@ -108,6 +111,7 @@ impl Store {
             root: root.to_owned(),
             scratch: scratch.to_owned(),
             known: Mutex::default(),
+            shards: Shards::default(),
         })
     }
 
@@ -117,6 +121,7 @@ impl Store {
             root: root.to_owned(),
             scratch: root.to_owned(),
             known: Mutex::default(),
+            shards: Shards::default(),
         }
     }
 

@@ -116,8 +116,10 @@ impl Store {
     /// Renames a complete file to its place; makes the two folders above it when they are missing.
     fn place(&self, from: &Path, digest: &Digest) -> Result<(), Error> {
         let to = self.path(digest);
+        self.shards.prepare(digest, &to)?;
         let rename = || renameat_with(CWD, from, CWD, &to, RenameFlags::NOREPLACE);
         let renamed = match rename() {
+            // Something has removed a folder that was known to be there.
             Err(Errno::NOENT) => {
                 if let Some(folder) = to.parent() {
                     fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;

@@ -145,3 +145,14 @@ fn a_missing_object_is_named_with_its_place() {
         "{error}"
     );
 }
+
+#[test]
+fn a_folder_that_was_removed_is_made_again() {
+    let (dir, store) = store();
+    let digest = store.put(b"hello").unwrap();
+    for folder in ["objects/2c/f2", "objects/2c", "objects"] {
+        fs::remove_dir_all(dir.path().join(folder)).unwrap();
+        assert_eq!(store.put(b"hello").unwrap(), digest);
+        assert!(store.contains(&digest));
+    }
+}
