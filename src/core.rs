@@ -12,6 +12,7 @@ pub mod installable;
 pub mod lineage;
 pub mod manifest;
 pub mod name;
+pub mod plain;
 pub mod plan;
 pub mod reference;
 pub mod route;

@@ -1,9 +1,14 @@
-//! The engine: one loop that gives tasks to workers and records their ends.
+//! The engine: which task is next, and what its end changes.
 //!
-//! Workers (threads) run scripts and make objects of what these leave; the loop alone writes the
-//! state. It never prints: what happens is told as [`Event`]s. Another kind of executor would
-//! take the place of [`worker`]: jobs in, [`worker::Ended`] out.
+//! Workers (threads of a [`crew`]) take turns: the one whose task has ended locks the engine,
+//! records the end, takes its next task and goes on, so that between two tasks of a worker no
+//! other thread has to wake up. The thread that started the run only keeps time and hears
+//! signals. The engine never prints: what happens is told as [`Event`]s. Another kind of executor
+//! would take the place of [`worker`]: jobs in, [`worker::Ended`] out.
 
+mod commands;
+mod crew;
+mod direct;
 mod forecast;
 mod outputs;
 mod record;
@@ -17,13 +22,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+pub use crew::{Channel, Message};
 pub use forecast::{Forecast, Reason, forecast};
 pub use recover::recover;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
-pub use worker::{Message, host_path, in_words};
+pub use worker::{host_path, in_words};
 pub use workspace::remove_all;
 
 use tempfile::TempDir;
@@ -32,13 +37,12 @@ use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
 use crate::core::plan::{LaneId, Next, Plan};
 use crate::core::route::Router;
-use crate::process::Handle;
 use crate::state::{self, Runset, State};
 use crate::store::{self, Store};
-use worker::{Job, Shared};
+use worker::Job;
 
-/// Told what happens.
-pub type Listener<'a> = dyn FnMut(&Event) + 'a;
+/// Told what happens, by whichever thread makes it happen.
+pub type Listener<'a> = dyn FnMut(&Event) + Send + 'a;
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -67,33 +71,8 @@ pub enum Error {
     Worker(Option<std::io::Error>),
 }
 
-/// Signals that end a run come in here, from any thread.
-#[derive(Debug)]
-pub struct Channel {
-    sender: SyncSender<Message>,
-    receiver: Receiver<Message>,
-}
-
-impl Default for Channel {
-    fn default() -> Self {
-        // Few: a worker with much to tell waits until it has been told.
-        let (sender, receiver) = mpsc::sync_channel(64);
-        Self { sender, receiver }
-    }
-}
-
-impl Channel {
-    /// For the thread that gets the signals.
-    pub fn sender(&self) -> SyncSender<Message> {
-        self.sender.clone()
-    }
-}
-
 /// Longest time that an end of a task waits to be written to the file.
 const GROUP: Duration = Duration::from_millis(20);
-/// Tasks shorter than this are handed out ahead, so that no worker waits for the next.
-const SHORT: Duration = Duration::from_millis(50);
-
 /// Makes a folder in `parent` for one run, and removes what killed runs left there.
 ///
 /// The caller must hold the state's lock: nothing of another run may be alive.
@@ -106,6 +85,10 @@ pub fn scratch(parent: &Path) -> Result<TempDir, store::Error> {
         .map_err(store::io_error("make a folder in", parent))
 }
 
+/// Tasks that are settled without a worker (reused, put behind an equal one) in one go; then
+/// others get their turn.
+const STRETCH: usize = 64;
+
 /// One run of one runset.
 pub struct Engine<'a> {
     state: &'a mut State,
@@ -113,6 +96,8 @@ pub struct Engine<'a> {
     steps: &'a [Arc<Runnable>],
     router: &'a Router,
     runset: &'a Runset,
+    /// The runset's name, for the jobs.
+    runset_name: Arc<str>,
     listener: &'a mut Listener<'a>,
     settings: Settings,
     plan: Plan,
@@ -122,12 +107,20 @@ pub struct Engine<'a> {
     clock: Instant,
     /// When the open group of writes began.
     group_began: Instant,
-    /// A moving average.
-    task_time: Duration,
     /// Final outputs seen.
     compared: usize,
     /// The place of each step, by name.
     lanes: HashMap<StepName, LaneId>,
+}
+
+/// What a worker is to do.
+enum Turn {
+    /// This task.
+    Do(Box<Job>),
+    /// Ask again: there is more to settle, and others may want their turn.
+    Again,
+    /// Wait until something ends or begins.
+    Wait,
 }
 
 impl<'a> Engine<'a> {
@@ -158,12 +151,12 @@ impl<'a> Engine<'a> {
             steps,
             router,
             runset,
+            runset_name: runset.name.as_str().into(),
             listener,
             settings,
             stopping: false,
             clock: now,
             group_began: now,
-            task_time: Duration::ZERO,
             compared: 0,
             lanes: steps
                 .iter()
@@ -173,79 +166,41 @@ impl<'a> Engine<'a> {
     }
 
     /// Runs until nothing is left that can start, or until a signal comes in.
-    pub fn run(mut self, channel: &Channel) -> Result<Summary, Error> {
-        let shared = Shared::new(
-            self.store,
-            self.settings.live,
-            self.settings.scratch.clone(),
-        );
-        let ended = std::thread::scope(|scope| {
-            let mut workers = Workers {
-                scope,
-                shared: &shared,
-                sender: &channel.sender,
-                handles: Vec::new(),
-                threads: Vec::new(),
-            };
-            let ended = self.events(&mut workers, &channel.receiver);
-            shared.close();
-            if ended.is_err() {
-                workers.kill();
-            }
-            // A worker that still has something to tell must not wait for a reader.
-            while workers.threads.iter().any(|thread| !thread.is_finished()) {
-                let _ = channel.receiver.recv_timeout(Duration::from_millis(1));
-            }
-            ended
-        });
+    pub fn run(self, channel: &Channel) -> Result<Summary, Error> {
+        let (mut own, ended) = crew::run(self, channel);
         // What ended before something went wrong is kept all the same.
-        let committed = self.state.commit();
+        let committed = own.state.commit();
         ended?;
         committed?;
-        self.summary.elapsed = self.clock.elapsed();
-        Ok(self.summary)
+        own.summary.elapsed = own.clock.elapsed();
+        Ok(own.summary)
     }
 
-    fn events(&mut self, workers: &mut Workers, receiver: &Receiver<Message>) -> Result<(), Error> {
-        let mut ending: Option<Instant> = None;
-        loop {
-            if !self.stopping {
-                self.dispatch(workers)?;
-            }
-            if self.plan.running() == 0 && (self.stopping || !self.plan.is_pausing()) {
-                return Ok(());
-            }
-            match receiver.recv_timeout(self.patience(ending)) {
-                Ok(message) => self.message(message, workers, &mut ending)?,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-            }
-            while let Ok(message) = receiver.try_recv() {
-                self.message(message, workers, &mut ending)?;
-            }
-            if ending.is_some_and(|end| end <= Instant::now()) {
-                workers.kill();
-                ending = None;
-            }
-            if self.state.is_grouped() && self.group_began.elapsed() >= GROUP {
-                self.state.commit()?;
-            }
-        }
+    /// Whether the run is over: nothing runs, and nothing will.
+    fn is_over(&mut self) -> bool {
+        self.plan.running() == 0
+            && (self.stopping || !self.plan.is_pausing() && !self.plan.is_open())
     }
 
-    /// How long to wait for the next message.
-    fn patience(&mut self, ending: Option<Instant>) -> Duration {
-        let mut patience = Duration::from_hours(1);
-        if self.state.is_grouped() {
-            patience = patience.min(GROUP.saturating_sub(self.group_began.elapsed()));
-        }
-        if let Some(end) = ending {
-            patience = patience.min(end.saturating_duration_since(Instant::now()));
-        }
+    /// When the clock makes something due: a commit, the end of a pause.
+    fn due(&mut self) -> Option<Instant> {
+        let commit = self.state.is_grouped().then(|| self.group_began + GROUP);
         let now = self.now();
-        if let Some(due) = self.plan.wake(now) {
-            patience = patience.min(Duration::from_millis(due.saturating_sub(now)));
+        let pause = self
+            .plan
+            .wake(now)
+            .map(|due| self.clock + Duration::from_millis(due));
+        commit.into_iter().chain(pause).min()
+    }
+
+    /// Does what the clock made due.
+    fn tick(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        self.plan.wake(now);
+        if self.state.is_grouped() && self.group_began.elapsed() >= GROUP {
+            self.state.commit()?;
         }
-        patience
+        Ok(())
     }
 
     /// Milliseconds since the start.
@@ -253,61 +208,15 @@ impl<'a> Engine<'a> {
         u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn message(
-        &mut self,
-        message: Message,
-        workers: &mut Workers,
-        ending: &mut Option<Instant>,
-    ) -> Result<(), Error> {
-        match message {
-            Message::Output {
-                task,
-                lane,
-                stderr,
-                bytes,
-            } => (self.listener)(&Event::Output {
-                task,
-                step: &self.steps[lane].name,
-                stderr,
-                bytes: &bytes,
-            }),
-            Message::Ended(ended) => {
-                self.begin_group()?;
-                self.ended(*ended)?;
-                if self.stopping {
-                    self.take_back(workers);
-                }
-            }
-            Message::Signal(signal) => {
-                let again = self.summary.signal.replace(signal).is_some();
-                self.stopping = true;
-                self.take_back(workers);
-                (self.listener)(&Event::Interrupted {
-                    signal: &crate::process::signal_name(signal),
-                    tasks: self.plan.running(),
-                });
-                if again {
-                    workers.kill();
-                } else {
-                    workers.end();
-                    *ending = Some(Instant::now() + crate::process::GRACE);
-                }
-            }
-            Message::Broken => return Err(Error::Worker(None)),
-        }
-        Ok(())
-    }
-
-    /// Jobs that no worker has begun are no longer to be done.
-    fn take_back(&mut self, workers: &Workers) {
-        for job in workers.shared.close() {
-            self.plan.ended(job.step.lane, job.key.as_ref());
-            (self.listener)(&Event::Cancelled {
-                task: job.ready.id,
-                step: &job.step.name,
-                span: None,
-            });
-        }
+    /// A signal came in: nothing more starts. Whether it is not the first.
+    fn interrupt(&mut self, signal: i32) -> bool {
+        let again = self.summary.signal.replace(signal).is_some();
+        self.stopping = true;
+        (self.listener)(&Event::Interrupted {
+            signal: &crate::process::signal_name(signal),
+            tasks: self.plan.running(),
+        });
+        again
     }
 
     fn begin_group(&mut self) -> Result<(), Error> {
@@ -318,21 +227,14 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Hands out tasks while there is room.
-    fn dispatch(&mut self, workers: &mut Workers) -> Result<(), Error> {
-        let now = self.now();
-        self.plan.wake(now);
-        // Not with -fail-fast: a worker would begin the next before a failure is known.
-        let ahead =
-            if self.task_time < SHORT && self.summary.executed > 0 && !self.settings.fail_fast {
-                self.settings.parallel
-            } else {
-                0
-            };
-        self.plan.allow(self.settings.parallel + ahead);
-        loop {
+    /// Settles what needs no worker, up to the first task that does.
+    fn next(&mut self) -> Result<Turn, Error> {
+        for _ in 0..STRETCH {
+            if self.stopping {
+                return Ok(Turn::Wait);
+            }
             match self.plan.decide() {
-                Next::Wait => return Ok(()),
+                Next::Wait => return Ok(Turn::Wait),
                 // Reads, too, are cheaper in a transaction than each with locks of its own.
                 Next::Refill { lane, after, count } => {
                     self.begin_group()?;
@@ -364,19 +266,16 @@ impl<'a> Engine<'a> {
                         input: ready.input,
                         attempt: ready.attempt,
                     });
-                    workers.push(
-                        Job {
-                            step,
-                            ready,
-                            key,
-                            runset: self.runset.name.as_str().into(),
-                        },
-                        self.settings.parallel,
-                        self.plan.running(),
-                    )?;
+                    return Ok(Turn::Do(Box::new(Job {
+                        step,
+                        ready,
+                        key,
+                        runset: Arc::clone(&self.runset_name),
+                    })));
                 }
             }
         }
+        Ok(Turn::Again)
     }
 
     /// Notes a failure for the summary.
@@ -389,47 +288,6 @@ impl<'a> Engine<'a> {
         }
         if self.settings.fail_fast {
             self.stopping = true;
-        }
-    }
-}
-
-/// The threads, started when there is work for them.
-struct Workers<'scope, 'env> {
-    scope: &'scope std::thread::Scope<'scope, 'env>,
-    shared: &'env Shared<'env>,
-    sender: &'env SyncSender<Message>,
-    handles: Vec<Handle>,
-    threads: Vec<std::thread::ScopedJoinHandle<'scope, ()>>,
-}
-
-impl Workers<'_, '_> {
-    /// `busy`: tasks handed out, this one included.
-    fn push(&mut self, job: Job, most: usize, busy: usize) -> Result<(), Error> {
-        self.shared.push(job);
-        if self.handles.len() < most && self.handles.len() < busy {
-            let number = self.handles.len();
-            let handle = Handle::default();
-            self.handles.push(handle.clone());
-            let (shared, sender) = (self.shared, self.sender);
-            let thread = std::thread::Builder::new()
-                .name(format!("worker {number}"))
-                .spawn_scoped(self.scope, move || {
-                    worker::work(shared, number, &handle, sender);
-                })
-                .map_err(|error| Error::Worker(Some(error)))?;
-            self.threads.push(thread);
-        }
-        Ok(())
-    }
-
-    fn end(&self) {
-        self.handles.iter().for_each(Handle::end);
-    }
-
-    fn kill(&self) {
-        self.end();
-        for handle in &self.handles {
-            handle.signal(rustix::process::Signal::KILL);
         }
     }
 }

@@ -8,7 +8,7 @@
 //! overview        what pages tell, gathered from state, store and manifest
 //! page            pure: SVG, HTML and other text from what is known
 //! report          events in; lines, progress bars or JSON out
-//! engine          one loop: task ends and signals in, task starts and records out
+//! engine          task ends and signals in, task starts and records out; workers, and whose turn it is
 //! export          final outputs as files in a folder
 //! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps

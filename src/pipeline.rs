@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use crate::core::diagnostic;
 use crate::core::digest::Digest;
@@ -205,6 +205,7 @@ impl Steps {
                 arguments,
                 variables,
                 folder: source.folder.clone(),
+                direct: OnceLock::new(),
             }));
         }
         state.commit()?;

@@ -29,6 +29,61 @@ pub struct Ended {
     pub left: Option<Group>,
 }
 
+impl Ended {
+    /// Success without a child.
+    pub fn at_once() -> Self {
+        Self {
+            status: ExitStatus::default(),
+            cut: None,
+            left: None,
+        }
+    }
+
+    /// What a shell would make of its child's end: it tells of a death by a signal, and exits with
+    /// 128 more than the signal's number.
+    #[must_use]
+    pub fn as_a_shells_child(self, tell: impl FnOnce(&str)) -> Self {
+        let Some(signal) = self.status.signal() else {
+            return self;
+        };
+        if let Some(words) = death(signal) {
+            let core = if self.status.core_dumped() {
+                " (core dumped)"
+            } else {
+                ""
+            };
+            tell(&format!("{words}{core}\n"));
+        }
+        Self {
+            status: ExitStatus::from_raw((128 + signal) << 8),
+            ..self
+        }
+    }
+}
+
+/// How shells tell of a child's death; not of those that a user causes.
+fn death(signal: i32) -> Option<&'static str> {
+    Some(match Signal::from_named_raw(signal)? {
+        Signal::HUP => "Hangup",
+        Signal::QUIT => "Quit",
+        Signal::ILL => "Illegal instruction",
+        Signal::TRAP => "Trace/breakpoint trap",
+        Signal::ABORT => "Aborted",
+        Signal::BUS => "Bus error",
+        Signal::FPE => "Floating point exception",
+        Signal::KILL => "Killed",
+        Signal::USR1 => "User defined signal 1",
+        Signal::SEGV => "Segmentation fault",
+        Signal::USR2 => "User defined signal 2",
+        Signal::ALARM => "Alarm clock",
+        Signal::TERM => "Terminated",
+        Signal::XCPU => "CPU time limit exceeded",
+        Signal::XFSZ => "File size limit exceeded",
+        Signal::SYS => "Bad system call",
+        _ => return None,
+    })
+}
+
 /// Why a child was made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -87,7 +142,10 @@ pub enum RunError {
     /// [`Handle::end`] came first.
     #[error("was not started")]
     Refused,
-    /// The system could not start it, or not watch it.
+    /// The system could not start it.
+    #[error(transparent)]
+    Spawn(io::Error),
+    /// The system could not watch it.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -109,7 +167,7 @@ impl Handle {
             if matches!(*phase, Phase::Refused) {
                 return Err(RunError::Refused);
             }
-            let child = command.process_group(0).spawn()?;
+            let child = command.process_group(0).spawn().map_err(RunError::Spawn)?;
             let group = Pid::from_child(&child);
             *phase = Phase::Running { group, cut: None };
             (child, group)

@@ -77,6 +77,14 @@ struct Lane {
     more: bool,
 }
 
+impl Lane {
+    /// Whether a task of the step may start, as far as is known without a look at the database.
+    fn is_open(&self) -> bool {
+        self.running < self.limit
+            && (!self.again.is_empty() || self.held < HELD && (!self.queue.is_empty() || self.more))
+    }
+}
+
 /// The schedule of one run.
 #[derive(Debug)]
 pub struct Plan {
@@ -112,11 +120,6 @@ impl Plan {
         }
     }
 
-    /// Changes how many tasks may be started and not ended at once.
-    pub fn allow(&mut self, limit: usize) {
-        self.limit = limit;
-    }
-
     /// What to do now.
     ///
     /// Among steps that may start one, that with the fewest running tasks comes first, so that a
@@ -126,14 +129,9 @@ impl Plan {
         if self.running >= self.limit {
             return Next::Wait;
         }
-        let open = |lane: &Lane| {
-            lane.running < lane.limit
-                && (!lane.again.is_empty()
-                    || lane.held < HELD && (!lane.queue.is_empty() || lane.more))
-        };
         let best = (0..self.lanes.len())
             .rev()
-            .filter(|&id| open(&self.lanes[id]))
+            .filter(|&id| self.lanes[id].is_open())
             .min_by_key(|&id| self.lanes[id].running);
         let Some(id) = best else {
             return Next::Wait;
@@ -228,6 +226,11 @@ impl Plan {
             }
         }
         None
+    }
+
+    /// Whether [`Plan::decide`] has something else to say than [`Next::Wait`].
+    pub fn is_open(&self) -> bool {
+        self.running < self.limit && self.lanes.iter().any(Lane::is_open)
     }
 
     /// Tasks started and not ended.

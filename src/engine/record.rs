@@ -97,10 +97,10 @@ impl Engine<'_> {
 
     /// Records how a task went.
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
+        self.begin_group()?;
         let step = Arc::clone(&ended.job.step);
         let ready = ended.job.ready;
         let span = span(&ended.finished);
-        self.task_time = (self.task_time * 7 + span.elapsed) / 8;
         // What an interrupt ends may well leave something behind.
         let cancelled = matches!(ended.outcome, Outcome::Cancelled);
         if let Some(warning) = ended.warning.filter(|_| !cancelled) {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::direct::Direct;
 use crate::core::identity::{Identity, Tools};
 use crate::core::manifest;
 use crate::core::name::StepName;
@@ -48,9 +50,25 @@ pub struct Runnable {
     /// The program's arguments, the script last.
     pub arguments: Vec<OsString>,
     /// Every variable but those of the single task.
-    pub variables: BTreeMap<OsString, OsString>,
+    pub variables: Variables,
     /// Where it runs: the manifest's folder.
     pub folder: PathBuf,
+    /// How it runs without a shell, once that was asked.
+    pub direct: OnceLock<Option<Direct>>,
+}
+
+/// Environment variables.
+pub type Variables = BTreeMap<OsString, OsString>;
+
+impl Runnable {
+    /// How the script runs without a shell, if it can.
+    pub fn direct(&self) -> Option<&Direct> {
+        let of = || {
+            let program = self.program.as_ref().ok()?;
+            Direct::of(program, &self.arguments, &self.variables, &self.folder)
+        };
+        self.direct.get_or_init(of).as_ref()
+    }
 }
 
 /// Variables that belong to one task; a host that has them set is a task itself.
@@ -95,14 +113,14 @@ pub fn memo(step: &manifest::Step, identity: &Identity) -> Memo {
 pub fn variables(
     identity: &Identity,
     host: impl IntoIterator<Item = (OsString, OsString)>,
-) -> BTreeMap<OsString, OsString> {
+) -> Variables {
     let kept = |name: &OsStr| {
         !identity.pure
             || name == "HOME"
             || (name == "PATH" && identity.tools == Tools::HostInstead)
             || identity.keep.iter().any(|keep| name == keep.as_str())
     };
-    let mut variables: BTreeMap<OsString, OsString> = host
+    let mut variables: Variables = host
         .into_iter()
         .filter(|(name, _)| kept(name) && !OWN.iter().any(|own| name == own))
         .collect();
@@ -124,7 +142,7 @@ pub fn variables(
 /// not bring one.
 pub fn program(
     shell: &str,
-    variables: &BTreeMap<OsString, OsString>,
+    variables: &Variables,
     host_path: Option<&OsStr>,
     folder: &Path,
 ) -> Result<PathBuf, String> {

@@ -1,20 +1,17 @@
-//! A worker: one thread that runs one task after the other.
+//! A worker: runs one task after the other.
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::commands::{self, Commands, Own, Plain};
 use super::outputs::Outputs;
 use super::step::Runnable;
 use super::transcript::Record;
 use super::workspace::Workspace;
-use crate::core::plan::{Key, LaneId, Ready};
-use crate::core::task::TaskId;
+use crate::core::event::Event;
+use crate::core::plan::{Key, Ready};
 use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Store};
@@ -31,28 +28,6 @@ pub struct Job {
     pub key: Option<Key>,
     /// The runset's name.
     pub runset: Arc<str>,
-}
-
-/// What a worker tells the engine.
-#[derive(Debug)]
-pub enum Message {
-    /// A running task wrote something.
-    Output {
-        /// The task.
-        task: TaskId,
-        /// Its step.
-        lane: LaneId,
-        /// Whether on standard error.
-        stderr: bool,
-        /// What.
-        bytes: Vec<u8>,
-    },
-    /// A task is over.
-    Ended(Box<Ended>),
-    /// A signal came in.
-    Signal(i32),
-    /// The worker is broken.
-    Broken,
 }
 
 /// A task that is over.
@@ -81,119 +56,55 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// What all workers share.
+/// Where workers work.
 #[derive(Debug)]
-pub struct Shared<'a> {
+pub struct Site<'a> {
     /// Where objects go.
     pub store: &'a Store,
-    /// Whether what tasks write is told while they run.
-    pub live: bool,
     /// The folder for the workers' folders.
     pub scratch: PathBuf,
-    queue: Mutex<Queue>,
-    changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    closed: bool,
-}
+/// Told what a task writes, as it does.
+pub type Tell<'a> = &'a dyn Fn(&Event);
 
-impl<'a> Shared<'a> {
-    /// Without jobs.
-    pub fn new(store: &'a Store, live: bool, scratch: PathBuf) -> Self {
-        Self {
-            store,
-            live,
-            scratch,
-            queue: Mutex::default(),
-            changed: Condvar::new(),
-        }
-    }
-
-    /// Hands a job to the next free worker.
-    pub fn push(&self, job: Job) {
-        self.lock().jobs.push_back(job);
-        self.changed.notify_one();
-    }
-
-    /// No more jobs come; those that no worker has taken are given back.
-    pub fn close(&self) -> VecDeque<Job> {
-        let mut queue = self.lock();
-        queue.closed = true;
-        self.changed.notify_all();
-        std::mem::take(&mut queue.jobs)
-    }
-
-    fn next(&self) -> Option<Job> {
-        let mut queue = self.lock();
-        loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
-            }
-            if queue.closed {
-                return None;
-            }
-            queue = self
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Runs jobs until there are no more.
-pub fn work(shared: &Shared, number: usize, handle: &Handle, messages: &SyncSender<Message>) {
-    let alarm = Alarm(messages);
-    let mut worker = Worker {
-        shared,
-        messages,
-        handle,
-        number: i64::try_from(number).unwrap_or(i64::MAX),
-        workspace: Workspace::new(shared.scratch.join(format!("w{number}"))),
-        strays: Strays::watch(),
-        pipes: None,
-        command: None,
-    };
-    while let Some(job) = shared.next() {
-        let ended = worker.execute(job);
-        if messages.send(Message::Ended(Box::new(ended))).is_err() {
-            break;
-        }
-    }
-    drop(worker);
-    std::mem::forget(alarm);
-}
-
-/// Tells the engine if the worker panics, which otherwise would wait for it for ever.
-struct Alarm<'a>(&'a SyncSender<Message>);
-
-impl Drop for Alarm<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.send(Message::Broken);
-    }
-}
-
-struct Worker<'a> {
-    shared: &'a Shared<'a>,
-    messages: &'a SyncSender<Message>,
+/// Runs one task after the other, in the thread that made it.
+pub struct Worker<'a> {
+    site: &'a Site<'a>,
+    /// None where what tasks write is kept and not told.
+    tell: Option<Tell<'a>>,
     handle: &'a Handle,
     number: i64,
     workspace: Workspace,
     strays: Strays,
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
-    /// The command of the last task's step, connected to `pipes`.
-    command: Option<(LaneId, Command)>,
+    /// Connected to `pipes`.
+    commands: Commands,
 }
 
-impl Worker<'_> {
-    fn execute(&mut self, job: Job) -> Ended {
+impl<'a> Worker<'a> {
+    /// Worker `number`, counted from 0. Others can end its task by `handle`.
+    pub fn new(
+        site: &'a Site<'a>,
+        number: usize,
+        handle: &'a Handle,
+        tell: Option<Tell<'a>>,
+    ) -> Self {
+        Self {
+            site,
+            tell,
+            handle,
+            number: i64::try_from(number).unwrap_or(i64::MAX),
+            workspace: Workspace::new(site.scratch.join(format!("w{number}"))),
+            strays: Strays::watch(),
+            pipes: None,
+            commands: Commands::default(),
+        }
+    }
+
+    /// Executes a task and makes objects of what it left.
+    pub fn execute(&mut self, job: Job) -> Ended {
         let started = jiff::Timestamp::now().as_millisecond();
         let clock = Instant::now();
         let mut record = Record::new(
@@ -204,7 +115,7 @@ impl Worker<'_> {
         let outcome = self
             .try_execute(&job, &mut record, &mut warning)
             .unwrap_or_else(Outcome::Failure);
-        let (outcome, logs) = match record.keep(self.shared.store) {
+        let (outcome, logs) = match record.keep(self.site.store) {
             Ok(logs) => (outcome, logs),
             Err(error) => (Outcome::Failure(error.to_string()), Logs::default()),
         };
@@ -228,7 +139,7 @@ impl Worker<'_> {
         warning: &mut Option<String>,
     ) -> Result<Outcome, String> {
         self.workspace
-            .begin(self.shared.store, &job.ready.input)
+            .begin(self.site.store, &job.ready.input)
             .map_err(|error| explain(&error, job))?;
         let run = self.run(job, record);
         let (outcome, left) = match run {
@@ -247,51 +158,61 @@ impl Worker<'_> {
                 (outcome, left.is_some())
             }
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
-            Err(RunError::Io(error)) => (Err(format!("cannot start the shell: {error}")), true),
+            Err(RunError::Spawn(error) | RunError::Io(error)) => {
+                (Err(format!("cannot start the shell: {error}")), true)
+            }
         };
         let quiet = self.strays.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
         if !quiet {
             self.pipes = None;
-            self.command = None;
+            self.commands.clear();
         }
         outcome
     }
 
     fn run(&mut self, job: &Job, record: &mut Record) -> Result<process::Ended, RunError> {
-        let lane = job.step.lane;
         let pipes = match &mut self.pipes {
             Some(pipes) => pipes,
             none => none.insert(Pipes::new()?),
         };
-        let command = match &mut self.command {
-            Some((of, command)) if *of == lane => command,
-            other => &mut other.insert((lane, prepare(&job.step, pipes)?)).1,
+        let tell = self.tell;
+        let mut sink = |stream, bytes: &[u8]| {
+            record.add(stream, bytes);
+            if let Some(tell) = tell {
+                tell(&Event::Output {
+                    task: job.ready.id,
+                    step: &job.step.name,
+                    stderr: stream == Stream::Stderr,
+                    bytes,
+                });
+            }
         };
-        command
-            .env("INPUT_FILE", self.workspace.input())
-            .env("OUTPUT_DIR", self.workspace.output())
-            .env("TMPDIR", self.workspace.temporary())
-            .env("TASK_PIPELINE_TASK", job.ready.id.to_string())
-            .env("TASK_PIPELINE_RUNSET", &*job.runset)
-            .env(
-                "TASK_PIPELINE_INPUT_NAME",
-                job.ready.name.as_deref().unwrap_or_default(),
-            );
-        let live = self.shared.live.then_some(self.messages);
-        self.handle
-            .run(command, pipes, job.step.timeout, &mut |stream, bytes| {
-                record.add(stream, bytes);
-                if let Some(messages) = live {
-                    let _ = messages.send(Message::Output {
-                        task: job.ready.id,
-                        lane,
-                        stderr: stream == Stream::Stderr,
-                        bytes: bytes.to_owned(),
-                    });
+        let kept = self.commands.of(job.step.lane);
+        let own = Own::new(&self.workspace, job);
+        let timeout = job.step.timeout;
+        if let Some(direct) = job.step.direct() {
+            match kept.plain(job, direct, &own, pipes) {
+                None => {}
+                Some(Plain::Done) => return Ok(process::Ended::at_once()),
+                Some(Plain::Command(command)) => {
+                    let ended = self.handle.run(command, pipes, timeout, &mut sink);
+                    commands::close(command, direct);
+                    match ended {
+                        // The shell can say best what is wrong.
+                        Err(RunError::Spawn(_)) => {}
+                        Ok(ended) if direct.waits && ended.cut.is_none() => {
+                            let tell = |words: &str| sink(Stream::Stderr, words.as_bytes());
+                            return Ok(ended.as_a_shells_child(tell));
+                        }
+                        other => return other,
+                    }
                 }
-            })
+            }
+        }
+        let command = kept.shell(job, &own, pipes)?;
+        self.handle.run(command, pipes, timeout, &mut sink)
     }
 
     /// What an ended script's task comes to.
@@ -312,7 +233,7 @@ impl Worker<'_> {
             None if ended.status.success() => {
                 let spill = self.workspace.own_file("outputs");
                 let outputs =
-                    Outputs::collect(self.shared.store, self.workspace.output(), &spill, quiet);
+                    Outputs::collect(self.site.store, self.workspace.output(), &spill, quiet);
                 match outputs {
                     Ok(outputs) => Ok(Outcome::Success(outputs)),
                     Err(error) => failed(error.to_string()),
@@ -321,24 +242,6 @@ impl Worker<'_> {
             None => failed(process::describe(ended.status)),
         }
     }
-}
-
-/// A command that lacks only what differs from task to task.
-fn prepare(step: &Runnable, pipes: &Pipes) -> io::Result<Command> {
-    let program = step
-        .program
-        .as_ref()
-        .map_err(|error| io::Error::other(error.clone()))?;
-    let mut command = Command::new(program);
-    command
-        .args(&step.arguments)
-        .env_clear()
-        .envs(&step.variables)
-        .env("TASK_PIPELINE_STEP", step.name.as_str())
-        .env("TASK_PIPELINE_VERSION", step.version.to_string())
-        .current_dir(&step.folder);
-    pipes.connect(&mut command)?;
-    Ok(command)
 }
 
 /// Adds what can be done about an input that is not to be had.

@@ -81,6 +81,14 @@ impl Pipes {
         Ok(())
     }
 
+    /// The writing end for one of the outputs.
+    pub fn output(&self, stream: Stream) -> io::Result<OwnedFd> {
+        match stream {
+            Stream::Stdout => self.stdout.write.try_clone(),
+            Stream::Stderr => self.stderr.write.try_clone(),
+        }
+    }
+
     /// Waits until something happens; true if the child has ended.
     pub(super) fn wait(
         &mut self,

@@ -10,6 +10,7 @@ mod manifest;
 mod memo;
 mod options;
 mod outputs;
+mod plain;
 mod schedule;
 mod script;
 mod seed;

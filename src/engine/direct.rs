@@ -1,0 +1,283 @@
+//! Plain commands, started as a shell would have started them, without the shell.
+//!
+//! What a shell does to the environment of its children is done here too, and its death by a
+//! signal is told as a shell tells it, so that a program cannot tell the difference but by its
+//! parent. Where anything is in the way (no such program, a
+//! file that cannot be opened), nothing has happened yet, and the shell gets the whole script: its
+//! own messages are the ones that people know.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::process::Stdio;
+
+use super::step::Variables;
+use crate::core::plain::{self, Plain, Redirection, Shell, Target, Word};
+use crate::process::{Pipes, Stream};
+
+/// A step whose script is a plain command.
+#[derive(Debug)]
+pub struct Direct {
+    /// Whether the shell would wait for the program, and not become it.
+    pub waits: bool,
+    /// Words and redirections.
+    pub plain: Plain,
+    /// The program; none if there is nothing to start.
+    pub program: Option<PathBuf>,
+    /// What the program gets as environment, variables of the single task aside.
+    pub variables: Variables,
+}
+
+/// Variables that shells change, or do something about, before they start anything.
+const TOUCHED: [&str; 12] = [
+    "DIRSTACK",
+    "EUID",
+    "FUNCNAME",
+    "GROUPS",
+    "IFS",
+    "LINENO",
+    "OPTARG",
+    "OPTIND",
+    "PPID",
+    "RANDOM",
+    "SHELLOPTS",
+    "UID",
+];
+
+impl Direct {
+    /// For a script that `program` with `arguments`, the script last, would run in `folder`; none
+    /// if that takes a shell.
+    pub fn of(
+        program: &Path,
+        arguments: &[OsString],
+        variables: &Variables,
+        folder: &Path,
+    ) -> Option<Self> {
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(|one| one.to_str())
+            .collect::<Option<_>>()?;
+        let (script, options) = arguments.split_last()?;
+        let plain = Plain::parse(script)?;
+        let canonical = program.canonicalize().ok()?;
+        let shell = plain::shell(canonical.file_name()?.to_str()?, options)?;
+        let names = variables.keys().map(|name| name.to_str());
+        let names: Vec<&str> = names.collect::<Option<_>>()?;
+        if names.iter().any(|name| is_touched(name)) {
+            return None;
+        }
+        let program = match plain.words.first() {
+            None => None,
+            Some(word) => Some(find(word, variables, folder)?),
+        };
+        // bash becomes the program where no redirection is to be undone, dash never does.
+        let waits = shell == Shell::Dash || !plain.redirections.is_empty();
+        Some(Self {
+            variables: given(variables, shell, waits, program.as_deref(), folder),
+            waits,
+            plain,
+            program,
+        })
+    }
+}
+
+fn is_touched(name: &str) -> bool {
+    let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    !is_plain || name.starts_with("BASH") || TOUCHED.contains(&name)
+}
+
+/// The program as a shell finds it.
+fn find(word: &Word, variables: &Variables, folder: &Path) -> Option<PathBuf> {
+    let name = word.expand(|_| None)?;
+    if name.contains('/') {
+        return Path::new(&name).is_absolute().then(|| name.into());
+    }
+    let path = variables.get(OsStr::new("PATH"))?;
+    if !std::env::split_paths(path).all(|entry| entry.is_absolute()) {
+        return None;
+    }
+    which::which_in(name, Some(path), folder).ok()
+}
+
+/// What a shell makes of its own environment for the program that it starts.
+fn given(
+    variables: &Variables,
+    shell: Shell,
+    waits: bool,
+    program: Option<&Path>,
+    folder: &Path,
+) -> Variables {
+    let mut given = variables.clone();
+    let kept = variables
+        .get(OsStr::new("PWD"))
+        .filter(|pwd| is_name_of(Path::new(pwd), folder));
+    let pwd = kept.map_or_else(|| folder.as_os_str().to_owned(), Clone::clone);
+    given.insert("PWD".into(), pwd);
+    if shell == Shell::Bash {
+        let level = variables
+            .get(OsStr::new("SHLVL"))
+            .and_then(|l| l.to_str()?.parse().ok());
+        let level = level.unwrap_or(0_u32) + u32::from(waits);
+        given.insert("SHLVL".into(), level.to_string().into());
+        given.remove(OsStr::new("_"));
+        if let Some(program) = program {
+            given.insert("_".into(), program.into());
+        }
+        if given
+            .get(OsStr::new("OLDPWD"))
+            .is_some_and(|old| !Path::new(old).is_dir())
+        {
+            given.remove(OsStr::new("OLDPWD"));
+        }
+    }
+    given
+}
+
+/// Whether a shell that starts in `folder` believes a `PWD` that says so.
+fn is_name_of(pwd: &Path, folder: &Path) -> bool {
+    let same = |a: &fs::Metadata, b: &fs::Metadata| a.dev() == b.dev() && a.ino() == b.ino();
+    pwd.is_absolute()
+        && !pwd
+            .as_os_str()
+            .as_encoded_bytes()
+            .windows(2)
+            .any(|pair| pair == b"/.")
+        && pwd.components().all(|part| part != Component::ParentDir)
+        && matches!((fs::metadata(pwd), fs::metadata(folder)), (Ok(a), Ok(b)) if same(&a, &b))
+}
+
+/// What a descriptor is connected to.
+enum Place {
+    /// As it was: the null device or the worker's pipe.
+    Own,
+    /// A file.
+    Open(File),
+    /// Another output's pipe.
+    Pipe(Stream),
+}
+
+/// Opens what the redirections name: for each descriptor that they change, what it becomes. None
+/// if a value is not plain or a file cannot be opened.
+pub fn open<'v>(
+    redirections: &[Redirection],
+    pipes: &Pipes,
+    value: &impl Fn(&str) -> Option<&'v str>,
+) -> Option<[Option<Stdio>; 3]> {
+    let mut places = [Place::Own, Place::Own, Place::Own];
+    for redirection in redirections {
+        let mut how = File::options();
+        let word = match &redirection.to {
+            Target::Read(word) => {
+                how.read(true);
+                word
+            }
+            Target::Write(word) => {
+                how.write(true).create(true).truncate(true);
+                word
+            }
+            Target::Append(word) => {
+                how.append(true).create(true);
+                word
+            }
+            Target::Same(other) => {
+                places[redirection.descriptor] = places[*other].again(*other)?;
+                continue;
+            }
+        };
+        places[redirection.descriptor] = Place::Open(how.open(word.expand(value)?).ok()?);
+    }
+    let mut changed = [None, None, None];
+    for (descriptor, place) in places.into_iter().enumerate() {
+        changed[descriptor] = match place {
+            Place::Own => None,
+            Place::Open(file) => Some(file.into()),
+            Place::Pipe(stream) => Some(pipe(pipes, stream).ok()?),
+        };
+    }
+    Some(changed)
+}
+
+fn pipe(pipes: &Pipes, stream: Stream) -> io::Result<Stdio> {
+    pipes.output(stream).map(|end: OwnedFd| end.into())
+}
+
+impl Place {
+    /// What a descriptor becomes that is made the same as this one, which has that number.
+    fn again(&self, number: usize) -> Option<Self> {
+        Some(match self {
+            Self::Own if number == 1 => Self::Pipe(Stream::Stdout),
+            Self::Own => Self::Pipe(Stream::Stderr),
+            Self::Open(file) => Self::Open(file.try_clone().ok()?),
+            Self::Pipe(stream) => Self::Pipe(*stream),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    fn direct(script: &str, more: &[(&str, &str)]) -> Option<Direct> {
+        let mut all = variables(&[("PATH", "/usr/bin:/bin")]);
+        all.extend(variables(more));
+        let bash = which::which("bash").expect("bash is installed");
+        Direct::of(
+            &bash,
+            &["-e".into(), "-c".into(), script.into()],
+            &all,
+            Path::new("/"),
+        )
+    }
+
+    #[test]
+    fn programs_are_found_as_a_shell_finds_them() {
+        let found = direct("cat", &[]).unwrap().program.unwrap();
+        assert!(found.ends_with("cat") && found.is_absolute());
+        assert!(direct("no-such-program", &[]).is_none());
+        assert!(direct("./cat", &[]).is_none());
+        assert!(direct("cat", &[("PATH", "bin:/bin")]).is_none());
+        assert_eq!(direct(":", &[]).unwrap().program, None);
+    }
+
+    #[test]
+    fn variables_that_a_shell_would_change_take_a_shell() {
+        for name in ["IFS", "BASH_ENV", "BASH_FUNC_cat%%", "SHELLOPTS", "a.b"] {
+            assert!(direct("cat", &[(name, "1")]).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_what_bash_gives() {
+        let given = |more: &[(&str, &str)]| -> Vec<String> {
+            let all = direct("/bin/cat", more).unwrap().variables;
+            let pairs = all
+                .iter()
+                .map(|(n, v)| format!("{}={}", n.display(), v.display()));
+            pairs.collect()
+        };
+        assert_eq!(
+            given(&[]),
+            ["PATH=/usr/bin:/bin", "PWD=/", "SHLVL=0", "_=/bin/cat"]
+        );
+        let host = [
+            ("PWD", "/usr/.."),
+            ("SHLVL", "3"),
+            ("_", "x"),
+            ("OLDPWD", "/nowhere"),
+        ];
+        assert_eq!(
+            given(&host),
+            ["PATH=/usr/bin:/bin", "PWD=/", "SHLVL=3", "_=/bin/cat"]
+        );
+    }
+}

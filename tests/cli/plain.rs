@@ -1,0 +1,220 @@
+//! Scripts that are one plain command run without a shell: all that comes of them is what comes
+//! of the same command in a script that takes the shell.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use crate::harness::Test;
+
+/// Plain commands, each with what can be told of it.
+const SCRIPTS: &[&str] = &[
+    "tr a-z A-Z < $INPUT_FILE > $OUTPUT_DIR/upper",
+    "cat \"$INPUT_FILE\" '$INPUT_FILE'",
+    "cat $INPUT_FILE /nowhere/at/all",
+    "cat < $INPUT_FILE",
+    "cat",
+    "env > $OUTPUT_DIR/environment",
+    "env -i A=b env",
+    "cat /proc/self/cmdline 'a b' \"c  d\" '' \"\"",
+    "no-such-program a b",
+    "/no/such/program",
+    "/etc/passwd",
+    "/tmp",
+    ":",
+    "true 'a b'",
+    ": > $OUTPUT_DIR/empty",
+    ": > $OUTPUT_DIR/no/folder",
+    "cat < $INPUT_FILE/no",
+    "ls -d $OUTPUT_DIR/no-such-file 2> $OUTPUT_DIR/error",
+    "ls -d /no-such-file 2>&1 > $OUTPUT_DIR/out",
+    "ls -d /no-such-file > $OUTPUT_DIR/out 2>&1",
+    "ls -d /no-such-file / >> $OUTPUT_DIR/out 2>> $OUTPUT_DIR/out",
+    "ls -d / >&2",
+    "ls -d / > /dev/null",
+    "cp $INPUT_FILE $OUTPUT_DIR/${TASK_PIPELINE_STEP}-$TASK_PIPELINE_VERSION",
+    "cp \"$INPUT_FILE\" \"$OUTPUT_DIR/$TASK_PIPELINE_INPUT_NAME-copy\"",
+    "ls $TASK_PIPELINE_INPUT_NAME",
+    "pwd -P",
+    "/bin/pwd",
+    "sed -n 's/a/b/p;s/\"/x/' < $INPUT_FILE",
+    "awk 'BEGIN { printf \"%s\", ENVIRON[\"KEPT\"]; exit 3 }'",
+    "awk 'BEGIN { exit 255 }'",
+    "perl -e 'kill 9, $$; sleep 9'",
+    "perl -e 'kill 15, $$; sleep 9'",
+    "perl -e 'kill 13, $$; sleep 9'",
+    "perl -e 'kill 2, $$; sleep 9'",
+    "perl -e 'kill 9, $$; sleep 9' > $OUTPUT_DIR/x",
+    "perl -e 'kill 13, $$; sleep 9' < $INPUT_FILE",
+    "perl -e '$SIG{TERM} = sub { exit 7 }; kill 15, $$; sleep 9'",
+    "perl -e 'printf \"%o\\n\", umask'",
+    "perl -e 'print \"$0 @ARGV\\n\"; print STDERR \"e\"; exit 1' a 'b c'",
+    "perl -e 'opendir D, \"/proc/self/fd\"; print join(\" \", sort grep { !/\\./ } readdir D), \"\\n\"'",
+    "perl -e 'print -t STDIN ? \"tty\" : \"\"'",
+    "perl -e 'open F, \">>\", $ENV{INPUT_FILE}; print F \"more\"; close F; exec \"cat\", $ENV{INPUT_FILE}'",
+    "timeout 0.1 sleep 9",
+    "sleep 0",
+    "\n\n  ls -d / \t\n",
+    "ls -d $TMPDIR/..",
+    "touch $OUTPUT_DIR/a $OUTPUT_DIR/b",
+    "mkdir $OUTPUT_DIR/folder",
+    "ln -s x $OUTPUT_DIR/link",
+];
+
+/// Steps 0, 1, … with these scripts, and a start step that feeds them.
+fn manifest(shell: &str, scripts: &[String]) -> String {
+    let mut text = format!("[defaults]\nshell = [{shell}]\nenv = {{ KEPT = 'a  b' }}\n");
+    let mut begin = String::new();
+    for (number, script) in scripts.iter().enumerate() {
+        let _ = writeln!(
+            begin,
+            "echo 'one \"a\" a' > \"$OUTPUT_DIR/a  b{number}_{number}\""
+        );
+        let script = script.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = write!(
+            text,
+            "[[step]]\nname = '{number}'\nscript = \"\"\"{script}\"\"\"\n"
+        );
+    }
+    let _ = write!(
+        text,
+        "[[step]]\nname = 'begin'\nstart = true\nscript = '''\n{begin}'''\n"
+    );
+    text
+}
+
+/// All that came of each script: state, error, what it wrote, what it left.
+fn results(shell: &str, scripts: &[String]) -> Vec<String> {
+    let test = Test::with(&manifest(shell, scripts));
+    let mut command = test.command(["-run", "-parallel", "1", "-quiet"]);
+    command
+        .env("OLDPWD", "/")
+        .env("SHLVL", "4")
+        .env("PWD", test.path(""));
+    crate::harness::Running::start(command).end().exits(1);
+    test.nothing_temporary_is_left();
+    let object = |hash: &str| match hash {
+        "" => String::new(),
+        _ => String::from_utf8_lossy(&fs::read(test.object(hash)).unwrap()).into_owned(),
+    };
+    let outputs = |task: &str| {
+        let query = format!(
+            "SELECT object_hash, name FROM task WHERE input_task_id = {task} ORDER BY name"
+        );
+        let mut all = String::new();
+        for row in test.rows(&query) {
+            let (hash, name) = row.split_once('|').unwrap();
+            let _ = writeln!(all, "{name}: {}", sorted(&object(hash)));
+        }
+        all
+    };
+    let rows = test.rows(
+        "SELECT task.id, processed, coalesce(stdout, ''), coalesce(stderr, ''), coalesce(error, '')
+         FROM task JOIN step ON step.id = step_id LEFT JOIN log ON task_id = task.id
+         WHERE step.name <> 'begin' ORDER BY CAST(step.name AS INTEGER)",
+    );
+    assert_eq!(rows.len(), scripts.len());
+    let folder = test.path("");
+    let folder = folder.to_str().unwrap().trim_end_matches('/');
+    rows.iter()
+        .map(|row| {
+            let parts: Vec<&str> = row.splitn(5, '|').collect();
+            let whole = format!(
+                "processed {}\nerror {}\nstdout {}\nstderr {}\noutputs {}",
+                parts[1],
+                parts[4],
+                sorted(&object(parts[2])),
+                object(parts[3]),
+                outputs(parts[0]),
+            )
+            .replace(folder, "/place");
+            // bash tells the process number, too.
+            without_the_runs_name(match whole.find("exit status 137") {
+                Some(at) if whole.contains("Killed") => &whole[..at],
+                _ => &whole,
+            })
+        })
+        .collect()
+}
+
+/// Shells give environments in orders of their own.
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+/// The folder `tmp/run-XXXXXX` has another name in each run, and a discarded one in it a number.
+fn without_the_runs_name(text: &str) -> String {
+    let mut parts = text.split("/tmp/run-");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.splitn(4, '/').nth(3).unwrap_or_default();
+        let _ = write!(whole, "/tmp/run/{rest}");
+    }
+    let runset = whole.find("TASK_PIPELINE_RUNSET=").map(|at| at + 21);
+    runset.map_or(whole.clone(), |at| {
+        whole[..at].to_owned() + &whole[at + 16..]
+    })
+}
+
+fn compare(shell: &str) {
+    let plain: Vec<String> = SCRIPTS.iter().map(|&script| script.to_owned()).collect();
+    // The same, but not plain: closing what is not open changes nothing, and neither does a
+    // backslash before a letter, where bash goes another way if it has anything to redirect.
+    let other = |script: &String| match script.trim() {
+        script if script.contains(['<', '>']) => format!("{script} 3>&-"),
+        script => format!("\\{script}"),
+    };
+    let wrapped: Vec<String> = plain.iter().map(other).collect();
+    let direct = results(shell, &plain);
+    let by_shell = results(shell, &wrapped);
+    for ((script, direct), by_shell) in plain.iter().zip(&direct).zip(&by_shell) {
+        assert_eq!(direct, by_shell, "{shell}: {script}");
+    }
+}
+
+#[test]
+fn with_dash() {
+    compare("'dash', '-e', '-c'");
+}
+
+#[test]
+fn with_bash() {
+    compare("'bash', '-euo', 'pipefail', '-c'");
+}
+
+#[test]
+fn the_runner_itself_is_the_parent() {
+    let stat = "cat /proc/self/stat > $OUTPUT_DIR";
+    let test = Test::with(&format!(
+        "[[step]]\nname = 'a'\nstart = true\nscript = '{stat}/x_b'\n\
+         [[step]]\nname = 'b'\nscript = '{stat}/plain'\n[[step]]\nname = 'c'\nscript = 'x'\n"
+    ));
+    let running = test.start(["-run"]);
+    let pid = running.pid().to_string();
+    running.end().exits(0);
+    let stat = test.output("plain");
+    assert_eq!(stat.split(' ').nth(3), Some(pid.as_str()));
+}
+
+#[test]
+fn a_plain_command_has_its_time_and_leaves_nothing_running() {
+    let test =
+        Test::with("[[step]]\nname = 'a'\nstart = true\ntimeout = '200ms'\nscript = 'sleep 60'\n");
+    let ran = test.run(["-run"]).exits(1);
+    assert!(
+        ran.stderr.contains("timed out after 0.2s"),
+        "{}",
+        ran.stderr
+    );
+    let script = "perl -e 'exit 0 if fork; sleep 60'";
+    test.manifest(&format!(
+        "[[step]]\nname = 'a'\nstart = true\nscript = \"{script}\"\n"
+    ));
+    let ran = test.run(["-run"]).exits(0);
+    assert!(
+        ran.stderr.contains("left processes running"),
+        "{}",
+        ran.stderr
+    );
+}
