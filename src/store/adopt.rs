@@ -9,6 +9,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use super::ahead::LARGE;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::sys::{self, Writers};
@@ -36,6 +37,40 @@ pub enum AdoptError {
     Store(#[from] Error),
 }
 
+/// A regular file that nothing has open for writing; opened, so that its size is known before
+/// its bytes are read.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    path: &'a Path,
+    file: File,
+    size: u64,
+    /// Whether its own bytes may still change, so that a copy must become the object.
+    shared: bool,
+}
+
+impl<'a> Candidate<'a> {
+    /// Opens the file at `path`. `quiet`: see [`Store::adopt`].
+    pub fn open(path: &'a Path, quiet: bool) -> Result<Self, AdoptError> {
+        let (file, metadata) = open_regular(path)?;
+        let shared = match sys::writers(&file) {
+            Writers::Some => return Err(AdoptError::BeingWritten),
+            Writers::Unknown if !quiet => true,
+            Writers::None | Writers::Unknown => metadata.nlink() != 1,
+        };
+        Ok(Self {
+            path,
+            file,
+            size: metadata.len(),
+            shared,
+        })
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
 impl Store {
     /// Makes an object of the file at `path`, which is gone from there afterwards.
     ///
@@ -47,16 +82,24 @@ impl Store {
     /// `quiet`: every process that could have inherited an opening of the file is known to be
     /// gone, which decides on systems that cannot tell themselves.
     pub fn adopt(&self, path: &Path, quiet: bool) -> Result<Adopted, AdoptError> {
-        let (file, metadata) = open_regular(path)?;
-        match sys::writers(&file) {
-            Writers::Some => return Err(AdoptError::BeingWritten),
-            Writers::Unknown if !quiet => return Ok(self.adopt_copy(path, file)?),
-            Writers::None | Writers::Unknown => {}
-        }
-        if metadata.nlink() != 1 {
+        self.keep(Candidate::open(path, quiet)?, false)
+    }
+
+    /// Makes an object of the file, see [`Store::adopt`]. `read_next`: a task is likely to get
+    /// it as its input soon, so that, if it is [`LARGE`], its private copy may be made by the way.
+    pub fn keep(&self, candidate: Candidate, read_next: bool) -> Result<Adopted, AdoptError> {
+        let Candidate {
+            path, file, size, ..
+        } = candidate;
+        if candidate.shared {
             return Ok(self.adopt_copy(path, file)?);
         }
-        let adopted = hash(file, metadata.len()).map_err(io_error("read", path))?;
+        let (adopted, copy) = if read_next && size >= LARGE {
+            self.hash_and_copy(path, file)
+        } else {
+            (hash(file, size), None)
+        };
+        let adopted = adopted.map_err(io_error("read", path))?;
         match self.place(path, &adopted.digest) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
                 let (file, _) = open_regular(path)?;
@@ -65,6 +108,9 @@ impl Store {
             Err(error) => Err(error.into()),
             Ok(()) => {
                 self.remember_large(&adopted);
+                if let Some(copy) = copy {
+                    copy.is_of(adopted.digest);
+                }
                 Ok(adopted)
             }
         }
@@ -73,6 +119,10 @@ impl Store {
     /// Makes an object of `bytes`.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
+        // Tasks often say the same, and a file that is made only to be removed is dear.
+        if self.is_small_and_whole(&digest) {
+            return Ok(digest);
+        }
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
         io::Write::write_all(&mut copy, bytes).map_err(io_error("write", copy.path()))?;
