@@ -6,8 +6,10 @@
 //! and mends one that was damaged.
 
 mod adopt;
+mod ahead;
 mod look;
 mod read;
+mod shards;
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -16,9 +18,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Adopted, kind};
+pub use adopt::{AdoptError, Adopted, Candidate, kind};
+pub use ahead::LARGE;
 
 use crate::core::digest::Digest;
+use ahead::Ahead;
+use shards::Shards;
 
 /// A folder of objects. Shared by the workers of a run.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct Store {
     /// For objects too large to hash again and again: the evidence that the file is still the one
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
+    shards: Shards,
+    ahead: Mutex<Ahead>,
 }
 
 /// Changes whenever a file's bytes do: writing to it moves its change time, which no program can
@@ -56,7 +63,7 @@ impl Evidence {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -85,6 +92,16 @@ pub enum Error {
     },
 }
 
+/// What to do about it, on a line of its own.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "\nhint: make room on that disk and run again",
+        io::ErrorKind::QuotaExceeded => "\nhint: make room within the quota and run again",
+        io::ErrorKind::ReadOnlyFilesystem => "\nhint: mount that disk for writing and run again",
+        _ => "",
+    }
+}
+
 /// For `map_err`: an [`Error::Io`].
 pub fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
     move |source| Error::Io {
@@ -108,6 +125,8 @@ impl Store {
             root: root.to_owned(),
             scratch: scratch.to_owned(),
             known: Mutex::default(),
+            shards: Shards::default(),
+            ahead: Mutex::default(),
         })
     }
 
@@ -117,6 +136,8 @@ impl Store {
             root: root.to_owned(),
             scratch: root.to_owned(),
             known: Mutex::default(),
+            shards: Shards::default(),
+            ahead: Mutex::default(),
         }
     }
 

@@ -12,7 +12,9 @@ use other as system;
 
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
 use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -38,6 +40,13 @@ pub fn writers(file: &File) -> Writers {
 /// Writes to the disk what the file system of `folder` has in memory.
 pub fn sync(folder: &File) -> io::Result<()> {
     system::sync(folder)
+}
+
+/// Threads that can work at once.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    // Asking reads some files.
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// What tells one boot of the machine from the next, where the system has such a thing.

@@ -87,6 +87,7 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> (Engine<'a>, Result<(),
         live: engine.settings.live,
         site: Site {
             store: engine.store,
+            router: engine.router,
             scratch: engine.settings.scratch.clone(),
         },
         desk: Mutex::new(Desk {

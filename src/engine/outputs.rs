@@ -1,11 +1,15 @@
 //! From the files in a task's output folder to a list of objects.
 
+mod adopt;
+
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
+pub use adopt::Source;
+
 use crate::core::digest::Digest;
-use crate::store::{self, AdoptError, Store};
+use crate::store::{self, AdoptError};
 
 /// Outputs held in memory; more go to a file.
 const STRETCH: usize = 4096;
@@ -50,36 +54,30 @@ pub enum OutputError {
 }
 
 impl Outputs {
-    /// Makes objects of all files in `folder`, which is empty afterwards.
+    /// Makes objects of all files in the folder, which is empty afterwards.
     ///
     /// Names are in order, in stretches of some thousands if there are more. Nothing is adopted
     /// if one of them is unacceptable by its kind or name. `spill` is where a list goes that is
-    /// too long for memory. `quiet`: see [`Store::adopt`].
-    pub fn collect(
-        store: &Store,
-        folder: &Path,
-        spill: &Path,
-        quiet: bool,
-    ) -> Result<Self, OutputError> {
-        let mut names = validate(folder)?;
+    /// too long for memory.
+    pub fn collect(source: Source, spill: &Path) -> Result<Self, OutputError> {
+        let mut names = validate(source.folder)?;
         let mut outputs = Self::default();
         let mut rest: Option<BufWriter<File>> = None;
         let io = |source| OutputError::from(store::io_error("write", spill)(source));
         while !names.is_empty() {
             names.sort_unstable();
             let whole = names.len() < STRETCH;
-            for name in names {
-                let adopted = store.adopt(&folder.join(&*name), quiet);
-                let digest = match adopted {
-                    Ok(adopted) => adopted.digest,
-                    Err(AdoptError::Store(error)) => return Err(error.into()),
-                    Err(source) => {
-                        return Err(OutputError::Changing {
-                            name: name.into(),
-                            source,
-                        });
-                    }
-                };
+            let digests = match adopt::adopt(source, &names) {
+                Ok(digests) => digests,
+                Err((_, AdoptError::Store(error))) => return Err(error.into()),
+                Err((index, source)) => {
+                    return Err(OutputError::Changing {
+                        name: names.swap_remove(index).into(),
+                        source,
+                    });
+                }
+            };
+            for (name, digest) in names.into_iter().zip(digests) {
                 let output = Output { name, digest };
                 match &mut rest {
                     Some(rest) => output.write(rest).map_err(io)?,
@@ -92,7 +90,7 @@ impl Outputs {
             if rest.is_none() {
                 rest = Some(BufWriter::new(unnamed(spill).map_err(io)?));
             }
-            names = read_names(folder)?;
+            names = read_names(source.folder)?;
         }
         if let Some(rest) = rest {
             let mut file = rest.into_inner().map_err(|error| io(error.into_error()))?;
@@ -233,6 +231,19 @@ mod tests {
 
     use super::*;
 
+    use crate::core::route::Router;
+    use crate::store::Store;
+
+    fn collect(dir: &Path, store: &Store, folder: &Path) -> Result<Outputs, OutputError> {
+        let source = Source {
+            store,
+            folder,
+            quiet: true,
+            router: &Router::new([]),
+        };
+        Outputs::collect(source, &dir.join("spill"))
+    }
+
     fn fixture() -> (tempfile::TempDir, Store, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
@@ -248,7 +259,7 @@ mod tests {
             for n in 0..count {
                 fs::write(out.join(format!("{n:05}")), n.to_string()).unwrap();
             }
-            let outputs = Outputs::collect(&store, &out, &dir.path().join("spill"), true).unwrap();
+            let outputs = collect(dir.path(), &store, &out).unwrap();
             assert!(outputs.first.len() <= STRETCH);
             let mut all: Vec<Output> = outputs.into_iter().map(Result::unwrap).collect();
             all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -267,7 +278,7 @@ mod tests {
         fs::write(out.join("good"), "good").unwrap();
         fs::create_dir(out.join("dir")).unwrap();
         fs::write(out.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
-        let error = Outputs::collect(&store, &out, &dir.path().join("spill"), true).unwrap_err();
+        let error = collect(dir.path(), &store, &out).unwrap_err();
         assert_eq!(
             error.to_string(),
             "output \"\\xFF\" has a name that is not UTF-8\n\

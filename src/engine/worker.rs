@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commands::{Commands, Own, Plain};
-use super::outputs::Outputs;
+use super::outputs::{Outputs, Source};
 use super::step::Runnable;
 use super::transcript::Record;
 use super::warm::Shells;
 use super::workspace::Workspace;
 use crate::core::event::Event;
 use crate::core::plan::{Key, Ready};
+use crate::core::route::Router;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Store};
@@ -62,6 +63,8 @@ pub enum Outcome {
 pub struct Site<'a> {
     /// Where objects go.
     pub store: &'a Store,
+    /// Which outputs are some task's input.
+    pub router: &'a Router,
     /// The folder for the workers' folders.
     pub scratch: PathBuf,
 }
@@ -241,9 +244,13 @@ impl<'a> Worker<'a> {
             }
             None if ended.status.success() => {
                 let spill = self.workspace.own_file("outputs");
-                let outputs =
-                    Outputs::collect(self.site.store, self.workspace.output(), &spill, quiet);
-                match outputs {
+                let source = Source {
+                    store: self.site.store,
+                    folder: self.workspace.output(),
+                    quiet,
+                    router: self.site.router,
+                };
+                match Outputs::collect(source, &spill) {
                     Ok(outputs) => Ok(Outcome::Success(outputs)),
                     Err(error) => failed(error.to_string()),
                 }

@@ -4,11 +4,13 @@ use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use super::ahead::LARGE;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::sys::{self, Writers};
@@ -36,6 +38,40 @@ pub enum AdoptError {
     Store(#[from] Error),
 }
 
+/// A regular file that nothing has open for writing; opened, so that its size is known before
+/// its bytes are read.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    path: &'a Path,
+    file: File,
+    size: u64,
+    /// Whether its own bytes may still change, so that a copy must become the object.
+    shared: bool,
+}
+
+impl<'a> Candidate<'a> {
+    /// Opens the file at `path`. `quiet`: see [`Store::adopt`].
+    pub fn open(path: &'a Path, quiet: bool) -> Result<Self, AdoptError> {
+        let (file, metadata) = open_regular(path)?;
+        let shared = match lasting_writers(&file, quiet) {
+            Writers::Some => return Err(AdoptError::BeingWritten),
+            Writers::Unknown if !quiet => true,
+            Writers::None | Writers::Unknown => metadata.nlink() != 1,
+        };
+        Ok(Self {
+            path,
+            file,
+            size: metadata.len(),
+            shared,
+        })
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
 impl Store {
     /// Makes an object of the file at `path`, which is gone from there afterwards.
     ///
@@ -47,16 +83,24 @@ impl Store {
     /// `quiet`: every process that could have inherited an opening of the file is known to be
     /// gone, which decides on systems that cannot tell themselves.
     pub fn adopt(&self, path: &Path, quiet: bool) -> Result<Adopted, AdoptError> {
-        let (file, metadata) = open_regular(path)?;
-        match sys::writers(&file) {
-            Writers::Some => return Err(AdoptError::BeingWritten),
-            Writers::Unknown if !quiet => return Ok(self.adopt_copy(path, file)?),
-            Writers::None | Writers::Unknown => {}
-        }
-        if metadata.nlink() != 1 {
+        self.keep(Candidate::open(path, quiet)?, false)
+    }
+
+    /// Makes an object of the file, see [`Store::adopt`]. `read_next`: a task is likely to get
+    /// it as its input soon, so that, if it is [`LARGE`], its private copy may be made by the way.
+    pub fn keep(&self, candidate: Candidate, read_next: bool) -> Result<Adopted, AdoptError> {
+        let Candidate {
+            path, file, size, ..
+        } = candidate;
+        if candidate.shared {
             return Ok(self.adopt_copy(path, file)?);
         }
-        let adopted = hash(file, metadata.len()).map_err(io_error("read", path))?;
+        let (adopted, copy) = if read_next && size >= LARGE {
+            self.hash_and_copy(path, file)
+        } else {
+            (hash(file, size), None)
+        };
+        let adopted = adopted.map_err(io_error("read", path))?;
         match self.place(path, &adopted.digest) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
                 let (file, _) = open_regular(path)?;
@@ -65,6 +109,9 @@ impl Store {
             Err(error) => Err(error.into()),
             Ok(()) => {
                 self.remember_large(&adopted);
+                if let Some(copy) = copy {
+                    copy.named(adopted.digest);
+                }
                 Ok(adopted)
             }
         }
@@ -73,6 +120,10 @@ impl Store {
     /// Makes an object of `bytes`.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
+        // Tasks often say the same, and a file that is made only to be removed is dear.
+        if self.is_small_and_whole(&digest) {
+            return Ok(digest);
+        }
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
         io::Write::write_all(&mut copy, bytes).map_err(io_error("write", copy.path()))?;
@@ -116,8 +167,10 @@ impl Store {
     /// Renames a complete file to its place; makes the two folders above it when they are missing.
     fn place(&self, from: &Path, digest: &Digest) -> Result<(), Error> {
         let to = self.path(digest);
+        self.shards.prepare(digest, &to)?;
         let rename = || renameat_with(CWD, from, CWD, &to, RenameFlags::NOREPLACE);
         let renamed = match rename() {
+            // Something has removed a folder that was known to be there.
             Err(Errno::NOENT) => {
                 if let Some(folder) = to.parent() {
                     fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
@@ -146,6 +199,24 @@ impl Store {
             && let Ok(metadata) = fs::symlink_metadata(self.path(&adopted.digest))
         {
             self.remember(adopted.digest, &metadata);
+        }
+    }
+}
+
+/// Whether something has the file open for writing, and goes on having it.
+///
+/// A child that another thread is starting holds, until its exec, whatever this process had open
+/// when it was forked: the file of a log just written, for instance. If every process that could
+/// write to the file is gone, it is worth waiting for that.
+fn lasting_writers(file: &File, quiet: bool) -> Writers {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let began = Instant::now();
+    loop {
+        match sys::writers(file) {
+            Writers::Some if quiet && began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
         }
     }
 }

@@ -67,6 +67,19 @@ fn a_file_that_is_being_written_is_not_adopted() {
 }
 
 #[test]
+fn a_writer_that_is_about_to_go_is_waited_for() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    let writer = File::create(&file).unwrap();
+    let going = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        drop(writer);
+    });
+    assert_eq!(store.adopt(&file, true).unwrap().digest, Digest::EMPTY);
+    going.join().unwrap();
+}
+
+#[test]
 fn other_things_are_named() {
     let (dir, store) = store();
     let at = |name: &str| dir.path().join(name);
@@ -144,4 +157,15 @@ fn a_missing_object_is_named_with_its_place() {
         error.to_string().contains("objects/e3/b0/c44298fc"),
         "{error}"
     );
+}
+
+#[test]
+fn a_folder_that_was_removed_is_made_again() {
+    let (dir, store) = store();
+    let digest = store.put(b"hello").unwrap();
+    for folder in ["objects/2c/f2", "objects/2c", "objects"] {
+        fs::remove_dir_all(dir.path().join(folder)).unwrap();
+        assert_eq!(store.put(b"hello").unwrap(), digest);
+        assert!(store.contains(&digest));
+    }
 }

@@ -1,0 +1,194 @@
+//! Making objects of files: in several threads where there are many, or large ones.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{Builder, Scope};
+
+use crate::core::digest::Digest;
+use crate::core::route::Router;
+use crate::store::{AdoptError, Adopted, Candidate, LARGE, Store};
+use crate::sys;
+
+/// Most threads for a task's outputs. Files are renamed one at a time whatever their number.
+const MOST: usize = 4;
+/// Files that are worth a thread of its own.
+const WORTH: usize = 32;
+
+/// Where a task's outputs are, and where they go.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Where objects go.
+    pub store: &'a Store,
+    /// The folder that they are in.
+    pub folder: &'a Path,
+    /// See [`Store::adopt`].
+    pub quiet: bool,
+    /// Tells which are some task's input.
+    pub router: &'a Router,
+}
+
+/// The first file in order that did not become an object, and why.
+pub type Failed = (usize, AdoptError);
+
+/// Makes objects of the files `names`: their digests, in the same order. After a failure some of
+/// the files behind it may be objects, too.
+pub fn adopt(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, Failed> {
+    let batch = Batch {
+        source,
+        names,
+        next: AtomicUsize::new(0),
+        digests: names.iter().map(|_| OnceLock::new()).collect(),
+        end: AtomicUsize::new(names.len()),
+        failed: Mutex::new(None),
+    };
+    std::thread::scope(|scope| batch.lead(scope));
+    let failed = batch.failed.into_inner();
+    if let Some(failed) = failed.unwrap_or_else(PoisonError::into_inner) {
+        return Err(failed);
+    }
+    let digests = batch.digests.into_iter();
+    Ok(digests.filter_map(OnceLock::into_inner).collect())
+}
+
+struct Batch<'a> {
+    source: Source<'a>,
+    names: &'a [Box<str>],
+    /// The first that no thread has taken.
+    next: AtomicUsize,
+    digests: Vec<OnceLock<Digest>>,
+    /// None is taken from here on: that of the first failure so far.
+    end: AtomicUsize,
+    failed: Mutex<Option<Failed>>,
+}
+
+impl Batch<'_> {
+    /// Works through the files, and calls for help once that is worth it.
+    fn lead<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let mut alone = true;
+        self.work(|size| {
+            let left = self
+                .names
+                .len()
+                .saturating_sub(self.next.load(Ordering::Relaxed));
+            let helpers = if size >= LARGE { left } else { left / WORTH };
+            if alone && helpers > 0 {
+                alone = false;
+                for _ in 1..(helpers + 1).min(sys::cores()).min(MOST) {
+                    let helper = Builder::new().name("adopt".to_owned());
+                    if helper.spawn_scoped(scope, || self.work(|_| ())).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+
+    /// `before` is told each file's size before its bytes are read.
+    fn work(&self, mut before: impl FnMut(u64)) {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.end.load(Ordering::Relaxed) {
+                return;
+            }
+            match self.one(&self.names[index], &mut before) {
+                Ok(adopted) => drop(self.digests[index].set(adopted.digest)),
+                Err(error) => self.fail(index, error),
+            }
+        }
+    }
+
+    fn one(&self, name: &str, before: &mut impl FnMut(u64)) -> Result<Adopted, AdoptError> {
+        let path = self.source.folder.join(name);
+        let candidate = Candidate::open(&path, self.source.quiet)?;
+        before(candidate.size());
+        let read_next = candidate.size() >= LARGE && self.source.router.route(name).is_some();
+        self.source.store.keep(candidate, read_next)
+    }
+
+    /// All before `index` have been taken, so what fails first in order is found in the end.
+    fn fail(&self, index: usize, error: AdoptError) {
+        self.end.fetch_min(index, Ordering::Relaxed);
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.as_ref().is_none_or(|(first, _)| index < *first) {
+            *failed = Some((index, error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    fn names(count: usize) -> Vec<Box<str>> {
+        (0..count).map(|n| format!("{n:04}").into()).collect()
+    }
+
+    fn in_folder<T>(act: impl FnOnce(Source) -> T) -> T {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let folder = dir.path().join("out");
+        fs::create_dir(&folder).unwrap();
+        act(Source {
+            store: &store,
+            folder: &folder,
+            quiet: true,
+            router: &Router::new([]),
+        })
+    }
+
+    #[test]
+    fn digests_are_in_order_and_equal_files_are_one_object() {
+        in_folder(|source| {
+            let names = names(500);
+            for (n, name) in names.iter().enumerate() {
+                fs::write(source.folder.join(&**name), (n % 7).to_string()).unwrap();
+            }
+            let digests = adopt(source, &names).unwrap();
+            let right = (0..500).map(|n| Digest::of((n % 7).to_string().as_bytes()));
+            assert_eq!(digests, right.collect::<Vec<_>>());
+            assert!(digests.iter().all(|digest| source.store.contains(digest)));
+            assert_eq!(fs::read_dir(source.folder).unwrap().count(), 0);
+        });
+    }
+
+    #[test]
+    fn large_files_are_adopted_too() {
+        in_folder(|source| {
+            let names = names(3);
+            let bytes = |n: usize| vec![u8::try_from(n).unwrap(); usize::try_from(LARGE).unwrap()];
+            for (n, name) in names.iter().enumerate() {
+                fs::write(source.folder.join(&**name), bytes(n)).unwrap();
+            }
+            let digests = adopt(source, &names).unwrap();
+            assert_eq!(digests, [0, 1, 2].map(|n| Digest::of(&bytes(n))));
+        });
+    }
+
+    #[test]
+    fn the_first_failure_in_order_is_told_and_all_before_it_are_objects() {
+        in_folder(|source| {
+            let names = names(500);
+            for name in &names {
+                fs::write(source.folder.join(&**name), &**name).unwrap();
+            }
+            let bad = [123, 124, 130, 400];
+            for n in bad {
+                let path = source.folder.join(&*names[n]);
+                fs::remove_file(&path).unwrap();
+                // Refused everywhere, unlike a file that is being written.
+                fs::create_dir(&path).unwrap();
+            }
+            let (index, error) = adopt(source, &names).unwrap_err();
+            assert_eq!(index, 123);
+            assert!(matches!(error, AdoptError::NotAFile("a folder")), "{error}");
+            for name in &names[..123] {
+                assert!(source.store.contains(&Digest::of(name.as_bytes())));
+            }
+            assert!(!source.store.contains(&Digest::of(b"0499")));
+            let _ = File::open(source.folder.join("0499")).unwrap();
+        });
+    }
+}

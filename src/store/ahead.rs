@@ -1,0 +1,271 @@
+//! A private copy of a large new object for the task that will read it, made while it is hashed.
+//!
+//! Hashing is the longer of the two and takes one core, so where there is another the copy costs
+//! no time. There is one such copy at most; a task that reads another object makes its own. Only
+//! whoever takes it decides that it is a copy of the right object: a failure to make one is no
+//! failure.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
+
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+
+use super::adopt::{Adopted, hash};
+use super::read::cut;
+use super::{Evidence, Store};
+use crate::core::digest::Digest;
+use crate::sys;
+
+/// Objects of at least this size (bytes) are worth a thread.
+pub const LARGE: u64 = 8 * 1024 * 1024;
+/// So many others go without a copy because of one that nobody takes.
+const PATIENCE: u32 = 4;
+
+/// What is known of the copy.
+#[derive(Debug, Default)]
+pub(super) enum Ahead {
+    #[default]
+    None,
+    /// A thread writes it.
+    Making,
+    Made {
+        digest: Digest,
+        evidence: Evidence,
+        /// Those that went without.
+        passed: u32,
+    },
+}
+
+/// A copy whose original is not an object yet. Dropped, it does not count.
+#[derive(Debug)]
+pub(super) struct Spare<'a> {
+    store: &'a Store,
+    evidence: Option<Evidence>,
+}
+
+impl Spare<'_> {
+    /// The original is now this object.
+    pub fn named(mut self, digest: Digest) {
+        if let Some(evidence) = self.evidence.take() {
+            *self.store.ahead() = Ahead::Made {
+                digest,
+                evidence,
+                passed: 0,
+            };
+        }
+    }
+}
+
+impl Drop for Spare<'_> {
+    fn drop(&mut self) {
+        let mut ahead = self.store.ahead();
+        if matches!(*ahead, Ahead::Making) {
+            let _ = fs::remove_file(self.store.copy_path());
+            *ahead = Ahead::None;
+        }
+    }
+}
+
+impl Store {
+    /// Hashes the file at `path`, and copies it meanwhile if there is a core for it and no other
+    /// copy waits for its reader.
+    pub(super) fn hash_and_copy(
+        &self,
+        path: &Path,
+        file: File,
+    ) -> (io::Result<Adopted>, Option<Spare<'_>>) {
+        let Ok(metadata) = file.metadata() else {
+            return (hash(file, LARGE), None);
+        };
+        if !self.may_copy() {
+            return (hash(file, LARGE), None);
+        }
+        let mut copy = Spare {
+            store: self,
+            evidence: None,
+        };
+        let original = Evidence::of(&metadata);
+        let adopted = std::thread::scope(|scope| {
+            let copying = std::thread::Builder::new()
+                .name("copy".to_owned())
+                .spawn_scoped(scope, || self.copy(path, original));
+            let adopted = hash(file, LARGE);
+            copy.evidence = copying
+                .ok()
+                .and_then(|copying| copying.join().ok())
+                .and_then(Result::ok);
+            adopted
+        });
+        let copy = copy.evidence.is_some().then_some(copy);
+        (adopted, copy)
+    }
+
+    /// Puts the copy of the object at `to`, if there is one.
+    pub(super) fn give_copy(&self, digest: &Digest, to: &Path) -> bool {
+        let mut ahead = self.ahead();
+        let right = match &*ahead {
+            Ahead::Made {
+                digest: of,
+                evidence,
+                ..
+            } if of == digest => *evidence,
+            _ => return false,
+        };
+        *ahead = Ahead::None;
+        let from = self.copy_path();
+        let as_made = fs::symlink_metadata(&from).is_ok_and(|now| Evidence::of(&now) == right);
+        // The file that was at `to` is written over by the next copy: that is faster than to have
+        // it removed and another made.
+        as_made
+            && (renameat_with(CWD, &from, CWD, to, RenameFlags::EXCHANGE).is_ok()
+                || fs::rename(&from, to).is_ok())
+    }
+
+    fn may_copy(&self) -> bool {
+        if sys::cores() < 2 {
+            return false;
+        }
+        let mut ahead = self.ahead();
+        match &mut *ahead {
+            Ahead::Making => return false,
+            Ahead::Made { passed, .. } if *passed < PATIENCE => {
+                *passed += 1;
+                return false;
+            }
+            Ahead::None | Ahead::Made { .. } => {}
+        }
+        *ahead = Ahead::Making;
+        true
+    }
+
+    /// Copies the file, which must be the `original` before and after.
+    fn copy(&self, path: &Path, original: Evidence) -> io::Result<Evidence> {
+        let mut from = open(path, OpenOptions::new().read(true))?;
+        is_still(&from, original)?;
+        let mut to = open(
+            &self.copy_path(),
+            OpenOptions::new().write(true).create(true).truncate(false),
+        )?;
+        io::copy(&mut from, &mut to)?;
+        cut(&to, original.size)?;
+        is_still(&from, original)?;
+        to.metadata().map(|metadata| Evidence::of(&metadata))
+    }
+
+    fn copy_path(&self) -> PathBuf {
+        self.scratch.join("next-input")
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+fn is_still(file: &File, original: Evidence) -> io::Result<()> {
+    if Evidence::of(&file.metadata()?) == original {
+        Ok(())
+    } else {
+        Err(io::Error::other("it is not the same file"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::super::Candidate;
+    use super::*;
+
+    /// A store that copies even on one core.
+    fn fixture() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        (dir, store)
+    }
+
+    fn bytes(fill: u8, more: usize) -> Vec<u8> {
+        vec![fill; usize::try_from(LARGE).unwrap() + more]
+    }
+
+    fn keep(store: &Store, folder: &Path, bytes: &[u8]) -> Digest {
+        let file = folder.join("output");
+        fs::write(&file, bytes).unwrap();
+        let candidate = Candidate::open(&file, true).unwrap();
+        store.keep(candidate, true).unwrap().digest
+    }
+
+    #[test]
+    fn the_copy_made_ahead_is_private_and_right() {
+        let (dir, store) = fixture();
+        let input = dir.path().join("input");
+        let mut next = 0;
+        for (fill, more) in [(1, 9), (2, 0), (3, 5)] {
+            let bytes = bytes(fill, more);
+            let digest = keep(&store, dir.path(), &bytes);
+            if sys::cores() > 1 {
+                next = fs::metadata(store.copy_path()).unwrap().ino();
+            }
+            store.copy_out(&digest, &input).unwrap();
+            assert_eq!(fs::read(&input).unwrap(), bytes);
+            if next != 0 {
+                assert_eq!(fs::metadata(&input).unwrap().ino(), next);
+            }
+            fs::write(&input, "changed").unwrap();
+            assert_eq!(fs::read(store.path(&digest)).unwrap(), bytes);
+            store.copy_out(&digest, &input).unwrap();
+            assert_eq!(fs::read(&input).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_changed_is_not_given() {
+        let (dir, store) = fixture();
+        let bytes = bytes(1, 0);
+        let digest = keep(&store, dir.path(), &bytes);
+        let _ = fs::write(store.copy_path(), "changed");
+        let input = dir.path().join("input");
+        store.copy_out(&digest, &input).unwrap();
+        assert_eq!(fs::read(&input).unwrap(), bytes);
+    }
+
+    #[test]
+    fn one_that_nobody_takes_gives_way_in_the_end() {
+        let (_dir, store) = fixture();
+        let evidence = Evidence::of(&fs::symlink_metadata(".").unwrap());
+        let copy = |store| Spare {
+            store,
+            evidence: Some(evidence),
+        };
+        if sys::cores() < 2 {
+            return;
+        }
+        assert!(store.may_copy());
+        assert!(!store.may_copy());
+        copy(&store).named(Digest::EMPTY);
+        for _ in 0..PATIENCE {
+            assert!(!store.may_copy());
+        }
+        assert!(store.may_copy());
+        drop(copy(&store));
+        assert!(store.may_copy());
+    }
+
+    #[test]
+    fn without_room_for_the_copy_there_is_none() {
+        let (dir, store) = fixture();
+        fs::create_dir(store.copy_path()).unwrap();
+        let bytes = bytes(1, 0);
+        let digest = keep(&store, dir.path(), &bytes);
+        let input = dir.path().join("input");
+        store.copy_out(&digest, &input).unwrap();
+        assert_eq!(fs::read(&input).unwrap(), bytes);
+    }
+}

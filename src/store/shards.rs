@@ -1,0 +1,90 @@
+//! Which of the folders that objects lie in are known to be there.
+//!
+//! Until all 65 536 exist, nearly each new object needs one made. Knowing which are there saves
+//! trying out a rename first.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Error, io_error};
+use crate::core::digest::Digest;
+
+/// A bit for each folder `AB`, then one for each `AB/CD`.
+#[derive(Debug)]
+pub struct Shards(Box<[AtomicU64]>);
+
+const OUTER: usize = 256;
+
+impl Default for Shards {
+    fn default() -> Self {
+        let words = (OUTER + OUTER * OUTER) / 64;
+        Self((0..words).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Shards {
+    /// Makes the folder that is to hold the object at `path`, if it is not known to be there.
+    pub fn prepare(&self, digest: &Digest, path: &Path) -> Result<(), Error> {
+        let [outer, inner] = bits(digest);
+        if self.has(inner) {
+            return Ok(());
+        }
+        let Some(folder) = path.parent() else {
+            return Ok(());
+        };
+        if !self.has(outer)
+            && let Some(parent) = folder.parent()
+        {
+            make(parent)?;
+            self.add(outer);
+        }
+        make(folder)?;
+        self.add(inner);
+        Ok(())
+    }
+
+    fn has(&self, bit: usize) -> bool {
+        self.0[bit / 64].load(Ordering::Relaxed) >> (bit % 64) & 1 == 1
+    }
+
+    fn add(&self, bit: usize) {
+        self.0[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
+    }
+}
+
+fn bits(digest: &Digest) -> [usize; 2] {
+    let [a, b] = [digest.0[0], digest.0[1]].map(usize::from);
+    [a, OUTER + a * OUTER + b]
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(folder),
+        other => other,
+    }
+    .map_err(io_error("make the folder", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_folder_has_a_bit_of_its_own() {
+        let mut all = std::collections::BTreeSet::new();
+        for a in 0..=255 {
+            for b in 0..=255 {
+                let mut digest = Digest([0; 32]);
+                (digest.0[0], digest.0[1]) = (a, b);
+                let [outer, inner] = bits(&digest);
+                assert_eq!(outer, usize::from(a));
+                assert!(all.insert(inner));
+            }
+        }
+        assert_eq!(all.last(), Some(&(Shards::default().0.len() * 64 - 1)));
+        assert_eq!(all.first(), Some(&OUTER));
+    }
+}
