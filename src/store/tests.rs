@@ -70,7 +70,7 @@ fn a_file_that_is_being_written_is_not_adopted() {
 fn a_writer_that_is_about_to_go_is_waited_for() {
     let (dir, store) = store();
     let file = dir.path().join("f");
-    let writer = File::create(&file).unwrap();
+    let writer = fs::File::create(&file).unwrap();
     let going = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(20));
         drop(writer);
