@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::Command;
 
-use super::direct::{self, Direct, Expanded, pair};
-use super::step::Runnable;
+use super::direct::{self, Direct, Expanded};
+use super::step::{Runnable, Variables};
 use super::worker::Job;
 use super::workspace::Workspace;
 use crate::core::plan::LaneId;
@@ -19,9 +21,18 @@ pub struct Commands(HashMap<LaneId, Kept>);
 /// The commands of one step.
 #[derive(Debug, Default)]
 pub struct Kept {
-    shell: Option<Command>,
+    shell: Option<Start>,
     /// With what it was made of.
     direct: Option<(Expanded, Launch)>,
+}
+
+/// How a shell is started.
+#[derive(Debug)]
+pub enum Start {
+    /// In this process's own folder.
+    Here(Box<Launch>),
+    /// In another one, which takes longer.
+    Elsewhere(Command),
 }
 
 /// Steps whose commands are kept.
@@ -52,13 +63,16 @@ pub enum Plain<'k> {
 
 impl Kept {
     /// The shell with the step's script, for this task.
-    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&mut Command> {
-        let command = match &mut self.shell {
-            Some(command) => command,
-            none => none.insert(shell(&job.step, &job.step.arguments, pipes)?),
+    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&mut Start> {
+        let start = match &mut self.shell {
+            Some(start) => start,
+            none => none.insert(start(job, own, pipes)?),
         };
-        own.give_to(command);
-        Ok(command)
+        match start {
+            Start::Here(launch) => own.set_in(launch)?,
+            Start::Elsewhere(command) => own.give_to(command),
+        }
+        Ok(start)
     }
 
     /// The plain command, for this task; none if it takes the shell.
@@ -75,31 +89,47 @@ impl Kept {
             return Some(Plain::Done);
         };
         if self.direct.as_ref().is_none_or(|(of, _)| *of != expanded) {
-            let variables = environment(direct, &job.step, own).ok()?;
-            let (words, openings) = (&expanded.words, &expanded.openings);
-            let launch = Launch::new(program, words, variables, openings, pipes).ok()?;
+            let variables = environment(&direct.variables, &job.step, own);
+            let words = expanded
+                .words
+                .iter()
+                .map(|word| CString::new(word.as_str()));
+            let words = words.collect::<Result<_, _>>().ok()?;
+            let launch = Launch::new(program, words, &variables, &expanded.openings, pipes).ok()?;
             self.direct = Some((expanded, launch));
         }
         let (_, launch) = self.direct.as_mut()?;
-        let own: io::Result<Vec<_>> = own.pairs().map(|(n, v)| pair(n.as_ref(), v)).collect();
-        launch.set_own(own.ok()?);
+        own.set_in(launch).ok()?;
         Some(Plain::Launch(launch))
     }
 }
 
-/// What is the same for all tasks of a step, for a plain command.
-fn environment(direct: &Direct, step: &Runnable, own: &Own) -> io::Result<Vec<CString>> {
-    direct
-        .variables
-        .iter()
-        .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
-        .filter(|(name, _)| !super::step::OWN.iter().any(|own| name == own))
-        .chain([
-            ("TASK_PIPELINE_STEP".as_ref(), step.name.as_str().as_ref()),
-            ("TASK_PIPELINE_VERSION".as_ref(), own.version.as_ref()),
-        ])
-        .map(|(name, value)| pair(name, value))
-        .collect()
+fn start(job: &Job, own: &Own, pipes: &Pipes) -> io::Result<Start> {
+    let step = &job.step;
+    if !step.is_here() {
+        return shell(step, &step.arguments, pipes).map(Start::Elsewhere);
+    }
+    let program = program(step)?;
+    let words = std::iter::once(program.as_os_str())
+        .chain(step.arguments.iter().map(OsString::as_os_str))
+        .map(|word| CString::new(word.as_bytes()));
+    let words = words.collect::<Result<_, _>>()?;
+    let variables = environment(&step.variables, step, own);
+    Launch::new(program, words, &variables, &[], pipes).map(|launch| Start::Here(Box::new(launch)))
+}
+
+fn program(step: &Runnable) -> io::Result<&Path> {
+    let found = step.program.as_deref();
+    found.map_err(|error| io::Error::other(error.clone()))
+}
+
+/// All variables, those of this task among them.
+fn environment(variables: &Variables, step: &Runnable, own: &Own) -> Variables {
+    let mut all = variables.clone();
+    all.insert("TASK_PIPELINE_STEP".into(), step.name.as_str().into());
+    all.insert("TASK_PIPELINE_VERSION".into(), own.version.clone().into());
+    all.extend(own.pairs().map(|(name, value)| (name.into(), value.into())));
+    all
 }
 
 /// The step's shell with these arguments, begun with the variables of this task.
@@ -110,11 +140,7 @@ pub fn loop_of(own: &Own, arguments: &[OsString], pipes: &Pipes) -> io::Result<C
 }
 
 fn shell(step: &Runnable, arguments: &[OsString], pipes: &Pipes) -> io::Result<Command> {
-    let program = step
-        .program
-        .as_ref()
-        .map_err(|error| io::Error::other(error.clone()))?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(program(step)?);
     command.args(arguments);
     common(&mut command, step, &step.variables);
     pipes.connect(&mut command)?;
@@ -122,7 +148,7 @@ fn shell(step: &Runnable, arguments: &[OsString], pipes: &Pipes) -> io::Result<C
 }
 
 /// What is the same for all tasks of a step.
-fn common(command: &mut Command, step: &Runnable, variables: &super::step::Variables) {
+fn common(command: &mut Command, step: &Runnable, variables: &Variables) {
     command
         .env_clear()
         .envs(variables)
@@ -181,6 +207,11 @@ impl<'a> Own<'a> {
             ("TASK_PIPELINE_INPUT_NAME", self.input_name().as_ref()),
         ]
         .into_iter()
+    }
+
+    fn set_in(&self, launch: &mut Launch) -> io::Result<()> {
+        self.pairs()
+            .try_for_each(|(name, value)| launch.set(name, value))
     }
 
     fn give_to(&self, command: &mut Command) {

@@ -186,12 +186,6 @@ impl Direct {
     }
 }
 
-/// `NAME=value`.
-pub fn pair(name: &OsStr, value: &OsStr) -> io::Result<CString> {
-    let bytes = [name.as_bytes(), b"=", value.as_bytes()].concat();
-    Ok(CString::new(bytes)?)
-}
-
 /// Opens files and closes them again, where there is no program to have them open.
 pub fn touch(openings: &[Opening]) -> io::Result<()> {
     for opening in openings {

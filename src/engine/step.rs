@@ -64,12 +64,16 @@ pub struct Runnable {
 pub type Variables = BTreeMap<OsString, OsString>;
 
 impl Runnable {
+    /// Whether the script runs in this process's own folder.
+    pub fn is_here(&self) -> bool {
+        std::env::current_dir().is_ok_and(|here| here == self.folder)
+    }
+
     /// How the script runs without a shell, if it can.
     pub fn direct(&self) -> Option<&Direct> {
         let of = || {
             let program = self.program.as_ref().ok()?;
-            // A child can be given another folder only in ways that take longer.
-            if std::env::current_dir().ok()? != self.folder {
+            if !self.is_here() {
                 return None;
             }
             Direct::of(program, &self.arguments, &self.variables, &self.folder)

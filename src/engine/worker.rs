@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::commands::{Commands, Own, Plain};
+use super::commands::{Commands, Own, Plain, Start};
 use super::outputs::{Outputs, Source};
 use super::step::Runnable;
 use super::transcript::Record;
@@ -225,8 +225,10 @@ impl<'a> Worker<'a> {
         if let Some(ended) = warm {
             return Ok(ended);
         }
-        let command = kept.shell(job, &own, pipes)?;
-        self.handle.run(command, pipes, timeout, &mut sink)
+        match kept.shell(job, &own, pipes)? {
+            Start::Here(launch) => self.handle.launch(launch, pipes, timeout, &mut sink),
+            Start::Elsewhere(command) => self.handle.run(command, pipes, timeout, &mut sink),
+        }
     }
 
     /// What an ended script's task comes to.

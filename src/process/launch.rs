@@ -3,7 +3,8 @@
 //! They are opened by the child, not here: what this process has open for writing, even for a
 //! moment, is also open in every child that another thread is starting just then.
 
-use std::ffi::CString;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -35,21 +36,21 @@ pub enum Opening {
 pub struct Launch {
     program: CString,
     words: Vec<CString>,
+    /// In order of their names, as the standard library gives them.
+    names: Vec<OsString>,
     variables: Vec<CString>,
-    /// Variables that all starts have in common.
-    common: usize,
     files: PosixSpawnFileActions,
     attributes: PosixSpawnAttr,
 }
 
 impl Launch {
-    /// Ready to start `program` with these words, the first of which is its name, and variables
-    /// (`NAME=value`). Unless `openings` say otherwise, nothing is its input, and its outputs are
-    /// connected to the pipes.
+    /// Ready to start `program` with these words, the first of which is its name, and variables.
+    /// Unless `openings` say otherwise, nothing is its input, and its outputs are connected to the
+    /// pipes.
     pub fn new(
         program: &Path,
-        words: &[String],
-        variables: Vec<CString>,
+        words: Vec<CString>,
+        variables: &BTreeMap<OsString, OsString>,
         openings: &[Opening],
         pipes: &Pipes,
     ) -> io::Result<Self> {
@@ -84,21 +85,26 @@ impl Launch {
         let mut default = SigSet::empty();
         default.add(Signal::SIGPIPE);
         attributes.set_sigdefault(&default)?;
-        let words = words.iter().map(|word| CString::new(word.as_str()));
         Ok(Self {
             program: CString::new(program.as_os_str().as_bytes())?,
-            words: words.collect::<Result<_, _>>()?,
-            common: variables.len(),
-            variables,
+            words,
+            names: variables.keys().cloned().collect(),
+            variables: variables
+                .iter()
+                .map(|(name, value)| pair(name, value))
+                .collect::<Result<_, _>>()?,
             files,
             attributes,
         })
     }
 
-    /// Sets the variables that only the next start has.
-    pub fn set_own(&mut self, variables: impl IntoIterator<Item = CString>) {
-        self.variables.truncate(self.common);
-        self.variables.extend(variables);
+    /// Changes the value of one of its variables.
+    pub fn set(&mut self, name: &str, value: &OsStr) -> io::Result<()> {
+        let name = OsStr::new(name);
+        if let Ok(at) = self.names.binary_search_by(|one| one.as_os_str().cmp(name)) {
+            self.variables[at] = pair(name, value)?;
+        }
+        Ok(())
     }
 
     /// Starts it, as the leader of a process group of its own.
@@ -112,4 +118,10 @@ impl Launch {
         )?;
         Pid::from_raw(pid.as_raw()).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
+}
+
+/// `NAME=value`.
+fn pair(name: &OsStr, value: &OsStr) -> io::Result<CString> {
+    let bytes = [name.as_bytes(), b"=", value.as_bytes()].concat();
+    Ok(CString::new(bytes)?)
 }
