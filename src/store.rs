@@ -7,6 +7,7 @@
 
 mod adopt;
 mod ahead;
+mod hash;
 mod look;
 mod read;
 mod shards;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use adopt::{AdoptError, Adopted, Candidate, kind};
-pub use ahead::LARGE;
+pub use hash::LARGE;
 
 use crate::core::digest::Digest;
 use ahead::Ahead;

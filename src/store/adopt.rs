@@ -1,16 +1,15 @@
 //! From a script's file to an object.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 
-use super::ahead::LARGE;
+use super::hash::{LARGE, hash};
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::sys::{self, Writers};
@@ -96,9 +95,9 @@ impl Store {
             return Ok(self.adopt_copy(path, file)?);
         }
         let (adopted, copy) = if read_next && size >= LARGE {
-            self.hash_and_copy(path, file)
+            self.hash_and_copy(&file)
         } else {
-            (hash(file, size), None)
+            (hash(&file, size), None)
         };
         let adopted = adopted.map_err(io_error("read", path))?;
         match self.place(path, &adopted.digest) {
@@ -138,7 +137,7 @@ impl Store {
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
-        let adopted = hash(read, metadata.len()).map_err(io_error("read", copy.path()))?;
+        let adopted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
         self.place_copy(copy, &adopted.digest)?;
         fs::remove_file(path).map_err(io_error("remove", path))?;
         self.remember_large(&adopted);
@@ -271,32 +270,4 @@ pub fn kind(file_type: fs::FileType) -> &'static str {
     } else {
         "a device"
     }
-}
-
-/// Reads `file` to its end. `size` is what it is expected to have; it only sizes the buffer.
-pub(super) fn hash(mut file: File, size: u64) -> io::Result<Adopted> {
-    let mut hasher = Sha256::new();
-    let mut total = 0;
-    let mut read = |buffer: &mut [u8]| -> io::Result<()> {
-        loop {
-            match file.read(buffer) {
-                Ok(0) => return Ok(()),
-                Ok(n) => {
-                    hasher.update(&buffer[..n]);
-                    total += n as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    };
-    if size < 4096 {
-        read(&mut [0; 4096])?;
-    } else {
-        read(&mut vec![0; 256 * 1024])?;
-    }
-    Ok(Adopted {
-        digest: Digest(hasher.finalize().into()),
-        size: total,
-    })
 }
