@@ -19,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Adopted, Candidate, kind};
+pub use adopt::{AdoptError, Adopted, Candidate, kind, remove};
 pub use hash::LARGE;
 
 use crate::core::digest::Digest;

@@ -181,8 +181,10 @@ impl Store {
         match renamed {
             Ok(()) => Ok(()),
             // ext4 writes out at once what is renamed over a file, which costs more than reading
-            // a small one.
-            Err(Errno::EXIST) if self.is_small_and_whole(digest) => {
+            // a small one; and of a large one it may be known that nothing has touched it.
+            Err(Errno::EXIST)
+                if self.is_known_at(digest, &to) || self.is_small_and_whole(digest) =>
+            {
                 fs::remove_file(from).map_err(io_error("remove", from))
             }
             // Some file systems cannot do without replacing.
@@ -191,6 +193,10 @@ impl Store {
             }
             Err(error) => Err(io_error("rename to", &to)(error.into())),
         }
+    }
+
+    fn is_known_at(&self, digest: &Digest, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|metadata| self.is_known(digest, &metadata))
     }
 
     fn remember_large(&self, adopted: &Adopted) {
@@ -217,6 +223,28 @@ fn lasting_writers(file: &File, quiet: bool) -> Writers {
             }
             other => return other,
         }
+    }
+}
+
+/// Removes a file of the store's owner; what it holds is freed by another thread if it is large.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let file = File::open(path);
+    fs::remove_file(path)?;
+    if let Ok(file) = file
+        && let Ok(metadata) = file.metadata()
+    {
+        close(file, metadata.len());
+    }
+    Ok(())
+}
+
+/// Closes a file. If it has no name left, that frees what it holds, for which a large one gets a
+/// thread.
+fn close(file: File, size: u64) {
+    if size >= LARGE && file.metadata().is_ok_and(|metadata| metadata.nlink() == 0) {
+        // Without the thread the file is dropped with the closure.
+        let freeing = std::thread::Builder::new().name("free".to_owned());
+        let _ = freeing.spawn(move || drop(file));
     }
 }
 

@@ -105,8 +105,8 @@ impl Store {
         *ahead = Ahead::None;
         let from = self.copy_path();
         let as_made = fs::symlink_metadata(&from).is_ok_and(|now| Evidence::of(&now) == right);
-        // The file that was at `to` is written over by the next copy: that is faster than to have
-        // it removed and another made.
+        // What was at `to` may be written over by the next copy. To rename over it would have ext4
+        // write the copy out at once.
         as_made
             && (renameat_with(CWD, &from, CWD, to, RenameFlags::EXCHANGE).is_ok()
                 || fs::rename(&from, to).is_ok())

@@ -169,3 +169,27 @@ fn a_folder_that_was_removed_is_made_again() {
         assert!(store.contains(&digest));
     }
 }
+
+#[test]
+fn an_equal_large_file_leaves_the_object_that_is_there() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    let bytes = vec![7; usize::try_from(LARGE).unwrap()];
+    let adopt = || {
+        fs::write(&file, &bytes).unwrap();
+        let digest = store.adopt(&file, true).unwrap().digest;
+        assert!(!file.exists());
+        digest
+    };
+    let path = store.path(&adopt());
+    let inode = || fs::metadata(&path).unwrap().ino();
+    let first = inode();
+    adopt();
+    assert_eq!(inode(), first);
+    // What was touched is mended.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "changed").unwrap();
+    adopt();
+    assert_ne!(inode(), first);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
