@@ -47,8 +47,8 @@ const TOUCHED: [&str; 12] = [
 ];
 
 impl Direct {
-    /// For a script that `program` with `arguments`, the script last, would run in `folder`; none
-    /// if that takes a shell.
+    /// For a script that `program` with `arguments`, the script last, would run in `folder`, which
+    /// must be this process's own; none if that takes a shell.
     pub fn of(
         program: &Path,
         arguments: &[OsString],
@@ -60,10 +60,6 @@ impl Direct {
             .map(|one| one.to_str())
             .collect::<Option<_>>()?;
         let (script, options) = arguments.split_last()?;
-        // A child can be given another folder only by a way that takes longer.
-        if std::env::current_dir().ok()? != folder {
-            return None;
-        }
         let plain = Plain::parse(script)?;
         let canonical = program.canonicalize().ok()?;
         let shell = plain::shell(canonical.file_name()?.to_str()?, options)?;

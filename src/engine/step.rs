@@ -68,6 +68,10 @@ impl Runnable {
     pub fn direct(&self) -> Option<&Direct> {
         let of = || {
             let program = self.program.as_ref().ok()?;
+            // A child can be given another folder only in ways that take longer.
+            if std::env::current_dir().ok()? != self.folder {
+                return None;
+            }
             Direct::of(program, &self.arguments, &self.variables, &self.folder)
         };
         self.direct.get_or_init(of).as_ref()

@@ -7,8 +7,8 @@ use super::suite::Outcome;
 /// A goal for this program's wall time at a work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Goal {
-    /// No slower than that contender, by the median of pairs.
-    NoSlowerThan(Kind),
+    /// At most so many times that contender's, by the median of pairs.
+    Times(f64, Kind),
     /// At most so many seconds.
     Within(f64),
 }
@@ -19,11 +19,13 @@ pub const STATE: f64 = 300.0;
 /// The goal at the work of that name.
 pub fn of(name: &str) -> Option<Goal> {
     match name {
-        "outputs-20000" | "outputs-100000" | "copies" => Some(Goal::NoSlowerThan(Kind::Floor)),
+        "nothing" => Some(Goal::Times(0.5, Kind::Xargs)),
+        "outputs-20000" | "outputs-100000" => Some(Goal::Times(1.2, Kind::Floor)),
+        "copies" => Some(Goal::Times(1.1, Kind::Floor)),
         "fan-1000000" => None,
         "fan-1000000, second" | "second-1000000" => Some(Goal::Within(0.050)),
         "start" => Some(Goal::Within(0.020)),
-        _ => Some(Goal::NoSlowerThan(Kind::Ninja)),
+        _ => Some(Goal::Times(1.0, Kind::Ninja)),
     }
 }
 
@@ -33,7 +35,8 @@ pub fn verdict(outcome: &Outcome) -> String {
         return "–".to_owned();
     };
     let wanted = match goal {
-        Goal::NoSlowerThan(kind) => format!("≤ {}", kind.name()),
+        Goal::Times(1.0, kind) => format!("≤ {}", kind.name()),
+        Goal::Times(most, kind) => format!("≤ {most} × {}", kind.name()),
         Goal::Within(seconds) => format!("≤ {:.0} ms", seconds * 1e3),
     };
     let own = judged(goal, outcome, Kind::Own).unwrap_or_else(|| "not measured".to_owned());
@@ -45,10 +48,10 @@ pub fn verdict(outcome: &Outcome) -> String {
 
 fn judged(goal: Goal, outcome: &Outcome, kind: Kind) -> Option<String> {
     let (met, by) = match goal {
-        Goal::NoSlowerThan(other) => {
+        Goal::Times(most, other) => {
             let ratio = ratio_of(outcome, kind, other, wall)?;
             // As it is shown.
-            (ratio < 1.005, format!(" ({ratio:.2})"))
+            (ratio < most + 0.005, format!(" ({ratio:.2})"))
         }
         Goal::Within(seconds) => (typical(outcome, kind, wall)? <= seconds, String::new()),
     };

@@ -19,6 +19,8 @@ pub enum Source {
 pub enum Stage {
     /// Letters to upper case.
     Upper,
+    /// The same by two programs and a pipe, which takes a shell.
+    Piped,
     /// Letters one further.
     Rotate,
     /// The same bytes.
@@ -124,6 +126,7 @@ impl Stage {
     pub fn command(self, input: &str, output: &str) -> String {
         match self {
             Self::Upper => format!("tr a-z A-Z < {input} > {output}"),
+            Self::Piped => format!("tr a-z A-Z < {input} | cat > {output}"),
             Self::Rotate => format!("tr a-z b-za < {input} > {output}"),
             Self::Cat => format!("cat {input} > {output}"),
             Self::Nothing => ":".to_owned(),
@@ -132,7 +135,7 @@ impl Stage {
 
     fn apply(self, text: &mut [u8]) {
         match self {
-            Self::Upper => text.make_ascii_uppercase(),
+            Self::Upper | Self::Piped => text.make_ascii_uppercase(),
             Self::Rotate => {
                 for byte in text.iter_mut().filter(|byte| byte.is_ascii_lowercase()) {
                     *byte = b'a' + (*byte - b'a' + 1) % 26;
