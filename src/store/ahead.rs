@@ -1,9 +1,8 @@
 //! A private copy of a large new object for the task that will read it, made while it is hashed.
 //!
 //! Hashing takes longer than reading and writing, so where there is another core the copy costs no
-//! time. There is one such copy at most; a task that reads another object makes its own. Only
-//! whoever takes it decides that it is a copy of the right object: a failure to make one is no
-//! failure.
+//! time. There is one such copy at most; a task that reads another object, or finds this one
+//! changed, makes its own, so that a failure to make one is no failure.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -79,9 +78,8 @@ impl Store {
             store: self,
             evidence: None,
         };
-        let mut copy = match Copying::begin(file, &self.copy_path()) {
-            Ok(copy) => copy,
-            Err(_) => return (hash(file, LARGE), None),
+        let Ok(mut copy) = Copying::begin(file, &self.copy_path()) else {
+            return (hash(file, LARGE), None);
         };
         let adopted = hash_and(file, |piece| copy.add(piece));
         if let Ok(adopted) = &adopted {
