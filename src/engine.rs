@@ -273,6 +273,7 @@ impl<'a> Engine<'a> {
                         ready,
                         key,
                         runset: Arc::clone(&self.runset_name),
+                        more: self.plan.has_waiting(lane),
                     })));
                 }
             }

@@ -233,6 +233,12 @@ impl Plan {
         self.running < self.limit && self.lanes.iter().any(Lane::is_open)
     }
 
+    /// Whether tasks of the step wait, as far as is known without a look at the database.
+    pub fn has_waiting(&self, lane: LaneId) -> bool {
+        let lane = &self.lanes[lane];
+        !lane.again.is_empty() || !lane.queue.is_empty() || lane.more
+    }
+
     /// Tasks started and not ended.
     pub fn running(&self) -> usize {
         self.running

@@ -86,6 +86,10 @@ impl Shells {
         if name.contains('\n') || self.cold.contains(&job.step.lane) {
             return Ok(None);
         }
+        // To start one for a single task costs more than it saves.
+        if !job.more && self.idle.iter().all(|shell| shell.lane != job.step.lane) {
+            return Ok(None);
+        }
         let Some(mut shell) = self.take(warmth, job, own, pipes, strays) else {
             self.cold.push(job.step.lane);
             return Ok(None);

@@ -30,6 +30,8 @@ pub struct Job {
     pub key: Option<Key>,
     /// The runset's name.
     pub runset: Arc<str>,
+    /// Whether more tasks of the step wait.
+    pub more: bool,
 }
 
 /// A task that is over.

@@ -89,6 +89,7 @@ fn results(shell: &str, scripts: &[String]) -> Vec<String> {
     command
         .env("OLDPWD", "/")
         .env("SHLVL", "4")
+        .env("no-word of.a shell", "1")
         .env("PWD", test.path(""));
     crate::harness::Running::start(command).end().exits(1);
     test.nothing_temporary_is_left();

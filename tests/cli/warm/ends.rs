@@ -69,14 +69,14 @@ fn a_time_limit_ends_the_task_and_the_next_runs() {
 fn what_was_written_before_the_time_limit_is_kept() {
     let test = folder();
     test.manifest(&several(
-        1,
+        2,
         "timeout = '300ms'",
         "echo said >&2; sh ./tidy; echo never >&2",
     ));
     test.run(ONE).exits(1);
-    assert_eq!(errors(&test), ["timed out after 0.3s\nsaid\nTerminated"]);
+    assert_eq!(errors(&test)[0], "timed out after 0.3s\nsaid\nTerminated");
     // It had its grace; what is said of its own child came in that time.
-    assert_eq!(test.count(), ["began", "tidied"]);
+    assert_eq!(test.count()[..2], ["began", "tidied"]);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn what_does_not_listen_is_killed() {
     for again in [false, true] {
         let test = folder();
         test.write("deaf", "trap '' TERM; echo began >> $COUNT; sleep 60");
-        test.manifest(&several(1, "", "sh ./deaf; :"));
+        test.manifest(&several(2, "", "sh ./deaf; :"));
         let running = test.start(ONE);
         wait_for("the task", || test.times("began") == 1);
         running.signal(Signal::INT);
@@ -156,7 +156,7 @@ fn a_shell_that_dies_while_it_waits_is_replaced() {
     let test = folder();
     let wait = "until test -e go; do sleep 0.02; done";
     test.manifest(&format!(
-        "[[step]]\nname = 'begin'\nstart = true\nscript = 'echo 1 > $OUTPUT_DIR/1_work'\n\
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'for i in 1 3; do echo $i > $OUTPUT_DIR/${{i}}_work; done'\n\
          [[step]]\nname = 'work'\nwarm = true\nscript = '''
          set -- $(cat /proc/self/stat); echo $5 >> $COUNT; {GROUP}
          if grep -q 1 $INPUT_FILE; then echo 0 > $OUTPUT_DIR/slow; fi'''\n\
