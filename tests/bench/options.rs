@@ -201,7 +201,8 @@ fn works(quick: bool, million: bool) -> Vec<Work> {
             second: true,
             ..fan_out("fan-10000", 10_000, 3)
         },
-        work("pipes", 1000, vec![Stage::Piped], 9).titled("1000 files, `tr | cat` each"),
+        work("pipes", 1000, vec![Stage::Piped], 9)
+            .titled("1000 files, a pipe of `tr` and `cat` each"),
         work("grid", 200, vec![Stage::Rotate; 5], 9).titled("200 items × 5 steps"),
         work("chain", 1, vec![Stage::Cat; 200], 9).titled("chain of 200 `cat`"),
         work("nothing", 2000, vec![Stage::Nothing], 9).titled("`:` × 2000"),
