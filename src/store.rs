@@ -7,6 +7,7 @@
 
 mod adopt;
 mod ahead;
+mod hash;
 mod look;
 mod read;
 mod shards;
@@ -18,8 +19,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Adopted, Candidate, kind};
-pub use ahead::LARGE;
+pub use adopt::{AdoptError, Adopted, Candidate, kind, remove};
+pub use hash::LARGE;
 
 use crate::core::digest::Digest;
 use ahead::Ahead;

@@ -37,6 +37,11 @@ pub fn writers(file: &File) -> Writers {
     system::writers(file)
 }
 
+/// Gives the file `to` the bytes of `from` without copying them, where the file system can do that.
+pub fn clone_file(from: &File, to: &File) -> bool {
+    system::clone_file(from, to)
+}
+
 /// Writes to the disk what the file system of `folder` has in memory.
 pub fn sync(folder: &File) -> io::Result<()> {
     system::sync(folder)

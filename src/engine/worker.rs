@@ -155,6 +155,7 @@ impl<'a> Worker<'a> {
             Ok(ended) => {
                 let left = ended.left;
                 let quiet = left.is_none();
+                self.workspace.release_input();
                 // Outputs are looked at before the rest of the group is killed: one that it
                 // still writes must be noticed.
                 let outcome = self.judge(job, &ended, record, quiet);

@@ -26,6 +26,8 @@ pub struct Workspace {
     untouched: Option<SystemTime>,
     /// When the present task began.
     began: SystemTime,
+    /// Whether its input was removed.
+    released: bool,
     input: PathBuf,
     output: PathBuf,
     temporary: PathBuf,
@@ -40,6 +42,7 @@ impl Workspace {
             made: false,
             untouched: None,
             began: SystemTime::UNIX_EPOCH,
+            released: false,
             input: PathBuf::new(),
             output: PathBuf::new(),
             temporary: PathBuf::new(),
@@ -85,6 +88,7 @@ impl Workspace {
             self.made = true;
         }
         self.began = SystemTime::now();
+        self.released = false;
         if *input == Digest::EMPTY {
             let _ = fs::remove_file(&self.input);
             OpenOptions::new()
@@ -98,16 +102,32 @@ impl Workspace {
         Ok(())
     }
 
+    /// The script is through with its input: a large one goes at once, while its outputs are
+    /// hashed.
+    pub fn release_input(&mut self) {
+        let input = fs::symlink_metadata(&self.input);
+        if input.is_ok_and(|m| m.is_file() && m.len() >= store::LARGE) {
+            self.released = store::remove(&self.input).is_ok();
+        }
+    }
+
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
     pub fn finish(&mut self, quiet: bool, emptied: bool) {
         let clean = quiet
-            && self.is_input_own()
+            && (self.is_input_own() || self.is_input_gone())
             && is_as_made(&self.output, |_| emptied)
             && is_as_made(&self.temporary, |m| self.is_untouched(m));
         if !clean {
             self.discard();
         }
+    }
+
+    /// Whether the next input will be a new file, as nothing has been put in the place of this one.
+    fn is_input_gone(&self) -> bool {
+        self.released
+            && fs::symlink_metadata(&self.input)
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether the next input can be written over this one. Removing it and making another would
@@ -236,6 +256,23 @@ mod tests {
         assert!(!next(&store, &mut workspace, true));
         fs::remove_dir(workspace.output()).unwrap();
         assert!(!next(&store, &mut workspace, true));
+    }
+
+    #[test]
+    fn a_large_input_goes_early_and_nothing_may_come_in_its_place() {
+        let (_dir, store, mut workspace) = fixture();
+        workspace.release_input();
+        assert!(workspace.input().exists());
+        for fake in [false, true] {
+            let large = fs::File::create(workspace.input()).unwrap();
+            large.set_len(store::LARGE).unwrap();
+            workspace.release_input();
+            assert!(!workspace.input().exists());
+            if fake {
+                std::os::unix::fs::symlink("elsewhere", workspace.input()).unwrap();
+            }
+            assert_eq!(next(&store, &mut workspace, true), !fake);
+        }
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! From a script's file to an object.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 
-use super::ahead::LARGE;
+use super::hash::{LARGE, hash};
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::sys::{self, Writers};
@@ -96,9 +95,9 @@ impl Store {
             return Ok(self.adopt_copy(path, file)?);
         }
         let (adopted, copy) = if read_next && size >= LARGE {
-            self.hash_and_copy(path, file)
+            self.hash_and_copy(&file)
         } else {
-            (hash(file, size), None)
+            (hash(&file, size), None)
         };
         let adopted = adopted.map_err(io_error("read", path))?;
         match self.place(path, &adopted.digest) {
@@ -138,7 +137,7 @@ impl Store {
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
-        let adopted = hash(read, metadata.len()).map_err(io_error("read", copy.path()))?;
+        let adopted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
         self.place_copy(copy, &adopted.digest)?;
         fs::remove_file(path).map_err(io_error("remove", path))?;
         self.remember_large(&adopted);
@@ -182,8 +181,10 @@ impl Store {
         match renamed {
             Ok(()) => Ok(()),
             // ext4 writes out at once what is renamed over a file, which costs more than reading
-            // a small one.
-            Err(Errno::EXIST) if self.is_small_and_whole(digest) => {
+            // a small one; and of a large one it may be known that nothing has touched it.
+            Err(Errno::EXIST)
+                if self.is_known_at(digest, &to) || self.is_small_and_whole(digest) =>
+            {
                 fs::remove_file(from).map_err(io_error("remove", from))
             }
             // Some file systems cannot do without replacing.
@@ -192,6 +193,10 @@ impl Store {
             }
             Err(error) => Err(io_error("rename to", &to)(error.into())),
         }
+    }
+
+    fn is_known_at(&self, digest: &Digest, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|metadata| self.is_known(digest, &metadata))
     }
 
     fn remember_large(&self, adopted: &Adopted) {
@@ -218,6 +223,28 @@ fn lasting_writers(file: &File, quiet: bool) -> Writers {
             }
             other => return other,
         }
+    }
+}
+
+/// Removes a file of the store's owner; what it holds is freed by another thread if it is large.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let file = File::open(path);
+    fs::remove_file(path)?;
+    if let Ok(file) = file
+        && let Ok(metadata) = file.metadata()
+    {
+        close(file, metadata.len());
+    }
+    Ok(())
+}
+
+/// Closes a file. If it has no name left, that frees what it holds, for which a large one gets a
+/// thread.
+fn close(file: File, size: u64) {
+    if size >= LARGE && file.metadata().is_ok_and(|metadata| metadata.nlink() == 0) {
+        // Without the thread the file is dropped with the closure.
+        let freeing = std::thread::Builder::new().name("free".to_owned());
+        let _ = freeing.spawn(move || drop(file));
     }
 }
 
@@ -271,32 +298,4 @@ pub fn kind(file_type: fs::FileType) -> &'static str {
     } else {
         "a device"
     }
-}
-
-/// Reads `file` to its end. `size` is what it is expected to have; it only sizes the buffer.
-pub(super) fn hash(mut file: File, size: u64) -> io::Result<Adopted> {
-    let mut hasher = Sha256::new();
-    let mut total = 0;
-    let mut read = |buffer: &mut [u8]| -> io::Result<()> {
-        loop {
-            match file.read(buffer) {
-                Ok(0) => return Ok(()),
-                Ok(n) => {
-                    hasher.update(&buffer[..n]);
-                    total += n as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    };
-    if size < 4096 {
-        read(&mut [0; 4096])?;
-    } else {
-        read(&mut vec![0; 256 * 1024])?;
-    }
-    Ok(Adopted {
-        digest: Digest(hasher.finalize().into()),
-        size: total,
-    })
 }

@@ -1,26 +1,24 @@
 //! A private copy of a large new object for the task that will read it, made while it is hashed.
 //!
-//! Hashing is the longer of the two and takes one core, so where there is another the copy costs
-//! no time. There is one such copy at most; a task that reads another object makes its own. Only
-//! whoever takes it decides that it is a copy of the right object: a failure to make one is no
-//! failure.
+//! Hashing takes longer than reading and writing, so where there is another core the copy costs no
+//! time. There is one such copy at most; a task that reads another object, or finds this one
+//! changed, makes its own, so that a failure to make one is no failure.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
-use super::adopt::{Adopted, hash};
+use super::adopt::Adopted;
+use super::hash::{LARGE, hash, hash_and};
 use super::read::cut;
 use super::{Evidence, Store};
 use crate::core::digest::Digest;
 use crate::sys;
 
-/// Objects of at least this size (bytes) are worth a thread.
-pub const LARGE: u64 = 8 * 1024 * 1024;
 /// So many others go without a copy because of one that nobody takes.
 const PATIENCE: u32 = 4;
 
@@ -70,37 +68,25 @@ impl Drop for Spare<'_> {
 }
 
 impl Store {
-    /// Hashes the file at `path`, and copies it meanwhile if there is a core for it and no other
-    /// copy waits for its reader.
-    pub(super) fn hash_and_copy(
-        &self,
-        path: &Path,
-        file: File,
-    ) -> (io::Result<Adopted>, Option<Spare<'_>>) {
-        let Ok(metadata) = file.metadata() else {
-            return (hash(file, LARGE), None);
-        };
+    /// Hashes the file, and copies it meanwhile if there is a core for it and no other copy waits
+    /// for its reader.
+    pub(super) fn hash_and_copy(&self, file: &File) -> (io::Result<Adopted>, Option<Spare<'_>>) {
         if !self.may_copy() {
             return (hash(file, LARGE), None);
         }
-        let mut copy = Spare {
+        let mut spare = Spare {
             store: self,
             evidence: None,
         };
-        let original = Evidence::of(&metadata);
-        let adopted = std::thread::scope(|scope| {
-            let copying = std::thread::Builder::new()
-                .name("copy".to_owned())
-                .spawn_scoped(scope, || self.copy(path, original));
-            let adopted = hash(file, LARGE);
-            copy.evidence = copying
-                .ok()
-                .and_then(|copying| copying.join().ok())
-                .and_then(Result::ok);
-            adopted
-        });
-        let copy = copy.evidence.is_some().then_some(copy);
-        (adopted, copy)
+        let Ok(mut copy) = Copying::begin(file, &self.copy_path()) else {
+            return (hash(file, LARGE), None);
+        };
+        let adopted = hash_and(file, |piece| copy.add(piece));
+        if let Ok(adopted) = &adopted {
+            spare.evidence = copy.end(adopted.size).ok();
+        }
+        let right = spare.evidence.is_some();
+        (adopted, right.then_some(spare))
     }
 
     /// Puts the copy of the object at `to`, if there is one.
@@ -117,8 +103,8 @@ impl Store {
         *ahead = Ahead::None;
         let from = self.copy_path();
         let as_made = fs::symlink_metadata(&from).is_ok_and(|now| Evidence::of(&now) == right);
-        // The file that was at `to` is written over by the next copy: that is faster than to have
-        // it removed and another made.
+        // What was at `to` may be written over by the next copy. To rename over it would have ext4
+        // write the copy out at once.
         as_made
             && (renameat_with(CWD, &from, CWD, to, RenameFlags::EXCHANGE).is_ok()
                 || fs::rename(&from, to).is_ok())
@@ -141,20 +127,6 @@ impl Store {
         true
     }
 
-    /// Copies the file, which must be the `original` before and after.
-    fn copy(&self, path: &Path, original: Evidence) -> io::Result<Evidence> {
-        let mut from = open(path, OpenOptions::new().read(true))?;
-        is_still(&from, original)?;
-        let mut to = open(
-            &self.copy_path(),
-            OpenOptions::new().write(true).create(true).truncate(false),
-        )?;
-        io::copy(&mut from, &mut to)?;
-        cut(&to, original.size)?;
-        is_still(&from, original)?;
-        to.metadata().map(|metadata| Evidence::of(&metadata))
-    }
-
     fn copy_path(&self) -> PathBuf {
         self.scratch.join("next-input")
     }
@@ -164,16 +136,51 @@ impl Store {
     }
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options.custom_flags(flags.bits().cast_signed()).open(path)
+/// A copy that is being made.
+struct Copying {
+    to: File,
+    /// Nothing needs to be written: the file system lets both files have the same blocks until
+    /// one is written to.
+    cloned: bool,
+    /// Bytes written, as long as that went well.
+    written: io::Result<u64>,
 }
 
-fn is_still(file: &File, original: Evidence) -> io::Result<()> {
-    if Evidence::of(&file.metadata()?) == original {
-        Ok(())
-    } else {
-        Err(io::Error::other("it is not the same file"))
+impl Copying {
+    fn begin(from: &File, path: &Path) -> io::Result<Self> {
+        // What is there already is written over: ext4 writes out at once what is truncated.
+        let to = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path)?;
+        let cloned = sys::clone_file(from, &to);
+        Ok(Self {
+            to,
+            cloned,
+            written: Ok(0),
+        })
+    }
+
+    fn add(&mut self, piece: &[u8]) {
+        if let Ok(written) = &mut self.written
+            && !self.cloned
+        {
+            match self.to.write_all(piece) {
+                Ok(()) => *written += piece.len() as u64,
+                Err(error) => self.written = Err(error),
+            }
+        }
+    }
+
+    fn end(self, size: u64) -> io::Result<Evidence> {
+        let written = self.written?;
+        cut(&self.to, size)?;
+        if !self.cloned && written != size {
+            return Err(io::Error::other("not all was copied"));
+        }
+        Ok(Evidence::of(&self.to.metadata()?))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use super::adopt::hash;
+use super::hash::hash;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 
@@ -113,8 +113,7 @@ impl Store {
             return Ok(());
         }
         let path = self.path(digest);
-        let again = object.try_clone().map_err(io_error("open", &path))?;
-        let found = hash(again, metadata.len()).map_err(io_error("read", &path))?;
+        let found = hash(object, metadata.len()).map_err(io_error("read", &path))?;
         self.check(digest, found.digest)?;
         object.rewind().map_err(io_error("read", &path))?;
         self.remember(*digest, metadata);

@@ -169,3 +169,57 @@ fn a_folder_that_was_removed_is_made_again() {
         assert!(store.contains(&digest));
     }
 }
+
+#[test]
+fn an_equal_large_file_leaves_the_object_that_is_there() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    let bytes = vec![7; usize::try_from(LARGE).unwrap()];
+    let adopt = || {
+        fs::write(&file, &bytes).unwrap();
+        let digest = store.adopt(&file, true).unwrap().digest;
+        assert!(!file.exists());
+        digest
+    };
+    let path = store.path(&adopt());
+    let inode = || fs::metadata(&path).unwrap().ino();
+    let first = inode();
+    adopt();
+    assert_eq!(inode(), first);
+    // What was touched is mended.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "changed").unwrap();
+    adopt();
+    assert_ne!(inode(), first);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_failure_leaves_nothing_behind_and_says_where_it_was() {
+    let (dir, store) = store();
+    // In the way of the folder that the object needs.
+    fs::write(dir.path().join("objects/2c"), "").unwrap();
+    let (file, link) = (dir.path().join("f"), dir.path().join("g"));
+    fs::write(&file, "hello").unwrap();
+    fs::hard_link(&file, &link).unwrap();
+    for error in [
+        store.put(b"hello").unwrap_err().to_string(),
+        store.adopt(&file, true).unwrap_err().to_string(),
+    ] {
+        assert!(error.contains("objects/2c"), "{error}");
+    }
+    let mut left: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["f", "g", "objects"]);
+}
+
+#[test]
+fn a_full_disk_is_said_with_what_to_do() {
+    let full = io::Error::from(io::ErrorKind::StorageFull);
+    let error = io_error("write", Path::new("/x/y"))(full).to_string();
+    assert!(error.starts_with("cannot write /x/y: "), "{error}");
+    assert!(error.ends_with("\nhint: make room on that disk and run again"));
+}

@@ -27,6 +27,10 @@ pub fn writers(file: &File) -> Writers {
     }
 }
 
+pub fn clone_file(from: &File, to: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
 pub fn sync(folder: &File) -> io::Result<()> {
     Ok(rustix::fs::syncfs(folder)?)
 }

@@ -12,6 +12,10 @@ pub fn writers(_file: &File) -> Writers {
     Writers::Unknown
 }
 
+pub fn clone_file(_from: &File, _to: &File) -> bool {
+    false
+}
+
 pub fn sync(_folder: &File) -> io::Result<()> {
     rustix::fs::sync();
     Ok(())

@@ -1,0 +1,136 @@
+//! Hashing files.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::mpsc;
+use std::thread::Builder;
+
+use sha2::{Digest as _, Sha256};
+
+use super::adopt::Adopted;
+use crate::core::digest::Digest;
+use crate::sys;
+
+/// Files of at least this size (bytes) are worth a thread.
+pub const LARGE: u64 = 8 * 1024 * 1024;
+/// What is read at once (bytes).
+const PIECE: usize = 256 * 1024;
+/// Pieces that have been read and wait.
+const WAITING: usize = 2;
+
+/// Reads `file` to its end. `size` is what it is expected to have, which decides how.
+pub fn hash(file: &File, size: u64) -> io::Result<Adopted> {
+    if size >= LARGE && sys::cores() > 1 {
+        return hash_and(file, |_| ());
+    }
+    let mut hasher = Hasher::default();
+    if size < 4096 {
+        hasher.read(file, &mut [0; 4096])?;
+    } else {
+        hasher.read(file, &mut vec![0; PIECE])?;
+    }
+    Ok(hasher.end())
+}
+
+/// Reads `file` to its end in a second thread, as hashing alone keeps a core busy. There `also`
+/// is given the bytes, in order; without such a thread it is not called.
+pub fn hash_and(file: &File, mut also: impl FnMut(&[u8]) + Send) -> io::Result<Adopted> {
+    let (full, filled) = mpsc::sync_channel::<Vec<u8>>(WAITING);
+    let (empty, emptied) = mpsc::channel::<Vec<u8>>();
+    let mut hasher = Hasher::default();
+    std::thread::scope(|scope| {
+        let reader = Builder::new().name("read".to_owned());
+        let reader = reader.spawn_scoped(scope, move || {
+            loop {
+                let mut piece = emptied.try_recv().unwrap_or_default();
+                piece.resize(PIECE, 0);
+                let length = read(file, &mut piece)?;
+                piece.truncate(length);
+                if length == 0 {
+                    return Ok(());
+                }
+                also(&piece);
+                if full.send(piece).is_err() {
+                    return Ok(());
+                }
+            }
+        });
+        let Ok(reader) = reader else {
+            return hasher.read(file, &mut vec![0; PIECE]);
+        };
+        for piece in filled {
+            hasher.add(&piece);
+            // The reader is through if it takes none back.
+            let _ = empty.send(piece);
+        }
+        reader
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+    })?;
+    Ok(hasher.end())
+}
+
+fn read(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Hasher {
+    state: Sha256,
+    total: u64,
+}
+
+impl Hasher {
+    fn add(&mut self, bytes: &[u8]) {
+        self.state.update(bytes);
+        self.total += bytes.len() as u64;
+    }
+
+    fn read(&mut self, file: &File, buffer: &mut [u8]) -> io::Result<()> {
+        loop {
+            match read(file, buffer)? {
+                0 => return Ok(()),
+                length => self.add(&buffer[..length]),
+            }
+        }
+    }
+
+    fn end(self) -> Adopted {
+        Adopted {
+            digest: Digest(self.state.finalize().into()),
+            size: self.total,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    #[test]
+    fn every_way_to_read_gives_the_same() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..PIECE * 3 + 77)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
+        file.write_all(&bytes).unwrap();
+        for size in [0, 5000, LARGE] {
+            file.rewind().unwrap();
+            let adopted = hash(&file, size).unwrap();
+            assert_eq!(adopted.digest, Digest::of(&bytes));
+            assert_eq!(adopted.size, bytes.len() as u64);
+        }
+        file.rewind().unwrap();
+        let mut seen = Vec::new();
+        let adopted = hash_and(&file, |piece| seen.extend_from_slice(piece)).unwrap();
+        assert_eq!(adopted.digest, Digest::of(&bytes));
+        assert!(seen == bytes);
+    }
+}
