@@ -6,9 +6,9 @@ use super::contender::{ALL, Kind};
 use super::statistics::{typical, wall};
 use super::suite::{Outcome, Results};
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 860.0;
 const BAR: f64 = 14.0;
-const LEFT: f64 = 230.0;
+const LEFT: f64 = 330.0;
 
 /// All of it.
 pub fn svg(results: &Results) -> String {
@@ -83,7 +83,7 @@ fn bars(body: &mut String, outcome: &Outcome, top: f64) -> f64 {
     label(body, 10.0, y + 11.0, &outcome.title, false);
     for (kind, rate) in rates {
         let width = (WIDTH - LEFT - 70.0) * rate / most;
-        label(body, LEFT - 85.0, y + 11.0, kind.name(), kind == Kind::Own);
+        label(body, LEFT - 115.0, y + 11.0, kind.name(), kind == Kind::Own);
         let _ = writeln!(
             body,
             "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"{}\"/>",
