@@ -22,6 +22,8 @@ use crate::process::Opening;
 pub struct Direct {
     /// Whether the shell would wait for the program, and not become it.
     pub waits: bool,
+    /// Whether the shell would tell of the program's death by a signal.
+    pub tells: bool,
     /// Words and redirections.
     pub plain: Plain,
     /// The program; none if there is nothing to start.
@@ -61,6 +63,7 @@ impl Direct {
             .collect::<Option<_>>()?;
         let (script, options) = arguments.split_last()?;
         let plain = Plain::parse(script)?;
+        let called = program.file_name()?;
         let canonical = program.canonicalize().ok()?;
         let shell = plain::shell(canonical.file_name()?.to_str()?, options)?;
         let names = variables.keys().map(|name| name.to_str());
@@ -77,9 +80,12 @@ impl Direct {
         };
         // bash becomes the program where no redirection is to be undone, dash never does.
         let waits = shell == Shell::Dash || !plain.redirections.is_empty();
+        // bash says nothing where it stands in for `sh`.
+        let tells = shell == Shell::Dash || called != "sh";
         Some(Self {
             variables: given(variables, shell, waits, program.as_deref(), folder),
             waits,
+            tells,
             plain,
             program,
         })

@@ -212,7 +212,11 @@ impl<'a> Worker<'a> {
                         // The shell can say best what is wrong.
                         Err(RunError::Spawn(_)) => {}
                         Ok(ended) if direct.waits && ended.cut.is_none() => {
-                            let tell = |words: &str| sink(Stream::Stderr, words.as_bytes());
+                            let tell = |words: &str| {
+                                if direct.tells {
+                                    sink(Stream::Stderr, words.as_bytes());
+                                }
+                            };
                             return Ok(ended.as_a_shells_child(tell));
                         }
                         other => return other,

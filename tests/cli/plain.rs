@@ -185,6 +185,14 @@ fn with_bash() {
 }
 
 #[test]
+fn with_bash_as_sh() {
+    let folder = tempfile::tempdir().unwrap();
+    let sh = folder.path().join("sh");
+    std::os::unix::fs::symlink("/bin/bash", &sh).unwrap();
+    compare(&format!("'{}', '-e', '-c'", sh.display()));
+}
+
+#[test]
 fn the_runner_itself_is_the_parent() {
     let stat = "cat /proc/self/stat > $OUTPUT_DIR";
     let test = Test::with(&format!(
