@@ -175,7 +175,8 @@ impl State {
         self.connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL;
-                 PRAGMA cache_size = -4096;
+                 PRAGMA cache_size = -12288;
+                 PRAGMA wal_autocheckpoint = 4000;
                  PRAGMA temp_store = MEMORY;
                  PRAGMA journal_size_limit = 16777216;",
             )
