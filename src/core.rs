@@ -16,6 +16,7 @@ pub mod plain;
 pub mod plan;
 pub mod reference;
 pub mod route;
+pub mod shell;
 pub mod spread;
 pub mod suggest;
 pub mod task;

@@ -136,6 +136,43 @@ enum Phase {
     Refused,
 }
 
+/// A child's time, and what happens when it is over.
+struct Limit {
+    /// When to act next.
+    next: Option<Instant>,
+    /// Whether the child was asked to end.
+    asked: bool,
+}
+
+impl Limit {
+    fn new(timeout: Option<Duration>) -> Self {
+        Self {
+            next: timeout.map(|timeout| Instant::now() + timeout),
+            asked: false,
+        }
+    }
+
+    /// Asks the child to end once its time is over, and kills it [`GRACE`] later.
+    fn enforce(&mut self, handle: &Handle) {
+        if self.next.is_none_or(|next| next > Instant::now()) {
+            return;
+        }
+        if self.asked {
+            handle.signal(Signal::KILL);
+            self.next = None;
+        } else {
+            self.asked = true;
+            self.next = Some(Instant::now() + GRACE);
+            handle.cut(Cut::Timeout);
+        }
+    }
+
+    /// When a child that was asked to end will be killed.
+    fn grace(&self) -> Option<Instant> {
+        self.next.filter(|_| self.asked)
+    }
+}
+
 /// Lets other threads end the child that one thread runs.
 #[derive(Debug, Clone, Default)]
 pub struct Handle(Arc<Mutex<Phase>>);
@@ -249,19 +286,9 @@ impl Handle {
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> io::Result<()> {
         let watch = ExitWatch::of(child);
-        let mut alarm = timeout.map(|timeout| Instant::now() + timeout);
-        let mut asked = false;
-        while !pipes.wait(&watch, alarm, sink)? {
-            if alarm.is_some_and(|alarm| alarm <= Instant::now()) {
-                if asked {
-                    self.signal(Signal::KILL);
-                    alarm = None;
-                } else {
-                    asked = true;
-                    alarm = Some(Instant::now() + GRACE);
-                    self.cut(Cut::Timeout);
-                }
-            }
+        let mut limit = Limit::new(timeout);
+        while !pipes.wait(&watch, limit.next, sink)? {
+            limit.enforce(self);
         }
         Ok(())
     }

@@ -5,14 +5,8 @@
 //! the shell would, as make does for recipes without shell syntax. This module recognizes such
 //! scripts, and is strict: whatever it does not know for certain is left to the shell.
 
-/// Which shell a script is written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shell {
-    /// dash, and other ash-like shells that call themselves so.
-    Dash,
-    /// GNU bash, under whatever name.
-    Bash,
-}
+use super::shell::Shell;
+use super::task::VARIABLES;
 
 /// A script that is one plain command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,22 +49,10 @@ pub enum Target {
     Same(i32),
 }
 
-/// The variables whose values the runner itself sets for each task: the only ones that a plain
-/// command may use, for a shell changes some of the others.
-const VARIABLES: [&str; 8] = [
-    "INPUT_FILE",
-    "OUTPUT_DIR",
-    "TMPDIR",
-    "TASK_PIPELINE_STEP",
-    "TASK_PIPELINE_VERSION",
-    "TASK_PIPELINE_TASK",
-    "TASK_PIPELINE_RUNSET",
-    "TASK_PIPELINE_INPUT_NAME",
-];
-
 /// What dash or bash does itself, or takes for syntax.
 const OF_THE_SHELL: &[&str] = &[
     ".",
+    "[",
     "alias",
     "bg",
     "bind",
@@ -185,11 +167,7 @@ impl Plain {
 /// The shell, if a plain command means to it what it means to the runner: by its canonical file
 /// name, and its arguments up to the script.
 pub fn shell(file_name: &str, arguments: &[&str]) -> Option<Shell> {
-    let shell = match file_name {
-        "dash" => Shell::Dash,
-        "bash" => Shell::Bash,
-        _ => return None,
-    };
+    let shell = Shell::named(file_name)?;
     // What a plain command cannot notice: -e ends at the first failure, -u looks for variables
     // that are not set, and pipefail at pipes.
     let mut rest = arguments.iter();
@@ -390,6 +368,7 @@ impl Parser<'_> {
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
+        // A shell changes some of the others.
         if !VARIABLES.contains(&name) {
             return None;
         }

@@ -2,6 +2,18 @@
 
 use std::fmt;
 
+/// The variables that the runner sets for each task; a host that has them set is a task itself.
+pub const VARIABLES: [&str; 8] = [
+    "INPUT_FILE",
+    "OUTPUT_DIR",
+    "TMPDIR",
+    "TASK_PIPELINE_STEP",
+    "TASK_PIPELINE_VERSION",
+    "TASK_PIPELINE_TASK",
+    "TASK_PIPELINE_RUNSET",
+    "TASK_PIPELINE_INPUT_NAME",
+];
+
 /// The row of a task in the state database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct TaskId(pub i64);

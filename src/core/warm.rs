@@ -10,25 +10,7 @@ mod scan;
 
 use std::fmt;
 
-/// The shells whose ways are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shell {
-    /// The Debian Almquist shell.
-    Dash,
-    /// The GNU shell, as `sh` too.
-    Bash,
-}
-
-impl Shell {
-    /// By the file name of the program, links resolved.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "dash" => Some(Self::Dash),
-            "bash" => Some(Self::Bash),
-            _ => None,
-        }
-    }
-}
+use super::shell::Shell;
 
 /// Why a script must have a shell of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::step::Variables;
-use crate::core::plain::{self, Plain, Shell, Target, Word};
+use crate::core::plain::{self, Plain, Target, Word};
+use crate::core::shell::Shell;
 use crate::process::Opening;
 
 /// A step whose script is a plain command.

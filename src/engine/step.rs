@@ -12,6 +12,7 @@ use crate::core::identity::{Identity, Tools};
 use crate::core::manifest;
 use crate::core::name::StepName;
 use crate::core::plan::LaneId;
+use crate::core::task::VARIABLES;
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.
@@ -82,18 +83,6 @@ impl Runnable {
     }
 }
 
-/// Variables that belong to one task; a host that has them set is a task itself.
-pub const OWN: [&str; 8] = [
-    "INPUT_FILE",
-    "OUTPUT_DIR",
-    "TMPDIR",
-    "TASK_PIPELINE_STEP",
-    "TASK_PIPELINE_VERSION",
-    "TASK_PIPELINE_TASK",
-    "TASK_PIPELINE_RUNSET",
-    "TASK_PIPELINE_INPUT_NAME",
-];
-
 /// What a step is, for its fingerprint.
 pub fn identity(step: &manifest::Step, tools: Tools) -> Identity {
     let mut keep = step.keep.clone();
@@ -133,7 +122,7 @@ pub fn variables(
     };
     let mut variables: Variables = host
         .into_iter()
-        .filter(|(name, _)| kept(name) && !OWN.iter().any(|own| name == own))
+        .filter(|(name, _)| kept(name) && !VARIABLES.iter().any(|own| name == own))
         .collect();
     if let Tools::Nix(environment) = &identity.tools {
         let mut path = OsString::from(environment.path.join(":"));

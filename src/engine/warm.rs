@@ -14,6 +14,7 @@ use super::worker::Job;
 use super::workspace::Workspace;
 use crate::core::manifest;
 use crate::core::plan::LaneId;
+use crate::core::shell;
 use crate::core::warm::{self, Script};
 use crate::process::{Ended, Handle, Pipes, RunError, Stream, Warm};
 use crate::sys::Strays;
@@ -36,7 +37,7 @@ pub fn warmth(
         return None;
     }
     let path = program?.canonicalize().ok()?;
-    let shell = warm::Shell::named(path.file_name()?.to_str()?)?;
+    let shell = shell::Shell::named(path.file_name()?.to_str()?)?;
     let free = variables
         .keys()
         .all(|name| warm::variable(&name.to_string_lossy()).is_none());

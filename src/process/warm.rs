@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
-use super::{Cut, Ended, GRACE, Group, Handle, Phase, Pipes, RunError, Stream};
+use super::{Ended, GRACE, Group, Handle, Limit, Phase, Pipes, RunError, Stream};
 use crate::sys::{ExitWatch, Strays};
 
 /// Longest time for a shell to get ready.
@@ -210,29 +210,18 @@ impl Handle {
         timeout: Option<Duration>,
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> io::Result<Option<ExitStatus>> {
-        let mut alarm = timeout.map(|timeout| Instant::now() + timeout);
-        let mut asked = false;
+        let mut limit = Limit::new(timeout);
         loop {
             let other = Some(warm.answers.as_fd());
-            let dead = pipes.wait_or(other, &warm.watch, alarm, sink)?;
+            let dead = pipes.wait_or(other, &warm.watch, limit.next, sink)?;
             if let Some(answer) = warm.answer()? {
                 return Ok(Some(status(&answer)));
             }
             if dead {
-                let grace = alarm.filter(|_| asked);
-                self.bury(warm.group, pipes, strays, grace, sink)?;
+                self.bury(warm.group, pipes, strays, limit.grace(), sink)?;
                 return Ok(None);
             }
-            if alarm.is_some_and(|alarm| alarm <= Instant::now()) {
-                if asked {
-                    self.signal(Signal::KILL);
-                    alarm = None;
-                } else {
-                    asked = true;
-                    alarm = Some(Instant::now() + GRACE);
-                    self.cut(Cut::Timeout);
-                }
-            }
+            limit.enforce(self);
         }
     }
 

@@ -81,18 +81,22 @@ fn assert_within(what: &str, counts: &Counts, least: f64, most: f64) {
     );
 }
 
+/// The program, in that folder.
+fn subject(folder: &tempfile::TempDir) -> Subject<'_> {
+    Subject {
+        program: Path::new(PROGRAM),
+        folder: folder.path(),
+        runner: &run,
+    }
+}
+
 #[test]
 fn system_calls_a_task() {
     if !with_strace() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let subject = Subject {
-        program: Path::new(PROGRAM),
-        folder: folder.path(),
-        runner: &run,
-    };
-    let calls = subject.system_calls(50, 300).unwrap();
+    let calls = subject(&folder).system_calls(50, 300).unwrap();
     assert_within("system calls", &calls, 10.0, CALLS);
 }
 
@@ -106,12 +110,7 @@ fn instructions_a_task() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let subject = Subject {
-        program: Path::new(PROGRAM),
-        folder: folder.path(),
-        runner: &run,
-    };
-    let instructions = subject.instructions(30, 180).unwrap();
+    let instructions = subject(&folder).instructions(30, 180).unwrap();
     assert_within("instructions", &instructions, 10_000.0, INSTRUCTIONS);
 }
 

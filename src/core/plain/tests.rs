@@ -114,6 +114,7 @@ fn all_else_is_left_to_the_shell() {
         ". x",
         "'echo' a",
         "[ a ]",
+        "'[' a = a ']'",
         "a > $OUTPUT_DIR/../x",
         "a > x",
         "a < x",
