@@ -9,6 +9,7 @@
 mod commands;
 mod crew;
 mod direct;
+mod early;
 mod forecast;
 mod outputs;
 mod record;
@@ -41,6 +42,7 @@ use crate::core::plan::{LaneId, Next, Plan};
 use crate::core::route::Router;
 use crate::state::{self, Runset, State};
 use crate::store::{self, Store};
+use early::Early;
 use worker::Job;
 
 /// Told what happens, by whichever thread makes it happen.
@@ -113,6 +115,7 @@ pub struct Engine<'a> {
     compared: usize,
     /// The place of each step, by name.
     lanes: HashMap<StepName, LaneId>,
+    early: Early,
 }
 
 /// What a worker is to do.
@@ -164,6 +167,7 @@ impl<'a> Engine<'a> {
                 .iter()
                 .map(|step| (step.name.clone(), step.lane))
                 .collect(),
+            early: Early::default(),
         })
     }
 
@@ -182,6 +186,12 @@ impl<'a> Engine<'a> {
     fn is_over(&mut self) -> bool {
         self.plan.running() == 0
             && (self.stopping || !self.plan.is_pausing() && !self.plan.is_open())
+    }
+
+    /// Whether something may start.
+    fn is_open(&self) -> bool {
+        let early = !self.early.is_empty() && self.plan.has_room();
+        !self.stopping && (early || self.plan.is_open())
     }
 
     /// When the clock makes something due: a commit, the end of a pause.
@@ -235,6 +245,9 @@ impl<'a> Engine<'a> {
             if self.stopping {
                 return Ok(Turn::Wait);
             }
+            if let Some(job) = self.next_early() {
+                return Ok(Turn::Do(job));
+            }
             match self.plan.decide() {
                 Next::Wait => return Ok(Turn::Wait),
                 // Reads, too, are cheaper in a transaction than each with locks of its own.
@@ -274,6 +287,7 @@ impl<'a> Engine<'a> {
                         key,
                         runset: Arc::clone(&self.runset_name),
                         more: self.plan.has_waiting(lane),
+                        loan: None,
                     })));
                 }
             }

@@ -196,6 +196,7 @@ mod tests {
                 parent: None,
                 name: Some(file),
                 forced: false,
+                row: None,
             };
             state.insert_task(&runset, &task).unwrap();
         }

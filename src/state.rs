@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::core::task::TaskId;
+
 pub use durable::{Doubtful, Sync};
 pub use finals::{Final, Selection};
 pub use lock::{Lock, LockError};
@@ -42,6 +44,8 @@ pub struct State {
     layout: Layout,
     tallies: tally::Deltas,
     grouped: bool,
+    /// The last row that was given to a task, where that is not left to the database.
+    reserved: Option<TaskId>,
     sync: Sync,
     /// Changes of this connection when all was on the disk.
     synced: u64,

@@ -6,8 +6,8 @@
 //! and mends one that was damaged.
 
 mod adopt;
-mod ahead;
 mod hash;
+mod loan;
 mod look;
 mod read;
 mod shards;
@@ -21,9 +21,9 @@ use std::sync::{Mutex, PoisonError};
 
 pub use adopt::{AdoptError, Adopted, Candidate, kind, remove};
 pub use hash::LARGE;
+pub use loan::Loan;
 
 use crate::core::digest::Digest;
-use ahead::Ahead;
 use shards::Shards;
 
 /// A folder of objects. Shared by the workers of a run.
@@ -36,7 +36,6 @@ pub struct Store {
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
     shards: Shards,
-    ahead: Mutex<Ahead>,
 }
 
 /// Changes whenever a file's bytes do: writing to it moves its change time, which no program can
@@ -127,7 +126,6 @@ impl Store {
             scratch: scratch.to_owned(),
             known: Mutex::default(),
             shards: Shards::default(),
-            ahead: Mutex::default(),
         })
     }
 
@@ -138,7 +136,6 @@ impl Store {
             scratch: root.to_owned(),
             known: Mutex::default(),
             shards: Shards::default(),
-            ahead: Mutex::default(),
         }
     }
 

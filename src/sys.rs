@@ -37,6 +37,29 @@ pub fn writers(file: &File) -> Writers {
     system::writers(file)
 }
 
+/// Keeps a file's bytes as they are: whoever opens it for writing, or cuts it off, waits until the
+/// lease is given up (dropped), or until [`Lease::patience`] is over.
+#[derive(Debug)]
+pub struct Lease(system::Lease);
+
+impl Lease {
+    /// For `file`, open for reading only. None where something has it open for writing, and where
+    /// this system or file system knows no leases.
+    pub fn take(file: &File) -> Option<Self> {
+        system::Lease::take(file).map(Self)
+    }
+
+    /// Whether nobody has asked for the file since. Once somebody has, it stays so.
+    pub fn is_whole(&self) -> bool {
+        self.0.is_whole()
+    }
+
+    /// How long others are made to wait at most.
+    pub fn patience(&self) -> Duration {
+        self.0.patience()
+    }
+}
+
 /// Gives the file `to` the bytes of `from` without copying them, where the file system can do that.
 pub fn clone_file(from: &File, to: &File) -> bool {
     system::clone_file(from, to)

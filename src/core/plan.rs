@@ -4,7 +4,7 @@
 //! and a cursor behind it, so that its size does not depend on how many tasks there are.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 use super::digest::Digest;
 use super::task::{State, TaskId};
@@ -67,6 +67,8 @@ const HELD: usize = 256;
 struct Lane {
     limit: usize,
     running: usize,
+    /// Whether a task of it runs whose input is not known yet: it may be equal to any other.
+    closed: bool,
     /// Tasks parked or pausing, which therefore are in memory and in no queue.
     held: usize,
     /// Come back from a park or a pause: before all others, also when too many are held.
@@ -81,6 +83,7 @@ impl Lane {
     /// Whether a task of the step may start, as far as is known without a look at the database.
     fn is_open(&self) -> bool {
         self.running < self.limit
+            && !self.closed
             && (!self.again.is_empty() || self.held < HELD && (!self.queue.is_empty() || self.more))
     }
 }
@@ -91,6 +94,10 @@ pub struct Plan {
     lanes: Vec<Lane>,
     limit: usize,
     running: usize,
+    /// Tasks whose script has ended and which are not recorded yet.
+    settling: usize,
+    /// Rows that are about to be added of tasks that have started already.
+    early: HashSet<TaskId>,
     flights: HashMap<Key, Vec<Ready>>,
     pauses: BinaryHeap<Reverse<(u64, TaskId, LaneId)>>,
     pausing: HashMap<TaskId, Ready>,
@@ -104,6 +111,7 @@ impl Plan {
         let lane = |(limit, more): (Option<usize>, bool)| Lane {
             limit: limit.unwrap_or(usize::MAX),
             running: 0,
+            closed: false,
             held: 0,
             again: VecDeque::new(),
             queue: VecDeque::new(),
@@ -114,6 +122,8 @@ impl Plan {
             lanes: steps.into_iter().map(lane).collect(),
             limit,
             running: 0,
+            settling: 0,
+            early: HashSet::new(),
             flights: HashMap::new(),
             pauses: BinaryHeap::new(),
             pausing: HashMap::new(),
@@ -126,7 +136,7 @@ impl Plan {
     /// slow step and a fast one share the workers; of equals the later in the manifest, so that
     /// what was begun flows on to its end.
     pub fn decide(&mut self) -> Next {
-        if self.running >= self.limit {
+        if !self.has_room() {
             return Next::Wait;
         }
         let best = (0..self.lanes.len())
@@ -154,12 +164,15 @@ impl Plan {
     /// there are no more.
     pub fn fill(&mut self, lane: LaneId, rows: impl IntoIterator<Item = Ready>) {
         let lane = &mut self.lanes[lane];
-        let before = lane.queue.len();
-        lane.queue.extend(rows);
-        lane.more = lane.queue.len() - before >= STRETCH;
-        if let Some(last) = lane.queue.back() {
-            lane.cursor = last.id;
+        let mut count = 0;
+        for ready in rows {
+            count += 1;
+            lane.cursor = ready.id;
+            if !self.early.contains(&ready.id) {
+                lane.queue.push_back(ready);
+            }
         }
+        lane.more = count >= STRETCH;
     }
 
     /// A task was added to the database; rows only ever grow.
@@ -196,14 +209,69 @@ impl Plan {
 
     /// A started task ended; those parked behind it come up again.
     pub fn ended(&mut self, lane: LaneId, key: Option<&Key>) {
+        self.script_ended(lane);
+        self.settled(lane, key);
+    }
+
+    /// A started task's script has ended, so that another may start in its place; what came of it
+    /// is told later, by [`Plan::settled`].
+    pub fn script_ended(&mut self, lane: LaneId) {
         self.running -= 1;
+        self.settling += 1;
+        self.lanes[lane].running -= 1;
+    }
+
+    /// A task whose script has ended is recorded; those parked behind it come up again.
+    pub fn settled(&mut self, lane: LaneId, key: Option<&Key>) {
+        self.settling -= 1;
         let parked = key.and_then(|key| self.flights.remove(key));
         let lane = &mut self.lanes[lane];
-        lane.running -= 1;
         if let Some(parked) = parked {
             lane.held -= parked.len();
             lane.again.extend(parked);
         }
+    }
+
+    /// Whether no task of the step runs or waits, so that one may be expected.
+    pub fn expects(&self, lane: LaneId) -> bool {
+        let lane = &self.lanes[lane];
+        lane.running == 0
+            && !lane.closed
+            && !lane.more
+            && lane.held == 0
+            && lane.queue.is_empty()
+            && lane.again.is_empty()
+    }
+
+    /// A task of the step, which will have the row `id`, is to start before its input is known:
+    /// no other one starts meanwhile.
+    pub fn close(&mut self, lane: LaneId, id: TaskId) {
+        self.lanes[lane].closed = true;
+        self.early.insert(id);
+    }
+
+    /// The input of such a task is known, or the task will not be. If it `runs`, equal ones can be
+    /// parked behind it.
+    pub fn reopen(&mut self, lane: LaneId, runs: Option<Key>) {
+        self.lanes[lane].closed = false;
+        if let Some(key) = runs {
+            self.flights.insert(key, Vec::new());
+        }
+    }
+
+    /// A task that started early and whose row is there now waits again.
+    pub fn back(&mut self, lane: LaneId, ready: Ready) {
+        self.lanes[lane].again.push_back(ready);
+    }
+
+    /// Whether one more script may run, of whatever step.
+    pub fn has_room(&self) -> bool {
+        self.running < self.limit
+    }
+
+    /// Whether some step has a task that only waits for others to make room.
+    pub fn has_ready(&self) -> bool {
+        self.lanes.iter().any(Lane::is_open)
     }
 
     /// Tries `ready` again at `due` (milliseconds on the clock that [`Plan::wake`] is given).
@@ -230,7 +298,7 @@ impl Plan {
 
     /// Whether [`Plan::decide`] has something else to say than [`Next::Wait`].
     pub fn is_open(&self) -> bool {
-        self.running < self.limit && self.lanes.iter().any(Lane::is_open)
+        self.has_room() && self.has_ready()
     }
 
     /// Whether tasks of the step wait, as far as is known without a look at the database.
@@ -239,9 +307,14 @@ impl Plan {
         !lane.again.is_empty() || !lane.queue.is_empty() || lane.more
     }
 
-    /// Tasks started and not ended.
+    /// Tasks whose script has ended and that are not recorded.
+    pub fn settling(&self) -> usize {
+        self.settling
+    }
+
+    /// Tasks started and not recorded.
     pub fn running(&self) -> usize {
-        self.running
+        self.running + self.settling
     }
 
     /// Whether some tasks wait for a retry.

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,10 @@ use rustix::process::Signal;
 use super::worker::{Ended, Job, Site, Worker};
 use super::{Engine, Error, Turn};
 use crate::core::event::Event;
+use crate::core::plan::LaneId;
+use crate::core::task::TaskId;
 use crate::process::{GRACE, Handle};
+use crate::store::Loan;
 
 /// What the thread that started the run hears.
 #[derive(Debug)]
@@ -169,7 +172,7 @@ impl<'a, 'c> Crew<'a, 'c> {
         'a: 'scope,
         'c: 'scope,
     {
-        if desk.engine.stopping || !desk.engine.plan.is_open() {
+        if !desk.engine.is_open() {
             return Ok(());
         }
         if desk.idle > 0 {
@@ -177,7 +180,8 @@ impl<'a, 'c> Crew<'a, 'c> {
             return Ok(());
         }
         let number = desk.handles.len();
-        if number >= self.most {
+        // Those that make objects of large outputs keep nobody else from working.
+        if number >= self.most.saturating_add(desk.engine.plan.settling()) {
             return Ok(());
         }
         let handle = Handle::default();
@@ -217,11 +221,41 @@ impl<'a, 'c> Crew<'a, 'c> {
             (desk.engine.listener)(event);
         };
         let tell: Option<&dyn Fn(&Event)> = self.live.then_some(&tell);
-        let mut worker = Worker::new(&self.site, number, handle, tell);
+        let offer = |task: (TaskId, LaneId), name: &str, loan: &Arc<Loan>| {
+            self.offer(scope, task, name, loan)
+        };
+        let mut worker = Worker::new(&self.site, number, handle, tell, &offer);
         let mut ended = None;
         while let Some(job) = self.turn(scope, ended) {
             ended = Some(worker.execute(*job));
         }
+    }
+
+    /// Has another worker read a file while its hash is taken, if that is of use.
+    fn offer<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        task: (TaskId, LaneId),
+        name: &str,
+        loan: &Arc<Loan>,
+    ) -> bool
+    where
+        'a: 'scope,
+        'c: 'scope,
+    {
+        let mut desk = self.lock();
+        if desk.over {
+            return false;
+        }
+        let offered = match desk.engine.offer(task, name, loan) {
+            Ok(true) => self.call(&mut desk, scope).map(|()| true),
+            other => other,
+        };
+        offered.unwrap_or_else(|error| {
+            desk.failure = Some(error);
+            self.finish(&mut desk);
+            false
+        })
     }
 
     /// A worker's turn: records how its task went, and takes the next one.

@@ -155,6 +155,7 @@ impl Forecaster<'_> {
                 parent: Some(ready.id),
                 name: Some(name),
                 forced: false,
+                row: None,
             };
             self.state.insert_task(self.runset, &task)?;
         }

@@ -231,7 +231,6 @@ mod tests {
 
     use super::*;
 
-    use crate::core::route::Router;
     use crate::store::Store;
 
     fn collect(dir: &Path, store: &Store, folder: &Path) -> Result<Outputs, OutputError> {
@@ -239,7 +238,7 @@ mod tests {
             store,
             folder,
             quiet: true,
-            router: &Router::new([]),
+            offer: &|_, _| false,
         };
         Outputs::collect(source, &dir.join("spill"))
     }

@@ -63,7 +63,7 @@ impl Engine<'_> {
         self.state
             .reuse(self.runset, step.id, ready.id, ready.state, source)?;
         self.summary.reused += 1;
-        self.add_outputs(ready.id, outputs)
+        self.add_outputs(ready.id, outputs, &mut Vec::new())
             .map(|routed| self.tell_done(step, ready.id, Some(source), not_executed(), &routed))?;
         Ok(true)
     }
@@ -97,10 +97,31 @@ impl Engine<'_> {
 
     /// Records how a task went.
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
+        let Some(ended) = self.hold(ended)? else {
+            return Ok(());
+        };
         self.begin_group()?;
+        self.comes_again(&ended);
+        let (id, lane, key) = (
+            ended.job.ready.id,
+            ended.job.step.lane,
+            ended.job.key.clone(),
+        );
+        let known = self.record(ended)?;
+        if self.early.has_settled(id) {
+            self.plan.settled(lane, key.as_ref());
+        } else {
+            self.plan.ended(lane, key.as_ref());
+        }
+        self.known(id, &known)
+    }
+
+    /// Writes it down and tells it; the rows of tasks that started early on one of its outputs.
+    fn record(&mut self, ended: Ended) -> Result<Vec<(TaskId, Digest)>, Error> {
         let step = Arc::clone(&ended.job.step);
         let ready = ended.job.ready;
         let span = span(&ended.finished);
+        let mut known = Vec::new();
         // What an interrupt ends may well leave something behind.
         let cancelled = matches!(ended.outcome, Outcome::Cancelled);
         if let Some(warning) = ended.warning.filter(|_| !cancelled) {
@@ -121,7 +142,7 @@ impl Engine<'_> {
                 self.state
                     .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
                 self.summary.executed += 1;
-                let routed = self.add_outputs(ready.id, outputs)?;
+                let routed = self.add_outputs(ready.id, outputs, &mut known)?;
                 self.tell_done(&step, ready.id, None, span, &routed);
             }
             Outcome::Failure(error) => {
@@ -142,8 +163,7 @@ impl Engine<'_> {
                 }
             }
         }
-        self.plan.ended(step.lane, ended.job.key.as_ref());
-        Ok(())
+        Ok(known)
     }
 
     fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, span: Span) {
@@ -195,12 +215,19 @@ impl Engine<'_> {
         });
     }
 
-    /// Adds a task for every output that has a route, and a final output for every other.
-    fn add_outputs(&mut self, parent: TaskId, outputs: Outputs) -> Result<Routed, Error> {
+    /// Adds a task for every output that has a route, and a final output for every other. `early`
+    /// gets those tasks that have started already.
+    fn add_outputs(
+        &mut self,
+        parent: TaskId,
+        outputs: Outputs,
+        early: &mut Vec<(TaskId, Digest)>,
+    ) -> Result<Routed, Error> {
         let mut routed = Routed::default();
         for output in outputs.into_iter() {
             let output = output.map_err(Error::Spill)?;
             let lane = self.route(&output.name);
+            let started = self.early.started(parent, &output.name);
             let id = self.state.insert_task(
                 self.runset,
                 &NewTask {
@@ -209,10 +236,12 @@ impl Engine<'_> {
                     parent: Some(parent),
                     name: Some(&output.name),
                     forced: false,
+                    row: started,
                 },
             )?;
             routed.add(&output.name, lane.map(|lane| &self.steps[lane].name));
             match lane {
+                Some(_) if started.is_some() => early.push((id, output.digest)),
                 Some(lane) => self
                     .plan
                     .created(lane, ready(id, output.digest, output.name)),
@@ -222,7 +251,7 @@ impl Engine<'_> {
         Ok(routed)
     }
 
-    fn route(&self, name: &str) -> Option<LaneId> {
+    pub(super) fn route(&self, name: &str) -> Option<LaneId> {
         self.lanes.get(self.router.route(name)?).copied()
     }
 

@@ -114,6 +114,7 @@ mod tests {
                         parent: Some(parent),
                         name: Some(text),
                         forced: false,
+                        row: None,
                     },
                 )
                 .unwrap();

@@ -12,11 +12,12 @@ use super::transcript::Record;
 use super::warm::Shells;
 use super::workspace::Workspace;
 use crate::core::event::Event;
-use crate::core::plan::{Key, Ready};
+use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::route::Router;
+use crate::core::task::TaskId;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
 use crate::state::{Finished, Logs};
-use crate::store::{self, Store};
+use crate::store::{self, Loan, Store};
 use crate::sys::Strays;
 
 /// A task for a worker.
@@ -32,6 +33,8 @@ pub struct Job {
     pub runset: Arc<str>,
     /// Whether more tasks of the step wait.
     pub more: bool,
+    /// Its input, if that is not an object yet; `ready` does not have its hash then.
+    pub loan: Option<Arc<Loan>>,
 }
 
 /// A task that is over.
@@ -74,11 +77,15 @@ pub struct Site<'a> {
 /// Told what a task writes, as it does.
 pub type Tell<'a> = &'a dyn Fn(&Event);
 
+/// Asked whether another task is to read a task's large output while that is hashed.
+pub type Offer<'a> = &'a (dyn Fn((TaskId, LaneId), &str, &Arc<Loan>) -> bool + Sync);
+
 /// Runs one task after the other, in the thread that made it.
 pub struct Worker<'a> {
     site: &'a Site<'a>,
     /// None where what tasks write is kept and not told.
     tell: Option<Tell<'a>>,
+    offer: Offer<'a>,
     handle: &'a Handle,
     number: i64,
     workspace: Workspace,
@@ -98,10 +105,12 @@ impl<'a> Worker<'a> {
         number: usize,
         handle: &'a Handle,
         tell: Option<Tell<'a>>,
+        offer: Offer<'a>,
     ) -> Self {
         Self {
             site,
             tell,
+            offer,
             handle,
             number: i64::try_from(number).unwrap_or(i64::MAX),
             workspace: Workspace::new(site.scratch.join(format!("w{number}"))),
@@ -147,15 +156,27 @@ impl<'a> Worker<'a> {
         record: &mut Record,
         warning: &mut Option<String>,
     ) -> Result<Outcome, String> {
-        self.workspace
-            .begin(self.site.store, &job.ready.input)
-            .map_err(|error| explain(&error, job))?;
+        let begun = match &job.loan {
+            Some(loan) => self.workspace.begin_early(loan),
+            None => self
+                .workspace
+                .begin(self.site.store, &job.ready.input)
+                .map(|()| true),
+        };
+        if !begun.map_err(|error| explain(&error, job))? {
+            return Ok(Outcome::Cancelled);
+        }
         let run = self.run(job, record);
         let (outcome, left) = match run {
             Ok(ended) => {
                 let left = ended.left;
                 let quiet = left.is_none();
-                self.workspace.release_input();
+                match &job.loan {
+                    Some(loan) if quiet && self.strays.certainly_none() => {
+                        self.workspace.give_back(loan);
+                    }
+                    _ => self.workspace.release_input(),
+                }
                 // Outputs are looked at before the rest of the group is killed: one that it
                 // still writes must be noticed.
                 let outcome = self.judge(job, &ended, record, quiet);
@@ -171,6 +192,14 @@ impl<'a> Worker<'a> {
             Err(RunError::Spawn(error) | RunError::Io(error)) => {
                 (Err(format!("cannot start the shell: {error}")), true)
             }
+        };
+        // Opened without patience, it could not be written to: that is nobody's fault.
+        let disturbed = |loan: &Arc<Loan>| loan.was_disturbed();
+        let outcome = match outcome {
+            Err(_) | Ok(Outcome::Failure(_)) if job.loan.as_ref().is_some_and(disturbed) => {
+                Ok(Outcome::Cancelled)
+            }
+            other => other,
         };
         let quiet = self.strays.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
@@ -257,7 +286,10 @@ impl<'a> Worker<'a> {
                     store: self.site.store,
                     folder: self.workspace.output(),
                     quiet,
-                    router: self.site.router,
+                    offer: &|name, loan| {
+                        self.site.router.route(name).is_some()
+                            && (self.offer)((job.ready.id, job.step.lane), name, loan)
+                    },
                 };
                 match Outputs::collect(source, &spill) {
                     Ok(outputs) => Ok(Outcome::Success(outputs)),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::core::digest::Digest;
-use crate::store::{self, Store};
+use crate::store::{self, Loan, Store};
 
 const MODE: u32 = 0o755;
 
@@ -73,6 +73,27 @@ impl Workspace {
 
     /// Makes all three ready for a task that works on `input`.
     pub fn begin(&mut self, store: &Store, input: &Digest) -> Result<(), store::Error> {
+        self.prepare()?;
+        if *input == Digest::EMPTY {
+            let _ = fs::remove_file(&self.input);
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&self.input)
+                .map_err(store::io_error("make", &self.input))?;
+        } else {
+            store.copy_out(input, &self.input)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a task whose input is lent to it; whether that is still to be had.
+    pub fn begin_early(&mut self, loan: &Loan) -> Result<bool, store::Error> {
+        self.prepare()?;
+        loan.lend(&self.input)
+    }
+
+    fn prepare(&mut self) -> Result<(), store::Error> {
         if !self.made {
             let mut folders = DirBuilder::new();
             folders.recursive(true).mode(MODE);
@@ -89,16 +110,6 @@ impl Workspace {
         }
         self.began = SystemTime::now();
         self.released = false;
-        if *input == Digest::EMPTY {
-            let _ = fs::remove_file(&self.input);
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&self.input)
-                .map_err(store::io_error("make", &self.input))?;
-        } else {
-            store.copy_out(input, &self.input)?;
-        }
         Ok(())
     }
 
@@ -109,6 +120,12 @@ impl Workspace {
         if input.is_ok_and(|m| m.is_file() && m.len() >= store::LARGE) {
             self.released = store::remove(&self.input).is_ok();
         }
+    }
+
+    /// The script is through with an input that was lent to it, and no process is left of it.
+    pub fn give_back(&mut self, loan: &Loan) {
+        loan.give_back(&self.input);
+        self.released = true;
     }
 
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all

@@ -69,6 +69,28 @@ impl State {
         Ok(None)
     }
 
+    /// Inputs of finished tasks of `steps`: each once, at most `count`.
+    pub fn finished_inputs(&self, steps: &[StepId], count: usize) -> Result<Vec<Digest>, Error> {
+        let mut all = Vec::new();
+        for step in steps {
+            let left = i64::try_from(count - all.len()).unwrap_or(i64::MAX);
+            let of_step: Vec<Digest> = self
+                .connection
+                .prepare_cached(
+                    "SELECT DISTINCT object_hash FROM task
+                     WHERE step_id = ?1 AND step_id IS NOT NULL AND processed = 1 LIMIT ?2",
+                )
+                .and_then(|mut query| {
+                    query
+                        .query_map((step.0, left), |row| digest(row, 0))?
+                        .collect()
+                })
+                .during(&self.layout, "read what was worked on")?;
+            all.extend(of_step);
+        }
+        Ok(all)
+    }
+
     /// The newest finished task of one of `steps` on `input` before the row `before`.
     pub fn finished_before(
         &self,

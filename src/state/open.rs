@@ -154,6 +154,7 @@ impl State {
             layout,
             tallies: tally::Deltas::default(),
             grouped: false,
+            reserved: None,
             sync: Sync::default(),
             synced: 0,
         }

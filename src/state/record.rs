@@ -20,6 +20,8 @@ pub struct NewTask<'a> {
     pub name: Option<&'a str>,
     /// Whether it executes even where an equal task did.
     pub forced: bool,
+    /// The row that [`State::reserve`] gave it; otherwise the next one.
+    pub row: Option<TaskId>,
 }
 
 /// When and where a task was executed.
@@ -46,14 +48,22 @@ impl State {
     /// Adds a task: pending, or finished at once if it is a final output.
     pub fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
         self.group()?;
+        let row = match (task.row, self.reserved) {
+            // The database counts for itself.
+            (None, None) => None,
+            (None, Some(_)) => Some(self.reserve()?),
+            (row, _) => row,
+        };
         let processed = task.step.is_none();
         self.connection
             .prepare_cached(
-                "INSERT INTO task (object_hash, step_id, input_task_id, processed, runset, name, forced)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO task
+                     (id, object_hash, step_id, input_task_id, processed, runset, name, forced)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )
             .and_then(|mut insert| {
                 insert.execute((
+                    row.map(|row| row.0),
                     &*task.object.hex(),
                     task.step.map(|step| step.0),
                     task.parent.map(|parent| parent.0),
@@ -71,6 +81,17 @@ impl State {
         };
         self.count(runset.id, task.step.unwrap_or(StepId::FINAL), state, 1);
         Ok(TaskId(self.connection.last_insert_rowid()))
+    }
+
+    /// A row number for a task that will be added later, or never.
+    pub fn reserve(&mut self) -> Result<TaskId, Error> {
+        let last = match self.reserved {
+            Some(last) => last,
+            None => self.newest_task()?,
+        };
+        let row = TaskId(last.0 + 1);
+        self.reserved = Some(row);
+        Ok(row)
     }
 
     /// A task's script succeeded.

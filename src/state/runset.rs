@@ -78,6 +78,7 @@ impl State {
                 parent: None,
                 name: None,
                 forced: true,
+                row: None,
             },
         )
     }

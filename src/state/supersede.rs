@@ -141,6 +141,7 @@ impl State {
         for (step, count) in &made {
             self.count(runset.id, *step, TaskState::Pending, *count);
         }
+        self.reserved = None;
         self.connection
             .execute_batch("UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);")
             .and_then(|()| {

@@ -60,6 +60,7 @@ impl Fixture {
                     parent: Some(parent),
                     name: Some(name),
                     forced: false,
+                    row: None,
                 },
             )
             .unwrap()

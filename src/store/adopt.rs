@@ -32,6 +32,9 @@ pub enum AdoptError {
     /// Its bytes may still change.
     #[error("is still open for writing by a process that the script left behind")]
     BeingWritten,
+    /// The task that it is the input of wrote to it, and its own bytes are lost.
+    #[error("was written to by the task that read it, before it could be stored")]
+    Overtaken,
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] Error),
@@ -41,11 +44,11 @@ pub enum AdoptError {
 /// its bytes are read.
 #[derive(Debug)]
 pub struct Candidate<'a> {
-    path: &'a Path,
-    file: File,
-    size: u64,
+    pub(super) path: &'a Path,
+    pub(super) file: File,
+    pub(super) size: u64,
     /// Whether its own bytes may still change, so that a copy must become the object.
-    shared: bool,
+    pub(super) shared: bool,
 }
 
 impl<'a> Candidate<'a> {
@@ -82,24 +85,23 @@ impl Store {
     /// `quiet`: every process that could have inherited an opening of the file is known to be
     /// gone, which decides on systems that cannot tell themselves.
     pub fn adopt(&self, path: &Path, quiet: bool) -> Result<Adopted, AdoptError> {
-        self.keep(Candidate::open(path, quiet)?, false)
+        self.keep(Candidate::open(path, quiet)?)
     }
 
-    /// Makes an object of the file, see [`Store::adopt`]. `read_next`: a task is likely to get
-    /// it as its input soon, so that, if it is [`LARGE`], its private copy may be made by the way.
-    pub fn keep(&self, candidate: Candidate, read_next: bool) -> Result<Adopted, AdoptError> {
+    /// Makes an object of the file, see [`Store::adopt`].
+    pub fn keep(&self, candidate: Candidate) -> Result<Adopted, AdoptError> {
         let Candidate {
             path, file, size, ..
         } = candidate;
         if candidate.shared {
             return Ok(self.adopt_copy(path, file)?);
         }
-        let (adopted, copy) = if read_next && size >= LARGE {
-            self.hash_and_copy(&file)
-        } else {
-            (hash(&file, size), None)
-        };
-        let adopted = adopted.map_err(io_error("read", path))?;
+        let adopted = hash(&file, size).map_err(io_error("read", path))?;
+        self.take_over(path, adopted)
+    }
+
+    /// Gives a file that nothing else can reach its place, by a rename if that is possible.
+    pub(super) fn take_over(&self, path: &Path, adopted: Adopted) -> Result<Adopted, AdoptError> {
         match self.place(path, &adopted.digest) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
                 let (file, _) = open_regular(path)?;
@@ -108,9 +110,6 @@ impl Store {
             Err(error) => Err(error.into()),
             Ok(()) => {
                 self.remember_large(&adopted);
-                if let Some(copy) = copy {
-                    copy.named(adopted.digest);
-                }
                 Ok(adopted)
             }
         }
@@ -144,7 +143,11 @@ impl Store {
         Ok(adopted)
     }
 
-    fn place_copy(&self, copy: tempfile::NamedTempFile, digest: &Digest) -> Result<(), Error> {
+    pub(super) fn place_copy(
+        &self,
+        copy: tempfile::NamedTempFile,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         copy.as_file()
             .set_permissions(Permissions::from_mode(0o444))
             .map_err(io_error("change the mode of", copy.path()))?;
@@ -199,7 +202,7 @@ impl Store {
         fs::symlink_metadata(path).is_ok_and(|metadata| self.is_known(digest, &metadata))
     }
 
-    fn remember_large(&self, adopted: &Adopted) {
+    pub(super) fn remember_large(&self, adopted: &Adopted) {
         if adopted.size > SMALL
             && let Ok(metadata) = fs::symlink_metadata(self.path(&adopted.digest))
         {

@@ -4,26 +4,71 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags};
 
 use super::Writers;
 
-/// By a read lease (fcntl(2), `F_SETLEASE`): the kernel grants one only where no description open
-/// for writing exists, in any process. It is given back at once.
-#[allow(unsafe_code)]
+/// By a read lease: the kernel grants one only where no description open for writing exists, in any
+/// process. It is given back at once.
 pub fn writers(file: &File) -> Writers {
-    let fd = file.as_raw_fd();
+    match lease(file, libc::F_SETLEASE, libc::F_RDLCK) {
+        Ok(_) => {
+            let _ = lease(file, libc::F_SETLEASE, libc::F_UNLCK);
+            Writers::None
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Writers::Some,
+        Err(_) => Writers::Unknown,
+    }
+}
+
+/// fcntl(2) for leases. Every lease belongs to the open description, not to the descriptor.
+#[allow(unsafe_code)]
+fn lease(file: &File, command: libc::c_int, argument: libc::c_int) -> io::Result<libc::c_int> {
     // SAFETY: fcntl with an integer argument touches no memory of this process, and `file` keeps
     // the descriptor open. No crate offers a safe call for leases.
-    let set = |kind: libc::c_int| unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) };
-    if set(libc::F_RDLCK) == 0 {
-        set(libc::F_UNLCK);
-        return Writers::None;
+    match unsafe { libc::fcntl(file.as_raw_fd(), command, argument) } {
+        -1 => Err(io::Error::last_os_error()),
+        value => Ok(value),
     }
-    match std::io::Error::last_os_error().kind() {
-        ErrorKind::WouldBlock => Writers::Some,
-        _ => Writers::Unknown,
+}
+
+/// From `linux/fcntl.h`; the crate has it for some architectures alone, and it is the same on all
+/// that Rust's standard library runs on.
+const F_SETSIG: libc::c_int = 10;
+
+#[derive(Debug)]
+pub struct Lease {
+    file: File,
+    patience: Duration,
+}
+
+impl Lease {
+    pub fn take(file: &File) -> Option<Self> {
+        let seconds = std::fs::read_to_string("/proc/sys/fs/lease-break-time").ok()?;
+        let patience = Duration::from_secs(seconds.trim().parse().ok()?);
+        let file = file.try_clone().ok()?;
+        // The kernel tells the holder that somebody waits by SIGIO, which would end it. SIGURG
+        // does nothing to a process that does not ask for it.
+        lease(&file, F_SETSIG, libc::SIGURG).ok()?;
+        lease(&file, libc::F_SETLEASE, libc::F_RDLCK).ok()?;
+        Some(Self { file, patience })
+    }
+
+    pub fn is_whole(&self) -> bool {
+        matches!(lease(&self.file, libc::F_GETLEASE, 0), Ok(libc::F_RDLCK))
+    }
+
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Other descriptors of the same description would keep it.
+        let _ = lease(&self.file, libc::F_SETLEASE, libc::F_UNLCK);
     }
 }
 
@@ -157,5 +202,38 @@ mod tests {
         drop(writer);
         assert_eq!(writers(&reader), Writers::None);
         OpenOptions::new().write(true).open(&path).unwrap();
+    }
+
+    #[test]
+    fn who_opens_a_leased_file_for_writing_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "as it was").unwrap();
+        let reader = File::open(&path).unwrap();
+        let lease = Lease::take(&reader).unwrap();
+        assert!(lease.is_whole());
+        assert_eq!(std::fs::read(&path).unwrap(), b"as it was");
+        assert!(lease.is_whole(), "others may read");
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::write(path, "changed").unwrap()
+        });
+        let began = std::time::Instant::now();
+        while lease.is_whole() {
+            assert!(began.elapsed() < Duration::from_secs(20));
+            std::thread::yield_now();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"as it was");
+        drop(lease);
+        writer.join().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"changed");
+    }
+
+    #[test]
+    fn there_is_no_lease_on_a_file_that_is_being_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let _writer = File::create(&path).unwrap();
+        assert!(Lease::take(&File::open(&path).unwrap()).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use rustix::process::Pid;
 
@@ -10,6 +11,23 @@ use super::Writers;
 
 pub fn writers(_file: &File) -> Writers {
     Writers::Unknown
+}
+
+#[derive(Debug)]
+pub enum Lease {}
+
+impl Lease {
+    pub fn take(_file: &File) -> Option<Self> {
+        None
+    }
+
+    pub fn is_whole(&self) -> bool {
+        match *self {}
+    }
+
+    pub fn patience(&self) -> Duration {
+        match *self {}
+    }
 }
 
 pub fn clone_file(_from: &File, _to: &File) -> bool {

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, Scope};
 
 use crate::core::digest::Digest;
-use crate::core::route::Router;
-use crate::store::{AdoptError, Adopted, Candidate, LARGE, Store};
+use crate::store::{AdoptError, Adopted, Candidate, LARGE, Loan, Store};
 use crate::sys;
 
 /// Most threads for a task's outputs. Files are renamed one at a time whatever their number.
@@ -16,7 +15,7 @@ const MOST: usize = 4;
 const WORTH: usize = 32;
 
 /// Where a task's outputs are, and where they go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// Where objects go.
     pub store: &'a Store,
@@ -24,8 +23,8 @@ pub struct Source<'a> {
     pub folder: &'a Path,
     /// See [`Store::adopt`].
     pub quiet: bool,
-    /// Tells which are some task's input.
-    pub router: &'a Router,
+    /// Asked whether a large one is read while it is hashed, by a task that it is the input of.
+    pub offer: &'a (dyn Fn(&str, &Arc<Loan>) -> bool + Sync),
 }
 
 /// The first file in order that did not become an object, and why.
@@ -102,8 +101,15 @@ impl Batch<'_> {
         let path = self.source.folder.join(name);
         let candidate = Candidate::open(&path, self.source.quiet)?;
         before(candidate.size());
-        let read_next = candidate.size() >= LARGE && self.source.router.route(name).is_some();
-        self.source.store.keep(candidate, read_next)
+        let candidate = match Loan::of(candidate) {
+            Ok(loan) => {
+                let loan = Arc::new(loan);
+                (self.source.offer)(name, &loan);
+                return self.source.store.settle(&loan);
+            }
+            Err(candidate) => candidate,
+        };
+        self.source.store.keep(candidate)
     }
 
     /// All before `index` have been taken, so what fails first in order is found in the end.
@@ -135,7 +141,7 @@ mod tests {
             store: &store,
             folder: &folder,
             quiet: true,
-            router: &Router::new([]),
+            offer: &|_, _| false,
         })
     }
 

@@ -1,0 +1,273 @@
+//! Large outputs that a task reads while they become objects.
+//!
+//! To hash a large file takes longer than to write it, and the task that gets it as its input need
+//! not wait for that: it wants the bytes, not their name. So it is lent the very file, and the
+//! store hashes it meanwhile. A lease keeps the bytes as they are: whoever opens the file for
+//! writing waits until the store has a copy of its own. If the reader has ended before the hash is
+//! known, and nothing can reach the file any more, the file itself becomes the object; otherwise
+//! a copy does. So an object is never a file that a script could still write to, whatever becomes
+//! of this process.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+
+use super::adopt::{AdoptError, Adopted, Candidate};
+use super::hash::{LARGE, hash_beside};
+use super::{Error, Store, io_error};
+use crate::sys::{self, Lease};
+
+/// The largest file that is lent (bytes). It must be possible to copy it before the kernel loses
+/// its patience with the lease's holder.
+const LARGEST: u64 = 8 << 30;
+/// The kernel's patience, at least (45 s unless the machine's owner wants it otherwise).
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So much of it is left when it counts as over.
+const RESERVE: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Loan {
+    /// Where the file lies; nobody but its reader has another name for it.
+    path: PathBuf,
+    file: File,
+    size: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    holder: Holder,
+    /// Given up when the store is through.
+    lease: Option<Lease>,
+    /// Whether somebody was made to wait.
+    disturbed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// It was not lent yet.
+    Nobody,
+    /// A task has it.
+    Reader,
+    /// No task can reach it any more.
+    Returned,
+    /// The store is through; what a task still has is its own.
+    Settled,
+}
+
+impl State {
+    fn is_whole(&mut self) -> bool {
+        let whole = self.lease.as_ref().is_some_and(Lease::is_whole);
+        self.disturbed |= !whole;
+        whole
+    }
+}
+
+impl Loan {
+    /// Of a large file that nothing can write to; gives back what cannot be lent.
+    pub fn of(candidate: Candidate<'_>) -> Result<Self, Candidate<'_>> {
+        if candidate.shared || !(LARGE..=LARGEST).contains(&candidate.size) {
+            return Err(candidate);
+        }
+        match Lease::take(&candidate.file) {
+            Some(lease) if lease.patience() >= PATIENCE => Ok(Self {
+                path: candidate.path.to_owned(),
+                file: candidate.file,
+                size: candidate.size,
+                state: Mutex::new(State {
+                    holder: Holder::Nobody,
+                    lease: Some(lease),
+                    disturbed: false,
+                }),
+            }),
+            _ => Err(candidate),
+        }
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Puts the file at `to`, in place of what is there; whether it is still to be had.
+    pub fn lend(&self, to: &Path) -> Result<bool, Error> {
+        let mut state = self.lock();
+        if state.holder != Holder::Nobody {
+            return Ok(false);
+        }
+        match fs::remove_file(to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove", to)(error));
+            }
+            _ => {}
+        }
+        fs::hard_link(&self.path, to)
+            .and_then(|()| self.file.set_permissions(Permissions::from_mode(0o644)))
+            .map_err(io_error("make", to))?;
+        state.holder = Holder::Reader;
+        Ok(true)
+    }
+
+    /// The reader, who had the file at `from`, has ended, and so has every process that it started.
+    pub fn give_back(&self, from: &Path) {
+        let mut state = self.lock();
+        let Ok(own) = self.file.metadata() else {
+            return;
+        };
+        if state.holder != Holder::Reader {
+            return;
+        }
+        let same = fs::symlink_metadata(from)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino()));
+        if same && fs::remove_file(from).is_err() {
+            return;
+        }
+        // Through another name that the reader gave it, it could be written to later.
+        if self.file.metadata().is_ok_and(|own| own.nlink() == 1) {
+            state.holder = Holder::Returned;
+        }
+    }
+
+    /// Whether somebody who wanted to write to the file had to wait.
+    pub fn was_disturbed(&self) -> bool {
+        let mut state = self.lock();
+        if state.lease.is_some() {
+            state.is_whole();
+        }
+        state.disturbed
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.holder = Holder::Settled;
+        state.lease = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file's bytes, or those of a copy once somebody wants to write to the file.
+struct Reading<'a> {
+    loan: &'a Loan,
+    scratch: &'a Path,
+    at: u64,
+    copy: Option<NamedTempFile>,
+    /// When nobody had asked for the file yet.
+    undisturbed: Instant,
+    patience: Duration,
+    failed: Option<AdoptError>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(loan: &'a Loan, scratch: &'a Path) -> Self {
+        let patience = loan.lock().lease.as_ref().map(Lease::patience);
+        Self {
+            loan,
+            scratch,
+            at: 0,
+            copy: None,
+            undisturbed: Instant::now(),
+            patience: patience.unwrap_or_default().saturating_sub(RESERVE),
+            failed: None,
+        }
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.copy.is_none() {
+            if self.loan.lock().is_whole() {
+                self.undisturbed = Instant::now();
+            } else {
+                self.copy().map_err(|error| {
+                    self.failed = Some(error);
+                    io::Error::other("see `failed`")
+                })?;
+            }
+        }
+        let file = self
+            .copy
+            .as_ref()
+            .map_or(&self.loan.file, NamedTempFile::as_file);
+        let length = loop {
+            match file.read_at(buffer, self.at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        self.at += length as u64;
+        Ok(length)
+    }
+
+    /// From here on there is a copy, and whoever waits for the file may have it.
+    fn copy(&mut self) -> Result<(), AdoptError> {
+        let mut copy = NamedTempFile::new_in(self.scratch)
+            .map_err(io_error("make a file in", self.scratch))?;
+        let mut file = &self.loan.file;
+        if !sys::clone_file(file, copy.as_file()) {
+            file.rewind()
+                .and_then(|()| io::copy(&mut file, copy.as_file_mut()))
+                .map_err(io_error("copy", &self.loan.path))?;
+        }
+        let mut state = self.loan.lock();
+        if !state.is_whole() && self.undisturbed.elapsed() >= self.patience {
+            return Err(AdoptError::Overtaken);
+        }
+        state.holder = Holder::Settled;
+        state.lease = None;
+        self.copy = Some(copy);
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Makes an object of a file that may be lent, which is gone from its place afterwards.
+    pub fn settle(&self, loan: &Loan) -> Result<Adopted, AdoptError> {
+        let settled = self.try_settle(loan);
+        loan.close();
+        settled
+    }
+
+    fn try_settle(&self, loan: &Loan) -> Result<Adopted, AdoptError> {
+        let mut reading = Reading::new(loan, &self.scratch);
+        let adopted = match hash_beside(|buffer| reading.next(buffer)) {
+            Ok(adopted) => adopted,
+            Err(error) => {
+                let of_file = io_error("read", &loan.path)(error);
+                return Err(reading.failed.unwrap_or(of_file.into()));
+            }
+        };
+        if reading.copy.is_none() {
+            let mut state = loan.lock();
+            if state.is_whole() {
+                reading.undisturbed = Instant::now();
+                if state.holder != Holder::Reader {
+                    // Nobody can get it from here on.
+                    state.holder = Holder::Settled;
+                    loan.file
+                        .set_permissions(Permissions::from_mode(0o444))
+                        .map_err(io_error("change the mode of", &loan.path))?;
+                    return self.take_over(&loan.path, adopted);
+                }
+            }
+            drop(state);
+            reading.copy()?;
+        }
+        if let Some(copy) = reading.copy {
+            self.place_copy(copy, &adopted.digest)?;
+            self.remember_large(&adopted);
+        }
+        fs::remove_file(&loan.path).map_err(io_error("remove", &loan.path))?;
+        Ok(adopted)
+    }
+}
+
+#[cfg(test)]
+#[path = "loan/tests.rs"]
+mod tests;
