@@ -84,6 +84,26 @@ impl Fixture {
 }
 
 #[test]
+fn a_row_that_is_reserved_goes_to_nobody_else() {
+    let mut f = Fixture::new();
+    let step = f.step("a", "1");
+    let first = f.state.seed(&f.runset, step).unwrap();
+    let (kept, never) = (f.state.reserve().unwrap(), f.state.reserve().unwrap());
+    let other = f.child(first, "other", None);
+    assert!(first < kept && kept < never && never < other);
+    let task = NewTask {
+        object: Digest::of(b"kept"),
+        step: Some(step),
+        parent: Some(first),
+        name: Some("kept"),
+        forced: false,
+        row: Some(kept),
+    };
+    assert_eq!(f.state.insert_task(&f.runset, &task).unwrap(), kept);
+    assert!(f.child(first, "behind", None) > other);
+}
+
+#[test]
 fn versions_are_registered_when_something_changes() {
     let mut f = Fixture::new();
     let name = StepName::new("a").unwrap();

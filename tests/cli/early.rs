@@ -212,10 +212,10 @@ fn an_interrupt_ends_it_and_the_next_run_goes_on() {
 #[test]
 fn killed_in_between_it_goes_on() {
     let test = Test::in_memory();
-    let mut text = manifest("tr '\\0' a < $INPUT_FILE > $OUTPUT_DIR/x_third");
-    text += "[[step]]\nname = 'third'\nscript = 'echo third >> $COUNT; tr a b < $INPUT_FILE > $OUTPUT_DIR/x_end'\n\
+    let mut pipeline = manifest("tr '\\0' a < $INPUT_FILE > $OUTPUT_DIR/x_third");
+    pipeline += "[[step]]\nname = 'third'\nscript = 'echo third >> $COUNT; tr a b < $INPUT_FILE > $OUTPUT_DIR/x_end'\n\
              [[step]]\nname = 'end'\nscript = 'tr -d b < $INPUT_FILE | wc -c > $OUTPUT_DIR/rest'\n";
-    test.manifest(&text);
+    test.manifest(&pipeline);
     for at in 1..12 {
         let running = test.start(["-run", "-parallel", "2"]);
         std::thread::sleep(std::time::Duration::from_millis(at * 25));

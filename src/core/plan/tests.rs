@@ -148,6 +148,58 @@ fn a_retry_comes_when_its_pause_is_over() {
     assert_eq!(plan.decide(), Next::Take(0, task));
 }
 
+#[test]
+fn while_an_input_is_not_known_no_other_task_of_the_step_starts() {
+    let mut plan = loaded(2, &[(None, 1), (None, 0)]);
+    assert!(!plan.expects(0) && plan.expects(1));
+    assert_eq!(start(&mut plan), Some(0));
+    assert!(!plan.expects(0), "one is running");
+    plan.close(1, TaskId(7));
+    assert!(!plan.expects(1));
+    plan.start(1, None);
+    plan.created(1, ready(8));
+    assert_eq!(plan.decide(), Next::Wait);
+    // Known now: an equal one waits behind it, another one starts.
+    plan.script_ended(0);
+    plan.reopen(1, Some(key(1)));
+    let Next::Take(1, other) = plan.decide() else {
+        panic!("the step is open again");
+    };
+    assert_eq!(plan.park(&key(1), other), None);
+    plan.settled(0, None);
+    plan.ended(1, Some(&key(1)));
+    assert_eq!(start(&mut plan), Some(1));
+}
+
+#[test]
+fn a_row_of_a_task_that_runs_already_is_not_taken_again() {
+    let mut plan = Plan::new(4, [(None, true)]);
+    plan.close(0, TaskId(2));
+    plan.start(0, None);
+    plan.reopen(0, None);
+    assert!(matches!(plan.decide(), Next::Refill { .. }));
+    plan.fill(0, [ready(1), ready(2), ready(3)]);
+    assert_eq!(plan.decide(), Next::Take(0, ready(1)));
+    assert_eq!(plan.decide(), Next::Take(0, ready(3)));
+    assert_eq!(plan.decide(), Next::Wait);
+    plan.ended(0, None);
+    plan.back(0, ready(2));
+    assert_eq!(plan.decide(), Next::Take(0, ready(2)));
+}
+
+#[test]
+fn a_task_whose_script_has_ended_leaves_room_and_counts_as_running() {
+    let mut plan = loaded(1, &[(None, 2)]);
+    assert_eq!(start(&mut plan), Some(0));
+    assert!(!plan.has_room() && plan.has_ready() && !plan.is_open());
+    plan.script_ended(0);
+    assert_eq!((plan.running(), plan.settling()), (1, 1));
+    assert_eq!(start(&mut plan), Some(0));
+    plan.settled(0, None);
+    plan.ended(0, None);
+    assert_eq!((plan.running(), plan.settling()), (0, 0));
+}
+
 proptest! {
     // Whatever ends in whatever order: no limit is passed, every task is taken exactly once, and
     // there is never an idle worker beside a task that may start.
