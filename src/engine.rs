@@ -173,6 +173,9 @@ impl<'a> Engine<'a> {
 
     /// Runs until nothing is left that can start, or until a signal comes in.
     pub fn run(self, channel: &Channel) -> Result<Summary, Error> {
+        if self.plan.has_ready() {
+            recover::keep_few(self.state)?;
+        }
         let (mut own, ended) = crew::run(self, channel);
         // What ended before something went wrong is kept all the same.
         let committed = own.state.commit();

@@ -9,15 +9,14 @@ use crate::sys;
 
 /// Rows looked at in one go.
 const STRETCH: i64 = 1000;
-/// Rows that may wait to be looked at; beyond that everything is synced when a run begins.
+/// Rows that may wait to be looked at; beyond that everything is synced before more is done.
 const SURPLUS: i64 = 100_000;
 
 /// Looks at what was recorded last, if the machine was booted since. How many tasks have to be
 /// executed again.
 ///
-/// Where the system has nothing that tells boots apart, everything is synced when a run begins.
+/// Where the system has nothing that tells boots apart, everything is synced here.
 pub fn recover(state: &mut State, store: &Store) -> Result<u64, state::Error> {
-    let newest = state.newest_task()?;
     let durable = state.durable()?;
     let boot = sys::boot_id();
     let last = state.last_boot()?;
@@ -30,18 +29,33 @@ pub fn recover(state: &mut State, store: &Store) -> Result<u64, state::Error> {
         }
     }
     let known = boot.as_deref().unwrap_or("unknown");
-    if rebooted || boot.is_none() || newest.0 - durable.0 > SURPLUS {
-        // First the disk, then the word that it is there.
-        let on_disk = match state.sync_objects() {
-            Ok(()) => newest,
-            Err(_) => durable,
-        };
-        state.set_durable(known, on_disk)?;
+    if rebooted || boot.is_none() {
+        sync(state, known)?;
     } else if last.is_none() {
         state.set_durable(known, durable)?;
     }
     state.commit()?;
     Ok(again)
+}
+
+/// Keeps those few that would have to be looked at, before more of them are made.
+pub fn keep_few(state: &mut State) -> Result<(), state::Error> {
+    if state.newest_task()?.0 - state.durable()?.0 <= SURPLUS {
+        return Ok(());
+    }
+    let boot = state.last_boot()?;
+    sync(state, boot.as_deref().unwrap_or("unknown"))?;
+    state.commit()
+}
+
+/// First the disk, then the word that it is there.
+fn sync(state: &mut State, boot: &str) -> Result<(), state::Error> {
+    let newest = state.newest_task()?;
+    if state.sync_objects().is_ok() {
+        return state.set_durable(boot, newest);
+    }
+    let durable = state.durable()?;
+    state.set_durable(boot, durable)
 }
 
 /// The makers of objects that are not whole.

@@ -244,3 +244,21 @@ fn the_db_may_be_moved() {
         .unwrap();
     assert_eq!(tasks, 2);
 }
+
+#[test]
+fn a_run_with_nothing_to_do_waits_for_no_disk() {
+    let test = Test::with(ONE);
+    test.runs();
+    let durable = || test.rows("SELECT value FROM meta WHERE key = 'durable'");
+    let before = durable();
+    // As after a long run that nothing has synced.
+    test.alter(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n <= 100000)
+         INSERT INTO task (object_hash, input_task_id, processed, runset, name)
+         SELECT object_hash, 1, 1, runset, 'more' FROM n, task WHERE id = 1;",
+    );
+    test.runs();
+    assert_eq!(durable(), before);
+    test.run(["-run", "-fresh"]).exits(0);
+    assert_ne!(durable(), before);
+}
