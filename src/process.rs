@@ -43,30 +43,63 @@ impl Ended {
         }
     }
 
-    /// What a shell would make of its child's end: it tells of a death by a signal, and exits with
-    /// 128 more than the signal's number.
+    /// What a shell would make of the ends of its children, the members of a pipeline: it tells of
+    /// a death by a signal, and exits with 128 more than the signal's number.
     #[must_use]
-    pub fn as_a_shells_child(self, tell: impl FnOnce(&str)) -> Self {
-        let Some(signal) = self.status.signal() else {
-            return self;
+    pub fn as_a_shell_would(
+        self,
+        members: &[ExitStatus],
+        manners: Manners,
+        mut tell: impl FnMut(&str),
+    ) -> Self {
+        let failed = members.iter().rev().find(|status| !status.success());
+        let last = members.last().copied().unwrap_or_default();
+        let counts = *failed.filter(|_| manners.pipefail).unwrap_or(&last);
+        match manners.tells {
+            Tells::Each => members.iter().filter_map(death).for_each(|it| tell(&it)),
+            Tells::WhatCounts => death(&counts).into_iter().for_each(|it| tell(&it)),
+            Tells::Nothing => {}
+        }
+        let status = match counts.signal() {
+            Some(signal) => ExitStatus::from_raw((128 + signal) << 8),
+            None => counts,
         };
-        if let Some(words) = death(signal) {
-            let core = if self.status.core_dumped() {
-                " (core dumped)"
-            } else {
-                ""
-            };
-            tell(&format!("{words}{core}\n"));
-        }
-        Self {
-            status: ExitStatus::from_raw((128 + signal) << 8),
-            ..self
-        }
+        Self { status, ..self }
     }
 }
 
-/// How shells tell of a child's death; not of those that a user causes.
-fn death(signal: i32) -> Option<&'static str> {
+/// How a shell treats the members of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// Whether the last one that failed counts, and not the last one.
+    pub pipefail: bool,
+    /// Whose deaths it tells of.
+    pub tells: Tells,
+}
+
+/// Whose deaths by a signal a shell tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    /// Every member's.
+    Each,
+    /// That of the one that counts.
+    WhatCounts,
+    /// Nobody's.
+    Nothing,
+}
+
+/// How shells tell of a child's death, as a line; not of those that a user causes.
+fn death(status: &ExitStatus) -> Option<String> {
+    let words = words_for(status.signal()?)?;
+    let core = if status.core_dumped() {
+        " (core dumped)"
+    } else {
+        ""
+    };
+    Some(format!("{words}{core}\n"))
+}
+
+fn words_for(signal: i32) -> Option<&'static str> {
     Some(match Signal::from_named_raw(signal)? {
         Signal::HUP => "Hangup",
         Signal::QUIT => "Quit",
@@ -186,7 +219,7 @@ pub enum RunError {
     /// The system could not start it.
     #[error(transparent)]
     Spawn(io::Error),
-    /// The system could not watch it.
+    /// The system could not watch it, or could not start all of a pipeline.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -203,45 +236,52 @@ impl Handle {
         timeout: Option<Duration>,
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<Ended, RunError> {
-        let mut spawn = || Ok(Pid::from_child(&command.process_group(0).spawn()?));
-        self.run_spawned(&mut spawn, pipes, timeout, sink)
+        let mut spawn = || match command.process_group(0).spawn() {
+            Ok(child) => Ok(vec![Pid::from_child(&child)]),
+            Err(error) => Err(RunError::Spawn(error)),
+        };
+        let (ended, _) = self.run_spawned(&mut spawn, pipes, timeout, sink)?;
+        Ok(ended)
     }
 
-    /// The same of a prepared program.
+    /// The same of prepared programs, each of which reads what the one before it writes. Also how
+    /// each of them ended.
     pub fn launch(
         &self,
-        launch: &Launch,
+        pipeline: &[Launch],
         pipes: &mut Pipes,
         timeout: Option<Duration>,
         sink: &mut dyn FnMut(Stream, &[u8]),
-    ) -> Result<Ended, RunError> {
-        self.run_spawned(&mut || launch.spawn(), pipes, timeout, sink)
+    ) -> Result<(Ended, Vec<ExitStatus>), RunError> {
+        self.run_spawned(&mut || launch::spawn(pipeline), pipes, timeout, sink)
     }
 
     fn run_spawned(
         &self,
-        spawn: &mut dyn FnMut() -> io::Result<Pid>,
+        spawn: &mut dyn FnMut() -> Result<Vec<Pid>, RunError>,
         pipes: &mut Pipes,
         timeout: Option<Duration>,
         sink: &mut dyn FnMut(Stream, &[u8]),
-    ) -> Result<Ended, RunError> {
-        let group = {
+    ) -> Result<(Ended, Vec<ExitStatus>), RunError> {
+        let (group, children) = {
             let mut phase = self.lock();
             if matches!(*phase, Phase::Refused) {
                 return Err(RunError::Refused);
             }
-            let group = spawn().map_err(RunError::Spawn)?;
+            let children = spawn()?;
+            let group = *children.first().ok_or(RunError::Refused)?;
             *phase = Phase::Running { group, cut: None };
-            group
+            (group, children)
         };
-        let watched = self.watch(group, pipes, timeout, sink);
+        let watched = self.watch(&children, pipes, timeout, sink);
         if watched.is_err() {
             self.signal(Signal::KILL);
         }
-        // The lock is held while the child is reaped: its number belongs to nobody else until
-        // the handle has forgotten it.
+        // The lock is held while the children are reaped: the group's number belongs to nobody else
+        // until the handle has forgotten it.
         let mut phase = self.lock();
-        let status = reap(group)?;
+        let statuses: Vec<ExitStatus> =
+            children.into_iter().map(reap).collect::<io::Result<_>>()?;
         let cut = match std::mem::take(&mut *phase) {
             Phase::Running { cut, .. } => cut,
             Phase::Idle | Phase::Refused => None,
@@ -249,11 +289,12 @@ impl Handle {
         drop(phase);
         watched?;
         pipes.drain(sink)?;
-        Ok(Ended {
-            status,
+        let ended = Ended {
+            status: statuses.last().copied().unwrap_or_default(),
             cut,
             left: Some(Group(group)).filter(|group| group.is_alive()),
-        })
+        };
+        Ok((ended, statuses))
     }
 
     /// Asks a running child's whole group to end; a child that is not running yet never will be.
@@ -277,18 +318,20 @@ impl Handle {
         }
     }
 
-    /// Returns when the child has ended and waits to be reaped.
+    /// Returns when all children have ended and wait to be reaped.
     fn watch(
         &self,
-        child: Pid,
+        children: &[Pid],
         pipes: &mut Pipes,
         timeout: Option<Duration>,
         sink: &mut dyn FnMut(Stream, &[u8]),
     ) -> io::Result<()> {
-        let watch = ExitWatch::of(child);
         let mut limit = Limit::new(timeout);
-        while !pipes.wait(&watch, limit.next, sink)? {
-            limit.enforce(self);
+        for child in children {
+            let watch = ExitWatch::of(*child);
+            while !pipes.wait(&watch, limit.next, sink)? {
+                limit.enforce(self);
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::arguments::Places;
 use super::error::Failure;
 use super::run::print;
 use crate::core::manifest::{Step, literal_outputs};
-use crate::core::plain::Plain;
+use crate::core::plain;
 use crate::core::route::Router;
 use crate::core::shell::Shell;
 use crate::core::warm::{Obstacle, Script};
@@ -118,8 +118,8 @@ fn warmth(step: &Step) -> Option<String> {
         None if name != "sh" => Err(Obstacle::Shell),
         shell => Script::new(shell, &step.shell[1..], &step.script),
     };
-    // A plain command needs no shell at all.
-    let wanted = step.warm && Plain::parse(&step.script).is_none();
+    // Plain commands need no shell at all.
+    let wanted = step.warm && plain::parse(&step.script).is_none();
     wanted.then(|| match known {
         Ok(_) => "warm".to_owned(),
         Err(obstacle) => format!("not warm: {obstacle}"),

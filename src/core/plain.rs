@@ -1,15 +1,16 @@
-//! Scripts that are one plain command: `tr a-z A-Z < "$INPUT_FILE" > "$OUTPUT_DIR/upper.txt"`.
+//! Scripts that are one plain command, or a pipeline of such:
+//! `tr a-z A-Z < "$INPUT_FILE" | sort > "$OUTPUT_DIR/upper.txt"`.
 //!
-//! Starting a shell costs as much as starting the program that it is to start. Where a script is
-//! one command whose words and redirections mean the same to every shell, the runner can do what
-//! the shell would, as make does for recipes without shell syntax. This module recognizes such
-//! scripts, and is strict: whatever it does not know for certain is left to the shell.
+//! Starting a shell costs as much as starting the program that it is to start. Where words and
+//! redirections mean the same to every shell, the runner can do what the shell would, as make does
+//! for recipes without shell syntax. This module recognizes such scripts, and is strict: whatever
+//! it does not know for certain is left to the shell.
 
 use super::shell::Shell;
 use super::task::VARIABLES;
 
-/// A script that is one plain command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One plain command, of the script or of its pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plain {
     /// The program and its arguments; none for `:` and `true`, which only redirect.
     pub words: Vec<Word>,
@@ -130,46 +131,71 @@ const OF_THE_SHELL: &[&str] = &[
     "while",
 ];
 
+/// Commands of a pipeline; with more the shell is the least of its costs.
+const LONGEST: usize = 8;
+
+/// The script as plain commands, each of which reads what the one before it writes, if it
+/// certainly is that.
+pub fn parse(script: &str) -> Option<Vec<Plain>> {
+    let mut parser = Parser {
+        rest: script.trim_matches([' ', '\t', '\n']),
+    };
+    let mut commands = vec![Plain::default()];
+    loop {
+        parser.rest = parser.rest.trim_start_matches([' ', '\t']);
+        let plain = commands.last_mut()?;
+        if parser.rest.is_empty() {
+            break;
+        }
+        if parser.eat("|") {
+            if parser.rest.starts_with(['|', '&']) {
+                return None;
+            }
+            parser.rest = parser.rest.trim_start_matches([' ', '\t', '\n']);
+            commands.push(Plain::default());
+            continue;
+        }
+        match parser.redirection()? {
+            Some(redirection) => plain.redirections.push(redirection),
+            None => plain.words.push(parser.word()?),
+        }
+    }
+    let alone = commands.len() == 1;
+    let right = commands.len() <= LONGEST && commands.iter_mut().all(|plain| plain.settle(alone));
+    right.then_some(commands)
+}
+
 impl Plain {
-    /// The script as a plain command, if it certainly is one.
-    pub fn parse(script: &str) -> Option<Self> {
-        let mut parser = Parser {
-            rest: script.trim_matches([' ', '\t', '\n']),
+    /// Whether it can do without a shell. A member of a pipeline must be a program, and be sure to
+    /// start: the others may have begun by then.
+    fn settle(&mut self, alone: bool) -> bool {
+        let Some(program) = self.words.first().and_then(Word::text) else {
+            return false;
         };
-        let mut plain = Self {
-            words: Vec::new(),
-            redirections: Vec::new(),
-        };
-        loop {
-            parser.rest = parser.rest.trim_start_matches([' ', '\t']);
-            if parser.rest.is_empty() {
-                break;
-            }
-            match parser.redirection()? {
-                Some(redirection) => plain.redirections.push(redirection),
-                None => plain.words.push(parser.word()?),
-            }
+        let nothing = program == ":" || program == "true";
+        if nothing && alone {
+            self.words.clear();
+        } else if nothing
+            || program.is_empty()
+            || program.contains('=')
+            || OF_THE_SHELL.contains(&program)
+        {
+            return false;
         }
-        let program = plain.words.first()?.text()?;
-        if program == ":" || program == "true" {
-            plain.words.clear();
-        } else if program.is_empty() || program.contains('=') || OF_THE_SHELL.contains(&program) {
-            return None;
-        }
-        plain
-            .redirections
+        self.redirections
             .iter()
-            .all(Redirection::is_harmless)
-            .then_some(plain)
+            .all(|one| one.is_harmless() && (alone || one.is_sure()))
     }
 }
 
-/// The shell, if a plain command means to it what it means to the runner: by its canonical file
-/// name, and its arguments up to the script.
-pub fn shell(file_name: &str, arguments: &[&str]) -> Option<Shell> {
+/// The shell, and whether a pipeline fails where any of its commands does, if plain commands mean
+/// to it what they mean to the runner: by its canonical file name, and its arguments up to the
+/// script.
+pub fn shell(file_name: &str, arguments: &[&str]) -> Option<(Shell, bool)> {
     let shell = Shell::named(file_name)?;
-    // What a plain command cannot notice: -e ends at the first failure, -u looks for variables
-    // that are not set, and pipefail at pipes.
+    let mut pipefail = false;
+    // What plain commands cannot notice: -e ends at the first failure, and -u looks for variables
+    // that are not set.
     let mut rest = arguments.iter();
     while let Some(option) = rest.next() {
         let letters = option.strip_prefix('-')?;
@@ -178,9 +204,9 @@ pub fn shell(file_name: &str, arguments: &[&str]) -> Option<Shell> {
             return None;
         }
         match last {
-            "c" => return rest.next().is_none().then_some(shell),
+            "c" => return rest.next().is_none().then_some((shell, pipefail)),
             "e" | "u" => {}
-            "o" if shell == Shell::Bash && rest.next() == Some(&"pipefail") => {}
+            "o" if shell == Shell::Bash && rest.next() == Some(&"pipefail") => pipefail = true,
             _ => return None,
         }
     }
@@ -247,6 +273,27 @@ impl Redirection {
             }
             Target::Write(word) | Target::Append(word) => {
                 word.text() == Some("/dev/null") || word.is_within(&["OUTPUT_DIR", "TMPDIR"])
+            }
+        }
+    }
+}
+
+impl Redirection {
+    /// Whether what it opens is there, or can be made: no folder has to be there for it.
+    fn is_sure(&self) -> bool {
+        match &self.to {
+            Target::Same(_) => true,
+            Target::Read(word) | Target::Write(word) | Target::Append(word) => {
+                let slashes = |piece: &Piece| match piece {
+                    Piece::Text(text) => text.matches('/').count(),
+                    Piece::Variable { .. } => 0,
+                };
+                let within = word.0.iter().map(slashes).sum::<usize>();
+                match &self.to {
+                    _ if word.text() == Some("/dev/null") => true,
+                    Target::Read(_) => word.0.len() == 1,
+                    _ => within == 1,
+                }
             }
         }
     }
@@ -327,7 +374,7 @@ impl Parser<'_> {
     fn word(&mut self) -> Option<Word> {
         let mut word = Word::default();
         while let Some(letter) = self.rest.chars().next() {
-            if matches!(letter, ' ' | '\t' | '<' | '>') {
+            if matches!(letter, ' ' | '\t' | '<' | '>' | '|') {
                 break;
             }
             self.next();

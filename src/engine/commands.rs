@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::direct::{self, Direct, Expanded};
+use super::direct::{self, Direct, Expanded, Member};
 use super::step::{Runnable, Variables};
 use super::worker::Job;
 use super::workspace::Workspace;
@@ -22,15 +22,15 @@ pub struct Commands(HashMap<LaneId, Kept>);
 #[derive(Debug, Default)]
 pub struct Kept {
     shell: Option<Start>,
-    /// With what it was made of.
-    direct: Option<(Expanded, Launch)>,
+    /// With what they were made of.
+    direct: Option<(Vec<Expanded>, Vec<Launch>)>,
 }
 
 /// How a shell is started.
 #[derive(Debug)]
 pub enum Start {
     /// In this process's own folder.
-    Here(Box<Launch>),
+    Here(Box<[Launch; 1]>),
     /// In another one, which takes longer.
     Elsewhere(Command),
 }
@@ -53,10 +53,10 @@ impl Commands {
     }
 }
 
-/// What a plain command comes to.
+/// What plain commands come to.
 pub enum Plain<'k> {
-    /// This is to be run.
-    Launch(&'k Launch),
+    /// These are to be run, each to read what the one before it writes.
+    Launch(&'k [Launch]),
     /// Everything is done.
     Done,
 }
@@ -69,13 +69,13 @@ impl Kept {
             none => none.insert(start(job, own, pipes)?),
         };
         match start {
-            Start::Here(launch) => own.set_in(launch)?,
+            Start::Here(launch) => own.set_in(&mut **launch)?,
             Start::Elsewhere(command) => own.give_to(command),
         }
         Ok(start)
     }
 
-    /// The plain command, for this task; none if it takes the shell.
+    /// The plain commands, for this task; none if it takes the shell.
     pub fn plain(
         &mut self,
         job: &Job,
@@ -84,24 +84,42 @@ impl Kept {
         pipes: &Pipes,
     ) -> Option<Plain<'_>> {
         let expanded = direct.expand(&|name| own.value(name))?;
-        let Some(program) = &direct.program else {
-            direct::touch(&expanded.openings).ok()?;
+        if let ([Member { program: None, .. }], [only]) =
+            (direct.members.as_slice(), expanded.as_slice())
+        {
+            direct::touch(&only.openings).ok()?;
             return Some(Plain::Done);
-        };
-        if self.direct.as_ref().is_none_or(|(of, _)| *of != expanded) {
-            let variables = environment(&direct.variables, &job.step, own);
-            let words = expanded
-                .words
-                .iter()
-                .map(|word| CString::new(word.as_str()));
-            let words = words.collect::<Result<_, _>>().ok()?;
-            let launch = Launch::new(program, words, &variables, &expanded.openings, pipes).ok()?;
-            self.direct = Some((expanded, launch));
         }
-        let (_, launch) = self.direct.as_mut()?;
-        own.set_in(launch).ok()?;
-        Some(Plain::Launch(launch))
+        if self.direct.as_ref().is_none_or(|(of, _)| *of != expanded) {
+            let launches = direct
+                .members
+                .iter()
+                .zip(&expanded)
+                .map(|(member, expanded)| member_of(member, expanded, job, own, pipes));
+            let launches = launches.collect::<Option<_>>()?;
+            self.direct = Some((expanded, launches));
+        }
+        let (_, launches) = self.direct.as_mut()?;
+        own.set_in(launches).ok()?;
+        Some(Plain::Launch(launches))
     }
+}
+
+fn member_of(
+    member: &Member,
+    expanded: &Expanded,
+    job: &Job,
+    own: &Own,
+    pipes: &Pipes,
+) -> Option<Launch> {
+    let variables = environment(&member.variables, &job.step, own);
+    let words = expanded
+        .words
+        .iter()
+        .map(|word| CString::new(word.as_str()));
+    let words = words.collect::<Result<_, _>>().ok()?;
+    let program = member.program.as_ref()?;
+    Launch::new(program, words, &variables, &expanded.openings, pipes).ok()
 }
 
 fn start(job: &Job, own: &Own, pipes: &Pipes) -> io::Result<Start> {
@@ -115,7 +133,8 @@ fn start(job: &Job, own: &Own, pipes: &Pipes) -> io::Result<Start> {
         .map(|word| CString::new(word.as_bytes()));
     let words = words.collect::<Result<_, _>>()?;
     let variables = environment(&step.variables, step, own);
-    Launch::new(program, words, &variables, &[], pipes).map(|launch| Start::Here(Box::new(launch)))
+    let launch = Launch::new(program, words, &variables, &[], pipes)?;
+    Ok(Start::Here(Box::new([launch])))
 }
 
 fn program(step: &Runnable) -> io::Result<&Path> {
@@ -209,9 +228,11 @@ impl<'a> Own<'a> {
         .into_iter()
     }
 
-    fn set_in(&self, launch: &mut Launch) -> io::Result<()> {
-        self.pairs()
-            .try_for_each(|(name, value)| launch.set(name, value))
+    fn set_in(&self, launches: &mut [Launch]) -> io::Result<()> {
+        launches.iter_mut().try_for_each(|launch| {
+            self.pairs()
+                .try_for_each(|(name, value)| launch.set(name, value))
+        })
     }
 
     fn give_to(&self, command: &mut Command) {

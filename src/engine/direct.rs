@@ -1,4 +1,4 @@
-//! Plain commands, started as a shell would have started them, without the shell.
+//! Plain commands and pipelines of them, started as a shell would have started them, without the shell.
 //!
 //! What a shell does to the environment of its children is done here too, and its death by a
 //! signal is told as a shell tells it, so that a program cannot tell the difference but by its
@@ -16,15 +16,22 @@ use std::path::{Component, Path, PathBuf};
 use super::step::Variables;
 use crate::core::plain::{self, Plain, Target, Word};
 use crate::core::shell::Shell;
-use crate::process::Opening;
+use crate::process::{Manners, Opening, Tells};
 
-/// A step whose script is a plain command.
+/// A step whose script is plain commands.
 #[derive(Debug)]
 pub struct Direct {
-    /// Whether the shell would wait for the program, and not become it.
+    /// Whether the shell would wait for the programs, and not become the only one.
     pub waits: bool,
-    /// Whether the shell would tell of the program's death by a signal.
-    pub tells: bool,
+    /// What the shell would make of their ends.
+    pub manners: Manners,
+    /// At least one.
+    pub members: Vec<Member>,
+}
+
+/// One of these commands.
+#[derive(Debug)]
+pub struct Member {
     /// Words and redirections.
     pub plain: Plain,
     /// The program; none if there is nothing to start.
@@ -63,10 +70,10 @@ impl Direct {
             .map(|one| one.to_str())
             .collect::<Option<_>>()?;
         let (script, options) = arguments.split_last()?;
-        let plain = Plain::parse(script)?;
+        let commands = plain::parse(script)?;
         let called = program.file_name()?;
         let canonical = program.canonicalize().ok()?;
-        let shell = plain::shell(canonical.file_name()?.to_str()?, options)?;
+        let (shell, pipefail) = plain::shell(canonical.file_name()?.to_str()?, options)?;
         let names = variables.keys().map(|name| name.to_str());
         let names: Vec<&str> = names.collect::<Option<_>>()?;
         if names
@@ -75,20 +82,34 @@ impl Direct {
         {
             return None;
         }
-        let program = match plain.words.first() {
-            None => None,
-            Some(word) => Some(find(word, variables, folder)?),
-        };
         // bash becomes the program where no redirection is to be undone, dash never does.
-        let waits = shell == Shell::Dash || !plain.redirections.is_empty();
-        // bash says nothing where it stands in for `sh`.
-        let tells = shell == Shell::Dash || called != "sh";
+        let waits = match commands.as_slice() {
+            [only] => shell == Shell::Dash || !only.redirections.is_empty(),
+            _ => true,
+        };
+        let members = commands.into_iter().map(|plain| {
+            let program = match plain.words.first() {
+                None => None,
+                Some(word) => Some(find(word, variables, folder)?),
+            };
+            Some(Member {
+                variables: given(variables, shell, waits, program.as_deref(), folder),
+                plain,
+                program,
+            })
+        });
         Some(Self {
-            variables: given(variables, shell, waits, program.as_deref(), folder),
+            members: members.collect::<Option<_>>()?,
             waits,
-            tells,
-            plain,
-            program,
+            manners: Manners {
+                pipefail,
+                tells: match shell {
+                    Shell::Dash => Tells::Each,
+                    // It says nothing where it stands in for `sh`.
+                    Shell::Bash if called == "sh" => Tells::Nothing,
+                    Shell::Bash => Tells::WhatCounts,
+                },
+            },
         })
     }
 }
@@ -173,8 +194,17 @@ pub struct Expanded {
 }
 
 impl Direct {
-    /// It with the values of variables; none where a shell would do more with one.
-    pub fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Expanded> {
+    /// All with the values of variables; none where a shell would do more with one.
+    pub fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Vec<Expanded>> {
+        self.members
+            .iter()
+            .map(|member| member.expand(value))
+            .collect()
+    }
+}
+
+impl Member {
+    fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Expanded> {
         let words = self.plain.words.iter().map(|word| word.expand(value));
         let openings = self.plain.redirections.iter().map(|one| {
             let path = |word: &Word| CString::new(word.expand(value)?).ok();
@@ -242,12 +272,19 @@ mod tests {
 
     #[test]
     fn programs_are_found_as_a_shell_finds_them() {
-        let found = direct("cat", &[]).unwrap().program.unwrap();
+        let found = direct("cat", &[])
+            .unwrap()
+            .members
+            .remove(0)
+            .program
+            .unwrap();
         assert!(found.ends_with("cat") && found.is_absolute());
         assert!(direct("no-such-program", &[]).is_none());
         assert!(direct("./cat", &[]).is_none());
         assert!(direct("cat", &[("PATH", "bin:/bin")]).is_none());
-        assert_eq!(direct(":", &[]).unwrap().program, None);
+        assert_eq!(direct(":", &[]).unwrap().members[0].program, None);
+        assert!(direct("cat | no-such-program", &[]).is_none());
+        assert_eq!(direct("cat | cat", &[]).unwrap().members.len(), 2);
     }
 
     #[test]
@@ -260,7 +297,11 @@ mod tests {
     #[test]
     fn the_environment_is_what_bash_gives() {
         let given = |more: &[(&str, &str)]| -> Vec<String> {
-            let all = direct("/bin/cat", more).unwrap().variables;
+            let all = direct("/bin/cat", more)
+                .unwrap()
+                .members
+                .remove(0)
+                .variables;
             let pairs = all
                 .iter()
                 .map(|(n, v)| format!("{}={}", n.display(), v.display()));

@@ -189,9 +189,8 @@ impl<'a> Worker<'a> {
                 (outcome, left.is_some())
             }
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
-            Err(RunError::Spawn(error) | RunError::Io(error)) => {
-                (Err(format!("cannot start the shell: {error}")), true)
-            }
+            Err(RunError::Spawn(error)) => (Err(format!("cannot start the shell: {error}")), true),
+            Err(RunError::Io(error)) => (Err(format!("cannot run the script: {error}")), true),
         };
         // Opened without patience, it could not be written to: that is nobody's fault.
         let disturbed = |loan: &Arc<Loan>| loan.was_disturbed();
@@ -240,15 +239,11 @@ impl<'a> Worker<'a> {
                     match self.handle.launch(launch, pipes, timeout, &mut sink) {
                         // The shell can say best what is wrong.
                         Err(RunError::Spawn(_)) => {}
-                        Ok(ended) if direct.waits && ended.cut.is_none() => {
-                            let tell = |words: &str| {
-                                if direct.tells {
-                                    sink(Stream::Stderr, words.as_bytes());
-                                }
-                            };
-                            return Ok(ended.as_a_shells_child(tell));
+                        Ok((ended, members)) if direct.waits && ended.cut.is_none() => {
+                            let tell = |words: &str| sink(Stream::Stderr, words.as_bytes());
+                            return Ok(ended.as_a_shell_would(&members, direct.manners, tell));
                         }
-                        other => return other,
+                        other => return other.map(|(ended, _)| ended),
                     }
                 }
             }
@@ -260,7 +255,10 @@ impl<'a> Worker<'a> {
             return Ok(ended);
         }
         match kept.shell(job, &own, pipes)? {
-            Start::Here(launch) => self.handle.launch(launch, pipes, timeout, &mut sink),
+            Start::Here(launch) => {
+                let ended = self.handle.launch(&**launch, pipes, timeout, &mut sink);
+                ended.map(|(ended, _)| ended)
+            }
             Start::Elsewhere(command) => self.handle.run(command, pipes, timeout, &mut sink),
         }
     }

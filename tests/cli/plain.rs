@@ -56,6 +56,31 @@ const SCRIPTS: &[&str] = &[
     "\n\n  ls -d / \t\n",
     "ls -d $TMPDIR/..",
     "touch $OUTPUT_DIR/a $OUTPUT_DIR/b",
+    "cat $INPUT_FILE | tr a-z A-Z > $OUTPUT_DIR/upper",
+    "tr a-z A-Z < $INPUT_FILE | cat",
+    "env | grep -v '^OLDPWD' | sort > $OUTPUT_DIR/environment",
+    "cat $INPUT_FILE |\n  sed s/a/b/ | tee $OUTPUT_DIR/copy | wc -c",
+    "ls -d / /no-such-file 2>&1 | tr a-z A-Z",
+    "ls -d / /no-such-file 2>> $OUTPUT_DIR/error | cat >> $OUTPUT_DIR/error",
+    "cat /no-such-file | cat",
+    "cat | cat /no-such-file",
+    "no-such-program | cat",
+    "cat | no-such-program",
+    "seq 1000000 | head -n 1",
+    "yes | head -n 2 | wc -l",
+    "perl -e 'exit 3' | cat",
+    "perl -e 'exit 3' | perl -e 'exit 4' | cat",
+    "cat | perl -e 'exit 5'",
+    "perl -e 'kill 15, $$; sleep 9' | cat",
+    "cat | perl -e 'kill 15, $$; sleep 9'",
+    "perl -e 'kill 13, $$; sleep 9' | cat",
+    "cat | perl -e 'kill 2, $$; sleep 9'",
+    "perl -e 'kill 9, $$; sleep 9' | cat > $OUTPUT_DIR/x",
+    "ls -d / | perl -e 'print STDERR \"late\"; print <STDIN>' | cat",
+    "perl -e 'opendir D, \"/proc/self/fd\"; print join(\" \", sort grep { !/\\./ } readdir D), \"\\n\"' | cat",
+    "cat $INPUT_FILE | perl -e 'opendir D, \"/proc/self/fd\"; print join(\" \", sort grep { !/\\./ } readdir D), \"\\n\"'",
+    "cat | cat > $OUTPUT_DIR/no/folder",
+    "sleep 0 | sleep 0.1",
     "mkdir $OUTPUT_DIR/folder",
     "ln -s x $OUTPUT_DIR/link",
 ];
@@ -163,6 +188,7 @@ fn compare(shell: &str) {
     // The same, but not plain: closing what is not open changes nothing, and neither does a
     // backslash before a letter, where bash goes another way if it has anything to redirect.
     let other = |script: &String| match script.trim() {
+        script if script.contains(" |") => format!("\\{script}"),
         script if script.contains(['<', '>']) => format!("{script} 3>&-"),
         script => format!("\\{script}"),
     };
@@ -208,24 +234,21 @@ fn the_runner_itself_is_the_parent() {
 
 #[test]
 fn a_plain_command_has_its_time_and_leaves_nothing_running() {
-    let test =
-        Test::with("[[step]]\nname = 'a'\nstart = true\ntimeout = '200ms'\nscript = 'sleep 60'\n");
-    let ran = test.run(["-run"]).exits(1);
-    assert!(
-        ran.stderr.contains("timed out after 0.2s"),
-        "{}",
-        ran.stderr
-    );
-    let script = "perl -e 'exit 0 if fork; sleep 60'";
-    test.manifest(&format!(
-        "[[step]]\nname = 'a'\nstart = true\nscript = \"{script}\"\n"
-    ));
-    let ran = test.run(["-run"]).exits(0);
-    assert!(
-        ran.stderr.contains("left processes running"),
-        "{}",
-        ran.stderr
-    );
+    let step = |script: &str, more: &str| {
+        format!("[[step]]\nname = 'a'\nstart = true\nscript = \"{script}\"\n{more}")
+    };
+    for script in ["sleep 60", "sleep 60 | sleep 0", "sleep 0 | sleep 60"] {
+        let test = Test::with(&step(script, "timeout = '200ms'\n"));
+        test.run(["-run"]).exits(1).says("timed out after 0.2s");
+    }
+    for script in [
+        "perl -e 'exit 0 if fork; sleep 60'",
+        "cat | perl -e 'exit 0 if fork; sleep 60'",
+        "perl -e 'exit 0 if fork; close STDOUT; sleep 60' | cat",
+    ] {
+        let test = Test::with(&step(script, ""));
+        test.run(["-run"]).exits(0).says("left processes running");
+    }
 }
 
 #[test]

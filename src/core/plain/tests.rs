@@ -13,9 +13,15 @@ fn value(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Words, then redirections, as they would be for a task.
+/// Of the only command: words, then redirections, as they would be for a task.
 fn plain(script: &str) -> Option<(Vec<String>, Vec<String>)> {
-    let plain = Plain::parse(script)?;
+    match parse(script)?.as_slice() {
+        [plain] => expanded(plain),
+        _ => None,
+    }
+}
+
+fn expanded(plain: &Plain) -> Option<(Vec<String>, Vec<String>)> {
     let words = plain.words.iter().map(|word| word.expand(value));
     let redirections = plain.redirections.iter().map(|redirection| {
         let to = match &redirection.to {
@@ -77,12 +83,63 @@ fn plain_commands() {
 }
 
 #[test]
+fn pipelines() {
+    for (script, expected) in [
+        (
+            "cat $INPUT_FILE | tr a b > $OUTPUT_DIR/x",
+            &["cat /w/in", "tr a b 1>/w/out/x"][..],
+        ),
+        (
+            "a<$INPUT_FILE|b 2>&1 |c\t'|' \"|\"|\n d >> \"$OUTPUT_DIR/$TASK_PIPELINE_TASK.x\"",
+            &["a 0</w/in", "b 2>&1", "c | |", "d 1>>/w/out/7.x"],
+        ),
+        ("a 2>/dev/null | b", &["a 2>/dev/null", "b"]),
+    ] {
+        let commands = parse(script).unwrap_or_else(|| panic!("{script}"));
+        let found: Vec<String> = commands
+            .iter()
+            .map(|plain| {
+                let (mut words, to) = expanded(plain).unwrap();
+                words.extend(to);
+                words.join(" ")
+            })
+            .collect();
+        assert_eq!(found, expected, "{script}");
+    }
+}
+
+#[test]
+fn other_pipelines_are_left_to_the_shell() {
+    let long = vec!["a"; LONGEST + 1].join(" | ");
+    for script in [
+        "a || b",
+        "a |& b",
+        "| b",
+        "a |",
+        "a | | b",
+        "a\n| b",
+        "a | b; c",
+        "a | b &",
+        "a | while",
+        "echo a | b",
+        ": | b",
+        "a | true",
+        "a | ! b",
+        "a | b > $OUTPUT_DIR/c/d",
+        "a < $INPUT_FILE/b | c",
+        "a | b > x",
+        &long,
+    ] {
+        assert_eq!(parse(script), None, "{script}");
+    }
+}
+
+#[test]
 fn all_else_is_left_to_the_shell() {
     for script in [
         "",
         "  \n",
         "a; b",
-        "a | b",
         "a && b",
         "a &",
         "(a)",
@@ -136,7 +193,7 @@ fn all_else_is_left_to_the_shell() {
         "''",
         "> $OUTPUT_DIR/x",
     ] {
-        assert_eq!(Plain::parse(script), None, "{script}");
+        assert_eq!(parse(script), None, "{script}");
     }
 }
 
@@ -152,10 +209,11 @@ fn values_that_a_shell_would_work_on_are_left_to_it() {
 fn shells_with_options_that_a_plain_command_cannot_notice() {
     use Shell::{Bash, Dash};
     for (name, arguments, expected) in [
-        ("dash", "-e -c", Some(Dash)),
-        ("dash", "-c", Some(Dash)),
-        ("bash", "-euo pipefail -c", Some(Bash)),
-        ("bash", "-e -o pipefail -uc", Some(Bash)),
+        ("dash", "-e -c", Some((Dash, false))),
+        ("dash", "-c", Some((Dash, false))),
+        ("bash", "-ec", Some((Bash, false))),
+        ("bash", "-euo pipefail -c", Some((Bash, true))),
+        ("bash", "-e -o pipefail -uc", Some((Bash, true))),
         ("dash", "-euo pipefail -c", None),
         ("bash", "-o noglob -c", None),
         ("bash", "-ex -c", None),
@@ -175,15 +233,16 @@ proptest! {
     /// Whatever the text is, parsing neither fails nor takes it for something with more words.
     #[test]
     fn any_text(script in "[ a-c$<>&12'\"{}\\\\;|#=~*\n]{0,24}") {
-        if let Some(plain) = Plain::parse(&script) {
-            prop_assert!(plain.words.len() <= script.split_whitespace().count());
+        if let Some(commands) = parse(&script) {
+            let words: usize = commands.iter().map(|plain| plain.words.len()).sum();
+            prop_assert!(words <= script.split([' ', '\n', '|']).count());
         }
     }
 
     /// A quoted text is one word, as it stands.
     #[test]
     fn single_quotes(text in "[^']{0,20}") {
-        let plain = Plain::parse(&format!("a '{text}'")).unwrap();
-        prop_assert_eq!(plain.words[1].text(), Some(text.as_str()));
+        let commands = parse(&format!("a '{text}'")).unwrap();
+        prop_assert_eq!(commands[0].words[1].text(), Some(text.as_str()));
     }
 }
