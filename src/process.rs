@@ -56,8 +56,13 @@ impl Ended {
         let last = members.last().copied().unwrap_or_default();
         let counts = *failed.filter(|_| manners.pipefail).unwrap_or(&last);
         match manners.tells {
-            Tells::Each => members.iter().filter_map(death).for_each(|it| tell(&it)),
-            Tells::WhatCounts => death(&counts).into_iter().for_each(|it| tell(&it)),
+            Tells::Each => {
+                let deaths = members.iter().copied().filter_map(death);
+                deaths.for_each(|words| tell(&words));
+            }
+            Tells::WhatCounts => {
+                death(counts).into_iter().for_each(|words| tell(&words));
+            }
             Tells::Nothing => {}
         }
         let status = match counts.signal() {
@@ -89,7 +94,7 @@ pub enum Tells {
 }
 
 /// How shells tell of a child's death, as a line; not of those that a user causes.
-fn death(status: &ExitStatus) -> Option<String> {
+fn death(status: ExitStatus) -> Option<String> {
     let words = words_for(status.signal()?)?;
     let core = if status.core_dumped() {
         " (core dumped)"

@@ -125,10 +125,10 @@ pub(super) fn spawn(pipeline: &[Launch]) -> Result<Vec<Pid>, RunError> {
     let mut input: Option<OwnedFd> = None;
     for (number, launch) in pipeline.iter().enumerate() {
         let last = number + 1 == pipeline.len();
-        let started = next_to(launch, pids.first().copied(), input.take(), last);
-        match started {
+        match next_to(launch, pids.first().copied(), input.as_ref(), last) {
             Ok((pid, read)) => {
                 pids.push(pid);
+                // What it reads is now open in it alone.
                 input = read;
             }
             Err(error) => {
@@ -152,7 +152,7 @@ pub(super) fn spawn(pipeline: &[Launch]) -> Result<Vec<Pid>, RunError> {
 fn next_to(
     launch: &Launch,
     group: Option<Pid>,
-    input: Option<OwnedFd>,
+    input: Option<&OwnedFd>,
     last: bool,
 ) -> io::Result<(Pid, Option<OwnedFd>)> {
     let (read, write) = if last {
@@ -163,7 +163,7 @@ fn next_to(
     };
     let place = Place {
         group,
-        input: input.as_ref(),
+        input,
         output: write.as_ref(),
     };
     let files = place.files(launch.pipes, &launch.openings)?;

@@ -78,7 +78,7 @@ const SCRIPTS: &[&str] = &[
     "perl -e 'kill 9, $$; sleep 9' | cat > $OUTPUT_DIR/x",
     "ls -d / | perl -e 'print STDERR \"late\"; print <STDIN>' | cat",
     "perl -e 'opendir D, \"/proc/self/fd\"; print join(\" \", sort grep { !/\\./ } readdir D), \"\\n\"' | cat",
-    "cat $INPUT_FILE | perl -e 'opendir D, \"/proc/self/fd\"; print join(\" \", sort grep { !/\\./ } readdir D), \"\\n\"'",
+    "cat $INPUT_FILE | perl -e '@all = <STDIN>; opendir D, \"/proc/self/fd\"; print join(\" \", sort grep { !/\\./ } readdir D), \"\\n\"'",
     "cat | cat > $OUTPUT_DIR/no/folder",
     "sleep 0 | sleep 0.1",
     "mkdir $OUTPUT_DIR/folder",

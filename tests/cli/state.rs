@@ -24,6 +24,9 @@ fn a_second_run_stops_at_once_and_says_who_is_at_work() {
             .says(&format!("error: ./db is in use by process {}", first.pid()))
             .says("hint: wait for that run to end, or use another -db");
     }
+    wait_for("the first task's record", || {
+        test.rows("SELECT processed FROM task WHERE id = 1") == ["1"]
+    });
     let look = test.run([]).exits(0);
     look.prints(&format!("which process {} is running", first.pid()))
         .prints("begin  1 done")

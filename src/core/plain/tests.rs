@@ -110,7 +110,7 @@ fn pipelines() {
 
 #[test]
 fn other_pipelines_are_left_to_the_shell() {
-    let long = vec!["a"; LONGEST + 1].join(" | ");
+    let long = ["a"; LONGEST + 1].join(" | ");
     for script in [
         "a || b",
         "a |& b",
