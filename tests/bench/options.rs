@@ -7,7 +7,8 @@ use super::work::{Source, Stage, Work};
 
 const HELP: &str = "\
 Measures task-pipeline beside what is installed of ninja, n2, make, xargs, snakemake, redun and
-nextflow. Installs nothing. Takes some 40 minutes on two cores; with --quick some 2.
+nextflow. Installs nothing. Takes some 40 minutes on two cores; with --quick some 2. The last three
+of these do each work once, which adds some 2 minutes for each of them.
 
     cargo bench --bench peers -- [OPTIONS]
 

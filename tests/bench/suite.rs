@@ -167,12 +167,12 @@ impl<'a> Suite<'a> {
         let mut taking_part: Vec<Contender> = self.taking_part(work);
         let mut kept = Vec::new();
         for round in 0..work.rounds {
-            let last = round + 1 == work.rounds;
             for contender in in_turn(&taking_part.clone(), round) {
                 let kind = contender.kind;
                 if kind.is_slow() && round > 0 {
                     continue;
                 }
+                let last = kind.is_slow() || round + 1 == work.rounds;
                 let keep = last && work.second && kind.remembers();
                 let folder = self.folder(work.name, kind, round)?;
                 self.scratch.make_room(&work.title, work.needs())?;
@@ -217,7 +217,13 @@ impl<'a> Suite<'a> {
             return Err(failure);
         }
         eprintln!("peers: {message}");
-        self.skipped.push(message);
+        // One line in the table: of many words the last say most.
+        let last = why.trim_end().lines().last().unwrap_or_default().trim();
+        self.skipped.push(format!(
+            "{} failed at \"{}\": {last}",
+            kind.name(),
+            work.title
+        ));
         Ok(())
     }
 
@@ -292,6 +298,9 @@ impl<'a> Suite<'a> {
         for round in 0..SECOND {
             for (contender, folder) in in_turn(&kept.clone(), round) {
                 let kind = contender.kind;
+                if kind.is_slow() && round > 0 {
+                    continue;
+                }
                 self.settle()?;
                 let mut command = contender.command(work, &folder, self.parallel);
                 match measure::run(&mut command, &self.log(kind))? {

@@ -64,7 +64,10 @@ fn times(
                 Kind::Own => None,
                 _ => ratio(outcome, kind, of),
             };
-            Some(seconds(time) + &beside.map_or(String::new(), |r| format!(" ({r:.2})")))
+            Some(
+                seconds(time)
+                    + &beside.map_or(String::new(), |r| format!(" ({})", times_as_long(r))),
+            )
         });
         let cells: Vec<Option<String>> = cells.collect();
         if cells.iter().any(Option::is_some) {
@@ -156,6 +159,15 @@ fn row(text: &mut String, first: &str, cells: Vec<Option<String>>, last: Option<
         .chain(last.map(str::to_owned))
         .collect();
     let _ = writeln!(text, "| {first} | {} |", cells.join(" | "));
+}
+
+/// A ratio; with more digits where two would be nothing.
+fn times_as_long(ratio: f64) -> String {
+    match ratio {
+        0.1.. => format!("{ratio:.2}"),
+        0.01.. => format!("{ratio:.3}"),
+        _ => format!("{ratio:.4}"),
+    }
 }
 
 /// Three digits and a unit.

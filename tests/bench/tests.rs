@@ -8,6 +8,7 @@
 mod peers;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -112,6 +113,49 @@ fn without_any_peer_the_table_says_so() {
         assert!(table.contains(words), "{words}: {table}");
     }
     assert!(!table.contains("| ninja |"), "{table}");
+    bench.assert_clean();
+}
+
+/// Peers that are scripts: one is right, one leaves other results, one fails.
+#[test]
+fn a_peer_that_fails_is_a_column_less_and_a_slow_one_does_each_work_once() {
+    let bench = Bench::new();
+    let programs = bench.path("programs");
+    fs::create_dir(&programs).unwrap();
+    for name in ["sh", "seq", "split", "tr"] {
+        std::os::unix::fs::symlink(which::which(name).unwrap(), programs.join(name)).unwrap();
+    }
+    let results = |first: &str| {
+        format!(
+            "echo \"$1\" >> \"$0.calls\"; test \"$1\" != --version || exit 0
+             test -e s1/0000000 || seq -f '{first} %.0f' 1 1000 | split -l 1 -d -a 7 - s1/"
+        )
+    };
+    for (name, script) in [
+        ("snakemake", results("ITEM")),
+        ("redun", results("item")),
+        ("n2", "printf 'words\nlast words\n' >&2; exit 3".to_owned()),
+    ] {
+        let path = programs.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = bench.command(&[], &["--only", "fan-1000", "--rounds", "2"]);
+    let output = command.env("PATH", &programs).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let calls = fs::read_to_string(programs.join("snakemake.calls")).unwrap();
+    assert_eq!(calls, "--version\n--cores\n--cores\n");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    for words in [
+        "| work | task-pipeline | snakemake | goal: met? |",
+        "n2 failed at \"1000 files, `tr` each\": last words; ",
+        "redun failed at \"1000 files, `tr` each\": 1000 results, which are not what they must be",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    for row in table.lines().filter(|row| row.starts_with("| 1000 files")) {
+        assert!(row.split('|').nth(3).unwrap().contains("s ("), "{table}");
+    }
     bench.assert_clean();
 }
 
