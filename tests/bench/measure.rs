@@ -4,8 +4,11 @@ use std::fs::{File, read_to_string};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use wait4::Wait4;
 
 use super::failure::{Fallible, on};
@@ -31,8 +34,52 @@ pub enum Call {
     Failed(String),
 }
 
+/// The exit status of a program that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+/// Between two questions whether it is enough.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Runs `command`, what it says kept in the file `log`.
 pub fn run(command: &mut Command, log: &Path) -> Fallible<Call> {
+    run_with(command, log, &[0], &|_| Ok(()))
+}
+
+/// As [`run`]; the command gets SIGINT once `enough` says so, which is asked again and again.
+pub fn run_until(
+    command: &mut Command,
+    log: &Path,
+    enough: &(dyn Fn() -> bool + Sync),
+) -> Fallible<Call> {
+    run_with(command, log, &[0, INTERRUPTED], &|child| {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    if enough() {
+                        let _ = kill_process(child, Signal::INT);
+                        break;
+                    }
+                    std::thread::park_timeout(PAUSE);
+                }
+            });
+            // The process number is the child's until it is waited for below.
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let ended = retry_on_intr(|| waitid(WaitId::Pid(child), options));
+            over.store(true, Ordering::SeqCst);
+            watch.thread().unpark();
+            ended.map(drop)
+        })
+    })
+}
+
+/// Runs `command`, which is to end with one of these statuses; `meanwhile` is called between its
+/// start and the wait for its end.
+fn run_with(
+    command: &mut Command,
+    log: &Path,
+    fine: &[i32],
+    meanwhile: &dyn Fn(Pid) -> rustix::io::Result<()>,
+) -> Fallible<Call> {
     interrupt::check()?;
     let said = File::create(log).map_err(on("create", log))?;
     let also = said.try_clone().map_err(on("open", log))?;
@@ -50,12 +97,16 @@ pub fn run(command: &mut Command, log: &Path) -> Fallible<Call> {
         }
     };
     interrupt::child(child.id());
+    let watched = meanwhile(Pid::from_child(&child));
     let used = child.wait4();
     let wall = start.elapsed().as_secs_f64();
     interrupt::child(0);
     interrupt::check()?;
     let used = used.map_err(on("wait for a child that writes to", log))?;
-    if !used.status.success() {
+    watched
+        .map_err(std::io::Error::from)
+        .map_err(on("watch a child that writes to", log))?;
+    if !used.status.code().is_some_and(|code| fine.contains(&code)) {
         let words = read_to_string(log).unwrap_or_default();
         let last: Vec<&str> = words.trim_end().lines().rev().take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();

@@ -8,7 +8,10 @@ mod contender;
 #[path = "../guard/cost.rs"]
 mod cost;
 mod durability;
+mod environment;
 mod failure;
+mod flat;
+mod flat_table;
 mod floor;
 mod generate;
 mod generate_python;

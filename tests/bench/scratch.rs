@@ -5,6 +5,7 @@
 //! minute), and that would be paid by whoever comes next.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, Fallible, on};
@@ -139,8 +140,20 @@ fn remove(path: &Path) -> Fallible<()> {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
                 std::thread::sleep(std::time::Duration::from_millis(200));
             }
+            // What is in a Nix store is in folders that nothing may be removed from.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => writable(path),
             other => return other.map_err(on("remove", path)),
         }
     }
     fs::remove_dir_all(path).map_err(on("remove", path))
+}
+
+/// Makes a folder and all below it the owner's to change, as far as that can be done.
+fn writable(folder: &Path) {
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            writable(&entry.path());
+        }
+    }
 }

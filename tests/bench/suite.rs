@@ -12,7 +12,9 @@ use super::measure::{self, Call, Sample};
 use super::options::Options;
 use super::scratch::Scratch;
 use super::work::{BIG, Fingerprint, Source, Work};
-use super::{check, durability, generate, interrupt, machine, multiply, profile, start};
+use super::{
+    check, durability, environment, flat, generate, interrupt, machine, multiply, profile, start,
+};
 
 /// All that was measured.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub struct Results {
     pub works: Vec<Outcome>,
     /// Whole runs by when this program syncs.
     pub durability: Vec<durability::Level>,
+    /// Time a task as a run grows.
+    pub flat: Option<flat::Flat>,
+    /// What entering an environment costs.
+    pub environment: Option<environment::Cost>,
     /// Where a task's time goes, in Markdown.
     pub profile: Option<String>,
     /// Whether this is the short measurement.
@@ -116,6 +122,14 @@ impl<'a> Suite<'a> {
         if options.second_of_million {
             works.push(multiply::measure(&mut self)?);
         }
+        let flat = match options.flat {
+            0 => None,
+            items => {
+                let (flat, second) = flat::measure(&mut self, items)?;
+                works.push(second);
+                Some(flat)
+            }
+        };
         if options.start {
             let rounds = if options.quick { 5 } else { 15 };
             works.push(start::measure(
@@ -128,6 +142,7 @@ impl<'a> Suite<'a> {
             0 => Vec::new(),
             rounds => durability::measure(&mut self, rounds)?,
         };
+        let environment = self.environment(options.environment)?;
         let profile = if options.profile {
             Some(profile::markdown(&self.own()?, self.scratch.path())?)
         } else {
@@ -147,10 +162,25 @@ impl<'a> Suite<'a> {
             skipped: self.skipped,
             works,
             durability,
+            flat,
+            environment,
             profile,
             quick: self.options.quick,
         };
         Ok((results, self.scratch))
+    }
+
+    fn environment(&mut self, rounds: usize) -> Fallible<Option<environment::Cost>> {
+        if rounds == 0 {
+            return Ok(None);
+        }
+        let measured = environment::measure(self, rounds)?;
+        Ok(measured
+            .map_err(|why| {
+                eprintln!("peers: {why}");
+                self.skipped.push(why);
+            })
+            .ok())
     }
 
     /// One work: all rounds, then second calls where they are wanted.
@@ -331,6 +361,11 @@ impl<'a> Suite<'a> {
     /// Where what it says is kept.
     pub fn log(&self, kind: Kind) -> PathBuf {
         self.scratch.path().join(format!("{}.log", kind.folder()))
+    }
+
+    /// The folder that everything is made in.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Most tasks at once.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::contender::{ALL, Kind};
 use super::durability::TITLE;
-use super::goal;
 use super::statistics::{cpu, median, memory, ratio, typical, wall};
 use super::suite::{Outcome, Results};
+use super::{flat_table, goal};
 
 /// All results.
 pub fn markdown(results: &Results) -> String {
@@ -16,14 +16,20 @@ pub fn markdown(results: &Results) -> String {
         .into_iter()
         .filter(|kind| every(results).any(|one| one.samples.contains_key(kind)))
         .collect();
-    text.push_str("\nWall time, median; in brackets this program's as a multiple of it, the median of pairs:\n\n");
-    times(&mut text, results, &kinds, wall, true);
     if !results.works.is_empty() {
+        text.push_str("\nWall time, median; in brackets this program's as a multiple of it, the median of pairs:\n\n");
+        times(&mut text, results, &kinds, wall, true);
         text.push_str("\nCPU time of the runner and all that it ran:\n\n");
         times(&mut text, results, &kinds, cpu, false);
     }
     scale(&mut text, results, &kinds);
+    if let Some(flat) = &results.flat {
+        flat_table::markdown(flat, &mut text);
+    }
     durability(&mut text, results);
+    if let Some(cost) = &results.environment {
+        cost.markdown(&mut text);
+    }
     text
 }
 
@@ -171,7 +177,7 @@ fn times_as_long(ratio: f64) -> String {
 }
 
 /// Three digits and a unit.
-fn seconds(time: f64) -> String {
+pub fn seconds(time: f64) -> String {
     if time < 0.1 {
         format!("{:.1} ms", time * 1e3)
     } else if time < 1.0 {

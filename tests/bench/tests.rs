@@ -101,13 +101,15 @@ fn without_any_peer_the_table_says_so() {
     fs::create_dir(&programs).unwrap();
     let sh = which::which("sh").unwrap();
     std::os::unix::fs::symlink(sh, programs.join("sh")).unwrap();
-    let mut command = bench.command(&[], &["--only", "start", "--rounds", "1"]);
+    let works = ["--only", "start", "--only", "environment", "--rounds", "1"];
+    let mut command = bench.command(&[], &works);
     let output = command.env("PATH", &programs).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
     for words in [
         "ninja is not installed",
         "make is not installed",
+        "environments: nix is not installed",
         "≤ 20 ms: ",
     ] {
         assert!(table.contains(words), "{words}: {table}");
@@ -156,6 +158,54 @@ fn a_peer_that_fails_is_a_column_less_and_a_slow_one_does_each_work_once() {
     for row in table.lines().filter(|row| row.starts_with("| 1000 files")) {
         assert!(row.split('|').nth(3).unwrap().contains("s ("), "{table}");
     }
+    bench.assert_clean();
+}
+
+#[test]
+fn tasks_in_an_environment_call_no_nix() {
+    if std::env::var_os("TASK_PIPELINE_TESTS_WITHOUT_NIX").is_some_and(|value| value == "1") {
+        eprintln!("not tested: environments (TASK_PIPELINE_TESTS_WITHOUT_NIX=1 is set)");
+        return;
+    }
+    let bench = Bench::new();
+    let output = bench
+        .command(&[], &["--only", "environment", "--rounds", "1"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    for words in [
+        "| with a package's | ",
+        "Calls of Nix in all these runs: 0.",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    bench.assert_clean();
+}
+
+#[test]
+fn a_run_in_slices_is_compared_with_small_ones() {
+    let bench = Bench::new();
+    let arguments = ["--flat", "2000", "--only", "flat"];
+    let output = bench.command(&[], &arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    let row = |start: &str| {
+        let row = table.lines().find(|row| row.starts_with(start));
+        let row = row.unwrap_or_else(|| panic!("{start}: {table}"));
+        row.split('|').map(str::trim).collect::<Vec<_>>()
+    };
+    assert_eq!(row("| 2000 | ").len(), 9, "{table}");
+    for name in ["| median of all |", "| of the last third |"] {
+        let cells = row(name);
+        for ratio in &cells[2..4] {
+            let ratio: f64 = ratio.parse().unwrap();
+            assert!(ratio > 0.05 && ratio < 20.0, "{table}");
+        }
+    }
+    let second = row("| 2000 files, `tr` each, in slices: second run, nothing to do |");
+    assert!(second[2].ends_with(" ms"), "{table}");
+    assert!(table.contains(" bytes a task (≤ 300: "), "{table}");
     bench.assert_clean();
 }
 
