@@ -106,10 +106,8 @@ fn each_row(
 ) -> Fallible<()> {
     let path = folder.join("db/db");
     let failure = |error: rusqlite::Error| {
-        Failure::new(
-            format!("cannot read {}: {error}", path.display()),
-            "the program left no database that can be read; does it run at all?",
-        )
+        let message = format!("cannot read {}: {error}", path.display());
+        Failure::of_call(message, &error.to_string())
     };
     let db =
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failure)?;

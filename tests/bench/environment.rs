@@ -14,6 +14,7 @@ use super::contender::{Contender, Kind};
 use super::failure::{Failure, Fallible, on};
 use super::measure::{self, Call, Sample};
 use super::options::fan_out;
+use super::scratch::is_full;
 use super::statistics::{median, quartiles, wall};
 use super::suite::{Suite, in_turn};
 use super::table::seconds;
@@ -58,7 +59,7 @@ pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<Result<Cost, String
             }
             let resolving = match prepare(suite, &world, &folder)? {
                 Call::Done(sample) => sample,
-                Call::Failed(why) if packaged => {
+                Call::Failed(why) if packaged && !is_full(suite.scratch()) => {
                     let last = why.lines().last().unwrap_or_default().trim();
                     return Ok(Err(format!("environments: no package to be had: {last}")));
                 }

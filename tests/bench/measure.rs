@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::retry_on_intr;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 use wait4::Wait4;
 
 use super::failure::{Fallible, on};
 use super::interrupt;
+use super::scratch::is_full;
 
 /// What a call took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,24 +54,59 @@ pub fn run_until(
     enough: &(dyn Fn() -> bool + Sync),
 ) -> Fallible<Call> {
     run_with(command, log, &[0, INTERRUPTED], &|child| {
-        let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let watch = scope.spawn(|| {
-                while !over.load(Ordering::SeqCst) {
-                    if enough() {
-                        let _ = kill_process(child, Signal::INT);
-                        break;
-                    }
-                    std::thread::park_timeout(PAUSE);
-                }
-            });
-            // The process number is the child's until it is waited for below.
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            let ended = retry_on_intr(|| waitid(WaitId::Pid(child), options));
-            over.store(true, Ordering::SeqCst);
-            watch.thread().unpark();
-            ended.map(drop)
+        watched(child, &|| {
+            let enough = enough();
+            if enough {
+                let _ = kill_process(child, Signal::INT);
+            }
+            enough
         })
+    })
+}
+
+/// As [`run`]; the command is killed once it takes longer than `limit`, or `vain` says that it is
+/// in vain.
+pub fn run_within(
+    command: &mut Command,
+    log: &Path,
+    limit: Duration,
+    vain: &(dyn Fn() -> bool + Sync),
+) -> Fallible<Call> {
+    let start = Instant::now();
+    let late = AtomicBool::new(false);
+    let call = run_with(command, log, &[0], &|child| {
+        watched(child, &|| {
+            late.store(start.elapsed() > limit, Ordering::SeqCst);
+            let over = late.load(Ordering::SeqCst) || vain();
+            if over {
+                let _ = kill_process_group(child, Signal::KILL);
+            }
+            over
+        })
+    })?;
+    Ok(match call {
+        Call::Failed(_) if late.load(Ordering::SeqCst) => {
+            Call::Failed(format!("no end after {} s", limit.as_secs()))
+        }
+        other => other,
+    })
+}
+
+/// Waits until the child has ended, which leaves its end to be waited for. Meanwhile `act` is
+/// called again and again, until it says that it has acted.
+fn watched(child: Pid, act: &(dyn Fn() -> bool + Sync)) -> rustix::io::Result<()> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) && !act() {
+                std::thread::park_timeout(PAUSE);
+            }
+        });
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let ended = retry_on_intr(|| waitid(WaitId::Pid(child), options));
+        over.store(true, Ordering::SeqCst);
+        watch.thread().unpark();
+        ended.map(drop)
     })
 }
 
@@ -109,7 +147,11 @@ fn run_with(
     if !used.status.code().is_some_and(|code| fine.contains(&code)) {
         let words = read_to_string(log).unwrap_or_default();
         let last: Vec<&str> = words.trim_end().lines().rev().take(5).collect();
-        let last: Vec<&str> = last.into_iter().rev().collect();
+        let mut last: Vec<&str> = last.into_iter().rev().collect();
+        // Then not even its words can be kept, and whatever it says is not its fault.
+        if is_full(log) {
+            last.push("no space left on the disk");
+        }
         return Ok(Call::Failed(format!(
             "{}: {}",
             used.status,

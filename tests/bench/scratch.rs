@@ -86,12 +86,8 @@ impl Scratch {
     }
 
     fn has_room(&self, title: &str, (bytes, files): (u64, u64)) -> Fallible<()> {
-        let room = rustix::fs::statvfs(&self.path)
-            .map_err(std::io::Error::from)
-            .map_err(on("look at", &self.path))?;
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
-        // Some file systems make inodes as needed and say 0.
-        let full = free < bytes || (room.f_files > 0 && room.f_favail < files);
+        let (free, free_files) = room(&self.path)?;
+        let full = free < bytes || free_files < files;
         if full {
             return Err(Failure::Full {
                 what: format!(
@@ -99,7 +95,7 @@ impl Scratch {
                     bytes >> 20,
                     self.path.display(),
                     free >> 20,
-                    room.f_favail
+                    free_files
                 ),
             });
         }
@@ -129,6 +125,26 @@ impl Drop for Scratch {
             eprintln!("peers: {failure}");
         }
     }
+}
+
+/// Free bytes and files where `path` is.
+fn room(path: &Path) -> Fallible<(u64, u64)> {
+    let room = rustix::fs::statvfs(path)
+        .map_err(std::io::Error::from)
+        .map_err(on("look at", path))?;
+    let bytes = room.f_bavail.saturating_mul(room.f_frsize);
+    // Some file systems make inodes as needed and say 0.
+    let files = if room.f_files > 0 {
+        room.f_favail
+    } else {
+        u64::MAX
+    };
+    Ok((bytes, files))
+}
+
+/// Whether there is as good as no room where `path` is.
+pub fn is_full(path: &Path) -> bool {
+    room(path).is_ok_and(|(bytes, files)| bytes < 1 << 20 || files == 0)
 }
 
 /// Removes a folder with all in it, if it is there.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use super::contender::{ALL, Contender, Kind};
 use super::failure::{Failure, Fallible, on};
 use super::goal::{self, Goal};
 use super::measure::{self, Call, Sample};
 use super::options::Options;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, is_full};
 use super::work::{BIG, Fingerprint, Source, Work};
 use super::{
     check, durability, environment, flat, generate, interrupt, machine, multiply, profile, start,
@@ -81,6 +83,9 @@ pub struct Suite<'a> {
     contenders: Vec<Contender>,
     skipped: Vec<String>,
 }
+
+/// Longest time of a slow contender's call: redun, for one, hangs where the disk is full.
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// Rounds of second calls.
 pub const SECOND: usize = 9;
@@ -299,7 +304,7 @@ impl<'a> Suite<'a> {
         generate::generate(kind, work, folder, self.parallel)?;
         self.settle()?;
         let mut command = contender.command(work, folder, self.parallel);
-        let mut call = measure::run(&mut command, &self.log(kind))?;
+        let mut call = self.call(kind, &mut command)?;
         if let Call::Done(_) = call {
             let results = check::results(kind, work, folder)?;
             if results != *expected.get_or_insert(results) {
@@ -318,6 +323,17 @@ impl<'a> Suite<'a> {
         Ok(call)
     }
 
+    /// Runs a contender; one that may hang, not for ever. The others are not watched, which takes
+    /// time itself.
+    fn call(&self, kind: Kind, command: &mut Command) -> Fallible<Call> {
+        let log = self.log(kind);
+        if kind.is_slow() {
+            measure::run_within(command, &log, LIMIT, &|| is_full(self.scratch.path()))
+        } else {
+            measure::run(command, &log)
+        }
+    }
+
     /// Second calls, with nothing to do.
     fn second(&mut self, work: &Work, mut kept: Vec<(Contender, PathBuf)>) -> Fallible<Outcome> {
         let mut outcome = Outcome::new(
@@ -333,7 +349,7 @@ impl<'a> Suite<'a> {
                 }
                 self.settle()?;
                 let mut command = contender.command(work, &folder, self.parallel);
-                match measure::run(&mut command, &self.log(kind))? {
+                match self.call(kind, &mut command)? {
                     Call::Done(sample) => outcome.samples.entry(kind).or_default().push(sample),
                     Call::Failed(why) => {
                         self.leave_out(kind, work, &why)?;
