@@ -117,6 +117,8 @@ impl Error {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(path),
+            // What SQLite says where the file of the memory that processes share cannot grow.
+            Some(Code::SystemIoFailure | Code::CannotOpen) if is_full(&path) => Self::Full(path),
             Some(Code::ReadOnly) => Self::ReadOnly(path),
             Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Corrupt {
                 path,
@@ -145,6 +147,17 @@ impl Error {
             Self::Io { .. } | Self::Sqlite { .. } | Self::Illegal(_) => None,
         }
     }
+}
+
+/// Whether there is as good as no room on the disk of this file.
+fn is_full(file: &Path) -> bool {
+    const LEAST: u64 = 64 << 10;
+    let room = file.parent().map(rustix::fs::statvfs);
+    room.and_then(Result::ok).is_some_and(|room| {
+        let free = room.f_bavail.saturating_mul(room.f_frsize);
+        // Some file systems make inodes as needed and say 0.
+        free < LEAST || (room.f_files > 0 && room.f_favail == 0)
+    })
 }
 
 /// Adds what was tried, and on which file, to a failure of `SQLite`.

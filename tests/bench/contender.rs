@@ -99,7 +99,7 @@ impl Kind {
             // Of hashing and moving what one task leaves; a task more has no agreed least.
             Self::Floor => matches!(work.source, Source::Copy(_)) || work.stages.is_empty(),
             Self::Snakemake | Self::Redun | Self::Nextflow => {
-                work.items() <= 1000 && work.leaves_results() && work.stages.len() <= 10
+                work.items() <= 1000 && work.leaves_results() && !work.stages.is_empty()
             }
         }
     }
@@ -159,7 +159,7 @@ impl Contender {
             Kind::Ninja | Kind::N2 => command.args(["-j", &parallel]),
             Kind::Make => command.args(["-s", "-j", &parallel]),
             Kind::Xargs => command.arg("work.sh"),
-            Kind::Snakemake => command.args(["--cores", &parallel, "--quiet"]),
+            Kind::Snakemake => command.args(["--cores", &parallel, "--quiet", "all"]),
             Kind::Redun => command.args(["run", "work.py", "main"]),
             Kind::Nextflow => command.args(["-q", "run", "work.nf", "-resume"]),
             Kind::Floor => match work.source {

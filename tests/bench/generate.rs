@@ -32,6 +32,15 @@ pub fn generate(kind: Kind, work: &Work, folder: &Path, parallel: usize) -> Fall
         Kind::Nextflow => ("work.nf", generate_python::nextflow),
         Kind::Floor => return Ok(()),
     };
+    if kind == Kind::Redun {
+        let settings = folder.join(".redun");
+        fs::create_dir(&settings)
+            .and_then(|()| {
+                let text = generate_python::redun_settings(parallel);
+                fs::write(settings.join("redun.ini"), text)
+            })
+            .map_err(on("write", &settings))?;
+    }
     let path = folder.join(file);
     File::create(&path)
         .and_then(|file| {

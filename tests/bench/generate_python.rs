@@ -28,8 +28,18 @@ pub fn snakemake(work: &Work, _: usize, out: &mut Out) -> io::Result<()> {
     Ok(())
 }
 
-/// A module of redun tasks.
-pub fn redun(work: &Work, parallel: usize, out: &mut Out) -> io::Result<()> {
+/// What redun reads from its folder: by itself it runs twenty at once.
+pub fn redun_settings(parallel: usize) -> String {
+    format!(
+        "[backend]\ndb_uri = sqlite:///redun.db\n\n\
+         [executors.default]\ntype = local\nmax_workers = {parallel}\n"
+    )
+}
+
+/// A module of redun tasks. Each stage calls the next one: redun cannot store an expression of
+/// two hundred calls in each other.
+pub fn redun(work: &Work, _: usize, out: &mut Out) -> io::Result<()> {
+    let last = work.stages.len();
     let source = work.source_command("s0", "", BIG);
     let items = work.items();
     writeln!(
@@ -41,23 +51,21 @@ pub fn redun(work: &Work, parallel: usize, out: &mut Out) -> io::Result<()> {
     )?;
     for (stage, n) in work.stages.iter().zip(1..) {
         let command = stage.command("{input.path}", "{output}");
+        let next = if n == last {
+            String::new()
+        } else {
+            format!("s{}", n + 1)
+        };
         writeln!(
             out,
             "@task()\ndef s{n}(input):\n    output = \"s{n}/\" + input.path.split(\"/\")[-1]\n    \
-             sh(f'''{command}''')\n    return File(output)"
+             sh(f'''{command}''')\n    return {next}(File(output))"
         )?;
     }
     writeln!(
         out,
-        "@task()\ndef each(files):\n    results = []\n    for file in files:"
-    )?;
-    for n in 1..=work.stages.len() {
-        writeln!(out, "        file = s{n}(file)")?;
-    }
-    writeln!(
-        out,
-        "        results.append(file)\n    return results\n\
-         @task()\ndef main():\n    return each(source())\n# at once: {parallel}"
+        "@task()\ndef each(files):\n    return [s1(file) for file in files]\n\
+         @task()\ndef main():\n    return each(source())"
     )
 }
 

@@ -16,6 +16,9 @@ pub enum Goal {
 /// Most bytes of state a task, objects aside.
 pub const STATE: f64 = 300.0;
 
+/// Most times that a task of a large run takes as long as one of a small run.
+pub const FLAT: f64 = 1.10;
+
 /// The goal at the work of that name.
 pub fn of(name: &str) -> Option<Goal> {
     match name {
@@ -23,7 +26,7 @@ pub fn of(name: &str) -> Option<Goal> {
         "outputs-20000" | "outputs-100000" => Some(Goal::Times(1.2, Kind::Floor)),
         "copies" => Some(Goal::Times(1.1, Kind::Floor)),
         "fan-1000000" => None,
-        "fan-1000000, second" | "second-1000000" => Some(Goal::Within(0.050)),
+        "fan-1000000, second" | "flat, second" | "second-1000000" => Some(Goal::Within(0.050)),
         "start" => Some(Goal::Within(0.020)),
         _ => Some(Goal::Times(1.0, Kind::Ninja)),
     }

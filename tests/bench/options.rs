@@ -3,16 +3,20 @@
 use std::path::PathBuf;
 
 use super::failure::{Failure, Fallible};
+use super::flat;
 use super::work::{Source, Stage, Work};
 
 const HELP: &str = "\
 Measures task-pipeline beside what is installed of ninja, n2, make, xargs, snakemake, redun and
-nextflow. Installs nothing. Takes some 40 minutes on two cores; with --quick some 2.
+nextflow. Installs nothing. Takes some 40 minutes on two cores; with --quick some 2. The last three
+of these do each work once, which adds some 2 minutes for each of them.
 
     cargo bench --bench peers -- [OPTIONS]
 
     --quick          fewer rounds, and none of the large works
-    --million        also 1 000 000 tasks, with this program alone (half an hour, 10 GiB)
+    --million        also 1 000 000 tasks, with this program alone: at once, and in slices with small
+                     runs between them (`flat`); an hour, 25 GiB
+    --flat N         `flat` with N tasks in place of 1 000 000, for a try
     --warm           also this program with `warm = true` in its manifests
     --profile        also where a task's time goes: system calls and instructions, by name
                      (needs strace and valgrind)
@@ -52,6 +56,10 @@ pub struct Options {
     pub second_of_million: bool,
     /// Rounds of each level of durability; 0: it is not measured.
     pub durability: usize,
+    /// Tasks of the run that is done in slices; 0: it is not measured.
+    pub flat: usize,
+    /// Rounds of what an environment costs; 0: it is not measured.
+    pub environment: usize,
     /// Whether this program is also measured with `warm = true`.
     pub warm: bool,
     /// Whether a task is looked into.
@@ -66,6 +74,8 @@ pub struct Options {
 const START: &str = "start";
 const SECOND_OF_MILLION: &str = "second-1000000";
 const DURABILITY: &str = "durability";
+const ENVIRONMENT: &str = "environment";
+const FLAT: &str = "flat";
 
 /// The arguments as they are said.
 #[derive(Debug, Default)]
@@ -81,6 +91,7 @@ struct Said {
     help: bool,
     only: Vec<String>,
     rounds: Option<usize>,
+    flat: Option<usize>,
     out: Option<PathBuf>,
     scratch: Option<PathBuf>,
     readme: Option<PathBuf>,
@@ -107,7 +118,8 @@ impl Said {
                 "--list" => said.list = true,
                 "--help" | "-h" => said.help = true,
                 "--only" => said.only.push(value()?.clone()),
-                "--rounds" => said.rounds = Some(count(value()?)?),
+                "--rounds" => said.rounds = Some(count(word, value()?)?),
+                "--flat" => said.flat = Some(count(word, value()?)?),
                 "--out" => said.out = Some(PathBuf::from(value()?)),
                 "--program" => said.program = Some(program(value()?)?),
                 other => return Err(wrong(&format!("{other} is unknown"))),
@@ -117,9 +129,9 @@ impl Said {
     }
 }
 
-fn count(text: &str) -> Fallible<usize> {
+fn count(option: &str, text: &str) -> Fallible<usize> {
     let count = text.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| wrong(&format!("--rounds {text}: not a number above 0")))
+    count.ok_or_else(|| wrong(&format!("{option} {text}: not a number above 0")))
 }
 
 fn program(text: &str) -> Fallible<PathBuf> {
@@ -143,9 +155,13 @@ impl Options {
         }
         let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
-        names.extend([START, DURABILITY]);
+        names.extend([START, DURABILITY, ENVIRONMENT]);
         if !said.quick {
             names.push(SECOND_OF_MILLION);
+        }
+        let flat = said.flat.or(said.million.then_some(flat::ITEMS));
+        if flat.is_some() {
+            names.push(FLAT);
         }
         if said.list {
             return Ok(Wanted::Words(names.join("\n")));
@@ -178,6 +194,8 @@ impl Options {
             start: asked(START),
             second_of_million: asked(SECOND_OF_MILLION) && !said.quick,
             durability: if asked(DURABILITY) { rounds } else { 0 },
+            flat: flat.filter(|_| asked(FLAT)).unwrap_or(0),
+            environment: if asked(ENVIRONMENT) { rounds } else { 0 },
             warm: said.warm,
             profile: said.profile,
             scratch: said.scratch,

@@ -8,7 +8,10 @@ mod contender;
 #[path = "../guard/cost.rs"]
 mod cost;
 mod durability;
+mod environment;
 mod failure;
+mod flat;
+mod flat_table;
 mod floor;
 mod generate;
 mod generate_python;
@@ -88,9 +91,12 @@ fn peers(arguments: &[String]) -> Fallible<()> {
     interrupt::watch()?;
     let suite = Suite::new(&options, cores.min(2))?;
     let (results, scratch) = suite.run()?;
-    write(&options.out, "peers.svg", &plot::svg(&results))?;
     let tables = table::markdown(&results);
+    let plot = plot::svg(&results);
     let profile = results.profile.unwrap_or_default();
+    // First, so that they are not lost where no file can be written.
+    let _ = writeln!(std::io::stdout(), "{tables}{profile}");
+    write(&options.out, "peers.svg", &plot)?;
     write(&options.out, "peers.md", &format!("{tables}{profile}"))?;
     if let Some(path) = &options.readme {
         let text = readme::replaced(path, &tables)?;
@@ -100,7 +106,6 @@ fn peers(arguments: &[String]) -> Fallible<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         write(folder.unwrap_or(Path::new(".")), &name, &text)?;
     }
-    println!("{tables}{profile}");
     eprintln!("peers: written to {}", options.out.display());
     drop(scratch);
     Ok(())

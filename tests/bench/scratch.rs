@@ -5,6 +5,7 @@
 //! minute), and that would be paid by whoever comes next.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, Fallible, on};
@@ -85,12 +86,8 @@ impl Scratch {
     }
 
     fn has_room(&self, title: &str, (bytes, files): (u64, u64)) -> Fallible<()> {
-        let room = rustix::fs::statvfs(&self.path)
-            .map_err(std::io::Error::from)
-            .map_err(on("look at", &self.path))?;
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
-        // Some file systems make inodes as needed and say 0.
-        let full = free < bytes || (room.f_files > 0 && room.f_favail < files);
+        let (free, free_files) = room(&self.path)?;
+        let full = free < bytes || free_files < files;
         if full {
             return Err(Failure::Full {
                 what: format!(
@@ -98,7 +95,7 @@ impl Scratch {
                     bytes >> 20,
                     self.path.display(),
                     free >> 20,
-                    room.f_favail
+                    free_files
                 ),
             });
         }
@@ -130,6 +127,26 @@ impl Drop for Scratch {
     }
 }
 
+/// Free bytes and files where `path` is.
+fn room(path: &Path) -> Fallible<(u64, u64)> {
+    let room = rustix::fs::statvfs(path)
+        .map_err(std::io::Error::from)
+        .map_err(on("look at", path))?;
+    let bytes = room.f_bavail.saturating_mul(room.f_frsize);
+    // Some file systems make inodes as needed and say 0.
+    let files = if room.f_files > 0 {
+        room.f_favail
+    } else {
+        u64::MAX
+    };
+    Ok((bytes, files))
+}
+
+/// Whether there is as good as no room where `path` is.
+pub fn is_full(path: &Path) -> bool {
+    room(path).is_ok_and(|(bytes, files)| bytes < 1 << 20 || files == 0)
+}
+
 /// Removes a folder with all in it, if it is there.
 fn remove(path: &Path) -> Fallible<()> {
     for _ in 0..5 {
@@ -139,8 +156,20 @@ fn remove(path: &Path) -> Fallible<()> {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
                 std::thread::sleep(std::time::Duration::from_millis(200));
             }
+            // What is in a Nix store is in folders that nothing may be removed from.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => writable(path),
             other => return other.map_err(on("remove", path)),
         }
     }
     fs::remove_dir_all(path).map_err(on("remove", path))
+}
+
+/// Makes a folder and all below it the owner's to change, as far as that can be done.
+fn writable(folder: &Path) {
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            writable(&entry.path());
+        }
+    }
 }

@@ -18,6 +18,14 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     }
 }
 
+/// The values below which a quarter, and above which another, lies; nothing of nothing.
+pub fn quartiles(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    Some((values[last / 4], values[last - last / 4]))
+}
+
 /// The median of what `of` takes from a contender's samples.
 pub fn typical(outcome: &Outcome, kind: Kind, of: fn(&Sample) -> f64) -> Option<f64> {
     median(outcome.samples.get(&kind)?.iter().map(of))

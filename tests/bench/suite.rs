@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use super::contender::{ALL, Contender, Kind};
 use super::failure::{Failure, Fallible, on};
 use super::goal::{self, Goal};
 use super::measure::{self, Call, Sample};
 use super::options::Options;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, is_full};
 use super::work::{BIG, Fingerprint, Source, Work};
-use super::{check, durability, generate, interrupt, machine, multiply, profile, start};
+use super::{
+    check, durability, environment, flat, generate, interrupt, machine, multiply, profile, start,
+};
 
 /// All that was measured.
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub struct Results {
     pub works: Vec<Outcome>,
     /// Whole runs by when this program syncs.
     pub durability: Vec<durability::Level>,
+    /// Time a task as a run grows.
+    pub flat: Option<flat::Flat>,
+    /// What entering an environment costs.
+    pub environment: Option<environment::Cost>,
     /// Where a task's time goes, in Markdown.
     pub profile: Option<String>,
     /// Whether this is the short measurement.
@@ -76,6 +84,9 @@ pub struct Suite<'a> {
     skipped: Vec<String>,
 }
 
+/// Longest time of a slow contender's call: redun, for one, hangs where the disk is full.
+const LIMIT: Duration = Duration::from_mins(10);
+
 /// Rounds of second calls.
 pub const SECOND: usize = 9;
 
@@ -116,6 +127,14 @@ impl<'a> Suite<'a> {
         if options.second_of_million {
             works.push(multiply::measure(&mut self)?);
         }
+        let flat = match options.flat {
+            0 => None,
+            items => {
+                let (flat, second) = flat::measure(&mut self, items)?;
+                works.push(second);
+                Some(flat)
+            }
+        };
         if options.start {
             let rounds = if options.quick { 5 } else { 15 };
             works.push(start::measure(
@@ -128,6 +147,7 @@ impl<'a> Suite<'a> {
             0 => Vec::new(),
             rounds => durability::measure(&mut self, rounds)?,
         };
+        let environment = self.environment(options.environment)?;
         let profile = if options.profile {
             Some(profile::markdown(&self.own()?, self.scratch.path())?)
         } else {
@@ -147,10 +167,25 @@ impl<'a> Suite<'a> {
             skipped: self.skipped,
             works,
             durability,
+            flat,
+            environment,
             profile,
             quick: self.options.quick,
         };
         Ok((results, self.scratch))
+    }
+
+    fn environment(&mut self, rounds: usize) -> Fallible<Option<environment::Cost>> {
+        if rounds == 0 {
+            return Ok(None);
+        }
+        let measured = environment::measure(self, rounds)?;
+        Ok(measured
+            .map_err(|why| {
+                eprintln!("peers: {why}");
+                self.skipped.push(why);
+            })
+            .ok())
     }
 
     /// One work: all rounds, then second calls where they are wanted.
@@ -167,12 +202,12 @@ impl<'a> Suite<'a> {
         let mut taking_part: Vec<Contender> = self.taking_part(work);
         let mut kept = Vec::new();
         for round in 0..work.rounds {
-            let last = round + 1 == work.rounds;
             for contender in in_turn(&taking_part.clone(), round) {
                 let kind = contender.kind;
                 if kind.is_slow() && round > 0 {
                     continue;
                 }
+                let last = kind.is_slow() || round + 1 == work.rounds;
                 let keep = last && work.second && kind.remembers();
                 let folder = self.folder(work.name, kind, round)?;
                 self.scratch.make_room(&work.title, work.needs())?;
@@ -217,7 +252,13 @@ impl<'a> Suite<'a> {
             return Err(failure);
         }
         eprintln!("peers: {message}");
-        self.skipped.push(message);
+        // One line in the table: of many words the last say most.
+        let last = why.trim_end().lines().last().unwrap_or_default().trim();
+        self.skipped.push(format!(
+            "{} failed at \"{}\": {last}",
+            kind.name(),
+            work.title
+        ));
         Ok(())
     }
 
@@ -263,7 +304,7 @@ impl<'a> Suite<'a> {
         generate::generate(kind, work, folder, self.parallel)?;
         self.settle()?;
         let mut command = contender.command(work, folder, self.parallel);
-        let mut call = measure::run(&mut command, &self.log(kind))?;
+        let mut call = self.call(kind, &mut command)?;
         if let Call::Done(_) = call {
             let results = check::results(kind, work, folder)?;
             if results != *expected.get_or_insert(results) {
@@ -282,6 +323,17 @@ impl<'a> Suite<'a> {
         Ok(call)
     }
 
+    /// Runs a contender; one that may hang, not for ever. The others are not watched, which takes
+    /// time itself.
+    fn call(&self, kind: Kind, command: &mut Command) -> Fallible<Call> {
+        let log = self.log(kind);
+        if kind.is_slow() {
+            measure::run_within(command, &log, LIMIT, &|| is_full(self.scratch.path()))
+        } else {
+            measure::run(command, &log)
+        }
+    }
+
     /// Second calls, with nothing to do.
     fn second(&mut self, work: &Work, mut kept: Vec<(Contender, PathBuf)>) -> Fallible<Outcome> {
         let mut outcome = Outcome::new(
@@ -292,9 +344,12 @@ impl<'a> Suite<'a> {
         for round in 0..SECOND {
             for (contender, folder) in in_turn(&kept.clone(), round) {
                 let kind = contender.kind;
+                if kind.is_slow() && round > 0 {
+                    continue;
+                }
                 self.settle()?;
                 let mut command = contender.command(work, &folder, self.parallel);
-                match measure::run(&mut command, &self.log(kind))? {
+                match self.call(kind, &mut command)? {
                     Call::Done(sample) => outcome.samples.entry(kind).or_default().push(sample),
                     Call::Failed(why) => {
                         self.leave_out(kind, work, &why)?;
@@ -322,6 +377,11 @@ impl<'a> Suite<'a> {
     /// Where what it says is kept.
     pub fn log(&self, kind: Kind) -> PathBuf {
         self.scratch.path().join(format!("{}.log", kind.folder()))
+    }
+
+    /// The folder that everything is made in.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Most tasks at once.

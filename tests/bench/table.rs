@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::contender::{ALL, Kind};
 use super::durability::TITLE;
-use super::goal;
 use super::statistics::{cpu, median, memory, ratio, typical, wall};
 use super::suite::{Outcome, Results};
+use super::{flat_table, goal};
 
 /// All results.
 pub fn markdown(results: &Results) -> String {
@@ -16,14 +16,20 @@ pub fn markdown(results: &Results) -> String {
         .into_iter()
         .filter(|kind| every(results).any(|one| one.samples.contains_key(kind)))
         .collect();
-    text.push_str("\nWall time, median; in brackets this program's as a multiple of it, the median of pairs:\n\n");
-    times(&mut text, results, &kinds, wall, true);
     if !results.works.is_empty() {
+        text.push_str("\nWall time, median; in brackets this program's as a multiple of it, the median of pairs:\n\n");
+        times(&mut text, results, &kinds, wall, true);
         text.push_str("\nCPU time of the runner and all that it ran:\n\n");
         times(&mut text, results, &kinds, cpu, false);
     }
     scale(&mut text, results, &kinds);
+    if let Some(flat) = &results.flat {
+        flat_table::markdown(flat, &mut text);
+    }
     durability(&mut text, results);
+    if let Some(cost) = &results.environment {
+        cost.markdown(&mut text);
+    }
     text
 }
 
@@ -64,7 +70,10 @@ fn times(
                 Kind::Own => None,
                 _ => ratio(outcome, kind, of),
             };
-            Some(seconds(time) + &beside.map_or(String::new(), |r| format!(" ({r:.2})")))
+            Some(
+                seconds(time)
+                    + &beside.map_or(String::new(), |r| format!(" ({})", times_as_long(r))),
+            )
         });
         let cells: Vec<Option<String>> = cells.collect();
         if cells.iter().any(Option::is_some) {
@@ -158,8 +167,17 @@ fn row(text: &mut String, first: &str, cells: Vec<Option<String>>, last: Option<
     let _ = writeln!(text, "| {first} | {} |", cells.join(" | "));
 }
 
+/// A ratio; with more digits where two would be nothing.
+fn times_as_long(ratio: f64) -> String {
+    match ratio {
+        0.1.. => format!("{ratio:.2}"),
+        0.01.. => format!("{ratio:.3}"),
+        _ => format!("{ratio:.4}"),
+    }
+}
+
 /// Three digits and a unit.
-fn seconds(time: f64) -> String {
+pub fn seconds(time: f64) -> String {
     if time < 0.1 {
         format!("{:.1} ms", time * 1e3)
     } else if time < 1.0 {

@@ -8,6 +8,7 @@
 mod peers;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,33 @@ struct Bench {
 }
 
 impl Bench {
+    /// What starts the measurement with that much room in its place, which it lists afterwards.
+    fn small_disk(&self, size: &str) -> [String; 6] {
+        let user = if rustix::process::geteuid().is_root() {
+            "-m"
+        } else {
+            "-rm"
+        };
+        let script = format!(
+            "mount -t tmpfs -o size={size} none \"$0\" || exit 99; \"$@\"; status=$?; \
+             ls -A \"$0\"; exit $status"
+        );
+        let scratch = self.path("scratch").to_str().unwrap().to_owned();
+        let words = ["unshare", user, "sh", "-c", &script, &scratch];
+        words.map(str::to_owned)
+    }
+
+    /// A folder with these tools and no others.
+    fn programs(&self, tools: &[&str]) -> PathBuf {
+        let programs = self.path("programs");
+        fs::create_dir(&programs).unwrap();
+        for tool in tools {
+            let real = which::which(tool).unwrap();
+            std::os::unix::fs::symlink(real, programs.join(tool)).unwrap();
+        }
+        programs
+    }
+
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("scratch")).unwrap();
@@ -96,17 +124,16 @@ fn one_core_is_not_enough() {
 #[test]
 fn without_any_peer_the_table_says_so() {
     let bench = Bench::new();
-    let programs = bench.path("programs");
-    fs::create_dir(&programs).unwrap();
-    let sh = which::which("sh").unwrap();
-    std::os::unix::fs::symlink(sh, programs.join("sh")).unwrap();
-    let mut command = bench.command(&[], &["--only", "start", "--rounds", "1"]);
+    let programs = bench.programs(&["sh"]);
+    let works = ["--only", "start", "--only", "environment", "--rounds", "1"];
+    let mut command = bench.command(&[], &works);
     let output = command.env("PATH", &programs).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
     for words in [
         "ninja is not installed",
         "make is not installed",
+        "environments: nix is not installed",
         "≤ 20 ms: ",
     ] {
         assert!(table.contains(words), "{words}: {table}");
@@ -115,32 +142,132 @@ fn without_any_peer_the_table_says_so() {
     bench.assert_clean();
 }
 
+/// Peers that are scripts: one is right, one leaves other results, one fails.
+#[test]
+fn a_peer_that_fails_is_a_column_less_and_a_slow_one_does_each_work_once() {
+    let bench = Bench::new();
+    let programs = bench.programs(&["sh", "seq", "split", "tr"]);
+    let results = |first: &str| {
+        format!(
+            "echo \"$1\" >> \"$0.calls\"; test \"$1\" != --version || exit 0
+             test -e s1/0000000 || seq -f '{first} %.0f' 1 1000 | split -l 1 -d -a 7 - s1/"
+        )
+    };
+    for (name, script) in [
+        ("snakemake", results("ITEM")),
+        ("redun", results("item")),
+        ("n2", "printf 'words\nlast words\n' >&2; exit 3".to_owned()),
+    ] {
+        script_at(&programs.join(name), &script);
+    }
+    let mut command = bench.command(&[], &["--only", "fan-1000", "--rounds", "2"]);
+    let output = command.env("PATH", &programs).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let calls = fs::read_to_string(programs.join("snakemake.calls")).unwrap();
+    assert_eq!(calls, "--version\n--cores\n--cores\n");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    for words in [
+        "| work | task-pipeline | snakemake | goal: met? |",
+        "n2 failed at \"1000 files, `tr` each\": last words; ",
+        "redun failed at \"1000 files, `tr` each\": 1000 results, which are not what they must be",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    for row in table.lines().filter(|row| row.starts_with("| 1000 files")) {
+        assert!(row.split('|').nth(3).unwrap().contains("s ("), "{table}");
+    }
+    bench.assert_clean();
+}
+
+#[test]
+fn tasks_in_an_environment_call_no_nix() {
+    if std::env::var_os("TASK_PIPELINE_TESTS_WITHOUT_NIX").is_some_and(|value| value == "1") {
+        eprintln!("not tested: environments (TASK_PIPELINE_TESTS_WITHOUT_NIX=1 is set)");
+        return;
+    }
+    let bench = Bench::new();
+    let output = bench
+        .command(&[], &["--only", "environment", "--rounds", "1"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    for words in [
+        "| with a package's | ",
+        "Calls of Nix in all these runs: 0.",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    bench.assert_clean();
+}
+
+#[test]
+fn a_run_in_slices_is_compared_with_small_ones() {
+    let bench = Bench::new();
+    let arguments = ["--flat", "2000", "--only", "flat"];
+    let output = bench.command(&[], &arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(bench.path("out/peers.md")).unwrap();
+    let row = |start: &str| {
+        let row = table.lines().find(|row| row.starts_with(start));
+        let row = row.unwrap_or_else(|| panic!("{start}: {table}"));
+        row.split('|').map(str::trim).collect::<Vec<_>>()
+    };
+    assert_eq!(row("| 2000 | ").len(), 9, "{table}");
+    for name in ["| median of all |", "| of the last third |"] {
+        let cells = row(name);
+        for ratio in &cells[2..4] {
+            let ratio: f64 = ratio.parse().unwrap();
+            assert!(ratio > 0.05 && ratio < 20.0, "{table}");
+        }
+    }
+    let second = row("| 2000 files, `tr` each, in slices: second run, nothing to do |");
+    assert!(second[2].ends_with(" ms"), "{table}");
+    assert!(table.contains(" bytes a task (≤ 300: "), "{table}");
+    bench.assert_clean();
+}
+
 #[test]
 fn a_full_disk_is_said_before_anything_runs() {
     let bench = Bench::new();
-    let user = if rustix::process::geteuid().is_root() {
-        "-m"
-    } else {
-        "-rm"
-    };
-    let script = "mount -t tmpfs -o size=1m none \"$0\" || exit 99; \"$@\"; status=$?; \
-                  ls -A \"$0\"; exit $status";
-    let scratch = bench.path("scratch");
-    let before = [
-        "unshare",
-        user,
-        "sh",
-        "-c",
-        script,
-        scratch.to_str().unwrap(),
-    ];
+    let before = bench.small_disk("1m");
     let output = bench
-        .command(&before, &["--only", "fan-1000"])
+        .command(
+            &before.each_ref().map(String::as_str),
+            &["--only", "fan-1000"],
+        )
         .output()
         .unwrap();
     bench.assert_failed(&output, 2, "no space left for \"1000 files");
     let left = String::from_utf8_lossy(&output.stdout);
     assert!(!left.contains("task-pipeline-peers"), "{left}");
+}
+
+/// It says nothing itself, or hangs: both are seen.
+#[test]
+fn a_disk_that_fills_up_under_way_is_not_a_peers_failure() {
+    for (name, end) in [("make", "exit 1"), ("snakemake", "sleep 600")] {
+        let bench = Bench::new();
+        let tools = ["sh", "seq", "split", "tr", "mount", "ls", "dd", "sleep"];
+        let programs = bench.programs(&tools);
+        let script = format!(
+            "test \"$1\" != --version || exit 0
+             dd if=/dev/zero of=filler bs=64k 2>&-; dd if=/dev/zero of=rest bs=1 2>&-; {end}"
+        );
+        script_at(&programs.join(name), &script);
+        let before = bench.small_disk("40m");
+        let mut words = before.each_ref().map(String::as_str);
+        let unshare = which::which("unshare").unwrap();
+        words[0] = unshare.to_str().unwrap();
+        let begin = Instant::now();
+        let mut command = bench.command(&words, &["--only", "fan-1000", "--rounds", "1"]);
+        let output = command.env("PATH", &programs).output().unwrap();
+        let words = format!("no space left for {name} failed at \"1000 files");
+        bench.assert_failed(&output, 2, &words);
+        assert!(begin.elapsed() < Duration::from_mins(5));
+        let left = String::from_utf8_lossy(&output.stdout);
+        assert!(!left.contains("task-pipeline-peers"), "{left}");
+    }
 }
 
 #[test]
@@ -158,6 +285,11 @@ fn a_signal_ends_it_without_a_table() {
         let output = child.wait_with_output().unwrap();
         bench.assert_failed(&output, status, "nothing is written");
     }
+}
+
+fn script_at(path: &Path, script: &str) {
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn wait_for(path: &Path) {

@@ -212,6 +212,38 @@ fn a_full_disk_loses_nothing() {
     test.objects_are_whole();
 }
 
+/// As [`FULL`], but what fills the disk is another's, and comes between two runs.
+const FILLED: &str = r#"
+mkdir db && mount -t tmpfs -o size=1m none db || exit 99
+$PROGRAM -run; echo "status $?"
+dd if=/dev/zero of=db/filler bs=4k 2>&-
+for words in '-run' '-run -fresh' 'status'; do $PROGRAM $words; echo "status $?"; done
+rm db/filler
+$PROGRAM -run -fresh; echo "status $?"
+"#;
+
+#[test]
+fn a_disk_that_others_filled_is_named() {
+    let test = Test::with(ONE);
+    let user = if rustix::process::geteuid().is_root() {
+        ""
+    } else {
+        "-r"
+    };
+    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$SCRIPT\""));
+    command.env("SCRIPT", FILLED);
+    let ran = Running::start(command).end().exits(0);
+    let statuses: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("status "))
+        .collect();
+    assert_eq!(statuses, ["0", "2", "2", "2", "0"], "{ran}");
+    assert_eq!(ran.stderr.matches("the disk is full").count(), 3, "{ran}");
+    assert_eq!(ran.stderr.matches("hint: make room").count(), 3, "{ran}");
+    ran.never_says("I/O error");
+}
+
 #[test]
 fn a_read_only_file_system_is_named() {
     let test = Test::with(ONE);
