@@ -221,6 +221,7 @@ fn works(quick: bool, million: bool) -> Vec<Work> {
         },
         work("pipes", 1000, vec![Stage::Piped], 9)
             .titled("1000 files, a pipe of `tr` and `cat` each"),
+        work("shell", 1000, vec![Stage::Checked], 9).titled("1000 files, `tr` and `test` each"),
         work("grid", 200, vec![Stage::Rotate; 5], 9).titled("200 items × 5 steps"),
         work("chain", 1, vec![Stage::Cat; 200], 9).titled("chain of 200 `cat`"),
         work("nothing", 2000, vec![Stage::Nothing], 9).titled("`:` × 2000"),

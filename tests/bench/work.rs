@@ -19,8 +19,10 @@ pub enum Source {
 pub enum Stage {
     /// Letters to upper case.
     Upper,
-    /// The same by two programs and a pipe, which takes a shell.
+    /// The same by two programs and a pipe.
     Piped,
+    /// The same by two commands, one of which is the shell's own: that takes a shell.
+    Checked,
     /// Letters one further.
     Rotate,
     /// The same bytes.
@@ -127,6 +129,7 @@ impl Stage {
         match self {
             Self::Upper => format!("tr a-z A-Z < {input} > {output}"),
             Self::Piped => format!("tr a-z A-Z < {input} | cat > {output}"),
+            Self::Checked => format!("tr a-z A-Z < {input} > {output}; test -s {output}"),
             Self::Rotate => format!("tr a-z b-za < {input} > {output}"),
             Self::Cat => format!("cat {input} > {output}"),
             Self::Nothing => ":".to_owned(),
@@ -135,7 +138,7 @@ impl Stage {
 
     fn apply(self, text: &mut [u8]) {
         match self {
-            Self::Upper | Self::Piped => text.make_ascii_uppercase(),
+            Self::Upper | Self::Piped | Self::Checked => text.make_ascii_uppercase(),
             Self::Rotate => {
                 for byte in text.iter_mut().filter(|byte| byte.is_ascii_lowercase()) {
                     *byte = b'a' + (*byte - b'a' + 1) % 26;
