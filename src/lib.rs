@@ -12,7 +12,7 @@
 //! export          final outputs as files in a folder
 //! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
-//! store           objects: adopt, read, verify
+//! store           objects: adopt, lend, read, verify
 //! state           SQLite: schema, queries, writes, migration of the format
 //! sys             what is Linux here and something else elsewhere
 //! core            pure: manifest, routing, fingerprints, plan, names, digests, events

@@ -121,7 +121,8 @@ pub enum Event<'a> {
         /// The pause before it is tried again; none if it is not.
         retry: Option<Duration>,
     },
-    /// A task that was started is given up because the run is to end. It stays pending.
+    /// A task that was started is given up because the run is to end, or begins anew as it had
+    /// started too early. It stays pending.
     Cancelled {
         /// The task.
         task: TaskId,

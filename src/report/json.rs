@@ -27,7 +27,7 @@
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `outputs` |
 //! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `retry_in_seconds` (if it is tried again) |
-//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`: given up because the run ends; stays pending |
+//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
 //! | `summary` | `runset`, `executed`, `reused`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
