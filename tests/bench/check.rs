@@ -84,11 +84,12 @@ pub fn own_counted(folder: &Path) -> Option<usize> {
 /// or later: from the first start to the last end, by their number.
 pub fn own_pace(folder: &Path, began: i64) -> Fallible<Option<f64>> {
     let mut pace = None;
+    // The plus: all rows in their order are read sooner than a million of them by an index.
     each_row(
         folder,
         &format!(
             "SELECT CAST((max(started * 1000 + elapsed) - min(started * 1000)) / 1e6 / count(*) AS TEXT)
-             FROM task WHERE step_id = 2 AND processed = 1 AND started >= {began}
+             FROM task WHERE +step_id = 2 AND processed = 1 AND started >= {began}
              HAVING count(*) > 0"
         ),
         &mut |text| {

@@ -88,7 +88,7 @@ pub fn measure(suite: &mut Suite, items: usize) -> Fallible<(Flat, Outcome)> {
     loop {
         let done = slices.last().map_or(0, |slice| slice.done);
         let (time, memory) = slice(suite, &size, &work, &folder, done)?;
-        let now = check::own_done(&folder)?.saturating_sub(1);
+        let now = check::own_counted(&folder).unwrap_or(0);
         if now <= done {
             return Err(failed(items, "a slice got nowhere"));
         }
@@ -114,6 +114,9 @@ pub fn measure(suite: &mut Suite, items: usize) -> Fallible<(Flat, Outcome)> {
     }
     if Some(check::results(Kind::Own, &work, &folder)?) != work.expected() {
         return Err(failed(items, "the results are not what they must be"));
+    }
+    if check::own_done(&folder)? != work.tasks() {
+        return Err(failed(items, "not all tasks are done"));
     }
     let second = second_runs(suite, &work, &folder)?;
     let flat = Flat {
