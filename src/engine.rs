@@ -290,6 +290,7 @@ impl<'a> Engine<'a> {
                         key,
                         runset: Arc::clone(&self.runset_name),
                         more: self.plan.has_waiting(lane),
+                        ahead: self.plan.ahead(lane),
                         loan: None,
                     })));
                 }

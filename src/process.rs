@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-pub use capture::{Pipes, Stream};
+pub use capture::{Pipes, Sink, Stream};
 pub use launch::{Launch, Opening};
 pub use warm::Warm;
 
@@ -239,7 +239,7 @@ impl Handle {
         command: &mut Command,
         pipes: &mut Pipes,
         timeout: Option<Duration>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> Result<Ended, RunError> {
         let mut spawn = || match command.process_group(0).spawn() {
             Ok(child) => Ok(vec![Pid::from_child(&child)]),
@@ -256,7 +256,7 @@ impl Handle {
         pipeline: &[Launch],
         pipes: &mut Pipes,
         timeout: Option<Duration>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> Result<(Ended, Vec<ExitStatus>), RunError> {
         self.run_spawned(&mut || launch::spawn(pipeline), pipes, timeout, sink)
     }
@@ -266,7 +266,7 @@ impl Handle {
         spawn: &mut dyn FnMut() -> Result<Vec<Pid>, RunError>,
         pipes: &mut Pipes,
         timeout: Option<Duration>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> Result<(Ended, Vec<ExitStatus>), RunError> {
         let (group, children) = {
             let mut phase = self.lock();
@@ -278,6 +278,7 @@ impl Handle {
             *phase = Phase::Running { group, cut: None };
             (group, children)
         };
+        sink.started();
         let watched = self.watch(&children, pipes, timeout, sink);
         if watched.is_err() {
             self.signal(Signal::KILL);
@@ -329,7 +330,7 @@ impl Handle {
         children: &[Pid],
         pipes: &mut Pipes,
         timeout: Option<Duration>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> io::Result<()> {
         let mut limit = Limit::new(timeout);
         for child in children {
@@ -394,7 +395,7 @@ mod tests {
                 &mut command,
                 &mut pipes,
                 timeout,
-                &mut |stream, bytes| match stream {
+                &mut |stream, bytes: &[u8]| match stream {
                     Stream::Stdout => out.extend_from_slice(bytes),
                     Stream::Stderr => err.extend_from_slice(bytes),
                 },
@@ -461,7 +462,7 @@ mod tests {
         handle.end();
         let mut pipes = Pipes::new().unwrap();
         let mut command = Command::new("/bin/true");
-        let end = handle.run(&mut command, &mut pipes, None, &mut |_, _| {});
+        let end = handle.run(&mut command, &mut pipes, None, &mut |_, _: &[u8]| {});
         assert!(matches!(end, Err(RunError::Refused)));
     }
 }

@@ -65,6 +65,11 @@ pub fn clone_file(from: &File, to: &File) -> bool {
     system::clone_file(from, to)
 }
 
+/// Has the system read the first `length` bytes of the file into memory, without waiting for them.
+pub fn read_ahead(file: &File, length: u64) {
+    system::read_ahead(file, length);
+}
+
 /// Writes to the disk what the file system of `folder` has in memory.
 pub fn sync(folder: &File) -> io::Result<()> {
     system::sync(folder)
@@ -91,6 +96,18 @@ pub fn is_ignored(signal: i32) -> bool {
 /// [`strays`] can tell whether there are any.
 pub fn adopt_orphans() {
     system::adopt_orphans();
+}
+
+/// The reads of one thread that went to the disk, because what was read was not in memory.
+#[derive(Debug, Default)]
+pub struct DiskReads(system::DiskReads);
+
+impl DiskReads {
+    /// Whether there were some since this was last asked, by the same thread. False where the
+    /// system cannot tell.
+    pub fn were_there(&mut self) -> bool {
+        self.0.were_there()
+    }
 }
 
 /// A look at what finished tasks left running.

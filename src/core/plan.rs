@@ -307,6 +307,13 @@ impl Plan {
         !lane.again.is_empty() || !lane.queue.is_empty() || lane.more
     }
 
+    /// The input of the task of the step that starts when all that run now have ended, as far as is
+    /// known without a look at the database.
+    pub fn ahead(&self, lane: LaneId) -> Option<Digest> {
+        let next = self.lanes[lane].queue.get(self.limit - 1)?;
+        Some(next.input)
+    }
+
     /// Tasks whose script has ended and that are not recorded.
     pub fn settling(&self) -> usize {
         self.settling

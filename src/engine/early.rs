@@ -120,6 +120,7 @@ impl Engine<'_> {
             key: None,
             runset: Arc::clone(&self.runset_name),
             more: false,
+            ahead: None,
             loan: Some(Arc::clone(loan)),
         }));
         self.give_up_place(parent, lane);

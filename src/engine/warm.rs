@@ -16,7 +16,7 @@ use crate::core::manifest;
 use crate::core::plan::LaneId;
 use crate::core::shell;
 use crate::core::warm::{self, Script};
-use crate::process::{Ended, Handle, Pipes, RunError, Stream, Warm};
+use crate::process::{Ended, Handle, Pipes, RunError, Sink, Warm};
 use crate::sys::Strays;
 
 /// A step's script for warm shells.
@@ -78,7 +78,7 @@ impl Shells {
         handle: &Handle,
         pipes: &mut Pipes,
         strays: &Strays,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> Result<Option<Ended>, RunError> {
         let Some(warmth) = &job.step.warm else {
             return Ok(None);

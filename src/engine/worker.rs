@@ -11,14 +11,15 @@ use super::step::Runnable;
 use super::transcript::Record;
 use super::warm::Shells;
 use super::workspace::Workspace;
+use crate::core::digest::Digest;
 use crate::core::event::Event;
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::route::Router;
 use crate::core::task::TaskId;
-use crate::process::{self, Cut, Handle, Pipes, RunError, Stream};
+use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
-use crate::sys::Strays;
+use crate::sys::{DiskReads, Strays};
 
 /// A task for a worker.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Job {
     pub runset: Arc<str>,
     /// Whether more tasks of the step wait.
     pub more: bool,
+    /// The input of one that is to follow soon.
+    pub ahead: Option<Digest>,
     /// Its input, if that is not an object yet; `ready` does not have its hash then.
     pub loan: Option<Arc<Loan>>,
 }
@@ -90,6 +93,7 @@ pub struct Worker<'a> {
     number: i64,
     workspace: Workspace,
     strays: Strays,
+    disk: DiskReads,
     /// Connected to `pipes`.
     shells: Shells,
     /// Kept from task to task while nothing else can hold them.
@@ -115,6 +119,7 @@ impl<'a> Worker<'a> {
             number: i64::try_from(number).unwrap_or(i64::MAX),
             workspace: Workspace::new(site.scratch.join(format!("w{number}"))),
             strays: Strays::watch(),
+            disk: DiskReads::default(),
             shells: Shells::default(),
             pipes: None,
             commands: Commands::default(),
@@ -216,17 +221,12 @@ impl<'a> Worker<'a> {
             Some(pipes) => pipes,
             none => none.insert(Pipes::new()?),
         };
-        let tell = self.tell;
-        let mut sink = |stream, bytes: &[u8]| {
-            record.add(stream, bytes);
-            if let Some(tell) = tell {
-                tell(&Event::Output {
-                    task: job.ready.id,
-                    step: &job.step.name,
-                    stderr: stream == Stream::Stderr,
-                    bytes,
-                });
-            }
+        let mut sink = Listener {
+            job,
+            record,
+            tell: self.tell,
+            store: self.site.store,
+            disk: &mut self.disk,
         };
         let kept = self.commands.of(job.step.lane);
         let own = Own::new(&self.workspace, job);
@@ -240,7 +240,7 @@ impl<'a> Worker<'a> {
                         // The shell can say best what is wrong.
                         Err(RunError::Spawn(_)) => {}
                         Ok((ended, members)) if direct.waits && ended.cut.is_none() => {
-                            let tell = |words: &str| sink(Stream::Stderr, words.as_bytes());
+                            let tell = |words: &str| sink.wrote(Stream::Stderr, words.as_bytes());
                             return Ok(ended.as_a_shell_would(&members, direct.manners, tell));
                         }
                         other => return other.map(|(ended, _)| ended),
@@ -295,6 +295,38 @@ impl<'a> Worker<'a> {
                 }
             }
             None => failed(process::describe(ended.status)),
+        }
+    }
+}
+
+/// Keeps what a task writes, and uses the time that the worker would wait.
+struct Listener<'a, 'b> {
+    job: &'a Job,
+    record: &'a mut Record,
+    tell: Option<Tell<'b>>,
+    store: &'b Store,
+    disk: &'a mut DiskReads,
+}
+
+impl Sink for Listener<'_, '_> {
+    fn started(&mut self) {
+        // While inputs are in memory this would only cost.
+        if let Some(ahead) = &self.job.ahead
+            && self.disk.were_there()
+        {
+            self.store.read_ahead(ahead);
+        }
+    }
+
+    fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
+        self.record.add(stream, bytes);
+        if let Some(tell) = self.tell {
+            tell(&Event::Output {
+                task: self.job.ready.id,
+                step: &self.job.step.name,
+                stderr: stream == Stream::Stderr,
+                bytes,
+            });
         }
     }
 }

@@ -25,6 +25,21 @@ pub enum Stream {
     Stderr,
 }
 
+/// Told what a child does, by the thread that runs it.
+pub trait Sink {
+    /// It runs; nothing has come of it yet.
+    fn started(&mut self) {}
+
+    /// It has written this.
+    fn wrote(&mut self, stream: Stream, bytes: &[u8]);
+}
+
+impl<F: FnMut(Stream, &[u8])> Sink for F {
+    fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
+        self(stream, bytes);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Pipe {
     read: OwnedFd,
@@ -86,7 +101,7 @@ impl Pipes {
         &mut self,
         exit: &ExitWatch,
         alarm: Option<Instant>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> io::Result<bool> {
         self.wait_or(None, exit, alarm, sink)
     }
@@ -97,7 +112,7 @@ impl Pipes {
         other: Option<BorrowedFd>,
         exit: &ExitWatch,
         alarm: Option<Instant>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> io::Result<bool> {
         let now = Instant::now();
         let limit = [
@@ -126,12 +141,14 @@ impl Pipes {
         }
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         if ready[0] {
-            self.stdout
-                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stdout, bytes))?;
+            self.stdout.read_some(&mut self.buffer, &mut |bytes| {
+                sink.wrote(Stream::Stdout, bytes);
+            })?;
         }
         if ready[1] {
-            self.stderr
-                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stderr, bytes))?;
+            self.stderr.read_some(&mut self.buffer, &mut |bytes| {
+                sink.wrote(Stream::Stderr, bytes);
+            })?;
         }
         Ok(match exit.fd() {
             Some(_) => ready[2],
@@ -140,16 +157,16 @@ impl Pipes {
     }
 
     /// Reads what is still there.
-    pub(super) fn drain(&mut self, sink: &mut dyn FnMut(Stream, &[u8])) -> io::Result<()> {
+    pub(super) fn drain(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
         // What a process left behind goes on writing must not keep this from ending: a pipe's
         // capacity is a few times the buffer.
         for _ in 0..64 {
-            let out = self
-                .stdout
-                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stdout, bytes))?;
-            let err = self
-                .stderr
-                .read_some(&mut self.buffer, &mut |bytes| sink(Stream::Stderr, bytes))?;
+            let out = self.stdout.read_some(&mut self.buffer, &mut |bytes| {
+                sink.wrote(Stream::Stdout, bytes);
+            })?;
+            let err = self.stderr.read_some(&mut self.buffer, &mut |bytes| {
+                sink.wrote(Stream::Stderr, bytes);
+            })?;
             if !out && !err {
                 break;
             }

@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
-use super::{Ended, GRACE, Group, Handle, Limit, Phase, Pipes, RunError, Stream};
+use super::{Ended, GRACE, Group, Handle, Limit, Phase, Pipes, RunError, Sink};
 use crate::sys::{ExitWatch, Strays};
 
 /// Longest time for a shell to get ready.
@@ -159,7 +159,7 @@ impl Handle {
         pipes: &mut Pipes,
         strays: &Strays,
         timeout: Option<Duration>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> Result<(Ended, Option<Warm>), RunError> {
         let group = warm.group;
         {
@@ -173,6 +173,7 @@ impl Handle {
             .control
             .write_all(lines)
             .or_else(ignore_broken_pipe)
+            .map(|()| sink.started())
             .and_then(|()| self.watch_warm(&mut warm, pipes, strays, timeout, sink));
         if watched.is_err() {
             self.signal(Signal::KILL);
@@ -208,7 +209,7 @@ impl Handle {
         pipes: &mut Pipes,
         strays: &Strays,
         timeout: Option<Duration>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> io::Result<Option<ExitStatus>> {
         let mut limit = Limit::new(timeout);
         loop {
@@ -233,7 +234,7 @@ impl Handle {
         pipes: &mut Pipes,
         strays: &Strays,
         grace: Option<Instant>,
-        sink: &mut dyn FnMut(Stream, &[u8]),
+        sink: &mut dyn Sink,
     ) -> io::Result<()> {
         if !matches!(*self.lock(), Phase::Running { cut: Some(_), .. }) {
             return Ok(());

@@ -64,6 +64,14 @@ impl Store {
         Ok(size)
     }
 
+    /// Has the system read the object, or the beginning of a large one, if it is not in memory:
+    /// whoever opens it soon does not wait for the disk.
+    pub fn read_ahead(&self, digest: &Digest) {
+        if let Ok(object) = File::open(self.path(digest)) {
+            crate::sys::read_ahead(&object, SMALL);
+        }
+    }
+
     /// Opens the object for reading, after a check of its bytes.
     pub fn open_verified(&self, digest: &Digest) -> Result<File, Error> {
         let (mut object, metadata, _) = self.open_object(digest)?;

@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use rustix::fs::Advice;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::Writers;
@@ -76,6 +79,11 @@ pub fn clone_file(from: &File, to: &File) -> bool {
     rustix::fs::ioctl_ficlone(to, from).is_ok()
 }
 
+pub fn read_ahead(file: &File, length: u64) {
+    // Only a hint: who reads the file says what is wrong with it.
+    let _ = rustix::fs::fadvise(file, 0, NonZero::new(length), Advice::WillNeed);
+}
+
 pub fn sync(folder: &File) -> io::Result<()> {
     Ok(rustix::fs::syncfs(folder)?)
 }
@@ -98,6 +106,17 @@ pub fn is_ignored(signal: i32) -> bool {
 pub fn adopt_orphans() {
     // Where it fails, `certainly_none` never says so: folders are then made anew for every task.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Blocks, as the system counts them.
+#[derive(Debug, Default)]
+pub struct DiskReads(i64);
+
+impl DiskReads {
+    pub fn were_there(&mut self) -> bool {
+        let blocks = getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.block_reads());
+        std::mem::replace(&mut self.0, blocks) != blocks
+    }
 }
 
 #[derive(Debug)]
@@ -202,6 +221,28 @@ mod tests {
         drop(writer);
         assert_eq!(writers(&reader), Writers::None);
         OpenOptions::new().write(true).open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_not_in_memory_is_read_ahead() {
+        let mut reads = DiskReads::default();
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"as it was").unwrap();
+        file.sync_all().unwrap();
+        let forget = || rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        let read = || assert_eq!(file.read_at(&mut [0; 9], 0).unwrap(), 9);
+        forget();
+        reads.were_there();
+        read();
+        // Files of a tmpfs are never on a disk.
+        let on_disk = reads.were_there();
+        read();
+        assert!(!reads.were_there());
+        forget();
+        read_ahead(&file, 9);
+        assert_eq!(reads.were_there(), on_disk);
+        read();
+        assert!(!reads.were_there());
     }
 
     #[test]

@@ -55,6 +55,19 @@ fn both_limits_hold() {
 }
 
 #[test]
+fn what_follows_the_running_ones_is_known() {
+    let mut plan = loaded(2, &[(None, 4)]);
+    let input = |id| Some(ready(id).input);
+    start(&mut plan);
+    assert_eq!(plan.ahead(0), input(3));
+    start(&mut plan);
+    assert_eq!(plan.ahead(0), input(4));
+    plan.ended(0, None);
+    start(&mut plan);
+    assert_eq!(plan.ahead(0), None);
+}
+
+#[test]
 fn a_limited_step_leaves_the_other_workers_to_others() {
     // 60 slow tasks came first; the fast ones behind them must not wait.
     let mut plan = loaded(4, &[(Some(1), 60), (None, 3)]);
