@@ -58,8 +58,8 @@ pub enum Next {
     Wait,
 }
 
-/// Tasks of one step held in memory.
-const STRETCH: usize = 64;
+/// The least and the most tasks of one step that are read at once and held in memory.
+const STRETCH: [usize; 2] = [64, 4096];
 /// Most tasks of one step that wait in memory for an equal one or for a retry.
 const HELD: usize = 256;
 
@@ -93,6 +93,9 @@ impl Lane {
 pub struct Plan {
     lanes: Vec<Lane>,
     limit: usize,
+    /// Tasks of one step that are read at once and held in memory: some times as many as may run,
+    /// so that mostly it is known what follows those ([`Plan::ahead`]).
+    stretch: usize,
     running: usize,
     /// Tasks whose script has ended and which are not recorded yet.
     settling: usize,
@@ -121,6 +124,7 @@ impl Plan {
         Self {
             lanes: steps.into_iter().map(lane).collect(),
             limit,
+            stretch: limit.saturating_mul(4).clamp(STRETCH[0], STRETCH[1]),
             running: 0,
             settling: 0,
             early: HashSet::new(),
@@ -155,7 +159,7 @@ impl Plan {
             None => Next::Refill {
                 lane: id,
                 after: lane.cursor,
-                count: STRETCH,
+                count: self.stretch,
             },
         }
     }
@@ -172,13 +176,13 @@ impl Plan {
                 lane.queue.push_back(ready);
             }
         }
-        lane.more = count >= STRETCH;
+        lane.more = count >= self.stretch;
     }
 
     /// A task was added to the database; rows only ever grow.
     pub fn created(&mut self, lane: LaneId, ready: Ready) {
         let lane = &mut self.lanes[lane];
-        if !lane.more && lane.queue.len() < STRETCH {
+        if !lane.more && lane.queue.len() < self.stretch {
             lane.cursor = ready.id;
             lane.queue.push_back(ready);
         } else {
@@ -310,7 +314,7 @@ impl Plan {
     /// The input of the task of the step that starts when all that run now have ended, as far as is
     /// known without a look at the database.
     pub fn ahead(&self, lane: LaneId) -> Option<Digest> {
-        let next = self.lanes[lane].queue.get(self.limit - 1)?;
+        let next = self.lanes[lane].queue.get(self.limit.checked_sub(1)?)?;
         Some(next.input)
     }
 

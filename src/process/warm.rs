@@ -173,8 +173,10 @@ impl Handle {
             .control
             .write_all(lines)
             .or_else(ignore_broken_pipe)
-            .map(|()| sink.started())
-            .and_then(|()| self.watch_warm(&mut warm, pipes, strays, timeout, sink));
+            .and_then(|()| {
+                sink.started();
+                self.watch_warm(&mut warm, pipes, strays, timeout, sink)
+            });
         if watched.is_err() {
             self.signal(Signal::KILL);
         }

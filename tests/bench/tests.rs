@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 // Its `main`, and what only that uses.
-#[allow(dead_code)]
+#[expect(dead_code)]
 #[path = "peers.rs"]
 mod peers;
 

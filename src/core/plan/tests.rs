@@ -68,6 +68,16 @@ fn what_follows_the_running_ones_is_known() {
 }
 
 #[test]
+fn what_follows_many_running_ones_is_known_too() {
+    let mut plan = loaded(100, &[(None, 1000)]);
+    for id in 1..=300 {
+        assert_eq!(start(&mut plan), Some(0));
+        assert_eq!(plan.ahead(0), Some(ready(id + 100).input));
+        plan.ended(0, None);
+    }
+}
+
+#[test]
 fn a_limited_step_leaves_the_other_workers_to_others() {
     // 60 slow tasks came first; the fast ones behind them must not wait.
     let mut plan = loaded(4, &[(Some(1), 60), (None, 3)]);
