@@ -80,6 +80,16 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// What is there is no file.
+    #[error("object {digest} is damaged: {} is {found}, not a file", path.display())]
+    NotAFile {
+        /// The object.
+        digest: Digest,
+        /// Where it should be.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The file's bytes are not those that it is named after.
     #[error("object {digest} is damaged: the bytes of {} now hash to {found}", path.display())]
     Damaged {

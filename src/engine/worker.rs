@@ -334,7 +334,9 @@ impl Sink for Listener<'_, '_> {
 /// Adds what can be done about an input that is not to be had.
 fn explain(error: &store::Error, job: &Job) -> String {
     match error {
-        store::Error::Missing { .. } | store::Error::Damaged { .. } => format!(
+        store::Error::Missing { .. }
+        | store::Error::NotAFile { .. }
+        | store::Error::Damaged { .. } => format!(
             "{error}\nhint: restore it from a backup, or make it again: run with -start and the \
              step that made {}",
             job.ready.name.as_deref().unwrap_or("it"),

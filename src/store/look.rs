@@ -1,6 +1,6 @@
 //! Looking at objects without changing anything.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::{Error, Store, io_error};
@@ -18,9 +18,8 @@ impl Store {
     /// The last `most` bytes of the object, and its whole size in bytes. The bytes are not
     /// checked against its name.
     pub fn tail(&self, digest: &Digest, most: u64) -> Result<(Vec<u8>, u64), Error> {
-        let path = self.path(digest);
-        let mut file = File::open(&path).map_err(io_error("open", &path))?;
-        let size = file.metadata().map_err(io_error("look at", &path))?.len();
+        let (mut file, metadata, path) = self.open_object(digest)?;
+        let size = metadata.len();
         file.seek(SeekFrom::Start(size.saturating_sub(most)))
             .map_err(io_error("read", &path))?;
         let mut bytes = Vec::new();

@@ -2,8 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
+
+use super::adopt::kind;
 use super::hash::hash;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
@@ -67,7 +71,7 @@ impl Store {
     /// Has the system read the object, or the beginning of a large one, if it is not in memory:
     /// whoever opens it soon does not wait for the disk.
     pub fn read_ahead(&self, digest: &Digest) {
-        if let Ok(object) = File::open(self.path(digest)) {
+        if let Ok((object, ..)) = self.open_object(digest) {
             crate::sys::read_ahead(&object, SMALL);
         }
     }
@@ -89,12 +93,14 @@ impl Store {
             })
     }
 
-    fn open_object(
+    pub(super) fn open_object(
         &self,
         digest: &Digest,
     ) -> Result<(File, fs::Metadata, std::path::PathBuf), Error> {
         let path = self.path(digest);
-        let object = match File::open(&path) {
+        // Should a FIFO be there, this must not wait for one that writes to it.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let object = match File::options().read(true).custom_flags(flags).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::Missing {
@@ -105,6 +111,13 @@ impl Store {
             Err(source) => return Err(io_error("open", &path)(source)),
         };
         let metadata = object.metadata().map_err(io_error("look at", &path))?;
+        if !metadata.is_file() {
+            return Err(Error::NotAFile {
+                digest: *digest,
+                path,
+                found: kind(metadata.file_type()),
+            });
+        }
         Ok((object, metadata, path))
     }
 

@@ -148,6 +148,24 @@ fn a_damaged_object_is_noticed_and_mended_by_the_next_equal_one() {
 }
 
 #[test]
+fn what_is_no_file_is_named_and_not_waited_for() {
+    let (dir, store) = store();
+    let digest = store.put(b"hello").unwrap();
+    let path = store.path(&digest);
+    let copy = dir.path().join("copy");
+    let error = || store.copy_out(&digest, &copy).unwrap_err().to_string();
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    store.read_ahead(&digest);
+    assert!(error().ends_with(" is a FIFO, not a file"), "{}", error());
+    store.put(b"hello").unwrap();
+    store.copy_out(&digest, &copy).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(error().ends_with(" is a folder, not a file"), "{}", error());
+}
+
+#[test]
 fn a_missing_object_is_named_with_its_place() {
     let (dir, store) = store();
     let error = store
