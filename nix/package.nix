@@ -3,9 +3,8 @@
   stdenv,
   rustPlatform,
   installShellFiles,
-  makeWrapper,
+  makeBinaryWrapper,
   versionCheckHook,
-  testers,
   bash,
   coreutils,
   nix,
@@ -13,7 +12,7 @@
 let
   manifest = lib.importTOML ../Cargo.toml;
 in
-rustPlatform.buildRustPackage (finalAttrs: {
+rustPlatform.buildRustPackage {
   pname = "task-pipeline";
   inherit (manifest.package) version;
 
@@ -36,7 +35,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   nativeBuildInputs = [
     installShellFiles
-    makeWrapper
+    makeBinaryWrapper
   ];
 
   # What a build sandbox has all for; the tests that drive Nix, strace, a browser or the programs
@@ -72,8 +71,6 @@ rustPlatform.buildRustPackage (finalAttrs: {
   doInstallCheck = true;
   nativeInstallCheckInputs = [ versionCheckHook ];
 
-  passthru.tests.version = testers.testVersion { package = finalAttrs.finalPackage; };
-
   meta = {
     inherit (manifest.package) description;
     longDescription = ''
@@ -82,8 +79,9 @@ rustPlatform.buildRustPackage (finalAttrs: {
       what a change touches.
     '';
     homepage = "https://github.com/danhab99/task-pipeline";
+    changelog = "https://github.com/danhab99/task-pipeline/blob/main/CHANGELOG.md";
     license = lib.licenses.mit;
     mainProgram = "task-pipeline";
     platforms = lib.platforms.unix;
   };
-})
+}

@@ -28,6 +28,37 @@ fn the_package_has_program_completions_and_manual() {
     }
 }
 
+/// A shell in front of the program would take longer to start than the program.
+#[test]
+fn the_wrapper_is_no_script() {
+    let Some(world) = world() else { return };
+    let program = world.build("default").join("bin/task-pipeline");
+    let begins = fs::read(program).unwrap();
+    assert!(!begins.starts_with(b"#!"), "the wrapper is a script");
+}
+
+/// An attribute that nixpkgs refuses to evaluate would break it for everyone.
+#[test]
+fn nix_flake_show_evaluates_every_attribute() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("show");
+    let mut show = world.nix(&folder, &["flake", "show", &world.flake()]);
+    contains(
+        &succeeded(&show.args(world.here()).output().unwrap()),
+        &["x86_64-linux", "aarch64-linux", "aarch64-darwin"],
+    );
+    for template in ["default", "ci", "data", "nixos"] {
+        let folder = world.folder(&format!("show-{template}"));
+        support::copy(
+            &support::repository().join("templates").join(template),
+            &folder,
+        );
+        let reference = format!("path:{}", folder.display());
+        let mut show = world.nix(&folder, &["flake", "show", &reference]);
+        succeeded(&show.args(world.for_template()).output().unwrap());
+    }
+}
+
 #[test]
 fn nix_run_runs_the_program() {
     let Some(world) = world() else { return };

@@ -11,7 +11,6 @@
       systems = [
         "x86_64-linux"
         "aarch64-linux"
-        "x86_64-darwin"
         "aarch64-darwin"
       ];
       pkgsFor = system: import ./. { inherit system; };
@@ -20,6 +19,9 @@
       lib = lib // {
         nixosSystem = import ./nixos-system.nix { inherit lib pkgsFor; };
       };
-      legacyPackages = lib.genAttrs systems pkgsFor;
+      # As nixpkgs has it since it dropped the platform: there, and an error to whoever looks.
+      legacyPackages = lib.genAttrs systems pkgsFor // {
+        x86_64-darwin = throw "nixpkgs no longer supports x86_64-darwin";
+      };
     };
 }
