@@ -43,11 +43,25 @@ let
             lib.makeBinPath [ pkgs.coreutils ]
           }:/usr/bin:/bin"
         ];
+        # What a user's systemd can do without a namespace of its own, and what a Nix without a
+        # daemon, whose builds are children of this unit, can do without.
+        LockPersonality = true;
         NoNewPrivileges = true;
+        RestrictAddressFamilies = [
+          "AF_UNIX"
+          "AF_INET"
+          "AF_INET6"
+          "AF_NETLINK"
+        ];
+        RestrictRealtime = true;
         RestrictSUIDSGID = true;
-        UMask = "0066";
+        SystemCallArchitectures = "native";
+        UMask = "0077";
         KillMode = "mixed";
         TimeoutStopSec = "60s";
+        # Stopped in order; and a script killed for its memory is a failed task.
+        SuccessExitStatus = 143;
+        OOMPolicy = "continue";
         SyslogIdentifier = "task-pipeline-${name}";
       }
       // lib.optionalAttrs (pipeline.environmentFile != null) {

@@ -21,23 +21,42 @@ let
   enabled = lib.filterAttrs (_: pipeline: cfg.enable && pipeline.enable) cfg.pipelines;
   option = "services.task-pipeline.pipelines";
 
-  accountOptions = {
-    user = mkOption {
-      type = types.nonEmptyStr;
-      default = "task-pipeline";
-      description = "User that the pipeline runs as; made by this module if left at its default.";
+  # A user a pipeline: those of one user could read each other's state and signal each other. A
+  # user's name has at most 31 characters.
+  account =
+    name:
+    if lib.stringLength name <= 17 then
+      "task-pipeline-${name}"
+    else
+      "task-pipeline-${lib.substring 0 8 name}-${lib.substring 0 8 (builtins.hashString "sha256" name)}";
+
+  accountOptions =
+    { name, ... }:
+    let
+      option =
+        what:
+        mkOption {
+          type = types.nonEmptyStr;
+          default = account name;
+          defaultText = lib.literalExpression ''"task-pipeline-<name>"'';
+          description = ''
+            ${what} that the pipeline runs as; made by this module if left at its default. Pipelines
+            that share one can read each other's state and signal each other.
+          '';
+        };
+    in
+    {
+      options = {
+        user = option "User";
+        group = option "Group";
+      };
     };
-    group = mkOption {
-      type = types.nonEmptyStr;
-      default = "task-pipeline";
-      description = "Group that the pipeline runs as; made by this module if left at its default.";
-    };
-  };
 
   # Every one of these can be set otherwise with `serviceConfig`.
   hardening = lib.mapAttrs (_: mkDefault) {
     AmbientCapabilities = "";
     CapabilityBoundingSet = "";
+    DevicePolicy = "closed";
     LockPersonality = true;
     NoNewPrivileges = true;
     PrivateDevices = true;
@@ -64,7 +83,16 @@ let
     RestrictNamespaces = true;
     RestrictRealtime = true;
     RestrictSUIDSGID = true;
-    UMask = "0066";
+    SystemCallArchitectures = "native";
+    # A script that tries more gets an error, which it can tell, not a signal. `cp -a` and `install`
+    # try to change owners.
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+      "@chown"
+    ];
+    UMask = "0077";
   };
 
   service =
@@ -73,6 +101,9 @@ let
       home = stateDir name;
       folder = common.manifestFolder cfg.package option name pipeline;
       ownDb = lib.hasPrefix "${home}/" (toString pipeline.db);
+      places =
+        lib.optional (!ownDb) (toString pipeline.db)
+        ++ lib.optional (folder == null) (toString pipeline.manifest);
     in
     {
       description = "Pipeline ${name}";
@@ -82,6 +113,7 @@ let
         "network-online.target"
         "nix-daemon.socket"
       ];
+      unitConfig = mkIf (places != [ ]) { RequiresMountsFor = places; };
       # A rebuild neither starts a run nor breaks off the one that is under way.
       restartIfChanged = false;
       stopIfChanged = false;
@@ -106,6 +138,10 @@ let
           # The program is told first: it ends its tasks and records where it stopped.
           KillMode = mkDefault "mixed";
           TimeoutStopSec = mkDefault "60s";
+          # What it exits with after that: stopped in order, to go on another time.
+          SuccessExitStatus = mkDefault 143;
+          # A script killed for its memory is a failed task; the others go on.
+          OOMPolicy = mkDefault "continue";
           SyslogIdentifier = mkDefault "task-pipeline-${name}";
         }
         (mkIf (!ownDb) { ReadWritePaths = [ (toString pipeline.db) ]; })
@@ -130,6 +166,54 @@ let
     // pipeline.timerConfig;
   };
 
+  # Paths that exist on the machine and that the service cannot see: they would fail at run time.
+  hidden =
+    name: pipeline:
+    let
+      hiding = lib.concatLists (
+        lib.mapAttrsToList
+          (
+            setting: folders:
+            lib.optionals (builtins.elem (pipeline.serviceConfig.${setting} or true) [
+              true
+              "true"
+              "yes"
+              "on"
+              "tmpfs"
+              "disconnected"
+            ]) (map (folder: { inherit setting folder; }) folders)
+          )
+          {
+            ProtectHome = [
+              "/home"
+              "/root"
+              "/run/user"
+            ];
+            PrivateTmp = [
+              "/tmp"
+              "/var/tmp"
+            ];
+          }
+      );
+      seen = {
+        ProtectHome = ''"read-only"'';
+        PrivateTmp = "false";
+      };
+      check =
+        what: path:
+        map (
+          { setting, folder }:
+          {
+            assertion = path != folder && !(lib.hasPrefix "${folder}/" path);
+            message = "${option}.${builtins.toJSON name}: `${what}` is ${path}, and the service cannot see ${folder} (${setting}): put it elsewhere, below /srv or /var/lib, or set `serviceConfig.${setting} = ${seen.${setting}};`.";
+          }
+        ) hiding;
+    in
+    check "db" (toString pipeline.db)
+    ++ lib.optionals (pipeline.manifest != null && !(builtins.isPath pipeline.manifest)) (
+      check "manifest" (toString pipeline.manifest)
+    );
+
   units = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}" value);
   foreignDbs = lib.filterAttrs (
     name: pipeline: !(lib.hasPrefix "${stateDir name}/" (toString pipeline.db))
@@ -151,7 +235,7 @@ in
             inherit stateDir;
             stateDirText = "/var/lib/task-pipeline/<name>";
           })
-          { options = accountOptions; }
+          accountOptions
         ]
       );
       default = { };
@@ -160,7 +244,11 @@ in
   };
 
   config = mkIf cfg.enable {
-    assertions = lib.concatLists (lib.mapAttrsToList (common.assertions option) enabled);
+    assertions = lib.concatLists (
+      lib.mapAttrsToList (
+        name: pipeline: common.assertions option name pipeline ++ hidden name pipeline
+      ) enabled
+    );
 
     environment.systemPackages = [ cfg.package ];
 
@@ -172,16 +260,15 @@ in
 
     users = mkMerge (
       lib.mapAttrsToList (
-        _: pipeline:
+        name: pipeline:
         mkMerge [
-          (mkIf (pipeline.user == "task-pipeline") {
-            users.task-pipeline = {
+          (mkIf (pipeline.user == account name) {
+            users.${account name} = {
               isSystemUser = true;
-              group = mkDefault "task-pipeline";
+              inherit (pipeline) group;
             };
-            groups.task-pipeline = { };
           })
-          (mkIf (pipeline.group == "task-pipeline") { groups.task-pipeline = { }; })
+          (mkIf (pipeline.group == account name) { groups.${account name} = { }; })
         ]
       ) enabled
     );

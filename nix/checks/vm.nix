@@ -79,8 +79,9 @@ pkgs.testers.runNixOSTest {
         assert count("bad", "processed = 0") == 1
 
     with subtest("the service runs as a user of its own, and only it can read the state"):
-        machine.succeed(f"test $(stat -c %U {state}/good/db/db) = task-pipeline")
+        machine.succeed(f"test $(stat -c %U {state}/good/db/db) = task-pipeline-good")
         machine.fail(f"su -s /bin/sh nobody -c 'ls {state}/good'")
+        machine.fail(f"su -s /bin/sh task-pipeline-bad -c 'ls {state}/good'")
 
     with subtest("the state outlives a reboot, and the failed task goes on"):
         machine.succeed("systemctl stop task-pipeline-good.timer")

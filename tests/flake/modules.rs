@@ -1,9 +1,10 @@
 //! The NixOS and the home-manager module: the units they make, and what they refuse.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::support::{World, contains, text, world};
+use crate::support::{World, contains, succeeded, text, world};
 
 /// A pipeline that is in order.
 const GOOD: &str = r#"settings.step = [ { name = "only"; start = true; packages = [ pkgs.jq ]; script = ":"; } ];"#;
@@ -49,7 +50,7 @@ fn a_pipeline_becomes_a_hardened_service_and_a_timer() {
         &service,
         &[
             "Type=oneshot\n",
-            "User=task-pipeline\n",
+            "User=task-pipeline-p\n",
             "StateDirectory=task-pipeline/p\n",
             "\"NIX_REMOTE=daemon\"",
             "\"HOME=/var/lib/task-pipeline/p\"",
@@ -57,7 +58,9 @@ fn a_pipeline_becomes_a_hardened_service_and_a_timer() {
             "NoNewPrivileges=true\n",
             "RestrictNamespaces=true\n",
             "CapabilityBoundingSet=\n",
-            "UMask=0066\n",
+            "UMask=0077\n",
+            "SuccessExitStatus=143\n",
+            "OOMPolicy=continue\n",
             "EnvironmentFile=/run/secrets/env\n",
             "LoadCredential=token:/run/secrets/token\n",
             "MemoryMax=1G\n",
@@ -82,6 +85,11 @@ fn a_pipeline_becomes_a_hardened_service_and_a_timer() {
         &["-fresh", "-verbose", "it'\\''s"],
     );
 
+    assert!(
+        exposure(&units.join("task-pipeline-p.service")) > 1.3,
+        "PrivateTmp = false counts"
+    );
+
     // systemd has the last word on units.
     let verified = Command::new("systemd-analyze")
         .arg("verify")
@@ -97,6 +105,122 @@ fn a_pipeline_becomes_a_hardened_service_and_a_timer() {
             .collect();
         assert!(ours.is_empty(), "{said}");
     }
+}
+
+/// How much of the machine a unit is exposed to, by systemd's own score from 0 to 10.
+fn exposure(unit: &Path) -> f64 {
+    let scored = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(unit)
+        .env("SYSTEMD_COLORS", "0")
+        .output()
+        .expect("systemd-analyze is there (Debian: apt-get install systemd)");
+    let said = text(&scored.stdout);
+    said.lines()
+        .find_map(|line| line.split_once("exposure level for "))
+        .and_then(|(_, rest)| rest.split_once(": ")?.1.split(' ').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("no score in:\n{said}\n{}", text(&scored.stderr)))
+}
+
+#[test]
+fn a_service_is_exposed_to_next_to_nothing() {
+    let Some(world) = world() else { return };
+    let units = world
+        .build_expression("exposure", &machine("p", GOOD, ""))
+        .unwrap();
+    let exposure = exposure(&units.join("task-pipeline-p.service"));
+    assert!(exposure <= 1.3, "{exposure}");
+}
+
+/// Users of a system have names of at most 31 characters.
+#[test]
+fn each_pipeline_has_a_user_of_its_own() {
+    let Some(world) = world() else { return };
+    for (name, pipeline, user) in [
+        ("p", String::new(), "task-pipeline-p"),
+        (
+            "exactly-seventeen",
+            String::new(),
+            "task-pipeline-exactly-seventeen",
+        ),
+        (
+            "one-more-than-that",
+            String::new(),
+            "task-pipeline-one-more",
+        ),
+        (
+            "p",
+            "user = \"alice\"; group = \"users\";".to_owned(),
+            "alice",
+        ),
+    ] {
+        let system = machine(name, &format!("{GOOD} {pipeline}"), "");
+        let config = system.replace(".system.build.toplevel", "");
+        let output = world.evaluate(&format!(
+            "let c = {config}; s = c.systemd.services.task-pipeline-{name}.serviceConfig;
+             in [ s.User s.Group (builtins.attrNames c.users.users) (builtins.attrNames c.users.groups) ]"
+        ));
+        let found: (String, String, Vec<String>, Vec<String>) =
+            serde_json::from_str(&succeeded(&output)).unwrap();
+        assert!(
+            found.0.starts_with(user) && found.0.len() <= 31,
+            "{found:?}"
+        );
+        if user == "alice" {
+            assert_eq!(
+                (found.1.as_str(), found.2, found.3),
+                ("users", vec![], vec![])
+            );
+        } else {
+            assert_eq!((vec![found.0], vec![found.1]), (found.2, found.3));
+        }
+    }
+}
+
+#[test]
+fn a_db_elsewhere_is_waited_for_and_one_out_of_sight_refused() {
+    let Some(world) = world() else { return };
+    let service = |name: &str, pipeline: &str| {
+        let units = world
+            .build_expression(name, &machine("p", &format!("{GOOD} {pipeline}"), ""))
+            .unwrap();
+        fs::read_to_string(units.join("task-pipeline-p.service")).unwrap()
+    };
+    contains(
+        &service("elsewhere", "db = \"/srv/p/db\";"),
+        &[
+            "RequiresMountsFor=/srv/p/db\n",
+            "ReadWritePaths=/srv/p/db\n",
+        ],
+    );
+    assert!(!service("own", "").contains("RequiresMountsFor"));
+    for (name, db) in [
+        ("tmp", "/tmp/p"),
+        ("home", "/home/alice/db"),
+        ("root", "/root"),
+    ] {
+        refused(
+            world,
+            &format!("hidden-{name}"),
+            &machine("p", &format!("{GOOD} db = \"{db}\";"), ""),
+            &["\"p\": `db` is", db, "cannot see", "serviceConfig."],
+        );
+    }
+    refused(
+        world,
+        "hidden-manifest",
+        &machine("p", "manifest = \"/home/alice/workflow.toml\";", ""),
+        &["`manifest` is /home/alice/workflow.toml", "ProtectHome"],
+    );
+    // What the words say helps.
+    service(
+        "seen-home",
+        "db = \"/home/alice/db\"; serviceConfig.ProtectHome = \"read-only\";",
+    );
+    service(
+        "seen-tmp",
+        "db = \"/tmp/p\"; serviceConfig.PrivateTmp = false;",
+    );
 }
 
 #[test]
