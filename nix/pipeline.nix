@@ -72,14 +72,8 @@ let
         ln -s ${manifest} $dir/workflow.toml
         cat > $out/bin/${name} <<EOF
         #!${pkgs.runtimeShell}
-        # Without arguments: run. A subcommand stays in front of the manifest.
-        case \''${1-} in
-          "") set -- -run ;;
-        esac
-        case \$1 in
-          -*) exec ${lib.getExe task-pipeline} -manifest $dir/workflow.toml ${workdir src} "\$@" ;;
-          *) command=\$1; shift; exec ${lib.getExe task-pipeline} "\$command" -manifest $dir/workflow.toml "\$@" ;;
-        esac
+        # Without arguments: run. Places before a subcommand are handed to it.
+        exec ${lib.getExe task-pipeline} -manifest $dir/workflow.toml ${workdir src} "\''${@:--run}"
         EOF
         chmod +x $out/bin/${name}
       '';

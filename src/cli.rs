@@ -21,30 +21,23 @@ mod status;
 mod tasks;
 mod trace;
 mod why;
+mod words;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use arguments::{Arguments, Subcommand};
 pub use error::{Failure, Kind};
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
-    let words = arguments::two_dashes(std::env::args_os());
-    let json = arguments::ask_for_json(&words);
-    let arguments = match Arguments::try_parse_from(words) {
+    let words = words::two_dashes(std::env::args_os());
+    let json = words::ask_for_json(&words);
+    let arguments = match parse(words) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            if error.use_stderr() && json {
-                let words = error.render().to_string();
-                return Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true);
-            }
-            // Nobody is there to read it if this fails.
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(ended) => return ended.report(json),
     };
     let done = match &arguments.command {
         None => run::main(&arguments),
@@ -57,11 +50,131 @@ pub fn main() -> ExitCode {
         Some(Subcommand::Trace(options)) => trace::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),
-        Some(Subcommand::Export(export)) => export::main(&arguments.places, export),
+        Some(Subcommand::Export(export)) => {
+            export::main(&arguments.places, export, &arguments.output)
+        }
         Some(Subcommand::Graph(graph)) => graph::main(&arguments.places, graph),
-        Some(Subcommand::Report(report)) => html::main(&arguments.places, report),
+        Some(Subcommand::Report(report)) => {
+            html::main(&arguments.places, report, &arguments.output)
+        }
         Some(Subcommand::Completions(for_)) => describe::completions(for_.shell),
         Some(Subcommand::Man) => describe::manual(),
+        Some(Subcommand::Version) => describe::version(),
     };
     done.unwrap_or_else(|failure| failure.report(json))
+}
+
+/// Why there is nothing to do.
+enum Ended {
+    /// The words are wrong.
+    Failure(Failure),
+    /// They are wrong for clap, or ask for help.
+    Clap(clap::Error),
+}
+
+/// What the words say.
+fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
+    let mut command = Arguments::command();
+    let words = words::behind_subcommand(&command, words).map_err(Ended::Failure)?;
+    let parsed = command
+        .try_get_matches_from_mut(words)
+        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    parsed.map_err(|error| Ended::Clap(error.format(&mut command)))
+}
+
+impl Ended {
+    fn report(self, json: bool) -> ExitCode {
+        let error = match self {
+            Self::Failure(failure) => return failure.report(json),
+            Self::Clap(error) => error,
+        };
+        if error.use_stderr() && json {
+            let words = error.render().to_string();
+            return Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true);
+        }
+        // Nobody is there to read it if this fails.
+        let _ = error.print();
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::{Arg, Command, CommandFactory};
+
+    use super::arguments::Arguments;
+    use super::parse;
+
+    /// What is parsed of the words; none where they are wrong.
+    fn parsed(words: &[&[String]]) -> Option<String> {
+        let words = [vec!["x".to_owned()], words.concat()].concat();
+        let words = words.into_iter().map(OsString::from).collect();
+        parse(words).ok().map(|found| format!("{found:?}"))
+    }
+
+    /// `--option`, with a value that is not its default where it takes one.
+    fn written(option: &Arg) -> Vec<String> {
+        let mut words = Vec::from_iter(option.get_long().map(|long| format!("--{long}")));
+        if option.get_action().takes_values() {
+            words.push(value(option));
+        }
+        words
+    }
+
+    fn value(option: &Arg) -> String {
+        let default = option.get_default_values().first();
+        let values = option.get_possible_values();
+        let mut names = values.iter().map(clap::builder::PossibleValue::get_name);
+        let other = names.find(|name| default.is_none_or(|default| *default != **name));
+        other.unwrap_or("1").to_owned()
+    }
+
+    /// What a subcommand cannot do without; some want a word unless there is an option.
+    fn needed(subcommand: &Command) -> Vec<String> {
+        let words = subcommand.get_positionals().take(1).map(value);
+        let options = subcommand.get_opts().filter(|arg| arg.is_required_set());
+        words.chain(options.flat_map(written)).collect()
+    }
+
+    /// The options of the call without a subcommand, less those that ask for help.
+    fn options(root: &Command) -> Vec<Vec<String>> {
+        root.get_arguments().map(written).collect()
+    }
+
+    #[test]
+    fn no_option_before_a_subcommand_is_passed_over() {
+        let root = Arguments::command();
+        let (mut taken, mut refused) = (0, 0);
+        for subcommand in root.get_subcommands() {
+            let name = [vec![subcommand.get_name().to_owned()], needed(subcommand)].concat();
+            let without = parsed(&[&name]).unwrap_or_else(|| panic!("{name:?}"));
+            for option in options(&root) {
+                let before = parsed(&[&option, &name]);
+                assert_eq!(before, parsed(&[&name, &option]), "{option:?} {name:?}");
+                assert_ne!(before.as_ref(), Some(&without), "{option:?} {name:?}");
+                match before {
+                    Some(_) => taken += 1,
+                    None => refused += 1,
+                }
+            }
+        }
+        assert!(taken > 50 && refused > 50, "{taken} {refused}");
+    }
+
+    #[test]
+    fn no_option_is_passed_over() {
+        let root = Arguments::command();
+        let (nothing, run) = (parsed(&[]), vec!["--run".to_owned()]);
+        let only_run = parsed(&[&run]);
+        for option in options(&root) {
+            assert_ne!(parsed(&[&option]), nothing, "{option:?}");
+            if option != run {
+                let with = parsed(&[&run, &option]);
+                assert!(with.is_some(), "{option:?}");
+                assert_ne!(with, only_run, "{option:?}");
+            }
+        }
+    }
 }

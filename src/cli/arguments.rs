@@ -1,6 +1,5 @@
 //! What can be said on the command line.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, ValueEnum};
@@ -37,7 +36,7 @@ pub struct Arguments {
     pub output: Output,
 }
 
-/// Files and folders.
+/// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
 #[derive(Debug, Args)]
 pub struct Places {
     /// The manifest; without it, ./workflow.toml
@@ -76,14 +75,19 @@ pub struct Actions {
     /// The runset to act on, `all` for every one; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
-    /// Most tasks at once; default: the number of CPUs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// With -run: most tasks at once; default: the number of CPUs
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        requires = "run"
+    )]
     pub parallel: Option<u32>,
-    /// After a failure go on with all that does not depend on it (the default)
-    #[arg(long, overrides_with = "fail_fast")]
+    /// With -run: after a failure go on with all that does not depend on it (the default)
+    #[arg(long, overrides_with = "fail_fast", requires = "run")]
     pub keep_going: bool,
-    /// After a failure start nothing more
-    #[arg(long)]
+    /// With -run: after a failure start nothing more
+    #[arg(long, requires = "run")]
     pub fail_fast: bool,
     /// With -run: when results are brought to the disk, should the power fail
     #[arg(
@@ -134,10 +138,10 @@ pub struct Supply {
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// Also say when tasks start, what they leave, and show what they write
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long, conflicts_with = "quiet", global = true)]
     pub verbose: bool,
     /// Say nothing but failures and warnings
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub quiet: bool,
     /// Lines for people, or one JSON object a line
     #[arg(
@@ -204,6 +208,8 @@ pub enum Subcommand {
     Completions(Completions),
     /// Print the manual page
     Man,
+    /// Print the version
+    Version,
 }
 
 /// Options of `graph`.
@@ -256,42 +262,6 @@ pub struct Lock {
     pub update: Option<Vec<String>>,
 }
 
-/// Whether the words ask for JSON, as far as that can be told of words that are wrong elsewhere.
-pub fn ask_for_json(words: &[OsString]) -> bool {
-    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
-    let mut json = false;
-    while let Some(word) = words.next() {
-        if word == "--log-format" {
-            json = words.next().is_some_and(|value| value == "json");
-        } else if word == "--log-format=json" {
-            json = true;
-        }
-    }
-    json
-}
-
-/// Turns `-name` into `--name`, for names of more than one letter.
-pub fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut only_values = false;
-    words
-        .into_iter()
-        .map(|word| {
-            only_values |= word == "--";
-            let long = word.to_str().is_some_and(|text| {
-                text.strip_prefix('-').is_some_and(|rest| {
-                    rest.len() > 1 && rest.starts_with(|c: char| c.is_ascii_alphabetic())
-                })
-            });
-            if !long || only_values {
-                return word;
-            }
-            let mut two = OsString::from("-");
-            two.push(word);
-            two
-        })
-        .collect()
-}
-
 impl Places {
     /// The manifest that is meant.
     pub fn manifest(&self) -> Result<PathBuf, Failure> {
@@ -317,32 +287,5 @@ mod tests {
     #[test]
     fn the_options_are_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn json_is_seen_in_words_that_are_wrong_elsewhere() {
-        let json = |line: &str| {
-            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
-            ask_for_json(&two_dashes(words))
-        };
-        assert!(json("x -rum -log-format json"));
-        assert!(json("x --log-format=json check"));
-        assert!(!json("x --log-format text --wrong json"));
-        assert!(!json("x --log-format"));
-        assert!(!json("x -- --log-format json"));
-    }
-
-    #[test]
-    fn one_dash_is_as_good_as_two() {
-        let words = [
-            "x", "-run", "-db=D", "--start", "s", "-h", "-1", "--", "-run",
-        ];
-        let words = two_dashes(words.map(OsString::from));
-        assert_eq!(
-            words,
-            [
-                "x", "--run", "--db=D", "--start", "s", "-h", "-1", "--", "-run"
-            ]
-        );
     }
 }

@@ -27,6 +27,11 @@ pub fn manual() -> Result<ExitCode, Failure> {
     print(&text)
 }
 
+/// Prints the version, as `-version` does.
+pub fn version() -> Result<ExitCode, Failure> {
+    print(Arguments::command().render_version().as_bytes())
+}
+
 /// Prints the manifest's JSON Schema.
 pub fn schema() -> Result<ExitCode, Failure> {
     print(format!("{:#}\n", manifest::schema()).as_bytes())

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::arguments::Places;
+use super::arguments::{Output, Places};
 use super::chosen::{self, InRunset};
 use super::error::Failure;
 use super::run;
@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 /// Writes them; with a folder, says how many.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     let selection = selection(&state, options)?;
     let store = chosen::store(&state);
@@ -51,11 +51,13 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     let count = export::export(&state, &store, &selection, to, options.force)?;
-    run::print(&format!(
-        "{}: {}\n",
-        to.display(),
-        table::count(count, "file")
-    ))?;
+    if !output.quiet {
+        run::print(&format!(
+            "{}: {}\n",
+            to.display(),
+            table::count(count, "file")
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::arguments::{Places, Report};
+use super::arguments::{Output, Places, Report};
 use super::chosen::nothing_ran;
 use super::error::Failure;
 use super::graph::{Chosen, chosen, manifest};
@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::store::Store;
 
 /// Writes the page: to a file, or to standard output for `-`.
-pub fn main(places: &Places, arguments: &Report) -> Result<ExitCode, Failure> {
+pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<ExitCode, Failure> {
     let to = arguments.output.as_path();
     let standard_output = to == Path::new("-");
     if !standard_output {
@@ -39,7 +39,9 @@ pub fn main(places: &Places, arguments: &Report) -> Result<ExitCode, Failure> {
             Failure::usage(format!("cannot write {}: {error}", to.display()))
                 .hint("name a file in a folder that is there and can be written: -o FILE.html")
         })?;
-        run::print(&format!("{}\n", to.display()))?;
+        if !output.quiet {
+            run::print(&format!("{}\n", to.display()))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

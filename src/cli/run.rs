@@ -264,6 +264,10 @@ impl Call<'_> {
             let runset = self.state.create_runset(&name, now.as_millisecond())?;
             self.state.seed(&runset, start)?;
             self.state.commit()?;
+            if self.actions.migrate_tainted {
+                // Says that there is nothing.
+                self.migrate(&runset)?;
+            }
             return Ok((vec![runset], true));
         }
         for runset in &existing {

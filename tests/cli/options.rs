@@ -83,6 +83,19 @@ fn wrong_words_are_wrong_usage() {
         ("-run -runset all -start work", "-runset all"),
         ("-run -runset=", "-runset"),
         ("-runset other", "other"),
+        ("-parallel 2", "--run"),
+        ("-fail-fast", "--run"),
+        ("-keep-going", "--run"),
+        ("-migrate-tainted -parallel 2", "--run"),
+        ("-run check", "-run does not go with `check`"),
+        ("-run -fresh status", "-run does not go with `status`"),
+        (
+            "-db db -start work graph",
+            "-start does not go with `graph`",
+        ),
+        ("check -run", "-run does not go with `check`"),
+        ("-runset x check", "-runset does not go with `check`"),
+        ("-db a status -db b", "--db"),
     ] {
         test.run(words.split(' '))
             .exits(2)
@@ -90,6 +103,43 @@ fn wrong_words_are_wrong_usage() {
             .says(about);
     }
     assert_eq!(test.count().len(), 0);
+}
+
+#[test]
+fn places_and_forms_before_a_subcommand_are_handed_to_it() {
+    let test = Test::new();
+    test.write("pipes/w.toml", TWO);
+    test.run("-manifest pipes/w.toml check".split(' '))
+        .exits(0)
+        .prints("pipes/w.toml: 2 steps");
+    test.run("-manifest pipes/w.toml -db state -run".split(' '))
+        .exits(0);
+    test.run("-db state status".split(' '))
+        .exits(0)
+        .prints("work");
+    test.run("-db state -runset twenty status".split(' '))
+        .exits(2)
+        .says("`twenty`");
+    let ran = test.run("-log-format json -db nowhere status".split(' '));
+    ran.exits(2).says("{\"schema\":1");
+    let quiet = test.run("-quiet -db state export -to out".split(' '));
+    assert_eq!(quiet.exits(0).stdout, "");
+    assert_eq!(test.read("out/done_a"), "a\n");
+    let told = test.run("-db state export -to other".split(' '));
+    told.exits(0).prints("other: 2 files");
+    let quiet = test.run("-quiet report -db state -o r.html".split(' '));
+    assert_eq!(quiet.exits(0).stdout, "");
+    for words in ["-db state help status", "-db state status -help"] {
+        test.run(words.split(' ')).exits(0).prints("--json");
+    }
+}
+
+#[test]
+fn migrating_a_new_runset_says_that_nothing_is_tainted() {
+    let test = Test::with(TWO);
+    test.run("-run -migrate-tainted".split(' '))
+        .exits(0)
+        .says("nothing is tainted");
 }
 
 #[test]
@@ -116,9 +166,13 @@ fn help_and_version_are_data() {
         assert!(help.stdout.contains(&format!("--{option}")), "{option}");
     }
     assert_eq!(help.stderr, "");
-    test.run(["-version"])
-        .exits(0)
-        .prints(env!("CARGO_PKG_VERSION"));
+    for words in ["-version", "version"] {
+        let ran = test.run([words]).exits(0);
+        assert_eq!(
+            ran.stdout,
+            format!("task-pipeline {}\n", env!("CARGO_PKG_VERSION"))
+        );
+    }
 }
 
 #[test]

@@ -45,6 +45,26 @@ fn a_pipeline_in_nix_is_a_program() {
         .current_dir(&folder)
         .args(["export", "-db", "db", "-to", "out"]);
     succeeded(&export.output().unwrap());
+    // So do all subcommands, those that need no pipeline too.
+    for (words, told) in [
+        ("help", "task-pipeline"),
+        ("help status", "--json"),
+        ("status -help", "--json"),
+        ("-help", "--manifest"),
+        ("-version", env!("CARGO_PKG_VERSION")),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("man", ".TH"),
+        ("completions bash", "task-pipeline"),
+        ("schema", "$schema"),
+        ("check", "upper"),
+        ("-db db status", "upper"),
+        ("graph", "upper"),
+        ("-run -dry-run", "nothing would run"),
+    ] {
+        let mut call = Command::new(&program);
+        call.current_dir(&folder).args(words.split(' '));
+        contains(&succeeded(&call.output().unwrap()), &[told]);
+    }
     let mut found: Vec<String> = fs::read_dir(folder.join("out"))
         .unwrap()
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())

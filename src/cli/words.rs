@@ -1,0 +1,176 @@
+//! The words of the command line, before they are parsed: one dash for two, and options in front
+//! of a subcommand.
+
+use std::ffi::OsString;
+
+use clap::{Arg, Command};
+
+use super::error::Failure;
+
+/// Turns `-name` into `--name`, for names of more than one letter.
+pub fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut only_values = false;
+    words
+        .into_iter()
+        .map(|word| {
+            only_values |= word == "--";
+            let long = word.to_str().is_some_and(|text| {
+                text.strip_prefix('-').is_some_and(|rest| {
+                    rest.len() > 1 && rest.starts_with(|c: char| c.is_ascii_alphabetic())
+                })
+            });
+            if !long || only_values {
+                return word;
+            }
+            let mut two = OsString::from("-");
+            two.push(word);
+            two
+        })
+        .collect()
+}
+
+/// Whether the words ask for JSON, as far as that can be told of words that are wrong elsewhere.
+pub fn ask_for_json(words: &[OsString]) -> bool {
+    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
+    let mut json = false;
+    while let Some(word) = words.next() {
+        if word == "--log-format" {
+            json = words.next().is_some_and(|value| value == "json");
+        } else if word == "--log-format=json" {
+            json = true;
+        }
+    }
+    json
+}
+
+/// An option means the same before a subcommand as behind it: those before it are moved there. One
+/// that the subcommand does not have, but the call without a subcommand, is an error: clap would
+/// pass over it where it stands before the subcommand.
+///
+/// `words` have two dashes. What is wrong with them otherwise is left for clap to tell.
+pub fn behind_subcommand(
+    root: &Command,
+    mut words: Vec<OsString>,
+) -> Result<Vec<OsString>, Failure> {
+    let Some(at) = subcommand_at(root, &words) else {
+        return Ok(words);
+    };
+    let Some(subcommand) = words[at].to_str().and_then(|name| find(root, name)) else {
+        return Ok(words);
+    };
+    let options = words.iter().skip(1).take_while(|word| *word != "--");
+    for option in options.filter_map(|word| named(root, word)) {
+        if !has(subcommand, option) && !option.is_global_set() {
+            return Err(apart(option, subcommand.get_name()));
+        }
+    }
+    words[1..=at].rotate_right(1);
+    Ok(words)
+}
+
+fn apart(option: &Arg, subcommand: &str) -> Failure {
+    let option = option.get_long().unwrap_or_default();
+    Failure::usage(format!(
+        "-{option} does not go with `{subcommand}`; nothing was done"
+    ))
+    .hint(format!(
+        "leave one of them out; `task-pipeline {subcommand} -help` shows what goes with it"
+    ))
+}
+
+/// Where the subcommand stands, if only options of `root` and their values stand before it.
+fn subcommand_at(root: &Command, words: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let word = words.get(at)?;
+        if !word.as_encoded_bytes().starts_with(b"-") {
+            return Some(at);
+        }
+        let option = named(root, word)?;
+        let value_follows =
+            option.get_action().takes_values() && !word.as_encoded_bytes().contains(&b'=');
+        at += 1 + usize::from(value_follows);
+    }
+}
+
+fn find<'c>(root: &'c Command, subcommand: &str) -> Option<&'c Command> {
+    root.get_subcommands()
+        .find(|one| one.get_name() == subcommand)
+}
+
+/// The option of `root` that `--name` or `--name=value` is.
+fn named<'c>(root: &'c Command, word: &OsString) -> Option<&'c Arg> {
+    let word = word.to_string_lossy();
+    let name = word.strip_prefix("--")?.split('=').next()?;
+    root.get_arguments()
+        .find(|option| option.get_long() == Some(name))
+}
+
+fn has(subcommand: &Command, option: &Arg) -> bool {
+    subcommand
+        .get_arguments()
+        .any(|own| own.get_long() == option.get_long())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::super::arguments::Arguments;
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        two_dashes(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn json_is_seen_in_words_that_are_wrong_elsewhere() {
+        let json = |line: &str| ask_for_json(&words(line));
+        assert!(json("x -rum -log-format json"));
+        assert!(json("x --log-format=json check"));
+        assert!(!json("x --log-format text --wrong json"));
+        assert!(!json("x --log-format"));
+        assert!(!json("x -- --log-format json"));
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        assert_eq!(
+            words("x -run -db=D --start s -h -1 -- -run"),
+            words("x --run --db=D --start s -h -1 -- -run")
+        );
+        assert_eq!(words("x -run")[1], "--run");
+        assert_eq!(words("x -h -1 -- -run"), ["x", "-h", "-1", "--", "-run"]);
+    }
+
+    #[test]
+    fn options_move_behind_the_subcommand() {
+        for (before, behind) in [
+            ("x -db d status", "x status -db d"),
+            ("x -db status status -json", "x status -db status -json"),
+            (
+                "x -db=d -quiet tasks -limit 3",
+                "x tasks -db=d -quiet -limit 3",
+            ),
+            ("x -runset r status", "x status -runset r"),
+            // Nothing to move, or nothing that could be.
+            ("x status -db d", "x status -db d"),
+            ("x -run -db d", "x -run -db d"),
+            ("x -run -db", "x -run -db"),
+            ("x -wrong check", "x -wrong check"),
+            ("x -db d wrong", "x -db d wrong"),
+            ("x -manifest m help status", "x -manifest m help status"),
+            ("x -db d -- status", "x -db d -- status"),
+        ] {
+            let moved = behind_subcommand(&Arguments::command(), words(before)).unwrap();
+            assert_eq!(moved, words(behind), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_a_subcommand_does_not_have_is_told() {
+        for line in ["x -run check", "x -db d -start check check", "x check -run"] {
+            assert!(behind_subcommand(&Arguments::command(), words(line)).is_err());
+        }
+    }
+}
