@@ -20,6 +20,7 @@ pub mod shell;
 pub mod spread;
 pub mod suggest;
 pub mod task;
+pub mod text;
 pub mod timeline;
 pub mod warm;
 

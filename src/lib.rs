@@ -8,6 +8,7 @@
 //! overview        what pages tell, gathered from state, store and manifest
 //! page            pure: SVG, HTML and other text from what is known
 //! report          events in; lines, progress bars or JSON out
+//! out             standard output and standard error; makes safe what goes there
 //! engine          task ends and signals in, task starts and records out; workers, and whose turn it is
 //! export          final outputs as files in a folder
 //! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
@@ -26,6 +27,7 @@ pub mod core;
 pub mod engine;
 pub mod export;
 pub mod nix;
+pub mod out;
 pub mod overview;
 pub mod page;
 pub mod pipeline;

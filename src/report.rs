@@ -10,13 +10,12 @@ mod plain;
 pub mod table;
 mod trace;
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 pub use plain::short;
 
 use crate::core::event::Event;
-use crate::nix;
+use crate::{nix, out};
 pub use trace::Error as TraceError;
 
 /// How to tell.
@@ -101,7 +100,7 @@ impl Reporter {
 /// Whether standard error is a terminal whose lines can be written over.
 fn is_capable_terminal() -> bool {
     let kind = std::env::var_os("TERM").unwrap_or_default();
-    std::io::stderr().is_terminal() && !kind.is_empty() && kind != "dumb"
+    out::Stream::Err.is_terminal() && !kind.is_empty() && kind != "dumb"
 }
 
 /// Whether colours are wanted (<https://no-color.org>).

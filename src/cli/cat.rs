@@ -8,9 +8,10 @@ use clap::Args;
 use super::arguments::Places;
 use super::chosen::{self, Named};
 use super::error::Failure;
-use crate::core::diagnostic::visible;
 use crate::core::digest::Digest;
 use crate::core::suggest;
+use crate::core::text::visible;
+use crate::out;
 use crate::state::{State, TaskRow};
 use crate::store::Store;
 
@@ -36,7 +37,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         Named::Task(row) if options.input || row.step.is_none() => row.object,
         Named::Task(row) => left(&state, &row, options.name.as_deref())?,
     };
-    write(&chosen::store(&state), &object, &mut io::stdout().lock())?;
+    write(&chosen::store(&state), &object, &mut out::Data)?;
     Ok(ExitCode::SUCCESS)
 }
 

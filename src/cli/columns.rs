@@ -1,16 +1,13 @@
 //! Text in columns, as wide as the terminal.
 
-use std::io::{self, IsTerminal};
-
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::out::Stream;
 
 /// The columns of the terminal that standard output is; none if it is none.
 pub fn width() -> Option<usize> {
-    if !io::stdout().is_terminal() {
-        return None;
-    }
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_col > 0).then(|| size.ws_col.into())
+    let (columns, _) = Stream::Out.size()?;
+    (columns > 0).then(|| columns.into())
 }
 
 /// `text` cut to `width` columns, with `…` at its end if something is missing.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use super::error::Failure;
 use super::run::{self, Call};
 use super::{chosen, columns};
-use crate::core::diagnostic::visible;
 use crate::core::name::StepName;
+use crate::core::text::visible;
 use crate::engine::{self, Forecast, Reason};
 use crate::report::table;
 

@@ -1,12 +1,12 @@
 //! A failure as the user sees it: kind, words, hint, exit status.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use crate::pipeline::{self, SourceError};
 use crate::report::json;
-use crate::{engine, nix, state, store};
+use crate::{engine, nix, out, state, store};
 
 /// Why the program ends without success; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Failure {
             self.to_lines()
         };
         // If standard error is gone, the exit status still tells.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        out::tell(&text);
         ExitCode::from(self.exit_status())
     }
 

@@ -1,6 +1,6 @@
 //! `export`: outputs as files, or as one tar.
 
-use std::io::{self, IsTerminal};
+use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +10,10 @@ use super::arguments::{Output, Places};
 use super::chosen::{self, InRunset};
 use super::error::Failure;
 use super::run;
-use crate::core::diagnostic::visible;
 use crate::core::suggest;
+use crate::core::text::visible;
 use crate::export::{self, Error};
+use crate::out::{self, Stream};
 use crate::report::table;
 use crate::state::{Selection, State};
 
@@ -42,12 +43,14 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
     let selection = selection(&state, options)?;
     let store = chosen::store(&state);
     let Some(to) = &options.to else {
-        if io::stdout().is_terminal() {
+        if Stream::Out.is_terminal() {
             return Err(Failure::usage("a tar is not for a terminal").hint(
                 "name a folder with -to, or pass the tar on: export | tar -xC DIR, export >FILE.tar",
             ));
         }
-        export::archive(&state, &store, &selection, &mut io::stdout().lock())?;
+        let mut out = BufWriter::new(out::Data);
+        export::archive(&state, &store, &selection, &mut out)?;
+        out.flush().map_err(|error| Failure::output(&error))?;
         return Ok(ExitCode::SUCCESS);
     };
     let count = export::export(&state, &store, &selection, to, options.force)?;

@@ -1,6 +1,5 @@
 //! `graph`: the steps and what goes from one to the other.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use super::arguments::{Graph, GraphFormat, Places};
@@ -8,6 +7,7 @@ use super::chosen::unknown_runset;
 use super::error::Failure;
 use super::run;
 use crate::core::manifest::Manifest;
+use crate::out;
 use crate::overview;
 use crate::page;
 use crate::pipeline::Source;
@@ -92,8 +92,7 @@ pub fn manifest(places: &Places) -> Result<Option<Manifest>, Failure> {
                  hint: task-pipeline check\n",
                 path.display()
             );
-            // Nobody is there to read it if this fails.
-            let _ = std::io::stderr().write_all(words.as_bytes());
+            out::tell(&words);
             Ok(None)
         }
     }

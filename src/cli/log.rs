@@ -1,6 +1,6 @@
 //! `log`: what tasks wrote.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,9 +9,10 @@ use super::arguments::Places;
 use super::cat;
 use super::chosen::{self, InRunset};
 use super::error::Failure;
-use crate::core::diagnostic::visible;
 use crate::core::digest::Digest;
 use crate::core::task::State as TaskState;
+use crate::core::text::visible;
+use crate::out::{self, Stream};
 use crate::state::{Filter, Logs, State, TaskRow, Which};
 use crate::store::Store;
 
@@ -46,7 +47,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         state: &state,
         store: &store,
         options,
-        out: io::stdout().lock(),
+        out: out::Data,
     };
     if options.failed {
         let runset = options.runset.find(&state)?;
@@ -85,7 +86,7 @@ struct Printer<'a> {
     state: &'a State,
     store: &'a Store,
     options: &'a Options,
-    out: io::StdoutLock<'static>,
+    out: out::Data,
 }
 
 impl Printer<'_> {
@@ -101,7 +102,7 @@ impl Printer<'_> {
         for object in &streams {
             cat::write(self.store, object, &mut self.out)?;
         }
-        if !streams.is_empty() && io::stdout().is_terminal() {
+        if !streams.is_empty() && Stream::Out.is_terminal() {
             // A script may leave its colours on.
             self.write("\x1b[0m")?;
         }
@@ -139,7 +140,7 @@ impl Printer<'_> {
                 self.write("\n")?;
             }
         }
-        if io::stdout().is_terminal() {
+        if Stream::Out.is_terminal() {
             self.write("\x1b[0m")?;
         }
         if streams.is_empty() {
@@ -196,6 +197,5 @@ fn first_line(text: &str) -> &str {
 }
 
 fn note(text: &str) {
-    // Nothing depends on it.
-    let _ = writeln!(io::stderr(), "{text}");
+    out::tell(&format!("{text}\n"));
 }

@@ -1,6 +1,5 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
-use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +9,7 @@ use super::error::{Failure, signal_status};
 use super::{chosen, dry_run, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::engine::{self, Channel, Engine, Settings};
+use crate::out;
 use crate::pipeline::{Source, Steps, Supply};
 use crate::report::Reporter;
 use crate::state::{self, Lock, LockError, Runset, State, StepId};
@@ -362,10 +362,7 @@ impl Call<'_> {
     }
 }
 
-/// Prints data to standard output. A reader that has gone away is no failure.
+/// Prints to standard output. A reader that has gone away is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::output(&error))
+    out::print(text).map_err(|error| Failure::output(&error))
 }

@@ -12,9 +12,9 @@ use super::chosen::InRunset;
 use super::columns::{self, free, number, words};
 use super::error::Failure;
 use super::{run, standing};
-use crate::core::diagnostic::visible;
 use crate::core::identity::{Identity, Tools};
 use crate::core::task::Tally;
+use crate::core::text::visible;
 use crate::report::{short, table};
 use crate::state::{Lock, Runset, State, StepId};
 

@@ -11,8 +11,8 @@ use super::chosen::{self, InRunset};
 use super::columns::{self, Column, free, number, words};
 use super::error::Failure;
 use super::run;
-use crate::core::diagnostic::visible;
 use crate::core::task::State as TaskState;
+use crate::core::text::visible;
 use crate::report::short;
 use crate::state::{Filter, State, TaskRow, Which};
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -14,11 +13,12 @@ use super::error::Failure;
 use super::status::environment;
 use super::tasks::{elapsed, state_in_words, to_json};
 use super::{columns, run};
-use crate::core::diagnostic::visible;
 use crate::core::identity::Identity;
 use crate::core::lineage::{Line, draw};
 use crate::core::reference::Reference;
 use crate::core::suggest;
+use crate::core::text::visible;
+use crate::out;
 use crate::report::short;
 use crate::state::{Runset, Selection, State, StepId, TaskRow};
 
@@ -68,11 +68,9 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         run::print(&text)?;
     }
     if more {
-        // Nothing depends on it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "only the newest {MOST} are shown; name a task to see another"
-        );
+        out::tell(&format!(
+            "only the newest {MOST} are shown; name a task to see another\n"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

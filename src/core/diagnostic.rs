@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::text::visible;
+
 /// One error in a source text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -45,39 +47,6 @@ impl Diagnostic {
 /// The number of the line at byte `offset` of `text`, from 1.
 pub fn line_of(text: &str, offset: usize) -> usize {
     text[..floor(text, offset)].matches('\n').count() + 1
-}
-
-/// `text` between backticks, for a message: control characters escaped, cut if it is long;
-/// `""` if it is empty.
-pub fn quoted(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.is_empty() {
-        return "\"\"".to_owned();
-    }
-    let mut quoted = String::from("`");
-    for c in text.chars().take(MOST) {
-        push_visible(&mut quoted, c);
-    }
-    if text.chars().nth(MOST).is_some() {
-        quoted.push('…');
-    }
-    quoted.push('`');
-    quoted
-}
-
-fn push_visible(out: &mut String, c: char) {
-    if is_plain(c) {
-        out.push(c);
-    } else {
-        out.extend(c.escape_default());
-    }
-}
-
-/// Whether a terminal shows the character as itself: no control characters, nor those that change
-/// the direction or the look of the text around them.
-fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The diagnostics as plain text, for instance:
@@ -195,19 +164,6 @@ impl<'t> Place<'t> {
 
 /// The columns that a shown line may take.
 const WIDTH: usize = 100;
-
-/// The text with tabs as spaces and all else that is no plain character escaped.
-pub fn visible(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if c == '\t' {
-            out.push_str("    ");
-        } else {
-            push_visible(&mut out, c);
-        }
-    }
-    out
-}
 
 /// As much of the front of `text` as fits into `width` columns.
 fn front(text: &str, width: usize) -> String {

@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plain;
 use crate::core::event::Event;
+use crate::out;
 use model::Model;
 use terminal::Terminal;
 
@@ -53,7 +54,7 @@ impl Bars {
         };
         match &self.running {
             Some(running) => running.tell(event, &text),
-            None => plain::write(&text),
+            None => out::tell(&text),
         }
         if let Event::Runset { steps, .. } = event {
             self.clear();

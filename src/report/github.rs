@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::{plain, table};
 use crate::core::event::{Event, Failure, Summary};
+use crate::out;
 
 /// GitHub Actions as the listener.
 pub struct Actions {
@@ -35,7 +36,7 @@ impl Actions {
             } => {
                 let line = annotation(&format!("{step} #{task} failed"), error);
                 // Nobody reads it if standard output is gone.
-                let _ = std::io::stdout().write_all(line.as_bytes());
+                let _ = out::print(&line);
                 None
             }
             Event::Summary(summary) => {

@@ -43,11 +43,11 @@
 
 mod told;
 
-use super::plain;
 use crate::core::event::{Event, Failure, Routed, Span, Summary};
 use crate::core::identity::Change;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
+use crate::out;
 use told::{Count, Counts, Failed, Named, Outputs, Over, Ran, Tainted, Told};
 
 /// The version of this format.
@@ -63,7 +63,7 @@ impl Lines {
     /// Tells one event.
     pub fn event(&self, event: &Event) {
         if !self.quiet || event.is_urgent() {
-            plain::write(&line(event, jiff::Timestamp::now()));
+            out::tell(&line(event, jiff::Timestamp::now()));
         }
     }
 }

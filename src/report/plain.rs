@@ -1,13 +1,13 @@
 //! Short lines, for logs and for terminals that can do no more.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use super::table;
 use crate::core::event::{Event, Routed, Summary};
 use crate::core::name::StepName;
 use crate::core::task::Tally;
+use crate::out;
 
 /// Lines on standard error.
 pub struct Plain {
@@ -21,18 +21,10 @@ impl Plain {
     /// Tells one event.
     pub fn event(&self, event: &Event) {
         if !self.quiet {
-            write(&in_words(event, self.verbose));
+            out::tell(&in_words(event, self.verbose));
         } else if event.is_urgent() {
-            write(&in_words(event, false));
+            out::tell(&in_words(event, false));
         }
-    }
-}
-
-/// Writes lines to standard error, in one call.
-pub fn write(text: &str) {
-    if !text.is_empty() {
-        // Nobody can be told that standard error is gone.
-        let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Diagnostic, line_of, quoted, render};
+use super::{Diagnostic, line_of, render};
 
 /// The diagnostic for the first `word` in `text`, as it is shown.
 fn shown(text: &str, word: &str) -> String {
@@ -147,14 +147,6 @@ fn long_lines_are_cut_around_the_place() {
     1 | …xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx yxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
       |                                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     ");
-}
-
-#[test]
-fn texts_in_messages() {
-    assert_eq!(quoted("größe x"), "`größe x`");
-    assert_eq!(quoted(""), "\"\"");
-    assert_eq!(quoted("a\n\u{1b}[0m\u{202e}"), r"`a\n\u{1b}[0m\u{202e}`");
-    assert_eq!(quoted(&"x".repeat(61)), format!("`{}…`", "x".repeat(60)));
 }
 
 #[test]

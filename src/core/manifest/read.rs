@@ -10,10 +10,11 @@ use toml::de::{DeTable, DeValue};
 use super::field::{Field, Place};
 use super::value::{Item, Reader};
 use super::{NixSettings, Step};
-use crate::core::diagnostic::{Diagnostic, quoted};
+use crate::core::diagnostic::Diagnostic;
 use crate::core::installable::{self, BadInstallable, Installable};
 use crate::core::name::StepName;
 use crate::core::suggest;
+use crate::core::text::quoted;
 
 /// What one table sets; `None` for what it leaves open, or sets wrongly.
 #[derive(Default)]

@@ -10,9 +10,10 @@ use super::field::{Field, Place};
 use super::read::Fields;
 use super::value::{Item, Reader, is_table};
 use super::{Manifest, NixSettings};
-use crate::core::diagnostic::{Diagnostic, quoted};
+use crate::core::diagnostic::Diagnostic;
 use crate::core::route::Router;
 use crate::core::suggest;
+use crate::core::text::quoted;
 
 /// Top-level keys.
 const TABLES: [&str; 3] = ["nix", "defaults", "step"];

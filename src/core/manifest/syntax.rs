@@ -5,7 +5,8 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::value::is_table;
-use crate::core::diagnostic::{Diagnostic, line_of, quoted};
+use crate::core::diagnostic::{Diagnostic, line_of};
+use crate::core::text::quoted;
 
 /// What is wrong with the text as TOML.
 pub(super) struct Broken {

@@ -8,7 +8,8 @@ use toml::de::DeValue;
 
 use super::duration::{self, BadDuration};
 use super::syntax::Broken;
-use crate::core::diagnostic::{Diagnostic, line_of, quoted};
+use crate::core::diagnostic::{Diagnostic, line_of};
+use crate::core::text::quoted;
 
 /// A value with its place in the text.
 pub(super) type Item<'i> = Spanned<DeValue<'i>>;

@@ -1,12 +1,13 @@
 //! Standard error as a terminal that is drawn on: one write for a whole picture.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indicatif::TermLike;
 
 use super::layout::Size;
+use crate::out::{self, Stream};
 
 /// What is to be written next. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +24,7 @@ struct Pending {
 
 /// The size of the terminal on standard error, 80 by 24 if it does not know.
 pub fn size() -> Size {
-    let (width, height) = rustix::termios::tcgetwinsize(io::stderr())
-        .map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let (width, height) = Stream::Err.size().unwrap_or_default();
     Size {
         width: if width == 0 { 80 } else { width.into() },
         height: if height == 0 { 24 } else { height.into() },
@@ -70,8 +70,7 @@ impl Terminal {
         let mut pending = self.pending();
         pending.behind = false;
         if !pending.held {
-            // Nobody can be told that standard error is gone.
-            let _ = io::stderr().write_all(pending.text.as_bytes());
+            out::draw(&pending.text);
             pending.text.clear();
         }
     }
