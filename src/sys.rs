@@ -19,6 +19,9 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
+/// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
+pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
+
 /// What is known of other openings of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writers {

@@ -123,19 +123,22 @@ fn check_usage(actions: &Actions) -> Result<(), Failure> {
 
 /// The folder given with -workdir, absolute.
 fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
-    let failure = |why: &dyn std::fmt::Display| {
-        Failure::usage(format!(
-            "scripts cannot start in {}: {why}",
-            folder.display()
-        ))
-        .hint("give -workdir a folder that exists")
+    let no_start = |why: &dyn std::fmt::Display| {
+        no_start_in(folder, why).hint("give -workdir a folder that exists")
     };
-    let path = folder.canonicalize().map_err(|error| failure(&error))?;
+    let path = folder.canonicalize().map_err(|error| no_start(&error))?;
     if path.is_dir() {
         Ok(path)
     } else {
-        Err(failure(&"it is not a folder"))
+        Err(no_start(&"it is not a folder"))
     }
+}
+
+fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!(
+        "scripts cannot start in {}: {why}",
+        folder.display()
+    ))
 }
 
 /// Stands for every runset.
@@ -212,6 +215,7 @@ impl Call<'_> {
 
     fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
         sys::adopt_orphans();
+        self.go_where_scripts_start()?;
         let layout = self.state.layout().clone();
         let scratch = engine::scratch(&layout.scratch())?;
         let store = Store::open(&layout.objects(), scratch.path())?;
@@ -240,6 +244,17 @@ impl Call<'_> {
             }
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
+    }
+
+    /// Children start where this process is.
+    fn go_where_scripts_start(&mut self) -> Result<(), Failure> {
+        let folder = &self.source.folder;
+        self.state
+            .find_from_everywhere()
+            .and_then(|()| std::env::set_current_dir(folder))
+            .map_err(|error| {
+                no_start_in(folder, &error).hint("check the owners and modes of its parents")
+            })
     }
 
     /// The runsets to run, seeded where there was none; whether one was.

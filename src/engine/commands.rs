@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::process::Command;
 
 use super::direct::{self, Direct, Expanded, Member};
 use super::step::{Runnable, Variables};
@@ -21,18 +19,9 @@ pub struct Commands(HashMap<LaneId, Kept>);
 /// The commands of one step.
 #[derive(Debug, Default)]
 pub struct Kept {
-    shell: Option<Start>,
+    shell: Option<Launch>,
     /// With what they were made of.
     direct: Option<(Vec<Expanded>, Vec<Launch>)>,
-}
-
-/// How a shell is started.
-#[derive(Debug)]
-pub enum Start {
-    /// In this process's own folder.
-    Here(Box<[Launch; 1]>),
-    /// In another one, which takes longer.
-    Elsewhere(Command),
 }
 
 /// Steps whose commands are kept.
@@ -63,16 +52,13 @@ pub enum Plain<'k> {
 
 impl Kept {
     /// The shell with the step's script, for this task.
-    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&mut Start> {
-        let start = match &mut self.shell {
-            Some(start) => start,
-            none => none.insert(start(job, own, pipes)?),
+    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&Launch> {
+        let launch = match &mut self.shell {
+            Some(launch) => launch,
+            none => none.insert(shell(own, &job.step.arguments, pipes)?),
         };
-        match start {
-            Start::Here(launch) => own.set_in(&mut **launch)?,
-            Start::Elsewhere(command) => own.give_to(command),
-        }
-        Ok(start)
+        own.set_in(std::slice::from_mut(launch))?;
+        Ok(launch)
     }
 
     /// The plain commands, for this task; none if it takes the shell.
@@ -122,24 +108,31 @@ fn member_of(
     Launch::new(program, words, &variables, &expanded.openings, pipes).ok()
 }
 
-fn start(job: &Job, own: &Own, pipes: &Pipes) -> io::Result<Start> {
-    let step = &job.step;
-    if !step.is_here() {
-        return shell(step, &step.arguments, pipes).map(Start::Elsewhere);
-    }
-    let program = program(step)?;
-    let words = std::iter::once(program.as_os_str())
-        .chain(step.arguments.iter().map(OsString::as_os_str))
-        .map(|word| CString::new(word.as_bytes()));
-    let words = words.collect::<Result<_, _>>()?;
-    let variables = environment(&step.variables, step, own);
-    let launch = Launch::new(program, words, &variables, &[], pipes)?;
-    Ok(Start::Here(Box::new([launch])))
+/// The step's shell with these arguments, for this task.
+pub fn shell(own: &Own, arguments: &[OsString], pipes: &Pipes) -> io::Result<Launch> {
+    let step = &own.job.step;
+    launch(
+        step,
+        arguments,
+        &environment(&step.variables, step, own),
+        pipes,
+    )
 }
 
-fn program(step: &Runnable) -> io::Result<&Path> {
+/// The step's shell with these arguments and variables.
+pub fn launch(
+    step: &Runnable,
+    arguments: &[OsString],
+    variables: &Variables,
+    pipes: &Pipes,
+) -> io::Result<Launch> {
     let found = step.program.as_deref();
-    found.map_err(|error| io::Error::other(error.clone()))
+    let program = found.map_err(|error| io::Error::other(error.clone()))?;
+    let words = std::iter::once(program.as_os_str())
+        .chain(arguments.iter().map(OsString::as_os_str))
+        .map(|word| CString::new(word.as_bytes()));
+    let words = words.collect::<Result<_, _>>()?;
+    Launch::new(program, words, variables, &[], pipes)
 }
 
 /// All variables, those of this task among them.
@@ -149,31 +142,6 @@ fn environment(variables: &Variables, step: &Runnable, own: &Own) -> Variables {
     all.insert("TASK_PIPELINE_VERSION".into(), own.version.clone().into());
     all.extend(own.pairs().map(|(name, value)| (name.into(), value.into())));
     all
-}
-
-/// The step's shell with these arguments, begun with the variables of this task.
-pub fn loop_of(own: &Own, arguments: &[OsString], pipes: &Pipes) -> io::Result<Command> {
-    let mut command = shell(&own.job.step, arguments, pipes)?;
-    own.give_to(&mut command);
-    Ok(command)
-}
-
-fn shell(step: &Runnable, arguments: &[OsString], pipes: &Pipes) -> io::Result<Command> {
-    let mut command = Command::new(program(step)?);
-    command.args(arguments);
-    common(&mut command, step, &step.variables);
-    pipes.connect(&mut command)?;
-    Ok(command)
-}
-
-/// What is the same for all tasks of a step.
-fn common(command: &mut Command, step: &Runnable, variables: &Variables) {
-    command
-        .env_clear()
-        .envs(variables)
-        .env("TASK_PIPELINE_STEP", step.name.as_str())
-        .env("TASK_PIPELINE_VERSION", step.version.to_string())
-        .current_dir(&step.folder);
 }
 
 /// A task's own variables.
@@ -233,9 +201,5 @@ impl<'a> Own<'a> {
             self.pairs()
                 .try_for_each(|(name, value)| launch.set(name, value))
         })
-    }
-
-    fn give_to(&self, command: &mut Command) {
-        command.envs(self.pairs());
     }
 }

@@ -53,7 +53,7 @@ pub struct Runnable {
     pub arguments: Vec<OsString>,
     /// Every variable but those of the single task.
     pub variables: Arc<Variables>,
-    /// Where it runs: the manifest's folder.
+    /// Where it runs: this process's own folder, once the engine runs.
     pub folder: PathBuf,
     /// For a shell that runs many tasks, if the step wants one and its script can be run so.
     pub warm: Option<Warmth>,
@@ -65,18 +65,10 @@ pub struct Runnable {
 pub type Variables = BTreeMap<OsString, OsString>;
 
 impl Runnable {
-    /// Whether the script runs in this process's own folder.
-    pub fn is_here(&self) -> bool {
-        std::env::current_dir().is_ok_and(|here| here == self.folder)
-    }
-
     /// How the script runs without a shell, if it can.
     pub fn direct(&self) -> Option<&Direct> {
         let of = || {
             let program = self.program.as_ref().ok()?;
-            if !self.is_here() {
-                return None;
-            }
             Direct::of(program, &self.arguments, &self.variables, &self.folder)
         };
         self.direct.get_or_init(of).as_ref()

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::commands::{self, Own};
@@ -141,8 +139,8 @@ impl Shells {
         let fifo = own.workspace.own_file(&format!("warm{}", self.made));
         self.made += 1;
         let arguments = ["-c".into(), warmth.script.looped(fifo.to_str()?).into()];
-        let mut command = commands::loop_of(own, &arguments, pipes).ok()?;
-        let warm = Warm::start(&mut command, &fifo).ok()?;
+        let launch = commands::shell(own, &arguments, pipes).ok()?;
+        let warm = Warm::start(&launch, &fifo).ok()?;
         Some(Shell { lane, warm, places })
     }
 }
@@ -164,17 +162,12 @@ fn parses(warmth: &Warmth, step: &Runnable) -> bool {
     })
 }
 
-fn is_silent(step: &Runnable, arguments: &[OsString]) -> io::Result<bool> {
-    let Ok(program) = &step.program else {
-        return Ok(false);
-    };
-    let output = Command::new(program)
-        .arg("-n")
-        .args(arguments)
-        .env_clear()
-        .envs(&*step.variables)
-        .current_dir(&step.folder)
-        .stdin(Stdio::null())
-        .output()?;
-    Ok(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty())
+fn is_silent(step: &Runnable, arguments: &[OsString]) -> Result<bool, RunError> {
+    let mut pipes = Pipes::new()?;
+    let arguments = [&["-n".into()], arguments].concat();
+    let launch = [commands::launch(step, &arguments, &step.variables, &pipes)?];
+    let mut silent = true;
+    let mut sink = |_, _: &[u8]| silent = false;
+    let (ended, _) = Handle::default().launch(&launch, &mut pipes, None, &mut sink)?;
+    Ok(ended.status.success() && silent)
 }

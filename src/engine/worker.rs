@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::commands::{Commands, Own, Plain, Start};
+use super::commands::{Commands, Own, Plain};
 use super::outputs::{Outputs, Source};
 use super::step::Runnable;
 use super::transcript::Record;
@@ -174,7 +174,7 @@ impl<'a> Worker<'a> {
         let run = self.run(job, record);
         let (outcome, left) = match run {
             Ok(ended) => {
-                let left = ended.left;
+                let left = ended.left.as_ref();
                 let quiet = left.is_none();
                 match &job.loan {
                     Some(loan) if quiet && self.strays.certainly_none() => {
@@ -254,13 +254,9 @@ impl<'a> Worker<'a> {
         if let Some(ended) = warm {
             return Ok(ended);
         }
-        match kept.shell(job, &own, pipes)? {
-            Start::Here(launch) => {
-                let ended = self.handle.launch(&**launch, pipes, timeout, &mut sink);
-                ended.map(|(ended, _)| ended)
-            }
-            Start::Elsewhere(command) => self.handle.run(command, pipes, timeout, &mut sink),
-        }
+        let launch = std::slice::from_ref(kept.shell(job, &own, pipes)?);
+        let ended = self.handle.launch(launch, pipes, timeout, &mut sink);
+        ended.map(|(ended, _)| ended)
     }
 
     /// What an ended script's task comes to.

@@ -5,10 +5,8 @@
 //! costs more than using them; the end of a child is known from elsewhere, so no end-of-file is
 //! waited for. A process that outlives its child may still hold them: then new ones are due.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -70,7 +68,6 @@ impl Pipe {
 /// One thread's pipes for the outputs of its children.
 #[derive(Debug)]
 pub struct Pipes {
-    null: File,
     pub(super) stdout: Pipe,
     pub(super) stderr: Pipe,
     buffer: Vec<u8>,
@@ -80,20 +77,10 @@ impl Pipes {
     /// New pipes.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            null: File::open("/dev/null")?,
             stdout: Pipe::new()?,
             stderr: Pipe::new()?,
             buffer: vec![0; 64 * 1024],
         })
-    }
-
-    /// Makes the pipes the outputs of what `command` will spawn, and nothing its input.
-    pub fn connect(&self, command: &mut Command) -> io::Result<()> {
-        command
-            .stdin(Stdio::from(self.null.try_clone()?))
-            .stdout(Stdio::from(self.stdout.write.try_clone()?))
-            .stderr(Stdio::from(self.stderr.write.try_clone()?));
-        Ok(())
     }
 
     /// Waits until something happens; true if the child has ended.

@@ -17,7 +17,8 @@ use nix::sys::stat::Mode;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 
-use super::{Pipes, RunError};
+use super::{Groups, Pipes, RunError};
+use crate::sys;
 
 /// What becomes of a descriptor before the program starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +45,12 @@ pub struct Launch {
     /// For the outputs.
     pipes: [RawFd; 2],
     /// What it takes to start it alone.
-    alone: (PosixSpawnFileActions, PosixSpawnAttr),
+    alone: PosixSpawnFileActions,
+    how: PosixSpawnAttr,
 }
 
 /// What a member of a pipeline is started with.
 struct Place<'a> {
-    /// The process group; none for the first, which leads it.
-    group: Option<Pid>,
     /// What it reads, unless nothing.
     input: Option<&'a OwnedFd>,
     /// What it writes to, unless that is kept.
@@ -73,7 +73,6 @@ impl Launch {
             pipes.stderr.write.as_raw_fd(),
         ];
         let place = Place {
-            group: None,
             input: None,
             output: None,
         };
@@ -85,7 +84,8 @@ impl Launch {
                 .iter()
                 .map(|(name, value)| pair(name, value))
                 .collect::<Result<_, _>>()?,
-            alone: (place.files(pipes, openings)?, place.attributes()?),
+            alone: place.files(pipes, openings)?,
+            how: attributes()?,
             openings: openings.to_vec(),
             pipes,
         })
@@ -100,11 +100,22 @@ impl Launch {
         Ok(())
     }
 
-    fn spawn(&self, files: &PosixSpawnFileActions, how: &PosixSpawnAttr) -> io::Result<Pid> {
+    /// Starts it with what is returned as its input.
+    pub(super) fn spawn_fed(&self) -> io::Result<(Pid, OwnedFd)> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let place = Place {
+            input: Some(&read),
+            output: None,
+        };
+        let files = place.files(self.pipes, &self.openings)?;
+        Ok((self.spawn(&files)?, write))
+    }
+
+    fn spawn(&self, files: &PosixSpawnFileActions) -> io::Result<Pid> {
         let pid = posix_spawn(
             self.program.as_c_str(),
             files,
-            how,
+            &self.how,
             &self.words,
             &self.variables,
         )?;
@@ -112,31 +123,32 @@ impl Launch {
     }
 }
 
-/// Starts them all, each to read what the one before it writes, in a process group that the first
-/// leads. If one cannot be started, those before it are killed: [`RunError::Spawn`] means that
-/// there were none.
-pub(super) fn spawn(pipeline: &[Launch]) -> Result<Vec<Pid>, RunError> {
+/// Starts them all, each to read what the one before it writes. If one cannot be started, those
+/// before it are killed: [`RunError::Spawn`] means that there were none.
+pub(super) fn spawn(pipeline: &[Launch]) -> Result<Groups, RunError> {
     if let [launch] = pipeline {
-        let (files, attributes) = &launch.alone;
-        let pid = launch.spawn(files, attributes).map_err(RunError::Spawn)?;
-        return Ok(vec![pid]);
+        let pid = launch.spawn(&launch.alone).map_err(RunError::Spawn)?;
+        return Ok(pid.into());
     }
-    let mut pids = Vec::with_capacity(pipeline.len());
+    let mut started: Option<Groups> = None;
     let mut input: Option<OwnedFd> = None;
     for (number, launch) in pipeline.iter().enumerate() {
         let last = number + 1 == pipeline.len();
-        match next_to(launch, pids.first().copied(), input.as_ref(), last) {
+        match next_to(launch, input.as_ref(), last) {
             Ok((pid, read)) => {
-                pids.push(pid);
+                match &mut started {
+                    Some(groups) => groups.push(pid),
+                    none => *none = Some(pid.into()),
+                }
                 // What it reads is now open in it alone.
                 input = read;
             }
             Err(error) => {
-                let Some(group) = pids.first() else {
+                let Some(groups) = started else {
                     return Err(RunError::Spawn(error));
                 };
-                let _ = rustix::process::kill_process_group(*group, Signal::KILL);
-                for pid in pids {
+                groups.signal(Signal::KILL);
+                for pid in groups.leaders() {
                     let _ = super::reap(pid);
                 }
                 let program = launch.program.to_string_lossy();
@@ -145,13 +157,12 @@ pub(super) fn spawn(pipeline: &[Launch]) -> Result<Vec<Pid>, RunError> {
             }
         }
     }
-    Ok(pids)
+    started.ok_or(RunError::Refused)
 }
 
 /// Starts a member of a pipeline; with what the next one reads, unless it is the `last`.
 fn next_to(
     launch: &Launch,
-    group: Option<Pid>,
     input: Option<&OwnedFd>,
     last: bool,
 ) -> io::Result<(Pid, Option<OwnedFd>)> {
@@ -162,13 +173,11 @@ fn next_to(
         (Some(read), Some(write))
     };
     let place = Place {
-        group,
         input,
         output: write.as_ref(),
     };
     let files = place.files(launch.pipes, &launch.openings)?;
-    let pid = launch.spawn(&files, &place.attributes()?)?;
-    Ok((pid, read))
+    Ok((launch.spawn(&files)?, read))
 }
 
 impl Place<'_> {
@@ -197,23 +206,26 @@ impl Place<'_> {
         }
         Ok(files)
     }
+}
 
-    fn attributes(&self) -> io::Result<PosixSpawnAttr> {
-        let mut attributes = PosixSpawnAttr::init()?;
-        attributes.set_flags(
-            PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
-        )?;
-        let group = self.group.map_or(0, |group| group.as_raw_nonzero().get());
-        attributes.set_pgroup(nix::unistd::Pid::from_raw(group))?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        // Rust programs ignore it; what is ignored stays so in children.
-        let mut default = SigSet::empty();
-        default.add(nix::sys::signal::Signal::SIGPIPE);
-        attributes.set_sigdefault(&default)?;
-        Ok(attributes)
-    }
+/// A session of its own, and nothing of what this process does about signals, or was started with.
+fn attributes() -> io::Result<PosixSpawnAttr> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    let alone = match sys::SPAWN_SETSID {
+        Some(flag) => PosixSpawnFlags::from_bits_retain(flag),
+        None => PosixSpawnFlags::POSIX_SPAWN_SETPGROUP,
+    };
+    attributes.set_flags(
+        alone | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
+    )?;
+    attributes.set_pgroup(nix::unistd::Pid::from_raw(0))?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    let mut default = SigSet::all();
+    // Nobody can do anything about these.
+    default.remove(nix::sys::signal::Signal::SIGKILL);
+    default.remove(nix::sys::signal::Signal::SIGSTOP);
+    attributes.set_sigdefault(&default)?;
+    Ok(attributes)
 }
 
 /// `NAME=value`.

@@ -8,16 +8,16 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
-use super::{Ended, GRACE, Group, Handle, Limit, Phase, Pipes, RunError, Sink};
+use super::{Ended, GRACE, Groups, Handle, Launch, Limit, Phase, Pipes, RunError, Sink};
 use crate::sys::{ExitWatch, Strays};
 
 /// Longest time for a shell to get ready.
@@ -31,39 +31,37 @@ const LOOK: Duration = Duration::from_millis(5);
 /// See the module. Dropped, it ends.
 #[derive(Debug)]
 pub struct Warm {
-    group: Pid,
-    /// None once it is reaped.
-    child: Option<Child>,
+    /// Its process, which leads a group.
+    pid: Pid,
+    /// Whether somebody else has reaped it, or will.
+    reaped: bool,
     watch: ExitWatch,
-    control: ChildStdin,
+    control: File,
     answers: File,
     /// What came of an answer that is not whole yet.
     part: Vec<u8>,
 }
 
 impl Warm {
-    /// Starts it. `command` runs a loop that writes a line to `fifo` once it is ready, and after
-    /// each run one with the exit status; its outputs are connected to the pipes. `fifo` is made
-    /// unless it is there; no other shell may be using it.
-    pub fn start(command: &mut Command, fifo: &Path) -> io::Result<Self> {
+    /// Starts it. `launch` runs a loop that writes a line to `fifo` once it is ready, and after
+    /// each run one with the exit status. `fifo` is made unless it is there; no other shell may be
+    /// using it.
+    pub fn start(launch: &Launch, fifo: &Path) -> io::Result<Self> {
         match rustix::fs::mknodat(CWD, fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let answers: OwnedFd = rustix::fs::open(fifo, flags, Mode::empty())?;
-        let mut child = command.stdin(Stdio::piped()).process_group(0).spawn()?;
-        let group = Pid::from_child(&child);
-        let control = child.stdin.take();
-        let warm = control.map(|control| Self {
-            group,
-            child: Some(child),
-            watch: ExitWatch::of(group),
-            control,
+        let (pid, control) = launch.spawn_fed()?;
+        let mut warm = Self {
+            pid,
+            reaped: false,
+            watch: ExitWatch::of(pid),
+            control: File::from(control),
             answers: File::from(answers),
             part: Vec::new(),
-        });
-        let mut warm = warm.ok_or(io::ErrorKind::BrokenPipe)?;
+        };
         warm.get_ready()?;
         Ok(warm)
     }
@@ -117,18 +115,16 @@ impl Warm {
 
     /// Its process is dead and must be reaped.
     fn reap(&mut self) -> io::Result<ExitStatus> {
-        match self.child.take() {
-            Some(mut child) => child.wait(),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
+        self.reaped = true;
+        super::reap(self.pid)
     }
 }
 
 impl Drop for Warm {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
-            let _ = child.wait();
+        if !self.reaped {
+            Groups::from(self.pid).signal(Signal::KILL);
+            let _ = self.reap();
         }
     }
 }
@@ -150,7 +146,7 @@ fn status(answer: &[u8]) -> ExitStatus {
 }
 
 impl Handle {
-    /// Has a warm shell do what `lines` say, and waits for the end of it, as [`Handle::run`] does
+    /// Has a warm shell do what `lines` say, and waits for the end of it, as [`Handle::launch`] does
     /// for a child. The shell comes back if it can be used again.
     pub fn run_warm(
         &self,
@@ -161,13 +157,16 @@ impl Handle {
         timeout: Option<Duration>,
         sink: &mut dyn Sink,
     ) -> Result<(Ended, Option<Warm>), RunError> {
-        let group = warm.group;
+        let group = warm.pid;
         {
             let mut phase = self.lock();
             if matches!(*phase, Phase::Refused) {
                 return Err(RunError::Refused);
             }
-            *phase = Phase::Running { group, cut: None };
+            *phase = Phase::Running {
+                groups: group.into(),
+                cut: None,
+            };
         }
         let watched = warm
             .control
@@ -194,12 +193,12 @@ impl Handle {
         let left = strays.left_in(group);
         if left {
             // Whoever kills the group reaps the shell with it.
-            warm.child = None;
+            warm.reaped = true;
         }
         let ended = Ended {
             status,
             cut,
-            left: left.then_some(Group(group)),
+            left: left.then(|| group.into()),
         };
         Ok((ended, (answered && !left && cut.is_none()).then_some(warm)))
     }
@@ -221,7 +220,7 @@ impl Handle {
                 return Ok(Some(status(&answer)));
             }
             if dead {
-                self.bury(warm.group, pipes, strays, limit.grace(), sink)?;
+                self.bury(warm.pid, pipes, strays, limit.grace(), sink)?;
                 return Ok(None);
             }
             limit.enforce(self);

@@ -20,7 +20,9 @@ impl Actions {
     pub fn from_environment() -> Option<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         (variable("GITHUB_ACTIONS")? == "true").then(|| Self {
-            summary: variable("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            // This process changes its folder.
+            summary: variable("GITHUB_STEP_SUMMARY")
+                .and_then(|path| std::path::absolute(path).ok()),
         })
     }
 

@@ -205,7 +205,7 @@ impl Trace {
 fn target(path: &Path) -> io::Result<PathBuf> {
     let about = match fs::metadata(path) {
         Ok(about) => about,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return std::path::absolute(path),
         Err(error) => return Err(error),
     };
     if about.is_dir() {

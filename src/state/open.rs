@@ -144,6 +144,13 @@ impl State {
         state
     }
 
+    /// Makes the paths of the layout absolute: the process will go to another folder.
+    pub fn find_from_everywhere(&mut self) -> io::Result<()> {
+        // SQLite has made its own so already.
+        self.layout.root = std::path::absolute(&self.layout.root)?;
+        Ok(())
+    }
+
     fn with(connection: Connection, layout: Layout) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
         // Else a statement is compiled again for each new value of some parameters, in the hope of

@@ -13,6 +13,8 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::Writers;
 
+pub const SPAWN_SETSID: Option<i32> = Some(libc::POSIX_SPAWN_SETSID as i32);
+
 /// By a read lease: the kernel grants one only where no description open for writing exists, in any
 /// process. It is given back at once.
 pub fn writers(file: &File) -> Writers {

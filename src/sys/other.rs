@@ -9,6 +9,13 @@ use rustix::process::Pid;
 
 use super::Writers;
 
+/// From macOS's `spawn.h`.
+pub const SPAWN_SETSID: Option<i32> = if cfg!(target_os = "macos") {
+    Some(0x0400)
+} else {
+    None
+};
+
 pub fn writers(_file: &File) -> Writers {
     Writers::Unknown
 }

@@ -102,7 +102,8 @@ impl Test {
         command
     }
 
-    fn prepare(&self, command: &mut Command) {
+    /// Has a command run in the folder, with few variables.
+    pub fn prepare(&self, command: &mut Command) {
         command
             .current_dir(self.folder.path())
             .env_clear()

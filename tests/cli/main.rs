@@ -19,4 +19,5 @@ mod sigkill;
 mod state;
 mod store;
 mod taint;
+mod terminal;
 mod warm;

@@ -108,10 +108,14 @@ fn manifest(shell: &str, scripts: &[String]) -> String {
 }
 
 /// All that came of each script: state, error, what it wrote, what it left.
-fn results(shell: &str, scripts: &[String]) -> Vec<String> {
+fn results(shell: &str, scripts: &[String], from: &str) -> Vec<String> {
     let test = Test::with(&manifest(shell, scripts));
+    fs::create_dir_all(test.path(from)).unwrap();
     let mut command = test.command(["-run", "-parallel", "1", "-quiet"]);
     command
+        .args(["-manifest".into(), test.path("workflow.toml")])
+        .args(["-db".into(), test.path("db")])
+        .current_dir(test.path(from))
         .env("OLDPWD", "/")
         .env("SHLVL", "4")
         .env("no-word of.a shell", "1")
@@ -183,7 +187,8 @@ fn without_the_runs_name(text: &str) -> String {
     })
 }
 
-fn compare(shell: &str) {
+/// The program is started in the folder `from`, scripts in the manifest's.
+fn compare(shell: &str, from: &str) {
     let plain: Vec<String> = SCRIPTS.iter().map(|&script| script.to_owned()).collect();
     // The same, but not plain: closing what is not open changes nothing, and neither does a
     // backslash before a letter, where bash goes another way if it has anything to redirect.
@@ -193,8 +198,8 @@ fn compare(shell: &str) {
         script => format!("\\{script}"),
     };
     let wrapped: Vec<String> = plain.iter().map(other).collect();
-    let direct = results(shell, &plain);
-    let by_shell = results(shell, &wrapped);
+    let direct = results(shell, &plain, from);
+    let by_shell = results(shell, &wrapped, from);
     for ((script, direct), by_shell) in plain.iter().zip(&direct).zip(&by_shell) {
         assert_eq!(direct, by_shell, "{shell}: {script}");
     }
@@ -202,12 +207,17 @@ fn compare(shell: &str) {
 
 #[test]
 fn with_dash() {
-    compare("'dash', '-e', '-c'");
+    compare("'dash', '-e', '-c'", "");
 }
 
 #[test]
 fn with_bash() {
-    compare("'bash', '-euo', 'pipefail', '-c'");
+    compare("'bash', '-euo', 'pipefail', '-c'", "");
+}
+
+#[test]
+fn started_elsewhere() {
+    compare("'bash', '-e', '-c'", "another folder");
 }
 
 #[test]
@@ -215,7 +225,7 @@ fn with_bash_as_sh() {
     let folder = tempfile::tempdir().unwrap();
     let sh = folder.path().join("sh");
     std::os::unix::fs::symlink("/bin/bash", &sh).unwrap();
-    compare(&format!("'{}', '-e', '-c'", sh.display()));
+    compare(&format!("'{}', '-e', '-c'", sh.display()), "");
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! How children ended, and what a shell would have made of it.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use rustix::process::Signal;
+
+use super::Groups;
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit status or signal.
+    pub status: ExitStatus,
+    /// Why it was made to end, if it was.
+    pub cut: Option<Cut>,
+    /// The child's process groups in which something outlives it, if there are any.
+    pub left: Option<Groups>,
+}
+
+impl Ended {
+    /// Success without a child.
+    pub fn at_once() -> Self {
+        Self {
+            status: ExitStatus::default(),
+            cut: None,
+            left: None,
+        }
+    }
+
+    /// What a shell would make of the ends of its children, the members of a pipeline: it tells of
+    /// a death by a signal, and exits with 128 more than the signal's number.
+    #[must_use]
+    pub fn as_a_shell_would(
+        self,
+        members: &[ExitStatus],
+        manners: Manners,
+        mut tell: impl FnMut(&str),
+    ) -> Self {
+        let failed = members.iter().rev().find(|status| !status.success());
+        let last = members.last().copied().unwrap_or_default();
+        let counts = *failed.filter(|_| manners.pipefail).unwrap_or(&last);
+        match manners.tells {
+            Tells::Each => {
+                let deaths = members.iter().copied().filter_map(death);
+                deaths.for_each(|words| tell(&words));
+            }
+            Tells::WhatCounts => {
+                death(counts).into_iter().for_each(|words| tell(&words));
+            }
+            Tells::Nothing => {}
+        }
+        let status = match counts.signal() {
+            Some(signal) => ExitStatus::from_raw((128 + signal) << 8),
+            None => counts,
+        };
+        Self { status, ..self }
+    }
+}
+
+/// How a shell treats the members of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// Whether the last one that failed counts, and not the last one.
+    pub pipefail: bool,
+    /// Whose deaths it tells of.
+    pub tells: Tells,
+}
+
+/// Whose deaths by a signal a shell tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    /// Every member's.
+    Each,
+    /// That of the one that counts.
+    WhatCounts,
+    /// Nobody's.
+    Nothing,
+}
+
+/// How shells tell of a child's death, as a line; not of those that a user causes.
+fn death(status: ExitStatus) -> Option<String> {
+    let words = words_for(status.signal()?)?;
+    let core = if status.core_dumped() {
+        " (core dumped)"
+    } else {
+        ""
+    };
+    Some(format!("{words}{core}\n"))
+}
+
+fn words_for(signal: i32) -> Option<&'static str> {
+    Some(match Signal::from_named_raw(signal)? {
+        Signal::HUP => "Hangup",
+        Signal::QUIT => "Quit",
+        Signal::ILL => "Illegal instruction",
+        Signal::TRAP => "Trace/breakpoint trap",
+        Signal::ABORT => "Aborted",
+        Signal::BUS => "Bus error",
+        Signal::FPE => "Floating point exception",
+        Signal::KILL => "Killed",
+        Signal::USR1 => "User defined signal 1",
+        Signal::SEGV => "Segmentation fault",
+        Signal::USR2 => "User defined signal 2",
+        Signal::ALARM => "Alarm clock",
+        Signal::TERM => "Terminated",
+        Signal::XCPU => "CPU time limit exceeded",
+        Signal::XFSZ => "File size limit exceeded",
+        Signal::SYS => "Bad system call",
+        _ => return None,
+    })
+}
+
+/// Why a child was made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Its time was over.
+    Timeout,
+    /// [`Handle::end`](super::Handle::end) was called.
+    Asked,
+}
+
+/// The ending in words: `exit status 3`, `killed by SIGTERM`.
+pub fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by {}", signal_name(signal)),
+        (None, None) => status.to_string(),
+    }
+}
+
+/// `SIGTERM` for 15.
+pub fn signal_name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal)
+        .map_or_else(|| format!("signal {signal}"), str::to_owned)
+}

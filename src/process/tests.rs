@@ -1,0 +1,109 @@
+use std::ffi::CString;
+use std::path::Path;
+
+use super::*;
+
+fn shell(script: &str, pipes: &Pipes) -> Launch {
+    let words = [c"sh", c"-c"].map(CString::from);
+    let words = words.into_iter().chain([CString::new(script).unwrap()]);
+    let variables = [("PATH".into(), "/usr/bin:/bin".into())].into();
+    Launch::new(
+        Path::new("/bin/sh"),
+        words.collect(),
+        &variables,
+        &[],
+        pipes,
+    )
+    .unwrap()
+}
+
+fn run(handle: &Handle, script: &str, timeout: Option<Duration>) -> (Ended, Vec<u8>, Vec<u8>) {
+    let mut pipes = Pipes::new().unwrap();
+    let launch = [shell(script, &pipes)];
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (end, _) = handle
+        .launch(
+            &launch,
+            &mut pipes,
+            timeout,
+            &mut |stream, bytes: &[u8]| match stream {
+                Stream::Stdout => out.extend_from_slice(bytes),
+                Stream::Stderr => err.extend_from_slice(bytes),
+            },
+        )
+        .unwrap();
+    (end, out, err)
+}
+
+fn end(script: &str) -> String {
+    describe(run(&Handle::default(), script, None).0.status)
+}
+
+#[test]
+fn endings_in_words() {
+    assert_eq!(end("exit 3"), "exit status 3");
+    assert_eq!(end("kill -9 $$"), "killed by SIGKILL");
+}
+
+#[test]
+fn all_that_is_written_arrives() {
+    let script = "echo a; echo b >/dev/stderr; echo c >/dev/stdout; seq 1 100000; echo d >&2";
+    let (_, out, err) = run(&Handle::default(), script, None);
+    assert_eq!(err, b"b\nd\n");
+    assert!(out.starts_with(b"a\nc\n1\n") && out.ends_with(b"\n100000\n"));
+}
+
+#[test]
+fn the_whole_group_is_ended() {
+    let handle = Handle::default();
+    let other = handle.clone();
+    let thread = std::thread::spawn(move || run(&other, "sleep 60 & sleep 60", None));
+    while !matches!(*handle.lock(), Phase::Running { .. }) {
+        std::thread::yield_now();
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    handle.end();
+    let (end, ..) = thread.join().unwrap();
+    assert_eq!(describe(end.status), "killed by SIGTERM");
+    assert_eq!(end.cut, Some(Cut::Asked));
+}
+
+#[test]
+fn time_is_limited() {
+    let (end, out, _) = run(
+        &Handle::default(),
+        "trap 'echo bye; exit 0' TERM; sleep 60 & wait",
+        Some(Duration::from_millis(100)),
+    );
+    assert_eq!(end.cut, Some(Cut::Timeout));
+    assert_eq!(out, b"bye\n");
+}
+
+#[test]
+fn what_is_left_is_seen_and_killed() {
+    let handle = Handle::default();
+    let (end, ..) = run(&handle, "sleep 60 >/dev/null 2>&1 &", None);
+    end.left.unwrap().kill();
+    assert_eq!(run(&handle, ":", None).0.left, None);
+}
+
+#[test]
+fn a_refused_child_never_runs() {
+    let handle = Handle::default();
+    handle.end();
+    let mut pipes = Pipes::new().unwrap();
+    let launch = [shell("true", &pipes)];
+    let end = handle.launch(&launch, &mut pipes, None, &mut |_, _: &[u8]| {});
+    assert!(matches!(end, Err(RunError::Refused)));
+}
+
+#[test]
+fn one_that_is_stopped_ends_in_time() {
+    let began = Instant::now();
+    let stop = "kill -STOP $$; sleep 60";
+    let limit = Some(Duration::from_millis(100));
+    let (end, ..) = run(&Handle::default(), stop, limit);
+    assert_eq!(end.cut, Some(Cut::Timeout));
+    assert_eq!(describe(end.status), "killed by SIGTERM");
+    assert!(began.elapsed() < GRACE);
+}
