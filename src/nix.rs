@@ -5,6 +5,7 @@
 //! lock, pins  the lock file beside the manifest; pins as inputs of a generated flake
 //! folder      whether a flake in a plain folder has changed
 //! key         what decides an environment, as a digest: the key of the cache
+//! kept        what the cache gave, checked: whoever wrote it may not be trusted
 //! resolve     the order of things: pins, cache, what vanished, roots
 //! build       one call for everything that no earlier run resolved
 //! diagnose    a call for everything failed: which packages are to blame
@@ -20,9 +21,8 @@
 //! as the manifest and its scripts do, and its own `flake.lock` pins what it uses. (Its content
 //! cannot be pinned: the lock file may lie in it.) A store path fixes itself.
 //!
-//! PATH is what `nix shell` of the Nix at hand would give. Up to 2.19 that ignores the order of
-//! `packages`; since 2.20 it keeps to it. A resolved environment is kept as it is, so that another
-//! Nix changes nothing until something is resolved anew.
+//! PATH is what `nix shell` of Nix 2.20 or later gives: packages in the order of the manifest,
+//! whatever the Nix at hand. It is computed from the store at each run and never kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,7 @@ mod diagnose;
 mod error;
 mod failure;
 mod folder;
+mod kept;
 mod key;
 mod lock;
 mod path;
@@ -100,14 +101,14 @@ impl Request<'_> {
 
 /// What earlier runs resolved.
 pub trait Cache {
-    /// What was put under `key`.
-    fn get(&self, key: &Digest) -> Option<Environment>;
+    /// What was put under `key`, or what somebody else put there: it is checked before use.
+    fn get(&self, key: &Digest) -> Option<Vec<Package>>;
 
-    /// Keeps `environment` under `key`.
+    /// Keeps a step's packages under `key`.
     fn put(
         &mut self,
         key: &Digest,
-        environment: &Environment,
+        packages: &[Package],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 

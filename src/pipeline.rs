@@ -2,6 +2,7 @@
 
 mod surroundings;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
@@ -11,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::core::diagnostic;
 use crate::core::digest::Digest;
-use crate::core::environment::Environment;
+use crate::core::environment::{Environment, Package};
 use crate::core::event::Event;
 use crate::core::identity::{Change, Tools};
 use crate::core::installable::Installable;
@@ -348,19 +349,28 @@ fn resolve(
 /// Resolved environments in the state database.
 struct Cache<'a>(&'a mut State);
 
+/// The form in which they are there.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept<'a> {
+    packages: Cow<'a, [Package]>,
+}
+
 impl nix::Cache for Cache<'_> {
-    fn get(&self, key: &Digest) -> Option<Environment> {
+    fn get(&self, key: &Digest) -> Option<Vec<Package>> {
         // What cannot be read is resolved again.
         let json = self.0.environment(key).ok().flatten()?;
-        serde_json::from_str(&json).ok()
+        let kept: Kept = serde_json::from_str(&json).ok()?;
+        Some(kept.packages.into_owned())
     }
 
     fn put(
         &mut self,
         key: &Digest,
-        environment: &Environment,
+        packages: &[Package],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let json = serde_json::to_string(environment)?;
+        let json = serde_json::to_string(&Kept {
+            packages: packages.into(),
+        })?;
         Ok(self.0.put_environment(key, &json)?)
     }
 }

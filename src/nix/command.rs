@@ -20,8 +20,6 @@ const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flake
 const OLDEST: Version = Version(2, 8);
 /// The first that knows `attribute^outputs`.
 const OUTPUTS: Version = Version(2, 13);
-/// The first whose `nix shell` keeps to the order of the command line.
-const ORDERED: Version = Version(2, 20);
 
 /// A version of Nix: major, minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,11 +107,6 @@ impl<'a> Nix<'a> {
         Ok(nix)
     }
 
-    /// Whether `nix shell` keeps to the order of the command line.
-    pub fn keeps_order(&self) -> bool {
-        self.version >= ORDERED
-    }
-
     /// Builds or downloads all `installables` in one call and registers GC roots for them: links
     /// whose names begin with `out_link`. All that can be built is, even if something else fails.
     pub fn build(
@@ -185,10 +178,11 @@ impl<'a> Nix<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<String>, CallError> {
         let mut command = self.store_command("--realise");
-        command.args(["--log-format", "internal-json"]).args(paths);
+        command.args(["--log-format", "internal-json"]);
         if let Some(root) = root {
             command.arg("--add-root").arg(root);
         }
+        command.arg("--").args(paths);
         let answer = self.call(&mut command, progress)?;
         let text = String::from_utf8_lossy(&answer);
         if text.trim().is_empty() {
@@ -217,14 +211,15 @@ impl<'a> Nix<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), CallError> {
         let mut command = self.store_command("--repair-path");
-        command.args(["--log-format", "internal-json"]).args(paths);
+        command.args(["--log-format", "internal-json", "--"]);
+        command.args(paths);
         self.call(&mut command, progress).map(|_| ())
     }
 
     /// Those of `paths` that the database of Nix does not know.
     pub fn invalid(&self, paths: &[String]) -> Result<Vec<String>, CallError> {
         let mut command = self.store_command("--check-validity");
-        command.arg("--print-invalid").args(paths);
+        command.args(["--print-invalid", "--"]).args(paths);
         let answer = self.call(&mut command, &mut |_| {})?;
         Ok(lines(&answer))
     }
@@ -232,7 +227,7 @@ impl<'a> Nix<'a> {
     /// Everything that `derivation` needs for its build, itself included.
     pub fn requisites(&self, derivation: &str) -> Result<Vec<String>, CallError> {
         let mut command = self.store_command("--query");
-        command.args(["--requisites", derivation]);
+        command.args(["--requisites", "--", derivation]);
         let answer = self.call(&mut command, &mut |_| {})?;
         Ok(lines(&answer))
     }

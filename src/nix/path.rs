@@ -1,4 +1,4 @@
-//! What `nix shell` puts in front of PATH, computed without it.
+//! What `nix shell` puts in front of PATH, computed without it: as Nix 2.20 and later order it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -6,16 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::store_path::StoreDir;
-
-/// How `nix shell` orders the folders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Since 2.20: package by package, as on the command line.
-    CommandLine,
-    /// Before: all store paths sorted, each put in front of those before it, so that the last
-    /// comes first whatever the order on the command line.
-    LastFirst,
-}
 
 /// The file of `path` could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +22,10 @@ pub struct Unreadable {
 pub fn additions<'a>(
     store: &StoreDir,
     packages: impl Iterator<Item = &'a [String]>,
-    order: Order,
 ) -> Result<Vec<String>, Unreadable> {
-    let mut queue: VecDeque<String> = match order {
-        Order::CommandLine => packages
-            .flat_map(|outputs| outputs.iter().cloned().collect::<BTreeSet<_>>())
-            .collect(),
-        Order::LastFirst => packages
-            .flatten()
-            .cloned()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect(),
-    };
+    let mut queue: VecDeque<String> = packages
+        .flat_map(|outputs| outputs.iter().cloned().collect::<BTreeSet<_>>())
+        .collect();
     let mut done = BTreeSet::new();
     let mut folders = Vec::new();
     while let Some(path) = queue.pop_front() {
@@ -54,9 +35,6 @@ pub fn additions<'a>(
         folders.push(format!("{path}/bin"));
         queue.extend(propagated(store, &path)?);
         done.insert(path);
-    }
-    if order == Order::LastFirst {
-        folders.reverse();
     }
     Ok(folders)
 }
@@ -87,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_orders() {
+    fn in_the_order_of_the_packages_breadth_first() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_str().unwrap();
         let store = StoreDir::new(root).unwrap();
@@ -106,8 +84,7 @@ mod tests {
         fs::write(file, format!(" {d}\n{a} ")).unwrap();
         let packages = [vec![c.clone(), b.clone()], vec![a.clone()], vec![b.clone()]];
         let bins = |paths: [&String; 4]| paths.map(|path| format!("{path}/bin")).to_vec();
-        let with = |order| additions(&store, packages.iter().map(Vec::as_slice), order).unwrap();
-        assert_eq!(with(Order::CommandLine), bins([&b, &c, &a, &d]));
-        assert_eq!(with(Order::LastFirst), bins([&d, &c, &b, &a]));
+        let folders = additions(&store, packages.iter().map(Vec::as_slice)).unwrap();
+        assert_eq!(folders, bins([&b, &c, &a, &d]));
     }
 }

@@ -11,14 +11,16 @@ use crate::core::name::StepName;
 
 use super::build::{Builder, call_name};
 use super::command::{CallError, Nix};
+use super::kept;
 use super::key::Key;
 use super::lock::{self, Lock};
-use super::path::{self, Order};
+use super::path;
 use super::pins::Generated;
 use super::roots::{self, Roots};
 use super::sealed;
 use super::store_path::StoreDir;
-use super::update::{self, Pinned};
+use super::update;
+use super::update::Pinned;
 use super::wanted::{All, Source};
 use super::{Cache, Error, Progress, Request, base_of, folder};
 
@@ -79,14 +81,16 @@ pub fn known(
         pinned: &pinned,
     };
     let states = session.folder_states();
-    let found = all.by_step.iter().filter_map(|(step, places)| {
-        let environment = cache.get(&session.key(places, &states)?)?;
-        session
-            .gone([&environment])
-            .is_empty()
-            .then(|| (step.clone(), environment))
-    });
-    Ok(found.collect())
+    let mut found = BTreeMap::new();
+    for (step, places) in &all.by_step {
+        let key = session.key(places, &states);
+        if let Some(environment) = session.kept(places, key.as_ref(), cache)?
+            && session.gone([&environment]).is_empty()
+        {
+            found.insert(step.clone(), environment);
+        }
+    }
+    Ok(found)
 }
 
 /// The programs of Nix, looked for when the first of them is needed.
@@ -196,8 +200,8 @@ impl Session<'_> {
             .map(|(_, places)| self.key(places, &states))
             .collect();
         let mut found = BTreeMap::new();
-        for ((step, _), key) in self.all.by_step.iter().zip(&keys) {
-            if let Some(environment) = key.as_ref().and_then(|key| cache.get(key)) {
+        for ((step, places), key) in self.all.by_step.iter().zip(&keys) {
+            if let Some(environment) = self.kept(places, key.as_ref(), cache)? {
                 found.insert(step.clone(), environment);
             }
         }
@@ -210,7 +214,8 @@ impl Session<'_> {
             let made = self.make(&missing, &mut roots, progress)?;
             for (at, environment) in made {
                 if let Some(key) = &keys[at] {
-                    cache.put(key, &environment).map_err(Error::Cache)?;
+                    let kept = cache.put(key, &environment.packages);
+                    kept.map_err(Error::Cache)?;
                 }
                 found.insert(self.all.by_step[at].0.clone(), environment);
             }
@@ -261,6 +266,28 @@ impl Session<'_> {
         Some(key.finish())
     }
 
+    /// What the cache has under `key` for the packages at `places`, if it can be that.
+    fn kept(
+        &self,
+        places: &[usize],
+        key: Option<&Digest>,
+        cache: &dyn Cache,
+    ) -> Result<Option<Environment>, Error> {
+        let kept = key.and_then(|key| cache.get(key));
+        let packages =
+            kept.and_then(|kept| kept::checked(kept, places, self.all, self.pinned, self.store));
+        packages
+            .map(|packages| self.environment(packages))
+            .transpose()
+    }
+
+    /// With the PATH that these packages make.
+    fn environment(&self, packages: Vec<Package>) -> Result<Environment, Error> {
+        let paths = packages.iter().map(|one| one.store_paths.as_slice());
+        let path = path::additions(self.store, paths)?;
+        Ok(Environment { packages, path })
+    }
+
     /// Brings back store paths of known environments that are gone; an environment that cannot be
     /// brought back as it was is taken out, to be made anew.
     fn restore(
@@ -268,31 +295,51 @@ impl Session<'_> {
         found: &mut BTreeMap<StepName, Environment>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Error> {
-        let gone: Vec<String> = self.gone(found.values()).into_iter().collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
         let steps: Vec<StepName> = found.keys().cloned().collect();
-        let nix = self.tools.nix(&steps)?;
+        let mut tried = BTreeSet::new();
+        loop {
+            let gone = self.gone(found.values());
+            let gone: Vec<String> = gone.difference(&tried).cloned().collect();
+            if gone.is_empty() {
+                break;
+            }
+            self.bring_back(&gone, &steps, progress)?;
+            tried.extend(gone);
+            // What a package propagates can be read now that it is there.
+            for environment in found.values_mut() {
+                *environment = self.environment(std::mem::take(&mut environment.packages))?;
+            }
+        }
+        found.retain(|_, environment| self.gone([&*environment]).is_empty());
+        Ok(())
+    }
+
+    fn bring_back(
+        &self,
+        gone: &[String],
+        steps: &[StepName],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), Error> {
+        let nix = self.tools.nix(steps)?;
         progress(Progress::Line(format!(
             "restoring {} store paths that have vanished",
             gone.len()
         )));
         let invalid = nix
-            .invalid(&gone)
-            .map_err(|call| Error::of_call(call, &steps))?;
-        let (unknown, damaged): (Vec<_>, Vec<_>) =
-            gone.into_iter().partition(|path| invalid.contains(path));
+            .invalid(gone)
+            .map_err(|call| Error::of_call(call, steps))?;
+        let (unknown, damaged): (Vec<_>, Vec<_>) = gone
+            .iter()
+            .cloned()
+            .partition(|path| invalid.contains(path));
         // One by one: what can be had must not fail with what cannot.
         for path in unknown {
             let realised = nix.realise(&[path], None, progress);
-            unless_refused(realised.map(|_| ()), &steps)?;
+            unless_refused(realised.map(|_| ()), steps)?;
         }
         if !damaged.is_empty() {
-            unless_refused(nix.repair(&damaged, progress), &steps)?;
+            unless_refused(nix.repair(&damaged, progress), steps)?;
         }
-        let gone = self.gone(found.values());
-        found.retain(|_, environment| self.gone([&*environment]).is_disjoint(&gone));
         Ok(())
     }
 
@@ -378,11 +425,6 @@ impl Session<'_> {
         };
         let outputs = builder.outputs(&places, roots, progress)?;
         self.hold_sources(&places, &steps, roots, progress)?;
-        let order = if nix.keeps_order() {
-            Order::CommandLine
-        } else {
-            Order::LastFirst
-        };
         let mut words: BTreeMap<usize, Option<String>> = BTreeMap::new();
         for place in &places {
             let pin = self.all.wanted[*place].pin_in_words(&self.pinned.all());
@@ -398,11 +440,7 @@ impl Session<'_> {
                     pin: words[place].clone(),
                 })
                 .collect();
-            let paths = packages
-                .iter()
-                .map(|package| package.store_paths.as_slice());
-            let path = path::additions(self.store, paths, order)?;
-            Ok((*at, Environment { packages, path }))
+            Ok((*at, self.environment(packages)?))
         };
         missing.iter().map(environment).collect()
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::path::{self, Order, Unreadable};
+use super::path::{self, Unreadable};
 use super::store_path::StoreDir;
 use super::wanted::{All, Source};
 use super::{Environment, Package};
@@ -44,7 +44,7 @@ pub fn environments(
         let paths = packages
             .iter()
             .map(|package| package.store_paths.as_slice());
-        let path = path::additions(store, paths, Order::CommandLine)?;
+        let path = path::additions(store, paths)?;
         environments.insert(step.clone(), Environment { packages, path });
     }
     Ok(Some(environments))

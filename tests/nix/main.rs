@@ -6,6 +6,7 @@ mod errors;
 mod fake;
 mod lock;
 mod path;
+mod received;
 mod restore;
 mod roots;
 mod world;
