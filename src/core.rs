@@ -22,6 +22,7 @@ pub mod suggest;
 pub mod task;
 pub mod text;
 pub mod timeline;
+pub mod trail;
 pub mod warm;
 
 #[cfg(test)]

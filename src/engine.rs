@@ -14,6 +14,7 @@ mod forecast;
 mod outputs;
 mod record;
 mod recover;
+mod rings;
 mod step;
 mod transcript;
 mod warm;
@@ -43,6 +44,7 @@ use crate::core::route::Router;
 use crate::state::{self, Runset, State};
 use crate::store::{self, Store};
 use early::Early;
+use rings::Rings;
 use worker::Job;
 
 /// Told what happens, by whichever thread makes it happen.
@@ -116,6 +118,7 @@ pub struct Engine<'a> {
     /// The place of each step, by name.
     lanes: HashMap<StepName, LaneId>,
     early: Early,
+    rings: Rings,
 }
 
 /// What a worker is to do.
@@ -168,6 +171,7 @@ impl<'a> Engine<'a> {
                 .map(|step| (step.name.clone(), step.lane))
                 .collect(),
             early: Early::default(),
+            rings: Rings::default(),
         })
     }
 
@@ -270,9 +274,7 @@ impl<'a> Engine<'a> {
                     }) else {
                         continue;
                     };
-                    if let Some(key) = &key
-                        && self.reuse(&step, &ready, key)?
-                    {
+                    if self.settle(&step, &ready, key.as_ref())? {
                         continue;
                     }
                     self.plan.start(lane, key.clone());

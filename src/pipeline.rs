@@ -213,6 +213,7 @@ impl Steps {
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
                 timeout: step.timeout,
                 retries: step.retries,
+                rounds: step.rounds,
                 program,
                 warm,
                 arguments,

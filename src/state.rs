@@ -6,6 +6,7 @@
 
 mod durable;
 mod finals;
+mod lineage;
 mod lock;
 mod memo;
 mod open;
@@ -27,6 +28,7 @@ use crate::core::task::TaskId;
 
 pub use durable::{Doubtful, Sync};
 pub use finals::{Final, Selection};
+pub use lineage::Origin;
 pub use lock::{Lock, LockError};
 pub use open::Layout;
 pub use overview::{Execution, Moment, RecordedStep, ShownTask};

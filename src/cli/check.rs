@@ -139,6 +139,12 @@ fn limits(step: &Step) -> Option<String> {
         1 => words.push("1 retry".to_owned()),
         many => words.push(format!("{many} retries")),
     }
+    if step.rounds != Step::ROUNDS {
+        words.push(match step.rounds {
+            1 => "1 round".to_owned(),
+            many => format!("{many} rounds"),
+        });
+    }
     if !step.cache {
         words.push("never reused".to_owned());
     }

@@ -85,6 +85,12 @@ fn in_words(told: &Forecast) -> Option<String> {
             told.wait
         ));
     }
+    if told.refused > 0 {
+        words.push(format!(
+            "would refuse {} (they go round for ever)",
+            told.refused
+        ));
+    }
     (!words.is_empty()).then(|| words.join(", "))
 }
 

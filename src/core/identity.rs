@@ -14,7 +14,7 @@ use super::environment::Environment;
 
 /// All that decides what a step's script computes from an input.
 ///
-/// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`,
+/// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`, `rounds`,
 /// `cache`, `warm`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

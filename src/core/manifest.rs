@@ -72,6 +72,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Further tries after one that failed.
     pub retries: u32,
+    /// How often the step may occur in one line of descent, from the start to a final output.
+    pub rounds: u32,
     /// Whether a success is used again for the same input.
     pub cache: bool,
     /// Whether one shell may run many tasks, each in a subshell, where the script cannot tell.
@@ -81,6 +83,8 @@ pub struct Step {
 impl Step {
     /// The shell of a step that names none.
     pub const SHELL: [&str; 3] = ["sh", "-e", "-c"];
+    /// The rounds of a step that names none.
+    pub const ROUNDS: u32 = 1000;
 }
 
 impl Manifest {

@@ -19,6 +19,8 @@ pub struct Ready {
     pub id: TaskId,
     /// The object that it works on.
     pub input: Digest,
+    /// The task that left it; none for a start task.
+    pub parent: Option<TaskId>,
     /// The file name under which its parent left that object; none for a start task.
     pub name: Option<Box<str>>,
     /// Its recorded state: pending or failed.

@@ -100,7 +100,10 @@ impl Engine<'_> {
             return Ok(false);
         };
         let step = Arc::clone(&self.steps[to]);
-        if !self.plan.expects(to) || self.may_be_equal(&step, loan.size())? {
+        if !self.plan.expects(to)
+            || self.may_be_equal(&step, loan.size())?
+            || self.is_last_round(&step, parent)?
+        {
             return Ok(false);
         }
         let id = self.state.reserve()?;
@@ -116,7 +119,7 @@ impl Engine<'_> {
         self.early.open.insert(id, open);
         self.early.offered.push_back(Box::new(Job {
             step,
-            ready: ready(id, name),
+            ready: ready(id, parent, name),
             key: None,
             runset: Arc::clone(&self.runset_name),
             more: false,
@@ -144,6 +147,19 @@ impl Engine<'_> {
             || inputs
                 .iter()
                 .any(|input| self.store.size(input).is_none_or(|other| other == size)))
+    }
+
+    /// Whether no further task of the step may follow below `parent`.
+    fn is_last_round(&mut self, step: &Runnable, parent: TaskId) -> Result<bool, Error> {
+        // Of those whose input is not known there are no rows yet.
+        let (mut above, mut more) = (parent, 0);
+        while let Some(open) = self.early.open.get(&above) {
+            more += usize::from(open.lane == step.lane);
+            above = open.parent;
+        }
+        Ok(self
+            .rings
+            .is_full(self.state, self.steps, step, above, more)?)
     }
 
     /// The next task that starts early, if one may.
@@ -184,7 +200,7 @@ impl Engine<'_> {
             };
             self.early.known.insert(*id, *input);
             let step = Arc::clone(&self.steps[open.lane]);
-            let mut ready = ready(*id, &open.name);
+            let mut ready = ready(*id, open.parent, &open.name);
             ready.input = *input;
             self.plan.reopen(open.lane, record::key(&step, &ready));
             (self.listener)(&Event::Started {
@@ -245,10 +261,11 @@ impl Engine<'_> {
 }
 
 /// A task that is new, and whose input is not known.
-fn ready(id: TaskId, name: &str) -> Ready {
+fn ready(id: TaskId, parent: TaskId, name: &str) -> Ready {
     Ready {
         id,
         input: Digest::EMPTY,
+        parent: Some(parent),
         name: Some(name.into()),
         state: TaskState::Pending,
         forced: false,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Error;
 use super::record::key;
+use super::rings::Rings;
 use super::step::{Memo, Runnable};
 use crate::core::plan::{Key, Ready};
 use crate::core::route::Router;
@@ -36,6 +37,8 @@ pub struct Forecast {
     pub reuse: u64,
     /// How many would wait for an equal task of the same run, and then take its outputs.
     pub wait: u64,
+    /// How many would fail because they go round for ever.
+    pub refused: u64,
 }
 
 /// Tasks looked at together.
@@ -54,6 +57,7 @@ pub fn forecast(
         run: Vec::new(),
         reuse: 0,
         wait: 0,
+        refused: 0,
     };
     let mut forecaster = Forecaster {
         state,
@@ -62,6 +66,7 @@ pub fn forecast(
         router,
         runset,
         seen: HashSet::new(),
+        rings: Rings::default(),
         told: vec![nothing; steps.len()],
     };
     forecaster.all()?;
@@ -76,6 +81,7 @@ struct Forecaster<'a> {
     runset: &'a Runset,
     /// Tasks that would be executed.
     seen: HashSet<Key>,
+    rings: Rings,
     told: Vec<Forecast>,
 }
 
@@ -102,7 +108,15 @@ impl Forecaster<'_> {
     }
 
     fn decide(&mut self, step: &Runnable, ready: &Ready) -> Result<(), Error> {
-        let Some(key) = key(step, ready) else {
+        let key = key(step, ready);
+        let refused = self
+            .rings
+            .refuse(self.state, self.steps, step, ready, key.as_ref())?;
+        if refused.is_some() {
+            self.told[step.lane].refused += 1;
+            return Ok(());
+        }
+        let Some(key) = key else {
             let reason = if ready.forced {
                 Reason::Forced
             } else {
@@ -117,7 +131,7 @@ impl Forecaster<'_> {
         }
         let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
         let reason = match self.state.finished_equal(&step.equal, &ready.input, name)? {
-            Some(source) if !self.state.descends(ready.id, source)? => {
+            Some(source) => {
                 if self.take(step, ready, source)? {
                     return Ok(());
                 }

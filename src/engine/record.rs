@@ -34,21 +34,32 @@ pub fn key(step: &Runnable, ready: &Ready) -> Option<Key> {
 }
 
 impl Engine<'_> {
-    /// Takes over the outputs of an equal task, if there is one whose outputs are all there.
-    pub(super) fn reuse(
+    /// Ends a task without a worker, if that can be.
+    pub(super) fn settle(
         &mut self,
         step: &Runnable,
         ready: &Ready,
-        key: &Key,
+        key: Option<&Key>,
     ) -> Result<bool, Error> {
+        if let Some(error) = self
+            .rings
+            .refuse(self.state, self.steps, step, ready, key)?
+        {
+            self.refuse(step, ready, error)?;
+            return Ok(true);
+        }
+        match key {
+            Some(key) => self.reuse(step, ready, key),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes over the outputs of an equal task, if there is one whose outputs are all there.
+    fn reuse(&mut self, step: &Runnable, ready: &Ready, key: &Key) -> Result<bool, Error> {
         let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
         let Some(source) = self.state.finished_equal(&step.equal, &ready.input, name)? else {
             return Ok(false);
         };
-        if self.state.descends(ready.id, source)? {
-            self.circular(step, ready, source)?;
-            return Ok(true);
-        }
         let mut outputs = Outputs::default();
         let mut complete = true;
         let store = self.store;
@@ -68,14 +79,8 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    /// A task that descends from an equal one would give its own input again, for ever.
-    fn circular(&mut self, step: &Runnable, ready: &Ready, source: TaskId) -> Result<(), Error> {
-        let error = format!(
-            "goes round in a circle: task {source} further up already ran {} on the same input\n\
-             hint: let the script leave its output under another name once nothing changes, or \
-             set `cache = false` on the step if each execution gives something else",
-            step.name
-        );
+    /// A task fails without being executed.
+    fn refuse(&mut self, step: &Runnable, ready: &Ready, error: String) -> Result<(), Error> {
         self.begin_group()?;
         let span = not_executed();
         let finished = Finished {
@@ -244,7 +249,7 @@ impl Engine<'_> {
                 Some(_) if started.is_some() => early.push((id, output.digest)),
                 Some(lane) => self
                     .plan
-                    .created(lane, ready(id, output.digest, output.name)),
+                    .created(lane, ready(id, parent, output.digest, output.name)),
                 None => self.compare(&output.name),
             }
         }
@@ -284,10 +289,11 @@ fn not_executed() -> Span {
     }
 }
 
-fn ready(id: TaskId, input: Digest, name: Box<str>) -> Ready {
+fn ready(id: TaskId, parent: TaskId, input: Digest, name: Box<str>) -> Ready {
     Ready {
         id,
         input,
+        parent: Some(parent),
         name: Some(name),
         state: TaskState::Pending,
         forced: false,

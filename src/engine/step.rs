@@ -47,6 +47,8 @@ pub struct Runnable {
     pub timeout: Option<Duration>,
     /// Further executions after a failed one.
     pub retries: u32,
+    /// How often it may occur in one line of descent.
+    pub rounds: u32,
     /// The program that runs the script, if it was found.
     pub program: Result<PathBuf, String>,
     /// The program's arguments, the script last.

@@ -139,23 +139,6 @@ impl State {
             })
             .during(&self.layout, "read a task's outputs")
     }
-
-    /// Whether `task` descends from `ancestor`.
-    pub fn descends(&self, task: TaskId, ancestor: TaskId) -> Result<bool, Error> {
-        let mut at = task;
-        while at > ancestor {
-            let parent: Option<Option<i64>> = self
-                .connection
-                .prepare_cached("SELECT input_task_id FROM task WHERE id = ?1")
-                .and_then(|mut query| query.query_row([at.0], |row| row.get(0)).optional())
-                .during(&self.layout, "read a task's parent")?;
-            match parent.flatten() {
-                Some(parent) => at = TaskId(parent),
-                None => return Ok(false),
-            }
-        }
-        Ok(at == ancestor)
-    }
 }
 
 /// A column that holds a digest.

@@ -16,7 +16,7 @@ impl State {
     ) -> Result<Vec<Ready>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT id, object_hash, name, {STATE_SQL}, forced FROM task
+                "SELECT id, object_hash, name, {STATE_SQL}, forced, input_task_id FROM task
                  WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 AND id > ?3
                  ORDER BY id LIMIT ?4"
             ))
@@ -44,6 +44,7 @@ fn ready(row: &rusqlite::Row) -> rusqlite::Result<Ready> {
         name: row.get::<_, Option<String>>(2)?.map(String::into_boxed_str),
         state: state_of(row.get(3)?),
         forced: row.get(4)?,
+        parent: row.get::<_, Option<i64>>(5)?.map(TaskId),
         attempt: 0,
     })
 }

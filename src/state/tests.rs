@@ -218,8 +218,12 @@ fn an_equal_task_is_found_by_content_and_by_name_where_asked() {
     assert_eq!(find(&f, None), Some(one));
     assert_eq!(find(&f, Some(Some("x"))), Some(one));
     assert_eq!(find(&f, Some(Some("y"))), None);
-    assert!(f.state.descends(one, start).unwrap());
-    assert!(!f.state.descends(start, one).unwrap());
+    let origin = f.state.origin(one).unwrap().unwrap();
+    assert_eq!(
+        (origin.parent, origin.input, origin.name.as_deref()),
+        (Some(start), input, Some("x"))
+    );
+    assert_eq!(f.state.origin(start).unwrap().unwrap().parent, None);
 }
 
 #[test]

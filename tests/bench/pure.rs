@@ -79,6 +79,7 @@ fn ready(id: i64) -> Ready {
     Ready {
         id: TaskId(id),
         input: Digest([0; 32]),
+        parent: None,
         name: Some("item".into()),
         state: State::Pending,
         forced: false,

@@ -12,6 +12,7 @@ mod memo;
 mod options;
 mod outputs;
 mod plain;
+mod rings;
 mod schedule;
 mod script;
 mod seed;

@@ -1,4 +1,4 @@
-//! Which tasks run, and at which time: limits, chains, fan-outs, circles.
+//! Which tasks run, and at which time: limits, chains, fan-outs.
 
 use std::fmt::Write;
 
@@ -114,51 +114,4 @@ fn a_fan_out_in_two_stages() {
     assert!(pairs.windows(2).all(|pair| pair[0] != pair[1]));
     test.tally_is_right();
     test.objects_are_whole();
-}
-
-#[test]
-fn a_step_may_feed_itself() {
-    let test = Test::with(
-        r#"
-        [[step]]
-        name = "begin"
-        start = true
-        script = 'echo 10 > $OUTPUT_DIR/down'
-        [[step]]
-        name = "down"
-        script = '''
-        n=$(cat $INPUT_FILE); echo $n >> $COUNT
-        if test $n = 0; then echo over > $OUTPUT_DIR/end; else echo $((n - 1)) > $OUTPUT_DIR/down; fi
-        '''
-        "#,
-    );
-    test.runs().says("12 run").says("1 final output");
-    assert_eq!(
-        test.count(),
-        ["10", "9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]
-    );
-    assert_eq!(test.output("end"), "over\n");
-}
-
-#[test]
-fn a_circle_that_changes_nothing_is_an_error() {
-    let circle = r#"
-        [[step]]
-        name = "begin"
-        start = true
-        script = 'echo same > $OUTPUT_DIR/there'
-        [[step]]
-        name = "there"
-        script = 'echo there >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/back'
-        [[step]]
-        name = "back"
-        script = 'echo back >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/there'
-        "#;
-    let test = Test::with(circle);
-    let ran = test.run(["-run"]).exits(1);
-    ran.says("goes round in a circle: task 2 further up already ran there on the same input")
-        .says("hint: let the script leave its output under another name once nothing changes");
-    assert_eq!(test.count(), ["there", "back"]);
-    test.run(["-run"]).exits(1).says("goes round in a circle");
-    test.tally_is_right();
 }

@@ -36,6 +36,7 @@ pub(super) enum Field {
     Parallel,
     Timeout,
     Retries,
+    Rounds,
     Cache,
     Warm,
     Nixpkgs,
@@ -45,7 +46,7 @@ use Place::{Defaults, Nix, Step};
 
 impl Field {
     /// Every field, in the order in which they are documented.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Name,
         Self::Start,
         Self::Script,
@@ -57,6 +58,7 @@ impl Field {
         Self::Parallel,
         Self::Timeout,
         Self::Retries,
+        Self::Rounds,
         Self::Cache,
         Self::Warm,
         Self::Nixpkgs,
@@ -76,6 +78,7 @@ impl Field {
             Self::Parallel => "parallel",
             Self::Timeout => "timeout",
             Self::Retries => "retries",
+            Self::Rounds => "rounds",
             Self::Cache => "cache",
             Self::Warm => "warm",
             Self::Nixpkgs => "nixpkgs",
@@ -119,6 +122,7 @@ impl Field {
             "jobs" | "concurrency" | "max_parallel" => Self::Parallel,
             "time_limit" | "max_time" => Self::Timeout,
             "attempts" | "retry" => Self::Retries,
+            "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
             "id" | "title" => Self::Name,
             _ => return None,

@@ -34,6 +34,7 @@ pub(super) struct Fields {
     pub parallel: Option<NonZeroU32>,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
+    pub rounds: Option<u32>,
     pub cache: Option<bool>,
     pub warm: Option<bool>,
     pub nixpkgs: Option<String>,
@@ -91,6 +92,7 @@ impl Fields {
             }
             Field::Timeout => self.timeout = reader.duration(&what, item),
             Field::Retries => self.retries = reader.count(&what, 0, item),
+            Field::Rounds => self.rounds = reader.count(&what, 1, item),
             Field::Cache => self.cache = reader.flag(&what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
@@ -116,6 +118,7 @@ impl Fields {
         fill(&mut self.parallel, base.parallel.as_ref());
         fill(&mut self.timeout, base.timeout.as_ref());
         fill(&mut self.retries, base.retries.as_ref());
+        fill(&mut self.rounds, base.rounds.as_ref());
         fill(&mut self.cache, base.cache.as_ref());
         fill(&mut self.warm, base.warm.as_ref());
     }
@@ -136,6 +139,7 @@ impl Fields {
             parallel: self.parallel,
             timeout: self.timeout,
             retries: self.retries.unwrap_or(0),
+            rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(true),
             warm: self.warm.unwrap_or(false),
         })

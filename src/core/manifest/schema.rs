@@ -98,7 +98,9 @@ fn kind(field: Field) -> Value {
             "type": "array",
             "items": { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
         }),
-        Field::Parallel => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+        Field::Parallel | Field::Rounds => {
+            json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+        }
         Field::Retries => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Field::Timeout => json!({
             "type": "string",
@@ -131,6 +133,9 @@ fn description(field: Field) -> &'static str {
             "Longest time for one try of one task: whole numbers with d, h, m, s or ms. Without it, no limit."
         }
         Field::Retries => "Further tries after one that failed.",
+        Field::Rounds => {
+            "How often the step may occur in one line of descent, which ends a ring of steps that would go round for ever."
+        }
         Field::Cache => {
             "Whether a success is used again for the same input and the same version of the step."
         }
@@ -158,6 +163,7 @@ fn example(field: Field) -> Value {
         Field::Parallel => json!(4),
         Field::Timeout => json!("1h30m"),
         Field::Retries => json!(2),
+        Field::Rounds => json!(50),
         Field::Cache => json!(false),
         Field::Nixpkgs => json!("github:NixOS/nixpkgs/nixos-25.11"),
     }
@@ -172,6 +178,7 @@ fn default(field: Field) -> Option<Value> {
         Field::Env => json!({}),
         Field::Shell => json!(Step::SHELL),
         Field::Retries => json!(0),
+        Field::Rounds => json!(Step::ROUNDS),
         Field::Nixpkgs => json!(NixSettings::NIXPKGS),
         Field::Name | Field::Script | Field::Parallel | Field::Timeout => return None,
     })

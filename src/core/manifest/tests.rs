@@ -31,6 +31,7 @@ fn all_that_a_manifest_can_say() {
 
         [defaults]
         retries = 1
+        rounds = 7
         packages = ["coreutils"]
         env = { LANG = "C", A = "default" }
 
@@ -45,6 +46,7 @@ fn all_that_a_manifest_can_say() {
         parallel = 4
         timeout = "1h30m"
         retries = 0
+        rounds = 50
         cache = false
         warm = true
         script = '''
@@ -73,12 +75,12 @@ echo \n'''
     assert_eq!(extract.keep, ["SSH_AUTH_SOCK"]);
     assert_eq!(extract.parallel, NonZeroU32::new(4));
     assert_eq!(extract.timeout, Some(Duration::from_mins(90)));
-    assert_eq!(extract.retries, 0);
+    assert_eq!((extract.retries, extract.rounds), (0, 50));
     assert_eq!(extract.script, "echo \\n");
     assert!(extract.pure && !extract.cache && extract.warm);
 
     assert_eq!(packages(next), ["coreutils"]);
-    assert_eq!(next.retries, 1);
+    assert_eq!((next.retries, next.rounds), (1, 7));
     assert_eq!(next.shell, Step::SHELL);
     assert_eq!((next.parallel, next.timeout), (None, None));
     assert!(!next.pure && next.cache && !next.start && !next.warm);

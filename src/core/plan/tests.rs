@@ -6,6 +6,7 @@ fn ready(id: i64) -> Ready {
     Ready {
         id: TaskId(id),
         input: Digest::of(&id.to_le_bytes()),
+        parent: None,
         name: None,
         state: State::Pending,
         forced: false,

@@ -127,7 +127,7 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, cache, warm
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, rounds, cache, warm
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]]
@@ -193,8 +193,9 @@ fn types() {
 
 #[test]
 fn numbers_and_lengths_of_time() {
-    assert_snapshot!(messages("parallel = 0\nretries = -1\ntimeout = '10'"), @r#"
+    assert_snapshot!(messages("parallel = 0\nrounds = 0\nretries = -1\ntimeout = '10'"), @r#"
     `parallel` must be at least 1 | 0 | -
+    `rounds` must be at least 1 | 0 | -
     `retries` must be at least 0 | -1 | -
     `timeout`: `10` has no unit | 10 | for seconds: "10s"
     "#);
