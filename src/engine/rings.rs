@@ -14,9 +14,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::step::{Memo, Runnable};
-use crate::core::diagnostic::{quoted, visible};
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::TaskId;
+use crate::core::text::{quoted, visible};
 use crate::core::trail::{Trail, hash};
 use crate::state::{self, Origin, State, StepId};
 
