@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod chosen;
 mod columns;
+mod complete;
 mod describe;
 mod dry_run;
 mod error;
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
         Some(Subcommand::Completions(for_)) => describe::completions(for_.shell),
         Some(Subcommand::Man) => describe::manual(),
         Some(Subcommand::Version) => describe::version(),
+        Some(Subcommand::Complete(options)) => complete::main(&arguments.places, options),
     };
     done.unwrap_or_else(|failure| failure.report(json))
 }
@@ -133,7 +135,10 @@ mod tests {
 
     /// What a subcommand cannot do without; some want a word unless there is an option.
     fn needed(subcommand: &Command) -> Vec<String> {
-        let words = subcommand.get_positionals().take(1).map(value);
+        let words = subcommand
+            .get_positionals()
+            .filter(|word| !word.is_last_set());
+        let words = words.take(1).map(value);
         let options = subcommand.get_opts().filter(|arg| arg.is_required_set());
         words.chain(options.flat_map(written)).collect()
     }

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum, ValueHint};
 
 use super::error::Failure;
-use super::{cat, export, log, status, tasks, trace, why};
+use super::{cat, complete, export, log, status, tasks, trace, why};
 use crate::report::Style;
 use crate::state;
 
@@ -43,10 +43,16 @@ pub struct Places {
     #[arg(long, value_name = "FILE", global = true)]
     pub manifest: Option<PathBuf>,
     /// The folder of database and object store; made where it is missing
-    #[arg(long, value_name = "DIR", default_value = "./db", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./db",
+        global = true,
+        value_hint = ValueHint::DirPath
+    )]
     pub db: PathBuf,
     /// The folder that scripts start in; default: the manifest's
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 }
 
@@ -210,6 +216,9 @@ pub enum Subcommand {
     Man,
     /// Print the version
     Version,
+    /// What can come next: for the shells' completions
+    #[command(hide = true)]
+    Complete(complete::Options),
 }
 
 /// Options of `graph`.

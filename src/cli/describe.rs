@@ -8,11 +8,14 @@ use clap::CommandFactory;
 
 use super::arguments::Arguments;
 use super::error::Failure;
-use super::run;
+use super::{complete, run};
 use crate::core::manifest;
 
 /// Prints a shell's completions.
 pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+    if let Some(script) = complete::script(shell) {
+        return print(script.as_bytes());
+    }
     let mut text = Vec::new();
     let mut command = Arguments::command();
     clap_complete::generate(shell, &mut command, "task-pipeline", &mut text);
@@ -43,7 +46,7 @@ fn render(text: &mut Vec<u8>) -> io::Result<()> {
     clap_mangen::Man::new(command.clone()).render(text)?;
     for subcommand in command
         .get_subcommands()
-        .filter(|sub| sub.get_name() != "help")
+        .filter(|sub| sub.get_name() != "help" && !sub.is_hide_set())
     {
         let page = clap_mangen::Man::new(subcommand.clone());
         text.extend(format!(".SH {}\n", subcommand.get_name().to_uppercase()).into_bytes());

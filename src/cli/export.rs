@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// The folder; without it, a tar goes to standard output
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     to: Option<PathBuf>,
     /// Put files in the place of others of the same name
     #[arg(long, requires = "to")]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod completions;
 mod early;
 mod failure;
 mod harness;

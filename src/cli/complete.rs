@@ -1,0 +1,317 @@
+//! What can come next on a command line: for the completions of the shells.
+//!
+//! The scripts of the shells hold nothing of the command line. They call `complete` with the words
+//! up to the cursor, and get a line for each word that can stand there: the word, a tab, what it
+//! means; `:files` or `:folders` where a path can stand. So options complete with one dash or two,
+//! and steps and runsets by their names.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::StyledStr;
+use clap::{Arg, Args, Command, CommandFactory, ValueHint};
+use clap_complete::Shell;
+
+use super::arguments::{Arguments, Places};
+use super::error::Failure;
+use super::run::print;
+use crate::pipeline::Source;
+use crate::state::State;
+
+/// Words of `complete`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The words of the command line up to the cursor, less the first; the last may be empty
+    #[arg(value_name = "WORD", last = true)]
+    words: Vec<String>,
+}
+
+/// The script for a shell that asks `complete`; none for one that does not.
+pub fn script(shell: Shell) -> Option<&'static str> {
+    match shell {
+        Shell::Bash => Some(include_str!("complete/task-pipeline.bash")),
+        Shell::Zsh => Some(include_str!("complete/task-pipeline.zsh")),
+        Shell::Fish => Some(include_str!("complete/task-pipeline.fish")),
+        _ => None,
+    }
+}
+
+/// Prints what can stand in the place of the last word.
+pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let mut root = Arguments::command();
+    root.build();
+    let mut text = String::new();
+    for offer in offers(&root, places, &options.words) {
+        let _ = match offer {
+            Offer::Word(word, help) => writeln!(text, "{word}\t{help}"),
+            Offer::Files => writeln!(text, ":files"),
+            Offer::Folders => writeln!(text, ":folders"),
+        };
+    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What can stand somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Offer {
+    /// A word and what it means, on one line.
+    Word(String, String),
+    Files,
+    Folders,
+}
+
+/// Where a command line has got to.
+struct Cursor<'c> {
+    command: &'c Command,
+    /// The option whose value comes next.
+    option: Option<&'c Arg>,
+    /// How many words stand before that are neither options nor their values.
+    positionals: usize,
+    only_values: bool,
+    manifest: Option<PathBuf>,
+    db: PathBuf,
+}
+
+fn offers(root: &Command, places: &Places, words: &[String]) -> Vec<Offer> {
+    let Some((last, before)) = words.split_last() else {
+        return Vec::new();
+    };
+    let mut cursor = Cursor {
+        command: root,
+        option: None,
+        positionals: 0,
+        only_values: false,
+        manifest: places.manifest().ok(),
+        db: places.db.clone(),
+    };
+    before.iter().for_each(|word| cursor.pass(word));
+    let mut offers = cursor.at(last);
+    let start = match last.split_once('=') {
+        Some((_, value)) if last.starts_with('-') => value,
+        _ => last,
+    };
+    offers.retain(|offer| match offer {
+        Offer::Word(word, _) => word.starts_with(start),
+        Offer::Files | Offer::Folders => true,
+    });
+    offers
+}
+
+impl<'c> Cursor<'c> {
+    fn pass(&mut self, word: &str) {
+        if let Some(option) = self.option {
+            // Bash makes three words of `-db=DIR`.
+            if word == "=" {
+                return;
+            }
+            match option.get_long() {
+                Some("manifest") => self.manifest = Some(word.into()),
+                Some("db") => self.db = word.into(),
+                _ => {}
+            }
+            self.option = None;
+        } else if !self.only_values && word.len() > 1 && word.starts_with('-') {
+            self.only_values = word == "--";
+            let (name, value) = word
+                .split_once('=')
+                .map_or((word, None), |(n, v)| (n, Some(v)));
+            self.option = self.named(name);
+            if let Some(value) = value {
+                self.pass(value);
+            }
+        } else if let Some(subcommand) = self.command.find_subcommand(word) {
+            self.command = subcommand;
+        } else {
+            self.positionals += 1;
+        }
+    }
+
+    /// The option called `-name` or `--name`, if a value comes behind it.
+    fn named(&self, name: &str) -> Option<&'c Arg> {
+        let name = name.trim_start_matches('-');
+        let mut options = self.command.get_opts();
+        options.find(|option| {
+            option.get_long() == Some(name)
+                || option
+                    .get_short()
+                    .is_some_and(|short| name.chars().eq([short]))
+        })
+    }
+
+    /// What `word` can become.
+    fn at(&self, word: &str) -> Vec<Offer> {
+        if let Some(option) = self.option {
+            return self.values(option);
+        }
+        if let Some((name, _)) = word.split_once('=')
+            && word.starts_with('-')
+        {
+            return self
+                .named(name)
+                .map_or_else(Vec::new, |option| self.values(option));
+        }
+        if word.starts_with('-') && !self.only_values {
+            let dashes = if word.starts_with("--") { "--" } else { "-" };
+            return self.options(dashes);
+        }
+        let subcommands = self
+            .command
+            .get_subcommands()
+            .filter(|one| !one.is_hide_set());
+        let mut offers: Vec<Offer> = subcommands
+            .map(|one| Offer::Word(one.get_name().to_owned(), line(one.get_about())))
+            .collect();
+        let mut positionals = self.command.get_positionals();
+        if let Some(positional) = positionals.nth(self.positionals) {
+            offers.extend(self.values(positional));
+        }
+        offers
+    }
+
+    fn options(&self, dashes: &str) -> Vec<Offer> {
+        let options = self
+            .command
+            .get_arguments()
+            .filter(|option| !option.is_hide_set());
+        options
+            .filter_map(|option| {
+                let word = format!("{dashes}{}", option.get_long()?);
+                Some(Offer::Word(word, line(option.get_help())))
+            })
+            .collect()
+    }
+
+    fn values(&self, option: &Arg) -> Vec<Offer> {
+        let values = option.get_possible_values();
+        if !values.is_empty() {
+            let word = |value: clap::builder::PossibleValue| {
+                Offer::Word(value.get_name().to_owned(), line(value.get_help()))
+            };
+            return values.into_iter().map(word).collect();
+        }
+        match option.get_value_hint() {
+            ValueHint::DirPath => return vec![Offer::Folders],
+            ValueHint::AnyPath | ValueHint::FilePath => return vec![Offer::Files],
+            _ => {}
+        }
+        let names = option.get_value_names().unwrap_or_default();
+        if option.get_long() == Some("runset") {
+            self.runsets()
+        } else if names
+            .iter()
+            .any(|name| name.split('|').any(|one| one == "STEP"))
+        {
+            self.steps()
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn steps(&self) -> Vec<Offer> {
+        let source = self
+            .manifest
+            .as_deref()
+            .and_then(|path| Source::load(path).ok());
+        let steps = source.into_iter().flat_map(|source| source.manifest.steps);
+        steps
+            .map(|step| Offer::Word(step.name.to_string(), "step".to_owned()))
+            .collect()
+    }
+
+    fn runsets(&self) -> Vec<Offer> {
+        let state = State::open_for_reading(&self.db).ok();
+        let runsets = state
+            .and_then(|state| state.runsets().ok())
+            .unwrap_or_default();
+        let names = runsets.into_iter().rev().map(|runset| runset.name);
+        names
+            .filter(|name| !name.contains(char::is_control))
+            .map(|name| Offer::Word(name, "runset".to_owned()))
+            .chain([Offer::Word("all".to_owned(), "every runset".to_owned())])
+            .collect()
+    }
+}
+
+/// A help text's first line.
+fn line(help: Option<&StyledStr>) -> String {
+    let text = help.map(ToString::to_string).unwrap_or_default();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Command {
+        let mut root = Arguments::command();
+        root.build();
+        root
+    }
+
+    fn after(line: &str) -> Vec<Offer> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let places = Places {
+            manifest: None,
+            db: "/nowhere".into(),
+            workdir: None,
+        };
+        offers(&root(), &places, &words)
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        let word = |offer| match offer {
+            Offer::Word(word, _) => word,
+            path => format!("{path:?}"),
+        };
+        after(line).into_iter().map(word).collect()
+    }
+
+    #[test]
+    fn every_option_of_every_subcommand_is_offered() {
+        let root = root();
+        for command in root
+            .get_subcommands()
+            .filter(|one| one.get_name() != "help")
+        {
+            let name = command.get_name();
+            for option in command.get_opts().filter_map(Arg::get_long) {
+                for dashes in ["-", "--"] {
+                    let whole = format!("{dashes}{option}");
+                    // Also where other options and their values stand before.
+                    for line in ["", "-db check ", "-db=check "] {
+                        let line = format!("{line}{name} {}", &whole[..whole.len() - 1]);
+                        assert!(words(&line).contains(&whole), "{line}: {:?}", words(&line));
+                    }
+                }
+            }
+            assert!(words(&name[..2]).contains(&name.to_owned()) || command.is_hide_set());
+        }
+        assert!(!words("check -").contains(&"-run".to_owned()));
+        assert!(!words("").contains(&"complete".to_owned()));
+    }
+
+    #[test]
+    fn values_are_offered_behind_their_option() {
+        for line in [
+            "-log-format ",
+            "-log-format=",
+            "--log-format = ",
+            "status -log-format ",
+        ] {
+            assert_eq!(words(line), ["text", "json"], "{line}");
+        }
+        assert_eq!(words("-log-format=t"), ["text"]);
+        assert_eq!(words("graph -format s"), ["svg"]);
+        assert_eq!(words("completions f"), ["fish"]);
+        assert_eq!(words("help st"), ["status"]);
+        assert_eq!(words("report -o "), ["Files"]);
+        assert_eq!(words("-manifest "), ["Files"]);
+        assert_eq!(words("status -db "), ["Folders"]);
+        assert_eq!(words("-runset "), ["all"]);
+        assert_eq!(words("-run -parallel "), [""; 0]);
+        assert_eq!(words("-- -"), [""; 0]);
+        assert_eq!(words("check x"), [""; 0]);
+    }
+}
