@@ -180,11 +180,8 @@ impl<'a> Engine<'a> {
         if self.plan.has_ready() {
             recover::keep_few(self.state)?;
         }
-        let (mut own, ended) = crew::run(self, channel);
-        // What ended before something went wrong is kept all the same.
-        let committed = own.state.commit();
-        ended?;
-        committed?;
+        let mut own = crew::run(self, channel)?;
+        own.state.commit()?;
         own.summary.elapsed = own.clock.elapsed();
         Ok(own.summary)
     }
@@ -301,6 +298,12 @@ impl<'a> Engine<'a> {
         Ok(Turn::Again)
     }
 
+    /// Something went wrong, perhaps amid the end of a task: nothing more is recorded.
+    fn abandon(&mut self) {
+        self.state.abandon();
+        self.stopping = true;
+    }
+
     /// Notes a failure for the summary.
     fn failed(&mut self, failure: Failure) {
         /// More would hide what they are to show.
@@ -314,3 +317,6 @@ impl<'a> Engine<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

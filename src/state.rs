@@ -4,7 +4,10 @@
 //! (WAL mode). Writes come in groups: what belongs to one task's end is in one group, and a group
 //! is in the file whole or not at all.
 
+mod database;
 mod durable;
+#[cfg(test)]
+pub(crate) mod fault;
 mod finals;
 mod lineage;
 mod lock;
@@ -21,10 +24,10 @@ mod supersede;
 mod tally;
 
 use std::path::{Path, PathBuf};
-
-use rusqlite::Connection;
+use std::sync::Arc;
 
 use crate::core::task::TaskId;
+use database::Database;
 
 pub use durable::{Doubtful, Sync};
 pub use finals::{Final, Selection};
@@ -42,10 +45,8 @@ pub use supersede::Taint;
 /// An open state database.
 #[derive(Debug)]
 pub struct State {
-    connection: Connection,
+    connection: Database,
     layout: Layout,
-    tallies: tally::Deltas,
-    grouped: bool,
     /// The last row that was given to a task, where that is not left to the database.
     reserved: Option<TaskId>,
     sync: Sync,
@@ -107,6 +108,15 @@ pub enum Error {
     /// A task was asked to do what a task in its state cannot.
     #[error(transparent)]
     Illegal(#[from] crate::core::task::Illegal),
+    /// A task ended that is not there, or has ended before.
+    #[error("task {0} has changed in the database while it ran")]
+    Lost(TaskId),
+    /// What was to be written together cannot be any more.
+    #[error("nothing more is written to {}: what was being written was taken back", .0.display())]
+    Abandoned(PathBuf),
+    /// Of this failure, and all writing that was tried since. Nothing was written.
+    #[error(transparent)]
+    Failed(Arc<Error>),
     /// Another process is writing.
     #[error(transparent)]
     Locked(#[from] LockError),
@@ -146,7 +156,9 @@ impl Error {
             Self::Full(_) => Some("make room and run again: all that was recorded is kept"),
             Self::ReadOnly(_) => Some("check the owner and mode of the db folder and its files"),
             Self::Locked(error) => error.hint(),
-            Self::Io { .. } | Self::Sqlite { .. } | Self::Illegal(_) => None,
+            Self::Failed(first) => first.hint(),
+            Self::Lost(_) => Some("let nothing else write to the db folder during a run"),
+            Self::Io { .. } | Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
         }
     }
 }
@@ -179,35 +191,36 @@ impl State {
         &self.layout
     }
 
-    /// Opens a group of writes unless one is open.
+    /// Opens a group of writes unless one is open. Each write does so for itself.
     pub fn group(&mut self) -> Result<(), Error> {
-        if !self.grouped {
-            self.connection
-                .prepare_cached("BEGIN IMMEDIATE")
-                .and_then(|mut begin| begin.execute([]))
-                .during(&self.layout, "begin a transaction")?;
-            self.grouped = true;
-        }
-        Ok(())
+        self.connection.begin()
     }
 
     /// Whether writes wait for [`State::commit`].
     pub fn is_grouped(&self) -> bool {
-        self.grouped
+        self.connection.deltas().is_some()
     }
 
     /// Writes the open group, if any, to the file.
     pub fn commit(&mut self) -> Result<(), Error> {
-        if self.grouped {
-            self.flush_tallies()?;
-            self.sync_group()?;
-            self.connection
-                .prepare_cached("COMMIT")
-                .and_then(|mut commit| commit.execute([]))
-                .during(&self.layout, "commit")?;
-            self.grouped = false;
+        if self.connection.is_grouped()? {
+            let ready = self.flush_tallies().and_then(|()| self.sync_group());
+            self.connection.or_stop(ready)?;
         }
-        Ok(())
+        self.connection.commit()
+    }
+
+    /// Where tests have calls fail.
+    #[cfg(test)]
+    pub(crate) fn fault(&self) -> &fault::Fault {
+        self.connection.fault()
+    }
+
+    /// Takes the open group, if any, back, and lets no other one begin: whoever filled it does not
+    /// know whether what belongs together is in it.
+    pub fn abandon(&mut self) {
+        self.connection
+            .stop(Error::Abandoned(self.layout.database()));
     }
 }
 

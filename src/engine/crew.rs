@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
@@ -80,8 +80,9 @@ struct Crew<'a, 'c> {
     site: Site<'a>,
 }
 
-/// Runs the engine to its end, and gives it back with how that was.
-pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> (Engine<'a>, Result<(), Error>) {
+/// Runs the engine to its end, and gives it back if nothing went wrong. Otherwise what was not
+/// committed is taken back.
+pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Error> {
     let crew = Crew {
         keeper: &channel.sender,
         called: Condvar::new(),
@@ -102,18 +103,24 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> (Engine<'a>, Result<(),
             alarm: None,
         }),
     };
-    let kept = std::thread::scope(|scope| {
-        let kept = crew.keep_time(scope, &channel.receiver);
+    std::thread::scope(|scope| {
+        let kept = AssertUnwindSafe(|| crew.keep_time(scope, &channel.receiver));
+        // The others would wait for this thread for ever.
+        let kept = catch_unwind(kept).map_err(|_| Error::Worker(None));
         let mut desk = crew.lock();
-        crew.finish(&mut desk);
-        if kept.is_err() || desk.failure.is_some() {
+        match kept {
+            Ok(()) => crew.finish(&mut desk),
+            Err(error) => crew.fail(&mut desk, error),
+        }
+        if desk.failure.is_some() {
             desk.kill();
         }
-        kept
     });
+    // Whoever panicked last is noticed too.
+    drop(crew.lock());
     let desk = crew.desk.into_inner();
     let desk = desk.unwrap_or_else(PoisonError::into_inner);
-    (desk.engine, desk.failure.map_or(kept, Err))
+    desk.failure.map_or(Ok(desk.engine), Err)
 }
 
 impl<'a, 'c> Crew<'a, 'c> {
@@ -122,8 +129,7 @@ impl<'a, 'c> Crew<'a, 'c> {
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
         receiver: &Receiver<Message>,
-    ) -> Result<(), Error>
-    where
+    ) where
         'a: 'scope,
         'c: 'scope,
     {
@@ -131,15 +137,20 @@ impl<'a, 'c> Crew<'a, 'c> {
         let mut last: Option<Instant> = None;
         loop {
             let mut desk = self.lock();
-            desk.engine.tick()?;
             if last.is_some_and(|last| last <= Instant::now()) {
                 desk.kill();
                 last = None;
             }
-            if desk.over || desk.engine.is_over() {
-                return Ok(());
+            if desk.over {
+                return;
             }
-            self.call(&mut desk, scope)?;
+            let due = desk.engine.tick();
+            if let Err(error) = due.and_then(|()| self.call(&mut desk, scope)) {
+                return self.fail(&mut desk, error);
+            }
+            if desk.engine.is_over() {
+                return;
+            }
             desk.alarm = desk.engine.due().into_iter().chain(last).min();
             let patience = desk.alarm.map_or(Duration::from_hours(1), |alarm| {
                 alarm.saturating_duration_since(Instant::now())
@@ -155,7 +166,7 @@ impl<'a, 'c> Crew<'a, 'c> {
                         last = Some(Instant::now() + GRACE);
                     }
                 }
-                Ok(Message::Broken) => return Err(Error::Worker(None)),
+                Ok(Message::Broken) => return self.fail(&mut self.lock(), Error::Worker(None)),
                 Ok(Message::Look)
                 | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
@@ -252,8 +263,7 @@ impl<'a, 'c> Crew<'a, 'c> {
             other => other,
         };
         offered.unwrap_or_else(|error| {
-            desk.failure = Some(error);
-            self.finish(&mut desk);
+            self.fail(&mut desk, error);
             false
         })
     }
@@ -269,41 +279,40 @@ impl<'a, 'c> Crew<'a, 'c> {
         'c: 'scope,
     {
         let mut desk = self.lock();
-        let recorded = ended.map_or(Ok(()), |ended| desk.record(ended));
-        let mut outcome = recorded.map(|()| Turn::Again);
-        loop {
-            if desk.over {
-                return None;
-            }
-            outcome = match outcome.and_then(|_| desk.engine.next()) {
-                Ok(Turn::Do(job)) => match self.call(&mut desk, scope) {
-                    Ok(()) => {
-                        self.set_alarm(&mut desk);
-                        return Some(job);
-                    }
-                    Err(error) => Err(error),
-                },
+        if let Some(ended) = ended
+            && let Err(error) = desk.record(ended)
+        {
+            self.fail(&mut desk, error);
+        }
+        while !desk.over {
+            let turn = match desk.engine.next() {
+                Ok(Turn::Do(job)) => self.call(&mut desk, scope).map(|()| Turn::Do(job)),
                 other => other,
             };
-            match &outcome {
-                Ok(Turn::Wait) if !desk.engine.is_over() => {
+            match turn {
+                Ok(Turn::Do(job)) => {
+                    self.set_alarm(&mut desk);
+                    return Some(job);
+                }
+                Ok(Turn::Wait) if desk.engine.is_over() => self.finish(&mut desk),
+                Ok(Turn::Wait) => {
                     self.set_alarm(&mut desk);
                     desk.idle += 1;
-                    desk = self
-                        .called
-                        .wait(desk)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    desk = self.whole(self.called.wait(desk));
                     desk.idle -= 1;
                 }
-                Ok(Turn::Wait) => self.finish(&mut desk),
-                Ok(_) => desk = self.let_others(desk),
-                Err(_) => {
-                    desk.failure = outcome.err();
-                    self.finish(&mut desk);
-                    return None;
-                }
+                Ok(Turn::Again) => desk = self.let_others(desk),
+                Err(error) => self.fail(&mut desk, error),
             }
         }
+        None
+    }
+
+    /// Something went wrong, and before another one has the lock all writing is over.
+    fn fail(&self, desk: &mut Desk, error: Error) {
+        desk.engine.abandon();
+        desk.failure.get_or_insert(error);
+        self.finish(desk);
     }
 
     /// No worker gets another task; all learn of it.
@@ -346,7 +355,17 @@ impl<'a, 'c> Crew<'a, 'c> {
     }
 
     fn lock_quietly(&self) -> MutexGuard<'_, Desk<'a>> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.whole(self.desk.lock())
+    }
+
+    /// Whoever panicked while he had the lock may have recorded a part of a task's end.
+    fn whole<'g>(&self, desk: LockResult<MutexGuard<'g, Desk<'a>>>) -> MutexGuard<'g, Desk<'a>> {
+        desk.unwrap_or_else(|poisoned| {
+            let mut desk = poisoned.into_inner();
+            self.desk.clear_poison();
+            self.fail(&mut desk, Error::Worker(None));
+            desk
+        })
     }
 }
 

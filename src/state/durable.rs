@@ -56,9 +56,9 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn set_synchronous(&self, level: &str) -> Result<(), Error> {
+    fn set_synchronous(&self, level: &str) -> Result<(), Error> {
         self.connection
-            .pragma_update(None, "synchronous", level)
+            .set("synchronous", level)
             .during(&self.layout, "set up the database")
     }
 
@@ -84,7 +84,6 @@ impl State {
         self.sync_objects()?;
         let newest = self.newest_task()?;
         self.set_synchronous("FULL")?;
-        self.group()?;
         self.put_durable(newest)?;
         self.commit()?;
         self.set_synchronous("NORMAL")
@@ -111,12 +110,14 @@ impl State {
         }
     }
 
-    fn put_durable(&self, row: TaskId) -> Result<(), Error> {
+    fn put_durable(&mut self, row: TaskId) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('durable', ?1)")
-            .and_then(|mut insert| insert.execute([row.0.to_string()]))
+            .write(
+                "write what is durable",
+                "INSERT OR REPLACE INTO meta VALUES ('durable', ?1)",
+                [row.0.to_string()],
+            )
             .map(drop)
-            .during(&self.layout, "write what is durable")
     }
 
     /// The boot in which the database was last written to.
@@ -140,12 +141,13 @@ impl State {
 
     /// Notes the present boot, and up to which row everything is on the disk.
     pub fn set_durable(&mut self, boot: &str, row: TaskId) -> Result<(), Error> {
-        self.group()?;
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('boot', ?1), ('durable', ?2)")
-            .and_then(|mut insert| insert.execute((boot, row.0.to_string())))
+            .write(
+                "write what is durable",
+                "INSERT OR REPLACE INTO meta VALUES ('boot', ?1), ('durable', ?2)",
+                (boot, row.0.to_string()),
+            )
             .map(drop)
-            .during(&self.layout, "write what is durable")
     }
 
     /// At most `count` rows behind `after`, ascending.

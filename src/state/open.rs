@@ -9,7 +9,8 @@ use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Context, Error, Lock, State, Sync, schema, tally};
+use super::database::Database;
+use super::{Context, Error, Lock, State, Sync, schema};
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -66,11 +67,10 @@ impl State {
         make_folder(root)?;
         let lock = Lock::take(root, &layout.lock())?;
         let created = !layout.database().exists();
-        let connection =
+        let mut connection =
             Connection::open(layout.database()).during(&layout, "open the database")?;
-        let mut state = Self::with(connection, layout);
-        state.prepare(created)?;
-        Ok((state, lock, created))
+        prepare(&mut connection, &layout, created)?;
+        Ok((Self::with(connection, layout), lock, created))
     }
 
     /// Opens an existing db folder for reading.
@@ -87,13 +87,12 @@ impl State {
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )
         .during(&layout, "open the database")?;
-        let state = Self::with(connection, layout);
-        state.wait_when_busy()?;
-        if schema::check(&state.connection, &state.layout)? < schema::FORMAT {
+        wait_when_busy(&connection, &layout)?;
+        if schema::check(&connection, &layout)? < schema::FORMAT {
             // Only a writer may bring the file itself to the present format.
             return Self::private_copy(root);
         }
-        Ok(state)
+        Ok(Self::with(connection, layout))
     }
 
     /// A copy of the db folder's database in the present format, for one who tries out what would
@@ -138,10 +137,10 @@ impl State {
     /// A database in memory, for tests.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        let connection = Connection::open_in_memory().expect("SQLite opens in memory");
-        let mut state = Self::with(connection, Layout::new(Path::new("/nowhere")));
-        schema::migrate(&mut state.connection, &state.layout).expect("the schema is right");
-        state
+        let mut connection = Connection::open_in_memory().expect("SQLite opens in memory");
+        let layout = Layout::new(Path::new("/nowhere"));
+        schema::migrate(&mut connection, &layout).expect("the schema is right");
+        Self::with(connection, layout)
     }
 
     /// Makes the paths of the layout absolute: the process will go to another folder.
@@ -157,46 +156,50 @@ impl State {
         // a better plan. A failure costs time alone.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         Self {
-            connection,
+            connection: Database::new(connection, layout.clone()),
             layout,
-            tallies: tally::Deltas::default(),
-            grouped: false,
             reserved: None,
             sync: Sync::default(),
             synced: 0,
         }
     }
+}
 
-    fn wait_when_busy(&self) -> Result<(), Error> {
-        self.connection
-            .busy_timeout(Duration::from_secs(10))
-            .during(&self.layout, "set a time limit")
-    }
+fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result<(), Error> {
+    connection
+        .busy_timeout(Duration::from_secs(10))
+        .during(layout, "set a time limit")
+}
 
-    fn prepare(&mut self, created: bool) -> Result<(), Error> {
-        self.wait_when_busy()?;
-        if created {
-            // There is nothing to lose yet: a power cut now leaves no database, or an empty one.
-            // On a busy disk each sync would take as long as the start of a run may.
-            self.set_synchronous("OFF")?;
-        }
-        self.connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL;
-                 PRAGMA cache_size = -12288;
-                 PRAGMA wal_autocheckpoint = 4000;
-                 PRAGMA temp_store = MEMORY;
-                 PRAGMA journal_size_limit = 16777216;",
-            )
-            .during(&self.layout, "set up the database")?;
-        schema::migrate(&mut self.connection, &self.layout)?;
-        // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
-        self.set_synchronous("NORMAL")
+fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<(), Error> {
+    const DOING: &str = "set up the database";
+    wait_when_busy(connection, layout)?;
+    let synchronous = |connection: &Connection, level: &str| {
+        connection
+            .pragma_update(None, "synchronous", level)
+            .during(layout, DOING)
+    };
+    if created {
+        // There is nothing to lose yet: a power cut now leaves no database, or an empty one.
+        // On a busy disk each sync would take as long as the start of a run may.
+        synchronous(connection, "OFF")?;
     }
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA cache_size = -12288;
+             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA journal_size_limit = 16777216;",
+        )
+        .during(layout, DOING)?;
+    schema::migrate(connection, layout)?;
+    // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
+    synchronous(connection, "NORMAL")
 }
 
 /// Copies the rows of a table that is in both.
-fn copy_table(from: &Connection, to: &Connection, table: &str) -> rusqlite::Result<()> {
+fn copy_table(from: &Database, to: &Connection, table: &str) -> rusqlite::Result<()> {
     let mut read = from.prepare(&format!("SELECT * FROM {table}"))?;
     let columns: Vec<&str> = read.column_names().collect();
     let columns = columns.join(", ");

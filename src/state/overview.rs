@@ -86,7 +86,7 @@ impl State {
     /// Begins a moment.
     pub fn moment(&self) -> Result<Moment<'_>, Error> {
         self.connection
-            .unchecked_transaction()
+            .moment()
             .map(|transaction| Moment {
                 _transaction: transaction,
             })

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rusqlite::Params;
+
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::digest::Digest;
@@ -47,7 +49,6 @@ pub struct Logs {
 impl State {
     /// Adds a task: pending, or finished at once if it is a final output.
     pub fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
-        self.group()?;
         let row = match (task.row, self.reserved) {
             // The database counts for itself.
             (None, None) => None,
@@ -55,25 +56,22 @@ impl State {
             (row, _) => row,
         };
         let processed = task.step.is_none();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO task
-                     (id, object_hash, step_id, input_task_id, processed, runset, name, forced)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )
-            .and_then(|mut insert| {
-                insert.execute((
-                    row.map(|row| row.0),
-                    &*task.object.hex(),
-                    task.step.map(|step| step.0),
-                    task.parent.map(|parent| parent.0),
-                    processed,
-                    &runset.name,
-                    task.name,
-                    task.forced,
-                ))
-            })
-            .during(&self.layout, "write a task")?;
+        self.connection.write(
+            "write a task",
+            "INSERT INTO task
+                 (id, object_hash, step_id, input_task_id, processed, runset, name, forced)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                row.map(|row| row.0),
+                &*task.object.hex(),
+                task.step.map(|step| step.0),
+                task.parent.map(|parent| parent.0),
+                processed,
+                &runset.name,
+                task.name,
+                task.forced,
+            ),
+        )?;
         let state = if processed {
             TaskState::Done
         } else {
@@ -104,17 +102,13 @@ impl State {
         finished: &Finished,
     ) -> Result<(), Error> {
         let to = from.after(Step::Succeed)?;
-        self.group()?;
         self.spent(runset, step, task, from, finished.elapsed)?;
-        self.connection
-            .prepare_cached(
-                "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4
-                 WHERE id = ?1",
-            )
-            .and_then(|mut update| {
-                update.execute((task.0, finished.started, finished.elapsed, finished.worker))
-            })
-            .during(&self.layout, "write a task's end")?;
+        self.end(
+            task,
+            "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4
+             WHERE id = ?1 AND processed = 0",
+            (task.0, finished.started, finished.elapsed, finished.worker),
+        )?;
         self.moved(runset, step, from, to);
         Ok(())
     }
@@ -130,22 +124,19 @@ impl State {
         finished: &Finished,
     ) -> Result<(), Error> {
         let to = from.after(Step::Fail)?;
-        self.group()?;
         self.spent(runset, step, task, from, finished.elapsed)?;
-        self.connection
-            .prepare_cached(
-                "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5 WHERE id = ?1",
-            )
-            .and_then(|mut update| {
-                update.execute((
-                    task.0,
-                    error,
-                    finished.started,
-                    finished.elapsed,
-                    finished.worker,
-                ))
-            })
-            .during(&self.layout, "write a task's end")?;
+        self.end(
+            task,
+            "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5
+             WHERE id = ?1 AND processed = 0",
+            (
+                task.0,
+                error,
+                finished.started,
+                finished.elapsed,
+                finished.worker,
+            ),
+        )?;
         self.moved(runset, step, from, to);
         Ok(())
     }
@@ -160,13 +151,12 @@ impl State {
         source: TaskId,
     ) -> Result<(), Error> {
         let to = from.after(Step::Reuse)?;
-        self.group()?;
-        self.connection
-            .prepare_cached(
-                "UPDATE task SET processed = 1, error = NULL, reused_from = ?2 WHERE id = ?1",
-            )
-            .and_then(|mut update| update.execute((task.0, source.0)))
-            .during(&self.layout, "write a task's end")?;
+        self.end(
+            task,
+            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2
+             WHERE id = ?1 AND processed = 0",
+            (task.0, source.0),
+        )?;
         self.moved(runset, step, from, to);
         Ok(())
     }
@@ -176,20 +166,17 @@ impl State {
         if logs == Logs::default() && !again {
             return Ok(());
         }
-        self.group()?;
         self.connection
-            .prepare_cached(
+            .write(
+                "write a task's log",
                 "INSERT OR REPLACE INTO log (task_id, stdout, stderr) VALUES (?1, ?2, ?3)",
-            )
-            .and_then(|mut insert| {
-                insert.execute((
+                (
                     task.0,
                     logs.stdout.map(|digest| digest.to_string()),
                     logs.stderr.map(|digest| digest.to_string()),
-                ))
-            })
+                ),
+            )
             .map(drop)
-            .during(&self.layout, "write a task's log")
     }
 
     /// Gives tasks that never succeeded to the version in `current` of their step: they have
@@ -245,8 +232,13 @@ impl State {
                     .collect()
             })
             .during(&self.layout, "read unfinished tasks")?;
+        self.connection.write(
+            "write unfinished tasks",
+            "UPDATE task SET step_id = ?3
+             WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+            (&runset.name, from.0, to.0),
+        )?;
         let mut moved = 0;
-        self.group()?;
         for (state, count, spent) in counts {
             self.count(runset.id, from, state_of(state), -count);
             self.count(runset.id, to, state_of(state), count);
@@ -254,14 +246,19 @@ impl State {
             self.spend(runset.id, to, spent);
             moved += count.unsigned_abs();
         }
-        self.connection
-            .execute(
-                "UPDATE task SET step_id = ?3
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
-                (&runset.name, from.0, to.0),
-            )
-            .during(&self.layout, "write unfinished tasks")?;
         Ok(moved)
+    }
+
+    /// Writes the end of a task, whose row is there and unfinished.
+    fn end(&mut self, task: TaskId, update: &str, params: impl Params) -> Result<(), Error> {
+        let rows = self
+            .connection
+            .write("write a task's end", update, params)?;
+        let found = match rows {
+            1 => Ok(()),
+            _ => Err(Error::Lost(task)),
+        };
+        self.connection.or_stop(found)
     }
 
     /// Counts the time of an execution, in place of that of the one before.

@@ -49,19 +49,17 @@ impl State {
     ///
     /// `created`: milliseconds since 1970.
     pub fn create_runset(&mut self, name: &str, created: i64) -> Result<Runset, Error> {
-        self.group()?;
         let mut own = name.to_owned();
         let mut number = 2;
         while self.runset(&own)?.is_some() {
             own = format!("{name}.{number}");
             number += 1;
         }
-        self.connection
-            .execute(
-                "INSERT INTO runset (name, created) VALUES (?1, ?2)",
-                (&own, created),
-            )
-            .during(&self.layout, "write a runset")?;
+        self.connection.write(
+            "write a runset",
+            "INSERT INTO runset (name, created) VALUES (?1, ?2)",
+            (&own, created),
+        )?;
         Ok(Runset {
             id: RunsetId(self.connection.last_insert_rowid()),
             name: own,

@@ -182,14 +182,14 @@ fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
         "UPDATE task SET runset = '' WHERE runset IS NULL;
          INSERT INTO runset (name) SELECT runset FROM task GROUP BY runset ORDER BY min(id);",
     )?;
-    super::tally::recount(transaction)?;
+    transaction.execute_batch(&super::tally::recount_sql())?;
     transaction.pragma_update(None, "user_version", FORMAT)
 }
 
 /// From format 1.
 fn from_one(transaction: &Transaction) -> rusqlite::Result<()> {
     transaction.execute_batch(FROM_ONE)?;
-    super::tally::recount(transaction)?;
+    transaction.execute_batch(&super::tally::recount_sql())?;
     transaction.pragma_update(None, "user_version", FORMAT)
 }
 

@@ -114,30 +114,26 @@ impl State {
                 changes: Vec::new(),
             });
         }
-        self.group()?;
         let version = newest.map_or(1, |newest| newest.version + 1);
         let before = match newest {
             Some(_) => self.newest_version(name.as_str())?,
             None => None,
         };
-        self.connection
-            .prepare_cached(
-                "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )
-            .and_then(|mut insert| {
-                insert.execute((
-                    name.as_str(),
-                    &identity.script,
-                    version,
-                    is_start,
-                    parallel,
-                    &fingerprint,
-                    to_json(identity),
-                    created,
-                ))
-            })
-            .during(&self.layout, "write a step")?;
+        self.connection.write(
+            "write a step",
+            "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                name.as_str(),
+                &identity.script,
+                version,
+                is_start,
+                parallel,
+                &fingerprint,
+                to_json(identity),
+                created,
+            ),
+        )?;
         let changes = before
             .and_then(|before| before.identity)
             .map_or_else(Vec::new, |old| identity.changes_since(&old));
@@ -156,14 +152,13 @@ impl State {
         is_start: bool,
         parallel: Option<u32>,
     ) -> Result<(), Error> {
-        self.group()?;
         self.connection
-            .execute(
+            .write(
+                "write a step",
                 "UPDATE step SET is_start = ?2, parallel = ?3 WHERE id = ?1",
                 (id.0, is_start, parallel),
             )
             .map(drop)
-            .during(&self.layout, "write a step")
     }
 
     /// The newest version of the step.
@@ -218,13 +213,11 @@ impl State {
 
     /// Records a resolved environment, as JSON, at once.
     pub fn put_environment(&mut self, key: &Digest, value: &str) -> Result<(), Error> {
-        self.group()?;
-        self.connection
-            .execute(
-                "INSERT OR REPLACE INTO environment (key, value) VALUES (?1, ?2)",
-                (&*key.hex(), value),
-            )
-            .during(&self.layout, "write an environment")?;
+        self.connection.write(
+            "write an environment",
+            "INSERT OR REPLACE INTO environment (key, value) VALUES (?1, ?2)",
+            (&*key.hex(), value),
+        )?;
         self.commit()
     }
 }

@@ -55,13 +55,12 @@ impl State {
     /// that execute in any case. How many.
     pub fn restart(&mut self, runset: &Runset, current: StepId) -> Result<i64, Error> {
         let made = self.supersede(runset, &[current], "1", true)?;
-        self.connection
-            .execute(
-                "UPDATE task SET forced = 1
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
-                (&runset.name, current.0),
-            )
-            .during(&self.layout, "write tasks to start from")?;
+        self.connection.write(
+            "write tasks to start from",
+            "UPDATE task SET forced = 1
+             WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+            (&runset.name, current.0),
+        )?;
         Ok(made.iter().map(|(_, count)| count).sum())
     }
 
@@ -74,7 +73,6 @@ impl State {
         forced: bool,
     ) -> Result<Vec<(StepId, i64)>, Error> {
         // Counts in memory must be in the table first: it is read below.
-        self.group()?;
         self.flush_tallies()?;
         let ids: Vec<String> = current.iter().map(|id| id.0.to_string()).collect();
         let statements = format!(
@@ -96,13 +94,13 @@ impl State {
             quoted(&runset.name),
         );
         self.connection
-            .execute_batch(&statements)
-            .during(&self.layout, "find the tasks to supersede")?;
-        let made = self.replace_roots(runset, forced);
-        self.connection
-            .execute_batch("DROP TABLE current; DROP TABLE root; DROP TABLE below;")
-            .during(&self.layout, "clean up")?;
-        made
+            .write_all("find the tasks to supersede", &statements)?;
+        let made = self.replace_roots(runset, forced)?;
+        self.connection.write_all(
+            "clean up",
+            "DROP TABLE current; DROP TABLE root; DROP TABLE below;",
+        )?;
+        Ok(made)
     }
 
     fn replace_roots(
@@ -142,18 +140,18 @@ impl State {
             self.count(runset.id, *step, TaskState::Pending, *count);
         }
         self.reserved = None;
-        self.connection
-            .execute_batch("UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);")
-            .and_then(|()| {
-                self.connection.execute(
-                    "INSERT INTO task
-                         (object_hash, step_id, input_task_id, runset, name, supersedes, forced)
-                     SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id, ?1
-                     FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
-                    [forced],
-                )
-            })
-            .during(&self.layout, "supersede tasks")?;
+        self.connection.write_all(
+            "supersede tasks",
+            "UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);",
+        )?;
+        self.connection.write(
+            "supersede tasks",
+            "INSERT INTO task
+                 (object_hash, step_id, input_task_id, runset, name, supersedes, forced)
+             SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id, ?1
+             FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
+            [forced],
+        )?;
         Ok(made)
     }
 }

@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
-
 use super::{Context, Error, Runset, RunsetId, State, StepId};
 use crate::core::task::{State as TaskState, Tally};
 
@@ -37,37 +35,39 @@ pub fn state_of(number: i64) -> TaskState {
 impl State {
     /// One task came to be (`by` 1) or is no longer live (-1). Final outputs have step 0.
     pub(super) fn count(&mut self, runset: RunsetId, step: StepId, state: TaskState, by: i64) {
-        self.tallies
-            .0
-            .entry((runset, step))
-            .or_default()
-            .tally
-            .add(state, by);
+        if let Some(delta) = self.delta(runset, step) {
+            delta.tally.add(state, by);
+        }
     }
 
     /// The last executions of live tasks took so many microseconds more.
     pub(super) fn spend(&mut self, runset: RunsetId, step: StepId, by: i64) {
-        self.tallies.0.entry((runset, step)).or_default().spent += by;
+        if let Some(delta) = self.delta(runset, step) {
+            delta.spent += by;
+        }
+    }
+
+    /// What the open group changes; there is one, for counts change with rows.
+    fn delta(&mut self, runset: RunsetId, step: StepId) -> Option<&mut Delta> {
+        let deltas = self.connection.deltas_mut()?;
+        Some(deltas.0.entry((runset, step)).or_default())
     }
 
     /// Writes the changes of the open group.
     pub(super) fn flush_tallies(&mut self) -> Result<(), Error> {
-        let mut insert = self
-            .connection
-            .prepare_cached(
+        let deltas = self.connection.deltas_mut().map(std::mem::take);
+        for ((runset, step), Delta { tally, spent }) in deltas.unwrap_or_default().0 {
+            if tally.is_zero() && spent == 0 {
+                continue;
+            }
+            self.connection.write(
+                "write counts",
                 "INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT DO UPDATE SET pending = pending + excluded.pending,
                      failed = failed + excluded.failed, done = done + excluded.done,
                      reused = reused + excluded.reused, spent = spent + excluded.spent",
-            )
-            .during(&self.layout, "write counts")?;
-        for ((runset, step), Delta { tally, spent }) in self.tallies.0.drain() {
-            if tally.is_zero() && spent == 0 {
-                continue;
-            }
-            insert
-                .execute((
+                (
                     runset.0,
                     step.0,
                     tally.pending,
@@ -75,8 +75,8 @@ impl State {
                     tally.done,
                     tally.reused,
                     spent,
-                ))
-                .during(&self.layout, "write counts")?;
+                ),
+            )?;
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl State {
                     .collect()
             })
             .during(&self.layout, "read counts")?;
-        for ((of, step), delta) in &self.tallies.0 {
+        for ((of, step), delta) in self.connection.deltas().into_iter().flat_map(|own| &own.0) {
             if *of == runset {
                 *counts.entry(*step).or_default() += delta.tally;
             }
@@ -125,8 +125,8 @@ impl State {
 }
 
 /// Counts the rows themselves.
-pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
+pub fn recount_sql() -> String {
+    format!(
         "DELETE FROM tally;
          INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
          SELECT runset_id, step_id, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3),
@@ -135,5 +135,5 @@ pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
                       elapsed
                FROM task JOIN runset ON runset.name = task.runset WHERE live = 1)
          GROUP BY runset_id, step_id;"
-    ))
+    )
 }

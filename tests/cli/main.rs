@@ -7,6 +7,7 @@ mod completions;
 mod early;
 mod failure;
 mod harness;
+mod injection;
 mod interrupt;
 mod manifest;
 mod memo;

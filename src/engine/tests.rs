@@ -1,0 +1,167 @@
+//! A whole run with each call of the database failing in turn: the next one ends as if nothing
+//! had been.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::pipeline::{self, Source, Steps, Supply};
+use crate::state::Lock;
+use crate::state::fault::{How, Planned};
+
+/// A fan-out, equal inputs, and a task that fails.
+const MANIFEST: &str = "
+[[step]]
+name = 'begin'
+start = true
+script = 'for i in 1 1 2; do n=$((n + 1)); echo $i > $OUTPUT_DIR/${n}_mid; done'
+[[step]]
+name = 'mid'
+script = 'grep -v 2 < $INPUT_FILE > $OUTPUT_DIR/copy'
+";
+
+struct World {
+    folder: tempfile::TempDir,
+    source: Source,
+}
+
+impl World {
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        let manifest = folder.path().join("workflow.toml");
+        fs::write(&manifest, MANIFEST).unwrap();
+        let source = Source::load(&manifest).unwrap();
+        Self { folder, source }
+    }
+
+    fn open(&self) -> (State, Lock) {
+        let (state, lock, _) = State::open(&self.folder.path().join("db")).unwrap();
+        (state, lock)
+    }
+
+    /// What a call with `-run` does once the database is open.
+    fn run(&self, state: &mut State) -> Result<Summary, Error> {
+        let stop = AtomicBool::new(false);
+        let supply = Supply {
+            host: false,
+            locked: false,
+            stop: &stop,
+        };
+        let registered = Steps::register(&self.source, state, supply, &mut |_| {});
+        let steps = registered.map_err(|error| match error {
+            pipeline::Error::State(error) => error,
+            pipeline::Error::Environment(error) => panic!("{error}"),
+        })?;
+        let layout = state.layout().clone();
+        let scratch = scratch(&layout.scratch()).unwrap();
+        let store = Store::open(&layout.objects(), scratch.path()).unwrap();
+        recover(state, &store)?;
+        let runset = if let Some(runset) = state.newest_runset()? {
+            state.update_unfinished(&runset, &steps.current())?;
+            runset
+        } else {
+            let runset = state.create_runset("r", 0)?;
+            state.seed(&runset, steps.all[0].id)?;
+            runset
+        };
+        state.commit()?;
+        let settings = Settings {
+            parallel: 2,
+            fail_fast: false,
+            live: false,
+            scratch: scratch.path().to_owned(),
+        };
+        let summary = Engine::new(
+            state,
+            &store,
+            &steps.all,
+            &self.source.router,
+            &runset,
+            settings,
+            &mut |_| {},
+        )
+        .and_then(|engine| engine.run(&Channel::default()))?;
+        state.end_of_run()?;
+        Ok(summary)
+    }
+
+    /// Every row but for what differs from run to run; fails if the counts are not right.
+    fn rows(&self) -> Vec<String> {
+        let db = rusqlite::Connection::open(self.folder.path().join("db/db")).unwrap();
+        let all = |sql: &str| -> Vec<String> {
+            let mut query = db.prepare(sql).unwrap();
+            let rows = query.query_map([], |row| row.get(0)).unwrap();
+            rows.collect::<Result<_, _>>().unwrap()
+        };
+        let rows = all(
+            "SELECT concat_ws(' ', coalesce(step.name, 'final'), task.name, task.object_hash,
+                 task.processed, task.error, task.live, above.name, above.step_id, above.processed)
+             FROM task LEFT JOIN step ON step.id = task.step_id
+             LEFT JOIN task AS above ON above.id = task.input_task_id ORDER BY 1",
+        );
+        let counted = "count(*) FILTER (WHERE processed = 0 AND error IS NULL),
+             count(*) FILTER (WHERE processed = 0 AND error IS NOT NULL),
+             count(*) FILTER (WHERE processed = 1 AND reused_from IS NULL),
+             count(*) FILTER (WHERE processed = 1 AND reused_from IS NOT NULL)";
+        let right = all(&format!(
+            "SELECT concat_ws(' ', coalesce(step_id, 0), {counted}) FROM task WHERE live GROUP BY step_id"
+        ));
+        let kept = all(
+            "SELECT concat_ws(' ', step_id, pending, failed, done, reused) FROM tally
+             WHERE pending + failed + done + reused <> 0",
+        );
+        assert_eq!(kept, right);
+        rows
+    }
+}
+
+#[test]
+fn whatever_call_of_the_database_fails_the_next_run_makes_it_good() {
+    let world = World::new();
+    let (mut state, lock) = world.open();
+    state.fault().plan(None);
+    let summary = world.run(&mut state).unwrap();
+    assert_eq!(
+        (summary.executed, summary.reused, summary.failed),
+        (2, 1, 1)
+    );
+    let calls = state.fault().calls();
+    assert!(calls > 30, "{calls}");
+    drop((state, lock));
+    let undisturbed = world.rows();
+
+    for first in 0..calls {
+        // A call by itself, or all from one on.
+        let planned = Planned {
+            first,
+            count: if first % 2 == 0 { 1 } else { u32::MAX },
+            how: [How::Alone, How::TakesAllBack, How::Panics][first as usize % 3],
+        };
+        let world = World::new();
+        let (mut state, lock) = world.open();
+        state.fault().plan(Some(planned));
+        let ran = catch_unwind(AssertUnwindSafe(|| world.run(&mut state)));
+        // How many calls there are depends on which task ends first.
+        if state.fault().calls() > first {
+            match ran {
+                Ok(Ok(_)) => panic!("{planned:?} was not noticed"),
+                Ok(Err(Error::State(error))) => {
+                    assert!(error.to_string().contains("the disk is full"), "{error}");
+                }
+                Ok(Err(_)) | Err(_) => assert_eq!(planned.how, How::Panics),
+            }
+        }
+        drop((state, lock));
+        let (mut state, lock) = world.open();
+        world.run(&mut state).unwrap();
+        drop((state, lock));
+        assert_eq!(world.rows(), undisturbed, "{planned:?}");
+    }
+}

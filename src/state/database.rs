@@ -1,0 +1,209 @@
+//! The one way to the file: questions here, changes there.
+//!
+//! Whoever reads gets statements that can only ask. Whatever changes something goes through
+//! [`Database::write`], which works inside an open group alone, and after the first failure not at
+//! all. `SQLite` may have taken the whole group back by then, also where it was a question that failed: what
+//! would be written afterwards would stand by itself, about rows that do not exist, and what is
+//! in memory tells of things that never were. So the run ends, and the next one begins from what
+//! the file says.
+
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{CachedStatement, Connection, Params, Statement, Transaction};
+
+use super::tally::Deltas;
+use super::{Context, Error, Layout};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Connection,
+    layout: Layout,
+    writing: Writing,
+    #[cfg(test)]
+    fault: super::fault::Fault,
+}
+
+#[derive(Debug)]
+enum Writing {
+    /// No group is open.
+    Closed,
+    /// One is, and these are the counts that it changes.
+    Open(Deltas),
+    /// Something went wrong, this at first: nothing is written any more.
+    Over(Arc<Error>),
+}
+
+impl Database {
+    pub fn new(connection: Connection, layout: Layout) -> Self {
+        Self {
+            connection,
+            layout,
+            writing: Writing::Closed,
+            #[cfg(test)]
+            fault: super::fault::Fault::default(),
+        }
+    }
+
+    /// Where tests have calls fail.
+    #[cfg(test)]
+    pub fn fault(&self) -> &super::fault::Fault {
+        &self.fault
+    }
+
+    /// A question, compiled once.
+    pub fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        #[cfg(test)]
+        self.fault.call(&self.connection)?;
+        let statement = self.connection.prepare_cached(sql)?;
+        only_asks(&statement)?;
+        Ok(statement)
+    }
+
+    /// A question.
+    pub fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+        #[cfg(test)]
+        self.fault.call(&self.connection)?;
+        let statement = self.connection.prepare(sql)?;
+        only_asks(&statement)?;
+        Ok(statement)
+    }
+
+    /// While it lives, all answers are of one moment.
+    pub fn moment(&self) -> rusqlite::Result<Transaction<'_>> {
+        self.connection.unchecked_transaction()
+    }
+
+    /// The row that was written last.
+    pub fn last_insert_rowid(&self) -> i64 {
+        self.connection.last_insert_rowid()
+    }
+
+    /// Rows changed so far.
+    pub fn total_changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    /// Opens a group unless one is open.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        if !self.is_grouped()? {
+            self.execute("begin a transaction", "BEGIN IMMEDIATE", [])?;
+            self.writing = Writing::Open(Deltas::default());
+        }
+        Ok(())
+    }
+
+    /// Whether a group is open; the failure that ended all writing, if there was one.
+    pub fn is_grouped(&mut self) -> Result<bool, Error> {
+        match &self.writing {
+            Writing::Closed => Ok(false),
+            Writing::Open(_) if !self.connection.is_autocommit() => Ok(true),
+            Writing::Open(_) => Err(self.stop(Error::Abandoned(self.layout.database()))),
+            Writing::Over(first) => Err(Error::Failed(Arc::clone(first))),
+        }
+    }
+
+    /// Changes something, in the open group or in a new one. How many rows.
+    pub fn write(
+        &mut self,
+        action: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<usize, Error> {
+        self.begin()?;
+        self.execute(action, sql, params)
+    }
+
+    /// The same for several statements without parameters.
+    pub fn write_all(&mut self, action: &'static str, statements: &str) -> Result<(), Error> {
+        self.begin()?;
+        let done = self.run_all(statements).during(&self.layout, action);
+        self.or_stop(done)
+    }
+
+    /// Brings the open group to the file.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        if self.is_grouped()? {
+            self.execute("commit", "COMMIT", [])?;
+            self.writing = Writing::Closed;
+        }
+        Ok(())
+    }
+
+    /// The counts that the open group changes.
+    pub fn deltas(&self) -> Option<&Deltas> {
+        match &self.writing {
+            Writing::Open(deltas) => Some(deltas),
+            Writing::Closed | Writing::Over(_) => None,
+        }
+    }
+
+    /// The same, to change them: whoever counts has written to the group.
+    pub fn deltas_mut(&mut self) -> Option<&mut Deltas> {
+        match &mut self.writing {
+            Writing::Open(deltas) => Some(deltas),
+            Writing::Closed | Writing::Over(_) => None,
+        }
+    }
+
+    /// Changes a setting of this connection.
+    pub fn set(&self, pragma: &str, value: &str) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, pragma, value)
+    }
+
+    /// Lets a failure of something that belongs to the open group end all writing.
+    pub fn or_stop<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
+        done.map_err(|error| self.stop(error))
+    }
+
+    /// Takes the open group back, and lets no other one begin; the failure that was the first.
+    pub fn stop(&mut self, error: Error) -> Error {
+        if let Writing::Over(first) = &self.writing {
+            return Error::Failed(Arc::clone(first));
+        }
+        if !self.connection.is_autocommit() {
+            // Should this fail too, the transaction ends with the connection.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        // Not even what is committed is brought from the log to the file when this is closed: a
+        // disk that fails is no place for it. The next one to open the file does that.
+        let _ = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        let first = Arc::new(error);
+        self.writing = Writing::Over(Arc::clone(&first));
+        Error::Failed(first)
+    }
+
+    fn execute(
+        &mut self,
+        action: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<usize, Error> {
+        let done = self.run(sql, params).during(&self.layout, action);
+        self.or_stop(done)
+    }
+
+    fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        #[cfg(test)]
+        self.fault.call(&self.connection)?;
+        self.connection.prepare_cached(sql)?.execute(params)
+    }
+
+    fn run_all(&self, statements: &str) -> rusqlite::Result<()> {
+        #[cfg(test)]
+        self.fault.call(&self.connection)?;
+        self.connection.execute_batch(statements)
+    }
+}
+
+/// Refuses a statement that changes something, be it only whether a transaction is open.
+fn only_asks(statement: &Statement) -> rusqlite::Result<()> {
+    if statement.readonly() && statement.column_count() > 0 {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::InvalidQuery)
+    }
+}
