@@ -10,6 +10,7 @@ pub mod graph;
 pub mod identity;
 pub mod installable;
 pub mod lineage;
+pub mod live;
 pub mod manifest;
 pub mod name;
 pub mod plain;

@@ -11,6 +11,7 @@ mod crew;
 mod direct;
 mod early;
 mod forecast;
+mod live;
 mod outputs;
 mod record;
 mod recover;

@@ -92,7 +92,8 @@ pub enum Event<'a> {
         step: &'a StepName,
         /// Whether they came on standard error.
         stderr: bool,
-        /// Whole lines, or the end of the output.
+        /// Whole lines; without an end the last one only if the task paused in it, or ended, or
+        /// if it is very long. No character is cut.
         bytes: &'a [u8],
     },
     /// A task ended with success, or took over the outputs of an equal one.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commands::{Commands, Own, Plain};
+use super::live::Live;
 use super::outputs::{Outputs, Source};
 use super::step::Runnable;
 use super::transcript::Record;
@@ -217,6 +218,22 @@ impl<'a> Worker<'a> {
     }
 
     fn run(&mut self, job: &Job, record: &mut Record) -> Result<process::Ended, RunError> {
+        let mut live = self
+            .tell
+            .map(|tell| Live::new(tell, job.ready.id, &job.step.name));
+        let ended = self.launch(job, record, &mut live);
+        if let Some(live) = &mut live {
+            live.end();
+        }
+        ended
+    }
+
+    fn launch(
+        &mut self,
+        job: &Job,
+        record: &mut Record,
+        live: &mut Option<Live>,
+    ) -> Result<process::Ended, RunError> {
         let pipes = match &mut self.pipes {
             Some(pipes) => pipes,
             none => none.insert(Pipes::new()?),
@@ -224,7 +241,7 @@ impl<'a> Worker<'a> {
         let mut sink = Listener {
             job,
             record,
-            tell: self.tell,
+            live: live.as_mut(),
             store: self.site.store,
             disk: &mut self.disk,
         };
@@ -299,8 +316,8 @@ impl<'a> Worker<'a> {
 struct Listener<'a, 'b> {
     job: &'a Job,
     record: &'a mut Record,
-    tell: Option<Tell<'b>>,
-    store: &'b Store,
+    live: Option<&'a mut Live<'b>>,
+    store: &'a Store,
     disk: &'a mut DiskReads,
 }
 
@@ -316,13 +333,18 @@ impl Sink for Listener<'_, '_> {
 
     fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
         self.record.add(stream, bytes);
-        if let Some(tell) = self.tell {
-            tell(&Event::Output {
-                task: self.job.ready.id,
-                step: &self.job.step.name,
-                stderr: stream == Stream::Stderr,
-                bytes,
-            });
+        if let Some(live) = &mut self.live {
+            live.wrote(stream, bytes);
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.live.as_ref().and_then(|live| live.due())
+    }
+
+    fn look(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.look();
         }
     }
 }

@@ -30,6 +30,14 @@ pub trait Sink {
 
     /// It has written this.
     fn wrote(&mut self, stream: Stream, bytes: &[u8]);
+
+    /// When it wants to look although nothing is written.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// It is time to.
+    fn look(&mut self) {}
 }
 
 impl<F: FnMut(Stream, &[u8])> Sink for F {
@@ -105,6 +113,7 @@ impl Pipes {
         let limit = [
             alarm.map(|alarm| alarm.saturating_duration_since(now)),
             exit.interval(),
+            sink.due().map(|due| due.saturating_duration_since(now)),
         ];
         let timeout = limit
             .into_iter()
@@ -136,6 +145,9 @@ impl Pipes {
             self.stderr.read_some(&mut self.buffer, &mut |bytes| {
                 sink.wrote(Stream::Stderr, bytes);
             })?;
+        }
+        if sink.due().is_some_and(|due| due <= Instant::now()) {
+            sink.look();
         }
         Ok(match exit.fd() {
             Some(_) => ready[2],

@@ -5,6 +5,7 @@
 mod bars;
 mod github;
 mod json;
+mod live;
 mod stderr;
 mod trace;
 

@@ -1,0 +1,73 @@
+//! Tells what a task writes while it runs.
+
+use std::time::Instant;
+
+use super::worker::Tell;
+use crate::core::event::Event;
+use crate::core::live::Lines;
+use crate::core::name::StepName;
+use crate::core::task::TaskId;
+use crate::process::Stream;
+
+/// Both streams of one task, on the way to whoever listens.
+pub struct Live<'a> {
+    tell: Tell<'a>,
+    task: TaskId,
+    step: &'a StepName,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl<'a> Live<'a> {
+    /// For a task that is about to run.
+    pub fn new(tell: Tell<'a>, task: TaskId, step: &'a StepName) -> Self {
+        Self {
+            tell,
+            task,
+            step,
+            stdout: Lines::default(),
+            stderr: Lines::default(),
+        }
+    }
+
+    /// It has written this.
+    pub fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
+        self.on(stream, |lines, tell| lines.add(bytes, Instant::now(), tell));
+    }
+
+    /// When to look again though nothing is written.
+    pub fn due(&self) -> Option<Instant> {
+        self.stdout.due().into_iter().chain(self.stderr.due()).min()
+    }
+
+    /// Tells what has waited for its line's end long enough.
+    pub fn look(&mut self) {
+        let now = Instant::now();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.on(stream, |lines, tell| lines.look(now, tell));
+        }
+    }
+
+    /// It has ended.
+    pub fn end(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.on(stream, Lines::end);
+        }
+    }
+
+    fn on(&mut self, stream: Stream, act: impl FnOnce(&mut Lines, &mut dyn FnMut(&[u8]))) {
+        let lines = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let (tell, task, step) = (self.tell, self.task, self.step);
+        act(lines, &mut |bytes| {
+            tell(&Event::Output {
+                task,
+                step,
+                stderr: stream == Stream::Stderr,
+                bytes,
+            });
+        });
+    }
+}
