@@ -34,6 +34,7 @@ pub use error::{Failure, Kind};
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
+    signals::settle();
     let words = words::two_dashes(std::env::args_os());
     let json = words::ask_for_json(&words);
     let arguments = match parse(words) {

@@ -90,9 +90,25 @@ pub fn boot_id() -> Option<String> {
     system::boot_id()
 }
 
-/// Whether the process was started with `signal` ignored, as `nohup` does.
-pub fn is_ignored(signal: i32) -> bool {
-    system::is_ignored(signal)
+/// The signals that end a process which does nothing about them and that mean no fault of its own.
+pub fn ending_signals() -> Vec<i32> {
+    system::ending_signals()
+}
+
+/// The signals that this process ignores at the moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Ignored(Option<u64>);
+
+impl Ignored {
+    /// Asks the system.
+    pub fn now() -> Self {
+        Self(system::ignored())
+    }
+
+    /// Whether the signal is one of them; none where the system cannot tell.
+    pub fn has(self, signal: i32) -> Option<bool> {
+        self.0.map(|mask| mask >> (signal - 1) & 1 == 1)
+    }
 }
 
 /// Makes this process the parent of every process that its children leave behind, so that

@@ -95,14 +95,34 @@ pub fn boot_id() -> Option<String> {
     Some(id.trim().to_owned())
 }
 
-pub fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+pub fn ending_signals() -> Vec<i32> {
+    let named = [
+        libc::SIGABRT,
+        libc::SIGALRM,
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGIO,
+        libc::SIGPROF,
+        libc::SIGPWR,
+        libc::SIGQUIT,
+        libc::SIGSTKFLT,
+        libc::SIGTERM,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGVTALRM,
+        libc::SIGXCPU,
+        libc::SIGXFSZ,
+    ];
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    named.into_iter().chain(real_time).collect()
+}
+
+pub fn ignored() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status
         .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 pub fn adopt_orphans() {

@@ -52,8 +52,25 @@ pub fn boot_id() -> Option<String> {
     None
 }
 
-pub fn is_ignored(_signal: i32) -> bool {
-    false
+pub fn ending_signals() -> Vec<i32> {
+    vec![
+        libc::SIGABRT,
+        libc::SIGALRM,
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGPROF,
+        libc::SIGQUIT,
+        libc::SIGTERM,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGVTALRM,
+        libc::SIGXCPU,
+        libc::SIGXFSZ,
+    ]
+}
+
+pub fn ignored() -> Option<u64> {
+    None
 }
 
 pub fn adopt_orphans() {}

@@ -19,6 +19,7 @@ mod schedule;
 mod script;
 mod seed;
 mod sigkill;
+mod signals;
 mod state;
 mod store;
 mod taint;
