@@ -11,6 +11,7 @@ mod describe;
 mod dry_run;
 mod error;
 mod export;
+mod fit;
 mod graph;
 mod html;
 mod lock;

@@ -14,6 +14,7 @@ use crate::report::table;
 /// Tells it. `call` has a copy of the state; `unresolved`: steps whose packages are not resolved.
 pub fn main(mut call: Call, unresolved: &[StepName]) -> Result<ExitCode, Failure> {
     let (runsets, seeded) = call.runsets_to_run()?;
+    call.check_fit(&runsets)?;
     let store = chosen::store(&call.state);
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
     if !unresolved.is_empty() {

@@ -80,11 +80,16 @@ pub fn chosen(state: &State, name: Option<&str>) -> Result<Chosen, Failure> {
 
 /// The manifest if one was named, or if `./workflow.toml` is there and right.
 pub fn manifest(places: &Places) -> Result<Option<Manifest>, Failure> {
+    Ok(source(places)?.map(|source| source.manifest))
+}
+
+/// The same, with where it is.
+pub fn source(places: &Places) -> Result<Option<Source>, Failure> {
     let Ok(path) = places.manifest() else {
         return Ok(None);
     };
     match Source::load(&path) {
-        Ok(source) => Ok(Some(source.manifest)),
+        Ok(source) => Ok(Some(source)),
         Err(error) if places.manifest.is_some() => Err(error.into()),
         Err(_) => {
             let words = format!(

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::arguments::{Actions, Arguments};
 use super::error::{Failure, signal_status};
+use super::fit::Fit;
 use super::{chosen, dry_run, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::engine::{self, Channel, Engine, Settings};
@@ -162,18 +163,15 @@ impl Call<'_> {
             return self.run(channel);
         }
         if self.actions.migrate_tainted {
-            for runset in self.chosen()? {
-                self.migrate(&runset)?;
+            let runsets = self.chosen()?;
+            for runset in &runsets {
+                self.migrate(runset)?;
             }
             self.state.commit()?;
+            self.check_fit(&runsets)?;
         } else {
             let runset = self.chosen()?.pop();
-            standing::print_standing(
-                &self.source.manifest,
-                &self.state,
-                &self.steps,
-                runset.as_ref(),
-            )?;
+            standing::print_standing(self.source, &self.state, &self.steps, runset.as_ref())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -230,6 +228,7 @@ impl Call<'_> {
             )));
         }
         let (runsets, seeded) = self.runsets_to_run()?;
+        self.check_fit(&runsets)?;
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, &store, scratch.path(), channel)?;
@@ -297,6 +296,23 @@ impl Call<'_> {
         }
         self.state.commit()?;
         Ok((existing, false))
+    }
+
+    /// Tells of runsets that the manifest does not fit; fails if it fits none.
+    pub(super) fn check_fit(&mut self, runsets: &[Runset]) -> Result<(), Failure> {
+        let mut fitting = 0;
+        let mut failure = Ok(());
+        for runset in runsets {
+            let fit = Fit::of(self.source, &self.state, runset)?;
+            match fit.check() {
+                Ok(()) => fitting += 1,
+                error => failure = error,
+            }
+            if let Some(warning) = fit.warning() {
+                self.reporter.event(&Event::Warning(&warning));
+            }
+        }
+        if fitting == 0 { failure } else { Ok(()) }
     }
 
     fn refuse_existing(&self) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::error::Failure;
+use super::fit::Fit;
 use super::run::print;
 use crate::core::event::Summary;
 use crate::core::manifest::Manifest;
@@ -62,7 +63,7 @@ pub fn complete(
 }
 
 /// Unfinished tasks of steps that are no longer in the manifest.
-fn orphaned(
+pub fn orphaned(
     manifest: &Manifest,
     state: &State,
     counts: &HashMap<StepId, Tally>,
@@ -82,11 +83,12 @@ fn orphaned(
 
 /// Prints where the pipeline stands and what to do next.
 pub fn print_standing(
-    manifest: &Manifest,
+    source: &Source,
     state: &State,
     steps: &Steps,
     runset: Option<&Runset>,
 ) -> Result<(), Failure> {
+    let manifest = &source.manifest;
     let Some(runset) = runset else {
         let start = &manifest.start().name;
         return print(&format!("nothing ran yet\nnext: -run starts at {start}\n"));
@@ -99,12 +101,13 @@ pub fn print_standing(
     let mut text = format!("runset {}\n", runset.name);
     text.push_str(&table::counts(&summary.steps));
     let _ = writeln!(text, "{}", table::count(summary.finals, "final output"));
-    text.push_str(&next(&summary));
+    let fit = Fit::of(source, state, runset)?;
+    text.push_str(&next(&summary, &fit));
     print(&text)
 }
 
 /// What to do next, one line.
-fn next(summary: &Summary) -> String {
+fn next(summary: &Summary, fit: &Fit) -> String {
     let sum = |what: fn(&Tally) -> i64| -> i64 {
         summary.steps.iter().map(|(_, tally)| what(tally)).sum()
     };
@@ -119,7 +122,13 @@ fn next(summary: &Summary) -> String {
             table::tainted(&summary.tainted)
         );
     }
-    let words = next_step(pending + failed > 0, tainted > 0);
+    if !summary.orphaned.is_empty() {
+        let _ = writeln!(text, "not run: {}", table::orphaned(&summary.orphaned));
+    }
+    let words = match fit.warning() {
+        Some(words) => words,
+        None => next_step(pending + failed > 0, tainted > 0).to_owned(),
+    };
     let _ = writeln!(text, "next: {words}");
     text
 }

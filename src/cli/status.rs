@@ -11,10 +11,12 @@ use super::arguments::Places;
 use super::chosen::InRunset;
 use super::columns::{self, free, number, words};
 use super::error::Failure;
-use super::{run, standing};
+use super::fit::Fit;
+use super::{graph, run, standing};
 use crate::core::identity::{Identity, Tools};
 use crate::core::task::Tally;
 use crate::core::text::visible;
+use crate::pipeline::Source;
 use crate::report::{short, table};
 use crate::state::{Lock, Runset, State, StepId};
 
@@ -44,18 +46,24 @@ struct Status {
     running: Option<u32>,
     steps: Vec<StepStatus>,
     finals: i64,
+    /// What does not belong to the manifest.
+    orphaned: Vec<(String, i64)>,
+    /// What to say of a manifest that does not fit.
+    misfit: Option<String>,
 }
 
 /// Prints it.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     let running = Lock::holder(state.layout());
+    let source = graph::source(places)?;
+    let status = |runset: &Runset| status(&state, runset, running, source.as_ref());
     let statuses: Vec<Status> = match options.runset.find(&state)? {
-        Some(runset) => vec![status(&state, &runset, running)?],
+        Some(runset) => vec![status(&runset)?],
         None => state
             .runsets()?
             .iter()
-            .map(|runset| status(&state, runset, running))
+            .map(status)
             .collect::<Result<_, _>>()?,
     };
     let text = if options.json {
@@ -73,7 +81,12 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn status(state: &State, runset: &Runset, running: Option<u32>) -> Result<Status, Failure> {
+fn status(
+    state: &State,
+    runset: &Runset,
+    running: Option<u32>,
+    source: Option<&Source>,
+) -> Result<Status, Failure> {
     let counts = state.tallies(runset.id)?;
     let spent = state.time_spent(runset)?;
     let mut steps = Vec::new();
@@ -101,7 +114,14 @@ fn status(state: &State, runset: &Runset, running: Option<u32>) -> Result<Status
         }
         steps.push(step);
     }
+    let fit = source
+        .map(|source| Fit::of(source, state, runset))
+        .transpose()?;
     Ok(Status {
+        orphaned: fit
+            .as_ref()
+            .map_or_else(Vec::new, |fit| fit.orphaned().to_vec()),
+        misfit: fit.and_then(|fit| fit.warning()),
         runset: runset.name.clone(),
         running,
         steps,
@@ -138,9 +158,11 @@ impl Status {
         let total = self.total();
         match self.running {
             Some(pid) => format!("process {pid} is at work on this db"),
-            None => {
-                standing::next_step(total.pending + total.failed > 0, self.tainted() > 0).to_owned()
-            }
+            None => self.misfit.clone().unwrap_or_else(|| {
+                let orphaned: i64 = self.orphaned.iter().map(|(_, count)| count).sum();
+                let left = total.pending + total.failed - orphaned;
+                standing::next_step(left > 0, self.tainted() > 0).to_owned()
+            }),
         }
     }
 
@@ -167,6 +189,9 @@ impl Status {
         ];
         let rows: Vec<Vec<String>> = self.steps.iter().map(StepStatus::row).collect();
         text.push_str(&columns::table(&columns, &rows, columns::width()));
+        if !self.orphaned.is_empty() {
+            let _ = writeln!(text, "not run: {}", table::orphaned(&self.orphaned));
+        }
         if total.failed > 0 {
             text.push_str("failures: log -failed\n");
         }

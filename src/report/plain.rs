@@ -255,11 +255,12 @@ pub fn summary(summary: &Summary) -> String {
     for (name, step) in &summary.near {
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
     }
-    for (step, count) in &summary.orphaned {
+    if !summary.orphaned.is_empty() {
         let _ = writeln!(
             text,
-            "{step} is not in the manifest: {} not run",
-            table::count(*count, "pending task")
+            "not run: {}; if a step has another name now, -run -start with the step before it \
+             makes its inputs anew",
+            table::orphaned(&summary.orphaned)
         );
     }
     if !summary.tainted.is_empty() {

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use crate::core::identity::Change;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
+use crate::core::text::visible;
 
 /// `1 task`, `2 tasks`.
 pub fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
@@ -54,6 +55,21 @@ pub fn tainted(tainted: &[(StepName, i64, Vec<Change>)]) -> String {
         .map(|(step, count, why)| format!("{step} {count} ({})", changes(why)))
         .collect();
     words.join(", ")
+}
+
+/// `12 pending tasks are of steps that the manifest does not have: sort 10, merge 2`.
+pub fn orphaned(orphaned: &[(String, i64)]) -> String {
+    let total: i64 = orphaned.iter().map(|(_, count)| count).sum();
+    let are = if total == 1 { "is" } else { "are" };
+    let words: Vec<String> = orphaned
+        .iter()
+        .map(|(step, count)| format!("{} {count}", visible(step)))
+        .collect();
+    format!(
+        "{} {are} of steps that the manifest does not have: {}",
+        count(total, "pending task"),
+        words.join(", ")
+    )
 }
 
 /// `script, variables (A)`.

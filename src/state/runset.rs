@@ -80,6 +80,18 @@ impl State {
             },
         )
     }
+
+    /// The step that the runset began at.
+    pub fn seeded_step(&self, runset: &Runset) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT step.name FROM task JOIN step ON step.id = task.step_id
+                 WHERE runset = ?1 AND input_task_id IS NULL AND live = 1
+                 ORDER BY task.id LIMIT 1",
+            )
+            .and_then(|mut query| query.query_row([&runset.name], |row| row.get(0)).optional())
+            .during(&self.layout, "read where a runset began")
+    }
 }
 
 fn runset(row: &rusqlite::Row) -> rusqlite::Result<Runset> {

@@ -205,7 +205,7 @@ fn steps_that_left_the_manifest_stay_as_history() {
     test.run(["-run"]).exits(1);
     test.manifest(&pipeline("", COPY).replace("name = 'work'", "name = 'other'"));
     let ran = test.run(["-run"]).exits(0);
-    ran.says("work is not in the manifest: 2 pending tasks not run");
+    ran.says("not run: 2 pending tasks are of steps that the manifest does not have: work 2");
     assert_eq!(test.times("work"), 2);
     test.manifest(&pipeline("", COPY));
     test.runs().says("4 run");
@@ -225,4 +225,82 @@ fn packages_and_the_hosts_programs_in_their_place_are_versions_of_their_own() {
     assert_eq!(test.times("work"), 4);
     // The same results: what follows is taken over.
     assert_eq!(test.times("last"), 2);
+}
+
+/// Two steps, `begin` and `work`, of which the first has another name.
+fn renamed(manifest: &str) -> String {
+    manifest.replace("name = 'begin'", "name = 'fetch'")
+}
+
+#[test]
+fn a_start_step_of_another_name_is_told_and_no_success() {
+    let manifest = pipeline("", COPY);
+    let test = Test::with(&manifest);
+    test.runs();
+    test.manifest(&renamed(&manifest));
+    for words in [
+        "-run",
+        "-run -dry-run",
+        "-migrate-tainted",
+        "-run -runset all",
+    ] {
+        let ran = test.run(words.split(' ')).exits(2);
+        ran.says("nothing to run: runset ")
+            .says("began at step begin, which workflow.toml does not have")
+            .says("hint: -run -fresh seeds a new runset at fetch");
+    }
+    for words in [&[][..], &["status"]] {
+        test.run(words.iter().copied())
+            .exits(0)
+            .prints("next: runset ")
+            .prints("began at step begin")
+            .prints("-run -fresh");
+    }
+    // What the hint names helps, and so does the name that it had.
+    test.run(["-run", "-fresh"]).exits(0);
+    test.runs().says("0 run");
+    test.manifest(&manifest);
+    test.run(["-run"]).exits(2).says("began at step fetch");
+    test.run(["-run", "-start", "begin"]).exits(0);
+    test.runs().says("0 run");
+}
+
+#[test]
+fn what_is_left_of_another_manifests_runset_is_told() {
+    let manifest = pipeline("", "exit 1");
+    let test = Test::with(&manifest);
+    test.run(["-run"]).exits(1);
+    // One step is still there and has something to do.
+    test.manifest(&renamed(&pipeline("", COPY)));
+    test.run(["-run"])
+        .exits(0)
+        .says("warning: runset ")
+        .says("began at step begin, which workflow.toml does not have; -run -fresh seeds");
+    // Nothing of this db.
+    let test = Test::with(&manifest);
+    test.run(["-run"]).exits(1);
+    test.manifest("[[step]]\nname = 'other'\nstart = true\nscript = 'true'\n");
+    test.run(["-run"])
+        .exits(2)
+        .says("2 pending tasks are of steps that the manifest does not have: work 2");
+    test.run(["status"])
+        .exits(0)
+        .prints("not run: 2 pending tasks are of steps that the manifest does not have: work 2");
+    assert_eq!(test.times("work"), 2);
+}
+
+#[test]
+fn another_start_step_is_told() {
+    let manifest = pipeline("", COPY);
+    let test = Test::with(&manifest);
+    test.runs();
+    test.manifest(&format!(
+        "{}\n[[step]]\nname = 'first'\nstart = true\nscript = 'true'\n",
+        manifest.replace("start = true", "")
+    ));
+    test.runs()
+        .says("began at step begin, and the start step first never ran in it")
+        .says("-run -start first runs it there");
+    test.run(["-run", "-start", "first"]).exits(0).says("1 run");
+    test.runs().never_says("never ran");
 }

@@ -1,0 +1,105 @@
+//! Do manifest and runset belong together? A step may have another name now, or the db be that of
+//! another pipeline: then a run would do nothing, and that is no success.
+
+use std::fmt::Write as _;
+
+use super::error::Failure;
+use super::standing;
+use crate::core::text::visible;
+use crate::pipeline::Source;
+use crate::report::table;
+use crate::state::{self, Runset, State};
+
+/// How a runset stands to a manifest.
+#[derive(Debug)]
+pub struct Fit<'a> {
+    source: &'a Source,
+    runset: String,
+    /// The step that it began at, if the manifest's start step never ran in it.
+    began: Option<String>,
+    /// Tasks of the manifest's steps that are to be done.
+    left: i64,
+    /// Tasks to be done of other steps.
+    orphaned: Vec<(String, i64)>,
+}
+
+impl<'a> Fit<'a> {
+    /// Compares them. Reads counts alone unless the start step has no task.
+    pub fn of(source: &'a Source, state: &State, runset: &Runset) -> Result<Self, state::Error> {
+        let manifest = &source.manifest;
+        let counts = standing::by_step(manifest, state, runset)?;
+        let start = &manifest.start().name;
+        let started = counts
+            .iter()
+            .any(|(name, tally)| name == start && tally.total() > 0);
+        Ok(Self {
+            source,
+            runset: visible(&runset.name),
+            began: if started {
+                None
+            } else {
+                state.seeded_step(runset)?
+            },
+            left: counts
+                .iter()
+                .map(|(_, tally)| tally.pending + tally.failed)
+                .sum(),
+            orphaned: standing::orphaned(manifest, state, &state.tallies(runset.id)?)?,
+        })
+    }
+
+    /// Fails if a run would do nothing of what the manifest says.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.stranger() {
+            Some(step) if self.left == 0 => Err(self.failure(step)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is worth a word although there is something to do, or nothing is expected.
+    pub fn warning(&self) -> Option<String> {
+        let (runset, start) = (&self.runset, &self.source.manifest.start().name);
+        let began = visible(self.began.as_deref()?);
+        if self.stranger().is_some() {
+            return Some(format!(
+                "runset {runset} began at step {began}, which {} does not have; -run -fresh seeds \
+                 a new one at {start}",
+                self.source.path.display()
+            ));
+        }
+        (self.left == 0).then(|| {
+            format!(
+                "runset {runset} began at step {began}, and the start step {start} never ran in \
+                 it: -run -start {start} runs it there, -run -fresh in a new runset"
+            )
+        })
+    }
+
+    /// Tasks to be done of steps that the manifest does not have, by step.
+    pub fn orphaned(&self) -> &[(String, i64)] {
+        &self.orphaned
+    }
+
+    /// The step that it began at, if the manifest does not have it.
+    fn stranger(&self) -> Option<&str> {
+        let began = self.began.as_deref()?;
+        self.source.manifest.step(began).is_none().then_some(began)
+    }
+
+    fn failure(&self, began: &str) -> Failure {
+        let mut message = format!(
+            "nothing to run: runset {} began at step {}, which {} does not have",
+            self.runset,
+            visible(began),
+            self.source.path.display()
+        );
+        if !self.orphaned.is_empty() {
+            let _ = write!(message, "; {}", table::orphaned(&self.orphaned));
+        }
+        Failure::usage(message).hint(format!(
+            "-run -fresh seeds a new runset at {}; if this db is another pipeline's, name the one \
+             that is meant: -manifest FILE, -db DIR",
+            self.source.manifest.start().name
+        ))
+    }
+}
