@@ -11,6 +11,7 @@ pub(crate) mod fault;
 mod finals;
 mod lineage;
 mod lock;
+mod lookup;
 mod memo;
 mod open;
 mod overview;

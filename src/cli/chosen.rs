@@ -131,7 +131,7 @@ pub fn named(state: &State, word: &str) -> Result<Named, Failure> {
     }
     match (task, hash) {
         (Some(task), None) => Err(no_task(state, task)),
-        (Some(task), Some(hash)) if state.objects_starting(&hash, 1)?.is_empty() => {
+        (Some(task), Some(hash)) if objects(state, &hash, 1)?.is_empty() => {
             Err(no_task(state, task))
         }
         (_, hash) => object(state, &hash.unwrap_or_default()).map(Named::Object),
@@ -157,10 +157,21 @@ fn no_task(state: &State, task: TaskId) -> Failure {
     .hint("`tasks` lists those of the newest runset, `tasks -runset all` all")
 }
 
+/// The objects whose hash starts with `prefix`; at most `most`. What is in the store is known to
+/// it; of what is gone, there are records.
+fn objects(state: &State, prefix: &str, most: u32) -> Result<Vec<Digest>, Failure> {
+    let mut stored = store(state).starting(prefix);
+    if stored.is_empty() {
+        return Ok(state.objects_starting(prefix, most)?);
+    }
+    stored.truncate(most as usize);
+    Ok(stored)
+}
+
 fn object(state: &State, prefix: &str) -> Result<Digest, Failure> {
     /// Of several objects, how many are told.
     const SHOWN: u32 = 5;
-    let found = state.objects_starting(prefix, SHOWN + 1)?;
+    let found = objects(state, prefix, SHOWN + 1)?;
     match found.as_slice() {
         [] => Err(Failure::usage(format!(
             "no object in {} has a hash that starts with {prefix}",

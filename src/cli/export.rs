@@ -91,14 +91,7 @@ fn unknown(
     name: &str,
 ) -> Result<Failure, Failure> {
     let mut known = steps.to_vec();
-    let all = Selection {
-        runset: selection.runset.clone(),
-        ..Selection::default()
-    };
-    state.each_final(&all, |output| {
-        known.push(output.name);
-        Ok::<(), Failure>(())
-    })?;
+    known.extend(state.final_names(selection.runset.as_ref())?);
     let place = match &selection.runset {
         Some(runset) => format!("of runset {}", visible(&runset.name)),
         None => "of any runset".to_owned(),

@@ -20,7 +20,7 @@ use crate::core::suggest;
 use crate::core::text::visible;
 use crate::out;
 use crate::report::short;
-use crate::state::{Runset, Selection, State, StepId, TaskRow};
+use crate::state::{Runset, State, StepId, TaskRow};
 
 /// Options of `trace`.
 #[derive(Debug, Args)]
@@ -102,22 +102,14 @@ fn rows(state: &State, options: &Options) -> Result<Vec<TaskRow>, Failure> {
         }
         Err(failure) => match Reference::parse(word) {
             Ok(_) => Err(failure),
-            Err(_) => Err(unknown(state, word, runset)?),
+            Err(_) => Err(unknown(state, word, runset.as_ref())?),
         },
     }
 }
 
 /// The word is a final output's name by its look, but there is none.
-fn unknown(state: &State, name: &str, runset: Option<Runset>) -> Result<Failure, Failure> {
-    let mut known = Vec::new();
-    let all = Selection {
-        runset,
-        ..Selection::default()
-    };
-    state.each_final(&all, |output| {
-        known.push(output.name);
-        Ok::<(), Failure>(())
-    })?;
+fn unknown(state: &State, name: &str, runset: Option<&Runset>) -> Result<Failure, Failure> {
+    let known = state.final_names(runset)?;
     let failure = Failure::usage(format!("there is no final output `{}`", visible(name)));
     Ok(
         match suggest::closest(name, known.iter().map(String::as_str)) {

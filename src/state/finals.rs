@@ -69,4 +69,19 @@ impl State {
         }
         Ok(())
     }
+
+    /// What the live final outputs of `runset`, or of all, are called: each name once.
+    pub fn final_names(&self, runset: Option<&Runset>) -> Result<Vec<String>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT DISTINCT coalesce(name, object_hash) FROM task
+                 WHERE step_id IS NULL AND live = 1 AND (?1 IS NULL OR runset = ?1)",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([runset.map(|runset| &runset.name)], |row| row.get(0))?
+                    .collect()
+            })
+            .during(&self.layout, "read the outputs")
+    }
 }

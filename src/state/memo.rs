@@ -9,7 +9,7 @@ use crate::core::task::TaskId;
 
 /// How much of an object's name the index `idx_task_step` has: it finds the row that is meant, and
 /// one other in 16 million.
-const PREFIX: usize = 6;
+pub(super) const PREFIX: usize = 6;
 
 impl State {
     /// All versions of the step that compute the same as `step`: those with its name and

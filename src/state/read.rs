@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::memo::digest;
 use super::tally::{STATE_SQL, state_of};
-use super::{Context, Error, Logs, Runset, State, StepId};
+use super::{Context, Error, Logs, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::task::{State as TaskState, TaskId};
 
@@ -83,7 +83,7 @@ pub enum Which {
     Superseded,
 }
 
-fn columns() -> String {
+pub(super) fn columns() -> String {
     format!(
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
                 {STATE_SQL}, t.error, coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
@@ -95,7 +95,7 @@ fn columns() -> String {
 const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL
     AND s.version < (SELECT max(version) FROM step AS n WHERE n.name = s.name))";
 
-fn task(row: &Row) -> rusqlite::Result<TaskRow> {
+pub(super) fn task(row: &Row) -> rusqlite::Result<TaskRow> {
     let step = match row.get::<_, Option<i64>>(2)? {
         None => None,
         Some(id) => Some(TaskStep {
@@ -198,59 +198,6 @@ impl State {
             .prepare_cached(&sql)
             .and_then(|mut query| query.query_map((id.0, superseded), task)?.collect())
             .during(&self.layout, DOING)
-    }
-
-    /// The live rows, final outputs and others, that `object` came to be; at most `most`.
-    pub fn rows_of(&self, object: &Digest, most: u32) -> Result<Vec<TaskRow>, Error> {
-        let sql = format!(
-            "{} WHERE t.object_hash = ?1 AND t.live = 1 ORDER BY t.id DESC LIMIT ?2",
-            columns()
-        );
-        self.connection
-            .prepare_cached(&sql)
-            .and_then(|mut query| query.query_map((&*object.hex(), most), task)?.collect())
-            .during(&self.layout, DOING)
-    }
-
-    /// The live final outputs called `name`, of `runset` or of all; newest first.
-    pub fn finals_called(
-        &self,
-        name: &str,
-        runset: Option<&Runset>,
-    ) -> Result<Vec<TaskRow>, Error> {
-        let sql = format!(
-            "{} WHERE t.step_id IS NULL AND t.live = 1 AND t.name = ?1
-                AND (?2 IS NULL OR t.runset = ?2) ORDER BY t.id DESC",
-            columns()
-        );
-        self.connection
-            .prepare_cached(&sql)
-            .and_then(|mut query| {
-                query
-                    .query_map((name, runset.map(|runset| &runset.name)), task)?
-                    .collect()
-            })
-            .during(&self.layout, DOING)
-    }
-
-    /// The recorded objects whose hash starts with `prefix` (lower-case hexadecimal), in order, at
-    /// most `most`: inputs, outputs and what tasks wrote.
-    pub fn objects_starting(&self, prefix: &str, most: u32) -> Result<Vec<Digest>, Error> {
-        // `g` comes after every digit.
-        let end = format!("{prefix}g");
-        self.connection
-            .prepare_cached(
-                "SELECT object_hash FROM task WHERE object_hash >= ?1 AND object_hash < ?2
-                 UNION SELECT stdout FROM log WHERE stdout >= ?1 AND stdout < ?2
-                 UNION SELECT stderr FROM log WHERE stderr >= ?1 AND stderr < ?2
-                 ORDER BY 1 LIMIT ?3",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_map((prefix, end, most), |row| digest(row, 0))?
-                    .collect()
-            })
-            .during(&self.layout, "look for objects")
     }
 
     /// What the task wrote when it was last executed.

@@ -37,6 +37,10 @@ pub struct Finished {
     pub worker: i64,
 }
 
+/// What a pending row has in `room`: as many bytes as `started`, `elapsed` and `worker` take of a
+/// task that lasts for 33 milliseconds at most. Of those that last longer there are not so many.
+pub(super) const ROOM: &[u8] = &[0; 8];
+
 /// The objects that hold what a task wrote; none where it wrote nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Logs {
@@ -59,8 +63,8 @@ impl State {
         self.connection.write(
             "write a task",
             "INSERT INTO task
-                 (id, object_hash, step_id, input_task_id, processed, runset, name, forced)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (id, object_hash, step_id, input_task_id, processed, runset, name, forced, room)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             (
                 row.map(|row| row.0),
                 &*task.object.hex(),
@@ -70,6 +74,7 @@ impl State {
                 &runset.name,
                 task.name,
                 task.forced,
+                (!processed).then_some(ROOM),
             ),
         )?;
         let state = if processed {
@@ -105,7 +110,8 @@ impl State {
         self.spent(runset, step, task, from, finished.elapsed)?;
         self.end(
             task,
-            "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4
+            "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4,
+                 room = NULL
              WHERE id = ?1 AND processed = 0",
             (task.0, finished.started, finished.elapsed, finished.worker),
         )?;
@@ -127,7 +133,7 @@ impl State {
         self.spent(runset, step, task, from, finished.elapsed)?;
         self.end(
             task,
-            "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5
+            "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5, room = NULL
              WHERE id = ?1 AND processed = 0",
             (
                 task.0,
@@ -153,7 +159,7 @@ impl State {
         let to = from.after(Step::Reuse)?;
         self.end(
             task,
-            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2
+            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2, room = NULL
              WHERE id = ?1 AND processed = 0",
             (task.0, source.0),
         )?;

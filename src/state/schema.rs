@@ -10,7 +10,8 @@ use crate::core::identity::{Identity, Tools};
 ///
 /// 0 with tables in it: that of the first implementation, which knew only `step` and `task`.
 /// 1: what this program wrote at first; only indexes and `tally.spent` differ.
-pub const FORMAT: i64 = 2;
+/// 2: without `task.room` and the indexes of final outputs.
+pub const FORMAT: i64 = 3;
 
 /// The two tables of the first implementation, as it made them.
 const FIRST: &str = "
@@ -40,9 +41,12 @@ CREATE TABLE IF NOT EXISTS task (
 /// execute even where an equal one did; `reused_from` is the task whose outputs it took; `started`
 /// is in milliseconds since 1970, `elapsed` in microseconds; `worker` counts from 0.
 /// `tally` has the counts of live tasks, `step_id` 0 for final outputs, and in `spent` the
-/// microseconds that their last executions took.
+/// microseconds that their last executions took. `room` keeps free in a pending row what
+/// `started`, `elapsed` and `worker` will need: a row that grows splits the page that it is in.
 ///
 /// `idx_task_step` also finds equal tasks, by the beginning of their input's hash.
+/// `idx_task_final` finds final outputs so; `idx_task_digits` has the names that could be the hash
+/// of an object or the number of a task.
 const ADDED: &str = "
 ALTER TABLE step ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
 ALTER TABLE step ADD COLUMN identity TEXT NOT NULL DEFAULT '';
@@ -94,7 +98,14 @@ CREATE INDEX idx_task_processed ON task (runset, step_id) WHERE processed = 0;
 CREATE INDEX idx_task_input ON task (input_task_id) WHERE input_task_id IS NOT NULL;
 CREATE INDEX idx_task_supersedes ON task (supersedes) WHERE supersedes IS NOT NULL;";
 
-/// From format 1.
+/// What format 3 added.
+const FINALS: &str = "
+ALTER TABLE task ADD COLUMN room BLOB;
+CREATE INDEX idx_task_final ON task (substr(object_hash, 1, 4)) WHERE step_id IS NULL;
+CREATE INDEX idx_task_digits ON task (name)
+    WHERE step_id IS NULL AND name NOT GLOB '*[^#0-9a-fA-F]*';";
+
+/// From format 1 to 2.
 const FROM_ONE: &str = "
 DROP INDEX idx_task_memo;
 DROP INDEX idx_task_step;
@@ -164,8 +175,13 @@ pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<(), Error
         .during(layout, "begin a transaction")?;
     let done = match found {
         1 => from_one(&transaction),
+        2 => Ok(()),
         _ => from_first(&transaction),
     };
+    let done = done.and_then(|()| {
+        transaction.execute_batch(FINALS)?;
+        transaction.pragma_update(None, "user_version", FORMAT)
+    });
     done.during(layout, "bring the database to the present format")?;
     transaction
         .commit()
@@ -182,15 +198,13 @@ fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
         "UPDATE task SET runset = '' WHERE runset IS NULL;
          INSERT INTO runset (name) SELECT runset FROM task GROUP BY runset ORDER BY min(id);",
     )?;
-    transaction.execute_batch(&super::tally::recount_sql())?;
-    transaction.pragma_update(None, "user_version", FORMAT)
+    transaction.execute_batch(&super::tally::recount_sql())
 }
 
 /// From format 1.
 fn from_one(transaction: &Transaction) -> rusqlite::Result<()> {
     transaction.execute_batch(FROM_ONE)?;
-    transaction.execute_batch(&super::tally::recount_sql())?;
-    transaction.pragma_update(None, "user_version", FORMAT)
+    transaction.execute_batch(&super::tally::recount_sql())
 }
 
 /// The first implementation ran every script by `sh -c` on the host's PATH. Its shell had no

@@ -1,6 +1,7 @@
 //! Taint and migration: finished tasks make way for new ones, and what follows from them with
 //! them.
 
+use super::record::ROOM;
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
 use crate::core::task::State as TaskState;
@@ -147,10 +148,10 @@ impl State {
         self.connection.write(
             "supersede tasks",
             "INSERT INTO task
-                 (object_hash, step_id, input_task_id, runset, name, supersedes, forced)
-             SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id, ?1
+                 (object_hash, step_id, input_task_id, runset, name, supersedes, forced, room)
+             SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id, ?1, ?2
              FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
-            [forced],
+            (forced, ROOM),
         )?;
         Ok(made)
     }

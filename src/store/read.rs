@@ -76,6 +76,29 @@ impl Store {
         }
     }
 
+    /// The objects that are there and whose hash starts with `prefix` (four or more lower-case
+    /// hexadecimal digits), in order.
+    pub fn starting(&self, prefix: &str) -> Vec<Digest> {
+        let (Some(one), Some(two), Some(rest)) =
+            (prefix.get(..2), prefix.get(2..4), prefix.get(4..))
+        else {
+            return Vec::new();
+        };
+        // What cannot be listed is as good as not there.
+        let names = fs::read_dir(self.root.join(one).join(two));
+        let mut found: Vec<Digest> = names
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name();
+                let name = name.to_str().filter(|name| name.starts_with(rest))?;
+                format!("{one}{two}{name}").parse().ok()
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
     /// Opens the object for reading, after a check of its bytes.
     pub fn open_verified(&self, digest: &Digest) -> Result<File, Error> {
         let (mut object, metadata, _) = self.open_object(digest)?;

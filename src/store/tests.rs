@@ -32,6 +32,24 @@ fn a_file_becomes_an_object_by_rename() {
 }
 
 #[test]
+fn objects_are_found_by_the_beginning_of_their_hash() {
+    let (_dir, store) = store();
+    let mut all: Vec<Digest> = (0..200_u8).map(|n| store.put(&[n]).unwrap()).collect();
+    all.sort_unstable();
+    for object in &all {
+        let hex = object.hex();
+        for length in [4, 5, 9, 64] {
+            let mut wanted = all.clone();
+            wanted.retain(|object| object.hex().starts_with(&hex[..length]));
+            assert_eq!(store.starting(&hex[..length]), wanted);
+        }
+    }
+    assert!(store.starting("abc").is_empty());
+    fs::remove_dir_all(&store.root).unwrap();
+    assert!(store.starting(&all[0].hex()).is_empty());
+}
+
+#[test]
 fn a_hard_linked_file_is_copied() {
     let (dir, store) = store();
     let (file, link) = (dir.path().join("f"), dir.path().join("g"));
