@@ -16,6 +16,7 @@ mod outputs;
 mod record;
 mod recover;
 mod rings;
+mod scratch;
 mod step;
 mod transcript;
 mod warm;
@@ -23,27 +24,24 @@ mod worker;
 mod workspace;
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crew::{Channel, Message};
 pub use forecast::{Forecast, Reason, forecast};
 pub use recover::recover;
+pub use scratch::Scratch;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
 pub use warm::warmth;
 pub use worker::{host_path, in_words};
-pub use workspace::remove_all;
-
-use tempfile::TempDir;
 
 use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
 use crate::core::plan::{LaneId, Next, Plan};
 use crate::core::route::Router;
+use crate::folder::Folder;
 use crate::state::{self, Runset, State};
-use crate::store::{self, Store};
+use crate::store::Store;
 use early::Early;
 use rings::Rings;
 use worker::Job;
@@ -61,7 +59,7 @@ pub struct Settings {
     /// Whether what tasks write is told while they run.
     pub live: bool,
     /// A folder of this run alone, on the store's file system.
-    pub scratch: PathBuf,
+    pub scratch: Arc<Folder>,
 }
 
 /// Ends a run that goes wrong in a way that no task is to blame for.
@@ -80,18 +78,6 @@ pub enum Error {
 
 /// Longest time that an end of a task waits to be written to the file.
 const GROUP: Duration = Duration::from_millis(20);
-/// Makes a folder in `parent` for one run, and removes what killed runs left there.
-///
-/// The caller must hold the state's lock: nothing of another run may be alive.
-pub fn scratch(parent: &Path) -> Result<TempDir, store::Error> {
-    remove_all(parent);
-    fs::create_dir_all(parent).map_err(store::io_error("make the folder", parent))?;
-    tempfile::Builder::new()
-        .prefix("run-")
-        .tempdir_in(parent)
-        .map_err(store::io_error("make a folder in", parent))
-}
-
 /// Tasks that are settled without a worker (reused, put behind an equal one) in one go; then
 /// others get their turn.
 const STRETCH: usize = 64;

@@ -15,6 +15,7 @@
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
 //! store           objects: adopt, lend, read, verify
 //! state           SQLite: schema, queries, writes, migration of the format
+//! folder          folders held open, where scripts can replace what a path leads to
 //! sys             what is Linux here and something else elsewhere
 //! core            pure: manifest, routing, fingerprints, plan, names, digests, events
 //! ```
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod core;
 pub mod engine;
 pub mod export;
+pub mod folder;
 pub mod nix;
 pub mod out;
 pub mod overview;

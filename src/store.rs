@@ -1,6 +1,7 @@
 //! The object store: immutable blobs under the SHA-256 of their bytes.
 //!
-//! An object lies at `objects/AB/CD/EFGH…`, mode 0444. It comes into being by one rename of a
+//! An object lies at `objects/AB/CD/EFGH…`, mode 0444 less what
+//! the umask takes. It comes into being by one rename of a
 //! file that is complete and that nothing can write to any more, so that no partial object is
 //! ever visible. Renaming over an existing object of the same name puts the same bytes in place,
 //! and mends one that was damaged.
@@ -19,11 +20,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Adopted, Candidate, kind, remove};
+pub use adopt::{AdoptError, Adopted, Candidate, remove};
 pub use hash::LARGE;
 pub use loan::Loan;
 
 use crate::core::digest::Digest;
+use crate::folder::Entry;
+use crate::sys;
 use shards::Shards;
 
 /// A folder of objects. Shared by the workers of a run.
@@ -36,6 +39,10 @@ pub struct Store {
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
     shards: Shards,
+    /// Who owns what is made here.
+    owner: u32,
+    /// Of every object: nobody may write to it, and whoever the umask keeps out may not read it.
+    mode: u32,
 }
 
 /// Changes whenever a file's bytes do: writing to it moves its change time, which no program can
@@ -72,6 +79,9 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// Somebody put another file in the place of one that was being written.
+    #[error("{} was replaced by another file while it was written", .0.display())]
+    Replaced(PathBuf),
     /// There is no such object.
     #[error("object {digest} is missing: there is no {}", path.display())]
     Missing {
@@ -113,10 +123,14 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// For `map_err`: an [`Error::Io`].
-pub fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+pub fn io_error<'a>(
+    action: &'static str,
+    on: impl Into<Entry<'a>>,
+) -> impl FnOnce(io::Error) -> Error + 'a {
+    let on = on.into();
     move |source| Error::Io {
         action,
-        path: path.to_owned(),
+        path: on.path(),
         source,
     }
 }
@@ -132,10 +146,13 @@ impl Store {
     pub fn open(root: &Path, scratch: &Path) -> Result<Self, Error> {
         fs::create_dir_all(root).map_err(io_error("make the folder", root))?;
         Ok(Self {
-            root: root.to_owned(),
+            // Not on every file system that of this process.
+            owner: Entry::from(scratch)
+                .look()
+                .map_err(io_error("look at", scratch))?
+                .owner,
             scratch: scratch.to_owned(),
-            known: Mutex::default(),
-            shards: Shards::default(),
+            ..Self::for_reading(root)
         })
     }
 
@@ -146,6 +163,8 @@ impl Store {
             scratch: root.to_owned(),
             known: Mutex::default(),
             shards: Shards::default(),
+            owner: rustix::process::geteuid().as_raw(),
+            mode: 0o444 & !sys::umask(),
         }
     }
 

@@ -10,6 +10,8 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
+mod file;
+
 use std::fs::File;
 use std::io;
 use std::num::NonZero;
@@ -18,6 +20,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::Pid;
+
+pub use file::{Identity, Look, look, look_at, set_mode_at, umask};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
 pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;

@@ -3,13 +3,14 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::arguments::{Actions, Arguments};
 use super::error::{Failure, signal_status};
 use super::fit::Fit;
 use super::{chosen, dry_run, signals, standing};
 use crate::core::event::{Event, Summary};
-use crate::engine::{self, Channel, Engine, Settings};
+use crate::engine::{self, Channel, Engine, Scratch, Settings};
 use crate::out;
 use crate::pipeline::{Source, Steps, Supply};
 use crate::report::Reporter;
@@ -215,8 +216,8 @@ impl Call<'_> {
         sys::adopt_orphans();
         self.go_where_scripts_start()?;
         let layout = self.state.layout().clone();
-        let scratch = engine::scratch(&layout.scratch())?;
-        let store = Store::open(&layout.objects(), scratch.path())?;
+        let scratch = Scratch::new(&layout.scratch())?;
+        let store = Store::open(&layout.objects(), scratch.folder().path())?;
         let again = engine::recover(&mut self.state, &store)?;
         if again > 0 {
             self.reporter.event(&Event::Warning(&format!(
@@ -231,7 +232,7 @@ impl Call<'_> {
         self.check_fit(&runsets)?;
         let mut failed = 0;
         for runset in &runsets {
-            let summary = self.run_one(runset, seeded, &store, scratch.path(), channel)?;
+            let summary = self.run_one(runset, seeded, &store, &scratch, channel)?;
             self.state.end_of_run()?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
@@ -342,7 +343,7 @@ impl Call<'_> {
         runset: &Runset,
         seeded: bool,
         store: &Store,
-        scratch: &std::path::Path,
+        scratch: &Scratch,
         channel: &Channel,
     ) -> Result<Summary, Failure> {
         let before = standing::by_step(&self.source.manifest, &self.state, runset)?;
@@ -362,7 +363,7 @@ impl Call<'_> {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
             live: self.live,
-            scratch: scratch.to_owned(),
+            scratch: Arc::clone(scratch.folder()),
         };
         let reporter = &mut self.reporter;
         let mut listener = |event: &Event| reporter.event(event);

@@ -92,7 +92,7 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Erro
         site: Site {
             store: engine.store,
             router: engine.router,
-            scratch: engine.settings.scratch.clone(),
+            scratch: Arc::clone(&engine.settings.scratch),
         },
         desk: Mutex::new(Desk {
             engine,

@@ -2,13 +2,16 @@
 
 mod adopt;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 pub use adopt::Source;
 
+use rustix::fs::{DirEntry, FileType};
+
 use crate::core::digest::Digest;
+use crate::folder::{self, Folder};
 use crate::store::{self, AdoptError};
 
 /// Outputs held in memory; more go to a file.
@@ -39,31 +42,48 @@ pub enum OutputError {
     #[error("{}", .0.join("\n"))]
     Bad(Vec<String>),
     /// One may still change.
-    #[error(
-        "output {name:?} {source}; hint: let the script `wait` for what it starts in the background"
-    )]
-    Changing {
+    #[error("output {name:?} {source}{}", hint(source))]
+    Unfit {
         /// Its name.
         name: String,
         /// What is wrong with it.
         source: AdoptError,
     },
+    /// The folder is another one by now, or none; what is there.
+    #[error(
+        "OUTPUT_DIR is no longer the folder that was made for the task: {0}\n\
+         hint: let the script change what is in \"$OUTPUT_DIR\", and leave the folder itself where it is"
+    )]
+    Replaced(&'static str),
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// What to do about it.
+fn hint(error: &AdoptError) -> &'static str {
+    match error {
+        AdoptError::BeingWritten => {
+            "; hint: let the script `wait` for what it starts in the background"
+        }
+        AdoptError::Closed { .. } => "\nhint: let the script copy the file, or change its mode",
+        _ => "",
+    }
 }
 
 impl Outputs {
     /// Makes objects of all files in the folder, which is empty afterwards.
     ///
     /// Names are in order, in stretches of some thousands if there are more. Nothing is adopted
-    /// if one of them is unacceptable by its kind or name. `spill` is where a list goes that is
-    /// too long for memory.
+    /// if one of them is unacceptable by its kind or name. `spill` is the folder for the file
+    /// with a list that is too long for memory.
     pub fn collect(source: Source, spill: &Path) -> Result<Self, OutputError> {
         let mut names = validate(source.folder)?;
         let mut outputs = Self::default();
         let mut rest: Option<BufWriter<File>> = None;
-        let io = |source| OutputError::from(store::io_error("write", spill)(source));
+        let io = |source| {
+            OutputError::from(store::io_error("write a list of outputs in", spill)(source))
+        };
         while !names.is_empty() {
             names.sort_unstable();
             let whole = names.len() < STRETCH;
@@ -71,7 +91,7 @@ impl Outputs {
                 Ok(digests) => digests,
                 Err((_, AdoptError::Store(error))) => return Err(error.into()),
                 Err((index, source)) => {
-                    return Err(OutputError::Changing {
+                    return Err(OutputError::Unfit {
                         name: names.swap_remove(index).into(),
                         source,
                     });
@@ -88,7 +108,7 @@ impl Outputs {
                 break;
             }
             if rest.is_none() {
-                rest = Some(BufWriter::new(unnamed(spill).map_err(io)?));
+                rest = Some(BufWriter::new(tempfile::tempfile_in(spill).map_err(io)?));
             }
             names = read_names(source.folder)?;
         }
@@ -147,42 +167,30 @@ impl Output {
 }
 
 /// Looks at every entry's name and kind; the first names, at most a stretch of them.
-fn validate(folder: &Path) -> Result<Vec<Box<str>>, OutputError> {
-    let io = store::io_error("read the output folder", folder);
+fn validate(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
     let mut names = Vec::new();
     let mut bad = Vec::new();
     let mut more = 0;
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => return Err(io(error).into()),
-    };
-    for entry in entries {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                return Err(store::io_error("read the output folder", folder)(error).into());
-            }
-        };
-        let name = entry.file_name();
-        let kind = match entry.file_type() {
-            Ok(kind) => kind,
-            Err(error) => return Err(store::io_error("look at", &entry.path())(error).into()),
-        };
-        let problem = if !kind.is_file() {
-            format!(
-                "output {name:?} is {}, not a regular file",
-                store::kind(kind)
-            )
-        } else if let Some(name) = name.to_str() {
-            if names.len() < STRETCH {
-                names.push(name.into());
-            }
+    let io = |error: io::Error| store::io_error("read the output folder", folder.path())(error);
+    for entry in folder.names().map_err(io)? {
+        let entry = entry.map_err(|error| io(error.into()))?;
+        if folder::is_self(entry.file_name()) {
             continue;
-        } else {
-            format!("output {name:?} has a name that is not UTF-8")
+        }
+        let name = entry.file_name().to_str();
+        let problem = match (kind(folder, &entry)?, name) {
+            (FileType::RegularFile, Ok(name)) => {
+                if names.len() < STRETCH {
+                    names.push(name.into());
+                }
+                continue;
+            }
+            (FileType::RegularFile, Err(_)) => "has a name that is not UTF-8".to_owned(),
+            (other, _) => format!("is {}, not a regular file", folder::kind(other)),
         };
         if bad.len() < NAMED {
-            bad.push(problem);
+            let name = folder::shown(entry.file_name());
+            bad.push(format!("output {name:?} {problem}"));
         } else {
             more += 1;
         }
@@ -197,50 +205,57 @@ fn validate(folder: &Path) -> Result<Vec<Box<str>>, OutputError> {
     Err(OutputError::Bad(bad))
 }
 
-/// The next names, at most a stretch of them: what was adopted is gone from the folder.
-fn read_names(folder: &Path) -> Result<Vec<Box<str>>, OutputError> {
-    fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .take(STRETCH)
-                .map(|entry| {
-                    let name = entry?.file_name().into_string();
-                    name.map(String::into_boxed_str)
-                        .map_err(|name| io::Error::other(format!("{name:?} is not UTF-8")))
-                })
-                .collect()
-        })
-        .map_err(|error| store::io_error("read the output folder", folder)(error).into())
+fn kind(folder: &Folder, entry: &DirEntry) -> Result<FileType, store::Error> {
+    match entry.file_type() {
+        // Some file systems do not tell.
+        FileType::Unknown => {
+            let entry = folder.entry(folder::shown(entry.file_name()));
+            let look = entry.look().map_err(store::io_error("look at", entry))?;
+            Ok(look.kind)
+        }
+        kind => Ok(kind),
+    }
 }
 
-/// A file that is gone when it is closed.
-fn unnamed(path: &Path) -> io::Result<File> {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
-    fs::remove_file(path)?;
-    Ok(file)
+/// The next names, at most a stretch of them: what was adopted is gone from the folder.
+fn read_names(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
+    let read = || {
+        let mut names = Vec::new();
+        for entry in folder.names()? {
+            let entry = entry?;
+            if folder::is_self(entry.file_name()) {
+                continue;
+            }
+            let name = entry.file_name().to_str().map_err(io::Error::other)?;
+            names.push(name.into());
+            if names.len() == STRETCH {
+                break;
+            }
+        }
+        Ok(names)
+    };
+    read().map_err(|error| store::io_error("read the output folder", folder.path())(error).into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::ffi::OsStrExt;
+    use std::sync::Arc;
 
     use super::*;
 
     use crate::store::Store;
 
     fn collect(dir: &Path, store: &Store, folder: &Path) -> Result<Outputs, OutputError> {
+        let folder = Arc::new(Folder::open(folder).unwrap());
         let source = Source {
             store,
-            folder,
+            folder: &folder,
             quiet: true,
             offer: &|_, _| false,
         };
-        Outputs::collect(source, &dir.join("spill"))
+        Outputs::collect(source, dir)
     }
 
     fn fixture() -> (tempfile::TempDir, Store, std::path::PathBuf) {

@@ -1,6 +1,7 @@
 //! A whole run with each call of the database failing in turn: the next one ends as if nothing
 //! had been.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -60,8 +61,8 @@ impl World {
             pipeline::Error::Environment(error) => panic!("{error}"),
         })?;
         let layout = state.layout().clone();
-        let scratch = scratch(&layout.scratch()).unwrap();
-        let store = Store::open(&layout.objects(), scratch.path()).unwrap();
+        let scratch = Scratch::new(&layout.scratch()).unwrap();
+        let store = Store::open(&layout.objects(), scratch.folder().path()).unwrap();
         recover(state, &store)?;
         let runset = if let Some(runset) = state.newest_runset()? {
             state.update_unfinished(&runset, &steps.current())?;
@@ -76,7 +77,7 @@ impl World {
             parallel: 2,
             fail_fast: false,
             live: false,
-            scratch: scratch.path().to_owned(),
+            scratch: Arc::clone(scratch.folder()),
         };
         let summary = Engine::new(
             state,

@@ -1,27 +1,30 @@
 //! What a task writes, on the way into the store.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::fd::AsFd;
 
 use crate::core::digest::Digest;
+use crate::folder::Folder;
 use crate::process::Stream;
 use crate::state::Logs;
 use crate::store::{self, Store};
+use crate::sys;
 
 /// What a task writes, on both streams.
-pub struct Record {
-    stdout: Captured,
+pub struct Record<'a> {
+    stdout: Captured<'a>,
     /// Standard error, for its last words.
-    pub stderr: Captured,
+    pub stderr: Captured<'a>,
 }
 
-impl Record {
-    /// Files of these names hold what is too long for memory.
-    pub fn new(stdout: PathBuf, stderr: PathBuf) -> Self {
+impl<'a> Record<'a> {
+    /// Files in this folder hold what is too long for memory; no other worker has that number.
+    pub fn new(scratch: &'a Folder, worker: i64) -> Self {
+        let of = |stream| Captured::new(scratch, worker, stream);
         Self {
-            stdout: Captured::new(stdout),
-            stderr: Captured::new(stderr),
+            stdout: of("stdout"),
+            stderr: of("stderr"),
         }
     }
 
@@ -43,8 +46,10 @@ impl Record {
 }
 
 /// What a task writes on one stream: in memory while it is little, in a file beyond.
-pub struct Captured {
-    path: PathBuf,
+pub struct Captured<'a> {
+    scratch: &'a Folder,
+    worker: i64,
+    stream: &'static str,
     head: Vec<u8>,
     file: Option<File>,
     /// The end of what went to the file.
@@ -55,10 +60,12 @@ pub struct Captured {
 /// Bytes kept in memory; and as many of the end once there are more.
 const HEAD: usize = 64 * 1024;
 
-impl Captured {
-    fn new(path: PathBuf) -> Self {
+impl<'a> Captured<'a> {
+    fn new(scratch: &'a Folder, worker: i64, stream: &'static str) -> Self {
         Self {
-            path,
+            scratch,
+            worker,
+            stream,
             head: Vec::new(),
             file: None,
             tail: Vec::new(),
@@ -77,12 +84,19 @@ impl Captured {
         }
     }
 
+    /// Of the file for what is too long.
+    fn name(&self) -> String {
+        format!("w{}-{}", self.worker, self.stream)
+    }
+
     fn spill(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let name = self.name();
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let _ = fs::remove_file(&self.path);
-                let file = none.insert(File::create_new(&self.path)?);
+                let entry = self.scratch.entry(&name);
+                let _ = entry.remove();
+                let file = none.insert(entry.create()?);
                 file.write_all(&self.head)?;
                 self.tail = std::mem::take(&mut self.head);
                 file
@@ -95,14 +109,23 @@ impl Captured {
         Ok(())
     }
 
-    fn keep(self, store: &Store) -> Result<Option<Digest>, store::AdoptError> {
-        if let Some(error) = self.error {
-            let error = store::io_error("keep what the task wrote in", &self.path)(error);
-            return Err(error.into());
+    fn keep(mut self, store: &Store) -> Result<Option<Digest>, store::AdoptError> {
+        let name = self.name();
+        let entry = self.scratch.entry(&name);
+        let failed = store::io_error("keep what the task wrote in", entry);
+        if let Some(error) = self.error.take() {
+            return Err(failed(error).into());
         }
         if let Some(file) = self.file {
+            let written = sys::look(file.as_fd()).map_err(failed)?.identity;
+            // Held open for reading, for as long as no other file can be the same one.
+            let _held = entry.open().map_err(store::io_error("open", entry))?;
             drop(file);
-            return Ok(Some(store.adopt(&self.path, true)?.digest));
+            let candidate = store.candidate(entry, true)?;
+            if candidate.look().identity != written {
+                return Err(store::Error::Replaced(entry.path()).into());
+            }
+            return Ok(Some(store.keep(candidate)?.digest));
         }
         if self.head.is_empty() {
             return Ok(None);
@@ -141,8 +164,9 @@ mod tests {
     fn much_output_is_kept_whole_and_little_of_it_in_memory() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let scratch = Folder::open(dir.path()).unwrap();
         for lines in [0, 1, 100, 100_000] {
-            let mut captured = Captured::new(dir.path().join("log"));
+            let mut captured = Captured::new(&scratch, 0, "stdout");
             let mut all = Vec::new();
             for line in 0..lines {
                 let line = format!("{line}\n");
@@ -156,7 +180,7 @@ mod tests {
                 assert!(words.ends_with(&format!("\n{}", lines - 1)));
             }
             let digest = captured.keep(&store).unwrap();
-            let kept = digest.map(|digest| fs::read(store.path(&digest)).unwrap());
+            let kept = digest.map(|digest| std::fs::read(store.path(&digest)).unwrap());
             assert_eq!(kept.unwrap_or_default(), all);
         }
     }

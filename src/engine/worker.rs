@@ -1,13 +1,12 @@
 //! A worker: runs one task after the other.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commands::{Commands, Own, Plain};
 use super::live::Live;
-use super::outputs::{Outputs, Source};
+use super::outputs::{OutputError, Outputs, Source};
 use super::step::Runnable;
 use super::transcript::Record;
 use super::warm::Shells;
@@ -17,6 +16,7 @@ use crate::core::event::Event;
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::route::Router;
 use crate::core::task::TaskId;
+use crate::folder::Folder;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
@@ -75,7 +75,7 @@ pub struct Site<'a> {
     /// Which outputs are some task's input.
     pub router: &'a Router,
     /// The folder for the workers' folders.
-    pub scratch: PathBuf,
+    pub scratch: Arc<Folder>,
 }
 
 /// Told what a task writes, as it does.
@@ -118,7 +118,7 @@ impl<'a> Worker<'a> {
             offer,
             handle,
             number: i64::try_from(number).unwrap_or(i64::MAX),
-            workspace: Workspace::new(site.scratch.join(format!("w{number}"))),
+            workspace: Workspace::new(Arc::clone(&site.scratch), number),
             strays: Strays::watch(),
             disk: DiskReads::default(),
             shells: Shells::default(),
@@ -131,10 +131,8 @@ impl<'a> Worker<'a> {
     pub fn execute(&mut self, job: Job) -> Ended {
         let started = jiff::Timestamp::now().as_millisecond();
         let clock = Instant::now();
-        let mut record = Record::new(
-            self.workspace.own_file("stdout"),
-            self.workspace.own_file("stderr"),
-        );
+        let site = self.site;
+        let mut record = Record::new(&site.scratch, self.number);
         let mut warning = None;
         let outcome = self
             .try_execute(&job, &mut record, &mut warning)
@@ -159,7 +157,7 @@ impl<'a> Worker<'a> {
     fn try_execute(
         &mut self,
         job: &Job,
-        record: &mut Record,
+        record: &mut Record<'a>,
         warning: &mut Option<String>,
     ) -> Result<Outcome, String> {
         let begun = match &job.loan {
@@ -217,7 +215,7 @@ impl<'a> Worker<'a> {
         outcome
     }
 
-    fn run(&mut self, job: &Job, record: &mut Record) -> Result<process::Ended, RunError> {
+    fn run(&mut self, job: &Job, record: &mut Record<'a>) -> Result<process::Ended, RunError> {
         let mut live = self
             .tell
             .map(|tell| Live::new(tell, job.ready.id, &job.step.name));
@@ -231,7 +229,7 @@ impl<'a> Worker<'a> {
     fn launch(
         &mut self,
         job: &Job,
-        record: &mut Record,
+        record: &mut Record<'a>,
         live: &mut Option<Live>,
     ) -> Result<process::Ended, RunError> {
         let pipes = match &mut self.pipes {
@@ -276,9 +274,24 @@ impl<'a> Worker<'a> {
         ended.map(|(ended, _)| ended)
     }
 
+    /// Makes objects of what a script left.
+    fn collect(&mut self, job: &Job, quiet: bool) -> Result<Outputs, OutputError> {
+        let folder = self.workspace.collect()?.map_err(OutputError::Replaced)?;
+        let source = Source {
+            store: self.site.store,
+            folder: &folder,
+            quiet,
+            offer: &|name, loan| {
+                self.site.router.route(name).is_some()
+                    && (self.offer)((job.ready.id, job.step.lane), name, loan)
+            },
+        };
+        Outputs::collect(source, self.site.scratch.path())
+    }
+
     /// What an ended script's task comes to.
     fn judge(
-        &self,
+        &mut self,
         job: &Job,
         ended: &process::Ended,
         record: &Record,
@@ -292,20 +305,11 @@ impl<'a> Worker<'a> {
                 failed(format!("timed out after {}", in_words(limit)))
             }
             None if ended.status.success() => {
-                let spill = self.workspace.own_file("outputs");
-                let source = Source {
-                    store: self.site.store,
-                    folder: self.workspace.output(),
-                    quiet,
-                    offer: &|name, loan| {
-                        self.site.router.route(name).is_some()
-                            && (self.offer)((job.ready.id, job.step.lane), name, loan)
-                    },
-                };
-                match Outputs::collect(source, &spill) {
-                    Ok(outputs) => Ok(Outcome::Success(outputs)),
-                    Err(error) => failed(error.to_string()),
-                }
+                let collected = self.collect(job, quiet);
+                collected.map_or_else(
+                    |error| failed(error.to_string()),
+                    |outputs| Ok(Outcome::Success(outputs)),
+                )
             }
             None => failed(process::describe(ended.status)),
         }
@@ -313,15 +317,15 @@ impl<'a> Worker<'a> {
 }
 
 /// Keeps what a task writes, and uses the time that the worker would wait.
-struct Listener<'a, 'b> {
+struct Listener<'a, 'b, 'r> {
     job: &'a Job,
-    record: &'a mut Record,
+    record: &'a mut Record<'r>,
     live: Option<&'a mut Live<'b>>,
     store: &'a Store,
     disk: &'a mut DiskReads,
 }
 
-impl Sink for Listener<'_, '_> {
+impl Sink for Listener<'_, '_, '_> {
     fn started(&mut self) {
         // While inputs are in memory this would only cost.
         if let Some(ahead) = &self.job.ahead
@@ -359,7 +363,7 @@ fn explain(error: &store::Error, job: &Job) -> String {
              step that made {}",
             job.ready.name.as_deref().unwrap_or("it"),
         ),
-        store::Error::Io { .. } => error.to_string(),
+        store::Error::Io { .. } | store::Error::Replaced(_) => error.to_string(),
     }
 }
 

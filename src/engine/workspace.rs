@@ -2,30 +2,33 @@
 //!
 //! They serve one task after the other, for making and removing folders costs as much as a
 //! quarter of starting a shell. That is only done while it is certain that no process of an
-//! earlier task is alive, that they are empty, and that their modes are as they were made.
-//! Otherwise the next task gets new ones under a name that no earlier script has heard of.
+//! earlier task is alive, that they are the ones that were made and empty, and that their modes
+//! are as they were made. Otherwise the next task gets new ones under a name that no earlier
+//! script has heard of.
 
-use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::core::digest::Digest;
-use crate::store::{self, Loan, Store};
+use rustix::fs::FileType;
 
-const MODE: u32 = 0o755;
+use crate::core::digest::Digest;
+use crate::folder::{self, Entry, Folder, remove_all};
+use crate::store::{self, Loan, Store};
+use crate::sys::{self, Look};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Workspace {
-    root: PathBuf,
+    scratch: Arc<Folder>,
+    worker: usize,
     generation: u32,
-    made: bool,
-    /// When the temporary folder last changed: as long as it has not, it is empty.
-    untouched: Option<SystemTime>,
-    /// When the present task began.
-    began: SystemTime,
+    made: Option<Made>,
+    /// The output folder as the present task left it.
+    left: Option<Look>,
+    /// When the present task began, since 1970.
+    began: Duration,
     /// Whether its input was removed.
     released: bool,
     input: PathBuf,
@@ -33,15 +36,51 @@ pub struct Workspace {
     temporary: PathBuf,
 }
 
+/// The folders, as they were made.
+#[derive(Debug)]
+struct Made {
+    /// The one that the others are in.
+    folder: Folder,
+    output: Arc<Folder>,
+    output_look: Look,
+    temporary_look: Look,
+}
+
+const INPUT: &str = "input";
+const OUTPUT: &str = "out";
+const TEMPORARY: &str = "tmp";
+
+impl Made {
+    fn new(scratch: &Folder, name: &str) -> Result<Self, store::Error> {
+        let make = |parent: &Folder, name: &str| {
+            let entry = parent.entry(name);
+            let made = parent.make(name);
+            let made = made.map_err(store::io_error("make the folder", entry))?;
+            let look = made.look().map_err(store::io_error("look at", entry))?;
+            Ok::<_, store::Error>((made, look))
+        };
+        let (folder, _) = make(scratch, name)?;
+        let (output, output_look) = make(&folder, OUTPUT)?;
+        let (_, temporary_look) = make(&folder, TEMPORARY)?;
+        Ok(Self {
+            folder,
+            output: Arc::new(output),
+            output_look,
+            temporary_look,
+        })
+    }
+}
+
 impl Workspace {
-    /// In `root`, a folder of this worker alone that is yet to be made.
-    pub fn new(root: PathBuf) -> Self {
+    /// Of this worker, in the folder of the run.
+    pub fn new(scratch: Arc<Folder>, worker: usize) -> Self {
         let mut own = Self {
-            root,
+            scratch,
+            worker,
             generation: 0,
-            made: false,
-            untouched: None,
-            began: SystemTime::UNIX_EPOCH,
+            made: None,
+            left: None,
+            began: Duration::ZERO,
             released: false,
             input: PathBuf::new(),
             output: PathBuf::new(),
@@ -68,175 +107,219 @@ impl Workspace {
 
     /// A place for a file of the worker's own, on the store's file system.
     pub fn own_file(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        let name = format!("w{}-{name}", self.worker);
+        self.scratch.path().join(name)
     }
 
     /// Makes all three ready for a task that works on `input`.
     pub fn begin(&mut self, store: &Store, input: &Digest) -> Result<(), store::Error> {
-        self.prepare()?;
+        let entry = self.prepare()?.folder.entry(INPUT);
         if *input == Digest::EMPTY {
-            let _ = fs::remove_file(&self.input);
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&self.input)
-                .map_err(store::io_error("make", &self.input))?;
+            let _ = entry.remove();
+            entry.create().map_err(store::io_error("make", entry))?;
         } else {
-            store.copy_out(input, &self.input)?;
+            store.copy_out(input, entry)?;
         }
         Ok(())
     }
 
     /// The same for a task whose input is lent to it; whether that is still to be had.
     pub fn begin_early(&mut self, loan: &Loan) -> Result<bool, store::Error> {
-        self.prepare()?;
-        loan.lend(&self.input)
+        loan.lend(self.prepare()?.folder.entry(INPUT))
     }
 
-    fn prepare(&mut self) -> Result<(), store::Error> {
-        if !self.made {
-            let mut folders = DirBuilder::new();
-            folders.recursive(true).mode(MODE);
-            for folder in [&self.output, &self.temporary] {
-                folders
-                    .create(folder)
-                    .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(MODE)))
-                    .map_err(store::io_error("make the folder", folder))?;
-            }
-            self.untouched = fs::symlink_metadata(&self.temporary)
-                .ok()
-                .map(|m| changed(&m));
-            self.made = true;
-        }
-        self.began = SystemTime::now();
+    fn prepare(&mut self) -> Result<&Made, store::Error> {
+        self.began = since_1970(SystemTime::now());
         self.released = false;
-        Ok(())
+        self.left = None;
+        let name = self.name();
+        match &mut self.made {
+            Some(made) => Ok(made),
+            none => {
+                // What the attempt before this one may have left, if there was one.
+                remove_all(self.scratch.entry(&name));
+                Ok(none.insert(Made::new(&self.scratch, &name)?))
+            }
+        }
+    }
+
+    fn input_entry(&self) -> Option<Entry<'_>> {
+        self.made.as_ref().map(|made| made.folder.entry(INPUT))
+    }
+
+    /// The folder with the outputs of a script that has ended, or what is in its place.
+    ///
+    /// A script may remove the folder and make a new one there: whatever it puts into that is an
+    /// output just as well. What lies elsewhere is not to be touched, by whatever way it leads
+    /// here.
+    pub fn collect(&mut self) -> Result<Result<Arc<Folder>, &'static str>, store::Error> {
+        self.left = Entry::from(&self.output).look().ok();
+        let (Some(made), Some(look)) = (&self.made, self.left) else {
+            return Ok(Err("nothing"));
+        };
+        let rights = made.output_look.mode;
+        let missing = look.mode & rights != rights;
+        let failed = store::io_error("change the mode of", &self.output);
+        if look.identity == made.output_look.identity {
+            if missing {
+                made.output.set_mode(rights).map_err(failed)?;
+            }
+            return Ok(Ok(Arc::clone(&made.output)));
+        }
+        let entry = made.folder.entry(OUTPUT);
+        Ok(match look.kind {
+            _ if look.mounted || !look.identity.is_beside(&made.output_look.identity) => {
+                Err("a mount point")
+            }
+            FileType::Directory if entry.look().ok() == Some(look) => {
+                if missing {
+                    entry.set_mode(rights).map_err(failed)?;
+                }
+                let open = store::io_error("open the folder", entry);
+                Ok(Arc::new(entry.open_folder().map_err(open)?))
+            }
+            FileType::Directory => Err("another folder"),
+            kind => Err(folder::kind(kind)),
+        })
     }
 
     /// The script is through with its input: a large one goes at once, while its outputs are
     /// hashed.
     pub fn release_input(&mut self) {
-        let input = fs::symlink_metadata(&self.input);
-        if input.is_ok_and(|m| m.is_file() && m.len() >= store::LARGE) {
-            self.released = store::remove(&self.input).is_ok();
+        let large = |look: Look| look.kind == FileType::RegularFile && look.size >= store::LARGE;
+        if let Some(input) = self.input_entry()
+            && input.look().is_ok_and(large)
+        {
+            self.released = store::remove(input).is_ok();
         }
     }
 
     /// The script is through with an input that was lent to it, and no process is left of it.
     pub fn give_back(&mut self, loan: &Loan) {
-        loan.give_back(&self.input);
-        self.released = true;
+        if let Some(input) = self.input_entry() {
+            loan.give_back(input);
+            self.released = true;
+        }
     }
 
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
     pub fn finish(&mut self, quiet: bool, emptied: bool) {
-        let clean = quiet
-            && (self.is_input_own() || self.is_input_gone())
-            && is_as_made(&self.output, |_| emptied)
-            && is_as_made(&self.temporary, |m| self.is_untouched(m));
-        if !clean {
+        if !quiet || !self.is_as_made(emptied) {
             self.discard();
         }
     }
 
-    /// Whether the next input will be a new file, as nothing has been put in the place of this one.
-    fn is_input_gone(&self) -> bool {
-        self.released
-            && fs::symlink_metadata(&self.input)
-                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    fn is_as_made(&self, emptied: bool) -> bool {
+        let Some(made) = &self.made else {
+            return false;
+        };
+        let input = made.folder.entry(INPUT);
+        let temporary = made.folder.entry(TEMPORARY);
+        (is_own(input, &made.output_look) || self.is_gone(input))
+            && self
+                .look_at_output()
+                .is_ok_and(|look| is_same(&look, &made.output_look))
+            && (emptied || made.output.is_empty().unwrap_or(false))
+            && temporary.look().is_ok_and(|look| {
+                is_same(&look, &made.temporary_look)
+                    && (self.is_untouched(&look, &made.temporary_look) || is_empty(temporary))
+            })
     }
 
-    /// Whether the next input can be written over this one. Removing it and making another would
-    /// be simpler, but ext4 looks at every file removed within a minute before it makes a new one.
-    fn is_input_own(&self) -> bool {
-        fs::symlink_metadata(&self.input).is_ok_and(|metadata| {
-            metadata.is_file()
-                && metadata.nlink() == 1
-                && metadata.uid() == rustix::process::geteuid().as_raw()
-                && metadata.permissions().mode() & 0o7777 & !0o022 == 0o644
-        })
+    /// The output folder as it is, or as it was when its outputs were about to be taken.
+    fn look_at_output(&self) -> io::Result<Look> {
+        match self.left {
+            Some(look) => Ok(look),
+            None => Entry::from(&self.output).look(),
+        }
+    }
+
+    /// Whether the next input will be a new file, as nothing has been put in the place of this one.
+    fn is_gone(&self, input: Entry) -> bool {
+        self.released
+            && input
+                .look()
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether the folder's last change is the one that made it. File systems date changes by
     /// clocks that move every few milliseconds, so a change must be older than that to tell.
-    fn is_untouched(&self, temporary: &Metadata) -> bool {
-        let changed = changed(temporary);
-        Some(changed) == self.untouched && changed + Duration::from_millis(100) < self.began
+    fn is_untouched(&self, temporary: &Look, made: &Look) -> bool {
+        let (seconds, nanoseconds) = made.changed;
+        let changed = Duration::from_secs(seconds.unsigned_abs())
+            + Duration::from_nanos(nanoseconds.unsigned_abs());
+        temporary.changed == made.changed && changed + Duration::from_millis(100) < self.began
     }
 
     /// Removes everything and goes on under a new name.
     fn discard(&mut self) {
-        if let Some(folder) = self.output.parent() {
-            remove_all(folder);
-        }
+        self.made = None;
+        remove_all(self.scratch.entry(&self.name()));
         self.generation += 1;
-        self.made = false;
         self.rename();
     }
 
+    /// Of the folder that the others are in.
+    fn name(&self) -> String {
+        format!("w{}-{}", self.worker, self.generation)
+    }
+
     fn rename(&mut self) {
-        let folder = self.root.join(self.generation.to_string());
-        self.input = folder.join("input");
-        self.output = folder.join("out");
-        self.temporary = folder.join("tmp");
+        let folder = self.scratch.path().join(self.name());
+        self.input = folder.join(INPUT);
+        self.output = folder.join(OUTPUT);
+        self.temporary = folder.join(TEMPORARY);
     }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        remove_all(&self.root);
+        remove_all(self.scratch.entry(&self.name()));
     }
 }
 
-/// Whether the folder is there, has the mode that it was made with, and is empty, which may be
-/// `known` without reading it.
-fn is_as_made(folder: &Path, known: impl Fn(&Metadata) -> bool) -> bool {
-    fs::symlink_metadata(folder).is_ok_and(|metadata| {
-        metadata.is_dir()
-            && metadata.permissions().mode() & 0o7777 == MODE
-            && (known(&metadata)
-                || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()))
+/// Whether the next input can be written over this one. Removing it and making another would
+/// be simpler, but ext4 looks at every file removed within a minute before it makes a new one.
+fn is_own(input: Entry, beside: &Look) -> bool {
+    input.look().is_ok_and(|look| {
+        look.kind == FileType::RegularFile
+            && look.links == 1
+            && !look.mounted
+            && look.owner == beside.owner
+            && look.mode == 0o666 & !sys::umask()
     })
 }
 
-/// Moves with every change of a folder's entries, and no program can set it.
-fn changed(metadata: &Metadata) -> SystemTime {
-    let seconds = Duration::from_secs(metadata.ctime().unsigned_abs());
-    let rest = Duration::from_nanos(metadata.ctime_nsec().unsigned_abs());
-    SystemTime::UNIX_EPOCH + seconds + rest
+/// Whether it is the folder that was made, with the rights that it was made with.
+fn is_same(look: &Look, made: &Look) -> bool {
+    look.identity == made.identity && look.mode == made.mode
 }
 
-/// Removes a folder with all that is in it, also where a script took away its own rights.
-///
-/// What cannot be removed stays: the next run tries again, and no later task sees it.
-pub fn remove_all(folder: &Path) {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(folder);
-            let _ = fs::remove_dir_all(folder);
-        }
-        _ => {}
-    }
+fn is_empty(folder: Entry) -> bool {
+    folder
+        .open_folder()
+        .and_then(|folder| folder.is_empty())
+        .unwrap_or(false)
 }
 
-fn open_up(folder: &Path) {
-    let _ = fs::set_permissions(folder, Permissions::from_mode(0o700));
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
-    }
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
 
     fn fixture() -> (tempfile::TempDir, Store, Workspace) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
-        let mut workspace = Workspace::new(dir.path().join("w0"));
+        let scratch = Arc::new(Folder::open(dir.path()).unwrap());
+        let mut workspace = Workspace::new(scratch, 0);
         workspace.begin(&store, &Digest::EMPTY).unwrap();
         (dir, store, workspace)
     }
@@ -247,7 +330,7 @@ mod tests {
         workspace.finish(quiet, false);
         workspace.begin(store, &Digest::EMPTY).unwrap();
         for folder in [workspace.output(), workspace.temporary()] {
-            assert!(is_as_made(folder, |_| false));
+            assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
         }
         assert_eq!(fs::read(workspace.input()).unwrap(), b"");
         before == workspace.output()
@@ -276,6 +359,48 @@ mod tests {
     }
 
     #[test]
+    fn outputs_are_taken_from_what_lies_in_the_folders_place_alone() {
+        let (dir, store, mut workspace) = fixture();
+        let mut found = |replace: &dyn Fn(&Path)| {
+            let output = workspace.output().to_owned();
+            replace(&output);
+            let found = workspace.collect().unwrap();
+            let found = found.map(|folder| folder.is_empty().unwrap());
+            workspace.finish(true, true);
+            workspace.begin(&store, &Digest::EMPTY).unwrap();
+            (found, workspace.output() == output)
+        };
+        assert_eq!(found(&|_| ()), (Ok(true), true));
+        let file = |out: &Path| fs::write(out.join("x"), "").unwrap();
+        assert_eq!(found(&file).0, Ok(false));
+        let anew = |out: &Path| {
+            fs::remove_dir_all(out).unwrap();
+            fs::create_dir(out).unwrap();
+            file(out);
+        };
+        assert_eq!(found(&anew), (Ok(false), false));
+        let link = |out: &Path| {
+            fs::remove_dir(out).unwrap();
+            symlink(dir.path(), out).unwrap();
+        };
+        assert_eq!(found(&link), (Err("a symbolic link"), false));
+        let above = |out: &Path| {
+            let folder = out.parent().unwrap();
+            fs::rename(folder, dir.path().join("away")).unwrap();
+            fs::create_dir(folder).unwrap();
+            fs::create_dir(out).unwrap();
+        };
+        assert_eq!(found(&above), (Err("another folder"), false));
+        let none = |out: &Path| fs::remove_dir(out).unwrap();
+        assert_eq!(found(&none), (Err("nothing"), false));
+        let closed = |out: &Path| {
+            file(out);
+            fs::set_permissions(out, Permissions::from_mode(0o0)).unwrap();
+        };
+        assert_eq!(found(&closed), (Ok(false), false));
+    }
+
+    #[test]
     fn a_large_input_goes_early_and_nothing_may_come_in_its_place() {
         let (_dir, store, mut workspace) = fixture();
         workspace.release_input();
@@ -286,7 +411,7 @@ mod tests {
             workspace.release_input();
             assert!(!workspace.input().exists());
             if fake {
-                std::os::unix::fs::symlink("elsewhere", workspace.input()).unwrap();
+                symlink("elsewhere", workspace.input()).unwrap();
             }
             assert_eq!(next(&store, &mut workspace, true), !fake);
         }

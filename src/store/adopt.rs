@@ -1,18 +1,18 @@
 //! From a script's file to an object.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Seek};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use super::hash::{LARGE, hash};
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
-use crate::sys::{self, Writers};
+use crate::folder::{Entry, kind};
+use crate::sys::{self, Look, Writers};
 
 /// An object that was just stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub enum AdoptError {
     /// It is something else than a regular file; what.
     #[error("is {0}, not a regular file")]
     NotAFile(&'static str),
+    /// It is a file of somewhere else that was mounted there.
+    #[error("is a mount point, not a regular file")]
+    Mounted,
+    /// Its mode does not let it be read, and is not changed, as the file has another name.
+    #[error("has mode {mode:04o}, so it cannot be read, and another name as well (a hard link)")]
+    Closed {
+        /// Its mode.
+        mode: u32,
+    },
     /// Its bytes may still change.
     #[error("is still open for writing by a process that the script left behind")]
     BeingWritten,
@@ -44,68 +53,100 @@ pub enum AdoptError {
 /// its bytes are read.
 #[derive(Debug)]
 pub struct Candidate<'a> {
-    pub(super) path: &'a Path,
+    pub(super) entry: Entry<'a>,
     pub(super) file: File,
-    pub(super) size: u64,
+    pub(super) look: Look,
     /// Whether its own bytes may still change, so that a copy must become the object.
     pub(super) shared: bool,
 }
 
-impl<'a> Candidate<'a> {
-    /// Opens the file at `path`. `quiet`: see [`Store::adopt`].
-    pub fn open(path: &'a Path, quiet: bool) -> Result<Self, AdoptError> {
-        let (file, metadata) = open_regular(path)?;
-        let shared = match lasting_writers(&file, quiet) {
-            Writers::Some => return Err(AdoptError::BeingWritten),
-            Writers::Unknown if !quiet => true,
-            Writers::None | Writers::Unknown => metadata.nlink() != 1,
-        };
-        Ok(Self {
-            path,
-            file,
-            size: metadata.len(),
-            shared,
-        })
+impl Candidate<'_> {
+    /// What it is.
+    pub fn look(&self) -> &Look {
+        &self.look
     }
 
     /// In bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.look.size
     }
 }
 
 impl Store {
-    /// Makes an object of the file at `path`, which is gone from there afterwards.
+    /// Opens a file that is to become an object. `quiet`: see [`Store::adopt`].
+    pub fn candidate<'a>(
+        &self,
+        entry: impl Into<Entry<'a>>,
+        quiet: bool,
+    ) -> Result<Candidate<'a>, AdoptError> {
+        let entry = entry.into();
+        let (file, look) = open_regular(entry)?;
+        // Whoever is still there could open it, or give it another name, at any moment.
+        let shared = !quiet || look.links != 1 || look.owner != self.owner;
+        // First nobody may open it for writing any more, then nobody has.
+        if !shared && look.mode != self.mode {
+            self.set_mode(&file)
+                .map_err(io_error("change the mode of", entry))?;
+        }
+        if lasting_writers(&file, quiet) == Writers::Some {
+            return Err(AdoptError::BeingWritten);
+        }
+        Ok(Candidate {
+            entry,
+            file,
+            look,
+            shared,
+        })
+    }
+
+    /// Makes an object of a file, which is gone from its place afterwards.
     ///
-    /// The file is renamed into the store where that is safe. It is copied where another name
-    /// for it exists (a hard link: a write through that name would change the object), where it
-    /// lies on another file system, and where the system cannot tell whether something still has
-    /// it open for writing. It is refused where something has.
+    /// The file is renamed into the store where that is safe. It is copied, and neither its mode
+    /// nor its bytes change, where another name for it exists (a hard link), where it belongs to
+    /// another user, and where a process may be left that could write to it; also where it lies on
+    /// another file system. It is refused where something has it open for writing.
     ///
     /// `quiet`: every process that could have inherited an opening of the file is known to be
-    /// gone, which decides on systems that cannot tell themselves.
-    pub fn adopt(&self, path: &Path, quiet: bool) -> Result<Adopted, AdoptError> {
-        self.keep(Candidate::open(path, quiet)?)
+    /// gone.
+    pub fn adopt<'a>(
+        &self,
+        entry: impl Into<Entry<'a>>,
+        quiet: bool,
+    ) -> Result<Adopted, AdoptError> {
+        self.keep(self.candidate(entry, quiet)?)
     }
 
     /// Makes an object of the file, see [`Store::adopt`].
     pub fn keep(&self, candidate: Candidate) -> Result<Adopted, AdoptError> {
         let Candidate {
-            path, file, size, ..
+            entry, mut file, ..
         } = candidate;
         if candidate.shared {
-            return Ok(self.adopt_copy(path, file)?);
+            return Ok(self.adopt_copy(entry, file)?);
         }
-        let adopted = hash(&file, size).map_err(io_error("read", path))?;
-        self.take_over(path, adopted)
+        let adopted = hash(&file, candidate.look.size).map_err(io_error("read", entry))?;
+        // That takes long enough for a large one to get another name.
+        if adopted.size > SMALL && sys::look(file.as_fd()).is_ok_and(|look| look.links != 1) {
+            file.rewind().map_err(io_error("read", entry))?;
+            return Ok(self.adopt_copy(entry, file)?);
+        }
+        self.take_over(entry, adopted)
+    }
+
+    /// Gives an open file the mode of objects.
+    pub(super) fn set_mode(&self, file: &File) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(
+            file,
+            Mode::from_bits_truncate(self.mode),
+        )?)
     }
 
     /// Gives a file that nothing else can reach its place, by a rename if that is possible.
-    pub(super) fn take_over(&self, path: &Path, adopted: Adopted) -> Result<Adopted, AdoptError> {
-        match self.place(path, &adopted.digest) {
+    pub(super) fn take_over(&self, entry: Entry, adopted: Adopted) -> Result<Adopted, AdoptError> {
+        match self.place(entry, &adopted.digest) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
-                let (file, _) = open_regular(path)?;
-                Ok(self.adopt_copy(path, file)?)
+                let (file, _) = open_regular(entry)?;
+                Ok(self.adopt_copy(entry, file)?)
             }
             Err(error) => Err(error.into()),
             Ok(()) => {
@@ -129,16 +170,16 @@ impl Store {
         Ok(digest)
     }
 
-    fn adopt_copy(&self, path: &Path, mut file: File) -> Result<Adopted, Error> {
+    fn adopt_copy(&self, entry: Entry, mut file: File) -> Result<Adopted, Error> {
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
-        io::copy(&mut file, copy.as_file_mut()).map_err(io_error("copy", path))?;
+        io::copy(&mut file, copy.as_file_mut()).map_err(io_error("copy", entry))?;
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
         let adopted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
         self.place_copy(copy, &adopted.digest)?;
-        fs::remove_file(path).map_err(io_error("remove", path))?;
+        entry.remove().map_err(io_error("remove", entry))?;
         self.remember_large(&adopted);
         Ok(adopted)
     }
@@ -148,11 +189,10 @@ impl Store {
         copy: tempfile::NamedTempFile,
         digest: &Digest,
     ) -> Result<(), Error> {
-        copy.as_file()
-            .set_permissions(Permissions::from_mode(0o444))
+        self.set_mode(copy.as_file())
             .map_err(io_error("change the mode of", copy.path()))?;
         let copy = copy.into_temp_path();
-        self.place(&copy, digest)?;
+        self.place(Entry::from(&copy), digest)?;
         // It is no longer under its temporary name, so there is nothing to remove.
         copy.keep()
             .map(drop)
@@ -167,10 +207,10 @@ impl Store {
     }
 
     /// Renames a complete file to its place; makes the two folders above it when they are missing.
-    fn place(&self, from: &Path, digest: &Digest) -> Result<(), Error> {
+    fn place(&self, from: Entry, digest: &Digest) -> Result<(), Error> {
         let to = self.path(digest);
         self.shards.prepare(digest, &to)?;
-        let rename = || renameat_with(CWD, from, CWD, &to, RenameFlags::NOREPLACE);
+        let rename = || from.rename(Entry::from(&to), true);
         let renamed = match rename() {
             // Something has removed a folder that was known to be there.
             Err(Errno::NOENT) => {
@@ -188,17 +228,17 @@ impl Store {
             Err(Errno::EXIST)
                 if self.is_known_at(digest, &to) || self.is_small_and_whole(digest) =>
             {
-                fs::remove_file(from).map_err(io_error("remove", from))
+                from.remove().map_err(io_error("remove", from))
             }
             // Some file systems cannot do without replacing.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {
-                fs::rename(from, &to).map_err(io_error("rename to", &to))
-            }
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => from
+                .rename(Entry::from(&to), false)
+                .map_err(|error| io_error("rename to", &to)(error.into())),
             Err(error) => Err(io_error("rename to", &to)(error.into())),
         }
     }
 
-    fn is_known_at(&self, digest: &Digest, path: &Path) -> bool {
+    fn is_known_at(&self, digest: &Digest, path: &std::path::Path) -> bool {
         fs::symlink_metadata(path).is_ok_and(|metadata| self.is_known(digest, &metadata))
     }
 
@@ -229,10 +269,10 @@ fn lasting_writers(file: &File, quiet: bool) -> Writers {
     }
 }
 
-/// Removes a file of the store's owner; what it holds is freed by another thread if it is large.
-pub fn remove(path: &Path) -> io::Result<()> {
-    let file = File::open(path);
-    fs::remove_file(path)?;
+/// Removes a file; what it holds is freed by another thread if it is large.
+pub fn remove(entry: Entry) -> io::Result<()> {
+    let file = entry.open();
+    entry.remove()?;
     if let Ok(file) = file
         && let Ok(metadata) = file.metadata()
     {
@@ -244,61 +284,52 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// Closes a file. If it has no name left, that frees what it holds, for which a large one gets a
 /// thread.
 fn close(file: File, size: u64) {
-    if size >= LARGE && file.metadata().is_ok_and(|metadata| metadata.nlink() == 0) {
+    if size >= LARGE && sys::look(file.as_fd()).is_ok_and(|look| look.links == 0) {
         // Without the thread the file is dropped with the closure.
         let freeing = std::thread::Builder::new().name("free".to_owned());
         let _ = freeing.spawn(move || drop(file));
     }
 }
 
-/// Opens a regular file for reading, and takes from everyone the right to open it for writing.
-fn open_regular(path: &Path) -> Result<(File, Metadata), AdoptError> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-            .open(path)
-    };
-    let file = match open() {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            fs::set_permissions(path, Permissions::from_mode(0o444)).and_then(|()| open())
-        }
+/// Opens a regular file for reading. If its mode is in the way, that is changed, unless the file
+/// has other names and so belongs to others, too.
+fn open_regular(entry: Entry) -> Result<(File, Look), AdoptError> {
+    let opened = match entry.open() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_up(entry)?,
         other => other,
     };
-    let file = match file {
+    let file = match opened {
         Ok(file) => file,
         Err(source) => {
-            return Err(match fs::symlink_metadata(path) {
-                Ok(metadata) if !metadata.is_file() => {
-                    AdoptError::NotAFile(kind(metadata.file_type()))
+            return Err(match entry.look() {
+                Ok(look) if look.kind != FileType::RegularFile => {
+                    AdoptError::NotAFile(kind(look.kind))
                 }
-                _ => io_error("open", path)(source).into(),
+                _ => io_error("open", entry)(source).into(),
             });
         }
     };
-    let metadata = file.metadata().map_err(io_error("look at", path))?;
-    if !metadata.is_file() {
-        return Err(AdoptError::NotAFile(kind(metadata.file_type())));
+    let look = sys::look(file.as_fd()).map_err(io_error("look at", entry))?;
+    if look.kind != FileType::RegularFile {
+        return Err(AdoptError::NotAFile(kind(look.kind)));
     }
-    if metadata.mode() & 0o7777 != 0o444 {
-        file.set_permissions(Permissions::from_mode(0o444))
-            .map_err(io_error("change the mode of", path))?;
+    if look.mounted {
+        return Err(AdoptError::Mounted);
     }
-    Ok((file, metadata))
+    Ok((file, look))
 }
 
-/// What something that is no regular file is called.
-pub fn kind(file_type: fs::FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    if file_type.is_dir() {
-        "a folder"
-    } else if file_type.is_symlink() {
-        "a symbolic link"
-    } else if file_type.is_fifo() {
-        "a FIFO"
-    } else if file_type.is_socket() {
-        "a socket"
-    } else {
-        "a device"
+/// Opens a file that its mode keeps from being read.
+fn open_up(entry: Entry) -> Result<io::Result<File>, AdoptError> {
+    let look = entry.look().map_err(io_error("look at", entry))?;
+    if look.kind != FileType::RegularFile || look.mounted {
+        return Ok(Err(io::ErrorKind::PermissionDenied.into()));
     }
+    if look.links != 1 {
+        return Err(AdoptError::Closed { mode: look.mode });
+    }
+    entry
+        .set_mode(0o400)
+        .map_err(io_error("change the mode of", entry))?;
+    Ok(entry.open())
 }

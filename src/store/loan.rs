@@ -8,18 +8,21 @@
 //! a copy does. So an object is never a file that a script could still write to, whatever becomes
 //! of this process.
 
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io::{self, Seek};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
 use super::adopt::{AdoptError, Adopted, Candidate};
 use super::hash::{LARGE, hash_beside};
 use super::{Error, Store, io_error};
+use crate::folder::{Entry, Folder};
 use crate::sys::{self, Lease};
 
 /// The largest file that is lent (bytes). It must be possible to copy it before the kernel loses
@@ -34,7 +37,8 @@ const RESERVE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Loan {
     /// Where the file lies; nobody but its reader has another name for it.
-    path: PathBuf,
+    folder: Arc<Folder>,
+    name: Box<str>,
     file: File,
     size: u64,
     state: Mutex<State>,
@@ -70,16 +74,22 @@ impl State {
 }
 
 impl Loan {
-    /// Of a large file that nothing can write to; gives back what cannot be lent.
-    pub fn of(candidate: Candidate<'_>) -> Result<Self, Candidate<'_>> {
-        if candidate.shared || !(LARGE..=LARGEST).contains(&candidate.size) {
+    /// Of a large file `name` in `folder` that nothing can write to; gives back what cannot be
+    /// lent.
+    pub fn of<'a>(
+        candidate: Candidate<'a>,
+        folder: &Arc<Folder>,
+        name: &str,
+    ) -> Result<Self, Candidate<'a>> {
+        if candidate.shared || !(LARGE..=LARGEST).contains(&candidate.size()) {
             return Err(candidate);
         }
         match Lease::take(&candidate.file) {
             Some(lease) if lease.patience() >= PATIENCE => Ok(Self {
-                path: candidate.path.to_owned(),
+                folder: Arc::clone(folder),
+                name: name.into(),
+                size: candidate.size(),
                 file: candidate.file,
-                size: candidate.size,
                 state: Mutex::new(State {
                     holder: Holder::Nobody,
                     lease: Some(lease),
@@ -95,41 +105,50 @@ impl Loan {
         self.size
     }
 
+    fn entry(&self) -> Entry<'_> {
+        self.folder.entry(&*self.name)
+    }
+
     /// Puts the file at `to`, in place of what is there; whether it is still to be had.
-    pub fn lend(&self, to: &Path) -> Result<bool, Error> {
+    pub fn lend<'a>(&self, to: impl Into<Entry<'a>>) -> Result<bool, Error> {
+        let to = to.into();
         let mut state = self.lock();
         if state.holder != Holder::Nobody {
             return Ok(false);
         }
-        match fs::remove_file(to) {
+        match to.remove() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(io_error("remove", to)(error));
             }
             _ => {}
         }
-        fs::hard_link(&self.path, to)
-            .and_then(|()| self.file.set_permissions(Permissions::from_mode(0o644)))
+        let mode = Mode::from_bits_truncate(0o666 & !sys::umask());
+        self.entry()
+            .link(to)
+            .and_then(|()| Ok(rustix::fs::fchmod(&self.file, mode)?))
             .map_err(io_error("make", to))?;
         state.holder = Holder::Reader;
         Ok(true)
     }
 
     /// The reader, who had the file at `from`, has ended, and so has every process that it started.
-    pub fn give_back(&self, from: &Path) {
+    pub fn give_back<'a>(&self, from: impl Into<Entry<'a>>) {
+        let from = from.into();
         let mut state = self.lock();
-        let Ok(own) = self.file.metadata() else {
+        let Ok(own) = sys::look(self.file.as_fd()) else {
             return;
         };
         if state.holder != Holder::Reader {
             return;
         }
-        let same = fs::symlink_metadata(from)
-            .is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino()));
-        if same && fs::remove_file(from).is_err() {
+        let same = from
+            .look()
+            .is_ok_and(|there| there.identity == own.identity);
+        if same && from.remove().is_err() {
             return;
         }
         // Through another name that the reader gave it, it could be written to later.
-        if self.file.metadata().is_ok_and(|own| own.nlink() == 1) {
+        if sys::look(self.file.as_fd()).is_ok_and(|own| own.links == 1) {
             state.holder = Holder::Returned;
         }
     }
@@ -213,7 +232,7 @@ impl<'a> Reading<'a> {
         if !sys::clone_file(file, copy.as_file()) {
             file.rewind()
                 .and_then(|()| io::copy(&mut file, copy.as_file_mut()))
-                .map_err(io_error("copy", &self.loan.path))?;
+                .map_err(io_error("copy", self.loan.entry()))?;
         }
         let mut state = self.loan.lock();
         if !state.is_whole() && self.undisturbed.elapsed() >= self.patience {
@@ -239,7 +258,7 @@ impl Store {
         let adopted = match hash_beside(|buffer| reading.next(buffer)) {
             Ok(adopted) => adopted,
             Err(error) => {
-                let of_file = io_error("read", &loan.path)(error);
+                let of_file = io_error("read", loan.entry())(error);
                 return Err(reading.failed.unwrap_or(of_file.into()));
             }
         };
@@ -250,10 +269,9 @@ impl Store {
                 if state.holder != Holder::Reader {
                     // Nobody can get it from here on.
                     state.holder = Holder::Settled;
-                    loan.file
-                        .set_permissions(Permissions::from_mode(0o444))
-                        .map_err(io_error("change the mode of", &loan.path))?;
-                    return self.take_over(&loan.path, adopted);
+                    self.set_mode(&loan.file)
+                        .map_err(io_error("change the mode of", loan.entry()))?;
+                    return self.take_over(loan.entry(), adopted);
                 }
             }
             drop(state);
@@ -263,7 +281,8 @@ impl Store {
             self.place_copy(copy, &adopted.digest)?;
             self.remember_large(&adopted);
         }
-        fs::remove_file(&loan.path).map_err(io_error("remove", &loan.path))?;
+        let entry = loan.entry();
+        entry.remove().map_err(io_error("remove", entry))?;
         Ok(adopted)
     }
 }

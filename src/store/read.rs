@@ -1,16 +1,15 @@
 //! From an object to its bytes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
-use super::adopt::kind;
 use super::hash::hash;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
+use crate::folder::{Entry, kind};
 
 /// Reads a file that should have `size` bytes; with fewer or more, as many as there are up to one
 /// more, which then hash to something else.
@@ -36,21 +35,15 @@ fn cut(file: &File, size: u64) -> io::Result<()> {
 }
 
 impl Store {
-    /// Writes the object's bytes to the file at `to`, made if it is not there: whatever is done
+    /// Writes the object's bytes to the file `to`, made if it is not there: whatever is done
     /// to that file, the object stays. The object's bytes are checked against its name, unless
     /// nothing can have changed them since they were last hashed. Returns the size in bytes.
-    pub fn copy_out(&self, digest: &Digest, to: &Path) -> Result<u64, Error> {
+    pub fn copy_out<'a>(&self, digest: &Digest, to: impl Into<Entry<'a>>) -> Result<u64, Error> {
+        let to = to.into();
         let (mut object, metadata, path) = self.open_object(digest)?;
         let size = metadata.len();
         // Not truncated before: ext4 writes a file out at once that was.
-        let make = || {
-            let mut new = OpenOptions::new();
-            new.write(true)
-                .create(true)
-                .truncate(false)
-                .open(to)
-                .map_err(io_error("make", to))
-        };
+        let make = || to.open_to_write().map_err(io_error("make", to));
         if size <= SMALL {
             let bytes = read_small(&mut object, size).map_err(io_error("read", &path))?;
             self.check(digest, Digest::of(&bytes))?;
@@ -138,7 +131,7 @@ impl Store {
             return Err(Error::NotAFile {
                 digest: *digest,
                 path,
-                found: kind(metadata.file_type()),
+                found: kind(FileType::from_raw_mode(metadata.mode())),
             });
         }
         Ok((object, metadata, path))

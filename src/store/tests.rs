@@ -50,16 +50,54 @@ fn objects_are_found_by_the_beginning_of_their_hash() {
 }
 
 #[test]
-fn a_hard_linked_file_is_copied() {
+fn a_hard_linked_file_is_copied_and_stays_as_it_is() {
     let (dir, store) = store();
     let (file, link) = (dir.path().join("f"), dir.path().join("g"));
+    for size in [5, 100_000, usize::try_from(LARGE).unwrap()] {
+        fs::write(&link, vec![7; size]).unwrap();
+        fs::set_permissions(&link, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::hard_link(&link, &file).unwrap();
+        let inode = fs::metadata(&link).unwrap().ino();
+        let digest = store.adopt(&file, true).unwrap().digest;
+        assert!(!file.exists());
+        let left = fs::metadata(&link).unwrap();
+        assert_eq!((left.mode() & 0o7777, left.ino()), (0o640, inode));
+        assert_eq!((left.nlink(), left.len()), (1, size as u64));
+        fs::write(&link, "other").unwrap();
+        assert_eq!(fs::read(store.path(&digest)).unwrap(), vec![7; size]);
+        store.copy_out(&digest, &dir.path().join("copy")).unwrap();
+    }
+}
+
+#[test]
+fn what_a_process_may_still_reach_is_copied() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
     fs::write(&file, "hello").unwrap();
-    fs::hard_link(&file, &link).unwrap();
+    let inode = fs::metadata(&file).unwrap().ino();
+    let digest = store.adopt(&file, false).unwrap().digest;
+    assert!(!file.exists());
+    assert_ne!(fs::metadata(store.path(&digest)).unwrap().ino(), inode);
+}
+
+#[test]
+fn a_file_of_another_user_is_copied_and_stays_as_it_is() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    fs::write(&file, "hello").unwrap();
+    if std::os::unix::fs::chown(&file, Some(12345), None).is_err() {
+        // Only root can give files away.
+        return;
+    }
+    let open = fs::File::open(&file).unwrap();
+    let before = open.metadata().unwrap();
     let digest = store.adopt(&file, true).unwrap().digest;
     assert!(!file.exists());
-    fs::set_permissions(&link, fs::Permissions::from_mode(0o644)).unwrap();
-    fs::write(&link, "other").unwrap();
-    assert_eq!(fs::read(store.path(&digest)).unwrap(), b"hello");
+    assert_eq!(open.metadata().unwrap().mode(), before.mode());
+    assert_ne!(
+        fs::metadata(store.path(&digest)).unwrap().ino(),
+        before.ino()
+    );
 }
 
 #[test]

@@ -8,10 +8,58 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::fs::Advice;
+use rustix::fs::{Advice, AtFlags, FileType, Statx, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
-use super::Writers;
+use super::{Identity, Look, Writers};
+
+pub fn look(file: BorrowedFd) -> io::Result<Look> {
+    let flags = AtFlags::EMPTY_PATH;
+    match rustix::fs::statx(file, c"", flags, StatxFlags::BASIC_STATS) {
+        Ok(found) => Ok(of(&found)),
+        // Linux before 4.11, or a filter before that.
+        Err(Errno::NOSYS) => Ok(Look::of(&rustix::fs::fstat(file)?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
+    name.into_with_c_str(|name| {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        match rustix::fs::statx(folder, name, flags, StatxFlags::BASIC_STATS) {
+            Ok(found) => Ok(of(&found)),
+            Err(Errno::NOSYS) => Ok(Look::of(&rustix::fs::statat(folder, name, flags)?)),
+            Err(error) => Err(error),
+        }
+    })
+    .map_err(io::Error::from)
+}
+
+fn of(found: &Statx) -> Look {
+    Look {
+        kind: FileType::from_raw_mode(found.stx_mode.into()),
+        mode: u32::from(found.stx_mode) & 0o7777,
+        links: found.stx_nlink.into(),
+        owner: found.stx_uid,
+        size: found.stx_size,
+        identity: Identity {
+            device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
+        },
+        changed: (found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec.into()),
+        mounted: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
+    }
+}
+
+/// Linux 4.7 tells.
+pub fn umask() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    let umask = lines.find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(umask.trim(), 8).ok()
+}
 
 pub const SPAWN_SETSID: Option<i32> = Some(libc::POSIX_SPAWN_SETSID as i32);
 

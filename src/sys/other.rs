@@ -5,9 +5,24 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use rustix::fs::AtFlags;
+use rustix::path::Arg;
 use rustix::process::Pid;
 
-use super::Writers;
+use super::{Look, Writers};
+
+pub fn look(file: BorrowedFd) -> io::Result<Look> {
+    Ok(Look::of(&rustix::fs::fstat(file)?))
+}
+
+pub fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    Ok(Look::of(&rustix::fs::statat(folder, name, flags)?))
+}
+
+pub fn umask() -> Option<u32> {
+    None
+}
 
 /// From macOS's `spawn.h`.
 pub const SPAWN_SETSID: Option<i32> = if cfg!(target_os = "macos") {

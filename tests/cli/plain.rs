@@ -178,7 +178,7 @@ fn without_the_runs_name(text: &str) -> String {
     let mut parts = text.split("/tmp/run-");
     let mut whole = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let rest = part.splitn(4, '/').nth(3).unwrap_or_default();
+        let rest = part.splitn(3, '/').nth(2).unwrap_or_default();
         let _ = write!(whole, "/tmp/run/{rest}");
     }
     let runset = whole.find("TASK_PIPELINE_RUNSET=").map(|at| at + 21);

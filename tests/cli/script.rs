@@ -308,3 +308,13 @@ fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task()
     assert_eq!(test.output("result"), "1\n");
     test.objects_are_whole();
 }
+
+#[test]
+fn a_script_that_goes_elsewhere_finds_its_files() {
+    let test = Test::with(
+        "[[step]]\nname = 'only'\nstart = true\n\
+         script = 'cd /; test -f \"$INPUT_FILE\"; test -d \"$TMPDIR\"; echo x > \"$OUTPUT_DIR/out\"'\n",
+    );
+    test.runs();
+    assert_eq!(test.output("out"), "x\n");
+}

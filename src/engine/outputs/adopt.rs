@@ -1,12 +1,12 @@
 //! Making objects of files: in several threads where there are many, or large ones.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, Scope};
 
 use crate::core::digest::Digest;
-use crate::store::{AdoptError, Adopted, Candidate, LARGE, Loan, Store};
+use crate::folder::Folder;
+use crate::store::{AdoptError, Adopted, LARGE, Loan, Store};
 use crate::sys;
 
 /// Most threads for a task's outputs. Files are renamed one at a time whatever their number.
@@ -20,7 +20,7 @@ pub struct Source<'a> {
     /// Where objects go.
     pub store: &'a Store,
     /// The folder that they are in.
-    pub folder: &'a Path,
+    pub folder: &'a Arc<Folder>,
     /// See [`Store::adopt`].
     pub quiet: bool,
     /// Asked whether a large one is read while it is hashed, by a task that it is the input of.
@@ -98,18 +98,18 @@ impl Batch<'_> {
     }
 
     fn one(&self, name: &str, before: &mut impl FnMut(u64)) -> Result<Adopted, AdoptError> {
-        let path = self.source.folder.join(name);
-        let candidate = Candidate::open(&path, self.source.quiet)?;
+        let Source { store, folder, .. } = self.source;
+        let candidate = store.candidate(folder.entry(name), self.source.quiet)?;
         before(candidate.size());
-        let candidate = match Loan::of(candidate) {
+        let candidate = match Loan::of(candidate, folder, name) {
             Ok(loan) => {
                 let loan = Arc::new(loan);
                 (self.source.offer)(name, &loan);
-                return self.source.store.settle(&loan);
+                return store.settle(&loan);
             }
             Err(candidate) => candidate,
         };
-        self.source.store.keep(candidate)
+        store.keep(candidate)
     }
 
     /// All before `index` have been taken, so what fails first in order is found in the end.
@@ -137,6 +137,7 @@ mod tests {
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
         let folder = dir.path().join("out");
         fs::create_dir(&folder).unwrap();
+        let folder = Arc::new(Folder::open(&folder).unwrap());
         act(Source {
             store: &store,
             folder: &folder,
@@ -150,13 +151,13 @@ mod tests {
         in_folder(|source| {
             let names = names(500);
             for (n, name) in names.iter().enumerate() {
-                fs::write(source.folder.join(&**name), (n % 7).to_string()).unwrap();
+                fs::write(source.folder.path().join(&**name), (n % 7).to_string()).unwrap();
             }
             let digests = adopt(source, &names).unwrap();
             let right = (0..500).map(|n| Digest::of((n % 7).to_string().as_bytes()));
             assert_eq!(digests, right.collect::<Vec<_>>());
             assert!(digests.iter().all(|digest| source.store.contains(digest)));
-            assert_eq!(fs::read_dir(source.folder).unwrap().count(), 0);
+            assert_eq!(fs::read_dir(source.folder.path()).unwrap().count(), 0);
         });
     }
 
@@ -166,7 +167,7 @@ mod tests {
             let names = names(3);
             let bytes = |n: usize| vec![u8::try_from(n).unwrap(); usize::try_from(LARGE).unwrap()];
             for (n, name) in names.iter().enumerate() {
-                fs::write(source.folder.join(&**name), bytes(n)).unwrap();
+                fs::write(source.folder.path().join(&**name), bytes(n)).unwrap();
             }
             let digests = adopt(source, &names).unwrap();
             assert_eq!(digests, [0, 1, 2].map(|n| Digest::of(&bytes(n))));
@@ -178,11 +179,11 @@ mod tests {
         in_folder(|source| {
             let names = names(500);
             for name in &names {
-                fs::write(source.folder.join(&**name), &**name).unwrap();
+                fs::write(source.folder.path().join(&**name), &**name).unwrap();
             }
             let bad = [123, 124, 130, 400];
             for n in bad {
-                let path = source.folder.join(&*names[n]);
+                let path = source.folder.path().join(&*names[n]);
                 fs::remove_file(&path).unwrap();
                 // Refused everywhere, unlike a file that is being written.
                 fs::create_dir(&path).unwrap();
@@ -194,7 +195,7 @@ mod tests {
                 assert!(source.store.contains(&Digest::of(name.as_bytes())));
             }
             assert!(!source.store.contains(&Digest::of(b"0499")));
-            let _ = File::open(source.folder.join("0499")).unwrap();
+            let _ = File::open(source.folder.path().join("0499")).unwrap();
         });
     }
 }

@@ -16,6 +16,7 @@ use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::core::task::State as TaskState;
 use crate::core::task::TaskId;
+use crate::folder::Folder;
 use crate::state::{Filter, Finished, Logs, Runset, State, Which};
 use crate::store::Store;
 
@@ -195,7 +196,7 @@ impl Run {
                 parallel: 1 + dice.len() % 3,
                 fail_fast: false,
                 live: false,
-                scratch: STORE.0.path().to_owned(),
+                scratch: Arc::new(Folder::open(STORE.0.path()).unwrap()),
             },
             &mut listener,
         )

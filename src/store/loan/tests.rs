@@ -1,5 +1,7 @@
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use super::*;
 use crate::core::digest::Digest;
@@ -21,9 +23,14 @@ impl Fixture {
     }
 
     fn loan(&self, bytes: &[u8]) -> Loan {
-        let path = self.path("output");
-        fs::write(&path, bytes).unwrap();
-        Loan::of(Candidate::open(&path, true).unwrap()).unwrap()
+        fs::write(self.path("output"), bytes).unwrap();
+        self.lend("output").unwrap()
+    }
+
+    fn lend(&self, name: &str) -> Option<Loan> {
+        let folder = Arc::new(Folder::open(self.dir.path()).unwrap());
+        let candidate = self.store.candidate(folder.entry(name), true).unwrap();
+        Loan::of(candidate, &folder, name).ok()
     }
 
     /// The object is right, is nobody else's file, and nothing is left beside it.
@@ -158,10 +165,10 @@ fn not_everything_is_lent() {
     let all = Fixture::new();
     let path = all.path("output");
     fs::write(&path, "small").unwrap();
-    assert!(Loan::of(Candidate::open(&path, true).unwrap()).is_err());
+    assert!(all.lend("output").is_none());
     fs::write(&path, bytes(7)).unwrap();
     fs::hard_link(&path, all.path("other")).unwrap();
-    assert!(Loan::of(Candidate::open(&path, true).unwrap()).is_err());
+    assert!(all.lend("output").is_none());
 }
 
 #[test]

@@ -82,8 +82,8 @@ fn plain(text: &str) -> String {
         let mut line = line.to_owned();
         if let Some(at) = line.find("/db/tmp/run-") {
             let rest = line[at..].to_owned();
-            let mut parts = rest.splitn(7, '/');
-            let end = parts.nth(6).unwrap_or_default();
+            let mut parts = rest.splitn(6, '/');
+            let end = parts.nth(5).unwrap_or_default();
             line = format!("{}/RUN/{end}", &line[..at]);
         }
         for word in ["Killed ", "Terminated ", "Segmentation fault "] {

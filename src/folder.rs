@@ -1,0 +1,264 @@
+//! Folders held open, and the files in them.
+//!
+//! A script can rename, replace or mount over whatever its own user can: a path that this process
+//! made a moment ago may lead anywhere by now. So what scripts can reach is dealt with by its name
+//! in a folder that was opened when it was made, and no link is ever followed.
+
+mod remove;
+
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+
+pub use remove::remove_all;
+
+use crate::sys::{self, Look};
+
+/// A folder that is held open.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+const OPEN: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+impl Folder {
+    /// The folder at `path`, which is no link.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            fd: rustix::fs::openat(CWD, path, OPEN, Mode::empty())?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Makes a folder in this one, where there is nothing of that name yet.
+    pub fn make(&self, name: &str) -> io::Result<Self> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?;
+        Ok(Self {
+            fd: rustix::fs::openat(&self.fd, name, OPEN, Mode::empty())?,
+            path: self.path.join(name),
+        })
+    }
+
+    /// Where it was when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A look at the folder itself, wherever it is by now.
+    pub fn look(&self) -> io::Result<Look> {
+        sys::look(self.fd.as_fd())
+    }
+
+    /// Changes its mode.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(
+            &self.fd,
+            Mode::from_bits_truncate(mode),
+        )?)
+    }
+
+    /// What has that name in it, or would have.
+    pub fn entry<'a>(&'a self, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Entry<'a> {
+        Entry {
+            folder: Some(self),
+            name: Path::new(name),
+        }
+    }
+
+    /// The names in it, each with what is known of its kind without a look at it.
+    pub fn names(&self) -> io::Result<Dir> {
+        Ok(Dir::new(rustix::fs::openat(
+            &self.fd,
+            c".",
+            OPEN,
+            Mode::empty(),
+        )?)?)
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        for entry in self.names()? {
+            if !is_self(entry?.file_name()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the name stands for the folder itself or its parent.
+pub fn is_self(name: &CStr) -> bool {
+    matches!(name.to_bytes(), b"." | b"..")
+}
+
+/// A name in a folder that is held open; or a path, of what no script can have replaced.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    folder: Option<&'a Folder>,
+    name: &'a Path,
+}
+
+impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Entry<'a> {
+    fn from(path: &'a P) -> Self {
+        Self {
+            folder: None,
+            name: path.as_ref(),
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// To tell where it is.
+    pub fn path(&self) -> PathBuf {
+        match self.folder {
+            Some(folder) => folder.path.join(self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.map_or(CWD, |folder| folder.fd.as_fd())
+    }
+
+    /// A look at what is there; a link is not followed.
+    pub fn look(&self) -> io::Result<Look> {
+        sys::look_at(self.folder(), self.name)
+    }
+
+    /// Opens it for reading, be it what it may: a FIFO is not waited for.
+    pub fn open(&self) -> io::Result<File> {
+        self.open_with(OFlags::RDONLY | OFlags::NONBLOCK)
+    }
+
+    /// Opens it for writing, and makes it unless it is there; what it holds stays.
+    pub fn open_to_write(&self) -> io::Result<File> {
+        self.open_with(OFlags::WRONLY | OFlags::CREATE)
+    }
+
+    /// Makes the file, where there is nothing yet.
+    pub fn create(&self) -> io::Result<File> {
+        self.open_with(OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    fn open_with(&self, how: OFlags) -> io::Result<File> {
+        let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_bits_truncate(0o666);
+        Ok(rustix::fs::openat(self.folder(), self.name, how, mode)?.into())
+    }
+
+    /// The folder that is there.
+    pub fn open_folder(&self) -> io::Result<Folder> {
+        Ok(Folder {
+            fd: rustix::fs::openat(self.folder(), self.name, OPEN, Mode::empty())?,
+            path: self.path(),
+        })
+    }
+
+    /// Changes the mode of a file or folder that has no other name. A link is not followed.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        sys::set_mode_at(self.folder(), self.name, mode)
+    }
+
+    /// Removes the name of a file.
+    pub fn remove(&self) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(
+            self.folder(),
+            self.name,
+            AtFlags::empty(),
+        )?)
+    }
+
+    /// Renames it to `to`; with `keep` only if nothing is there.
+    pub fn rename(&self, to: Entry, keep: bool) -> rustix::io::Result<()> {
+        let (from, into) = (self.folder(), to.folder());
+        if keep {
+            let flags = rustix::fs::RenameFlags::NOREPLACE;
+            rustix::fs::renameat_with(from, self.name, into, to.name, flags)
+        } else {
+            rustix::fs::renameat(from, self.name, into, to.name)
+        }
+    }
+
+    /// Gives the file a second name.
+    pub fn link(&self, to: Entry) -> io::Result<()> {
+        Ok(rustix::fs::linkat(
+            self.folder(),
+            self.name,
+            to.folder(),
+            to.name,
+            AtFlags::empty(),
+        )?)
+    }
+}
+
+/// What something is called.
+pub fn kind(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a file",
+        FileType::Directory => "a folder",
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        _ => "a device",
+    }
+}
+
+/// A name as it is, for messages.
+pub fn shown(name: &CStr) -> &OsStr {
+    use std::os::unix::ffi::OsStrExt;
+    OsStr::from_bytes(name.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("real")).unwrap();
+        fs::write(at("real/file"), "as it was").unwrap();
+        symlink("real", at("folder")).unwrap();
+        symlink("real/file", at("file")).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        assert!(Folder::open(&at("folder")).is_err());
+        assert!(folder.entry("folder").open_folder().is_err());
+        let file = folder.entry("file");
+        assert!(file.open().is_err() && file.open_to_write().is_err() && file.create().is_err());
+        assert_eq!(file.look().unwrap().kind, FileType::Symlink);
+        // Changes nothing, or the link itself.
+        let mode = || fs::metadata(at("real/file")).unwrap().permissions();
+        let before = mode();
+        let _ = file.set_mode(0o400);
+        assert_eq!(mode(), before);
+        file.remove().unwrap();
+        assert_eq!(fs::read(at("real/file")).unwrap(), b"as it was");
+    }
+
+    #[test]
+    fn what_is_in_a_folder_that_was_renamed_is_still_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = Folder::open(dir.path()).unwrap();
+        let folder = parent.make("a").unwrap();
+        assert!(parent.make("a").is_err());
+        fs::rename(dir.path().join("a"), dir.path().join("b")).unwrap();
+        fs::create_dir(dir.path().join("a")).unwrap();
+        assert!(folder.is_empty().unwrap());
+        folder.entry("file").create().unwrap();
+        assert!(!folder.is_empty().unwrap());
+        assert!(dir.path().join("b/file").exists());
+    }
+}
