@@ -44,8 +44,9 @@ mod tests {
         "rustix::",
         "rusqlite::",
     ];
-    const ABOVE: [&str; 10] = [
-        "sys", "state", "store", "process", "nix", "engine", "pipeline", "report", "cli", "page",
+    const ABOVE: [&str; 11] = [
+        "sys", "folder", "state", "store", "process", "nix", "engine", "pipeline", "report", "cli",
+        "page",
     ];
 
     fn look(folder: &Path, files: &mut usize) {

@@ -183,8 +183,8 @@ mod tests {
     fn db(folder: &Path, finals: &[(&str, &str, &str)]) -> (State, Store) {
         let (mut state, _lock, _) = State::open(folder).unwrap();
         let layout = state::Layout::new(folder);
-        let store = Store::open(&layout.objects(), &layout.scratch()).unwrap();
         fs::create_dir_all(layout.scratch()).unwrap();
+        let store = Store::open(&layout.objects(), &layout.scratch()).unwrap();
         for (name, file, bytes) in finals {
             let runset = match state.runset(name).unwrap() {
                 Some(runset) => runset,
