@@ -3,7 +3,7 @@
 //! ```text
 //! wanted      the packages of all steps, each text once, and what kind of thing it is
 //! lock, pins  the lock file beside the manifest; pins as inputs of a generated flake
-//! folder      whether a flake in a plain folder has changed
+//! folder      whether a flake in a plain folder has changed; git: the same in a repository
 //! key         what decides an environment, as a digest: the key of the cache
 //! kept        what the cache gave, checked: whoever wrote it may not be trusted
 //! resolve     the order of things: pins, cache, what vanished, roots
@@ -40,6 +40,7 @@ mod diagnose;
 mod error;
 mod failure;
 mod folder;
+mod git;
 mod kept;
 mod key;
 mod lock;

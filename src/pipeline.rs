@@ -118,6 +118,37 @@ pub enum Error {
     Environment(#[from] nix::Error),
 }
 
+/// What can be told of the packages of the steps without Nix: by one who only looks, perhaps at a
+/// folder that somebody else made.
+pub struct Known {
+    environments: BTreeMap<StepName, Environment>,
+    /// Steps whose packages are not resolved yet.
+    pub unresolved: Vec<StepName>,
+    host: bool,
+}
+
+impl Known {
+    /// What earlier runs resolved and is in the store.
+    pub fn of(source: &Source, state: &mut State, supply: Supply) -> Result<Self, Error> {
+        let environments = if supply.host {
+            BTreeMap::new()
+        } else {
+            known(source, state, supply)?
+        };
+        let steps = source.manifest.steps.iter();
+        let unresolved = steps
+            .filter(|step| !supply.host && !step.packages.is_empty())
+            .filter(|step| !environments.contains_key(&step.name))
+            .map(|step| step.name.clone())
+            .collect();
+        Ok(Self {
+            environments,
+            unresolved,
+            host: supply.host,
+        })
+    }
+}
+
 /// The pipeline's steps as registered, ready to run.
 #[derive(Debug)]
 pub struct Steps {
@@ -138,37 +169,27 @@ impl Steps {
         Self::with(source, state, &tools, listener)
     }
 
-    /// Registers each step in a copy of the state as [`Steps::register`] would, as far as that can
-    /// be told without Nix. A step whose packages are not resolved yet keeps those that it had;
-    /// their names are the second part.
+    /// Registers each step as [`Steps::register`] would, as far as that is known without Nix. A
+    /// step whose packages are not resolved yet keeps those that it had: `state` is to be a copy
+    /// then.
     pub fn foresee(
         source: &Source,
         state: &mut State,
-        supply: Supply,
+        known: &Known,
         listener: &mut Listener,
-    ) -> Result<(Self, Vec<StepName>), Error> {
-        let environments = if supply.host {
-            BTreeMap::new()
-        } else {
-            known(source, state, supply)?
-        };
+    ) -> Result<Self, Error> {
         let mut before = BTreeMap::new();
-        let mut unresolved = Vec::new();
-        for step in &source.manifest.steps {
-            let unknown = !step.packages.is_empty() && !environments.contains_key(&step.name);
-            if unknown && !supply.host {
-                unresolved.push(step.name.clone());
-                let newest = state.newest_version(step.name.as_str())?;
-                if let Some(identity) = newest.and_then(|newest| newest.identity) {
-                    before.insert(step.name.clone(), identity.tools);
-                }
+        for step in &known.unresolved {
+            let newest = state.newest_version(step.as_str())?;
+            if let Some(identity) = newest.and_then(|newest| newest.identity) {
+                before.insert(step.clone(), identity.tools);
             }
         }
         let tools = |step: &Step| match before.get(&step.name) {
             Some(before) => before.clone(),
-            None => tools(step, &environments, supply.host),
+            None => tools(step, &known.environments, known.host),
         };
-        Ok((Self::with(source, state, &tools, listener)?, unresolved))
+        Self::with(source, state, &tools, listener)
     }
 
     fn with(

@@ -5,26 +5,18 @@ use std::process::ExitCode;
 
 use super::error::Failure;
 use super::run::{self, Call};
-use super::{chosen, columns};
-use crate::core::name::StepName;
+use super::{chosen, columns, standing};
 use crate::core::text::visible;
 use crate::engine::{self, Forecast, Reason};
 use crate::report::table;
 
-/// Tells it. `call` has a copy of the state; `unresolved`: steps whose packages are not resolved.
-pub fn main(mut call: Call, unresolved: &[StepName]) -> Result<ExitCode, Failure> {
+/// Tells it. `call` has a copy of the state.
+pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
     let (runsets, seeded) = call.runsets_to_run()?;
     call.check_fit(&runsets)?;
     let store = chosen::store(&call.state);
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
-    if !unresolved.is_empty() {
-        let names: Vec<&str> = unresolved.iter().map(StepName::as_str).collect();
-        let _ = writeln!(
-            text,
-            "not resolved yet, taken to stay as they are: the packages of {}",
-            names.join(", ")
-        );
-    }
+    text.push_str(&standing::unresolved(&call.unresolved));
     for runset in &runsets {
         let new = if seeded { " (new)" } else { "" };
         let _ = writeln!(text, "runset {}{new}", visible(&runset.name));

@@ -10,9 +10,10 @@ use super::error::{Failure, signal_status};
 use super::fit::Fit;
 use super::{chosen, dry_run, signals, standing};
 use crate::core::event::{Event, Summary};
+use crate::core::name::StepName;
 use crate::engine::{self, Channel, Engine, Scratch, Settings};
 use crate::out;
-use crate::pipeline::{Source, Steps, Supply};
+use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
 use crate::state::{self, Lock, LockError, Runset, State, StepId};
 use crate::store::Store;
@@ -26,6 +27,8 @@ pub(super) struct Call<'a> {
     /// None where nothing is written: in a dry run.
     _lock: Option<Lock>,
     pub(super) steps: Steps,
+    /// Steps whose packages are not resolved, in a call that only looks.
+    pub(super) unresolved: Vec<StepName>,
     reporter: Reporter,
     live: bool,
 }
@@ -62,7 +65,8 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     if actions.dry_run {
         let mut state = State::private_copy(db)?;
-        let (steps, unresolved) = Steps::foresee(&source, &mut state, supply, &mut |event| {
+        let known = Known::of(&source, &mut state, supply)?;
+        let steps = Steps::foresee(&source, &mut state, &known, &mut |event| {
             reporter.event(event);
         })?;
         let call = Call {
@@ -71,10 +75,11 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             state,
             _lock: None,
             steps,
+            unresolved: known.unresolved,
             reporter,
             live: false,
         };
-        return dry_run::main(call, &unresolved);
+        return dry_run::main(call);
     }
     let (mut state, lock, created) = match State::open(db) {
         Err(state::Error::Locked(LockError::Held { pid, .. })) if !acts(actions) => {
@@ -87,16 +92,28 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         path: &db.display().to_string(),
         created,
     });
-    let steps = Steps::register(&source, &mut state, supply, &mut |event| {
-        reporter.event(event);
-    })
-    .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    let mut unresolved = Vec::new();
+    let mut listener = |event: &Event| reporter.event(event);
+    let steps = if acts(actions) {
+        Steps::register(&source, &mut state, supply, &mut listener)
+            .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?
+    } else {
+        let known = Known::of(&source, &mut state, supply)?;
+        if !known.unresolved.is_empty() {
+            // A version is recorded once all is known that makes it.
+            state = State::private_copy_of_steps(db)?;
+        }
+        let steps = Steps::foresee(&source, &mut state, &known, &mut listener)?;
+        unresolved = known.unresolved;
+        steps
+    };
     let mut call = Call {
         actions,
         source: &source,
         state,
         _lock: Some(lock),
         steps,
+        unresolved,
         reporter,
         live: arguments.output.verbose,
     };
@@ -172,7 +189,13 @@ impl Call<'_> {
             self.check_fit(&runsets)?;
         } else {
             let runset = self.chosen()?.pop();
-            standing::print_standing(self.source, &self.state, &self.steps, runset.as_ref())?;
+            standing::print_standing(
+                self.source,
+                &self.state,
+                &self.steps,
+                &self.unresolved,
+                runset.as_ref(),
+            )?;
         }
         Ok(ExitCode::SUCCESS)
     }

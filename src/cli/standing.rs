@@ -81,24 +81,40 @@ pub fn orphaned(
     Ok(orphaned)
 }
 
-/// Prints where the pipeline stands and what to do next.
+/// A line about the packages of `steps`, where there are any, by a call that asks no Nix.
+pub fn unresolved(steps: &[StepName]) -> String {
+    if steps.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = steps.iter().map(StepName::as_str).collect();
+    format!(
+        "not resolved yet, taken to stay as they are: the packages of {}\n",
+        names.join(", ")
+    )
+}
+
+/// Prints where the pipeline stands and what to do next. `unresolved`: steps whose packages are
+/// not resolved.
 pub fn print_standing(
     source: &Source,
     state: &State,
     steps: &Steps,
+    unresolved: &[StepName],
     runset: Option<&Runset>,
 ) -> Result<(), Failure> {
     let manifest = &source.manifest;
+    let mut text = self::unresolved(unresolved);
     let Some(runset) = runset else {
         let start = &manifest.start().name;
-        return print(&format!("nothing ran yet\nnext: -run starts at {start}\n"));
+        let _ = writeln!(text, "nothing ran yet\nnext: -run starts at {start}");
+        return print(&text);
     };
     let summary = Summary {
         runset: runset.name.clone(),
         ..Summary::default()
     };
     let summary = complete(summary, manifest, state, steps, runset)?;
-    let mut text = format!("runset {}\n", runset.name);
+    let _ = writeln!(text, "runset {}", runset.name);
     text.push_str(&table::counts(&summary.steps));
     let _ = writeln!(text, "{}", table::count(summary.finals, "final output"));
     let fit = Fit::of(source, state, runset)?;

@@ -16,7 +16,7 @@ use crate::core::explain;
 use crate::core::identity::Tools;
 use crate::core::task::{State as TaskState, TaskId};
 use crate::core::text::visible;
-use crate::pipeline::{Source, Steps, Supply};
+use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::table;
 use crate::state::{State, StepId, StepVersion, TaskRow, TaskStep};
 
@@ -160,7 +160,8 @@ fn planned(places: &Places, newest: Option<&StepVersion>) -> Result<Option<State
         locked: false,
         stop: &AtomicBool::new(false),
     };
-    Steps::foresee(&source, &mut copy, supply, &mut |_| {})?;
+    let known = Known::of(&source, &mut copy, supply)?;
+    Steps::foresee(&source, &mut copy, &known, &mut |_| {})?;
     Ok(Some(copy))
 }
 

@@ -9,17 +9,18 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
+use super::git;
 use crate::core::digest::Digest;
 
 /// A digest of all that Nix takes from the folder at `path`, or none where that cannot be told.
 ///
-/// In a git repository that is the commit and the changes to tracked files; elsewhere everything
-/// in the folder (names, kinds, sizes, times), except what lies in `except`.
+/// In a git repository that is the commit and the tracked files; elsewhere everything in the folder
+/// (names, kinds, sizes, times), except what lies in `except`. No program is started for it.
 pub fn state(path: &Path, except: &[&Path]) -> Option<Digest> {
     let path = path.canonicalize().ok()?;
     let mut hash = Sha256::new();
-    if path.ancestors().any(|folder| folder.join(".git").exists()) {
-        git(&path, &mut hash)?;
+    if let Some(top) = git::top(&path) {
+        git::feed(top, &mut hash)?;
     } else {
         // Without a flake here, Nix looks for one in the folders above.
         path.join("flake.nix").symlink_metadata().ok()?;
@@ -28,7 +29,8 @@ pub fn state(path: &Path, except: &[&Path]) -> Option<Digest> {
     Some(Digest(hash.finalize().into()))
 }
 
-/// The commit of the repository that `path` lies in, and whether it has other changes.
+/// The commit of the repository that `path` lies in, and whether it has other changes. Only for a
+/// folder that Nix has just been given: `git` runs, with the settings of the repository.
 pub fn words(path: &Path) -> Option<String> {
     let head = String::from_utf8(run_git(path, &["rev-parse", "HEAD"])?).ok()?;
     let changes = run_git(path, &["diff", "HEAD", "--name-only"])?;
@@ -40,31 +42,11 @@ pub fn words(path: &Path) -> Option<String> {
     })
 }
 
-fn git(path: &Path, hash: &mut Sha256) -> Option<()> {
-    hash.update(b"git");
-    hash.update(run_git(path, &["rev-parse", "HEAD"])?);
-    let changes = [
-        "diff",
-        "HEAD",
-        "--binary",
-        "--full-index",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-color",
-        "--ignore-submodules=none",
-        "--submodule=short",
-    ];
-    hash.update(run_git(path, &changes)?);
-    Some(())
-}
-
 fn run_git(path: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    let top = path
-        .ancestors()
-        .find(|folder| folder.join(".git").exists())?;
     let output = Command::new("git")
-        .current_dir(top)
+        .current_dir(git::top(path)?)
         .env("GIT_OPTIONAL_LOCKS", "0")
+        .args(["-c", "core.fsmonitor=false"])
         .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::null())

@@ -58,7 +58,7 @@ pub fn resolve(
 }
 
 /// The environments of those steps of `request` that `cache` has, whose packages are in the store:
-/// no process of Nix is started, nothing is pinned, nothing written.
+/// no process is started, nothing is pinned, nothing written.
 pub fn known(
     request: &Request<'_>,
     cache: &dyn Cache,
@@ -69,8 +69,11 @@ pub fn known(
     let store = StoreDir::of_environment()?;
     let base = base_of(request.manifest)?;
     let all = All::of(&request.packages(), &base, &store)?;
-    let lock = Lock::read(&lock::path_beside(request.manifest))?.unwrap_or_default();
-    let pinned = Pinned::of(&lock, all.references().keys().copied());
+    let (lock, missing) = recorded(request, &all)?;
+    if request.locked && !missing.is_empty() {
+        return Err(not_locked(request, &all, lock.is_some(), &missing));
+    }
+    let pinned = Pinned::of(&lock.unwrap_or_default(), all.references().keys().copied());
     let tools = Tools::new(&base, &store, request.stop);
     let session = Session {
         request,
@@ -137,30 +140,15 @@ fn pins(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Pinned, Error> {
     let file = lock::path_beside(request.manifest);
-    let read = Lock::read(&file)?;
+    let (read, missing) = recorded(request, all)?;
     let exists = read.is_some();
     let mut lock = read.unwrap_or_default();
     let references = all.references();
-    let missing: Vec<&str> = references
-        .keys()
-        .copied()
-        .filter(|reference| lock.get(reference).is_none())
-        .collect();
     if missing.is_empty() {
         return Ok(Pinned::of(&lock, references.keys().copied()));
     }
     if request.locked {
-        return Err(Error::NotLocked {
-            lock: file,
-            exists,
-            references: missing
-                .iter()
-                .map(|reference| {
-                    let steps = all.steps_of(&references[reference]);
-                    ((*reference).to_owned(), steps)
-                })
-                .collect(),
-        });
+        return Err(not_locked(request, all, exists, &missing));
     }
     let made = update::pin(all, tools, &missing, false, progress)?;
     let before = lock.clone();
@@ -174,6 +162,34 @@ fn pins(
     let mut pinned = Pinned::of(&lock, references.keys().copied());
     pinned.loose = made.loose;
     Ok(pinned)
+}
+
+/// The lock file, if there is one, and the references that it lacks.
+fn recorded<'a>(
+    request: &Request<'_>,
+    all: &'a All,
+) -> Result<(Option<Lock>, Vec<&'a str>), Error> {
+    let lock = Lock::read(&lock::path_beside(request.manifest))?;
+    let pinned = |reference: &str| {
+        lock.as_ref()
+            .is_some_and(|lock| lock.get(reference).is_some())
+    };
+    let references = all.references().into_keys();
+    let missing = references.filter(|reference| !pinned(reference)).collect();
+    Ok((lock, missing))
+}
+
+fn not_locked(request: &Request<'_>, all: &All, exists: bool, missing: &[&str]) -> Error {
+    let references = all.references();
+    let of = |reference: &&str| {
+        let steps = all.steps_of(&references[reference]);
+        ((*reference).to_owned(), steps)
+    };
+    Error::NotLocked {
+        lock: lock::path_beside(request.manifest),
+        exists,
+        references: missing.iter().map(of).collect(),
+    }
 }
 
 struct Session<'a> {

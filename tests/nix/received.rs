@@ -103,3 +103,103 @@ fn an_environment_of_another_package_is_not_that_of_this_one() {
     world.run("-run -fresh").ok();
     assert_eq!(world.said(), "other");
 }
+
+/// Calls that look and do nothing.
+const LOOKS: [&str; 9] = [
+    "",
+    "-run -dry-run",
+    "-run -fresh -dry-run",
+    "-locked",
+    "check",
+    "status",
+    "why one",
+    "graph",
+    "tasks",
+];
+
+/// A repository whose settings name programs for git to run.
+#[test]
+fn who_looks_at_a_folder_runs_nothing_of_it() {
+    let Some(mut world) = world() else { return };
+    world.db = world.project.join("db");
+    write_flake(&world.project, "x = tool \"x\" \"x\";");
+    world.one_step(&[".#x"], "x");
+    fs::write(
+        world.project.join(".gitattributes"),
+        "*.nix filter=own diff=own\n",
+    )
+    .unwrap();
+    world.commit(&world.project);
+    let ran = world.at("ran");
+    let trap = format!("echo \"$0\" >> {}; cat", ran.display());
+    world.program("../trap", &trap);
+    let trap = world.at("trap").display().to_string();
+    let project = world.project.to_str().unwrap().to_owned();
+    for key in [
+        "core.fsmonitor",
+        "core.pager",
+        "diff.external",
+        "diff.own.textconv",
+        "filter.own.clean",
+        "filter.own.process",
+        "filter.own.smudge",
+    ] {
+        world.tool("git", &["-C", &project, "config", key, &trap]);
+    }
+    // Files that git has to look at again.
+    let touch = || write_flake(&world.project, "x = tool \"x\" \"x\"; #");
+    touch();
+    for round in ["not resolved", "resolved"] {
+        let _ = fs::remove_file(&ran);
+        world.calls();
+        for call in LOOKS {
+            let ended = world.run(call);
+            assert!(ended.status <= 2, "{call}: {}", ended.stderr);
+            assert!(!ran.exists(), "{round}: {call}");
+            assert_eq!(world.calls(), [""; 0], "{round}: {call}");
+        }
+        if round == "not resolved" {
+            let ended = world.run("").ok();
+            assert!(
+                ended.stdout.contains("not resolved yet") && ended.stdout.contains("one"),
+                "{}",
+                ended.stdout
+            );
+            world.run("-run").ok();
+        } else {
+            assert!(!world.run("").ok().stdout.contains("not resolved"));
+        }
+    }
+}
+
+#[test]
+fn who_looks_needs_no_nix_and_sees_what_changed() {
+    let Some(world) = ran() else { return };
+    let flake = world.at("flake");
+    let both = [
+        format!("path:{}#tool_", flake.display()),
+        format!("path:{}#other", flake.display()),
+    ];
+    world.one_step(&[&both[0], &both[1]], "tool");
+    world.calls();
+    let ended = world.run("").ok();
+    assert!(
+        ended.stdout.contains("not resolved yet"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(world.calls(), [""; 0]);
+    let versions = || {
+        let db = rusqlite::Connection::open(world.db.join("db")).unwrap();
+        db.query_row("SELECT count(*) FROM step", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!(versions(), 1, "a version that never was is not recorded");
+    world.run("-run -fresh").ok();
+    assert_eq!(versions(), 2);
+    // What is resolved counts when it is looked at.
+    world.one_step(&[&both[0], &both[1]], "tool; other");
+    let ended = world.run("").ok();
+    assert!(ended.stdout.contains("script"), "{}", ended.stdout);
+    assert_eq!(versions(), 3);
+}
