@@ -32,6 +32,7 @@ use crate::core::digest::Digest;
 pub use crate::core::environment::{Environment, Package};
 use crate::core::installable::Installable;
 use crate::core::name::StepName;
+use store_path::StoreDir;
 
 mod build;
 mod child;
@@ -129,18 +130,19 @@ pub enum Progress {
     },
 }
 
-/// Removes the GC roots under `roots` that hold nothing which `environments` use, so that a
+/// What [`resolve`] gives.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// By step, what its packages are.
+    pub environments: BTreeMap<StepName, Environment>,
+    /// The store paths that GC roots hold for them: packages, and the sources of pinned flakes.
+    pub held: BTreeSet<String>,
+}
+
+/// Removes the GC roots under `roots` that hold nothing of `keep` (store paths), so that a
 /// collection may take what older versions of the steps used. Gives the number removed.
-pub fn prune_roots<'e>(
-    roots: &Path,
-    environments: impl IntoIterator<Item = &'e Environment>,
-) -> Result<usize, Error> {
-    let keep: BTreeSet<String> = environments
-        .into_iter()
-        .flat_map(|environment| &environment.packages)
-        .flat_map(|package| package.store_paths.iter().cloned())
-        .collect();
-    Ok(roots::prune(roots, &keep)?)
+pub fn prune_roots(roots: &Path, keep: &BTreeSet<String>) -> Result<usize, Error> {
+    Ok(roots::prune(roots, keep, &StoreDir::of_environment()?)?)
 }
 
 /// The folder that relative references start from.

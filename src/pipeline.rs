@@ -1,5 +1,6 @@
 //! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
 
+mod held;
 mod surroundings;
 
 use std::borrow::Cow;
@@ -164,9 +165,13 @@ impl Steps {
         supply: Supply,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
-        let environments = resolve(source, state, supply, listener)?;
-        let tools = |step: &Step| tools(step, &environments, supply.host);
-        Self::with(source, state, &tools, listener)
+        let resolved = resolve(source, state, supply, listener)?;
+        let tools = |step: &Step| tools(step, &resolved.environments, supply.host);
+        let steps = Self::with(source, state, &tools, listener)?;
+        if !supply.host {
+            held::keep(source, state, resolved.held, listener)?;
+        }
+        Ok(steps)
     }
 
     /// Registers each step as [`Steps::register`] would, as far as that is known without Nix. A
@@ -334,10 +339,10 @@ fn resolve(
     state: &mut State,
     supply: Supply,
     listener: &mut Listener,
-) -> Result<BTreeMap<StepName, Environment>, Error> {
+) -> Result<nix::Resolved, Error> {
     let with_packages = with_packages(source);
     if with_packages.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(nix::Resolved::default());
     }
     if supply.host {
         let names: Vec<&str> = with_packages
@@ -351,7 +356,7 @@ fn resolve(
                 many => format!("steps {} run", many.join(", ")),
             }
         )));
-        return Ok(BTreeMap::new());
+        return Ok(nix::Resolved::default());
     }
     let roots = state.layout().roots();
     let request = nix::Request {

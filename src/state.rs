@@ -9,6 +9,7 @@ mod durable;
 #[cfg(test)]
 pub(crate) mod fault;
 mod finals;
+mod held;
 mod lineage;
 mod lock;
 mod lookup;

@@ -101,7 +101,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let known = Known::of(&source, &mut state, supply)?;
         if !known.unresolved.is_empty() {
             // A version is recorded once all is known that makes it.
-            state = State::private_copy_of_steps(db)?;
+            state = State::private_copy(db)?;
         }
         let steps = Steps::foresee(&source, &mut state, &known, &mut listener)?;
         unresolved = known.unresolved;

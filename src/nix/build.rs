@@ -49,7 +49,9 @@ impl Builder<'_> {
         let mut bad = self.check_outputs(&mut arguments);
         let mut outputs = BTreeMap::new();
         for place in in_store {
-            match self.realise(place, roots, progress) {
+            let name = call_name("store", [self.all.wanted[place].text.as_str()]);
+            let root = roots.place(&name, "path")?;
+            match self.realise(place, &root, progress) {
                 Ok(paths) => {
                     outputs.insert(place, paths);
                 }
@@ -173,7 +175,7 @@ impl Builder<'_> {
     fn realise(
         &self,
         place: usize,
-        roots: &Roots,
+        root: &Path,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<String>, CallError> {
         let wanted = &self.all.wanted[place];
@@ -186,12 +188,7 @@ impl Builder<'_> {
         } else {
             vec![path.as_str().to_owned()]
         };
-        let name = call_name("store", [wanted.text.as_str()]);
-        let root = roots.place(&name, "path").map_err(|error| CallError::Run {
-            program: error.path,
-            source: error.source,
-        })?;
-        self.nix.realise(&paths, Some(&root), progress)
+        self.nix.realise(&paths, Some(root), progress)
     }
 
     fn error(&self, call: CallError) -> Error {

@@ -137,7 +137,8 @@ impl Error {
             Self::Vanished { .. } => {
                 "the store is damaged: `nix-store --verify --check-contents --repair`".to_owned()
             }
-            Self::Roots(_) | Self::Io { .. } => "check the folder's permissions".to_owned(),
+            Self::Roots(roots) => roots.hint().to_owned(),
+            Self::Io { .. } => "check the folder's permissions".to_owned(),
             Self::Store(_) => "is NIX_STORE_DIR set, and right?".to_owned(),
             Self::Unreadable(_) | Self::UnknownPin { .. } | Self::Cache(_) | Self::Interrupted => {
                 return None;

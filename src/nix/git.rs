@@ -246,7 +246,7 @@ fn open_regular(path: &Path) -> Option<(File, u64)> {
         .open(path)
         .ok()?;
     let meta = file.metadata().ok()?;
-    meta.is_file().then(|| (file, meta.len()))
+    meta.is_file().then_some((file, meta.len()))
 }
 
 fn read_bytes(path: &Path) -> Option<Vec<u8>> {

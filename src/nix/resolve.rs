@@ -18,11 +18,11 @@ use super::path;
 use super::pins::Generated;
 use super::roots::{self, Roots};
 use super::sealed;
-use super::store_path::StoreDir;
+use super::store_path::{StoreDir, StorePath};
 use super::update;
 use super::update::Pinned;
 use super::wanted::{All, Source};
-use super::{Cache, Error, Progress, Request, base_of, folder};
+use super::{Cache, Error, Progress, Request, Resolved, base_of, folder};
 
 /// Resolves the packages of all steps of `request`.
 ///
@@ -32,9 +32,9 @@ pub fn resolve(
     request: &Request<'_>,
     cache: &mut dyn Cache,
     progress: &mut dyn FnMut(Progress),
-) -> Result<BTreeMap<StepName, Environment>, Error> {
+) -> Result<Resolved, Error> {
     if request.steps.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Resolved::default());
     }
     let store = StoreDir::of_environment()?;
     let base = base_of(request.manifest)?;
@@ -42,7 +42,10 @@ pub fn resolve(
     if sealed::inside_a_build()
         && let Some(environments) = sealed::environments(&all, &store)?
     {
-        return Ok(environments);
+        return Ok(Resolved {
+            environments,
+            held: BTreeSet::new(),
+        });
     }
     let tools = Tools::new(&base, &store, request.stop);
     let pinned = pins(request, &all, &tools, progress)?;
@@ -206,8 +209,8 @@ impl Session<'_> {
         &self,
         cache: &mut dyn Cache,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<BTreeMap<StepName, Environment>, Error> {
-        let mut roots = Roots::open(self.request.roots)?;
+    ) -> Result<Resolved, Error> {
+        let mut roots = Roots::open(self.request.roots, self.store)?;
         let states = self.folder_states();
         let keys: Vec<Option<Digest>> = self
             .all
@@ -237,7 +240,15 @@ impl Session<'_> {
             }
         }
         self.check(&found)?;
-        Ok(found)
+        let packages = found.values().flat_map(|environment| &environment.packages);
+        let mut held: BTreeSet<String> = packages
+            .flat_map(|package| package.store_paths.iter().cloned())
+            .collect();
+        held.extend(self.sources(0..self.all.wanted.len()));
+        Ok(Resolved {
+            environments: found,
+            held,
+        })
     }
 
     /// The state of each followed folder that is asked for; none where it cannot be told.
@@ -487,18 +498,23 @@ impl Session<'_> {
         roots: &mut Roots,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Error> {
-        let sources: BTreeSet<String> = places
-            .iter()
-            .filter_map(|place| match &self.all.wanted[*place].source {
+        let mut sources = self.sources(places.iter().copied());
+        sources.retain(|source| !roots.hold(source));
+        self.root("sources", &Vec::from_iter(sources), steps, roots, progress)
+    }
+
+    /// The sources of the pinned flakes of the packages at `places`, where they are in the store: a
+    /// newer Nix may keep them elsewhere.
+    fn sources(&self, places: impl Iterator<Item = usize>) -> BTreeSet<String> {
+        places
+            .filter_map(|place| match &self.all.wanted[place].source {
                 Source::Pinned { reference, .. } => self.pinned.firm.get(reference),
                 _ => None,
             })
             .filter_map(|pin| self.store.source(pin.text("narHash")?))
-            // A newer Nix may keep sources elsewhere.
-            .filter(|source| source.exists() && !roots.hold(source.as_str()))
+            .filter(StorePath::exists)
             .map(|source| source.as_str().to_owned())
-            .collect();
-        self.root("sources", &Vec::from_iter(sources), steps, roots, progress)
+            .collect()
     }
 
     /// No task runs with a path that is not there: the host's program of that name would run.

@@ -2,71 +2,87 @@
 //!
 //! Nix knows such a link by its absolute path (through a link of its own in `gcroots/auto`), so a
 //! folder that was moved protects nothing until its links are registered again.
+//!
+//! The db folder may come from somebody else: no link in it is followed, and nothing is removed
+//! but links that can be of this module, by name and by what they lead to.
+
+mod folder;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::store_path::StoreDir;
+use folder::Folder;
 
 /// The file that says under which absolute path the links were registered.
 const PLACE: &str = "registered-at";
+/// What the names of the folders begin with: the kinds of calls that make links.
+const KINDS: [&str; 4] = ["again", "build", "sources", "store"];
+/// What the names of links begin with.
+const LINKS: [&str; 2] = ["env", "path"];
 
 /// The roots under one folder: a folder for each call of Nix that made some.
 #[derive(Debug)]
 pub struct Roots {
-    folder: PathBuf,
+    folder: Folder,
     /// What the links point to.
     held: BTreeSet<PathBuf>,
 }
 
-/// The file system says no.
+/// The roots cannot be looked at or made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {source}", path.display())]
-pub struct RootsError {
-    /// What was tried.
-    pub doing: &'static str,
-    /// On what.
-    pub path: PathBuf,
-    /// Why.
-    pub source: io::Error,
+pub enum RootsError {
+    /// The file system says no.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A link or a file where a folder of the db is to be.
+    #[error("{} is not a folder; links to what the packages are go there, and only there", path.display())]
+    Elsewhere {
+        /// Where the folder is to be.
+        path: PathBuf,
+    },
 }
 
-fn error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RootsError {
-    let path = path.to_owned();
-    move |source| RootsError {
-        doing,
-        path,
-        source,
+impl RootsError {
+    /// The next step.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "check the folder's permissions",
+            Self::Elsewhere { .. } => "look at it and remove it; the next run makes the folder",
+        }
     }
 }
 
 impl Roots {
     /// Looks at the folder, which is made where it is missing. Links that Nix no longer knows,
     /// because the folder was moved or copied, are removed: they hold nothing.
-    pub fn open(folder: &Path) -> Result<Self, RootsError> {
-        fs::create_dir_all(folder).map_err(error("create", folder))?;
-        let folder = folder.canonicalize().map_err(error("find", folder))?;
-        let place = folder.join(PLACE);
-        let here = folder.as_os_str().as_encoded_bytes();
-        let moved = fs::read(&place).is_ok_and(|bytes| bytes != here);
+    pub fn open(folder: &Path, store: &StoreDir) -> Result<Self, RootsError> {
+        let folder = Folder::of_db(folder)?;
+        let here = folder.path().as_os_str().as_encoded_bytes();
+        let registered = folder.read(PLACE);
+        let moved = registered.as_ref().is_some_and(|bytes| bytes != here);
         let known = known_to_nix();
         let mut held = BTreeSet::new();
-        for call in subfolders(&folder)? {
-            for (link, target) in links(&call)? {
-                let known = known.as_ref().map_or(!moved, |known| known.contains(&link));
-                if known {
-                    held.insert(target);
-                } else {
-                    fs::remove_file(&link).map_err(error("remove", &link))?;
-                }
+        each_link(&folder, store, |call, name, target| {
+            let path = call.path().join(name);
+            let keep = known.as_ref().map_or(!moved, |known| known.contains(&path));
+            if keep {
+                held.insert(target);
             }
-            // Only goes if nothing is left in it.
-            let _ = fs::remove_dir(&call);
-        }
-        if moved || !place.exists() {
-            fs::write(&place, here).map_err(error("write", &place))?;
+            keep
+        })?;
+        if moved || registered.is_none() {
+            folder.write(PLACE, here)?;
         }
         Ok(Self { folder, held })
     }
@@ -84,29 +100,79 @@ impl Roots {
     /// A place for the links of one call, by a name that no other call has: the start of their
     /// names.
     pub fn place(&self, call: &str, name: &str) -> Result<PathBuf, RootsError> {
-        let folder = self.folder.join(call);
-        fs::create_dir_all(&folder).map_err(error("create", &folder))?;
-        Ok(folder.join(name))
+        Ok(self.folder.make(call)?.path().join(name))
     }
 }
 
 /// Removes the links below `folder` that hold nothing of `keep` (store paths), so that the next
 /// collection may take what no step uses any more. Gives the number of links removed.
-pub fn prune(folder: &Path, keep: &BTreeSet<String>) -> Result<usize, RootsError> {
-    if !folder.exists() {
+pub fn prune(
+    folder: &Path,
+    keep: &BTreeSet<String>,
+    store: &StoreDir,
+) -> Result<usize, RootsError> {
+    // Nothing is made for it.
+    if matches!(folder.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(0);
     }
     let mut removed = 0;
-    for call in subfolders(folder)? {
-        for (link, target) in links(&call)? {
-            if !keep.contains(target.to_string_lossy().as_ref()) {
-                fs::remove_file(&link).map_err(error("remove", &link))?;
-                removed += 1;
+    each_link(&Folder::of_db(folder)?, store, |_, _, target| {
+        let keep = target.to_str().is_some_and(|path| keep.contains(path));
+        removed += usize::from(!keep);
+        keep
+    })?;
+    Ok(removed)
+}
+
+/// Calls `keep` for each link with the folder that it is in, its name and what it leads to;
+/// those for which it is false are removed, and folders in which nothing is left.
+fn each_link(
+    folder: &Folder,
+    store: &StoreDir,
+    mut keep: impl FnMut(&Folder, &OsStr, PathBuf) -> bool,
+) -> Result<(), RootsError> {
+    for name in folder.names()? {
+        if !is_call(&name) {
+            continue;
+        }
+        let Some(call) = folder.below(&name)? else {
+            continue;
+        };
+        for link in call.names()? {
+            let Some(target) = own_link(&call, &link, store) else {
+                continue;
+            };
+            if !keep(&call, &link, target) {
+                call.remove(&link)?;
             }
         }
-        let _ = fs::remove_dir(&call);
+        folder.remove_if_empty(&name);
     }
-    Ok(removed)
+    Ok(())
+}
+
+/// Whether a folder of that name can be of this module: kind, `-`, 16 hexadecimal digits.
+fn is_call(name: &OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.split_once('-'));
+    parts.is_some_and(|(kind, digits)| {
+        KINDS.contains(&kind)
+            && digits.len() == 16
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
+}
+
+/// What the link leads to, if it can be one that Nix made for this module.
+fn own_link(call: &Folder, name: &OsStr, store: &StoreDir) -> Option<PathBuf> {
+    let own = LINKS.iter().any(|start| {
+        let rest = name.to_str().and_then(|name| name.strip_prefix(start));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    });
+    if !own {
+        return None;
+    }
+    let target = call.link(name)?;
+    let parsed = store.parse(target.to_str()?).ok()?;
+    (Path::new(parsed.as_str()) == target).then_some(target)
 }
 
 /// The links that Nix has registered, or none if its folder cannot be read from here.
@@ -122,30 +188,6 @@ fn known_to_nix() -> Option<BTreeSet<PathBuf>> {
     Some(known)
 }
 
-fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, RootsError> {
-    let entries = fs::read_dir(folder).map_err(error("read", folder))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(error("read", folder))?.path();
-        if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-            found.push(path);
-        }
-    }
-    Ok(found)
-}
-
-fn links(folder: &Path) -> Result<Vec<(PathBuf, PathBuf)>, RootsError> {
-    let entries = fs::read_dir(folder).map_err(error("read", folder))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(error("read", folder))?.path();
-        if let Ok(target) = fs::read_link(&path) {
-            found.push((path, target));
-        }
-    }
-    Ok(found)
-}
-
 /// The top-level store paths that `paths` are in; those that are in no store are left out.
 pub fn tops<'p>(store: &StoreDir, paths: impl IntoIterator<Item = &'p String>) -> BTreeSet<String> {
     paths
@@ -156,20 +198,4 @@ pub fn tops<'p>(store: &StoreDir, paths: impl IntoIterator<Item = &'p String>) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pruned_of_what_nothing_uses() {
-        let dir = tempfile::tempdir().unwrap();
-        for (call, name, target) in [("a", "1", "/s/x"), ("a", "2", "/s/y"), ("b", "1", "/s/y")] {
-            fs::create_dir_all(dir.path().join(call)).unwrap();
-            std::os::unix::fs::symlink(target, dir.path().join(call).join(name)).unwrap();
-        }
-        let keep = BTreeSet::from(["/s/x".to_owned()]);
-        assert_eq!(prune(dir.path(), &keep).unwrap(), 2);
-        assert!(dir.path().join("a/1").symlink_metadata().is_ok());
-        assert!(!dir.path().join("b").exists());
-        assert_eq!(prune(&dir.path().join("none"), &keep).unwrap(), 0);
-    }
-}
+mod tests;

@@ -203,3 +203,42 @@ fn who_looks_needs_no_nix_and_sees_what_changed() {
     assert!(ended.stdout.contains("script"), "{}", ended.stdout);
     assert_eq!(versions(), 3);
 }
+
+#[test]
+fn links_in_place_of_the_roots_lead_nowhere() {
+    let Some(world) = ran() else { return };
+    let roots = world.db.join("gcroots");
+    let elsewhere = world.at("elsewhere");
+    fs::rename(&roots, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &roots).unwrap();
+    let before = listing(&elsewhere);
+    world
+        .run("-run -fresh")
+        .failed(3, &["gcroots is not a folder", "hint", "remove it"]);
+    assert_eq!(listing(&elsewhere), before);
+    fs::remove_file(&roots).unwrap();
+    world.run("-run -fresh").ok();
+    assert_eq!(listing(&elsewhere), before);
+    // Of a single file.
+    let private = world.at("private");
+    fs::write(&private, "private").unwrap();
+    let place = roots.join("registered-at");
+    fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink(&private, &place).unwrap();
+    world.run("-run -fresh").ok();
+    assert_eq!(fs::read_to_string(&private).unwrap(), "private");
+}
+
+/// The paths below a folder, sorted.
+fn listing(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_symlink() && path.is_dir() {
+            all.extend(listing(&path));
+        }
+        all.push(path);
+    }
+    all.sort();
+    all
+}

@@ -82,3 +82,47 @@ fn a_root_that_was_removed_is_made_again() {
     world.collect_garbage();
     assert!(Path::new(&path).exists());
 }
+
+#[test]
+fn what_no_version_needs_any_more_is_let_go() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    write_flake(
+        &flake,
+        r#"a = tool "a" "a"; b = tool "b" "b"; c = tool "c" "c"; d = tool "d" "d";"#,
+    );
+    let package = |name: &str| format!("path:{}#{name}", flake.display());
+    let path = |name: &str| world.build(&package(name));
+    // Another manifest on this db, which is not there any more in the end.
+    let other = world.project.join("other.toml");
+    world.one_step(&[&package("a")], "a");
+    fs::rename(world.project.join("workflow.toml"), &other).unwrap();
+    world.run("-manifest other.toml -run").ok();
+    // A task that is still to be done.
+    world.manifest("path:/nowhere", &[("two", &[&package("b")], "exit 1")]);
+    assert_eq!(world.run("-run -fresh").status, 1);
+    world.manifest("path:/nowhere", &[("two", &[&package("c")], "c")]);
+    world.run("-run -fresh").ok();
+    world.manifest("path:/nowhere", &[("two", &[&package("d")], "d")]);
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(path);
+    let source = fs::read_to_string(world.project.join("workflow.lock")).unwrap();
+    assert!(source.contains(flake.to_str().unwrap()));
+    world.run("-run -fresh").ok();
+    world.collect_garbage();
+    let there = |path: &String| Path::new(path).exists();
+    assert!(there(&a), "of the other manifest");
+    assert!(there(&b), "of an unfinished task");
+    assert!(!there(&c), "of a version that is done and gone");
+    assert!(there(&d), "of the current version");
+    // Nothing of it is asked for again.
+    world.calls();
+    world.run("-run -fresh").ok();
+    world.run("-manifest other.toml -run -fresh").ok();
+    assert_eq!(world.calls(), [""; 0]);
+    fs::remove_file(other).unwrap();
+    world.run("-run -fresh").ok();
+    world.manifest("path:/nowhere", &[("two", &[], "true")]);
+    world.run("-run -fresh").ok();
+    world.collect_garbage();
+    assert!(!there(&a) && there(&b) && !there(&d));
+}
