@@ -66,7 +66,7 @@ impl State {
         let layout = Layout::new(root);
         make_folder(root)?;
         let lock = Lock::take(root, &layout.lock())?;
-        let created = !layout.database().exists();
+        let created = make_file(&layout.database())?;
         let mut connection =
             Connection::open(layout.database()).during(&layout, "open the database")?;
         prepare(&mut connection, &layout, created)?;
@@ -216,6 +216,24 @@ fn copy_table(from: &Database, to: &Connection, table: &str) -> rusqlite::Result
         write.execute(rusqlite::params_from_iter(values))?;
     }
     Ok(())
+}
+
+/// Makes the file of the database, empty, where it is not there; whether it was made. `SQLite`
+/// would not let a group write to it, whatever the umask says.
+fn make_file(path: &Path) -> Result<bool, Error> {
+    let made = fs::File::create_new(path);
+    match made {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(source) if source.kind() == io::ErrorKind::StorageFull => {
+            Err(Error::Full(path.to_owned()))
+        }
+        Err(source) => Err(Error::Io {
+            action: "make",
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn make_folder(root: &Path) -> Result<(), Error> {

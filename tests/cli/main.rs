@@ -11,6 +11,7 @@ mod injection;
 mod interrupt;
 mod manifest;
 mod memo;
+mod modes;
 mod options;
 mod outputs;
 mod outside;
