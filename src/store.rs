@@ -79,6 +79,18 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// The store's folder is a link that leads nowhere.
+    #[error(
+        "{} is a link to {}, which is not there\n\
+         hint: mount the disk that it is on, or make that folder, and run again",
+        path.display(), target.display()
+    )]
+    LinkToNothing {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
+    },
     /// Somebody put another file in the place of one that was being written.
     #[error("{} was replaced by another file while it was written", .0.display())]
     Replaced(PathBuf),
@@ -135,6 +147,20 @@ pub fn io_error<'a>(
     }
 }
 
+/// Makes a store's folder if it is not there.
+pub fn make(root: &Path) -> Result<(), Error> {
+    match fs::create_dir_all(root) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read_link(root) {
+            Ok(target) => Err(Error::LinkToNothing {
+                path: root.to_owned(),
+                target,
+            }),
+            Err(_) => Err(io_error("make the folder", root)(error)),
+        },
+        other => other.map_err(io_error("make the folder", root)),
+    }
+}
+
 /// Objects of at most this size (bytes) are read whole and hashed at every use.
 const SMALL: u64 = 64 * 1024;
 /// Entries of evidence kept; beyond it all are dropped and gathered again.
@@ -144,7 +170,7 @@ impl Store {
     /// Opens the folder `root`, and makes it if it is not there. Copies are made in `scratch`,
     /// which must be a folder on the same file system.
     pub fn open(root: &Path, scratch: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(root).map_err(io_error("make the folder", root))?;
+        make(root)?;
         Ok(Self {
             // Not on every file system that of this process.
             owner: Entry::from(scratch)

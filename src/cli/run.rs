@@ -239,7 +239,7 @@ impl Call<'_> {
         sys::adopt_orphans();
         self.go_where_scripts_start()?;
         let layout = self.state.layout().clone();
-        let scratch = Scratch::new(&layout.scratch())?;
+        let scratch = Scratch::new(&layout.scratch(), &layout.objects())?;
         let store = Store::open(&layout.objects(), scratch.folder().path())?;
         let again = engine::recover(&mut self.state, &store)?;
         if again > 0 {

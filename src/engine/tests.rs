@@ -61,7 +61,7 @@ impl World {
             pipeline::Error::Environment(error) => panic!("{error}"),
         })?;
         let layout = state.layout().clone();
-        let scratch = Scratch::new(&layout.scratch()).unwrap();
+        let scratch = Scratch::new(&layout.scratch(), &layout.objects()).unwrap();
         let store = Store::open(&layout.objects(), scratch.folder().path()).unwrap();
         recover(state, &store)?;
         let runset = if let Some(runset) = state.newest_runset()? {

@@ -363,7 +363,9 @@ fn explain(error: &store::Error, job: &Job) -> String {
              step that made {}",
             job.ready.name.as_deref().unwrap_or("it"),
         ),
-        store::Error::Io { .. } | store::Error::Replaced(_) => error.to_string(),
+        store::Error::Io { .. }
+        | store::Error::Replaced(_)
+        | store::Error::LinkToNothing { .. } => error.to_string(),
     }
 }
 

@@ -40,7 +40,13 @@ fn whatever_is_made_has_the_mode_that_the_umask_leaves() {
         let (folder, file) = (0o777 & !umask, 0o666 & !umask);
         let objects = test.path("db/objects").display().to_string();
         let seen = modes(&test);
-        for name in ["db/lock", "db/db-wal", "out/large", "report.html", "trace.json"] {
+        for name in [
+            "db/lock",
+            "db/db-wal",
+            "out/large",
+            "report.html",
+            "trace.json",
+        ] {
             assert!(seen.iter().any(|(path, _)| path.ends_with(name)), "{name}");
         }
         for (path, mode) in seen {
@@ -55,7 +61,10 @@ fn whatever_is_made_has_the_mode_that_the_umask_leaves() {
             let told = test.read(&format!("count.{name}"));
             assert_eq!(told.lines().count(), count);
             let expected = format!("{expected:o}");
-            assert!(told.lines().all(|mode| mode == expected), "{umask:o}: {told}");
+            assert!(
+                told.lines().all(|mode| mode == expected),
+                "{umask:o}: {told}"
+            );
         }
     }
 }

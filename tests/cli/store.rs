@@ -1,7 +1,8 @@
 //! Objects that are missing or were altered.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::harness::{Test, hash};
 
@@ -21,7 +22,7 @@ fn waiting() -> (Test, PathBuf) {
 
 /// Fails unless the task on that object fails with this error, the other one succeeds, and
 /// making the object again mends it.
-fn fails_and_is_mended(test: &Test, path: &std::path::Path, error: &str) {
+fn fails_and_is_mended(test: &Test, path: &Path, error: &str) {
     let ran = test.run(["-run"]).exits(1);
     let path = path
         .strip_prefix(test.path(""))
@@ -88,4 +89,66 @@ fn an_altered_large_object() {
     test.run(["-run", "-start", "begin"]).exits(0);
     assert_eq!(test.output("out"), "100000\n");
     test.objects_are_whole();
+}
+
+/// A pipeline in which small and large files are handed on.
+const HANDED_ON: &str = "[[step]]\nname = 'begin'\nstart = true\n\
+     script = 'seq 1 1500000 > $OUTPUT_DIR/large_sum; for i in 1 2 3; do echo $i > $OUTPUT_DIR/${i}_sum; done'\n\
+     [[step]]\nname = 'sum'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/copy; ln $INPUT_FILE $OUTPUT_DIR/linked; seq 20000'\n";
+
+fn all_is_there(test: &Test, runs: usize, objects: &Path) {
+    assert_eq!(test.finals()["copy"].len(), 4 * runs);
+    assert_eq!(test.finals()["linked"].len(), 4 * runs);
+    test.objects_are_whole();
+    test.nothing_temporary_is_left();
+    test.tally_is_right();
+    for entry in fs::read_dir(objects).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name.len() == 2, "{name} is no folder of objects");
+    }
+}
+
+#[test]
+fn objects_may_be_on_another_disk() {
+    let test = Test::with(HANDED_ON);
+    let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    let here = device(&test.path(""));
+    let is_another = |path: &&&str| device(Path::new(path)).is_some_and(|it| Some(it) != here);
+    let disks = ["/dev/shm", "/tmp", "/var/tmp"];
+    let disk = disks.iter().find(is_another).expect("two file systems");
+    let elsewhere = tempfile::tempdir_in(disk).unwrap();
+    fs::create_dir(test.path("db")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), test.path("db/objects")).unwrap();
+    // What a killed run would have left there.
+    fs::create_dir_all(elsewhere.path().join(".tmp/run-old/w0-0/out")).unwrap();
+    test.runs().says("8 final outputs");
+    all_is_there(&test, 1, elsewhere.path());
+    test.run(["-run", "-fresh"]).exits(0);
+    all_is_there(&test, 2, elsewhere.path());
+}
+
+#[test]
+fn objects_may_be_a_mount_point() {
+    let test = Test::with(HANDED_ON);
+    let script = "mkdir -p db/objects elsewhere; mount --bind elsewhere db/objects; $PROGRAM -run";
+    let Some(ran) = crate::privileges::with_mounts(&test, script) else {
+        return;
+    };
+    ran.exits(0).says("8 final outputs");
+    // As the mount is gone by now.
+    fs::remove_dir(test.path("db/objects")).unwrap();
+    fs::rename(test.path("elsewhere"), test.path("db/objects")).unwrap();
+    all_is_there(&test, 1, &test.path("db/objects"));
+}
+
+#[test]
+fn objects_behind_a_link_to_nothing_are_told() {
+    let test = Test::with(HANDED_ON);
+    fs::create_dir(test.path("db")).unwrap();
+    std::os::unix::fs::symlink("/no/such/disk", test.path("db/objects")).unwrap();
+    test.run(["-run"])
+        .exits(2)
+        .says("db/objects is a link to /no/such/disk, which is not there")
+        .says("hint: mount the disk that it is on");
+    assert_eq!(test.rows("SELECT count(*) FROM task"), ["0"]);
 }
