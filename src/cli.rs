@@ -16,6 +16,7 @@ mod graph;
 mod html;
 mod lock;
 mod log;
+mod mended;
 mod run;
 mod signals;
 mod standing;

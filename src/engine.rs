@@ -168,7 +168,7 @@ impl<'a> Engine<'a> {
             recover::keep_few(self.state)?;
         }
         let mut own = crew::run(self, channel)?;
-        own.state.commit()?;
+        own.state.end_of_run()?;
         own.summary.elapsed = own.clock.elapsed();
         Ok(own.summary)
     }

@@ -158,7 +158,8 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Resolves what is not resolved yet, and registers each step as it is now.
+    /// Resolves what is not resolved yet, and registers each step as it is now, in a group of writes
+    /// that stays open.
     pub fn register(
         source: &Source,
         state: &mut State,
@@ -206,7 +207,8 @@ impl Steps {
         let now = jiff::Timestamp::now().as_millisecond();
         let mut surroundings = Surroundings::of_host(&source.folder);
         let mut all = Vec::new();
-        // One transaction for all: each statement by itself would take and leave the file's locks.
+        // One transaction for all, and for what the caller writes besides: each statement by itself
+        // would take and leave the file's locks.
         state.group()?;
         let known = state.known_steps()?;
         for (lane, step) in source.manifest.steps.iter().enumerate() {
@@ -248,7 +250,6 @@ impl Steps {
                 direct: OnceLock::new(),
             }));
         }
-        state.commit()?;
         Ok(Self { all })
     }
 

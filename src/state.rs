@@ -14,6 +14,7 @@ mod lineage;
 mod lock;
 mod lookup;
 mod memo;
+mod mend;
 mod open;
 mod overview;
 mod queue;
@@ -35,6 +36,7 @@ pub use durable::{Doubtful, Sync};
 pub use finals::{Final, Selection};
 pub use lineage::Origin;
 pub use lock::{Lock, LockError};
+pub use mend::Mended;
 pub use open::Layout;
 pub use overview::{Execution, Moment, RecordedStep, ShownTask};
 pub use read::{Filter, TaskRow, TaskStep, Which};
@@ -52,8 +54,10 @@ pub struct State {
     /// The last row that was given to a task, where that is not left to the database.
     reserved: Option<TaskId>,
     sync: Sync,
-    /// Changes of this connection when all was on the disk.
-    synced: u64,
+    /// Whether the file says that somebody writes to it.
+    marked: bool,
+    /// What was wrong when it was opened.
+    mended: Mended,
 }
 
 /// A failure of the state database.
@@ -188,6 +192,11 @@ impl<T> Context<T> for rusqlite::Result<T> {
 }
 
 impl State {
+    /// What was wrong in the database, and is not any more.
+    pub fn mended(&self) -> Mended {
+        self.mended
+    }
+
     /// The files around the database.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -205,11 +214,42 @@ impl State {
 
     /// Writes the open group, if any, to the file.
     pub fn commit(&mut self) -> Result<(), Error> {
-        if self.connection.is_grouped()? {
-            let ready = self.flush_tallies().and_then(|()| self.sync_group());
-            self.connection.or_stop(ready)?;
+        self.close_group(false)
+    }
+
+    /// The same, and this writer is at its end, and that in order. It may begin again.
+    pub fn end(&mut self) -> Result<(), Error> {
+        self.close_group(true)
+    }
+
+    fn close_group(&mut self, last: bool) -> Result<(), Error> {
+        if !(self.connection.is_grouped()? || last && self.marked) {
+            return Ok(());
         }
-        self.connection.commit()
+        let whole = self.complete_group(last);
+        let marked = self.connection.or_stop(whole)?;
+        self.connection.commit()?;
+        self.marked = marked;
+        Ok(())
+    }
+
+    /// Writes what belongs to the group but its tasks; whether the file then says that somebody
+    /// writes to it.
+    ///
+    /// It does between the first group of a writer and the last one: counts of one who did not
+    /// come to that are not relied on. One whose first group is the last does without.
+    fn complete_group(&mut self, last: bool) -> Result<bool, Error> {
+        self.flush_tallies()?;
+        let mut marked = self.marked;
+        if last && marked {
+            marked = false;
+            self.connection.write("write counts", mend::UNMARK, [])?;
+        } else if !last && !marked && self.connection.has_written() {
+            marked = true;
+            self.connection.write("write counts", mend::MARK, [])?;
+        }
+        self.sync_group()?;
+        Ok(marked)
     }
 
     /// Where tests have calls fail.

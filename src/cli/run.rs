@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::arguments::{Actions, Arguments};
 use super::error::{Failure, signal_status};
 use super::fit::Fit;
-use super::{chosen, dry_run, signals, standing};
+use super::{chosen, dry_run, mended, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::core::name::StepName;
 use crate::engine::{self, Channel, Engine, Scratch, Settings};
@@ -92,6 +92,9 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         path: &db.display().to_string(),
         created,
     });
+    for words in mended::words(state.mended()) {
+        reporter.event(&Event::Warning(&words));
+    }
     let mut unresolved = Vec::new();
     let mut listener = |event: &Event| reporter.event(event);
     let steps = if acts(actions) {
@@ -185,9 +188,10 @@ impl Call<'_> {
             for runset in &runsets {
                 self.migrate(runset)?;
             }
-            self.state.commit()?;
+            self.state.end()?;
             self.check_fit(&runsets)?;
         } else {
+            self.state.end()?;
             let runset = self.chosen()?.pop();
             standing::print_standing(
                 self.source,
@@ -256,7 +260,6 @@ impl Call<'_> {
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, &store, &scratch, channel)?;
-            self.state.end_of_run()?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
             if let Some(signal) = summary.signal {

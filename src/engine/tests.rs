@@ -43,8 +43,7 @@ impl World {
     }
 
     fn open(&self) -> (State, Lock) {
-        let (state, lock, _) = State::open(&self.folder.path().join("db")).unwrap();
-        (state, lock)
+        State::open_again(&self.folder.path().join("db"))
     }
 
     /// What a call with `-run` does once the database is open.
@@ -89,7 +88,6 @@ impl World {
             &mut |_| {},
         )
         .and_then(|engine| engine.run(&Channel::default()))?;
-        state.end_of_run()?;
         Ok(summary)
     }
 

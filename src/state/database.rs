@@ -29,10 +29,19 @@ pub(super) struct Database {
 enum Writing {
     /// No group is open.
     Closed,
-    /// One is, and these are the counts that it changes.
-    Open(Deltas),
+    /// One is.
+    Open(Group),
     /// Something went wrong, this at first: nothing is written any more.
     Over(Arc<Error>),
+}
+
+/// What is known of an open group.
+#[derive(Debug, Default)]
+struct Group {
+    /// The counts that it changes.
+    deltas: Deltas,
+    /// Whether it changes anything.
+    written: bool,
 }
 
 impl Database {
@@ -50,6 +59,12 @@ impl Database {
     #[cfg(test)]
     pub fn fault(&self) -> &super::fault::Fault {
         &self.fault
+    }
+
+    /// Past all that this is for.
+    #[cfg(test)]
+    pub fn alter(&self, how: impl FnOnce(&Connection)) {
+        how(&self.connection);
     }
 
     /// A question, compiled once.
@@ -80,16 +95,11 @@ impl Database {
         self.connection.last_insert_rowid()
     }
 
-    /// Rows changed so far.
-    pub fn total_changes(&self) -> u64 {
-        self.connection.total_changes()
-    }
-
     /// Opens a group unless one is open.
     pub fn begin(&mut self) -> Result<(), Error> {
         if !self.is_grouped()? {
             self.execute("begin a transaction", "BEGIN IMMEDIATE", [])?;
-            self.writing = Writing::Open(Deltas::default());
+            self.writing = Writing::Open(Group::default());
         }
         Ok(())
     }
@@ -104,6 +114,19 @@ impl Database {
         }
     }
 
+    /// Whether the open group changes anything.
+    pub fn has_written(&self) -> bool {
+        matches!(&self.writing, Writing::Open(group) if group.written)
+    }
+
+    fn begin_writing(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        if let Writing::Open(group) = &mut self.writing {
+            group.written = true;
+        }
+        Ok(())
+    }
+
     /// Changes something, in the open group or in a new one. How many rows.
     pub fn write(
         &mut self,
@@ -111,13 +134,13 @@ impl Database {
         sql: &str,
         params: impl Params,
     ) -> Result<usize, Error> {
-        self.begin()?;
+        self.begin_writing()?;
         self.execute(action, sql, params)
     }
 
     /// The same for several statements without parameters.
     pub fn write_all(&mut self, action: &'static str, statements: &str) -> Result<(), Error> {
-        self.begin()?;
+        self.begin_writing()?;
         let done = self.run_all(statements).during(&self.layout, action);
         self.or_stop(done)
     }
@@ -134,7 +157,7 @@ impl Database {
     /// The counts that the open group changes.
     pub fn deltas(&self) -> Option<&Deltas> {
         match &self.writing {
-            Writing::Open(deltas) => Some(deltas),
+            Writing::Open(group) => Some(&group.deltas),
             Writing::Closed | Writing::Over(_) => None,
         }
     }
@@ -142,7 +165,7 @@ impl Database {
     /// The same, to change them: whoever counts has written to the group.
     pub fn deltas_mut(&mut self) -> Option<&mut Deltas> {
         match &mut self.writing {
-            Writing::Open(deltas) => Some(deltas),
+            Writing::Open(group) => Some(&mut group.deltas),
             Writing::Closed | Writing::Over(_) => None,
         }
     }

@@ -64,28 +64,25 @@ impl State {
 
     /// Objects first, so that no row is on the disk without its object. Of the open group.
     pub(super) fn sync_group(&mut self) -> Result<(), Error> {
-        let changes = self.connection.total_changes();
-        if self.sync != Sync::Commit || changes == self.synced {
+        if self.sync != Sync::Commit || !self.connection.has_written() {
             return Ok(());
         }
         self.sync_objects()?;
         let newest = self.newest_task()?;
-        self.put_durable(newest)?;
-        self.synced = self.connection.total_changes();
-        Ok(())
+        self.put_durable(newest)
     }
 
     /// A run is over: brings all to the disk, unless that is left to the kernel.
     pub fn end_of_run(&mut self) -> Result<(), Error> {
-        self.commit()?;
         if self.sync != Sync::End {
-            return Ok(());
+            return self.end();
         }
+        self.commit()?;
         self.sync_objects()?;
         let newest = self.newest_task()?;
         self.set_synchronous("FULL")?;
         self.put_durable(newest)?;
-        self.commit()?;
+        self.end()?;
         self.set_synchronous("NORMAL")
     }
 
@@ -199,7 +196,7 @@ impl State {
             .map(drop)
     }
 
-    fn meta(&self, key: &str) -> Result<Option<String>, Error> {
+    pub(super) fn meta(&self, key: &str) -> Result<Option<String>, Error> {
         self.connection
             .prepare_cached("SELECT value FROM meta WHERE key = ?1")
             .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())

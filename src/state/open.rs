@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::database::Database;
-use super::{Context, Error, Lock, State, Sync, schema};
+use super::{Context, Error, Lock, Mended, State, Sync, mend, schema};
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -69,8 +69,10 @@ impl State {
         let created = make_file(&layout.database())?;
         let mut connection =
             Connection::open(layout.database()).during(&layout, "open the database")?;
-        prepare(&mut connection, &layout, created)?;
-        Ok((Self::with(connection, layout), lock, created))
+        let mended = prepare(&mut connection, &layout, created)?;
+        let mut state = Self::with(connection, layout);
+        state.mended = mended;
+        Ok((state, lock, created))
     }
 
     /// Opens an existing db folder for reading.
@@ -143,6 +145,22 @@ impl State {
         Self::with(connection, layout)
     }
 
+    /// Opens a db folder that was open just now: what other tests start may have the lock until it
+    /// executes something else.
+    #[cfg(test)]
+    pub(crate) fn open_again(root: &Path) -> (Self, Lock) {
+        for _ in 0..400 {
+            match Self::open(root) {
+                Err(Error::Locked(_)) => std::thread::sleep(Duration::from_millis(5)),
+                opened => {
+                    let (state, lock, _) = opened.expect("the folder can be opened");
+                    return (state, lock);
+                }
+            }
+        }
+        panic!("the lock is not given back");
+    }
+
     /// Makes the paths of the layout absolute: the process will go to another folder.
     pub fn find_from_everywhere(&mut self) -> io::Result<()> {
         // SQLite has made its own so already.
@@ -160,7 +178,8 @@ impl State {
             layout,
             reserved: None,
             sync: Sync::default(),
-            synced: 0,
+            marked: false,
+            mended: Mended::default(),
         }
     }
 }
@@ -171,7 +190,7 @@ fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result<(), Error>
         .during(layout, "set a time limit")
 }
 
-fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<(), Error> {
+fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<Mended, Error> {
     const DOING: &str = "set up the database";
     wait_when_busy(connection, layout)?;
     let synchronous = |connection: &Connection, level: &str| {
@@ -193,9 +212,13 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
              PRAGMA journal_size_limit = 16777216;",
         )
         .during(layout, DOING)?;
-    schema::migrate(connection, layout)?;
+    let mut mended = schema::migrate(connection, layout)?;
+    if mend::is_called_for(connection).during(layout, DOING)? {
+        mended = mend::counts(connection).during(layout, "count tasks")?;
+    }
     // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
-    synchronous(connection, "NORMAL")
+    synchronous(connection, "NORMAL")?;
+    Ok(mended)
 }
 
 /// Copies the rows of a table that is in both.

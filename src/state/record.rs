@@ -108,7 +108,7 @@ impl State {
     ) -> Result<(), Error> {
         let to = from.after(Step::Succeed)?;
         self.spent(runset, step, task, from, finished.elapsed)?;
-        self.end(
+        self.write_end(
             task,
             "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4,
                  room = NULL
@@ -131,7 +131,7 @@ impl State {
     ) -> Result<(), Error> {
         let to = from.after(Step::Fail)?;
         self.spent(runset, step, task, from, finished.elapsed)?;
-        self.end(
+        self.write_end(
             task,
             "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5, room = NULL
              WHERE id = ?1 AND processed = 0",
@@ -157,7 +157,7 @@ impl State {
         source: TaskId,
     ) -> Result<(), Error> {
         let to = from.after(Step::Reuse)?;
-        self.end(
+        self.write_end(
             task,
             "UPDATE task SET processed = 1, error = NULL, reused_from = ?2, room = NULL
              WHERE id = ?1 AND processed = 0",
@@ -256,7 +256,7 @@ impl State {
     }
 
     /// Writes the end of a task, whose row is there and unfinished.
-    fn end(&mut self, task: TaskId, update: &str, params: impl Params) -> Result<(), Error> {
+    fn write_end(&mut self, task: TaskId, update: &str, params: impl Params) -> Result<(), Error> {
         let rows = self
             .connection
             .write("write a task's end", update, params)?;

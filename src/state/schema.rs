@@ -3,14 +3,15 @@
 use rusqlite::{Connection, Transaction};
 
 use super::open::Layout;
-use super::{Context, Error};
+use super::{Context, Error, Mended, mend};
 use crate::core::identity::{Identity, Tools};
 
 /// The format that this program writes (`PRAGMA user_version`).
 ///
 /// 0 with tables in it: that of the first implementation, which knew only `step` and `task`.
 /// 1: what this program wrote at first; only indexes and `tally.spent` differ.
-/// 2: without `task.room` and the indexes of final outputs.
+/// 2: without `task.room` and the indexes of final outputs; written by versions that went on after a
+/// failed write ([`super::mend`]).
 pub const FORMAT: i64 = 3;
 
 /// The two tables of the first implementation, as it made them.
@@ -105,6 +106,14 @@ CREATE INDEX idx_task_final ON task (substr(object_hash, 1, 4)) WHERE step_id IS
 CREATE INDEX idx_task_digits ON task (name)
     WHERE step_id IS NULL AND name NOT GLOB '*[^#0-9a-fA-F]*';";
 
+/// From the present format back to 2.
+#[cfg(test)]
+pub const BACK_TO_2: &str = "
+DROP INDEX idx_task_final;
+DROP INDEX idx_task_digits;
+ALTER TABLE task DROP COLUMN room;
+PRAGMA user_version = 2;";
+
 /// From format 1 to 2.
 const FROM_ONE: &str = "
 DROP INDEX idx_task_memo;
@@ -164,28 +173,29 @@ pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
     Ok(found)
 }
 
-/// Brings the database to [`FORMAT`], in one transaction.
-pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<(), Error> {
+/// Brings the database to [`FORMAT`], in one transaction; what was wrong in it.
+pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<Mended, Error> {
     let found = check(connection, layout)?;
     if found == FORMAT {
-        return Ok(());
+        return Ok(Mended::default());
     }
     let transaction = connection
         .transaction()
         .during(layout, "begin a transaction")?;
     let done = match found {
-        1 => from_one(&transaction),
-        2 => Ok(()),
-        _ => from_first(&transaction),
+        0 => from_first(&transaction).map(|()| Mended::default()),
+        1 => transaction
+            .execute_batch(FROM_ONE)
+            .and_then(|()| mend::all(&transaction)),
+        _ => mend::all(&transaction),
     };
-    let done = done.and_then(|()| {
+    done.and_then(|mended| {
         transaction.execute_batch(FINALS)?;
-        transaction.pragma_update(None, "user_version", FORMAT)
-    });
-    done.during(layout, "bring the database to the present format")?;
-    transaction
-        .commit()
-        .during(layout, "bring the database to the present format")
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()?;
+        Ok(mended)
+    })
+    .during(layout, "bring the database to the present format")
 }
 
 /// From nothing, or from the first implementation's tables.
@@ -198,13 +208,7 @@ fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
         "UPDATE task SET runset = '' WHERE runset IS NULL;
          INSERT INTO runset (name) SELECT runset FROM task GROUP BY runset ORDER BY min(id);",
     )?;
-    transaction.execute_batch(&super::tally::recount_sql())
-}
-
-/// From format 1.
-fn from_one(transaction: &Transaction) -> rusqlite::Result<()> {
-    transaction.execute_batch(FROM_ONE)?;
-    transaction.execute_batch(&super::tally::recount_sql())
+    super::tally::recount(transaction).map(drop)
 }
 
 /// The first implementation ran every script by `sh -c` on the host's PATH. Its shell had no

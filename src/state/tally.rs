@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use rusqlite::Connection;
+
 use super::{Context, Error, Runset, RunsetId, State, StepId};
 use crate::core::task::{State as TaskState, Tally};
 
@@ -10,7 +12,7 @@ use crate::core::task::{State as TaskState, Tally};
 #[derive(Debug, Default)]
 pub struct Deltas(HashMap<(RunsetId, StepId), Delta>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Delta {
     tally: Tally,
     /// Microseconds.
@@ -124,16 +126,72 @@ impl State {
     }
 }
 
-/// Counts the rows themselves.
-pub fn recount_sql() -> String {
-    format!(
-        "DELETE FROM tally;
-         INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
-         SELECT runset_id, step_id, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3),
-                coalesce(sum(elapsed), 0)
-         FROM (SELECT runset.id AS runset_id, coalesce(step_id, 0) AS step_id, {STATE_SQL} AS state,
-                      elapsed
-               FROM task JOIN runset ON runset.name = task.runset WHERE live = 1)
-         GROUP BY runset_id, step_id;"
-    )
+/// Counts the rows themselves, and writes that where something else is written; whether that was
+/// wrong about tasks, not only about times.
+pub fn recount(connection: &Connection) -> rusqlite::Result<bool> {
+    let (kept, right) = (kept(connection)?, counted(connection)?);
+    if kept == right {
+        return Ok(false);
+    }
+    connection.execute("DELETE FROM tally", [])?;
+    let mut insert = connection.prepare(
+        "INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for ((runset, step), Delta { tally, spent }) in &right {
+        let Tally {
+            pending,
+            failed,
+            done,
+            reused,
+        } = tally;
+        insert.execute((runset.0, step.0, pending, failed, done, reused, spent))?;
+    }
+    let tasks = |counts: &Counts| -> HashMap<_, _> {
+        let tallies = counts.iter().map(|(of, delta)| (*of, delta.tally));
+        tallies.filter(|(_, tally)| !tally.is_zero()).collect()
+    };
+    Ok(tasks(&kept) != tasks(&right))
+}
+
+type Counts = HashMap<(RunsetId, StepId), Delta>;
+
+fn kept(connection: &Connection) -> rusqlite::Result<Counts> {
+    let mut query = connection
+        .prepare("SELECT runset_id, step_id, pending, failed, done, reused, spent FROM tally")?;
+    let rows = query.query_map([], |row| {
+        let tally = Tally {
+            pending: row.get(2)?,
+            failed: row.get(3)?,
+            done: row.get(4)?,
+            reused: row.get(5)?,
+        };
+        let of = (RunsetId(row.get(0)?), StepId(row.get(1)?));
+        let spent = row.get(6)?;
+        Ok((of, Delta { tally, spent }))
+    })?;
+    rows.filter(|row| !matches!(row, Ok((_, delta)) if *delta == Delta::default()))
+        .collect()
+}
+
+/// In one pass over all rows: grouping them in SQL would sort them, which takes four times as long.
+fn counted(connection: &Connection) -> rusqlite::Result<Counts> {
+    let mut query = connection.prepare("SELECT name, id FROM runset")?;
+    let runsets: HashMap<String, RunsetId> = query
+        .query_map([], |row| Ok((row.get(0)?, RunsetId(row.get(1)?))))?
+        .collect::<Result<_, _>>()?;
+    let mut counts = Counts::new();
+    let mut query = connection.prepare(&format!(
+        "SELECT runset, coalesce(step_id, 0), {STATE_SQL}, coalesce(elapsed, 0) FROM task
+         WHERE live = 1 AND runset IS NOT NULL"
+    ))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(runset) = runsets.get(row.get_ref(0)?.as_str()?) {
+            let delta = counts.entry((*runset, StepId(row.get(1)?))).or_default();
+            delta.tally.add(state_of(row.get(2)?), 1);
+            delta.spent += row.get::<_, i64>(3)?;
+        }
+    }
+    Ok(counts)
 }

@@ -297,3 +297,32 @@ fn a_run_with_nothing_to_do_waits_for_no_disk() {
     test.run(["-run", "-fresh"]).exits(0);
     assert_ne!(durable(), before);
 }
+
+/// What a version that went on after a failed write has left: a row that is its own parent, an output
+/// twice, counts below zero.
+#[test]
+fn a_damaged_db_is_mended_and_that_is_told() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'for i in 1 2 3; do echo $i > $OUTPUT_DIR/${i}_mid; done'\n\
+         [[step]]\nname = 'mid'\nscript = 'echo ran >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/out$(cat $INPUT_FILE)'\n",
+    );
+    test.runs();
+    let sound = test.finals();
+    test.alter(
+        "INSERT INTO task (id, object_hash, step_id, input_task_id, processed, runset, name)
+             SELECT 50, object_hash, step_id, 50, 1, runset, name FROM task WHERE id = 2;
+         INSERT INTO task (object_hash, input_task_id, processed, runset, name)
+             SELECT object_hash, input_task_id, 1, runset, name FROM task WHERE name = 'out2';
+         UPDATE tally SET pending = -2 WHERE step_id = 2;",
+    );
+    test.runs()
+        .says("warning: the db was damaged when a write failed in an earlier run: 1 row that no")
+        .says("1 task runs again, counts were corrected")
+        .says("-run -start STEP")
+        .says("1 run, 0 reused, 0 failed, 0 pending, 3 final outputs");
+    assert_eq!(test.times("ran"), 4);
+    assert_eq!(test.finals(), sound);
+    test.tally_is_right();
+    test.runs().never_says("warning");
+}

@@ -1,0 +1,60 @@
+//! What is told of a database that was damaged.
+
+use crate::state::Mended;
+
+/// What was wrong and has been mended, and what to do about the rest.
+pub fn words(mended: Mended) -> Vec<String> {
+    let mut done = Vec::new();
+    match mended.strays {
+        0 => {}
+        1 => done.push("1 row that no task left was taken out".to_owned()),
+        many => done.push(format!("{many} rows that no task left were taken out")),
+    }
+    match mended.again {
+        0 => {}
+        1 => done.push("1 task runs again".to_owned()),
+        many => done.push(format!("{many} tasks run again")),
+    }
+    if mended.other {
+        done.push("counts were corrected".to_owned());
+    }
+    let mut told = Vec::new();
+    if !done.is_empty() {
+        told.push(format!(
+            "the db was damaged when a write failed in an earlier run: {}",
+            done.join(", ")
+        ));
+    }
+    if mended.unsure {
+        told.push(
+            "if an earlier run ended because the disk was full, its last task may have lost some \
+             outputs, which cannot be found out: -run -start STEP runs a step's tasks again"
+                .to_owned(),
+        );
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_told_of_a_sound_database() {
+        assert!(words(Mended::default()).is_empty());
+    }
+
+    #[test]
+    fn everything_is_told_that_was_mended() {
+        let told = words(Mended {
+            strays: 2,
+            again: 1,
+            other: true,
+            unsure: true,
+        });
+        assert!(told[0].ends_with(
+            "2 rows that no task left were taken out, 1 task runs again, counts were corrected"
+        ));
+        assert!(told[1].contains("-start STEP"));
+    }
+}
