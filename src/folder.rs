@@ -10,6 +10,7 @@ use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
@@ -40,7 +41,8 @@ impl Folder {
     }
 
     /// Makes a folder in this one, where there is nothing of that name yet.
-    pub fn make(&self, name: &str) -> io::Result<Self> {
+    pub fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+        let name = name.as_ref();
         rustix::fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?;
         Ok(Self {
             fd: rustix::fs::openat(&self.fd, name, OPEN, Mode::empty())?,
@@ -177,6 +179,21 @@ impl Entry<'_> {
         )?)
     }
 
+    /// Removes the folder, if nothing is in it.
+    pub fn remove_folder(&self) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(
+            self.folder(),
+            self.name,
+            AtFlags::REMOVEDIR,
+        )?)
+    }
+
+    /// What the link that is there leads to.
+    pub fn target(&self) -> io::Result<PathBuf> {
+        let target = rustix::fs::readlinkat(self.folder(), self.name, Vec::new())?;
+        Ok(OsStr::from_bytes(target.to_bytes()).into())
+    }
+
     /// Renames it to `to`; with `keep` only if nothing is there.
     pub fn rename(&self, to: Entry, keep: bool) -> rustix::io::Result<()> {
         let (from, into) = (self.folder(), to.folder());
@@ -214,7 +231,6 @@ pub fn kind(kind: FileType) -> &'static str {
 
 /// A name as it is, for messages.
 pub fn shown(name: &CStr) -> &OsStr {
-    use std::os::unix::ffi::OsStrExt;
     OsStr::from_bytes(name.to_bytes())
 }
 

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::store_path::StoreDir;
-use folder::Folder;
+use crate::folder::Folder;
 
 /// The file that says under which absolute path the links were registered.
 const PLACE: &str = "registered-at";
@@ -67,9 +67,9 @@ impl Roots {
     /// Looks at the folder, which is made where it is missing. Links that Nix no longer knows,
     /// because the folder was moved or copied, are removed: they hold nothing.
     pub fn open(folder: &Path, store: &StoreDir) -> Result<Self, RootsError> {
-        let folder = Folder::of_db(folder)?;
+        let folder = folder::of_db(folder)?;
         let here = folder.path().as_os_str().as_encoded_bytes();
-        let registered = folder.read(PLACE);
+        let registered = folder::read(&folder, PLACE);
         let moved = registered.as_ref().is_some_and(|bytes| bytes != here);
         let known = known_to_nix();
         let mut held = BTreeSet::new();
@@ -82,7 +82,7 @@ impl Roots {
             keep
         })?;
         if moved || registered.is_none() {
-            folder.write(PLACE, here)?;
+            folder::write(&folder, PLACE, here)?;
         }
         Ok(Self { folder, held })
     }
@@ -100,7 +100,8 @@ impl Roots {
     /// A place for the links of one call, by a name that no other call has: the start of their
     /// names.
     pub fn place(&self, call: &str, name: &str) -> Result<PathBuf, RootsError> {
-        Ok(self.folder.make(call)?.path().join(name))
+        let folder = folder::make(&self.folder, OsStr::new(call))?;
+        Ok(folder.path().join(name))
     }
 }
 
@@ -116,7 +117,7 @@ pub fn prune(
         return Ok(0);
     }
     let mut removed = 0;
-    each_link(&Folder::of_db(folder)?, store, |_, _, target| {
+    each_link(&folder::of_db(folder)?, store, |_, _, target| {
         let keep = target.to_str().is_some_and(|path| keep.contains(path));
         removed += usize::from(!keep);
         keep
@@ -131,22 +132,25 @@ fn each_link(
     store: &StoreDir,
     mut keep: impl FnMut(&Folder, &OsStr, PathBuf) -> bool,
 ) -> Result<(), RootsError> {
-    for name in folder.names()? {
+    for name in folder::names(folder)? {
         if !is_call(&name) {
             continue;
         }
-        let Some(call) = folder.below(&name)? else {
+        let Some(call) = folder::below(folder, &name)? else {
             continue;
         };
-        for link in call.names()? {
+        for link in folder::names(&call)? {
             let Some(target) = own_link(&call, &link, store) else {
                 continue;
             };
             if !keep(&call, &link, target) {
-                call.remove(&link)?;
+                let link = call.entry(&link);
+                link.remove()
+                    .map_err(folder::error("remove", &link.path()))?;
             }
         }
-        folder.remove_if_empty(&name);
+        // Only goes if nothing is left in it.
+        let _ = folder.entry(&name).remove_folder();
     }
     Ok(())
 }
@@ -170,7 +174,7 @@ fn own_link(call: &Folder, name: &OsStr, store: &StoreDir) -> Option<PathBuf> {
     if !own {
         return None;
     }
-    let target = call.link(name)?;
+    let target = call.entry(name).target().ok()?;
     let parsed = store.parse(target.to_str()?).ok()?;
     (Path::new(parsed.as_str()) == target).then_some(target)
 }

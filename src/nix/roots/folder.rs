@@ -1,156 +1,108 @@
-//! A folder that is worked on by its descriptor: a link in its place, or in a name below it, is
-//! never followed.
+//! The folder of the roots: by descriptors that follow no link, with errors that say what was tried.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
+use std::path::Path;
 
 use super::RootsError;
+use crate::folder::{Folder, is_self, shown};
 
 /// Most bytes that are read of a file: more than any path has.
 const LONGEST: u64 = 64 * 1024;
 
-/// An open folder.
-#[derive(Debug)]
-pub struct Folder {
-    open: OwnedFd,
-    path: PathBuf,
-}
-
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
-
-fn error(doing: &'static str, path: &Path) -> impl FnOnce(Errno) -> RootsError {
+pub fn error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RootsError {
     let path = path.to_owned();
-    move |errno| match errno {
-        // A link, or a file, where a folder is asked for.
-        Errno::LOOP | Errno::NOTDIR | Errno::MLINK => RootsError::Elsewhere { path },
-        errno => RootsError::Io {
-            doing,
-            path,
-            source: errno.into(),
-        },
+    move |source| {
+        if is_no_folder(&source) {
+            RootsError::Elsewhere { path }
+        } else {
+            RootsError::Io {
+                doing,
+                path,
+                source,
+            }
+        }
     }
 }
 
-impl Folder {
-    /// The folder at `path` in the db folder, made where it is missing. The user names the db
-    /// folder, by a link or not; what is in it somebody else may have made.
-    pub fn of_db(path: &Path) -> Result<Self, RootsError> {
-        let parent = path.parent().unwrap_or(Path::new("."));
-        let name = path.file_name().unwrap_or_default();
-        let real = parent.canonicalize().map_err(|source| RootsError::Io {
-            doing: "find",
-            path: parent.to_owned(),
-            source,
-        })?;
-        let open = rustix::fs::open(&real, FOLDER, Mode::empty()).map_err(error("open", &real))?;
-        Self { open, path: real }.make(name)
-    }
+/// A link, or a file, where a folder is to be opened.
+fn is_no_folder(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::LOOP | Errno::NOTDIR | Errno::MLINK))
+}
 
-    /// Its absolute path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+/// The folder at `path` in the db folder, made where it is missing. The user names the db folder,
+/// by a link or not; what is in it somebody else may have made.
+pub fn of_db(path: &Path) -> Result<Folder, RootsError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let real = parent.canonicalize().map_err(error("find", parent))?;
+    let db = Folder::open(&real).map_err(error("open", &real))?;
+    make(&db, path.file_name().unwrap_or_default())
+}
 
-    /// The folder called `name` in it, made where it is missing.
-    pub fn make(&self, name: impl AsRef<OsStr>) -> Result<Self, RootsError> {
-        let name = name.as_ref();
-        let path = self.path.join(name);
-        match rustix::fs::mkdirat(&self.open, name, Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(error("create", &path)(errno)),
+/// The folder called `name` in `folder`, made where it is missing.
+pub fn make(folder: &Folder, name: &OsStr) -> Result<Folder, RootsError> {
+    let entry = folder.entry(name);
+    match folder.make(name) {
+        Ok(made) => Ok(made),
+        Err(there) if there.kind() == io::ErrorKind::AlreadyExists => {
+            entry.open_folder().map_err(error("open", &entry.path()))
         }
-        let open = rustix::fs::openat(&self.open, name, FOLDER, Mode::empty())
-            .map_err(error("open", &path))?;
-        Ok(Self { open, path })
+        Err(failed) => Err(error("create", &entry.path())(failed)),
     }
+}
 
-    /// The folder called `name` in it; none if that is something else.
-    pub fn below(&self, name: &OsStr) -> Result<Option<Self>, RootsError> {
-        let path = self.path.join(name);
-        match rustix::fs::openat(&self.open, name, FOLDER, Mode::empty()) {
-            Ok(open) => Ok(Some(Self { open, path })),
-            Err(Errno::LOOP | Errno::NOTDIR | Errno::MLINK | Errno::NOENT) => Ok(None),
-            Err(errno) => Err(error("open", &path)(errno)),
-        }
+/// The folder called `name` in `folder`; none if that is something else.
+pub fn below(folder: &Folder, name: &OsStr) -> Result<Option<Folder>, RootsError> {
+    let entry = folder.entry(name);
+    match entry.open_folder() {
+        Ok(open) => Ok(Some(open)),
+        Err(other) if is_no_folder(&other) || other.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(failed) => Err(error("open", &entry.path())(failed)),
     }
+}
 
-    /// The names in it.
-    pub fn names(&self) -> Result<Vec<OsString>, RootsError> {
-        let read = || -> Result<Vec<OsString>, Errno> {
-            let mut names = Vec::new();
-            for entry in rustix::fs::Dir::read_from(&self.open)? {
-                let name = entry?.file_name().to_bytes().to_vec();
-                if name != b"." && name != b".." {
-                    names.push(OsString::from_vec(name));
-                }
+/// The names in `folder`.
+pub fn names(folder: &Folder) -> Result<Vec<OsString>, RootsError> {
+    let read = || -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in folder.names()? {
+            let entry = entry?;
+            if !is_self(entry.file_name()) {
+                names.push(shown(entry.file_name()).to_owned());
             }
-            Ok(names)
-        };
-        read().map_err(error("read", &self.path))
-    }
-
-    /// What the link called `name` leads to, if that is a link.
-    pub fn link(&self, name: &OsStr) -> Option<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.open, name, Vec::new()).ok()?;
-        Some(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
-    }
-
-    /// Removes what is called `name` and is no folder.
-    pub fn remove(&self, name: &OsStr) -> Result<(), RootsError> {
-        rustix::fs::unlinkat(&self.open, name, AtFlags::empty())
-            .map_err(error("remove", &self.path.join(name)))
-    }
-
-    /// Removes the folder called `name`, unless something is left in it.
-    pub fn remove_if_empty(&self, name: &OsStr) {
-        let _ = rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR);
-    }
-
-    /// What the file called `name` says; nothing if it is no file; none if it is not there.
-    pub fn read(&self, name: &str) -> Option<Vec<u8>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let open = match rustix::fs::openat(&self.open, name, flags, Mode::empty()) {
-            Ok(open) => open,
-            Err(Errno::NOENT) => return None,
-            Err(_) => return Some(Vec::new()),
-        };
-        let file = File::from(open);
-        let mut bytes = Vec::new();
-        let regular = file.metadata().is_ok_and(|meta| meta.is_file());
-        if regular && file.take(LONGEST).read_to_end(&mut bytes).is_err() {
-            bytes.clear();
         }
-        Some(bytes)
-    }
+        Ok(names)
+    };
+    read().map_err(error("read", folder.path()))
+}
 
-    /// Writes the file called `name` anew: what was there before goes, and nothing is written
-    /// through it.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RootsError> {
-        let path = self.path.join(name);
-        match rustix::fs::unlinkat(&self.open, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(error("replace", &path)(errno)),
-        }
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
-        let open =
-            rustix::fs::openat(&self.open, name, flags, mode).map_err(error("write", &path))?;
-        let written: io::Result<()> = File::from(open).write_all(bytes);
-        written.map_err(|source| RootsError::Io {
-            doing: "write",
-            path,
-            source,
-        })
+/// What the file called `name` says; nothing if it is no file; none if it is not there.
+pub fn read(folder: &Folder, name: &str) -> Option<Vec<u8>> {
+    let file = match folder.entry(name).open() {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) => return Some(Vec::new()),
+    };
+    let mut bytes = Vec::new();
+    let regular = file.metadata().is_ok_and(|meta| meta.is_file());
+    if regular && file.take(LONGEST).read_to_end(&mut bytes).is_err() {
+        bytes.clear();
     }
+    Some(bytes)
+}
+
+/// Writes the file called `name` anew: what was there before goes, and nothing is written through
+/// it.
+pub fn write(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), RootsError> {
+    let entry = folder.entry(name);
+    let replaced = match entry.remove() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    replaced
+        .and_then(|()| entry.create())
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(error("write", &entry.path()))
 }
