@@ -34,6 +34,7 @@ use crate::core::installable::Installable;
 use crate::core::name::StepName;
 use store_path::StoreDir;
 
+mod agree;
 mod build;
 mod child;
 mod command;

@@ -108,6 +108,9 @@ fn step_text(places: &Places, options: &Options, recorded: &State) -> Result<Str
             .map_or_else(String::new, environment);
         let _ = writeln!(text, "{} v1 ({}): {tools}", visible(name), since(first));
     }
+    if let Some(newest) = versions.last() {
+        text.push_str(&packages(newest));
+    }
     if let Some(runset) = options.runset.find(recorded)? {
         let counts = recorded.tallies(runset.id)?;
         let newest = versions.last().map_or(0, |newest| newest.version);
@@ -135,6 +138,19 @@ fn step_text(places: &Places, options: &Options, recorded: &State) -> Result<Str
         }
     }
     Ok(text)
+}
+
+/// What the version's packages are, and where their pins lead.
+fn packages(version: &StepVersion) -> String {
+    let mut text = String::new();
+    let tools = version.identity.as_ref().map(|identity| &identity.tools);
+    if let Some(Tools::Nix(environment)) = tools {
+        let _ = writeln!(text, "packages of v{}:", version.version);
+        for package in &environment.packages {
+            let _ = writeln!(text, "  {}", visible(&explain::package_line(package)));
+        }
+    }
+    text
 }
 
 fn since(version: &StepVersion) -> String {

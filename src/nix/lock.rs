@@ -21,6 +21,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::agree;
+use super::store_path::{StoreDir, is_hash};
+use crate::core::text::visible;
 
 /// The format that is written; a newer one is refused.
 const VERSION: u32 = 1;
@@ -74,6 +79,26 @@ pub enum LockError {
         /// What is wrong, with line and column where they are known.
         why: String,
     },
+    /// A pin leads elsewhere than its reference.
+    #[error("the lock file {}, line {line}: `{}` is pinned to {}, {why}", path.display(), visible(reference), visible(place))]
+    Elsewhere {
+        /// The lock file.
+        path: PathBuf,
+        /// The line of the value that leads elsewhere.
+        line: usize,
+        /// The flake reference.
+        reference: String,
+        /// Where the pin leads.
+        place: String,
+        /// What is not as the reference says.
+        why: String,
+    },
+    /// It would lie in the Nix store.
+    #[error("the lock file {} would lie in the Nix store, where nothing may be written", path.display())]
+    InStore {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// A newer task-pipeline made it.
     #[error("the lock file {} has format {found}; this task-pipeline knows up to {VERSION}", path.display())]
     Newer {
@@ -96,6 +121,13 @@ impl LockError {
             Self::Damaged { .. } => {
                 "restore it from version control, or delete it and pin anew: `task-pipeline lock`"
             }
+            Self::Elsewhere { .. } => {
+                "a pin has to lead where the manifest says; restore the file from version control, or \
+                 delete this entry and pin anew: `task-pipeline lock`"
+            }
+            Self::InStore { .. } => {
+                "make it where the manifest can be written to, and bring both into the store together"
+            }
             Self::Newer { .. } => "use a newer task-pipeline, or delete the file and pin anew",
         }
     }
@@ -106,10 +138,16 @@ struct Head {
     version: u32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
+struct Read {
+    #[serde(default)]
+    pin: Vec<Spanned<Entry>>,
+}
+
+#[derive(Serialize)]
 struct Document {
     version: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pin: Vec<Entry>,
 }
 
@@ -123,6 +161,18 @@ struct Entry {
 /// Where the lock file of `manifest` is: `workflow.toml` → `workflow.lock`.
 pub fn path_beside(manifest: &Path) -> PathBuf {
     manifest.with_extension("lock")
+}
+
+/// Refuses the file at `path` if it would lie in the store: there root alone could write it, and
+/// must not.
+pub fn check_place(path: &Path, store: &StoreDir) -> Result<(), LockError> {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    if folder.is_some_and(|folder| store.contains(&folder)) {
+        return Err(LockError::InStore {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 impl Lock {
@@ -156,15 +206,33 @@ impl Lock {
                 found: version,
             });
         }
-        let document: Document = toml::from_str(text).map_err(toml)?;
+        let read: Read = toml::from_str(text).map_err(toml)?;
         let mut pins = BTreeMap::new();
-        for Entry { reference, pin } in document.pin {
-            if pin.text("narHash").is_none() || pin.text("type").is_none() {
-                return Err(damaged(format!("the pin of `{reference}` is not whole")));
+        for entry in read.pin {
+            let start = entry.span().start;
+            let Entry { reference, pin } = entry.into_inner();
+            let line = |key| line_of(text, start, key);
+            if let Some((key, why)) = pin.flaw() {
+                let named = visible(&reference);
+                let line = line(key);
+                return Err(damaged(format!("line {line}: the pin of `{named}` {why}")));
             }
-            if pins.insert(reference.clone(), pin).is_some() {
-                return Err(damaged(format!("`{reference}` is pinned twice")));
+            if let Some(found) = agree::disagreement(&reference, &pin) {
+                return Err(LockError::Elsewhere {
+                    path: path.to_owned(),
+                    line: line(found.key),
+                    place: pin.place().unwrap_or_else(|| "no place".to_owned()),
+                    why: found.in_words(&pin),
+                    reference,
+                });
             }
+            if pins.contains_key(&reference) {
+                let line = line("reference");
+                return Err(damaged(format!(
+                    "line {line}: `{reference}` is pinned twice"
+                )));
+            }
+            pins.insert(reference, pin);
         }
         Ok(Self { pins })
     }
@@ -240,17 +308,65 @@ impl Pin {
         }
     }
 
-    /// What it pins, for people: `61b7c44c4073 of 2026-07-18`, or a hash where there is no
-    /// revision.
+    /// Where it leads and what it fixes there, for people: `github:NixOS/nixpkgs at 61b7c44c4073 of
+    /// 2026-07-18`; a hash where there is no revision.
     pub fn words(&self) -> String {
-        let what = match (self.text("rev"), self.text("narHash")) {
+        match self.place() {
+            Some(place) => format!("{} at {}", visible(&place), self.revision()),
+            None => self.revision(),
+        }
+    }
+
+    /// The same beside `reference`, which may say itself where it leads.
+    pub fn words_for(&self, reference: &str) -> String {
+        match self.place() {
+            Some(place) if reference.starts_with(&place) => self.revision(),
+            _ => self.words(),
+        }
+    }
+
+    /// What it fixes: `61b7c44c4073 of 2026-07-18`.
+    fn revision(&self) -> String {
+        let what: String = match (self.text("rev"), self.text("narHash")) {
             (Some(rev), _) => rev.chars().take(12).collect(),
             (None, Some(hash)) => hash.chars().take(19).collect(),
             (None, None) => "nothing".to_owned(),
         };
         match self.date() {
-            Some(date) => format!("{what} of {date}"),
-            None => what,
+            Some(date) => format!("{} of {date}", visible(&what)),
+            None => visible(&what),
+        }
+    }
+
+    /// Where it leads, as a flake reference is written; none if it is told by the reference alone.
+    pub fn place(&self) -> Option<String> {
+        let kind = self.text("type")?;
+        if let (Some(owner), Some(repo)) = (self.text("owner"), self.text("repo")) {
+            let host = self.text("host");
+            let host = host.map_or_else(String::new, |host| format!("?host={host}"));
+            return Some(format!("{kind}:{owner}/{repo}{host}"));
+        }
+        let place = self.text("url").or(self.text("path"))?;
+        Some(match kind {
+            "git" | "hg" if !place.starts_with("git:") => format!("{kind}+{place}"),
+            "path" => format!("path:{place}"),
+            _ => place.to_owned(),
+        })
+    }
+
+    /// What is wrong with it, by itself: the value, and in which way.
+    fn flaw(&self) -> Option<(&'static str, &'static str)> {
+        let revision = |text: &str| {
+            matches!(text.len(), 40 | 64) && text.bytes().all(|c| c.is_ascii_hexdigit())
+        };
+        if self.text("type").is_none() || self.text("narHash").is_none() {
+            Some(("reference", "is not whole"))
+        } else if !self.text("narHash").is_some_and(is_hash) {
+            Some(("narHash", "has no hash there"))
+        } else if self.0.contains_key("rev") && !self.text("rev").is_some_and(revision) {
+            Some(("rev", "has no revision there"))
+        } else {
+            None
         }
     }
 
@@ -268,17 +384,36 @@ impl Pin {
     }
 }
 
+/// The line of the value `key` in the table whose head is at byte `start` of `text`; without it,
+/// the head's.
+fn line_of(text: &str, start: usize, key: &str) -> usize {
+    let (before, table) = text.split_at_checked(start).unwrap_or((text, ""));
+    let is_key = |line: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let mut lines = table.lines().enumerate();
+    let _head = lines.next();
+    let at = lines
+        .take_while(|(_, line)| !line.trim_start().starts_with('['))
+        .find(|(_, line)| is_key(line));
+    before.matches('\n').count() + 1 + at.map_or(0, |(at, _)| at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HASH: &str = "sha256-KMAknNQgQcVvj9grEHSfLmmz6+TmjqNYIoh6NUsr4uE=";
+
     fn pin(rev: &str) -> Pin {
         Pin(BTreeMap::from([
             ("lastModified".into(), Scalar::Number(1_784_356_753)),
-            ("narHash".into(), Scalar::Text("sha256-x".into())),
-            ("rev".into(), Scalar::Text(rev.into())),
+            ("narHash".into(), Scalar::Text(HASH.into())),
+            ("rev".into(), Scalar::Text(rev.repeat(40))),
             ("submodules".into(), Scalar::Bool(true)),
             ("type".into(), Scalar::Text("git".into())),
+            ("url".into(), Scalar::Text("https://h/r".into())),
         ]))
     }
 
@@ -290,7 +425,7 @@ mod tests {
         assert_eq!(Lock::read(&path).unwrap(), None);
         let mut lock = Lock::default();
         lock.insert("z", pin("2"));
-        lock.insert("github:o/r/main", pin("1"));
+        lock.insert("git+https://h/r", pin("1"));
         lock.write(&path).unwrap();
         assert_eq!(Lock::read(&path).unwrap(), Some(lock));
         insta::assert_snapshot!(fs::read_to_string(&path).unwrap(), @r#"
@@ -299,20 +434,22 @@ mod tests {
         version = 1
 
         [[pin]]
-        reference = "github:o/r/main"
+        reference = "git+https://h/r"
         lastModified = 1784356753
-        narHash = "sha256-x"
-        rev = "1"
+        narHash = "sha256-KMAknNQgQcVvj9grEHSfLmmz6+TmjqNYIoh6NUsr4uE="
+        rev = "1111111111111111111111111111111111111111"
         submodules = true
         type = "git"
+        url = "https://h/r"
 
         [[pin]]
         reference = "z"
         lastModified = 1784356753
-        narHash = "sha256-x"
-        rev = "2"
+        narHash = "sha256-KMAknNQgQcVvj9grEHSfLmmz6+TmjqNYIoh6NUsr4uE="
+        rev = "2222222222222222222222222222222222222222"
         submodules = true
         type = "git"
+        url = "https://h/r"
         "#);
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "nothing is left beside it: {names:?}");
@@ -321,9 +458,12 @@ mod tests {
     #[test]
     fn words() {
         assert_eq!(
-            pin("61b7c44c4073f0b8").words(),
-            "61b7c44c4073 of 2026-07-18"
+            pin("6").words(),
+            "git+https://h/r at 666666666666 of 2026-07-18"
         );
+        let reference = "git+https://h/r?ref=main";
+        assert_eq!(pin("6").words_for(reference), "666666666666 of 2026-07-18");
+        assert_eq!(pin("6").words_for("tools"), pin("6").words());
     }
 
     #[test]
@@ -339,8 +479,36 @@ mod tests {
         );
         assert!(error("pin = 1").contains("missing field `version`"));
         assert!(error("version = 1\n[[pin]]\nreference = \"a\"").contains("`a` is not whole"));
-        let one = "[[pin]]\nreference = \"a\"\nnarHash = \"x\"\ntype = \"path\"\n";
-        assert!(error(&format!("version = 1\n{one}{one}")).contains("`a` is pinned twice"));
+        let pin = |reference: &str, values: &str| {
+            format!("\n[[pin]]\nreference = \"{reference}\"\nnarHash = \"{HASH}\"\n{values}\n")
+        };
+        let one = pin("a", "type = \"path\"");
+        let said = error(&format!("version = 1\n{one}{one}"));
+        assert!(said.contains("line 9: `a` is pinned twice"), "{said}");
+        for (values, say) in [
+            ("type = 1", "line 4: the pin of `b` is not whole"),
+            (
+                "type = \"git\"\nrev = \"main\"",
+                "line 7: the pin of `b` has no revision",
+            ),
+            ("type = \"git\"\nrev = 1.5", "line"),
+            ("type = \"git\"\nrev = [1]", "line"),
+        ] {
+            let said = error(&format!("version = 1\n{}", pin("b", values)));
+            assert!(said.contains(say), "{said}");
+        }
+        let broken = pin("c", "type = \"path\"").replace("sha256-", "sha256-*");
+        let said = error(&format!("version = 1\n{one}{broken}"));
+        assert!(
+            said.contains("line 10: the pin of `c` has no hash"),
+            "{said}"
+        );
+        let evil = pin("github:NixOS/nixpkgs", "path = \"/evil\"\ntype = \"path\"");
+        assert_eq!(
+            error(&format!("version = 1\n{one}{evil}")),
+            "the lock file w.lock, line 12: `github:NixOS/nixpkgs` is pinned to path:/evil, and \
+             `type` is \"path\" in place of \"github\""
+        );
         let text = error("version = 1\n<<<<<<< HEAD");
         assert!(text.contains("line 2, column"), "{text}");
     }

@@ -153,6 +153,7 @@ fn pins(
     if request.locked {
         return Err(not_locked(request, all, exists, &missing));
     }
+    lock::check_place(&file, tools.store)?;
     let made = update::pin(all, tools, &missing, false, progress)?;
     let before = lock.clone();
     for (reference, pin) in &made.firm {

@@ -97,6 +97,11 @@ impl StorePath {
     }
 }
 
+/// Whether `text` is a hash as flakes are pinned by: `sha256-…`.
+pub fn is_hash(text: &str) -> bool {
+    text.contains('-') && NixHash::parse(text).is_ok()
+}
+
 /// The name in a store path, without the folder, the hash and `.drv`: `jq-1.7`.
 pub fn short_name(path: &str) -> &str {
     let base = path.rsplit('/').next().unwrap_or(path);

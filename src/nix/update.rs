@@ -126,6 +126,7 @@ pub fn lock_update(
     let chosen = chosen(&all, &lock, packages, update)?;
     let mut unpinned = Vec::new();
     if !chosen.is_empty() {
+        lock::check_place(&file, &store)?;
         let tools = Tools::new(&base, &store, stop);
         let refresh = !matches!(update, Update::Missing);
         let made = pin(&all, &tools, &chosen, refresh, progress)?;
@@ -140,6 +141,7 @@ pub fn lock_update(
     drop_unused(&mut lock, &all);
     let written = before.as_ref() != Some(&lock);
     if written {
+        lock::check_place(&file, &store)?;
         lock.write(&file)?;
     }
     Ok(LockReport {
@@ -159,8 +161,8 @@ fn moved(before: &Lock, after: &Lock) -> Vec<Moved> {
         .filter(|reference| before.get(reference) != after.get(reference))
         .map(|reference| Moved {
             reference: reference.to_owned(),
-            from: before.get(reference).map(lock::Pin::words),
-            to: after.get(reference).map(lock::Pin::words),
+            from: before.get(reference).map(|pin| pin.words_for(reference)),
+            to: after.get(reference).map(|pin| pin.words_for(reference)),
         })
         .collect()
 }

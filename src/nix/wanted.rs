@@ -156,7 +156,7 @@ impl Wanted {
         match &self.source {
             Source::Pinned { reference, .. } => {
                 let pin = pins.get(reference)?;
-                Some(format!("{reference} at {}", pin.words()))
+                Some(format!("{reference}: {}", pin.words_for(reference)))
             }
             Source::Folder { path, .. } => {
                 let state = super::folder::words(path);

@@ -242,3 +242,122 @@ fn listing(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     all.sort();
     all
 }
+
+#[test]
+fn a_pin_that_leads_elsewhere_is_refused() {
+    let Some(world) = ran() else { return };
+    let file = world.project.join("workflow.lock");
+    let flake = world.at("flake").display().to_string();
+    let other = world.at("other");
+    write_flake(&other, "tool_ = tool \"tool\" \"evil\";");
+    // As Nix would pin that one.
+    world.one_step(&[&format!("path:{}#tool_", other.display())], "tool");
+    world.run("lock").ok();
+    let reference = format!("reference = \"path:{}\"", other.display());
+    let evil = fs::read_to_string(&file).unwrap();
+    assert!(evil.contains(&reference), "{evil}");
+    let evil = evil.replace(&reference, &format!("reference = \"path:{flake}\""));
+    fs::write(&file, &evil).unwrap();
+    world.one_step(&[&format!("path:{flake}#tool_")], "tool");
+    let line = evil.lines().position(|line| line.starts_with("path = "));
+    let place = format!("workflow.lock, line {}:", line.unwrap() + 1);
+    let _ = fs::remove_file(world.at("said"));
+    world.calls();
+    for call in ["-run", "-run -locked", "-run -dry-run", "", "check", "lock"] {
+        world.run(call).failed(
+            3,
+            &[
+                &place,
+                &flake,
+                "is pinned to",
+                "other",
+                "hint",
+                "delete this entry",
+            ],
+        );
+        assert_eq!(world.calls(), [""; 0], "{call}");
+    }
+    assert!(!world.at("said").exists());
+    assert_eq!(fs::read_to_string(&file).unwrap(), evil);
+}
+
+#[test]
+fn where_a_pin_leads_is_shown() {
+    let Some(world) = world() else { return };
+    let folder = world.at("repository");
+    write_flake(&folder, "tool_ = tool \"tool\" \"tool\";");
+    world.commit(&folder);
+    // A name, which a lock file may pin to anything.
+    let url = format!("git+file://{}", folder.display());
+    fs::write(
+        world.at("registry.json"),
+        format!(
+            r#"{{"version":2,"flakes":[{{"from":{{"type":"indirect","id":"tools"}},
+                "to":{{"type":"git","url":"file://{}"}}}}]}}"#,
+            folder.display()
+        ),
+    )
+    .unwrap();
+    world.one_step(&["tools#tool_"], "tool");
+    let head = world.tool(
+        "git",
+        &["-C", folder.to_str().unwrap(), "rev-parse", "HEAD"],
+    );
+    let place = format!("{url} at {}", &head[..12]);
+    let said = world.run("lock").ok().stdout;
+    assert!(said.contains(&format!("tools: {place}")), "{said}");
+    let said = world.run("check").ok().stdout;
+    assert!(said.contains(&format!("tools#tool_ ({place}")), "{said}");
+    world.run("-run").ok();
+    let said = world.run("why one").ok().stdout;
+    assert!(said.contains(&format!("locked: tools: {place}")), "{said}");
+}
+
+#[test]
+fn a_damaged_lock_file_is_named_with_the_line() {
+    let Some(world) = ran() else { return };
+    let file = world.project.join("workflow.lock");
+    let text = fs::read_to_string(&file).unwrap();
+    let damaged = text.replace("narHash = \"sha256-", "narHash = \"sha256-*");
+    let line = text.lines().position(|line| line.starts_with("narHash"));
+    let place = format!("line {}:", line.unwrap() + 1);
+    fs::write(&file, damaged).unwrap();
+    for call in ["-run", "check", "lock"] {
+        let ended = world.run(call);
+        ended.failed(3, &["workflow.lock is damaged", &place, "no hash", "hint"]);
+    }
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
+fn no_lock_file_is_written_into_the_store() {
+    let Some(world) = ran() else { return };
+    let inside = world.at("store/0c0n1xjwdkkzg5y0b9hmkvlkdbzjbfgw-pipeline");
+    fs::create_dir(&inside).unwrap();
+    let manifest = inside.join("workflow.toml");
+    fs::copy(world.project.join("workflow.toml"), &manifest).unwrap();
+    world.calls();
+    let manifest = manifest.display();
+    for call in ["lock", "-run"] {
+        world
+            .run(&format!("{call} -manifest {manifest}"))
+            .failed(3, &["workflow.lock", "in the Nix store", "hint"]);
+    }
+    assert_eq!(listing(&inside).len(), 1);
+    assert_eq!(world.calls(), [""; 0]);
+    // With the file beside it there is nothing to write.
+    fs::copy(
+        world.project.join("workflow.lock"),
+        inside.join("workflow.lock"),
+    )
+    .unwrap();
+    world.run(&format!("lock -manifest {manifest}")).ok();
+    world.run(&format!("-run -manifest {manifest}")).ok();
+    // A link to it lies elsewhere.
+    fs::remove_file(world.project.join("workflow.toml")).unwrap();
+    fs::remove_file(world.project.join("workflow.lock")).unwrap();
+    let link = world.project.join("workflow.toml");
+    std::os::unix::fs::symlink(manifest.to_string(), link).unwrap();
+    world.run("lock").ok();
+    assert!(world.project.join("workflow.lock").exists());
+}
