@@ -31,11 +31,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
+use crate::core::text::visible;
+use crate::out::{self, Stream};
 use arguments::{Arguments, Subcommand};
 pub use error::{Failure, Kind};
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
+    let status = answer();
+    out::finish();
+    status
+}
+
+fn answer() -> ExitCode {
     signals::settle();
     let words = words::two_dashes(std::env::args_os());
     let json = words::ask_for_json(&words);
@@ -74,32 +82,57 @@ enum Ended {
     /// The words are wrong.
     Failure(Failure),
     /// They are wrong for clap, or ask for help.
-    Clap(clap::Error),
+    Clap(Box<clap::Error>),
 }
 
 /// What the words say.
 fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
     let mut command = Arguments::command();
     let words = words::behind_subcommand(&command, words).map_err(Ended::Failure)?;
-    let parsed = command
-        .try_get_matches_from_mut(words)
-        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
-    parsed.map_err(|error| Ended::Clap(error.format(&mut command)))
+    let mut parse = |words: Vec<OsString>| {
+        command
+            .try_get_matches_from_mut(words)
+            .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches))
+            .map_err(|error| error.format(&mut command))
+    };
+    let shown: Vec<OsString> = words
+        .iter()
+        .map(|word| visible(&word.to_string_lossy()).into())
+        .collect();
+    parse(words).map_err(|error| {
+        // Clap repeats what is wrong: so it says it of the words as they can be shown.
+        let error = parse(shown).err().unwrap_or(error);
+        Ended::Clap(Box::new(error))
+    })
 }
 
 impl Ended {
     fn report(self, json: bool) -> ExitCode {
-        let error = match self {
-            Self::Failure(failure) => return failure.report(json),
-            Self::Clap(error) => error,
-        };
-        if error.use_stderr() && json {
-            let words = error.render().to_string();
-            return Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true);
+        match self {
+            Self::Failure(failure) => failure.report(json),
+            Self::Clap(error) if error.use_stderr() && json => {
+                let words = error.render().to_string();
+                Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true)
+            }
+            Self::Clap(error) if error.use_stderr() => {
+                out::tell(&styled(&error, Stream::Err));
+                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            }
+            Self::Clap(help) => match run::print_as_it_is(&styled(&help, Stream::Out)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failure.report(json),
+            },
         }
-        // Nobody is there to read it if this fails.
-        let _ = error.print();
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    }
+}
+
+/// Clap's text for that stream.
+fn styled(error: &clap::Error, stream: Stream) -> String {
+    let text = error.render();
+    if stream.has_colours() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
     }
 }
 

@@ -10,7 +10,6 @@ pub mod graph;
 pub mod identity;
 pub mod installable;
 pub mod lineage;
-pub mod live;
 pub mod manifest;
 pub mod name;
 pub mod plain;

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
+use crate::core::text::Shown as _;
 use crate::state::{self, Final, Selection, State};
 use crate::store::{self, Store};
 
@@ -16,16 +17,16 @@ use crate::store::{self, Store};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The destination is there and is no folder.
-    #[error("{} is not a folder", .0.display())]
+    #[error("{} is not a folder", .0.shown())]
     NotAFolder(PathBuf),
     /// A file of that name is there already.
-    #[error("{} exists already", .0.display())]
+    #[error("{} exists already", .0.shown())]
     Taken(PathBuf),
     /// A folder stands where a file is to be.
-    #[error("{} is a folder, and an output has that name", .0.display())]
+    #[error("{} is a folder, and an output has that name", .0.shown())]
     Folder(PathBuf),
     /// The file system says no.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}", path.shown())]
     Io {
         /// What was tried.
         doing: &'static str,

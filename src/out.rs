@@ -1,29 +1,47 @@
-//! Standard output and standard error. Nothing else writes to them.
+//! Standard output and standard error. Nothing else writes to them, so that what is decided here
+//! holds for every message there is and will be.
 //!
-//! What is for people ([`print`], [`tell`]) is made safe here, wherever it goes, so that no message
-//! can forget it; [`Data`] goes out as it is, but on a terminal.
+//! Whatever is shown may come from a script, a file's name, another program. No byte of it acts on
+//! who reads it:
+//!
+//! | what | where | is |
+//! |---|---|---|
+//! | for people ([`tell`], [`print`]) | anywhere, files too | text: all that acts is written out ([`text`]); of colours those of quoted scripts stay, to the end of their line |
+//! | bytes of logs and objects ([`Data`]) | a terminal | text with the colours that are in it |
+//! | | a pipe or a file | the bytes |
+//! | JSON, pages, graphs | anywhere | safe by their own escapes |
+//!
+//! A CI also takes lines for commands. Text for people has none, whichever CI it is. Bytes in a
+//! pipe to GitHub Actions stand between `::stop-commands::` and its end from the first command in
+//! them on, as nobody can tell that pipe from another; a file gets the bytes there too. So does all
+//! that a run tells, but for what it says to GitHub itself ([`annotate`]).
 //!
 //! Both may be set not to block, by whoever shares them with this process: then they are waited
 //! for.
 
+mod reader;
 mod stream;
 
 use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::core::text;
+use crate::core::text::command::{self, Fence};
+use crate::core::text::{self, Colours, Screen};
+use reader::Reader;
 pub use stream::Stream;
 
 /// Prints text for people on standard output.
 pub fn print(text: &str) -> io::Result<()> {
-    Stream::Out.write(text::lines(text).as_bytes())
+    let text = text::lines(text);
+    Stream::Out.write(Reader::of_this().calm(&text).as_bytes())
 }
 
-/// Tells something on standard error: whole lines.
+/// Tells people something on standard error: whole lines.
 pub fn tell(text: &str) {
-    draw(&text::lines(text));
+    draw(&Reader::of_this().calm(&text::message(text)));
 }
 
-/// Writes to standard error what is safe already, and what moves the cursor by intention.
+/// Writes to standard error what is safe already, and moves the cursor by intention.
 pub fn draw(text: &str) {
     if !text.is_empty() {
         // Nobody can be told that standard error is gone.
@@ -31,17 +49,125 @@ pub fn draw(text: &str) {
     }
 }
 
+/// The token that ends what GitHub Actions does not listen to on standard error.
+static FENCE: Mutex<Option<String>> = Mutex::new(None);
+
+fn fence() -> MutexGuard<'static, Option<String>> {
+    FENCE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether GitHub Actions reads this.
+pub fn is_for_github() -> bool {
+    Reader::of_this() == Reader::GitHub
+}
+
+/// From now on GitHub Actions, if it reads standard error, does not listen to it, until
+/// [`finish`].
+pub fn begin() {
+    let mut fence = fence();
+    if is_for_github() && !Stream::Err.is_file() && fence.is_none() {
+        let token = reader::token();
+        draw(&command::stop(&token));
+        *fence = Some(token);
+    }
+}
+
+/// The end of what this process says.
+pub fn finish() {
+    if let Some(token) = fence().take() {
+        draw(&command::resume(&token));
+    }
+}
+
+/// Gives GitHub Actions a command, a whole line. It goes where all else is told, because commands on
+/// the other stream would be heard at a time of their own; but not into a file.
+pub fn annotate(line: &str) {
+    let mut fence = fence();
+    match fence.take() {
+        Some(token) => {
+            let next = reader::token();
+            draw(&(command::resume(&token) + line + &command::stop(&next)));
+            *fence = Some(next);
+        }
+        None => {
+            // Nobody reads it if standard output is gone.
+            let _ = Stream::Out.write(line.as_bytes());
+        }
+    }
+}
+
 /// Bytes for standard output.
-#[derive(Debug, Default)]
-pub struct Data;
+#[derive(Debug)]
+pub struct Data(Way);
+
+#[derive(Debug)]
+enum Way {
+    Raw,
+    Screen(Screen),
+    Fence(Fence),
+}
+
+impl Data {
+    /// For bytes that anybody wrote.
+    pub fn begin() -> Self {
+        Self(if Stream::Out.is_terminal() {
+            Way::Screen(Screen::new(Colours::Text))
+        } else if is_for_github() && !Stream::Out.is_file() {
+            Way::Fence(Fence::new(reader::token()))
+        } else {
+            Way::Raw
+        })
+    }
+
+    /// For bytes that only a program can read.
+    pub fn raw() -> Self {
+        Self(Way::Raw)
+    }
+
+    /// A part is over: what comes next is not in its colours.
+    pub fn end(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Way::Raw => Ok(()),
+            Way::Screen(screen) => {
+                let mut safe = String::new();
+                screen.end(&mut safe);
+                Stream::Out.write(safe.as_bytes())
+            }
+            Way::Fence(fence) => {
+                let mut safe = Vec::new();
+                fence.end(&mut safe);
+                Stream::Out.write(&safe)
+            }
+        }
+    }
+}
 
 impl Write for Data {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Stream::Out.write(bytes)?;
+        match &mut self.0 {
+            Way::Raw => Stream::Out.write(bytes)?,
+            Way::Screen(screen) => {
+                let mut safe = String::with_capacity(bytes.len() + 16);
+                screen.add(bytes, &mut safe);
+                Stream::Out.write(safe.as_bytes())?;
+            }
+            Way::Fence(fence) => {
+                let mut safe = Vec::with_capacity(bytes.len());
+                fence.add(bytes, &mut safe);
+                Stream::Out.write(&safe)?;
+            }
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        // Who wants to know ends it.
+        let _ = self.end();
     }
 }

@@ -180,7 +180,7 @@ pub fn page(
     let of_steps = || graph.nodes.iter().filter(|node| !node.sink);
     Ok(Page {
         runset: runset.map_or_else(|| "all runsets".to_owned(), |runset| runset.name.clone()),
-        db: state.layout().root().display().to_string(),
+        db: state.layout().root().to_string_lossy().into_owned(),
         made,
         created,
         all_tasks: of_steps().map(|node| node.tally.total()).sum(),

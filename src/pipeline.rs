@@ -20,6 +20,7 @@ use crate::core::installable::Installable;
 use crate::core::manifest::{Manifest, Step};
 use crate::core::name::StepName;
 use crate::core::route::Router;
+use crate::core::text::Shown as _;
 use crate::engine::{self, Listener, Runnable};
 use crate::nix;
 use crate::state::{self, Runset, State, StepId, Taint};
@@ -42,7 +43,7 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// It cannot be read.
-    #[error("cannot read the manifest {}: {source}", path.display())]
+    #[error("cannot read the manifest {}: {source}", path.shown())]
     Read {
         /// The file.
         path: PathBuf,
@@ -85,7 +86,7 @@ impl Source {
             .map_err(read)?;
         let manifest = Manifest::parse(&text).map_err(|errors| SourceError::Bad {
             path: path.to_owned(),
-            rendered: diagnostic::render(&path.display().to_string(), &text, &errors),
+            rendered: diagnostic::render(&path.to_string_lossy(), &text, &errors),
             count: errors.len(),
         })?;
         Ok(Self {

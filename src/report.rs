@@ -15,7 +15,8 @@ use std::path::Path;
 pub use plain::short;
 
 use crate::core::event::Event;
-use crate::{nix, out};
+use crate::nix;
+use crate::out::{self, Stream};
 pub use trace::Error as TraceError;
 
 /// How to tell.
@@ -49,9 +50,10 @@ impl Reporter {
     pub fn new(style: Style) -> Self {
         let form = if style.json {
             Form::Json(json::Lines { quiet: style.quiet })
-        } else if !style.quiet && is_capable_terminal() {
-            Form::Bars(bars::Bars::new(style.verbose, wants_colours()))
+        } else if !style.quiet && Stream::Err.can_move() && !out::is_for_github() {
+            Form::Bars(bars::Bars::new(style.verbose, Stream::Err.has_colours()))
         } else {
+            out::begin();
             Form::Plain(plain::Plain {
                 verbose: style.verbose,
                 quiet: style.quiet,
@@ -95,17 +97,6 @@ impl Reporter {
             self.event(&Event::Warning(&error.to_string()));
         }
     }
-}
-
-/// Whether standard error is a terminal whose lines can be written over.
-fn is_capable_terminal() -> bool {
-    let kind = std::env::var_os("TERM").unwrap_or_default();
-    out::Stream::Err.is_terminal() && !kind.is_empty() && kind != "dumb"
-}
-
-/// Whether colours are wanted (<https://no-color.org>).
-fn wants_colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A line about what Nix does.

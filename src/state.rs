@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::core::task::TaskId;
+use crate::core::text::Shown as _;
 use database::Database;
 
 pub use durable::{Doubtful, Sync};
@@ -64,7 +65,7 @@ pub struct State {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder or a file in it cannot be used.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.shown())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -74,13 +75,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The folder's place is taken by something else.
-    #[error("the db {} is a file, not a folder", .0.display())]
+    #[error("the db {} is a file, not a folder", .0.shown())]
     NotAFolder(PathBuf),
     /// A reading command found no database.
-    #[error("there is no db at {}", .0.display())]
+    #[error("there is no db at {}", .0.shown())]
     Absent(PathBuf),
     /// The file is no database, or a damaged one.
-    #[error("{} is not a usable database: {reason}", path.display())]
+    #[error("{} is not a usable database: {reason}", path.shown())]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -88,7 +89,7 @@ pub enum Error {
         reason: String,
     },
     /// A newer program made it.
-    #[error("{} has format {found}, and this program knows formats up to {FORMAT}", path.display())]
+    #[error("{} has format {found}, and this program knows formats up to {FORMAT}", path.shown())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -96,13 +97,13 @@ pub enum Error {
         found: i64,
     },
     /// The disk is full.
-    #[error("cannot write {}: the disk is full", .0.display())]
+    #[error("cannot write {}: the disk is full", .0.shown())]
     Full(PathBuf),
     /// The file may not be written.
-    #[error("cannot write {}: it is read-only", .0.display())]
+    #[error("cannot write {}: it is read-only", .0.shown())]
     ReadOnly(PathBuf),
     /// Any other failure.
-    #[error("cannot {action} in {}: {source}", path.display())]
+    #[error("cannot {action} in {}: {source}", path.shown())]
     Sqlite {
         /// What was tried.
         action: &'static str,
@@ -118,7 +119,7 @@ pub enum Error {
     #[error("task {0} has changed in the database while it ran")]
     Lost(TaskId),
     /// What was to be written together cannot be any more.
-    #[error("nothing more is written to {}: what was being written was taken back", .0.display())]
+    #[error("nothing more is written to {}: what was being written was taken back", .0.shown())]
     Abandoned(PathBuf),
     /// Of this failure, and all writing that was tried since. Nothing was written.
     #[error(transparent)]

@@ -25,6 +25,7 @@ pub use hash::LARGE;
 pub use loan::Loan;
 
 use crate::core::digest::Digest;
+use crate::core::text::Shown as _;
 use crate::folder::Entry;
 use crate::sys;
 use shards::Shards;
@@ -70,7 +71,7 @@ impl Evidence {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed.
-    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
+    #[error("cannot {action} {}: {source}{}", path.shown(), advice(source))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -92,10 +93,10 @@ pub enum Error {
         target: PathBuf,
     },
     /// Somebody put another file in the place of one that was being written.
-    #[error("{} was replaced by another file while it was written", .0.display())]
+    #[error("{} was replaced by another file while it was written", .0.shown())]
     Replaced(PathBuf),
     /// There is no such object.
-    #[error("object {digest} is missing: there is no {}", path.display())]
+    #[error("object {digest} is missing: there is no {}", path.shown())]
     Missing {
         /// The object.
         digest: Digest,
@@ -103,7 +104,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// What is there is no file.
-    #[error("object {digest} is damaged: {} is {found}, not a file", path.display())]
+    #[error("object {digest} is damaged: {} is {found}, not a file", path.shown())]
     NotAFile {
         /// The object.
         digest: Digest,
@@ -113,7 +114,7 @@ pub enum Error {
         found: &'static str,
     },
     /// The file's bytes are not those that it is named after.
-    #[error("object {digest} is damaged: the bytes of {} now hash to {found}", path.display())]
+    #[error("object {digest} is damaged: the bytes of {} now hash to {found}", path.shown())]
     Damaged {
         /// The object.
         digest: Digest,

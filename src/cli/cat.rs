@@ -10,7 +10,7 @@ use super::chosen::{self, Named};
 use super::error::Failure;
 use crate::core::digest::Digest;
 use crate::core::suggest;
-use crate::core::text::visible;
+use crate::core::text::{Shown as _, visible};
 use crate::out;
 use crate::state::{State, TaskRow};
 use crate::store::Store;
@@ -37,7 +37,9 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         Named::Task(row) if options.input || row.step.is_none() => row.object,
         Named::Task(row) => left(&state, &row, options.name.as_deref())?,
     };
-    write(&chosen::store(&state), &object, &mut out::Data)?;
+    let mut out = out::Data::begin();
+    write(&chosen::store(&state), &object, &mut out)?;
+    out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -106,7 +108,7 @@ pub fn write(store: &Store, object: &Digest, out: &mut dyn Write) -> Result<(), 
             Err(error) => {
                 return Err(Failure::usage(format!(
                     "cannot read {}: {error}",
-                    store.path(object).display()
+                    store.path(object).shown()
                 )));
             }
         }

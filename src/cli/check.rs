@@ -11,6 +11,7 @@ use crate::core::manifest::{Step, literal_outputs};
 use crate::core::plain;
 use crate::core::route::Router;
 use crate::core::shell::Shell;
+use crate::core::text::Shown as _;
 use crate::core::warm::{Obstacle, Script};
 use crate::engine::in_words;
 use crate::nix;
@@ -42,7 +43,7 @@ pub fn main(places: &Places) -> Result<ExitCode, Failure> {
     } else {
         &format!("{count} steps")
     };
-    let _ = writeln!(text, "{}: {steps}, no errors", source.path.display());
+    let _ = writeln!(text, "{}: {steps}, no errors", source.path.shown());
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

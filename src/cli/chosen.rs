@@ -10,6 +10,7 @@ use crate::core::digest::Digest;
 use crate::core::reference::{Reference, tell_apart};
 use crate::core::suggest;
 use crate::core::task::TaskId;
+use crate::core::text::Shown as _;
 use crate::state::{Layout, Runset, State, TaskRow};
 use crate::store::Store;
 
@@ -54,7 +55,7 @@ impl InRunset {
 
 /// There is no runset at all.
 pub fn nothing_ran(layout: &Layout) -> Failure {
-    Failure::usage(format!("nothing ever ran in {}", layout.root().display()))
+    Failure::usage(format!("nothing ever ran in {}", layout.root().shown()))
         .hint("run the pipeline first: -run")
 }
 
@@ -67,7 +68,7 @@ pub fn unknown_runset(state: &State, name: &str) -> Result<Failure, Failure> {
         .collect();
     let failure = Failure::usage(format!(
         "there is no runset `{name}` in {}",
-        db(state).display()
+        db(state).shown()
     ));
     Ok(
         match suggest::closest(name, names.iter().map(String::as_str)) {
@@ -103,7 +104,7 @@ pub fn known_step(state: &State, name: &str) -> Result<(), Failure> {
     if names.iter().any(|known| known == name) {
         return Ok(());
     }
-    let place = db(state).display().to_string();
+    let place = db(state).to_string_lossy().into_owned();
     Err(unknown_step(name, &place, names.iter().map(String::as_str)))
 }
 
@@ -150,11 +151,8 @@ pub fn task(state: &State, word: &str) -> Result<TaskRow, Failure> {
 }
 
 fn no_task(state: &State, task: TaskId) -> Failure {
-    Failure::usage(format!(
-        "there is no task #{task} in {}",
-        db(state).display()
-    ))
-    .hint("`tasks` lists those of the newest runset, `tasks -runset all` all")
+    Failure::usage(format!("there is no task #{task} in {}", db(state).shown()))
+        .hint("`tasks` lists those of the newest runset, `tasks -runset all` all")
 }
 
 /// The objects whose hash starts with `prefix`; at most `most`. What is in the store is known to
@@ -175,7 +173,7 @@ fn object(state: &State, prefix: &str) -> Result<Digest, Failure> {
     match found.as_slice() {
         [] => Err(Failure::usage(format!(
             "no object in {} has a hash that starts with {prefix}",
-            db(state).display()
+            db(state).shown()
         ))
         .hint("`tasks -json` and `trace` show hashes; -db names another db")),
         [one] => Ok(*one),

@@ -57,6 +57,6 @@ fn render(text: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn print(text: &[u8]) -> Result<ExitCode, Failure> {
-    run::print(&String::from_utf8_lossy(text))?;
+    run::print_as_it_is(&String::from_utf8_lossy(text))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::core::text::Shown as _;
+use crate::core::text::{self, visible};
 use crate::pipeline::{self, SourceError};
 use crate::report::json;
 use crate::{engine, nix, out, state, store};
@@ -90,18 +92,29 @@ impl Failure {
 
     fn to_lines(&self) -> String {
         let mut text = String::new();
-        if self.rendered {
-            text.push_str(&self.message);
-            if !text.ends_with('\n') {
-                text.push('\n');
+        match self.kind {
+            _ if self.rendered => {
+                text.push_str(&text::lines(&self.message));
+                if !text.ends_with('\n') {
+                    text.push('\n');
+                }
             }
-        } else if !self.message.is_empty() {
-            text = format!("error: {}\n", self.message);
+            _ if self.message.is_empty() => {}
+            // Others' lines are among its own.
+            Kind::Environment => {
+                for (at, line) in text::lines(&self.message).lines().enumerate() {
+                    let front = match at {
+                        0 => "error: ",
+                        _ if line.starts_with(' ') => "",
+                        _ => "  ",
+                    };
+                    text = format!("{text}{front}{line}\n");
+                }
+            }
+            _ => text = format!("error: {}\n", visible(&self.message)),
         }
-        if let Some(hint) = &self.hint {
-            for line in hint.lines() {
-                text = format!("{text}hint: {line}\n");
-            }
+        for line in self.hint.iter().flat_map(|hint| hint.lines()) {
+            text = format!("{text}hint: {}\n", visible(line));
         }
         text
     }
@@ -160,7 +173,7 @@ impl From<SourceError> for Failure {
                     message: format!(
                         "{}\n{}: {errors}; nothing was run\n",
                         rendered.trim_end(),
-                        path.display()
+                        path.shown()
                     ),
                     rendered: true,
                     hint: None,

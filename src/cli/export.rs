@@ -11,7 +11,7 @@ use super::chosen::{self, InRunset};
 use super::error::Failure;
 use super::run;
 use crate::core::suggest;
-use crate::core::text::visible;
+use crate::core::text::{Shown as _, visible};
 use crate::export::{self, Error};
 use crate::out::{self, Stream};
 use crate::report::table;
@@ -48,7 +48,7 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
                 "name a folder with -to, or pass the tar on: export | tar -xC DIR, export >FILE.tar",
             ));
         }
-        let mut out = BufWriter::new(out::Data);
+        let mut out = BufWriter::new(out::Data::raw());
         export::archive(&state, &store, &selection, &mut out)?;
         out.flush().map_err(|error| Failure::output(&error))?;
         return Ok(ExitCode::SUCCESS);
@@ -57,7 +57,7 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
     if !output.quiet {
         run::print(&format!(
             "{}: {}\n",
-            to.display(),
+            to.shown(),
             table::count(count, "file")
         ))?;
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::error::Failure;
 use super::standing;
-use crate::core::text::visible;
+use crate::core::text::{Shown as _, visible};
 use crate::pipeline::Source;
 use crate::report::table;
 use crate::state::{self, Runset, State};
@@ -64,7 +64,7 @@ impl<'a> Fit<'a> {
             return Some(format!(
                 "runset {runset} began at step {began}, which {} does not have; -run -fresh seeds \
                  a new one at {start}",
-                self.source.path.display()
+                self.source.path.shown()
             ));
         }
         (self.left == 0).then(|| {
@@ -91,7 +91,7 @@ impl<'a> Fit<'a> {
             "nothing to run: runset {} began at step {}, which {} does not have",
             self.runset,
             visible(began),
-            self.source.path.display()
+            self.source.path.shown()
         );
         if !self.orphaned.is_empty() {
             let _ = write!(message, "; {}", table::orphaned(&self.orphaned));

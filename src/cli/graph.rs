@@ -7,6 +7,7 @@ use super::chosen::unknown_runset;
 use super::error::Failure;
 use super::run;
 use crate::core::manifest::Manifest;
+use crate::core::text::Shown as _;
 use crate::out;
 use crate::overview;
 use crate::page;
@@ -35,12 +36,12 @@ pub fn main(places: &Places, arguments: &Graph) -> Result<ExitCode, Failure> {
         (Chosen::All, Some(_)) => "all runsets".to_owned(),
         _ => "nothing ran yet".to_owned(),
     };
-    run::print(&match arguments.format {
-        GraphFormat::Text => page::text(&graph, &title),
-        GraphFormat::Dot => page::dot(&graph, &title),
-        GraphFormat::Mermaid => page::mermaid(&graph, &title),
-        GraphFormat::Svg => page::standalone(&graph, &title),
-    })?;
+    match arguments.format {
+        GraphFormat::Text => run::print(&page::text(&graph, &title)),
+        GraphFormat::Dot => run::print_as_it_is(&page::dot(&graph, &title)),
+        GraphFormat::Mermaid => run::print_as_it_is(&page::mermaid(&graph, &title)),
+        GraphFormat::Svg => run::print_as_it_is(&page::standalone(&graph, &title)),
+    }?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,7 +96,7 @@ pub fn source(places: &Places) -> Result<Option<Source>, Failure> {
             let words = format!(
                 "warning: {} has errors, so that only what is recorded is shown\n\
                  hint: task-pipeline check\n",
-                path.display()
+                path.shown()
             );
             out::tell(&words);
             Ok(None)

@@ -10,6 +10,7 @@ use super::chosen::nothing_ran;
 use super::error::Failure;
 use super::graph::{Chosen, chosen, manifest};
 use super::run;
+use crate::core::text::Shown as _;
 use crate::overview;
 use crate::page;
 use crate::state::State;
@@ -33,14 +34,14 @@ pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<Exit
     let page = overview::page(&state, &store, runset.one(), manifest.as_ref(), now)?;
     let html = page::render(&page);
     if standard_output {
-        run::print(&html)?;
+        run::print_as_it_is(&html)?;
     } else {
         write(to, &html).map_err(|error| {
-            Failure::usage(format!("cannot write {}: {error}", to.display()))
+            Failure::usage(format!("cannot write {}: {error}", to.shown()))
                 .hint("name a file in a folder that is there and can be written: -o FILE.html")
         })?;
         if !output.quiet {
-            run::print(&format!("{}\n", to.display()))?;
+            run::print(&format!("{}\n", to.shown()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -51,14 +52,14 @@ fn check(to: &Path) -> Result<(), Failure> {
     match fs::metadata(to) {
         Ok(there) if there.is_dir() => {
             Err(
-                Failure::usage(format!("cannot write {}: it is a folder", to.display())).hint(
-                    format!("name a file in it: -o {}", to.join("report.html").display()),
+                Failure::usage(format!("cannot write {}: it is a folder", to.shown())).hint(
+                    format!("name a file in it: -o {}", to.join("report.html").shown()),
                 ),
             )
         }
         Ok(there) if !there.is_file() => Err(Failure::usage(format!(
             "cannot write {}: it is no regular file",
-            to.display()
+            to.shown()
         ))
         .hint("`-o -` writes to standard output")),
         _ => Ok(()),

@@ -8,6 +8,7 @@ use super::arguments::{Lock, Output, Places};
 use super::error::Failure;
 use super::{run, signals};
 use crate::core::event::Event;
+use crate::core::text::Shown as _;
 use crate::engine::Channel;
 use crate::nix;
 use crate::pipeline::Source;
@@ -54,7 +55,7 @@ pub fn main(places: &Places, arguments: &Lock, output: &Output) -> Result<ExitCo
             "{reference}: not pinned, its git tree has changes that are not committed"
         );
     }
-    let path = report.path.display();
+    let path = report.path.shown();
     let _ = match (report.written, steps.is_empty()) {
         (true, _) => writeln!(text, "{path}: written"),
         (false, true) => writeln!(text, "{path}: not needed, no step has packages"),

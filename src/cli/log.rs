@@ -12,7 +12,7 @@ use super::error::Failure;
 use crate::core::digest::Digest;
 use crate::core::task::State as TaskState;
 use crate::core::text::visible;
-use crate::out::{self, Stream};
+use crate::out;
 use crate::state::{Filter, Logs, State, TaskRow, Which};
 use crate::store::Store;
 
@@ -47,7 +47,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         state: &state,
         store: &store,
         options,
-        out: out::Data,
+        out: out::Data::begin(),
     };
     if options.failed {
         let runset = options.runset.find(&state)?;
@@ -102,10 +102,7 @@ impl Printer<'_> {
         for object in &streams {
             cat::write(self.store, object, &mut self.out)?;
         }
-        if !streams.is_empty() && Stream::Out.is_terminal() {
-            // A script may leave its colours on.
-            self.write("\x1b[0m")?;
-        }
+        self.end()?;
         if streams.is_empty() {
             note(&format!("task #{} {}", row.id, why_nothing(row)));
         }
@@ -140,9 +137,7 @@ impl Printer<'_> {
                 self.write("\n")?;
             }
         }
-        if Stream::Out.is_terminal() {
-            self.write("\x1b[0m")?;
-        }
+        self.end()?;
         if streams.is_empty() {
             self.write(&format!("({})\n", why_nothing(row)))?;
         }
@@ -155,6 +150,11 @@ impl Printer<'_> {
         let stdout = stdout.filter(|_| !self.options.stderr);
         let stderr = stderr.filter(|_| !self.options.stdout);
         Ok(stdout.into_iter().chain(stderr).collect())
+    }
+
+    /// A script may leave its colours on.
+    fn end(&mut self) -> Result<(), Failure> {
+        self.out.end().map_err(|error| Failure::output(&error))
     }
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use super::fit::Fit;
 use super::{chosen, dry_run, mended, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::core::name::StepName;
+use crate::core::text::{self, Shown as _};
 use crate::engine::{self, Channel, Engine, Scratch, Settings};
 use crate::out;
 use crate::pipeline::{Known, Source, Steps, Supply};
@@ -51,7 +53,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         })?;
     }
     reporter.event(&Event::Manifest {
-        path: &source.path.display().to_string(),
+        path: &source.path.to_string_lossy(),
         steps: source.manifest.steps.len(),
         start: &source.manifest.start().name,
     });
@@ -89,7 +91,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     state.set_sync(actions.sync.into())?;
     reporter.event(&Event::Database {
-        path: &db.display().to_string(),
+        path: &db.to_string_lossy(),
         created,
     });
     for words in mended::words(state.mended()) {
@@ -157,10 +159,7 @@ fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!(
-        "scripts cannot start in {}: {why}",
-        folder.display()
-    ))
+    Failure::usage(format!("scripts cannot start in {}: {why}", folder.shown()))
 }
 
 /// Stands for every runset.
@@ -173,7 +172,7 @@ fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
     let names = source.manifest.steps.iter().map(|step| step.name.as_str());
     Err(chosen::unknown_step(
         name,
-        &source.path.display().to_string(),
+        &source.path.to_string_lossy(),
         names,
     ))
 }
@@ -420,7 +419,20 @@ impl Call<'_> {
     }
 }
 
-/// Prints to standard output. A reader that has gone away is no failure.
+/// Prints what programs read: JSON values, a line or more.
+pub fn print_json(text: String) -> Result<(), Failure> {
+    print_as_it_is(&text::json(text))
+}
+
+/// Prints what is safe by itself, and is no prose: pages, graphs, help.
+pub fn print_as_it_is(text: &str) -> Result<(), Failure> {
+    let mut out = out::Data::begin();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.end())
+        .map_err(|error| Failure::output(&error))
+}
+
+/// Prints text for people. A reader that has gone away is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     out::print(text).map_err(|error| Failure::output(&error))
 }

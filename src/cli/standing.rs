@@ -12,6 +12,7 @@ use crate::core::event::Summary;
 use crate::core::manifest::Manifest;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
+use crate::core::text::visible;
 use crate::pipeline::{Source, Steps};
 use crate::report::table;
 use crate::state::{self, Runset, State, StepId};
@@ -114,7 +115,7 @@ pub fn print_standing(
         ..Summary::default()
     };
     let summary = complete(summary, manifest, state, steps, runset)?;
-    let _ = writeln!(text, "runset {}", runset.name);
+    let _ = writeln!(text, "runset {}", visible(&runset.name));
     text.push_str(&table::counts(&summary.steps));
     let _ = writeln!(text, "{}", table::count(summary.finals, "final output"));
     let fit = Fit::of(source, state, runset)?;
@@ -170,7 +171,7 @@ pub fn beside_a_run(source: &Source, db: &Path, pid: Option<u32>) -> Result<Exit
         || "another process".to_owned(),
         |pid| format!("process {pid}"),
     );
-    let mut text = format!("runset {}, which {who} is running\n", runset.name);
+    let mut text = format!("runset {}, which {who} is running\n", visible(&runset.name));
     text.push_str(&table::counts(&by_step(&source.manifest, &state, &runset)?));
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -66,18 +66,17 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
             .map(status)
             .collect::<Result<_, _>>()?,
     };
-    let text = if options.json {
+    if options.json {
         let mut objects: Vec<Value> = statuses.iter().map(Status::to_json).collect();
         let value = match objects.len() {
             1 if options.runset.runset.as_deref() != Some(run::ALL) => objects.remove(0),
             _ => Value::Array(objects),
         };
-        format!("{value:#}\n")
+        run::print_json(format!("{value:#}\n"))
     } else {
         let texts: Vec<String> = statuses.iter().map(Status::text).collect();
-        texts.join("\n")
-    };
-    run::print(&text)?;
+        run::print(&texts.join("\n"))
+    }?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -129,7 +129,7 @@ impl Printer {
     fn flush(&mut self) -> Result<(), Failure> {
         if self.json {
             let lines = std::mem::take(&mut self.lines);
-            return run::print(&lines);
+            return run::print_json(lines);
         }
         if self.rows.is_empty() {
             return Ok(());

@@ -54,7 +54,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         tracer.add(row, &mut nodes)?;
     }
     if options.json {
-        run::print(&format!("{:#}\n", tracer.to_json(&nodes)))?;
+        run::print_json(format!("{:#}\n", tracer.to_json(&nodes)))?;
     } else {
         let width = columns::width();
         let text = draw(&tracer.lines(&nodes));

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::text::acts;
+
 /// The name of a step: what an output's file name can route to.
 ///
-/// One path component: not empty, not `.` or `..`, no `/`, no control characters, no white space
-/// at either end, at most 200 bytes (a file name may have 255, and outputs add to it).
+/// One path component: not empty, not `.` or `..`, no `/`, no characters that act on a terminal or
+/// on the text around them, no white space at either end, at most 200 bytes (a file name may have
+/// 255, and outputs add to it).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepName(Arc<str>);
 
@@ -42,7 +45,7 @@ impl StepName {
         if text == "." || text == ".." {
             return Err(BadName::Dots(text.to_owned()));
         }
-        if let Some(c) = text.chars().find(|c| *c == '/' || c.is_control()) {
+        if let Some(c) = text.chars().find(|c| *c == '/' || acts(*c)) {
             return Err(BadName::Char(c));
         }
         if text.trim() != text {
@@ -89,6 +92,8 @@ mod tests {
         assert_eq!(StepName::new(".."), Err(BadName::Dots("..".into())));
         assert_eq!(StepName::new("a/b"), Err(BadName::Char('/')));
         assert_eq!(StepName::new("a\0"), Err(BadName::Char('\0')));
+        assert_eq!(StepName::new("a\u{202e}b"), Err(BadName::Char('\u{202e}')));
+        assert!(StepName::new("👩\u{200d}👧").is_ok());
         assert_eq!(StepName::new(" a"), Err(BadName::Space));
         assert_eq!(StepName::new(&"x".repeat(201)), Err(BadName::Long(201)));
     }

@@ -1,13 +1,15 @@
 //! Tells what a task writes while it runs.
 
+mod lines;
+
 use std::time::Instant;
 
 use super::worker::Tell;
 use crate::core::event::Event;
-use crate::core::live::Lines;
 use crate::core::name::StepName;
 use crate::core::task::TaskId;
 use crate::process::Stream;
+use lines::Lines;
 
 /// Both streams of one task, on the way to whoever listens.
 pub struct Live<'a> {

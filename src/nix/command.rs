@@ -12,6 +12,7 @@ use super::child::{self, Ended};
 use super::failure::{Failure, Kind};
 use super::progress::{Heard, Listener};
 use super::store_path::StoreDir;
+use crate::core::text::Shown as _;
 
 /// The features that every `nix` call needs; switched on per call, whatever the settings are.
 const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flakes"];
@@ -49,7 +50,7 @@ pub enum CallError {
     #[error("Nix {0} is too old; {major}.{minor} is the oldest that works", major = OLDEST.0, minor = OLDEST.1)]
     TooOld(String),
     /// The program could not be run.
-    #[error("cannot run {}: {source}", program.display())]
+    #[error("cannot run {}: {source}", program.shown())]
     Run {
         /// The program.
         program: PathBuf,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::core::installable::BadInstallable;
 use crate::core::name::StepName;
+use crate::core::text::Shown as _;
 
 use super::command::CallError;
 use super::failure::Failure;
@@ -80,7 +81,7 @@ pub enum Error {
         steps: Vec<StepName>,
     },
     /// The file system says no.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}", path.shown())]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -237,7 +238,7 @@ fn not_locked(
         .map(|(reference, steps)| format!("`{reference}` ({})", steps_in_words(steps)))
         .collect();
     let what = names.join(", ");
-    let lock = lock.display();
+    let lock = lock.shown();
     if exists {
         format!("the lock file {lock} is stale: it does not pin {what}")
     } else {

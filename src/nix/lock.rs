@@ -27,6 +27,8 @@ use super::agree;
 use super::store_path::{StoreDir, is_hash};
 use crate::core::text::visible;
 
+use crate::core::text::Shown as _;
+
 /// The format that is written; a newer one is refused.
 const VERSION: u32 = 1;
 
@@ -62,7 +64,7 @@ pub enum Scalar {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// The file system says no.
-    #[error("cannot {doing} the lock file {}: {source}", path.display())]
+    #[error("cannot {doing} the lock file {}: {source}", path.shown())]
     Io {
         /// `read` or `write`.
         doing: &'static str,
@@ -72,7 +74,7 @@ pub enum LockError {
         source: io::Error,
     },
     /// It is no lock file.
-    #[error("the lock file {} is damaged: {why}", path.display())]
+    #[error("the lock file {} is damaged: {why}", path.shown())]
     Damaged {
         /// The lock file.
         path: PathBuf,
@@ -100,7 +102,7 @@ pub enum LockError {
         path: PathBuf,
     },
     /// A newer task-pipeline made it.
-    #[error("the lock file {} has format {found}; this task-pipeline knows up to {VERSION}", path.display())]
+    #[error("the lock file {} has format {found}; this task-pipeline knows up to {VERSION}", path.shown())]
     Newer {
         /// The lock file.
         path: PathBuf,

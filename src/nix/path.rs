@@ -6,10 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::store_path::StoreDir;
+use crate::core::text::Shown as _;
 
 /// The file of `path` could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {}: {source}", path.display())]
+#[error("cannot read {}: {source}", path.shown())]
 pub struct Unreadable {
     /// The file.
     pub path: PathBuf,

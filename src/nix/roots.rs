@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::store_path::StoreDir;
+use crate::core::text::Shown as _;
 use crate::folder::Folder;
 
 /// The file that says under which absolute path the links were registered.
@@ -36,7 +37,7 @@ pub struct Roots {
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// The file system says no.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}", path.shown())]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -46,7 +47,7 @@ pub enum RootsError {
         source: io::Error,
     },
     /// A link or a file where a folder of the db is to be.
-    #[error("{} is not a folder; links to what the packages are go there, and only there", path.display())]
+    #[error("{} is not a folder; links to what the packages are go there, and only there", path.shown())]
     Elsewhere {
         /// Where the folder is to be.
         path: PathBuf,

@@ -311,7 +311,9 @@ pub fn inspect(packages: &Packages<'_>) -> Result<Vec<(StepName, Vec<Inspected>)
                     .map_or(PinState::Missing, |pin| PinState::Pinned(pin.words())),
             ),
             Source::Fixed(text) => (text.clone(), PinState::Fixed),
-            Source::Folder { path, .. } => (path.display().to_string(), PinState::Followed),
+            Source::Folder { path, .. } => {
+                (path.to_string_lossy().into_owned(), PinState::Followed)
+            }
             Source::Store { path, .. } => (path.as_str().to_owned(), PinState::Fixed),
         };
         Inspected {

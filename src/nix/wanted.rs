@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::installable::{Installable, Kind};
 use crate::core::name::StepName;
+use crate::core::text::Shown as _;
 
 use super::store_path::{StoreDir, StorePath};
 use super::{Error, Packages, Pins, pins};
@@ -162,7 +163,7 @@ impl Wanted {
                 let state = super::folder::words(path);
                 Some(format!(
                     "{} at {}",
-                    path.display(),
+                    path.shown(),
                     state.as_deref().unwrap_or("its present state")
                 ))
             }

@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 /// One of the two.
@@ -35,6 +36,27 @@ impl Stream {
     /// Whether it is a terminal.
     pub fn is_terminal(self) -> bool {
         rustix::termios::isatty(self.fd())
+    }
+
+    /// Whether it is a terminal whose lines can be written over.
+    pub fn can_move(self) -> bool {
+        let kind = std::env::var_os("TERM").unwrap_or_default();
+        self.is_terminal() && !kind.is_empty() && kind != "dumb"
+    }
+
+    /// Whether it is one that shows colours, and they are wanted (<https://no-color.org>).
+    pub fn has_colours(self) -> bool {
+        self.can_move() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
+    /// Whether it is a file, or nothing: not what anybody reads at the other end.
+    pub fn is_file(self) -> bool {
+        let kind = rustix::fs::fstat(self.fd()).map(|about| FileType::from_raw_mode(about.st_mode));
+        match kind {
+            Ok(FileType::CharacterDevice) => !self.is_terminal(),
+            Ok(kind) => kind == FileType::RegularFile,
+            Err(_) => false,
+        }
     }
 
     /// Writes all of it, however long that takes.

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::markup::one_line;
 use crate::core::graph::{Graph, Status};
+use crate::core::text::visible;
 
 /// For Graphviz' `dot`.
 pub fn dot(graph: &Graph, title: &str) -> String {
     let mut out = String::from("digraph pipeline {\n");
-    let _ = writeln!(out, "  label={};", quoted(title));
+    let _ = writeln!(out, "  label={};", quoted(&visible(title)));
     out.push_str("  labelloc=t;\n  node [shape=box, fontname=\"monospace\"];\n");
     out.push_str("  edge [fontname=\"monospace\"];\n");
     for (at, node) in graph.nodes.iter().enumerate() {
@@ -39,7 +39,7 @@ pub fn dot(graph: &Graph, title: &str) -> String {
 
 /// For Mermaid, which GitHub and GitLab show in Markdown.
 pub fn mermaid(graph: &Graph, title: &str) -> String {
-    let mut out = format!("%% {}\nflowchart TD\n", one_line(title));
+    let mut out = format!("%% {}\nflowchart TD\n", visible(title));
     for (at, node) in graph.nodes.iter().enumerate() {
         let label = entities(&label(graph, at));
         let (open, close) = if node.sink { ("([", "])") } else { ("[", "]") };
@@ -68,11 +68,7 @@ fn label(graph: &Graph, at: usize) -> String {
     let node = &graph.nodes[at];
     let version = node.version().map(|v| format!(" {v}")).unwrap_or_default();
     let start = if node.start { " (start)" } else { "" };
-    format!(
-        "{}{version}{start}\n{}",
-        one_line(&node.name),
-        node.counts()
-    )
+    format!("{}{version}{start}\n{}", visible(&node.name), node.counts())
 }
 
 fn quoted(text: &str) -> String {
@@ -121,7 +117,7 @@ mod tests {
     #[test]
     fn mermaid_labels_cannot_end_early() {
         let text = mermaid(&graph(), "t\nx");
-        assert!(text.starts_with("%% t␊x\nflowchart TD\n"));
+        assert!(text.starts_with("%% t\\nx\nflowchart TD\n"));
         assert!(text.contains("n0[\"a#34;b#92;#60;x#62;<br>1 failed\"]"));
         assert!(text.contains("n0 -->|4| n0"));
         assert!(text.contains("n0 -.-> n1"));

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Escapes text for HTML and SVG, between tags and in quoted attributes alike.
+use crate::core::text::acts;
+
+/// Escapes a part of a line for HTML and SVG, between tags and in quoted attributes alike.
 ///
 /// Names, scripts and logs come from anywhere: characters that are not allowed in these formats
 /// or that reorder what is shown are written out.
@@ -17,39 +19,20 @@ pub fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            c => out.push_str(visible(c).as_deref().unwrap_or(c.encode_utf8(&mut [0; 4]))),
+            c if acts(c) => out.extend(c.escape_default()),
+            c => out.push(c),
         }
     }
     out
 }
 
-/// What stands for a character that must not be shown as it is.
-fn visible(c: char) -> Option<String> {
-    match c {
-        '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).map(String::from),
-        '\u{7f}' => Some('\u{2421}'.into()),
-        '\u{80}'..='\u{9f}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{061c}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}'
-        | '\u{fffe}'
-        | '\u{ffff}' => Some(format!("\\u{{{:x}}}", u32::from(c))),
-        _ => None,
-    }
-}
-
-/// Text for one line of a terminal: nothing in it moves the cursor or changes the order.
-pub fn one_line(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match visible(c) {
-            Some(instead) => out.push_str(&instead),
-            None => out.push(c),
-        }
+/// The same for several lines.
+pub fn escape_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for part in text.split_inclusive(['\n', '\t']) {
+        let end = part.len() - usize::from(part.ends_with(['\n', '\t']));
+        out.push_str(&escape(&part[..end]));
+        out.push_str(&part[end..]);
     }
     out
 }
@@ -89,43 +72,6 @@ pub fn head(text: &str, most: usize) -> (&str, bool) {
     }
     let end = (0..=most).rev().find(|at| text.is_char_boundary(*at));
     (&text[..end.unwrap_or(0)], true)
-}
-
-/// A log without what only a terminal understands: colours, titles, overwritten lines.
-pub fn plain(log: &str) -> String {
-    let mut out = String::with_capacity(log.len());
-    let mut chars = log.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('\u{1b}', Some('[')) => {
-                chars.next();
-                while chars
-                    .next_if(|c| !('@'..='~').contains(c) && !c.is_control())
-                    .is_some()
-                {}
-                chars.next_if(|c| ('@'..='~').contains(c));
-            }
-            ('\u{1b}', Some(']')) => {
-                while chars
-                    .next_if(|c| *c != '\u{7}' && *c != '\u{1b}' && *c != '\n')
-                    .is_some()
-                {}
-                if chars.next_if_eq(&'\u{1b}').is_some() {
-                    chars.next_if_eq(&'\\');
-                } else {
-                    chars.next_if_eq(&'\u{7}');
-                }
-            }
-            ('\u{1b}', Some('(' | ')')) => {
-                chars.next();
-                chars.next();
-            }
-            ('\r', Some('\n')) => {}
-            ('\r', _) => out.push('\n'),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 /// `1 234 567`, with narrow spaces that do not break.
@@ -207,9 +153,12 @@ mod tests {
             escape("</script><img onerror='x' a=\"&\">"),
             "&lt;/script&gt;&lt;img onerror=&#39;x&#39; a=&quot;&amp;&quot;&gt;"
         );
-        assert_eq!(escape("a\0b\u{1b}[0m\u{202e}c"), "a␀b␛[0m\\u{202e}c");
-        assert_eq!(escape("größe 日本\n\t"), "größe 日本\n\t");
-        assert_eq!(one_line("a\nb\u{9b}"), "a␊b\\u{9b}");
+        assert_eq!(
+            escape("a\0b\u{1b}[0m\u{202e}c"),
+            "a\\u{0}b\\u{1b}[0m\\u{202e}c"
+        );
+        assert_eq!(escape("größe 日本\n\t"), "größe 日本\\n\\t");
+        assert_eq!(escape_lines("größe\n\t<a\r"), "größe\n\t&lt;a\\r");
     }
 
     #[test]
@@ -220,14 +169,6 @@ mod tests {
         for columns in 3..20 {
             assert!(cut("a日b本c語d日e本f語g", columns).width() <= columns);
         }
-    }
-
-    #[test]
-    fn logs_lose_what_is_for_terminals() {
-        assert_eq!(plain("\u{1b}[1;31mred\u{1b}[0m\r\nb"), "red\nb");
-        assert_eq!(plain("\u{1b}]0;title\u{7}x\u{1b}]8;;u\u{1b}\\y"), "xy");
-        assert_eq!(plain("10%\r20%\u{1b}[K\n"), "10%\n20%\n");
-        assert_eq!(plain("\u{1b}[31"), "");
     }
 
     #[test]

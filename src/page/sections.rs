@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::markup::{count, cut, duration, escape, head, number, plain, time};
+use super::markup::{count, cut, duration, escape, escape_lines, head, number, time};
 use super::table::{Column, Table};
 use super::{Failure, Log, Page, Task, VersionPart};
 use crate::core::task::State;
+use crate::core::text::plain;
 
 /// Bytes of an error's text.
 const ERROR: usize = 3000;
@@ -181,7 +182,11 @@ fn one_failure(out: &mut String, page: &Page, failure: &Failure, open: bool) {
     if says_more(&error, &failure.logs) {
         let (text, more) = head(&error, ERROR);
         let more = if more { "\n[…]" } else { "" };
-        let _ = write!(out, "<pre tabindex=\"0\">{}{more}</pre>", escape(text));
+        let _ = write!(
+            out,
+            "<pre tabindex=\"0\">{}{more}</pre>",
+            escape_lines(text)
+        );
     }
     for log in &failure.logs {
         one_log(out, log);
@@ -217,7 +222,7 @@ fn one_log(out: &mut String, log: &Log) {
             out,
             "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</pre>",
             log.stream,
-            escape(plain(text).trim_end())
+            escape_lines(plain(text).trim_end())
         ),
         Err(error) => write!(out, "<p class=\"note\">{}</p>", escape(error)),
     };
@@ -296,7 +301,7 @@ fn version(out: &mut String, part: &VersionPart) {
     let _ = write!(
         out,
         "<h4>Script</h4><pre tabindex=\"0\">{}{more}</pre></details>",
-        escape(script.trim_matches('\n'))
+        escape_lines(script.trim_matches('\n'))
     );
 }
 

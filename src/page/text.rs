@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::markup::{cut, one_line};
+use super::markup::cut;
 use crate::core::graph::{Edge, Graph, Node};
+use crate::core::text::visible;
 
 /// Columns that lines keep to.
 const COLUMNS: usize = 80;
@@ -19,7 +20,7 @@ pub fn way(edge: &Edge) -> String {
 
 /// A paragraph a step: its name, how it stands, where its outputs go.
 pub fn text(graph: &Graph, title: &str) -> String {
-    let mut out = format!("{}\n", cut(&one_line(title), COLUMNS));
+    let mut out = format!("{}\n", cut(&visible(title), COLUMNS));
     let order = graph.in_order();
     for at in &order {
         let node = &graph.nodes[*at];
@@ -35,7 +36,7 @@ pub fn text(graph: &Graph, title: &str) -> String {
                     (false, true) => '→',
                     (false, false) => '⇢',
                 };
-                let name = cut(&one_line(&graph.nodes[*to].name), 44);
+                let name = cut(&visible(&graph.nodes[*to].name), 44);
                 let _ = writeln!(out, "    {arrow} {name}: {}", way(edge));
             }
         }
@@ -44,7 +45,7 @@ pub fn text(graph: &Graph, title: &str) -> String {
 }
 
 fn paragraph(out: &mut String, node: &Node) {
-    let name = cut(&one_line(&node.name), 50);
+    let name = cut(&visible(&node.name), 50);
     if node.sink {
         let _ = writeln!(out, "■ {name}: {}", node.counts());
         return;

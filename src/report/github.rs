@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::{plain, table};
 use crate::core::event::{Event, Failure, Summary};
+use crate::core::text::{self, Shown as _, visible};
 use crate::out;
 
 /// GitHub Actions as the listener.
@@ -18,11 +19,10 @@ pub struct Actions {
 impl Actions {
     /// GitHub Actions, if it is what started this process.
     pub fn from_environment() -> Option<Self> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        (variable("GITHUB_ACTIONS")? == "true").then(|| Self {
+        let page = || std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+        out::is_for_github().then(|| Self {
             // This process changes its folder.
-            summary: variable("GITHUB_STEP_SUMMARY")
-                .and_then(|path| std::path::absolute(path).ok()),
+            summary: page().and_then(|path| std::path::absolute(path).ok()),
         })
     }
 
@@ -36,9 +36,7 @@ impl Actions {
                 retry: None,
                 ..
             } => {
-                let line = annotation(&format!("{step} #{task} failed"), error);
-                // Nobody reads it if standard output is gone.
-                let _ = out::print(&line);
+                out::annotate(&annotation(&format!("{step} #{task} failed"), error));
                 None
             }
             Event::Summary(summary) => {
@@ -51,7 +49,7 @@ impl Actions {
                 let error = written.err()?;
                 Some(format!(
                     "cannot write the summary to {}: {error}",
-                    path.display()
+                    path.shown()
                 ))
             }
             _ => None,
@@ -61,15 +59,14 @@ impl Actions {
 
 /// A workflow command that marks an error.
 fn annotation(title: &str, message: &str) -> String {
-    let message = escape(message.trim_end());
+    let message = escape(text::plain(message).trim_end());
     let title = escape(title).replace(':', "%3A").replace(',', "%2C");
     format!("::error title={title}::{message}\n")
 }
 
+/// What GitHub reads as `text`, in which nothing acts.
 fn escape(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text::lines(text).replace('%', "%25").replace('\n', "%0A")
 }
 
 /// The summary as Markdown, the failures last.
@@ -120,8 +117,10 @@ fn details(failure: &Failure) -> String {
         None => String::new(),
     };
     let what = literal(&format!("{} #{}{input}", failure.step, failure.task));
-    let fence = fence(&failure.error);
-    format!("\n**{what}**\n\n{fence}text\n{}\n{fence}\n", failure.error)
+    let error = text::plain(&failure.error);
+    let error = text::lines(&error);
+    let fence = fence(&error);
+    format!("\n**{what}**\n\n{fence}text\n{error}\n{fence}\n")
 }
 
 /// More backticks than the text has in a row.
@@ -133,9 +132,8 @@ fn fence(text: &str) -> String {
 /// Text on one line that is shown as it is.
 fn literal(text: &str) -> String {
     let mut shown = String::new();
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
-            c if c.is_control() => shown.push(' '),
             '<' => shown.push_str("&lt;"),
             '&' => shown.push_str("&amp;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '@' => {
@@ -157,8 +155,8 @@ mod tests {
     #[test]
     fn annotations_escape_what_ends_them() {
         assert_eq!(
-            annotation("a,b: 5% #1", "exit 1\r\n50%: a, b\n"),
-            "::error title=a%2Cb%3A 5%25 #1::exit 1%0D%0A50%25: a, b\n"
+            annotation("a,b: 5% #1", "\u{1b}[31mexit 1\r\n50%: a, b\n"),
+            "::error title=a%2Cb%3A 5%25 #1::exit 1%0A50%25: a, b\n"
         );
     }
 
@@ -187,7 +185,7 @@ mod tests {
             "### Runset r&lt;1>\n\n0 run, 0 reused, 3 failed, 0 pending, 1 final output in 0ms\n\n\
              | Step | Done | Reused | Failed | Pending |\n|:--|--:|--:|--:|--:|\n\
              | a\\|b\\_c | 0 | 0 | 1 | 0 |\n\n\
-             **a\\|b\\_c \\#7 on x \\*y\\***\n\n````text\nexit 1\n```\n\n````\n\nand 2 more failed\n\n"
+             **a\\|b\\_c \\#7 on x\\\\n\\*y\\***\n\n````text\nexit 1\n```\n\n````\n\nand 2 more failed\n\n"
         );
     }
 }

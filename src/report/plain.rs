@@ -7,6 +7,7 @@ use super::table;
 use crate::core::event::{Event, Routed, Summary};
 use crate::core::name::StepName;
 use crate::core::task::Tally;
+use crate::core::text::{self, visible};
 use crate::out;
 
 /// Lines on standard error.
@@ -33,17 +34,19 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
     match event {
         Event::Manifest { path, steps, start } => {
             format!(
-                "{path}: {}, starting at {start}\n",
+                "{}: {}, starting at {start}\n",
+                visible(path),
                 table::count(*steps, "step")
             )
         }
         Event::Database { path, created } => {
             format!(
-                "{path}: {}\n",
+                "{}: {}\n",
+                visible(path),
                 if *created { "new db" } else { "db opened" }
             )
         }
-        Event::Environment(line) => format!("{line}\n"),
+        Event::Environment(line) => format!("{}\n", visible(line)),
         Event::Version {
             step,
             version,
@@ -79,7 +82,9 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
             "{step}: {} to be done again by version {version}\n",
             table::count(*count, "task")
         ),
-        Event::NothingTainted { runset } => format!("runset {runset}: nothing is tainted\n"),
+        Event::NothingTainted { runset } => {
+            format!("runset {}: nothing is tainted\n", visible(runset))
+        }
         Event::Runset {
             name,
             seeded,
@@ -89,7 +94,7 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
             "{signal}: ending {}; once more ends at once\n",
             table::count(*tasks, "running task")
         ),
-        Event::Warning(text) => format!("warning: {text}\n"),
+        Event::Warning(text) => format!("warning: {}\n", visible(text)),
         Event::Summary(all) => summary(all),
         Event::Started { .. } | Event::Output { .. } | Event::Cancelled { .. } if !verbose => {
             String::new()
@@ -105,6 +110,7 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
 fn runset(name: &str, seeded: bool, steps: &[(StepName, Tally)]) -> String {
     let mut all = Tally::default();
     steps.iter().for_each(|(_, tally)| all += *tally);
+    let name = visible(name);
     if seeded {
         format!("runset {name}: new\n")
     } else {
@@ -130,7 +136,7 @@ fn task(event: &Event, verbose: bool) -> String {
             };
             format!(
                 "{step} #{task}: started, version {version}, input {} {}{again}\n",
-                input_name.unwrap_or("(none)"),
+                input_name.map_or_else(|| "(none)".to_owned(), visible),
                 &input.hex()[..8],
             )
         }
@@ -138,7 +144,7 @@ fn task(event: &Event, verbose: bool) -> String {
             task, step, bytes, ..
         } => {
             let mut text = String::new();
-            for line in String::from_utf8_lossy(bytes).lines() {
+            for line in text::said(bytes) {
                 let _ = writeln!(text, "{step} #{task}| {line}");
             }
             text
@@ -171,8 +177,9 @@ fn task(event: &Event, verbose: bool) -> String {
             let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
             let _ = writeln!(
                 text,
-                "{step} #{task}: failed after {}: {first}",
-                short(span.elapsed)
+                "{step} #{task}: failed after {}: {}",
+                short(span.elapsed),
+                visible(first)
             );
             indent(&mut text, rest);
             if let Some(pause) = retry {
@@ -186,7 +193,7 @@ fn task(event: &Event, verbose: bool) -> String {
 }
 
 fn indent(text: &mut String, lines: &str) {
-    for line in lines.lines() {
+    for line in text::said(lines.as_bytes()) {
         let _ = writeln!(text, "  {line}");
     }
 }
@@ -216,7 +223,7 @@ fn routes(outputs: &Routed) -> String {
 fn names(text: &mut String, outputs: &Routed) {
     for (name, route) in &outputs.names {
         let route = route.as_ref().map_or("final output", StepName::as_str);
-        let _ = writeln!(text, "  {name} → {route}");
+        let _ = writeln!(text, "  {} → {route}", visible(name));
     }
     let more = outputs.total() - outputs.names.len() as u64;
     if more > 0 {
@@ -244,7 +251,7 @@ pub fn summary(summary: &Summary) -> String {
     let _ = writeln!(
         text,
         "runset {}: {} run, {} reused, {} failed, {} pending, {} in {}",
-        summary.runset,
+        visible(&summary.runset),
         summary.executed,
         summary.reused,
         summary.failed,
@@ -253,6 +260,7 @@ pub fn summary(summary: &Summary) -> String {
         short(summary.elapsed),
     );
     for (name, step) in &summary.near {
+        let name = visible(name);
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
     }
     if !summary.orphaned.is_empty() {
@@ -272,7 +280,7 @@ pub fn summary(summary: &Summary) -> String {
     }
     for failure in &summary.failures {
         let input = match &failure.input_name {
-            Some(name) => format!(" on {name}"),
+            Some(name) => format!(" on {}", visible(name)),
             None => String::new(),
         };
         let _ = writeln!(text, "failed: {} #{}{input}", failure.step, failure.task);

@@ -77,6 +77,6 @@ pub fn changes(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "an older version".to_owned();
     }
-    let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    words.join(", ")
+    let words = changes.iter().map(|change| visible(&change.to_string()));
+    words.collect::<Vec<_>>().join(", ")
 }

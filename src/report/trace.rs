@@ -16,10 +16,11 @@ use tempfile::NamedTempFile;
 use crate::core::event::{Event, Span};
 use crate::core::name::StepName;
 use crate::core::task::TaskId;
+use crate::core::text::{self, Shown as _};
 
 /// A trace that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the trace {}: {source}", path.display())]
+#[error("cannot write the trace {}: {source}", path.shown())]
 pub struct Error {
     path: PathBuf,
     source: io::Error,
@@ -170,6 +171,7 @@ impl Trace {
 
     /// Entries end with a comma and the last, which [`Self::finish`] writes, with none.
     fn entry(&mut self, entry: &Value) {
+        let entry = text::json(entry.to_string());
         self.write(format!("{entry},\n").as_bytes());
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::Layout;
+use crate::core::text::Shown as _;
 
 /// The right to write, held until dropped, and by no process that is gone.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{} is in use by {}", db.display(), match pid { Some(pid) => format!("process {pid}"), None => "another process".to_owned() })]
+    #[error("{} is in use by {}", db.shown(), match pid { Some(pid) => format!("process {pid}"), None => "another process".to_owned() })]
     Held {
         /// The db folder.
         db: PathBuf,
@@ -27,7 +28,7 @@ pub enum LockError {
         pid: Option<u32>,
     },
     /// The lock file cannot be used.
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {source}", path.shown())]
     Io {
         /// The lock file.
         path: PathBuf,

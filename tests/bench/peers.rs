@@ -3,6 +3,8 @@
 //! Each work is done by all contenders in turn, round after round, so that what else the machine
 //! does hits all alike; results are compared; medians and ratios of pairs go to a table and a plot.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
+
 mod check;
 mod contender;
 #[path = "../guard/cost.rs"]

@@ -1,6 +1,10 @@
 //! What the measurement does where it cannot measure, or must not.
 
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros
+)]
 
 // Its `main`, and what only that uses.
 #[expect(dead_code)]

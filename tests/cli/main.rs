@@ -1,7 +1,11 @@
 //! The program as its users meet it: every test runs the built binary in a folder of its own, with
 //! a clean environment, and looks at what it says, what it records and what it leaves.
 
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros
+)]
 
 mod completions;
 mod early;

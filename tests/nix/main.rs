@@ -1,6 +1,10 @@
 //! Packages with the real Nix of this machine: every test has a store, a state and flakes of its
 //! own, so that one can collect garbage while another builds. No network.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros
+)]
 
 mod errors;
 mod fake;

@@ -3,7 +3,11 @@
 //! The browser is `chromium` on PATH, or what `TASK_PIPELINE_TESTS_CHROMIUM` names.
 //! `TASK_PIPELINE_TESTS_WITHOUT_BROWSER=1` leaves the tests that need it out.
 
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros
+)]
 
 mod browser;
 mod support;

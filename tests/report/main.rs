@@ -1,12 +1,19 @@
 //! What a run tells, and to whom: JSON lines, traces, GitHub Actions, bars on a terminal.
 
-#![allow(clippy::unwrap_used)] // Tests end so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros
+)] // Tests end so.
 
 mod bars;
 mod github;
+mod hostile;
 mod json;
 mod live;
+mod runner;
 mod stderr;
+mod terminal;
 mod trace;
 
 use std::path::{Path, PathBuf};

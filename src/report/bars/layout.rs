@@ -5,6 +5,7 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 use super::model::{Lane, Model, rate};
+use crate::core::text::visible;
 
 /// A terminal's size, in character cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,7 @@ fn in_words<'a>(lanes: impl Iterator<Item = &'a Lane>) -> String {
 impl Row {
     fn lane(lane: &Lane) -> Self {
         Self {
-            label: printable(lane.name.as_str()),
+            label: visible(lane.name.as_str()),
             counts: counts(lane.finished, lane.total),
             rate: lane.rate().map(per_time).unwrap_or_default(),
             failed: failed(lane.failed),
@@ -280,10 +281,6 @@ fn clock(time: Duration) -> String {
     } else {
         format!("{minutes}:{seconds:02}")
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// The text in exactly `width` cells.

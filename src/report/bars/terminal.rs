@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indicatif::TermLike;
 
 use super::layout::Size;
+use crate::core::text;
 use crate::out::{self, Stream};
 
 /// What is to be written next. Clones share it.
@@ -43,9 +44,9 @@ impl Terminal {
     /// Adds lines, which stay.
     pub fn lines(&self, text: &str) {
         let mut pending = self.pending();
-        for line in text.lines() {
+        for line in text::message(text).lines() {
             pending.text.push('\r');
-            push_safe(&mut pending.text, line);
+            pending.text.push_str(line);
             pending.text.push_str("\u{1b}[K\r\n");
         }
     }
@@ -83,31 +84,6 @@ impl Terminal {
         if steps > 0 {
             self.push(&format!("\u{1b}[{steps}{letter}"));
         }
-    }
-}
-
-/// Adds a line of unknown origin: colours stay, all else that would move the cursor goes.
-fn push_safe(out: &mut String, line: &str) {
-    let mut coloured = false;
-    let mut rest = line;
-    while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let colour = rest.strip_prefix("\u{1b}[").and_then(|codes| {
-            let end = codes.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'))?;
-            codes[end..].starts_with('m').then_some(end + 3)
-        });
-        if let Some(end) = colour {
-            out.push_str(&rest[..end]);
-            rest = &rest[end..];
-            coloured = true;
-        } else {
-            rest = &rest[rest.chars().next().map_or(0, char::len_utf8)..];
-        }
-    }
-    out.push_str(rest);
-    if coloured {
-        out.push_str("\u{1b}[0m");
     }
 }
 
@@ -175,22 +151,6 @@ impl TermLike for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn colours_of_lines_stay_and_other_controls_go() {
-        for (line, shown) in [
-            ("plain → ü", "plain → ü"),
-            ("\u{1b}[1;31mred", "\u{1b}[1;31mred\u{1b}[0m"),
-            ("up\u{1b}[2Adown", "up[2Adown"),
-            ("10%\r20%\u{7}", "10%20%"),
-            ("\u{1b}", ""),
-            ("a\tb\u{9b}c", "a\tbc"),
-        ] {
-            let mut out = String::new();
-            push_safe(&mut out, line);
-            assert_eq!(out, shown);
-        }
-    }
 
     #[test]
     fn filled_lines_end_where_their_text_ends() {

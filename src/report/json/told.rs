@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
 use crate::core::task::{Tally, TaskId};
+use crate::core::text;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -113,7 +114,7 @@ impl Told<'_> {
             told: self,
         };
         // No map here has keys that are not text, and nothing fails to be written to memory.
-        let mut text = serde_json::to_string(&line).unwrap_or_default();
+        let mut text = text::json(serde_json::to_string(&line).unwrap_or_default());
         text.push('\n');
         text
     }
