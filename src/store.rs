@@ -84,7 +84,7 @@ pub enum Error {
     #[error(
         "{} is a link to {}, which is not there\n\
          hint: mount the disk that it is on, or make that folder, and run again",
-        path.display(), target.display()
+        path.shown(), target.shown()
     )]
     LinkToNothing {
         /// The link.
