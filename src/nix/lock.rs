@@ -82,7 +82,7 @@ pub enum LockError {
         why: String,
     },
     /// A pin leads elsewhere than its reference.
-    #[error("the lock file {}, line {line}: `{}` is pinned to {}, {why}", path.display(), visible(reference), visible(place))]
+    #[error("the lock file {}, line {line}: `{}` is pinned to {}, {why}", path.shown(), visible(reference), visible(place))]
     Elsewhere {
         /// The lock file.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum LockError {
         why: String,
     },
     /// It would lie in the Nix store.
-    #[error("the lock file {} would lie in the Nix store, where nothing may be written", path.display())]
+    #[error("the lock file {} would lie in the Nix store, where nothing may be written", path.shown())]
     InStore {
         /// The lock file.
         path: PathBuf,
