@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 pub use remove::remove_all;
 
@@ -137,8 +138,17 @@ impl Entry<'_> {
     }
 
     /// Opens it for reading, be it what it may: a FIFO is not waited for.
+    ///
+    /// Of a file of our own it is not noted that it was read: for one that was just made or moved
+    /// that would be a change of its inode, which a file system with a journal writes down.
     pub fn open(&self) -> io::Result<File> {
-        self.open_with(OFlags::RDONLY | OFlags::NONBLOCK)
+        let how = OFlags::RDONLY | OFlags::NONBLOCK;
+        match self.open_with(how | sys::NO_ATIME) {
+            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+                self.open_with(how)
+            }
+            other => other,
+        }
     }
 
     /// Opens it for writing, and makes it unless it is there; what it holds stays.

@@ -19,12 +19,17 @@ use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::process::Pid;
 
 pub use file::{Identity, Look, look, look_at, set_mode_at, umask};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
 pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
+
+/// The flag with which reading a file does not note that it was read, where there is one. Only a
+/// file's owner may use it.
+pub const NO_ATIME: OFlags = system::NO_ATIME;
 
 /// What is known of other openings of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::FileType;
 
 use super::hash::hash;
 use super::{Error, SMALL, Store, io_error};
@@ -114,25 +114,29 @@ impl Store {
         digest: &Digest,
     ) -> Result<(File, fs::Metadata, std::path::PathBuf), Error> {
         let path = self.path(digest);
-        // Should a FIFO be there, this must not wait for one that writes to it.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let object = match File::options().read(true).custom_flags(flags).open(&path) {
+        let not_a_file = |path, kind_of: FileType| Error::NotAFile {
+            digest: *digest,
+            path,
+            found: kind(kind_of),
+        };
+        let object = match Entry::from(&path).open() {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::Missing {
                     digest: *digest,
                     path,
                 });
             }
-            Err(source) => return Err(io_error("open", &path)(source)),
+            Err(source) => {
+                return Err(match Entry::from(&path).look() {
+                    Ok(look) if look.kind != FileType::RegularFile => not_a_file(path, look.kind),
+                    _ => io_error("open", &path)(source),
+                });
+            }
         };
         let metadata = object.metadata().map_err(io_error("look at", &path))?;
         if !metadata.is_file() {
-            return Err(Error::NotAFile {
-                digest: *digest,
-                path,
-                found: kind(FileType::from_raw_mode(metadata.mode())),
-            });
+            return Err(not_a_file(path, FileType::from_raw_mode(metadata.mode())));
         }
         Ok((object, metadata, path))
     }

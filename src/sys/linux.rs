@@ -8,12 +8,14 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::fs::{Advice, AtFlags, FileType, Statx, StatxAttributes, StatxFlags};
+use rustix::fs::{Advice, AtFlags, FileType, OFlags, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers};
+
+pub const NO_ATIME: OFlags = OFlags::NOATIME;
 
 pub fn look(file: BorrowedFd) -> io::Result<Look> {
     let flags = AtFlags::EMPTY_PATH;

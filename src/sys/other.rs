@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, OFlags};
 use rustix::path::Arg;
 use rustix::process::Pid;
 
 use super::{Look, Writers};
+
+pub const NO_ATIME: OFlags = OFlags::empty();
 
 pub fn look(file: BorrowedFd) -> io::Result<Look> {
     Ok(Look::of(&rustix::fs::fstat(file)?))
