@@ -18,6 +18,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 pub use adopt::{AdoptError, Adopted, Candidate, remove};
@@ -40,6 +41,8 @@ pub struct Store {
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
     shards: Shards,
+    /// Whether the last file that was to become an object was one already.
+    repeats: AtomicBool,
     /// Who owns what is made here.
     owner: u32,
     /// Of every object: nobody may write to it, and whoever the umask keeps out may not read it.
@@ -190,6 +193,7 @@ impl Store {
             scratch: root.to_owned(),
             known: Mutex::default(),
             shards: Shards::default(),
+            repeats: AtomicBool::default(),
             owner: rustix::process::geteuid().as_raw(),
             mode: 0o444 & !sys::umask(),
         }

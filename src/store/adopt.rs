@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io::{self, Seek};
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use super::hash::{LARGE, hash};
+use super::read::read_small;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::folder::{Entry, kind};
@@ -58,6 +60,8 @@ pub struct Candidate<'a> {
     pub(super) look: Look,
     /// Whether its own bytes may still change, so that a copy must become the object.
     pub(super) shared: bool,
+    /// The object of the same bytes, if it was looked for and is there.
+    twin: Option<Digest>,
 }
 
 impl Candidate<'_> {
@@ -80,11 +84,14 @@ impl Store {
         quiet: bool,
     ) -> Result<Candidate<'a>, AdoptError> {
         let entry = entry.into();
-        let (file, look) = open_regular(entry)?;
+        let (mut file, look) = open_regular(entry)?;
+        let twin = self
+            .twin(&mut file, &look)
+            .map_err(io_error("read", entry))?;
         // Whoever is still there could open it, or give it another name, at any moment.
         let shared = !quiet || look.links != 1 || look.owner != self.owner;
         // First nobody may open it for writing any more, then nobody has.
-        if !shared && look.mode != self.mode {
+        if !shared && twin.is_none() && look.mode != self.mode {
             self.set_mode(&file)
                 .map_err(io_error("change the mode of", entry))?;
         }
@@ -96,7 +103,24 @@ impl Store {
             file,
             look,
             shared,
+            twin,
         })
+    }
+
+    /// The object of a small file's bytes, if it is there: looked for where the one before was
+    /// there, too. A run over what another has made makes most of it again, and then neither the
+    /// file's mode nor its place need to change, each of which is written down by the file system.
+    fn twin(&self, file: &mut File, look: &Look) -> io::Result<Option<Digest>> {
+        if look.size > SMALL || !self.repeats.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let digest = Digest::of(&read_small(file, look.size)?);
+        if self.is_small_and_whole(&digest) {
+            return Ok(Some(digest));
+        }
+        self.repeats.store(false, Ordering::Relaxed);
+        file.rewind()?;
+        Ok(None)
     }
 
     /// Makes an object of a file, which is gone from its place afterwards.
@@ -121,6 +145,13 @@ impl Store {
         let Candidate {
             entry, mut file, ..
         } = candidate;
+        if let Some(digest) = candidate.twin {
+            entry.remove().map_err(io_error("remove", entry))?;
+            return Ok(Adopted {
+                digest,
+                size: candidate.look.size,
+            });
+        }
         if candidate.shared {
             return Ok(self.adopt_copy(entry, file)?);
         }
@@ -228,6 +259,7 @@ impl Store {
             Err(Errno::EXIST)
                 if self.is_known_at(digest, &to) || self.is_small_and_whole(digest) =>
             {
+                self.repeats.store(true, Ordering::Relaxed);
                 from.remove().map_err(io_error("remove", from))
             }
             // Some file systems cannot do without replacing.

@@ -13,10 +13,12 @@ use crate::folder::{Entry, kind};
 
 /// Reads a file that should have `size` bytes; with fewer or more, as many as there are up to one
 /// more, which then hash to something else.
-fn read_small(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
+pub(super) fn read_small(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(size).unwrap_or(0);
+    let mut bytes = vec![0; size + 1];
     let mut length = 0;
-    while length < bytes.len() {
+    // The byte behind it was asked for: with `size` bytes, the file was at its end.
+    while length < size.max(1) {
         match file.read(&mut bytes[length..])? {
             0 => break,
             more => length += more,

@@ -297,3 +297,58 @@ fn a_full_disk_is_said_with_what_to_do() {
     assert!(error.starts_with("cannot write /x/y: "), "{error}");
     assert!(error.ends_with("\nhint: make room on that disk and run again"));
 }
+
+#[test]
+fn files_that_are_objects_already_leave_them_alone() {
+    let (dir, store) = store();
+    let outside = dir.path().join("outside");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let all: Vec<Digest> = (0..5).map(|n| store.put(&[n]).unwrap()).collect();
+    let evidence = |digest: &Digest| {
+        let path = store.path(digest);
+        let accessed = fs::metadata(&path).unwrap().accessed().unwrap();
+        (Evidence::of(&fs::metadata(path).unwrap()), accessed)
+    };
+    let before: Vec<_> = all.iter().map(evidence).collect();
+    for (n, digest) in (0..).zip(&all) {
+        let path = file("f", &[n]);
+        if n == 3 {
+            fs::hard_link(&path, &outside).unwrap();
+        }
+        let adopted = store.adopt(&path, true).unwrap();
+        assert_eq!((adopted.digest, adopted.size), (*digest, 1));
+        assert!(!path.exists());
+    }
+    let after: Vec<_> = all.iter().map(evidence).collect();
+    assert_eq!(before, after);
+    assert_eq!(fs::metadata(&outside).unwrap().nlink(), 1);
+
+    // What is new among them, and what was damaged, becomes an object all the same.
+    let new = store.adopt(&file("f", b"new"), true).unwrap().digest;
+    store.copy_out(&new, &dir.path().join("copy")).unwrap();
+    store.adopt(&file("f", &[0]), true).unwrap();
+    for found in ["", "other bytes", "1"] {
+        let path = store.path(&all[1]);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, found).unwrap();
+        assert_eq!(store.adopt(&file("f", &[1]), true).unwrap().digest, all[1]);
+        assert_eq!(fs::read(&path).unwrap(), [1]);
+        store.adopt(&file("f", &[0]), true).unwrap();
+    }
+    let large = vec![7; usize::try_from(SMALL).unwrap() + 1];
+    let digest = store.adopt(&file("f", &large), true).unwrap().digest;
+    assert_eq!(fs::read(store.path(&digest)).unwrap(), large);
+
+    if cfg!(target_os = "linux") {
+        store.adopt(&file("f", &[0]), true).unwrap();
+        let path = file("f", &[2]);
+        let _writer = OpenOptions::new().append(true).open(&path).unwrap();
+        let refused = store.adopt(&path, false);
+        assert!(matches!(refused, Err(AdoptError::BeingWritten)));
+        assert!(path.exists());
+    }
+}

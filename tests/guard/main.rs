@@ -152,3 +152,37 @@ fn each_level_of_durability_syncs_as_it_says() {
         "and each commit itself: {of_sqlite_too}, {of_sqlite}"
     );
 }
+
+#[test]
+fn outputs_that_are_objects_already_change_less_than_new_ones() {
+    if !with_strace() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[[step]]\nname = \"source\"\nstart = true\n\
+                    script = \"for n in $(seq 500); do echo $n > $OUTPUT_DIR/$n; done\"\n";
+    fs::write(folder.path().join("workflow.toml"), manifest).unwrap();
+    let calls = || {
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-o", "calls", PROGRAM, "-run", "-fresh", "-quiet"])
+            .current_dir(folder.path());
+        run(&mut command).unwrap();
+        fs::read_to_string(folder.path().join("calls")).unwrap()
+    };
+    let count = |calls: &str, name: &str| {
+        let lines = calls.lines().filter(|line| line.contains(name));
+        lines.filter(|line| !line.contains("resumed>")).count()
+    };
+    let (new, again) = (calls(), calls());
+    assert!(count(&new, " rename") >= 500, "{new}");
+    // Each is a change that a file system with a journal writes down.
+    for name in [" rename", " fchmod", " mkdir"] {
+        assert!(count(&again, name) < 50, "{name}: {again}");
+    }
+    let changes = |calls: &str| {
+        let names = [" rename", " fchmod", " mkdir", " unlink"];
+        names.map(|name| count(calls, name)).iter().sum::<usize>()
+    };
+    assert!(changes(&again) * 2 < changes(&new), "{again}");
+}
