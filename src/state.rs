@@ -1,7 +1,7 @@
 //! The state: steps, their versions, and every task, in `SQLite`.
 //!
-//! One process writes at a time and holds a lock on `<db>/lock`; any number read meanwhile
-//! (WAL mode). Writes come in groups: what belongs to one task's end is in one group, and a group
+//! One process writes at a time and holds a lock on the folder; any number read meanwhile (WAL
+//! mode). Writes come in groups: what belongs to one task's end is in one group, and a group
 //! is in the file whole or not at all.
 
 mod database;
@@ -19,6 +19,7 @@ mod open;
 mod overview;
 mod queue;
 mod read;
+mod reader;
 mod record;
 mod runset;
 mod schema;
@@ -36,7 +37,7 @@ use database::Database;
 pub use durable::{Doubtful, Sync};
 pub use finals::{Final, Selection};
 pub use lineage::Origin;
-pub use lock::{Lock, LockError};
+pub use lock::{Holder, Lock, LockError};
 pub use mend::Mended;
 pub use open::Layout;
 pub use overview::{Execution, Moment, RecordedStep, ShownTask};
@@ -52,6 +53,8 @@ pub use supersede::Taint;
 pub struct State {
     connection: Database,
     layout: Layout,
+    /// Of one who writes to the folder.
+    lock: Option<Lock>,
     /// The last row that was given to a task, where that is not left to the database.
     reserved: Option<TaskId>,
     sync: Sync,
@@ -80,6 +83,19 @@ pub enum Error {
     /// A reading command found no database.
     #[error("there is no db at {}", .0.shown())]
     Absent(PathBuf),
+    /// It may not be read where it lies, and cannot be copied.
+    #[error("cannot copy {} to {}: {source}", path.shown(), to.shown())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// Where the copy was to be.
+        to: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// It is written to all the time, by one whose locks cannot be seen.
+    #[error("cannot read {}: it changes while it is copied", .0.shown())]
+    Changing(PathBuf),
     /// The file is no database, or a damaged one.
     #[error("{} is not a usable database: {reason}", path.shown())]
     Corrupt {
@@ -156,6 +172,10 @@ impl Error {
         match self {
             Self::NotAFolder(_) => Some("name a folder with -db; it is made if it is not there"),
             Self::Absent(_) => Some("name the pipeline's db folder with -db, or make it with -run"),
+            Self::Copy { .. } => Some(
+                "without db-wal and db-shm beside it, a copy is read; TMPDIR names a folder with room for it",
+            ),
+            Self::Changing(_) => Some("ask again when the run on that db is over"),
             Self::Corrupt { .. } => Some(
                 "restore the file from a backup, or move it away and run again: the objects beside it stay",
             ),
@@ -250,7 +270,14 @@ impl State {
             self.connection.write("write counts", mend::MARK, [])?;
         }
         self.sync_group()?;
+        self.is_in_place()?;
         Ok(marked)
+    }
+
+    /// Fails where the file is no longer the one that others find, and would lock.
+    fn is_in_place(&self) -> Result<(), Error> {
+        let lock = self.lock.as_ref();
+        Ok(lock.map_or(Ok(()), |lock| lock.check(&self.layout))?)
     }
 
     /// Where tests have calls fail.

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZero;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -85,6 +86,23 @@ pub fn read_ahead(file: &File, length: u64) {
 /// Writes to the disk what the file system of `folder` has in memory.
 pub fn sync(folder: &File) -> io::Result<()> {
     system::sync(folder)
+}
+
+/// Whether nobody can write to the file, by whatever way: its whole file system was mounted for
+/// reading, and no other machine has it too. False where the system does not tell.
+pub fn is_unchangeable(path: &Path) -> bool {
+    system::is_unchangeable(path)
+}
+
+/// Marks the open folder, for as long as this is open: [`is_marked`] is true for everyone who opens
+/// it. Nothing is hindered by it.
+pub fn mark(folder: &File) {
+    system::mark(folder);
+}
+
+/// Whether a process that lives has marked the folder. False where the system cannot tell.
+pub fn is_marked(folder: &File) -> bool {
+    system::is_marked(folder)
 }
 
 /// Threads that can work at once.

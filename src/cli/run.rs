@@ -17,7 +17,7 @@ use crate::engine::{self, Channel, Engine, Scratch, Settings};
 use crate::out;
 use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
-use crate::state::{self, Lock, LockError, Runset, State, StepId};
+use crate::state::{self, Lock, Runset, State, StepId};
 use crate::store::Store;
 use crate::sys;
 
@@ -84,8 +84,8 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return dry_run::main(call);
     }
     let (mut state, lock, created) = match State::open(db) {
-        Err(state::Error::Locked(LockError::Held { pid, .. })) if !acts(actions) => {
-            return standing::beside_a_run(&source, db, pid);
+        Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
+            return standing::as_recorded(&source, db, &error);
         }
         other => other?,
     };

@@ -12,10 +12,10 @@ use crate::core::event::Summary;
 use crate::core::manifest::Manifest;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
-use crate::core::text::visible;
+use crate::core::text::{Shown as _, visible};
 use crate::pipeline::{Source, Steps};
 use crate::report::table;
-use crate::state::{self, Runset, State, StepId};
+use crate::state::{self, LockError, Runset, State, StepId};
 
 /// Counts of a runset, by the steps of the manifest, all their versions together.
 pub fn by_step(
@@ -160,18 +160,19 @@ pub fn next_step(unfinished: bool, tainted: bool) -> &'static str {
     }
 }
 
-/// The same, while another process runs the pipeline: only what is recorded.
-pub fn beside_a_run(source: &Source, db: &Path, pid: Option<u32>) -> Result<ExitCode, Failure> {
+/// The same where nothing may be written, because another process runs the pipeline or because of
+/// the folder's mode: only what is recorded.
+pub fn as_recorded(source: &Source, db: &Path, why: &LockError) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(db)?;
     let Some(runset) = state.newest_runset()? else {
         print("nothing is recorded yet\n")?;
         return Ok(ExitCode::SUCCESS);
     };
-    let who = pid.map_or_else(
-        || "another process".to_owned(),
-        |pid| format!("process {pid}"),
-    );
-    let mut text = format!("runset {}, which {who} is running\n", visible(&runset.name));
+    let about = match why {
+        LockError::Held { holder, .. } => format!("which {holder} is running"),
+        _ => format!("as it is recorded: {} may not be written to", db.shown()),
+    };
+    let mut text = format!("runset {}, {about}\n", visible(&runset.name));
     text.push_str(&table::counts(&by_step(&source.manifest, &state, &runset)?));
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -18,7 +18,7 @@ use crate::core::task::Tally;
 use crate::core::text::visible;
 use crate::pipeline::Source;
 use crate::report::{short, table};
-use crate::state::{Lock, Runset, State, StepId};
+use crate::state::{Holder, Lock, Runset, State, StepId};
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ struct StepStatus {
 /// All of it.
 struct Status {
     runset: String,
-    running: Option<u32>,
+    running: Option<Holder>,
     steps: Vec<StepStatus>,
     finals: i64,
     /// What does not belong to the manifest.
@@ -83,7 +83,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
 fn status(
     state: &State,
     runset: &Runset,
-    running: Option<u32>,
+    running: Option<Holder>,
     source: Option<&Source>,
 ) -> Result<Status, Failure> {
     let counts = state.tallies(runset.id)?;
@@ -156,7 +156,7 @@ impl Status {
     fn next(&self) -> String {
         let total = self.total();
         match self.running {
-            Some(pid) => format!("process {pid} is at work on this db"),
+            Some(holder) => format!("{holder} is at work on this db"),
             None => self.misfit.clone().unwrap_or_else(|| {
                 let orphaned: i64 = self.orphaned.iter().map(|(_, count)| count).sum();
                 let left = total.pending + total.failed - orphaned;
@@ -204,7 +204,7 @@ impl Status {
             "schema": 1,
             "runset": self.runset,
             "state": self.word(),
-            "running": self.running,
+            "running": self.running.and_then(|holder| holder.pid),
             "tasks": total,
             "tainted": self.tainted(),
             "final_outputs": self.finals,

@@ -1,48 +1,110 @@
 //! One writer at a time.
+//!
+//! What is locked is the db folder itself: whoever removes a file in it does not take the lock
+//! away. The file `lock` in it is locked too, which is what older versions of this program look at,
+//! and holds the number of the process. Before each commit the writer looks whether what it locked
+//! is still what everyone else finds at that place.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use super::Layout;
 use crate::core::text::Shown as _;
+use crate::sys::{self, Identity};
 
-/// The right to write, held until dropped, and by no process that is gone.
+/// The right to write, held until all clones are dropped, and by no process that is gone.
+#[derive(Debug, Clone)]
+pub struct Lock(Arc<Held>);
+
 #[derive(Debug)]
-pub struct Lock {
-    _file: File,
+struct Held {
+    folder: Locked,
+    file: Mutex<Locked>,
+    database: OnceLock<Identity>,
 }
 
-/// The right to write was not to be had.
+/// What is locked as long as it is open.
+#[derive(Debug)]
+struct Locked {
+    open: File,
+    identity: Identity,
+}
+
+/// Who writes to a db folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number, if it left one.
+    pub pid: Option<u32>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}"),
+            None => f.write_str("another process"),
+        }
+    }
+}
+
+/// The right to write was not to be had, or is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{} is in use by {}", db.shown(), match pid { Some(pid) => format!("process {pid}"), None => "another process".to_owned() })]
+    #[error("{} is in use by {holder}", db.shown())]
     Held {
         /// The db folder.
         db: PathBuf,
         /// Who has it.
-        pid: Option<u32>,
+        holder: Holder,
     },
-    /// The lock file cannot be used.
+    /// The folder or the lock file cannot be locked.
     #[error("cannot lock {}: {source}", path.shown())]
     Io {
-        /// The lock file.
+        /// Which of them.
         path: PathBuf,
         /// Why it failed.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// The folder or the database is gone, or another one is in its place.
+    #[error("{} is not what it was when this run began: it was moved, removed or replaced", .0.shown())]
+    Moved(PathBuf),
 }
 
 impl LockError {
+    /// Whether what is recorded can be read all the same, as far as this tells.
+    pub fn leaves_reading(&self) -> bool {
+        match self {
+            Self::Held { .. } => true,
+            Self::Io { source, .. } => matches!(
+                Errno::from_io_error(source),
+                Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)
+            ),
+            Self::Moved(_) => false,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Held { .. } => Some("wait for that run to end, or use another -db"),
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => match Errno::from_io_error(source)? {
+                Errno::ACCESS | Errno::PERM | Errno::ROFS => Some(
+                    "a run writes to the db folder: check its owner and mode, or name another one with -db",
+                ),
+                Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF => {
+                    Some("that file system knows no locks: name a folder on another one with -db")
+                }
+                _ => None,
+            },
+            Self::Moved(_) => Some(
+                "what was done up to then is in the database that was moved; put it back, or go on with the \
+                 one that is there now: -run",
+            ),
         }
     }
 }
@@ -50,49 +112,196 @@ impl LockError {
 impl Lock {
     /// The process that holds the lock of that db folder; asks without taking it.
     ///
-    /// None also where the system does not tell (it is `/proc/locks` that does).
-    pub fn holder(layout: &Layout) -> Option<u32> {
-        let path = layout.lock();
-        let inode = format!(":{}", std::fs::metadata(&path).ok()?.ino());
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
-        let held = locks.lines().any(|line| {
-            line.contains(" FLOCK ") && line.split_whitespace().any(|word| word.ends_with(&inode))
-        });
-        if !held {
-            return None;
-        }
-        std::fs::read_to_string(&path).ok()?.trim().parse().ok()
+    /// None also where the system does not tell.
+    pub fn holder(layout: &Layout) -> Option<Holder> {
+        let folder = File::open(layout.root()).ok()?;
+        sys::is_marked(&folder).then(|| named(layout))
     }
 
-    /// Takes the lock of the db folder `db`, whose lock file is `path`; does not wait.
-    pub fn take(db: &Path, path: &Path) -> Result<Self, LockError> {
-        let io = |source| LockError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(io)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
-                return Err(LockError::Held {
-                    db: db.to_owned(),
-                    pid: text.trim().parse().ok(),
-                });
-            }
-            Err(error) => return Err(io(error.into())),
+    /// Takes the lock of the db folder; does not wait.
+    pub fn take(layout: &Layout) -> Result<Self, LockError> {
+        let root = layout.root();
+        let folder = File::open(root).map_err(failed(root))?;
+        let folder = exclusive(folder, root, layout)?;
+        sys::mark(&folder.open);
+        let lock = Self(Arc::new(Held {
+            folder,
+            file: Mutex::new(lock_file(layout)?),
+            database: OnceLock::new(),
+        }));
+        lock.check(layout)?;
+        Ok(lock)
+    }
+
+    /// The database is there, or was made: from now on it has to stay.
+    pub(super) fn add_database(&self, layout: &Layout) -> Result<(), LockError> {
+        let path = layout.database();
+        let database = Identity::at(&path).map_err(failed(&path))?;
+        // Nobody did so before.
+        let _ = self.0.database.set(database);
+        Ok(())
+    }
+
+    /// Fails unless what was locked is still what is found there. A lock file that somebody
+    /// removed is made again.
+    pub(super) fn check(&self, layout: &Layout) -> Result<(), LockError> {
+        let held = &*self.0;
+        is_still(held.folder.identity, layout.root())?;
+        if let Some(database) = held.database.get() {
+            is_still(*database, &layout.database())?;
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(io)?;
-        Ok(Self { _file: file })
+        let mut file = held.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_still(file.identity, &layout.lock()).is_err() {
+            *file = lock_file(layout)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_still(own: Identity, path: &Path) -> Result<(), LockError> {
+    match Identity::at(path) {
+        Ok(found) if found == own => Ok(()),
+        _ => Err(LockError::Moved(path.to_owned())),
+    }
+}
+
+/// Locks the file in the folder, made if it is not there, and writes this process's number in it.
+fn lock_file(layout: &Layout) -> Result<Locked, LockError> {
+    let path = layout.lock();
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(failed(&path))?;
+    let locked = exclusive(file, &path, layout)?;
+    let mut file = &locked.open;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed(&path))?;
+    Ok(locked)
+}
+
+fn exclusive(open: File, path: &Path, layout: &Layout) -> Result<Locked, LockError> {
+    match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            return Err(LockError::Held {
+                db: layout.root().to_owned(),
+                holder: named(layout),
+            });
+        }
+        Err(error) => return Err(failed(path)(error.into())),
+    }
+    let data = open.metadata().map_err(failed(path))?;
+    Ok(Locked {
+        identity: Identity::of(&data),
+        open,
+    })
+}
+
+/// The number that is in the lock file.
+fn named(layout: &Layout) -> Holder {
+    let mut text = String::new();
+    let read = File::open(layout.lock()).and_then(|file| file.take(20).read_to_string(&mut text));
+    Holder {
+        pid: read.ok().and_then(|_| text.trim().parse().ok()),
+    }
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> LockError {
+    move |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::{Error, State};
+    use super::*;
+
+    fn commits(state: &mut State) -> Result<(), Error> {
+        state.create_runset("r", 0)?;
+        state.commit()
+    }
+
+    /// The first failure of a state that writes no more.
+    fn is_moved(error: &Error, path: &Path) -> bool {
+        let error = match error {
+            Error::Failed(first) => first,
+            other => other,
+        };
+        matches!(error, Error::Locked(LockError::Moved(moved)) if moved == path)
+    }
+
+    #[test]
+    fn removing_the_lock_file_lets_nobody_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let (mut state, lock, _) = State::open(dir.path()).unwrap();
+        let own = Some(Holder {
+            pid: Some(std::process::id()),
+        });
+        assert_eq!(Lock::holder(&layout), own);
+        fs::remove_file(layout.lock()).unwrap();
+        assert_eq!(Lock::holder(&layout), Some(Holder { pid: None }));
+        let refused = State::open(dir.path()).unwrap_err();
+        assert!(refused.to_string().contains("another process"), "{refused}");
+        commits(&mut state).unwrap();
+        assert_eq!(Lock::holder(&layout), own, "the file is there again");
+        // An older version looks at that file alone.
+        let file = File::open(layout.lock()).unwrap();
+        let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(taken, Err(Errno::WOULDBLOCK));
+        drop((state, lock, file));
+        State::open_again(dir.path());
+    }
+
+    #[test]
+    fn an_older_version_that_took_the_lock_files_place_ends_this_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let (mut state, _lock, _) = State::open(dir.path()).unwrap();
+        fs::remove_file(layout.lock()).unwrap();
+        let other = File::create(layout.lock()).unwrap();
+        rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(commits(&mut state).is_err());
+        assert!(state.runset("r").unwrap().is_none());
+    }
+
+    #[test]
+    fn nothing_is_committed_to_what_is_somewhere_else_by_now() {
+        for replaced in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (root, away) = (dir.path().join("db"), dir.path().join("away"));
+            let (mut state, lock, _) = State::open(&root).unwrap();
+            fs::rename(&root, &away).unwrap();
+            if replaced {
+                // Nobody has that one.
+                State::open(&root).unwrap();
+            }
+            let error = commits(&mut state).unwrap_err();
+            assert!(is_moved(&error, &root), "{error}");
+            assert!(commits(&mut state).is_err(), "not even later");
+            drop((state, lock));
+            let (state, _lock) = State::open_again(&away);
+            assert!(state.runset("r").unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn nothing_is_committed_to_a_database_that_was_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut state, _lock, _) = State::open(dir.path()).unwrap();
+        let database = Layout::new(dir.path()).database();
+        fs::copy(&database, dir.path().join("backup")).unwrap();
+        fs::rename(dir.path().join("backup"), &database).unwrap();
+        let error = commits(&mut state).unwrap_err();
+        assert!(is_moved(&error, &database), "{error}");
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, FileControl, MAIN_DB};
 
 use super::database::Database;
-use super::{Context, Error, Lock, Mended, State, Sync, mend, schema};
+use super::{Context, Error, Lock, Mended, State, Sync, mend, reader, schema};
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -34,6 +34,11 @@ impl Layout {
     /// The `SQLite` file.
     pub fn database(&self) -> PathBuf {
         self.root.join("db")
+    }
+
+    /// What was committed to it last, until that is brought to the file itself.
+    pub(super) fn log(&self) -> PathBuf {
+        self.root.join("db-wal")
     }
 
     /// The object store.
@@ -65,34 +70,25 @@ impl State {
     pub fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
         let layout = Layout::new(root);
         make_folder(root)?;
-        let lock = Lock::take(root, &layout.lock())?;
+        let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
         let mut connection =
             Connection::open(layout.database()).during(&layout, "open the database")?;
         let mended = prepare(&mut connection, &layout, created)?;
+        lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
         state.mended = mended;
+        state.lock = Some(lock.clone());
         Ok((state, lock, created))
     }
 
     /// Opens an existing db folder for reading.
     pub fn open_for_reading(root: &Path) -> Result<Self, Error> {
         let layout = Layout::new(root);
-        if root.is_file() {
-            return Err(Error::NotAFolder(root.to_owned()));
-        }
-        if !layout.database().exists() {
-            return Err(Error::Absent(root.to_owned()));
-        }
-        let connection = Connection::open_with_flags(
-            layout.database(),
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .during(&layout, "open the database")?;
-        wait_when_busy(&connection, &layout)?;
-        if schema::check(&connection, &layout)? < schema::FORMAT {
+        let (connection, format) = reader::open(&layout)?;
+        if format < schema::FORMAT {
             // Only a writer may bring the file itself to the present format.
-            return Self::private_copy(root);
+            return Self::copy_of(Some(&connection), layout);
         }
         Ok(Self::with(connection, layout))
     }
@@ -102,20 +98,19 @@ impl State {
     /// an empty one.
     pub fn private_copy(root: &Path) -> Result<Self, Error> {
         let layout = Layout::new(root);
-        if root.is_file() {
-            return Err(Error::NotAFolder(root.to_owned()));
+        match reader::open(&layout) {
+            Ok((connection, _)) => Self::copy_of(Some(&connection), layout),
+            Err(Error::Absent(_)) => Self::copy_of(None, layout),
+            Err(error) => Err(error),
         }
+    }
+
+    fn copy_of(source: Option<&Connection>, layout: Layout) -> Result<Self, Error> {
         // A name of no length: a file of `SQLite`'s own, in memory while it is small.
         let mut connection = Connection::open("").during(&layout, COPYING)?;
-        if layout.database().exists() {
-            let source = Connection::open_with_flags(
-                layout.database(),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-            )
-            .during(&layout, COPYING)?;
-            schema::check(&source, &layout)?;
+        if let Some(source) = source {
             // All pages at once: a copy in steps begins anew whenever a run writes.
-            Backup::new(&source, &mut connection)
+            Backup::new(source, &mut connection)
                 .and_then(|copy| copy.run_to_completion(i32::MAX, Duration::from_millis(50), None))
                 .during(&layout, COPYING)?;
         }
@@ -176,6 +171,7 @@ impl State {
         Self {
             connection: Database::new(connection, layout.clone()),
             layout,
+            lock: None,
             reserved: None,
             sync: Sync::default(),
             marked: false,
@@ -184,7 +180,7 @@ impl State {
     }
 }
 
-fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result<(), Error> {
+pub(super) fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result<(), Error> {
     connection
         .busy_timeout(Duration::from_secs(10))
         .during(layout, "set a time limit")
@@ -211,6 +207,10 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
              PRAGMA temp_store = MEMORY;
              PRAGMA journal_size_limit = 16777216;",
         )
+        .during(layout, DOING)?;
+    // Whoever may only read needs the files beside the database (`reader`).
+    connection
+        .file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))
         .during(layout, DOING)?;
     let mut mended = schema::migrate(connection, layout)?;
     if mend::is_called_for(connection).during(layout, DOING)? {

@@ -1,7 +1,10 @@
 //! Files and folders as they are.
 
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use nix::NixPath;
@@ -18,6 +21,19 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Of what is found at `path`, through links.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|data| Self::of(&data))
+    }
+
+    /// Of an open file, or of a folder.
+    pub fn of(data: &Metadata) -> Self {
+        Self {
+            device: data.dev(),
+            inode: data.ino(),
+        }
+    }
+
     /// Whether it is on the same file system.
     pub fn is_beside(&self, other: &Self) -> bool {
         self.device == other.device

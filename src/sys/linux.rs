@@ -1,5 +1,7 @@
 //! Linux.
 
+mod mounts;
+
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::num::NonZero;
@@ -7,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::fs::{Advice, AtFlags, FileType, OFlags, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -14,6 +17,7 @@ use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers};
+pub use mounts::is_unchangeable;
 
 pub const NO_ATIME: OFlags = OFlags::NOATIME;
 
@@ -138,6 +142,30 @@ pub fn read_ahead(file: &File, length: u64) {
 
 pub fn sync(folder: &File) -> io::Result<()> {
     Ok(rustix::fs::syncfs(folder)?)
+}
+
+/// By a read lock, which whoever asks for a write lock is told of. A folder can be opened for
+/// reading alone, so that nobody can have one.
+pub fn mark(folder: &File) {
+    // Where it fails, nobody is told.
+    let _ = fcntl(folder, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
+}
+
+pub fn is_marked(folder: &File) -> bool {
+    let mut lock = whole(libc::F_WRLCK);
+    fcntl(folder, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok()
+        && lock.l_type != libc::c_short::try_from(libc::F_UNLCK).unwrap_or(-1)
+}
+
+/// A lock on the whole of a file.
+fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: libc::c_short::try_from(kind).unwrap_or(-1),
+        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or(-1),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
 }
 
 pub fn boot_id() -> Option<String> {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, OFlags};
@@ -63,6 +64,16 @@ pub fn read_ahead(_file: &File, _length: u64) {}
 pub fn sync(_folder: &File) -> io::Result<()> {
     rustix::fs::sync();
     Ok(())
+}
+
+pub fn is_unchangeable(_path: &Path) -> bool {
+    false
+}
+
+pub fn mark(_folder: &File) {}
+
+pub fn is_marked(_folder: &File) -> bool {
+    false
 }
 
 pub fn boot_id() -> Option<String> {

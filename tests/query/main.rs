@@ -9,4 +9,5 @@
 mod answers;
 mod bad_input;
 mod beside_a_run;
+mod read_only;
 mod world;
