@@ -38,15 +38,28 @@ pub fn print(text: &str) -> io::Result<()> {
 
 /// Tells people something on standard error: whole lines.
 pub fn tell(text: &str) {
-    draw(&Reader::of_this().calm(&text::message(text)));
+    lines(&Reader::of_this().calm(&text::message(text)));
+}
+
+/// Writes to standard error what is safe already: whole lines.
+fn lines(text: &str) {
+    if !text.is_empty() {
+        // Nobody can be told that standard error is gone.
+        let _ = Stream::Err.write_lines(text.as_bytes());
+    }
 }
 
 /// Writes to standard error what is safe already, and moves the cursor by intention.
 pub fn draw(text: &str) {
     if !text.is_empty() {
-        // Nobody can be told that standard error is gone.
         let _ = Stream::Err.write(text.as_bytes());
     }
+}
+
+/// Why something is missing in what was told, where that is not because nobody reads it: a full disk
+/// under a file. Once.
+pub fn lost() -> Option<io::Error> {
+    Stream::Err.failure()
 }
 
 /// The token that ends what GitHub Actions does not listen to on standard error.
@@ -67,7 +80,7 @@ pub fn begin() {
     let mut fence = fence();
     if is_for_github() && !Stream::Err.is_file() && fence.is_none() {
         let token = reader::token();
-        draw(&command::stop(&token));
+        lines(&command::stop(&token));
         *fence = Some(token);
     }
 }
@@ -75,7 +88,7 @@ pub fn begin() {
 /// The end of what this process says.
 pub fn finish() {
     if let Some(token) = fence().take() {
-        draw(&command::resume(&token));
+        lines(&command::resume(&token));
     }
 }
 
@@ -86,7 +99,7 @@ pub fn annotate(line: &str) {
     match fence.take() {
         Some(token) => {
             let next = reader::token();
-            draw(&(command::resume(&token) + line + &command::stop(&next)));
+            lines(&(command::resume(&token) + line + &command::stop(&next)));
             *fence = Some(next);
         }
         None => {

@@ -74,6 +74,14 @@ impl Reporter {
 
     /// Tells one event.
     pub fn event(&mut self, event: &Event) {
+        if let Some(error) = out::lost() {
+            let words = format!("some of what was to be told before this is missing: {error}");
+            self.tell(&Event::Warning(&words));
+        }
+        self.tell(event);
+    }
+
+    fn tell(&mut self, event: &Event) {
         match &mut self.form {
             Form::Plain(plain) => plain.event(event),
             Form::Bars(bars) => bars.event(event),

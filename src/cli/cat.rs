@@ -1,4 +1,4 @@
-//! `cat`: the bytes of an object.
+//! `cat`: the bytes of an object. A terminal gets them as text: who made them is not who reads them.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;

@@ -20,7 +20,8 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 #[command(
     after_help = "What the task wrote comes out to the byte, its standard output first and then its standard\n\
-    error. With several tasks a line before each says which it is."
+    error; on a terminal without what does more there than colour it. With several tasks a line\n\
+    before each says which it is."
 )]
 pub struct Options {
     /// The tasks, by number
@@ -107,7 +108,7 @@ impl Printer<'_> {
             note(&format!("task #{} {}", row.id, why_nothing(row)));
         }
         if let Some(error) = &row.error {
-            note(&format!("failed: {}", first_line(error)));
+            note(&format!("failed: {}", visible(first_line(error))));
         }
         Ok(())
     }

@@ -13,7 +13,6 @@ use signal_hook::iterator::Signals;
 
 use super::error::Failure;
 use crate::engine::Message;
-use crate::out;
 use crate::sys::{self, Ignored};
 
 /// How often the user has to ask until the program ends without asking anyone else.
@@ -70,7 +69,6 @@ pub fn listen(engine: SyncSender<Message>) -> Result<Inbox, Failure> {
                 own.stop.store(true, Ordering::Relaxed);
                 let heard = engine.try_send(Message::Signal(signal)).is_ok();
                 if count >= PATIENCE || (count > 1 && !heard) {
-                    out::finish();
                     std::process::exit(128 + signal);
                 }
             }

@@ -17,8 +17,8 @@ pub enum Stream {
     Err,
 }
 
-/// Held while one is written to: what comes in one call stays together.
-static BUSY: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+/// Locked while one is written to: what comes in one call stays together.
+static LINES: [Mutex<Lines>; 2] = [Mutex::new(Lines::new()), Mutex::new(Lines::new())];
 
 impl Stream {
     fn fd(self) -> BorrowedFd<'static> {
@@ -28,9 +28,9 @@ impl Stream {
         }
     }
 
-    fn lock(self) -> MutexGuard<'static, ()> {
-        let busy = &BUSY[usize::from(self == Self::Err)];
-        busy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(self) -> MutexGuard<'static, Lines> {
+        let lines = &LINES[usize::from(self == Self::Err)];
+        lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is a terminal.
@@ -61,8 +61,23 @@ impl Stream {
 
     /// Writes all of it, however long that takes.
     pub(super) fn write(self, bytes: &[u8]) -> io::Result<()> {
-        let _busy = self.lock();
-        write_all(self.fd(), bytes)
+        let fd = self.fd();
+        self.lock().write(bytes, &mut |bytes| write_some(fd, bytes))
+    }
+
+    /// Writes whole lines, as lines of their own even where one before them was broken off.
+    pub(super) fn write_lines(self, lines: &[u8]) -> io::Result<()> {
+        let fd = self.fd();
+        let mut state = self.lock();
+        if state.torn {
+            state.write(b"\n", &mut |bytes| write_some(fd, bytes))?;
+        }
+        state.write(lines, &mut |bytes| write_some(fd, bytes))
+    }
+
+    /// What went wrong since this was asked last, unless it is that nobody reads.
+    pub(super) fn failure(self) -> Option<io::Error> {
+        self.lock().failure.take()
     }
 
     /// Columns and rows of the terminal; none if it is none, zeros if it does not know.
@@ -72,17 +87,59 @@ impl Stream {
     }
 }
 
-fn write_all(fd: BorrowedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
+/// What was written, and what was not.
+#[derive(Debug)]
+struct Lines {
+    /// The last that was written is a part of what should have been.
+    torn: bool,
+    failure: Option<io::Error>,
+}
+
+impl Lines {
+    const fn new() -> Self {
+        Self {
+            torn: false,
+            failure: None,
+        }
+    }
+
+    /// Writes all of it by `write`, which says how much it wrote.
+    fn write(
+        &mut self,
+        mut bytes: &[u8],
+        write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        let whole = bytes.len();
+        while !bytes.is_empty() {
+            match write(bytes) {
+                Ok(length) => bytes = &bytes[length..],
+                Err(error) => {
+                    self.torn |= bytes.len() < whole;
+                    if error.kind() != io::ErrorKind::BrokenPipe {
+                        self.failure = Some(error.kind().into());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if whole > 0 {
+            self.torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// Writes as much as there is room for, and at least a byte, however long that takes.
+fn write_some(fd: BorrowedFd, bytes: &[u8]) -> io::Result<usize> {
+    loop {
         match rustix::io::write(fd, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(length) => bytes = &bytes[length..],
+            Ok(length) => return Ok(length),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait(fd)?,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 /// Waits until there is room, or nobody who would make some.
@@ -99,6 +156,39 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    fn write_all(fd: BorrowedFd, bytes: &[u8]) -> io::Result<()> {
+        Lines::new().write(bytes, &mut |bytes| write_some(fd, bytes))
+    }
+
+    #[test]
+    fn what_is_lost_is_known_and_what_comes_after_it_is_whole() {
+        let mut room = 10;
+        let mut written = Vec::new();
+        let mut lines = Lines::new();
+        let mut write = |lines: &mut Lines, room: &mut usize, bytes: &[u8]| {
+            lines.write(bytes, &mut |bytes| match bytes.len().min(*room).min(4) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                length => {
+                    written.extend_from_slice(&bytes[..length]);
+                    *room -= length;
+                    Ok(length)
+                }
+            })
+        };
+        write(&mut lines, &mut room, b"whole\n").unwrap();
+        assert!(!lines.torn && lines.failure.is_none());
+        write(&mut lines, &mut room, b"broken off\n").unwrap_err();
+        assert!(lines.torn);
+        write(&mut lines, &mut room, b"lost\n").unwrap_err();
+        assert!(lines.torn);
+        let kind = lines.failure.take().map(|error| error.kind());
+        assert_eq!(kind, Some(io::ErrorKind::StorageFull));
+        room = 100;
+        write(&mut lines, &mut room, b"\nagain\n").unwrap();
+        assert!(!lines.torn && lines.failure.is_none());
+        assert_eq!(written, b"whole\nbrok\nagain\n");
+    }
 
     #[test]
     fn one_that_does_not_block_is_waited_for() {

@@ -27,7 +27,13 @@ fn run(redirection: &str, options: &str) -> (Option<i32>, String) {
 
 #[test]
 fn closed_or_without_a_reader_it_ends_nothing() {
-    for redirection in ["2>&-", "2> >(exec true)", "2> >(read -n 1)", ">&- 2>&-"] {
+    for redirection in [
+        "2>&-",
+        "2> >(exec true)",
+        "2> >(read -n 1)",
+        "2>/dev/full",
+        ">&- 2>&-",
+    ] {
         for options in ["", "-verbose", "-log-format json"] {
             let (status, stands) = run(redirection, options);
             assert_eq!(status, Some(0), "{redirection} {options}");
