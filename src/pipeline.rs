@@ -117,7 +117,20 @@ pub enum Error {
     State(#[from] state::Error),
     /// The packages.
     #[error(transparent)]
-    Environment(#[from] nix::Error),
+    Environment(nix::Error),
+}
+
+impl From<nix::Error> for Error {
+    fn from(error: nix::Error) -> Self {
+        match error {
+            // What is known of packages is kept in the state.
+            nix::Error::Cache(error) => match error.downcast() {
+                Ok(error) => Self::State(*error),
+                Err(error) => Self::Environment(nix::Error::Cache(error)),
+            },
+            error => Self::Environment(error),
+        }
+    }
 }
 
 /// What can be told of the packages of the steps without Nix: by one who only looks, perhaps at a
@@ -401,5 +414,17 @@ impl nix::Cache for Cache<'_> {
             packages: packages.into(),
         })?;
         Ok(self.0.put_environment(key, &json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_one_also_where_it_is_packages_that_cannot_be_kept() {
+        let full = || state::Error::Full(PathBuf::from("db"));
+        let told = Error::from(nix::Error::Cache(Box::new(full())));
+        assert!(matches!(told, Error::State(error) if error.hint() == full().hint()));
     }
 }

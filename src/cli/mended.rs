@@ -12,8 +12,8 @@ pub fn words(mended: Mended) -> Vec<String> {
     }
     match mended.again {
         0 => {}
-        1 => done.push("1 task runs again".to_owned()),
-        many => done.push(format!("{many} tasks run again")),
+        1 => done.push("1 task is to run again".to_owned()),
+        many => done.push(format!("{many} tasks are to run again")),
     }
     if mended.other {
         done.push("counts were corrected".to_owned());
@@ -53,7 +53,7 @@ mod tests {
             unsure: true,
         });
         assert!(told[0].ends_with(
-            "2 rows that no task left were taken out, 1 task runs again, counts were corrected"
+            "2 rows that no task left were taken out, 1 task is to run again, counts were corrected"
         ));
         assert!(told[1].contains("-start STEP"));
     }

@@ -121,8 +121,26 @@ impl World {
     }
 }
 
+/// Each call by itself, and all from one on.
+const COUNTS: [u32; 2] = [1, u32::MAX];
+const WAYS: [How; 3] = [How::Alone, How::TakesAllBack, How::Panics];
+
 #[test]
 fn whatever_call_of_the_database_fails_the_next_run_makes_it_good() {
+    each_call(|call| vec![(COUNTS[call % 2], WAYS[call % 3])]);
+}
+
+#[test]
+#[ignore = "takes a minute: every call in every way"]
+fn whatever_call_fails_in_whatever_way() {
+    each_call(|_| {
+        let all = COUNTS.map(|count| WAYS.map(|how| (count, how)));
+        all.into_iter().flatten().collect()
+    });
+}
+
+/// Has each call of a run fail in those of the ways, which are told for each.
+fn each_call(ways: impl Fn(usize) -> Vec<(u32, How)>) {
     let world = World::new();
     let (mut state, lock) = world.open();
     state.fault().plan(None);
@@ -135,32 +153,33 @@ fn whatever_call_of_the_database_fails_the_next_run_makes_it_good() {
     assert!(calls > 30, "{calls}");
     drop((state, lock));
     let undisturbed = world.rows();
-
     for first in 0..calls {
-        // A call by itself, or all from one on.
-        let planned = Planned {
-            first,
-            count: if first % 2 == 0 { 1 } else { u32::MAX },
-            how: [How::Alone, How::TakesAllBack, How::Panics][first as usize % 3],
-        };
-        let world = World::new();
-        let (mut state, lock) = world.open();
-        state.fault().plan(Some(planned));
-        let ran = catch_unwind(AssertUnwindSafe(|| world.run(&mut state)));
-        // How many calls there are depends on which task ends first.
-        if state.fault().calls() > first {
-            match ran {
-                Ok(Ok(_)) => panic!("{planned:?} was not noticed"),
-                Ok(Err(Error::State(error))) => {
-                    assert!(error.to_string().contains("the disk is full"), "{error}");
-                }
-                Ok(Err(_)) | Err(_) => assert_eq!(planned.how, How::Panics),
-            }
+        for (count, how) in ways(first as usize) {
+            let planned = Planned { first, count, how };
+            assert_eq!(after(planned), undisturbed, "{planned:?}");
         }
-        drop((state, lock));
-        let (mut state, lock) = world.open();
-        world.run(&mut state).unwrap();
-        drop((state, lock));
-        assert_eq!(world.rows(), undisturbed, "{planned:?}");
     }
+}
+
+/// What stands in the database after a run in which something fails, and another one.
+fn after(planned: Planned) -> Vec<String> {
+    let world = World::new();
+    let (mut state, lock) = world.open();
+    state.fault().plan(Some(planned));
+    let ran = catch_unwind(AssertUnwindSafe(|| world.run(&mut state)));
+    // How many calls there are depends on which task ends first.
+    if state.fault().calls() > planned.first {
+        match ran {
+            Ok(Ok(_)) => panic!("{planned:?} was not noticed"),
+            Ok(Err(Error::State(error))) => {
+                assert!(error.to_string().contains("the disk is full"), "{error}");
+            }
+            Ok(Err(_)) | Err(_) => assert_eq!(planned.how, How::Panics),
+        }
+    }
+    drop((state, lock));
+    let (mut state, lock) = world.open();
+    world.run(&mut state).unwrap();
+    drop((state, lock));
+    world.rows()
 }

@@ -2,10 +2,10 @@
 //!
 //! Whoever reads gets statements that can only ask. Whatever changes something goes through
 //! [`Database::write`], which works inside an open group alone, and after the first failure not at
-//! all. `SQLite` may have taken the whole group back by then, also where it was a question that failed: what
-//! would be written afterwards would stand by itself, about rows that do not exist, and what is
-//! in memory tells of things that never were. So the run ends, and the next one begins from what
-//! the file says.
+//! all. `SQLite` may have taken the whole group back by then, also where it was a question that
+//! failed: what would be written afterwards would stand by itself, about rows that do not exist,
+//! and what is in memory tells of things that never were. So the run ends, and the next one begins
+//! from what the file says.
 
 use std::sync::Arc;
 

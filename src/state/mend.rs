@@ -3,13 +3,13 @@
 //! Versions that wrote format 2 went on writing after a write had failed and `SQLite` had taken
 //! back the whole group: about tasks whose rows were gone, or belonged to other tasks by then. So
 //! there may be rows that are their own parent or have none, outputs twice, tasks that are said to
-//! be finished and are not, and wrong counts. Such a database is looked through when it is brought to the
-//! next format. Later, counts that are wrong are taken for a sign that it is needed again.
+//! be finished and are not, and wrong counts. Such a database is looked through when it is brought
+//! to the next format. Later, counts that are wrong are taken for a sign that it is needed again.
 //!
-//! A row that is in the wrong place is taken out: the task that it belonged to is unfinished as
-//! far as the file knows, runs again, and leaves it again. A finished task that cannot be what it
-//! is said to be makes way for a new one. What cannot be found out is whether a
-//! task has lost some of its outputs and kept others.
+//! A row that is in the wrong place is taken out: the task that it belonged to is unfinished as far
+//! as the file knows, runs again, and leaves it again. A finished task that cannot be what it is
+//! said to be makes way for a new one. What cannot be found out is whether a task has lost some of
+//! its outputs and kept others.
 
 use rusqlite::{Connection, Transaction};
 
@@ -133,8 +133,8 @@ WHERE t.input_task_id IS NOT NULL
 UPDATE task SET live = 0, processed = 0, input_task_id = NULL WHERE id IN (SELECT id FROM stray);
 DELETE FROM log WHERE task_id NOT IN (SELECT id FROM task WHERE step_id IS NOT NULL);";
 
-/// Finished tasks that cannot be what they are said to be: two outputs of one name, other outputs than
-/// the task that they were taken from.
+/// Finished tasks that cannot be what they are said to be: two outputs of one name, other outputs
+/// than the task that they were taken from.
 const DOUBTFUL: &str = "
 CREATE TEMP TABLE doubtful (id INTEGER PRIMARY KEY);
 INSERT OR IGNORE INTO doubtful
@@ -179,7 +179,8 @@ SELECT until FROM (
       AND EXISTS (SELECT 1 FROM barren))
 WHERE next IS NULL OR next > until + 2;";
 
-/// A run that could not go on wrote in its last moments that tasks had ended, and not what they left.
+/// A run that could not go on wrote in its last moments that tasks had ended, and not what they
+/// left.
 const LAST: &str = "
 INSERT OR IGNORE INTO doubtful
 SELECT id FROM barren
@@ -205,7 +206,8 @@ WITH RECURSIVE d (id) AS (
 INSERT OR IGNORE INTO doubtful
 SELECT id FROM d WHERE id NOT IN (SELECT id FROM stray);";
 
-/// All that is live and must not be because what is above it is not; and the topmost doubtful tasks.
+/// All that is live and must not be because what is above it is not; and the topmost doubtful
+/// tasks.
 const BELOW: &str = "
 CREATE TEMP TABLE below (id INTEGER PRIMARY KEY);
 WITH RECURSIVE d (id) AS (

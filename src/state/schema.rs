@@ -10,8 +10,8 @@ use crate::core::identity::{Identity, Tools};
 ///
 /// 0 with tables in it: that of the first implementation, which knew only `step` and `task`.
 /// 1: what this program wrote at first; only indexes and `tally.spent` differ.
-/// 2: without `task.room` and the indexes of final outputs; written by versions that went on after a
-/// failed write ([`super::mend`]).
+/// 2: without `task.room` and the indexes of final outputs; written by versions that went on after
+/// a failed write ([`super::mend`]).
 pub const FORMAT: i64 = 3;
 
 /// The two tables of the first implementation, as it made them.

@@ -29,6 +29,7 @@ mod sigkill;
 mod signals;
 mod state;
 mod store;
+mod storm;
 mod taint;
 mod terminal;
 mod warm;

@@ -337,8 +337,8 @@ fn a_run_with_nothing_to_do_waits_for_no_disk() {
     assert_ne!(durable(), before);
 }
 
-/// What a version that went on after a failed write has left: a row that is its own parent, an output
-/// twice, counts below zero.
+/// What a version that went on after a failed write has left: a row that is its own parent, an
+/// output twice, counts below zero.
 #[test]
 fn a_damaged_db_is_mended_and_that_is_told() {
     let test = Test::with(
@@ -357,7 +357,7 @@ fn a_damaged_db_is_mended_and_that_is_told() {
     );
     test.runs()
         .says("warning: the db was damaged when a write failed in an earlier run: 1 row that no")
-        .says("1 task runs again, counts were corrected")
+        .says("1 task is to run again, counts were corrected")
         .says("-run -start STEP")
         .says("1 run, 0 reused, 0 failed, 0 pending, 3 final outputs");
     assert_eq!(test.times("ran"), 4);

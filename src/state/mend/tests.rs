@@ -8,7 +8,8 @@ use crate::state::{Mended, State, open::Layout, schema, tally};
 const SOUND: &str = "
 INSERT INTO step (id, name, script) VALUES (1, 'begin', ''), (2, 'mid', '');
 INSERT INTO runset (id, name) VALUES (1, 'r');
-INSERT INTO task (id, object_hash, step_id, input_task_id, processed, runset, name, started, elapsed, worker)
+INSERT INTO task (id, object_hash, step_id, input_task_id, processed, runset, name,
+    started, elapsed, worker)
 VALUES (1, 'a0', 1, NULL, 1, 'r', NULL,      1000, 10000, 0),
        (2, 'a1', 2, 1,    1, 'r', '1_mid',   1020, 10000, 0),
        (3, 'a2', 2, 1,    1, 'r', '2_mid',   1031, 10000, 0),
@@ -86,7 +87,8 @@ fn rows_in_the_wrong_place_are_taken_out_with_what_is_below_them() {
     ] {
         let (mended, db) = mended(&format!(
             "INSERT INTO runset (id, name) VALUES (2, 'other');
-             INSERT INTO task (id, object_hash, step_id, input_task_id, processed, runset, name) VALUES
+             INSERT INTO task (id, object_hash, step_id, input_task_id, processed, runset, name)
+             VALUES
                  (10, 'd0', 1, NULL, 0, 'r', NULL), (11, 'd0', 1, NULL, 1, 'other', NULL),
                  (8, 'c1', 2, {parent}, 1, 'r', 'x_mid'), (9, 'c2', NULL, 8, 1, 'r', 'x');"
         ));

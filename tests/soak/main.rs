@@ -1,0 +1,71 @@
+//! Tests that take minutes: `cargo test --test soak`. Their short forms are among those of `cli`.
+
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[path = "../cli/harness.rs"]
+mod harness;
+#[path = "../cli/injection.rs"]
+mod injection;
+#[path = "../cli/storm.rs"]
+mod storm;
+
+use injection::{FEW, Injection, count, is_possible, run, undisturbed};
+
+/// Every call of a run that changes a file fails once, with either error.
+fn every(calls: &[&'static str], errors: &[&'static str], arguments: &str) {
+    if !is_possible() {
+        return;
+    }
+    let undisturbed = undisturbed(FEW);
+    for &call in calls {
+        let last = count(call, arguments);
+        let mut noticed = 0;
+        for when in 1..=last {
+            for &error in errors {
+                let injection = Injection { call, error, when };
+                noticed += usize::from(run(injection, arguments, &undisturbed));
+            }
+        }
+        println!("{call}: {last} calls, {noticed} failures noticed");
+    }
+}
+
+#[test]
+fn every_write_of_the_database_fails_once() {
+    let calls = ["pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync"];
+    every(&calls, &["ENOSPC", "EIO"], "-run -parallel 4");
+}
+
+#[test]
+fn every_write_and_sync_of_a_run_that_syncs_fails_once() {
+    let calls = ["pwrite64", "fsync", "fdatasync", "syncfs"];
+    every(&calls, &["ENOSPC", "EIO"], "-run -parallel 2 -sync commit");
+}
+
+#[test]
+fn every_read_of_the_database_fails_once() {
+    every(&["pread64"], &["EIO"], "-run -parallel 4");
+}
+
+#[test]
+fn every_other_write_fails_once() {
+    let calls = ["write", "mkdir", "rename", "unlink", "linkat", "renameat2"];
+    every(&calls, &["ENOSPC", "EIO"], "-run -parallel 4 -quiet");
+}
+
+/// 200 runs with 1, 2 and 6 workers each.
+#[test]
+fn a_disk_that_others_fill_and_empty_loses_nothing_for_long() {
+    let kinds = [
+        ["1-lazy", "1-end", "1-commit"],
+        ["2-lazy", "2-end", "2-commit"],
+        ["6-lazy", "6-end", "6-commit"],
+    ];
+    for (nth, kinds) in (0_u64..).zip(kinds) {
+        for part in 0..10 {
+            let rounds: Vec<&str> = kinds.into_iter().cycle().take(20).collect();
+            storm::storm(&rounds, 0x5eed_0000_1111_2222 + 100 * nth + part);
+        }
+    }
+}
