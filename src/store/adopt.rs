@@ -61,7 +61,7 @@ pub struct Candidate<'a> {
     /// Whether its own bytes may still change, so that a copy must become the object.
     pub(super) shared: bool,
     /// The object of the same bytes, if it was looked for and is there.
-    twin: Option<Digest>,
+    twin: Option<Box<Digest>>,
 }
 
 impl Candidate<'_> {
@@ -103,7 +103,7 @@ impl Store {
             file,
             look,
             shared,
-            twin,
+            twin: twin.map(Box::new),
         })
     }
 
@@ -148,7 +148,7 @@ impl Store {
         if let Some(digest) = candidate.twin {
             entry.remove().map_err(io_error("remove", entry))?;
             return Ok(Adopted {
-                digest,
+                digest: *digest,
                 size: candidate.look.size,
             });
         }
