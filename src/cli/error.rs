@@ -244,3 +244,29 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_begins_a_line() {
+        let failure = Failure::usage("no step `a\nerror: b\u{1b}[31m`").hint("try\nthe `c\r`");
+        assert_eq!(
+            failure.to_lines(),
+            "error: no step `a\\nerror: b\\u{1b}[31m`\nhint: try\nhint: the `c\\r`\n"
+        );
+    }
+
+    #[test]
+    fn what_others_said_is_within_the_error() {
+        let failure = Failure {
+            kind: Kind::Environment,
+            ..Failure::usage("cannot build:\n  indented\nerror: of nix\u{9b}2J\n")
+        };
+        assert_eq!(
+            failure.to_lines(),
+            "error: cannot build:\n  indented\n  error: of nix\\u{9b}2J\n"
+        );
+    }
+}

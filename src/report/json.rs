@@ -24,7 +24,7 @@
 //! | `nothing_tainted` | `runset` |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
-//! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one; only with `-verbose` |
+//! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `outputs` |
 //! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `retry_in_seconds` (if it is tried again) |
 //! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`: given up because the run ends, or to be started again; stays pending |
