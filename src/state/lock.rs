@@ -9,9 +9,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 use super::Layout;
 use crate::core::text::Shown as _;
@@ -185,21 +187,31 @@ fn lock_file(layout: &Layout) -> Result<Locked, LockError> {
 }
 
 fn exclusive(open: File, path: &Path, layout: &Layout) -> Result<Locked, LockError> {
-    match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            return Err(LockError::Held {
-                db: layout.root().to_owned(),
-                holder: named(layout),
-            });
+    let began = Instant::now();
+    while let Err(error) = rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
+        if error != Errno::WOULDBLOCK {
+            return Err(failed(path)(error.into()));
         }
-        Err(error) => return Err(failed(path)(error.into())),
+        let holder = named(layout);
+        if !holder.pid.is_some_and(is_gone) || began.elapsed() > LAST_MOMENT {
+            let db = layout.root().to_owned();
+            return Err(LockError::Held { db, holder });
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
     let data = open.metadata().map_err(failed(path))?;
     Ok(Locked {
         identity: Identity::of(&data),
         open,
     })
+}
+
+/// A run that is killed while it starts a child has the lock until that is another program.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 /// The number that is in the lock file.
@@ -303,5 +315,25 @@ mod tests {
         fs::rename(dir.path().join("backup"), &database).unwrap();
         let error = commits(&mut state).unwrap_err();
         assert!(is_moved(&error, &database), "{error}");
+    }
+
+    #[test]
+    fn what_a_dead_process_holds_for_a_moment_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let first = Lock::take(&layout).unwrap();
+        let began = Instant::now();
+        let refused = Lock::take(&layout);
+        assert!(matches!(refused, Err(LockError::Held { .. })));
+        assert!(began.elapsed() < LAST_MOMENT);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        fs::write(layout.lock(), child.id().to_string()).unwrap();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(first);
+        });
+        Lock::take(&layout).unwrap();
+        thread.join().unwrap();
     }
 }
