@@ -14,6 +14,7 @@ mod export;
 mod fit;
 mod graph;
 mod html;
+mod leftover;
 mod lock;
 mod log;
 mod mended;

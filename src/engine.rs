@@ -6,6 +6,7 @@
 //! signals. The engine never prints: what happens is told as [`Event`]s. Another kind of executor
 //! would take the place of [`worker`]: jobs in, [`worker::Ended`] out.
 
+mod channel;
 mod commands;
 mod crew;
 mod direct;
@@ -27,7 +28,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use crew::{Channel, Message};
+pub use channel::{Channel, Emergency, Message};
 pub use forecast::{Forecast, Reason, forecast};
 pub use recover::recover;
 pub use scratch::Scratch;

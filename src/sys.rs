@@ -16,12 +16,12 @@ use std::fs::File;
 use std::io;
 use std::num::NonZero;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 pub use file::{Identity, Look, look, look_at, set_mode_at, umask};
 
@@ -138,6 +138,11 @@ impl Ignored {
     }
 }
 
+/// Whether somebody would notice that this process is stopped: a shell with job control started it.
+pub fn can_be_continued() -> bool {
+    system::can_be_continued()
+}
+
 /// Makes this process the parent of every process that its children leave behind, so that
 /// [`strays`] can tell whether there are any.
 pub fn adopt_orphans() {
@@ -207,6 +212,56 @@ impl ExitWatch {
     /// Whether the child has ended.
     pub fn has_ended(&self) -> bool {
         self.0.has_ended()
+    }
+}
+
+/// What processes of a run have that no others have.
+#[derive(Debug, Default)]
+pub struct Marks {
+    /// Variables that name something in one of the folders.
+    pub variables: &'static [&'static str],
+    /// The folders.
+    pub folders: Vec<PathBuf>,
+    /// Pipes that they have open, by their inodes.
+    pub pipes: Vec<u64>,
+}
+
+/// A process of any parent. Where the system can do that, no other one that gets its number is
+/// mistaken for it.
+#[derive(Debug)]
+pub struct Process(system::Process);
+
+impl Process {
+    /// Those with the marks, and all in the sessions that these lead, or that those `known` already
+    /// were found in, which are alive; without the latter. Not this process, nor one that it
+    /// descends from, nor one with a terminal. None where the system cannot tell.
+    pub fn marked(marks: &Marks, known: &[Self]) -> Vec<Self> {
+        let known: Vec<_> = known.iter().map(|process| &process.0).collect();
+        system::marked(marks, &known)
+            .into_iter()
+            .map(Self)
+            .collect()
+    }
+
+    /// Its number.
+    pub fn id(&self) -> i32 {
+        self.0.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.0.signal(signal);
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// Waits until one of them has ended, or no longer.
+    pub fn wait_for_any(processes: &[Self], patience: Duration) {
+        let processes: Vec<_> = processes.iter().map(|process| &process.0).collect();
+        system::wait_for_any(&processes, patience);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::report::{self, Reporter};
 /// Makes or updates the lock file and prints what moved.
 pub fn main(places: &Places, arguments: &Lock, output: &Output) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
-    let inbox = signals::listen(Channel::default().sender())?;
+    let inbox = signals::listen(&Channel::default())?;
     let steps: Vec<_> = source
         .manifest
         .steps

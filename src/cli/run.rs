@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::arguments::{Actions, Arguments};
 use super::error::{Failure, signal_status};
 use super::fit::Fit;
-use super::{chosen, dry_run, mended, signals, standing};
+use super::{chosen, dry_run, leftover, mended, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::core::name::StepName;
 use crate::core::text::{self, Shown as _};
@@ -58,7 +58,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         start: &source.manifest.start().name,
     });
     let channel = Channel::default();
-    let inbox = signals::listen(channel.sender())?;
+    let inbox = signals::listen(&channel)?;
     let db = &arguments.places.db;
     let supply = Supply {
         host: arguments.supply.host_env,
@@ -243,6 +243,8 @@ impl Call<'_> {
         self.go_where_scripts_start()?;
         let layout = self.state.layout().clone();
         let scratch = Scratch::new(&layout.scratch(), &layout.objects())?;
+        channel.emergency().is_in(&scratch);
+        self.warn(leftover::of_a_killed_run(scratch.leftover()));
         let store = Store::open(&layout.objects(), scratch.folder().path())?;
         let again = engine::recover(&mut self.state, &store)?;
         if again > 0 {
@@ -254,11 +256,22 @@ impl Call<'_> {
                 }
             )));
         }
+        let done = self.run_all(&store, &scratch, channel);
+        self.warn(leftover::of_this_run(&scratch.close()));
+        done
+    }
+
+    fn run_all(
+        &mut self,
+        store: &Store,
+        scratch: &Scratch,
+        channel: &Channel,
+    ) -> Result<ExitCode, Failure> {
         let (runsets, seeded) = self.runsets_to_run()?;
         self.check_fit(&runsets)?;
         let mut failed = 0;
         for runset in &runsets {
-            let summary = self.run_one(runset, seeded, &store, &scratch, channel)?;
+            let summary = self.run_one(runset, seeded, store, scratch, channel)?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
             if let Some(signal) = summary.signal {
@@ -269,6 +282,12 @@ impl Call<'_> {
             }
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
+    }
+
+    fn warn(&mut self, words: Option<String>) {
+        if let Some(words) = words {
+            self.reporter.event(&Event::Warning(&words));
+        }
     }
 
     /// Children start where this process is.

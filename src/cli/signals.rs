@@ -1,22 +1,27 @@
-//! Signals that ask for an end become messages of the engine's loop.
+//! Signals that ask for an end become messages of the engine's loop; one that stops the program stops
+//! what runs, too.
 //!
 //! How this process was started decides little about it: whoever blocks signals, or ignores the
 //! death of children, has reasons that are not those of this program.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use nix::sys::signal::SigSet;
-use signal_hook::consts::{SIGCHLD, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGSTOP, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use super::error::Failure;
-use crate::engine::Message;
+use crate::engine::{Channel, Emergency, Message};
 use crate::sys::{self, Ignored};
 
 /// How often the user has to ask until the program ends without asking anyone else.
-const PATIENCE: i32 = 3;
+const PATIENCE: u32 = 3;
+/// How long it has to do so in good order when that is over.
+const RESPITE: Duration = Duration::from_secs(1);
 
 /// What came in so far.
 #[derive(Debug, Clone, Default)]
@@ -47,32 +52,77 @@ pub fn settle() {
     }
 }
 
-/// From now on all signals that would end the program go to `engine` and the inbox.
-pub fn listen(engine: SyncSender<Message>) -> Result<Inbox, Failure> {
-    let inbox = Inbox::default();
+/// From now on all signals that would end or stop the program go to the engine and the inbox.
+pub fn listen(channel: &Channel) -> Result<Inbox, Failure> {
     // Who starts the program by nohup wants it to survive the terminal, and a shell that starts it
     // in the background, what is meant for others. Neither is an end that nobody can ask for.
     let ignored = Ignored::now();
     let wanted = sys::ending_signals()
         .into_iter()
+        .chain([SIGTSTP])
         .filter(|signal| *signal == SIGTERM || ignored.has(*signal) != Some(true));
-    let mut signals = Signals::new(wanted)
-        .map_err(|error| Failure::usage(format!("cannot listen to signals: {error}")))?;
-    let own = inbox.clone();
+    let cannot = |error| Failure::usage(format!("cannot listen to signals: {error}"));
+    let mut signals = Signals::new([0_i32; 0]).map_err(cannot)?;
+    for signal in wanted {
+        match signals.add_signal(signal) {
+            // Taken by what the program runs in, as by valgrind the last one.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            other => other.map_err(cannot)?,
+        }
+    }
+    let inbox = Inbox::default();
+    let mut ear = Ear {
+        inbox: inbox.clone(),
+        engine: channel.sender(),
+        emergency: channel.emergency().clone(),
+        count: 0,
+    };
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            for (count, signal) in (1..).zip(signals.forever()) {
-                let _ = own
-                    .first
-                    .compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
-                own.stop.store(true, Ordering::Relaxed);
-                let heard = engine.try_send(Message::Signal(signal)).is_ok();
-                if count >= PATIENCE || (count > 1 && !heard) {
-                    std::process::exit(128 + signal);
+            for signal in signals.forever() {
+                match signal {
+                    SIGTSTP => ear.stop(),
+                    signal => ear.end(signal),
                 }
             }
         })
-        .map_err(|error| Failure::usage(format!("cannot listen to signals: {error}")))?;
+        .map_err(cannot)?;
     Ok(inbox)
+}
+
+/// What the thread that hears signals does about them.
+struct Ear {
+    inbox: Inbox,
+    engine: SyncSender<Message>,
+    emergency: Emergency,
+    count: u32,
+}
+
+impl Ear {
+    /// The program is to stop, and to go on later.
+    fn stop(&self) {
+        // Otherwise nobody would see that it is stopped, and have it go on.
+        if sys::can_be_continued() {
+            // A signal to its own thread is there before this returns.
+            self.emergency
+                .tasks()
+                .halt_while(|| drop(signal_hook::low_level::raise(SIGSTOP)));
+        }
+    }
+
+    /// The program is to end.
+    fn end(&mut self, signal: i32) {
+        let first = &self.inbox.first;
+        let _ = first.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+        self.inbox.stop.store(true, Ordering::Relaxed);
+        self.count += 1;
+        let heard = self.engine.try_send(Message::Signal(signal)).is_ok();
+        if self.count >= PATIENCE || (self.count > 1 && !heard) {
+            self.emergency.tasks().kill();
+            std::thread::sleep(RESPITE);
+            self.emergency.clear();
+            std::process::exit(128 + signal);
+        }
+    }
 }

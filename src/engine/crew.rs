@@ -7,58 +7,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
+use super::channel::{Channel, Message};
 use super::worker::{Ended, Job, Site, Worker};
 use super::{Engine, Error, Turn};
 use crate::core::event::Event;
 use crate::core::plan::LaneId;
 use crate::core::task::TaskId;
-use crate::process::{GRACE, Handle};
+use crate::process::{GRACE, Handle, Roll};
 use crate::store::Loan;
-
-/// What the thread that started the run hears.
-#[derive(Debug)]
-pub enum Message {
-    /// A signal came in.
-    Signal(i32),
-    /// Something is due earlier than expected, or the run is over.
-    Look,
-    /// A worker panicked.
-    Broken,
-}
-
-/// Signals that end a run come in here, from any thread.
-#[derive(Debug)]
-pub struct Channel {
-    sender: SyncSender<Message>,
-    receiver: Receiver<Message>,
-}
-
-impl Default for Channel {
-    fn default() -> Self {
-        let (sender, receiver) = mpsc::sync_channel(64);
-        Self { sender, receiver }
-    }
-}
-
-impl Channel {
-    /// For the thread that gets the signals.
-    pub fn sender(&self) -> SyncSender<Message> {
-        self.sender.clone()
-    }
-}
 
 /// What the lock guards.
 struct Desk<'a> {
     engine: Engine<'a>,
-    /// One a worker.
-    handles: Vec<Handle>,
     /// Workers that wait for work.
     idle: usize,
     /// No worker gets another task.
@@ -74,6 +39,8 @@ struct Crew<'a, 'c> {
     /// Others who want the lock from a worker that does much under it.
     waiting: AtomicUsize,
     keeper: &'c SyncSender<Message>,
+    /// With a handle for each worker.
+    tasks: &'c Roll,
     /// Most workers.
     most: usize,
     live: bool,
@@ -85,6 +52,7 @@ struct Crew<'a, 'c> {
 pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Error> {
     let crew = Crew {
         keeper: &channel.sender,
+        tasks: channel.emergency.tasks(),
         called: Condvar::new(),
         waiting: AtomicUsize::new(0),
         most: engine.settings.parallel,
@@ -96,7 +64,6 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Erro
         },
         desk: Mutex::new(Desk {
             engine,
-            handles: Vec::new(),
             idle: 0,
             over: false,
             failure: None,
@@ -113,9 +80,10 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Erro
             Err(error) => crew.fail(&mut desk, error),
         }
         if desk.failure.is_some() {
-            desk.kill();
+            crew.tasks.kill();
         }
     });
+    channel.emergency.tasks().clear();
     // Whoever panicked last is noticed too.
     drop(crew.lock());
     let desk = crew.desk.into_inner();
@@ -138,7 +106,7 @@ impl<'a, 'c> Crew<'a, 'c> {
         loop {
             let mut desk = self.lock();
             if last.is_some_and(|last| last <= Instant::now()) {
-                desk.kill();
+                self.tasks.kill();
                 last = None;
             }
             if desk.over {
@@ -160,9 +128,9 @@ impl<'a, 'c> Crew<'a, 'c> {
                 Ok(Message::Signal(signal)) => {
                     let mut desk = self.lock();
                     if desk.engine.interrupt(signal) {
-                        desk.kill();
+                        self.tasks.kill();
                     } else {
-                        desk.handles.iter().for_each(Handle::end);
+                        self.tasks.end();
                         last = Some(Instant::now() + GRACE);
                     }
                 }
@@ -190,7 +158,7 @@ impl<'a, 'c> Crew<'a, 'c> {
             self.called.notify_one();
             return Ok(());
         }
-        let number = desk.handles.len();
+        let number = self.tasks.count();
         // Those that make objects of large outputs keep nobody else from working.
         if number >= self.most.saturating_add(desk.engine.plan.settling()) {
             return Ok(());
@@ -207,7 +175,7 @@ impl<'a, 'c> Crew<'a, 'c> {
                 }
             });
         match started {
-            Ok(_) => desk.handles.push(handle),
+            Ok(_) => self.tasks.add(handle),
             // Fewer do as well.
             Err(_) if number > 0 => {}
             Err(error) => return Err(Error::Worker(Some(error))),
@@ -375,12 +343,5 @@ impl Desk<'_> {
             return Ok(());
         }
         self.engine.ended(ended)
-    }
-
-    fn kill(&self) {
-        for handle in &self.handles {
-            handle.end();
-            handle.signal(Signal::KILL);
-        }
     }
 }

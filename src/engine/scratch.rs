@@ -1,15 +1,20 @@
 //! The folder of one run, for what its tasks need while they run.
 
+pub mod notes;
+
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::folder::{Folder, remove_all};
+use crate::process::{Leftover, end_marked};
 use crate::store;
+use crate::sys::Strays;
 
 /// See the module. Dropped, the folder is gone.
 #[derive(Debug)]
@@ -17,15 +22,21 @@ pub struct Scratch {
     parent: Folder,
     name: String,
     folder: Arc<Folder>,
+    leftover: Leftover,
 }
+
+/// How long processes of a run that is over have to end when they are asked to: nobody waits for
+/// what they still do.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A name that no object's folder has.
 const AMONG: &str = ".tmp";
 const PROBE: &str = ".probe";
 
 impl Scratch {
-    /// Makes one, and removes what killed runs left. It lies in `parent`; or, where nothing can be
-    /// renamed from there to `objects`, as these are on another disk, in a folder among them.
+    /// Makes one, ends what killed runs left running, and removes what they left. It lies in
+    /// `parent`; or, where nothing can be renamed from there to `objects`, as these are on another
+    /// disk, in a folder among them.
     ///
     /// The caller must hold the state's lock: nothing of another run may be alive.
     pub fn new(parent: &Path, objects: &Path) -> Result<Self, store::Error> {
@@ -34,15 +45,23 @@ impl Scratch {
         let objects = &fs::canonicalize(objects).map_err(store::io_error("find", objects))?;
         let parent = &std::path::absolute(parent).map_err(store::io_error("find", parent))?;
         let among = &objects.join(AMONG);
+        let marks = notes::read(&[parent, among]);
+        let leftover = marks.map(|marks| end_marked(&marks, GRACE));
+        let leftover = leftover.unwrap_or_default();
         remove_all(parent);
         remove_all(among);
         let scratch = Self::within(parent)?;
         let objects = Folder::open(objects).map_err(store::io_error("open the folder", objects))?;
-        if scratch.is_beside(&objects)? {
-            return Ok(scratch);
-        }
-        drop(scratch);
-        Self::within(among)
+        let mut scratch = if scratch.is_beside(&objects)? {
+            scratch
+        } else {
+            drop(scratch);
+            Self::within(among)?
+        };
+        // Without it, the next run knows processes by their variables alone.
+        let _ = notes::begin(&scratch.folder);
+        scratch.leftover = leftover;
+        Ok(scratch)
     }
 
     fn within(parent: &Path) -> Result<Self, store::Error> {
@@ -58,6 +77,7 @@ impl Scratch {
                         parent: opened,
                         name,
                         folder: Arc::new(folder),
+                        leftover: Leftover::default(),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -83,14 +103,49 @@ impl Scratch {
     pub fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
+
+    /// What killed runs had left running.
+    pub fn leftover(&self) -> &Leftover {
+        &self.leftover
+    }
+
+    /// Removes it. Processes that outlive their tasks and go on writing to it are ended.
+    pub fn close(self) -> Leftover {
+        let marks = notes::of(&self.folder);
+        if self.is_gone() {
+            return Leftover::default();
+        }
+        end_marked(&marks, GRACE)
+    }
+
+    /// Removes it; whether it is gone for good: what is being written to may take another go, or
+    /// come again.
+    fn is_gone(&self) -> bool {
+        const TRIES: u32 = 4;
+        const PAUSE: Duration = Duration::from_millis(50);
+        let exists = || self.folder.path().exists();
+        let mut gone = self.remove();
+        if gone && Strays::watch().certainly_none() {
+            return true;
+        }
+        (0..TRIES).any(|_| {
+            std::thread::sleep(PAUSE);
+            let was_gone = gone && !exists();
+            gone = was_gone || self.remove();
+            was_gone
+        })
+    }
+
+    fn remove(&self) -> bool {
+        remove_all(self.parent.entry(&self.name))
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        remove_all(self.parent.entry(&self.name));
-        if self.parent.path().ends_with(AMONG) {
-            let _ = fs::remove_dir(self.parent.path());
-        }
+        self.remove();
+        // Unless something else is there.
+        let _ = fs::remove_dir(self.parent.path());
     }
 }
 
@@ -113,7 +168,8 @@ mod tests {
         assert!(scratch.folder().path().starts_with(&parent));
         drop(scratch);
         let left = |folder: &Path| fs::read_dir(folder).unwrap().count();
-        assert_eq!([left(&parent), left(&objects), left(there.path())], [0; 3]);
+        assert_eq!([left(&objects), left(there.path())], [0; 2]);
+        assert!(!parent.exists());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::commands::{Commands, Own, Plain};
 use super::live::Live;
 use super::outputs::{OutputError, Outputs, Source};
+use super::scratch::notes;
 use super::step::Runnable;
 use super::transcript::Record;
 use super::warm::Shells;
@@ -234,7 +235,12 @@ impl<'a> Worker<'a> {
     ) -> Result<process::Ended, RunError> {
         let pipes = match &mut self.pipes {
             Some(pipes) => pipes,
-            none => none.insert(Pipes::new()?),
+            none => {
+                let pipes = none.insert(Pipes::new()?);
+                // Where it fails, processes are known by their variables.
+                let _ = notes::add(&self.site.scratch, pipes);
+                pipes
+            }
         };
         let mut sink = Listener {
             job,

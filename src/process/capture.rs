@@ -91,6 +91,12 @@ impl Pipes {
         })
     }
 
+    /// The inodes of the pipes, by which the system tells who has them open.
+    pub fn inodes(&self) -> io::Result<[u64; 2]> {
+        let inode = |pipe: &Pipe| Ok::<_, io::Error>(rustix::fs::fstat(&pipe.write)?.st_ino);
+        Ok([inode(&self.stdout)?, inode(&self.stderr)?])
+    }
+
     /// Waits until something happens; true if the child has ended.
     pub(super) fn wait(
         &mut self,

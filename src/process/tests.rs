@@ -1,6 +1,8 @@
 use std::ffi::CString;
 use std::path::Path;
+use std::time::Instant;
 
+use super::handle::Phase;
 use super::*;
 
 fn shell(script: &str, pipes: &Pipes) -> Launch {
@@ -58,7 +60,7 @@ fn the_whole_group_is_ended() {
     let handle = Handle::default();
     let other = handle.clone();
     let thread = std::thread::spawn(move || run(&other, "sleep 60 & sleep 60", None));
-    while !matches!(*handle.lock(), Phase::Running { .. }) {
+    while !matches!(handle.lock().phase, Phase::Running { .. }) {
         std::thread::yield_now();
     }
     std::thread::sleep(Duration::from_millis(50));
@@ -106,4 +108,18 @@ fn one_that_is_stopped_ends_in_time() {
     assert_eq!(end.cut, Some(Cut::Timeout));
     assert_eq!(describe(end.status), "killed by SIGTERM");
     assert!(began.elapsed() < GRACE);
+}
+
+#[test]
+fn time_in_which_all_is_stopped_does_not_count() {
+    let (roll, handle) = (Roll::default(), Handle::default());
+    roll.add(handle.clone());
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.01; done; echo end";
+    let limit = Some(Duration::from_millis(400));
+    let thread = std::thread::spawn(move || run(&handle, script, limit));
+    std::thread::sleep(Duration::from_millis(30));
+    roll.halt_while(|| std::thread::sleep(Duration::from_millis(500)));
+    let (end, out, _) = thread.join().unwrap();
+    assert_eq!(end.cut, None);
+    assert!(out.ends_with(b"10\nend\n"));
 }

@@ -17,7 +17,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
-use super::{Ended, GRACE, Groups, Handle, Launch, Limit, Phase, Pipes, RunError, Sink};
+use super::handle::{Limit, Phase};
+use super::{Ended, GRACE, Groups, Handle, Launch, Pipes, RunError, Sink};
 use crate::sys::{ExitWatch, Strays};
 
 /// Longest time for a shell to get ready.
@@ -159,14 +160,11 @@ impl Handle {
     ) -> Result<(Ended, Option<Warm>), RunError> {
         let group = warm.pid;
         {
-            let mut phase = self.lock();
-            if matches!(*phase, Phase::Refused) {
+            let mut state = self.lock();
+            if matches!(state.phase, Phase::Refused) {
                 return Err(RunError::Refused);
             }
-            *phase = Phase::Running {
-                groups: group.into(),
-                cut: None,
-            };
+            state.run(group.into());
         }
         let watched = warm
             .control
@@ -179,16 +177,13 @@ impl Handle {
         if watched.is_err() {
             self.signal(Signal::KILL);
         }
-        let mut phase = self.lock();
-        let cut = match std::mem::take(&mut *phase) {
-            Phase::Running { cut, .. } => cut,
-            Phase::Idle | Phase::Refused => None,
-        };
+        let mut state = self.lock();
+        let cut = state.over();
         let (answered, status) = match watched? {
             Some(status) => (true, status),
             None => (false, warm.reap()?),
         };
-        drop(phase);
+        drop(state);
         pipes.drain(sink)?;
         let left = strays.left_in(group);
         if left {
@@ -212,7 +207,7 @@ impl Handle {
         timeout: Option<Duration>,
         sink: &mut dyn Sink,
     ) -> io::Result<Option<ExitStatus>> {
-        let mut limit = Limit::new(timeout);
+        let mut limit = Limit::new(timeout, self);
         loop {
             let other = Some(warm.answers.as_fd());
             let dead = pipes.wait_or(other, &warm.watch, limit.next, sink)?;
@@ -237,7 +232,7 @@ impl Handle {
         grace: Option<Instant>,
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
-        if !matches!(*self.lock(), Phase::Running { cut: Some(_), .. }) {
+        if !matches!(self.lock().phase, Phase::Running { cut: Some(_), .. }) {
             return Ok(());
         }
         let grace = grace.unwrap_or_else(|| Instant::now() + GRACE);

@@ -1,6 +1,7 @@
 //! Linux.
 
 mod mounts;
+mod processes;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -18,6 +19,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers};
 pub use mounts::is_unchangeable;
+pub use processes::{Process, can_be_continued, marked, wait_for_any};
 
 pub const NO_ATIME: OFlags = OFlags::NOATIME;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, OFlags};
 use rustix::path::Arg;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
-use super::{Look, Writers};
+use super::{Look, Marks, Writers};
 
 pub const NO_ATIME: OFlags = OFlags::empty();
 
@@ -101,6 +101,10 @@ pub fn ignored() -> Option<u64> {
     None
 }
 
+pub fn can_be_continued() -> bool {
+    true
+}
+
 pub fn adopt_orphans() {}
 
 #[derive(Debug, Default)]
@@ -149,3 +153,26 @@ impl ExitWatch {
         super::is_zombie(self.0)
     }
 }
+
+#[derive(Debug)]
+pub enum Process {}
+
+impl Process {
+    pub fn id(&self) -> i32 {
+        match *self {}
+    }
+
+    pub fn signal(&self, _signal: Signal) {
+        match *self {}
+    }
+
+    pub fn is_alive(&self) -> bool {
+        match *self {}
+    }
+}
+
+pub fn marked(_marks: &Marks, _known: &[&Process]) -> Vec<Process> {
+    Vec::new()
+}
+
+pub fn wait_for_any(_processes: &[&Process], _patience: Duration) {}

@@ -114,3 +114,53 @@ fn under_nohup_a_hang_up_is_ignored() {
     running.end().exits(0);
     assert_eq!(test.times("done"), 3);
 }
+
+/// The state that the system tells of a process: `S` sleeping, `T` stopped and so on.
+fn state(pid: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap()[..1].to_owned()
+}
+
+#[test]
+fn what_stops_the_program_stops_its_tasks_until_it_goes_on() {
+    let test = three(&WAITS.replace(
+        "began >> $COUNT",
+        "$$ > $TASK_PIPELINE_TASK; echo began >> $COUNT",
+    ));
+    let mut command = test.command(["-run", "-parallel", "2"]);
+    // As a shell with job control does; where nobody could continue it, nothing stops it.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let running = Running::start(command);
+    wait_for("the tasks", || test.times("began") == 2);
+    running.signal(Signal::TSTP);
+    let processes = [
+        &running.pid().to_string(),
+        test.read("2").trim(),
+        test.read("3").trim(),
+    ]
+    .map(str::to_owned);
+    wait_for("all to stop", || {
+        processes.iter().all(|pid| state(pid) == "T")
+    });
+    test.write("go", "");
+    running.signal(Signal::CONT);
+    running.end().exits(0);
+    assert_eq!(test.times("done"), 3);
+}
+
+#[test]
+fn the_third_interrupt_leaves_nothing_behind_either() {
+    let test = three(
+        "trap '' TERM; echo began >> $COUNT; echo $$ > $TASK_PIPELINE_TASK; while :; do : > $TMPDIR/x; done",
+    );
+    let running = begun(&test, 2);
+    for _ in 0..3 {
+        running.signal(Signal::INT);
+    }
+    running.end().exits(130);
+    test.nothing_temporary_is_left();
+    for task in ["2", "3"] {
+        let pid = test.read(task);
+        assert!(!std::path::Path::new("/proc").join(pid.trim()).exists());
+    }
+}

@@ -13,6 +13,7 @@ mod failure;
 mod harness;
 mod injection;
 mod interrupt;
+mod leftover;
 mod manifest;
 mod memo;
 mod modes;

@@ -1,0 +1,80 @@
+//! What comes to a run from outside: signals, and an end that does not wait for the engine.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, OnceLock};
+
+use super::Scratch;
+use crate::folder::remove_all;
+use crate::process::Roll;
+
+/// What the thread that started the run hears.
+#[derive(Debug)]
+pub enum Message {
+    /// A signal came in.
+    Signal(i32),
+    /// Something is due earlier than expected, or the run is over.
+    Look,
+    /// A worker panicked.
+    Broken,
+}
+
+/// Messages come in here, from any thread.
+#[derive(Debug)]
+pub struct Channel {
+    pub(super) sender: SyncSender<Message>,
+    pub(super) receiver: Receiver<Message>,
+    pub(super) emergency: Emergency,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::sync_channel(64);
+        Self {
+            sender,
+            receiver,
+            emergency: Emergency::default(),
+        }
+    }
+}
+
+impl Channel {
+    /// For the thread that gets the signals.
+    pub fn sender(&self) -> SyncSender<Message> {
+        self.sender.clone()
+    }
+
+    /// For the same thread.
+    pub fn emergency(&self) -> &Emergency {
+        &self.emergency
+    }
+}
+
+/// What a thread can do to a run, whatever the others are at.
+#[derive(Debug, Clone, Default)]
+pub struct Emergency {
+    tasks: Roll,
+    scratch: Arc<OnceLock<PathBuf>>,
+}
+
+impl Emergency {
+    /// What runs.
+    pub fn tasks(&self) -> &Roll {
+        &self.tasks
+    }
+
+    /// The run has this folder.
+    pub fn is_in(&self, scratch: &Scratch) {
+        // The program makes no other one.
+        let _ = self.scratch.set(scratch.folder().path().to_owned());
+    }
+
+    /// Removes what must not be left when the program ends.
+    pub fn clear(&self) {
+        if let Some(scratch) = self.scratch.get() {
+            remove_all(scratch);
+            // Unless something else is there.
+            let _ = scratch.parent().map(std::fs::remove_dir);
+        }
+    }
+}

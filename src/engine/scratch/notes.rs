@@ -1,0 +1,126 @@
+//! What the folder of a run tells the next one, should this one be killed: which processes are its
+//! own. Their variables name files in it, and they write to pipes whose inodes are noted in it.
+//!
+//! Nothing is noted for a single task.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::folder::{Entry, Folder};
+use crate::process::Pipes;
+use crate::sys::{self, Marks};
+
+/// Variables of a task that name something in the folder.
+const VARIABLES: &[&str] = &["INPUT_FILE", "OUTPUT_DIR", "TMPDIR"];
+
+/// Begins the notes of a folder.
+pub fn begin(folder: &Folder) -> io::Result<()> {
+    let mut file = folder.entry(SIGNATURE).create()?;
+    file.write_all(signature(folder)?.as_bytes())
+}
+
+/// Notes pipes that tasks are to write to.
+pub fn add(folder: &Folder, pipes: &Pipes) -> io::Result<()> {
+    let [out, err] = pipes.inodes()?;
+    folder.entry(&format!("{PIPES}{out}-{err}")).create()?;
+    Ok(())
+}
+
+/// By what the processes are known of all runs that have a folder in one of these; none if no run
+/// has.
+pub fn read(parents: &[&Path]) -> Option<Marks> {
+    let mut marks = Marks {
+        variables: VARIABLES,
+        ..Marks::default()
+    };
+    let entries = parents
+        .iter()
+        .filter_map(|parent| fs::read_dir(parent).ok());
+    for entry in entries.flatten().flatten() {
+        let path = entry.path();
+        if let Ok(folder) = Entry::from(&path).open_folder() {
+            marks.pipes.extend(pipes(&folder).unwrap_or_default());
+            marks.folders.push(path);
+        }
+    }
+    (!marks.folders.is_empty()).then_some(marks)
+}
+
+/// By what the processes of one run are known while it goes on.
+pub fn of(folder: &Folder) -> Marks {
+    Marks {
+        variables: VARIABLES,
+        folders: vec![folder.path().to_owned()],
+        pipes: pipes(folder).unwrap_or_default(),
+    }
+}
+
+const SIGNATURE: &str = "run";
+const PIPES: &str = "pipes-";
+
+/// By what a folder is known to be this one and no copy, and its notes to be of this boot.
+fn signature(folder: &Folder) -> io::Result<String> {
+    let identity = folder.look()?.identity;
+    let boot = sys::boot_id().unwrap_or_default();
+    Ok(format!("{boot} {identity:?}"))
+}
+
+fn pipes(folder: &Folder) -> io::Result<Vec<u64>> {
+    let mut signed = String::new();
+    let file = folder.entry(SIGNATURE).open()?;
+    // A script may have put anything in its place.
+    file.take(1000).read_to_string(&mut signed)?;
+    if signed != signature(folder)? {
+        return Ok(Vec::new());
+    }
+    let mut inodes = Vec::new();
+    for entry in folder.names()? {
+        let entry = entry?;
+        let name = entry.file_name().to_str().unwrap_or_default();
+        let numbers = name.strip_prefix(PIPES).unwrap_or_default().split('-');
+        inodes.extend(numbers.filter_map(|word| word.parse::<u64>().ok()));
+    }
+    Ok(inodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_of_this_folder_and_no_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(read(&[dir.path()]).is_none());
+        let folder = Folder::open(dir.path()).unwrap().make("run-x").unwrap();
+        begin(&folder).unwrap();
+        let pipes = Pipes::new().unwrap();
+        add(&folder, &pipes).unwrap();
+        let mut expected = pipes.inodes().unwrap();
+        expected.sort_unstable();
+        let noted = |parent: &Path| {
+            let mut marks = read(&[Path::new("/no/such/folder"), parent]).unwrap();
+            marks.pipes.sort_unstable();
+            (marks.folders, marks.pipes)
+        };
+        assert_eq!(
+            noted(dir.path()),
+            (vec![dir.path().join("run-x")], expected.to_vec())
+        );
+
+        let copy = tempfile::tempdir().unwrap();
+        fs::create_dir(copy.path().join("run-x")).unwrap();
+        for entry in fs::read_dir(dir.path().join("run-x")).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(
+                entry.path(),
+                copy.path().join("run-x").join(entry.file_name()),
+            )
+            .unwrap();
+        }
+        assert_eq!(
+            noted(copy.path()),
+            (vec![copy.path().join("run-x")], Vec::new())
+        );
+    }
+}
