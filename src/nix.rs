@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! wanted      the packages of all steps, each text once, and what kind of thing it is
-//! lock, pins  the lock file beside the manifest; pins as inputs of a generated flake
+//! lock, pin   the lock file beside the manifest; agree: whether a pin leads where its reference says
+//! pins        pins as inputs of a generated flake
 //! folder      whether a flake in a plain folder has changed; git: the same in a repository
 //! key         what decides an environment, as a digest: the key of the cache
 //! kept        what the cache gave, checked: whoever wrote it may not be trusted
@@ -12,6 +13,7 @@
 //! path        the folders that `nix shell` puts in front of PATH
 //! roots       links that keep store paths from being collected
 //! sealed      inside a Nix build: store paths as they are, without Nix
+//! tools       the programs, looked for when they are needed
 //! command     every call of `nix` and `nix-store`; child, progress, failure: what they say
 //! store_path  paths in the store
 //! ```
@@ -19,7 +21,8 @@
 //! A flake reference with a scheme, and a name of the flake registry, is pinned by the lock file. A
 //! plain folder (`.`, `./tools`, `/srv/flake`) is followed as it stands: it belongs to the checkout
 //! as the manifest and its scripts do, and its own `flake.lock` pins what it uses. (Its content
-//! cannot be pinned: the lock file may lie in it.) A store path fixes itself.
+//! cannot be pinned: the lock file may lie in it.) A store path fixes itself. The name `nixpkgs` is
+//! none of the registry: it stands for `[nix] nixpkgs`, as a bare name's flake does.
 //!
 //! PATH is what `nix shell` of Nix 2.20 or later gives: packages in the order of the manifest,
 //! whatever the Nix at hand. It is computed from the store at each run and never kept.
@@ -47,12 +50,14 @@ mod kept;
 mod key;
 mod lock;
 mod path;
+mod pin;
 mod pins;
 mod progress;
 mod resolve;
 mod roots;
 mod sealed;
 mod store_path;
+mod tools;
 mod update;
 mod wanted;
 
@@ -120,7 +125,7 @@ pub trait Cache {
 pub enum Progress {
     /// A short line: `building jq-1.7 (2 of 3)`, `downloading …`, `pinning …`.
     Line(String),
-    /// A warning, of Nix or about what was found.
+    /// A warning: of Nix, which begins with `nix:`, or about what was found.
     Warning(String),
     /// A line of a build's log.
     Log {
@@ -138,6 +143,15 @@ pub struct Resolved {
     pub environments: BTreeMap<StepName, Environment>,
     /// The store paths that GC roots hold for them: packages, and the sources of pinned flakes.
     pub held: BTreeSet<String>,
+}
+
+/// Tells `progress` each warning once: Nix is called several times about the same things.
+fn warning_once(progress: &mut dyn FnMut(Progress)) -> impl FnMut(Progress) {
+    let mut warned = BTreeSet::new();
+    move |told| match &told {
+        Progress::Warning(text) if !warned.insert(text.clone()) => {}
+        _ => progress(told),
+    }
 }
 
 /// Removes the GC roots under `roots` that hold nothing of `keep` (store paths), so that a
@@ -159,4 +173,4 @@ fn base_of(manifest: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-type Pins = BTreeMap<String, lock::Pin>;
+type Pins = BTreeMap<String, pin::Pin>;

@@ -384,7 +384,7 @@ fn resolve(
     };
     let mut cache = Cache(state);
     Ok(nix::resolve(&request, &mut cache, &mut |progress| {
-        listener(&Event::Environment(&crate::report::nix_line(&progress)));
+        crate::report::nix_event(&progress, listener);
     })?)
 }
 

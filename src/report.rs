@@ -107,11 +107,13 @@ impl Reporter {
     }
 }
 
-/// A line about what Nix does.
-pub fn nix_line(progress: &nix::Progress) -> String {
+/// Tells what Nix does, and its warnings as such.
+pub fn nix_event(progress: &nix::Progress, tell: &mut dyn FnMut(&Event)) {
     match progress {
-        nix::Progress::Line(line) => format!("nix: {line}"),
-        nix::Progress::Warning(line) => format!("warning: {line}"),
-        nix::Progress::Log { package, line } => format!("{package}> {line}"),
+        nix::Progress::Line(line) => tell(&Event::Environment(&format!("nix: {line}"))),
+        nix::Progress::Warning(words) => tell(&Event::Warning(words)),
+        nix::Progress::Log { package, line } => {
+            tell(&Event::Environment(&format!("{package}> {line}")));
+        }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use super::arguments::{Lock, Output, Places};
 use super::error::Failure;
 use super::{run, signals};
-use crate::core::event::Event;
 use crate::core::text::Shown as _;
 use crate::engine::Channel;
 use crate::nix;
@@ -37,7 +36,7 @@ pub fn main(places: &Places, arguments: &Lock, output: &Output) -> Result<ExitCo
     };
     let mut reporter = Reporter::new(output.style());
     let report = nix::lock_update(&packages, update, &inbox.stop, &mut |progress| {
-        reporter.event(&Event::Environment(&report::nix_line(&progress)));
+        report::nix_event(&progress, &mut |event| reporter.event(event));
     })
     .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
     debug_assert!(!inbox.stop.load(Ordering::Relaxed) || inbox.signal().is_some());

@@ -157,11 +157,15 @@ impl Installable {
         Some(self.selector().rsplit_once('^')?.1)
     }
 
-    /// The bare name `self` as an installable of the flake `nixpkgs`; any other is itself.
+    /// `self` with the flake `nixpkgs` where it names none, or just `nixpkgs`: the manifest has one
+    /// nixpkgs, however its packages are written.
     pub fn within(&self, nixpkgs: &str) -> Result<Self, BadInstallable> {
-        match self.kind {
-            Kind::Bare => Self::parse(&format!("{nixpkgs}#{}", self.text)),
-            Kind::Flake | Kind::Folder => Ok(self.clone()),
+        match (self.kind, self.reference()) {
+            (Kind::Bare, _) => Self::parse(&format!("{nixpkgs}#{}", self.text)),
+            (Kind::Flake, "nixpkgs" | "flake:nixpkgs") => {
+                Self::parse(&format!("{nixpkgs}{}", self.selector()))
+            }
+            (Kind::Flake | Kind::Folder, _) => Ok(self.clone()),
         }
     }
 
@@ -232,7 +236,13 @@ fn check_characters(text: &str) -> Result<(), BadInstallable> {
         return bad(Problem::Dash, 0);
     }
     let wrong = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '`' | '\\' | '$');
-    match text.char_indices().find(|(_, c)| wrong(*c)) {
+    let names = attributes_at(text);
+    let mut quoted = false;
+    let found = text.char_indices().find(|(at, c)| {
+        quoted ^= *c == '"' && *at >= names;
+        wrong(*c) && (!quoted || c.is_control())
+    });
+    match found {
         Some((at, c)) => {
             let trimmed = text.trim();
             Err(BadInstallable {
@@ -246,11 +256,24 @@ fn check_characters(text: &str) -> Result<(), BadInstallable> {
     }
 }
 
+/// Where attributes begin, whose names may have quotes around them, with any characters between.
+fn attributes_at(text: &str) -> usize {
+    match text.find('#') {
+        Some(hash) => hash + 1,
+        None if text.starts_with(['.', '/', '~']) || text.contains(':') => text.len(),
+        None => 0,
+    }
+}
+
 /// Checks `#attribute^outputs`, which starts at byte `start`.
 fn check_selector(text: &str, start: usize) -> Result<(), BadInstallable> {
     let selector = &text[start..];
     if let Some(second) = selector.get(1..).and_then(|rest| rest.find('#')) {
         return bad(Problem::Char('#'), start + 1 + second);
+    }
+    if selector.starts_with('#') && selector.matches('"').count() % 2 == 1 {
+        let quote = selector.rfind('"').unwrap_or_default();
+        return bad(Problem::Quote, start + quote);
     }
     let Some(caret) = selector.rfind('^') else {
         return Ok(());

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::lock::Pin;
+use super::pin::Pin;
 
 /// A value of a pin that is not what the reference says.
 #[derive(Debug, Clone, PartialEq, Eq)]

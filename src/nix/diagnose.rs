@@ -33,7 +33,7 @@ pub fn several(
 ) -> Error {
     let places: Vec<usize> = arguments.keys().copied().collect();
     let steps = all.steps_of(&places);
-    let all_alike = matches!(failure.kind, Kind::Daemon | Kind::NoSpace);
+    let all_alike = failure.kind.is_of_daemon() || failure.kind == Kind::NoSpace;
     if all_alike {
         return Error::of_call(CallError::Failed(failure), &steps);
     }

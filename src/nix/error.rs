@@ -147,6 +147,27 @@ impl Error {
         })
     }
 
+    /// Why Nix cannot be asked, if that is all that is wrong.
+    pub(super) fn absence(&self) -> Option<String> {
+        match self {
+            Self::Call { call, .. } => match call {
+                CallError::Missing(_) | CallError::TooOld(_) | CallError::Run { .. } => {
+                    Some(call.to_string())
+                }
+                CallError::Failed(failure) if failure.kind.is_of_daemon() => {
+                    Some(failure.words.clone())
+                }
+                _ => None,
+            },
+            Self::Packages(bad) => {
+                let all = bad.iter().all(|bad| bad.failure.kind.is_of_daemon());
+                let first = bad.first().filter(|_| all)?;
+                Some(first.failure.words.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// For a call that was made for `steps`.
     pub(super) fn of_call(call: CallError, steps: &[StepName]) -> Self {
         match call {

@@ -3,9 +3,35 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+mod kind;
+
+pub use kind::Kind;
+#[cfg(test)]
+pub use kind::Refusal;
+
 use super::progress::Heard;
 use super::store_path::short_name;
 
+/// Most lines of a program's words that are shown.
+const TOLD: usize = 8;
+/// How the lines begin that tell how far git is.
+const PROGRESS: [&str; 9] = [
+    "Cloning into",
+    "From ",
+    "Initialized empty Git",
+    "Receiving objects",
+    "Resolving deltas",
+    "hint:",
+    "remote: Compressing",
+    "remote: Counting",
+    "remote: Enumerating",
+];
+/// Where advice begins that is of no use here: the variables that it names reach no pinned flake.
+const ADVICE: [&str; 3] = [
+    "a) To temporarily allow",
+    "You can install it anyway",
+    "Alternatively you can configure",
+];
 /// Most lines of Nix's words that are shown.
 const LINES: usize = 14;
 
@@ -19,60 +45,6 @@ pub struct Failure {
     /// The builds that failed: derivation, and the last lines of its log.
     pub builds: BTreeMap<String, Vec<String>>,
 }
-
-/// The kinds of trouble that are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The flake has no such attribute.
-    UnknownAttribute,
-    /// The name is in no registry, or the repository or folder is not there.
-    UnknownFlake,
-    /// A download failed.
-    Network,
-    /// Nixpkgs refuses: unfree, broken, insecure.
-    Refused,
-    /// A builder failed.
-    Build,
-    /// What was downloaded or built is not what its hash says.
-    HashMismatch,
-    /// The store path is neither in the store nor to be had.
-    NoSuchPath,
-    /// No daemon answers.
-    Daemon,
-    /// No room on the disk.
-    NoSpace,
-    /// `^outputs` with a Nix that does not know it.
-    OutputsUnsupported,
-    /// Nix was interrupted.
-    Interrupted,
-    /// Anything else.
-    Other,
-}
-
-const SIGNS: [(&str, Kind); 22] = [
-    ("interrupted by the user", Kind::Interrupted),
-    ("cannot connect to socket at", Kind::Daemon),
-    ("cannot open connection to remote store", Kind::Daemon),
-    ("No space left on device", Kind::NoSpace),
-    ("does not provide attribute", Kind::UnknownAttribute),
-    ("in the flake registries", Kind::UnknownFlake),
-    ("does not contain a '/flake.nix'", Kind::UnknownFlake),
-    ("does not contain a 'flake.nix'", Kind::UnknownFlake),
-    ("is not a flake", Kind::UnknownFlake),
-    ("refusing to evaluate", Kind::Refused),
-    ("is marked as broken", Kind::Refused),
-    ("hash mismatch", Kind::HashMismatch),
-    ("NAR hash mismatch", Kind::HashMismatch),
-    ("unable to download", Kind::Network),
-    ("Could not resolve host", Kind::Network),
-    ("Couldn't resolve host", Kind::Network),
-    ("don't know how to build these paths", Kind::NoSuchPath),
-    ("is not valid", Kind::NoSuchPath),
-    ("No such file or directory", Kind::UnknownFlake),
-    ("does not exist", Kind::UnknownFlake),
-    ("failed with exit code", Kind::Build),
-    ("builder failed", Kind::Build),
-];
 
 impl Failure {
     /// What the messages of a failed call mean.
@@ -98,11 +70,19 @@ impl Failure {
                 words.push_str(path);
             }
         }
+        let told = if builds.is_empty() && is_of_program(&words) {
+            told_by_program(&heard.outside)
+        } else {
+            String::new()
+        };
         let kind = if builds.is_empty() || all.contains("hash mismatch") {
-            kind_of(&words, &text)
+            Kind::of(&[&told, &words, &text])
         } else {
             Kind::Build
         };
+        if !told.is_empty() {
+            words = format!("{}:\n{told}", words.trim_end_matches(['.', ':']));
+        }
         Self {
             kind,
             words,
@@ -141,43 +121,7 @@ impl Failure {
 
     /// The next step, where there is one to name.
     pub fn hint(&self) -> Option<String> {
-        Some(match self.kind {
-            Kind::UnknownAttribute => {
-                "look the name up: `nix search FLAKE WORD`, or https://search.nixos.org/packages"
-                    .to_owned()
-            }
-            Kind::UnknownFlake => {
-                "check the part before `#`; a repository is written `github:OWNER/REPO`, a folder \
-                 begins with `./` or `/`, and its files must be known to git (`git add`)"
-                    .to_owned()
-            }
-            Kind::Network => {
-                "is there a network? what was downloaded once is found again without one".to_owned()
-            }
-            Kind::Refused => "Nixpkgs asks for consent: name a flake that gives it \
-                 (`import nixpkgs { config.allowUnfree = true; }`), or choose another package"
-                .to_owned(),
-            Kind::Build => match self.builds.keys().next() {
-                Some(derivation) => format!("the whole log: nix log {derivation}"),
-                None => return None,
-            },
-            Kind::HashMismatch => {
-                "what the pin names has changed; `task-pipeline lock --update` moves pins"
-                    .to_owned()
-            }
-            Kind::NoSuchPath => {
-                "a store path must be in this machine's store or in a binary cache that it uses"
-                    .to_owned()
-            }
-            Kind::Daemon => {
-                "start Nix's daemon (`systemctl start nix-daemon`), or unset NIX_REMOTE".to_owned()
-            }
-            Kind::NoSpace => "make room: `nix-store --gc` removes what nothing uses".to_owned(),
-            Kind::OutputsUnsupported => {
-                "leave out `^…`, or use a newer Nix (2.13 or later)".to_owned()
-            }
-            Kind::Interrupted | Kind::Other => return None,
-        })
+        self.kind.hint(self)
     }
 }
 
@@ -199,6 +143,28 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Whether the words tell that another program failed, and not why.
+fn is_of_program(words: &str) -> bool {
+    words.starts_with("program '")
+        || words.starts_with("hg failed with")
+        || words.contains("Failed to fetch git repository")
+        || words.contains("program 'git' failed")
+}
+
+/// What a program that Nix called (git, ssh, tar, hg) wrote last.
+fn told_by_program(lines: &[String]) -> String {
+    let telling = |line: &&String| !PROGRESS.iter().any(|start| line.starts_with(start));
+    // A program that is called wrongly tells all that it can do.
+    let lines: Vec<&str> = lines
+        .iter()
+        .take_while(|line| !line.starts_with("usage:"))
+        .filter(telling)
+        .map(|line| line.trim())
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(TOLD)..].join("\n")
+}
+
 /// From the last line that begins with `error:` to the end, without what helps nobody here.
 fn cut(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -214,6 +180,11 @@ fn cut(text: &str) -> String {
         .skip(start + 1)
         .copied()
         .take_while(|line| !line.trim_start().starts_with("For full logs, run"))
+        .take_while(|line| {
+            !ADVICE
+                .iter()
+                .any(|start| line.trim_start().starts_with(start))
+        })
         .filter(|line| !noise(line))
         .collect();
     let indent = |line: &&str| line.len() - line.trim_start().len();
@@ -229,20 +200,6 @@ fn cut(text: &str) -> String {
         words.push("Nix gave no reason");
     }
     words.join("\n")
-}
-
-/// The earliest sign in the words that are shown counts; then any in the whole text.
-fn kind_of(words: &str, text: &str) -> Kind {
-    let earliest = |text: &str| {
-        SIGNS
-            .iter()
-            .filter_map(|(sign, kind)| Some((text.find(sign)?, *kind)))
-            .min_by_key(|(at, _)| *at)
-            .map(|(_, kind)| kind)
-    };
-    earliest(words)
-        .or_else(|| earliest(text))
-        .unwrap_or(Kind::Other)
 }
 
 /// The derivations whose own builder failed (not those that only needed them), with their logs.
@@ -282,110 +239,4 @@ fn quoted_after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failure(errors: &[&str]) -> Failure {
-        Failure::of(&Heard {
-            errors: errors.iter().map(ToString::to_string).collect(),
-            ..Heard::default()
-        })
-    }
-
-    #[test]
-    fn nix_2_8_attribute_with_its_suggestion() {
-        let failure = failure(&[
-            "error: flake 'path:/f' does not provide attribute 'packages.x86_64-linux.zedd' or 'zedd'\n       Did you mean zed?",
-        ]);
-        assert_eq!(failure.kind, Kind::UnknownAttribute);
-        assert_eq!(
-            failure.words,
-            "flake 'path:/f' does not provide attribute 'packages.x86_64-linux.zedd' or 'zedd'\nDid you mean zed?"
-        );
-    }
-
-    #[test]
-    fn since_2_26_context_comes_first() {
-        let failure = failure(&[
-            "error:\n       … while evaluating the attribute 'x'\n         at /f/flake.nix:1:1:\n            1| {\n\n       error: Package ‘x’ has an unfree license (‘unfree’), refusing to evaluate.\n\n       a) To temporarily allow unfree packages\n(use '--show-trace' to show detailed location information)",
-        ]);
-        assert_eq!(failure.kind, Kind::Refused);
-        assert!(
-            failure
-                .words
-                .starts_with("Package ‘x’ has an unfree license")
-        );
-        assert!(!failure.words.contains("--show-trace"));
-    }
-
-    #[test]
-    fn builds_of_all_versions() {
-        let drv = "/nix/store/0c0n1xjwdkkzg5y0b9hmkvlkdbzjbfgw-jq-1.7.drv";
-        for text in [
-            format!("error: builder for '{drv}' failed with exit code 3"),
-            format!(
-                "error: builder for '{drv}' failed with exit code 3;\n       last 1 log lines:\n       > oops\n       For full logs, run:\n         nix log {drv}"
-            ),
-            format!(
-                "error: Cannot build '{drv}'.\n       Reason: builder failed with exit code 3.\n       Output paths:\n         /nix/store/x"
-            ),
-        ] {
-            let failure = failure(&[
-                &text,
-                "error: 1 dependencies of derivation '/nix/store/y.drv' failed to build",
-            ]);
-            assert_eq!(failure.kind, Kind::Build);
-            assert_eq!(failure.builds.keys().collect::<Vec<_>>(), [drv]);
-            assert_eq!(
-                failure.hint(),
-                Some(format!("the whole log: nix log {drv}"))
-            );
-        }
-    }
-
-    #[test]
-    fn kinds() {
-        for (text, kind) in [
-            (
-                "error: cannot find flake 'flake:x' in the flake registries",
-                Kind::UnknownFlake,
-            ),
-            (
-                "error: unable to download 'https://x': Couldn't resolve host name (6)",
-                Kind::Network,
-            ),
-            (
-                "error: cannot connect to socket at '/s': No such file or directory",
-                Kind::Daemon,
-            ),
-            (
-                "error: getting status of '/nosuch': No such file or directory",
-                Kind::UnknownFlake,
-            ),
-            ("error: interrupted by the user", Kind::Interrupted),
-            ("error: something new", Kind::Other),
-        ] {
-            assert_eq!(failure(&[text]).kind, kind, "{text}");
-        }
-        assert_eq!(failure(&[]).words, "Nix gave no reason");
-    }
-
-    #[test]
-    fn nix_store_names_the_path_before_the_error() {
-        let failure = Failure::of(&Heard {
-            plain: [
-                "don't know how to build these paths:",
-                "  /nix/store/x",
-                "error: build of '/nix/store/x' failed",
-            ]
-            .map(String::from)
-            .into(),
-            ..Heard::default()
-        });
-        assert_eq!(failure.kind, Kind::NoSuchPath);
-        assert_eq!(
-            failure.words,
-            "don't know how to build these paths:\n  /nix/store/x"
-        );
-    }
-}
+mod tests;

@@ -42,6 +42,48 @@ pub fn words(path: &Path) -> Option<String> {
     })
 }
 
+/// From this size on it is told what Nix copies.
+const LARGE: u64 = 32 << 20;
+
+/// Why it is a burden that Nix copies the folder at `path` into its store, where it is one: it is no
+/// git repository and holds the database's folder `db`, or much else.
+pub fn burden(path: &Path, db: Option<&Path>) -> Option<String> {
+    let path = path.canonicalize().ok()?;
+    if git::top(&path).is_some() {
+        return None;
+    }
+    let flake = path
+        .ancestors()
+        .find(|folder| folder.join("flake.nix").exists())?;
+    let what = if db.is_some_and(|db| db.starts_with(flake)) {
+        "the db in it, too".to_owned()
+    } else {
+        let size = size(flake);
+        if size < LARGE {
+            return None;
+        }
+        format!("{} MB", size / 1_000_000)
+    };
+    Some(format!(
+        "{} is no git repository: Nix copies all of it ({what}) into its store whenever something \
+         in it has changed; make it one and `git add` what belongs to the flake, or give flake.nix \
+         a folder of its own",
+        flake.display()
+    ))
+}
+
+/// The bytes in a folder, as far as it can be read.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => size(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
 fn run_git(path: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("git")
         .current_dir(git::top(path)?)

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::lock::{Pin, Scalar};
+use super::pin::{Pin, Scalar};
 
 /// A generated flake in a temporary folder, which goes with it.
 pub struct Generated {

@@ -21,6 +21,8 @@ const RESULT_PROGRESS: u64 = 105;
 const TAIL: usize = 12;
 /// The last messages that are kept besides errors.
 const PLAIN: usize = 60;
+/// The lines of programs below Nix that are kept.
+const OUTSIDE: usize = 1000;
 
 /// Collects what one call of Nix says.
 pub struct Listener<'a> {
@@ -40,6 +42,9 @@ pub struct Heard {
     pub errors: Vec<String>,
     /// The last messages of other levels and lines outside the protocol, without colours.
     pub plain: VecDeque<String>,
+    /// Lines outside the protocol: words of programs that Nix calls. The first of each, should there
+    /// be very many.
+    pub outside: Vec<String>,
     /// By derivation: the last lines of its build's log.
     pub logs: BTreeMap<String, VecDeque<String>>,
 }
@@ -61,10 +66,15 @@ impl<'a> Listener<'a> {
         let message = line
             .strip_prefix("@nix ")
             .and_then(|json| serde_json::from_str::<Value>(json).ok());
-        match message {
-            Some(message) => self.message(&message),
-            None => push(&mut self.heard.plain, strip_ansi(line), PLAIN),
+        if let Some(message) = message {
+            self.message(&message);
+            return;
         }
+        let line = strip_ansi(line);
+        if self.heard.outside.len() < OUTSIDE {
+            self.heard.outside.push(line.clone());
+        }
+        push(&mut self.heard.plain, line, PLAIN);
     }
 
     /// What is left to explain a failure with.
@@ -88,12 +98,22 @@ impl<'a> Listener<'a> {
 
     fn text(&mut self, message: &Value) {
         let text = strip_ansi(message["msg"].as_str().unwrap_or_default());
-        match message["level"].as_u64() {
-            Some(0) => self.heard.errors.push(text),
-            // Only our own generated flake has its lock file created or updated.
-            Some(1) if text.contains("lock file") => {}
-            Some(1) => (self.progress)(Progress::Warning(text)),
+        let level = message["level"].as_u64();
+        // Some warnings have the level of errors.
+        let warning = text.strip_prefix("warning:").map(str::trim_start);
+        match (level, warning) {
+            (Some(0 | 1), Some(warning)) => self.warn(warning),
+            (Some(0), None) => self.heard.errors.push(text),
+            (Some(1), None) => self.warn(&text),
             _ => push(&mut self.heard.plain, text, PLAIN),
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        // Only our own generated flake has its lock file created or updated, and roots are made
+        // where they are wanted.
+        if !text.contains("lock file") && !text.contains("did not specify '--add-root'") {
+            (self.progress)(Progress::Warning(format!("nix: {text}")));
         }
     }
 
@@ -258,10 +278,12 @@ plain"#
         let (said, heard) = hear(
             "@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"\\u001b[31;1merror:\\u001b[0m no\"}\n\
              @nix {\"action\":\"msg\",\"level\":1,\"msg\":\"\\u001b[35mwarning:\\u001b[0m hm\"}\n\
+             @nix {\"action\":\"msg\",\"level\":0,\"msg\":\"warning: the group\"}\n\
              @nix {\"action\":\"msg\",\"level\":1,\"msg\":\"warning: creating lock file x\"}",
         );
         assert_eq!(heard.errors, ["error: no"]);
-        assert_eq!(said, [Progress::Warning("warning: hm".into())]);
+        let warning = |text: &str| Progress::Warning(text.to_owned());
+        assert_eq!(said, [warning("nix: hm"), warning("nix: the group")]);
     }
 
     #[test]

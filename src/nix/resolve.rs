@@ -1,28 +1,29 @@
 //! Resolves the packages of all steps: pins, cache, what vanished, build, roots.
 
-use std::cell::OnceCell;
+mod hold;
+mod locked;
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use crate::core::digest::Digest;
 use crate::core::environment::{Environment, Package};
 use crate::core::name::StepName;
 
-use super::build::{Builder, call_name};
-use super::command::{CallError, Nix};
-use super::kept;
+use super::build::Builder;
 use super::key::Key;
-use super::lock::{self, Lock};
-use super::path;
+use super::lock;
+use super::pin::Pin;
 use super::pins::Generated;
-use super::roots::{self, Roots};
-use super::sealed;
-use super::store_path::{StoreDir, StorePath};
-use super::update;
-use super::update::Pinned;
+use super::roots::Roots;
+use super::store_path::StoreDir;
+use super::tools::Tools;
+use super::update::{self, Pinned};
 use super::wanted::{All, Source};
-use super::{Cache, Error, Progress, Request, Resolved, base_of, folder};
+use super::{Cache, Error, Progress, Request, Resolved, base_of, folder, warning_once};
+use super::{kept, path, sealed};
+use locked::{not_locked, pins, recorded};
 
 /// Resolves the packages of all steps of `request`.
 ///
@@ -36,6 +37,7 @@ pub fn resolve(
     if request.steps.is_empty() {
         return Ok(Resolved::default());
     }
+    let progress = &mut warning_once(progress);
     let store = StoreDir::of_environment()?;
     let base = base_of(request.manifest)?;
     let all = All::of(&request.packages(), &base, &store)?;
@@ -99,103 +101,6 @@ pub fn known(
     Ok(found)
 }
 
-/// The programs of Nix, looked for when the first of them is needed.
-pub struct Tools<'a> {
-    base: &'a Path,
-    store: &'a StoreDir,
-    stop: &'a AtomicBool,
-    nix: OnceCell<Nix<'a>>,
-}
-
-impl<'a> Tools<'a> {
-    /// None is looked for yet.
-    pub fn new(base: &'a Path, store: &'a StoreDir, stop: &'a AtomicBool) -> Self {
-        Self {
-            base,
-            store,
-            stop,
-            nix: OnceCell::new(),
-        }
-    }
-
-    /// What relative references are relative to.
-    pub fn base(&self) -> &Path {
-        self.base
-    }
-
-    /// The programs; `steps` are those that need them.
-    pub fn nix(&self, steps: &[StepName]) -> Result<&Nix<'a>, Error> {
-        if let Some(nix) = self.nix.get() {
-            return Ok(nix);
-        }
-        let nix = Nix::find(self.base, self.store, self.stop)
-            .map_err(|call| Error::of_call(call, steps))?;
-        Ok(self.nix.get_or_init(|| nix))
-    }
-}
-
-/// The pins of all references; those that the lock file lacks are made and written to it, unless
-/// that is not allowed.
-fn pins(
-    request: &Request<'_>,
-    all: &All,
-    tools: &Tools<'_>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Pinned, Error> {
-    let file = lock::path_beside(request.manifest);
-    let (read, missing) = recorded(request, all)?;
-    let exists = read.is_some();
-    let mut lock = read.unwrap_or_default();
-    let references = all.references();
-    if missing.is_empty() {
-        return Ok(Pinned::of(&lock, references.keys().copied()));
-    }
-    if request.locked {
-        return Err(not_locked(request, all, exists, &missing));
-    }
-    lock::check_place(&file, tools.store)?;
-    let made = update::pin(all, tools, &missing, false, progress)?;
-    let before = lock.clone();
-    for (reference, pin) in &made.firm {
-        lock.insert(reference, pin.clone());
-    }
-    update::drop_unused(&mut lock, all);
-    if lock != before || !exists && !made.firm.is_empty() {
-        lock.write(&file)?;
-    }
-    let mut pinned = Pinned::of(&lock, references.keys().copied());
-    pinned.loose = made.loose;
-    Ok(pinned)
-}
-
-/// The lock file, if there is one, and the references that it lacks.
-fn recorded<'a>(
-    request: &Request<'_>,
-    all: &'a All,
-) -> Result<(Option<Lock>, Vec<&'a str>), Error> {
-    let lock = Lock::read(&lock::path_beside(request.manifest))?;
-    let pinned = |reference: &str| {
-        lock.as_ref()
-            .is_some_and(|lock| lock.get(reference).is_some())
-    };
-    let references = all.references().into_keys();
-    let missing = references.filter(|reference| !pinned(reference)).collect();
-    Ok((lock, missing))
-}
-
-fn not_locked(request: &Request<'_>, all: &All, exists: bool, missing: &[&str]) -> Error {
-    let references = all.references();
-    let of = |reference: &&str| {
-        let steps = all.steps_of(&references[reference]);
-        ((*reference).to_owned(), steps)
-    };
-    Error::NotLocked {
-        lock: lock::path_beside(request.manifest),
-        exists,
-        references: missing.iter().map(of).collect(),
-    }
-}
-
 struct Session<'a> {
     request: &'a Request<'a>,
     base: &'a Path,
@@ -231,7 +136,10 @@ impl Session<'_> {
             .filter(|at| !found.contains_key(&self.all.by_step[*at].0))
             .collect();
         if !missing.is_empty() {
-            let made = self.make(&missing, &mut roots, progress)?;
+            let made = match self.make(&missing, &mut roots, progress) {
+                Err(error) => self.without_nix(&missing, error, progress)?,
+                Ok(made) => made,
+            };
             for (at, environment) in made {
                 if let Some(key) = &keys[at] {
                     let kept = cache.put(key, &environment.packages);
@@ -316,120 +224,6 @@ impl Session<'_> {
         Ok(Environment { packages, path })
     }
 
-    /// Brings back store paths of known environments that are gone; an environment that cannot be
-    /// brought back as it was is taken out, to be made anew.
-    fn restore(
-        &self,
-        found: &mut BTreeMap<StepName, Environment>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Error> {
-        let steps: Vec<StepName> = found.keys().cloned().collect();
-        let mut tried = BTreeSet::new();
-        loop {
-            let gone = self.gone(found.values());
-            let gone: Vec<String> = gone.difference(&tried).cloned().collect();
-            if gone.is_empty() {
-                break;
-            }
-            self.bring_back(&gone, &steps, progress)?;
-            tried.extend(gone);
-            // What a package propagates can be read now that it is there.
-            for environment in found.values_mut() {
-                *environment = self.environment(std::mem::take(&mut environment.packages))?;
-            }
-        }
-        found.retain(|_, environment| self.gone([&*environment]).is_empty());
-        Ok(())
-    }
-
-    fn bring_back(
-        &self,
-        gone: &[String],
-        steps: &[StepName],
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Error> {
-        let nix = self.tools.nix(steps)?;
-        progress(Progress::Line(format!(
-            "restoring {} store paths that have vanished",
-            gone.len()
-        )));
-        let invalid = nix
-            .invalid(gone)
-            .map_err(|call| Error::of_call(call, steps))?;
-        let (unknown, damaged): (Vec<_>, Vec<_>) = gone
-            .iter()
-            .cloned()
-            .partition(|path| invalid.contains(path));
-        // One by one: what can be had must not fail with what cannot.
-        for path in unknown {
-            let realised = nix.realise(&[path], None, progress);
-            unless_refused(realised.map(|_| ()), steps)?;
-        }
-        if !damaged.is_empty() {
-            unless_refused(nix.repair(&damaged, progress), steps)?;
-        }
-        Ok(())
-    }
-
-    /// The store paths of `environments` at which there is nothing.
-    fn gone<'e>(
-        &self,
-        environments: impl IntoIterator<Item = &'e Environment>,
-    ) -> BTreeSet<String> {
-        environments
-            .into_iter()
-            .flat_map(|environment| {
-                let packages = environment.packages.iter();
-                roots::tops(
-                    self.store,
-                    packages
-                        .flat_map(|p| &p.store_paths)
-                        .chain(&environment.path),
-                )
-            })
-            .filter(|path| Path::new(path).symlink_metadata().is_err())
-            .collect()
-    }
-
-    /// Registers GC roots for the known environments where they are missing.
-    fn hold(
-        &self,
-        found: &BTreeMap<StepName, Environment>,
-        roots: &mut Roots,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Error> {
-        let loose: BTreeSet<String> = found
-            .values()
-            .flat_map(|environment| &environment.packages)
-            .flat_map(|package| &package.store_paths)
-            .filter(|path| !roots.hold(path))
-            .cloned()
-            .collect();
-        let steps: Vec<StepName> = found.keys().cloned().collect();
-        self.root("again", &Vec::from_iter(loose), &steps, roots, progress)
-    }
-
-    /// Registers GC roots for valid store paths.
-    fn root(
-        &self,
-        kind: &str,
-        paths: &[String],
-        steps: &[StepName],
-        roots: &mut Roots,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Error> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        let place = roots.place(&call_name(kind, paths.iter().map(String::as_str)), "path")?;
-        self.tools
-            .nix(steps)?
-            .realise(paths, Some(&place), progress)
-            .map_err(|call| Error::of_call(call, steps))?;
-        roots.note(paths);
-        Ok(())
-    }
-
     /// Makes the environments of the steps at `missing`.
     fn make(
         &self,
@@ -444,6 +238,7 @@ impl Session<'_> {
         let places: Vec<usize> = places.into_iter().collect();
         let steps = self.all.steps_of(&places);
         let nix = self.tools.nix(&steps)?;
+        self.warn_of_copies(&places, progress);
         let builder = Builder {
             all: self.all,
             base: self.base,
@@ -473,8 +268,22 @@ impl Session<'_> {
         missing.iter().map(environment).collect()
     }
 
+    /// Nix is about to copy folders that are no git repositories, with all that is in them.
+    fn warn_of_copies(&self, places: &[usize], progress: &mut dyn FnMut(Progress)) {
+        let db = self.request.roots.parent();
+        let db = db.and_then(|db| db.canonicalize().ok());
+        for place in places {
+            let wanted = &self.all.wanted[*place];
+            if let Source::Folder { path, .. } = &wanted.source
+                && let Some(words) = folder::burden(path, db.as_deref())
+            {
+                progress(Progress::Warning(format!("`{}`: {words}", wanted.text)));
+            }
+        }
+    }
+
     fn generated(&self, places: &[usize]) -> Result<Option<Generated>, Error> {
-        let pins: BTreeMap<&str, &lock::Pin> = places
+        let pins: BTreeMap<&str, &Pin> = places
             .iter()
             .filter_map(|place| match &self.all.wanted[*place].source {
                 Source::Pinned { reference, .. } => {
@@ -489,56 +298,5 @@ impl Session<'_> {
         Generated::locked(pins.into_iter(), self.base)
             .map(Some)
             .map_err(update::temporary)
-    }
-
-    /// Roots for the sources of pinned flakes: they are found in the store again without a network.
-    fn hold_sources(
-        &self,
-        places: &[usize],
-        steps: &[StepName],
-        roots: &mut Roots,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Error> {
-        let mut sources = self.sources(places.iter().copied());
-        sources.retain(|source| !roots.hold(source));
-        self.root("sources", &Vec::from_iter(sources), steps, roots, progress)
-    }
-
-    /// The sources of the pinned flakes of the packages at `places`, where they are in the store: a
-    /// newer Nix may keep them elsewhere.
-    fn sources(&self, places: impl Iterator<Item = usize>) -> BTreeSet<String> {
-        places
-            .filter_map(|place| match &self.all.wanted[place].source {
-                Source::Pinned { reference, .. } => self.pinned.firm.get(reference),
-                _ => None,
-            })
-            .filter_map(|pin| self.store.source(pin.text("narHash")?))
-            .filter(StorePath::exists)
-            .map(|source| source.as_str().to_owned())
-            .collect()
-    }
-
-    /// No task runs with a path that is not there: the host's program of that name would run.
-    fn check(&self, found: &BTreeMap<StepName, Environment>) -> Result<(), Error> {
-        let Some(path) = self.gone(found.values()).pop_first() else {
-            return Ok(());
-        };
-        let uses = |environment: &Environment| self.gone([environment]).contains(&path);
-        Err(Error::Vanished {
-            steps: found
-                .iter()
-                .filter(|(_, environment)| uses(environment))
-                .map(|(step, _)| step.clone())
-                .collect(),
-            path,
-        })
-    }
-}
-
-/// A refusal is no error here; anything else that keeps Nix from answering is.
-fn unless_refused(result: Result<(), CallError>, steps: &[StepName]) -> Result<(), Error> {
-    match result {
-        Ok(()) | Err(CallError::Failed(_)) => Ok(()),
-        Err(call) => Err(Error::of_call(call, steps)),
     }
 }

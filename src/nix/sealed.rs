@@ -1,8 +1,7 @@
-//! Inside a Nix build there is no Nix to ask. Store paths need none: the build's own inputs are in
-//! the store, and stay there for as long as it runs.
+//! Without a Nix to ask: store paths need none. Inside a Nix build, its own inputs are in the store
+//! and stay there for as long as it runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::path::{self, Unreadable};
 use super::store_path::StoreDir;
@@ -25,27 +24,35 @@ pub fn environments(
 ) -> Result<Option<BTreeMap<StepName, Environment>>, Unreadable> {
     let mut environments = BTreeMap::new();
     for (step, places) in &all.by_step {
-        let mut packages = Vec::new();
-        for place in places {
-            let wanted = &all.wanted[*place];
-            match &wanted.source {
-                Source::Store { path, .. }
-                    if !path.is_derivation() && Path::new(path.as_str()).exists() =>
-                {
-                    packages.push(Package {
-                        installable: wanted.text.clone(),
-                        store_paths: vec![path.as_str().to_owned()],
-                        pin: None,
-                    });
-                }
-                _ => return Ok(None),
-            }
-        }
-        let paths = packages
-            .iter()
-            .map(|package| package.store_paths.as_slice());
-        let path = path::additions(store, paths)?;
-        environments.insert(step.clone(), Environment { packages, path });
+        let Some(environment) = environment(all, places, store)? else {
+            return Ok(None);
+        };
+        environments.insert(step.clone(), environment);
     }
     Ok(Some(environments))
+}
+
+/// The same of the packages at `places`.
+pub fn environment(
+    all: &All,
+    places: &[usize],
+    store: &StoreDir,
+) -> Result<Option<Environment>, Unreadable> {
+    let mut packages = Vec::new();
+    for place in places {
+        let wanted = &all.wanted[*place];
+        match &wanted.source {
+            Source::Store { path, .. } if !path.is_derivation() && path.exists() => {
+                packages.push(Package {
+                    installable: wanted.text.clone(),
+                    store_paths: vec![path.as_str().to_owned()],
+                    pin: None,
+                });
+            }
+            _ => return Ok(None),
+        }
+    }
+    let paths = packages.iter().map(|one| one.store_paths.as_slice());
+    let path = path::additions(store, paths)?;
+    Ok(Some(Environment { packages, path }))
 }

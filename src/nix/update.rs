@@ -11,10 +11,10 @@ use super::command::CallError;
 use super::diagnose;
 use super::lock::{self, Lock};
 use super::pins::{self, Generated};
-use super::resolve::Tools;
 use super::store_path::StoreDir;
+use super::tools::Tools;
 use super::wanted::{All, Source};
-use super::{Error, Packages, Pins, Progress, base_of};
+use super::{Error, Packages, Pins, Progress, base_of, warning_once};
 
 /// Which pins [`lock_update`] makes anew.
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +129,7 @@ pub fn lock_update(
         lock::check_place(&file, &store)?;
         let tools = Tools::new(&base, &store, stop);
         let refresh = !matches!(update, Update::Missing);
+        let progress = &mut warning_once(progress);
         let made = pin(&all, &tools, &chosen, refresh, progress)?;
         for (reference, pin) in made.firm {
             lock.insert(&reference, pin);

@@ -196,3 +196,67 @@ fn an_interrupt_ends_the_build() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn words_of_programs_below_nix() {
+    let Some(world) = world() else { return };
+    let folder = world.at("repository");
+    write_flake(&folder, "x = tool \"x\" \"x\";");
+    world.commit(&folder);
+    let reference = format!("git+file://{}", folder.display());
+    let nowhere = format!("git+file://{}", world.at("nowhere").display());
+    for (package, texts) in [
+        (
+            format!("{nowhere}#x"),
+            &["does not appear to be a git repository", "git ls-remote"][..],
+        ),
+        (
+            format!("{reference}?ref=nobranch#x"),
+            &["nobranch", "branch", "git ls-remote"],
+        ),
+        (
+            "git+ssh://git@127.0.0.1:9/x#x".to_owned(),
+            &["Connection refused", "network"],
+        ),
+    ] {
+        world.one_step(&[&package], "true");
+        let named = format!("`{package}`");
+        let texts = [texts, &[named.as_str(), "step `one`", "hint"]].concat();
+        world.run("-run").failed(3, &texts);
+    }
+    // Another user's: only root can make one.
+    let folder = folder.to_str().unwrap().to_owned();
+    let given = world
+        .command("chown")
+        .args(["-R", "12345", &folder])
+        .output();
+    if given.unwrap().status.success() {
+        for package in [
+            format!("{reference}?ref=main#x"),
+            format!("{reference}#x"),
+            format!("{folder}#x"),
+        ] {
+            world.one_step(&[&package], "true");
+            world
+                .run("-run")
+                .failed(3, &["safe.directory", &package, "step `one`"]);
+        }
+    } else {
+        eprintln!("not tested: a repository of another user (only root can make one)");
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_used() {
+    let Some((world, flake)) = with_flake() else {
+        return;
+    };
+    world.one_step(&[&format!("{flake}#good")], "good");
+    for home in ["/proc/1/none", "/dev/null"] {
+        world
+            .run_with("-run", &[("HOME", home)])
+            .failed(3, &[home, "step `one`", "set HOME, or XDG_CACHE_HOME"]);
+    }
+    world.run("-run").ok();
+    assert_eq!(world.said(), "good");
+}

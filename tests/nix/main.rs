@@ -6,6 +6,7 @@
     clippy::disallowed_macros
 )]
 
+mod daemon;
 mod errors;
 mod fake;
 mod lock;
@@ -13,4 +14,5 @@ mod path;
 mod received;
 mod restore;
 mod roots;
+mod warnings;
 mod world;

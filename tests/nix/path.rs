@@ -203,3 +203,54 @@ fn a_folder_for_temporary_files_with_spaces() {
     world.run_with("-run", &variables).ok();
     assert_eq!(world.said(), "abc");
 }
+
+#[test]
+fn there_is_one_nixpkgs_however_it_is_written() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    write_flake(&flake, PACKAGES);
+    let said = world.at("said");
+    let script = format!("echo $(abc) $(zed) $(other) > {}", said.display());
+    let nixpkgs = format!("path:{}", flake.display());
+    let packages = ["abc", "nixpkgs#zed", "flake:nixpkgs#other"];
+    // No registry knows the name.
+    world.manifest(&nixpkgs, &[("one", &packages, &script)]);
+    world.run("-run").ok();
+    assert_eq!(world.said(), "abc zed other");
+    let lock = fs::read_to_string(world.project.join("workflow.lock")).unwrap();
+    assert_eq!(lock.matches("[[pin]]").count(), 1, "{lock}");
+    world.run("lock --update nixpkgs").ok();
+    // A branch of it by the registry is another flake.
+    world.one_step(&["nixpkgs/other#zed"], "zed");
+    world.run("-run").failed(3, &["nixpkgs/other"]);
+}
+
+#[test]
+fn attributes_with_blanks_in_quotes() {
+    let Some(world) = world() else { return };
+    let packages = r#"
+      "with space" = tool "spaced" "spaced";
+      set = { "a b" = { "c.d" = tool "deep" "deep"; }; };
+    "#;
+    write_flake(&world.project.join("tools"), packages);
+    let nixpkgs = format!("path:{}/tools", world.project.display());
+    let said = world.at("said");
+    for (package, tool) in [
+        (r#"./tools#"with space""#, "spaced"),
+        (r#"path:./tools#"with space""#, "spaced"),
+        (r#""with space""#, "spaced"),
+        (r#"nixpkgs#"with space""#, "spaced"),
+        (r#"set."a b"."c.d""#, "deep"),
+    ] {
+        let script = format!("{tool} > {}", said.display());
+        world.manifest(&nixpkgs, &[("one", &[package], &script)]);
+        world.run("-run -fresh").ok();
+        assert_eq!(world.said(), tool, "{package}");
+        fs::remove_file(&said).unwrap();
+    }
+    for package in [r#"./tools#"with space"#, "./tools#with space", "a b"] {
+        world.one_step(&[package], "true");
+        let ended = world.run("check");
+        assert_eq!(ended.status, 2, "{package}: {}", ended.stderr);
+    }
+}

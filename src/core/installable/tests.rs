@@ -170,3 +170,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_name_nixpkgs_is_that_of_the_manifest() {
+    let nixpkgs = "github:NixOS/nixpkgs/nixos-24.05";
+    for (text, whole) in [
+        ("jq", "github:NixOS/nixpkgs/nixos-24.05#jq"),
+        ("nixpkgs#jq", "github:NixOS/nixpkgs/nixos-24.05#jq"),
+        (
+            "flake:nixpkgs#jq^bin",
+            "github:NixOS/nixpkgs/nixos-24.05#jq^bin",
+        ),
+        (
+            "nixpkgs#a.\"b c\"",
+            "github:NixOS/nixpkgs/nixos-24.05#a.\"b c\"",
+        ),
+        ("nixpkgs/nixos-23.11#jq", "nixpkgs/nixos-23.11#jq"),
+        ("other#jq", "other#jq"),
+    ] {
+        let within = Installable::parse(text).unwrap().within(nixpkgs).unwrap();
+        assert_eq!(within.text(), whole);
+        assert_eq!(within.within(nixpkgs).unwrap(), within);
+    }
+    let same = Installable::parse("nixpkgs#jq").unwrap().within("nixpkgs");
+    assert_eq!(same.unwrap().text(), "nixpkgs#jq");
+}
+
+#[test]
+fn blanks_are_for_quotes() {
+    for text in [
+        ".#\"a b\"",
+        "\"a b\"",
+        "x.\"a b\".y^out",
+        "n/b#\"a $b\"^dev",
+    ] {
+        assert_eq!(Installable::parse(text).unwrap().text(), text);
+    }
+    for text in [
+        ".#a b",
+        ".#\"a b",
+        "./a\"b c\"#x",
+        "\"a\" b",
+        ".#\"a\nb\"",
+        "path:\"a b\"",
+    ] {
+        assert!(Installable::parse(text).is_err(), "{text}");
+    }
+}

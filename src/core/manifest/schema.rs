@@ -120,7 +120,7 @@ fn description(field: Field) -> &'static str {
             "The script. It reads $INPUT_FILE and writes files into $OUTPUT_DIR, whose names decide which step is next."
         }
         Field::Packages => {
-            "Packages whose programs the script finds: what `nix shell` takes. A bare name is looked up in [nix] nixpkgs."
+            "Packages whose programs the script finds: what `nix shell` takes. A bare name, and nixpkgs#NAME, is looked up in [nix] nixpkgs."
         }
         Field::Env => "Variables for the script.",
         Field::Shell => "The program that runs the script, with the arguments before it.",
@@ -142,7 +142,7 @@ fn description(field: Field) -> &'static str {
         Field::Warm => {
             "Whether one shell runs many tasks, each in a subshell, where the script cannot tell the difference."
         }
-        Field::Nixpkgs => "The flake in which bare package names are looked up.",
+        Field::Nixpkgs => "The flake in which bare package names, and nixpkgs#NAME, are looked up.",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::lock::Scalar;
+use super::super::pin::Scalar;
 use super::*;
 
 const REV: &str = "61b7c44c4073f0b827768aff0049561b5110ea5a";
