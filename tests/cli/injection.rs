@@ -23,7 +23,7 @@ script = 'cat $INPUT_FILE > $OUTPUT_DIR/${{TASK_PIPELINE_INPUT_NAME%_mid}}.out; 
 /// Few enough that each of the calls that they come to can be made to fail.
 pub const FEW: usize = 24;
 
-/// A system call that fails, once.
+/// A system call that fails, once in each thread that comes so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Injection {
     /// Its name.
@@ -97,11 +97,9 @@ pub fn run(injection: Injection, arguments: &str, undisturbed: &[String]) -> boo
     let ran = traced(&test, &options, arguments).end();
     // 127: the program itself could not be read.
     assert!(matches!(ran.status, 0..=2 | 127), "{injection:?}: {ran}");
-    if ran.status == 2 {
-        assert!(
-            ran.stderr.contains("error: cannot "),
-            "{injection:?}: {ran}"
-        );
+    // What is to be said may be the very write that fails.
+    if ran.status == 2 && call != "write" {
+        assert!(ran.stderr.contains("error: "), "{injection:?}: {ran}");
     }
     let again = test.run(["-run"]);
     assert_eq!(again.status, 0, "{injection:?}: {ran}\nthen {again}");
