@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::core::digest::Digest;
-use crate::core::graph::{Graph, Version};
+use crate::core::graph::{self, Graph, Grouped, Version};
 use crate::core::identity::Tools;
 use crate::core::manifest::{Manifest, literal_outputs};
 use crate::core::name::StepName;
@@ -120,6 +120,17 @@ impl Steps {
         Ok(())
     }
 
+    /// Puts groups in the place of very many steps; how many these were.
+    fn group(&mut self) -> Option<usize> {
+        let all = self.graph.steps();
+        let Grouped { graph, place } = self.graph.grouped(graph::MOST)?;
+        for (at, ..) in self.versions.values_mut() {
+            *at = place[*at];
+        }
+        self.graph = graph;
+        Some(all)
+    }
+
     fn node(&self, step: StepId) -> Option<usize> {
         self.versions.get(&step).map(|(at, ..)| *at)
     }
@@ -167,6 +178,8 @@ pub fn page(
 ) -> Result<Page, Error> {
     let moment = state.moment()?;
     let mut steps = steps(Some(state), runset, manifest)?;
+    let versions = steps.parts(&steps.graph);
+    let grouped = steps.group();
     let graph = std::mem::take(&mut steps.graph);
     let (spans, durations) = executions(state, runset, &steps, graph.nodes.len())?;
     let sizes = sizes(state, store, runset, &steps, graph.nodes.len())?;
@@ -201,7 +214,8 @@ pub fn page(
                 })
             })
             .collect(),
-        versions: steps.parts(&graph),
+        versions,
+        grouped,
         graph,
     })
 }
@@ -289,6 +303,7 @@ impl Steps {
         Some(Task {
             id: row.id.0,
             step: *step,
+            name: version.name.clone(),
             version: version.version,
             state: row.state,
             tainted: !current && row.state.is_finished(),

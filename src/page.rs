@@ -22,6 +22,11 @@ pub use html::render;
 pub use svg::standalone;
 pub use text::text;
 
+/// `10000 steps in 3 groups of like names`.
+pub fn in_groups(steps: usize, graph: &Graph) -> String {
+    format!("{steps} steps in {} groups of like names", graph.steps())
+}
+
 /// All that a page tells.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -33,8 +38,10 @@ pub struct Page {
     pub made: i64,
     /// When the runset was seeded, in milliseconds since 1970, if that is known.
     pub created: Option<i64>,
-    /// The steps and what went from one to the other.
+    /// The steps, or groups of very many, and what went from one to the other.
     pub graph: Graph,
+    /// How many steps there are, if they are shown in groups.
+    pub grouped: Option<usize>,
     /// For each step of the graph, by index, what is known of its tasks.
     pub spreads: Vec<Spreads>,
     /// All executions of which it is known when they began.
@@ -65,8 +72,10 @@ pub struct Spreads {
 pub struct Task {
     /// Its row in the database.
     pub id: i64,
-    /// The step, as an index into the graph.
+    /// The step's node of the graph.
     pub step: usize,
+    /// The step's name.
+    pub name: String,
     /// The step's version.
     pub version: i64,
     /// Its state.

@@ -227,6 +227,9 @@ pub struct Graph {
     /// The form: lines, or a language that a picture is made from
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub format: GraphFormat,
+    /// Each step by itself, where very many would be shown in groups
+    #[arg(long)]
+    pub whole: bool,
     /// Whose tasks are counted, `all` for every runset's; default: the newest's
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,

@@ -22,13 +22,14 @@ pub fn main(places: &Places) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
     let packages = packages(&source)?;
     let mut text = String::new();
+    let mut routes = Routes::new(&source.router);
     for (step, packages) in source.manifest.steps.iter().zip(packages) {
         let start = if step.start { " (start)" } else { "" };
         let _ = writeln!(text, "{}{start}", step.name);
         for (what, words) in [
             ("packages", packages),
             ("variables", variables(step)),
-            ("routes", routes(step, &source.router)),
+            ("routes", routes.of(step)),
             ("limits", limits(step)),
             ("shell", warmth(step)),
         ] {
@@ -36,6 +37,13 @@ pub fn main(places: &Places) -> Result<ExitCode, Failure> {
                 let _ = writeln!(text, "  {what:<10}{words}");
             }
         }
+    }
+    if routes.finals > COMPARED {
+        let _ = writeln!(
+            text,
+            "{} final outputs, the first {COMPARED} compared with the steps' names",
+            routes.finals
+        );
     }
     let count = source.manifest.steps.len();
     let steps = if count == 1 {
@@ -61,9 +69,11 @@ fn packages(source: &Source) -> Result<Vec<Option<String>>, Failure> {
         nixpkgs: &source.manifest.nix.nixpkgs,
         manifest: &source.path,
     })?;
+    let mut inspected = inspected.iter().peekable();
     Ok(steps
         .map(|step| {
-            let (_, packages) = inspected.iter().find(|(name, _)| *name == step.name)?;
+            // In the order of the steps.
+            let (_, packages) = inspected.next_if(|(name, _)| *name == step.name)?;
             let words: Vec<String> = packages
                 .iter()
                 .map(|package| {
@@ -98,17 +108,38 @@ fn variables(step: &Step) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-/// Where the outputs go whose names stand in the script.
-fn routes(step: &Step, router: &Router) -> Option<String> {
-    let words: Vec<String> = literal_outputs(&step.script)
-        .iter()
-        .map(|name| match (router.route(name), router.near(name)) {
-            (Some(step), _) => format!("{name} → {step}"),
-            (None, Some(near)) => format!("{name} → final output (did you mean {near}?)"),
-            (None, None) => format!("{name} → final output"),
-        })
-        .collect();
-    (!words.is_empty()).then(|| words.join(", "))
+/// Final outputs of which it is looked whether a step was meant.
+const COMPARED: usize = 1000;
+
+/// Where the outputs go whose names stand in scripts.
+struct Routes<'a> {
+    router: &'a Router,
+    /// Those without a route, so far.
+    finals: usize,
+}
+
+impl<'a> Routes<'a> {
+    fn new(router: &'a Router) -> Self {
+        Self { router, finals: 0 }
+    }
+
+    fn of(&mut self, step: &Step) -> Option<String> {
+        let names = literal_outputs(&step.script);
+        let words: Vec<String> = names.iter().map(|name| self.route(name)).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+
+    fn route(&mut self, name: &str) -> String {
+        if let Some(step) = self.router.route(name) {
+            return format!("{name} → {step}");
+        }
+        self.finals += 1;
+        let near = (self.finals <= COMPARED).then(|| self.router.near(name));
+        match near.flatten() {
+            Some(near) => format!("{name} → final output (did you mean {near}?)"),
+            None => format!("{name} → final output"),
+        }
+    }
 }
 
 /// Whether a step that wants a warm shell can have one, as far as its text tells.

@@ -1,11 +1,13 @@
 //! `graph`: the steps and what goes from one to the other.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::arguments::{Graph, GraphFormat, Places};
 use super::chosen::unknown_runset;
 use super::error::Failure;
 use super::run;
+use crate::core::graph::MOST;
 use crate::core::manifest::Manifest;
 use crate::core::text::Shown as _;
 use crate::out;
@@ -30,12 +32,22 @@ pub fn main(places: &Places, arguments: &Graph) -> Result<ExitCode, Failure> {
             Some(_) => return Err(state::Error::Absent(places.db.clone()).into()),
         },
     };
-    let graph = overview::graph(state.as_ref(), runset.one(), manifest.as_ref())?;
-    let title = match (&runset, &state) {
+    let mut graph = overview::graph(state.as_ref(), runset.one(), manifest.as_ref())?;
+    let mut title = match (&runset, &state) {
         (Chosen::One(runset), _) => format!("runset {}", runset.name),
         (Chosen::All, Some(_)) => "all runsets".to_owned(),
         _ => "nothing ran yet".to_owned(),
     };
+    if !arguments.whole
+        && let Some(grouped) = graph.grouped(MOST)
+    {
+        let _ = write!(
+            title,
+            "; {} (-whole: each)",
+            page::in_groups(graph.steps(), &grouped.graph)
+        );
+        graph = grouped.graph;
+    }
     match arguments.format {
         GraphFormat::Text => run::print(&page::text(&graph, &title)),
         GraphFormat::Dot => run::print_as_it_is(&page::dot(&graph, &title)),

@@ -1,5 +1,6 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -220,8 +221,9 @@ impl Call<'_> {
     fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
         let current = self.steps.current();
         let made = self.state.migrate_tainted(runset, &current)?;
+        let by_id: HashMap<StepId, _> = self.steps.all.iter().map(|step| (step.id, step)).collect();
         for (id, count) in &made {
-            let Some(step) = self.steps.all.iter().find(|step| step.id == *id) else {
+            let Some(step) = by_id.get(id) else {
                 continue;
             };
             self.reporter.event(&Event::Migrated {

@@ -1,10 +1,12 @@
 //! A pipeline as a graph: its steps, what went from one to the other, and what can go.
 
+mod group;
 mod layout;
 mod order;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use group::{Grouped, MOST};
 pub use layout::{Layout, Place, Point, Route, Size, layout, real};
 
 use super::task::Tally;
@@ -36,6 +38,8 @@ pub struct Node {
     pub tally: Tally,
     /// Finished live tasks of other versions than the newest.
     pub tainted: i64,
+    /// Of a group of steps, how many; 0 for a step by itself.
+    pub members: usize,
 }
 
 /// A version of a step.
@@ -133,7 +137,9 @@ impl Node {
                 _ => format!("{total} files"),
             };
         }
+        let members = i64::try_from(self.members).unwrap_or(i64::MAX);
         let words: Vec<String> = [
+            (members, "steps"),
             (self.tally.failed, "failed"),
             (self.tally.pending, "pending"),
             (self.tally.done, "done"),
@@ -209,11 +215,16 @@ impl Graph {
         self.edges.values()
     }
 
+    /// Where the pipeline starts.
+    fn first(&self) -> Option<usize> {
+        self.nodes.iter().position(|node| node.start)
+    }
+
     /// The nodes from the start on, each after those it follows from as far as cycles allow; the
     /// sink is the last.
     pub fn in_order(&self) -> Vec<usize> {
         let links: Vec<(usize, usize)> = self.edges.keys().copied().collect();
-        let first = self.nodes.iter().position(|node| node.start);
+        let first = self.first();
         let mut order = order::topological(self.nodes.len(), &links, first).order;
         // Stable: all else stays as it is.
         order.sort_by_key(|at| self.nodes[*at].sink);

@@ -12,7 +12,7 @@ mod value;
 pub use describe::literal_outputs;
 pub use schema::schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub struct Manifest {
     /// The steps in the order of the file; exactly one of them starts.
     pub steps: Vec<Step>,
     start: usize,
+    by_name: HashMap<StepName, usize>,
 }
 
 /// The `[nix]` table, without what became part of the steps.
@@ -115,7 +116,7 @@ impl Manifest {
 
     /// The step called `name`.
     pub fn step(&self, name: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.name.as_str() == name)
+        Some(&self.steps[*self.by_name.get(name)?])
     }
 
     /// A router to the steps; made anew by each call.

@@ -1,6 +1,6 @@
 //! Which step an output goes to, by its file name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::name::StepName;
 use super::suggest;
@@ -18,20 +18,49 @@ use super::suggest;
 #[derive(Debug, Clone)]
 pub struct Router {
     names: BTreeSet<StepName>,
-    /// By what [`fold`] makes of the name; of two names with the same, the first in text order.
-    folded: BTreeMap<String, StepName>,
+    /// What [`fold`] makes of each name, by length and then by text; of two names with the same, the
+    /// first in text order.
+    folded: Vec<Folded>,
+}
+
+/// What [`fold`] makes of a step's name, and that name.
+#[derive(Debug, Clone)]
+struct Folded {
+    text: String,
+    /// Characters.
+    length: usize,
+    name: StepName,
+}
+
+impl Folded {
+    fn new(name: StepName) -> Self {
+        let text = fold(name.as_str());
+        Self {
+            length: text.chars().count(),
+            text,
+            name,
+        }
+    }
+
+    fn key(&self) -> (usize, &str) {
+        (self.length, &self.text)
+    }
+}
+
+impl AsRef<str> for Folded {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Router {
     /// A router to the steps `names`, whose order does not matter.
     pub fn new(names: impl IntoIterator<Item = StepName>) -> Self {
         let names: BTreeSet<_> = names.into_iter().collect();
-        let mut folded = BTreeMap::new();
-        for name in &names {
-            folded
-                .entry(fold(name.as_str()))
-                .or_insert_with(|| name.clone());
-        }
+        let mut folded: Vec<Folded> = names.iter().map(|name| Folded::new(name.clone())).collect();
+        // Stable: those of equal text keep the order of their names.
+        folded.sort_by(|a, b| a.key().cmp(&b.key()));
+        folded.dedup_by(|a, b| a.text == b.text);
         Self { names, folded }
     }
 
@@ -54,18 +83,33 @@ impl Router {
         let mut best: Option<(usize, &StepName)> = None;
         for tail in stems(file_name).flat_map(|stem| tails(stem, &['_', '-', ' '])) {
             let tail = fold(tail);
-            if let Some(name) = self.folded.get(&tail) {
-                return Some(name);
+            let length = tail.chars().count();
+            let exact = self
+                .folded
+                .binary_search_by(|other| other.key().cmp(&(length, &tail)));
+            if let Ok(at) = exact {
+                return Some(&self.folded[at].name);
             }
-            for (folded, name) in &self.folded {
-                if let Some(edits) = few_edits(&tail, folded)
-                    && best.is_none_or(|(least, _)| edits < least)
-                {
-                    best = Some((edits, name));
-                }
+            let limit = best.map_or(usize::MAX, |(least, _)| least - 1);
+            if let Some((edits, near)) = self.nearest(&tail, length, limit) {
+                best = Some((edits, &near.name));
             }
         }
         best.map(|(_, name)| name)
+    }
+
+    /// The name that is the fewest edits from `tail`: few for their lengths, `limit` at most.
+    fn nearest(&self, tail: &str, length: usize, limit: usize) -> Option<(usize, &Folded)> {
+        let most = few_edits(length).min(limit);
+        let lengths = length - most..=length + most;
+        lengths
+            .filter_map(|other| {
+                let from = self.folded.partition_point(|one| one.length < other);
+                let to = self.folded.partition_point(|one| one.length <= other);
+                let limit = few_edits(length.min(other)).min(limit);
+                (limit > 0).then(|| suggest::nearest(&self.folded[from..to], other, tail, limit))?
+            })
+            .min_by(|(a, x), (b, y)| (a, &x.text).cmp(&(b, &y.text)))
     }
 }
 
@@ -91,18 +135,13 @@ fn fold(name: &str) -> String {
     name.to_lowercase().replace(['-', ' '], "_")
 }
 
-/// The edits between two words if they are few for the words' lengths.
-fn few_edits(a: &str, b: &str) -> Option<usize> {
-    let (m, n) = (a.chars().count(), b.chars().count());
-    let limit = match m.min(n) {
-        0..4 => return None,
+/// What are few edits of a word with so many characters.
+fn few_edits(length: usize) -> usize {
+    match length {
+        0..4 => 0,
         4..8 => 1,
         _ => 2,
-    };
-    if m.abs_diff(n) > limit {
-        return None;
     }
-    Some(suggest::distance(a, b)).filter(|edits| *edits <= limit)
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! What a run would do, found out on a copy of the state by what a run decides with.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
 use super::record::key;
 use super::rings::Rings;
 use super::step::{Memo, Runnable};
+use crate::core::name::StepName;
 use crate::core::plan::{Key, Ready};
 use crate::core::route::Router;
 use crate::core::task::{State as TaskState, TaskId};
-use crate::state::{NewTask, Runset, State};
+use crate::state::{NewTask, Runset, State, StepId};
 use crate::store::Store;
 
 /// Why a task would be executed.
@@ -63,6 +64,7 @@ pub fn forecast(
         state,
         store,
         steps,
+        by_name: steps.iter().map(|step| (&step.name, step.id)).collect(),
         router,
         runset,
         seen: HashSet::new(),
@@ -77,6 +79,7 @@ struct Forecaster<'a> {
     state: &'a mut State,
     store: &'a Store,
     steps: &'a [Arc<Runnable>],
+    by_name: HashMap<&'a StepName, StepId>,
     router: &'a Router,
     runset: &'a Runset,
     /// Tasks that would be executed.
@@ -162,10 +165,9 @@ impl Forecaster<'_> {
         self.told[step.lane].reuse += 1;
         for (name, object) in &outputs {
             let route = self.router.route(name);
-            let to = route.and_then(|to| self.steps.iter().find(|step| step.name == *to));
             let task = NewTask {
                 object: *object,
-                step: to.map(|step| step.id),
+                step: route.and_then(|to| self.by_name.get(to)).copied(),
                 parent: Some(ready.id),
                 name: Some(name),
                 forced: false,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::markup::{escape, time};
-use super::{Page, charts, sections, svg, timeline};
+use super::{Page, charts, in_groups, sections, svg, timeline};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -78,14 +78,18 @@ fn graph(page: &Page) -> String {
     if page.graph.nodes.is_empty() {
         return "<p>No step is registered.</p>".to_owned();
     }
-    let steps = page.graph.nodes.iter().filter(|node| !node.sink).count();
+    let steps = match page.grouped {
+        Some(steps) => in_groups(steps, &page.graph),
+        None => format!("{} steps", page.graph.steps()),
+    };
     format!(
-        "<figure><div class=\"scroll\" role=\"region\" aria-label=\"Graph\" tabindex=\"0\">{}</div>\
+        "{}<figure><div class=\"scroll\" role=\"region\" aria-label=\"Graph\" tabindex=\"0\">{}</div>\
          <figcaption>What went from step to step, with the number of outputs. A dotted line is named \
          in a script but not seen yet; a dashed one goes back.</figcaption></figure>{}",
+        sections::groups(page),
         svg::picture(
             &page.graph,
-            &format!("Graph of {steps} steps; the table below says the same")
+            &format!("Graph of {steps}; the table below says the same")
         ),
         sections::edges(page)
     )

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use super::markup::{count, cut, duration, escape, escape_lines, head, number, time};
 use super::table::{Column, Table};
-use super::{Failure, Log, Page, Task, VersionPart};
+use super::{Failure, Log, Page, Task, VersionPart, in_groups};
 use crate::core::task::State;
 use crate::core::text::plain;
 
 /// Bytes of an error's text.
 const ERROR: usize = 3000;
+/// Rows of the table of edges.
+const EDGES: usize = 2000;
 /// Bytes of one script, and of all that is told of environments.
 const SCRIPT: usize = 20_000;
 const ENVIRONMENTS: usize = 300_000;
@@ -109,7 +111,18 @@ pub fn steps(page: &Page) -> String {
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
         table.number(&duration(spent), Some(spent));
     }
-    table.finish()
+    groups(page) + &table.finish()
+}
+
+/// That steps are shown in groups, if they are.
+pub fn groups(page: &Page) -> String {
+    match page.grouped {
+        Some(steps) => format!(
+            "<p class=\"note\">{}. <code>task-pipeline status</code> lists each.</p>",
+            in_groups(steps, &page.graph)
+        ),
+        None => String::new(),
+    }
 }
 
 fn badge(word: &str, mark: char) -> String {
@@ -125,17 +138,31 @@ pub fn edges(page: &Page) -> String {
         ("In the script", Column::Text),
     ];
     let mut table = Table::new("edges", "What goes from step to step", false, &columns);
-    for edge in page.graph.edges() {
+    let all = page.graph.edges().count();
+    for edge in page.graph.edges().take(EDGES) {
         table
             .text(&page.graph.nodes[edge.from].name)
             .text(&page.graph.nodes[edge.to].name)
             .number(&number(edge.observed), Some(edge.observed))
             .text(if edge.declared { "yes" } else { "no" });
     }
+    let note = if all > EDGES {
+        format!(
+            "<p class=\"note\">The first {} of {} are shown.</p>",
+            number(signed(EDGES)),
+            number(signed(all))
+        )
+    } else {
+        String::new()
+    };
     format!(
-        "<details><summary>The graph as a table</summary>{}</details>",
+        "<details><summary>The graph as a table</summary>{note}{}</details>",
         table.finish()
     )
+}
+
+fn signed(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Failed tasks with the ends of their logs.
@@ -154,12 +181,12 @@ pub fn failures(page: &Page) -> String {
         );
     }
     for (place, failure) in page.failures.iter().enumerate() {
-        one_failure(&mut out, page, failure, place < 5);
+        one_failure(&mut out, failure, place < 5);
     }
     out
 }
 
-fn one_failure(out: &mut String, page: &Page, failure: &Failure, open: bool) {
+fn one_failure(out: &mut String, failure: &Failure, open: bool) {
     let task = &failure.task;
     let error = plain(task.error.as_deref().unwrap_or_default());
     let first = error.lines().next().unwrap_or_default();
@@ -168,7 +195,7 @@ fn one_failure(out: &mut String, page: &Page, failure: &Failure, open: bool) {
         "<details class=\"failure\"{}><summary>task {}, {} v{}: {}</summary>",
         if open { " open" } else { "" },
         task.id,
-        escape(&cut(&page.graph.nodes[task.step].name, 60)),
+        escape(&cut(&task.name, 60)),
         task.version,
         escape(&cut(first, 120))
     );
@@ -326,7 +353,7 @@ pub fn tasks(page: &Page, most: usize) -> String {
             break;
         }
         rows += 1;
-        row(&mut table, page, task);
+        row(&mut table, task);
     }
     let note = if rows < page.all_tasks {
         format!(
@@ -341,7 +368,7 @@ pub fn tasks(page: &Page, most: usize) -> String {
     note + &table.finish()
 }
 
-fn row(table: &mut Table, page: &Page, task: &Task) {
+fn row(table: &mut Table, task: &Task) {
     let (word, mark) = match task.state {
         _ if task.tainted => ("tainted", '!'),
         State::Pending => ("pending", '…'),
@@ -353,7 +380,7 @@ fn row(table: &mut Table, page: &Page, task: &Task) {
     let or_dash = |words: Option<String>| words.unwrap_or_else(|| "–".to_owned());
     table
         .number(&task.id.to_string(), Some(task.id))
-        .text(&cut(&page.graph.nodes[task.step].name, 60))
+        .text(&cut(&task.name, 60))
         .number(&format!("v{}", task.version), Some(task.version))
         .markup(&badge(word, mark))
         .text(&cut(&task.input, 60))

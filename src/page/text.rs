@@ -22,23 +22,25 @@ pub fn way(edge: &Edge) -> String {
 pub fn text(graph: &Graph, title: &str) -> String {
     let mut out = format!("{}\n", cut(&visible(title), COLUMNS));
     let order = graph.in_order();
+    let mut place = vec![0; graph.nodes.len()];
+    for (number, at) in order.iter().enumerate() {
+        place[*at] = number;
+    }
+    let mut edges: Vec<&Edge> = graph.edges().collect();
+    edges.sort_by_key(|edge| (place[edge.from], place[edge.to]));
+    let mut edges = edges.into_iter().peekable();
     for at in &order {
         let node = &graph.nodes[*at];
         out.push('\n');
         paragraph(&mut out, node);
-        for to in &order {
-            let edge = graph
-                .edges()
-                .find(|edge| edge.from == *at && edge.to == *to);
-            if let Some(edge) = edge {
-                let arrow = match (edge.from == edge.to, edge.observed > 0) {
-                    (true, _) => '↻',
-                    (false, true) => '→',
-                    (false, false) => '⇢',
-                };
-                let name = cut(&visible(&graph.nodes[*to].name), 44);
-                let _ = writeln!(out, "    {arrow} {name}: {}", way(edge));
-            }
+        while let Some(edge) = edges.next_if(|edge| edge.from == *at) {
+            let arrow = match (edge.from == edge.to, edge.observed > 0) {
+                (true, _) => '↻',
+                (false, true) => '→',
+                (false, false) => '⇢',
+            };
+            let name = cut(&visible(&graph.nodes[edge.to].name), 44);
+            let _ = writeln!(out, "    {arrow} {name}: {}", way(edge));
         }
     }
     out

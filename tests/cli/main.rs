@@ -15,6 +15,7 @@ mod injection;
 mod interrupt;
 mod leftover;
 mod manifest;
+mod many;
 mod memo;
 mod modes;
 mod options;

@@ -84,7 +84,7 @@ pub fn real(count: usize) -> f64 {
 /// Places the nodes of `graph`, which have the given sizes.
 pub fn layout(graph: &Graph, sizes: &[Size]) -> Layout {
     let edges: Vec<(usize, usize)> = graph.edges().map(|edge| (edge.from, edge.to)).collect();
-    let first = graph.nodes.iter().position(|node| node.start);
+    let first = graph.first();
     let order = topological(sizes.len(), &edges, first);
     let layers = layers(graph, &edges, &order.order, &order.back);
     let mut grid = Grid::new(sizes, &edges, &order.back, &layers);

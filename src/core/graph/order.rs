@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::layout::real;
+
 /// A topological order of a graph, cycles broken.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
@@ -103,23 +105,24 @@ pub fn uncross(layers: &mut Vec<Vec<usize>>, links: &[(usize, usize)]) {
         up[*lower].push(*upper);
     }
     let mut best = layers.clone();
-    let mut fewest = crossings(layers, &down);
+    let mut places = Places(vec![0; slots]);
+    let mut fewest = places.crossings(layers, &down);
     for sweep in 0..16 {
         if fewest == 0 {
             break;
         }
         if sweep % 2 == 0 {
             for at in 1..layers.len() {
-                let above = layers[at - 1].clone();
-                by_neighbours(&mut layers[at], &above, &up);
+                places.note(&layers[at - 1]);
+                places.sort(&mut layers[at], &up);
             }
         } else {
             for at in (1..layers.len()).rev() {
-                let below = layers[at].clone();
-                by_neighbours(&mut layers[at - 1], &below, &down);
+                places.note(&layers[at]);
+                places.sort(&mut layers[at - 1], &down);
             }
         }
-        let now = crossings(layers, &down);
+        let now = places.crossings(layers, &down);
         if now < fewest {
             fewest = now;
             best.clone_from(layers);
@@ -128,47 +131,88 @@ pub fn uncross(layers: &mut Vec<Vec<usize>>, links: &[(usize, usize)]) {
     *layers = best;
 }
 
-/// Sorts a layer by where its neighbours are on average; what has none stays where it is.
-fn by_neighbours(layer: &mut [usize], other: &[usize], neighbours: &[Vec<usize>]) {
-    let mut keys: Vec<(f64, usize)> = layer
-        .iter()
-        .enumerate()
-        .map(|(own, slot)| {
-            let places: Vec<f64> = neighbours[*slot]
-                .iter()
-                .filter_map(|slot| other.iter().position(|at| at == slot))
-                .map(super::layout::real)
-                .collect();
-            let key = if places.is_empty() {
-                super::layout::real(own)
-            } else {
-                places.iter().sum::<f64>() / super::layout::real(places.len())
-            };
-            (key, *slot)
-        })
-        .collect();
-    keys.sort_by(|a, b| a.0.total_cmp(&b.0));
-    for (slot, (_, sorted)) in layer.iter_mut().zip(keys) {
-        *slot = sorted;
+/// For each slot its place in its layer, as last noted.
+struct Places(Vec<usize>);
+
+impl Places {
+    fn note(&mut self, layer: &[usize]) {
+        for (place, slot) in layer.iter().enumerate() {
+            self.0[*slot] = place;
+        }
+    }
+
+    /// Sorts a layer by where its neighbours, whose places are noted, are on average; what has none
+    /// stays where it is.
+    fn sort(&self, layer: &mut [usize], neighbours: &[Vec<usize>]) {
+        let mut keys: Vec<(f64, usize)> = layer
+            .iter()
+            .enumerate()
+            .map(|(own, slot)| {
+                let near = &neighbours[*slot];
+                let sum: f64 = near.iter().map(|at| real(self.0[*at])).sum();
+                let key = if near.is_empty() {
+                    real(own)
+                } else {
+                    sum / real(near.len())
+                };
+                (key, *slot)
+            })
+            .collect();
+        keys.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (slot, (_, sorted)) in layer.iter_mut().zip(keys) {
+            *slot = sorted;
+        }
+    }
+
+    /// How many links cross in all.
+    fn crossings(&mut self, layers: &[Vec<usize>], down: &[Vec<usize>]) -> usize {
+        let mut count = 0;
+        for pair in layers.windows(2) {
+            self.note(&pair[1]);
+            let mut seen = Seen::new(pair[1].len());
+            for slot in &pair[0] {
+                let ends = down[*slot].iter().map(|lower| self.0[*lower]);
+                // Links of one slot do not cross each other.
+                count += ends.clone().map(|end| seen.behind(end)).sum::<usize>();
+                ends.for_each(|end| seen.add(end));
+            }
+        }
+        count
     }
 }
 
-fn crossings(layers: &[Vec<usize>], down: &[Vec<usize>]) -> usize {
-    let mut count = 0;
-    for pair in layers.windows(2) {
-        let mut seen: Vec<usize> = Vec::new();
-        for slot in &pair[0] {
-            let mut places: Vec<usize> = down[*slot]
-                .iter()
-                .filter_map(|lower| pair[1].iter().position(|at| at == lower))
-                .collect();
-            for place in &places {
-                count += seen.iter().filter(|before| *before > place).count();
-            }
-            seen.append(&mut places);
+/// Counts by place, which know how many there are behind one: a Fenwick tree.
+struct Seen {
+    tree: Vec<usize>,
+    all: usize,
+}
+
+impl Seen {
+    fn new(places: usize) -> Self {
+        Self {
+            tree: vec![0; places + 1],
+            all: 0,
         }
     }
-    count
+
+    fn add(&mut self, place: usize) {
+        self.all += 1;
+        let mut at = place + 1;
+        while let Some(count) = self.tree.get_mut(at) {
+            *count += 1;
+            at += at & at.wrapping_neg();
+        }
+    }
+
+    fn behind(&self, place: usize) -> usize {
+        let mut before = 0;
+        let mut at = place + 1;
+        while at > 0 {
+            before += self.tree[at];
+            at &= at - 1;
+        }
+        self.all - before
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +238,23 @@ mod tests {
         let edges: Vec<_> = (0..200_000).map(|n| (n, n + 1)).collect();
         let order = topological(200_001, &edges, Some(0));
         assert!(order.order.is_sorted());
+    }
+
+    #[test]
+    fn crossings_are_counted_as_by_looking_at_each_pair() {
+        // Slots 0..30 above 30..60.
+        let layers = [(0..30).collect(), (30..60).rev().collect::<Vec<_>>()];
+        let links: Vec<(usize, usize)> = (0..90).map(|n| (n * 7 % 30, 30 + n * n % 30)).collect();
+        let mut down = vec![Vec::new(); 60];
+        links
+            .iter()
+            .for_each(|(upper, lower)| down[*upper].push(*lower));
+        let crossed = |(a, b): &(usize, usize)| {
+            // The lower layer is upside down.
+            links.iter().filter(|(c, d)| a < c && b < d).count()
+        };
+        let all: usize = links.iter().map(crossed).sum();
+        assert_eq!(Places(vec![0; 60]).crossings(&layers, &down), all);
     }
 
     #[test]

@@ -77,6 +77,11 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
                 .unwrap_or_else(|| NixSettings::NIXPKGS.to_owned()),
         },
         start: steps.iter().position(|step| step.start)?,
+        by_name: steps
+            .iter()
+            .enumerate()
+            .map(|(at, step)| (step.name.clone(), at))
+            .collect(),
         steps,
     })
 }

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
-use super::Router;
+use super::{Router, suggest};
 use crate::core::name::StepName;
 
 fn router<'a>(names: impl IntoIterator<Item = &'a str>) -> Router {
@@ -125,7 +125,47 @@ fn specified<'a>(names: &'a [StepName], file: &str) -> Option<&'a StepName> {
     }
 }
 
+/// What is near, by comparing with each name.
+fn specified_near<'a>(
+    router: &'a Router,
+    names: &'a [StepName],
+    file: &str,
+) -> Option<&'a StepName> {
+    let mut sorted: Vec<_> = names
+        .iter()
+        .map(|name| (super::fold(name.as_str()), name))
+        .collect();
+    sorted.sort();
+    let mut best: Option<(usize, &StepName)> = None;
+    if router.route(file).is_some() {
+        return None;
+    }
+    for tail in super::stems(file).flat_map(|stem| super::tails(stem, &['_', '-', ' '])) {
+        let tail = super::fold(tail);
+        for (folded, name) in &sorted {
+            let shorter = folded.chars().count().min(tail.chars().count());
+            let edits = suggest::distance(&tail, folded);
+            if edits == 0 {
+                return Some(name);
+            }
+            if edits <= super::few_edits(shorter) && best.is_none_or(|(least, _)| edits < least) {
+                best = Some((edits, name));
+            }
+        }
+    }
+    best.map(|(_, name)| name)
+}
+
 proptest! {
+    #[test]
+    fn the_nearest_is_that_of_comparing_with_each(
+        names in vec("[abAB_]{3,10}", 0..12), file in "[abA_-]{3,10}(\\.[ab]{1,9})?"
+    ) {
+        let names: Vec<_> = names.iter().filter_map(|name| StepName::new(name).ok()).collect();
+        let router = Router::new(names.clone());
+        prop_assert_eq!(router.near(&file), specified_near(&router, &names, &file));
+    }
+
     #[test]
     fn total(names in vec(any::<String>(), 0..5), file in any::<String>()) {
         let router = Router::new(names.iter().filter_map(|name| StepName::new(name).ok()));

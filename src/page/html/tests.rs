@@ -17,6 +17,7 @@ fn hostile() -> Page {
     let task = Task {
         id: 1,
         step: at,
+        name: HOSTILE.into(),
         version: 1,
         state: State::Failed,
         tainted: false,
