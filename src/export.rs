@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
 use crate::core::text::Shown as _;
+use crate::staged::Staged;
 use crate::state::{self, Final, Selection, State};
 use crate::store::{self, Store};
 
@@ -79,11 +80,8 @@ pub fn export(
         state.each_final(selection, |output| room(&to.join(file_name(output)), force))?;
     }
     fs::create_dir_all(beside).map_err(io_error("make the folder", beside))?;
-    let making = tempfile::Builder::new()
-        .prefix(".export-")
-        .tempdir_in(beside)
-        .map_err(io_error("make a folder in", beside))?;
-    // Not the temporary folder itself, which only its owner may enter.
+    let making = Staged::folder(beside, "export").map_err(io_error("make a folder in", beside))?;
+    // Not that folder itself, which only its owner may enter.
     let complete = making.path().join("files");
     fs::create_dir(&complete).map_err(io_error("make the folder", &complete))?;
     let mut names = Vec::new();
@@ -98,10 +96,14 @@ pub fn export(
         for name in &names {
             let place = to.join(name);
             room(&place, force)?;
-            fs::rename(complete.join(name), &place).map_err(io_error("write", &place))?;
+            making
+                .release(&complete.join(name), &place)
+                .map_err(io_error("write", &place))?;
         }
     } else {
-        fs::rename(&complete, to).map_err(io_error("rename the finished folder to", to))?;
+        making
+            .release(&complete, to)
+            .map_err(io_error("rename the finished folder to", to))?;
     }
     Ok(names.len())
 }

@@ -11,6 +11,7 @@
 //! out             standard output and standard error; makes safe what goes there
 //! engine          task ends and signals in, task starts and records out; workers, and whose turn it is
 //! export          final outputs as files in a folder
+//! staged          files and folders that appear when they are complete
 //! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
 //! store           objects: adopt, lend, read, verify
@@ -38,6 +39,7 @@ pub mod page;
 pub mod pipeline;
 pub mod process;
 pub mod report;
+pub mod staged;
 pub mod state;
 pub mod store;
 pub mod sys;

@@ -9,7 +9,7 @@ use clap::Args;
 use super::arguments::{Output, Places};
 use super::chosen::{self, InRunset};
 use super::error::Failure;
-use super::run;
+use super::{run, signals};
 use crate::core::suggest;
 use crate::core::text::{Shown as _, visible};
 use crate::export::{self, Error};
@@ -53,7 +53,9 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
         out.flush().map_err(|error| Failure::output(&error))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let count = export::export(&state, &store, &selection, to, options.force)?;
+    let inbox = signals::end_at_once()?;
+    let count = export::export(&state, &store, &selection, to, options.force)
+        .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
     if !output.quiet {
         run::print(&format!(
             "{}: {}\n",

@@ -9,10 +9,11 @@ use super::arguments::{Output, Places, Report};
 use super::chosen::nothing_ran;
 use super::error::Failure;
 use super::graph::{Chosen, chosen, manifest};
-use super::run;
+use super::{run, signals};
 use crate::core::text::Shown as _;
 use crate::overview;
 use crate::page;
+use crate::staged::Staged;
 use crate::state::State;
 use crate::store::Store;
 
@@ -36,9 +37,11 @@ pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<Exit
     if standard_output {
         run::print_as_it_is(&html)?;
     } else {
+        let inbox = signals::end_at_once()?;
         write(to, &html).map_err(|error| {
             Failure::usage(format!("cannot write {}: {error}", to.shown()))
                 .hint("name a file in a folder that is there and can be written: -o FILE.html")
+                .or_signal(inbox.signal())
         })?;
         if !output.quiet {
             run::print(&format!("{}\n", to.shown()))?;
@@ -70,22 +73,8 @@ fn check(to: &Path) -> Result<(), Failure> {
 fn write(to: &Path, html: &str) -> io::Result<()> {
     // A link stays one: what it points to is replaced.
     let to = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
-    let folder = match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".report-")
-        .permissions(ordinary())
-        .tempfile_in(folder)?;
-    file.write_all(html.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(&to).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// The permissions of a file that any program makes; the user's mask still applies.
-fn ordinary() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o666)
+    let mut page = Staged::file(&to, "report")?;
+    page.write_all(html.as_bytes())?;
+    page.open().sync_all()?;
+    page.complete(&to)
 }

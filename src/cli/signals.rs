@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 
 use super::error::Failure;
 use crate::engine::{Channel, Emergency, Message};
+use crate::staged;
 use crate::sys::{self, Ignored};
 
 /// How often the user has to ask until the program ends without asking anyone else.
@@ -54,6 +55,16 @@ pub fn settle() {
 
 /// From now on all signals that would end or stop the program go to the engine and the inbox.
 pub fn listen(channel: &Channel) -> Result<Inbox, Failure> {
+    hear(channel, PATIENCE, RESPITE)
+}
+
+/// The same for who has nothing to bring to an end: the first one ends the program, and takes away
+/// what is not complete.
+pub fn end_at_once() -> Result<Inbox, Failure> {
+    hear(&Channel::default(), 1, Duration::ZERO)
+}
+
+fn hear(channel: &Channel, patience: u32, respite: Duration) -> Result<Inbox, Failure> {
     // Who starts the program by nohup wants it to survive the terminal, and a shell that starts it
     // in the background, what is meant for others. Neither is an end that nobody can ask for.
     let ignored = Ignored::now();
@@ -76,6 +87,8 @@ pub fn listen(channel: &Channel) -> Result<Inbox, Failure> {
         engine: channel.sender(),
         emergency: channel.emergency().clone(),
         count: 0,
+        patience,
+        respite,
     };
     std::thread::Builder::new()
         .name("signals".into())
@@ -97,6 +110,8 @@ struct Ear {
     engine: SyncSender<Message>,
     emergency: Emergency,
     count: u32,
+    patience: u32,
+    respite: Duration,
 }
 
 impl Ear {
@@ -118,10 +133,11 @@ impl Ear {
         self.inbox.stop.store(true, Ordering::Relaxed);
         self.count += 1;
         let heard = self.engine.try_send(Message::Signal(signal)).is_ok();
-        if self.count >= PATIENCE || (self.count > 1 && !heard) {
+        if self.count >= self.patience || (self.count > 1 && !heard) {
             self.emergency.tasks().kill();
-            std::thread::sleep(RESPITE);
+            std::thread::sleep(self.respite);
             self.emergency.clear();
+            staged::discard();
             std::process::exit(128 + signal);
         }
     }

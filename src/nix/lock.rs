@@ -27,6 +27,7 @@ use super::agree;
 use super::pin::Pin;
 use super::store_path::StoreDir;
 use crate::core::text::visible;
+use crate::staged::Staged;
 
 use crate::core::text::Shown as _;
 
@@ -233,20 +234,13 @@ impl Lock {
         let text = self
             .render()
             .map_err(|error| failed(io::Error::other(error)))?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        let write = || {
+            let mut file = Staged::file(path, "lock")?;
+            file.write_all(text.as_bytes())?;
+            file.open().sync_all()?;
+            file.complete(path)
         };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".workflow.lock-");
-        // Readable by all that may read the manifest (the umask applies).
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
+        write().map_err(failed)
     }
 
     fn render(&self) -> Result<String, toml::ser::Error> {

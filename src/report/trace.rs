@@ -5,18 +5,17 @@
 //! the run is over: also after an interrupt. What was there before stays until then.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
 
 use crate::core::event::{Event, Span};
 use crate::core::name::StepName;
 use crate::core::task::TaskId;
 use crate::core::text::{self, Shown as _};
+use crate::staged::Staged;
 
 /// A trace that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +31,7 @@ const ENGINE: i64 = 0;
 /// A trace that is being written.
 pub struct Trace {
     path: PathBuf,
-    out: BufWriter<NamedTempFile>,
+    out: BufWriter<Staged>,
     /// The first thing that went wrong; nothing is written after it.
     broken: Option<io::Error>,
     /// The inputs' names of the tasks that the workers have.
@@ -49,15 +48,7 @@ impl Trace {
             source,
         };
         let target = target(path).map_err(error)?;
-        let folder = match target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let file = tempfile::Builder::new()
-            .prefix(".trace-")
-            .suffix(".json")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
+        let file = Staged::file(&target, "trace")
             // The system's words alone: the name of that file tells the user nothing.
             .map_err(|source| error(source.kind().into()))?;
         let mut trace = Self {
@@ -197,8 +188,7 @@ impl Trace {
                 .map_err(io::IntoInnerError::into_error),
         };
         written
-            .and_then(|file| file.persist(&path).map_err(|error| error.error))
-            .map(drop)
+            .and_then(|file| file.complete(&path))
             .map_err(|source| Error { path, source })
     }
 }

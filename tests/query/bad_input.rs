@@ -250,7 +250,7 @@ fn a_full_disk_leaves_nothing_half_written() {
     let left: Vec<_> = fs::read_dir(world.path("."))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with(".export-"))
+        .filter(|name| name.starts_with(".task-pipeline-"))
         .collect();
     assert_eq!(left, [""; 0]);
 }

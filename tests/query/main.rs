@@ -9,5 +9,6 @@
 mod answers;
 mod bad_input;
 mod beside_a_run;
+mod interrupted;
 mod read_only;
 mod world;
