@@ -13,6 +13,7 @@
 //! path        the folders that `nix shell` puts in front of PATH
 //! roots       links that keep store paths from being collected
 //! sealed      inside a Nix build: store paths as they are, without Nix
+//! regular     reading files that somebody else may have made
 //! tools       the programs, looked for when they are needed
 //! command     every call of `nix` and `nix-store`; child, progress, failure: what they say
 //! store_path  paths in the store
@@ -53,6 +54,7 @@ mod path;
 mod pin;
 mod pins;
 mod progress;
+mod regular;
 mod resolve;
 mod roots;
 mod sealed;

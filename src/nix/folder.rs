@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::git;
 use crate::core::digest::Digest;
+use crate::core::text::Shown as _;
 
 /// A digest of all that Nix takes from the folder at `path`, or none where that cannot be told.
 ///
@@ -68,7 +69,7 @@ pub fn burden(path: &Path, db: Option<&Path>) -> Option<String> {
         "{} is no git repository: Nix copies all of it ({what}) into its store whenever something \
          in it has changed; make it one and `git add` what belongs to the flake, or give flake.nix \
          a folder of its own",
-        flake.display()
+        flake.shown()
     ))
 }
 

@@ -5,14 +5,15 @@
 
 mod index;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::regular;
 use index::{Entry, Index};
 
 /// Submodules in submodules are looked at down to here.
@@ -187,7 +188,7 @@ impl Repository {
             let target = target.as_os_str().as_bytes();
             hash.update(blob(format, target.len() as u64, target)?);
         } else {
-            let (file, length) = open_regular(&path)?;
+            let (file, length) = regular::open(&path).ok()?;
             hash.update(blob(format, length, file)?);
         }
         Some(())
@@ -237,27 +238,8 @@ fn all(length: u64, mut from: impl Read, mut to: impl FnMut(&[u8])) -> Option<()
     }
 }
 
-/// Opens a regular file, and nothing that could be waited for.
-fn open_regular(path: &Path) -> Option<(File, u64)> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags).ok()?)
-        .open(path)
-        .ok()?;
-    let meta = file.metadata().ok()?;
-    meta.is_file().then_some((file, meta.len()))
-}
-
-fn read_bytes(path: &Path) -> Option<Vec<u8>> {
-    let (mut file, _) = open_regular(path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    Some(bytes)
-}
-
 fn read_text(path: &Path) -> Option<String> {
-    String::from_utf8(read_bytes(path)?).ok()
+    regular::read_text(path).ok()
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@
 //! right in every checkout.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +24,7 @@ use toml::Spanned;
 
 use super::agree;
 use super::pin::Pin;
+use super::regular;
 use super::store_path::StoreDir;
 use crate::core::text::visible;
 use crate::staged::Staged;
@@ -165,7 +165,7 @@ pub fn check_place(path: &Path, store: &StoreDir) -> Result<(), LockError> {
 impl Lock {
     /// Reads the file at `path`; none if there is no such file.
     pub fn read(path: &Path) -> Result<Option<Self>, LockError> {
-        let text = match fs::read_to_string(path) {
+        let text = match regular::read_text(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
@@ -297,6 +297,8 @@ fn line_of(text: &str, start: usize, key: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::pin::Scalar;
     use super::*;
 

@@ -361,3 +361,21 @@ fn no_lock_file_is_written_into_the_store() {
     world.run("lock").ok();
     assert!(world.project.join("workflow.lock").exists());
 }
+
+#[test]
+fn a_lock_file_that_is_no_file_is_not_waited_for() {
+    let Some(world) = ran() else { return };
+    let file = world.project.join("workflow.lock");
+    fs::remove_file(&file).unwrap();
+    world.tool("mkfifo", &[file.to_str().unwrap()]);
+    for call in ["check", "-run", "lock"] {
+        world
+            .run(call)
+            .failed(3, &["cannot read", "workflow.lock", "not a regular file"]);
+    }
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    world
+        .run("check")
+        .failed(3, &["workflow.lock", "not a regular file"]);
+}

@@ -248,6 +248,31 @@ fn words_of_programs_below_nix() {
 }
 
 #[test]
+fn words_of_newer_versions_about_git() {
+    for (text, kind) in [
+        (
+            "error:\n       … while fetching the input 'git+file:///x'\n\n       error: repository path '/x' is not owned by current user",
+            Kind::Owner,
+        ),
+        (
+            "error: Failed to fetch git repository 'ssh://git@h/x'",
+            Kind::Repository,
+        ),
+    ] {
+        let failure = failure(&[text]);
+        assert_eq!(failure.kind, kind, "{text}");
+        assert!(failure.hint().is_some());
+    }
+    let failure = Failure::of(&Heard {
+        errors: vec!["error: Failed to fetch git repository 'ssh://git@h/x'".to_owned()],
+        outside: vec!["git@h: Permission denied (publickey).".to_owned()],
+        ..Heard::default()
+    });
+    assert_eq!(failure.kind, Kind::Access);
+    assert!(failure.words.ends_with("Permission denied (publickey)."));
+}
+
+#[test]
 fn each_way_of_a_daemon_has_its_own_hint() {
     let at = "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket'";
     let remote = "error: cannot open connection to remote store 'daemon'";

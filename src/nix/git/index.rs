@@ -5,7 +5,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Format, read_bytes};
+use super::super::regular;
+use super::Format;
 
 /// What is tracked.
 pub struct Index {
@@ -51,7 +52,7 @@ impl Index {
     /// Reads the file; none if it is no index of a known form.
     pub fn read(path: &Path, format: Format) -> Option<Self> {
         let meta = path.metadata().ok()?;
-        let bytes = read_bytes(path)?;
+        let bytes = regular::read(path).ok()?;
         Some(Self {
             entries: parse(&bytes, format)?,
             written: (meta.mtime(), meta.mtime_nsec()),

@@ -101,7 +101,7 @@ fn what_git_saw_and_what_is_read_agree() {
         let all = ["run", "flake.nix", "a/long/folder/name/first"];
         // Times that agree with nothing in the index.
         for name in all {
-            let file = File::options().write(true).open(repo.top().join(name));
+            let file = fs::File::options().write(true).open(repo.top().join(name));
             let past = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
             file.unwrap().set_modified(past).unwrap();
         }
