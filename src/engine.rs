@@ -24,7 +24,7 @@ mod warm;
 mod worker;
 mod workspace;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,10 +40,12 @@ use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
 use crate::core::plan::{LaneId, Next, Plan};
 use crate::core::route::Router;
+use crate::core::task::TaskId;
 use crate::folder::Folder;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use early::Early;
+use record::{Examination, Settled};
 use rings::Rings;
 use worker::Job;
 
@@ -107,12 +109,16 @@ pub struct Engine<'a> {
     lanes: HashMap<StepName, LaneId>,
     early: Early,
     rings: Rings,
+    /// Tasks for which large objects were read.
+    examined: HashSet<TaskId>,
 }
 
 /// What a worker is to do.
 enum Turn {
     /// This task.
     Do(Box<Job>),
+    /// Read these objects; then a task is decided on.
+    Examine(Examination),
     /// Ask again: there is more to settle, and others may want their turn.
     Again,
     /// Wait until something ends or begins.
@@ -160,6 +166,7 @@ impl<'a> Engine<'a> {
                 .collect(),
             early: Early::default(),
             rings: Rings::default(),
+            examined: HashSet::new(),
         })
     }
 
@@ -259,8 +266,18 @@ impl<'a> Engine<'a> {
                     }) else {
                         continue;
                     };
-                    if self.settle(&step, &ready, key.as_ref())? {
-                        continue;
+                    match self.settle(&step, &ready, key.as_ref())? {
+                        Settled::Yes => continue,
+                        Settled::No => {}
+                        Settled::Examine(objects) => {
+                            self.plan.start(lane, key.clone());
+                            return Ok(Turn::Examine(Examination {
+                                lane,
+                                ready,
+                                key,
+                                objects,
+                            }));
+                        }
                     }
                     self.plan.start(lane, key.clone());
                     (self.listener)(&Event::Started {

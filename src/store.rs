@@ -7,13 +7,14 @@
 //! and mends one that was damaged.
 
 mod adopt;
+mod aside;
 mod hash;
 mod loan;
 mod look;
 mod read;
 mod shards;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -24,6 +25,7 @@ use std::sync::{Mutex, PoisonError};
 pub use adopt::{AdoptError, Adopted, Candidate, remove};
 pub use hash::LARGE;
 pub use loan::Loan;
+pub use look::Condition;
 
 use crate::core::digest::Digest;
 use crate::core::text::Shown as _;
@@ -40,7 +42,12 @@ pub struct Store {
     /// For objects too large to hash again and again: the evidence that the file is still the one
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
+    /// Large objects that were read and found to be something else. What is put in their place is
+    /// in `known`.
+    broken: Mutex<HashSet<Digest>>,
     shards: Shards,
+    /// Held by whoever puts aside what is in the way of an object.
+    way: Mutex<()>,
     /// Whether the last file that was to become an object was one already.
     repeats: AtomicBool,
     /// Who owns what is made here.
@@ -192,7 +199,9 @@ impl Store {
             root: root.to_owned(),
             scratch: root.to_owned(),
             known: Mutex::default(),
+            broken: Mutex::default(),
             shards: Shards::default(),
+            way: Mutex::default(),
             repeats: AtomicBool::default(),
             owner: rustix::process::geteuid().as_raw(),
             mode: 0o444 & !sys::umask(),

@@ -265,7 +265,8 @@ impl Plan {
         }
     }
 
-    /// A task that started early and whose row is there now waits again.
+    /// A task that was taken waits again: it started early and its row is there now, or there was
+    /// something to be found out for it.
     pub fn back(&mut self, lane: LaneId, ready: Ready) {
         self.lanes[lane].again.push_back(ready);
     }

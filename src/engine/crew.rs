@@ -254,13 +254,23 @@ impl<'a, 'c> Crew<'a, 'c> {
         }
         while !desk.over {
             let turn = match desk.engine.next() {
-                Ok(Turn::Do(job)) => self.call(&mut desk, scope).map(|()| Turn::Do(job)),
+                Ok(turn @ (Turn::Do(_) | Turn::Examine(_))) => {
+                    self.call(&mut desk, scope).map(|()| turn)
+                }
                 other => other,
             };
             match turn {
                 Ok(Turn::Do(job)) => {
                     self.set_alarm(&mut desk);
                     return Some(job);
+                }
+                Ok(Turn::Examine(examination)) => {
+                    self.set_alarm(&mut desk);
+                    drop(desk);
+                    let objects = examination.objects.iter();
+                    objects.for_each(|object| self.site.store.examine(object));
+                    desk = self.lock();
+                    desk.engine.examined(examination);
                 }
                 Ok(Turn::Wait) if desk.engine.is_over() => self.finish(&mut desk),
                 Ok(Turn::Wait) => {

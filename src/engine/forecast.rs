@@ -12,7 +12,7 @@ use crate::core::plan::{Key, Ready};
 use crate::core::route::Router;
 use crate::core::task::{State as TaskState, TaskId};
 use crate::state::{NewTask, Runset, State, StepId};
-use crate::store::Store;
+use crate::store::{Condition, Store};
 
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +156,7 @@ impl Forecaster<'_> {
         })?;
         if !outputs
             .iter()
-            .all(|(_, object)| self.store.contains(object))
+            .all(|(_, object)| self.store.condition(object, None) != Condition::Broken)
         {
             return Ok(false);
         }

@@ -12,11 +12,30 @@ use crate::core::event::{Event, Failure, Routed, Span};
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::{State as TaskState, TaskId};
 use crate::state::{Finished, NewTask};
+use crate::store::Condition;
 
 /// Final outputs whose name is compared with the steps' names.
 const COMPARED: usize = 1000;
 /// Names that are close to a step's, for the summary.
 const NEAR: usize = 5;
+
+/// Whether a task has ended without being executed.
+pub(super) enum Settled {
+    /// It has.
+    Yes,
+    /// It is to be executed.
+    No,
+    /// That depends on what these large objects hold.
+    Examine(Vec<Digest>),
+}
+
+/// Objects to be read by a worker, as that takes time, and the task that waits for it.
+pub(super) struct Examination {
+    pub lane: LaneId,
+    pub ready: Ready,
+    pub key: Option<Key>,
+    pub objects: Vec<Digest>,
+}
 
 /// What equal tasks have in common with this one, if there can be any.
 pub fn key(step: &Runnable, ready: &Ready) -> Option<Key> {
@@ -34,41 +53,53 @@ pub fn key(step: &Runnable, ready: &Ready) -> Option<Key> {
 }
 
 impl Engine<'_> {
-    /// Ends a task without a worker, if that can be.
+    /// Ends a task without executing it, if that can be.
     pub(super) fn settle(
         &mut self,
         step: &Runnable,
         ready: &Ready,
         key: Option<&Key>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Settled, Error> {
         if let Some(error) = self
             .rings
             .refuse(self.state, self.steps, step, ready, key)?
         {
             self.refuse(step, ready, error)?;
-            return Ok(true);
+            return Ok(Settled::Yes);
         }
         match key {
             Some(key) => self.reuse(step, ready, key),
-            None => Ok(false),
+            None => Ok(Settled::No),
         }
     }
 
     /// Takes over the outputs of an equal task, if there is one whose outputs are all there.
-    fn reuse(&mut self, step: &Runnable, ready: &Ready, key: &Key) -> Result<bool, Error> {
+    fn reuse(&mut self, step: &Runnable, ready: &Ready, key: &Key) -> Result<Settled, Error> {
         let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
         let Some(source) = self.state.finished_equal(&step.equal, &ready.input, name)? else {
-            return Ok(false);
+            return Ok(Settled::No);
         };
         let mut outputs = Outputs::default();
-        let mut complete = true;
+        let mut broken = false;
+        let mut unknown = Vec::new();
         let store = self.store;
         self.state.each_output(source, |name, digest| {
-            complete &= store.contains(&digest);
+            match store.condition(&digest, None) {
+                Condition::Whole => {}
+                Condition::Broken => broken = true,
+                Condition::Unknown => unknown.push(digest),
+            }
             outputs.push(name, digest);
         })?;
-        if !complete {
-            return Ok(false);
+        if !unknown.is_empty() && !broken && !self.examined.remove(&ready.id) {
+            let made = self.state.made(source)?;
+            unknown.retain(|digest| store.condition(digest, made) == Condition::Unknown);
+            if !unknown.is_empty() {
+                return Ok(Settled::Examine(unknown));
+            }
+        }
+        if broken {
+            return Ok(Settled::No);
         }
         self.begin_group()?;
         self.state
@@ -76,7 +107,14 @@ impl Engine<'_> {
         self.summary.reused += 1;
         self.add_outputs(ready.id, outputs, &mut Vec::new())
             .map(|routed| self.tell_done(step, ready.id, Some(source), not_executed(), &routed))?;
-        Ok(true)
+        Ok(Settled::Yes)
+    }
+
+    /// Large objects were read that decide about a task: it is decided on again.
+    pub(super) fn examined(&mut self, examination: Examination) {
+        self.examined.insert(examination.ready.id);
+        self.plan.ended(examination.lane, examination.key.as_ref());
+        self.plan.back(examination.lane, examination.ready);
     }
 
     /// A task fails without being executed.

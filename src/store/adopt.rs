@@ -241,14 +241,12 @@ impl Store {
     fn place(&self, from: Entry, digest: &Digest) -> Result<(), Error> {
         let to = self.path(digest);
         self.shards.prepare(digest, &to)?;
-        let rename = || from.rename(Entry::from(&to), true);
-        let renamed = match rename() {
-            // Something has removed a folder that was known to be there.
-            Err(Errno::NOENT) => {
-                if let Some(folder) = to.parent() {
-                    fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
-                }
-                rename()
+        let rename = |keep| from.rename(Entry::from(&to), keep);
+        let renamed = match rename(true) {
+            // A folder that was known to be there is gone, or is none.
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                self.make_way(digest, &to)?;
+                rename(true)
             }
             other => other,
         };
@@ -260,14 +258,19 @@ impl Store {
                 if self.is_known_at(digest, &to) || self.is_small_and_whole(digest) =>
             {
                 self.repeats.store(true, Ordering::Relaxed);
-                from.remove().map_err(io_error("remove", from))
+                return from.remove().map_err(io_error("remove", from));
             }
             // Some file systems cannot do without replacing.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => from
-                .rename(Entry::from(&to), false)
-                .map_err(|error| io_error("rename to", &to)(error.into())),
-            Err(error) => Err(io_error("rename to", &to)(error.into())),
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match rename(false) {
+                Err(Errno::ISDIR) => {
+                    self.make_way(digest, &to)?;
+                    rename(false)
+                }
+                other => other,
+            },
+            other => other,
         }
+        .map_err(|error| io_error("rename to", &to)(error.into()))
     }
 
     fn is_known_at(&self, digest: &Digest, path: &std::path::Path) -> bool {

@@ -2,11 +2,75 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::sync::PoisonError;
 
-use super::{Error, Store, io_error};
+use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 
+/// Whether an object is as it was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It is.
+    Whole,
+    /// It is gone, or something else is in its place.
+    Broken,
+    /// It is large, and something was done to it since it was made: its bytes have to be read.
+    Unknown,
+}
+
 impl Store {
+    /// How the object is, without reading more than a little. `made`: when the task that left it had
+    /// ended, in microseconds since 1970, if that is known.
+    ///
+    /// Of a small object every byte is looked at. Of a large one it is known if it was read already,
+    /// or if nothing was done to its file since it was made: no program can set that time.
+    pub fn condition(&self, digest: &Digest, made: Option<i64>) -> Condition {
+        let Ok(metadata) = fs::symlink_metadata(self.path(digest)) else {
+            return Condition::Broken;
+        };
+        if metadata.is_file() && metadata.len() > SMALL {
+            return self.condition_of_large(digest, &metadata, made);
+        }
+        if metadata.is_file() && self.is_small_and_whole(digest) {
+            Condition::Whole
+        } else {
+            Condition::Broken
+        }
+    }
+
+    fn condition_of_large(
+        &self,
+        digest: &Digest,
+        metadata: &fs::Metadata,
+        made: Option<i64>,
+    ) -> Condition {
+        /// That time is kept in whole milliseconds.
+        const ROUNDING: i64 = 1000;
+        let changed = metadata.ctime() * 1_000_000 + metadata.ctime_nsec() / 1000;
+        if self.is_known(digest, metadata) || made.is_some_and(|made| changed <= made + ROUNDING) {
+            return Condition::Whole;
+        }
+        if self.is_broken(digest) {
+            Condition::Broken
+        } else {
+            Condition::Unknown
+        }
+    }
+
+    /// Reads the object, so that [`Store::condition`] knows of it.
+    pub fn examine(&self, digest: &Digest) {
+        if self.open_verified(digest).is_err() {
+            let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+            broken.insert(*digest);
+        }
+    }
+
+    fn is_broken(&self, digest: &Digest) -> bool {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.contains(digest)
+    }
+
     /// The object's size in bytes, if it is there.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
         fs::symlink_metadata(self.path(digest))

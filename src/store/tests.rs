@@ -352,3 +352,92 @@ fn files_that_are_objects_already_leave_them_alone() {
         assert!(path.exists());
     }
 }
+
+#[test]
+fn what_is_in_the_way_of_an_object_is_put_aside() {
+    let (dir, store) = store();
+    let object = |text: &str| {
+        let file = dir.path().join("f");
+        fs::write(&file, text).unwrap();
+        store.adopt(&file, true).unwrap().digest
+    };
+    let is_whole = |digest: &Digest| store.condition(digest, None) == Condition::Whole;
+    let digest = object("one");
+    let path = store.path(&digest);
+    let aside = || {
+        let found = fs::read_dir(store.root.join("aside")).into_iter().flatten();
+        found.count()
+    };
+    // In its own place: a folder with something in it, a link.
+    for round in 1..=2 {
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("precious"), "").unwrap();
+        assert!(!is_whole(&digest));
+        assert_eq!(object("one"), digest);
+        assert!(is_whole(&digest));
+        assert_eq!(aside(), round);
+    }
+    let outside = dir.path().join("outside");
+    fs::write(&outside, "one").unwrap();
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&outside, &path).unwrap();
+    assert!(!is_whole(&digest), "a link can lead elsewhere tomorrow");
+    assert_eq!(store.put(b"one").unwrap(), digest);
+    assert!(is_whole(&digest) && outside.is_file());
+    // In that of a folder above it: a file, a link to nothing. What has a link to a folder stays.
+    let folder = path.parent().unwrap();
+    for above in [folder, folder.parent().unwrap()] {
+        fs::remove_dir_all(above).unwrap();
+        fs::write(above, "precious").unwrap();
+        assert_eq!(object("one"), digest);
+        assert!(is_whole(&digest));
+        fs::remove_dir_all(above).unwrap();
+        std::os::unix::fs::symlink("nowhere", above).unwrap();
+        assert_eq!(object("one"), digest);
+        assert!(is_whole(&digest));
+    }
+    assert_eq!(aside(), 6);
+    let other = dir.path().join("other");
+    fs::rename(folder, &other).unwrap();
+    std::os::unix::fs::symlink(&other, folder).unwrap();
+    assert_eq!(object("one"), digest);
+    assert!(folder.is_symlink() && is_whole(&digest));
+}
+
+#[test]
+fn a_large_object_is_read_once_something_was_done_to_it() {
+    let (dir, store) = store();
+    let file = dir.path().join("f");
+    let bytes = vec![7; usize::try_from(SMALL).unwrap() + 1];
+    fs::write(&file, &bytes).unwrap();
+    let digest = store.adopt(&file, true).unwrap().digest;
+    let path = store.path(&digest);
+    let changed = || {
+        let metadata = fs::metadata(&path).unwrap();
+        metadata.ctime() * 1_000_000 + metadata.ctime_nsec() / 1000
+    };
+    let again = |store: &Store| Store::open(&store.root, dir.path()).unwrap();
+    assert_eq!(
+        store.condition(&digest, None),
+        Condition::Whole,
+        "just read"
+    );
+    let made = changed();
+    let store = again(&store);
+    assert_eq!(store.condition(&digest, Some(made)), Condition::Whole);
+    assert_eq!(store.condition(&digest, None), Condition::Unknown);
+    // Same size, same time of the last change as far as a program can set that.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let times = fs::FileTimes::new().set_modified(fs::metadata(&path).unwrap().modified().unwrap());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut altered = OpenOptions::new().write(true).open(&path).unwrap();
+    altered.write_all(b"8").unwrap();
+    altered.set_times(times).unwrap();
+    assert_eq!(store.condition(&digest, Some(made)), Condition::Unknown);
+    store.examine(&digest);
+    assert_eq!(store.condition(&digest, Some(made)), Condition::Broken);
+    fs::write(&file, &bytes).unwrap();
+    store.adopt(&file, true).unwrap();
+    assert_eq!(store.condition(&digest, None), Condition::Whole);
+}

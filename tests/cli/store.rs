@@ -1,7 +1,7 @@
 //! Objects that are missing or were altered.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::harness::{Test, hash};
@@ -151,4 +151,56 @@ fn objects_behind_a_link_to_nothing_are_told() {
         .says("db/objects is a link to /no/such/disk, which is not there")
         .says("hint: mount the disk that it is on");
     assert_eq!(test.rows("SELECT count(*) FROM task"), ["0"]);
+}
+
+/// Leaves a small and a large file; `work` counts how often it runs and leaves what it gets.
+const COPIES: &str = "[[step]]\nname = 'begin'\nstart = true\n\
+    script = 'echo small > $OUTPUT_DIR/a_work; seq 1 100000 > $OUTPUT_DIR/b_work'\n\
+    [[step]]\nname = 'work'\nscript = '''\necho work >> $COUNT\ncat $INPUT_FILE > $OUTPUT_DIR/x\n\
+    echo more >> $OUTPUT_DIR/x\n'''\n";
+
+#[test]
+fn what_was_altered_is_not_taken_over() {
+    for large in [false, true] {
+        let test = Test::with(COPIES);
+        test.runs();
+        test.run(["-run", "-fresh"])
+            .exits(0)
+            .says("1 run, 2 reused");
+        let mut finals = test.rows("SELECT DISTINCT object_hash FROM task WHERE name = 'x'");
+        finals.sort_by_key(|hash| fs::metadata(test.object(hash)).unwrap().len());
+        let hash = &finals[usize::from(large)];
+        let path = test.object(hash);
+        // In place, with the same size.
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[3] ^= 1;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        test.run(["-run", "-fresh"])
+            .exits(0)
+            .says("2 run, 1 reused");
+        assert_eq!(test.times("work"), 3);
+        test.objects_are_whole();
+        test.run(["-run", "-fresh"])
+            .exits(0)
+            .says("1 run, 2 reused");
+        test.tally_is_right();
+    }
+}
+
+#[test]
+fn a_db_that_was_copied_is_read_and_taken_over() {
+    let test = Test::with(COPIES);
+    test.runs();
+    let copied = test
+        .shell("cp -r db other && rm -r db && mv other db")
+        .status();
+    assert!(copied.unwrap().success());
+    for _ in 0..2 {
+        test.run(["-run", "-fresh"])
+            .exits(0)
+            .says("1 run, 2 reused");
+    }
+    test.tally_is_right();
 }

@@ -210,6 +210,7 @@ impl Run {
             match engine.next().unwrap() {
                 Turn::Do(job) => running.push(job),
                 Turn::Again => {}
+                Turn::Examine(_) => panic!("no content here is large"),
                 Turn::Wait if running.is_empty() => break,
                 Turn::Wait => {
                     let one = usize::from(dice[ended % dice.len()]) % running.len();

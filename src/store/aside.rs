@@ -1,0 +1,49 @@
+//! What lies where an object belongs and is none.
+
+use std::fs;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use super::{Error, Store, io_error};
+use crate::core::digest::Digest;
+use crate::folder::Entry;
+
+/// The folder in the store for it.
+const ASIDE: &str = "aside";
+
+impl Store {
+    /// Has the folder of the object at `to`, with nothing in the object's own place that no file can
+    /// be renamed to. What is in the way is kept, beside the objects: nobody knows whose it is.
+    pub(super) fn make_way(&self, digest: &Digest, to: &Path) -> Result<(), Error> {
+        let Some(folder) = to.parent() else {
+            return Ok(());
+        };
+        // One at a time: what another worker has made meanwhile is not in the way.
+        let _alone = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        for above in folder.parent().into_iter().chain([folder]) {
+            // A link to a folder is as good as one.
+            if fs::symlink_metadata(above).is_ok() && !above.is_dir() {
+                self.put_aside(above, digest)?;
+            }
+        }
+        fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
+        if fs::symlink_metadata(to).is_ok_and(|found| found.is_dir()) {
+            self.put_aside(to, digest)?;
+        }
+        Ok(())
+    }
+
+    fn put_aside(&self, what: &Path, digest: &Digest) -> Result<(), Error> {
+        let folder = self.root.join(ASIDE);
+        fs::create_dir_all(&folder).map_err(io_error("make the folder", &folder))?;
+        let mut to = folder.join(digest.to_string());
+        let mut number = 1;
+        while fs::symlink_metadata(&to).is_ok() {
+            number += 1;
+            to = folder.join(format!("{digest}.{number}"));
+        }
+        Entry::from(what)
+            .rename(Entry::from(&to), false)
+            .map_err(|error| io_error("put aside", what)(error.into()))
+    }
+}
