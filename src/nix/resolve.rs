@@ -92,7 +92,12 @@ pub fn known(
     let mut found = BTreeMap::new();
     for (step, places) in &all.by_step {
         let key = session.key(places, &states);
-        if let Some(environment) = session.kept(places, key.as_ref(), cache)?
+        let kept = match session.kept(places, key.as_ref(), cache)? {
+            // Store paths that are there stand for themselves.
+            None => sealed::environment(&all, places, &store)?,
+            kept => kept,
+        };
+        if let Some(environment) = kept
             && session.gone([&environment]).is_empty()
         {
             found.insert(step.clone(), environment);

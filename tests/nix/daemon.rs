@@ -165,3 +165,22 @@ fn a_daemon_that_refuses() {
     let ended = world.run_with("-run -fresh", &remote);
     warned(&world, ended, &["cannot connect", "start Nix's daemon"]);
 }
+
+#[test]
+fn what_is_in_the_store_is_known_to_who_only_looks() {
+    let Some((world, path, other)) = with_path() else {
+        return;
+    };
+    world.one_step(&[&path], "tool");
+    world.calls();
+    let said = world.run("").ok().stdout;
+    assert!(!said.contains("not resolved"), "{said}");
+    world.run("-run").ok();
+    let said = world.run("why one").ok().stdout;
+    assert!(said.contains("v1") && !said.contains("v2"), "{said}");
+    world.calls();
+    world.one_step(&[&path, &other], "tool");
+    let said = world.run("").ok().stdout;
+    assert!(said.contains("not resolved"), "{said}");
+    assert_eq!(world.calls(), [""; 0]);
+}
