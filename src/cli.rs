@@ -52,6 +52,10 @@ fn answer() -> ExitCode {
         Ok(arguments) => arguments,
         Err(ended) => return ended.report(json),
     };
+    if json && Stream::Err.is_closed() {
+        return Failure::usage("standard error is closed, and -log-format json writes there")
+            .report(json);
+    }
     let done = match &arguments.command {
         None => run::main(&arguments),
         Some(Subcommand::Check) => check::main(&arguments.places),
@@ -75,7 +79,16 @@ fn answer() -> ExitCode {
         Some(Subcommand::Version) => describe::version(),
         Some(Subcommand::Complete(options)) => complete::main(&arguments.places, options),
     };
-    done.unwrap_or_else(|failure| failure.report(json))
+    done.and_then(complete)
+        .unwrap_or_else(|failure| failure.report(json))
+}
+
+/// All that was printed has arrived.
+fn complete(status: ExitCode) -> Result<ExitCode, Failure> {
+    match out::complete() {
+        Ok(()) => Ok(status),
+        Err(error) => Err(Failure::output(&error)),
+    }
 }
 
 /// Why there is nothing to do.
@@ -119,10 +132,9 @@ impl Ended {
                 out::tell(&styled(&error, Stream::Err));
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
             }
-            Self::Clap(help) => match run::print_as_it_is(&styled(&help, Stream::Out)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => failure.report(json),
-            },
+            Self::Clap(help) => run::print_as_it_is(&styled(&help, Stream::Out))
+                .and_then(|()| complete(ExitCode::SUCCESS))
+                .unwrap_or_else(|failure| failure.report(json)),
         }
     }
 }

@@ -36,6 +36,11 @@ pub fn print(text: &str) -> io::Result<()> {
     Stream::Out.write(Reader::of_this().calm(&text).as_bytes())
 }
 
+/// The end of what is printed: fails if some of it is lost all the same.
+pub fn complete() -> io::Result<()> {
+    Stream::Out.complete()
+}
+
 /// Tells people something on standard error: whole lines.
 pub fn tell(text: &str) {
     lines(&Reader::of_this().calm(&text::message(text)));

@@ -105,6 +105,16 @@ pub fn is_marked(folder: &File) -> bool {
     system::is_marked(folder)
 }
 
+/// Whether this process was started with a standard output. True where the system does not tell.
+pub fn had_output() -> bool {
+    system::had_output()
+}
+
+/// The same of standard error.
+pub fn had_error() -> bool {
+    system::had_error()
+}
+
 /// Threads that can work at once.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use rustix::io::Errno;
+
 use crate::core::text::Shown as _;
 use crate::core::text::{self, visible};
 use crate::pipeline::{self, SourceError};
@@ -53,6 +55,10 @@ impl Failure {
                 ..failure
             },
             io::ErrorKind::StorageFull => failure.hint("make room on that disk"),
+            _ if Errno::from_io_error(error) == Some(Errno::BADF) => {
+                Self::usage("standard output is closed, or not open for writing")
+                    .hint("name a file for it, or >/dev/null where nobody wants it")
+            }
             _ => failure,
         }
     }

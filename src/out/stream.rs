@@ -8,6 +8,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use crate::sys;
+
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -59,8 +61,19 @@ impl Stream {
         }
     }
 
+    /// Whether it was closed before this program began.
+    pub fn is_closed(self) -> bool {
+        match self {
+            Self::Out => !sys::had_output(),
+            Self::Err => !sys::had_error(),
+        }
+    }
+
     /// Writes all of it, however long that takes.
     pub(super) fn write(self, bytes: &[u8]) -> io::Result<()> {
+        if !bytes.is_empty() && self.is_closed() {
+            return Err(Errno::BADF.into());
+        }
         let fd = self.fd();
         self.lock().write(bytes, &mut |bytes| write_some(fd, bytes))
     }
@@ -80,6 +93,14 @@ impl Stream {
         self.lock().failure.take()
     }
 
+    /// Brings to an end what was written: some file systems say only now that it found no room.
+    pub(super) fn complete(self) -> io::Result<()> {
+        if self.is_closed() || !self.lock().any {
+            return Ok(());
+        }
+        Ok(nix::unistd::close(rustix::io::dup(self.fd())?)?)
+    }
+
     /// Columns and rows of the terminal; none if it is none, zeros if it does not know.
     pub fn size(self) -> Option<(u16, u16)> {
         let size = rustix::termios::tcgetwinsize(self.fd()).ok()?;
@@ -92,6 +113,8 @@ impl Stream {
 struct Lines {
     /// The last that was written is a part of what should have been.
     torn: bool,
+    /// Something was.
+    any: bool,
     failure: Option<io::Error>,
 }
 
@@ -99,6 +122,7 @@ impl Lines {
     const fn new() -> Self {
         Self {
             torn: false,
+            any: false,
             failure: None,
         }
     }
@@ -112,7 +136,10 @@ impl Lines {
         let whole = bytes.len();
         while !bytes.is_empty() {
             match write(bytes) {
-                Ok(length) => bytes = &bytes[length..],
+                Ok(length) => {
+                    bytes = &bytes[length..];
+                    self.any = true;
+                }
                 Err(error) => {
                     self.torn |= bytes.len() < whole;
                     if error.kind() != io::ErrorKind::BrokenPipe {

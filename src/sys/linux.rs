@@ -2,6 +2,7 @@
 
 mod mounts;
 mod processes;
+mod start;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -20,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags};
 use super::{Identity, Look, Writers};
 pub use mounts::is_unchangeable;
 pub use processes::{Process, can_be_continued, marked, wait_for_any};
+pub use start::{had_error, had_output};
 
 pub const NO_ATIME: OFlags = OFlags::NOATIME;
 

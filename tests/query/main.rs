@@ -11,4 +11,5 @@ mod bad_input;
 mod beside_a_run;
 mod interrupted;
 mod read_only;
+mod standard_output;
 mod world;
