@@ -138,6 +138,8 @@ fn ask_to_stop(child: &Child) {
         .and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        // One that is stopped would not hear it.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
     }
 }
 
@@ -170,6 +172,14 @@ mod tests {
         let (ended, _) = sh("exec sleep 60", &stop);
         assert!(ended.stopped && !ended.status.success());
         assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn one_that_is_stopped_is_stopped_by_the_flag_too() {
+        let stop = AtomicBool::new(true);
+        let start = Instant::now();
+        let (ended, _) = sh("kill -STOP $$; exec sleep 60", &stop);
+        assert!(ended.stopped && start.elapsed() < GRACE);
     }
 
     #[test]
