@@ -95,11 +95,11 @@ rec {
                   name = "fetch";
                   start = true;
                   packages = [ pkgs.curl ];
-                  script = "curl -sSf https://example.org/list > $OUTPUT_DIR/sort";
+                  script = "curl -sSf https://example.org/list > \"$OUTPUT_DIR/sort\"";
                 }
                 {
                   name = "sort";
-                  script = "sort $INPUT_FILE > $OUTPUT_DIR/sorted.txt";
+                  script = "sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/sorted.txt\"";
                 }
               ];
             }

@@ -24,6 +24,7 @@ use crate::core::text::Shown as _;
 use crate::engine::{self, Listener, Runnable};
 use crate::nix;
 use crate::state::{self, Runset, State, StepId, Taint};
+use crate::sys;
 use surroundings::Surroundings;
 
 /// A manifest and where it is.
@@ -218,7 +219,7 @@ impl Steps {
         tools: &dyn Fn(&Step) -> Tools,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = sys::now().as_millisecond();
         let mut surroundings = Surroundings::of_host(&source.folder);
         let mut all = Vec::new();
         // One transaction for all, and for what the caller writes besides: each statement by itself

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::sys::Identity;
+use crate::sys::{self, Identity};
 
 /// Something that is not complete yet. Dropped, it is gone.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Staged {
             let mut unfinished = unfinished()?;
             let mut builder = tempfile::Builder::new();
             builder.prefix(&prefix).rand_bytes(RANDOM);
-            let (open, path) = make(&mut builder, &folder)?;
+            let (open, path) = make(&mut builder, &folder).map_err(sys::plain_words)?;
             // On a file system without locks nobody takes it for a leftover, nor ever removes one.
             if lock(&open).unwrap_or(true) && is_at(&open, &path) {
                 unfinished.paths.push(path.clone());

@@ -104,6 +104,9 @@ pub enum Error {
         /// What `SQLite` says.
         reason: String,
     },
+    /// There are objects, and nothing in the file.
+    #[error("{} is empty, although there are objects beside it: what was recorded is lost", .0.shown())]
+    Emptied(PathBuf),
     /// A newer program made it.
     #[error("{} has format {found}, and this program knows formats up to {FORMAT}", path.shown())]
     Newer {
@@ -112,6 +115,9 @@ pub enum Error {
         /// Its format.
         found: i64,
     },
+    /// `SQLite` cannot open files so deep.
+    #[error("cannot open {}: with the folders above it its path has more than {LONGEST} bytes, and SQLite takes no longer one", .0.shown())]
+    TooLong(PathBuf),
     /// The disk is full.
     #[error("cannot write {}: the disk is full", .0.shown())]
     Full(PathBuf),
@@ -150,7 +156,9 @@ impl Error {
     fn of(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();
+        let source = without_path(source);
         match source.sqlite_error_code() {
+            Some(Code::CannotOpen) if open::absolute_length(&path) > LONGEST => Self::TooLong(path),
             Some(Code::DiskFull) => Self::Full(path),
             // What SQLite says where the file of the memory that processes share cannot grow.
             Some(Code::SystemIoFailure | Code::CannotOpen) if is_full(&path) => Self::Full(path),
@@ -179,6 +187,12 @@ impl Error {
             Self::Corrupt { .. } => Some(
                 "restore the file from a backup, or move it away and run again: the objects beside it stay",
             ),
+            Self::Emptied(_) => {
+                Some("restore the file from a backup, or begin anew with -run: the objects stay")
+            }
+            Self::TooLong(_) => {
+                Some("name a db folder nearer to / with -db; a link to this one is no help")
+            }
             Self::Newer { .. } => Some("use the newer task-pipeline that made it"),
             Self::Full(_) => Some("make room and run again: all that was recorded is kept"),
             Self::ReadOnly(_) => Some("check the owner and mode of the db folder and its files"),
@@ -187,6 +201,23 @@ impl Error {
             Self::Lost(_) => Some("let nothing else write to the db folder during a run"),
             Self::Io { .. } | Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
         }
+    }
+}
+
+/// Bytes of a database's absolute path, links resolved, that `SQLite` can still add its endings to.
+const LONGEST: usize = 504;
+
+/// The failure without the path that it ends with: ours has it already.
+fn without_path(source: rusqlite::Error) -> rusqlite::Error {
+    use rusqlite::Error::SqliteFailure;
+    match source {
+        SqliteFailure(code, Some(words)) if code.code == rusqlite::ErrorCode::CannotOpen => {
+            let words = words
+                .split_once(": ")
+                .map_or(words.as_str(), |(words, _)| words);
+            SqliteFailure(code, Some(words.to_owned()))
+        }
+        other => other,
     }
 }
 

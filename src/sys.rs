@@ -18,8 +18,9 @@ use std::num::NonZero;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
@@ -31,6 +32,36 @@ pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
 /// The flag with which reading a file does not note that it was read, where there is one. Only a
 /// file's owner may use it.
 pub const NO_ATIME: OFlags = system::NO_ATIME;
+
+/// The time; where the clock says one that no calendar here has, the nearest that it has.
+pub fn now() -> Timestamp {
+    timestamp(SystemTime::now())
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(if time < SystemTime::UNIX_EPOCH {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+/// An error of making a file or folder with a name of no meaning, in the system's words alone: that
+/// name and its folder are added by whoever made it, and tell the user nothing.
+pub fn plain_words(error: io::Error) -> io::Error {
+    const CODE: &str = "(os error ";
+    if error.raw_os_error().is_some() {
+        return error;
+    }
+    let words = error.to_string();
+    let code = words
+        .split_once(CODE)
+        .and_then(|(_, rest)| rest.split(')').next());
+    match code.and_then(|code| code.parse().ok()) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
+    }
+}
 
 /// What is known of other openings of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,4 +314,32 @@ fn is_zombie(pid: Pid) -> bool {
         waitid(WaitId::Pid(pid), options),
         Ok(Some(_)) | Err(rustix::io::Errno::CHILD)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_clock_has_a_time() {
+        let year = Duration::from_hours(24 * 366);
+        let epoch = SystemTime::UNIX_EPOCH;
+        for time in [epoch, epoch - year * 10, epoch + year * 7000] {
+            assert_eq!(SystemTime::from(timestamp(time)), time);
+        }
+        assert_eq!(timestamp(epoch + year * 8100), Timestamp::MAX);
+        assert_eq!(timestamp(epoch + year * 100_000), Timestamp::MAX);
+        assert_eq!(timestamp(epoch - year * 100_000), Timestamp::MIN);
+    }
+
+    #[test]
+    fn names_of_passing_files_are_no_part_of_an_error() {
+        let error = tempfile::tempfile_in("/nowhere/at/all").unwrap_err();
+        assert_eq!(plain_words(error).raw_os_error(), Some(2));
+        let made = tempfile::Builder::new().tempdir_in("/nowhere").unwrap_err();
+        assert_eq!(
+            plain_words(made).to_string(),
+            "No such file or directory (os error 2)"
+        );
+    }
 }

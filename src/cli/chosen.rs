@@ -91,11 +91,22 @@ pub fn unknown_step<'n>(
     let failure = Failure::usage(format!("there is no step `{name}` in {place}"));
     match suggest::closest(name, names.clone()) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint(format!(
-            "its steps are {}",
-            names.collect::<Vec<_>>().join(", ")
-        )),
+        None => failure.hint(match some_of(names) {
+            Some(names) => format!("its steps are {names}"),
+            None => "it has no steps yet: a call with -manifest registers them".to_owned(),
+        }),
     }
+}
+
+/// The first few of the names, and how many more there are; none without names.
+fn some_of<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
+    const SHOWN: usize = 12;
+    let mut shown: Vec<String> = names.by_ref().take(SHOWN).map(str::to_owned).collect();
+    match names.count() {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    (!shown.is_empty()).then(|| shown.join(", "))
 }
 
 /// Fails unless a step of that name was ever registered.

@@ -217,8 +217,13 @@ impl From<engine::Error> for Failure {
 impl From<nix::Error> for Failure {
     fn from(error: nix::Error) -> Self {
         let hint = error.hint();
+        let kind = if error.is_usage() {
+            Kind::Usage
+        } else {
+            Kind::Environment
+        };
         Self {
-            kind: Kind::Environment,
+            kind,
             message: error.to_string(),
             rendered: false,
             hint,

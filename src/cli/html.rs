@@ -16,6 +16,7 @@ use crate::page;
 use crate::staged::Staged;
 use crate::state::State;
 use crate::store::Store;
+use crate::sys;
 
 /// Writes the page: to a file, or to standard output for `-`.
 pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<ExitCode, Failure> {
@@ -31,7 +32,7 @@ pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<Exit
         return Err(nothing_ran(state.layout()));
     }
     let manifest = manifest(places)?;
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = sys::now().as_millisecond();
     let page = overview::page(&state, &store, runset.one(), manifest.as_ref(), now)?;
     let html = page::render(&page);
     if standard_output {

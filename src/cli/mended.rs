@@ -19,6 +19,14 @@ pub fn words(mended: Mended) -> Vec<String> {
         done.push("counts were corrected".to_owned());
     }
     let mut told = Vec::new();
+    if mended.emptied {
+        told.push(
+            "the file of the database was empty, although there are objects: what was recorded is \
+             lost (a power cut in the first run, or something emptied the file), and all begins \
+             anew; to go back, end this run and restore the file from a backup"
+                .to_owned(),
+        );
+    }
     if !done.is_empty() {
         told.push(format!(
             "the db was damaged when a write failed in an earlier run: {}",
@@ -51,10 +59,12 @@ mod tests {
             again: 1,
             other: true,
             unsure: true,
+            emptied: true,
         });
-        assert!(told[0].ends_with(
+        assert!(told[0].starts_with("the file of the database was empty"));
+        assert!(told[1].ends_with(
             "2 rows that no task left were taken out, 1 task is to run again, counts were corrected"
         ));
-        assert!(told[1].contains("-start STEP"));
+        assert!(told[2].contains("-start STEP"));
     }
 }

@@ -317,7 +317,7 @@ impl Call<'_> {
         };
         let start = start.map_or(StepId::FINAL, |step| step.id);
         if existing.is_empty() {
-            let now = jiff::Timestamp::now();
+            let now = sys::now();
             let name = match self.actions.runset.as_deref() {
                 Some(name) if name != ALL => name.to_owned(),
                 _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),

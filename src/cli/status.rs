@@ -242,7 +242,7 @@ impl StepStatus {
         json!({
             "step": self.name,
             "version": self.version,
-            "environment": self.identity.as_ref().map(|identity| &identity.tools),
+            "environment": self.identity.as_ref().map(environment_json),
             "pure": self.identity.as_ref().map(|identity| identity.pure),
             "done": self.tally.done,
             "reused": self.tally.reused,
@@ -251,6 +251,19 @@ impl StepStatus {
             "tainted": self.tainted,
             "seconds": self.spent.as_secs_f64(),
         })
+    }
+}
+
+/// Where a step's programs come from, for programs.
+pub fn environment_json(identity: &Identity) -> Value {
+    match &identity.tools {
+        Tools::Host => json!({ "kind": "host" }),
+        Tools::HostInstead => json!({ "kind": "host-instead-of-packages" }),
+        Tools::Nix(environment) => json!({
+            "kind": "packages",
+            "packages": environment.packages,
+            "path": environment.path,
+        }),
     }
 }
 

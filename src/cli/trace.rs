@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::arguments::Places;
 use super::chosen::{self, InRunset, Named};
 use super::error::Failure;
-use super::status::environment;
+use super::status::{environment, environment_json};
 use super::tasks::{elapsed, state_in_words, to_json};
 use super::{columns, run};
 use crate::core::identity::Identity;
@@ -230,7 +230,7 @@ impl Tracer<'_> {
             .iter()
             .map(|node| {
                 let mut task = to_json(&node.row);
-                task["environment"] = json!(self.identity(&node.row).map(|i| &i.tools));
+                task["environment"] = json!(self.identity(&node.row).map(environment_json));
                 task["asked"] = json!(node.asked);
                 task["depth"] = json!(node.depth);
                 task

@@ -13,6 +13,7 @@ use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::{State as TaskState, TaskId};
 use crate::state::{Finished, NewTask};
 use crate::store::Condition;
+use crate::sys;
 
 /// Final outputs whose name is compared with the steps' names.
 const COMPARED: usize = 1000;
@@ -321,7 +322,7 @@ fn span(finished: &Finished) -> Span {
 /// The span of a task that ends without having been executed, now.
 fn not_executed() -> Span {
     Span {
-        started: jiff::Timestamp::now().as_millisecond(),
+        started: sys::now().as_millisecond(),
         elapsed: Duration::ZERO,
         worker: None,
     }

@@ -21,6 +21,7 @@ use crate::folder::Folder;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
+use crate::sys;
 use crate::sys::{DiskReads, Strays};
 
 /// A task for a worker.
@@ -130,7 +131,7 @@ impl<'a> Worker<'a> {
 
     /// Executes a task and makes objects of what it left.
     pub fn execute(&mut self, job: Job) -> Ended {
-        let started = jiff::Timestamp::now().as_millisecond();
+        let started = sys::now().as_millisecond();
         let clock = Instant::now();
         let site = self.site;
         let mut record = Record::new(&site.scratch, self.number);

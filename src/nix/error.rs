@@ -62,7 +62,7 @@ pub enum Error {
         why: BadInstallable,
     },
     /// Nothing that the lock file pins has this name.
-    #[error("no pin is called `{name}`; there are: {}", known.join(", "))]
+    #[error("no pin is called `{name}`: {}", pins(known))]
     UnknownPin {
         /// The name that was given.
         name: String,
@@ -147,6 +147,11 @@ impl Error {
         })
     }
 
+    /// Whether the command line or the manifest is wrong, and no package.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::UnknownPin { .. } | Self::Nixpkgs { .. })
+    }
+
     /// Why Nix cannot be asked, if that is all that is wrong.
     pub(super) fn absence(&self) -> Option<String> {
         match self {
@@ -177,6 +182,14 @@ impl Error {
                 call,
             },
         }
+    }
+}
+
+fn pins(known: &[String]) -> String {
+    if known.is_empty() {
+        "the manifest has no package that is pinned".to_owned()
+    } else {
+        format!("there are {}", known.join(", "))
     }
 }
 

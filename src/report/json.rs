@@ -48,6 +48,7 @@ use crate::core::identity::Change;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
 use crate::out;
+use crate::sys;
 use told::{Count, Counts, Failed, Named, Outputs, Over, Ran, Tainted, Told};
 
 /// The version of this format.
@@ -63,7 +64,7 @@ impl Lines {
     /// Tells one event.
     pub fn event(&self, event: &Event) {
         if !self.quiet || event.is_urgent() {
-            out::tell(&line(event, jiff::Timestamp::now()));
+            out::tell(&line(event, sys::now()));
         }
     }
 }
@@ -76,7 +77,7 @@ pub fn error(kind: &str, message: &str, hint: Option<&str>, exit_status: u8) -> 
         hint,
         exit_status,
     };
-    told.line(jiff::Timestamp::now())
+    told.line(sys::now())
 }
 
 /// The event as a line with its end.

@@ -16,6 +16,7 @@ use crate::core::name::StepName;
 use crate::core::task::TaskId;
 use crate::core::text::{self, Shown as _};
 use crate::staged::Staged;
+use crate::sys;
 
 /// A trace that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +49,7 @@ impl Trace {
             source,
         };
         let target = target(path).map_err(error)?;
-        let file = Staged::file(&target, "trace")
-            // The system's words alone: the name of that file tells the user nothing.
-            .map_err(|source| error(source.kind().into()))?;
+        let file = Staged::file(&target, "trace").map_err(error)?;
         let mut trace = Self {
             path: target,
             out: BufWriter::new(file),
@@ -106,7 +105,7 @@ impl Trace {
                 span: Some(span),
             } => self.task(*task, step, span, json!({"result": "cancelled"})),
             Event::Interrupted { signal, .. } => {
-                let now = jiff::Timestamp::now().as_microsecond();
+                let now = sys::now().as_microsecond();
                 self.entry(&json!({
                     "name": signal, "cat": "signal", "ph": "i", "s": "g",
                     "ts": now, "pid": 1, "tid": ENGINE,
@@ -174,7 +173,7 @@ impl Trace {
 
     /// Puts the trace in its place.
     pub fn finish(mut self) -> Result<(), Error> {
-        let now = jiff::Timestamp::now().as_microsecond();
+        let now = sys::now().as_microsecond();
         let end = json!({
             "name": "end", "ph": "i", "s": "p", "ts": now, "pid": 1, "tid": ENGINE,
         });
@@ -273,7 +272,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let words = |path: &Path| Trace::create(path).err().unwrap().to_string();
         assert!(words(folder.path()).ends_with("is a directory"));
-        assert!(words(&folder.path().join("no/t")).ends_with("not found"));
+        assert!(
+            words(&folder.path().join("no/t")).ends_with("No such file or directory (os error 2)")
+        );
         assert!(words(Path::new("/dev/null")).ends_with("no plain file"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

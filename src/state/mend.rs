@@ -31,6 +31,8 @@ pub struct Mended {
     pub other: bool,
     /// Whether there may be more that cannot be found out.
     pub unsure: bool,
+    /// Whether the file had nothing in it although there are objects: it is a new one now.
+    pub emptied: bool,
 }
 
 impl Mended {

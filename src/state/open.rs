@@ -36,6 +36,22 @@ impl Layout {
         self.root.join("db")
     }
 
+    /// The same as `SQLite` is to be told: what begins with `file:` would be an address for it.
+    pub(super) fn file_name(&self) -> PathBuf {
+        let path = self.database();
+        if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+            Path::new(".").join(path)
+        } else {
+            path
+        }
+    }
+
+    /// Whether the file of the database has nothing in it although there are objects.
+    pub(super) fn is_emptied(&self) -> bool {
+        fs::metadata(self.database()).is_ok_and(|file| file.len() == 0)
+            && fs::read_dir(self.objects()).is_ok_and(|mut objects| objects.next().is_some())
+    }
+
     /// What was committed to it last, until that is brought to the file itself.
     pub(super) fn log(&self) -> PathBuf {
         self.root.join("db-wal")
@@ -72,12 +88,13 @@ impl State {
         make_folder(root)?;
         let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
+        let emptied = !created && layout.is_emptied();
         let mut connection =
-            Connection::open(layout.database()).during(&layout, "open the database")?;
+            Connection::open(layout.file_name()).during(&layout, "open the database")?;
         let mended = prepare(&mut connection, &layout, created)?;
         lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
-        state.mended = mended;
+        state.mended = Mended { emptied, ..mended };
         state.lock = Some(lock.clone());
         Ok((state, lock, created))
     }
@@ -219,6 +236,12 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
     // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
     synchronous(connection, "NORMAL")?;
     Ok(mended)
+}
+
+/// The length in bytes of a path as `SQLite` makes it: absolute, links resolved.
+pub(super) fn absolute_length(path: &Path) -> usize {
+    let whole = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+    whole.map_or(0, |whole| whole.as_os_str().len())
 }
 
 /// Copies the rows of a table that is in both.

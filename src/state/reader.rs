@@ -27,7 +27,11 @@ const OPENING: &str = "open the database";
 /// Opens the database of the folder; its format.
 pub(super) fn open(layout: &Layout) -> Result<(Connection, i64), Error> {
     look(layout)?;
-    let shared = connect(&layout.database(), layout, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let shared = connect(
+        &layout.file_name(),
+        layout,
+        OpenFlags::SQLITE_OPEN_READ_ONLY,
+    )?;
     match shared.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)) {
         Err(error) if lacks_its_files(&error) => {}
         _ => return checked(shared, layout),
@@ -55,6 +59,7 @@ fn look(layout: &Layout) -> Result<(), Error> {
     };
     match fs::metadata(&database) {
         // No descriptor: to close it would take away the locks of other connections.
+        Ok(_) if layout.is_emptied() => Err(Error::Emptied(database)),
         Ok(_) => rustix::fs::access(&database, Access::READ_OK).map_err(|error| io(error.into())),
         Err(_) if root.is_file() => Err(Error::NotAFolder(root.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -21,6 +21,7 @@ mod modes;
 mod options;
 mod outputs;
 mod outside;
+mod paths;
 mod plain;
 mod privileges;
 mod rings;

@@ -140,7 +140,7 @@ fn update_by_name_moves_that_pin_alone() {
     world.run("-run -fresh -locked").ok();
     assert_eq!(world.said(), "first");
     world.run("lock --update nosuch").failed(
-        3,
+        2,
         &["no pin is called `nosuch`", &reference, &other_reference],
     );
 }

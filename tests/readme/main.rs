@@ -96,6 +96,20 @@ fn manifests_are_right() {
     assert!(checked >= 2);
 }
 
+/// Folders have spaces in their names on some machines.
+#[test]
+fn the_first_manifest_runs_wherever_the_db_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = blocks("toml").remove(0);
+    std::fs::write(folder.path().join("workflow.toml"), manifest).unwrap();
+    let output = program(
+        folder.path(),
+        &["-db", "two words * /db", "-run", "-host-env"],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("3 run"), "{said}");
+}
+
 #[test]
 fn every_option_and_subcommand_is_there() {
     let help = program(Path::new(ROOT), &["--help"]);

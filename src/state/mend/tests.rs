@@ -65,6 +65,7 @@ fn found(strays: u64, again: u64, other: bool) -> Mended {
         again,
         other,
         unsure: true,
+        emptied: false,
     }
 }
 
