@@ -34,7 +34,7 @@ pub use recover::recover;
 pub use scratch::Scratch;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
 pub use warm::warmth;
-pub use worker::{host_path, in_words};
+pub use worker::{host_path, in_words, need};
 
 use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
@@ -100,6 +100,8 @@ pub struct Engine<'a> {
     summary: Summary,
     /// Why no more tasks start.
     stopping: bool,
+    /// Whether it was told that fewer run at once.
+    scarce: bool,
     clock: Instant,
     /// When the open group of writes began.
     group_began: Instant,
@@ -157,6 +159,7 @@ impl<'a> Engine<'a> {
             listener,
             settings,
             stopping: false,
+            scarce: false,
             clock: now,
             group_began: now,
             compared: 0,

@@ -51,6 +51,15 @@ impl Folder {
         })
     }
 
+    /// The same folder, to be held for long.
+    #[must_use]
+    pub fn keep(self) -> Self {
+        Self {
+            fd: sys::descriptors::keep(self.fd),
+            ..self
+        }
+    }
+
     /// Where it was when it was opened.
     pub fn path(&self) -> &Path {
         &self.path

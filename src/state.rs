@@ -161,7 +161,11 @@ impl Error {
             Some(Code::CannotOpen) if open::absolute_length(&path) > LONGEST => Self::TooLong(path),
             Some(Code::DiskFull) => Self::Full(path),
             // What SQLite says where the file of the memory that processes share cannot grow.
-            Some(Code::SystemIoFailure | Code::CannotOpen) if is_full(&path) => Self::Full(path),
+            Some(Code::SystemIoFailure | Code::CannotOpen)
+                if path.parent().is_some_and(crate::sys::is_full) =>
+            {
+                Self::Full(path)
+            }
             Some(Code::ReadOnly) => Self::ReadOnly(path),
             Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Corrupt {
                 path,
@@ -219,17 +223,6 @@ fn without_path(source: rusqlite::Error) -> rusqlite::Error {
         }
         other => other,
     }
-}
-
-/// Whether there is as good as no room on the disk of this file.
-fn is_full(file: &Path) -> bool {
-    const LEAST: u64 = 64 << 10;
-    let room = file.parent().map(rustix::fs::statvfs);
-    room.and_then(Result::ok).is_some_and(|room| {
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
-        // Some file systems make inodes as needed and say 0.
-        free < LEAST || (room.f_files > 0 && room.f_favail == 0)
-    })
 }
 
 /// Adds what was tried, and on which file, to a failure of `SQLite`.

@@ -30,7 +30,7 @@ pub use look::Condition;
 use crate::core::digest::Digest;
 use crate::core::text::Shown as _;
 use crate::folder::Entry;
-use crate::sys;
+use crate::sys::{self, Shortage};
 use shards::Shards;
 
 /// A folder of objects. Shared by the workers of a run.
@@ -81,7 +81,7 @@ impl Evidence {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed.
-    #[error("cannot {action} {}: {source}{}", path.shown(), advice(source))]
+    #[error("cannot {action} {}: {source}", path.shown())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -91,11 +91,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The store's folder is a link that leads nowhere.
-    #[error(
-        "{} is a link to {}, which is not there\n\
-         hint: mount the disk that it is on, or make that folder, and run again",
-        path.shown(), target.shown()
-    )]
+    #[error("{} is a link to {}, which is not there", path.shown(), target.shown())]
     LinkToNothing {
         /// The link.
         path: PathBuf,
@@ -135,13 +131,23 @@ pub enum Error {
     },
 }
 
-/// What to do about it, on a line of its own.
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull => "\nhint: make room on that disk and run again",
-        io::ErrorKind::QuotaExceeded => "\nhint: make room within the quota and run again",
-        io::ErrorKind::ReadOnlyFilesystem => "\nhint: mount that disk for writing and run again",
-        _ => "",
+impl Error {
+    /// What there was too little of, if it was that.
+    pub fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Io { source, .. } => Shortage::of(source),
+            _ => None,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::LinkToNothing { .. } => {
+                Some("mount the disk that it is on, or make that folder, and run again")
+            }
+            other => other.shortage().map(Shortage::hint),
+        }
     }
 }
 

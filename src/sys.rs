@@ -10,7 +10,9 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
+pub mod descriptors;
 mod file;
+mod shortage;
 
 use std::fs::File;
 use std::io;
@@ -25,6 +27,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
 pub use file::{Identity, Look, look, look_at, set_mode_at, umask};
+pub use shortage::{Shortage, is_full};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
 pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
@@ -144,6 +147,11 @@ pub fn had_output() -> bool {
 /// The same of standard error.
 pub fn had_error() -> bool {
     system::had_error()
+}
+
+/// Descriptors that are open, where the system tells.
+fn open_descriptors() -> Option<u64> {
+    system::open_descriptors()
 }
 
 /// Threads that can work at once.

@@ -10,6 +10,7 @@ use crate::core::text::Shown as _;
 use crate::core::text::{self, visible};
 use crate::pipeline::{self, SourceError};
 use crate::report::json;
+use crate::sys::Shortage;
 use crate::{engine, nix, out, state, store};
 
 /// Why the program ends without success; decides the exit status.
@@ -68,6 +69,15 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds what to do about a shortage, if that is what it was.
+    #[must_use]
+    pub fn hint_at(self, cause: &io::Error) -> Self {
+        match Shortage::of(cause) {
+            Some(shortage) => self.hint(shortage.hint()),
+            None => self,
+        }
     }
 
     /// Prints it, as lines or as one JSON object; the exit status.
@@ -201,7 +211,11 @@ impl From<state::Error> for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        Self::usage(error)
+        let failure = Self::usage(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 }
 
@@ -209,7 +223,10 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         match error {
             engine::Error::State(error) => error.into(),
-            error => Self::usage(error),
+            engine::Error::Spill(ref source) | engine::Error::Worker(Some(ref source)) => {
+                Self::usage(&error).hint_at(source)
+            }
+            error @ engine::Error::Worker(None) => Self::usage(error),
         }
     }
 }

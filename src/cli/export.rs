@@ -122,7 +122,7 @@ impl From<Error> for Failure {
             Error::Folder(_) => {
                 Self::usage(&error).hint("nothing was written; name another folder")
             }
-            Error::Io { .. } => Self::usage(&error),
+            Error::Io { ref source, .. } => Self::usage(&error).hint_at(source),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
 use crate::state::{self, Lock, Runset, State, StepId};
 use crate::store::Store;
-use crate::sys;
+use crate::sys::{self, Shortage, descriptors};
 
 /// Everything that a call works with.
 pub(super) struct Call<'a> {
@@ -271,11 +271,20 @@ impl Call<'_> {
     ) -> Result<ExitCode, Failure> {
         let (runsets, seeded) = self.runsets_to_run()?;
         self.check_fit(&runsets)?;
+        let settings = Settings {
+            parallel: self.parallel(),
+            fail_fast: self.actions.fail_fast,
+            live: self.live,
+            scratch: Arc::clone(scratch.folder()),
+        };
         let mut failed = 0;
         for runset in &runsets {
-            let summary = self.run_one(runset, seeded, store, scratch, channel)?;
+            let summary = self.run_one(runset, seeded, store, &settings, channel)?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
+            if let Some(short) = summary.shortage {
+                return Err(Failure::usage(short.error).hint(short.hint));
+            }
             if let Some(signal) = summary.signal {
                 return Ok(ExitCode::from(signal_status(signal)));
             }
@@ -389,7 +398,7 @@ impl Call<'_> {
         runset: &Runset,
         seeded: bool,
         store: &Store,
-        scratch: &Scratch,
+        settings: &Settings,
         channel: &Channel,
     ) -> Result<Summary, Failure> {
         let before = standing::by_step(&self.source.manifest, &self.state, runset)?;
@@ -405,12 +414,6 @@ impl Call<'_> {
                 changes: &changes,
             });
         }
-        let settings = Settings {
-            parallel: self.parallel(),
-            fail_fast: self.actions.fail_fast,
-            live: self.live,
-            scratch: Arc::clone(scratch.folder()),
-        };
         let reporter = &mut self.reporter;
         let mut listener = |event: &Event| reporter.event(event);
         let engine = Engine::new(
@@ -419,7 +422,7 @@ impl Call<'_> {
             &self.steps.all,
             &self.source.router,
             runset,
-            settings,
+            settings.clone(),
             &mut listener,
         )?;
         let summary = engine.run(channel)?;
@@ -432,11 +435,21 @@ impl Call<'_> {
         )?)
     }
 
-    fn parallel(&self) -> usize {
-        match self.actions.parallel {
+    /// Tasks that can run at once: as many as are wanted, if so many files can be open.
+    fn parallel(&mut self) -> usize {
+        let wanted = match self.actions.parallel {
             Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
             None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        };
+        let (fitting, limit) = descriptors::make_room(wanted, engine::need(&self.steps.all));
+        if fitting < wanted {
+            self.reporter.event(&Event::Warning(&format!(
+                "{fitting} tasks run at once, and not {wanted}: no more than {limit} files can be \
+                 open\nhint: {}",
+                Shortage::Descriptors.hint()
+            )));
         }
+        fitting
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
-use signal_hook::consts::{SIGCHLD, SIGSTOP, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCHLD, SIGSTOP, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::error::Failure;
@@ -51,6 +51,8 @@ pub fn settle() {
     if Ignored::now().has(SIGCHLD) != Some(false) {
         let _ = signal_hook::flag::register(SIGCHLD, Arc::default());
     }
+    // A write beyond the size that files may have fails, and that can be told.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// From now on all signals that would end or stop the program go to the engine and the inbox.

@@ -230,6 +230,17 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// The signal that ended the run.
     pub signal: Option<i32>,
+    /// What ended the run that is no fault of any task.
+    pub shortage: Option<Shortage>,
+}
+
+/// What the runner was short of, so that no task could go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// What could not be done, and for which task.
+    pub error: String,
+    /// What to do about it.
+    pub hint: &'static str,
 }
 
 /// A failed task.

@@ -3,11 +3,15 @@
 //! The state database holds every pending task; a plan holds a short stretch of each step's queue
 //! and a cursor behind it, so that its size does not depend on how many tasks there are.
 
+mod scarcity;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 use super::digest::Digest;
 use super::task::{State, TaskId};
+pub use scarcity::Relief;
+use scarcity::Scarcity;
 
 /// The place of a step in the plan: its place in the manifest.
 pub type LaneId = usize;
@@ -95,6 +99,7 @@ impl Lane {
 pub struct Plan {
     lanes: Vec<Lane>,
     limit: usize,
+    scarcity: Scarcity,
     /// Tasks of one step that are read at once and held in memory: some times as many as may run,
     /// so that mostly it is known what follows those ([`Plan::ahead`]).
     stretch: usize,
@@ -126,6 +131,7 @@ impl Plan {
         Self {
             lanes: steps.into_iter().map(lane).collect(),
             limit,
+            scarcity: Scarcity::new(limit),
             stretch: limit.saturating_mul(4).clamp(STRETCH[0], STRETCH[1]),
             running: 0,
             settling: 0,
@@ -273,7 +279,27 @@ impl Plan {
 
     /// Whether one more script may run, of whatever step.
     pub fn has_room(&self) -> bool {
-        self.running < self.limit
+        self.running < self.limit && !self.scarcity.is_resting()
+    }
+
+    /// Most scripts at once, at the moment.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether fewer run at once than are meant to.
+    pub fn is_scarce(&self) -> bool {
+        self.scarcity.is_felt(self.limit)
+    }
+
+    /// The machine was short of something that a task needed, which ended and waits again.
+    pub fn short(&mut self, now: u64) -> Relief {
+        self.scarcity.met(self.running, &mut self.limit, now)
+    }
+
+    /// A task had all that it needed.
+    pub fn got_through(&mut self) {
+        self.scarcity.is_over();
     }
 
     /// Whether some step has a task that only waits for others to make room.
@@ -290,6 +316,11 @@ impl Plan {
 
     /// Ends the pauses that are over at `now`; the next one's end, if any.
     pub fn wake(&mut self, now: u64) -> Option<u64> {
+        let eased = self.scarcity.ease(&mut self.limit, now);
+        self.end_pauses(now).into_iter().chain(eased).min()
+    }
+
+    fn end_pauses(&mut self, now: u64) -> Option<u64> {
         while let Some(&Reverse((due, id, lane))) = self.pauses.peek() {
             if due > now {
                 return Some(due);
@@ -331,9 +362,9 @@ impl Plan {
         self.running + self.settling
     }
 
-    /// Whether some tasks wait for a retry.
+    /// Whether some tasks wait for a retry, or all for better times.
     pub fn is_pausing(&self) -> bool {
-        !self.pausing.is_empty()
+        !self.pausing.is_empty() || self.scarcity.is_resting()
     }
 }
 

@@ -6,7 +6,7 @@
 //! of use come to be, and in a queue of short tasks none has to wait for another.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
@@ -20,10 +20,13 @@ use crate::core::plan::LaneId;
 use crate::core::task::TaskId;
 use crate::process::{GRACE, Handle, Roll};
 use crate::store::Loan;
+use crate::sys::Strays;
 
 /// What the lock guards.
 struct Desk<'a> {
     engine: Engine<'a>,
+    /// Of workers who went.
+    free: Vec<Seat>,
     /// Workers that wait for work.
     idle: usize,
     /// No worker gets another task.
@@ -31,6 +34,13 @@ struct Desk<'a> {
     failure: Option<Error>,
     /// Until when the thread that keeps time sleeps, unless it is woken.
     alarm: Option<Instant>,
+}
+
+/// What a worker is known by.
+#[derive(Debug, Clone)]
+struct Seat {
+    number: usize,
+    handle: Handle,
 }
 
 struct Crew<'a, 'c> {
@@ -41,8 +51,6 @@ struct Crew<'a, 'c> {
     keeper: &'c SyncSender<Message>,
     /// With a handle for each worker.
     tasks: &'c Roll,
-    /// Most workers.
-    most: usize,
     live: bool,
     site: Site<'a>,
 }
@@ -55,15 +63,17 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Erro
         tasks: channel.emergency.tasks(),
         called: Condvar::new(),
         waiting: AtomicUsize::new(0),
-        most: engine.settings.parallel,
         live: engine.settings.live,
         site: Site {
             store: engine.store,
             router: engine.router,
             scratch: Arc::clone(&engine.settings.scratch),
+            strays: Strays::watch(),
+            full: AtomicBool::new(false),
         },
         desk: Mutex::new(Desk {
             engine,
+            free: Vec::new(),
             idle: 0,
             over: false,
             failure: None,
@@ -158,38 +168,36 @@ impl<'a, 'c> Crew<'a, 'c> {
             self.called.notify_one();
             return Ok(());
         }
-        let number = self.tasks.count();
-        // Those that make objects of large outputs keep nobody else from working.
-        if number >= self.most.saturating_add(desk.engine.plan.settling()) {
+        if self.workers(desk) >= desk.most() {
             return Ok(());
         }
-        let handle = Handle::default();
-        let own = handle.clone();
+        let seat = desk.free.last().cloned().unwrap_or_else(|| Seat {
+            number: self.tasks.count(),
+            handle: Handle::default(),
+        });
+        let own = seat.clone();
         let started = std::thread::Builder::new()
-            .name(format!("worker {number}"))
+            .name(format!("worker {}", seat.number))
             .spawn_scoped(scope, move || {
-                let work = AssertUnwindSafe(|| self.work(scope, number, &own));
+                let work = AssertUnwindSafe(|| self.work(scope, &own));
                 if catch_unwind(work).is_err() {
                     // Otherwise the run would wait for this worker for ever.
                     let _ = self.keeper.send(Message::Broken);
                 }
             });
         match started {
-            Ok(_) => self.tasks.add(handle),
+            Ok(_) if desk.free.pop().is_some() => {}
+            Ok(_) => self.tasks.add(seat.handle),
             // Fewer do as well.
-            Err(_) if number > 0 => {}
+            Err(_) if self.workers(desk) > 0 => {}
             Err(error) => return Err(Error::Worker(Some(error))),
         }
         Ok(())
     }
 
     /// What a worker does.
-    fn work<'scope, 'env>(
-        &'env self,
-        scope: &'scope Scope<'scope, 'env>,
-        number: usize,
-        handle: &Handle,
-    ) where
+    fn work<'scope, 'env>(&'env self, scope: &'scope Scope<'scope, 'env>, seat: &Seat)
+    where
         'a: 'scope,
         'c: 'scope,
     {
@@ -203,9 +211,9 @@ impl<'a, 'c> Crew<'a, 'c> {
         let offer = |task: (TaskId, LaneId), name: &str, loan: &Arc<Loan>| {
             self.offer(scope, task, name, loan)
         };
-        let mut worker = Worker::new(&self.site, number, handle, tell, &offer);
+        let mut worker = Worker::new(&self.site, seat.number, &seat.handle, tell, &offer);
         let mut ended = None;
-        while let Some(job) = self.turn(scope, ended) {
+        while let Some(job) = self.turn(scope, seat, ended) {
             ended = Some(worker.execute(*job));
         }
     }
@@ -240,6 +248,7 @@ impl<'a, 'c> Crew<'a, 'c> {
     fn turn<'scope, 'env>(
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
+        seat: &Seat,
         ended: Option<Ended>,
     ) -> Option<Box<Job>>
     where
@@ -273,6 +282,11 @@ impl<'a, 'c> Crew<'a, 'c> {
                     desk.engine.examined(examination);
                 }
                 Ok(Turn::Wait) if desk.engine.is_over() => self.finish(&mut desk),
+                // What it holds is what others are short of.
+                Ok(Turn::Wait) if self.are_too_many(&desk) => {
+                    desk.free.push(seat.clone());
+                    return None;
+                }
                 Ok(Turn::Wait) => {
                     self.set_alarm(&mut desk);
                     desk.idle += 1;
@@ -291,6 +305,14 @@ impl<'a, 'c> Crew<'a, 'c> {
         desk.engine.abandon();
         desk.failure.get_or_insert(error);
         self.finish(desk);
+    }
+
+    fn workers(&self, desk: &Desk) -> usize {
+        self.tasks.count() - desk.free.len()
+    }
+
+    fn are_too_many(&self, desk: &Desk) -> bool {
+        desk.engine.plan.is_scarce() && self.workers(desk) > desk.most()
     }
 
     /// No worker gets another task; all learn of it.
@@ -353,5 +375,12 @@ impl Desk<'_> {
             return Ok(());
         }
         self.engine.ended(ended)
+    }
+
+    /// Most workers at the moment. Those that make objects of large outputs keep nobody else from
+    /// working.
+    fn most(&self) -> usize {
+        let plan = &self.engine.plan;
+        plan.limit().saturating_add(plan.settling())
     }
 }

@@ -248,10 +248,11 @@ impl Engine<'_> {
         self.withdraw(id)
     }
 
-    /// Whether a task that was given up only lost its chance to start early, and waits again.
-    pub(super) fn comes_again(&mut self, ended: &Ended) -> bool {
+    /// Whether a task that was given up only lost its chance to start early, or met a shortage,
+    /// and waits again.
+    pub(super) fn comes_again(&mut self, ended: &Ended, short: bool) -> bool {
         let again = matches!(ended.outcome, Outcome::Cancelled)
-            && ended.job.loan.is_some()
+            && (short || ended.job.loan.is_some())
             && !self.stopping;
         if again {
             self.plan.back(ended.job.step.lane, ended.job.ready.clone());

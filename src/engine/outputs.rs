@@ -13,6 +13,7 @@ use rustix::fs::{DirEntry, FileType};
 use crate::core::digest::Digest;
 use crate::folder::{self, Folder};
 use crate::store::{self, AdoptError};
+use crate::sys::Shortage;
 
 /// Outputs held in memory; more go to a file.
 const STRETCH: usize = 4096;
@@ -58,6 +59,16 @@ pub enum OutputError {
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl OutputError {
+    /// What there was too little of, if it was that.
+    pub fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Store(error) => error.shortage(),
+            Self::Bad(_) | Self::Unfit { .. } | Self::Replaced(_) => None,
+        }
+    }
 }
 
 /// What to do about it.

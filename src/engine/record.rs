@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::outputs::Outputs;
 use super::step::{Memo, Runnable};
-use super::worker::{Ended, Outcome};
+use super::worker::{Ended, Outcome, Short};
 use super::{Engine, Error};
 use crate::core::digest::Digest;
-use crate::core::event::{Event, Failure, Routed, Span};
-use crate::core::plan::{Key, LaneId, Ready};
+use crate::core::event::{Event, Failure, Routed, Shortage, Span};
+use crate::core::name::StepName;
+use crate::core::plan::{Key, LaneId, Ready, Relief};
 use crate::core::task::{State as TaskState, TaskId};
 use crate::state::{Finished, NewTask};
 use crate::store::Condition;
@@ -141,23 +142,59 @@ impl Engine<'_> {
 
     /// Records how a task went.
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
-        let Some(ended) = self.hold(ended)? else {
+        let Some(mut ended) = self.hold(ended)? else {
             return Ok(());
         };
         self.begin_group()?;
-        self.comes_again(&ended);
-        let (id, lane, key) = (
+        let short = ended.take_short();
+        self.comes_again(&ended, short.is_some());
+        let cancelled = matches!(ended.outcome, Outcome::Cancelled);
+        let (id, step, key) = (
             ended.job.ready.id,
-            ended.job.step.lane,
+            Arc::clone(&ended.job.step),
             ended.job.key.clone(),
         );
         let known = self.record(ended)?;
         if self.early.has_settled(id) {
-            self.plan.settled(lane, key.as_ref());
+            self.plan.settled(step.lane, key.as_ref());
         } else {
-            self.plan.ended(lane, key.as_ref());
+            self.plan.ended(step.lane, key.as_ref());
+        }
+        match short {
+            Some(short) => self.relieve(id, &step.name, short),
+            None if cancelled => {}
+            None => self.plan.got_through(),
         }
         self.known(id, &known)
+    }
+
+    /// The runner was short of something, and the task that met it waits again: less is done at a
+    /// time; or, where that does not help, the run ends.
+    fn relieve(&mut self, task: TaskId, step: &StepName, Short { of, error }: Short) {
+        if self.stopping {
+            return;
+        }
+        let relief = if of.passes() {
+            self.plan.short(self.now())
+        } else {
+            Relief::None
+        };
+        let error = format!("task {task} of {step}: {}", error.replace('\n', "\n  "));
+        match relief {
+            Relief::Rest => {}
+            Relief::Fewer(_) if std::mem::replace(&mut self.scarce, true) => {}
+            Relief::Fewer(_) => (self.listener)(&Event::Warning(&format!(
+                "{error}: it waits, and fewer tasks run at once\nhint: {}",
+                of.hint()
+            ))),
+            Relief::None => {
+                self.stopping = true;
+                self.summary.shortage = Some(Shortage {
+                    error,
+                    hint: of.hint(),
+                });
+            }
+        }
     }
 
     /// Writes it down and tells it; the rows of tasks that started early on one of its outputs.
@@ -175,7 +212,7 @@ impl Engine<'_> {
             )));
         }
         match ended.outcome {
-            Outcome::Cancelled => (self.listener)(&Event::Cancelled {
+            Outcome::Cancelled | Outcome::Short(_) => (self.listener)(&Event::Cancelled {
                 task: ready.id,
                 step: &step.name,
                 span: Some(span),

@@ -122,7 +122,7 @@ impl<'a> Captured<'a> {
             let _held = entry.open().map_err(store::io_error("open", entry))?;
             drop(file);
             let candidate = store.candidate(entry, true)?;
-            if candidate.look().identity != written {
+            if candidate.identity() != written {
                 return Err(store::Error::Replaced(entry.path()).into());
             }
             return Ok(Some(store.keep(candidate)?.digest));

@@ -65,7 +65,7 @@ struct Shell {
 }
 
 /// A worker keeps no more: each takes a process.
-const KEPT: usize = 4;
+pub const KEPT: usize = 4;
 
 impl Shells {
     /// Runs the job's task in the shell of its step; nothing if it must run in one of its own.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::commands::{Commands, Own, Plain};
@@ -17,12 +18,13 @@ use crate::core::event::Event;
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::route::Router;
 use crate::core::task::TaskId;
+use crate::core::text::Shown as _;
 use crate::folder::Folder;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
-use crate::sys;
-use crate::sys::{DiskReads, Strays};
+use crate::sys::descriptors::Need;
+use crate::sys::{self, DiskReads, Shortage, Strays, is_full};
 
 /// A task for a worker.
 #[derive(Debug)]
@@ -58,6 +60,19 @@ pub struct Ended {
     pub warning: Option<String>,
 }
 
+impl Ended {
+    /// What the runner was short of, if that is how it went: then it is as if given up.
+    pub fn take_short(&mut self) -> Option<Short> {
+        match std::mem::replace(&mut self.outcome, Outcome::Cancelled) {
+            Outcome::Short(short) => Some(short),
+            other => {
+                self.outcome = other;
+                None
+            }
+        }
+    }
+}
+
 /// How a task went.
 #[derive(Debug)]
 pub enum Outcome {
@@ -67,6 +82,44 @@ pub enum Outcome {
     Failure(String),
     /// It was ended, or not started, because the run is to end.
     Cancelled,
+    /// The runner could not do its part: the task is as it was.
+    Short(Short),
+}
+
+/// What the runner was short of, and what it could not do for that.
+#[derive(Debug)]
+pub struct Short {
+    /// The first.
+    pub of: Shortage,
+    /// The second.
+    pub error: String,
+}
+
+/// Why a task did not succeed.
+enum Fault {
+    /// What it did itself, with its last words.
+    Task(String),
+    /// Not by its doing.
+    Short(Short),
+}
+
+impl Fault {
+    /// Of a failure of the runner's own, told in these words.
+    fn of(shortage: Option<Shortage>, error: String) -> Self {
+        match shortage {
+            Some(of) => Self::Short(Short { of, error }),
+            None => Self::Task(error),
+        }
+    }
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Task(error) => Self::Failure(error),
+            Fault::Short(short) => Self::Short(short),
+        }
+    }
 }
 
 /// Where workers work.
@@ -78,6 +131,16 @@ pub struct Site<'a> {
     pub router: &'a Router,
     /// The folder for the workers' folders.
     pub scratch: Arc<Folder>,
+    /// Tells what tasks left running.
+    pub strays: Strays,
+    /// Whether there was no room on the disk, for anybody. What ended for that has made some.
+    pub full: AtomicBool,
+}
+
+impl Site<'_> {
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed) || is_full(self.scratch.path())
+    }
 }
 
 /// Told what a task writes, as it does.
@@ -85,6 +148,20 @@ pub type Tell<'a> = &'a dyn Fn(&Event);
 
 /// Asked whether another task is to read a task's large output while that is hashed.
 pub type Offer<'a> = &'a (dyn Fn((TaskId, LaneId), &str, &Arc<Loan>) -> bool + Sync);
+
+/// What a worker of these steps has open at a time.
+pub fn need(steps: &[Arc<Runnable>]) -> Need {
+    let warm = steps.iter().any(|step| step.warm.is_some());
+    let shells = if warm { super::warm::KEPT } else { 0 } as u64;
+    Need {
+        // Where it reads what tasks write; the folders. What it says to its shells, and they to it.
+        movable: 2 + 2 + 2 * shells,
+        // Where tasks write. Whether its shells have ended.
+        fixed: 2 + shells,
+        // Whether a task has ended; an object and its copy.
+        passing: 3,
+    }
+}
 
 /// Runs one task after the other, in the thread that made it.
 pub struct Worker<'a> {
@@ -95,7 +172,6 @@ pub struct Worker<'a> {
     handle: &'a Handle,
     number: i64,
     workspace: Workspace,
-    strays: Strays,
     disk: DiskReads,
     /// Connected to `pipes`.
     shells: Shells,
@@ -121,7 +197,6 @@ impl<'a> Worker<'a> {
             handle,
             number: i64::try_from(number).unwrap_or(i64::MAX),
             workspace: Workspace::new(Arc::clone(&site.scratch), number),
-            strays: Strays::watch(),
             disk: DiskReads::default(),
             shells: Shells::default(),
             pipes: None,
@@ -138,11 +213,19 @@ impl<'a> Worker<'a> {
         let mut warning = None;
         let outcome = self
             .try_execute(&job, &mut record, &mut warning)
-            .unwrap_or_else(Outcome::Failure);
+            .unwrap_or_else(Outcome::from);
         let (outcome, logs) = match record.keep(self.site.store) {
             Ok(logs) => (outcome, logs),
-            Err(error) => (Outcome::Failure(error.to_string()), Logs::default()),
+            // What came first is the cause.
+            Err(_) if matches!(outcome, Outcome::Short(_)) => (outcome, Logs::default()),
+            Err(error) => {
+                let fault = Fault::of(error.shortage(), error.to_string());
+                (fault.into(), Logs::default())
+            }
         };
+        if matches!(&outcome, Outcome::Short(short) if short.of == Shortage::Room) {
+            site.full.store(true, Ordering::Relaxed);
+        }
         Ended {
             job,
             outcome,
@@ -161,7 +244,7 @@ impl<'a> Worker<'a> {
         job: &Job,
         record: &mut Record<'a>,
         warning: &mut Option<String>,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, Fault> {
         let begun = match &job.loan {
             Some(loan) => self.workspace.begin_early(loan),
             None => self
@@ -169,7 +252,7 @@ impl<'a> Worker<'a> {
                 .begin(self.site.store, &job.ready.input)
                 .map(|()| true),
         };
-        if !begun.map_err(|error| explain(&error, job))? {
+        if !begun.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))? {
             return Ok(Outcome::Cancelled);
         }
         let run = self.run(job, record);
@@ -178,7 +261,7 @@ impl<'a> Worker<'a> {
                 let left = ended.left.as_ref();
                 let quiet = left.is_none();
                 match &job.loan {
-                    Some(loan) if quiet && self.strays.certainly_none() => {
+                    Some(loan) if quiet && self.site.strays.certainly_none() => {
                         self.workspace.give_back(loan);
                     }
                     _ => self.workspace.release_input(),
@@ -195,8 +278,14 @@ impl<'a> Worker<'a> {
                 (outcome, left.is_some())
             }
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
-            Err(RunError::Spawn(error)) => (Err(format!("cannot start the shell: {error}")), true),
-            Err(RunError::Io(error)) => (Err(format!("cannot run the script: {error}")), true),
+            Err(RunError::Spawn(error)) => {
+                let words = format!("cannot start the shell: {error}");
+                (Err(Fault::of(Shortage::of(&error), words)), true)
+            }
+            Err(RunError::Io(error)) => {
+                let words = format!("cannot run the script: {error}");
+                (Err(Fault::of(Shortage::of(&error), words)), true)
+            }
         };
         // Opened without patience, it could not be written to: that is nobody's fault.
         let disturbed = |loan: &Arc<Loan>| loan.was_disturbed();
@@ -206,7 +295,7 @@ impl<'a> Worker<'a> {
             }
             other => other,
         };
-        let quiet = self.strays.certainly_none() && !left;
+        let quiet = self.site.strays.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
         if !quiet {
@@ -272,7 +361,7 @@ impl<'a> Worker<'a> {
         }
         let warm = self
             .shells
-            .run(job, &own, self.handle, pipes, &self.strays, &mut sink)?;
+            .run(job, &own, self.handle, pipes, &self.site.strays, &mut sink)?;
         if let Some(ended) = warm {
             return Ok(ended);
         }
@@ -303,22 +392,32 @@ impl<'a> Worker<'a> {
         ended: &process::Ended,
         record: &Record,
         quiet: bool,
-    ) -> Result<Outcome, String> {
-        let failed = |how: String| Err(how + &record.stderr.last_words());
+    ) -> Result<Outcome, Fault> {
+        let failed = |how: String| Err(Fault::Task(how + &record.stderr.last_words()));
         match ended.cut {
             Some(Cut::Asked) => Ok(Outcome::Cancelled),
             Some(Cut::Timeout) => {
                 let limit = job.step.timeout.unwrap_or_default();
                 failed(format!("timed out after {}", in_words(limit)))
             }
-            None if ended.status.success() => {
-                let collected = self.collect(job, quiet);
-                collected.map_or_else(
-                    |error| failed(error.to_string()),
-                    |outputs| Ok(Outcome::Success(outputs)),
-                )
+            None if ended.status.success() => match self.collect(job, quiet) {
+                Ok(outputs) => Ok(Outcome::Success(outputs)),
+                Err(error) => match error.shortage() {
+                    None => failed(error.to_string()),
+                    short => Err(Fault::of(short, error.to_string())),
+                },
+            },
+            None => {
+                let how = process::describe(ended.status);
+                // It may well have failed for that, as every other one would.
+                if self.site.is_full() {
+                    let folder = self.site.scratch.path().shown();
+                    let words = record.stderr.last_words();
+                    let error = format!("{how}, and the disk of {folder} is full{words}");
+                    return Err(Fault::of(Some(Shortage::Room), error));
+                }
+                failed(how)
             }
-            None => failed(process::describe(ended.status)),
         }
     }
 }

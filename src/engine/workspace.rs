@@ -63,8 +63,8 @@ impl Made {
         let (output, output_look) = make(&folder, OUTPUT)?;
         let (_, temporary_look) = make(&folder, TEMPORARY)?;
         Ok(Self {
-            folder,
-            output: Arc::new(output),
+            folder: folder.keep(),
+            output: Arc::new(output.keep()),
             output_look,
             temporary_look,
         })

@@ -18,7 +18,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 
 use super::{Groups, Pipes, RunError};
-use crate::sys;
+use crate::sys::{self, descriptors};
 
 /// What becomes of a descriptor before the program starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,7 @@ impl Launch {
     }
 
     fn spawn(&self, files: &PosixSpawnFileActions) -> io::Result<Pid> {
+        let _limit = descriptors::for_a_child();
         let pid = posix_spawn(
             self.program.as_c_str(),
             files,

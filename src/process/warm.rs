@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal};
 
 use super::handle::{Limit, Phase};
 use super::{Ended, GRACE, Groups, Handle, Launch, Pipes, RunError, Sink};
-use crate::sys::{ExitWatch, Strays};
+use crate::sys::{ExitWatch, Strays, descriptors};
 
 /// Longest time for a shell to get ready.
 const START: Timespec = Timespec {
@@ -59,8 +59,8 @@ impl Warm {
             pid,
             reaped: false,
             watch: ExitWatch::of(pid),
-            control: File::from(control),
-            answers: File::from(answers),
+            control: File::from(descriptors::keep(control)),
+            answers: File::from(descriptors::keep(answers)),
             part: Vec::new(),
         };
         warm.get_ready()?;

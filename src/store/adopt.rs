@@ -14,7 +14,7 @@ use super::read::read_small;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::folder::{Entry, kind};
-use crate::sys::{self, Look, Writers};
+use crate::sys::{self, Identity, Look, Shortage, Writers};
 
 /// An object that was just stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +51,24 @@ pub enum AdoptError {
     Store(#[from] Error),
 }
 
+impl AdoptError {
+    /// What there was too little of, if it was that.
+    pub fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Store(error) => error.shortage(),
+            _ => None,
+        }
+    }
+}
+
 /// A regular file that nothing has open for writing; opened, so that its size is known before
 /// its bytes are read.
 #[derive(Debug)]
 pub struct Candidate<'a> {
     pub(super) entry: Entry<'a>,
     pub(super) file: File,
-    pub(super) look: Look,
+    pub(super) size: u64,
+    pub(super) identity: Identity,
     /// Whether its own bytes may still change, so that a copy must become the object.
     pub(super) shared: bool,
     /// The object of the same bytes, if it was looked for and is there.
@@ -65,14 +76,14 @@ pub struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// What it is.
-    pub fn look(&self) -> &Look {
-        &self.look
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// In bytes.
     pub fn size(&self) -> u64 {
-        self.look.size
+        self.size
     }
 }
 
@@ -101,7 +112,8 @@ impl Store {
         Ok(Candidate {
             entry,
             file,
-            look,
+            size: look.size,
+            identity: look.identity,
             shared,
             twin: twin.map(Box::new),
         })
@@ -149,13 +161,13 @@ impl Store {
             entry.remove().map_err(io_error("remove", entry))?;
             return Ok(Adopted {
                 digest: *digest,
-                size: candidate.look.size,
+                size: candidate.size,
             });
         }
         if candidate.shared {
             return Ok(self.adopt_copy(entry, file)?);
         }
-        let adopted = hash(&file, candidate.look.size).map_err(io_error("read", entry))?;
+        let adopted = hash(&file, candidate.size).map_err(io_error("read", entry))?;
         // That takes long enough for a large one to get another name.
         if adopted.size > SMALL && sys::look(file.as_fd()).is_ok_and(|look| look.links != 1) {
             file.rewind().map_err(io_error("read", entry))?;

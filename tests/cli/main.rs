@@ -28,6 +28,7 @@ mod rings;
 mod schedule;
 mod script;
 mod seed;
+mod shortage;
 mod sigkill;
 mod signals;
 mod state;

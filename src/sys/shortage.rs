@@ -1,0 +1,127 @@
+//! What this process can be short of, through no fault of the work that it does.
+
+use std::io;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Files that this process may have open.
+    Descriptors,
+    /// Files that all processes may have open.
+    AllDescriptors,
+    /// Processes and threads.
+    Processes,
+    /// Memory.
+    Memory,
+    /// Room on a disk.
+    Room,
+    /// Room within a quota.
+    Quota,
+    /// The size that a file may have.
+    FileSize,
+    /// A disk that takes any write.
+    Writes,
+}
+
+impl Shortage {
+    /// The one that an error tells of, if it does.
+    pub fn of(error: &io::Error) -> Option<Self> {
+        // Some errors are told in other words by the time that they come here.
+        match Errno::from_io_error(error) {
+            Some(Errno::MFILE) => return Some(Self::Descriptors),
+            Some(Errno::NFILE) => return Some(Self::AllDescriptors),
+            _ => {}
+        }
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Some(Self::Processes),
+            io::ErrorKind::OutOfMemory => Some(Self::Memory),
+            io::ErrorKind::StorageFull => Some(Self::Room),
+            io::ErrorKind::QuotaExceeded => Some(Self::Quota),
+            io::ErrorKind::FileTooLarge => Some(Self::FileSize),
+            io::ErrorKind::ReadOnlyFilesystem => Some(Self::Writes),
+            _ => None,
+        }
+    }
+
+    /// Whether there is enough again once less is done at a time.
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Descriptors | Self::AllDescriptors | Self::Processes | Self::Memory => true,
+            Self::Room | Self::Quota | Self::FileSize | Self::Writes => false,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Descriptors => "give a smaller -parallel, or raise the limit (ulimit -n)",
+            Self::AllDescriptors => {
+                "give a smaller -parallel; all programs together have too many files open"
+            }
+            Self::Processes => "give a smaller -parallel, or raise the limit (ulimit -u)",
+            Self::Memory => "give a smaller -parallel, or end what takes the memory",
+            Self::Room => "make room on that disk and run again",
+            Self::Quota => "make room within the quota and run again",
+            Self::FileSize => "raise the limit of file sizes (ulimit -f), or use another disk",
+            Self::Writes => "mount that disk for writing and run again",
+        }
+    }
+}
+
+/// Whether there is as good as no room on the disk of this folder.
+pub fn is_full(folder: &Path) -> bool {
+    const LEAST: u64 = 64 << 10;
+    rustix::fs::statvfs(folder).is_ok_and(|room| {
+        let own = if rustix::process::geteuid().is_root() {
+            // Some of the room may be kept for it.
+            room.f_bfree
+        } else {
+            room.f_bavail
+        };
+        // Some file systems make inodes as needed and say 0.
+        own.saturating_mul(room.f_frsize) < LEAST || (room.f_files > 0 && room.f_favail == 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortages_are_told_from_failures() {
+        let of = |errno: Errno| Shortage::of(&errno.into());
+        for (errno, shortage) in [
+            (Errno::MFILE, Shortage::Descriptors),
+            (Errno::NFILE, Shortage::AllDescriptors),
+            (Errno::AGAIN, Shortage::Processes),
+            (Errno::NOMEM, Shortage::Memory),
+            (Errno::NOSPC, Shortage::Room),
+            (Errno::DQUOT, Shortage::Quota),
+            (Errno::FBIG, Shortage::FileSize),
+            (Errno::ROFS, Shortage::Writes),
+        ] {
+            assert_eq!(of(errno), Some(shortage));
+            assert!(!shortage.hint().is_empty());
+        }
+        for errno in [
+            Errno::NOENT,
+            Errno::ACCESS,
+            Errno::IO,
+            Errno::XDEV,
+            Errno::TOOBIG,
+        ] {
+            assert_eq!(of(errno), None);
+        }
+        let told = io::Error::new(io::Error::from(Errno::AGAIN).kind(), "sh: try again");
+        assert_eq!(Shortage::of(&told), Some(Shortage::Processes));
+    }
+
+    #[test]
+    fn a_disk_with_room_is_not_full() {
+        assert!(!is_full(&std::env::temp_dir()));
+        assert!(!is_full(Path::new("/no/such/folder")));
+    }
+}
