@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::harness::{Ran, Running, Test};
 
@@ -27,12 +28,12 @@ pub fn as_a_user(test: &Test, script: &str) -> Option<Ran> {
     if !rustix::process::geteuid().is_root() {
         return Some(Running::start(test.shell(script)).end());
     }
-    let options = [
-        "--reuid=12345",
-        "--regid=12345",
-        "--clear-groups",
-        "--inh-caps=-all",
-    ];
+    // Nobody else's, as some limits count what all processes of a user have.
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let count = USERS.fetch_add(1, Ordering::Relaxed);
+    let user = 10_000 + (std::process::id() * 16 + count % 16) % 50_000;
+    let (user, group) = (format!("--reuid={user}"), format!("--regid={user}"));
+    let options = [&*user, &*group, "--clear-groups", "--inh-caps=-all"];
     if !has("setpriv", &[&options[..], &["true"]].concat()) {
         return None;
     }

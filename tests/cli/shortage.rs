@@ -132,6 +132,10 @@ fn a_shortage_that_stays_ends_the_run_and_fails_nothing() {
 
 #[test]
 fn fewer_tasks_run_where_few_processes_can() {
+    if !rustix::process::geteuid().is_root() {
+        // The limit would count what else this user runs.
+        return;
+    }
     let test = many(60, "cp $INPUT_FILE $OUTPUT_DIR/out");
     let script = "bash -c 'ulimit -u 12; exec $PROGRAM -run -parallel 30'";
     let Some(ran) = as_a_user(&test, script) else {
