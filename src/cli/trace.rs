@@ -1,6 +1,6 @@
 //! `trace`: where something comes from, and what came of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ use crate::core::identity::Identity;
 use crate::core::lineage::{Line, draw};
 use crate::core::reference::Reference;
 use crate::core::suggest;
+use crate::core::task::TaskId;
 use crate::core::text::visible;
 use crate::out;
 use crate::report::short;
@@ -50,8 +51,19 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         identities: HashMap::new(),
     };
     let mut nodes = Vec::new();
+    // The oldest first: what comes of it, others that are asked about too, is in its tree.
+    let mut shown = HashSet::new();
     for row in rows.iter().rev() {
+        if shown.contains(&row.id) {
+            continue;
+        }
+        let from = nodes.len();
         tracer.add(row, &mut nodes)?;
+        shown.extend(nodes[from..].iter().map(|node| node.row.id));
+    }
+    let asked: HashSet<TaskId> = rows.iter().map(|row| row.id).collect();
+    for node in &mut nodes {
+        node.asked = asked.contains(&node.row.id);
     }
     if options.json {
         run::print_json(format!("{:#}\n", tracer.to_json(&nodes)))?;
@@ -149,26 +161,19 @@ impl Tracer<'_> {
         }
         let depth = above.len();
         for (depth, row) in above.into_iter().rev().enumerate() {
-            self.push(depth, row, false, nodes)?;
+            self.push(depth, row, nodes)?;
         }
         let mut stack = vec![(depth, row.clone())];
         while let Some((depth, at)) = stack.pop() {
             for child in self.state.children(at.id, !at.live)?.into_iter().rev() {
                 stack.push((depth + 1, child));
             }
-            let asked = at.id == row.id;
-            self.push(depth, at, asked, nodes)?;
+            self.push(depth, at, nodes)?;
         }
         Ok(())
     }
 
-    fn push(
-        &mut self,
-        depth: usize,
-        row: TaskRow,
-        asked: bool,
-        nodes: &mut Vec<Node>,
-    ) -> Result<(), Failure> {
+    fn push(&mut self, depth: usize, row: TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
         if let Some(step) = &row.step
             && !self.identities.contains_key(&step.id)
         {
@@ -176,7 +181,11 @@ impl Tracer<'_> {
                 self.identities.insert(version.id, version.identity);
             }
         }
-        nodes.push(Node { depth, row, asked });
+        nodes.push(Node {
+            depth,
+            row,
+            asked: false,
+        });
         Ok(())
     }
 

@@ -52,3 +52,27 @@ fn ten_thousand_steps_are_looked_at() {
     assert!(page.len() < 2_000_000, "{}", page.len());
     assert!(page.contains("10000 steps in 2 groups of like names"));
 }
+
+#[test]
+fn a_long_chain_is_traced_in_short_lines_and_once() {
+    const LONG: usize = 400;
+    let mut text = String::new();
+    for step in 0..LONG {
+        let start = if step == 0 { "start = true\n" } else { "" };
+        let _ = write!(
+            text,
+            "[[step]]\nname = 's{step}'\n{start}script = 'cat $INPUT_FILE > $OUTPUT_DIR/x_s{}'\n",
+            step + 1
+        );
+    }
+    let test = Test::with(&text);
+    test.run(["-run"]).exits(0);
+    // All of them have the empty object.
+    for what in ["200", "e3b0c442"] {
+        let tree = test.run(["trace", what]).exits(0).stdout;
+        assert_eq!(tree.lines().count(), LONG + 1, "{what}");
+        assert!(tree.lines().all(|line| line.chars().count() < 80), "{tree}");
+    }
+    let marks = test.run(["trace", "e3b0c442"]).exits(0);
+    assert_eq!(marks.stdout.matches('◀').count(), 20);
+}
