@@ -115,10 +115,12 @@ fn under_nohup_a_hang_up_is_ignored() {
     assert_eq!(test.times("done"), 3);
 }
 
-/// The state that the system tells of a process: `S` sleeping, `T` stopped and so on.
-fn state(pid: &str) -> String {
+/// Whether a process is stopped, or waits for a child of its own that was stopped before it became
+/// another program.
+fn is_stopped(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(") ").next().unwrap()[..1].to_owned()
+    let state = &stat.rsplit(") ").next().unwrap()[..1];
+    matches!(state, "T" | "D")
 }
 
 #[test]
@@ -140,7 +142,7 @@ fn what_stops_the_program_stops_its_tasks_until_it_goes_on() {
     ]
     .map(str::to_owned);
     wait_for("all to stop", || {
-        processes.iter().all(|pid| state(pid) == "T")
+        processes.iter().all(|pid| is_stopped(pid))
     });
     test.write("go", "");
     running.signal(Signal::CONT);
