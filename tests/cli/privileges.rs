@@ -25,11 +25,11 @@ fn has(tool: &str, arguments: &[&str]) -> bool {
 /// Runs a shell script in the test's folder as a user who is not root: another one if this is. The
 /// program is `$PROGRAM`.
 pub fn as_a_user(test: &Test, script: &str) -> Option<Ran> {
+    static USERS: AtomicU32 = AtomicU32::new(0);
     if !rustix::process::geteuid().is_root() {
         return Some(Running::start(test.shell(script)).end());
     }
     // Nobody else's, as some limits count what all processes of a user have.
-    static USERS: AtomicU32 = AtomicU32::new(0);
     let count = USERS.fetch_add(1, Ordering::Relaxed);
     let user = 10_000 + (std::process::id() * 16 + count % 16) % 50_000;
     let (user, group) = (format!("--reuid={user}"), format!("--regid={user}"));
