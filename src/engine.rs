@@ -13,6 +13,7 @@ mod direct;
 mod early;
 mod forecast;
 mod live;
+mod lost;
 mod outputs;
 mod record;
 mod recover;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 pub use channel::{Channel, Emergency, Message};
 pub use forecast::{Forecast, Reason, forecast};
+pub use lost::{Lost, Redone, look, restore};
 pub use recover::recover;
 pub use scratch::Scratch;
 pub use step::{Memo, Runnable, identity, memo, program, variables};
@@ -179,6 +181,9 @@ impl<'a> Engine<'a> {
             recover::keep_few(self.state)?;
         }
         let mut own = crew::run(self, channel)?;
+        if own.summary.executed + own.summary.reused + own.summary.failed > 0 {
+            lost::note(own.state, own.store, own.runset)?;
+        }
         own.state.end_of_run()?;
         own.summary.elapsed = own.clock.elapsed();
         Ok(own.summary)

@@ -15,6 +15,9 @@ pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
     let (runsets, seeded) = call.runsets_to_run()?;
     call.check_fit(&runsets)?;
     let store = chosen::store(&call.state);
+    if !seeded {
+        call.restore(&runsets, &store)?;
+    }
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
     text.push_str(&standing::unresolved(&call.unresolved));
     for runset in &runsets {

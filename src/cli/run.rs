@@ -1,6 +1,7 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::{chosen, dry_run, leftover, mended, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::core::name::StepName;
 use crate::core::text::{self, Shown as _};
-use crate::engine::{self, Channel, Engine, Scratch, Settings};
+use crate::engine::{self, Channel, Engine, Lost, Redone, Scratch, Settings};
 use crate::out;
 use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
@@ -178,6 +179,27 @@ fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
     ))
 }
 
+/// What is lost, and what becomes of it; none if nothing is.
+fn lost_in_words(lost: &Lost, redone: &Redone) -> Option<String> {
+    let what = lost.in_words()?;
+    let mut text = format!(
+        "{what}: {}",
+        match redone.tasks {
+            0 => "no task can make that again".to_owned(),
+            1 => "1 task runs again".to_owned(),
+            many => format!("{many} tasks run again"),
+        }
+    );
+    if let Some(task) = redone.hopeless.first() {
+        let _ = write!(
+            text,
+            "\nhint: what task {task} made cannot be made again, as the manifest has no such step any \
+             more: put the step back, or restore the objects from a backup"
+        );
+    }
+    Some(text)
+}
+
 impl Call<'_> {
     fn act(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
         if self.actions.run {
@@ -277,6 +299,9 @@ impl Call<'_> {
             live: self.live,
             scratch: Arc::clone(scratch.folder()),
         };
+        if !seeded {
+            self.restore(&runsets, store)?;
+        }
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, store, &settings, channel)?;
@@ -299,6 +324,18 @@ impl Call<'_> {
         if let Some(words) = words {
             self.reporter.event(&Event::Warning(&words));
         }
+    }
+
+    /// Has made again what is gone from the store, or was altered there, and tells.
+    pub(super) fn restore(&mut self, runsets: &[Runset], store: &Store) -> Result<(), Failure> {
+        let current = self.steps.current();
+        for runset in runsets {
+            let (lost, redone) = engine::restore(&mut self.state, store, runset, &current)?;
+            if let Some(warning) = lost_in_words(&lost, &redone) {
+                self.reporter.event(&Event::Warning(&warning));
+            }
+        }
+        Ok(())
     }
 
     /// Children start where this process is.

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::arguments::Places;
-use super::chosen::InRunset;
+use super::chosen::{self, InRunset};
 use super::columns::{self, free, number, words};
 use super::error::Failure;
 use super::fit::Fit;
@@ -16,9 +16,11 @@ use super::{graph, run, standing};
 use crate::core::identity::{Identity, Tools};
 use crate::core::task::Tally;
 use crate::core::text::visible;
+use crate::engine::{self, Lost};
 use crate::pipeline::Source;
 use crate::report::{short, table};
 use crate::state::{Holder, Lock, Runset, State, StepId};
+use crate::store::Store;
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -48,6 +50,8 @@ struct Status {
     finals: i64,
     /// What does not belong to the manifest.
     orphaned: Vec<(String, i64)>,
+    /// What is gone from the store.
+    lost: Lost,
     /// What to say of a manifest that does not fit.
     misfit: Option<String>,
 }
@@ -56,8 +60,9 @@ struct Status {
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     let running = Lock::holder(state.layout());
+    let store = chosen::store(&state);
     let source = graph::source(places)?;
-    let status = |runset: &Runset| status(&state, runset, running, source.as_ref());
+    let status = |runset: &Runset| status((&state, &store), runset, running, source.as_ref());
     let statuses: Vec<Status> = match options.runset.find(&state)? {
         Some(runset) => vec![status(&runset)?],
         None => state
@@ -81,7 +86,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn status(
-    state: &State,
+    (state, store): (&State, &Store),
     runset: &Runset,
     running: Option<Holder>,
     source: Option<&Source>,
@@ -121,6 +126,7 @@ fn status(
             .as_ref()
             .map_or_else(Vec::new, |fit| fit.orphaned().to_vec()),
         misfit: fit.and_then(|fit| fit.warning()),
+        lost: engine::look(state, store, runset, running.is_some())?,
         runset: runset.name.clone(),
         running,
         steps,
@@ -148,6 +154,7 @@ impl Status {
             _ if self.running.is_some() => "running",
             (1.., _, _) => "failed",
             (_, 1.., _) => "pending",
+            _ if self.lost.finals > 0 => "lost",
             (_, _, 1..) => "tainted",
             _ => "done",
         }
@@ -160,7 +167,7 @@ impl Status {
             None => self.misfit.clone().unwrap_or_else(|| {
                 let orphaned: i64 = self.orphaned.iter().map(|(_, count)| count).sum();
                 let left = total.pending + total.failed - orphaned;
-                standing::next_step(left > 0, self.tainted() > 0).to_owned()
+                standing::next_step(left > 0 || self.lost.finals > 0, self.tainted() > 0).to_owned()
             }),
         }
     }
@@ -191,6 +198,9 @@ impl Status {
         if !self.orphaned.is_empty() {
             let _ = writeln!(text, "not run: {}", table::orphaned(&self.orphaned));
         }
+        if let Some(lost) = self.lost.in_words() {
+            let _ = writeln!(text, "{lost}; -run makes that again");
+        }
         if total.failed > 0 {
             text.push_str("failures: log -failed\n");
         }
@@ -208,6 +218,7 @@ impl Status {
             "tasks": total,
             "tainted": self.tainted(),
             "final_outputs": self.finals,
+            "lost": { "final_outputs": self.lost.finals, "inputs": self.lost.inputs },
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
         })

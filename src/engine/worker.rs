@@ -465,8 +465,8 @@ fn explain(error: &store::Error, job: &Job) -> String {
         store::Error::Missing { .. }
         | store::Error::NotAFile { .. }
         | store::Error::Damaged { .. } => format!(
-            "{error}\nhint: restore it from a backup, or make it again: run with -start and the \
-             step that made {}",
+            "{error}\nhint: run again, and the task that made {} does so again; or restore it from a \
+             backup",
             job.ready.name.as_deref().unwrap_or("it"),
         ),
         store::Error::Io { .. }

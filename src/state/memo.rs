@@ -69,15 +69,15 @@ impl State {
         Ok(None)
     }
 
-    /// When the execution had ended that gave the task its outputs, in microseconds since 1970, if
-    /// that is recorded.
+    /// When the execution had ended at the latest that gave the task its outputs, in microseconds
+    /// since 1970, if that is recorded. When it began is, in whole milliseconds.
     pub fn made(&self, task: TaskId) -> Result<Option<i64>, Error> {
         self.connection
             .prepare_cached(
                 "WITH RECURSIVE took (id) AS (
                      SELECT ?1 UNION SELECT reused_from FROM took JOIN task USING (id)
                      WHERE reused_from IS NOT NULL)
-                 SELECT started * 1000 + elapsed FROM took JOIN task USING (id)
+                 SELECT started * 1000 + elapsed + 1000 FROM took JOIN task USING (id)
                  WHERE reused_from IS NULL",
             )
             .and_then(|mut query| query.query_row([task.0], |row| row.get(0)).optional())

@@ -1,5 +1,6 @@
 //! Looking at objects without changing anything.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -45,10 +46,8 @@ impl Store {
         metadata: &fs::Metadata,
         made: Option<i64>,
     ) -> Condition {
-        /// That time is kept in whole milliseconds.
-        const ROUNDING: i64 = 1000;
-        let changed = metadata.ctime() * 1_000_000 + metadata.ctime_nsec() / 1000;
-        if self.is_known(digest, metadata) || made.is_some_and(|made| changed <= made + ROUNDING) {
+        let untouched = made.is_some_and(|made| changed(metadata) <= made);
+        if untouched || self.is_known(digest, metadata) {
             return Condition::Whole;
         }
         if self.is_broken(digest) {
@@ -56,6 +55,29 @@ impl Store {
         } else {
             Condition::Unknown
         }
+    }
+
+    /// When something was last done to the object's file, in microseconds since 1970; none if there
+    /// is none.
+    pub fn changed(&self, digest: &Digest) -> Option<i64> {
+        let metadata = fs::symlink_metadata(self.path(digest)).ok()?;
+        metadata.is_file().then(|| changed(&metadata))
+    }
+
+    /// Stands for how the store's upper folders are: it is another one once a folder with objects
+    /// was added or removed.
+    pub fn sign(&self) -> String {
+        let mut text = String::new();
+        // What is not an object comes and goes in the store's own folder.
+        let _ = writeln!(text, "{:?}", fs::metadata(&self.root).map(|m| m.ino()).ok());
+        for number in 0..=u8::MAX {
+            let name = format!("{number:02x}");
+            let time = fs::metadata(self.root.join(&name));
+            let time = time.map(|m| (m.ino(), m.mtime(), m.mtime_nsec()));
+            // That there is none is noted, too.
+            let _ = writeln!(text, "{name} {:?}", time.ok());
+        }
+        Digest::of(text.as_bytes()).to_string()
     }
 
     /// Reads the object, so that [`Store::condition`] knows of it.
@@ -92,6 +114,10 @@ impl Store {
             .map_err(io_error("read", &path))?;
         Ok((bytes, size))
     }
+}
+
+fn changed(metadata: &fs::Metadata) -> i64 {
+    metadata.ctime() * 1_000_000 + metadata.ctime_nsec() / 1000
 }
 
 #[cfg(test)]

@@ -331,7 +331,7 @@ fn a_run_with_nothing_to_do_waits_for_no_disk() {
     test.alter(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n <= 100000)
          INSERT INTO task (object_hash, input_task_id, processed, runset, name)
-         SELECT object_hash, 1, 1, runset, 'more' FROM n, task WHERE id = 1;",
+         SELECT object_hash, 1, 1, runset, 'more' FROM n, (SELECT * FROM task WHERE step_id IS NULL LIMIT 1);",
     );
     test.runs();
     assert_eq!(durable(), before);

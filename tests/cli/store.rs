@@ -20,26 +20,11 @@ fn waiting() -> (Test, PathBuf) {
     (test, path)
 }
 
-/// Fails unless the task on that object fails with this error, the other one succeeds, and
-/// making the object again mends it.
-fn fails_and_is_mended(test: &Test, path: &Path, error: &str) {
-    let ran = test.run(["-run"]).exits(1);
-    let path = path
-        .strip_prefix(test.path(""))
-        .unwrap()
-        .display()
-        .to_string();
-    ran.says(error)
-        .says(&hash(b"data\n"))
-        .says(&path)
-        .says("hint: ")
-        .says("-start")
-        .says("1 run, 0 reused, 1 failed");
-    assert_eq!(test.finals()["out"], [b"other\n"]);
-    test.tally_is_right();
-    test.run(["-run", "-start", "begin"])
+/// Fails unless the next run finds that the object is lost, and has it made again.
+fn is_made_again(test: &Test) {
+    test.run(["-run"])
         .exits(0)
-        .says("2 run, 1 reused");
+        .says("gone from the store or altered there: 1 input (`a_work`): 1 task runs again");
     assert_eq!(
         test.finals()["out"],
         [b"data\n".to_vec(), b"other\n".to_vec()]
@@ -47,13 +32,14 @@ fn fails_and_is_mended(test: &Test, path: &Path, error: &str) {
     assert_eq!(test.times("begin"), 2);
     test.objects_are_whole();
     test.tally_is_right();
+    test.runs().never_says("gone").says("0 run, 0 reused");
 }
 
 #[test]
 fn a_missing_object() {
     let (test, path) = waiting();
-    fs::remove_file(&path).unwrap();
-    fails_and_is_mended(&test, &path, "is missing: there is no ");
+    fs::remove_file(path).unwrap();
+    is_made_again(&test);
 }
 
 #[test]
@@ -62,8 +48,28 @@ fn an_altered_object() {
         let (test, path) = waiting();
         fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
-        fails_and_is_mended(&test, &path, "is damaged: the bytes of ");
+        is_made_again(&test);
     }
+}
+
+#[test]
+fn an_object_that_goes_during_a_run() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'echo data > $OUTPUT_DIR/a_work; echo other > $OUTPUT_DIR/b_work'\n\
+         [[step]]\nname = 'work'\nparallel = 1\nscript = '''\n\
+         test -e done || find db/objects -type f ! -empty -delete\n\
+         touch done\ncat $INPUT_FILE > $OUTPUT_DIR/out\n'''\n",
+    );
+    test.run(["-run", "-parallel", "1"])
+        .exits(1)
+        .says("is missing: there is no ")
+        .says(&hash(b"other\n"))
+        .says("hint: run again, and the task that made b_work does so again");
+    test.runs().says("1 task runs again");
+    assert_eq!(test.finals()["out"].len(), 2);
+    test.objects_are_whole();
+    test.tally_is_right();
 }
 
 #[test]
@@ -82,11 +88,7 @@ fn an_altered_large_object() {
     bytes[300_000] ^= 1;
     fs::remove_file(&path).unwrap();
     fs::write(&path, bytes).unwrap();
-    test.run(["-run"])
-        .exits(1)
-        .says("is damaged: the bytes of ")
-        .says(&hash);
-    test.run(["-run", "-start", "begin"]).exits(0);
+    test.run(["-run"]).exits(0).says("1 input (`work`)");
     assert_eq!(test.output("out"), "100000\n");
     test.objects_are_whole();
 }
@@ -203,4 +205,108 @@ fn a_db_that_was_copied_is_read_and_taken_over() {
             .says("1 run, 2 reused");
     }
     test.tally_is_right();
+}
+
+/// Numbers by two steps; what each makes differs from its input.
+const TWO_STEPS: &str = "[[step]]\nname = 'begin'\nstart = true\n\
+    script = 'echo begin >> $COUNT; for i in $(seq 20); do echo $i > $OUTPUT_DIR/${i}_one; done'\n\
+    [[step]]\nname = 'one'\nscript = '''\necho one >> $COUNT\nsed 's/$/ one/' $INPUT_FILE > $OUTPUT_DIR/x_two\n'''\n\
+    [[step]]\nname = 'two'\nscript = '''\necho two >> $COUNT\nsed 's/$/ two/' $INPUT_FILE > $OUTPUT_DIR/end\n'''\n";
+
+/// How often each of the two steps and the start ran.
+fn ran(test: &Test) -> [usize; 3] {
+    ["begin", "one", "two"].map(|step| test.times(step))
+}
+
+/// The final output of the number 7.
+const SEVEN: &[u8] = b"7 one two\n";
+
+#[test]
+fn a_store_that_is_gone_is_noticed_and_made_again() {
+    let test = Test::with(TWO_STEPS);
+    test.runs();
+    let before = test.finals();
+    for gone in ["db/objects", "db/objects/*", "db/objects/??/*"] {
+        let all = test.shell(&format!("rm -rf {gone}")).status();
+        assert!(all.unwrap().success());
+        let status = test.run(["status"]).exits(0);
+        status
+            .prints("lost, ")
+            .prints("gone from the store or altered there: 20 final outputs (`end`, …); -run makes that again");
+        test.run(["-run", "-dry-run"])
+            .exits(0)
+            .says("20 final outputs")
+            .prints("begin v1  would run 1");
+        test.runs()
+            .says("20 final outputs (`end`, …): 1 task runs again");
+        assert_eq!(test.finals(), before, "{gone}");
+        test.objects_are_whole();
+        test.tally_is_right();
+        test.run(["status"]).exits(0).prints("done, ");
+    }
+    assert_eq!(ran(&test), [4, 80, 80]);
+}
+
+#[test]
+fn one_that_is_lost_is_made_again_from_what_is_there() {
+    let test = Test::with(TWO_STEPS);
+    test.runs();
+    let object = |bytes: &[u8]| test.object(&hash(bytes));
+    let alter = |bytes: &[u8]| {
+        let path = object(bytes);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, vec![b'x'; bytes.len()]).unwrap();
+    };
+    let remove = |bytes: &[u8]| fs::remove_file(object(bytes)).unwrap();
+    let is_right = |steps: [usize; 3]| {
+        test.runs()
+            .says("1 final output (`end`): 1 task runs again");
+        assert_eq!(ran(&test), steps);
+        assert_eq!(fs::read(object(SEVEN)).unwrap(), SEVEN);
+        assert_eq!(test.finals()["end"].len(), 20);
+        test.tally_is_right();
+    };
+    remove(SEVEN);
+    is_right([1, 20, 21]);
+    alter(SEVEN);
+    is_right([1, 20, 22]);
+    // What it was made of is gone as well.
+    remove(SEVEN);
+    remove(b"7 one\n");
+    is_right([1, 21, 23]);
+    alter(SEVEN);
+    alter(b"7 one\n");
+    remove(b"7\n");
+    is_right([2, 22, 24]);
+    test.objects_are_whole();
+    test.runs().never_says("gone").says("0 run");
+}
+
+#[test]
+fn what_no_step_of_the_manifest_can_make_again_is_told() {
+    let test = Test::with(TWO_STEPS);
+    test.runs();
+    fs::remove_file(test.object(&hash(SEVEN))).unwrap();
+    test.manifest(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'true'\n\
+         [[step]]\nname = 'one'\nscript = 'true'\n",
+    );
+    test.run(["-run"])
+        .exits(0)
+        .says("1 final output (`end`): no task can make that again")
+        .says("hint: what task ")
+        .says("put the step back, or restore the objects from a backup");
+    test.manifest(TWO_STEPS);
+    test.run(["-run"]).says("1 task runs again");
+    assert_eq!(fs::read(test.object(&hash(SEVEN))).unwrap(), SEVEN);
+}
+
+#[test]
+fn a_store_that_was_restored_is_read_and_nothing_runs_again() {
+    let test = Test::with(TWO_STEPS);
+    test.runs();
+    let copied = test.shell("cp -r db/objects backup && rm -r db/objects && mv backup db/objects");
+    assert!({ copied }.status().unwrap().success());
+    test.runs().never_says("gone").says("0 run, 0 reused");
+    test.run(["status"]).exits(0).prints("done, ");
 }

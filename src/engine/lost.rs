@@ -1,0 +1,437 @@
+//! Results whose objects are gone from the store, or were altered there: found, and made again.
+//!
+//! To look at every object would cost each run more than it does otherwise. So at its end a run
+//! notes how the folders of the store are, and when that was. While they are the same, no folder
+//! that holds objects was added or removed, and a run looks at some hundred final outputs, from
+//! where the last one stopped: with few of them at all. If they are not the same, at all of them
+//! however many there are. To look means to ask for the file's entry; its bytes are read if
+//! anything was done to it since all were looked at last, or since the task that left it had ended:
+//! no program can hide that.
+//!
+//! The rest, as single objects that are gone among many, or bytes that a disk has lost without a
+//! word, is noticed by whoever uses them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
+
+use crate::core::digest::Digest;
+use crate::core::task::TaskId;
+use crate::core::text::quoted;
+use crate::state::{self, Looked, Place, Runset, State, StepId, Wanted};
+use crate::store::{Condition, Store};
+
+/// Final outputs, and tasks to be done, that are looked at in any case.
+const FEW: usize = if cfg!(test) { 4 } else { 256 };
+/// Rows that are read at once.
+const STRETCH: usize = if cfg!(test) { 3 } else { 4096 };
+/// Names that are told.
+const NAMED: usize = 3;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// Final outputs that are gone or were altered.
+    pub finals: u64,
+    /// Tasks to be done whose input is.
+    pub inputs: u64,
+    /// Some of their file names.
+    pub names: Vec<String>,
+    /// The tasks that made them.
+    makers: BTreeSet<TaskId>,
+    /// Whether all final outputs were looked at.
+    complete: bool,
+    /// Whether bytes were read, as something was done to their files, and found to be right.
+    doubted: bool,
+    /// Where those that were not looked at begin.
+    place: Option<Place>,
+}
+
+impl Lost {
+    /// What is lost; none if nothing is.
+    pub fn in_words(&self) -> Option<String> {
+        let count = |count, one: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            many => Some(format!("{many} {one}s")),
+        };
+        let finals = count(self.finals, "final output");
+        let inputs = count(self.inputs, "input");
+        let what = finals.into_iter().chain(inputs).collect::<Vec<_>>();
+        if what.is_empty() {
+            return None;
+        }
+        let names: Vec<String> = self.names.iter().map(|name| quoted(name)).collect();
+        let more = if self.finals + self.inputs > names.len() as u64 {
+            ", …"
+        } else {
+            ""
+        };
+        Some(format!(
+            "gone from the store or altered there: {} ({}{more})",
+            what.join(", "),
+            names.join(", ")
+        ))
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Redone {
+    /// Tasks that are to be executed again.
+    pub tasks: u64,
+    /// Tasks that cannot be: their steps are in no manifest any more.
+    pub hopeless: Vec<TaskId>,
+}
+
+/// Looks at what `runset` has, as much as is worth it; changes nothing. `running`: whether another
+/// process adds to the store meanwhile.
+pub fn look(
+    state: &State,
+    store: &Store,
+    runset: &Runset,
+    running: bool,
+) -> Result<Lost, state::Error> {
+    look_with(state, store, runset, running, &store.sign())
+}
+
+fn look_with(
+    state: &State,
+    store: &Store,
+    runset: &Runset,
+    running: bool,
+    sign: &str,
+) -> Result<Lost, state::Error> {
+    let looked = state.looked(runset)?;
+    let all = !running && looked.as_ref().is_none_or(|looked| looked.sign != sign);
+    let mut look = Look {
+        state,
+        store,
+        // Without a note there is nothing that could have changed since.
+        since: looked.map_or_else(now, |looked| looked.at),
+        seen: HashMap::new(),
+        lost: Lost::default(),
+    };
+    let begin = if all {
+        Place::default()
+    } else {
+        state.place()?
+    };
+    let mut place = begin.clone();
+    let mut left = if all { usize::MAX } else { FEW };
+    let mut turned = false;
+    while left > 0 {
+        let count = left.min(STRETCH);
+        let mut found = Vec::new();
+        let (seen, next) =
+            state.finals_behind(runset, &place, count, |wanted| found.push(wanted))?;
+        for wanted in found {
+            look.at(wanted, true)?;
+        }
+        left -= seen;
+        match next {
+            Some(next) => place = next,
+            // Round to those before where this began.
+            None if begin != Place::default() && !turned => {
+                turned = true;
+                place = Place::default();
+            }
+            None => {
+                look.lost.complete = true;
+                place = Place::default();
+                break;
+            }
+        }
+        look.lost.complete |= turned && place >= begin;
+        if look.lost.complete {
+            break;
+        }
+    }
+    look.lost.place = Some(place).filter(|place| *place != begin);
+    let count = if all { usize::MAX } else { FEW };
+    for wanted in state.wanted_inputs(runset, count)? {
+        look.at(wanted, false)?;
+    }
+    Ok(look.lost)
+}
+
+struct Look<'a> {
+    state: &'a State,
+    store: &'a Store,
+    since: i64,
+    /// Objects that were looked at.
+    seen: HashMap<Digest, bool>,
+    lost: Lost,
+}
+
+impl Look<'_> {
+    fn at(&mut self, wanted: Wanted, is_final: bool) -> Result<(), state::Error> {
+        let whole = match self.seen.get(&wanted.object) {
+            Some(whole) => *whole,
+            None => self.is_whole(&wanted)?,
+        };
+        if self.seen.len() >= STRETCH {
+            self.seen.clear();
+        }
+        self.seen.insert(wanted.object, whole);
+        let Some(maker) = wanted.maker.filter(|_| !whole) else {
+            return Ok(());
+        };
+        self.lost.makers.insert(maker);
+        if is_final {
+            self.lost.finals += 1;
+        } else {
+            self.lost.inputs += 1;
+        }
+        let known = |name: &String| self.lost.names.contains(name);
+        if self.lost.names.len() < NAMED && !wanted.name.as_ref().is_some_and(known) {
+            self.lost.names.extend(wanted.name);
+        }
+        Ok(())
+    }
+
+    fn is_whole(&mut self, wanted: &Wanted) -> Result<bool, state::Error> {
+        let Some(changed) = self.store.changed(&wanted.object) else {
+            return Ok(false);
+        };
+        if changed <= self.since {
+            return Ok(true);
+        }
+        let made = match wanted.maker {
+            Some(maker) => self.state.made(maker)?,
+            None => None,
+        };
+        if made.is_some_and(|made| changed <= made) {
+            return Ok(true);
+        }
+        let whole = self.store.open_verified(&wanted.object).is_ok();
+        self.lost.doubted |= whole;
+        Ok(whole)
+    }
+}
+
+/// Has all that is found to be lost made again, and notes what was looked at.
+pub fn restore(
+    state: &mut State,
+    store: &Store,
+    runset: &Runset,
+    current: &[StepId],
+) -> Result<(Lost, Redone), state::Error> {
+    let looked = Looked {
+        sign: store.sign(),
+        at: now(),
+    };
+    let lost = look_with(state, store, runset, false, &looked.sign)?;
+    let mut redone = Redone::default();
+    if !lost.makers.is_empty() {
+        let mut tops = Tops {
+            state,
+            store,
+            known: HashMap::new(),
+        };
+        let tasks: BTreeSet<TaskId> = lost
+            .makers
+            .iter()
+            .map(|maker| tops.of(*maker))
+            .collect::<Result<_, _>>()?;
+        let tasks: Vec<TaskId> = tasks.into_iter().collect();
+        (redone.tasks, redone.hopeless) = state.redo_all(runset, current, &tasks)?;
+    }
+    let noted = state.looked(runset)?;
+    let differs = noted.is_none_or(|noted| noted.sign != looked.sign);
+    if lost.complete && (differs || lost.doubted) {
+        state.set_looked(runset, &looked)?;
+    }
+    if let Some(place) = &lost.place {
+        state.set_place(place)?;
+    }
+    Ok((lost, redone))
+}
+
+/// Notes at the end of a run how it leaves the store's folders.
+pub(super) fn note(state: &mut State, store: &Store, runset: &Runset) -> Result<(), state::Error> {
+    let looked = Looked {
+        // All that a new runset has was made or looked at in this run.
+        at: state.looked(runset)?.map_or_else(now, |looked| looked.at),
+        sign: store.sign(),
+    };
+    state.set_looked(runset, &looked)
+}
+
+/// Finds the tasks to begin with.
+struct Tops<'a> {
+    state: &'a State,
+    store: &'a Store,
+    /// Whether the input of a task is there.
+    known: HashMap<Digest, bool>,
+}
+
+impl Tops<'_> {
+    /// The nearest task from `maker` upwards whose input is there.
+    fn of(&mut self, maker: TaskId) -> Result<TaskId, state::Error> {
+        let mut at = maker;
+        while let Some(origin) = self.state.origin(at)? {
+            let Some(parent) = origin.parent else {
+                break;
+            };
+            let store = self.store;
+            let is_there = *self.known.entry(origin.input).or_insert_with(|| {
+                origin.input == Digest::EMPTY
+                    || store.condition(&origin.input, None) != Condition::Broken
+            });
+            if is_there {
+                break;
+            }
+            at = parent;
+        }
+        Ok(at)
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::core::identity::{Identity, Tools};
+    use crate::core::name::StepName;
+    use crate::core::task::State as TaskState;
+    use crate::state::{Finished, NewTask};
+
+    struct World {
+        _folder: tempfile::TempDir,
+        state: State,
+        store: Store,
+        runset: Runset,
+        step: StepId,
+    }
+
+    impl World {
+        /// A runset whose start task has left these, beside another one with as many.
+        fn new(finals: u8) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
+            let mut state = State::in_memory();
+            let identity = Identity {
+                script: String::new(),
+                shell: vec!["sh".into()],
+                env: std::collections::BTreeMap::new(),
+                pure: false,
+                keep: Vec::new(),
+                tools: Tools::Host,
+            };
+            let known = state.known_steps().unwrap();
+            let name = StepName::new("s").unwrap();
+            let step = state.register(&known, &name, &identity, true, None, 0);
+            let step = step.unwrap().id;
+            let other = state.create_runset("other", 0).unwrap();
+            let runset = state.create_runset("r", 0).unwrap();
+            for (of, first) in [(&other, 100), (&runset, 0)] {
+                let task = state.seed(of, step).unwrap();
+                let finished = Finished {
+                    started: 0,
+                    elapsed: 0,
+                    worker: 0,
+                };
+                state
+                    .succeed(of, step, task, TaskState::Pending, &finished)
+                    .unwrap();
+                for number in first..first + finals {
+                    let new = NewTask {
+                        object: store.put(&[number]).unwrap(),
+                        step: None,
+                        parent: Some(task),
+                        name: Some("end"),
+                        forced: false,
+                        row: None,
+                    };
+                    state.insert_task(of, &new).unwrap();
+                }
+            }
+            note(&mut state, &store, &runset).unwrap();
+            Self {
+                _folder: folder,
+                state,
+                store,
+                runset,
+                step,
+            }
+        }
+
+        fn lose(&self, number: u8) {
+            fs::remove_file(self.store.path(&Digest::of(&[number]))).unwrap();
+        }
+
+        fn restore(&mut self) -> (Lost, Redone) {
+            restore(&mut self.state, &self.store, &self.runset, &[self.step]).unwrap()
+        }
+    }
+
+    #[test]
+    fn with_many_each_is_looked_at_in_its_turn() {
+        let mut world = World::new(30);
+        for number in 0..30 {
+            let mut world = World::new(30);
+            world.lose(number);
+            // 60 in all, some 4 at a time.
+            assert!((0..16).any(|_| world.restore().0.finals > 0), "{number}");
+            assert_eq!(world.restore().0.finals, 0, "it is to be made again");
+        }
+        world.lose(100);
+        let found: u64 = (0..30).map(|_| world.restore().0.finals).sum();
+        assert_eq!(found, 0, "of another runset");
+    }
+
+    #[test]
+    fn with_few_all_are_looked_at_each_time() {
+        for number in 0..2 {
+            let mut world = World::new(2);
+            world.restore();
+            world.lose(number);
+            let (lost, redone) = world.restore();
+            assert_eq!((lost.finals, redone.tasks), (1, 1));
+        }
+    }
+
+    #[test]
+    fn once_a_folder_is_gone_all_are_looked_at() {
+        let mut world = World::new(30);
+        let folder = |number| {
+            let path = world.store.path(&Digest::of(&[number]));
+            path.parent().unwrap().to_owned()
+        };
+        for number in [3, 7] {
+            let _ = fs::remove_dir_all(folder(number));
+        }
+        let found = look(&world.state, &world.store, &world.runset, false).unwrap();
+        assert!(found.finals >= 2, "{found:?}");
+        let beside_a_run = look(&world.state, &world.store, &world.runset, true).unwrap();
+        assert!(beside_a_run.finals <= found.finals && !beside_a_run.complete);
+        let (lost, redone) = world.restore();
+        assert_eq!((lost.finals, redone.tasks), (found.finals, 1));
+        assert_eq!(world.restore().0.finals, 0);
+    }
+
+    #[test]
+    fn what_was_touched_is_read() {
+        let mut world = World::new(2);
+        world.restore();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let path = world.store.path(&Digest::of(&[1]));
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let (lost, _) = world.restore();
+        assert!(lost.finals == 0 && lost.doubted);
+        assert!(!world.restore().0.doubted, "once");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&path, "2").unwrap();
+        assert_eq!(world.restore().0.finals, 1);
+    }
+}

@@ -1,0 +1,200 @@
+//! What is needed to find final outputs and inputs whose objects are gone, and to have them made
+//! again.
+
+use super::memo::digest;
+use super::{Context, Error, Runset, State, StepId};
+use crate::core::digest::Digest;
+use crate::core::task::TaskId;
+
+/// How an object is called in this runset: by a final output, or by a task that is to be done.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The row.
+    pub row: TaskId,
+    /// The task that left the object.
+    pub maker: Option<TaskId>,
+    /// The object.
+    pub object: Digest,
+    /// Its file name.
+    pub name: Option<String>,
+}
+
+/// A place among all final outputs, in the order of their objects' names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    prefix: String,
+    row: i64,
+}
+
+impl Place {
+    /// What [`Place::to_text`] wrote.
+    fn of_text(text: &str) -> Option<Self> {
+        let (prefix, row) = text.split_once(' ')?;
+        Some(Self {
+            prefix: prefix.to_owned(),
+            row: row.parse().ok()?,
+        })
+    }
+
+    fn to_text(&self) -> String {
+        format!("{} {}", self.prefix, self.row)
+    }
+}
+
+/// When the objects of a runset were last known to be there, and how their folders were then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// The folders, in some words.
+    pub sign: String,
+    /// Microseconds since 1970.
+    pub at: i64,
+}
+
+const DOING: &str = "look at what is wanted";
+
+impl State {
+    /// Looks at `count` final outputs behind `after`, of whatever runset: calls `each` with the live
+    /// ones of `runset`. How many there were, and the place of the last one; none if there are no
+    /// more.
+    pub fn finals_behind(
+        &self,
+        runset: &Runset,
+        after: &Place,
+        count: usize,
+        mut each: impl FnMut(Wanted),
+    ) -> Result<(usize, Option<Place>), Error> {
+        let mut query = self
+            .connection
+            .prepare_cached(
+                "SELECT id, input_task_id, object_hash, name, live = 1 AND runset = ?4,
+                     substr(object_hash, 1, 4)
+                 FROM task
+                 WHERE step_id IS NULL AND substr(object_hash, 1, 4) >= ?1
+                   AND (substr(object_hash, 1, 4) > ?1 OR id > ?2)
+                 ORDER BY substr(object_hash, 1, 4), id LIMIT ?3",
+            )
+            .during(&self.layout, DOING)?;
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let mut rows = query
+            .query((&after.prefix, after.row, limit, &runset.name))
+            .during(&self.layout, DOING)?;
+        let mut last = None;
+        let mut seen = 0;
+        while let Some(row) = rows.next().during(&self.layout, DOING)? {
+            seen += 1;
+            let read = |row: &rusqlite::Row| {
+                let place = Place {
+                    prefix: row.get(5)?,
+                    row: row.get(0)?,
+                };
+                let wanted = row.get::<_, bool>(4)?.then(|| wanted(row)).transpose()?;
+                Ok((place, wanted))
+            };
+            let (place, wanted) = read(row).during(&self.layout, DOING)?;
+            last = Some(place);
+            wanted.into_iter().for_each(&mut each);
+        }
+        Ok((seen, last.filter(|_| seen == count)))
+    }
+
+    /// At most `count` tasks of the runset that are to be done and whose input another one made.
+    pub fn wanted_inputs(&self, runset: &Runset, count: usize) -> Result<Vec<Wanted>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, input_task_id, object_hash, name FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND input_task_id IS NOT NULL
+                 LIMIT ?2",
+            )
+            .and_then(|mut query| {
+                let limit = i64::try_from(count).unwrap_or(i64::MAX);
+                query.query_map((&runset.name, limit), wanted)?.collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// Has these tasks of the runset executed again, by the versions `current` of their steps; what
+    /// they made does not count. How many, less those below another of them, and those that could
+    /// not be, as their step is none of these.
+    pub fn redo_all(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+        tasks: &[TaskId],
+    ) -> Result<(u64, Vec<TaskId>), Error> {
+        const WRITING: &str = "write tasks to be executed again";
+        self.connection
+            .write_all(WRITING, "CREATE TEMP TABLE again (id INTEGER PRIMARY KEY)")?;
+        for task in tasks {
+            self.connection
+                .write(WRITING, "INSERT INTO again VALUES (?1)", [task.0])?;
+        }
+        let which = "t.id IN (SELECT id FROM again)";
+        let made = self.supersede(runset, current, which, true)?;
+        self.connection.write_all(WRITING, "DROP TABLE again")?;
+        let mut left = Vec::new();
+        for task in tasks {
+            let live: bool = self
+                .connection
+                .prepare_cached("SELECT live FROM task WHERE id = ?1")
+                .and_then(|mut query| query.query_row([task.0], |row| row.get(0)))
+                .during(&self.layout, DOING)?;
+            left.extend(live.then_some(*task));
+        }
+        let made = made.iter().map(|(_, count)| count.unsigned_abs()).sum();
+        Ok((made, left))
+    }
+
+    /// When the runset's objects were last known to be there.
+    pub fn looked(&self, runset: &Runset) -> Result<Option<Looked>, Error> {
+        let text = self.meta(&looked_key(runset))?;
+        Ok(text.as_deref().and_then(|text| {
+            let (at, sign) = text.split_once(' ')?;
+            Some(Looked {
+                sign: sign.to_owned(),
+                at: at.parse().ok()?,
+            })
+        }))
+    }
+
+    /// Notes it.
+    pub fn set_looked(&mut self, runset: &Runset, looked: &Looked) -> Result<(), Error> {
+        let text = format!("{} {}", looked.at, looked.sign);
+        self.put_meta(&looked_key(runset), &text)
+    }
+
+    /// How far the turn through all final outputs has come.
+    pub fn place(&self) -> Result<Place, Error> {
+        let text = self.meta(PLACE)?;
+        Ok(text.as_deref().and_then(Place::of_text).unwrap_or_default())
+    }
+
+    /// Notes it.
+    pub fn set_place(&mut self, place: &Place) -> Result<(), Error> {
+        self.put_meta(PLACE, &place.to_text())
+    }
+
+    fn put_meta(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        self.connection
+            .write(
+                "write what was looked at",
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+                (key, value),
+            )
+            .map(drop)
+    }
+}
+
+const PLACE: &str = "looked at";
+
+fn looked_key(runset: &Runset) -> String {
+    format!("objects of {}", runset.id.0)
+}
+
+fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
+    Ok(Wanted {
+        row: TaskId(row.get(0)?),
+        maker: row.get::<_, Option<i64>>(1)?.map(TaskId),
+        object: digest(row, 2)?,
+        name: row.get(3)?,
+    })
+}
