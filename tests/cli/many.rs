@@ -56,16 +56,16 @@ fn ten_thousand_steps_are_looked_at() {
 #[test]
 fn a_long_chain_is_traced_in_short_lines_and_once() {
     const LONG: usize = 400;
-    let mut text = String::new();
+    let mut manifest = String::new();
     for step in 0..LONG {
         let start = if step == 0 { "start = true\n" } else { "" };
         let _ = write!(
-            text,
+            manifest,
             "[[step]]\nname = 's{step}'\n{start}script = 'cat $INPUT_FILE > $OUTPUT_DIR/x_s{}'\n",
             step + 1
         );
     }
-    let test = Test::with(&text);
+    let test = Test::with(&manifest);
     test.run(["-run"]).exits(0);
     // All of them have the empty object.
     for what in ["200", "e3b0c442"] {
