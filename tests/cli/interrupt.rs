@@ -153,7 +153,7 @@ fn what_stops_the_program_stops_its_tasks_until_it_goes_on() {
 #[test]
 fn the_third_interrupt_leaves_nothing_behind_either() {
     let test = three(
-        "trap '' TERM; echo began >> $COUNT; echo $$ > $TASK_PIPELINE_TASK; while :; do : > $TMPDIR/x; done",
+        "trap '' TERM; echo $$ > $TASK_PIPELINE_TASK; echo began >> $COUNT; while :; do : > $TMPDIR/x; done",
     );
     let running = begun(&test, 2);
     for _ in 0..3 {
@@ -163,6 +163,7 @@ fn the_third_interrupt_leaves_nothing_behind_either() {
     test.nothing_temporary_is_left();
     for task in ["2", "3"] {
         let pid = test.read(task);
+        assert_ne!(pid, "");
         assert!(!std::path::Path::new("/proc").join(pid.trim()).exists());
     }
 }
