@@ -17,6 +17,7 @@ mod lost;
 mod outputs;
 mod record;
 mod recover;
+mod relief;
 mod rings;
 mod scratch;
 mod step;

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use super::outputs::Outputs;
 use super::step::{Memo, Runnable};
-use super::worker::{Ended, Outcome, Short};
+use super::worker::{Ended, Outcome};
 use super::{Engine, Error};
 use crate::core::digest::Digest;
-use crate::core::event::{Event, Failure, Routed, Shortage, Span};
-use crate::core::name::StepName;
-use crate::core::plan::{Key, LaneId, Ready, Relief};
+use crate::core::event::{Event, Failure, Routed, Span};
+use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::{State as TaskState, TaskId};
 use crate::state::{Finished, NewTask};
 use crate::store::Condition;
@@ -166,35 +165,6 @@ impl Engine<'_> {
             None => self.plan.got_through(),
         }
         self.known(id, &known)
-    }
-
-    /// The runner was short of something, and the task that met it waits again: less is done at a
-    /// time; or, where that does not help, the run ends.
-    fn relieve(&mut self, task: TaskId, step: &StepName, Short { of, error }: Short) {
-        if self.stopping {
-            return;
-        }
-        let relief = if of.passes() {
-            self.plan.short(self.now())
-        } else {
-            Relief::None
-        };
-        let error = format!("task {task} of {step}: {}", error.replace('\n', "\n  "));
-        match relief {
-            Relief::Rest => {}
-            Relief::Fewer(_) if std::mem::replace(&mut self.scarce, true) => {}
-            Relief::Fewer(_) => (self.listener)(&Event::Warning(&format!(
-                "{error}: it waits, and fewer tasks run at once\nhint: {}",
-                of.hint()
-            ))),
-            Relief::None => {
-                self.stopping = true;
-                self.summary.shortage = Some(Shortage {
-                    error,
-                    hint: of.hint(),
-                });
-            }
-        }
     }
 
     /// Writes it down and tells it; the rows of tasks that started early on one of its outputs.
