@@ -68,6 +68,12 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// The same for a message of ours with hints behind it: each hint has a line of its own.
+pub fn with_hints(text: &str) -> String {
+    const HINT: &str = "\nhint: ";
+    text.split(HINT).map(visible).collect::<Vec<_>>().join(HINT)
+}
+
 /// `text` between backticks, for a message: one line, cut if it is long; `""` if it is empty.
 pub fn quoted(text: &str) -> String {
     const MOST: usize = 60;
@@ -205,6 +211,12 @@ impl Shown for str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_has_a_line_of_its_own_and_nothing_else_has() {
+        assert_eq!(with_hints("a\nb\nhint: c\r"), "a\\nb\nhint: c\\r");
+        assert_eq!(with_hints("hint: a"), "hint: a");
+    }
 
     #[test]
     fn a_part_of_a_line_stays_one() {

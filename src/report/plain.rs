@@ -7,7 +7,7 @@ use super::table;
 use crate::core::event::{Event, Routed, Summary};
 use crate::core::name::StepName;
 use crate::core::task::Tally;
-use crate::core::text::{self, visible};
+use crate::core::text::{self, visible, with_hints};
 use crate::out;
 
 /// Lines on standard error.
@@ -94,7 +94,7 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
             "{signal}: ending {}; once more ends at once\n",
             table::count(*tasks, "running task")
         ),
-        Event::Warning(text) => format!("warning: {}\n", visible(text)),
+        Event::Warning(text) => format!("warning: {}\n", with_hints(text)),
         Event::Summary(all) => summary(all),
         Event::Started { .. } | Event::Output { .. } | Event::Cancelled { .. } if !verbose => {
             String::new()

@@ -33,7 +33,7 @@ fn fewer_tasks_run_where_few_files_can_be_open() {
     let ran = Running::start(test.shell("ulimit -n 128; exec $PROGRAM -run -parallel 60"))
         .end()
         .exits(0)
-        .says("tasks run at once, and not 60: no more than 128 files can be open")
+        .says("tasks run at once, and not 60: no more than 128 files can be open\nhint: ")
         .says("101 run, 0 reused, 0 failed, 0 pending");
     assert_eq!(ran.stderr.matches("ulimit -n").count(), 1, "{ran}");
     none_failed(&test, 100);
