@@ -157,11 +157,11 @@ mod tests {
     }
 
     /// All that may start.
-    fn start(engine: &mut Engine) -> Vec<Box<Job>> {
+    fn start(engine: &mut Engine) -> Vec<Job> {
         let mut jobs = Vec::new();
         loop {
             match engine.next().unwrap() {
-                Turn::Do(job) => jobs.push(job),
+                Turn::Do(job) => jobs.push(*job),
                 Turn::Wait => return jobs,
                 Turn::Again => {}
                 Turn::Examine(_) => panic!("no content here is large"),
@@ -169,9 +169,9 @@ mod tests {
         }
     }
 
-    fn end(engine: &mut Engine, job: Box<Job>, outcome: Outcome) {
+    fn end(engine: &mut Engine, job: Job, outcome: Outcome) {
         let ended = Ended {
-            job: *job,
+            job,
             outcome,
             finished: Finished {
                 started: 0,
