@@ -132,6 +132,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it says that the object itself is gone or is another one, and not only that this
+    /// could not be found out.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => true,
+            Self::Io { .. } | Self::Replaced(_) | Self::LinkToNothing { .. } => false,
+        }
+    }
+
     /// What there was too little of, if it was that.
     pub fn shortage(&self) -> Option<Shortage> {
         match self {

@@ -190,8 +190,11 @@ impl Look<'_> {
     }
 
     fn is_whole(&mut self, wanted: &Wanted) -> Result<bool, state::Error> {
-        let Some(changed) = self.store.changed(&wanted.object) else {
-            return Ok(false);
+        let changed = match self.store.changed(&wanted.object) {
+            Ok(Some(changed)) => changed,
+            Ok(None) => return Ok(false),
+            // Nothing is known of what cannot be looked at.
+            Err(_) => return Ok(true),
         };
         if changed <= self.since {
             return Ok(true);
@@ -203,9 +206,9 @@ impl Look<'_> {
         if made.is_some_and(|made| changed <= made) {
             return Ok(true);
         }
-        let whole = self.store.open_verified(&wanted.object).is_ok();
-        self.lost.doubted |= whole;
-        Ok(whole)
+        let read = self.store.open_verified(&wanted.object);
+        self.lost.doubted |= read.is_ok();
+        Ok(!read.is_err_and(|error| error.is_loss()))
     }
 }
 
@@ -433,5 +436,19 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(&path, "2").unwrap();
         assert_eq!(world.restore().0.finals, 1);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_lost() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut world = World::new(2);
+        let folder = world.store.path(&Digest::of(&[1]));
+        let folder = folder.parent().unwrap();
+        let mode = |mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o000);
+        // Root may look everywhere.
+        let found = world.restore().0.finals;
+        mode(0o755);
+        assert_eq!(found, 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::sync::PoisonError;
 
@@ -59,9 +59,14 @@ impl Store {
 
     /// When something was last done to the object's file, in microseconds since 1970; none if there
     /// is none.
-    pub fn changed(&self, digest: &Digest) -> Option<i64> {
-        let metadata = fs::symlink_metadata(self.path(digest)).ok()?;
-        metadata.is_file().then(|| changed(&metadata))
+    pub fn changed(&self, digest: &Digest) -> io::Result<Option<i64>> {
+        match fs::symlink_metadata(self.path(digest)) {
+            Ok(metadata) => Ok(metadata.is_file().then(|| changed(&metadata))),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Stands for how the store's upper folders are: it is another one once a folder with objects
