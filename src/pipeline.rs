@@ -1,6 +1,7 @@
 //! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
 
 mod held;
+mod limits;
 mod surroundings;
 
 use std::borrow::Cow;
@@ -24,7 +25,8 @@ use crate::core::text::Shown as _;
 use crate::engine::{self, Listener, Runnable};
 use crate::nix;
 use crate::state::{self, Runset, State, StepId, Taint};
-use crate::sys;
+use crate::sys::{self, ArgumentLimits};
+pub use limits::TooLong;
 use surroundings::Surroundings;
 
 /// A manifest and where it is.
@@ -51,6 +53,9 @@ pub enum SourceError {
         /// Why.
         source: io::Error,
     },
+    /// Something in it is too long to be passed to a program: all of that.
+    #[error("{}", lines(.0))]
+    TooLong(Vec<TooLong>),
     /// It has errors: all of them, each with its place.
     #[error("{rendered}")]
     Bad {
@@ -90,6 +95,14 @@ impl Source {
             rendered: diagnostic::render(&path.to_string_lossy(), &text, &errors),
             count: errors.len(),
         })?;
+        let limits = ArgumentLimits::here();
+        let steps = manifest.steps.iter();
+        let too_long: Vec<_> = steps
+            .flat_map(|step| limits::of_step(step, &limits))
+            .collect();
+        if !too_long.is_empty() {
+            return Err(SourceError::TooLong(too_long));
+        }
         Ok(Self {
             path: path.to_owned(),
             folder,
@@ -97,6 +110,11 @@ impl Source {
             manifest,
         })
     }
+}
+
+fn lines(too_long: &[TooLong]) -> String {
+    let lines: Vec<String> = too_long.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// How packages are had.
@@ -119,6 +137,9 @@ pub enum Error {
     /// The packages.
     #[error(transparent)]
     Environment(nix::Error),
+    /// What a step's tasks are started with is too long, with the variables of the host.
+    #[error("{0}")]
+    TooLong(TooLong),
 }
 
 impl From<nix::Error> for Error {
@@ -221,6 +242,7 @@ impl Steps {
     ) -> Result<Self, Error> {
         let now = sys::now().as_millisecond();
         let mut surroundings = Surroundings::of_host(&source.folder);
+        let limits = ArgumentLimits::here();
         let mut all = Vec::new();
         // One transaction for all, and for what the caller writes besides: each statement by itself
         // would take and leave the file's locks.
@@ -239,6 +261,9 @@ impl Steps {
                 });
             }
             let variables = surroundings.variables(&identity);
+            if let Some(too_long) = limits::together(step, variables.iter(), &limits) {
+                return Err(Error::TooLong(too_long));
+            }
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
             let program = surroundings.program(&step.shell[0], &variables);

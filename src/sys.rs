@@ -36,6 +36,22 @@ pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
 /// file's owner may use it.
 pub const NO_ATIME: OFlags = system::NO_ATIME;
 
+/// How long what a program is started with may be, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArgumentLimits {
+    /// A single argument or variable with its end.
+    pub one: usize,
+    /// All of them.
+    pub all: usize,
+}
+
+impl ArgumentLimits {
+    /// Those of this system, for programs that this process starts.
+    pub fn here() -> Self {
+        system::argument_limits()
+    }
+}
+
 /// The time; where the clock says one that no calendar here has, the nearest that it has.
 pub fn now() -> Timestamp {
     timestamp(SystemTime::now())

@@ -146,6 +146,10 @@ impl Failure {
     }
 }
 
+/// What to do about a script or variables that cannot be passed to a program.
+const TOO_LONG: &str =
+    "keep the text in a file and have the script read it, in the shell with `. ./FILE`";
+
 /// 128 + the signal's number.
 pub fn signal_status(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
@@ -174,6 +178,7 @@ impl From<SourceError> for Failure {
                     None => failure,
                 }
             }
+            SourceError::TooLong(_) => Self::usage(&error).hint(TOO_LONG),
             SourceError::Bad {
                 path,
                 rendered,
@@ -253,6 +258,7 @@ impl From<pipeline::Error> for Failure {
         match error {
             pipeline::Error::State(error) => error.into(),
             pipeline::Error::Environment(error) => error.into(),
+            pipeline::Error::TooLong(_) => Self::usage(&error).hint(TOO_LONG),
         }
     }
 }

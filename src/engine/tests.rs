@@ -57,7 +57,7 @@ impl World {
         let registered = Steps::register(&self.source, state, supply, &mut |_| {});
         let steps = registered.map_err(|error| match error {
             pipeline::Error::State(error) => error,
-            pipeline::Error::Environment(error) => panic!("{error}"),
+            error => panic!("{error}"),
         })?;
         let layout = state.layout().clone();
         let scratch = Scratch::new(&layout.scratch(), &layout.objects()).unwrap();

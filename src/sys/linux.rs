@@ -63,6 +63,20 @@ fn of(found: &Statx) -> Look {
     }
 }
 
+/// As the kernel counts (`fs/exec.c`): a quarter of the stack, three quarters of 8 MiB at most.
+pub fn argument_limits() -> super::ArgumentLimits {
+    const LEAST: u64 = 128 << 10;
+    const MOST: u64 = 6 << 20;
+    let stack = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+    let all = stack.map_or(MOST, |stack| (stack / 4).clamp(LEAST, MOST));
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    let page = page.ok().flatten().and_then(|page| page.try_into().ok());
+    super::ArgumentLimits {
+        one: 32 * page.unwrap_or(4096_usize),
+        all: usize::try_from(all).unwrap_or(usize::MAX),
+    }
+}
+
 /// Linux 4.7 tells.
 pub fn umask() -> Option<u32> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -23,6 +23,14 @@ pub fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
     Ok(Look::of(&rustix::fs::statat(folder, name, flags)?))
 }
 
+pub fn argument_limits() -> super::ArgumentLimits {
+    // ARG_MAX of macOS; a single argument has no limit of its own.
+    super::ArgumentLimits {
+        one: usize::MAX,
+        all: 1 << 20,
+    }
+}
+
 pub fn umask() -> Option<u32> {
     None
 }

@@ -14,6 +14,7 @@ mod harness;
 mod injection;
 mod interrupt;
 mod leftover;
+mod limits;
 mod manifest;
 mod many;
 mod memo;
