@@ -78,16 +78,25 @@ fn limit(pid: u32, files: u64) -> Rlimit {
     prlimit(Some(pid), Resource::Nofile, limit).unwrap()
 }
 
+/// Waits until so many tasks run, so that none of them begins under a limit that is not its own.
+fn begun(test: &Test, parallel: &str) {
+    let is_mark = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("begun.");
+    wait_for("the tasks", || {
+        let entries = fs::read_dir(test.path("")).unwrap().flatten();
+        entries.filter(is_mark).count().to_string() == parallel
+    });
+}
+
 #[test]
 fn a_shortage_that_passes_is_waited_out() {
     for parallel in ["1", "4"] {
         let test = many(
             20,
-            "touch $HOME/begun; until test -e $HOME/go; do sleep 0.01; done
+            "touch $HOME/begun.$TASK_PIPELINE_TASK; until test -e $HOME/go; do sleep 0.01; done
              echo x >> $COUNT; cat $INPUT_FILE > $OUTPUT_DIR/out",
         );
         let running = test.start(["-run", "-parallel", parallel, "-verbose"]);
-        wait_for("a task", || test.path("begun").exists());
+        begun(&test, parallel);
         let usual = limit(running.pid(), 8).current.unwrap();
         test.write("go", "");
         wait_for("its end", || !test.count().is_empty());
@@ -108,11 +117,11 @@ fn a_shortage_that_stays_ends_the_run_and_fails_nothing() {
     for parallel in ["1", "4"] {
         let test = many(
             20,
-            "touch $HOME/begun; until test -e $HOME/go; do sleep 0.01; done
+            "touch $HOME/begun.$TASK_PIPELINE_TASK; until test -e $HOME/go; do sleep 0.01; done
              cat $INPUT_FILE > $OUTPUT_DIR/out",
         );
         let running = test.start(["-run", "-parallel", parallel]);
-        wait_for("a task", || test.path("begun").exists());
+        begun(&test, parallel);
         limit(running.pid(), 8);
         test.write("go", "");
         let ran = running
