@@ -244,7 +244,7 @@ pub fn kind(kind: FileType) -> &'static str {
         FileType::Symlink => "a symbolic link",
         FileType::Fifo => "a FIFO",
         FileType::Socket => "a socket",
-        _ => "a device",
+        FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => "a device",
     }
 }
 

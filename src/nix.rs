@@ -152,7 +152,7 @@ fn warning_once(progress: &mut dyn FnMut(Progress)) -> impl FnMut(Progress) {
     let mut warned = BTreeSet::new();
     move |told| match &told {
         Progress::Warning(text) if !warned.insert(text.clone()) => {}
-        _ => progress(told),
+        Progress::Line(_) | Progress::Warning(_) | Progress::Log { .. } => progress(told),
     }
 }
 

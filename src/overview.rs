@@ -312,10 +312,10 @@ impl Steps {
             started: row.started,
             elapsed: row.elapsed,
             worker: row.worker,
-            error: match row.state {
-                TaskState::Failed => row.error.clone(),
-                _ => None,
-            },
+            error: row
+                .error
+                .clone()
+                .filter(|_| matches!(row.state, TaskState::Failed)),
         })
     }
 

@@ -144,13 +144,13 @@ pub enum Error {
 
 impl From<nix::Error> for Error {
     fn from(error: nix::Error) -> Self {
-        match error {
-            // What is known of packages is kept in the state.
-            nix::Error::Cache(error) => match error.downcast() {
-                Ok(error) => Self::State(*error),
-                Err(error) => Self::Environment(nix::Error::Cache(error)),
-            },
-            error => Self::Environment(error),
+        // What is known of packages is kept in the state.
+        let nix::Error::Cache(error) = error else {
+            return Self::Environment(error);
+        };
+        match error.downcast() {
+            Ok(error) => Self::State(*error),
+            Err(error) => Self::Environment(nix::Error::Cache(error)),
         }
     }
 }

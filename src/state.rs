@@ -216,15 +216,15 @@ const LONGEST: usize = 504;
 /// The failure without the path that it ends with: ours has it already.
 fn without_path(source: rusqlite::Error) -> rusqlite::Error {
     use rusqlite::Error::SqliteFailure;
-    match source {
-        SqliteFailure(code, Some(words)) if code.code == rusqlite::ErrorCode::CannotOpen => {
-            let words = words
-                .split_once(": ")
-                .map_or(words.as_str(), |(words, _)| words);
-            SqliteFailure(code, Some(words.to_owned()))
-        }
-        other => other,
+    if let SqliteFailure(code, Some(words)) = &source
+        && code.code == rusqlite::ErrorCode::CannotOpen
+    {
+        let words = words
+            .split_once(": ")
+            .map_or(words.as_str(), |(words, _)| words);
+        return SqliteFailure(*code, Some(words.to_owned()));
     }
+    source
 }
 
 /// Adds what was tried, and on which file, to a failure of `SQLite`.

@@ -145,7 +145,11 @@ impl Error {
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Io { source, .. } => Shortage::of(source),
-            _ => None,
+            Self::LinkToNothing { .. }
+            | Self::Replaced(_)
+            | Self::Missing { .. }
+            | Self::NotAFile { .. }
+            | Self::Damaged { .. } => None,
         }
     }
 
@@ -155,7 +159,11 @@ impl Error {
             Self::LinkToNothing { .. } => {
                 Some("mount the disk that it is on, or make that folder, and run again")
             }
-            other => other.shortage().map(Shortage::hint),
+            Self::Io { .. }
+            | Self::Replaced(_)
+            | Self::Missing { .. }
+            | Self::NotAFile { .. }
+            | Self::Damaged { .. } => self.shortage().map(Shortage::hint),
         }
     }
 }

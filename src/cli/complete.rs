@@ -28,6 +28,7 @@ pub struct Options {
 }
 
 /// The script for a shell that asks `complete`; none for one that does not.
+#[allow(clippy::wildcard_enum_match_arm)] // Another's.
 pub fn script(shell: Shell) -> Option<&'static str> {
     match shell {
         Shell::Bash => Some(include_str!("complete/task-pipeline.bash")),
@@ -191,6 +192,7 @@ impl<'c> Cursor<'c> {
             };
             return values.into_iter().map(word).collect();
         }
+        #[allow(clippy::wildcard_enum_match_arm)] // Another's.
         match option.get_value_hint() {
             ValueHint::DirPath => return vec![Offer::Folders],
             ValueHint::AnyPath | ValueHint::FilePath => return vec![Offer::Files],

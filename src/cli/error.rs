@@ -50,6 +50,7 @@ impl Failure {
     /// Standard output does not take more: a failure, unless its reader went away (`| head`).
     pub fn output(error: &io::Error) -> Self {
         let failure = Self::usage(format!("cannot write to standard output: {error}"));
+        #[allow(clippy::wildcard_enum_match_arm)] // Another's.
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self {
                 kind: Kind::Gone,
@@ -127,7 +128,9 @@ impl Failure {
                     text = format!("{text}{front}{line}\n");
                 }
             }
-            _ => text = format!("error: {}\n", visible(&self.message)),
+            Kind::Usage | Kind::Signal(_) | Kind::Gone => {
+                text = format!("error: {}\n", visible(&self.message));
+            }
         }
         for line in self.hint.iter().flat_map(|hint| hint.lines()) {
             text = format!("{text}hint: {}\n", visible(line));
@@ -162,6 +165,7 @@ impl From<SourceError> for Failure {
                 ref path,
                 ref source,
             } => {
+                #[allow(clippy::wildcard_enum_match_arm)] // Another's.
                 let hint = match source.kind() {
                     io::ErrorKind::NotFound => Some("check the path given with -manifest"),
                     io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),

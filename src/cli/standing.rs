@@ -170,7 +170,9 @@ pub fn as_recorded(source: &Source, db: &Path, why: &LockError) -> Result<ExitCo
     };
     let about = match why {
         LockError::Held { holder, .. } => format!("which {holder} is running"),
-        _ => format!("as it is recorded: {} may not be written to", db.shown()),
+        LockError::Io { .. } | LockError::Moved(_) => {
+            format!("as it is recorded: {} may not be written to", db.shown())
+        }
     };
     let mut text = format!("runset {}, {about}\n", visible(&runset.name));
     text.push_str(&table::counts(&by_step(&source.manifest, &state, &runset)?));

@@ -148,10 +148,22 @@ pub enum Event<'a> {
 impl Event<'_> {
     /// Whether it is told even to those who want to hear next to nothing.
     pub fn is_urgent(&self) -> bool {
-        matches!(
-            self,
-            Self::Failed { .. } | Self::Warning(_) | Self::Interrupted { .. }
-        )
+        match self {
+            Self::Failed { .. } | Self::Warning(_) | Self::Interrupted { .. } => true,
+            Self::Manifest { .. }
+            | Self::Database { .. }
+            | Self::Environment(_)
+            | Self::Version { .. }
+            | Self::Tainted { .. }
+            | Self::Migrated { .. }
+            | Self::NothingTainted { .. }
+            | Self::Runset { .. }
+            | Self::Started { .. }
+            | Self::Output { .. }
+            | Self::Done { .. }
+            | Self::Cancelled { .. }
+            | Self::Summary(_) => false,
+        }
     }
 }
 

@@ -292,7 +292,7 @@ impl Redirection {
                 match &self.to {
                     _ if word.text() == Some("/dev/null") => true,
                     Target::Read(_) => word.0.len() == 1,
-                    _ => within == 1,
+                    Target::Write(_) | Target::Append(_) | Target::Same(_) => within == 1,
                 }
             }
         }

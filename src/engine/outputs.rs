@@ -78,7 +78,10 @@ fn hint(error: &AdoptError) -> &'static str {
             "; hint: let the script `wait` for what it starts in the background"
         }
         AdoptError::Closed { .. } => "\nhint: let the script copy the file, or change its mode",
-        _ => "",
+        AdoptError::NotAFile(_)
+        | AdoptError::Mounted
+        | AdoptError::Overtaken
+        | AdoptError::Store(_) => "",
     }
 }
 
@@ -217,15 +220,14 @@ fn validate(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
 }
 
 fn kind(folder: &Folder, entry: &DirEntry) -> Result<FileType, store::Error> {
-    match entry.file_type() {
-        // Some file systems do not tell.
-        FileType::Unknown => {
-            let entry = folder.entry(folder::shown(entry.file_name()));
-            let look = entry.look().map_err(store::io_error("look at", entry))?;
-            Ok(look.kind)
-        }
-        kind => Ok(kind),
+    let kind = entry.file_type();
+    // Some file systems do not tell.
+    if kind != FileType::Unknown {
+        return Ok(kind);
     }
+    let entry = folder.entry(folder::shown(entry.file_name()));
+    let look = entry.look().map_err(store::io_error("look at", entry))?;
+    Ok(look.kind)
 }
 
 /// The next names, at most a stretch of them: what was adopted is gone from the folder.

@@ -65,7 +65,7 @@ impl Ended {
     pub fn take_short(&mut self) -> Option<Short> {
         match std::mem::replace(&mut self.outcome, Outcome::Cancelled) {
             Outcome::Short(short) => Some(short),
-            other => {
+            other @ (Outcome::Success(_) | Outcome::Failure(_) | Outcome::Cancelled) => {
                 self.outcome = other;
                 None
             }

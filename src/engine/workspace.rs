@@ -179,7 +179,13 @@ impl Workspace {
                 Ok(Arc::new(entry.open_folder().map_err(open)?))
             }
             FileType::Directory => Err("another folder"),
-            kind => Err(folder::kind(kind)),
+            kind @ (FileType::RegularFile
+            | FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown) => Err(folder::kind(kind)),
         })
     }
 

@@ -86,7 +86,12 @@ impl Removal {
                 FileType::Directory => true,
                 // Some file systems do not tell.
                 FileType::Unknown => unlinkat(folder, name, AtFlags::empty()).is_err(),
-                _ => {
+                FileType::RegularFile
+                | FileType::Symlink
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice => {
                     let _ = unlinkat(folder, name, AtFlags::empty());
                     false
                 }

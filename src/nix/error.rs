@@ -162,14 +162,24 @@ impl Error {
                 CallError::Failed(failure) if failure.kind.is_of_daemon() => {
                     Some(failure.words.clone())
                 }
-                _ => None,
+                CallError::Failed(_) | CallError::Garbage { .. } | CallError::Interrupted => None,
             },
             Self::Packages(bad) => {
                 let all = bad.iter().all(|bad| bad.failure.kind.is_of_daemon());
                 let first = bad.first().filter(|_| all)?;
                 Some(first.failure.words.clone())
             }
-            _ => None,
+            Self::NotLocked { .. }
+            | Self::Lock(_)
+            | Self::Roots(_)
+            | Self::Unreadable(_)
+            | Self::Store(_)
+            | Self::Nixpkgs { .. }
+            | Self::UnknownPin { .. }
+            | Self::Vanished { .. }
+            | Self::Io { .. }
+            | Self::Cache(_)
+            | Self::Interrupted => None,
         }
     }
 
@@ -177,7 +187,11 @@ impl Error {
     pub(super) fn of_call(call: CallError, steps: &[StepName]) -> Self {
         match call {
             CallError::Interrupted => Self::Interrupted,
-            call => Self::Call {
+            CallError::Missing(_)
+            | CallError::TooOld(_)
+            | CallError::Run { .. }
+            | CallError::Failed(_)
+            | CallError::Garbage { .. } => Self::Call {
                 steps: steps.to_vec(),
                 call,
             },

@@ -43,7 +43,7 @@ fn one(
         Source::Store { path, .. } if !path.is_derivation() && paths != &[path.as_str()] => None,
         // Its state then, which is nowhere else.
         Source::Folder { .. } => Some(package),
-        _ => {
+        Source::Pinned { .. } | Source::Fixed(_) | Source::Store { .. } => {
             package.pin = wanted.pin_in_words(&pinned.firm);
             Some(package)
         }

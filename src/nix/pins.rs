@@ -242,7 +242,9 @@ pub fn clean(path: &Path) -> PathBuf {
             Component::ParentDir => {
                 clean.pop();
             }
-            other => clean.push(other),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                clean.push(component);
+            }
         }
     }
     clean

@@ -294,7 +294,7 @@ impl Session<'_> {
                 Source::Pinned { reference, .. } => {
                     Some((reference.as_str(), self.pinned.firm.get(reference)?))
                 }
-                _ => None,
+                Source::Fixed(_) | Source::Folder { .. } | Source::Store { .. } => None,
             })
             .collect();
         if pins.is_empty() {

@@ -49,7 +49,10 @@ pub fn environment(
                     pin: None,
                 });
             }
-            _ => return Ok(None),
+            Source::Pinned { .. }
+            | Source::Fixed(_)
+            | Source::Folder { .. }
+            | Source::Store { .. } => return Ok(None),
         }
     }
     let paths = packages.iter().map(|one| one.store_paths.as_slice());

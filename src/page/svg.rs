@@ -103,7 +103,9 @@ impl<'a> Box<'a> {
         let status = node.status();
         what.push(match status {
             Status::Idle => node.counts(),
-            _ => format!("{} {}", status.mark(), node.counts()),
+            Status::Failed | Status::Tainted | Status::Pending | Status::Done => {
+                format!("{} {}", status.mark(), node.counts())
+            }
         });
         if node.sink {
             what = vec![node.counts()];

@@ -48,9 +48,10 @@ impl Bars {
         if let Event::Summary(_) = event {
             self.clear();
         }
-        let text = match event {
-            Event::Done { .. } if !self.verbose => String::new(),
-            event => plain::in_words(event, self.verbose),
+        let text = if matches!(event, Event::Done { .. }) && !self.verbose {
+            String::new()
+        } else {
+            plain::in_words(event, self.verbose)
         };
         match &self.running {
             Some(running) => running.tell(event, &text),

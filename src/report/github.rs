@@ -52,7 +52,21 @@ impl Actions {
                     path.shown()
                 ))
             }
-            _ => None,
+            Event::Manifest { .. }
+            | Event::Database { .. }
+            | Event::Environment(_)
+            | Event::Version { .. }
+            | Event::Tainted { .. }
+            | Event::Migrated { .. }
+            | Event::NothingTainted { .. }
+            | Event::Runset { .. }
+            | Event::Started { .. }
+            | Event::Output { .. }
+            | Event::Done { .. }
+            | Event::Failed { .. }
+            | Event::Cancelled { .. }
+            | Event::Warning(_)
+            | Event::Interrupted { .. } => None,
         }
     }
 }

@@ -82,20 +82,62 @@ pub fn error(kind: &str, message: &str, hint: Option<&str>, exit_status: u8) -> 
 
 /// The event as a line with its end.
 fn line(event: &Event, now: jiff::Timestamp) -> String {
-    let told = match event {
-        Event::Started { .. }
-        | Event::Output { .. }
-        | Event::Done { .. }
-        | Event::Failed { .. }
-        | Event::Cancelled { .. } => of_task(event),
-        event => of_pipeline(event),
-    };
-    told.map(|told| told.line(now)).unwrap_or_default()
+    told(event).line(now)
 }
 
-/// What concerns a single task; none for other events.
-fn of_task<'a>(event: &'a Event) -> Option<Told<'a>> {
-    Some(match event {
+/// What the line says: an arm for each event, and all that it holds.
+#[allow(clippy::too_many_lines)] // A table, read from top to bottom.
+fn told<'a>(event: &'a Event) -> Told<'a> {
+    match event {
+        Event::Manifest { path, steps, start } => Told::Manifest {
+            path,
+            steps: *steps,
+            start: start.as_str(),
+        },
+        Event::Database { path, created } => Told::Database {
+            path,
+            created: *created,
+        },
+        Event::Environment(line) => Told::Environment { line },
+        Event::Version {
+            step,
+            version,
+            changes,
+        } => Told::Version {
+            step: step.as_str(),
+            version: *version,
+            changes: in_words(changes),
+        },
+        Event::Tainted {
+            step,
+            count,
+            changes,
+        } => Told::Tainted(of_tainted(step, *count, changes)),
+        Event::Migrated {
+            step,
+            count,
+            version,
+        } => Told::Migrated {
+            step: step.as_str(),
+            count: *count,
+            version: *version,
+        },
+        Event::NothingTainted { runset } => Told::NothingTainted { runset },
+        Event::Runset {
+            name,
+            seeded,
+            steps,
+        } => Told::Runset {
+            name,
+            seeded: *seeded,
+            steps: counts(steps),
+        },
+        Event::Warning(message) => Told::Warning { message },
+        Event::Interrupted { signal, tasks } => Told::Interrupted {
+            signal,
+            running: *tasks,
+        },
+        Event::Summary(summary) => Told::Summary(Over::of(summary)),
         Event::Started {
             task,
             step,
@@ -153,64 +195,7 @@ fn of_task<'a>(event: &'a Event) -> Option<Told<'a>> {
             step: step.as_str(),
             ran: span.as_ref().and_then(ran),
         },
-        _ => return None,
-    })
-}
-
-/// What concerns steps or the whole run; none for other events.
-fn of_pipeline<'a>(event: &'a Event) -> Option<Told<'a>> {
-    Some(match event {
-        Event::Manifest { path, steps, start } => Told::Manifest {
-            path,
-            steps: *steps,
-            start: start.as_str(),
-        },
-        Event::Database { path, created } => Told::Database {
-            path,
-            created: *created,
-        },
-        Event::Environment(line) => Told::Environment { line },
-        Event::Version {
-            step,
-            version,
-            changes,
-        } => Told::Version {
-            step: step.as_str(),
-            version: *version,
-            changes: in_words(changes),
-        },
-        Event::Tainted {
-            step,
-            count,
-            changes,
-        } => Told::Tainted(tainted(step, *count, changes)),
-        Event::Migrated {
-            step,
-            count,
-            version,
-        } => Told::Migrated {
-            step: step.as_str(),
-            count: *count,
-            version: *version,
-        },
-        Event::NothingTainted { runset } => Told::NothingTainted { runset },
-        Event::Runset {
-            name,
-            seeded,
-            steps,
-        } => Told::Runset {
-            name,
-            seeded: *seeded,
-            steps: counts(steps),
-        },
-        Event::Warning(message) => Told::Warning { message },
-        Event::Interrupted { signal, tasks } => Told::Interrupted {
-            signal,
-            running: *tasks,
-        },
-        Event::Summary(summary) => Told::Summary(Over::of(summary)),
-        _ => return None,
-    })
+    }
 }
 
 impl<'a> Outputs<'a> {
@@ -240,42 +225,57 @@ impl<'a> Outputs<'a> {
 
 impl<'a> Over<'a> {
     fn of(summary: &'a Summary) -> Self {
-        let taints = summary.tainted.iter();
+        let Summary {
+            runset,
+            executed,
+            reused,
+            failed,
+            pending,
+            finals,
+            elapsed,
+            steps,
+            tainted,
+            near,
+            orphaned,
+            failures,
+            signal,
+            // It is the `error` at the end.
+            shortage: _,
+        } = summary;
         Self {
-            runset: &summary.runset,
-            executed: summary.executed,
-            reused: summary.reused,
-            failed: summary.failed,
-            pending: summary.pending,
-            final_outputs: summary.finals,
-            elapsed_seconds: summary.elapsed.as_secs_f64(),
-            steps: counts(&summary.steps),
-            tainted: taints
-                .map(|(step, count, changes)| tainted(step, *count, changes))
+            runset,
+            executed: *executed,
+            reused: *reused,
+            failed: *failed,
+            pending: *pending,
+            final_outputs: *finals,
+            elapsed_seconds: elapsed.as_secs_f64(),
+            steps: counts(steps),
+            tainted: tainted
+                .iter()
+                .map(|(step, count, changes)| of_tainted(step, *count, changes))
                 .collect(),
-            near: summary
-                .near
+            near: near
                 .iter()
                 .map(|(name, step)| Named {
                     name,
                     step: Some(step.as_str()),
                 })
                 .collect(),
-            orphaned: summary
-                .orphaned
+            orphaned: orphaned
                 .iter()
                 .map(|(step, count)| Count {
                     step,
                     count: count.unsigned_abs(),
                 })
                 .collect(),
-            failures: summary.failures.iter().map(failed).collect(),
-            signal: summary.signal,
+            failures: failures.iter().map(of_failure).collect(),
+            signal: *signal,
         }
     }
 }
 
-fn failed(failure: &Failure) -> Failed<'_> {
+fn of_failure(failure: &Failure) -> Failed<'_> {
     Failed {
         task: failure.task,
         step: failure.step.as_str(),
@@ -284,7 +284,7 @@ fn failed(failure: &Failure) -> Failed<'_> {
     }
 }
 
-fn tainted<'a>(step: &'a StepName, count: i64, changes: &[Change]) -> Tainted<'a> {
+fn of_tainted<'a>(step: &'a StepName, count: i64, changes: &[Change]) -> Tainted<'a> {
     Tainted {
         step: step.as_str(),
         count,

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::table;
-use crate::core::event::{Event, Routed, Summary};
+use crate::core::event::{Event, Routed, Span, Summary};
+use crate::core::identity::Change;
 use crate::core::name::StepName;
-use crate::core::task::Tally;
+use crate::core::task::{Tally, TaskId};
 use crate::core::text::{self, visible, with_hints};
 use crate::out;
 
@@ -51,29 +52,12 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
             step,
             version,
             changes,
-        } => match (version, changes) {
-            (1, _) if !verbose => String::new(),
-            (1, _) => format!("{step}: registered\n"),
-            (_, changes) => {
-                format!(
-                    "{step}: version {version}, changed: {}\n",
-                    table::changes(changes)
-                )
-            }
-        },
+        } => registered(step, *version, changes, verbose),
         Event::Tainted {
             step,
             count,
             changes,
-        } => format!(
-            "{step}: {} an older version ({}); -migrate-tainted does them again\n",
-            if *count == 1 {
-                "1 finished task has".to_owned()
-            } else {
-                format!("{count} finished tasks have")
-            },
-            table::changes(changes)
-        ),
+        } => tainted(step, *count, changes),
         Event::Migrated {
             step,
             count,
@@ -99,12 +83,72 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
         Event::Started { .. } | Event::Output { .. } | Event::Cancelled { .. } if !verbose => {
             String::new()
         }
-        Event::Started { .. }
-        | Event::Output { .. }
-        | Event::Cancelled { .. }
-        | Event::Done { .. }
-        | Event::Failed { .. } => task(event, verbose),
+        Event::Started {
+            task,
+            step,
+            version,
+            input_name,
+            input,
+            attempt,
+        } => {
+            let again = match attempt {
+                0 => String::new(),
+                _ => format!(", try {}", attempt + 1),
+            };
+            format!(
+                "{step} #{task}: started, version {version}, input {} {}{again}\n",
+                input_name.map_or_else(|| "(none)".to_owned(), visible),
+                &input.hex()[..8],
+            )
+        }
+        Event::Output {
+            task, step, bytes, ..
+        } => begun(&format!("{step} #{task}| "), bytes),
+        Event::Done {
+            task,
+            step,
+            reused,
+            span,
+            outputs,
+        } => {
+            let names = if verbose {
+                names(outputs)
+            } else {
+                String::new()
+            };
+            format!("{step} #{task}: {}{names}", done(*reused, span, outputs))
+        }
+        Event::Failed {
+            task,
+            step,
+            error,
+            span,
+            retry,
+        } => format!("{step} #{task}: {}", failed(error, span, *retry)),
+        Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
     }
+}
+
+fn registered(step: &StepName, version: i64, changes: &[Change], verbose: bool) -> String {
+    match version {
+        1 if !verbose => String::new(),
+        1 => format!("{step}: registered\n"),
+        _ => format!(
+            "{step}: version {version}, changed: {}\n",
+            table::changes(changes)
+        ),
+    }
+}
+
+fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
+    let have = match count {
+        1 => "1 finished task has".to_owned(),
+        _ => format!("{count} finished tasks have"),
+    };
+    format!(
+        "{step}: {have} an older version ({}); -migrate-tainted does them again\n",
+        table::changes(changes)
+    )
 }
 
 fn runset(name: &str, seeded: bool, steps: &[(StepName, Tally)]) -> String {
@@ -118,84 +162,31 @@ fn runset(name: &str, seeded: bool, steps: &[(StepName, Tally)]) -> String {
     }
 }
 
-/// A task's line, which begins with the step and the task's number.
-fn task(event: &Event, verbose: bool) -> String {
-    match event {
-        Event::Started {
-            task,
-            step,
-            version,
-            input_name,
-            input,
-            attempt,
-        } => {
-            let again = if *attempt > 0 {
-                format!(", try {}", attempt + 1)
-            } else {
-                String::new()
-            };
-            format!(
-                "{step} #{task}: started, version {version}, input {} {}{again}\n",
-                input_name.map_or_else(|| "(none)".to_owned(), visible),
-                &input.hex()[..8],
-            )
-        }
-        Event::Output {
-            task, step, bytes, ..
-        } => {
-            let mut text = String::new();
-            for line in text::said(bytes) {
-                let _ = writeln!(text, "{step} #{task}| {line}");
-            }
-            text
-        }
-        Event::Done {
-            task,
-            step,
-            reused,
-            span,
-            outputs,
-        } => {
-            let how = match reused {
-                Some(source) => format!("reused from #{source}"),
-                None => format!("done in {}", short(span.elapsed)),
-            };
-            let mut text = format!("{step} #{task}: {how}{}\n", routes(outputs));
-            if verbose {
-                names(&mut text, outputs);
-            }
-            text
-        }
-        Event::Failed {
-            task,
-            step,
-            error,
-            span,
-            retry,
-        } => {
-            let mut text = String::new();
-            let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
-            let _ = writeln!(
-                text,
-                "{step} #{task}: failed after {}: {}",
-                short(span.elapsed),
-                visible(first)
-            );
-            indent(&mut text, rest);
-            if let Some(pause) = retry {
-                let _ = writeln!(text, "  again in {}", short(*pause));
-            }
-            text
-        }
-        Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
-        _ => String::new(),
+fn done(reused: Option<TaskId>, span: &Span, outputs: &Routed) -> String {
+    let routes = routes(outputs);
+    match reused {
+        Some(source) => format!("reused from #{source}{routes}\n"),
+        None => format!("done in {}{routes}\n", short(span.elapsed)),
     }
 }
 
-fn indent(text: &mut String, lines: &str) {
-    for line in text::said(lines.as_bytes()) {
-        let _ = writeln!(text, "  {line}");
+fn failed(error: &str, span: &Span, retry: Option<Duration>) -> String {
+    let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
+    let mut text = format!("failed after {}: {}\n", short(span.elapsed), visible(first));
+    text.push_str(&begun("  ", rest.as_bytes()));
+    if let Some(pause) = retry {
+        let _ = writeln!(text, "  again in {}", short(pause));
     }
+    text
+}
+
+/// What others wrote, each line after `front`.
+fn begun(front: &str, bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for line in text::said(bytes) {
+        let _ = writeln!(text, "{front}{line}");
+    }
+    text
 }
 
 /// ` → process 3, final 1`.
@@ -220,7 +211,8 @@ fn routes(outputs: &Routed) -> String {
     }
 }
 
-fn names(text: &mut String, outputs: &Routed) {
+fn names(outputs: &Routed) -> String {
+    let mut text = String::new();
     for (name, route) in &outputs.names {
         let route = route.as_ref().map_or("final output", StepName::as_str);
         let _ = writeln!(text, "  {} → {route}", visible(name));
@@ -229,6 +221,7 @@ fn names(text: &mut String, outputs: &Routed) {
     if more > 0 {
         let _ = writeln!(text, "  and {more} more");
     }
+    text
 }
 
 /// `3ms`, `1.2s`, `4m05s`, `2h04m`.
@@ -284,7 +277,7 @@ pub fn summary(summary: &Summary) -> String {
             None => String::new(),
         };
         let _ = writeln!(text, "failed: {} #{}{input}", failure.step, failure.task);
-        indent(&mut text, &failure.error);
+        text.push_str(&begun("  ", failure.error.as_bytes()));
     }
     let shown = summary.failures.len() as u64;
     if summary.failed > shown {

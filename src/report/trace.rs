@@ -111,7 +111,19 @@ impl Trace {
                     "ts": now, "pid": 1, "tid": ENGINE,
                 }));
             }
-            _ => {}
+            Event::Manifest { .. }
+            | Event::Database { .. }
+            | Event::Environment(_)
+            | Event::Version { .. }
+            | Event::Tainted { .. }
+            | Event::Migrated { .. }
+            | Event::NothingTainted { .. }
+            | Event::Runset { .. }
+            | Event::Started { .. }
+            | Event::Output { .. }
+            | Event::Cancelled { .. }
+            | Event::Warning(_)
+            | Event::Summary(_) => {}
         }
     }
 

@@ -202,9 +202,12 @@ impl State {
 
     /// What the task wrote when it was last executed.
     pub fn logs(&self, id: TaskId) -> Result<Logs, Error> {
+        use rusqlite::types::ValueRef as Value;
         let column = |row: &Row, at| match row.get_ref(at)? {
-            rusqlite::types::ValueRef::Null => Ok(None),
-            _ => digest(row, at).map(Some),
+            Value::Null => Ok(None),
+            Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => {
+                digest(row, at).map(Some)
+            }
         };
         self.connection
             .prepare_cached("SELECT stdout, stderr FROM log WHERE task_id = ?1")

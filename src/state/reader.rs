@@ -112,10 +112,15 @@ fn log(layout: &Layout) -> io::Result<Option<[u8; 32]>> {
     let read = File::open(layout.log()).and_then(|mut file| file.read_exact(&mut start));
     match read {
         Ok(()) => Ok(Some(start)),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Ok(None),
-            _ => Err(error),
-        },
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -56,7 +56,11 @@ impl AdoptError {
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Store(error) => error.shortage(),
-            _ => None,
+            Self::NotAFile(_)
+            | Self::Mounted
+            | Self::Closed { .. }
+            | Self::BeingWritten
+            | Self::Overtaken => None,
         }
     }
 }
@@ -311,7 +315,7 @@ fn lasting_writers(file: &File, quiet: bool) -> Writers {
             Writers::Some if quiet && began.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            other => return other,
+            found @ (Writers::None | Writers::Some | Writers::Unknown) => return found,
         }
     }
 }

@@ -62,10 +62,15 @@ impl Store {
     pub fn changed(&self, digest: &Digest) -> io::Result<Option<i64>> {
         match fs::symlink_metadata(self.path(digest)) {
             Ok(metadata) => Ok(metadata.is_file().then(|| changed(&metadata))),
-            Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
-                _ => Err(error),
-            },
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -35,6 +35,7 @@ impl Shortage {
             Some(Errno::NFILE) => return Some(Self::AllDescriptors),
             _ => {}
         }
+        #[allow(clippy::wildcard_enum_match_arm)] // Another's.
         match error.kind() {
             io::ErrorKind::WouldBlock => Some(Self::Processes),
             io::ErrorKind::OutOfMemory => Some(Self::Memory),

@@ -91,7 +91,15 @@ impl Field {
             Self::Name | Self::Start | Self::Script => &[Step],
             Self::Pure | Self::Keep => &[Nix, Defaults, Step],
             Self::Nixpkgs => &[Nix],
-            _ => &[Defaults, Step],
+            Self::Packages
+            | Self::Env
+            | Self::Shell
+            | Self::Parallel
+            | Self::Timeout
+            | Self::Retries
+            | Self::Rounds
+            | Self::Cache
+            | Self::Warm => &[Defaults, Step],
         }
     }
 

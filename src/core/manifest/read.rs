@@ -153,7 +153,7 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
             Some(name) => format!("step {}", quoted(name)),
             None => "a step".to_owned(),
         },
-        place => place.header().to_owned(),
+        Place::Nix | Place::Defaults => place.header().to_owned(),
     }
 }
 

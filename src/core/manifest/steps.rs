@@ -96,6 +96,7 @@ fn table(reader: &mut Reader<'_>, place: Place, item: &Item<'_>) -> Fields {
     Fields::default()
 }
 
+#[allow(clippy::wildcard_enum_match_arm)] // TOML's kinds of values are another's.
 fn steps(reader: &mut Reader<'_>, key: Range<usize>, item: &Item<'_>) -> Vec<Draft> {
     let hint = "a step's table is written [[step]], with two pairs of brackets";
     match item.get_ref() {

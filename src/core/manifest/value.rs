@@ -1,5 +1,7 @@
 //! Typed values out of TOML's, with every error that is found on the way.
 
+#![allow(clippy::wildcard_enum_match_arm)] // TOML's kinds of values are another's.
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -222,7 +224,7 @@ impl<'i> Reader<'i> {
                 format!("for seconds: \"{text}s\"")
             }
             BadDuration::Zero => "leave the key out for no limit".to_owned(),
-            _ => {
+            BadDuration::Unit | BadDuration::Form | BadDuration::Long => {
                 "whole numbers with d, h, m, s or ms, the longest unit first: \"1h30m\"".to_owned()
             }
         };

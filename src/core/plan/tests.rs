@@ -24,13 +24,11 @@ fn key(lane: LaneId) -> Key {
 
 /// Takes and starts one; its step.
 fn start(plan: &mut Plan) -> Option<LaneId> {
-    match plan.decide() {
-        Next::Take(lane, _) => {
-            plan.start(lane, None);
-            Some(lane)
-        }
-        _ => None,
-    }
+    let Next::Take(lane, _) = plan.decide() else {
+        return None;
+    };
+    plan.start(lane, None);
+    Some(lane)
 }
 
 fn loaded(limit: usize, steps: &[(Option<usize>, i64)]) -> Plan {

@@ -155,10 +155,10 @@ impl Kind {
             .filter_map(|(sign, kind)| Some((text.find(sign)?, *kind)))
             .min_by_key(|(at, _)| *at)?;
         let denied = text[at..].lines().next().unwrap_or_default();
-        Some(match kind {
-            Self::Daemon if denied.contains("Permission denied") => Self::DaemonDenied,
-            kind => kind,
-        })
+        if kind == Self::Daemon && denied.contains("Permission denied") {
+            return Some(Self::DaemonDenied);
+        }
+        Some(kind)
     }
 
     /// Whether Nix cannot be asked at all, whatever is asked.

@@ -99,7 +99,7 @@ impl Session<'_> {
         places
             .filter_map(|place| match &self.all.wanted[place].source {
                 Source::Pinned { reference, .. } => self.pinned.firm.get(reference),
-                _ => None,
+                Source::Fixed(_) | Source::Folder { .. } | Source::Store { .. } => None,
             })
             .filter_map(|pin| self.store.source(pin.text("narHash")?))
             .filter(StorePath::exists)

@@ -114,7 +114,18 @@ impl Model {
             Event::Cancelled { step, .. } => self.with(step, |lane| {
                 lane.running = lane.running.saturating_sub(1);
             }),
-            _ => {}
+            Event::Manifest { .. }
+            | Event::Database { .. }
+            | Event::Environment(_)
+            | Event::Version { .. }
+            | Event::Tainted { .. }
+            | Event::Migrated { .. }
+            | Event::NothingTainted { .. }
+            | Event::Runset { .. }
+            | Event::Output { .. }
+            | Event::Warning(_)
+            | Event::Interrupted { .. }
+            | Event::Summary(_) => {}
         }
     }
 
