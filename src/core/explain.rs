@@ -31,7 +31,7 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
         Change::Script => diff::unified(&diff::lines(&old.script, &new.script)),
         Change::Shell => replaced(&old.shell.join(" "), &new.shell.join(" ")),
         Change::Keep => replaced(&old.keep.join(" "), &new.keep.join(" ")),
-        Change::Pure(_) => Vec::new(),
+        Change::Pure(_) | Change::Unknown(_) => Vec::new(),
         Change::Variables(names) => names
             .iter()
             .flat_map(|name| {
@@ -96,8 +96,6 @@ mod tests {
             script: script.into(),
             shell: vec!["sh".into(), "-c".into()],
             env: [("A".to_owned(), path.to_owned())].into(),
-            pure: false,
-            keep: Vec::new(),
             tools: Tools::Nix(Environment {
                 packages: vec![Package {
                     installable: "jq".into(),
@@ -106,6 +104,7 @@ mod tests {
                 }],
                 path: vec![format!("{path}/bin")],
             }),
+            ..Identity::default()
         }
     }
 

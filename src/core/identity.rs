@@ -2,11 +2,32 @@
 //!
 //! One struct is hashed, stored and compared, so that the reasons given for a new version cannot
 //! drift from what makes one.
+//!
+//! # How formats grow
+//!
+//! What is recorded is read by every version of this program, older ones too. Three rules:
+//!
+//! - A new part of [`Identity`] is a new field with `#[serde(default, skip_serializing_if = …)]`,
+//!   and goes into [`Identity::fingerprint`] under a tag of its own, only if it is set. So a step
+//!   that does not use it has the JSON and the fingerprint that it had, and nobody's results are
+//!   tainted by an update. A part that is there now keeps its name, its form and its place in the
+//!   hash for ever; the JSON and the fingerprints in the tests of this module are never edited, only
+//!   added to.
+//! - A part that an older version does not know is kept in [`Identity::rest`] there: it is named
+//!   where a change is told, and all else of the record stays readable (packages keep their GC
+//!   roots). Such a version never runs the step as if the part were not set: its manifest refuses
+//!   the key.
+//! - What an older version would misread, and not merely miss (another kind of [`Tools`], another
+//!   meaning of a column), is a new number of the database's format (`state::schema::FORMAT`) with
+//!   a way there from each older one. A newer number than its own is refused by every version, with
+//!   the advice to use the newer program. The lock file's `version` and the `schema` of the JSON
+//!   lines work in the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::digest::Digest;
@@ -16,7 +37,7 @@ use super::environment::Environment;
 ///
 /// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`, `rounds`,
 /// `cache`, `warm`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The script, to the byte.
     pub script: String,
@@ -30,12 +51,16 @@ pub struct Identity {
     pub keep: Vec<String>,
     /// Where its programs come from.
     pub tools: Tools,
+    /// What a newer version of this program recorded besides; empty for what a manifest says.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
 }
 
 /// Where a step's programs come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tools {
     /// No packages: the host's PATH.
+    #[default]
     Host,
     /// Packages, but the host's PATH was asked for in their place.
     HostInstead,
@@ -60,6 +85,9 @@ pub enum Change {
     Packages(Vec<String>),
     /// From packages to the host's PATH or back, in words.
     Tools(&'static str),
+    /// What only a newer version of this program knows: its names; none if the record cannot be
+    /// read.
+    Unknown(Vec<String>),
 }
 
 impl fmt::Display for Change {
@@ -73,6 +101,11 @@ impl fmt::Display for Change {
             Self::Keep => f.write_str("kept variables"),
             Self::Packages(names) => write!(f, "packages ({})", names.join(", ")),
             Self::Tools(words) => f.write_str(words),
+            Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
+            Self::Unknown(names) => {
+                let names = names.join(", ");
+                write!(f, "what a newer task-pipeline knows ({names})")
+            }
         }
     }
 }
@@ -117,7 +150,25 @@ impl Identity {
                 feed.list(b'P', environment.path.iter().map(String::as_str));
             }
         }
+        if !self.rest.is_empty() {
+            feed.list(b'r', self.rest.keys().map(String::as_str));
+            self.rest
+                .values()
+                .for_each(|value| feed.text(b'R', &value.to_string()));
+        }
         Digest(feed.0.finalize().into())
+    }
+
+    /// The record of it.
+    pub fn to_json(&self) -> String {
+        // A struct of strings, lists and maps with text keys always has a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What [`Self::to_json`] of this version, an older or a newer one gave; none if the record is
+    /// damaged.
+    pub fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
     }
 
     /// In which parts `self` (newer) differs from `old`; empty exactly if the fingerprints agree.
@@ -130,16 +181,7 @@ impl Identity {
             changes.push(Change::Shell);
         }
         if self.env != old.env {
-            let mut names: Vec<String> = self
-                .env
-                .keys()
-                .chain(old.env.keys())
-                .filter(|name| self.env.get(*name) != old.env.get(*name))
-                .cloned()
-                .collect();
-            names.sort();
-            names.dedup();
-            changes.push(Change::Variables(names));
+            changes.push(Change::Variables(differing(&self.env, &old.env)));
         }
         if self.pure != old.pure {
             changes.push(Change::Pure(self.pure));
@@ -148,6 +190,9 @@ impl Identity {
             changes.push(Change::Keep);
         }
         changes.extend(tools_change(&self.tools, &old.tools));
+        if self.rest != old.rest {
+            changes.push(Change::Unknown(differing(&self.rest, &old.rest)));
+        }
         changes
     }
 
@@ -169,6 +214,15 @@ impl Identity {
             || self.shell.iter().any(|word| word.contains(variable))
             || self.env.values().any(|value| value.contains(variable))
     }
+}
+
+/// The keys that are in one alone, or stand for something else in the other; sorted.
+fn differing<V: PartialEq>(new: &BTreeMap<String, V>, old: &BTreeMap<String, V>) -> Vec<String> {
+    let all: BTreeSet<&String> = new.keys().chain(old.keys()).collect();
+    all.into_iter()
+        .filter(|name| new.get(*name) != old.get(*name))
+        .cloned()
+        .collect()
 }
 
 fn tools_change(new: &Tools, old: &Tools) -> Option<Change> {
@@ -211,99 +265,4 @@ fn tools_change(new: &Tools, old: &Tools) -> Option<Change> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::environment::Package;
-    use super::*;
-
-    fn environment(paths: &[String]) -> Environment {
-        Environment {
-            packages: paths
-                .iter()
-                .map(|p| Package {
-                    installable: p.clone(),
-                    store_paths: vec![p.clone()],
-                    pin: None,
-                })
-                .collect(),
-            path: paths.iter().map(|p| format!("{p}/bin")).collect(),
-        }
-    }
-
-    prop_compose! {
-        fn identity()(
-            script in "[ab]{0,3}",
-            shell in prop::collection::vec("[ab]{0,2}", 0..3),
-            env in prop::collection::btree_map("[ab]{0,2}", "[ab]{0,2}", 0..3),
-            pure: bool,
-            keep in prop::collection::vec("[ab]{0,2}", 0..3),
-            tools in prop_oneof![
-                Just(Tools::Host),
-                Just(Tools::HostInstead),
-                prop::collection::vec("[ab]{0,2}", 0..3).prop_map(|p| Tools::Nix(environment(&p))),
-            ],
-        ) -> Identity {
-            Identity { script, shell, env, pure, keep, tools }
-        }
-    }
-
-    proptest! {
-        // Every component changes it, nothing else does, and the words agree with the hash.
-        #[test]
-        fn equal_fingerprints_exactly_without_changes(a in identity(), b in identity()) {
-            let same = a.fingerprint() == b.fingerprint();
-            prop_assert_eq!(same, a.changes_since(&b).is_empty());
-            prop_assert_eq!(same, b.changes_since(&a).is_empty());
-            prop_assert_eq!(same, a == b);
-        }
-    }
-
-    fn plain() -> Identity {
-        Identity {
-            script: "true".into(),
-            shell: vec!["sh".into(), "-c".into()],
-            env: BTreeMap::new(),
-            pure: false,
-            keep: Vec::new(),
-            tools: Tools::Host,
-        }
-    }
-
-    #[test]
-    fn the_fingerprint_is_the_same_for_ever() {
-        // A change of this value would taint every task of every user.
-        assert_eq!(
-            plain().fingerprint().to_string(),
-            "466886270cfeac49398bc421d1bc6b97481427527ee761ce702a113a37d76fba"
-        );
-    }
-
-    #[test]
-    fn another_name_for_the_same_path_is_no_change() {
-        let mut a = plain();
-        let mut b = plain();
-        let mut env = environment(&["/nix/store/x".to_owned()]);
-        a.tools = Tools::Nix(env.clone());
-        env.packages[0].installable = "other#name".into();
-        env.packages[0].pin = Some("rev".into());
-        b.tools = Tools::Nix(env);
-        assert_eq!(a.fingerprint(), b.fingerprint());
-        assert_eq!(a.changes_since(&b), []);
-    }
-
-    #[test]
-    fn words() {
-        let old = plain();
-        let mut new = plain();
-        new.script = "false".into();
-        new.env.insert("A".into(), "1".into());
-        new.tools = Tools::Nix(environment(&["p".into()]));
-        let words: Vec<String> = new
-            .changes_since(&old)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(words, ["script", "variables (A)", "packages were added"]);
-    }
-}
+mod tests;

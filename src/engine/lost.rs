@@ -302,7 +302,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::core::identity::{Identity, Tools};
+    use crate::core::identity::Identity;
     use crate::core::name::StepName;
     use crate::core::task::State as TaskState;
     use crate::state::{Finished, NewTask};
@@ -324,10 +324,7 @@ mod tests {
             let identity = Identity {
                 script: String::new(),
                 shell: vec!["sh".into()],
-                env: std::collections::BTreeMap::new(),
-                pure: false,
-                keep: Vec::new(),
-                tools: Tools::Host,
+                ..Identity::default()
             };
             let known = state.known_steps().unwrap();
             let name = StepName::new("s").unwrap();

@@ -46,7 +46,7 @@ mod tests {
     use super::super::{Memo, Runnable, Settings, Turn};
     use super::*;
     use crate::core::digest::Digest;
-    use crate::core::identity::{Identity, Tools};
+    use crate::core::identity::Identity;
     use crate::core::route::Router;
     use crate::folder::Folder;
     use crate::state::{Finished, Logs, NewTask, Runset, State};
@@ -72,10 +72,7 @@ mod tests {
             let identity = Identity {
                 script: ":".to_owned(),
                 shell: vec!["sh".to_owned()],
-                env: std::collections::BTreeMap::default(),
-                pure: false,
-                keep: Vec::new(),
-                tools: Tools::Host,
+                ..Identity::default()
             };
             let known = state.known_steps().unwrap();
             let made = state.register(&known, &name, &identity, true, None, 0);

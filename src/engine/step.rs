@@ -89,6 +89,7 @@ pub fn identity(step: &manifest::Step, tools: Tools) -> Identity {
         pure: step.pure,
         keep,
         tools,
+        rest: BTreeMap::new(),
     }
 }
 
@@ -161,6 +162,7 @@ mod tests {
             pure,
             keep: vec!["KEPT".into()],
             tools,
+            ..Identity::default()
         }
     }
 

@@ -53,7 +53,9 @@ impl State {
             )
             .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
             .during(&self.layout, "read steps")?;
-        let parse = |text: &String| serde_json::from_str(text).ok();
-        Ok(texts.iter().filter_map(parse).collect())
+        Ok(texts
+            .iter()
+            .filter_map(|text| Identity::from_json(text))
+            .collect())
     }
 }

@@ -265,7 +265,7 @@ fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
         start: row.get(3)?,
         script: row.get(4)?,
         created: row.get(5)?,
-        identity: serde_json::from_str(&identity).ok(),
+        identity: Identity::from_json(&identity),
     })
 }
 

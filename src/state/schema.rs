@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::open::Layout;
 use super::{Context, Error, Mended, mend};
-use crate::core::identity::{Identity, Tools};
+use crate::core::identity::Identity;
 
 /// The format that this program writes (`PRAGMA user_version`).
 ///
@@ -222,18 +222,11 @@ fn identify_steps(transaction: &Transaction) -> rusqlite::Result<()> {
         let identity = Identity {
             script,
             shell: vec!["sh".to_owned(), "-c".to_owned()],
-            env: std::collections::BTreeMap::new(),
-            pure: false,
-            keep: Vec::new(),
-            tools: Tools::Host,
+            ..Identity::default()
         };
         transaction.execute(
             "UPDATE step SET fingerprint = ?2, identity = ?3 WHERE id = ?1",
-            (
-                id,
-                identity.fingerprint().to_string(),
-                super::steps::to_json(&identity),
-            ),
+            (id, identity.fingerprint().to_string(), identity.to_json()),
         )?;
     }
     Ok(())

@@ -130,13 +130,15 @@ impl State {
                 is_start,
                 parallel,
                 &fingerprint,
-                to_json(identity),
+                identity.to_json(),
                 created,
             ),
         )?;
-        let changes = before
-            .and_then(|before| before.identity)
-            .map_or_else(Vec::new, |old| identity.changes_since(&old));
+        let changes = match before.map(|before| before.identity) {
+            None => Vec::new(),
+            Some(None) => vec![Change::Unknown(Vec::new())],
+            Some(Some(old)) => identity.changes_since(&old),
+        };
         Ok(Registration {
             id: StepId(self.connection.last_insert_rowid()),
             version,
@@ -222,19 +224,13 @@ impl State {
     }
 }
 
-/// The record of an identity.
-pub fn to_json(identity: &Identity) -> String {
-    // A struct of strings, lists and maps with text keys always has a JSON form.
-    serde_json::to_string(identity).unwrap_or_default()
-}
-
 fn version(row: &rusqlite::Row) -> rusqlite::Result<StepVersion> {
     let identity: String = row.get(3)?;
     Ok(StepVersion {
         id: StepId(row.get(0)?),
         version: row.get(1)?,
         fingerprint: row.get(2)?,
-        identity: serde_json::from_str(&identity).ok(),
+        identity: Identity::from_json(&identity),
         created: row.get(4)?,
     })
 }

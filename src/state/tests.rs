@@ -1,12 +1,10 @@
 mod writing;
 
-use std::collections::BTreeMap;
-
 use rusqlite::Connection;
 
 use super::*;
 use crate::core::digest::Digest;
-use crate::core::identity::{Identity, Tools};
+use crate::core::identity::{Change, Identity};
 use crate::core::name::StepName;
 use crate::core::task::{State as TaskState, Tally, TaskId};
 
@@ -14,10 +12,7 @@ fn identity(script: &str) -> Identity {
     Identity {
         script: script.into(),
         shell: vec!["sh".into()],
-        env: BTreeMap::new(),
-        pure: false,
-        keep: Vec::new(),
-        tools: Tools::Host,
+        ..Identity::default()
     }
 }
 
@@ -283,6 +278,35 @@ fn begun(state: &mut State) -> (Runset, StepId) {
     let name = StepName::new("a").unwrap();
     let step = state.register(&known, &name, &identity("1"), true, None, 0);
     (runset, step.unwrap().id)
+}
+
+#[test]
+fn a_step_that_a_newer_version_recorded_keeps_its_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, _lock, _) = State::open(dir.path()).unwrap();
+    let (runset, step) = begun(&mut state);
+    state.seed(&runset, step).unwrap();
+    state.commit().unwrap();
+    let newer = "UPDATE step SET fingerprint = 'f', identity = json_set(identity, '$.nice', 5)";
+    state.connection.write("test", newer, ()).unwrap();
+    let mut register = |identity| {
+        let known = state.known_steps().unwrap();
+        let name = StepName::new("a").unwrap();
+        let made = state.register(&known, &name, &identity, true, None, 0);
+        made.unwrap().changes
+    };
+    let nice = Change::Unknown(vec!["nice".to_owned()]);
+    assert_eq!(register(identity("1")), [nice]);
+    assert_eq!(register(identity("2")), [Change::Script]);
+    let unfinished = state.unfinished_identities().unwrap();
+    assert_eq!(unfinished.len(), 1, "its packages keep their roots");
+    let damage = "UPDATE step SET fingerprint = 'f', identity = '{'";
+    state.connection.write("test", damage, ()).unwrap();
+    let known = state.known_steps().unwrap();
+    let name = StepName::new("a").unwrap();
+    let made = state.register(&known, &name, &identity("2"), true, None, 0);
+    let unknown = Change::Unknown(Vec::new());
+    assert_eq!(made.unwrap().changes, [unknown]);
 }
 
 #[test]

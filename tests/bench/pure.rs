@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use task_pipeline::core::digest::Digest;
-use task_pipeline::core::identity::{Identity, Tools};
+use task_pipeline::core::identity::Identity;
 use task_pipeline::core::name::StepName;
 use task_pipeline::core::plan::{Next, Plan, Ready};
 use task_pipeline::core::route::Router;
@@ -40,9 +40,7 @@ fn fingerprint(c: &mut Criterion) {
         script: "tr a-z A-Z < \"$INPUT_FILE\" > \"$OUTPUT_DIR/result\"\n".repeat(20),
         shell: ["sh", "-e", "-c"].map(str::to_owned).to_vec(),
         env: BTreeMap::from([("LANG".to_owned(), "C.UTF-8".to_owned())]),
-        pure: false,
-        keep: Vec::new(),
-        tools: Tools::Host,
+        ..Identity::default()
     };
     c.bench_function("fingerprint of a step", |b| {
         b.iter(|| black_box(&identity).fingerprint());

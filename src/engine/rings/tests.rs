@@ -11,7 +11,7 @@ use super::super::worker::{Ended, Job, Outcome};
 use super::super::{Engine, Memo, Runnable, Settings, Turn};
 use super::arrows;
 use crate::core::digest::Digest;
-use crate::core::identity::{Identity, Tools};
+use crate::core::identity::Identity;
 use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::core::task::State as TaskState;
@@ -264,10 +264,7 @@ fn identity(version: usize) -> Identity {
     Identity {
         script: version.to_string(),
         shell: vec!["sh".into()],
-        env: BTreeMap::new(),
-        pure: false,
-        keep: Vec::new(),
-        tools: Tools::Host,
+        ..Identity::default()
     }
 }
 

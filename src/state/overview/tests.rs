@@ -1,5 +1,4 @@
 use super::*;
-use crate::core::identity::Tools;
 use crate::core::name::StepName;
 use crate::core::task::State as TaskState;
 use crate::state::{Finished, Logs, NewTask};
@@ -13,10 +12,7 @@ fn pipeline() -> (State, Runset) {
         let identity = Identity {
             script: script.into(),
             shell: vec!["sh".into()],
-            env: std::collections::BTreeMap::new(),
-            pure: false,
-            keep: Vec::new(),
-            tools: Tools::Host,
+            ..Identity::default()
         };
         let name = StepName::new(name).unwrap();
         let known = state.known_steps().unwrap();
