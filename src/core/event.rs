@@ -176,6 +176,30 @@ pub struct Span {
     pub elapsed: Duration,
     /// The worker that executed it, from 0; none if it was not executed.
     pub worker: Option<i64>,
+    /// What ran its script; none if nothing did.
+    pub launch: Option<Launch>,
+}
+
+/// What runs a task's script. Scripts cannot tell the difference, so somebody else has to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    /// The runner itself starts the programs.
+    Direct,
+    /// A shell of its own.
+    Shell,
+    /// A subshell of one that runs many tasks.
+    Warm,
+}
+
+impl Launch {
+    /// The word for it in events and traces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Shell => "shell",
+            Self::Warm => "warm",
+        }
+    }
 }
 
 /// The outputs of one task, by where they went.

@@ -8,7 +8,7 @@ use super::step::{Memo, Runnable};
 use super::worker::{Ended, Outcome};
 use super::{Engine, Error};
 use crate::core::digest::Digest;
-use crate::core::event::{Event, Failure, Routed, Span};
+use crate::core::event::{Event, Failure, Launch, Routed, Span};
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::{State as TaskState, TaskId};
 use crate::state::{Finished, NewTask};
@@ -171,7 +171,7 @@ impl Engine<'_> {
     fn record(&mut self, ended: Ended) -> Result<Vec<(TaskId, Digest)>, Error> {
         let step = Arc::clone(&ended.job.step);
         let ready = ended.job.ready;
-        let span = span(&ended.finished);
+        let span = span(&ended.finished, ended.launch);
         let mut known = Vec::new();
         // What an interrupt ends may well leave something behind.
         let cancelled = matches!(ended.outcome, Outcome::Cancelled);
@@ -318,11 +318,12 @@ impl Engine<'_> {
     }
 }
 
-fn span(finished: &Finished) -> Span {
+fn span(finished: &Finished, launch: Option<Launch>) -> Span {
     Span {
         started: finished.started,
         elapsed: Duration::from_micros(finished.elapsed.unsigned_abs()),
         worker: Some(finished.worker),
+        launch,
     }
 }
 
@@ -332,6 +333,7 @@ fn not_executed() -> Span {
         started: sys::now().as_millisecond(),
         elapsed: Duration::ZERO,
         worker: None,
+        launch: None,
     }
 }
 

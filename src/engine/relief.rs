@@ -175,6 +175,7 @@ mod tests {
                 elapsed: 1,
                 worker: 0,
             },
+            launch: None,
             logs: Logs::default(),
             warning: None,
         };

@@ -14,7 +14,7 @@ use super::transcript::Record;
 use super::warm::Shells;
 use super::workspace::Workspace;
 use crate::core::digest::Digest;
-use crate::core::event::Event;
+use crate::core::event::{Event, Launch};
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::route::Router;
 use crate::core::task::TaskId;
@@ -54,6 +54,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// When and where.
     pub finished: Finished,
+    /// What ran its script, if anything did.
+    pub launch: Option<Launch>,
     /// What it wrote.
     pub logs: Logs,
     /// What the user should know besides.
@@ -179,6 +181,8 @@ pub struct Worker<'a> {
     pipes: Option<Pipes>,
     /// Connected to `pipes`.
     commands: Commands,
+    /// What runs the script of the task at hand.
+    launched: Option<Launch>,
 }
 
 impl<'a> Worker<'a> {
@@ -201,6 +205,7 @@ impl<'a> Worker<'a> {
             shells: Shells::default(),
             pipes: None,
             commands: Commands::default(),
+            launched: None,
         }
     }
 
@@ -234,6 +239,7 @@ impl<'a> Worker<'a> {
                 elapsed: i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX),
                 worker: self.number,
             },
+            launch: self.launched.take(),
             logs,
             warning,
         }
@@ -345,8 +351,12 @@ impl<'a> Worker<'a> {
         if let Some(direct) = job.step.direct() {
             match kept.plain(job, direct, &own, pipes) {
                 None => {}
-                Some(Plain::Done) => return Ok(process::Ended::at_once()),
+                Some(Plain::Done) => {
+                    self.launched = Some(Launch::Direct);
+                    return Ok(process::Ended::at_once());
+                }
                 Some(Plain::Launch(launch)) => {
+                    self.launched = Some(Launch::Direct);
                     match self.handle.launch(launch, pipes, timeout, &mut sink) {
                         // The shell can say best what is wrong.
                         Err(RunError::Spawn(_)) => {}
@@ -363,8 +373,10 @@ impl<'a> Worker<'a> {
             .shells
             .run(job, &own, self.handle, pipes, &self.site.strays, &mut sink)?;
         if let Some(ended) = warm {
+            self.launched = Some(Launch::Warm);
             return Ok(ended);
         }
+        self.launched = Some(Launch::Shell);
         let launch = std::slice::from_ref(kept.shell(job, &own, pipes)?);
         let ended = self.handle.launch(launch, pipes, timeout, &mut sink);
         ended.map(|(ended, _)| ended)

@@ -25,13 +25,17 @@
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
-//! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `outputs` |
-//! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `retry_in_seconds` (if it is tried again) |
-//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`: given up because the run ends, or to be started again; stays pending |
+//! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `outputs` |
+//! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `retry_in_seconds` (if it is tried again) |
+//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
 //! | `summary` | `runset`, `executed`, `reused`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
 //! | `error` | `kind`, `message`, `hint`, `exit_status`: the program ends without having done what was asked |
+//!
+//! `launch` is what ran the script: `direct` (the
+//! runner itself started its programs), `shell` (a shell of its own), `warm` (a subshell of one that
+//! runs many tasks). A `done` that is `reused_from` another task has the `launch` `reused`.
 //!
 //! `outputs` has `total`, `final`, `steps` (per step `step` and `count`) and `names`: the first
 //! eight, each with `name` and, unless it is final, `step`. `near` are final outputs (`name`)
@@ -43,7 +47,7 @@
 
 mod told;
 
-use crate::core::event::{Event, Failure, Routed, Span, Summary};
+use crate::core::event::{Event, Failure, Launch, Routed, Span, Summary};
 use crate::core::identity::Change;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
@@ -53,6 +57,8 @@ use told::{Count, Counts, Failed, Named, Outputs, Over, Ran, Tainted, Told};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
+/// What stands in place of what launched a task where nothing was launched.
+pub(super) const REUSED: &str = "reused";
 
 /// Lines of JSON on standard error.
 pub struct Lines {
@@ -175,6 +181,7 @@ fn told<'a>(event: &'a Event) -> Told<'a> {
             step: step.as_str(),
             reused_from: *reused,
             ran: ran(span),
+            launch: reused.map(|_| REUSED),
             outputs: Outputs::of(outputs),
         },
         Event::Failed {
@@ -312,6 +319,7 @@ fn ran(span: &Span) -> Option<Ran> {
         started: rfc3339(jiff::Timestamp::from_millisecond(span.started).unwrap_or_default()),
         elapsed_seconds: span.elapsed.as_secs_f64(),
         worker: span.worker?,
+        launch: span.launch.map(Launch::word),
     })
 }
 

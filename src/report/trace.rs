@@ -83,7 +83,8 @@ impl Trace {
             } => {
                 let mut about = json!({"result": "done", "outputs": outputs.total()});
                 if let Some(source) = reused {
-                    about = json!({"result": "reused", "from": source, "outputs": outputs.total()});
+                    about = json!({"result": "reused", "from": source, "launch": super::json::REUSED,
+                        "outputs": outputs.total()});
                 }
                 self.task(*task, step, span, about);
             }
@@ -132,6 +133,9 @@ impl Trace {
             about["input"] = name.into();
         }
         about["task"] = task.0.into();
+        if let Some(launch) = span.launch {
+            about["launch"] = launch.word().into();
+        }
         let mut entry = json!({
             "name": format!("{step} #{task}"),
             "cat": step.as_str(),
@@ -227,7 +231,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::core::event::Routed;
+    use crate::core::event::{Launch, Routed};
 
     fn read(path: &Path) -> Vec<Value> {
         let trace: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
@@ -251,6 +255,7 @@ mod tests {
                 started: 1_700_000_000_000,
                 elapsed: Duration::from_micros(1500),
                 worker,
+                launch: worker.map(|_| Launch::Direct),
             },
             outputs: &outputs,
         };
@@ -270,7 +275,12 @@ mod tests {
                 &json!(3)
             )
         );
-        assert_eq!(of("größe \"a\" #2")["args"]["from"], 1);
+        assert_eq!(span["args"]["launch"], "direct");
+        let reused = &of("größe \"a\" #2")["args"];
+        assert_eq!(
+            (&reused["from"], &reused["launch"]),
+            (&json!(1), &json!("reused"))
+        );
         let threads: Vec<_> = entries
             .iter()
             .filter(|entry| entry["name"] == "thread_name")

@@ -186,6 +186,23 @@ impl Test {
         self.path("db/objects").join(a).join(b).join(c)
     }
 
+    /// What ran the tasks' scripts, in the order of their numbers, by the trace that the run wrote.
+    pub fn launches(&self, trace: &str, step: impl Fn(&str) -> bool) -> Vec<String> {
+        let trace: serde_json::Value = serde_json::from_str(&self.read(trace)).unwrap();
+        let entries = trace["traceEvents"].as_array().unwrap();
+        let mut launches: Vec<(i64, String)> = entries
+            .iter()
+            .filter(|entry| entry["cat"].as_str().is_some_and(&step))
+            .filter_map(|entry| {
+                let about = &entry["args"];
+                let launch = about["launch"].as_str().unwrap_or("nothing");
+                Some((about["task"].as_i64()?, launch.to_owned()))
+            })
+            .collect();
+        launches.sort();
+        launches.into_iter().map(|(_, launch)| launch).collect()
+    }
+
     /// Fails if the counts of the table `tally` are not those of the rows.
     pub fn tally_is_right(&self) {
         let told = self.rows(

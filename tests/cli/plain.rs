@@ -85,6 +85,21 @@ const SCRIPTS: &[&str] = &[
     "ln -s x $OUTPUT_DIR/link",
 ];
 
+/// Those among them that a shell runs after all: it knows best what is wrong, or does more.
+const NEED_A_SHELL: &[&str] = &[
+    "no-such-program a b",
+    "/no/such/program",
+    "/etc/passwd",
+    "/tmp",
+    ": > $OUTPUT_DIR/no/folder",
+    "cat < $INPUT_FILE/no",
+    "ls $TASK_PIPELINE_INPUT_NAME",
+    "pwd -P",
+    "no-such-program | cat",
+    "cat | no-such-program",
+    "cat | cat > $OUTPUT_DIR/no/folder",
+];
+
 /// Steps 0, 1, … with these scripts, and a start step that feeds them.
 fn manifest(shell: &str, scripts: &[String]) -> String {
     let mut text = format!("[defaults]\nshell = [{shell}]\nenv = {{ KEPT = 'a  b' }}\n");
@@ -107,14 +122,15 @@ fn manifest(shell: &str, scripts: &[String]) -> String {
     text
 }
 
-/// All that came of each script: state, error, what it wrote, what it left.
-fn results(shell: &str, scripts: &[String], from: &str) -> Vec<String> {
+/// All that came of each script: state, error, what it wrote, what it left; and what ran it.
+fn results(shell: &str, scripts: &[String], from: &str) -> (Vec<String>, Vec<String>) {
     let test = Test::with(&manifest(shell, scripts));
     fs::create_dir_all(test.path(from)).unwrap();
     let mut command = test.command(["-run", "-parallel", "1", "-quiet"]);
     command
         .args(["-manifest".into(), test.path("workflow.toml")])
         .args(["-db".into(), test.path("db")])
+        .args(["-trace".into(), test.path("trace")])
         .current_dir(test.path(from))
         .env("OLDPWD", "/")
         .env("SHLVL", "4")
@@ -143,9 +159,16 @@ fn results(shell: &str, scripts: &[String], from: &str) -> Vec<String> {
          WHERE step.name <> 'begin' ORDER BY CAST(step.name AS INTEGER)",
     );
     assert_eq!(rows.len(), scripts.len());
+    let mut launches = vec![String::new(); scripts.len()];
+    for (number, launch) in launches.iter_mut().enumerate() {
+        *launch = test
+            .launches("trace", |step| *step == *number.to_string())
+            .remove(0);
+    }
     let folder = test.path("");
     let folder = folder.to_str().unwrap().trim_end_matches('/');
-    rows.iter()
+    let results = rows
+        .iter()
         .map(|row| {
             let parts: Vec<&str> = row.splitn(5, '|').collect();
             let whole = format!(
@@ -163,7 +186,8 @@ fn results(shell: &str, scripts: &[String], from: &str) -> Vec<String> {
                 _ => &whole,
             })
         })
-        .collect()
+        .collect();
+    (results, launches)
 }
 
 /// Shells give environments in orders of their own.
@@ -187,7 +211,8 @@ fn without_the_runs_name(text: &str) -> String {
     })
 }
 
-/// The program is started in the folder `from`, scripts in the manifest's.
+/// The program is started in the folder `from`, scripts in the manifest's: they are launched in
+/// the same way wherever that is.
 fn compare(shell: &str, from: &str) {
     let plain: Vec<String> = SCRIPTS.iter().map(|&script| script.to_owned()).collect();
     // The same, but not plain: closing what is not open changes nothing, and neither does a
@@ -198,8 +223,19 @@ fn compare(shell: &str, from: &str) {
         script => format!("\\{script}"),
     };
     let wrapped: Vec<String> = plain.iter().map(other).collect();
-    let direct = results(shell, &plain, from);
-    let by_shell = results(shell, &wrapped, from);
+    let (direct, launches) = results(shell, &plain, from);
+    let by_shells: Vec<&str> = plain
+        .iter()
+        .zip(&launches)
+        .filter(|(_, launch)| *launch != "direct")
+        .map(|(script, _)| script.as_str())
+        .collect();
+    assert_eq!(by_shells, NEED_A_SHELL, "{shell}");
+    let (by_shell, launches) = results(shell, &wrapped, from);
+    assert!(
+        launches.iter().all(|launch| launch == "shell"),
+        "{launches:?}"
+    );
     for ((script, direct), by_shell) in plain.iter().zip(&direct).zip(&by_shell) {
         assert_eq!(direct, by_shell, "{shell}: {script}");
     }

@@ -287,6 +287,7 @@ fn execute(world: &World, job: Job) -> Ended {
             elapsed: 1,
             worker: 0,
         },
+        launch: None,
         logs: Logs::default(),
         warning: None,
     }

@@ -176,6 +176,7 @@ mod tests {
             started: 0,
             elapsed: Duration::ZERO,
             worker,
+            launch: None,
         }
     }
 

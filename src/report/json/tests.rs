@@ -25,8 +25,9 @@ fn tasks() {
         started: 1_699_999_999_999,
         elapsed: Duration::from_micros(1_234_567),
         worker: Some(3),
+        launch: Some(Launch::Warm),
     };
-    let ran = r#""started":"2023-11-14T22:13:19.999Z","elapsed_seconds":1.234567,"worker":3"#;
+    let ran = r#""started":"2023-11-14T22:13:19.999Z","elapsed_seconds":1.234567,"worker":3,"launch":"warm""#;
     let done = |reused, span| Event::Done {
         task,
         step: &step,
@@ -42,11 +43,14 @@ fn tasks() {
     );
     let nowhere = Span {
         worker: None,
+        launch: None,
         ..span
     };
     assert_eq!(
         told(&done(Some(TaskId(2)), nowhere)),
-        format!("\"done\",\"task\":7,\"step\":\"größe\",\"reused_from\":2,{left}")
+        format!(
+            "\"done\",\"task\":7,\"step\":\"größe\",\"reused_from\":2,\"launch\":\"reused\",{left}"
+        )
     );
     assert_eq!(
         told(&Event::Failed {

@@ -71,6 +71,8 @@ pub enum Told<'a> {
         reused_from: Option<TaskId>,
         #[serde(flatten)]
         ran: Option<Ran>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        launch: Option<&'static str>,
         outputs: Outputs<'a>,
     },
     Failed {
@@ -157,6 +159,8 @@ pub struct Ran {
     pub started: String,
     pub elapsed_seconds: f64,
     pub worker: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<&'static str>,
 }
 
 /// What a task left.

@@ -3,6 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use task_pipeline::core::shell::Shell;
+use task_pipeline::core::warm::Script;
 
 use super::folder;
 use crate::harness::Test;
@@ -96,20 +101,60 @@ fn plain(text: &str) -> String {
     lines.join("\n")
 }
 
-fn ran(shell: &str, scripts: &[&str], warm: bool) -> (Vec<String>, i32) {
+/// What came of the scripts' tasks, what ran each script, and the exit status.
+fn ran(shell: &str, scripts: &[&str], warm: bool) -> (Vec<String>, Vec<String>, i32) {
     let test = folder();
     test.manifest(&manifest(shell, scripts, warm));
-    let ran = test.run(["-run", "-parallel", "1", "-quiet"]);
+    let ran = test.run(["-run", "-parallel", "1", "-quiet", "-trace", "trace"]);
     assert!(!ran.stderr.contains("broke down"), "{ran}");
     test.tally_is_right();
     test.nothing_temporary_is_left();
-    let status = ran.status;
-    (outcomes(&test), status)
+    let launches = (1..=scripts.len()).map(|number| {
+        let mut all = test.launches("trace", |step| step == format!("s{number}"));
+        all.dedup();
+        all.join(", ")
+    });
+    let launches = launches.collect();
+    (outcomes(&test), launches, ran.status)
+}
+
+/// How a script runs where warm shells are wanted that runs in `cold` where they are not.
+fn wanted(shell: &[String], script: &str, cold: &str) -> &'static str {
+    let known = Path::new(&shell[0]).canonicalize();
+    let name = known.map_or(shell[0].clone(), |path| {
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    });
+    let mut parsing = Command::new(&shell[0]);
+    parsing.arg("-n").args(&shell[1..]).arg(script);
+    let parsed = parsing.output().unwrap();
+    if cold == "direct" {
+        "direct"
+    } else if Script::new(Shell::named(&name), &shell[1..], script).is_ok()
+        && parsed.status.success()
+        && parsed.stderr.is_empty()
+        // Within the loop it has no end.
+        && script != "cat <<E\nunended"
+        // A subshell needs a command, and without options there is none.
+        && (script != "# a comment alone" || shell.len() > 2)
+    {
+        "warm"
+    } else {
+        "shell"
+    }
 }
 
 fn compare(shell: &str, scripts: &[&str]) {
-    let (cold, cold_status) = ran(shell, scripts, false);
-    let (warm, warm_status) = ran(shell, scripts, true);
+    let (cold, cold_launches, cold_status) = ran(shell, scripts, false);
+    let (warm, warm_launches, warm_status) = ran(shell, scripts, true);
+    let words: Vec<String> = shell
+        .split(", ")
+        .map(|word| word.trim_matches('\'').into())
+        .collect();
+    for (at, script) in scripts.iter().enumerate() {
+        assert_ne!(cold_launches[at], "warm", "{shell}: {script}");
+        let wanted = wanted(&words, script, &cold_launches[at]);
+        assert_eq!(warm_launches[at], wanted, "{shell}: {script}");
+    }
     assert_eq!(cold.len(), scripts.len() * 3);
     assert_eq!(cold_status, warm_status);
     let mut differing = String::new();
