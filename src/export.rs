@@ -9,7 +9,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::core::digest::Digest;
-use crate::core::text::Shown as _;
+use crate::core::text::{Shown as _, quoted};
+use crate::folder::Folder;
 use crate::staged::Staged;
 use crate::state::{self, Final, Selection, State};
 use crate::store::{self, Store};
@@ -26,6 +27,9 @@ pub enum Error {
     /// A folder stands where a file is to be.
     #[error("{} is a folder, and an output has that name", .0.shown())]
     Folder(PathBuf),
+    /// What tells two outputs apart makes a name that a third one has.
+    #[error("two outputs would be called {}", quoted(.0))]
+    Twice(String),
     /// The file system says no.
     #[error("cannot {doing} {}: {source}", path.shown())]
     Io {
@@ -83,12 +87,17 @@ pub fn export(
     let making = Staged::folder(beside, "export").map_err(io_error("make a folder in", beside))?;
     // Not that folder itself, which only its owner may enter.
     let complete = making.path().join("files");
-    fs::create_dir(&complete).map_err(io_error("make the folder", &complete))?;
+    let folder = Folder::open(making.path())
+        .and_then(|folder| folder.make("files"))
+        .map_err(io_error("make the folder", &complete))?;
     let mut names = Vec::new();
     state.each_final(selection, |output| {
         let object = output.object;
         let name = file_name(output);
-        store.copy_out(&object, &complete.join(&name))?;
+        match store.copy_new(&object, folder.entry(&name)) {
+            Err(error) if error.is_taken() => return Err(Error::Twice(name)),
+            other => other?,
+        };
         names.push(name);
         Ok::<(), Error>(())
     })?;
@@ -164,7 +173,7 @@ fn file_name(output: Final) -> String {
     if output.clashes {
         apart(&output.name, &output.object)
     } else {
-        output.name
+        output.name.into()
     }
 }
 
@@ -251,6 +260,18 @@ mod tests {
             export(&state, &store, &Selection::default(), &all, false).unwrap(),
             4
         );
+    }
+
+    #[test]
+    fn no_output_takes_the_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let third = format!("a-{}.txt", &Digest::of(b"1").hex()[..8]);
+        let finals = [("r", "a.txt", "1"), ("r", "a.txt", "2"), ("r", &third, "3")];
+        let (state, store) = db(&dir.path().join("db"), &finals);
+        let to = dir.path().join("out");
+        let refused = export(&state, &store, &Selection::default(), &to, false);
+        assert!(matches!(refused, Err(Error::Twice(name)) if name == third));
+        assert!(!to.exists());
     }
 
     #[test]

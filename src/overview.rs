@@ -303,11 +303,11 @@ impl Steps {
         Some(Task {
             id: row.id.0,
             step: *step,
-            name: version.name.clone(),
+            name: version.name.to_string(),
             version: version.version,
             state: row.state,
             tainted: !current && row.state.is_finished(),
-            input: row.name.clone().unwrap_or_default(),
+            input: row.name.as_deref().unwrap_or_default().to_owned(),
             object: row.object.to_string(),
             started: row.started,
             elapsed: row.elapsed,
@@ -362,7 +362,7 @@ fn part(step: &RecordedStep, current: bool, older: Option<&RecordedStep>) -> Ver
         }
     }
     VersionPart {
-        step: step.name.clone(),
+        step: step.name.to_string(),
         number: step.version,
         current,
         created: step.created,

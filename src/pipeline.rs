@@ -310,7 +310,7 @@ impl Steps {
         state: &State,
         runset: &Runset,
     ) -> Result<Vec<(StepName, i64, Vec<Change>)>, state::Error> {
-        let mut finished: HashMap<String, Vec<Taint>> = HashMap::new();
+        let mut finished: HashMap<StepName, Vec<Taint>> = HashMap::new();
         for one in state.finished(runset.id)? {
             finished.entry(one.name.clone()).or_default().push(one);
         }

@@ -4,6 +4,7 @@
 //! mode). Writes come in groups: what belongs to one task's end is in one group, and a group
 //! is in the file whole or not at all.
 
+mod cell;
 mod database;
 mod durable;
 #[cfg(test)]
@@ -158,6 +159,9 @@ impl Error {
     fn of(action: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();
+        if let Some(reason) = cell::reason(&source, None) {
+            return Self::Corrupt { path, reason };
+        }
         let source = without_path(source);
         match source.sqlite_error_code() {
             Some(Code::CannotOpen) if open::absolute_length(&path) > LONGEST => Self::TooLong(path),

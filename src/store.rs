@@ -141,6 +141,11 @@ impl Error {
         }
     }
 
+    /// Whether something has the place already that was to be taken.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+
     /// What there was too little of, if it was that.
     pub fn shortage(&self) -> Option<Shortage> {
         match self {

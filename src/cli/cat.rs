@@ -49,7 +49,8 @@ fn left(state: &State, row: &TaskRow, name: Option<&str>) -> Result<Digest, Fail
     const SHOWN: usize = 8;
     let mut outputs = Vec::new();
     state.each_output(row.id, |name, object| {
-        outputs.push((name.to_owned(), object));
+        let name = name.map_or_else(String::new, |name| name.to_string());
+        outputs.push((name, object));
     })?;
     if let Some(wanted) = name {
         if let Some((_, object)) = outputs.iter().find(|(name, _)| name == wanted) {

@@ -7,6 +7,7 @@ use clap::Args;
 use super::error::Failure;
 use super::run::ALL;
 use crate::core::digest::Digest;
+use crate::core::name::StepName;
 use crate::core::reference::{Reference, tell_apart};
 use crate::core::suggest;
 use crate::core::task::TaskId;
@@ -112,11 +113,15 @@ fn some_of<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
 /// Fails unless a step of that name was ever registered.
 pub fn known_step(state: &State, name: &str) -> Result<(), Failure> {
     let names = state.step_names()?;
-    if names.iter().any(|known| known == name) {
+    if names.iter().any(|known| **known == *name) {
         return Ok(());
     }
     let place = db(state).to_string_lossy().into_owned();
-    Err(unknown_step(name, &place, names.iter().map(String::as_str)))
+    Err(unknown_step(
+        name,
+        &place,
+        names.iter().map(StepName::as_str),
+    ))
 }
 
 fn db(state: &State) -> &Path {

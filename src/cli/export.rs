@@ -10,6 +10,7 @@ use super::arguments::{Output, Places};
 use super::chosen::{self, InRunset};
 use super::error::Failure;
 use super::{run, signals};
+use crate::core::name::StepName;
 use crate::core::suggest;
 use crate::core::text::{Shown as _, visible};
 use crate::export::{self, Error};
@@ -77,7 +78,7 @@ fn selection(state: &State, options: &Options) -> Result<Selection, Failure> {
         let finals = state.finals_called(name, selection.runset.as_ref())?;
         if !finals.is_empty() {
             selection.names.push(name.clone());
-        } else if steps.contains(name) {
+        } else if steps.iter().any(|step| **step == *name) {
             selection.steps.push(name.clone());
         } else {
             return Err(unknown(state, &selection, &steps, name)?);
@@ -89,10 +90,10 @@ fn selection(state: &State, options: &Options) -> Result<Selection, Failure> {
 fn unknown(
     state: &State,
     selection: &Selection,
-    steps: &[String],
+    steps: &[StepName],
     name: &str,
 ) -> Result<Failure, Failure> {
-    let mut known = steps.to_vec();
+    let mut known: Vec<String> = steps.iter().map(ToString::to_string).collect();
     known.extend(state.final_names(selection.runset.as_ref())?);
     let place = match &selection.runset {
         Some(runset) => format!("of runset {}", visible(&runset.name)),
@@ -119,6 +120,8 @@ impl From<Error> for Failure {
             Error::NotAFolder(_) => Self::usage(&error).hint("name a folder with -to"),
             Error::Taken(_) => Self::usage(&error)
                 .hint("nothing was written; name another folder, or overwrite with -force"),
+            Error::Twice(_) => Self::usage(&error)
+                .hint("nothing was written; name the outputs that are wanted, some at a time"),
             Error::Folder(_) => {
                 Self::usage(&error).hint("nothing was written; name another folder")
             }

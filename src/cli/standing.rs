@@ -36,8 +36,8 @@ pub fn by_step(
 fn by_name(
     state: &State,
     counts: &HashMap<StepId, Tally>,
-) -> Result<HashMap<String, Tally>, state::Error> {
-    let mut totals: HashMap<String, Tally> = HashMap::new();
+) -> Result<HashMap<StepName, Tally>, state::Error> {
+    let mut totals: HashMap<StepName, Tally> = HashMap::new();
     for (id, name) in state.names_of_versions()? {
         if let Some(tally) = counts.get(&id) {
             *totals.entry(name).or_default() += *tally;
@@ -76,7 +76,7 @@ pub fn orphaned(
             && tally.pending + tally.failed > 0
             && manifest.step(&name).is_none()
         {
-            orphaned.push((name, tally.pending + tally.failed));
+            orphaned.push((name.to_string(), tally.pending + tally.failed));
         }
     }
     Ok(orphaned)

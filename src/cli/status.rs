@@ -100,7 +100,7 @@ fn status(
             continue;
         };
         let mut step = StepStatus {
-            name,
+            name: name.to_string(),
             version: newest.version,
             identity: newest.identity.clone(),
             tally: Tally::default(),

@@ -33,7 +33,10 @@ pub struct Options {
 /// Prints it.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let recorded = State::open_for_reading(&places.db)?;
-    let step = recorded.step_names()?.contains(&options.what);
+    let step = recorded
+        .step_names()?
+        .iter()
+        .any(|name| **name == *options.what);
     let text = if step {
         step_text(places, options, &recorded)?
     } else if options
@@ -231,6 +234,7 @@ fn final_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
     );
     if let Some(parent) = row.parent
         && let Some(parent) = state.task(parent)?
+        && parent.step.is_some()
     {
         text.push_str(&task_text(state, &parent)?);
     }

@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use super::text::quoted;
+
 /// A SHA-256 digest; text form is 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 /// A text that is not 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a SHA-256 in 64 lower-case hexadecimal digits")]
+#[error("{} is not a SHA-256 in 64 lower-case hexadecimal digits", quoted(.0))]
 pub struct BadDigest(pub String);
 
 impl Digest {

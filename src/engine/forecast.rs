@@ -7,7 +7,8 @@ use super::Error;
 use super::record::key;
 use super::rings::Rings;
 use super::step::{Memo, Runnable};
-use crate::core::name::StepName;
+use crate::core::digest::Digest;
+use crate::core::name::{FileName, StepName};
 use crate::core::plan::{Key, Ready};
 use crate::core::route::Router;
 use crate::core::task::{State as TaskState, TaskId};
@@ -152,24 +153,25 @@ impl Forecaster<'_> {
     fn take(&mut self, step: &Runnable, ready: &Ready, source: TaskId) -> Result<bool, Error> {
         let mut outputs = Vec::new();
         self.state.each_output(source, |name, object| {
-            outputs.push((name.to_owned(), object));
+            outputs.push((name.cloned(), object));
         })?;
-        if !outputs
-            .iter()
-            .all(|(_, object)| self.store.condition(object, None) != Condition::Broken)
-        {
+        let fits = |(name, object): &(Option<FileName>, Digest)| {
+            name.is_some() && self.store.condition(object, None) != Condition::Broken
+        };
+        if !outputs.iter().all(fits) {
             return Ok(false);
         }
         self.state
             .reuse(self.runset, step.id, ready.id, ready.state, source)?;
         self.told[step.lane].reuse += 1;
         for (name, object) in &outputs {
-            let route = self.router.route(name);
+            let name = name.as_deref();
+            let route = name.and_then(|name| self.router.route(name));
             let task = NewTask {
                 object: *object,
                 step: route.and_then(|to| self.by_name.get(to)).copied(),
                 parent: Some(ready.id),
-                name: Some(name),
+                name,
                 forced: false,
                 row: None,
             };

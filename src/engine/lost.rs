@@ -182,9 +182,10 @@ impl Look<'_> {
         } else {
             self.lost.inputs += 1;
         }
+        let name = wanted.name.map(String::from);
         let known = |name: &String| self.lost.names.contains(name);
-        if self.lost.names.len() < NAMED && !wanted.name.as_ref().is_some_and(known) {
-            self.lost.names.extend(wanted.name);
+        if self.lost.names.len() < NAMED && !name.as_ref().is_some_and(known) {
+            self.lost.names.extend(name);
         }
         Ok(())
     }

@@ -90,7 +90,11 @@ impl Engine<'_> {
                 Condition::Broken => broken = true,
                 Condition::Unknown => unknown.push(digest),
             }
-            outputs.push(name, digest);
+            match name {
+                Some(name) => outputs.push(name, digest),
+                // It may have had any, and its route with it.
+                None => broken = true,
+            }
         })?;
         if !unknown.is_empty() && !broken && !self.examined.remove(&ready.id) {
             let made = self.state.made(source)?;

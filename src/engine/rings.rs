@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::step::{Memo, Runnable};
+use crate::core::name::StepName;
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::TaskId;
 use crate::core::text::{quoted, visible};
@@ -34,7 +35,7 @@ pub(super) struct Rings {
 
 #[derive(Debug)]
 struct Version {
-    name: String,
+    name: StepName,
     /// Stands for the name.
     hash: u64,
     /// The step of this run whose tasks are equal to its own, and whether the input's name counts.
@@ -72,7 +73,7 @@ impl Rings {
         if rounds < step.rounds {
             return Ok(None);
         }
-        let of_step = |version: &Version, _: &Origin| version.name == step.name.as_str();
+        let of_step = |version: &Version, _: &Origin| version.name == step.name;
         let ring = self.ring(state, ready, of_step)?;
         let name = visible(step.name.as_str());
         Ok(Some(format!(
@@ -150,7 +151,7 @@ impl Rings {
         let key = version.equal.map(|(lane, by_name)| Key {
             lane,
             input: origin.input,
-            name: origin.name.filter(|_| by_name),
+            name: origin.name.filter(|_| by_name).map(Into::into),
         });
         [Some(version.hash), key.map(hash)]
     }
@@ -188,7 +189,9 @@ impl Version {
     /// Whether a task of this version is one that `key` stands for.
     fn is_equal(&self, origin: &Origin, key: &Key) -> bool {
         self.equal.is_some_and(|(lane, by_name)| {
-            lane == key.lane && origin.input == key.input && (!by_name || origin.name == key.name)
+            lane == key.lane
+                && origin.input == key.input
+                && (!by_name || origin.name.as_deref() == key.name.as_deref())
         })
     }
 }
@@ -199,7 +202,7 @@ fn versions(
     steps: &[Arc<Runnable>],
 ) -> Result<HashMap<StepId, Version>, state::Error> {
     let names = state.names_of_versions()?;
-    let version = |(id, name): (StepId, String)| {
+    let version = |(id, name): (StepId, StepName)| {
         let version = Version {
             hash: hash(name.as_str()),
             name,

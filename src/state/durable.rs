@@ -13,6 +13,7 @@ use std::path::Path;
 
 use rusqlite::OptionalExtension;
 
+use super::cell::{digest, located, older};
 use super::{Context, Error, Runset, State};
 use crate::core::digest::Digest;
 use crate::core::task::TaskId;
@@ -156,13 +157,7 @@ impl State {
             )
             .and_then(|mut query| {
                 query
-                    .query_map((after.0, count), |row| {
-                        Ok(Doubtful {
-                            task: TaskId(row.get(0)?),
-                            maker: row.get::<_, Option<i64>>(1)?.map(TaskId),
-                            object: super::memo::digest(row, 2)?,
-                        })
-                    })?
+                    .query_map((after.0, count), |row| located("task", row, doubtful))?
                     .collect()
             })
             .during(&self.layout, "read the newest tasks")
@@ -202,4 +197,12 @@ impl State {
             .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
             .during(&self.layout, "read what is durable")
     }
+}
+
+fn doubtful(row: &rusqlite::Row) -> rusqlite::Result<Doubtful> {
+    Ok(Doubtful {
+        task: TaskId(row.get(0)?),
+        maker: older(row, 1, TaskId(row.get(0)?))?,
+        object: digest(row, 2)?,
+    })
 }

@@ -1,8 +1,10 @@
 //! Outputs to be exported: the final ones, which no step takes, or others by name.
 
-use super::memo::digest;
+use super::cell::{Wrong, digest, located};
 use super::{Context, Error, Runset, State};
 use crate::core::digest::Digest;
+use crate::core::name::FileName;
+use crate::core::task::TaskId;
 
 /// Which outputs are asked for.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +21,7 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Final {
     /// The file name under which it was left.
-    pub name: String,
+    pub name: FileName,
     /// Its bytes.
     pub object: Digest,
     /// Whether another one of the same name has other bytes.
@@ -38,14 +40,16 @@ impl State {
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT name, object_hash, count(*) OVER (PARTITION BY name) > 1
-                 FROM (SELECT DISTINCT coalesce(t.name, t.object_hash) AS name, t.object_hash
+                "SELECT id, name, object_hash, count(*) OVER (PARTITION BY name) > 1, above
+                 FROM (SELECT coalesce(max(iif(t.input_task_id >= t.id, t.id, NULL)), min(t.id)) AS id, coalesce(nullif(t.name, ''), t.object_hash) AS name,
+                           t.object_hash, max(iif(t.input_task_id >= t.id, t.input_task_id, NULL)) AS above
                        FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
                        LEFT JOIN step AS s ON s.id = p.step_id
                        WHERE t.live = 1 AND (?1 IS NULL OR t.runset = ?1)
                          AND (t.step_id IS NULL
                               AND (?2 OR t.name IN (SELECT value FROM json_each(?3)))
-                              OR s.name IN (SELECT value FROM json_each(?4))))
+                              OR s.name IN (SELECT value FROM json_each(?4)))
+                       GROUP BY 2, 3)
                  ORDER BY name, object_hash",
             )
             .during(&self.layout, DOING)?;
@@ -60,12 +64,7 @@ impl State {
             ))
             .during(&self.layout, DOING)?;
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
-            let output = Final {
-                name: row.get(0).during(&self.layout, DOING)?,
-                object: digest(row, 1).during(&self.layout, DOING)?,
-                clashes: row.get(2).during(&self.layout, DOING)?,
-            };
-            each(output)?;
+            each(located("task", row, output).during(&self.layout, DOING)?)?;
         }
         Ok(())
     }
@@ -74,7 +73,7 @@ impl State {
     pub fn final_names(&self, runset: Option<&Runset>) -> Result<Vec<String>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT DISTINCT coalesce(name, object_hash) FROM task
+                "SELECT DISTINCT coalesce(nullif(name, ''), object_hash) FROM task
                  WHERE step_id IS NULL AND live = 1 AND (?1 IS NULL OR runset = ?1)",
             )
             .and_then(|mut query| {
@@ -84,4 +83,15 @@ impl State {
             })
             .during(&self.layout, "read the outputs")
     }
+}
+
+fn output(row: &rusqlite::Row) -> rusqlite::Result<Final> {
+    if let Some(above) = row.get::<_, Option<i64>>(4)? {
+        return Err(Wrong::Circle(TaskId(above)).into_error());
+    }
+    Ok(Final {
+        name: row.get(1)?,
+        object: digest(row, 2)?,
+        clashes: row.get(3)?,
+    })
 }

@@ -1,9 +1,10 @@
 //! What is needed to find final outputs and inputs whose objects are gone, and to have them made
 //! again.
 
-use super::memo::digest;
+use super::cell::{digest, file_name, located, older};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::digest::Digest;
+use crate::core::name::FileName;
 use crate::core::task::TaskId;
 
 /// How an object is called in this runset: by a final output, or by a task that is to be done.
@@ -16,7 +17,7 @@ pub struct Wanted {
     /// The object.
     pub object: Digest,
     /// Its file name.
-    pub name: Option<String>,
+    pub name: Option<FileName>,
 }
 
 /// A place among all final outputs, in the order of their objects' names.
@@ -191,10 +192,12 @@ fn looked_key(runset: &Runset) -> String {
 }
 
 fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
-    Ok(Wanted {
-        row: TaskId(row.get(0)?),
-        maker: row.get::<_, Option<i64>>(1)?.map(TaskId),
-        object: digest(row, 2)?,
-        name: row.get(3)?,
+    located("task", row, |row| {
+        Ok(Wanted {
+            row: TaskId(row.get(0)?),
+            maker: older(row, 1, TaskId(row.get(0)?))?,
+            object: digest(row, 2)?,
+            name: file_name(row, 3)?,
+        })
     })
 }

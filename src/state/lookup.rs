@@ -5,7 +5,8 @@
 
 use rusqlite::{ToSql, params};
 
-use super::memo::{PREFIX, digest};
+use super::cell::digest;
+use super::memo::PREFIX;
 use super::read::{columns, task};
 use super::{Context, Error, Runset, State, TaskRow};
 use crate::core::digest::Digest;
@@ -228,7 +229,7 @@ mod tests {
         let of = |state: &State, text: &str, most| -> Vec<(i64, Option<String>)> {
             let rows = state.rows_of(&Digest::of(text.as_bytes()), most).unwrap();
             rows.into_iter()
-                .map(|row| (row.id.0, row.step.map(|step| step.name)))
+                .map(|row| (row.id.0, row.step.map(|step| step.name.to_string())))
                 .collect()
         };
         let named = |id, name: &str| (id, Some(name.to_owned()));

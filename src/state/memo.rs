@@ -1,10 +1,11 @@
 //! Early cutoff: a task that already was executed, by content.
 
 use rusqlite::OptionalExtension;
-use rusqlite::types::{FromSqlError, Type};
 
+use super::cell::{digest, file_name, located};
 use super::{Context, Error, State, StepId};
 use crate::core::digest::Digest;
+use crate::core::name::FileName;
 use crate::core::task::TaskId;
 
 /// How much of an object's name the index `idx_task_step` has: it finds the row that is meant, and
@@ -133,45 +134,29 @@ impl State {
         Ok(newest.map(TaskId))
     }
 
-    /// Calls `each` with name and object of every output that the task left, in order.
+    /// Calls `each` with name and object of every output that the task left, in order. The first
+    /// implementation did not record names.
     pub fn each_output(
         &self,
         task: TaskId,
-        mut each: impl FnMut(&str, Digest),
+        mut each: impl FnMut(Option<&FileName>, Digest),
     ) -> Result<(), Error> {
         // A task that supersedes another has the same parent; it stands for no other output.
         self.connection
             .prepare_cached(
-                "SELECT name, object_hash FROM task
+                "SELECT id, name, object_hash FROM task
                  WHERE input_task_id = ?1 AND supersedes IS NULL ORDER BY id",
             )
             .and_then(|mut query| {
                 let mut rows = query.query([task.0])?;
                 while let Some(row) = rows.next()? {
-                    let name: Option<String> = row.get(0)?;
-                    each(name.as_deref().unwrap_or_default(), digest(row, 1)?);
+                    located("task", row, |row| {
+                        each(file_name(row, 1)?.as_ref(), digest(row, 2)?);
+                        Ok(())
+                    })?;
                 }
                 Ok(())
             })
             .during(&self.layout, "read a task's outputs")
-    }
-}
-
-/// A column that holds a digest.
-pub fn digest(row: &rusqlite::Row, column: usize) -> rusqlite::Result<Digest> {
-    row.get_ref(column)?
-        .as_str()?
-        .parse()
-        .map_err(|error| FromSqlError::other(error).into_error(column))
-}
-
-/// Names the column of a value that is not what it should be.
-trait IntoError {
-    fn into_error(self, column: usize) -> rusqlite::Error;
-}
-
-impl IntoError for FromSqlError {
-    fn into_error(self, column: usize) -> rusqlite::Error {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(self))
     }
 }

@@ -2,11 +2,12 @@
 
 use rusqlite::Row;
 
-use super::memo::digest;
+use super::cell::{Wrong, digest, file_name, located};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::identity::Identity;
+use crate::core::name::{FileName, StepName};
 use crate::core::task::{State as TaskState, Tally, TaskId};
 
 /// A step version as it is recorded.
@@ -15,7 +16,7 @@ pub struct RecordedStep {
     /// Its row.
     pub id: StepId,
     /// The step's name.
-    pub name: String,
+    pub name: StepName,
     /// Counts from 1 for each name.
     pub version: i64,
     /// Whether the pipeline starts there.
@@ -57,7 +58,7 @@ pub struct ShownTask {
     /// Its input.
     pub object: Digest,
     /// The file name under which its parent left the input.
-    pub name: Option<String>,
+    pub name: Option<FileName>,
     /// Its state.
     pub state: TaskState,
     /// Milliseconds since 1970.
@@ -100,7 +101,11 @@ impl State {
                 "SELECT id, name, version, is_start, script, created, identity FROM step
                  ORDER BY min(id) OVER (PARTITION BY name), version",
             )
-            .and_then(|mut query| query.query_map([], recorded)?.collect())
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| located("step", row, recorded))?
+                    .collect()
+            })
             .during(&self.layout, "read steps")
     }
 
@@ -140,16 +145,17 @@ impl State {
     pub fn flows(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, StepId, i64)>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT parent.step_id, coalesce(task.step_id, 0), count(*)
+                "SELECT max(iif(parent.id >= task.id, task.id, NULL)), parent.step_id, coalesce(task.step_id, 0), count(*),
+                     max(iif(parent.id >= task.id, parent.id, NULL))
                  FROM task JOIN task AS parent ON parent.id = task.input_task_id
                  WHERE task.live = 1 AND parent.step_id IS NOT NULL
                    AND (?1 IS NULL OR task.runset = ?1)
-                 GROUP BY 1, 2 ORDER BY 1, 2",
+                 GROUP BY 2, 3 ORDER BY 2, 3",
             )
             .and_then(|mut query| {
                 query
                     .query_map([runset.map(|runset| &runset.name)], |row| {
-                        Ok((StepId(row.get(0)?), StepId(row.get(1)?), row.get(2)?))
+                        located("task", row, flow)
                     })?
                     .collect()
             })
@@ -195,7 +201,7 @@ impl State {
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "SELECT parent.step_id, task.object_hash
+                "SELECT task.id, parent.step_id, task.object_hash
                  FROM task JOIN task AS parent ON parent.id = task.input_task_id
                  WHERE task.live = 1 AND parent.step_id IS NOT NULL
                    AND (?1 IS NULL OR task.runset = ?1)",
@@ -203,7 +209,10 @@ impl State {
             .and_then(|mut query| {
                 let mut rows = query.query([runset.map(|runset| &runset.name)])?;
                 while let Some(row) = rows.next()? {
-                    each(StepId(row.get(0)?), digest(row, 1)?);
+                    let (step, object) = located("task", row, |row| {
+                        Ok((StepId(row.get(1)?), digest(row, 2)?))
+                    })?;
+                    each(step, object);
                 }
                 Ok(())
             })
@@ -224,7 +233,9 @@ impl State {
             ))
             .and_then(|mut query| {
                 query
-                    .query_map((runset.map(|runset| &runset.name), limit(count)), task_row)?
+                    .query_map((runset.map(|runset| &runset.name), limit(count)), |row| {
+                        located("task", row, task_row)
+                    })?
                     .collect()
             })
             .during(&self.layout, "read tasks")
@@ -245,7 +256,9 @@ impl State {
             ))
             .and_then(|mut query| {
                 query
-                    .query_map((runset.map(|runset| &runset.name), limit(count)), task_row)?
+                    .query_map((runset.map(|runset| &runset.name), limit(count)), |row| {
+                        located("task", row, task_row)
+                    })?
                     .collect()
             })
             .during(&self.layout, "read failed tasks")
@@ -254,6 +267,13 @@ impl State {
 
 fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn flow(row: &Row) -> rusqlite::Result<(StepId, StepId, i64)> {
+    if let Some(above) = row.get::<_, Option<i64>>(4)? {
+        return Err(Wrong::Circle(TaskId(above)).into_error());
+    }
+    Ok((StepId(row.get(1)?), StepId(row.get(2)?), row.get(3)?))
 }
 
 fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
@@ -279,7 +299,7 @@ fn task_row(row: &Row) -> rusqlite::Result<ShownTask> {
         step: StepId(row.get(1)?),
         runset: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
         object: digest(row, 3)?,
-        name: row.get(4)?,
+        name: file_name(row, 4)?,
         started: row.get(5)?,
         elapsed: row.get(6)?,
         worker: row.get(7)?,

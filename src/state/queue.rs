@@ -1,5 +1,6 @@
 //! Pending tasks, in stretches.
 
+use super::cell::{digest, file_name, located, older};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::plan::Ready;
@@ -29,7 +30,7 @@ impl State {
                             after.0,
                             i64::try_from(count).unwrap_or(i64::MAX),
                         ),
-                        ready,
+                        |row| located("task", row, ready),
                     )?
                     .collect()
             })
@@ -38,13 +39,14 @@ impl State {
 }
 
 fn ready(row: &rusqlite::Row) -> rusqlite::Result<Ready> {
+    let id = TaskId(row.get(0)?);
     Ok(Ready {
-        id: TaskId(row.get(0)?),
-        input: super::memo::digest(row, 1)?,
-        name: row.get::<_, Option<String>>(2)?.map(String::into_boxed_str),
+        id,
+        input: digest(row, 1)?,
+        name: file_name(row, 2)?.map(Into::into),
         state: state_of(row.get(3)?),
         forced: row.get(4)?,
-        parent: row.get::<_, Option<i64>>(5)?.map(TaskId),
+        parent: older(row, 5, id)?,
         attempt: 0,
     })
 }

@@ -1,11 +1,13 @@
 //! Questions about tasks.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
-use super::memo::digest;
+use super::cell::{Wrong, digest, file_name, located, older};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, State, StepId};
 use crate::core::digest::Digest;
+use crate::core::name::{FileName, StepName};
 use crate::core::task::{State as TaskState, TaskId};
 
 /// A task as it is recorded.
@@ -26,7 +28,7 @@ pub struct TaskRow {
     /// The runset's name.
     pub runset: String,
     /// The file name under which the parent left the object.
-    pub name: Option<String>,
+    pub name: Option<FileName>,
     /// Whether nothing superseded it or a task above it.
     pub live: bool,
     /// Whether it is live, finished, and its step has a newer version.
@@ -51,7 +53,7 @@ pub struct TaskStep {
     /// Its row.
     pub id: StepId,
     /// The step's name.
-    pub name: String,
+    pub name: StepName,
     /// The version's number.
     pub version: i64,
 }
@@ -96,8 +98,14 @@ const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL
     AND s.version < (SELECT max(version) FROM step AS n WHERE n.name = s.name))";
 
 pub(super) fn task(row: &Row) -> rusqlite::Result<TaskRow> {
+    located("task", row, task_row)
+}
+
+fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
+    let own = TaskId(row.get(0)?);
     let step = match row.get::<_, Option<i64>>(2)? {
         None => None,
+        Some(id) if row.get_ref(3)? == ValueRef::Null => return Err(Wrong::NoStep(id).into_error()),
         Some(id) => Some(TaskStep {
             id: StepId(id),
             name: row.get(3)?,
@@ -108,14 +116,14 @@ pub(super) fn task(row: &Row) -> rusqlite::Result<TaskRow> {
         Ok(row.get::<_, Option<i64>>(column)?.map(TaskId))
     };
     Ok(TaskRow {
-        id: TaskId(row.get(0)?),
+        id: own,
         object: digest(row, 1)?,
         step,
-        parent: id(5)?,
+        parent: older(row, 5, own)?,
         state: state_of(row.get(6)?),
         error: row.get(7)?,
         runset: row.get(8)?,
-        name: row.get(9)?,
+        name: file_name(row, 9)?,
         live: row.get(10)?,
         tainted: row.get(11)?,
         supersedes: id(12)?,
@@ -202,21 +210,22 @@ impl State {
 
     /// What the task wrote when it was last executed.
     pub fn logs(&self, id: TaskId) -> Result<Logs, Error> {
-        use rusqlite::types::ValueRef as Value;
         let column = |row: &Row, at| match row.get_ref(at)? {
-            Value::Null => Ok(None),
-            Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_) => {
+            ValueRef::Null => Ok(None),
+            ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => {
                 digest(row, at).map(Some)
             }
         };
         self.connection
-            .prepare_cached("SELECT stdout, stderr FROM log WHERE task_id = ?1")
+            .prepare_cached("SELECT task_id, stdout, stderr FROM log WHERE task_id = ?1")
             .and_then(|mut query| {
                 query
                     .query_row([id.0], |row| {
-                        Ok(Logs {
-                            stdout: column(row, 0)?,
-                            stderr: column(row, 1)?,
+                        located("log", row, |row| {
+                            Ok(Logs {
+                                stdout: column(row, 1)?,
+                                stderr: column(row, 2)?,
+                            })
                         })
                     })
                     .optional()

@@ -1,7 +1,8 @@
 //! Runsets: all tasks that descend from one seeding of the start step.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
+use super::cell::{Wrong, located};
 use super::record::NewTask;
 use super::{Context, Error, State, StepId};
 use crate::core::digest::Digest;
@@ -94,9 +95,16 @@ impl State {
     }
 }
 
-fn runset(row: &rusqlite::Row) -> rusqlite::Result<Runset> {
-    Ok(Runset {
-        id: RunsetId(row.get(0)?),
-        name: row.get(1)?,
+fn runset(row: &Row) -> rusqlite::Result<Runset> {
+    located("runset", row, |row| {
+        let name: String = row.get(1)?;
+        // Each task gets it as a variable.
+        if name.contains('\0') {
+            return Err(Wrong::Variable.into_error());
+        }
+        Ok(Runset {
+            id: RunsetId(row.get(0)?),
+            name,
+        })
     })
 }

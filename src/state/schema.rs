@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, Transaction};
 
+use super::cell::located;
 use super::open::Layout;
 use super::{Context, Error, Mended, mend};
 use crate::core::identity::Identity;
+use crate::core::name::StepName;
 
 /// The format that this program writes (`PRAGMA user_version`).
 ///
@@ -211,22 +213,31 @@ fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
     super::tally::recount(transaction).map(drop)
 }
 
-/// The first implementation ran every script by `sh -c` on the host's PATH. Its shell had no
+/// The first implementation took any text for a step's name, and ran every script by `sh -c` on the host's PATH. Its shell had no
 /// `-e`, so that what it computed may differ: its versions get a fingerprint of their own.
 fn identify_steps(transaction: &Transaction) -> rusqlite::Result<()> {
-    let mut read = transaction.prepare("SELECT id, script FROM step")?;
-    let steps: Vec<(i64, String)> = read
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let mut read = transaction.prepare("SELECT id, name, script FROM step")?;
+    let steps: Vec<(i64, String, String)> = read
+        .query_map([], |row| {
+            located("step", row, |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+        })?
         .collect::<Result<_, _>>()?;
-    for (id, script) in steps {
+    for (id, name, script) in steps {
         let identity = Identity {
             script,
             shell: vec!["sh".to_owned(), "-c".to_owned()],
             ..Identity::default()
         };
         transaction.execute(
-            "UPDATE step SET fingerprint = ?2, identity = ?3 WHERE id = ?1",
-            (id, identity.fingerprint().to_string(), identity.to_json()),
+            "UPDATE step SET name = ?2, fingerprint = ?3, identity = ?4 WHERE id = ?1",
+            (
+                id,
+                StepName::nearest(&name).as_str(),
+                identity.fingerprint().to_string(),
+                identity.to_json(),
+            ),
         )?;
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
+use super::cell::located;
 use super::{Context, Error, State};
 use crate::core::digest::Digest;
 use crate::core::identity::{Change, Identity};
@@ -59,7 +60,7 @@ struct Newest {
 
 /// The newest version of every recorded step by name: one question for a manifest of many steps.
 #[derive(Debug, Default)]
-pub struct Known(HashMap<String, Newest>);
+pub struct Known(HashMap<StepName, Newest>);
 
 impl State {
     /// What [`State::register`] compares with.
@@ -67,20 +68,11 @@ impl State {
         // The newer replaces the older.
         self.connection
             .prepare_cached(
-                "SELECT name, id, version, fingerprint, is_start, parallel FROM step
+                "SELECT id, name, version, fingerprint, is_start, parallel FROM step
                  ORDER BY version",
             )
             .and_then(|mut query| {
-                let rows = query.query_map([], |row| {
-                    let newest = Newest {
-                        id: StepId(row.get(1)?),
-                        version: row.get(2)?,
-                        fingerprint: row.get(3)?,
-                        is_start: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
-                        parallel: row.get(5)?,
-                    };
-                    Ok((row.get(0)?, newest))
-                })?;
+                let rows = query.query_map([], |row| located("step", row, newest))?;
                 rows.collect::<Result<_, _>>().map(Known)
             })
             .during(&self.layout, "read steps")
@@ -170,7 +162,10 @@ impl State {
                 "SELECT id, version, fingerprint, identity, created FROM step WHERE name = ?1
                  ORDER BY version DESC LIMIT 1",
             )
-            .and_then(|mut query| query.query_row([name], version).optional())
+            .and_then(|mut query| {
+                let row = query.query_row([name], |row| located("step", row, version));
+                row.optional()
+            })
             .during(&self.layout, "read a step")
     }
 
@@ -181,27 +176,34 @@ impl State {
                 "SELECT id, version, fingerprint, identity, created FROM step WHERE name = ?1
                  ORDER BY version",
             )
-            .and_then(|mut query| query.query_map([name], version)?.collect())
+            .and_then(|mut query| {
+                let rows = query.query_map([name], |row| located("step", row, version))?;
+                rows.collect()
+            })
             .during(&self.layout, "read steps")
     }
 
     /// The name of the step that each version is of.
-    pub fn names_of_versions(&self) -> Result<HashMap<StepId, String>, Error> {
+    pub fn names_of_versions(&self) -> Result<HashMap<StepId, StepName>, Error> {
         self.connection
             .prepare_cached("SELECT id, name FROM step")
             .and_then(|mut query| {
-                query
-                    .query_map([], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
-                    .collect()
+                let name = |row: &Row| Ok((StepId(row.get(0)?), row.get(1)?));
+                let rows = query.query_map([], |row| located("step", row, name))?;
+                rows.collect()
             })
             .during(&self.layout, "read steps")
     }
 
     /// The names of all steps that were ever registered.
-    pub fn step_names(&self) -> Result<Vec<String>, Error> {
+    pub fn step_names(&self) -> Result<Vec<StepName>, Error> {
         self.connection
-            .prepare_cached("SELECT name FROM step GROUP BY name ORDER BY min(id)")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .prepare_cached("SELECT min(id), name FROM step GROUP BY name ORDER BY 1")
+            .and_then(|mut query| {
+                let name = |row: &Row| row.get(1);
+                let rows = query.query_map([], |row| located("step", row, name))?;
+                rows.collect()
+            })
             .during(&self.layout, "read steps")
     }
 
@@ -224,7 +226,18 @@ impl State {
     }
 }
 
-fn version(row: &rusqlite::Row) -> rusqlite::Result<StepVersion> {
+fn newest(row: &Row) -> rusqlite::Result<(StepName, Newest)> {
+    let newest = Newest {
+        id: StepId(row.get(0)?),
+        version: row.get(2)?,
+        fingerprint: row.get(3)?,
+        is_start: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
+        parallel: row.get(5)?,
+    };
+    Ok((row.get(1)?, newest))
+}
+
+fn version(row: &Row) -> rusqlite::Result<StepVersion> {
     let identity: String = row.get(3)?;
     Ok(StepVersion {
         id: StepId(row.get(0)?),

@@ -1,16 +1,18 @@
 //! Taint and migration: finished tasks make way for new ones, and what follows from them with
 //! them.
 
+use super::cell::located;
 use super::record::ROOM;
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
+use crate::core::name::StepName;
 use crate::core::task::State as TaskState;
 
 /// Finished live tasks of one step version.
 #[derive(Debug, Clone)]
 pub struct Taint {
     /// The step's name.
-    pub name: String,
+    pub name: StepName,
     /// The version.
     pub step: StepId,
     /// How many tasks it has.
@@ -23,19 +25,13 @@ impl State {
     pub fn finished(&self, runset: RunsetId) -> Result<Vec<Taint>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT step.name, step.id, tally.done + tally.reused FROM tally
+                "SELECT step.id, step.name, tally.done + tally.reused FROM tally
                  JOIN step ON step.id = tally.step_id
                  WHERE tally.runset_id = ?1 AND tally.done + tally.reused > 0 ORDER BY step.id",
             )
             .and_then(|mut query| {
                 query
-                    .query_map([runset.0], |row| {
-                        Ok(Taint {
-                            name: row.get(0)?,
-                            step: StepId(row.get(1)?),
-                            count: row.get(2)?,
-                        })
-                    })?
+                    .query_map([runset.0], |row| located("step", row, taint))?
                     .collect()
             })
             .during(&self.layout, "read tainted tasks")
@@ -155,6 +151,14 @@ impl State {
         )?;
         Ok(made)
     }
+}
+
+fn taint(row: &rusqlite::Row) -> rusqlite::Result<Taint> {
+    Ok(Taint {
+        step: StepId(row.get(0)?),
+        name: row.get(1)?,
+        count: row.get(2)?,
+    })
 }
 
 fn quoted(text: &str) -> String {

@@ -164,7 +164,7 @@ fn an_output_is_told_once_after_a_migration() {
     f.state.migrate_tainted(&f.runset, &[a, b2]).unwrap();
     let mut outputs = Vec::new();
     f.state
-        .each_output(start, |name, _| outputs.push(name.to_owned()))
+        .each_output(start, |name, _| outputs.push(name.unwrap().to_string()))
         .unwrap();
     assert_eq!(outputs, ["x_b"]);
 }

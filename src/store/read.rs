@@ -41,11 +41,22 @@ impl Store {
     /// to that file, the object stays. The object's bytes are checked against its name, unless
     /// nothing can have changed them since they were last hashed. Returns the size in bytes.
     pub fn copy_out<'a>(&self, digest: &Digest, to: impl Into<Entry<'a>>) -> Result<u64, Error> {
-        let to = to.into();
+        self.copy(digest, to.into(), false)
+    }
+
+    /// The same to a file that is not there yet.
+    pub fn copy_new(&self, digest: &Digest, to: Entry) -> Result<u64, Error> {
+        self.copy(digest, to, true)
+    }
+
+    fn copy(&self, digest: &Digest, to: Entry, new: bool) -> Result<u64, Error> {
         let (mut object, metadata, path) = self.open_object(digest)?;
         let size = metadata.len();
         // Not truncated before: ext4 writes a file out at once that was.
-        let make = || to.open_to_write().map_err(io_error("make", to));
+        let make = || {
+            let made = if new { to.create() } else { to.open_to_write() };
+            made.map_err(io_error("make", to))
+        };
         if size <= SMALL {
             let bytes = read_small(&mut object, size).map_err(io_error("read", &path))?;
             self.check(digest, Digest::of(&bytes))?;

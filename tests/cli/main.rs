@@ -25,6 +25,7 @@ mod outside;
 mod paths;
 mod plain;
 mod privileges;
+mod received;
 mod rings;
 mod schedule;
 mod script;

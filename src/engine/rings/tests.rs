@@ -244,7 +244,11 @@ impl Run {
                 let digests = CONTENTS.map(|content| Digest::of(content.as_bytes()));
                 digests.iter().position(|one| *one == digest).unwrap()
             };
-            way.push((step[1..].parse().unwrap(), row.name, of(row.object)));
+            way.push((
+                step[1..].parse().unwrap(),
+                row.name.map(String::from),
+                of(row.object),
+            ));
             ways.insert(row.id, way.clone());
             assert_ne!(row.state, TaskState::Pending);
             all.push((way, row.state == TaskState::Failed));
