@@ -10,6 +10,7 @@ mod durable;
 #[cfg(test)]
 pub(crate) mod fault;
 mod finals;
+mod guard;
 mod held;
 mod lineage;
 mod lock;
@@ -107,6 +108,17 @@ pub enum Error {
         /// What `SQLite` says.
         reason: String,
     },
+    /// Another program made it.
+    #[error("{} is the database of another program", .0.shown())]
+    Foreign(PathBuf),
+    /// Whatever is at the place of the database, it is no file: this.
+    #[error("{} is {found}, not a file", path.shown())]
+    NoFile {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// There are objects, and nothing in the file.
     #[error("{} is empty, although there are objects beside it: what was recorded is lost", .0.shown())]
     Emptied(PathBuf),
@@ -162,8 +174,16 @@ impl Error {
         if let Some(reason) = cell::reason(&source, None) {
             return Self::Corrupt { path, reason };
         }
+        // The question is ours and right: what it asks for is not there.
+        if let rusqlite::Error::SqlInputError { msg, .. } = source {
+            return Self::Corrupt { path, reason: msg };
+        }
         let source = without_path(source);
         match source.sqlite_error_code() {
+            Some(Code::TooBig) => Self::Corrupt {
+                path,
+                reason: "a value in it is larger than any that this program writes".to_owned(),
+            },
             Some(Code::CannotOpen) if open::absolute_length(&path) > LONGEST => Self::TooLong(path),
             Some(Code::DiskFull) => Self::Full(path),
             // What SQLite says where the file of the memory that processes share cannot grow.
@@ -196,6 +216,10 @@ impl Error {
             Self::Changing(_) => Some("ask again when the run on that db is over"),
             Self::Corrupt { .. } => Some(
                 "restore the file from a backup, or move it away and run again: the objects beside it stay",
+            ),
+            Self::Foreign(_) => Some("name another folder with -db"),
+            Self::NoFile { .. } => Some(
+                "put the file itself there; the db folder may be a link, what is in it may not",
             ),
             Self::Emptied(_) => {
                 Some("restore the file from a backup, or begin anew with -run: the objects stay")

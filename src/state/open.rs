@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, MAIN_DB};
+use rustix::fs::FileType;
 
 use super::database::Database;
-use super::{Context, Error, Lock, Mended, State, Sync, mend, reader, schema};
+use super::{Context, Error, Lock, Mended, State, Sync, guard, mend, reader, schema};
+use crate::folder::kind;
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -89,8 +92,10 @@ impl State {
         let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
         let emptied = !created && layout.is_emptied();
+        is_file(&layout)?;
         let mut connection =
             Connection::open(layout.file_name()).during(&layout, "open the database")?;
+        guard::restrict(&connection).during(&layout, "open the database")?;
         let mended = prepare(&mut connection, &layout, created)?;
         lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
@@ -123,15 +128,15 @@ impl State {
     }
 
     fn copy_of(source: Option<&Connection>, layout: Layout) -> Result<Self, Error> {
-        // A name of no length: a file of `SQLite`'s own, in memory while it is small.
-        let mut connection = Connection::open("").during(&layout, COPYING)?;
+        let mut connection = in_no_place(&layout)?;
         if let Some(source) = source {
             // All pages at once: a copy in steps begins anew whenever a run writes.
             Backup::new(source, &mut connection)
                 .and_then(|copy| copy.run_to_completion(i32::MAX, Duration::from_millis(50), None))
                 .during(&layout, COPYING)?;
         }
-        schema::migrate(&mut connection, &layout)?;
+        let format = schema::check(&connection, &layout)?;
+        schema::migrate(&mut connection, &layout, format)?;
         Ok(Self::with(connection, layout))
     }
 
@@ -139,8 +144,8 @@ impl State {
     /// be millions of tasks.
     pub fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
         let recorded = Self::open_for_reading(root)?;
-        let mut connection = Connection::open("").during(&recorded.layout, COPYING)?;
-        schema::migrate(&mut connection, &recorded.layout)?;
+        let mut connection = in_no_place(&recorded.layout)?;
+        schema::migrate(&mut connection, &recorded.layout, 0)?;
         for table in ["step", "runset", "tally", "environment", "meta"] {
             copy_table(&recorded.connection, &connection, table)
                 .during(&recorded.layout, COPYING)?;
@@ -153,7 +158,7 @@ impl State {
     pub(crate) fn in_memory() -> Self {
         let mut connection = Connection::open_in_memory().expect("SQLite opens in memory");
         let layout = Layout::new(Path::new("/nowhere"));
-        schema::migrate(&mut connection, &layout).expect("the schema is right");
+        schema::migrate(&mut connection, &layout, 0).expect("the schema is right");
         Self::with(connection, layout)
     }
 
@@ -206,6 +211,8 @@ pub(super) fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result
 fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<Mended, Error> {
     const DOING: &str = "set up the database";
     wait_when_busy(connection, layout)?;
+    // Before the file of another program is changed.
+    let format = schema::check(connection, layout)?;
     let synchronous = |connection: &Connection, level: &str| {
         connection
             .pragma_update(None, "synchronous", level)
@@ -229,13 +236,33 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
     connection
         .file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))
         .during(layout, DOING)?;
-    let mut mended = schema::migrate(connection, layout)?;
+    let mut mended = schema::migrate(connection, layout, format)?;
     if mend::is_called_for(connection).during(layout, DOING)? {
         mended = mend::counts(connection).during(layout, "count tasks")?;
     }
     // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
     synchronous(connection, "NORMAL")?;
     Ok(mended)
+}
+
+/// A database in a file of `SQLite`'s own, in memory while it is small.
+fn in_no_place(layout: &Layout) -> Result<Connection, Error> {
+    // A name of no length.
+    Connection::open("")
+        .and_then(|connection| guard::restrict(&connection).map(|()| connection))
+        .during(layout, COPYING)
+}
+
+/// Fails if something else is at the place of the database: a link could lead to any file.
+pub(super) fn is_file(layout: &Layout) -> Result<(), Error> {
+    let path = layout.database();
+    match fs::symlink_metadata(&path) {
+        Ok(data) if !data.is_file() => Err(Error::NoFile {
+            found: kind(FileType::from_raw_mode(data.mode())),
+            path,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The length in bytes of a path as `SQLite` makes it: absolute, links resolved.

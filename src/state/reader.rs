@@ -18,8 +18,9 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::Access;
 
-use super::open::wait_when_busy;
-use super::{Context, Error, Layout, schema};
+use super::open::{is_file, wait_when_busy};
+use super::{Context, Error, Layout, guard, schema};
+use crate::folder::Entry;
 use crate::sys;
 
 const OPENING: &str = "open the database";
@@ -57,6 +58,7 @@ fn look(layout: &Layout) -> Result<(), Error> {
         path: database.clone(),
         source,
     };
+    is_file(layout)?;
     match fs::metadata(&database) {
         // No descriptor: to close it would take away the locks of other connections.
         Ok(_) if layout.is_emptied() => Err(Error::Emptied(database)),
@@ -72,6 +74,7 @@ fn look(layout: &Layout) -> Result<(), Error> {
 fn connect(path: &Path, layout: &Layout, flags: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .during(layout, OPENING)?;
+    guard::restrict(&connection).during(layout, OPENING)?;
     wait_when_busy(&connection, layout)?;
     Ok(connection)
 }
@@ -109,7 +112,7 @@ fn as_it_lies(layout: &Layout) -> Result<Connection, Error> {
 /// The beginning of the log: another one whenever it is begun anew. None if nothing is in it.
 fn log(layout: &Layout) -> io::Result<Option<[u8; 32]>> {
     let mut start = [0; 32];
-    let read = File::open(layout.log()).and_then(|mut file| file.read_exact(&mut start));
+    let read = open_file(&layout.log()).and_then(|mut file| file.read_exact(&mut start));
     match read {
         Ok(()) => Ok(Some(start)),
         Err(error)
@@ -207,7 +210,17 @@ fn copy_once(layout: &Layout, own: &Layout) -> io::Result<bool> {
 }
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    io::copy(&mut File::open(from)?, &mut File::create(to)?).map(drop)
+    io::copy(&mut open_file(from)?, &mut File::create(to)?).map(drop)
+}
+
+/// Opens a file that somebody else may have put there: no link is followed, no FIFO waited for.
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = Entry::from(path).open()?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }
 
 #[cfg(test)]
@@ -226,7 +239,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let layout = Layout::new(&folder.path().join(name));
             fs::create_dir(layout.root()).unwrap();
-            let writer = Connection::open(layout.database()).unwrap();
+            let mut writer = Connection::open(layout.database()).unwrap();
+            schema::migrate(&mut writer, &layout, 0).unwrap();
             writer
                 .execute_batch(
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
@@ -286,6 +300,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_log_that_is_no_file_is_not_waited_for() {
+        let fixture = Fixture::new("db");
+        let log_file = fixture.layout.log();
+        fs::remove_file(&log_file).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &log_file).unwrap();
+        assert!(copy(&fixture.layout).is_err());
+        fs::remove_file(&log_file).unwrap();
+        let mode = rustix::fs::Mode::from_bits_truncate(0o600);
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &log_file, fifo, mode, 0).unwrap();
+        assert!(copy(&fixture.layout).is_err());
+    }
+
     /// Checkpoints, and logs that begin anew, while it is copied.
     #[test]
     fn a_copy_is_of_one_moment_whatever_is_written_meanwhile() {
@@ -340,13 +368,12 @@ mod tests {
             open(&Layout::new(&file)),
             Err(Error::NotAFolder(_))
         ));
-        // Whoever the test runs as: a link that leads to itself can be followed by nobody.
         let circle = folder.path().join("circle");
         fs::create_dir(&circle).unwrap();
         std::os::unix::fs::symlink("db", circle.join("db")).unwrap();
         let error = open(&Layout::new(&circle)).unwrap_err();
         assert!(
-            matches!(&error, Error::Io { path, .. } if *path == circle.join("db")),
+            matches!(&error, Error::NoFile { path, .. } if *path == circle.join("db")),
             "{error}"
         );
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::cell::located;
 use super::open::Layout;
-use super::{Context, Error, Mended, mend};
+use super::{Context, Error, Mended, guard, mend};
 use crate::core::identity::Identity;
 use crate::core::name::StepName;
 
@@ -172,12 +172,13 @@ pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
             found,
         });
     }
+    guard::check(connection, layout, found)?;
     Ok(found)
 }
 
-/// Brings the database to [`FORMAT`], in one transaction; what was wrong in it.
-pub fn migrate(connection: &mut Connection, layout: &Layout) -> Result<Mended, Error> {
-    let found = check(connection, layout)?;
+/// Brings the database from the format `found`, which [`check`] gave, to [`FORMAT`], in one
+/// transaction; what was wrong in it.
+pub fn migrate(connection: &mut Connection, layout: &Layout, found: i64) -> Result<Mended, Error> {
     if found == FORMAT {
         return Ok(Mended::default());
     }

@@ -1,6 +1,8 @@
 //! A db folder from somebody else: to look at it, to export from it, to go on with it harms nobody.
 
+use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
 use crate::harness::{Ran, Test};
 
@@ -239,4 +241,164 @@ fn a_step_of_the_first_implementation_keeps_its_history_under_a_name_that_can_be
         "INSERT INTO task (object_hash, step_id, processed, runset) VALUES ('{empty}', 1, 1, 'r')"
     ));
     test.run(["tasks"]).exits(0).prints("fetch_all");
+}
+
+/// `status` and a run end at once, whatever is in the schema.
+#[track_caller]
+fn is_refused_at_once(test: &Test, why: &str) {
+    for command in [
+        &["status"][..],
+        &["-run", "-fresh"],
+        &["-run", "-dry-run"],
+        &["-quiet"],
+    ] {
+        let ran = test.run(command.iter().copied());
+        assert!(ran.elapsed < Duration::from_secs(10), "{ran}");
+        is_refused(ran, why, "");
+    }
+}
+
+#[test]
+fn no_trigger_of_a_received_database_fires() {
+    let test = ran();
+    let mut triggers = String::new();
+    for table in [
+        "step",
+        "task",
+        "runset",
+        "tally",
+        "log",
+        "environment",
+        "meta",
+    ] {
+        for when in ["INSERT", "UPDATE", "DELETE"] {
+            let _ = write!(
+                triggers,
+                "CREATE TRIGGER {table}_{when} AFTER {when} ON {table}
+                 BEGIN UPDATE step SET script = 'echo pwned'; END;"
+            );
+        }
+    }
+    test.alter(&triggers);
+    test.run(["-run", "-fresh"]).exits(0);
+    test.manifest(&PIPELINE.replace("cp ", "cat <"));
+    test.run(["-migrate-tainted", "-run"]);
+    let none = "SELECT count(*) FROM step WHERE script = 'echo pwned'";
+    assert_eq!(test.rows(none), ["0"]);
+}
+
+#[test]
+fn a_view_in_the_place_of_a_table_is_refused() {
+    for table in [
+        "step",
+        "task",
+        "runset",
+        "tally",
+        "log",
+        "environment",
+        "meta",
+    ] {
+        let test = ran();
+        test.alter(&format!(
+            "ALTER TABLE {table} RENAME TO other;
+             CREATE VIEW {table} AS
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+             SELECT other.*, i AS id FROM other, n;"
+        ));
+        is_refused_at_once(
+            &test,
+            &format!("in place of its table {table} there is a view"),
+        );
+    }
+}
+
+#[test]
+fn a_table_that_computes_is_refused() {
+    for (change, why) in [
+        (
+            "ALTER TABLE runset RENAME TO other;
+             CREATE TABLE RUNSET (id INTEGER PRIMARY KEY, created, name AS (hex(zeroblob(4e8))));
+             INSERT INTO runset (id) VALUES (1);",
+            "its table runset has a column that is computed",
+        ),
+        (
+            "DROP TABLE log; CREATE VIRTUAL TABLE log USING fts5(task_id, stdout, stderr)",
+            "its table log is no plain table",
+        ),
+        (
+            "ALTER TABLE step RENAME TO other",
+            "its table step is not there",
+        ),
+        (
+            "ALTER TABLE runset DROP COLUMN created; ALTER TABLE tally DROP COLUMN done",
+            "done",
+        ),
+    ] {
+        let test = ran();
+        test.alter(change);
+        is_refused_at_once(&test, why);
+    }
+}
+
+#[test]
+fn a_value_of_any_size_is_no_memory_that_is_used_up() {
+    let test = ran();
+    // 1.5 kB in the file do as well where the schema computes; here they are stored.
+    test.alter("UPDATE runset SET name = printf('%.*c', 20000000, 'x')");
+    is_refused(
+        test.run(["status"]),
+        "larger than any that this program writes",
+        "",
+    );
+    is_refused(
+        test.run(["-run"]),
+        "larger than any that this program writes",
+        "",
+    );
+}
+
+#[test]
+fn what_somebody_added_for_own_questions_is_no_harm() {
+    let test = ran();
+    test.alter(
+        "CREATE TABLE note (task INTEGER REFERENCES task (id) ON DELETE CASCADE, text COLLATE NOCASE);
+         CREATE INDEX own ON task (started);
+         CREATE VIEW slow AS SELECT * FROM task WHERE elapsed > 1000000;
+         CREATE VIRTUAL TABLE words USING fts5(text);
+         ALTER TABLE task ADD COLUMN comment TEXT DEFAULT 'none';",
+    );
+    test.run(["status"]).exits(0);
+    test.run(["-run", "-fresh"]).exits(0);
+    test.run(["why", "#2"]).exits(0);
+}
+
+#[test]
+fn the_database_is_a_file_of_this_program() {
+    let other = "CREATE TABLE moz_places (id INTEGER PRIMARY KEY, url TEXT)";
+    let test = Test::with(PIPELINE);
+    fs::create_dir(test.path("db")).unwrap();
+    test.alter(other);
+    let before = fs::read(test.path("db/db")).unwrap();
+    for command in [
+        &["-run"][..],
+        &["status"],
+        &["-quiet"],
+        &["-run", "-dry-run"],
+    ] {
+        test.run(command.iter().copied())
+            .exits(2)
+            .says("db/db is the database of another program")
+            .says("hint: name another folder with -db");
+    }
+    assert!(fs::read(test.path("db/db")).unwrap() == before);
+
+    let test = Test::with(PIPELINE);
+    fs::create_dir(test.path("db")).unwrap();
+    std::os::unix::fs::symlink("../new", test.path("db/db")).unwrap();
+    for command in [&["-run"][..], &["status"]] {
+        test.run(command.iter().copied())
+            .exits(2)
+            .says("db/db is a symbolic link, not a file");
+        assert!(!test.path("new").exists());
+    }
 }

@@ -27,17 +27,17 @@ fn mended(damage: &str) -> (Mended, Connection) {
 fn mended_where(counted: &str, damage: &str) -> (Mended, Connection) {
     let mut db = Connection::open_in_memory().unwrap();
     let layout = Layout::new(Path::new("/nowhere"));
-    schema::migrate(&mut db, &layout).unwrap();
+    schema::migrate(&mut db, &layout, 0).unwrap();
     db.pragma_update(None, "foreign_keys", false).unwrap();
     db.execute_batch(SOUND).unwrap();
     db.execute_batch(counted).unwrap();
     tally::recount(&db).unwrap();
     db.execute_batch(damage).unwrap();
     db.execute_batch(schema::BACK_TO_2).unwrap();
-    let mended = schema::migrate(&mut db, &layout).unwrap();
+    let mended = schema::migrate(&mut db, &layout, 2).unwrap();
     assert!(!tally::recount(&db).unwrap(), "the counts are right");
     assert_eq!(
-        schema::migrate(&mut db, &layout).unwrap(),
+        schema::migrate(&mut db, &layout, schema::FORMAT).unwrap(),
         Mended::default(),
         "once"
     );

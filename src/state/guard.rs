@@ -1,0 +1,185 @@
+//! What a file from somebody else may not do to the one who opens it.
+//!
+//! A database brings its schema along: triggers that fire on our writes, views in the place of our
+//! tables, columns that are computed as they are read. None of this is needed by this program, and
+//! all of it is put out of force before the first question. Tables, views and indexes that somebody
+//! has added for own questions do no harm and stay.
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+
+use super::open::Layout;
+use super::{Context, Error};
+
+/// Bytes of the largest value. Those of this program have less than three million: what is passed to
+/// a program, and twice in a row.
+const LARGEST: i32 = 16 << 20;
+
+/// Takes a new connection what the file could use. Nothing was asked of it yet.
+pub fn restrict(connection: &Connection) -> rusqlite::Result<()> {
+    for (what, allowed) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+    ] {
+        connection.set_db_config(what, allowed)?;
+    }
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.pragma_update(None, "cell_size_check", true)
+}
+
+/// The tables of this program; the first ones are those of the first implementation.
+const TABLES: [&str; 7] = [
+    "step",
+    "task",
+    "runset",
+    "tally",
+    "log",
+    "environment",
+    "meta",
+];
+const FIRST: usize = 2;
+
+/// Refuses a database in which our tables are not there, or are something else. `format`: what it
+/// says that it is of.
+pub fn check(connection: &Connection, layout: &Layout, format: i64) -> Result<(), Error> {
+    let mut found = [false; TABLES.len()];
+    let mut others = false;
+    let mut wrong = None;
+    let mut look = |name: &str, kind: &str, sql: &str| {
+        let Some(at) = TABLES.iter().position(|own| own.eq_ignore_ascii_case(name)) else {
+            others |= kind == "table" && !name.starts_with("sqlite_");
+            return;
+        };
+        found[at] = true;
+        let own = TABLES[at];
+        wrong = wrong.take().or_else(|| match kind {
+            "table" => surprise(sql).map(|what| format!("its table {own} {what}")),
+            _ => Some(format!("in place of its table {own} there is a {kind}")),
+        });
+    };
+    connection
+        .prepare("SELECT name, type, coalesce(sql, '') FROM sqlite_schema WHERE type <> 'index' AND type <> 'trigger'")
+        .and_then(|mut query| {
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+                look(text(0)?, text(1)?, text(2)?);
+            }
+            Ok(())
+        })
+        .during(layout, "read the schema")?;
+    let expected = if format == 0 { FIRST } else { TABLES.len() };
+    let missing = found[..expected].iter().position(|found| !found);
+    let none = found.iter().all(|found| !found);
+    let wrong = match (wrong, missing) {
+        (None, None) => return Ok(()),
+        // Nothing is in it yet.
+        (None, Some(_)) if format == 0 && none && !others => return Ok(()),
+        (None, Some(_)) if none => return Err(Error::Foreign(layout.database())),
+        (None, Some(missing)) => format!("its table {} is not there", TABLES[missing]),
+        (Some(wrong), _) => wrong,
+    };
+    Err(Error::Corrupt {
+        path: layout.database(),
+        reason: wrong,
+    })
+}
+
+/// What is in the declaration of a table that no table of ours has: it would decide what is read from it or
+/// written to it.
+fn surprise(sql: &str) -> Option<&'static str> {
+    let mut words = Words(sql);
+    let mut before = "";
+    for place in 0.. {
+        let word = words.next()?;
+        let is = |other: &str| word.eq_ignore_ascii_case(other);
+        match place {
+            1 if !is("TABLE") => return Some("is no plain table"),
+            _ if is("AS") => return Some("has a column that is computed"),
+            _ if is("CHECK") => return Some("sets a condition"),
+            _ if is("ON") => return Some("has a rule for conflicts or for rows that go"),
+            _ if is("COLLATE") => return Some("has an order of its own"),
+            _ if before.eq_ignore_ascii_case("DEFAULT") && word == "(" => {
+                return Some("has a default that is computed");
+            }
+            _ => before = word,
+        }
+    }
+    None
+}
+
+/// The words of a statement: names and numbers, quoted texts, single characters. No comments.
+struct Words<'a>(&'a str);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            self.0 = self.0.trim_start();
+            let comment = match self.0.as_bytes() {
+                [b'-', b'-', ..] => ("--", "\n"),
+                [b'/', b'*', ..] => ("/*", "*/"),
+                _ => break,
+            };
+            let inside = &self.0[comment.0.len()..];
+            self.0 = inside.split_once(comment.1).map_or("", |(_, rest)| rest);
+        }
+        let first = self.0.chars().next()?;
+        let quote = match first {
+            '\'' | '"' | '`' => Some(first),
+            '[' => Some(']'),
+            _ => None,
+        };
+        let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii();
+        let end = match quote {
+            // A quote that is doubled goes on as another text: that makes no difference here.
+            Some(quote) => self.0[1..].find(quote).map(|at| at + 2),
+            None if part(first) => self.0.find(|c| !part(c)),
+            None => Some(first.len_utf8()),
+        };
+        let (word, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
+        self.0 = rest;
+        Some(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_about_values_is_seen_wherever_it_stands() {
+        for (sql, harmless) in [
+            (
+                "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT NOT NULL DEFAULT '')",
+                true,
+            ),
+            (
+                "CREATE TABLE t (a REFERENCES step(id), \"as\" TEXT, [check] INT, `on` INT) STRICT",
+                true,
+            ),
+            (
+                "create table \"t\" (a, -- AS it should be\n b /* CHECK */ DEFAULT -1, c DEFAULT 'it''s ON')",
+                true,
+            ),
+            ("CREATE TABLE t (a, b AS (a))", false),
+            ("CREATE TABLE t (a, b GENERATED ALWAYS as(a) STORED)", false),
+            ("CREATE TABLE t (a, b/**/AS/**/(a))", false),
+            ("CREATE TABLE t (a CHECK(a > 1))", false),
+            ("CREATE TABLE t (a DEFAULT -- x\n (random()))", false),
+            ("CREATE TABLE t (a UNIQUE ON CONFLICT REPLACE)", false),
+            ("CREATE TABLE t (a REFERENCES t ON DELETE CASCADE)", false),
+            ("CREATE TABLE t (a COLLATE NOCASE)", false),
+            ("CREATE VIRTUAL TABLE t USING fts5(a)", false),
+            ("CREATE VIEW t (a) AS SELECT 1", false),
+            ("CREATE TABLE t (a '", true),
+        ] {
+            assert_eq!(surprise(sql).is_none(), harmless, "{sql}");
+        }
+    }
+}
