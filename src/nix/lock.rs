@@ -184,7 +184,12 @@ impl Lock {
             path: path.to_owned(),
             why,
         };
-        let toml = |error: toml::de::Error| damaged(error.to_string().trim_end().to_owned());
+        // Without the line itself: the file of a stranger may be a link to what is private.
+        let toml = |error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.unwrap_or_default().matches('\n').count() + 1;
+            damaged(format!("line {line}: {}", error.message()))
+        };
         // The version first: a newer format may look different in all else.
         let Head { version } = toml::from_str(text).map_err(toml)?;
         if version > VERSION {
@@ -316,6 +321,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_lock_file_is_not_quoted() {
+        let private = "version = 1\nroot:x:0:0:private\n";
+        let error = Lock::parse(private, Path::new("lock")).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("line 2: ") && !said.contains("private"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn written_and_read_it_is_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = path_beside(&dir.path().join("workflow.toml"));
@@ -408,6 +424,6 @@ mod tests {
              `type` is \"path\" in place of \"github\""
         );
         let text = error("version = 1\n<<<<<<< HEAD");
-        assert!(text.contains("line 2, column"), "{text}");
+        assert!(text.contains("line 2: "), "{text}");
     }
 }

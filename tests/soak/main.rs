@@ -7,6 +7,7 @@
 mod harness;
 #[path = "../cli/injection.rs"]
 mod injection;
+mod received;
 #[path = "../cli/storm.rs"]
 mod storm;
 
