@@ -180,6 +180,10 @@ impl Error {
         }
         let source = without_path(source);
         match source.sqlite_error_code() {
+            Some(Code::OperationInterrupted) => Self::Corrupt {
+                path,
+                reason: "more rows are found in it than it has room for".to_owned(),
+            },
             Some(Code::TooBig) => Self::Corrupt {
                 path,
                 reason: "a value in it is larger than any that this program writes".to_owned(),

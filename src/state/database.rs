@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, Params, Statement, Transaction};
 
+use super::guard::Effort;
 use super::tally::Deltas;
 use super::{Context, Error, Layout};
 
@@ -20,6 +21,7 @@ use super::{Context, Error, Layout};
 pub(super) struct Database {
     connection: Connection,
     layout: Layout,
+    effort: Effort,
     writing: Writing,
     #[cfg(test)]
     fault: super::fault::Fault,
@@ -45,10 +47,11 @@ struct Group {
 }
 
 impl Database {
-    pub fn new(connection: Connection, layout: Layout) -> Self {
+    pub fn new(connection: Connection, layout: Layout, effort: Effort) -> Self {
         Self {
             connection,
             layout,
+            effort,
             writing: Writing::Closed,
             #[cfg(test)]
             fault: super::fault::Fault::default(),
@@ -71,6 +74,7 @@ impl Database {
     pub fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         #[cfg(test)]
         self.fault.call(&self.connection)?;
+        self.effort.begin();
         let statement = self.connection.prepare_cached(sql)?;
         only_asks(&statement)?;
         Ok(statement)
@@ -80,6 +84,7 @@ impl Database {
     pub fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
         #[cfg(test)]
         self.fault.call(&self.connection)?;
+        self.effort.begin();
         let statement = self.connection.prepare(sql)?;
         only_asks(&statement)?;
         Ok(statement)
@@ -212,12 +217,14 @@ impl Database {
     fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
         #[cfg(test)]
         self.fault.call(&self.connection)?;
+        self.effort.begin();
         self.connection.prepare_cached(sql)?.execute(params)
     }
 
     fn run_all(&self, statements: &str) -> rusqlite::Result<()> {
         #[cfg(test)]
         self.fault.call(&self.connection)?;
+        self.effort.begin();
         self.connection.execute_batch(statements)
     }
 }

@@ -5,6 +5,12 @@
 //! all of it is put out of force before the first question. Tables, views and indexes that somebody
 //! has added for own questions do no harm and stay.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -17,7 +23,9 @@ use super::{Context, Error};
 const LARGEST: i32 = 16 << 20;
 
 /// Takes a new connection what the file could use. Nothing was asked of it yet.
-pub fn restrict(connection: &Connection) -> rusqlite::Result<()> {
+pub fn restrict(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<()> {
+    // For all that is asked at the opening.
+    Effort::limit(connection, layout)?;
     for (what, allowed) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -29,6 +37,50 @@ pub fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "cell_size_check", true)
+}
+
+/// What a statement costs so far. A file can have so many rows in it that no question would come to
+/// an end: each page of a tree has the same page below it many times.
+#[derive(Debug, Clone, Default)]
+pub struct Effort(Arc<AtomicU64>);
+
+/// Steps of `SQLite` between two looks at the effort; they take some hundredths of a second.
+const STRETCH: i32 = 1_000_000;
+/// Steps that each byte of the file is worth: some thousands for a row.
+const STEPS: u64 = 64;
+/// How much smaller on the disk than what is in it a file may be, by compression.
+const PACKED: u64 = 16;
+
+impl Effort {
+    /// Has the connection break off what goes through more than is in the files.
+    pub fn limit(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<Self> {
+        let effort = Self::default();
+        // The process may go to another folder.
+        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let files = [whole(layout.database()), whole(layout.log())];
+        let spent = effort.clone();
+        let is_over = move || {
+            let stretches = spent.0.fetch_add(1, Ordering::Relaxed) + 1;
+            stretches.saturating_mul(u64::from(STRETCH.unsigned_abs()))
+                > files.iter().map(|file| size(file) * STEPS).sum::<u64>() + FREE
+        };
+        connection.progress_handler(STRETCH, Some(is_over))?;
+        Ok(effort)
+    }
+
+    /// Another statement begins.
+    pub fn begin(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Steps for a file of any size.
+const FREE: u64 = 5_000_000;
+
+/// The bytes of a file, as far as there is something in them.
+fn size(file: &Path) -> u64 {
+    let data = fs::symlink_metadata(file);
+    data.map_or(0, |data| data.len().min(data.blocks() * 512 * PACKED))
 }
 
 /// The tables of this program; the first ones are those of the first implementation.

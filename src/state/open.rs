@@ -95,7 +95,7 @@ impl State {
         is_file(&layout)?;
         let mut connection =
             Connection::open(layout.file_name()).during(&layout, "open the database")?;
-        guard::restrict(&connection).during(&layout, "open the database")?;
+        guard::restrict(&mut connection, &layout).during(&layout, "open the database")?;
         let mended = prepare(&mut connection, &layout, created)?;
         lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
@@ -185,13 +185,15 @@ impl State {
         Ok(())
     }
 
-    fn with(connection: Connection, layout: Layout) -> Self {
+    fn with(mut connection: Connection, layout: Layout) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
         // Else a statement is compiled again for each new value of some parameters, in the hope of
         // a better plan. A failure costs time alone.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        // From now on for each statement by itself.
+        let effort = guard::Effort::limit(&mut connection, &layout).unwrap_or_default();
         Self {
-            connection: Database::new(connection, layout.clone()),
+            connection: Database::new(connection, layout.clone(), effort),
             layout,
             lock: None,
             reserved: None,
@@ -249,7 +251,10 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
 fn in_no_place(layout: &Layout) -> Result<Connection, Error> {
     // A name of no length.
     Connection::open("")
-        .and_then(|connection| guard::restrict(&connection).map(|()| connection))
+        .and_then(|mut connection| {
+            guard::restrict(&mut connection, layout)?;
+            Ok(connection)
+        })
         .during(layout, COPYING)
 }
 

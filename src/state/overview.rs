@@ -81,7 +81,9 @@ pub struct Moment<'a> {
     _transaction: rusqlite::Transaction<'a>,
 }
 
-const TASK: &str = "id, step_id, runset, object_hash, name, started, elapsed, worker, error";
+/// No error of ours is so long as to be cut.
+const TASK: &str = "id, step_id, runset, object_hash, name, started, elapsed, worker,
+    substr(error, 1, 65536)";
 
 impl State {
     /// Begins a moment.

@@ -85,10 +85,11 @@ pub enum Which {
     Superseded,
 }
 
+/// No error of ours is so long as to be cut.
 pub(super) fn columns() -> String {
     format!(
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
-                {STATE_SQL}, t.error, coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
+                {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
                 t.forced, t.reused_from, t.started, t.elapsed, t.worker
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )

@@ -72,9 +72,9 @@ fn look(layout: &Layout) -> Result<(), Error> {
 }
 
 fn connect(path: &Path, layout: &Layout, flags: OpenFlags) -> Result<Connection, Error> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .during(layout, OPENING)?;
-    guard::restrict(&connection).during(layout, OPENING)?;
+    guard::restrict(&mut connection, layout).during(layout, OPENING)?;
     wait_when_busy(&connection, layout)?;
     Ok(connection)
 }

@@ -402,3 +402,74 @@ fn the_database_is_a_file_of_this_program() {
         assert!(!test.path("new").exists());
     }
 }
+
+/// Has each page of a tree stand below the one above it many times: 10^20 rows in some pages.
+fn multiply(test: &Test, table: &str) {
+    const PAGE: usize = 4096;
+    test.alter("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE");
+    let root = test.rows(&format!(
+        "SELECT rootpage FROM sqlite_schema WHERE name = '{table}'"
+    ));
+    let root: usize = root[0].parse().unwrap();
+    let mut file = fs::read(test.path("db/db")).unwrap();
+    let top = file[(root - 1) * PAGE..root * PAGE].to_vec();
+    assert!(matches!(top[0], 2 | 5), "the root is a leaf");
+    let below = |page: &mut [u8], child: usize| {
+        let child = u32::try_from(child).unwrap().to_be_bytes();
+        let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));
+        for cell in 0..cells {
+            let at = 12 + 2 * cell;
+            let at = usize::from(u16::from_be_bytes([page[at], page[at + 1]]));
+            page[at..at + 4].copy_from_slice(&child);
+        }
+        page[8..12].copy_from_slice(&child);
+    };
+    let leaf = u32::from_be_bytes(top[8..12].try_into().unwrap());
+    let pages = file.len() / PAGE;
+    below(&mut file[(root - 1) * PAGE..root * PAGE], pages + 1);
+    for level in 1..=15 {
+        let mut page = top.clone();
+        let last = level == 15;
+        below(
+            &mut page,
+            if last {
+                leaf as usize
+            } else {
+                pages + level + 1
+            },
+        );
+        file.extend_from_slice(&page);
+    }
+    let pages = u32::try_from(file.len() / PAGE).unwrap();
+    file[28..32].copy_from_slice(&pages.to_be_bytes());
+    fs::write(test.path("db/db"), file).unwrap();
+}
+
+#[test]
+fn more_rows_than_a_file_can_have_come_to_an_end() {
+    for index in [None, Some("idx_task_final")] {
+        let test = ran();
+        test.alter(
+            "WITH RECURSIVE n (id) AS (SELECT 6 UNION ALL SELECT id + 1 FROM n WHERE id < 3000)
+             INSERT INTO task (id, object_hash, input_task_id, processed, runset, name)
+             SELECT n.id, object_hash, 2, 1, runset, n.id || '.txt' FROM n, task WHERE task.id = 4;
+             INSERT INTO meta VALUES ('writing', 1);",
+        );
+        multiply(&test, index.unwrap_or("task"));
+        let mut over = 0;
+        for command in COMMANDS {
+            let ran = test.run(command.iter().copied());
+            assert!(matches!(ran.status, 0 | 2), "{command:?}: {ran}");
+            assert!(
+                ran.elapsed < Duration::from_secs(10),
+                "{command:?}: {:?}",
+                ran.elapsed
+            );
+            over += usize::from(
+                ran.stderr
+                    .contains("more rows are found in it than it has room for"),
+            );
+        }
+        assert!(over > 0, "{index:?}");
+    }
+}
