@@ -183,8 +183,10 @@ fn look(sound: &Test, seed: u64) -> Vec<(String, String)> {
         let command = command.replace('#', &format!("#{}", random.below(40)));
         let ran = run(&place.work, &command);
         let mut problems = problems(&ran);
-        if entries(&place.home) != before {
-            problems.push("something outside was changed".to_owned());
+        let after = entries(&place.home);
+        if let Some((path, ..)) = after.symmetric_difference(&before).next() {
+            let path = path.strip_prefix(&place.home).unwrap().display();
+            problems.push(format!("{path} was changed"));
         }
         if shows_private(&place, &ran) {
             problems.push("something private is shown".to_owned());

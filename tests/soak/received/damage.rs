@@ -155,7 +155,7 @@ fn rows(place: &Place, random: &mut Random) -> String {
         let value = value(place, random);
         let which = match random.below(4) {
             0 => "1".to_owned(),
-            1 => "random() % 3 = 0".to_owned(),
+            1 => format!("{} % 3 = {}", columns[0], random.below(3)),
             _ => format!(
                 "{0} IN (SELECT {0} FROM {table} LIMIT 1 OFFSET {1})",
                 columns[0],
@@ -188,7 +188,10 @@ fn rows(place: &Place, random: &mut Random) -> String {
                     "held:/x"
                 ])
             ),
-            3 => "UPDATE task SET processed = 0, error = NULL WHERE random() % 2;".to_owned(),
+            3 => format!(
+                "UPDATE task SET processed = 0, error = NULL WHERE id % 2 = {};",
+                random.below(2)
+            ),
             4 => format!(
                 "UPDATE task SET input_task_id = id + {} WHERE id % {} = 0;",
                 random.of(&["0", "1", "-1", "5", "-5"]),
@@ -344,7 +347,9 @@ fn entry(place: &Place, random: &mut Random) -> String {
         let _ = fs::remove_file(&path);
     }
     let _ = path.parent().map(fs::create_dir_all);
-    let done = match random.below(8) {
+    // The objects may be elsewhere: where a link of that name leads, they are written.
+    let kinds = if path.ends_with("objects") { 3 } else { 0 };
+    let done = match kinds + random.below(8 - kinds) {
         0 => symlink(home("private"), &path).map(|()| "link to a file"),
         1 => symlink(home("folder"), &path).map(|()| "link to a folder"),
         2 => symlink(home("new"), &path).map(|()| "link to nothing"),
