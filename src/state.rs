@@ -180,6 +180,11 @@ impl Error {
         }
         let source = without_path(source);
         match source.sqlite_error_code() {
+            // Of a sum of numbers in it.
+            Some(Code::Unknown) if source.to_string() == "integer overflow" => Self::Corrupt {
+                path,
+                reason: "numbers in it are larger than any that this program writes".to_owned(),
+            },
             Some(Code::OperationInterrupted) => Self::Corrupt {
                 path,
                 reason: "more rows are found in it than it has room for".to_owned(),

@@ -29,7 +29,10 @@ pub fn summary(page: &Page) -> String {
         .filter(|node| node.sink)
         .map(|node| node.tally.total())
         .sum();
-    let spent: u64 = page.spreads.iter().map(|s| s.durations.sum).sum();
+    let spent = page
+        .spreads
+        .iter()
+        .fold(0_u64, |sum, s| sum.saturating_add(s.durations.sum));
     let state = match (failed, pending, tainted) {
         (0, 0, 0) => "Everything is done.".to_owned(),
         (0, 0, _) => format!(

@@ -152,12 +152,14 @@ fn as_table(page: &Page) -> String {
     );
     for (step, node) in page.graph.nodes.iter().enumerate() {
         let spans = || page.spans.iter().filter(|span| span.step == step);
-        let ends = spans().map(|span| span.start + span.elapsed).max();
+        let ends = spans()
+            .map(|span| span.start.saturating_add(span.elapsed))
+            .max();
         let (Some(first), Some(last)) = (spans().map(|span| span.start).min(), ends) else {
             continue;
         };
         let executed = i64::try_from(spans().count()).unwrap_or(i64::MAX);
-        let spent: i64 = spans().map(|span| span.elapsed).sum();
+        let spent = spans().fold(0_i64, |sum, span| sum.saturating_add(span.elapsed));
         table
             .text(&node.name)
             .number(&number(executed), Some(executed))

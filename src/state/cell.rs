@@ -18,6 +18,9 @@ pub enum Wrong {
     /// A task does not come after the one that it comes from, as all do.
     #[error("it comes from task #{0}, which is not older: the rows go in a circle")]
     Circle(TaskId),
+    /// Rows are not where an index has them.
+    #[error("it is found where another row should be: an index is damaged")]
+    Order,
     /// The name of a runset cannot be the value of a variable.
     #[error("there is a NUL in its name")]
     Variable,
@@ -113,6 +116,64 @@ fn of_kind(kind: Type) -> &'static str {
 impl FromSql for FileName {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Self::new(value.as_str()?).map_err(FromSqlError::other)
+    }
+}
+
+/// Beyond this no time, version or row number of this program is: sums of them are.
+const LARGEST: i64 = 1 << 53;
+/// Nor are there so many tasks.
+const MOST: i64 = 1 << 40;
+
+fn at_most(most: i64, number: i64, column: usize) -> rusqlite::Result<i64> {
+    if (-most..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(rusqlite::Error::IntegralValueOutOfRange(column, number))
+    }
+}
+
+/// A time, a version, the number of a row or of a worker.
+pub fn number(row: &Row, column: usize) -> rusqlite::Result<i64> {
+    at_most(LARGEST, row.get(column)?, column)
+}
+
+/// The same where there may be none.
+pub fn some_number(row: &Row, column: usize) -> rusqlite::Result<Option<i64>> {
+    let number: Option<i64> = row.get(column)?;
+    number
+        .map(|number| at_most(LARGEST, number, column))
+        .transpose()
+}
+
+/// How many tasks. Fewer than none in the counts of one who did not come to an end.
+pub fn count(row: &Row, column: usize) -> rusqlite::Result<i64> {
+    at_most(MOST, row.get(column)?, column)
+}
+
+/// Rows in the order of their numbers, each once, as they were asked for. In a damaged index they
+/// are not, and whoever asks for those behind the last one comes to no end.
+#[derive(Debug)]
+pub struct Ascending(Option<i64>);
+
+impl Ascending {
+    /// From the first one on.
+    pub fn new() -> Self {
+        Self(None)
+    }
+
+    /// Those behind this one.
+    pub fn after(row: TaskId) -> Self {
+        Self(Some(row.0))
+    }
+
+    /// The number of the next row, which is in the first column.
+    pub fn next(&mut self, row: &Row) -> rusqlite::Result<TaskId> {
+        let id = number(row, 0)?;
+        if self.0.is_some_and(|last| last >= id) {
+            return Err(Wrong::Order.into_error());
+        }
+        self.0 = Some(id);
+        Ok(TaskId(id))
     }
 }
 

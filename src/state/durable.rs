@@ -11,9 +11,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{digest, located, older};
+use super::cell::{Ascending, digest, located, number, older};
 use super::{Context, Error, Runset, State};
 use crate::core::digest::Digest;
 use crate::core::task::TaskId;
@@ -129,11 +129,12 @@ impl State {
         Ok(TaskId(row.unwrap_or(0)))
     }
 
-    /// The newest row.
+    /// The newest row. There is room for many behind it: at the end of all numbers `SQLite` would
+    /// take any.
     pub fn newest_task(&self) -> Result<TaskId, Error> {
         self.connection
             .prepare_cached("SELECT coalesce(max(id), 0) FROM task")
-            .and_then(|mut query| query.query_row([], |row| row.get(0).map(TaskId)))
+            .and_then(|mut query| query.query_row([], |row| number(row, 0).map(TaskId)))
             .during(&self.layout, "read the newest task")
     }
 
@@ -156,9 +157,13 @@ impl State {
                  ORDER BY id LIMIT ?2",
             )
             .and_then(|mut query| {
-                query
-                    .query_map((after.0, count), |row| located("task", row, doubtful))?
-                    .collect()
+                let mut order = Ascending::after(after);
+                let doubtful = |row: &Row| {
+                    located("task", row, |row| {
+                        order.next(row).and_then(|task| doubtful(row, task))
+                    })
+                };
+                query.query_map((after.0, count), doubtful)?.collect()
             })
             .during(&self.layout, "read the newest tasks")
     }
@@ -199,10 +204,10 @@ impl State {
     }
 }
 
-fn doubtful(row: &rusqlite::Row) -> rusqlite::Result<Doubtful> {
+fn doubtful(row: &Row, task: TaskId) -> rusqlite::Result<Doubtful> {
     Ok(Doubtful {
-        task: TaskId(row.get(0)?),
-        maker: older(row, 1, TaskId(row.get(0)?))?,
+        task,
+        maker: older(row, 1, task)?,
         object: digest(row, 2)?,
     })
 }

@@ -1,7 +1,7 @@
 //! What is needed to find final outputs and inputs whose objects are gone, and to have them made
 //! again.
 
-use super::cell::{digest, file_name, located, older};
+use super::cell::{Wrong, digest, file_name, located, older};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::name::FileName;
@@ -83,15 +83,19 @@ impl State {
         let mut seen = 0;
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
             seen += 1;
+            let before = last.as_ref().unwrap_or(after);
             let read = |row: &rusqlite::Row| {
                 let place = Place {
                     prefix: row.get(5)?,
                     row: row.get(0)?,
                 };
+                if place <= *before {
+                    return Err(Wrong::Order.into_error());
+                }
                 let wanted = row.get::<_, bool>(4)?.then(|| wanted(row)).transpose()?;
                 Ok((place, wanted))
             };
-            let (place, wanted) = read(row).during(&self.layout, DOING)?;
+            let (place, wanted) = located("task", row, read).during(&self.layout, DOING)?;
             last = Some(place);
             wanted.into_iter().for_each(&mut each);
         }

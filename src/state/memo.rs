@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::cell::{digest, file_name, located};
+use super::cell::{Ascending, digest, file_name, located};
 use super::{Context, Error, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::name::FileName;
@@ -149,8 +149,10 @@ impl State {
             )
             .and_then(|mut query| {
                 let mut rows = query.query([task.0])?;
+                let mut order = Ascending::new();
                 while let Some(row) = rows.next()? {
                     located("task", row, |row| {
+                        order.next(row)?;
                         each(file_name(row, 1)?.as_ref(), digest(row, 2)?);
                         Ok(())
                     })?;

@@ -101,6 +101,7 @@ impl State {
         let mut state = Self::with(connection, layout);
         state.mended = Mended { emptied, ..mended };
         state.lock = Some(lock.clone());
+        state.newest_task()?;
         Ok((state, lock, created))
     }
 
@@ -137,7 +138,9 @@ impl State {
         }
         let format = schema::check(&connection, &layout)?;
         schema::migrate(&mut connection, &layout, format)?;
-        Ok(Self::with(connection, layout))
+        let state = Self::with(connection, layout);
+        state.newest_task()?;
+        Ok(state)
     }
 
     /// The same without any task: for one who only asks what would become of the steps. There may

@@ -2,8 +2,8 @@
 
 use rusqlite::Row;
 
-use super::cell::{Wrong, digest, file_name, located};
-use super::tally::{STATE_SQL, state_of};
+use super::cell::{Wrong, count, digest, file_name, located, number, some_number};
+use super::tally::{STATE_SQL, state_of, tally_of_step};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::identity::Identity;
@@ -115,7 +115,7 @@ impl State {
     pub fn runset_created(&self, runset: &Runset) -> Result<Option<i64>, Error> {
         self.connection
             .prepare_cached("SELECT created FROM runset WHERE id = ?1")
-            .and_then(|mut query| query.query_row([runset.id.0], |row| row.get(0)))
+            .and_then(|mut query| query.query_row([runset.id.0], |row| some_number(row, 0)))
             .during(&self.layout, "read runsets")
     }
 
@@ -128,15 +128,7 @@ impl State {
             )
             .and_then(|mut query| {
                 query
-                    .query_map([runset.map(|runset| runset.id.0)], |row| {
-                        let tally = Tally {
-                            pending: row.get(1)?,
-                            failed: row.get(2)?,
-                            done: row.get(3)?,
-                            reused: row.get(4)?,
-                        };
-                        Ok((StepId(row.get(0)?), tally))
-                    })?
+                    .query_map([runset.map(|runset| runset.id.0)], tally_of_step)?
                     .collect()
             })
             .during(&self.layout, "read counts")
@@ -181,14 +173,7 @@ impl State {
             .and_then(|mut query| {
                 let mut rows = query.query([runset.map(|runset| &runset.name)])?;
                 while let Some(row) = rows.next()? {
-                    each(Execution {
-                        task: TaskId(row.get(0)?),
-                        step: StepId(row.get(1)?),
-                        started: row.get(2)?,
-                        elapsed: row.get(3)?,
-                        worker: row.get(4)?,
-                        failed: row.get(5)?,
-                    });
+                    each(located("task", row, execution)?);
                 }
                 Ok(())
             })
@@ -271,11 +256,22 @@ fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+fn execution(row: &Row) -> rusqlite::Result<Execution> {
+    Ok(Execution {
+        task: TaskId(row.get(0)?),
+        step: StepId(row.get(1)?),
+        started: some_number(row, 2)?,
+        elapsed: number(row, 3)?,
+        worker: number(row, 4)?,
+        failed: row.get(5)?,
+    })
+}
+
 fn flow(row: &Row) -> rusqlite::Result<(StepId, StepId, i64)> {
     if let Some(above) = row.get::<_, Option<i64>>(4)? {
         return Err(Wrong::Circle(TaskId(above)).into_error());
     }
-    Ok((StepId(row.get(1)?), StepId(row.get(2)?), row.get(3)?))
+    Ok((StepId(row.get(1)?), StepId(row.get(2)?), count(row, 3)?))
 }
 
 fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
@@ -283,10 +279,10 @@ fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
     Ok(RecordedStep {
         id: StepId(row.get(0)?),
         name: row.get(1)?,
-        version: row.get(2)?,
+        version: number(row, 2)?,
         start: row.get(3)?,
         script: row.get(4)?,
-        created: row.get(5)?,
+        created: some_number(row, 5)?,
         identity: Identity::from_json(&identity),
     })
 }
@@ -302,9 +298,9 @@ fn task_row(row: &Row) -> rusqlite::Result<ShownTask> {
         runset: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
         object: digest(row, 3)?,
         name: file_name(row, 4)?,
-        started: row.get(5)?,
-        elapsed: row.get(6)?,
-        worker: row.get(7)?,
+        started: some_number(row, 5)?,
+        elapsed: some_number(row, 6)?,
+        worker: some_number(row, 7)?,
         error: row.get(8)?,
         state: state_of(row.get(9)?),
         stdout: log(10)?,

@@ -1,6 +1,8 @@
 //! Pending tasks, in stretches.
 
-use super::cell::{digest, file_name, located, older};
+use rusqlite::Row;
+
+use super::cell::{Ascending, digest, file_name, located, older};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
 use crate::core::plan::Ready;
@@ -22,24 +24,21 @@ impl State {
                  ORDER BY id LIMIT ?4"
             ))
             .and_then(|mut query| {
-                query
-                    .query_map(
-                        (
-                            &runset.name,
-                            step.0,
-                            after.0,
-                            i64::try_from(count).unwrap_or(i64::MAX),
-                        ),
-                        |row| located("task", row, ready),
-                    )?
-                    .collect()
+                let limit = i64::try_from(count).unwrap_or(i64::MAX);
+                let which = (&runset.name, step.0, after.0, limit);
+                let mut order = Ascending::after(after);
+                let ready = |row: &Row| {
+                    located("task", row, |row| {
+                        order.next(row).and_then(|id| ready(row, id))
+                    })
+                };
+                query.query_map(which, ready)?.collect()
             })
             .during(&self.layout, "read pending tasks")
     }
 }
 
-fn ready(row: &rusqlite::Row) -> rusqlite::Result<Ready> {
-    let id = TaskId(row.get(0)?);
+fn ready(row: &Row, id: TaskId) -> rusqlite::Result<Ready> {
     Ok(Ready {
         id,
         input: digest(row, 1)?,

@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{Wrong, digest, file_name, located, older};
+use super::cell::{Ascending, Wrong, digest, file_name, located, number, older, some_number};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, State, StepId};
 use crate::core::digest::Digest;
@@ -103,14 +103,14 @@ pub(super) fn task(row: &Row) -> rusqlite::Result<TaskRow> {
 }
 
 fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
-    let own = TaskId(row.get(0)?);
+    let own = TaskId(number(row, 0)?);
     let step = match row.get::<_, Option<i64>>(2)? {
         None => None,
         Some(id) if row.get_ref(3)? == ValueRef::Null => return Err(Wrong::NoStep(id).into_error()),
         Some(id) => Some(TaskStep {
             id: StepId(id),
             name: row.get(3)?,
-            version: row.get(4)?,
+            version: number(row, 4)?,
         }),
     };
     let id = |column: usize| -> rusqlite::Result<_> {
@@ -130,9 +130,9 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         supersedes: id(12)?,
         forced: row.get(13)?,
         reused_from: id(14)?,
-        started: row.get(15)?,
-        elapsed: row.get(16)?,
-        worker: row.get(17)?,
+        started: some_number(row, 15)?,
+        elapsed: some_number(row, 16)?,
+        worker: some_number(row, 17)?,
     })
 }
 
@@ -161,7 +161,7 @@ impl State {
             Which::In(state) => format!(
                 "t.live = 1 AND t.processed = {} AND {STATE_SQL} = {}",
                 u8::from(state.is_finished()),
-                number(state)
+                number_of(state)
             ),
         };
         let sql = format!(
@@ -181,8 +181,10 @@ impl State {
                 filter.limit.map_or(-1, i64::from),
             ))
             .during(&self.layout, DOING)?;
+        let mut order = Ascending::new();
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
-            each(task(row).during(&self.layout, DOING)?)?;
+            let next = located("task", row, |row| order.next(row)).and_then(|_| task(row));
+            each(next.during(&self.layout, DOING)?)?;
         }
         Ok(())
     }
@@ -205,7 +207,12 @@ impl State {
         );
         self.connection
             .prepare_cached(&sql)
-            .and_then(|mut query| query.query_map((id.0, superseded), task)?.collect())
+            .and_then(|mut query| {
+                let mut order = Ascending::new();
+                let child =
+                    |row: &Row| located("task", row, |row| order.next(row)).and_then(|_| task(row));
+                query.query_map((id.0, superseded), child)?.collect()
+            })
             .during(&self.layout, DOING)
     }
 
@@ -237,7 +244,7 @@ impl State {
 }
 
 /// What [`STATE_SQL`] gives for the state.
-fn number(state: TaskState) -> u8 {
+fn number_of(state: TaskState) -> u8 {
     match state {
         TaskState::Pending => 0,
         TaskState::Failed => 1,

@@ -248,7 +248,7 @@ impl State {
         for (state, count, spent) in counts {
             self.count(runset.id, from, state_of(state), -count);
             self.count(runset.id, to, state_of(state), count);
-            self.spend(runset.id, from, -spent);
+            self.spend(runset.id, from, 0_i64.saturating_sub(spent));
             self.spend(runset.id, to, spent);
             moved += count.unsigned_abs();
         }
@@ -284,7 +284,7 @@ impl State {
                 .and_then(|mut query| query.query_row([task.0], |row| row.get(0)))
                 .during(&self.layout, "read a task")?;
         }
-        self.spend(runset.id, step, elapsed - before);
+        self.spend(runset.id, step, elapsed.saturating_sub(before));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::located;
+use super::cell::{located, number, some_number};
 use super::{Context, Error, State};
 use crate::core::digest::Digest;
 use crate::core::identity::{Change, Identity};
@@ -229,7 +229,7 @@ impl State {
 fn newest(row: &Row) -> rusqlite::Result<(StepName, Newest)> {
     let newest = Newest {
         id: StepId(row.get(0)?),
-        version: row.get(2)?,
+        version: number(row, 2)?,
         fingerprint: row.get(3)?,
         is_start: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
         parallel: row.get(5)?,
@@ -241,9 +241,9 @@ fn version(row: &Row) -> rusqlite::Result<StepVersion> {
     let identity: String = row.get(3)?;
     Ok(StepVersion {
         id: StepId(row.get(0)?),
-        version: row.get(1)?,
+        version: number(row, 1)?,
         fingerprint: row.get(2)?,
         identity: Identity::from_json(&identity),
-        created: row.get(4)?,
+        created: some_number(row, 4)?,
     })
 }

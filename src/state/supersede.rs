@@ -1,7 +1,7 @@
 //! Taint and migration: finished tasks make way for new ones, and what follows from them with
 //! them.
 
-use super::cell::located;
+use super::cell::{count, located};
 use super::record::ROOM;
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
@@ -122,7 +122,7 @@ impl State {
             .during(&self.layout, "count the tasks to supersede")?;
         for (step, state, count, spent) in lost {
             self.count(runset.id, StepId(step), state_of(state), -count);
-            self.spend(runset.id, StepId(step), -spent);
+            self.spend(runset.id, StepId(step), 0_i64.saturating_sub(spent));
         }
         let made: Vec<(StepId, i64)> = self
             .connection
@@ -157,7 +157,7 @@ fn taint(row: &rusqlite::Row) -> rusqlite::Result<Taint> {
     Ok(Taint {
         step: StepId(row.get(0)?),
         name: row.get(1)?,
-        count: row.get(2)?,
+        count: count(row, 2)?,
     })
 }
 

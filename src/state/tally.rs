@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
+use super::cell::{count, located};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
 use crate::core::task::{State as TaskState, Tally};
 
@@ -45,7 +46,7 @@ impl State {
     /// The last executions of live tasks took so many microseconds more.
     pub(super) fn spend(&mut self, runset: RunsetId, step: StepId, by: i64) {
         if let Some(delta) = self.delta(runset, step) {
-            delta.spent += by;
+            delta.spent = delta.spent.saturating_add(by);
         }
     }
 
@@ -90,19 +91,7 @@ impl State {
             .prepare_cached(
                 "SELECT step_id, pending, failed, done, reused FROM tally WHERE runset_id = ?1",
             )
-            .and_then(|mut query| {
-                query
-                    .query_map([runset.0], |row| {
-                        let tally = Tally {
-                            pending: row.get(1)?,
-                            failed: row.get(2)?,
-                            done: row.get(3)?,
-                            reused: row.get(4)?,
-                        };
-                        Ok((StepId(row.get(0)?), tally))
-                    })?
-                    .collect()
-            })
+            .and_then(|mut query| query.query_map([runset.0], tally_of_step)?.collect())
             .during(&self.layout, "read counts")?;
         for ((of, step), delta) in self.connection.deltas().into_iter().flat_map(|own| &own.0) {
             if *of == runset {
@@ -124,6 +113,19 @@ impl State {
             })
             .during(&self.layout, "read times")
     }
+}
+
+/// The counts of a step version, whose number is in the first column.
+pub fn tally_of_step(row: &Row) -> rusqlite::Result<(StepId, Tally)> {
+    located("the tally of step version", row, |row| {
+        let tally = Tally {
+            pending: count(row, 1)?,
+            failed: count(row, 2)?,
+            done: count(row, 3)?,
+            reused: count(row, 4)?,
+        };
+        Ok((StepId(row.get(0)?), tally))
+    })
 }
 
 /// Counts the rows themselves, and writes that where something else is written; whether that was
@@ -190,7 +192,7 @@ fn counted(connection: &Connection) -> rusqlite::Result<Counts> {
         if let Some(runset) = runsets.get(row.get_ref(0)?.as_str()?) {
             let delta = counts.entry((*runset, StepId(row.get(1)?))).or_default();
             delta.tally.add(state_of(row.get(2)?), 1);
-            delta.spent += row.get::<_, i64>(3)?;
+            delta.spent = delta.spent.saturating_add(row.get(3)?);
         }
     }
     Ok(counts)

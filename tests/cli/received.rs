@@ -242,3 +242,49 @@ fn a_step_of_the_first_implementation_keeps_its_history_under_a_name_that_can_be
     ));
     test.run(["tasks"]).exits(0).prints("fetch_all");
 }
+
+#[test]
+fn numbers_of_any_size_are_told_and_not_counted_with() {
+    for (change, row, commands) in [
+        (
+            "UPDATE task SET elapsed = 9223372036854775807 WHERE id = 2",
+            "task #2: elapsed: ",
+            &["trace #2", "report -o page.html", "tasks"][..],
+        ),
+        (
+            "UPDATE task SET started = -9223372036854775808 WHERE id = 2",
+            "task #2: started: ",
+            &["trace #2", "report -o page.html"],
+        ),
+        (
+            "UPDATE step SET version = 9223372036854775807 WHERE id = 2",
+            "step #2: version: ",
+            &["status", "why work", "-run", "-quiet"],
+        ),
+        (
+            "UPDATE tally SET done = 9223372036854775807",
+            "the tally of step version #",
+            &["status", "graph"],
+        ),
+        (
+            "UPDATE tally SET pending = 9223372036854775807;
+             INSERT INTO tally (runset_id, step_id, pending) VALUES (9, 0, 1), (9, 1, 1), (9, 2, 1)",
+            "larger than any",
+            &["graph -runset all"],
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; UPDATE task SET id = 9223372036854775807 WHERE id = 5",
+            "9223372036854775807",
+            &[
+                "-run -fresh",
+                "-run -fresh -dry-run"
+            ],
+        ),
+    ] {
+        let test = ran();
+        test.alter(change);
+        for command in commands {
+            is_refused(test.run(command.split(' ')), row, "");
+        }
+    }
+}

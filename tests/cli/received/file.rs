@@ -1,4 +1,4 @@
-//! What SQLite makes of a file: its schema, its pages, what lies beside it.
+//! What `SQLite` makes of a file: its schema, its pages, what lies beside it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -239,7 +239,7 @@ fn more_rows_than_a_file_can_have_come_to_an_end() {
 }
 
 /// The journal of an interrupted transaction over several databases names a file with the names of
-/// all their journals. When it is rolled back, that file is removed: SQLite before 3.54 removes any
+/// all their journals. When it is rolled back, that file is removed: `SQLite` before 3.54 removes any
 /// that is named.
 #[test]
 fn a_forged_journal_removes_nothing() {
@@ -268,5 +268,50 @@ fn a_forged_journal_removes_nothing() {
         test.write("db/db-journal", &journal);
         test.run(command.iter().copied()).exits(0);
         assert_eq!(test.read("victim"), "precious");
+    }
+}
+
+/// Whoever asks for the rows behind the last one would get the same ones for ever.
+#[test]
+fn rows_that_an_index_has_in_another_order_are_refused() {
+    for (index, columns, rest, commands) in [
+        (
+            "idx_task_input",
+            "input_task_id",
+            "WHERE input_task_id IS NOT NULL",
+            &["trace #1", "cat #1 1_work"][..],
+        ),
+        (
+            "idx_task_processed",
+            "runset, step_id",
+            "WHERE processed = 0",
+            &["-run"],
+        ),
+        (
+            "idx_task_final",
+            "substr(object_hash, 1, 4)",
+            "WHERE step_id IS NULL",
+            &["status", "-run", "-run -dry-run"],
+        ),
+    ] {
+        let test = ran();
+        if index == "idx_task_processed" {
+            test.alter(
+                "UPDATE task SET processed = 0 WHERE id IN (2, 3);
+                 UPDATE tally SET pending = 2, done = 0 WHERE step_id = 2;",
+            );
+        }
+        let as_said = format!("CREATE INDEX {index} ON task ({columns}) {rest}");
+        test.alter(&format!(
+            "UPDATE task SET object_hash = (SELECT object_hash FROM task WHERE id = 4) WHERE id = 5;
+             DROP INDEX {index};
+             CREATE INDEX {index} ON task ({columns}, id DESC) {rest};
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = '{as_said}' WHERE name = '{index}';"
+        ));
+        for command in commands {
+            let ran = test.run(command.split(' '));
+            is_refused(ran, "task #", "an index is damaged");
+        }
     }
 }
