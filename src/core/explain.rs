@@ -28,7 +28,7 @@ pub fn details(new: &Identity, old: &Identity) -> Vec<Detail> {
 
 fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
     match change {
-        Change::Script => diff::unified(&diff::lines(&old.script, &new.script)),
+        Change::Script => diff::unified(&old.script, &new.script),
         Change::Shell => replaced(&old.shell.join(" "), &new.shell.join(" ")),
         Change::Keep => replaced(&old.keep.join(" "), &new.keep.join(" ")),
         Change::Pure(_) | Change::Unknown(_) => Vec::new(),
