@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::text::visible;
 
@@ -73,7 +73,7 @@ pub fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
 fn block(path: &str, text: &str, diagnostic: &Diagnostic) -> String {
     let path = visible(path);
     let place = match &diagnostic.span {
-        Some(span) => Place::of(text, span).block(&path),
+        Some(span) => place(&path, text, span),
         None => format!(" --> {path}\n"),
     };
     let hint = match &diagnostic.hint {
@@ -83,114 +83,40 @@ fn block(path: &str, text: &str, diagnostic: &Diagnostic) -> String {
     format!("error: {}\n{place}{hint}", diagnostic.message)
 }
 
-/// A span within the line where it begins.
-struct Place<'t> {
-    number: usize,
-    line: &'t str,
-    /// Bytes of the line.
-    start: usize,
-    end: usize,
-}
-
-impl<'t> Place<'t> {
-    fn of(text: &'t str, span: &Range<usize>) -> Self {
-        let at = floor(text, span.start);
-        let begin = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let rest = &text[begin..];
-        let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        // The mark that some editors put at the start of a file is no character of the line.
-        let mark = if begin == 0 && line.starts_with('\u{feff}') {
-            '\u{feff}'.len_utf8()
-        } else {
-            0
-        };
-        let line = &line[mark..];
-        let inside = |offset: usize| floor(line, offset.saturating_sub(begin + mark));
-        let start = inside(at);
-        Self {
-            number: line_of(text, at),
-            line,
-            start,
-            end: inside(span.end).max(start),
-        }
-    }
-
-    /// File, line and column, then the line with carets below it.
-    fn block(&self, path: &str) -> String {
-        let number = self.number.to_string();
-        let margin = " ".repeat(number.len());
-        let column = self.column();
-        let (line, carets) = self.shown();
-        [
-            format!("{margin}--> {path}:{number}:{column}"),
-            format!("{margin} |"),
-            format!("{number} | {line}").trim_end().to_owned(),
-            format!("{margin} | {carets}\n"),
-        ]
-        .join("\n")
-    }
-
-    fn column(&self) -> usize {
-        self.line[..self.start].chars().count() + 1
-    }
-
-    /// The line, cut around the span if it is long, and the carets to be put under it.
-    fn shown(&self) -> (String, String) {
-        let before = visible(&self.line[..self.start]);
-        let marked = visible(&self.line[self.start..self.end]);
-        let after = visible(&self.line[self.end..]);
-        let (marked, after) = if marked.width() > WIDTH / 2 {
-            (front(&marked, WIDTH / 2), String::new())
-        } else {
-            let room = WIDTH - marked.width();
-            (
-                marked,
-                front(&after, room.saturating_sub(before.width()).max(room / 3)),
-            )
-        };
-        let before = back(
-            &before,
-            WIDTH.saturating_sub(marked.width() + after.width()),
-        );
-        let margin = " ".repeat(before.width());
-        let carets = "^".repeat(marked.width().max(1));
-        (
-            format!("{before}{marked}{after}").trim_end().to_owned(),
-            margin + &carets,
-        )
-    }
-}
-
 /// The columns that a shown line may take.
-const WIDTH: usize = 100;
+const WIDTH: usize = 105;
 
-/// As much of the front of `text` as fits into `width` columns.
-fn front(text: &str, width: usize) -> String {
-    cut(text.chars(), text.width(), width)
-}
+/// The characters that are marked at most: what is marked is not cut.
+const MARKED: usize = 60;
 
-/// As much of the back of `text` as fits into `width` columns.
-fn back(text: &str, width: usize) -> String {
-    let back = cut(text.chars().rev(), text.width(), width);
-    back.chars().rev().collect()
-}
-
-fn cut(chars: impl Iterator<Item = char>, full: usize, width: usize) -> String {
-    if full <= width {
-        return chars.collect();
-    }
-    let mut out = String::new();
-    let mut used = 1;
-    for c in chars {
-        used += c.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        out.push(c);
-    }
-    out.push('…');
-    out
+/// File, line and column, then the line where the span begins, with carets below it.
+fn place(path: &str, text: &str, span: &Range<usize>) -> String {
+    let start = floor(text, span.start);
+    let number = line_of(text, start);
+    let begin = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[begin..].lines().next().unwrap_or_default();
+    // The mark that some editors put at the start of a file is no character of the line.
+    let mark = line.len() - line.trim_start_matches('\u{feff}').len();
+    let (start, end) = (start - begin, span.end.saturating_sub(begin));
+    let start = floor(line, start).max(mark);
+    let marked = &line[start..floor(line, end).max(start)];
+    let marked = marked
+        .char_indices()
+        .nth(MARKED)
+        .map_or(marked, |(at, _)| &marked[..at]);
+    // As it may be shown: its columns are others than those of the text.
+    let before = visible(&line[mark..start]);
+    let shown = format!("{before}{}", visible(marked));
+    let carets = AnnotationKind::Primary.span(before.len()..shown.len());
+    let source = shown + &visible(&line[start + marked.len()..]);
+    let snippet = Snippet::source(source)
+        .line_start(number)
+        .annotation(carets);
+    let renderer = Renderer::plain().term_width(WIDTH);
+    let shown = renderer.render(&[Group::with_level(Level::ERROR).element(snippet)]);
+    let margin = " ".repeat(number.to_string().len());
+    let column = line[mark..start].chars().count() + 1;
+    format!("{margin}--> {path}:{number}:{column}\n{shown}\n")
 }
 
 /// The nearest character boundary at or before `offset`.
