@@ -202,10 +202,13 @@ impl Error {
                 Self::Full(path)
             }
             Some(Code::ReadOnly) => Self::ReadOnly(path),
-            Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Corrupt {
-                path,
-                reason: source.to_string(),
-            },
+            // Nothing that this program writes is against its own tables' rules.
+            Some(Code::NotADatabase | Code::DatabaseCorrupt | Code::ConstraintViolation) => {
+                Self::Corrupt {
+                    path,
+                    reason: source.to_string(),
+                }
+            }
             _ => Self::Sqlite {
                 action,
                 path,
