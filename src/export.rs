@@ -120,7 +120,8 @@ pub fn export(
 /// Whether a file may be put at `path`.
 fn room(path: &Path, force: bool) -> Result<(), Error> {
     match path.symlink_metadata() {
-        Err(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error("look at", path)(error)),
         Ok(metadata) if metadata.is_dir() => Err(Error::Folder(path.to_owned())),
         Ok(_) if force => Ok(()),
         Ok(_) => Err(Error::Taken(path.to_owned())),

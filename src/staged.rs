@@ -127,6 +127,26 @@ impl io::Write for Staged {
     }
 }
 
+/// Where a file that the user names is to be, links followed; an error if what is there must not be
+/// replaced, or where it cannot be found out what is there.
+pub fn place(path: &Path) -> io::Result<PathBuf> {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return std::path::absolute(path),
+        // Of a link too, where the system does not let it be followed.
+        Err(error) => return Err(error),
+    };
+    if about.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !about.is_file() {
+        return Err(io::Error::other("there is something that is no plain file"));
+    }
+    File::options().append(true).open(path)?;
+    // What a link leads to is replaced, not the link.
+    fs::canonicalize(path)
+}
+
 /// Takes away all that is not complete, and lets nothing become so: the program is about to end.
 pub fn discard() {
     let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ mod database;
 mod durable;
 #[cfg(test)]
 pub(crate) mod fault;
+mod files;
 mod finals;
 mod guard;
 mod held;
@@ -119,6 +120,9 @@ pub enum Error {
         /// What is there.
         found: &'static str,
     },
+    /// It is a file that has another name as well, in a folder that nobody named.
+    #[error("{} has another name as well (a hard link), and what is there would change, too", .0.shown())]
+    Shared(PathBuf),
     /// There are objects, and nothing in the file.
     #[error("{} is empty, although there are objects beside it: what was recorded is lost", .0.shown())]
     Emptied(PathBuf),
@@ -232,6 +236,9 @@ impl Error {
             Self::Foreign(_) => Some("name another folder with -db"),
             Self::NoFile { .. } => Some(
                 "put the file itself there; the db folder may be a link, what is in it may not",
+            ),
+            Self::Shared(_) => Some(
+                "put a copy of the file in its place: copy it beside, and rename the copy to its name",
             ),
             Self::Emptied(_) => {
                 Some("restore the file from a backup, or begin anew with -run: the objects stay")

@@ -9,6 +9,7 @@
 mod adopt;
 mod aside;
 mod hash;
+mod linked;
 mod loan;
 mod look;
 mod read;
@@ -24,6 +25,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use adopt::{AdoptError, Adopted, Candidate, remove};
 pub use hash::LARGE;
+pub use linked::{AMONG, PROBE, RUN};
 pub use loan::Loan;
 pub use look::Condition;
 
@@ -98,6 +100,16 @@ pub enum Error {
         /// What it says.
         target: PathBuf,
     },
+    /// The store's folder is a link to one that is not for objects alone.
+    #[error("{} is a link to {}, where there is {}, which belongs to no store of objects", path.shown(), target.shown(), found.shown())]
+    LinkToOther {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
+        /// What is there.
+        found: PathBuf,
+    },
     /// Somebody put another file in the place of one that was being written.
     #[error("{} was replaced by another file while it was written", .0.shown())]
     Replaced(PathBuf),
@@ -137,7 +149,10 @@ impl Error {
     pub fn is_loss(&self) -> bool {
         match self {
             Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => true,
-            Self::Io { .. } | Self::Replaced(_) | Self::LinkToNothing { .. } => false,
+            Self::Io { .. }
+            | Self::Replaced(_)
+            | Self::LinkToNothing { .. }
+            | Self::LinkToOther { .. } => false,
         }
     }
 
@@ -151,6 +166,7 @@ impl Error {
         match self {
             Self::Io { source, .. } => Shortage::of(source),
             Self::LinkToNothing { .. }
+            | Self::LinkToOther { .. }
             | Self::Replaced(_)
             | Self::Missing { .. }
             | Self::NotAFile { .. }
@@ -164,11 +180,13 @@ impl Error {
             Self::LinkToNothing { .. } => {
                 Some("mount the disk that it is on, or make that folder, and run again")
             }
-            Self::Io { .. }
-            | Self::Replaced(_)
-            | Self::Missing { .. }
-            | Self::NotAFile { .. }
-            | Self::Damaged { .. } => self.shortage().map(Shortage::hint),
+            Self::LinkToOther { .. } => Some(
+                "let the link lead to an empty folder, or to one that holds objects and nothing else",
+            ),
+            Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => {
+                Some("restore it from a backup, or run again: what is needed of it is made again")
+            }
+            Self::Io { .. } | Self::Replaced(_) => self.shortage().map(Shortage::hint),
         }
     }
 }
@@ -197,7 +215,8 @@ pub fn make(root: &Path) -> Result<(), Error> {
             Err(_) => Err(io_error("make the folder", root)(error)),
         },
         other => other.map_err(io_error("make the folder", root)),
-    }
+    }?;
+    linked::check(root)
 }
 
 /// Objects of at most this size (bytes) are read whole and hashed at every use.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::{Output, Places, Report};
@@ -13,7 +13,7 @@ use super::{run, signals};
 use crate::core::text::Shown as _;
 use crate::overview;
 use crate::page;
-use crate::staged::Staged;
+use crate::staged::{self, Staged};
 use crate::state::State;
 use crate::store::Store;
 use crate::sys;
@@ -22,9 +22,11 @@ use crate::sys;
 pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<ExitCode, Failure> {
     let to = arguments.output.as_path();
     let standard_output = to == Path::new("-");
-    if !standard_output {
-        check(to)?;
-    }
+    let place = if standard_output {
+        to.to_owned()
+    } else {
+        check(to)?
+    };
     let state = State::open_for_reading(&places.db)?;
     let store = Store::for_reading(&state.layout().objects());
     let runset = chosen(&state, arguments.runset.as_deref())?;
@@ -39,11 +41,7 @@ pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<Exit
         run::print_as_it_is(&html)?;
     } else {
         let inbox = signals::end_at_once()?;
-        write(to, &html).map_err(|error| {
-            Failure::usage(format!("cannot write {}: {error}", to.shown()))
-                .hint("name a file in a folder that is there and can be written: -o FILE.html")
-                .or_signal(inbox.signal())
-        })?;
+        write(&place, &html).map_err(|error| cannot_write(to, &error).or_signal(inbox.signal()))?;
         if !output.quiet {
             run::print(&format!("{}\n", to.shown()))?;
         }
@@ -51,8 +49,13 @@ pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses what is there and is no file, before any work is done.
-fn check(to: &Path) -> Result<(), Failure> {
+fn cannot_write(to: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("cannot write {}: {error}", to.shown()))
+        .hint("name a file in a folder that is there and can be written: -o FILE.html")
+}
+
+/// Where the page is to be. Refuses what is there and must not be replaced, before any work is done.
+fn check(to: &Path) -> Result<PathBuf, Failure> {
     match fs::metadata(to) {
         Ok(there) if there.is_dir() => {
             Err(
@@ -66,16 +69,14 @@ fn check(to: &Path) -> Result<(), Failure> {
             to.shown()
         ))
         .hint("`-o -` writes to standard output")),
-        _ => Ok(()),
+        _ => staged::place(to).map_err(|error| cannot_write(to, &error)),
     }
 }
 
 /// Puts the page in place whole or not at all.
 fn write(to: &Path, html: &str) -> io::Result<()> {
-    // A link stays one: what it points to is replaced.
-    let to = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
-    let mut page = Staged::file(&to, "report")?;
+    let mut page = Staged::file(to, "report")?;
     page.write_all(html.as_bytes())?;
     page.open().sync_all()?;
-    page.complete(&to)
+    page.complete(to)
 }

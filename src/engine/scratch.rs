@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::folder::{Folder, remove_all};
 use crate::process::{Leftover, end_marked};
-use crate::store;
+use crate::store::{self, AMONG, PROBE, RUN};
 use crate::sys::Strays;
 
 /// See the module. Dropped, the folder is gone.
@@ -28,10 +28,6 @@ pub struct Scratch {
 /// How long processes of a run that is over have to end when they are asked to: nobody waits for
 /// what they still do.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// A name that no object's folder has.
-const AMONG: &str = ".tmp";
-const PROBE: &str = ".probe";
 
 impl Scratch {
     /// Makes one, ends what killed runs left running, and removes what they left. It lies in
@@ -70,7 +66,7 @@ impl Scratch {
         loop {
             // A name that no script of an earlier run has heard of.
             let random = RandomState::new().build_hasher().finish() & 0xff_ffff;
-            let name = format!("run-{random:06x}");
+            let name = format!("{RUN}{random:06x}");
             match opened.make(&name) {
                 Ok(folder) => {
                     return Ok(Self {

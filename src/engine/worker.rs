@@ -483,7 +483,8 @@ fn explain(error: &store::Error, job: &Job) -> String {
         ),
         store::Error::Io { .. }
         | store::Error::Replaced(_)
-        | store::Error::LinkToNothing { .. } => error.to_string(),
+        | store::Error::LinkToNothing { .. }
+        | store::Error::LinkToOther { .. } => error.to_string(),
     }
 }
 

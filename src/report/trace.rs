@@ -5,7 +5,6 @@
 //! the run is over: also after an interrupt. What was there before stays until then.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use crate::core::event::{Event, Span};
 use crate::core::name::StepName;
 use crate::core::task::TaskId;
 use crate::core::text::{self, Shown as _};
-use crate::staged::Staged;
+use crate::staged::{self, Staged};
 use crate::sys;
 
 /// A trace that cannot be had.
@@ -48,7 +47,7 @@ impl Trace {
             path: path.to_owned(),
             source,
         };
-        let target = target(path).map_err(error)?;
+        let target = staged::place(path).map_err(error)?;
         let file = Staged::file(&target, "trace").map_err(error)?;
         let mut trace = Self {
             path: target,
@@ -208,26 +207,9 @@ impl Trace {
     }
 }
 
-/// Where the trace is to be; an error if what is there must not be replaced.
-fn target(path: &Path) -> io::Result<PathBuf> {
-    let about = match fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return std::path::absolute(path),
-        Err(error) => return Err(error),
-    };
-    if about.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if !about.is_file() {
-        return Err(io::Error::other("there is something that is no plain file"));
-    }
-    OpenOptions::new().append(true).open(path)?;
-    // What a link leads to is replaced, not the link.
-    fs::canonicalize(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::Duration;
 
     use super::*;

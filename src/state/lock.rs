@@ -5,18 +5,19 @@
 //! and holds the number of the process. Before each commit the writer looks whether what it locked
 //! is still what everyone else finds at that place.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FileType, FlockOperation};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::Layout;
 use crate::core::text::Shown as _;
+use crate::folder::Entry;
 use crate::sys::{self, Identity};
 
 /// The right to write, held until all clones are dropped, and by no process that is gone.
@@ -170,13 +171,7 @@ fn is_still(own: Identity, path: &Path) -> Result<(), LockError> {
 /// Locks the file in the folder, made if it is not there, and writes this process's number in it.
 fn lock_file(layout: &Layout) -> Result<Locked, LockError> {
     let path = layout.lock();
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(failed(&path))?;
+    let file = own_file(&path).map_err(failed(&path))?;
     let locked = exclusive(file, &path, layout)?;
     let mut file = &locked.open;
     file.set_len(0)
@@ -184,6 +179,18 @@ fn lock_file(layout: &Layout) -> Result<Locked, LockError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(failed(&path))?;
     Ok(locked)
+}
+
+/// Opens the file for writing, made if it is not there. Anything else in its place goes first, and
+/// nothing is written through it: to where a link leads, or to a file that has another name, too.
+fn own_file(path: &Path) -> io::Result<File> {
+    let entry = Entry::from(path);
+    match entry.look() {
+        Ok(look) if look.kind == FileType::RegularFile && look.links == 1 => entry.open_to_write(),
+        Ok(_) => entry.remove().and_then(|()| entry.create()),
+        // With no other name, unless it was made just now.
+        Err(_) => entry.open_to_write(),
+    }
 }
 
 fn exclusive(open: File, path: &Path, layout: &Layout) -> Result<Locked, LockError> {
@@ -217,7 +224,17 @@ fn is_gone(pid: u32) -> bool {
 /// The number that is in the lock file.
 fn named(layout: &Layout) -> Holder {
     let mut text = String::new();
-    let read = File::open(layout.lock()).and_then(|file| file.take(20).read_to_string(&mut text));
+    let path = layout.lock();
+    let entry = Entry::from(&path);
+    let is_file = entry
+        .look()
+        .is_ok_and(|look| look.kind == FileType::RegularFile);
+    if !is_file {
+        return Holder { pid: None };
+    }
+    let read = entry
+        .open()
+        .and_then(|file| file.take(20).read_to_string(&mut text));
     Holder {
         pid: read.ok().and_then(|_| text.trim().parse().ok()),
     }

@@ -2,18 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, MAIN_DB};
-use rustix::fs::FileType;
 
 use super::database::Database;
-use super::{Context, Error, Lock, Mended, State, Sync, guard, mend, reader, schema};
-use crate::folder::kind;
+use super::{Context, Error, Lock, Mended, State, Sync, files, guard, mend, reader, schema};
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
@@ -92,7 +89,7 @@ impl State {
         let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
         let emptied = !created && layout.is_emptied();
-        is_file(&layout)?;
+        files::check(&layout)?;
         let mut connection =
             Connection::open(layout.file_name()).during(&layout, "open the database")?;
         guard::restrict(&mut connection, &layout).during(&layout, "open the database")?;
@@ -259,18 +256,6 @@ fn in_no_place(layout: &Layout) -> Result<Connection, Error> {
             Ok(connection)
         })
         .during(layout, COPYING)
-}
-
-/// Fails if something else is at the place of the database: a link could lead to any file.
-pub(super) fn is_file(layout: &Layout) -> Result<(), Error> {
-    let path = layout.database();
-    match fs::symlink_metadata(&path) {
-        Ok(data) if !data.is_file() => Err(Error::NoFile {
-            found: kind(FileType::from_raw_mode(data.mode())),
-            path,
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// The length in bytes of a path as `SQLite` makes it: absolute, links resolved.

@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::Access;
 
-use super::open::{is_file, wait_when_busy};
-use super::{Context, Error, Layout, guard, schema};
+use super::open::wait_when_busy;
+use super::{Context, Error, Layout, files, guard, schema};
 use crate::folder::Entry;
 use crate::sys;
 
@@ -58,7 +58,7 @@ fn look(layout: &Layout) -> Result<(), Error> {
         path: database.clone(),
         source,
     };
-    is_file(layout)?;
+    files::check(layout)?;
     match fs::metadata(&database) {
         // No descriptor: to close it would take away the locks of other connections.
         Ok(_) if layout.is_emptied() => Err(Error::Emptied(database)),

@@ -256,7 +256,9 @@ impl Store {
     /// Renames a complete file to its place; makes the two folders above it when they are missing.
     fn place(&self, from: Entry, digest: &Digest) -> Result<(), Error> {
         let to = self.path(digest);
-        self.shards.prepare(digest, &to)?;
+        if !self.shards.prepare(digest, &to)? {
+            self.make_way(digest, &to)?;
+        }
         let rename = |keep| from.rename(Entry::from(&to), keep);
         let renamed = match rename(true) {
             // A folder that was known to be there is gone, or is none.

@@ -6,10 +6,10 @@ use std::sync::PoisonError;
 
 use super::{Error, Store, io_error};
 use crate::core::digest::Digest;
-use crate::folder::Entry;
+use crate::folder::{Entry, Folder};
 
 /// The folder in the store for it.
-const ASIDE: &str = "aside";
+pub(super) const ASIDE: &str = "aside";
 
 impl Store {
     /// Has the folder of the object at `to`, with nothing in the object's own place that no file can
@@ -21,8 +21,8 @@ impl Store {
         // One at a time: what another worker has made meanwhile is not in the way.
         let _alone = self.way.lock().unwrap_or_else(PoisonError::into_inner);
         for above in folder.parent().into_iter().chain([folder]) {
-            // A link to a folder is as good as one.
-            if fs::symlink_metadata(above).is_ok() && !above.is_dir() {
+            // Also a link to a folder: what is stored stays beneath the store's own.
+            if fs::symlink_metadata(above).is_ok_and(|found| !found.is_dir()) {
                 self.put_aside(above, digest)?;
             }
         }
@@ -36,14 +36,15 @@ impl Store {
     fn put_aside(&self, what: &Path, digest: &Digest) -> Result<(), Error> {
         let folder = self.root.join(ASIDE);
         fs::create_dir_all(&folder).map_err(io_error("make the folder", &folder))?;
-        let mut to = folder.join(digest.to_string());
+        let folder = Folder::open(&folder).map_err(io_error("open the folder", &folder))?;
+        let mut to = digest.to_string();
         let mut number = 1;
-        while fs::symlink_metadata(&to).is_ok() {
+        while folder.entry(&to).look().is_ok() {
             number += 1;
-            to = folder.join(format!("{digest}.{number}"));
+            to = format!("{digest}.{number}");
         }
         Entry::from(what)
-            .rename(Entry::from(&to), false)
+            .rename(folder.entry(&to), false)
             .map_err(|error| io_error("put aside", what)(error.into()))
     }
 }

@@ -111,11 +111,12 @@ impl Store {
             .map(|metadata| metadata.len())
     }
 
-    /// The last `most` bytes of the object, and its whole size in bytes. The bytes are not
-    /// checked against its name.
+    /// The last `most` bytes of the object, and its whole size in bytes. All bytes are checked
+    /// against its name: what else is there is not shown.
     pub fn tail(&self, digest: &Digest, most: u64) -> Result<(Vec<u8>, u64), Error> {
         let (mut file, metadata, path) = self.open_object(digest)?;
         let size = metadata.len();
+        self.verify_open(digest, &mut file, &metadata)?;
         file.seek(SeekFrom::Start(size.saturating_sub(most)))
             .map_err(io_error("read", &path))?;
         let mut bytes = Vec::new();

@@ -154,7 +154,7 @@ impl Store {
         Ok((object, metadata, path))
     }
 
-    fn verify_open(
+    pub(super) fn verify_open(
         &self,
         digest: &Digest,
         object: &mut File,

@@ -25,24 +25,29 @@ impl Default for Shards {
 }
 
 impl Shards {
-    /// Makes the folder that is to hold the object at `path`, if it is not known to be there.
-    pub fn prepare(&self, digest: &Digest, path: &Path) -> Result<(), Error> {
+    /// Makes the folder that is to hold the object at `path`, if it is not known to be there; false
+    /// if a link is in its place.
+    pub fn prepare(&self, digest: &Digest, path: &Path) -> Result<bool, Error> {
         let [outer, inner] = bits(digest);
         if self.has(inner) {
-            return Ok(());
+            return Ok(true);
         }
         let Some(folder) = path.parent() else {
-            return Ok(());
+            return Ok(true);
         };
         if !self.has(outer)
             && let Some(parent) = folder.parent()
         {
-            make(parent)?;
+            if !make(parent)? {
+                return Ok(false);
+            }
             self.add(outer);
         }
-        make(folder)?;
+        if !make(folder)? {
+            return Ok(false);
+        }
         self.add(inner);
-        Ok(())
+        Ok(true)
     }
 
     fn has(&self, bit: usize) -> bool {
@@ -59,11 +64,16 @@ fn bits(digest: &Digest) -> [usize; 2] {
     [a, OUTER + a * OUTER + b]
 }
 
-fn make(folder: &Path) -> Result<(), Error> {
+/// Whether it is there now, as far as that is known, and no link to somewhere else.
+fn make(folder: &Path) -> Result<bool, Error> {
     match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(folder),
-        other => other,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::symlink_metadata(folder).map(|found| !found.is_symlink())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder).map(|()| true)
+        }
+        other => other.map(|()| true),
     }
     .map_err(io_error("make the folder", folder))
 }

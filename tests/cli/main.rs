@@ -15,6 +15,7 @@ mod injection;
 mod interrupt;
 mod leftover;
 mod limits;
+mod links;
 mod manifest;
 mod many;
 mod memo;

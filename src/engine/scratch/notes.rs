@@ -3,11 +3,10 @@
 //!
 //! Nothing is noted for a single task.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::folder::{Entry, Folder};
+use crate::folder::{Folder, is_self, shown};
 use crate::process::Pipes;
 use crate::sys::{self, Marks};
 
@@ -34,14 +33,14 @@ pub fn read(parents: &[&Path]) -> Option<Marks> {
         variables: VARIABLES,
         ..Marks::default()
     };
-    let entries = parents
-        .iter()
-        .filter_map(|parent| fs::read_dir(parent).ok());
-    for entry in entries.flatten().flatten() {
-        let path = entry.path();
-        if let Ok(folder) = Entry::from(&path).open_folder() {
-            marks.pipes.extend(pipes(&folder).unwrap_or_default());
-            marks.folders.push(path);
+    // A link could lead to the runs of another db.
+    for parent in parents.iter().filter_map(|path| Folder::open(path).ok()) {
+        let names = parent.names().into_iter().flatten().flatten();
+        for name in names.filter(|name| !is_self(name.file_name())) {
+            if let Ok(folder) = parent.entry(shown(name.file_name())).open_folder() {
+                marks.pipes.extend(pipes(&folder).unwrap_or_default());
+                marks.folders.push(folder.path().to_owned());
+            }
         }
     }
     (!marks.folders.is_empty()).then_some(marks)
@@ -86,6 +85,8 @@ fn pipes(folder: &Folder) -> io::Result<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
