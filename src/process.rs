@@ -8,8 +8,9 @@ mod capture;
 mod ended;
 mod group;
 mod handle;
-mod launch;
+mod invocation;
 mod leftover;
+mod spawn;
 mod warm;
 
 use std::io;
@@ -23,8 +24,9 @@ pub use capture::{Pipes, Sink, Stream};
 pub use ended::{Cut, Ended, Manners, Tells, describe, signal_name};
 pub use group::Groups;
 pub use handle::{Handle, Roll};
-pub use launch::{Launch, Opening};
+pub use invocation::{Invocation, Limits, Opening};
 pub use leftover::{Ended as Leftover, end_marked};
+pub use spawn::SpawnSpec;
 pub use warm::Warm;
 
 /// Between the polite signal and the one that no process can refuse.

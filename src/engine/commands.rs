@@ -10,7 +10,7 @@ use super::step::{Runnable, Variables};
 use super::worker::Job;
 use super::workspace::Workspace;
 use crate::core::plan::LaneId;
-use crate::process::{Launch, Pipes};
+use crate::process::{Invocation, Limits, Pipes, SpawnSpec};
 
 /// See the module. All are connected to the same pipes.
 #[derive(Debug, Default)]
@@ -19,9 +19,9 @@ pub struct Commands(HashMap<LaneId, Kept>);
 /// The commands of one step.
 #[derive(Debug, Default)]
 pub struct Kept {
-    shell: Option<Launch>,
+    shell: Option<SpawnSpec>,
     /// With what they were made of.
-    direct: Option<(Vec<Expanded>, Vec<Launch>)>,
+    direct: Option<(Vec<Expanded>, Vec<SpawnSpec>)>,
 }
 
 /// Steps whose commands are kept.
@@ -45,17 +45,17 @@ impl Commands {
 /// What plain commands come to.
 pub enum Plain<'k> {
     /// These are to be run, each to read what the one before it writes.
-    Launch(&'k [Launch]),
+    Start(&'k [SpawnSpec]),
     /// Everything is done.
     Done,
 }
 
 impl Kept {
     /// The shell with the step's script, for this task.
-    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&Launch> {
+    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&SpawnSpec> {
         let launch = match &mut self.shell {
             Some(launch) => launch,
-            none => none.insert(shell(own, &job.step.arguments, pipes)?),
+            none => none.insert(shell(own, &job.step.arguments)?.prepare(pipes)?),
         };
         own.set_in(std::slice::from_mut(launch))?;
         Ok(launch)
@@ -87,7 +87,7 @@ impl Kept {
         }
         let (_, launches) = self.direct.as_mut()?;
         own.set_in(launches).ok()?;
-        Some(Plain::Launch(launches))
+        Some(Plain::Start(launches))
     }
 }
 
@@ -97,42 +97,51 @@ fn member_of(
     job: &Job,
     own: &Own,
     pipes: &Pipes,
-) -> Option<Launch> {
-    let variables = environment(&member.variables, &job.step, own);
+) -> Option<SpawnSpec> {
     let words = expanded
         .words
         .iter()
         .map(|word| CString::new(word.as_str()));
-    let words = words.collect::<Result<_, _>>().ok()?;
-    let program = member.program.as_ref()?;
-    Launch::new(program, words, &variables, &expanded.openings, pipes).ok()
+    let invocation = Invocation {
+        program: member.program.clone()?,
+        words: words.collect::<Result<_, _>>().ok()?,
+        variables: environment(&member.variables, &job.step, own),
+        openings: expanded.openings.clone(),
+        folder: job.step.folder.clone(),
+        limits: limits(&job.step),
+    };
+    invocation.prepare(pipes).ok()
 }
 
 /// The step's shell with these arguments, for this task.
-pub fn shell(own: &Own, arguments: &[OsString], pipes: &Pipes) -> io::Result<Launch> {
+pub fn shell(own: &Own, arguments: &[OsString]) -> io::Result<Invocation> {
     let step = &own.job.step;
-    launch(
-        step,
-        arguments,
-        &environment(&step.variables, step, own),
-        pipes,
-    )
+    of_shell(step, arguments, environment(&step.variables, step, own))
 }
 
 /// The step's shell with these arguments and variables.
-pub fn launch(
+pub fn of_shell(
     step: &Runnable,
     arguments: &[OsString],
-    variables: &Variables,
-    pipes: &Pipes,
-) -> io::Result<Launch> {
+    variables: Variables,
+) -> io::Result<Invocation> {
     let found = step.program.as_deref();
     let program = found.map_err(|error| io::Error::other(error.clone()))?;
     let words = std::iter::once(program.as_os_str())
         .chain(arguments.iter().map(OsString::as_os_str))
         .map(|word| CString::new(word.as_bytes()));
-    let words = words.collect::<Result<_, _>>()?;
-    Launch::new(program, words, variables, &[], pipes)
+    Ok(Invocation {
+        program: program.to_owned(),
+        words: words.collect::<Result<_, _>>()?,
+        variables,
+        openings: Vec::new(),
+        folder: step.folder.clone(),
+        limits: limits(step),
+    })
+}
+
+fn limits(step: &Runnable) -> Limits {
+    Limits { time: step.timeout }
 }
 
 /// All variables, those of this task among them.
@@ -196,7 +205,7 @@ impl<'a> Own<'a> {
         .into_iter()
     }
 
-    fn set_in(&self, launches: &mut [Launch]) -> io::Result<()> {
+    fn set_in(&self, launches: &mut [SpawnSpec]) -> io::Result<()> {
         launches.iter_mut().try_for_each(|launch| {
             self.pairs()
                 .try_for_each(|(name, value)| launch.set(name, value))

@@ -38,7 +38,9 @@ impl World {
         let folder = tempfile::tempdir_in(parent).unwrap();
         let manifest = folder.path().join("workflow.toml");
         fs::write(&manifest, MANIFEST).unwrap();
-        let source = Source::load(&manifest).unwrap();
+        let mut source = Source::load(&manifest).unwrap();
+        // As a run would have gone to.
+        source.folder = std::env::current_dir().unwrap();
         Self { folder, source }
     }
 

@@ -14,7 +14,7 @@ use crate::core::manifest;
 use crate::core::plan::LaneId;
 use crate::core::shell;
 use crate::core::warm::{self, Script};
-use crate::process::{Ended, Handle, Pipes, RunError, Sink, Warm};
+use crate::process::{Ended, Handle, Invocation, Limits, Pipes, RunError, Sink, Warm};
 use crate::sys::Strays;
 
 /// A step's script for warm shells.
@@ -139,8 +139,8 @@ impl Shells {
         let fifo = own.workspace.own_file(&format!("warm{}", self.made));
         self.made += 1;
         let arguments = ["-c".into(), warmth.script.looped(fifo.to_str()?).into()];
-        let launch = commands::shell(own, &arguments, pipes).ok()?;
-        let warm = Warm::start(&launch, &fifo).ok()?;
+        let spec = commands::shell(own, &arguments).ok()?.prepare(pipes).ok()?;
+        let warm = Warm::start(&spec, &fifo).ok()?;
         Some(Shell { lane, warm, places })
     }
 }
@@ -165,9 +165,14 @@ fn parses(warmth: &Warmth, step: &Runnable) -> bool {
 fn is_silent(step: &Runnable, arguments: &[OsString]) -> Result<bool, RunError> {
     let mut pipes = Pipes::new()?;
     let arguments = [&["-n".into()], arguments].concat();
-    let launch = [commands::launch(step, &arguments, &step.variables, &pipes)?];
+    let probe = Invocation {
+        // Nothing that it could wait for runs in it.
+        limits: Limits::default(),
+        ..commands::of_shell(step, &arguments, step.variables.as_ref().clone())?
+    };
+    let probe = [probe.prepare(&pipes)?];
     let mut silent = true;
     let mut sink = |_, _: &[u8]| silent = false;
-    let (ended, _) = Handle::default().launch(&launch, &mut pipes, None, &mut sink)?;
+    let (ended, _) = Handle::default().launch(&probe, &mut pipes, &mut sink)?;
     Ok(ended.status.success() && silent)
 }

@@ -347,7 +347,6 @@ impl<'a> Worker<'a> {
         };
         let kept = self.commands.of(job.step.lane);
         let own = Own::new(&self.workspace, job);
-        let timeout = job.step.timeout;
         if let Some(direct) = job.step.direct() {
             match kept.plain(job, direct, &own, pipes) {
                 None => {}
@@ -355,9 +354,9 @@ impl<'a> Worker<'a> {
                     self.launched = Some(Launch::Direct);
                     return Ok(process::Ended::at_once());
                 }
-                Some(Plain::Launch(launch)) => {
+                Some(Plain::Start(specs)) => {
                     self.launched = Some(Launch::Direct);
-                    match self.handle.launch(launch, pipes, timeout, &mut sink) {
+                    match self.handle.launch(specs, pipes, &mut sink) {
                         // The shell can say best what is wrong.
                         Err(RunError::Spawn(_)) => {}
                         Ok((ended, members)) if direct.waits && ended.cut.is_none() => {
@@ -377,8 +376,8 @@ impl<'a> Worker<'a> {
             return Ok(ended);
         }
         self.launched = Some(Launch::Shell);
-        let launch = std::slice::from_ref(kept.shell(job, &own, pipes)?);
-        let ended = self.handle.launch(launch, pipes, timeout, &mut sink);
+        let spec = std::slice::from_ref(kept.shell(job, &own, pipes)?);
+        let ended = self.handle.launch(spec, pipes, &mut sink);
         ended.map(|(ended, _)| ended)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Cut, Ended, GRACE, Groups, Launch, Pipes, RunError, Sink, launch, reap};
+use super::{Cut, Ended, GRACE, Groups, Pipes, RunError, Sink, SpawnSpec, reap, spawn};
 use crate::sys::ExitWatch;
 
 /// What a handle knows of its children at the moment.
@@ -115,13 +115,12 @@ impl Handle {
     /// Runs prepared programs, each of which reads what the one before it writes, and waits for
     /// their end. Also how each of them ended.
     ///
-    /// What comes through `pipes` meanwhile goes to `sink`. After `timeout` they are asked to
-    /// end, and killed [`GRACE`] later.
+    /// What comes through `pipes` meanwhile goes to `sink`. The limits of the first are those of
+    /// all.
     pub fn launch(
         &self,
-        pipeline: &[Launch],
+        pipeline: &[SpawnSpec],
         pipes: &mut Pipes,
-        timeout: Option<Duration>,
         sink: &mut dyn Sink,
     ) -> Result<(Ended, Vec<ExitStatus>), RunError> {
         let groups = {
@@ -129,11 +128,12 @@ impl Handle {
             if matches!(state.phase, Phase::Refused) {
                 return Err(RunError::Refused);
             }
-            let groups = launch::spawn(pipeline)?;
+            let groups = spawn::spawn(pipeline)?;
             state.run(groups.clone());
             groups
         };
         sink.started();
+        let timeout = pipeline.first().and_then(|spec| spec.limits().time);
         let watched = self.watch(&groups, pipes, timeout, sink);
         if watched.is_err() {
             self.signal(Signal::KILL);

@@ -5,29 +5,31 @@ use std::time::Instant;
 use super::handle::Phase;
 use super::*;
 
-fn shell(script: &str, pipes: &Pipes) -> Launch {
+fn shell(script: &str, time: Option<Duration>) -> Invocation {
     let words = [c"sh", c"-c"].map(CString::from);
     let words = words.into_iter().chain([CString::new(script).unwrap()]);
-    let variables = [("PATH".into(), "/usr/bin:/bin".into())].into();
-    Launch::new(
-        Path::new("/bin/sh"),
-        words.collect(),
-        &variables,
-        &[],
-        pipes,
-    )
-    .unwrap()
+    Invocation {
+        program: "/bin/sh".into(),
+        words: words.collect(),
+        variables: [("PATH".into(), "/usr/bin:/bin".into())].into(),
+        folder: std::env::current_dir().unwrap(),
+        openings: Vec::new(),
+        limits: Limits { time },
+    }
 }
 
 fn run(handle: &Handle, script: &str, timeout: Option<Duration>) -> (Ended, Vec<u8>, Vec<u8>) {
+    run_this(handle, shell(script, timeout))
+}
+
+fn run_this(handle: &Handle, invocation: Invocation) -> (Ended, Vec<u8>, Vec<u8>) {
     let mut pipes = Pipes::new().unwrap();
-    let launch = [shell(script, &pipes)];
+    let spec = [invocation.prepare(&pipes).unwrap()];
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (end, _) = handle
         .launch(
-            &launch,
+            &spec,
             &mut pipes,
-            timeout,
             &mut |stream, bytes: &[u8]| match stream {
                 Stream::Stdout => out.extend_from_slice(bytes),
                 Stream::Stderr => err.extend_from_slice(bytes),
@@ -35,6 +37,29 @@ fn run(handle: &Handle, script: &str, timeout: Option<Duration>) -> (Ended, Vec<
         )
         .unwrap();
     (end, out, err)
+}
+
+#[test]
+fn one_can_be_put_into_another() {
+    let inner = shell("nice; echo $KEPT $0 $1; cat; exit 3", None);
+    let mut words = inner.words.clone();
+    words.extend([c"zero", c"one"].map(CString::from));
+    let input = Opening::Read(0, c"/etc/hostname".into());
+    let inner = Invocation {
+        words,
+        openings: vec![input],
+        ..inner
+    };
+    let (nice, env) = (Path::new("/usr/bin/nice"), Path::new("/usr/bin/env"));
+    let nicer = inner.within(nice, &["-n".as_ref(), "7".as_ref()]).unwrap();
+    let outer = nicer.within(env, &["KEPT=a b".as_ref()]).unwrap();
+    let (end, out, _) = run_this(&Handle::default(), outer);
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        format!("7\na b zero one\n{host}")
+    );
+    assert_eq!(describe(end.status), "exit status 3");
 }
 
 fn end(script: &str) -> String {
@@ -94,8 +119,8 @@ fn a_refused_child_never_runs() {
     let handle = Handle::default();
     handle.end();
     let mut pipes = Pipes::new().unwrap();
-    let launch = [shell("true", &pipes)];
-    let end = handle.launch(&launch, &mut pipes, None, &mut |_, _: &[u8]| {});
+    let spec = [shell("true", None).prepare(&pipes).unwrap()];
+    let end = handle.launch(&spec, &mut pipes, &mut |_, _: &[u8]| {});
     assert!(matches!(end, Err(RunError::Refused)));
 }
 

@@ -18,7 +18,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
 use super::handle::{Limit, Phase};
-use super::{Ended, GRACE, Groups, Handle, Launch, Pipes, RunError, Sink};
+use super::{Ended, GRACE, Groups, Handle, Pipes, RunError, Sink, SpawnSpec};
 use crate::sys::{ExitWatch, Strays, descriptors};
 
 /// Longest time for a shell to get ready.
@@ -44,17 +44,17 @@ pub struct Warm {
 }
 
 impl Warm {
-    /// Starts it. `launch` runs a loop that writes a line to `fifo` once it is ready, and after
+    /// Starts it. `spec` runs a loop that writes a line to `fifo` once it is ready, and after
     /// each run one with the exit status. `fifo` is made unless it is there; no other shell may be
     /// using it.
-    pub fn start(launch: &Launch, fifo: &Path) -> io::Result<Self> {
+    pub fn start(spec: &SpawnSpec, fifo: &Path) -> io::Result<Self> {
         match rustix::fs::mknodat(CWD, fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let answers: OwnedFd = rustix::fs::open(fifo, flags, Mode::empty())?;
-        let (pid, control) = launch.spawn_fed()?;
+        let (pid, control) = spec.spawn_fed()?;
         let mut warm = Self {
             pid,
             reaped: false,

@@ -2,7 +2,7 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::{Groups, Launch, Pipes, describe, launch, reap};
+use super::super::{Groups, Invocation, Limits, Pipes, describe, reap, spawn};
 use super::*;
 
 /// Of one run: a folder, and pipes.
@@ -33,9 +33,15 @@ impl Run {
             variable.map(|path| ("PLACE".into(), path.join("w0/out").into())),
         ];
         let variables = variables.into_iter().flatten().collect();
-        let shell = Path::new("/bin/sh");
-        let launch = Launch::new(shell, words.into(), &variables, &[], pipes).unwrap();
-        let groups = launch::spawn(&[launch]).unwrap();
+        let invocation = Invocation {
+            program: "/bin/sh".into(),
+            words: words.into(),
+            variables,
+            folder: std::env::current_dir().unwrap(),
+            openings: Vec::new(),
+            limits: Limits::default(),
+        };
+        let groups = spawn::spawn(&[invocation.prepare(pipes).unwrap()]).unwrap();
         while !ready.exists() {
             std::thread::sleep(Duration::from_millis(1));
         }

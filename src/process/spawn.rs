@@ -1,14 +1,12 @@
-//! A program that is started with files in place of some of its descriptors.
+//! An [`Invocation`] becomes a process.
 //!
-//! They are opened by the child, not here: what this process has open for writing, even for a
+//! The files in place of its descriptors are opened by the child, not here: what this process has open for writing, even for a
 //! moment, is also open in every child that another thread is starting just then.
 
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::fcntl::OFlag;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
@@ -17,25 +15,12 @@ use nix::sys::stat::Mode;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 
-use super::{Groups, Pipes, RunError};
+use super::{Groups, Invocation, Limits, Opening, Pipes, RunError};
 use crate::sys::{self, descriptors};
 
-/// What becomes of a descriptor before the program starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opening {
-    /// The file at this path, for reading.
-    Read(i32, CString),
-    /// The file at this path, for writing, empty; made if it is not there.
-    Write(i32, CString),
-    /// The file at this path, for writing at its end; made if it is not there.
-    Append(i32, CString),
-    /// The same as the second one is at that moment.
-    Same(i32, i32),
-}
-
-/// A program ready to be started, again and again.
+/// An [`Invocation`] ready to be started, again and again.
 #[derive(Debug)]
-pub struct Launch {
+pub struct SpawnSpec {
     program: CString,
     words: Vec<CString>,
     /// In order of their names, as the standard library gives them.
@@ -47,6 +32,7 @@ pub struct Launch {
     /// What it takes to start it alone.
     alone: PosixSpawnFileActions,
     how: PosixSpawnAttr,
+    limits: Limits,
 }
 
 /// What a member of a pipeline is started with.
@@ -57,17 +43,16 @@ struct Place<'a> {
     output: Option<&'a OwnedFd>,
 }
 
-impl Launch {
-    /// Ready to start `program` with these words, the first of which is its name, and variables.
-    /// Unless `openings` say otherwise, nothing is its input, and its outputs are connected to the
-    /// pipes.
-    pub fn new(
-        program: &Path,
-        words: Vec<CString>,
-        variables: &BTreeMap<OsString, OsString>,
-        openings: &[Opening],
-        pipes: &Pipes,
-    ) -> io::Result<Self> {
+impl SpawnSpec {
+    pub(super) fn new(invocation: Invocation, pipes: &Pipes) -> io::Result<Self> {
+        let Invocation {
+            program,
+            words,
+            variables,
+            folder: _,
+            openings,
+            limits,
+        } = invocation;
         let pipes = [
             pipes.stdout.write.as_raw_fd(),
             pipes.stderr.write.as_raw_fd(),
@@ -76,19 +61,23 @@ impl Launch {
             input: None,
             output: None,
         };
+        let pairs = variables.iter().map(|(name, value)| pair(name, value));
         Ok(Self {
-            program: CString::new(program.as_os_str().as_bytes())?,
+            program: CString::new(program.into_os_string().into_vec())?,
             words,
-            names: variables.keys().cloned().collect(),
-            variables: variables
-                .iter()
-                .map(|(name, value)| pair(name, value))
-                .collect::<Result<_, _>>()?,
-            alone: place.files(pipes, openings)?,
+            variables: pairs.collect::<Result<_, _>>()?,
+            names: variables.into_keys().collect(),
+            alone: place.files(pipes, &openings)?,
             how: attributes()?,
-            openings: openings.to_vec(),
+            openings,
             pipes,
+            limits,
         })
+    }
+
+    /// What its process may take.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Changes the value of one of its variables.
@@ -126,16 +115,16 @@ impl Launch {
 
 /// Starts them all, each to read what the one before it writes. If one cannot be started, those
 /// before it are killed: [`RunError::Spawn`] means that there were none.
-pub(super) fn spawn(pipeline: &[Launch]) -> Result<Groups, RunError> {
-    if let [launch] = pipeline {
-        let pid = launch.spawn(&launch.alone).map_err(RunError::Spawn)?;
+pub(super) fn spawn(pipeline: &[SpawnSpec]) -> Result<Groups, RunError> {
+    if let [spec] = pipeline {
+        let pid = spec.spawn(&spec.alone).map_err(RunError::Spawn)?;
         return Ok(pid.into());
     }
     let mut started: Option<Groups> = None;
     let mut input: Option<OwnedFd> = None;
-    for (number, launch) in pipeline.iter().enumerate() {
+    for (number, spec) in pipeline.iter().enumerate() {
         let last = number + 1 == pipeline.len();
-        match next_to(launch, input.as_ref(), last) {
+        match next_to(spec, input.as_ref(), last) {
             Ok((pid, read)) => {
                 match &mut started {
                     Some(groups) => groups.push(pid),
@@ -152,7 +141,7 @@ pub(super) fn spawn(pipeline: &[Launch]) -> Result<Groups, RunError> {
                 for pid in groups.leaders() {
                     let _ = super::reap(pid);
                 }
-                let program = launch.program.to_string_lossy();
+                let program = spec.program.to_string_lossy();
                 let error = io::Error::new(error.kind(), format!("{program}: {error}"));
                 return Err(RunError::Io(error));
             }
@@ -163,7 +152,7 @@ pub(super) fn spawn(pipeline: &[Launch]) -> Result<Groups, RunError> {
 
 /// Starts a member of a pipeline; with what the next one reads, unless it is the `last`.
 fn next_to(
-    launch: &Launch,
+    spec: &SpawnSpec,
     input: Option<&OwnedFd>,
     last: bool,
 ) -> io::Result<(Pid, Option<OwnedFd>)> {
@@ -177,8 +166,8 @@ fn next_to(
         input,
         output: write.as_ref(),
     };
-    let files = place.files(launch.pipes, &launch.openings)?;
-    Ok((launch.spawn(&files)?, read))
+    let files = place.files(spec.pipes, &spec.openings)?;
+    Ok((spec.spawn(&files)?, read))
 }
 
 impl Place<'_> {
