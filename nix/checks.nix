@@ -30,6 +30,7 @@ in
           fileset = lib.fileset.unions [
             ../Cargo.toml
             ../Cargo.lock
+            ../tests/bench/Cargo.toml
             (lib.fileset.fileFilter (file: file.hasExt "rs" || file.hasExt "nix") ../.)
           ];
         };
@@ -43,7 +44,7 @@ in
       ''
         export CARGO_HOME=$NIX_BUILD_TOP/cargo
         cd $src
-        cargo fmt --check
+        cargo fmt --all --check
         find . -name '*.nix' -print0 | xargs -0 nixfmt --check
         touch $out
       '';

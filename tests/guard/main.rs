@@ -81,7 +81,7 @@ fn assert_within(what: &str, counts: &Counts, least: f64, most: f64) {
         "a task adds {total:.2} {what}, more than {most}. Look in the table below for what is new, \
          and do it once for a step, a run or a group of tasks, not for each task. If the task \
          cannot do without, raise the bound in tests/guard/main.rs and say why in the commit; \
-         `cargo bench --bench peers -- --profile` shows the same for a release build.\n{table}"
+         `cargo run --release -p bench -- --profile` shows the same for a release build.\n{table}"
     );
 }
 

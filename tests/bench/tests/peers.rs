@@ -6,27 +6,29 @@
     clippy::disallowed_macros
 )]
 
-// Its `main`, and what only that uses.
-#[expect(dead_code)]
-#[path = "peers.rs"]
-mod peers;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// In the environment of the process that is to be the measurement: its arguments, by line.
-const ARGUMENTS: &str = "TASK_PIPELINE_PEERS";
-
-/// No test: what the others start.
-#[test]
-fn itself() {
-    if let Ok(lines) = std::env::var(ARGUMENTS) {
-        let arguments: Vec<String> = lines.lines().map(str::to_owned).collect();
-        std::process::exit(peers::status(&arguments).into());
-    }
+/// A build of the program, whose speed does not matter here.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let me = std::env::current_exe().unwrap();
+        let target = me.ancestors().nth(3).unwrap();
+        let built = Command::new(std::env::var_os("CARGO").unwrap())
+            .args(["build", "--locked", "--bin", "task-pipeline"])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{built:?}");
+        target.join("debug/task-pipeline")
+    })
 }
 
 /// A folder with a place to measure in and one for results.
@@ -77,23 +79,18 @@ impl Bench {
         let scratch = self.path("scratch");
         let out = self.path("out");
         let usual = [
-            "--bench",
             "--quick",
             "--program",
-            env!("CARGO_BIN_EXE_task-pipeline"),
+            program().to_str().unwrap(),
             "--scratch",
             scratch.to_str().unwrap(),
             "--out",
             out.to_str().unwrap(),
         ];
-        let lines: Vec<&str> = usual.iter().chain(arguments).copied().collect();
-        let me = std::env::current_exe().unwrap();
-        let me = me.to_str().unwrap();
-        let words = [before, &[me, "itself", "--exact", "--nocapture"]].concat();
+        let words = [before, &[env!("CARGO_BIN_EXE_peers")], &usual, arguments].concat();
         let mut command = Command::new(words[0]);
         command
             .args(&words[1..])
-            .env(ARGUMENTS, lines.join("\n"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -316,16 +313,7 @@ fn a_folder_of_others_is_left_alone() {
 }
 
 #[test]
-fn tables_go_between_the_comments_only() {
-    let text = "a\n<!-- benchmark: begin -->\nold\n<!-- benchmark: end -->\nb\n";
-    let new = peers::readme::between(text, "new\n").unwrap();
-    assert_eq!(
-        new,
-        "a\n<!-- benchmark: begin -->\n\nnew\n\n<!-- benchmark: end -->\nb\n"
-    );
-    assert_eq!(peers::readme::between(&new, "new").unwrap(), new);
-    assert_eq!(peers::readme::between("no place", "new"), None);
-
+fn a_text_without_a_place_for_tables_stays_as_it_is() {
     let bench = Bench::new();
     fs::write(bench.path("README.md"), "no place").unwrap();
     let readme = bench.path("README.md");

@@ -109,13 +109,10 @@ impl Kind {
         !matches!(self, Self::Xargs | Self::Floor)
     }
 
-    /// It, if it is there; `own` is this program, where another build of it is to be measured.
-    pub fn find(self, own: Option<&Path>) -> Option<Contender> {
+    /// It, if it is there; `own` is this program.
+    pub fn find(self, own: &Path) -> Option<Contender> {
         let program = match self {
-            Self::Own | Self::Warm => own.map_or_else(
-                || PathBuf::from(env!("CARGO_BIN_EXE_task-pipeline")),
-                Path::to_owned,
-            ),
+            Self::Own | Self::Warm => own.to_owned(),
             Self::Floor => std::env::current_exe().ok()?,
             _ => which::which(self.name()).ok()?,
         };

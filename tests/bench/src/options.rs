@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::failure::{Failure, Fallible};
 use super::flat;
+use super::own;
 use super::work::{Source, Stage, Work};
 
 const HELP: &str = "\
@@ -11,7 +12,7 @@ Measures task-pipeline beside what is installed of ninja, n2, make, xargs, snake
 nextflow. Installs nothing. Takes some 40 minutes on two cores; with --quick some 2. The last three
 of these do each work once, which adds some 2 minutes for each of them.
 
-    cargo bench --bench peers -- [OPTIONS]
+    cargo run --release -p bench -- [OPTIONS]
 
     --quick          fewer rounds, and none of the large works
     --million        also 1 000 000 tasks, with this program alone: at once, and in slices with small
@@ -81,8 +82,6 @@ const FLAT: &str = "flat";
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
 struct Said {
-    /// What cargo says to a benchmark; it is not said by `cargo test`.
-    bench: bool,
     quick: bool,
     million: bool,
     warm: bool,
@@ -108,7 +107,6 @@ impl Said {
                     .ok_or_else(|| wrong(&format!("{word} needs a value")))
             };
             match word.as_str() {
-                "--bench" => said.bench = true,
                 "--quick" => said.quick = true,
                 "--million" => said.million = true,
                 "--warm" => said.warm = true,
@@ -148,11 +146,6 @@ impl Options {
         if said.help {
             return Ok(Wanted::Words(HELP.to_owned()));
         }
-        if !said.bench {
-            return Ok(Wanted::Words(
-                "peers: nothing is measured by `cargo test`; use cargo bench --bench peers".into(),
-            ));
-        }
         let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
         names.extend([START, DURABILITY, ENVIRONMENT]);
@@ -184,12 +177,14 @@ impl Options {
             }
         }
         let rounds = said.rounds.unwrap_or(if said.quick { 3 } else { 9 });
+        let out = match said.out {
+            Some(out) => out,
+            None => own::target()?.join("peers"),
+        };
         Ok(Wanted::Measurement(Self {
             quick: said.quick,
             program: said.program,
-            out: said.out.unwrap_or_else(|| {
-                PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("peers")
-            }),
+            out,
             works,
             start: asked(START),
             second_of_million: asked(SECOND_OF_MILLION) && !said.quick,
@@ -205,7 +200,7 @@ impl Options {
 }
 
 fn wrong(message: &str) -> Failure {
-    Failure::new(message, "see cargo bench --bench peers -- --help")
+    Failure::new(message, "see cargo run --release -p bench -- --help")
 }
 
 /// All works of a measurement of that size.

@@ -92,7 +92,7 @@ pub const SECOND: usize = 9;
 
 impl<'a> Suite<'a> {
     /// Looks for contenders.
-    pub fn new(options: &'a Options, parallel: usize) -> Fallible<Self> {
+    pub fn new(options: &'a Options, program: &Path, parallel: usize) -> Fallible<Self> {
         let scratch = Scratch::take(options.scratch.as_deref())?;
         let mut contenders = Vec::new();
         let mut skipped = Vec::new();
@@ -100,7 +100,7 @@ impl<'a> Suite<'a> {
             if kind == Kind::Warm && !options.warm {
                 continue;
             }
-            match kind.find(options.program.as_deref()) {
+            match kind.find(program) {
                 Some(contender) => contenders.push(contender),
                 None => skipped.push(format!("{} is not installed", kind.name())),
             }

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, Fallible, on};
+use super::own;
 
 /// The folder; removed when it is dropped.
 #[derive(Debug)]
@@ -28,7 +29,10 @@ impl Scratch {
     /// Takes the folder for this process alone, and removes what a killed one left in it: a
     /// folder in `place`, by default in the target folder.
     pub fn take(place: Option<&Path>) -> Fallible<Self> {
-        let place = place.unwrap_or(Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let place = match place {
+            Some(place) => place.to_owned(),
+            None => own::target()?,
+        };
         let path = place.join("task-pipeline-peers");
         let path = std::path::absolute(&path).map_err(on("find", &path))?;
         let lock_path = path.join(LOCK);

@@ -1,4 +1,4 @@
-//! The pure parts: `cargo bench --bench pure`.
+//! The pure parts: `cargo bench -p bench`.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! This program beside its peers on the same works: `cargo bench --bench peers -- --help`.
+//! This program beside its peers on the same works: `cargo run --release -p bench -- --help`.
 //!
 //! Each work is done by all contenders in turn, round after round, so that what else the machine
 //! does hits all alike; results are compared; medians and ratios of pairs go to a table and a plot.
@@ -7,7 +7,7 @@
 
 mod check;
 mod contender;
-#[path = "../guard/cost.rs"]
+#[path = "../../guard/cost.rs"]
 mod cost;
 mod durability;
 mod environment;
@@ -23,9 +23,10 @@ mod machine;
 mod measure;
 mod multiply;
 mod options;
+mod own;
 mod plot;
 mod profile;
-pub mod readme;
+mod readme;
 mod scratch;
 mod start;
 mod statistics;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 /// Does what the arguments say; the exit status.
-pub fn status(arguments: &[String]) -> u8 {
+fn status(arguments: &[String]) -> u8 {
     let result = match arguments.split_first() {
         Some((first, rest)) if first == "floor" => floor::main(rest),
         _ => peers(arguments),
@@ -84,14 +85,18 @@ fn peers(arguments: &[String]) -> Fallible<()> {
     if cfg!(debug_assertions) && options.program.is_none() {
         return Err(Failure::new(
             "this is a build with debug assertions: its times say nothing",
-            "use cargo bench --bench peers",
+            "use cargo run --release -p bench",
         ));
     }
     if let Some(path) = &options.readme {
         readme::check(path)?;
     }
     interrupt::watch()?;
-    let suite = Suite::new(&options, cores.min(2))?;
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => own::build()?,
+    };
+    let suite = Suite::new(&options, &program, cores.min(2))?;
     let (results, scratch) = suite.run()?;
     let tables = table::markdown(&results);
     let plot = plot::svg(&results);

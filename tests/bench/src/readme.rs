@@ -25,7 +25,7 @@ pub fn replaced(path: &Path, tables: &str) -> Fallible<String> {
 }
 
 /// `text` with `tables` in the place for them, if it has one.
-pub fn between(text: &str, tables: &str) -> Option<String> {
+fn between(text: &str, tables: &str) -> Option<String> {
     let begin = text.find(BEGIN)? + BEGIN.len();
     let end = begin + text[begin..].find(END)?;
     Some(format!(
@@ -34,4 +34,21 @@ pub fn between(text: &str, tables: &str) -> Option<String> {
         tables.trim(),
         &text[end..]
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+
+    #[test]
+    fn tables_go_between_the_comments_only() {
+        let text = "a\n<!-- benchmark: begin -->\nold\n<!-- benchmark: end -->\nb\n";
+        let new = between(text, "new\n").unwrap();
+        assert_eq!(
+            new,
+            "a\n<!-- benchmark: begin -->\n\nnew\n\n<!-- benchmark: end -->\nb\n"
+        );
+        assert_eq!(between(&new, "new").unwrap(), new);
+        assert_eq!(between("no place", "new"), None);
+    }
 }
