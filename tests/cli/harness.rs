@@ -107,7 +107,7 @@ impl Test {
         command
             .current_dir(self.folder.path())
             .env_clear()
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
             .env("LANG", "C.UTF-8")
             .env("COUNT", self.path("count"))

@@ -46,7 +46,7 @@ fn a_file_without_rights() {
     if rustix::process::geteuid().is_root() {
         ran.says("the manifest has no steps");
     } else {
-        ran.says("cannot read the manifest ./workflow.toml")
+        ran.says("cannot read the manifest workflow.toml")
             .says("hint: check the file's owner");
     }
 }

@@ -35,7 +35,7 @@ const SCRIPTS: &[&str] = &[
     "cp \"$INPUT_FILE\" \"$OUTPUT_DIR/$TASK_PIPELINE_INPUT_NAME-copy\"",
     "ls $TASK_PIPELINE_INPUT_NAME",
     "pwd -P",
-    "/bin/pwd",
+    "/bin/sh -c pwd",
     "sed -n 's/a/b/p;s/\"/x/' < $INPUT_FILE",
     "awk 'BEGIN { printf \"%s\", ENVIRON[\"KEPT\"]; exit 3 }'",
     "awk 'BEGIN { exit 255 }'",
@@ -260,7 +260,7 @@ fn started_elsewhere() {
 fn with_bash_as_sh() {
     let folder = tempfile::tempdir().unwrap();
     let sh = folder.path().join("sh");
-    std::os::unix::fs::symlink("/bin/bash", &sh).unwrap();
+    std::os::unix::fs::symlink(which::which("bash").unwrap(), &sh).unwrap();
     compare(&format!("'{}', '-e', '-c'", sh.display()), "");
 }
 

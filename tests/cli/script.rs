@@ -133,10 +133,12 @@ fn variables_of_the_step_come_over_those_of_the_host() {
 
 #[test]
 fn pure_hides_the_hosts_variables_but_those_to_keep() {
-    let names = "/usr/bin/env | /usr/bin/cut -d= -f1 | /usr/bin/sort > $OUTPUT_DIR/names";
+    let [env, cut, sort] = ["env", "cut", "sort"].map(|name| which::which(name).unwrap());
+    let (env, cut, sort) = (env.display(), cut.display(), sort.display());
+    let names = format!("{env} | {cut} -d= -f1 | {sort} > $OUTPUT_DIR/names");
     let test = Test::with(&one(
         "pure = true\nkeep = ['KEPT']\nenv = { OWN = '1' }",
-        names,
+        &names,
     ));
     let mut command = test.command(["-run"]);
     command.env("KEPT", "k").env("OTHER", "o");

@@ -4,7 +4,8 @@ use std::fs;
 
 use rusqlite::Connection;
 
-use crate::harness::{Running, Test, wait_for};
+use crate::harness::{Test, wait_for};
+use crate::privileges::with_mounts;
 
 const ONE: &str = "[[step]]\nname = 'only'\nstart = true\n\
     script = 'echo ran >> $COUNT; echo result > $OUTPUT_DIR/out'\n";
@@ -229,14 +230,10 @@ fn a_full_disk_loses_nothing() {
          script = 'echo $TASK_PIPELINE_TASK >> $COUNT; seq $(cat $INPUT_FILE) 8000 > $OUTPUT_DIR/out'\n\
          cache = false\n",
     );
-    let user = if rustix::process::geteuid().is_root() {
-        ""
-    } else {
-        "-r"
+    let Some(ran) = with_mounts(&test, FULL) else {
+        return;
     };
-    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$SCRIPT\""));
-    command.env("SCRIPT", FULL);
-    let ran = Running::start(command).end().exits(0);
+    let ran = ran.exits(0);
     let statuses: Vec<&str> = ran.stdout.lines().collect();
     assert!(matches!(statuses[0], "status 1" | "status 2"), "{ran}");
     assert_eq!(statuses[1..], ["status 0", "status 0"], "{ran}");
@@ -265,14 +262,10 @@ $PROGRAM -run -fresh; echo "status $?"
 #[test]
 fn a_disk_that_others_filled_is_named() {
     let test = Test::with(ONE);
-    let user = if rustix::process::geteuid().is_root() {
-        ""
-    } else {
-        "-r"
+    let Some(ran) = with_mounts(&test, FILLED) else {
+        return;
     };
-    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$SCRIPT\""));
-    command.env("SCRIPT", FILLED);
-    let ran = Running::start(command).end().exits(0);
+    let ran = ran.exits(0);
     let statuses: Vec<&str> = ran
         .stdout
         .lines()
@@ -289,19 +282,11 @@ fn a_disk_that_others_filled_is_named() {
 fn a_read_only_file_system_is_named() {
     let test = Test::with(ONE);
     test.runs();
-    let user = if rustix::process::geteuid().is_root() {
-        ""
-    } else {
-        "-r"
-    };
     let script = "mount --bind db db && mount -o remount,ro,bind db || exit 99; $PROGRAM -run";
-    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$SCRIPT\""));
-    command.env("SCRIPT", script);
-    Running::start(command)
-        .end()
-        .exits(2)
-        .says("./db")
-        .says("ead-only");
+    let Some(ran) = with_mounts(&test, script) else {
+        return;
+    };
+    ran.exits(2).says("./db").says("ead-only");
     test.runs().says("0 run");
 }
 

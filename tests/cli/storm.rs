@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::harness::{Running, Test};
+use crate::harness::Test;
 use crate::injection::{manifest, rows, undisturbed};
+use crate::privileges::with_mounts;
 
 const TASKS: usize = 60;
 
@@ -36,17 +37,12 @@ pub fn storm(rounds: &[&str], seed: u64) {
     let undisturbed = undisturbed(TASKS);
     let test = Test::in_memory();
     test.manifest(&manifest(TASKS));
-    let user = if rustix::process::geteuid().is_root() {
-        ""
-    } else {
-        "-r"
+    let settings = format!("ROUNDS='{}' PAUSES='{}'", rounds.join(" "), pauses(seed));
+    let script = format!("{settings}\n{STORM}");
+    let Some(ran) = with_mounts(&test, &script) else {
+        return;
     };
-    let mut command = test.shell(&format!("exec unshare {user} -m sh -c \"$STORM\""));
-    command
-        .env("STORM", STORM)
-        .env("ROUNDS", rounds.join(" "))
-        .env("PAUSES", pauses(seed));
-    let ran = Running::start(command).end().exits(0);
+    let ran = ran.exits(0);
     let full = ran.stderr.matches("the disk is full").count();
     println!("{full} runs of {} rounds met a full disk", rounds.len());
     assert!(full > 0, "{ran}");

@@ -450,6 +450,10 @@ in
   gawk = tools "gawk" "awk" { };
   gnutar = tools "gnutar" "tar" { };
   gzip = tools "gzip" "gzip" { };
+  perl = tools "perl" "perl" { };
+  procps = tools "procps" "ps" { };
+  dash = tools "dash" "dash" { };
+  util-linux = tools "util-linux" "script" { };
   git = tools "git" "git" { };
   gitMinimal = final.git;
   jq = tools "jq" "jq" { };

@@ -7,6 +7,9 @@
 mod harness;
 #[path = "../cli/injection.rs"]
 mod injection;
+#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[path = "../cli/privileges.rs"]
+mod privileges;
 mod received;
 #[path = "../cli/storm.rs"]
 mod storm;
