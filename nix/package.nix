@@ -27,7 +27,11 @@ rustPlatform.buildRustPackage {
       ../Cargo.toml
       ../Cargo.lock
       ../README.md
+      ../CHANGELOG.md
+      ../CONTRIBUTING.md
+      ../LICENSE
       ../clippy.toml
+      ../docs
       ../src
       ../templates
       ../tests
@@ -79,6 +83,10 @@ rustPlatform.buildRustPackage {
     done
     $out/bin/task-pipeline man > task-pipeline.1
     installManPage task-pipeline.1
+  ''
+  + ''
+    install -Dm644 -t $out/share/doc/task-pipeline README.md CHANGELOG.md CONTRIBUTING.md LICENSE
+    install -Dm644 -t $out/share/doc/task-pipeline/docs docs/*.md
   '';
 
   # Last on PATH: they stand in where the user has none of their own and hide nothing.

@@ -23,6 +23,8 @@ fn the_package_has_program_completions_and_manual() {
             "complete -c task-pipeline",
         ),
         ("share/man/man1/task-pipeline.1", "task-pipeline"),
+        ("share/doc/task-pipeline/README.md", "](docs/manifest.md)"),
+        ("share/doc/task-pipeline/docs/manifest.md", "# The manifest"),
     ] {
         contains(&fs::read_to_string(package.join(file)).unwrap(), &[holds]);
     }
@@ -84,6 +86,18 @@ fn nix_run_runs_the_program() {
     ]);
     succeeded(&run.output().unwrap());
     assert!(folder.join("db/db").exists());
+}
+
+#[test]
+fn nix_profile_install_puts_the_program_on_path() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("profile");
+    let mut install = world.nix(&folder, &["profile", "install", "--profile", "profile"]);
+    install.args(world.here()).arg(world.flake());
+    succeeded(&install.output().unwrap());
+    let program = folder.join("profile/bin/task-pipeline");
+    let version = Command::new(program).arg("--version").output().unwrap();
+    contains(&succeeded(&version), &[env!("CARGO_PKG_VERSION")]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{World, contains, succeeded, text, world};
+use crate::support::{self, World, contains, succeeded, text, world};
 
 /// A pipeline of two steps.
 const WORDS: &str = r#"mkPipeline {
@@ -79,6 +79,43 @@ fn a_pipeline_in_nix_is_a_program() {
         &succeeded(&closure.output().unwrap()),
         &["-coreutils-", "-gnused-", "-task-pipeline-"],
     );
+}
+
+/// What the manifest's schema lists is an option here, and what is an option the program accepts.
+#[test]
+fn every_key_of_a_step_is_an_option() {
+    let Some(world) = world() else { return };
+    let schema = Command::new(support::PROGRAM)
+        .arg("schema")
+        .output()
+        .unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&succeeded(&schema)).unwrap();
+    // Names are those of the attributes, and packages become store paths: other tests have these.
+    let others = ["name", "packages", "script", "start"];
+    let attributes = |table: &serde_json::Value| {
+        let mut keys = serde_json::Map::new();
+        for (key, property) in table["properties"].as_object().unwrap() {
+            if !others.contains(&key.as_str()) {
+                keys.insert(key.clone(), property["examples"][0].clone());
+            }
+        }
+        assert!(keys.len() > 8, "{keys:?}");
+        format!(
+            "builtins.fromJSON ''{}''",
+            serde_json::to_string(&keys).unwrap()
+        )
+    };
+    let step = attributes(&schema["properties"]["step"]["items"]);
+    let defaults = attributes(&schema["properties"]["defaults"]);
+    world
+        .build_expression(
+            "every-key",
+            &format!(
+                "mkPipeline {{ name = \"every-key\"; defaults = {defaults};
+                   steps.all = {{ start = true; script = \":\"; }} // {step}; }}"
+            ),
+        )
+        .unwrap_or_else(|said| panic!("{said}"));
 }
 
 #[test]

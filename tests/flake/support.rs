@@ -21,8 +21,11 @@ const FLAKE: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
     "clippy.toml",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
+    "docs",
     ".gitignore",
 ];
 

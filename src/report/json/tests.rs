@@ -10,8 +10,25 @@ fn told(event: &Event) -> String {
     let rest = line
         .strip_prefix("{\"schema\":1,\"time\":\"2023-11-14T22:13:20.005Z\",\"event\":")
         .unwrap_or_else(|| panic!("{line}"));
-    serde_json::from_str::<serde_json::Value>(&line).unwrap();
+    is_documented(&serde_json::from_str(&line).unwrap());
     rest.strip_suffix("}\n").unwrap().to_owned()
+}
+
+/// Each member is in the event's row of the table that users have.
+fn is_documented(event: &serde_json::Value) {
+    let name = event["event"].as_str().unwrap();
+    let page = include_str!("../../../docs/json-and-sql.md");
+    let row = page
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{name}` |")));
+    let row = row.unwrap_or_else(|| panic!("docs/json-and-sql.md lacks the event {name}"));
+    for member in event.as_object().unwrap().keys() {
+        assert!(
+            ["schema", "time", "event"].contains(&&**member)
+                || row.contains(&format!("`{member}`")),
+            "{member} is not in the row of docs/json-and-sql.md: {row}"
+        );
+    }
 }
 
 #[test]
