@@ -1,56 +1,51 @@
-//! The engine: which task is next, and what its end changes.
+//! The scheduler: which task is next, and what its end changes.
 //!
-//! Workers (threads of a [`crew`]) take turns: the one whose task has ended locks the engine,
-//! records the end, takes its next task and goes on, so that between two tasks of a worker no
-//! other thread has to wake up. The thread that started the run only keeps time and hears
-//! signals. The engine never prints: what happens is told as [`Event`]s. Another kind of executor
-//! would take the place of [`worker`]: jobs in, [`worker::Ended`] out.
+//! It is passive: no thread, no process and no signal is in here, and no clock is read to decide
+//! anything. An executor ([`crate::exec`]) pulls: it hands back what it has done and takes its next
+//! job, in one [turn](Scheduler::turn). What happens is told as [`Event`]s; nothing is printed.
+//!
+//! ```text
+//!               ┌────────────── back: a shortage, the end of a pause ──────────────┐
+//!               ▼                                                                  │
+//! database ─▶ ready ─┬─▶ parked behind an equal one in flight ─▶ ready             │
+//!                    ├─▶ refused (a ring), reused ──────────────────────▶ recorded │
+//!                    ├─▶ examined (outputs to be reused are looked at) ─▶ reused, or:
+//!                    └─▶ in hand of an executor ─▶ done, failed ────────▶ recorded │
+//!                                                └▶ failed, to be tried again ─────┘
+//! ```
 
-mod channel;
-mod commands;
-mod crew;
-mod direct;
-mod early;
 mod forecast;
-mod live;
+mod foresee;
+mod job;
 mod lost;
 mod outputs;
 mod record;
 mod recover;
 mod relief;
+mod reuse;
 mod rings;
-mod scratch;
 mod step;
-mod transcript;
-mod warm;
-mod worker;
-mod workspace;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use channel::{Channel, Emergency, Message};
 pub use forecast::{Forecast, Reason, forecast};
+pub use job::{Ended, Examination, Job, Outcome, Reply, Short, Stop, Turn};
 pub use lost::{Lost, Redone, look, restore};
+pub use outputs::{Collected, Output, Outputs};
 pub use recover::recover;
-pub use scratch::Scratch;
-pub use step::{Memo, Runnable, identity, memo, program, variables};
-pub use warm::warmth;
-pub use worker::{host_path, in_words, need};
+pub use step::{Memo, Runnable, Variables, identity, memo, program, variables};
 
 use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
-use crate::core::plan::{LaneId, Next, Plan};
+use crate::core::plan::{Key, LaneId, Next, Plan, Ready};
 use crate::core::route::Router;
 use crate::core::task::TaskId;
-use crate::folder::Folder;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
-use early::Early;
-use record::{Examination, Settled};
+use reuse::Settled;
 use rings::Rings;
-use worker::Job;
 
 /// Told what happens, by whichever thread makes it happen.
 pub type Listener<'a> = dyn FnMut(&Event) + Send + 'a;
@@ -62,10 +57,6 @@ pub struct Settings {
     pub parallel: usize,
     /// Whether the first failure stops the start of more.
     pub fail_fast: bool,
-    /// Whether what tasks write is told while they run.
-    pub live: bool,
-    /// A folder of this run alone, on the store's file system.
-    pub scratch: Arc<Folder>,
 }
 
 /// Ends a run that goes wrong in a way that no task is to blame for.
@@ -77,19 +68,19 @@ pub enum Error {
     /// A list of outputs could not be read back.
     #[error("cannot read back a task's list of outputs: {0}")]
     Spill(std::io::Error),
-    /// A thread could not be started, or panicked.
+    /// A thread of an executor could not be started, or panicked.
     #[error("a worker broke down{}", .0.as_ref().map_or_else(String::new, |e| format!(": {e}")))]
     Worker(Option<std::io::Error>),
 }
 
 /// Longest time that an end of a task waits to be written to the file.
 const GROUP: Duration = Duration::from_millis(20);
-/// Tasks that are settled without a worker (reused, put behind an equal one) in one go; then
+/// Tasks that are settled without an executor (reused, put behind an equal one) in one go; then
 /// others get their turn.
 const STRETCH: usize = 64;
 
 /// One run of one runset.
-pub struct Engine<'a> {
+pub struct Scheduler<'a> {
     state: &'a mut State,
     store: &'a Store,
     steps: &'a [Arc<Runnable>],
@@ -100,37 +91,36 @@ pub struct Engine<'a> {
     listener: &'a mut Listener<'a>,
     settings: Settings,
     plan: Plan,
+    /// What executors have, and nothing else: what is not in here is not recorded.
+    in_hand: HashMap<TaskId, InHand>,
     summary: Summary,
-    /// Why no more tasks start.
+    /// No more tasks start.
     stopping: bool,
     /// Whether it was told that fewer run at once.
     scarce: bool,
-    clock: Instant,
+    /// When it began.
+    began: Instant,
+    /// The time of the present turn.
+    now: Instant,
     /// When the open group of writes began.
     group_began: Instant,
     /// Final outputs seen.
     compared: usize,
     /// The place of each step, by name.
     lanes: HashMap<StepName, LaneId>,
-    early: Early,
     rings: Rings,
-    /// Tasks for which large objects were read.
-    examined: HashSet<TaskId>,
 }
 
-/// What a worker is to do.
-enum Turn {
-    /// This task.
-    Do(Box<Job>),
-    /// Read these objects; then a task is decided on.
-    Examine(Examination),
-    /// Ask again: there is more to settle, and others may want their turn.
-    Again,
-    /// Wait until something ends or begins.
-    Wait,
+/// A task that an executor has.
+#[derive(Debug)]
+struct InHand {
+    step: Arc<Runnable>,
+    ready: Arc<Ready>,
+    /// What equal tasks have in common with it.
+    key: Option<Key>,
 }
 
-impl<'a> Engine<'a> {
+impl<'a> Scheduler<'a> {
     /// To run what is pending in `runset`.
     pub fn new(
         state: &'a mut State,
@@ -161,103 +151,150 @@ impl<'a> Engine<'a> {
             runset_name: runset.name.as_str().into(),
             listener,
             settings,
+            in_hand: HashMap::new(),
             stopping: false,
             scarce: false,
-            clock: now,
+            began: now,
+            now,
             group_began: now,
             compared: 0,
             lanes: steps
                 .iter()
                 .map(|step| (step.name.clone(), step.lane))
                 .collect(),
-            early: Early::default(),
             rings: Rings::default(),
-            examined: HashSet::new(),
         })
     }
 
-    /// Runs until nothing is left that can start, or until a signal comes in.
-    pub fn run(self, channel: &Channel) -> Result<Summary, Error> {
+    /// Before the first turn.
+    pub fn begin(&mut self) -> Result<(), Error> {
         if self.plan.has_ready() {
             recover::keep_few(self.state)?;
-        }
-        let mut own = crew::run(self, channel)?;
-        if own.summary.executed + own.summary.reused + own.summary.failed > 0 {
-            lost::note(own.state, own.store, own.runset)?;
-        }
-        own.state.end_of_run()?;
-        own.summary.elapsed = own.clock.elapsed();
-        Ok(own.summary)
-    }
-
-    /// Whether the run is over: nothing runs, and nothing will.
-    fn is_over(&mut self) -> bool {
-        self.plan.running() == 0
-            && (self.stopping || !self.plan.is_pausing() && !self.plan.is_open())
-    }
-
-    /// Whether something may start.
-    fn is_open(&self) -> bool {
-        let early = !self.early.is_empty() && self.plan.has_room();
-        !self.stopping && (early || self.plan.is_open())
-    }
-
-    /// When the clock makes something due: a commit, the end of a pause.
-    fn due(&mut self) -> Option<Instant> {
-        let commit = self.state.is_grouped().then(|| self.group_began + GROUP);
-        let now = self.now();
-        let pause = self
-            .plan
-            .wake(now)
-            .map(|due| self.clock + Duration::from_millis(due));
-        commit.into_iter().chain(pause).min()
-    }
-
-    /// Does what the clock made due.
-    fn tick(&mut self) -> Result<(), Error> {
-        let now = self.now();
-        self.plan.wake(now);
-        if self.state.is_grouped() && self.group_began.elapsed() >= GROUP {
-            self.state.commit()?;
         }
         Ok(())
     }
 
-    /// Milliseconds since the start.
-    fn now(&self) -> u64 {
-        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// After the last one, if nothing went wrong: what the run came to.
+    pub fn end(mut self) -> Result<Summary, Error> {
+        if self.summary.executed + self.summary.reused + self.summary.failed > 0 {
+            lost::note(self.state, self.store, self.runset)?;
+        }
+        self.state.end_of_run()?;
+        self.summary.elapsed = self.began.elapsed();
+        Ok(self.summary)
     }
 
-    /// A signal came in: nothing more starts. Whether it is not the first.
-    fn interrupt(&mut self, signal: i32) -> bool {
+    /// An executor's turn: records what it hands back, and gives it something to do. After an error
+    /// nothing more is recorded.
+    pub fn turn(&mut self, now: Instant, reply: Option<Reply>) -> Result<Turn, Error> {
+        self.now = now;
+        let turn = match reply {
+            None => self.next(),
+            Some(Reply::Ended(ended)) => self.ended(ended).and_then(|()| self.next()),
+            Some(Reply::Examined(examination)) => match self.examined(*examination) {
+                Ok(None) => self.next(),
+                Ok(Some(job)) => Ok(Turn::Do(job)),
+                Err(error) => Err(error),
+            },
+        };
+        if turn.is_err() {
+            self.abandon();
+        }
+        turn
+    }
+
+    /// Does what the clock has made due. After an error nothing more is recorded.
+    pub fn tick(&mut self, now: Instant) -> Result<(), Error> {
+        self.now = now;
+        self.plan.wake(self.millis());
+        if self.state.is_grouped() && now.duration_since(self.group_began) >= GROUP {
+            let committed = self.state.commit();
+            if committed.is_err() {
+                self.abandon();
+            }
+            committed?;
+        }
+        Ok(())
+    }
+
+    /// When a tick makes a difference.
+    pub fn due(&mut self) -> Option<Instant> {
+        let commit = self.state.is_grouped().then(|| self.group_began + GROUP);
+        let pause = self.plan.wake(self.millis());
+        let pause = pause.map(|due| self.began + Duration::from_millis(due));
+        commit.into_iter().chain(pause).min()
+    }
+
+    /// Whether the run is over: nothing runs, and nothing will.
+    pub fn is_over(&self) -> bool {
+        self.plan.running() == 0
+            && (self.stopping || !self.plan.is_pausing() && !self.plan.is_open())
+    }
+
+    /// Whether a turn would give something to do.
+    pub fn is_open(&self) -> bool {
+        !self.stopping && self.plan.is_open()
+    }
+
+    /// Most jobs at once, at the moment.
+    pub fn limit(&self) -> usize {
+        self.plan.limit()
+    }
+
+    /// Whether fewer jobs are given out at once than could be, as the machine is short of something.
+    pub fn is_scarce(&self) -> bool {
+        self.plan.is_scarce()
+    }
+
+    /// A signal came in: nothing more starts. What is to become of what runs.
+    pub fn interrupt(&mut self, signal: i32) -> Stop {
         let again = self.summary.signal.replace(signal).is_some();
         self.stopping = true;
-        (self.listener)(&Event::Interrupted {
+        self.tell(&Event::Interrupted {
             signal: &crate::process::signal_name(signal),
             tasks: self.plan.running(),
         });
-        again
+        if again { Stop::Kill } else { Stop::Ask }
+    }
+
+    /// Something went wrong, perhaps amid the end of a task: nothing more is recorded.
+    pub fn abandon(&mut self) {
+        self.state.abandon();
+        self.stopping = true;
+    }
+
+    /// Tells what happens.
+    pub fn tell(&mut self, event: &Event) {
+        (self.listener)(event);
+    }
+
+    /// Where objects are.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// Milliseconds since the start.
+    fn millis(&self) -> u64 {
+        let since = self.now.saturating_duration_since(self.began);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn begin_group(&mut self) -> Result<(), Error> {
         if !self.state.is_grouped() {
-            self.group_began = Instant::now();
+            self.group_began = self.now;
             self.state.group()?;
         }
         Ok(())
     }
 
-    /// Settles what needs no worker, up to the first task that does.
+    /// Settles what needs no executor, up to the first task that does.
     fn next(&mut self) -> Result<Turn, Error> {
         for _ in 0..STRETCH {
             if self.stopping {
-                return Ok(Turn::Wait);
-            }
-            if let Some(job) = self.next_early() {
-                return Ok(Turn::Do(job));
+                return Ok(self.nothing());
             }
             match self.plan.decide() {
-                Next::Wait => return Ok(Turn::Wait),
+                Next::Wait => return Ok(self.nothing()),
                 // Reads, too, are cheaper in a transaction than each with locks of its own.
                 Next::Refill { lane, after, count } => {
                     self.begin_group()?;
@@ -267,7 +304,7 @@ impl<'a> Engine<'a> {
                 }
                 Next::Take(lane, ready) => {
                     let step = Arc::clone(&self.steps[lane]);
-                    let key = record::key(&step, &ready);
+                    let key = reuse::key(&step, &ready);
                     self.begin_group()?;
                     let Some(ready) = (match &key {
                         Some(key) => self.plan.park(key, ready),
@@ -275,47 +312,52 @@ impl<'a> Engine<'a> {
                     }) else {
                         continue;
                     };
-                    match self.settle(&step, &ready, key.as_ref())? {
-                        Settled::Yes => continue,
-                        Settled::No => {}
-                        Settled::Examine(objects) => {
+                    match self.settle(&step, ready, key)? {
+                        Settled::Yes => {}
+                        Settled::Examine(examination) => {
+                            self.plan.start(lane, examination.key.clone());
+                            return Ok(Turn::Examine(examination));
+                        }
+                        Settled::No(ready, key) => {
                             self.plan.start(lane, key.clone());
-                            return Ok(Turn::Examine(Examination {
-                                lane,
-                                ready,
-                                key,
-                                objects,
-                            }));
+                            let job = self.hand_out(step, ready, key);
+                            return Ok(Turn::Do(Box::new(job)));
                         }
                     }
-                    self.plan.start(lane, key.clone());
-                    (self.listener)(&Event::Started {
-                        task: ready.id,
-                        step: &step.name,
-                        version: step.version,
-                        input_name: ready.name.as_deref(),
-                        input: ready.input,
-                        attempt: ready.attempt,
-                    });
-                    return Ok(Turn::Do(Box::new(Job {
-                        step,
-                        ready,
-                        key,
-                        runset: Arc::clone(&self.runset_name),
-                        more: self.plan.has_waiting(lane),
-                        ahead: self.plan.ahead(lane),
-                        loan: None,
-                    })));
                 }
             }
         }
         Ok(Turn::Again)
     }
 
-    /// Something went wrong, perhaps amid the end of a task: nothing more is recorded.
-    fn abandon(&mut self) {
-        self.state.abandon();
-        self.stopping = true;
+    fn nothing(&self) -> Turn {
+        if self.is_over() {
+            Turn::Over
+        } else {
+            Turn::Wait
+        }
+    }
+
+    /// Gives a task that counts as running to an executor.
+    fn hand_out(&mut self, step: Arc<Runnable>, ready: Ready, key: Option<Key>) -> Job {
+        self.tell(&Event::Started {
+            task: ready.id,
+            step: &step.name,
+            version: step.version,
+            input_name: ready.name.as_deref(),
+            input: ready.input,
+            attempt: ready.attempt,
+        });
+        let ready = Arc::new(ready);
+        let job = Job {
+            step: Arc::clone(&step),
+            ready: Arc::clone(&ready),
+            runset: Arc::clone(&self.runset_name),
+            more: self.plan.has_waiting(step.lane),
+            ahead: self.plan.ahead(step.lane),
+        };
+        self.in_hand.insert(ready.id, InHand { step, ready, key });
+        job
     }
 
     /// Notes a failure for the summary.
@@ -331,6 +373,3 @@ impl<'a> Engine<'a> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

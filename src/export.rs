@@ -209,7 +209,6 @@ mod tests {
                 parent: None,
                 name: Some(file),
                 forced: false,
-                row: None,
             };
             state.insert_task(&runset, &task).unwrap();
         }

@@ -9,7 +9,8 @@
 //! page            pure: SVG, HTML and other text from what is known
 //! report          events in; lines, progress bars or JSON out
 //! out             standard output and standard error; makes safe what goes there
-//! engine          task ends and signals in, task starts and records out; workers, and whose turn it is
+//! exec            executors: threads and processes of this machine; they pull from the engine
+//! engine          passive: task ends in, jobs and records out; whose turn it is
 //! export          final outputs as files in a folder
 //! staged          files and folders that appear when they are complete
 //! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
@@ -32,6 +33,7 @@
 pub mod cli;
 pub mod core;
 pub mod engine;
+pub mod exec;
 pub mod export;
 pub mod folder;
 pub mod nix;

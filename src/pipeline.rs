@@ -23,6 +23,7 @@ use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::core::text::Shown as _;
 use crate::engine::{self, Listener, Runnable};
+use crate::exec;
 use crate::nix;
 use crate::state::{self, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
@@ -267,7 +268,7 @@ impl Steps {
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
             let program = surroundings.program(&step.shell[0], &variables);
-            let warm = engine::warmth(step, program.as_deref().ok(), &variables);
+            let warm = exec::local::warmth(step, program.as_deref().ok(), &variables);
             all.push(Arc::new(Runnable {
                 lane,
                 name: step.name.clone(),

@@ -60,8 +60,6 @@ pub struct State {
     layout: Layout,
     /// Of one who writes to the folder.
     lock: Option<Lock>,
-    /// The last row that was given to a task, where that is not left to the database.
-    reserved: Option<TaskId>,
     sync: Sync,
     /// Whether the file says that somebody writes to it.
     marked: bool,
@@ -206,13 +204,10 @@ impl Error {
                 Self::Full(path)
             }
             Some(Code::ReadOnly) => Self::ReadOnly(path),
-            // Nothing that this program writes is against its own tables' rules.
-            Some(Code::NotADatabase | Code::DatabaseCorrupt | Code::ConstraintViolation) => {
-                Self::Corrupt {
-                    path,
-                    reason: source.to_string(),
-                }
-            }
+            Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Corrupt {
+                path,
+                reason: source.to_string(),
+            },
             _ => Self::Sqlite {
                 action,
                 path,

@@ -13,7 +13,7 @@ use crate::core::route::Router;
 use crate::core::shell::Shell;
 use crate::core::text::Shown as _;
 use crate::core::warm::{Obstacle, Script};
-use crate::engine::in_words;
+use crate::exec::local::in_words;
 use crate::nix;
 use crate::pipeline::Source;
 

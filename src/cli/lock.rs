@@ -8,7 +8,7 @@ use super::arguments::{Lock, Output, Places};
 use super::error::Failure;
 use super::{run, signals};
 use crate::core::text::Shown as _;
-use crate::engine::Channel;
+use crate::exec::local::Channel;
 use crate::nix;
 use crate::pipeline::Source;
 use crate::report::{self, Reporter};

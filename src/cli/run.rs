@@ -15,7 +15,9 @@ use super::{chosen, dry_run, leftover, mended, signals, standing};
 use crate::core::event::{Event, Summary};
 use crate::core::name::StepName;
 use crate::core::text::{self, Shown as _};
-use crate::engine::{self, Channel, Engine, Lost, Redone, Scratch, Settings};
+use crate::engine::{self, Lost, Redone, Scheduler, Settings};
+use crate::exec::Executor as _;
+use crate::exec::local::{self, Channel, Local, Scratch};
 use crate::out;
 use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
@@ -296,15 +298,18 @@ impl Call<'_> {
         let settings = Settings {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
-            live: self.live,
+        };
+        let mut local = Local {
+            channel,
             scratch: Arc::clone(scratch.folder()),
+            live: self.live,
         };
         if !seeded {
             self.restore(&runsets, store)?;
         }
         let mut failed = 0;
         for runset in &runsets {
-            let summary = self.run_one(runset, seeded, store, &settings, channel)?;
+            let summary = self.run_one(runset, seeded, store, &settings, &mut local)?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
             if let Some(short) = summary.shortage {
@@ -436,7 +441,7 @@ impl Call<'_> {
         seeded: bool,
         store: &Store,
         settings: &Settings,
-        channel: &Channel,
+        local: &mut Local,
     ) -> Result<Summary, Failure> {
         let before = standing::by_step(&self.source.manifest, &self.state, runset)?;
         self.reporter.event(&Event::Runset {
@@ -453,7 +458,7 @@ impl Call<'_> {
         }
         let reporter = &mut self.reporter;
         let mut listener = |event: &Event| reporter.event(event);
-        let engine = Engine::new(
+        let scheduler = Scheduler::new(
             &mut self.state,
             store,
             &self.steps.all,
@@ -462,7 +467,7 @@ impl Call<'_> {
             settings.clone(),
             &mut listener,
         )?;
-        let summary = engine.run(channel)?;
+        let summary = local.run(scheduler)?;
         Ok(standing::complete(
             summary,
             &self.source.manifest,
@@ -478,7 +483,7 @@ impl Call<'_> {
             Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
             None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
-        let (fitting, limit) = descriptors::make_room(wanted, engine::need(&self.steps.all));
+        let (fitting, limit) = descriptors::make_room(wanted, local::need(&self.steps.all));
         if fitting < wanted {
             self.reporter.event(&Event::Warning(&format!(
                 "{fitting} tasks run at once, and not {wanted}: no more than {limit} files can be \

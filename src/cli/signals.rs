@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGCHLD, SIGSTOP, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::error::Failure;
-use crate::engine::{Channel, Emergency, Message};
+use crate::exec::local::{Channel, Emergency, Message};
 use crate::staged;
 use crate::sys::{self, Ignored};
 

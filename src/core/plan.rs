@@ -6,7 +6,7 @@
 mod scarcity;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use super::digest::Digest;
 use super::task::{State, TaskId};
@@ -73,8 +73,6 @@ const HELD: usize = 256;
 struct Lane {
     limit: usize,
     running: usize,
-    /// Whether a task of it runs whose input is not known yet: it may be equal to any other.
-    closed: bool,
     /// Tasks parked or pausing, which therefore are in memory and in no queue.
     held: usize,
     /// Come back from a park or a pause: before all others, also when too many are held.
@@ -89,25 +87,61 @@ impl Lane {
     /// Whether a task of the step may start, as far as is known without a look at the database.
     fn is_open(&self) -> bool {
         self.running < self.limit
-            && !self.closed
             && (!self.again.is_empty() || self.held < HELD && (!self.queue.is_empty() || self.more))
+    }
+}
+
+/// The steps, and which of them may start a task: whatever there is to know for a decision is found
+/// without a look at all of them.
+#[derive(Debug)]
+struct Lanes {
+    all: Vec<Lane>,
+    /// Those that may start one: the fewest running tasks first, then the last in the manifest.
+    open: BTreeSet<(usize, Reverse<LaneId>)>,
+}
+
+impl Lanes {
+    fn new(lanes: Vec<Lane>) -> Self {
+        let open = lanes.iter().enumerate().filter(|(_, lane)| lane.is_open());
+        Self {
+            open: open.map(|(id, lane)| (lane.running, Reverse(id))).collect(),
+            all: lanes,
+        }
+    }
+
+    /// The only way to change one.
+    fn change<T>(&mut self, id: LaneId, change: impl FnOnce(&mut Lane) -> T) -> T {
+        let lane = &mut self.all[id];
+        let before = lane.is_open().then_some(lane.running);
+        let done = change(lane);
+        let after = lane.is_open().then_some(lane.running);
+        if before != after {
+            if let Some(running) = before {
+                self.open.remove(&(running, Reverse(id)));
+            }
+            if let Some(running) = after {
+                self.open.insert((running, Reverse(id)));
+            }
+        }
+        done
+    }
+
+    /// The step whose task is to start next.
+    fn first(&self) -> Option<LaneId> {
+        self.open.first().map(|&(_, Reverse(id))| id)
     }
 }
 
 /// The schedule of one run.
 #[derive(Debug)]
 pub struct Plan {
-    lanes: Vec<Lane>,
+    lanes: Lanes,
     limit: usize,
     scarcity: Scarcity,
     /// Tasks of one step that are read at once and held in memory: some times as many as may run,
     /// so that mostly it is known what follows those ([`Plan::ahead`]).
     stretch: usize,
     running: usize,
-    /// Tasks whose script has ended and which are not recorded yet.
-    settling: usize,
-    /// Rows that are about to be added of tasks that have started already.
-    early: HashSet<TaskId>,
     flights: HashMap<Key, Vec<Ready>>,
     pauses: BinaryHeap<Reverse<(u64, TaskId, LaneId)>>,
     pausing: HashMap<TaskId, Ready>,
@@ -121,7 +155,6 @@ impl Plan {
         let lane = |(limit, more): (Option<usize>, bool)| Lane {
             limit: limit.unwrap_or(usize::MAX),
             running: 0,
-            closed: false,
             held: 0,
             again: VecDeque::new(),
             queue: VecDeque::new(),
@@ -129,13 +162,11 @@ impl Plan {
             more,
         };
         Self {
-            lanes: steps.into_iter().map(lane).collect(),
+            lanes: Lanes::new(steps.into_iter().map(lane).collect()),
             limit,
             scarcity: Scarcity::new(limit),
             stretch: limit.saturating_mul(4).clamp(STRETCH[0], STRETCH[1]),
             running: 0,
-            settling: 0,
-            early: HashSet::new(),
             flights: HashMap::new(),
             pauses: BinaryHeap::new(),
             pausing: HashMap::new(),
@@ -151,22 +182,17 @@ impl Plan {
         if !self.has_room() {
             return Next::Wait;
         }
-        let best = (0..self.lanes.len())
-            .rev()
-            .filter(|&id| self.lanes[id].is_open())
-            .min_by_key(|&id| self.lanes[id].running);
-        let Some(id) = best else {
+        let Some(id) = self.lanes.first() else {
             return Next::Wait;
         };
-        let lane = &mut self.lanes[id];
-        if let Some(ready) = lane.again.pop_front() {
-            return Next::Take(id, ready);
-        }
-        match lane.queue.pop_front() {
+        let taken = self.lanes.change(id, |lane| {
+            lane.again.pop_front().or_else(|| lane.queue.pop_front())
+        });
+        match taken {
             Some(ready) => Next::Take(id, ready),
             None => Next::Refill {
                 lane: id,
-                after: lane.cursor,
+                after: self.lanes.all[id].cursor,
                 count: self.stretch,
             },
         }
@@ -175,33 +201,35 @@ impl Plan {
     /// The answer to [`Next::Refill`]: `rows` in ascending order; fewer than asked for means that
     /// there are no more.
     pub fn fill(&mut self, lane: LaneId, rows: impl IntoIterator<Item = Ready>) {
-        let lane = &mut self.lanes[lane];
-        let mut count = 0;
-        for ready in rows {
-            count += 1;
-            lane.cursor = ready.id;
-            if !self.early.contains(&ready.id) {
+        let stretch = self.stretch;
+        self.lanes.change(lane, |lane| {
+            let mut count = 0;
+            for ready in rows {
+                count += 1;
+                lane.cursor = ready.id;
                 lane.queue.push_back(ready);
             }
-        }
-        lane.more = count >= self.stretch;
+            lane.more = count >= stretch;
+        });
     }
 
     /// A task was added to the database; rows only ever grow.
     pub fn created(&mut self, lane: LaneId, ready: Ready) {
-        let lane = &mut self.lanes[lane];
-        if !lane.more && lane.queue.len() < self.stretch {
-            lane.cursor = ready.id;
-            lane.queue.push_back(ready);
-        } else {
-            lane.more = true;
-        }
+        let stretch = self.stretch;
+        self.lanes.change(lane, |lane| {
+            if !lane.more && lane.queue.len() < stretch {
+                lane.cursor = ready.id;
+                lane.queue.push_back(ready);
+            } else {
+                lane.more = true;
+            }
+        });
     }
 
     /// A taken task starts. With a `key`, equal tasks can be parked behind it.
     pub fn start(&mut self, lane: LaneId, key: Option<Key>) {
-        self.lanes[lane].running += 1;
         self.running += 1;
+        self.lanes.change(lane, |lane| lane.running += 1);
         if let Some(key) = key {
             self.flights.insert(key, Vec::new());
         }
@@ -212,7 +240,7 @@ impl Plan {
         match self.flights.get_mut(key) {
             Some(parked) => {
                 parked.push(ready);
-                self.lanes[key.lane].held += 1;
+                self.lanes.change(key.lane, |lane| lane.held += 1);
                 None
             }
             None => Some(ready),
@@ -221,60 +249,20 @@ impl Plan {
 
     /// A started task ended; those parked behind it come up again.
     pub fn ended(&mut self, lane: LaneId, key: Option<&Key>) {
-        self.script_ended(lane);
-        self.settled(lane, key);
-    }
-
-    /// A started task's script has ended, so that another may start in its place; what came of it
-    /// is told later, by [`Plan::settled`].
-    pub fn script_ended(&mut self, lane: LaneId) {
         self.running -= 1;
-        self.settling += 1;
-        self.lanes[lane].running -= 1;
-    }
-
-    /// A task whose script has ended is recorded; those parked behind it come up again.
-    pub fn settled(&mut self, lane: LaneId, key: Option<&Key>) {
-        self.settling -= 1;
         let parked = key.and_then(|key| self.flights.remove(key));
-        let lane = &mut self.lanes[lane];
-        if let Some(parked) = parked {
-            lane.held -= parked.len();
-            lane.again.extend(parked);
-        }
+        self.lanes.change(lane, |lane| {
+            lane.running -= 1;
+            if let Some(parked) = parked {
+                lane.held -= parked.len();
+                lane.again.extend(parked);
+            }
+        });
     }
 
-    /// Whether no task of the step runs or waits, so that one may be expected.
-    pub fn expects(&self, lane: LaneId) -> bool {
-        let lane = &self.lanes[lane];
-        lane.running == 0
-            && !lane.closed
-            && !lane.more
-            && lane.held == 0
-            && lane.queue.is_empty()
-            && lane.again.is_empty()
-    }
-
-    /// A task of the step, which will have the row `id`, is to start before its input is known:
-    /// no other one starts meanwhile.
-    pub fn close(&mut self, lane: LaneId, id: TaskId) {
-        self.lanes[lane].closed = true;
-        self.early.insert(id);
-    }
-
-    /// The input of such a task is known, or the task will not be. If it `runs`, equal ones can be
-    /// parked behind it.
-    pub fn reopen(&mut self, lane: LaneId, runs: Option<Key>) {
-        self.lanes[lane].closed = false;
-        if let Some(key) = runs {
-            self.flights.insert(key, Vec::new());
-        }
-    }
-
-    /// A task that was taken waits again: it started early and its row is there now, or there was
-    /// something to be found out for it.
+    /// A task that was taken waits again, as it was.
     pub fn back(&mut self, lane: LaneId, ready: Ready) {
-        self.lanes[lane].again.push_back(ready);
+        self.lanes.change(lane, |lane| lane.again.push_back(ready));
     }
 
     /// Whether one more script may run, of whatever step.
@@ -302,14 +290,22 @@ impl Plan {
         self.scarcity.is_over();
     }
 
+    /// Whether one task runs, and until it ends no other can start.
+    pub fn is_quiet_but_for_one(&self) -> bool {
+        self.running == 1
+            && !self.has_ready()
+            && !self.is_pausing()
+            && self.flights.values().all(Vec::is_empty)
+    }
+
     /// Whether some step has a task that only waits for others to make room.
     pub fn has_ready(&self) -> bool {
-        self.lanes.iter().any(Lane::is_open)
+        self.lanes.first().is_some()
     }
 
     /// Tries `ready` again at `due` (milliseconds on the clock that [`Plan::wake`] is given).
     pub fn pause(&mut self, lane: LaneId, ready: Ready, due: u64) {
-        self.lanes[lane].held += 1;
+        self.lanes.change(lane, |lane| lane.held += 1);
         self.pauses.push(Reverse((due, ready.id, lane)));
         self.pausing.insert(ready.id, ready);
     }
@@ -327,8 +323,10 @@ impl Plan {
             }
             self.pauses.pop();
             if let Some(ready) = self.pausing.remove(&id) {
-                self.lanes[lane].held -= 1;
-                self.lanes[lane].again.push_back(ready);
+                self.lanes.change(lane, |lane| {
+                    lane.held -= 1;
+                    lane.again.push_back(ready);
+                });
             }
         }
         None
@@ -341,25 +339,20 @@ impl Plan {
 
     /// Whether tasks of the step wait, as far as is known without a look at the database.
     pub fn has_waiting(&self, lane: LaneId) -> bool {
-        let lane = &self.lanes[lane];
+        let lane = &self.lanes.all[lane];
         !lane.again.is_empty() || !lane.queue.is_empty() || lane.more
     }
 
     /// The input of the task of the step that starts when all that run now have ended, as far as is
     /// known without a look at the database.
     pub fn ahead(&self, lane: LaneId) -> Option<Digest> {
-        let next = self.lanes[lane].queue.get(self.limit.checked_sub(1)?)?;
+        let next = self.lanes.all[lane].queue.get(self.limit.checked_sub(1)?)?;
         Some(next.input)
     }
 
-    /// Tasks whose script has ended and that are not recorded.
-    pub fn settling(&self) -> usize {
-        self.settling
-    }
-
-    /// Tasks started and not recorded.
+    /// Tasks started and not ended.
     pub fn running(&self) -> usize {
-        self.running + self.settling
+        self.running
     }
 
     /// Whether some tasks wait for a retry, or all for better times.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::record::key;
+use super::reuse::key;
 use super::rings::Rings;
 use super::step::{Memo, Runnable};
 use crate::core::digest::Digest;
@@ -173,7 +173,6 @@ impl Forecaster<'_> {
                 parent: Some(ready.id),
                 name,
                 forced: false,
-                row: None,
             };
             self.state.insert_task(self.runset, &task)?;
         }

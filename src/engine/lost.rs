@@ -350,7 +350,6 @@ mod tests {
                         parent: Some(task),
                         name: Some("end"),
                         forced: false,
-                        row: None,
                     };
                     state.insert_task(of, &new).unwrap();
                 }

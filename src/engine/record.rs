@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::job::{Ended, Outcome};
 use super::outputs::Outputs;
-use super::step::{Memo, Runnable};
-use super::worker::{Ended, Outcome};
-use super::{Engine, Error};
+use super::step::Runnable;
+use super::{Error, InHand, Scheduler};
 use crate::core::digest::Digest;
 use crate::core::event::{Event, Failure, Launch, Routed, Span};
-use crate::core::plan::{Key, LaneId, Ready};
+use crate::core::plan::{LaneId, Ready};
 use crate::core::task::{State as TaskState, TaskId};
-use crate::state::{Finished, NewTask};
-use crate::store::Condition;
+use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
 
 /// Final outputs whose name is compared with the steps' names.
@@ -20,110 +19,14 @@ const COMPARED: usize = 1000;
 /// Names that are close to a step's, for the summary.
 const NEAR: usize = 5;
 
-/// Whether a task has ended without being executed.
-pub(super) enum Settled {
-    /// It has.
-    Yes,
-    /// It is to be executed.
-    No,
-    /// That depends on what these large objects hold.
-    Examine(Vec<Digest>),
-}
-
-/// Objects to be read by a worker, as that takes time, and the task that waits for it.
-pub(super) struct Examination {
-    pub lane: LaneId,
-    pub ready: Ready,
-    pub key: Option<Key>,
-    pub objects: Vec<Digest>,
-}
-
-/// What equal tasks have in common with this one, if there can be any.
-pub fn key(step: &Runnable, ready: &Ready) -> Option<Key> {
-    if ready.forced || step.memo == Memo::Never {
-        return None;
-    }
-    Some(Key {
-        lane: step.lane,
-        input: ready.input,
-        name: ready
-            .name
-            .clone()
-            .filter(|_| step.memo == Memo::ContentAndName),
-    })
-}
-
-impl Engine<'_> {
-    /// Ends a task without executing it, if that can be.
-    pub(super) fn settle(
+impl Scheduler<'_> {
+    /// A task fails without being executed.
+    pub(super) fn refuse(
         &mut self,
         step: &Runnable,
         ready: &Ready,
-        key: Option<&Key>,
-    ) -> Result<Settled, Error> {
-        if let Some(error) = self
-            .rings
-            .refuse(self.state, self.steps, step, ready, key)?
-        {
-            self.refuse(step, ready, error)?;
-            return Ok(Settled::Yes);
-        }
-        match key {
-            Some(key) => self.reuse(step, ready, key),
-            None => Ok(Settled::No),
-        }
-    }
-
-    /// Takes over the outputs of an equal task, if there is one whose outputs are all there.
-    fn reuse(&mut self, step: &Runnable, ready: &Ready, key: &Key) -> Result<Settled, Error> {
-        let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
-        let Some(source) = self.state.finished_equal(&step.equal, &ready.input, name)? else {
-            return Ok(Settled::No);
-        };
-        let mut outputs = Outputs::default();
-        let mut broken = false;
-        let mut unknown = Vec::new();
-        let store = self.store;
-        self.state.each_output(source, |name, digest| {
-            match store.condition(&digest, None) {
-                Condition::Whole => {}
-                Condition::Broken => broken = true,
-                Condition::Unknown => unknown.push(digest),
-            }
-            match name {
-                Some(name) => outputs.push(name, digest),
-                // It may have had any, and its route with it.
-                None => broken = true,
-            }
-        })?;
-        if !unknown.is_empty() && !broken && !self.examined.remove(&ready.id) {
-            let made = self.state.made(source)?;
-            unknown.retain(|digest| store.condition(digest, made) == Condition::Unknown);
-            if !unknown.is_empty() {
-                return Ok(Settled::Examine(unknown));
-            }
-        }
-        if broken {
-            return Ok(Settled::No);
-        }
-        self.begin_group()?;
-        self.state
-            .reuse(self.runset, step.id, ready.id, ready.state, source)?;
-        self.summary.reused += 1;
-        self.add_outputs(ready.id, outputs, &mut Vec::new())
-            .map(|routed| self.tell_done(step, ready.id, Some(source), not_executed(), &routed))?;
-        Ok(Settled::Yes)
-    }
-
-    /// Large objects were read that decide about a task: it is decided on again.
-    pub(super) fn examined(&mut self, examination: Examination) {
-        self.examined.insert(examination.ready.id);
-        self.plan.ended(examination.lane, examination.key.as_ref());
-        self.plan.back(examination.lane, examination.ready);
-    }
-
-    /// A task fails without being executed.
-    fn refuse(&mut self, step: &Runnable, ready: &Ready, error: String) -> Result<(), Error> {
+        error: String,
+    ) -> Result<(), Error> {
         self.begin_group()?;
         let span = not_executed();
         let finished = Finished {
@@ -145,60 +48,32 @@ impl Engine<'_> {
 
     /// Records how a task went.
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
-        let Some(mut ended) = self.hold(ended)? else {
+        // What nobody has in hand any more was recorded, or is somebody else's by now.
+        let Some(task) = self.in_hand.remove(&ended.task) else {
             return Ok(());
         };
         self.begin_group()?;
-        let short = ended.take_short();
-        self.comes_again(&ended, short.is_some());
-        let cancelled = matches!(ended.outcome, Outcome::Cancelled);
-        let (id, step, key) = (
-            ended.job.ready.id,
-            Arc::clone(&ended.job.step),
-            ended.job.key.clone(),
-        );
-        let known = self.record(ended)?;
-        if self.early.has_settled(id) {
-            self.plan.settled(step.lane, key.as_ref());
-        } else {
-            self.plan.ended(step.lane, key.as_ref());
-        }
-        match short {
-            Some(short) => self.relieve(id, &step.name, short),
-            None if cancelled => {}
-            None => self.plan.got_through(),
-        }
-        self.known(id, &known)
-    }
-
-    /// Writes it down and tells it; the rows of tasks that started early on one of its outputs.
-    fn record(&mut self, ended: Ended) -> Result<Vec<(TaskId, Digest)>, Error> {
-        let step = Arc::clone(&ended.job.step);
-        let ready = ended.job.ready;
+        let InHand { step, ready, key } = task;
+        let ready = Arc::unwrap_or_clone(ready);
         let span = span(&ended.finished, ended.launch);
-        let mut known = Vec::new();
         // What an interrupt ends may well leave something behind.
         let cancelled = matches!(ended.outcome, Outcome::Cancelled);
         if let Some(warning) = ended.warning.filter(|_| !cancelled) {
-            (self.listener)(&Event::Warning(&format!(
+            self.tell(&Event::Warning(&format!(
                 "task {} of {} {warning}",
                 ready.id, step.name
             )));
         }
         match ended.outcome {
-            Outcome::Cancelled | Outcome::Short(_) => (self.listener)(&Event::Cancelled {
-                task: ready.id,
-                step: &step.name,
-                span: Some(span),
-            }),
             Outcome::Success(outputs) => {
                 self.state
                     .succeed(self.runset, step.id, ready.id, ready.state, &ended.finished)?;
-                self.state
-                    .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
+                self.keep_logs(&ready, ended.logs)?;
                 self.summary.executed += 1;
-                let routed = self.add_outputs(ready.id, outputs, &mut known)?;
+                let routed = self.add_outputs(ready.id, outputs)?;
                 self.tell_done(&step, ready.id, None, span, &routed);
+                self.plan.ended(step.lane, key.as_ref());
+                self.plan.got_through();
             }
             Outcome::Failure(error) => {
                 self.state.fail(
@@ -209,22 +84,48 @@ impl Engine<'_> {
                     &error,
                     &ended.finished,
                 )?;
-                self.state
-                    .put_logs(ready.id, ready.state == TaskState::Failed, ended.logs)?;
+                self.keep_logs(&ready, ended.logs)?;
                 if ready.attempt < step.retries && !self.stopping {
                     self.retry(&step, ready, &error, span);
                 } else {
                     self.give_up(&step, &ready, error, span);
                 }
+                self.plan.ended(step.lane, key.as_ref());
+                self.plan.got_through();
+            }
+            Outcome::Cancelled => {
+                self.comes_again(&step, ready, span);
+                self.plan.ended(step.lane, key.as_ref());
+            }
+            Outcome::Short(short) => {
+                let id = ready.id;
+                self.comes_again(&step, ready, span);
+                self.plan.ended(step.lane, key.as_ref());
+                self.relieve(id, &step.name, short);
             }
         }
-        Ok(known)
+        Ok(())
+    }
+
+    fn keep_logs(&mut self, ready: &Ready, logs: Logs) -> Result<(), Error> {
+        let failed_before = ready.state == TaskState::Failed;
+        Ok(self.state.put_logs(ready.id, failed_before, logs)?)
+    }
+
+    /// A task was given up, and waits as it was.
+    fn comes_again(&mut self, step: &Runnable, ready: Ready, span: Span) {
+        self.tell(&Event::Cancelled {
+            task: ready.id,
+            step: &step.name,
+            span: Some(span),
+        });
+        self.plan.back(step.lane, ready);
     }
 
     fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, span: Span) {
         // 1 s, 2 s, 4 s … one minute: what is overloaded gets time to recover.
         let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_mins(1));
-        (self.listener)(&Event::Failed {
+        self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
@@ -233,12 +134,12 @@ impl Engine<'_> {
         });
         ready.attempt += 1;
         ready.state = TaskState::Failed;
-        let due = self.now() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let due = self.millis() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.plan.pause(step.lane, ready, due);
     }
 
     fn give_up(&mut self, step: &Runnable, ready: &Ready, error: String, span: Span) {
-        (self.listener)(&Event::Failed {
+        self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error: &error,
@@ -253,7 +154,7 @@ impl Engine<'_> {
         });
     }
 
-    fn tell_done(
+    pub(super) fn tell_done(
         &mut self,
         step: &Runnable,
         task: TaskId,
@@ -261,7 +162,7 @@ impl Engine<'_> {
         span: Span,
         outputs: &Routed,
     ) {
-        (self.listener)(&Event::Done {
+        self.tell(&Event::Done {
             task,
             step: &step.name,
             reused,
@@ -270,19 +171,16 @@ impl Engine<'_> {
         });
     }
 
-    /// Adds a task for every output that has a route, and a final output for every other. `early`
-    /// gets those tasks that have started already.
-    fn add_outputs(
+    /// Adds a task for every output that has a route, and a final output for every other.
+    pub(super) fn add_outputs(
         &mut self,
         parent: TaskId,
         outputs: Outputs,
-        early: &mut Vec<(TaskId, Digest)>,
     ) -> Result<Routed, Error> {
         let mut routed = Routed::default();
-        for output in outputs.into_iter() {
+        for output in outputs.into_all() {
             let output = output.map_err(Error::Spill)?;
             let lane = self.route(&output.name);
-            let started = self.early.started(parent, &output.name);
             let id = self.state.insert_task(
                 self.runset,
                 &NewTask {
@@ -291,12 +189,10 @@ impl Engine<'_> {
                     parent: Some(parent),
                     name: Some(&output.name),
                     forced: false,
-                    row: started,
                 },
             )?;
             routed.add(&output.name, lane.map(|lane| &self.steps[lane].name));
             match lane {
-                Some(_) if started.is_some() => early.push((id, output.digest)),
                 Some(lane) => self
                     .plan
                     .created(lane, ready(id, parent, output.digest, output.name)),
@@ -332,7 +228,7 @@ fn span(finished: &Finished, launch: Option<Launch>) -> Span {
 }
 
 /// The span of a task that ends without having been executed, now.
-fn not_executed() -> Span {
+pub(super) fn not_executed() -> Span {
     Span {
         started: sys::now().as_millisecond(),
         elapsed: Duration::ZERO,

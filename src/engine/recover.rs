@@ -128,7 +128,6 @@ mod tests {
                         parent: Some(parent),
                         name: Some(text),
                         forced: false,
-                        row: None,
                     },
                 )
                 .unwrap();

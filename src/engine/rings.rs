@@ -86,20 +86,16 @@ impl Rings {
         )))
     }
 
-    /// Whether `step` occurs as often as it may above a child of `parent`, between which and that
-    /// child there are `more` tasks of it besides.
+    /// Whether `step` occurs as often as it may above a child of `parent`.
     pub fn is_full(
         &mut self,
         state: &State,
         steps: &[Arc<Runnable>],
         step: &Runnable,
         parent: TaskId,
-        more: usize,
     ) -> Result<bool, state::Error> {
         let trail = self.trail(state, steps, parent)?;
-        let rounds = trail.count(hash(step.name.as_str()));
-        Ok(usize::try_from(rounds).unwrap_or(usize::MAX) + more
-            >= usize::try_from(step.rounds).unwrap_or(usize::MAX))
+        Ok(trail.count(hash(step.name.as_str())) >= step.rounds)
     }
 
     /// What stands above the children of `task`, itself included.

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::direct::Direct;
-use super::warm::Warmth;
 use crate::core::identity::{Identity, Tools};
 use crate::core::manifest;
 use crate::core::name::StepName;
 use crate::core::plan::LaneId;
 use crate::core::task::VARIABLES;
+use crate::exec::local::{Direct, Warmth};
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::core::identity::Identity;
 use crate::engine;
+use crate::exec;
 
 /// All variables of a step's scripts but those of the single task.
 type Variables = Arc<BTreeMap<OsString, OsString>>;
@@ -27,7 +28,7 @@ impl<'a> Surroundings<'a> {
     pub fn of_host(folder: &'a Path) -> Self {
         Self {
             host: std::env::vars_os().collect(),
-            host_path: engine::host_path(),
+            host_path: exec::local::host_path(),
             folder,
             variables: HashMap::new(),
             programs: HashMap::new(),

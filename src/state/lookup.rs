@@ -144,7 +144,6 @@ mod tests {
                 parent,
                 name,
                 forced: false,
-                row: None,
             };
             let first = row(format!("in {number}"), Some(1), None, None);
             let first = state.insert_task(&runset, &first).unwrap();

@@ -196,7 +196,6 @@ impl State {
             connection: Database::new(connection, layout.clone(), effort),
             layout,
             lock: None,
-            reserved: None,
             sync: Sync::default(),
             marked: false,
             mended: Mended::default(),

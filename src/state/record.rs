@@ -22,8 +22,6 @@ pub struct NewTask<'a> {
     pub name: Option<&'a str>,
     /// Whether it executes even where an equal task did.
     pub forced: bool,
-    /// The row that [`State::reserve`] gave it; otherwise the next one.
-    pub row: Option<TaskId>,
 }
 
 /// When and where a task was executed.
@@ -53,20 +51,13 @@ pub struct Logs {
 impl State {
     /// Adds a task: pending, or finished at once if it is a final output.
     pub fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
-        let row = match (task.row, self.reserved) {
-            // The database counts for itself.
-            (None, None) => None,
-            (None, Some(_)) => Some(self.reserve()?),
-            (row, _) => row,
-        };
         let processed = task.step.is_none();
         self.connection.write(
             "write a task",
             "INSERT INTO task
-                 (id, object_hash, step_id, input_task_id, processed, runset, name, forced, room)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (object_hash, step_id, input_task_id, processed, runset, name, forced, room)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (
-                row.map(|row| row.0),
                 &*task.object.hex(),
                 task.step.map(|step| step.0),
                 task.parent.map(|parent| parent.0),
@@ -86,15 +77,9 @@ impl State {
         Ok(TaskId(self.connection.last_insert_rowid()))
     }
 
-    /// A row number for a task that will be added later, or never.
-    pub fn reserve(&mut self) -> Result<TaskId, Error> {
-        let last = match self.reserved {
-            Some(last) => last,
-            None => self.newest_task()?,
-        };
-        let row = TaskId(last.0 + 1);
-        self.reserved = Some(row);
-        Ok(row)
+    /// The row of the task that is added next.
+    pub fn next_task(&self) -> Result<TaskId, Error> {
+        Ok(TaskId(self.newest_task()?.0 + 1))
     }
 
     /// A task's script succeeded.

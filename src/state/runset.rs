@@ -77,7 +77,6 @@ impl State {
                 parent: None,
                 name: None,
                 forced: true,
-                row: None,
             },
         )
     }

@@ -136,7 +136,6 @@ impl State {
         for (step, count) in &made {
             self.count(runset.id, *step, TaskState::Pending, *count);
         }
-        self.reserved = None;
         self.connection.write_all(
             "supersede tasks",
             "UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);",

@@ -59,7 +59,6 @@ impl Fixture {
                     parent: Some(parent),
                     name: Some(name),
                     forced: false,
-                    row: None,
                 },
             )
             .unwrap()
@@ -82,23 +81,14 @@ impl Fixture {
 }
 
 #[test]
-fn a_row_that_is_reserved_goes_to_nobody_else() {
+fn the_next_row_is_known() {
     let mut f = Fixture::new();
     let step = f.step("a", "1");
+    let next = f.state.next_task().unwrap();
     let first = f.state.seed(&f.runset, step).unwrap();
-    let (kept, never) = (f.state.reserve().unwrap(), f.state.reserve().unwrap());
-    let other = f.child(first, "other", None);
-    assert!(first < kept && kept < never && never < other);
-    let task = NewTask {
-        object: Digest::of(b"kept"),
-        step: Some(step),
-        parent: Some(first),
-        name: Some("kept"),
-        forced: false,
-        row: Some(kept),
-    };
-    assert_eq!(f.state.insert_task(&f.runset, &task).unwrap(), kept);
-    assert!(f.child(first, "behind", None) > other);
+    assert_eq!(first, next);
+    let next = f.state.next_task().unwrap();
+    assert_eq!(f.child(first, "other", None), next);
 }
 
 #[test]

@@ -90,6 +90,15 @@ impl Store {
         Digest::of(text.as_bytes()).to_string()
     }
 
+    /// Whether the object is as it was stored; it is read where that is not known. `made`: see
+    /// [`Store::condition`].
+    pub fn is_whole(&self, digest: &Digest, made: Option<i64>) -> bool {
+        if self.condition(digest, made) == Condition::Unknown {
+            self.examine(digest);
+        }
+        self.condition(digest, made) == Condition::Whole
+    }
+
     /// Reads the object, so that [`Store::condition`] knows of it.
     pub fn examine(&self, digest: &Digest) {
         if self.open_verified(digest).is_err() {

@@ -171,55 +171,26 @@ fn a_retry_comes_when_its_pause_is_over() {
 }
 
 #[test]
-fn while_an_input_is_not_known_no_other_task_of_the_step_starts() {
-    let mut plan = loaded(2, &[(None, 1), (None, 0)]);
-    assert!(!plan.expects(0) && plan.expects(1));
-    assert_eq!(start(&mut plan), Some(0));
-    assert!(!plan.expects(0), "one is running");
-    plan.close(1, TaskId(7));
-    assert!(!plan.expects(1));
-    plan.start(1, None);
-    plan.created(1, ready(8));
-    assert_eq!(plan.decide(), Next::Wait);
-    // Known now: an equal one waits behind it, another one starts.
-    plan.script_ended(0);
-    plan.reopen(1, Some(key(1)));
-    let Next::Take(1, other) = plan.decide() else {
-        panic!("the step is open again");
+fn one_alone() {
+    let mut plan = loaded(4, &[(None, 1), (None, 1)]);
+    assert!(!plan.is_quiet_but_for_one(), "nothing runs");
+    start(&mut plan);
+    assert!(!plan.is_quiet_but_for_one(), "another one may start");
+    start(&mut plan);
+    assert!(!plan.is_quiet_but_for_one(), "two run");
+    plan.ended(1, None);
+    assert!(plan.is_quiet_but_for_one());
+    plan.pause(1, ready(8), 500);
+    assert!(!plan.is_quiet_but_for_one(), "one is to be tried again");
+    plan.wake(500);
+    let Next::Take(1, task) = plan.decide() else {
+        panic!("the pause is over")
     };
-    assert_eq!(plan.park(&key(1), other), None);
-    plan.settled(0, None);
-    plan.ended(1, Some(&key(1)));
-    assert_eq!(start(&mut plan), Some(1));
-}
-
-#[test]
-fn a_row_of_a_task_that_runs_already_is_not_taken_again() {
-    let mut plan = Plan::new(4, [(None, true)]);
-    plan.close(0, TaskId(2));
-    plan.start(0, None);
-    plan.reopen(0, None);
-    assert!(matches!(plan.decide(), Next::Refill { .. }));
-    plan.fill(0, [ready(1), ready(2), ready(3)]);
-    assert_eq!(plan.decide(), Next::Take(0, ready(1)));
-    assert_eq!(plan.decide(), Next::Take(0, ready(3)));
-    assert_eq!(plan.decide(), Next::Wait);
+    plan.start(1, Some(key(1)));
     plan.ended(0, None);
-    plan.back(0, ready(2));
-    assert_eq!(plan.decide(), Next::Take(0, ready(2)));
-}
-
-#[test]
-fn a_task_whose_script_has_ended_leaves_room_and_counts_as_running() {
-    let mut plan = loaded(1, &[(None, 2)]);
-    assert_eq!(start(&mut plan), Some(0));
-    assert!(!plan.has_room() && plan.has_ready() && !plan.is_open());
-    plan.script_ended(0);
-    assert_eq!((plan.running(), plan.settling()), (1, 1));
-    assert_eq!(start(&mut plan), Some(0));
-    plan.settled(0, None);
-    plan.ended(0, None);
-    assert_eq!((plan.running(), plan.settling()), (0, 0));
+    assert!(plan.is_quiet_but_for_one());
+    assert_eq!(plan.park(&key(1), task), None);
+    assert!(!plan.is_quiet_but_for_one(), "an equal one waits");
 }
 
 proptest! {

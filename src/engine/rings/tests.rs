@@ -6,9 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::outputs::Outputs;
-use super::super::worker::{Ended, Job, Outcome};
-use super::super::{Engine, Memo, Runnable, Settings, Turn};
+use super::super::{Job, Memo, Outcome, Output, Reply, Runnable, Scheduler, Settings, Turn};
 use super::arrows;
 use crate::core::digest::Digest;
 use crate::core::identity::Identity;
@@ -16,8 +14,8 @@ use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::core::task::State as TaskState;
 use crate::core::task::TaskId;
-use crate::folder::Folder;
-use crate::state::{Filter, Finished, Logs, Runset, State, Which};
+use crate::exec::fake::ended;
+use crate::state::{Filter, Runset, State, Which};
 use crate::store::Store;
 
 /// All that files can hold; the first is what a start task works on.
@@ -186,7 +184,7 @@ impl Run {
     /// is up to `dice`.
     fn run(&mut self, world: &World, runset: &Runset, dice: &[u8], most: usize) {
         let mut listener = |_: &crate::core::event::Event| {};
-        let mut engine = Engine::new(
+        let mut scheduler = Scheduler::new(
             &mut self.state,
             &STORE.1,
             &self.steps,
@@ -195,33 +193,33 @@ impl Run {
             Settings {
                 parallel: 1 + dice.len() % 3,
                 fail_fast: false,
-                live: false,
-                scratch: Arc::new(Folder::open(STORE.0.path()).unwrap()),
             },
             &mut listener,
         )
         .unwrap();
+        let now = std::time::Instant::now();
         let mut running: Vec<Box<Job>> = Vec::new();
-        let mut ended = 0;
+        let mut reply = None;
+        let mut ends = 0;
         let mut turns = 0;
-        while ended < most {
+        loop {
             turns += 1;
             assert!(turns < MANY, "no end");
-            match engine.next().unwrap() {
+            match scheduler.turn(now, reply.take()).unwrap() {
                 Turn::Do(job) => running.push(job),
                 Turn::Again => {}
                 Turn::Examine(_) => panic!("no content here is large"),
-                Turn::Wait if running.is_empty() => break,
+                Turn::Over => break,
+                Turn::Wait if ends == most => break,
                 Turn::Wait => {
-                    let one = usize::from(dice[ended % dice.len()]) % running.len();
-                    engine
-                        .ended(execute(world, *running.swap_remove(one)))
-                        .unwrap();
-                    ended += 1;
+                    let one = usize::from(dice[ends % dice.len()]) % running.len();
+                    let job = running.swap_remove(one);
+                    reply = Some(Reply::Ended(ended(&job, execute(world, &job))));
+                    ends += 1;
                 }
             }
         }
-        drop(engine);
+        drop(scheduler);
         self.state.commit().unwrap();
     }
 
@@ -272,29 +270,19 @@ fn identity(version: usize) -> Identity {
     }
 }
 
-fn execute(world: &World, job: Job) -> Ended {
+fn execute(world: &World, job: &Job) -> Outcome {
     let script = &world[job.step.lane];
     let content = |content: &str| Digest::of(content.as_bytes());
     let input = CONTENTS
         .iter()
         .position(|one| content(one) == job.ready.input)
         .unwrap();
-    let mut outputs = Outputs::default();
-    for left in script.leaves(job.ready.name.as_deref(), input) {
-        outputs.push(&left.name(world.len()), content(CONTENTS[left.content]));
-    }
-    Ended {
-        job,
-        outcome: Outcome::Success(outputs),
-        finished: Finished {
-            started: 0,
-            elapsed: 1,
-            worker: 0,
-        },
-        launch: None,
-        logs: Logs::default(),
-        warning: None,
-    }
+    let outputs = script.leaves(job.ready.name.as_deref(), input).iter();
+    let outputs = outputs.map(|left| Output {
+        name: left.name(world.len()).into(),
+        digest: content(CONTENTS[left.content]),
+    });
+    Outcome::Success(outputs.collect::<Vec<_>>().into())
 }
 
 proptest! {

@@ -35,7 +35,6 @@ fn pipeline() -> (State, Runset) {
             parent: Some(task),
             name: Some(name),
             forced: false,
-            row: None,
         };
         let child = state.insert_task(&runset, &new).unwrap();
         if step.is_some() {

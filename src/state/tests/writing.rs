@@ -23,7 +23,6 @@ fn a_failed_write_is_the_last_one() {
             parent: Some(start),
             name: Some("two"),
             forced: false,
-            row: None,
         };
         let told = [
             f.state.insert_task(&f.runset, &task).map(drop),

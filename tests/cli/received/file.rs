@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
 use super::{COMMANDS, PIPELINE, is_refused, ran};
 use crate::harness::Test;
@@ -16,6 +17,7 @@ fn is_refused_at_once(test: &Test, why: &str) {
         &["-quiet"],
     ] {
         let ran = test.run(command.iter().copied());
+        assert!(ran.elapsed < Duration::from_secs(10), "{ran}");
         is_refused(ran, why, "");
     }
 }
@@ -212,7 +214,7 @@ fn more_rows_than_a_file_can_have_come_to_an_end() {
     for index in [None, Some("idx_task_final")] {
         let test = ran();
         test.alter(
-            "WITH RECURSIVE n (id) AS (SELECT 6 UNION ALL SELECT id + 1 FROM n WHERE id < 400)
+            "WITH RECURSIVE n (id) AS (SELECT 6 UNION ALL SELECT id + 1 FROM n WHERE id < 3000)
              INSERT INTO task (id, object_hash, input_task_id, processed, runset, name)
              SELECT n.id, object_hash, 2, 1, runset, n.id || '.txt' FROM n, task WHERE task.id = 4;
              INSERT INTO meta VALUES ('writing', 1);",
@@ -222,6 +224,11 @@ fn more_rows_than_a_file_can_have_come_to_an_end() {
         for command in COMMANDS {
             let ran = test.run(command.iter().copied());
             assert!(matches!(ran.status, 0 | 2), "{command:?}: {ran}");
+            assert!(
+                ran.elapsed < Duration::from_secs(10),
+                "{command:?}: {:?}",
+                ran.elapsed
+            );
             over += usize::from(
                 ran.stderr
                     .contains("more rows are found in it than it has room for"),

@@ -17,9 +17,6 @@ pub struct Place {
 /// Damages the folder; what was done, in words.
 pub fn damage(place: &Place, random: &mut Random) -> Vec<String> {
     let mut done = Vec::new();
-    if random.below(8) == 0 {
-        done.push(sql(place, OLDER));
-    }
     for _ in 0..=random.below(4) {
         let one = match random.below(10) {
             0..=3 => rows(place, random),
@@ -32,10 +29,6 @@ pub fn damage(place: &Place, random: &mut Random) -> Vec<String> {
     }
     done
 }
-
-/// As versions left it that went on after a failed write: it is mended when it is opened.
-const OLDER: &str = "DROP INDEX idx_task_final; DROP INDEX idx_task_digits;
-    ALTER TABLE task DROP COLUMN room; PRAGMA user_version = 2";
 
 fn sql(place: &Place, statements: &str) -> String {
     let path = place.work.join("db/db");
@@ -130,7 +123,7 @@ fn value(place: &Place, random: &mut Random) -> String {
         5 => format!("'{private}'"),
         6 => format!("'../../../home/{}'", random.of(&["private", "folder", "new"])),
         7 => "printf('%.*c', 100000, 'x')".to_owned(),
-        8 => "printf('%.*c', 20000, 'é')".to_owned(),
+        8 => "printf('%.*c', 3000000, 'é')".to_owned(),
         9 => "CAST(x'61ff00c3' AS TEXT)".to_owned(),
         10 => "CAST(x'00' AS TEXT)".to_owned(),
         11 => "zeroblob(1000)".to_owned(),
@@ -227,7 +220,7 @@ fn schema(place: &Place, random: &mut Random) -> String {
              UPDATE task SET name = '../../home/private'; UPDATE step SET script = 'x'; END",
             random.of(&["INSERT", "UPDATE", "DELETE"])
         ),
-        5 => format!("ALTER TABLE {table} ADD COLUMN more TEXT AS (hex(zeroblob(4000000)))"),
+        5 => format!("ALTER TABLE {table} ADD COLUMN more TEXT AS (hex(zeroblob(1000000000)))"),
         6 => format!("PRAGMA user_version = {}", random.of(&["0", "1", "2", "3", "4", "-1"])),
         7 => format!(
             "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET {} = {} WHERE name = '{table}'",
@@ -241,7 +234,7 @@ fn schema(place: &Place, random: &mut Random) -> String {
             random.below(12)
         ),
         9 => format!("CREATE UNIQUE INDEX own ON {table} ({column})"),
-        10 => format!("CREATE INDEX own ON {table} (hex(zeroblob(30000)) || {column})"),
+        10 => format!("CREATE INDEX own ON {table} (hex(zeroblob(10000000)) || {column})"),
         11 => "DROP INDEX idx_task_step; DROP INDEX idx_task_input; DROP INDEX idx_task_final".to_owned(),
         12 => format!("DROP TABLE {table}"),
         13 => "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = FULL; PRAGMA page_size = 65536; VACUUM".to_owned(),

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::commands::{self, Own};
-use super::step::Runnable;
-use super::worker::Job;
-use super::workspace::Workspace;
 use crate::core::manifest;
 use crate::core::plan::LaneId;
 use crate::core::shell;
 use crate::core::warm::{self, Script};
+use crate::engine::{Job, Runnable};
+use crate::exec::local::workspace::Workspace;
 use crate::process::{Ended, Handle, Invocation, Limits, Pipes, RunError, Sink, Warm};
 use crate::sys::Strays;
 

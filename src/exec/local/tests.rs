@@ -3,13 +3,16 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::core::event::Summary;
+use crate::engine::{Settings, recover};
+use crate::exec::tests::world::in_memory;
 use crate::pipeline::{self, Source, Steps, Supply};
-use crate::state::Lock;
 use crate::state::fault::{How, Planned};
+use crate::state::{Lock, State};
+use crate::store::Store;
 
 /// A fan-out, equal inputs, and a task that fails.
 const MANIFEST: &str = "
@@ -29,13 +32,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
-        let folder = tempfile::tempdir_in(parent).unwrap();
+        let folder = in_memory();
         let manifest = folder.path().join("workflow.toml");
         fs::write(&manifest, MANIFEST).unwrap();
         let mut source = Source::load(&manifest).unwrap();
@@ -77,20 +74,24 @@ impl World {
         let settings = Settings {
             parallel: 2,
             fail_fast: false,
-            live: false,
-            scratch: Arc::clone(scratch.folder()),
         };
-        let summary = Engine::new(
+        let channel = Channel::default();
+        let mut local = Local {
+            channel: &channel,
+            scratch: Arc::clone(scratch.folder()),
+            live: false,
+        };
+        let listener: &mut crate::engine::Listener = &mut |_| {};
+        let scheduler = Scheduler::new(
             state,
             &store,
             &steps.all,
             &self.source.router,
             &runset,
             settings,
-            &mut |_| {},
-        )
-        .and_then(|engine| engine.run(&Channel::default()))?;
-        Ok(summary)
+            listener,
+        )?;
+        local.run(scheduler)
     }
 
     /// Every row but for what differs from run to run; fails if the counts are not right.

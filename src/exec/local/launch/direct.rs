@@ -13,9 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::step::Variables;
 use crate::core::plain::{self, Plain, Target, Word};
 use crate::core::shell::Shell;
+use crate::engine::Variables;
 use crate::process::{Manners, Opening, Tells};
 
 /// A step whose script is plain commands.

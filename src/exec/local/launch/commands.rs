@@ -6,10 +6,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use super::direct::{self, Direct, Expanded, Member};
-use super::step::{Runnable, Variables};
-use super::worker::Job;
-use super::workspace::Workspace;
 use crate::core::plan::LaneId;
+use crate::engine::{Job, Runnable, Variables};
+use crate::exec::local::workspace::Workspace;
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec};
 
 /// See the module. All are connected to the same pipes.

@@ -14,6 +14,9 @@ const MOST: usize = 4;
 /// Files that are worth a thread of its own.
 const WORTH: usize = 32;
 
+/// Told the names of all outputs, and which of them it is.
+pub type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<Loan>) + Sync);
+
 /// Where a task's outputs are, and where they go.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
@@ -23,8 +26,8 @@ pub struct Source<'a> {
     pub folder: &'a Arc<Folder>,
     /// See [`Store::adopt`].
     pub quiet: bool,
-    /// Asked whether a large one is read while it is hashed, by a task that it is the input of.
-    pub offer: &'a (dyn Fn(&str, &Arc<Loan>) -> bool + Sync),
+    /// Told which of all these is large, before it is hashed: it can be read meanwhile.
+    pub offer: Offer<'a>,
 }
 
 /// The first file in order that did not become an object, and why.
@@ -90,26 +93,26 @@ impl Batch<'_> {
             if index >= self.end.load(Ordering::Relaxed) {
                 return;
             }
-            match self.one(&self.names[index], &mut before) {
+            match self.one(index, &mut before) {
                 Ok(adopted) => drop(self.digests[index].set(adopted.digest)),
                 Err(error) => self.fail(index, error),
             }
         }
     }
 
-    fn one(&self, name: &str, before: &mut impl FnMut(u64)) -> Result<Adopted, AdoptError> {
+    fn one(&self, index: usize, before: &mut impl FnMut(u64)) -> Result<Adopted, AdoptError> {
         let Source { store, folder, .. } = self.source;
+        let name = &*self.names[index];
         let candidate = store.candidate(folder.entry(name), self.source.quiet)?;
         before(candidate.size());
-        let candidate = match Loan::of(candidate, folder, name) {
+        match Loan::of(candidate, folder, name) {
             Ok(loan) => {
                 let loan = Arc::new(loan);
-                (self.source.offer)(name, &loan);
-                return store.settle(&loan);
+                (self.source.offer)(self.names, index, &loan);
+                store.settle(&loan)
             }
-            Err(candidate) => candidate,
-        };
-        store.keep(candidate)
+            Err(candidate) => store.keep(candidate),
+        }
     }
 
     /// All before `index` have been taken, so what fails first in order is found in the end.
@@ -142,7 +145,7 @@ mod tests {
             store: &store,
             folder: &folder,
             quiet: true,
-            offer: &|_, _| false,
+            offer: &|_, _, _| (),
         })
     }
 

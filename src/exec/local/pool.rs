@@ -12,19 +12,22 @@ use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use super::channel::{Channel, Message};
-use super::worker::{Ended, Job, Site, Worker};
-use super::{Engine, Error, Turn};
+use super::Local;
+use super::channel::Message;
+use super::early::{Early, Start};
+use super::worker::{Site, Worker};
 use crate::core::event::Event;
-use crate::core::plan::LaneId;
 use crate::core::task::TaskId;
+use crate::engine::{Ended, Error, Job, Reply, Scheduler, Stop, Turn};
 use crate::process::{GRACE, Handle, Roll};
 use crate::store::Loan;
 use crate::sys::Strays;
 
 /// What the lock guards.
 struct Desk<'a> {
-    engine: Engine<'a>,
+    scheduler: Scheduler<'a>,
+    /// A task that starts before its time.
+    early: Option<Early>,
     /// Of workers who went.
     free: Vec<Seat>,
     /// Workers that wait for work.
@@ -43,7 +46,13 @@ struct Seat {
     handle: Handle,
 }
 
-struct Crew<'a, 'c> {
+/// What a worker is to do.
+enum Work {
+    Job(Box<Job>),
+    Early(Start),
+}
+
+struct Pool<'a, 'c> {
     desk: Mutex<Desk<'a>>,
     called: Condvar,
     /// Others who want the lock from a worker that does much under it.
@@ -55,24 +64,25 @@ struct Crew<'a, 'c> {
     site: Site<'a>,
 }
 
-/// Runs the engine to its end, and gives it back if nothing went wrong. Otherwise what was not
-/// committed is taken back.
-pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Error> {
-    let crew = Crew {
+/// Has workers take turns until the run is over, and gives the scheduler back if nothing went wrong.
+/// Otherwise what was not committed is taken back.
+pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error> {
+    let channel = local.channel;
+    let pool = Pool {
         keeper: &channel.sender,
         tasks: channel.emergency.tasks(),
         called: Condvar::new(),
         waiting: AtomicUsize::new(0),
-        live: engine.settings.live,
+        live: local.live,
         site: Site {
-            store: engine.store,
-            router: engine.router,
-            scratch: Arc::clone(&engine.settings.scratch),
+            store: scheduler.store(),
+            scratch: Arc::clone(&local.scratch),
             strays: Strays::watch(),
             full: AtomicBool::new(false),
         },
         desk: Mutex::new(Desk {
-            engine,
+            scheduler,
+            early: None,
             free: Vec::new(),
             idle: 0,
             over: false,
@@ -81,27 +91,27 @@ pub fn run<'a>(engine: Engine<'a>, channel: &Channel) -> Result<Engine<'a>, Erro
         }),
     };
     std::thread::scope(|scope| {
-        let kept = AssertUnwindSafe(|| crew.keep_time(scope, &channel.receiver));
+        let kept = AssertUnwindSafe(|| pool.keep_time(scope, &channel.receiver));
         // The others would wait for this thread for ever.
         let kept = catch_unwind(kept).map_err(|_| Error::Worker(None));
-        let mut desk = crew.lock();
+        let mut desk = pool.lock();
         match kept {
-            Ok(()) => crew.finish(&mut desk),
-            Err(error) => crew.fail(&mut desk, error),
+            Ok(()) => pool.finish(&mut desk),
+            Err(error) => pool.fail(&mut desk, error),
         }
         if desk.failure.is_some() {
-            crew.tasks.kill();
+            pool.tasks.kill();
         }
     });
     channel.emergency.tasks().clear();
     // Whoever panicked last is noticed too.
-    drop(crew.lock());
-    let desk = crew.desk.into_inner();
+    drop(pool.lock());
+    let desk = pool.desk.into_inner();
     let desk = desk.unwrap_or_else(PoisonError::into_inner);
-    desk.failure.map_or(Ok(desk.engine), Err)
+    desk.failure.map_or(Ok(desk.scheduler), Err)
 }
 
-impl<'a, 'c> Crew<'a, 'c> {
+impl<'a, 'c> Pool<'a, 'c> {
     /// Commits, ends pauses, hears signals, until the run is over.
     fn keep_time<'scope, 'env>(
         &'env self,
@@ -122,14 +132,14 @@ impl<'a, 'c> Crew<'a, 'c> {
             if desk.over {
                 return;
             }
-            let due = desk.engine.tick();
+            let due = desk.scheduler.tick(Instant::now());
             if let Err(error) = due.and_then(|()| self.call(&mut desk, scope)) {
                 return self.fail(&mut desk, error);
             }
-            if desk.engine.is_over() {
+            if desk.scheduler.is_over() {
                 return;
             }
-            desk.alarm = desk.engine.due().into_iter().chain(last).min();
+            desk.alarm = desk.scheduler.due().into_iter().chain(last).min();
             let patience = desk.alarm.map_or(Duration::from_hours(1), |alarm| {
                 alarm.saturating_duration_since(Instant::now())
             });
@@ -137,11 +147,13 @@ impl<'a, 'c> Crew<'a, 'c> {
             match receiver.recv_timeout(patience) {
                 Ok(Message::Signal(signal)) => {
                     let mut desk = self.lock();
-                    if desk.engine.interrupt(signal) {
-                        self.tasks.kill();
-                    } else {
-                        self.tasks.end();
-                        last = Some(Instant::now() + GRACE);
+                    match desk.scheduler.interrupt(signal) {
+                        Stop::Run => {}
+                        Stop::Ask => {
+                            self.tasks.end();
+                            last = Some(Instant::now() + GRACE);
+                        }
+                        Stop::Kill => self.tasks.kill(),
                     }
                 }
                 Ok(Message::Broken) => return self.fail(&mut self.lock(), Error::Worker(None)),
@@ -161,7 +173,7 @@ impl<'a, 'c> Crew<'a, 'c> {
         'a: 'scope,
         'c: 'scope,
     {
-        if !desk.engine.is_open() {
+        if !desk.is_open() {
             return Ok(());
         }
         if desk.idle > 0 {
@@ -205,43 +217,52 @@ impl<'a, 'c> Crew<'a, 'c> {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let mut desk = self.lock();
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            (desk.engine.listener)(event);
+            desk.scheduler.tell(event);
         };
         let tell: Option<&dyn Fn(&Event)> = self.live.then_some(&tell);
-        let offer = |task: (TaskId, LaneId), name: &str, loan: &Arc<Loan>| {
-            self.offer(scope, task, name, loan)
+        let offer = |task: TaskId, names: &[Box<str>], index: usize, loan: &Arc<Loan>| {
+            // What an early task writes could not be told at the right time.
+            if !self.live {
+                self.offer(scope, task, (names, index), loan);
+            }
         };
         let mut worker = Worker::new(&self.site, seat.number, &seat.handle, tell, &offer);
         let mut ended = None;
-        while let Some(job) = self.turn(scope, seat, ended) {
-            ended = Some(worker.execute(*job));
+        while let Some(work) = self.turn(scope, seat, ended) {
+            ended = match work {
+                Work::Job(job) => Some(worker.execute(&job)),
+                Work::Early(start) => worker.execute_early(&start),
+            };
         }
     }
 
-    /// Has another worker read a file while its hash is taken, if that is of use.
+    /// Has another worker start on one of a task's outputs, which have these names, while its hash is
+    /// taken, if that is of use.
     fn offer<'scope, 'env>(
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
-        task: (TaskId, LaneId),
-        name: &str,
+        task: TaskId,
+        (names, index): (&[Box<str>], usize),
         loan: &Arc<Loan>,
-    ) -> bool
-    where
+    ) where
         'a: 'scope,
         'c: 'scope,
     {
         let mut desk = self.lock();
-        if desk.over {
-            return false;
+        if desk.over || desk.early.is_some() {
+            return;
         }
-        let offered = match desk.engine.offer(task, name, loan) {
-            Ok(true) => self.call(&mut desk, scope).map(|()| true),
-            other => other,
+        let offered = match desk.scheduler.foresee(task, names, index, loan.size()) {
+            Ok(Some(job)) => {
+                desk.early = Some(Early::new(task, job, Arc::clone(loan)));
+                self.call(&mut desk, scope)
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
         };
-        offered.unwrap_or_else(|error| {
+        if let Err(error) = offered {
             self.fail(&mut desk, error);
-            false
-        })
+        }
     }
 
     /// A worker's turn: records how its task went, and takes the next one.
@@ -250,19 +271,20 @@ impl<'a, 'c> Crew<'a, 'c> {
         scope: &'scope Scope<'scope, 'env>,
         seat: &Seat,
         ended: Option<Ended>,
-    ) -> Option<Box<Job>>
+    ) -> Option<Work>
     where
         'a: 'scope,
         'c: 'scope,
     {
         let mut desk = self.lock();
-        if let Some(ended) = ended
-            && let Err(error) = desk.record(ended)
-        {
-            self.fail(&mut desk, error);
-        }
+        let mut reply = ended.map(Reply::Ended);
         while !desk.over {
-            let turn = match desk.engine.next() {
+            if reply.is_none()
+                && let Some(start) = desk.take_early(&seat.handle)
+            {
+                return Some(Work::Early(start));
+            }
+            let turn = match desk.turn(reply.take()) {
                 Ok(turn @ (Turn::Do(_) | Turn::Examine(_))) => {
                     self.call(&mut desk, scope).map(|()| turn)
                 }
@@ -271,17 +293,16 @@ impl<'a, 'c> Crew<'a, 'c> {
             match turn {
                 Ok(Turn::Do(job)) => {
                     self.set_alarm(&mut desk);
-                    return Some(job);
+                    return Some(Work::Job(job));
                 }
-                Ok(Turn::Examine(examination)) => {
+                Ok(Turn::Examine(mut examination)) => {
                     self.set_alarm(&mut desk);
                     drop(desk);
-                    let objects = examination.objects.iter();
-                    objects.for_each(|object| self.site.store.examine(object));
+                    examination.look(self.site.store);
+                    reply = Some(Reply::Examined(examination));
                     desk = self.lock();
-                    desk.engine.examined(examination);
                 }
-                Ok(Turn::Wait) if desk.engine.is_over() => self.finish(&mut desk),
+                Ok(Turn::Over) => self.finish(&mut desk),
                 // What it holds is what others are short of.
                 Ok(Turn::Wait) if self.are_too_many(&desk) => {
                     desk.free.push(seat.clone());
@@ -302,7 +323,7 @@ impl<'a, 'c> Crew<'a, 'c> {
 
     /// Something went wrong, and before another one has the lock all writing is over.
     fn fail(&self, desk: &mut Desk, error: Error) {
-        desk.engine.abandon();
+        desk.scheduler.abandon();
         desk.failure.get_or_insert(error);
         self.finish(desk);
     }
@@ -312,11 +333,14 @@ impl<'a, 'c> Crew<'a, 'c> {
     }
 
     fn are_too_many(&self, desk: &Desk) -> bool {
-        desk.engine.plan.is_scarce() && self.workers(desk) > desk.most()
+        desk.scheduler.is_scarce() && self.workers(desk) > desk.most()
     }
 
     /// No worker gets another task; all learn of it.
     fn finish(&self, desk: &mut Desk) {
+        if let Some(early) = desk.early.take() {
+            early.refuse();
+        }
         if !std::mem::replace(&mut desk.over, true) {
             self.called.notify_all();
             let _ = self.keeper.try_send(Message::Look);
@@ -325,7 +349,7 @@ impl<'a, 'c> Crew<'a, 'c> {
 
     /// Wakes the thread that keeps time if it would oversleep.
     fn set_alarm(&self, desk: &mut Desk) {
-        if let Some(due) = desk.engine.due()
+        if let Some(due) = desk.scheduler.due()
             && desk.alarm.is_none_or(|alarm| due < alarm)
         {
             desk.alarm = Some(due);
@@ -370,17 +394,41 @@ impl<'a, 'c> Crew<'a, 'c> {
 }
 
 impl Desk<'_> {
-    fn record(&mut self, ended: Ended) -> Result<(), Error> {
-        if self.failure.is_some() {
-            return Ok(());
+    /// A turn of the scheduler. Of a job that runs already, somebody else hands back the end.
+    fn turn(&mut self, reply: Option<Reply>) -> Result<Turn, Error> {
+        let ended = match &reply {
+            Some(Reply::Ended(ended)) => Some(ended.task),
+            Some(Reply::Examined(_)) | None => None,
+        };
+        let turn = self.scheduler.turn(Instant::now(), reply)?;
+        let due = |early: &mut Early| ended.is_some_and(|ended| early.is_child_of(ended));
+        let Some(early) = self.early.take_if(due) else {
+            return Ok(turn);
+        };
+        if let Turn::Do(job) = &turn {
+            let claimed = early.claim(job);
+            return Ok(if claimed { Turn::Again } else { turn });
         }
-        self.engine.ended(ended)
+        early.refuse();
+        Ok(turn)
     }
 
-    /// Most workers at the moment. Those that make objects of large outputs keep nobody else from
-    /// working.
+    fn take_early(&mut self, handle: &Handle) -> Option<Start> {
+        self.early.as_mut()?.take(handle)
+    }
+
+    /// Whether there is something for one more worker.
+    fn is_open(&self) -> bool {
+        self.scheduler.is_open() || self.is_early_offered()
+    }
+
+    fn is_early_offered(&self) -> bool {
+        self.early.as_ref().is_some_and(Early::is_offered)
+    }
+
+    /// Most workers at the moment. The one that takes a hash keeps another from nothing.
     fn most(&self) -> usize {
-        let plan = &self.engine.plan;
-        plan.limit().saturating_add(plan.settling())
+        let most = self.scheduler.limit();
+        most.saturating_add(usize::from(self.is_early_offered()))
     }
 }

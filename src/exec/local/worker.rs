@@ -5,97 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::commands::{Commands, Own, Plain};
+use super::collect::{OutputError, Source, collect};
+use super::early::Start;
+use super::launch::commands::{Commands, Own, Plain};
+use super::launch::warm::{self, Shells};
 use super::live::Live;
-use super::outputs::{OutputError, Outputs, Source};
 use super::scratch::notes;
-use super::step::Runnable;
 use super::transcript::Record;
-use super::warm::Shells;
 use super::workspace::Workspace;
-use crate::core::digest::Digest;
 use crate::core::event::{Event, Launch};
-use crate::core::plan::{Key, LaneId, Ready};
-use crate::core::route::Router;
 use crate::core::task::TaskId;
 use crate::core::text::Shown as _;
+use crate::engine::{Ended, Job, Outcome, Outputs, Runnable, Short};
 use crate::folder::Folder;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
 use crate::sys::descriptors::Need;
 use crate::sys::{self, DiskReads, Shortage, Strays, is_full};
-
-/// A task for a worker.
-#[derive(Debug)]
-pub struct Job {
-    /// Its step.
-    pub step: Arc<Runnable>,
-    /// The task.
-    pub ready: Ready,
-    /// What equal tasks have in common with it.
-    pub key: Option<Key>,
-    /// The runset's name.
-    pub runset: Arc<str>,
-    /// Whether more tasks of the step wait.
-    pub more: bool,
-    /// The input of one that is to follow soon.
-    pub ahead: Option<Digest>,
-    /// Its input, if that is not an object yet; `ready` does not have its hash then.
-    pub loan: Option<Arc<Loan>>,
-}
-
-/// A task that is over.
-#[derive(Debug)]
-pub struct Ended {
-    /// What was to be done.
-    pub job: Job,
-    /// How it went.
-    pub outcome: Outcome,
-    /// When and where.
-    pub finished: Finished,
-    /// What ran its script, if anything did.
-    pub launch: Option<Launch>,
-    /// What it wrote.
-    pub logs: Logs,
-    /// What the user should know besides.
-    pub warning: Option<String>,
-}
-
-impl Ended {
-    /// What the runner was short of, if that is how it went: then it is as if given up.
-    pub fn take_short(&mut self) -> Option<Short> {
-        match std::mem::replace(&mut self.outcome, Outcome::Cancelled) {
-            Outcome::Short(short) => Some(short),
-            other @ (Outcome::Success(_) | Outcome::Failure(_) | Outcome::Cancelled) => {
-                self.outcome = other;
-                None
-            }
-        }
-    }
-}
-
-/// How a task went.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Its outputs are in the store.
-    Success(Outputs),
-    /// How it failed, with its last words.
-    Failure(String),
-    /// It was ended, or not started, because the run is to end.
-    Cancelled,
-    /// The runner could not do its part: the task is as it was.
-    Short(Short),
-}
-
-/// What the runner was short of, and what it could not do for that.
-#[derive(Debug)]
-pub struct Short {
-    /// The first.
-    pub of: Shortage,
-    /// The second.
-    pub error: String,
-}
 
 /// Why a task did not succeed.
 enum Fault {
@@ -129,8 +56,6 @@ impl From<Fault> for Outcome {
 pub struct Site<'a> {
     /// Where objects go.
     pub store: &'a Store,
-    /// Which outputs are some task's input.
-    pub router: &'a Router,
     /// The folder for the workers' folders.
     pub scratch: Arc<Folder>,
     /// Tells what tasks left running.
@@ -148,13 +73,13 @@ impl Site<'_> {
 /// Told what a task writes, as it does.
 pub type Tell<'a> = &'a dyn Fn(&Event);
 
-/// Asked whether another task is to read a task's large output while that is hashed.
-pub type Offer<'a> = &'a (dyn Fn((TaskId, LaneId), &str, &Arc<Loan>) -> bool + Sync);
+/// Told that of a task's outputs with these names that at the index is large, and about to be hashed.
+pub type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<Loan>) + Sync);
 
 /// What a worker of these steps has open at a time.
 pub fn need(steps: &[Arc<Runnable>]) -> Need {
     let warm = steps.iter().any(|step| step.warm.is_some());
-    let shells = if warm { super::warm::KEPT } else { 0 } as u64;
+    let shells = if warm { warm::KEPT } else { 0 } as u64;
     Need {
         // Where it reads what tasks write; the folders. What it says to its shells, and they to it.
         movable: 2 + 2 + 2 * shells,
@@ -210,14 +135,25 @@ impl<'a> Worker<'a> {
     }
 
     /// Executes a task and makes objects of what it left.
-    pub fn execute(&mut self, job: Job) -> Ended {
+    pub fn execute(&mut self, job: &Job) -> Ended {
+        let mut execution = Execution::new(job, None);
+        self.carry_out(&mut execution)
+    }
+
+    /// The same for a task whose input is not an object yet; none if the end of it does not count.
+    pub fn execute_early(&mut self, start: &Start) -> Option<Ended> {
+        let mut execution = Execution::new(&start.job, Some(start));
+        let ended = self.carry_out(&mut execution);
+        start.claim.wait().then_some(ended)
+    }
+
+    fn carry_out(&mut self, execution: &mut Execution) -> Ended {
         let started = sys::now().as_millisecond();
         let clock = Instant::now();
         let site = self.site;
         let mut record = Record::new(&site.scratch, self.number);
-        let mut warning = None;
         let outcome = self
-            .try_execute(&job, &mut record, &mut warning)
+            .try_execute(execution, &mut record)
             .unwrap_or_else(Outcome::from);
         let (outcome, logs) = match record.keep(self.site.store) {
             Ok(logs) => (outcome, logs),
@@ -232,7 +168,7 @@ impl<'a> Worker<'a> {
             site.full.store(true, Ordering::Relaxed);
         }
         Ended {
-            job,
+            task: execution.job.ready.id,
             outcome,
             finished: Finished {
                 started,
@@ -241,43 +177,47 @@ impl<'a> Worker<'a> {
             },
             launch: self.launched.take(),
             logs,
-            warning,
+            warning: execution.warning.take(),
         }
     }
 
     fn try_execute(
         &mut self,
-        job: &Job,
+        execution: &mut Execution,
         record: &mut Record<'a>,
-        warning: &mut Option<String>,
     ) -> Result<Outcome, Fault> {
-        let begun = match &job.loan {
-            Some(loan) => self.workspace.begin_early(loan),
+        let job = execution.job;
+        let begun = match execution.early {
+            Some(early) => self.workspace.begin_early(&early.loan),
             None => self
                 .workspace
                 .begin(self.site.store, &job.ready.input)
                 .map(|()| true),
         };
         if !begun.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))? {
-            return Ok(Outcome::Cancelled);
+            return Ok(execution.is_off());
         }
         let run = self.run(job, record);
         let (outcome, left) = match run {
             Ok(ended) => {
                 let left = ended.left.as_ref();
                 let quiet = left.is_none();
-                match &job.loan {
-                    Some(loan) if quiet && self.site.strays.certainly_none() => {
-                        self.workspace.give_back(loan);
+                match execution.early {
+                    Some(early) if quiet && self.site.strays.certainly_none() => {
+                        self.workspace.give_back(&early.loan);
                     }
                     _ => self.workspace.release_input(),
                 }
                 // Outputs are looked at before the rest of the group is killed: one that it
                 // still writes must be noticed.
-                let outcome = self.judge(job, &ended, record, quiet);
+                let outcome = if execution.counts() {
+                    self.judge(job, &ended, record, quiet)
+                } else {
+                    Ok(Outcome::Cancelled)
+                };
                 if let Some(left) = left {
                     left.kill();
-                    *warning = Some(
+                    execution.warning = Some(
                         "left processes running in the background; they were ended".to_owned(),
                     );
                 }
@@ -293,14 +233,6 @@ impl<'a> Worker<'a> {
                 (Err(Fault::of(Shortage::of(&error), words)), true)
             }
         };
-        // Opened without patience, it could not be written to: that is nobody's fault.
-        let disturbed = |loan: &Arc<Loan>| loan.was_disturbed();
-        let outcome = match outcome {
-            Err(_) | Ok(Outcome::Failure(_)) if job.loan.as_ref().is_some_and(disturbed) => {
-                Ok(Outcome::Cancelled)
-            }
-            other => other,
-        };
         let quiet = self.site.strays.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
@@ -309,7 +241,10 @@ impl<'a> Worker<'a> {
             self.commands.clear();
             self.shells = Shells::default();
         }
-        outcome
+        match outcome {
+            Err(_) | Ok(Outcome::Failure(_)) if execution.was_disturbed() => Ok(execution.is_off()),
+            other => other,
+        }
     }
 
     fn run(&mut self, job: &Job, record: &mut Record<'a>) -> Result<process::Ended, RunError> {
@@ -382,18 +317,15 @@ impl<'a> Worker<'a> {
     }
 
     /// Makes objects of what a script left.
-    fn collect(&mut self, job: &Job, quiet: bool) -> Result<Outputs, OutputError> {
+    fn make_objects(&mut self, job: &Job, quiet: bool) -> Result<Outputs, OutputError> {
         let folder = self.workspace.collect()?.map_err(OutputError::Replaced)?;
         let source = Source {
             store: self.site.store,
             folder: &folder,
             quiet,
-            offer: &|name, loan| {
-                self.site.router.route(name).is_some()
-                    && (self.offer)((job.ready.id, job.step.lane), name, loan)
-            },
+            offer: &|names, index, loan| (self.offer)(job.ready.id, names, index, loan),
         };
-        Outputs::collect(source, self.site.scratch.path())
+        collect(source, self.site.scratch.path())
     }
 
     /// What an ended script's task comes to.
@@ -411,7 +343,7 @@ impl<'a> Worker<'a> {
                 let limit = job.step.timeout.unwrap_or_default();
                 failed(format!("timed out after {}", in_words(limit)))
             }
-            None if ended.status.success() => match self.collect(job, quiet) {
+            None if ended.status.success() => match self.make_objects(job, quiet) {
                 Ok(outputs) => Ok(Outcome::Success(outputs)),
                 Err(error) => match error.shortage() {
                     None => failed(error.to_string()),
@@ -430,6 +362,43 @@ impl<'a> Worker<'a> {
                 failed(how)
             }
         }
+    }
+}
+
+/// A task while it is executed.
+struct Execution<'a> {
+    job: &'a Job,
+    /// What there is to know if it starts before its time.
+    early: Option<&'a Start>,
+    warning: Option<String>,
+}
+
+impl<'a> Execution<'a> {
+    fn new(job: &'a Job, early: Option<&'a Start>) -> Self {
+        Self {
+            job,
+            early,
+            warning: None,
+        }
+    }
+
+    /// The script has ended: whether that counts, which is waited for.
+    fn counts(&self) -> bool {
+        // It had another input than it will have.
+        self.was_disturbed() || self.early.is_none_or(|early| early.claim.wait())
+    }
+
+    /// Opened without patience, the input could not be written to: that is nobody's fault.
+    fn was_disturbed(&self) -> bool {
+        self.early.is_some_and(|early| early.loan.was_disturbed())
+    }
+
+    /// It lost its chance to start early.
+    fn is_off(&self) -> Outcome {
+        if let Some(early) = self.early {
+            early.claim.withdraw();
+        }
+        Outcome::Cancelled
     }
 }
 

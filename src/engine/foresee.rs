@@ -1,0 +1,77 @@
+//! What the end of the only running task will give to do.
+
+use std::sync::Arc;
+
+use super::job::Job;
+use super::step::{Memo, Runnable};
+use super::{Error, Scheduler};
+use crate::core::digest::Digest;
+use crate::core::plan::Ready;
+use crate::core::task::{State as TaskState, TaskId};
+
+/// Finished tasks of a step whose inputs' sizes are looked at; with more, nothing is foreseen.
+const COMPARED: usize = 64;
+
+impl Scheduler<'_> {
+    /// The job that the success of `parent` will give out, if its outputs have these names, of which
+    /// that at `index`, with so many bytes, is some task's input, and if nothing else can come first.
+    /// All but the input's hash, which nobody knows yet.
+    ///
+    /// This is a question: nothing is changed, and that job is given out when `parent` has ended, or
+    /// something else is.
+    pub fn foresee(
+        &mut self,
+        parent: TaskId,
+        names: &[Box<str>],
+        index: usize,
+        size: u64,
+    ) -> Result<Option<Box<Job>>, Error> {
+        let alone = self.in_hand.contains_key(&parent) && self.plan.is_quiet_but_for_one();
+        if self.stopping || !alone {
+            return Ok(None);
+        }
+        let name = &names[index];
+        let mut routed = names.iter().filter(|name| self.route(name).is_some());
+        if routed.next() != Some(name) || routed.next().is_some() {
+            return Ok(None);
+        }
+        let Some(lane) = self.route(name) else {
+            return Ok(None);
+        };
+        let step = Arc::clone(&self.steps[lane]);
+        if self.may_be_equal(&step, size)?
+            || self.rings.is_full(self.state, self.steps, &step, parent)?
+        {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Job {
+            step,
+            ready: Arc::new(Ready {
+                // Each output gets a row, in their order.
+                id: TaskId(self.state.next_task()?.0 + i64::try_from(index).unwrap_or(i64::MAX)),
+                input: Digest::EMPTY,
+                parent: Some(parent),
+                name: Some(name.clone()),
+                state: TaskState::Pending,
+                forced: false,
+                attempt: 0,
+            }),
+            runset: Arc::clone(&self.runset_name),
+            more: false,
+            ahead: None,
+        })))
+    }
+
+    /// Whether a finished task of the step, which could stand for a new one, had an input of so many
+    /// bytes.
+    fn may_be_equal(&self, step: &Runnable, size: u64) -> Result<bool, Error> {
+        if step.memo == Memo::Never {
+            return Ok(false);
+        }
+        let inputs = self.state.finished_inputs(&step.equal, COMPARED)?;
+        Ok(inputs.len() >= COMPARED
+            || inputs
+                .iter()
+                .any(|input| self.store.size(input).is_none_or(|other| other == size)))
+    }
+}

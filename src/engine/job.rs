@@ -1,0 +1,125 @@
+//! What passes between the scheduler and an executor: tasks to be executed, and how they went.
+
+use std::sync::Arc;
+
+use super::outputs::{Output, Outputs};
+use super::step::Runnable;
+use crate::core::digest::Digest;
+use crate::core::event::Launch;
+use crate::core::plan::{Key, Ready};
+use crate::core::task::TaskId;
+use crate::state::{Finished, Logs};
+use crate::store::Store;
+use crate::sys::Shortage;
+
+/// A task to be executed.
+#[derive(Debug)]
+pub struct Job {
+    /// Its step.
+    pub step: Arc<Runnable>,
+    /// The task.
+    pub ready: Arc<Ready>,
+    /// The runset's name.
+    pub runset: Arc<str>,
+    /// Whether more tasks of the step wait.
+    pub more: bool,
+    /// The input of one that is to follow soon.
+    pub ahead: Option<Digest>,
+}
+
+/// How the execution of a task went.
+#[derive(Debug)]
+pub struct Ended {
+    /// The task.
+    pub task: TaskId,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// When and where.
+    pub finished: Finished,
+    /// What ran its script, if anything did.
+    pub launch: Option<Launch>,
+    /// What it wrote.
+    pub logs: Logs,
+    /// What the user should know besides.
+    pub warning: Option<String>,
+}
+
+/// What came of an execution.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It succeeded, and these are its outputs.
+    Success(Outputs),
+    /// How it failed, with its last words.
+    Failure(String),
+    /// It was ended, or not started, because the run is to end.
+    Cancelled,
+    /// The executor could not do its part: the task is as it was.
+    Short(Short),
+}
+
+/// What an executor was short of, and what it could not do for that.
+#[derive(Debug)]
+pub struct Short {
+    /// The first.
+    pub of: Shortage,
+    /// The second.
+    pub error: String,
+}
+
+/// Outputs of an equal task, to be looked at before they are taken over: as they are many or large,
+/// that takes longer than others should wait for.
+#[derive(Debug)]
+pub struct Examination {
+    pub(super) step: Arc<Runnable>,
+    pub(super) ready: Ready,
+    pub(super) key: Option<Key>,
+    pub(super) source: TaskId,
+    /// When `source` had ended, in microseconds since 1970, if that is known.
+    pub(super) made: Option<i64>,
+    pub(super) outputs: Vec<Output>,
+    /// Whether all are as they were stored, as far as they were looked at.
+    pub(super) whole: bool,
+}
+
+impl Examination {
+    /// Looks at the objects.
+    pub fn look(&mut self, store: &Store) {
+        let mut digests = self.outputs.iter().map(|output| &output.digest);
+        self.whole = digests.all(|digest| store.is_whole(digest, self.made));
+    }
+}
+
+/// What an executor hands back.
+#[derive(Debug)]
+pub enum Reply {
+    /// A job is over.
+    Ended(Ended),
+    /// This was looked at.
+    Examined(Box<Examination>),
+}
+
+/// What an executor is to do.
+#[derive(Debug)]
+pub enum Turn {
+    /// Execute this.
+    Do(Box<Job>),
+    /// Look at this.
+    Examine(Box<Examination>),
+    /// Ask again: there is more to settle, and others may want their turn.
+    Again,
+    /// Wait until something that it has in hand ends, or something is due.
+    Wait,
+    /// Nothing runs, and nothing will.
+    Over,
+}
+
+/// Whether what runs is to go on. Each executor has means of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It is.
+    Run,
+    /// It is to be asked to end.
+    Ask,
+    /// It is to be ended.
+    Kill,
+}

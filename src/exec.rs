@@ -1,0 +1,27 @@
+//! Executors: what carries out jobs.
+//!
+//! They stand above the scheduler and pull from it, so that it knows nothing of threads, processes
+//! or other machines. To add one, implement [`Executor`]: take turns of the scheduler, each of which
+//! hands back what was done before, until one says that the run is over.
+
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod local;
+#[cfg(test)]
+mod tests;
+
+use crate::core::event::Summary;
+use crate::engine::{Error, Scheduler};
+
+/// Something that carries out jobs.
+pub trait Executor {
+    /// Takes turns until the run is over, and gives the scheduler back if nothing went wrong.
+    /// Otherwise what was not committed is taken back, and the next run carries on from there.
+    fn drive<'a>(&mut self, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error>;
+
+    /// Runs what is pending, to its end or until a signal comes in.
+    fn run(&mut self, mut scheduler: Scheduler) -> Result<Summary, Error> {
+        scheduler.begin()?;
+        self.drive(scheduler)?.end()
+    }
+}

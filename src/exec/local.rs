@@ -1,0 +1,43 @@
+//! The executor of this machine: threads, each of which runs one task after the other.
+
+mod channel;
+mod collect;
+mod early;
+mod launch;
+mod live;
+mod pool;
+mod scratch;
+#[cfg(test)]
+mod tests;
+mod transcript;
+mod worker;
+mod workspace;
+
+use std::sync::Arc;
+
+pub use channel::{Channel, Emergency, Message};
+pub use launch::direct::Direct;
+pub use launch::warm::{Warmth, warmth};
+pub use scratch::Scratch;
+pub use worker::{host_path, in_words, need};
+
+use super::Executor;
+use crate::engine::{Error, Scheduler};
+use crate::folder::Folder;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Local<'c> {
+    /// What comes from outside.
+    pub channel: &'c Channel,
+    /// A folder of this run alone, on the store's file system.
+    pub scratch: Arc<Folder>,
+    /// Whether what tasks write is told while they run.
+    pub live: bool,
+}
+
+impl Executor for Local<'_> {
+    fn drive<'a>(&mut self, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error> {
+        pool::drive(self, scheduler)
+    }
+}

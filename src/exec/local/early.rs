@@ -1,0 +1,140 @@
+//! A task that starts before the hash of its input is known.
+//!
+//! To hash a large output takes longer than to write it. Where nothing else is to be done meanwhile,
+//! the task that it will be the input of reads it already ([`crate::store::Loan`]). Nobody but this
+//! executor knows: the scheduler is asked what it *will* give out ([`Scheduler::foresee`]), another
+//! worker starts on that, and waits with the end of the script until the very job is given out.
+//! It claims what was started then; if another one comes, or none, what was started is ended and
+//! forgotten.
+//!
+//! ```text
+//! worker 1   script A │ hash of A's output ─────────────────│ turn: job B │ claim
+//! worker 2            └ offered: script B ────────┤ waits ────────────────┴▶ outputs of B, turn
+//! ```
+//!
+//! [`Scheduler::foresee`]: crate::engine::Scheduler::foresee
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::Signal;
+
+use crate::core::task::TaskId;
+use crate::engine::Job;
+use crate::process::Handle;
+use crate::store::Loan;
+
+/// A job to be started early.
+#[derive(Debug)]
+pub struct Start {
+    pub job: Box<Job>,
+    /// Its input.
+    pub loan: Arc<Loan>,
+    pub claim: Arc<Claim>,
+}
+
+/// The one that is started, or to be; there is never another.
+#[derive(Debug)]
+pub struct Early {
+    /// The task that makes its input.
+    parent: TaskId,
+    task: TaskId,
+    claim: Arc<Claim>,
+    /// Until a worker takes it.
+    start: Option<Start>,
+    /// Of that worker.
+    handle: Option<Handle>,
+}
+
+impl Early {
+    /// Of a job that the end of `parent` is to give out.
+    pub fn new(parent: TaskId, job: Box<Job>, loan: Arc<Loan>) -> Self {
+        let claim = Arc::new(Claim::default());
+        Self {
+            parent,
+            task: job.ready.id,
+            claim: Arc::clone(&claim),
+            start: Some(Start { job, loan, claim }),
+            handle: None,
+        }
+    }
+
+    /// Whether a worker is wanted.
+    pub fn is_offered(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// A worker takes it.
+    pub fn take(&mut self, handle: &Handle) -> Option<Start> {
+        let start = self.start.take()?;
+        self.handle = Some(handle.clone());
+        Some(start)
+    }
+
+    /// Whether it is due to be claimed once that task has ended.
+    pub fn is_child_of(&self, task: TaskId) -> bool {
+        self.parent == task
+    }
+
+    /// This job was given out: whether it runs already, and somebody else will hand back its end.
+    pub fn claim(self, job: &Job) -> bool {
+        // Who has not started by now had better not: the input is an object now.
+        let started = self.task == job.ready.id && self.start.is_none();
+        if started && self.claim.decide(Decision::Granted) {
+            return true;
+        }
+        self.refuse();
+        false
+    }
+
+    /// It will not be given out.
+    pub fn refuse(self) {
+        if self.claim.decide(Decision::Refused)
+            && let Some(handle) = self.handle
+        {
+            handle.signal(Signal::KILL);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    Granted,
+    Refused,
+}
+
+/// Whether an early task's end counts.
+#[derive(Debug, Default)]
+pub struct Claim {
+    decision: Mutex<Option<Decision>>,
+    decided: Condvar,
+}
+
+impl Claim {
+    /// Waits until it is known.
+    pub fn wait(&self) -> bool {
+        let mut decision = self.lock();
+        loop {
+            if let Some(decision) = *decision {
+                return decision == Decision::Granted;
+            }
+            let waited = self.decided.wait(decision);
+            decision = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives it up, unless it was granted already.
+    pub fn withdraw(&self) -> bool {
+        self.decide(Decision::Refused)
+    }
+
+    /// Whether that is what was decided.
+    fn decide(&self, to: Decision) -> bool {
+        let decided = *self.lock().get_or_insert(to);
+        self.decided.notify_all();
+        decided == to
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Decision>> {
+        self.decision.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,5 @@
+//! The ways to start a task's script: as plain commands, in a warm shell, in a shell of its own.
+
+pub mod commands;
+pub mod direct;
+pub mod warm;

@@ -1,0 +1,296 @@
+//! Steps that exist in name alone, and a state and a store for their tasks.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use super::super::Executor as _;
+use super::super::fake::Fake;
+use crate::core::digest::Digest;
+use crate::core::event::{Event, Summary};
+use crate::core::identity::Identity;
+use crate::core::name::{FileName, StepName};
+use crate::core::route::Router;
+use crate::core::task::State as TaskState;
+use crate::engine::{
+    Error, Forecast, Job, Memo, Outcome, Output, Runnable, Scheduler, Settings, forecast,
+};
+use crate::state::{Filter, Lock, Runset, State, Which};
+use crate::store::Store;
+
+/// A step.
+#[derive(Debug, Clone)]
+pub struct Act {
+    pub name: &'static str,
+    pub memo: bool,
+    pub parallel: Option<usize>,
+    pub retries: u32,
+}
+
+/// One with nothing special.
+pub fn step(name: &'static str) -> Act {
+    Act {
+        name,
+        memo: true,
+        parallel: None,
+        retries: 0,
+    }
+}
+
+/// A success that leaves nothing.
+pub fn nothing() -> Outcome {
+    left(&[])
+}
+
+/// One that leaves these outputs, whose contents are in the store.
+pub fn left(outputs: &[(&str, &str)]) -> Outcome {
+    let output = |(name, content): &(&str, &str)| {
+        let digest = STORE.with(|(_, store)| store.put(content.as_bytes()).unwrap());
+        Output {
+            name: (*name).into(),
+            digest,
+        }
+    };
+    Outcome::Success(outputs.iter().map(output).collect::<Vec<_>>().into())
+}
+
+thread_local! {
+    /// Of all worlds of a test.
+    static STORE: (tempfile::TempDir, Arc<Store>) = {
+        let folder = in_memory();
+        let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
+        (folder, Arc::new(store))
+    };
+}
+
+/// A folder where nothing waits for a disk, if there is such a place.
+pub fn in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+    made.unwrap()
+}
+
+/// What a task comes to, whatever its number and its place among others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub step: Option<StepName>,
+    pub name: Option<FileName>,
+    pub object: Digest,
+    pub state: TaskState,
+    /// Names of the tasks above.
+    pub above: Vec<Option<FileName>>,
+}
+
+pub struct World {
+    folder: tempfile::TempDir,
+    pub store: Arc<Store>,
+    pub state: State,
+    pub steps: Vec<Arc<Runnable>>,
+    pub router: Router,
+    pub fail_fast: bool,
+    pub warnings: usize,
+    lock: Option<Lock>,
+}
+
+impl World {
+    /// With these steps, of which the first is the start.
+    pub fn new(steps: impl IntoIterator<Item = Act>) -> Self {
+        let folder = in_memory();
+        let store = STORE.with(|(_, store)| Arc::clone(store));
+        let (mut state, lock) = State::open_again(&folder.path().join("db"));
+        let known = state.known_steps().unwrap();
+        let identity = Identity {
+            script: ":".to_owned(),
+            shell: vec!["sh".to_owned()],
+            ..Identity::default()
+        };
+        let register = |(lane, act): (usize, Act)| {
+            let name = StepName::new(act.name).unwrap();
+            let made = state.register(&known, &name, &identity, lane == 0, None, 0);
+            let made = made.unwrap();
+            Arc::new(Runnable {
+                lane,
+                name,
+                id: made.id,
+                equal: state.equal_versions(made.id).unwrap(),
+                version: made.version,
+                memo: if act.memo { Memo::Content } else { Memo::Never },
+                parallel: act.parallel,
+                timeout: None,
+                retries: act.retries,
+                rounds: 1000,
+                program: Err("no program".to_owned()),
+                arguments: Vec::new(),
+                variables: Arc::default(),
+                folder: "/".into(),
+                warm: None,
+                direct: OnceLock::new(),
+            })
+        };
+        let steps: Vec<_> = steps.into_iter().enumerate().map(register).collect();
+        Self {
+            folder,
+            lock: Some(lock),
+            store,
+            state,
+            router: Router::new(steps.iter().map(|step| step.name.clone())),
+            steps,
+            fail_fast: false,
+            warnings: 0,
+        }
+    }
+
+    /// A runset with a start task.
+    pub fn fresh(&mut self) -> Runset {
+        let runset = self.state.create_runset("r", 0).unwrap();
+        self.state.seed(&runset, self.steps[0].id).unwrap();
+        self.state.commit().unwrap();
+        runset
+    }
+
+    /// Has somebody take turns; what the run came to, without its end if it is not over.
+    fn with<T>(&mut self, runset: &Runset, parallel: usize, act: impl FnOnce(Scheduler) -> T) -> T {
+        let mut warnings = 0;
+        let mut listener =
+            |event: &Event| warnings += usize::from(matches!(event, Event::Warning(_)));
+        let settings = Settings {
+            parallel,
+            fail_fast: self.fail_fast,
+        };
+        let scheduler = Scheduler::new(
+            &mut self.state,
+            &self.store,
+            &self.steps,
+            &self.router,
+            runset,
+            settings,
+            &mut listener,
+        )
+        .unwrap();
+        let done = act(scheduler);
+        self.warnings += warnings;
+        done
+    }
+
+    /// Has somebody take all turns of a run.
+    pub fn turns(
+        &mut self,
+        runset: &Runset,
+        parallel: usize,
+        act: impl FnOnce(&mut Scheduler),
+    ) -> Summary {
+        self.with(runset, parallel, |mut scheduler| {
+            act(&mut scheduler);
+            scheduler.end().unwrap()
+        })
+    }
+
+    /// Runs to the end; of the jobs in hand the first ends first.
+    pub fn run(
+        &mut self,
+        runset: &Runset,
+        parallel: usize,
+        outcome: &mut dyn FnMut(&Job) -> Outcome,
+    ) -> Summary {
+        let done = self.run_in_order(runset, parallel, &mut |_| Some(0), outcome);
+        done.unwrap()
+    }
+
+    /// What a dry run tells, and then what a run does.
+    pub fn forecast_and_run(
+        &mut self,
+        runset: &Runset,
+        outcome: &mut dyn FnMut(&Job) -> Outcome,
+    ) -> (Vec<Forecast>, Summary) {
+        let mut copy = State::private_copy(&self.folder.path().join("db")).unwrap();
+        let told = forecast(&mut copy, &self.store, &self.steps, &self.router, runset);
+        (told.unwrap(), self.run(runset, 1, outcome))
+    }
+
+    /// Runs until the executor dies, which is when so many jobs have ended.
+    pub fn die(
+        &mut self,
+        runset: &Runset,
+        parallel: usize,
+        mut ends: usize,
+        outcome: &mut dyn FnMut(&Job) -> Outcome,
+    ) -> Error {
+        let mut next = |_: &[Box<Job>]| {
+            ends = ends.checked_sub(1)?;
+            Some(0)
+        };
+        let died = self.run_in_order(runset, parallel, &mut next, outcome);
+        self.reopen();
+        died.unwrap_err()
+    }
+
+    /// As after the end of a process: what was not committed is gone.
+    pub fn reopen(&mut self) {
+        self.state.abandon();
+        self.state = State::in_memory();
+        self.lock = None;
+        let (state, lock) = State::open_again(&self.folder.path().join("db"));
+        (self.state, self.lock) = (state, Some(lock));
+    }
+
+    pub fn run_in_order(
+        &mut self,
+        runset: &Runset,
+        parallel: usize,
+        next: &mut dyn FnMut(&[Box<Job>]) -> Option<usize>,
+        outcome: &mut dyn FnMut(&Job) -> Outcome,
+    ) -> Result<Summary, Error> {
+        self.with(runset, parallel, |scheduler| {
+            Fake { next, outcome }.run(scheduler)
+        })
+    }
+
+    /// Takes an object away.
+    pub fn lose(&self, content: &str) {
+        fs::remove_file(self.store.path(&Digest::of(content.as_bytes()))).unwrap();
+    }
+
+    /// All that counts of the runset, in an order of its own.
+    pub fn rows(&self, runset: &Runset) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut names: std::collections::HashMap<_, Vec<Option<FileName>>> = [].into();
+        let filter = Filter {
+            runset: Some(&runset.name),
+            which: Which::Live,
+            ..Filter::default()
+        };
+        let all: Result<(), crate::state::Error> = self.state.each_task(&filter, |row| {
+            let mut above = row
+                .parent
+                .map_or_else(Vec::new, |parent| names[&parent].clone());
+            let step = row.step.as_ref().map(|step| step.name.clone());
+            rows.push(Row {
+                step,
+                name: row.name.clone(),
+                object: row.object,
+                state: match row.state {
+                    // Which of two equal ones is executed is not told.
+                    TaskState::Reused => TaskState::Done,
+                    TaskState::Pending | TaskState::Failed | TaskState::Done => row.state,
+                },
+                above: above.clone(),
+            });
+            above.push(row.name);
+            names.insert(row.id, above);
+            Ok(())
+        });
+        all.unwrap();
+        rows.sort_by_cached_key(|row| format!("{row:?}"));
+        rows
+    }
+
+    /// Pending and failed tasks of a step, and finished ones.
+    pub fn counts(&self, runset: &Runset, step: usize) -> [i64; 3] {
+        let tallies = self.state.tallies(runset.id).unwrap();
+        let tally = tallies
+            .get(&self.steps[step].id)
+            .copied()
+            .unwrap_or_default();
+        [tally.pending, tally.failed, tally.done]
+    }
+}
