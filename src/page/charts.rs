@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use maud::{Markup, PreEscaped, html};
+
 use super::markup::{bytes, count, duration, escape, number};
 use super::table::{Column, Table};
 use super::{Page, Spreads};
@@ -25,7 +27,7 @@ struct Kind {
 }
 
 /// How long tasks took.
-pub fn durations(page: &Page) -> String {
+pub fn durations(page: &Page) -> Markup {
     let kind = Kind {
         id: "durations",
         caption: "Time per executed task, by step",
@@ -38,7 +40,7 @@ pub fn durations(page: &Page) -> String {
 }
 
 /// How large outputs are.
-pub fn sizes(page: &Page) -> String {
+pub fn sizes(page: &Page) -> Markup {
     let kind = Kind {
         id: "sizes",
         caption: "Size of outputs, by the step that left them",
@@ -53,18 +55,17 @@ pub fn sizes(page: &Page) -> String {
         .map(|spreads| &spreads.sizes)
         .filter(|spread| spread.is_sample())
         .collect();
-    let mut out = kind.section(page);
-    if !sampled.is_empty() {
-        let looked_at: usize = sampled.iter().map(|spread| spread.looked_at()).sum();
-        let total: u64 = sampled.iter().map(|spread| spread.total).sum();
-        let _ = write!(
-            out,
-            "<p class=\"note\">Rows with ~ are estimates from a sample: {} of {} were looked at.</p>",
-            number(signed(looked_at as u64)),
-            count(signed(total), "output"),
-        );
+    let looked_at: usize = sampled.iter().map(|spread| spread.looked_at()).sum();
+    let total: u64 = sampled.iter().map(|spread| spread.total).sum();
+    html! {
+        (kind.section(page))
+        @if !sampled.is_empty() {
+            p.note {
+                "Rows with ~ are estimates from a sample: " (number(signed(looked_at as u64)))
+                " of " (count(signed(total), "output")) " were looked at."
+            }
+        }
     }
-    out
 }
 
 fn signed(value: u64) -> i64 {
@@ -72,7 +73,7 @@ fn signed(value: u64) -> i64 {
 }
 
 impl Kind {
-    fn section(&self, page: &Page) -> String {
+    fn section(&self, page: &Page) -> Markup {
         let rows: Vec<(&Node, &Spread)> = page
             .graph
             .nodes
@@ -82,24 +83,20 @@ impl Kind {
             .filter(|(_, spread)| spread.total > 0)
             .collect();
         if rows.is_empty() {
-            return format!("<p>No {} yet.</p>", self.what);
+            return html! { p { "No " (self.what) " yet." } };
         }
         let scale = Scale::over(rows.iter().map(|(_, spread)| *spread), BINS);
-        let mut table = Table::new(
-            self.id,
-            self.caption,
-            false,
-            &[
-                ("Step", Column::Text),
-                ("Count", Column::Number),
-                (self.total, Column::Number),
-                ("Least", Column::Number),
-                ("Median", Column::Number),
-                ("95 %", Column::Number),
-                ("Most", Column::Number),
-                ("Distribution", Column::Fixed),
-            ],
-        );
+        let columns = [
+            ("Step", Column::Text),
+            ("Count", Column::Number),
+            (self.total, Column::Number),
+            ("Least", Column::Number),
+            ("Median", Column::Number),
+            ("95 %", Column::Number),
+            ("Most", Column::Number),
+            ("Distribution", Column::Fixed),
+        ];
+        let mut table = Table::new(self.id, self.caption, false, &columns);
         for (node, spread) in rows {
             let about = if spread.is_sample() { "~" } else { "" };
             table
@@ -118,16 +115,16 @@ impl Kind {
                 );
                 table.number(&words, value.map(signed));
             }
-            table.markup(&self.histogram(spread, &scale));
+            table.text(PreEscaped(self.histogram(spread, &scale)));
         }
         let low = (self.words)(scale.begin(0));
         let high = (self.words)(scale.begin(BINS));
-        format!(
-            "{}<p class=\"note\">All distributions share one logarithmic scale, from {} to {}.</p>",
-            table.finish(),
-            escape(&low),
-            escape(&high)
-        )
+        html! {
+            (table.finish())
+            p.note {
+                "All distributions share one logarithmic scale, from " (low) " to " (high) "."
+            }
+        }
     }
 
     fn histogram(&self, spread: &Spread, scale: &Scale) -> String {

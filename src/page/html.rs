@@ -3,12 +3,13 @@
 //! It loads nothing. Its policy lets the browser run the one script and use the one style sheet
 //! whose hashes it names, so that nothing in a name or a log can run even if it came through.
 
-use std::fmt::Write as _;
-
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::markup::{escape, time};
+use super::markup::time;
 use super::{Page, charts, in_groups, sections, svg, timeline};
+
+use crate::core::text;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -19,27 +20,10 @@ const WHOLE: usize = 1_900_000;
 const TASKS: (usize, usize) = (250_000, 900_000);
 
 /// The page.
+///
+/// What is between tags and in attributes is escaped by whoever writes it there; characters that
+/// act are written out at the end, wherever they are.
 pub fn render(page: &Page) -> String {
-    let style = format!("{STYLE}{}", svg::style());
-    let title = escape(&format!("{} – task-pipeline", page.runset));
-    let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#content\">Skip to the content</a>\n",
-        hash(&style),
-        hash(SCRIPT)
-    );
-    let _ = writeln!(
-        out,
-        "<header><h1>{}</h1><p>db <code>{}</code>, as of {}</p></header>",
-        escape(&page.runset),
-        escape(&page.db),
-        time(page.made)
-    );
     let mut parts = vec![
         ("summary", "Summary", sections::summary(page)),
         ("graph", "Graph", graph(page)),
@@ -49,50 +33,83 @@ pub fn render(page: &Page) -> String {
         (
             "spreads",
             "Durations and sizes",
-            charts::durations(page) + &charts::sizes(page),
+            html! { (charts::durations(page)) (charts::sizes(page)) },
         ),
         ("environments", "Environments", sections::environments(page)),
     ];
-    let used: usize = parts.iter().map(|(_, _, html)| html.len()).sum();
+    let used: usize = parts.iter().map(|(_, _, html)| html.0.len()).sum();
     let left = WHOLE.saturating_sub(used).clamp(TASKS.0, TASKS.1);
     parts.push(("all-tasks", "Tasks", sections::tasks(page, left)));
-    out.push_str("<nav aria-label=\"Parts of the page\"><ul>");
-    for (id, name, _) in &parts {
-        let _ = write!(out, "<li><a href=\"#{id}\">{name}</a></li>");
-    }
-    out.push_str("</ul></nav>\n<main id=\"content\" tabindex=\"-1\">\n");
-    for (id, name, html) in &parts {
-        let _ = writeln!(
-            out,
-            "<section id=\"{id}\" aria-labelledby=\"{id}-h\"><h2 id=\"{id}-h\">{name}</h2>{html}</section>"
-        );
-    }
-    let _ = write!(
-        out,
-        "</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
-    );
-    out
+    let whole = html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(page))
+            body {
+                a.skip href="#content" { "Skip to the content" }
+                header {
+                    h1 { (page.runset) }
+                    p { "db " code { (page.db) } ", as of " (time(page.made)) }
+                }
+                nav aria-label="Parts of the page" {
+                    ul { @for (id, name, _) in &parts { li { a href={ "#" (id) } { (name) } } } }
+                }
+                main id="content" tabindex="-1" {
+                    @for (id, name, html) in &parts {
+                        section id=(id) aria-labelledby={ (id) "-h" } {
+                            h2 id={ (id) "-h" } { (name) }
+                            (html)
+                        }
+                    }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+        "\n"
+    };
+    text::lines(&whole.0).into_owned()
 }
 
-fn graph(page: &Page) -> String {
-    if page.graph.nodes.is_empty() {
-        return "<p>No step is registered.</p>".to_owned();
+fn head(page: &Page) -> Markup {
+    let style = format!("{STYLE}{}", svg::style());
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
+        hash(&style),
+        hash(SCRIPT)
+    );
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (page.runset) " – task-pipeline" }
+            style { (PreEscaped(style)) }
+        }
     }
+}
+
+fn graph(page: &Page) -> Markup {
     let steps = match page.grouped {
         Some(steps) => in_groups(steps, &page.graph),
         None => format!("{} steps", page.graph.steps()),
     };
-    format!(
-        "{}<figure><div class=\"scroll\" role=\"region\" aria-label=\"Graph\" tabindex=\"0\">{}</div>\
-         <figcaption>What went from step to step, with the number of outputs. A dotted line is named \
-         in a script but not seen yet; a dashed one goes back.</figcaption></figure>{}",
-        sections::groups(page),
-        svg::picture(
-            &page.graph,
-            &format!("Graph of {steps}; the table below says the same")
-        ),
-        sections::edges(page)
-    )
+    let title = format!("Graph of {steps}; the table below says the same");
+    html! {
+        @if page.graph.nodes.is_empty() { p { "No step is registered." } }
+        @else {
+            (sections::groups(page))
+            figure {
+                div.scroll role="region" aria-label="Graph" tabindex="0" {
+                    (PreEscaped(svg::picture(&page.graph, &title)))
+                }
+                figcaption {
+                    "What went from step to step, with the number of outputs. A dotted line is \
+                     named in a script but not seen yet; a dashed one goes back."
+                }
+            }
+            (sections::edges(page))
+        }
+    }
 }
 
 /// A source for the policy.

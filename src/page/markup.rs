@@ -26,17 +26,6 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The same for several lines.
-pub fn escape_lines(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 8);
-    for part in text.split_inclusive(['\n', '\t']) {
-        let end = part.len() - usize::from(part.ends_with(['\n', '\t']));
-        out.push_str(&escape(&part[..end]));
-        out.push_str(&part[end..]);
-    }
-    out
-}
-
 /// At most `columns` columns (at least 3) of a text, its middle left out where it is longer:
 /// names often differ at their ends.
 pub fn cut(text: &str, columns: usize) -> String {
@@ -158,7 +147,6 @@ mod tests {
             "a\\u{0}b\\u{1b}[0m\\u{202e}c"
         );
         assert_eq!(escape("größe 日本\n\t"), "größe 日本\\n\\t");
-        assert_eq!(escape_lines("größe\n\t<a\r"), "größe\n\t&lt;a\\r");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The page's parts in words and tables: summary, steps, failures, environments, tasks.
 
-use std::fmt::Write as _;
+use maud::{Markup, PreEscaped, html};
 
-use super::markup::{count, cut, duration, escape, escape_lines, head, number, time};
+use super::markup::{bytes, count, cut, duration, head, number, time};
 use super::table::{Column, Table};
 use super::{Failure, Log, Page, Task, VersionPart, in_groups};
+use crate::core::environment::Environment;
 use crate::core::task::State;
-use crate::core::text::plain;
+use crate::core::text::{plain, visible};
 
 /// Bytes of an error's text.
 const ERROR: usize = 3000;
@@ -17,7 +18,7 @@ const SCRIPT: usize = 20_000;
 const ENVIRONMENTS: usize = 300_000;
 
 /// How the runset stands, in one list.
-pub fn summary(page: &Page) -> String {
+pub fn summary(page: &Page) -> Markup {
     let steps = || page.graph.nodes.iter().filter(|node| !node.sink);
     let sum = |what: fn(&crate::core::graph::Node) -> i64| -> i64 { steps().map(what).sum() };
     let (failed, tainted) = (sum(|n| n.tally.failed), sum(|n| n.tainted));
@@ -43,34 +44,32 @@ pub fn summary(page: &Page) -> String {
         _ => format!("{} failed.", count(failed, "task")),
     };
     let kind = if failed > 0 { "failed" } else { "fine" };
-    let mut out = format!("<p class=\"state {kind}\">{state}</p><dl class=\"facts\">");
-    let mut fact = |name: &str, value: &str| {
-        let wide = if value.len() > 20 {
-            " class=\"wide\""
-        } else {
-            ""
-        };
-        let _ = write!(out, "<div{wide}><dt>{name}</dt><dd>{value}</dd></div>");
-    };
-    fact("Tasks", &number(page.all_tasks));
-    fact("Done", &number(sum(|n| n.tally.done)));
-    fact("Reused", &number(sum(|n| n.tally.reused)));
-    fact("Failed", &number(failed));
-    fact("Pending", &number(pending));
-    fact("Tainted", &number(tainted));
-    fact("Final outputs", &number(finals));
-    fact(
-        "Time spent",
-        &duration(i64::try_from(spent).unwrap_or(i64::MAX)),
-    );
-    if let Some(created) = page.created {
-        fact("Seeded", &time(created));
+    let mut facts = vec![
+        ("Tasks", number(page.all_tasks)),
+        ("Done", number(sum(|n| n.tally.done))),
+        ("Reused", number(sum(|n| n.tally.reused))),
+        ("Failed", number(failed)),
+        ("Pending", number(pending)),
+        ("Tainted", number(tainted)),
+        ("Final outputs", number(finals)),
+        (
+            "Time spent",
+            duration(i64::try_from(spent).unwrap_or(i64::MAX)),
+        ),
+    ];
+    facts.extend(page.created.map(|created| ("Seeded", time(created))));
+    html! {
+        p class={ "state " (kind) } { (state) }
+        dl.facts {
+            @for (name, value) in &facts {
+                div class=[(value.len() > 20).then_some("wide")] { dt { (name) } dd { (value) } }
+            }
+        }
     }
-    out + "</dl>"
 }
 
 /// The table of steps.
-pub fn steps(page: &Page) -> String {
+pub fn steps(page: &Page) -> Markup {
     let columns = [
         ("Step", Column::Text),
         ("Version", Column::Number),
@@ -98,9 +97,9 @@ pub fn steps(page: &Page) -> String {
         };
         let status = node.status();
         table
-            .text(&format!("{}{start}{gone}", node.name))
+            .text(format!("{}{start}{gone}", node.name))
             .number(&node.version().unwrap_or_else(|| "–".to_owned()), version)
-            .markup(&badge(status.word(), status.mark()));
+            .text(badge(status.word(), status.mark()));
         for value in [
             node.tally.done,
             node.tally.reused,
@@ -114,26 +113,29 @@ pub fn steps(page: &Page) -> String {
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
         table.number(&duration(spent), Some(spent));
     }
-    groups(page) + &table.finish()
+    html! { (groups(page)) (table.finish()) }
 }
 
 /// That steps are shown in groups, if they are.
-pub fn groups(page: &Page) -> String {
-    match page.grouped {
-        Some(steps) => format!(
-            "<p class=\"note\">{}. <code>task-pipeline status</code> lists each.</p>",
-            in_groups(steps, &page.graph)
-        ),
-        None => String::new(),
+pub fn groups(page: &Page) -> Markup {
+    html! {
+        @if let Some(steps) = page.grouped {
+            p.note {
+                (in_groups(steps, &page.graph)) ". "
+                code { "task-pipeline status" } " lists each."
+            }
+        }
     }
 }
 
-fn badge(word: &str, mark: char) -> String {
-    format!("<span class=\"badge {word}\"><span aria-hidden=\"true\">{mark}</span> {word}</span>")
+fn badge(word: &str, mark: char) -> Markup {
+    html! {
+        span class={ "badge " (word) } { span aria-hidden="true" { (mark) } " " (word) }
+    }
 }
 
 /// The graph's edges as a table: the picture's text alternative.
-pub fn edges(page: &Page) -> String {
+pub fn edges(page: &Page) -> Markup {
     let columns = [
         ("From", Column::Text),
         ("To", Column::Text),
@@ -149,19 +151,17 @@ pub fn edges(page: &Page) -> String {
             .number(&number(edge.observed), Some(edge.observed))
             .text(if edge.declared { "yes" } else { "no" });
     }
-    let note = if all > EDGES {
-        format!(
-            "<p class=\"note\">The first {} of {} are shown.</p>",
-            number(signed(EDGES)),
-            number(signed(all))
-        )
-    } else {
-        String::new()
-    };
-    format!(
-        "<details><summary>The graph as a table</summary>{note}{}</details>",
-        table.finish()
-    )
+    html! {
+        details {
+            summary { "The graph as a table" }
+            @if all > EDGES {
+                p.note {
+                    "The first " (number(signed(EDGES))) " of " (number(signed(all))) " are shown."
+                }
+            }
+            (table.finish())
+        }
+    }
 }
 
 fn signed(value: usize) -> i64 {
@@ -169,59 +169,42 @@ fn signed(value: usize) -> i64 {
 }
 
 /// Failed tasks with the ends of their logs.
-pub fn failures(page: &Page) -> String {
-    if page.failures.is_empty() {
-        return "<p>No task failed.</p>".to_owned();
-    }
-    let mut out = String::new();
+pub fn failures(page: &Page) -> Markup {
     let shown = i64::try_from(page.failures.len()).unwrap_or(i64::MAX);
-    if shown < page.all_failures {
-        let _ = write!(
-            out,
-            "<p class=\"note\">{} of {} are shown, the first of each step.</p>",
-            number(shown),
-            count(page.all_failures, "failed task")
-        );
+    html! {
+        @if shown == 0 { p { "No task failed." } }
+        @else if shown < page.all_failures {
+            p.note {
+                (number(shown)) " of " (count(page.all_failures, "failed task"))
+                " are shown, the first of each step."
+            }
+        }
+        @for (place, failure) in page.failures.iter().enumerate() {
+            (one_failure(failure, place < 5))
+        }
     }
-    for (place, failure) in page.failures.iter().enumerate() {
-        one_failure(&mut out, failure, place < 5);
-    }
-    out
 }
 
-fn one_failure(out: &mut String, failure: &Failure, open: bool) {
+fn one_failure(failure: &Failure, open: bool) -> Markup {
     let task = &failure.task;
     let error = plain(task.error.as_deref().unwrap_or_default());
     let first = error.lines().next().unwrap_or_default();
-    let _ = write!(
-        out,
-        "<details class=\"failure\"{}><summary>task {}, {} v{}: {}</summary>",
-        if open { " open" } else { "" },
-        task.id,
-        escape(&cut(&task.name, 60)),
-        task.version,
-        escape(&cut(first, 120))
-    );
-    if !task.input.is_empty() {
-        let _ = write!(
-            out,
-            "<p>input <code>{}</code></p>",
-            escape(&cut(&task.input, 200))
-        );
+    let (text, more) = head(&error, ERROR);
+    html! {
+        details.failure open[open] {
+            summary {
+                "task " (task.id) ", " (cut(&task.name, 60)) " v" (task.version) ": "
+                (cut(first, 120))
+            }
+            @if !task.input.is_empty() {
+                p { "input " code { (cut(&visible(&task.input), 200)) } }
+            }
+            @if says_more(&error, &failure.logs) {
+                pre tabindex="0" { (text) @if more { "\n[…]" } }
+            }
+            @for log in &failure.logs { (one_log(log)) }
+        }
     }
-    if says_more(&error, &failure.logs) {
-        let (text, more) = head(&error, ERROR);
-        let more = if more { "\n[…]" } else { "" };
-        let _ = write!(
-            out,
-            "<pre tabindex=\"0\">{}{more}</pre>",
-            escape_lines(text)
-        );
-    }
-    for log in &failure.logs {
-        one_log(out, log);
-    }
-    out.push_str("</details>");
 }
 
 /// Whether an error has lines beyond the first that stand in no log.
@@ -237,106 +220,99 @@ fn says_more(error: &str, logs: &[Log]) -> bool {
         .any(|line| !logs.iter().any(|log| log.contains(line.trim())))
 }
 
-fn one_log(out: &mut String, log: &Log) {
-    let cut = if log.cut > 0 {
-        format!(
-            " (the first {} are left out)",
-            super::markup::bytes(log.cut)
-        )
-    } else {
-        String::new()
-    };
-    let _ = write!(out, "<h4>{}{cut}</h4>", log.stream);
-    let _ = match &log.tail {
-        Ok(text) => write!(
-            out,
-            "<pre tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</pre>",
-            log.stream,
-            escape_lines(plain(text).trim_end())
-        ),
-        Err(error) => write!(out, "<p class=\"note\">{}</p>", escape(error)),
-    };
+fn one_log(log: &Log) -> Markup {
+    html! {
+        h4 {
+            (log.stream)
+            @if log.cut > 0 { " (the first " (bytes(log.cut)) " are left out)" }
+        }
+        @match &log.tail {
+            Ok(text) => {
+                pre tabindex="0" role="region" aria-label=(log.stream) { (plain(text).trim_end()) }
+            }
+            Err(error) => { p.note { (error) } }
+        }
+    }
 }
 
 /// Scripts, variables and packages of the steps' versions.
-pub fn environments(page: &Page) -> String {
+pub fn environments(page: &Page) -> Markup {
     let mut out = String::new();
+    let mut left = page.versions.len();
     for (place, part) in page.versions.iter().enumerate() {
         if out.len() > ENVIRONMENTS {
-            let _ = write!(
-                out,
-                "<p class=\"note\">{} more are left out.</p>",
-                page.versions.len() - place
-            );
             break;
         }
-        version(&mut out, part);
+        left -= 1;
+        out.push_str(&version(part, place).0);
     }
-    if out.is_empty() {
-        out.push_str("<p>No step is registered.</p>");
+    html! {
+        (PreEscaped(out))
+        @if page.versions.is_empty() { p { "No step is registered." } }
+        @if left > 0 { p.note { (left) " more are left out." } }
     }
-    out
 }
 
-fn version(out: &mut String, part: &VersionPart) {
-    let older = if part.current { "" } else { " (older)" };
-    let _ = write!(
-        out,
-        "<details><summary>{} v{}{older}: {}</summary><dl>",
-        escape(&cut(&part.step, 60)),
-        part.number,
-        escape(&part.tools)
-    );
-    let mut line = |name: &str, value: &str| {
-        let _ = write!(out, "<dt>{name}</dt><dd>{value}</dd>");
-    };
-    if let Some(created) = part.created {
-        line("Registered", &time(created));
-    }
-    if !part.changes.is_empty() {
-        line("Changed", &escape(&part.changes));
-    }
-    if !part.shell.is_empty() {
-        line("Shell", &format!("<code>{}</code>", escape(&part.shell)));
-    }
-    for (name, value) in &part.variables {
-        let (value, more) = head(value, 2000);
-        let more = if more { "…" } else { "" };
-        line(
-            "Variable",
-            &format!("<code>{}={}{more}</code>", escape(name), escape(value)),
-        );
-    }
-    out.push_str("</dl>");
-    if let Some(environment) = &part.environment {
-        let columns = [
-            ("Package", Column::Fixed),
-            ("Pinned to", Column::Fixed),
-            ("Store paths", Column::Fixed),
-        ];
-        let caption = format!("Packages of {} v{}", part.step, part.number);
-        let id = format!("packages-{}", out.len());
-        let mut table = Table::new(&id, &caption, false, &columns);
-        for package in &environment.packages {
-            let paths: Vec<String> = package.store_paths.iter().map(|p| escape(p)).collect();
-            table
-                .text(&package.installable)
-                .text(package.pin.as_deref().unwrap_or("fixed by its text"))
-                .markup(&format!("<code>{}</code>", paths.join("<br>")));
-        }
-        out.push_str(&table.finish());
-    }
+fn version(part: &VersionPart, place: usize) -> Markup {
+    let line = |name: &str, value: Markup| html! { dt { (name) } dd { (value) } };
     let (script, more) = head(&part.script, SCRIPT);
-    let more = if more { "\n[…]" } else { "" };
-    let _ = write!(
-        out,
-        "<h4>Script</h4><pre tabindex=\"0\">{}{more}</pre></details>",
-        escape_lines(script.trim_matches('\n'))
-    );
+    html! {
+        details {
+            summary {
+                (cut(&part.step, 60)) " v" (part.number)
+                @if !part.current { " (older)" }
+                ": " (part.tools)
+            }
+            dl {
+                @if let Some(created) = part.created {
+                    (line("Registered", html! { (time(created)) }))
+                }
+                @if !part.changes.is_empty() { (line("Changed", html! { (part.changes) })) }
+                @if !part.shell.is_empty() { (line("Shell", html! { code { (part.shell) } })) }
+                @for (name, value) in &part.variables {
+                    @let (value, more) = head(value, 2000);
+                    (line("Variable", html! {
+                        code { (name) "=" (visible(value)) @if more { "…" } }
+                    }))
+                }
+            }
+            @if let Some(environment) = &part.environment {
+                (packages(part, environment, place))
+            }
+            h4 { "Script" }
+            pre tabindex="0" { (script.trim_matches('\n')) @if more { "\n[…]" } }
+        }
+    }
+}
+
+/// The packages of the version that is at `place`.
+fn packages(part: &VersionPart, environment: &Environment, place: usize) -> Markup {
+    let columns = [
+        ("Package", Column::Fixed),
+        ("Pinned to", Column::Fixed),
+        ("Store paths", Column::Fixed),
+    ];
+    let caption = format!("Packages of {} v{}", part.step, part.number);
+    let id = format!("packages-{place}");
+    let mut table = Table::new(&id, &caption, false, &columns);
+    for package in &environment.packages {
+        table
+            .text(&package.installable)
+            .text(package.pin.as_deref().unwrap_or("fixed by its text"))
+            .text(html! {
+                code {
+                    @for (at, path) in package.store_paths.iter().enumerate() {
+                        @if at > 0 { br; }
+                        (path)
+                    }
+                }
+            });
+    }
+    table.finish()
 }
 
 /// The table of tasks, as much of it as fits into `most` bytes.
-pub fn tasks(page: &Page, most: usize) -> String {
+pub fn tasks(page: &Page, most: usize) -> Markup {
     let columns = [
         ("Task", Column::Number),
         ("Step", Column::Text),
@@ -358,20 +334,19 @@ pub fn tasks(page: &Page, most: usize) -> String {
         rows += 1;
         row(&mut table, task);
     }
-    let note = if rows < page.all_tasks {
-        format!(
-            "<p class=\"note\">The page holds {} of {}: failed ones first, then the slowest. \
-             <code>task-pipeline tasks</code> lists all.</p>",
-            number(rows),
-            count(page.all_tasks, "task")
-        )
-    } else {
-        String::new()
-    };
-    note + &table.finish()
+    html! {
+        @if rows < page.all_tasks {
+            p.note {
+                "The page holds " (number(rows)) " of " (count(page.all_tasks, "task"))
+                ": failed ones first, then the slowest. "
+                code { "task-pipeline tasks" } " lists all."
+            }
+        }
+        (table.finish())
+    }
 }
 
-fn row(table: &mut Table, task: &Task) {
+fn row(table: &mut Table<'_>, task: &Task) {
     let (word, mark) = match task.state {
         _ if task.tainted => ("tainted", '!'),
         State::Pending => ("pending", '…'),
@@ -383,19 +358,16 @@ fn row(table: &mut Table, task: &Task) {
     let or_dash = |words: Option<String>| words.unwrap_or_else(|| "–".to_owned());
     table
         .number(&task.id.to_string(), Some(task.id))
-        .text(&cut(&task.name, 60))
+        .text(cut(&task.name, 60))
         .number(&format!("v{}", task.version), Some(task.version))
-        .markup(&badge(word, mark))
-        .text(&cut(&task.input, 60))
-        .markup(&format!(
-            "<code>{}</code>",
-            escape(head(&task.object, 12).0)
-        ))
+        .text(badge(word, mark))
+        .text(cut(&visible(&task.input), 60))
+        .text(html! { code { (head(&task.object, 12).0) } })
         .number(&or_dash(task.started.map(time)), task.started)
         .number(&or_dash(task.elapsed.map(duration)), task.elapsed)
         .number(
             &or_dash(task.worker.map(|worker| worker.to_string())),
             task.worker,
         )
-        .text(&cut(error.lines().next().unwrap_or_default(), 100));
+        .text(cut(error.lines().next().unwrap_or_default(), 100));
 }

@@ -1,13 +1,16 @@
 //! Tables that the page's script sorts and filters.
 
-use std::fmt::Write as _;
-
-use super::markup::escape;
+use maud::{Markup, PreEscaped, Render, html};
 
 /// A table under construction.
-pub struct Table {
-    out: String,
-    columns: usize,
+pub struct Table<'a> {
+    id: &'a str,
+    caption: &'a str,
+    filter: bool,
+    columns: &'a [(&'a str, Column)],
+    rows: String,
+    /// The cells of the row that is not complete yet.
+    row: String,
     column: usize,
 }
 
@@ -22,79 +25,78 @@ pub enum Column {
     Fixed,
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// A table with a caption; `id` is unique on the page, `filter` offers a search field.
-    pub fn new(id: &str, caption: &str, filter: bool, columns: &[(&str, Column)]) -> Self {
-        let caption = escape(caption);
-        let mut out = format!(
-            "<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\
-             <table id=\"{id}\"{}><caption>{caption}</caption><thead><tr>",
-            if filter { " data-filter" } else { "" }
-        );
-        for (name, column) in columns {
-            let sort = match column {
-                Column::Text => " data-sort=\"text\"",
-                Column::Number => " class=\"n\" data-sort=\"number\"",
-                Column::Fixed => "",
-            };
-            let _ = write!(out, "<th scope=\"col\"{sort}>{}</th>", escape(name));
-        }
-        out.push_str("</tr></thead><tbody>");
+    pub fn new(
+        id: &'a str,
+        caption: &'a str,
+        filter: bool,
+        columns: &'a [(&'a str, Column)],
+    ) -> Self {
         Self {
-            out,
-            columns: columns.len(),
+            id,
+            caption,
+            filter,
+            columns,
+            rows: String::new(),
+            row: String::new(),
             column: 0,
         }
     }
 
-    /// How long the table's text is by now, in bytes.
+    /// How long the text of the table's rows is by now, in bytes.
     pub fn written(&self) -> usize {
-        self.out.len()
+        self.rows.len() + self.row.len()
     }
 
-    fn cell(&mut self, attributes: &str, html: &str) {
-        if self.column == 0 {
-            self.out.push_str("<tr>");
-        }
-        let (tag, scope) = if self.column == 0 {
-            ("th", " scope=\"row\"")
+    fn cell(&mut self, class: Option<&str>, value: Option<String>, content: impl Render) {
+        let cell = if self.column == 0 {
+            html! { th scope="row" class=[class] data-v=[value] { (content) } }
         } else {
-            ("td", "")
+            html! { td class=[class] data-v=[value] { (content) } }
         };
-        let _ = write!(self.out, "<{tag}{scope}{attributes}>{html}</{tag}>");
+        cell.render_to(&mut self.row);
         self.column += 1;
-        if self.column == self.columns {
-            self.out.push_str("</tr>");
+        if self.column == self.columns.len() {
+            html! { tr { (PreEscaped(&self.row)) } }.render_to(&mut self.rows);
+            self.row.clear();
             self.column = 0;
         }
     }
 
-    /// A cell of text, which is escaped.
-    pub fn text(&mut self, text: &str) -> &mut Self {
-        self.cell("", &escape(text));
-        self
-    }
-
-    /// A cell of markup that is safe already.
-    pub fn markup(&mut self, html: &str) -> &mut Self {
-        self.cell("", html);
+    /// A cell of text or markup.
+    pub fn text(&mut self, content: impl Render) -> &mut Self {
+        self.cell(None, None, content);
         self
     }
 
     /// A cell with a number: as shown, and as sorted; none sorts last.
     pub fn number(&mut self, shown: &str, value: Option<i64>) -> &mut Self {
-        let attributes = match value {
-            Some(value) if value.to_string() == shown => " class=\"n\"".to_owned(),
-            Some(value) => format!(" class=\"n\" data-v=\"{value}\""),
-            None => " class=\"n\" data-v=\"\"".to_owned(),
-        };
-        self.cell(&attributes, &escape(shown));
+        let value = value.map_or_else(String::new, |value| value.to_string());
+        let sorted = (value != shown).then_some(value);
+        self.cell(Some("n"), sorted, shown);
         self
     }
 
     /// The whole table.
-    pub fn finish(mut self) -> String {
-        self.out.push_str("</tbody></table></div>");
-        self.out
+    pub fn finish(&self) -> Markup {
+        html! {
+            div.scroll role="region" aria-label=(self.caption) tabindex="0" {
+                table id=(self.id) data-filter[self.filter] {
+                    caption { (self.caption) }
+                    thead { tr { @for (name, column) in self.columns { (title(name, *column)) } } }
+                    tbody { (PreEscaped(&self.rows)) }
+                }
+            }
+        }
     }
+}
+
+fn title(name: &str, column: Column) -> Markup {
+    let (class, sort) = match column {
+        Column::Text => (None, Some("text")),
+        Column::Number => (Some("n"), Some("number")),
+        Column::Fixed => (None, None),
+    };
+    html! { th scope="col" class=[class] data-sort=[sort] { (name) } }
 }

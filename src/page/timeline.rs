@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use maud::{Markup, PreEscaped, html};
+
 use super::Page;
 use super::markup::{count, cut, duration, escape, number, time};
 use super::table::{Column, Table};
@@ -26,18 +28,15 @@ const FEWEST: usize = 60;
 const MOST: usize = 300;
 
 /// The figures and the table that says the same.
-pub fn section(page: &Page) -> String {
+pub fn section(page: &Page) -> Markup {
     if page.spans.is_empty() {
-        return "<p>No task was executed yet.</p>".to_owned();
+        return html! { p { "No task was executed yet." } };
     }
     let axis = Axis::of(&page.spans);
-    let mut out = by_worker(page, &axis);
-    out.push_str(&by_step(page, &axis));
-    out.push_str(&as_table(page));
-    out
+    html! { (by_worker(page, &axis)) (by_step(page, &axis)) (as_table(page)) }
 }
 
-fn by_worker(page: &Page, axis: &Axis) -> String {
+fn by_worker(page: &Page, axis: &Axis) -> Markup {
     let workers: BTreeSet<u64> = page.spans.iter().map(|span| span.worker).collect();
     let shown: Vec<u64> = workers.iter().copied().take(WORKERS).collect();
     let names: Vec<String> = shown.iter().map(|w| format!("worker {w}")).collect();
@@ -70,26 +69,27 @@ fn by_worker(page: &Page, axis: &Axis) -> String {
             workers.len()
         );
     }
-    chart.figure(&words, &legend(page))
+    chart.figure(&words, Some(legend(page)))
 }
 
 /// The steps' colours.
-fn legend(page: &Page) -> String {
+fn legend(page: &Page) -> Markup {
     let ran: BTreeSet<usize> = page.spans.iter().map(|span| span.step).collect();
-    let mut out = String::from("<ul class=\"legend\">");
-    for step in ran {
-        let _ = write!(
-            out,
-            "<li><svg width=\"12\" height=\"12\" aria-hidden=\"true\"><rect class=\"c{}\" \
-             width=\"12\" height=\"12\"/></svg> {}</li>",
-            step % COLOURS,
-            escape(&cut(&page.graph.nodes[step].name, 40))
-        );
+    html! {
+        ul.legend {
+            @for step in ran {
+                li {
+                    svg width="12" height="12" aria-hidden="true" {
+                        rect class={ "c" (step % COLOURS) } width="12" height="12" {}
+                    }
+                    " " (cut(&page.graph.nodes[step].name, 40))
+                }
+            }
+        }
     }
-    out + "</ul>"
 }
 
-fn by_step(page: &Page, axis: &Axis) -> String {
+fn by_step(page: &Page, axis: &Axis) -> Markup {
     let ran: Vec<usize> = page
         .spans
         .iter()
@@ -133,23 +133,19 @@ fn by_step(page: &Page, axis: &Axis) -> String {
         number(tenths / 10),
         tenths % 10
     );
-    chart.figure(&words, "")
+    chart.figure(&words, None)
 }
 
 /// The same in numbers.
-fn as_table(page: &Page) -> String {
-    let mut table = Table::new(
-        "when",
-        "When each step's tasks ran",
-        false,
-        &[
-            ("Step", Column::Text),
-            ("Executed", Column::Number),
-            ("First began", Column::Number),
-            ("Last ended", Column::Number),
-            ("Time spent", Column::Number),
-        ],
-    );
+fn as_table(page: &Page) -> Markup {
+    let columns = [
+        ("Step", Column::Text),
+        ("Executed", Column::Number),
+        ("First began", Column::Number),
+        ("Last ended", Column::Number),
+        ("Time spent", Column::Number),
+    ];
+    let mut table = Table::new("when", "When each step's tasks ran", false, &columns);
     for (step, node) in page.graph.nodes.iter().enumerate() {
         let spans = || page.spans.iter().filter(|span| span.step == step);
         let ends = spans()
@@ -167,10 +163,7 @@ fn as_table(page: &Page) -> String {
             .number(&time(last / 1000), Some(last))
             .number(&duration(spent), Some(spent));
     }
-    format!(
-        "<details><summary>The timeline as a table</summary>{}</details>",
-        table.finish()
-    )
+    html! { details { summary { "The timeline as a table" } (table.finish()) } }
 }
 
 /// A chart with a row a name and an axis of time below.
@@ -319,17 +312,22 @@ impl Chart {
         }
     }
 
-    fn figure(self, words: &str, legend: &str) -> String {
+    fn figure(self, words: &str, legend: Option<Markup>) -> Markup {
         let pauses = match self.pauses {
             0 => String::new(),
             1 => "A long pause is cut out; a dashed line marks it. ".to_owned(),
             many => format!("{many} long pauses are cut out; dashed lines mark them. "),
         };
-        format!(
-            "<figure><div class=\"scroll\" role=\"region\" aria-label=\"Timeline\" tabindex=\"0\">{}\
-             </svg></div><figcaption>{words}{pauses}</figcaption>{legend}</figure>",
-            self.out
-        )
+        let picture = self.out + "</svg>";
+        html! {
+            figure {
+                div.scroll role="region" aria-label="Timeline" tabindex="0" {
+                    (PreEscaped(picture))
+                }
+                figcaption { (words) (pauses) }
+                @if let Some(legend) = legend { (legend) }
+            }
+        }
     }
 }
 
