@@ -38,6 +38,10 @@ pub enum RunError {
     /// [`Handle::end`] came first.
     #[error("was not started")]
     Refused,
+    /// The warm shell that had it died, not because it was asked to end: nobody knows what became
+    /// of it. Nothing is left running.
+    #[error("the shell died")]
+    Lost,
     /// The system could not start it.
     #[error(transparent)]
     Spawn(io::Error),

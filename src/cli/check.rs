@@ -31,7 +31,7 @@ pub fn main(places: &Places) -> Result<ExitCode, Failure> {
             ("variables", variables(step)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),
-            ("shell", warmth(step)),
+            ("shell", launch(step)),
         ] {
             if let Some(words) = words {
                 let _ = writeln!(text, "  {what:<10}{words}");
@@ -142,20 +142,30 @@ impl<'a> Routes<'a> {
     }
 }
 
-/// Whether a step that wants a warm shell can have one, as far as its text tells.
-fn warmth(step: &Step) -> Option<String> {
+/// What runs the step's script, as far as its text tells.
+fn launch(step: &Step) -> Option<String> {
     let name = Path::new(&step.shell[0]).file_name()?.to_str()?;
+    let options: Vec<&str> = step.shell[1..].iter().map(String::as_str).collect();
+    // Which shell it is depends on the machine, or on the step's packages.
+    let shell = if name == "sh" { "dash" } else { name };
+    if plain::parse(&step.script).is_some() && plain::shell(shell, &options).is_some() {
+        return Some("none: its programs are started directly".to_owned());
+    }
     let known = match Shell::named(name) {
-        // Which it is depends on the machine, or on the step's packages.
         None if name != "sh" => Err(Obstacle::Shell),
         shell => Script::new(shell, &step.shell[1..], &step.script),
     };
-    // Plain commands need no shell at all.
-    let wanted = step.warm && plain::parse(&step.script).is_none();
-    wanted.then(|| match known {
-        Ok(_) => "warm".to_owned(),
-        Err(obstacle) => format!("not warm: {obstacle}"),
-    })
+    let certain = |script: Script| script.unnoticed().map(drop);
+    let cold = match (step.warm, known) {
+        (Some(false), _) => "`warm = false`".to_owned(),
+        (_, Err(obstacle)) => obstacle.to_string(),
+        (Some(true), Ok(_)) => return Some("warm".to_owned()),
+        (None, Ok(script)) => match certain(script) {
+            Ok(()) => return Some("warm, once many tasks wait".to_owned()),
+            Err(obstacle) => format!("{obstacle} (`warm = true` makes nothing of that)"),
+        },
+    };
+    Some(format!("one a task: {cold}"))
 }
 
 fn limits(step: &Step) -> Option<String> {

@@ -113,10 +113,10 @@ pub struct Step {
     /// Whether a success is used again for the same input and the same version of the step.
     #[schemars(extend("default" = true), example = false)]
     pub cache: bool,
-    /// Whether one shell runs many tasks, each in a subshell, where the script cannot tell the
-    /// difference.
-    #[schemars(extend("default" = false), example = true)]
-    pub warm: bool,
+    /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
+    /// the script cannot tell the difference; true: also where that depends on the programs it calls.
+    #[schemars(with = "bool", example = true)]
+    pub warm: Option<bool>,
 }
 
 /// The names that variables can have.

@@ -6,6 +6,8 @@
 //! ends only it. So a script is looked at for everything that could show the difference. This is
 //! a look at its text and not a parser: what is not certainly safe is to run in a shell of its own.
 
+mod calls;
+mod programs;
 mod scan;
 
 use std::fmt;
@@ -25,6 +27,12 @@ pub enum Obstacle {
     Variable(String),
     /// The script goes on beyond its end.
     Open,
+    /// It has this, which is not read by [`calls`].
+    Unread(String),
+    /// It calls this, which could tell what group of processes it is in.
+    Unknown(String),
+    /// It speaks of `/proc`.
+    Processes,
 }
 
 impl fmt::Display for Obstacle {
@@ -35,6 +43,9 @@ impl fmt::Display for Obstacle {
             Self::Mention(word) => write!(f, "the script mentions `{word}`"),
             Self::Variable(name) => write!(f, "the variable `{name}` is set"),
             Self::Open => f.write_str("the script ends with a backslash"),
+            Self::Unread(what) => write!(f, "the script cannot be read beyond `{what}`"),
+            Self::Unknown(what) => write!(f, "`{what}` in the script is not known"),
+            Self::Processes => f.write_str("the script mentions /proc"),
         }
     }
 }
@@ -74,6 +85,18 @@ impl Script {
             options,
             text: text.to_owned(),
         })
+    }
+
+    /// The programs that it calls, where it is certain that neither they nor anything else in it
+    /// can tell that they run in the process group of the warm shell.
+    pub fn unnoticed(&self) -> Result<Vec<String>, Obstacle> {
+        let quotes = |c: &char| !matches!(c, '\\' | '"' | '\'');
+        let bare: String = self.text.chars().filter(quotes).collect();
+        if bare.contains("/proc") || bare.contains("proc/") {
+            return Err(Obstacle::Processes);
+        }
+        let calls = calls::of(&self.text).map_err(Obstacle::Unread)?;
+        programs::of(&calls).map_err(Obstacle::Unknown)
     }
 
     /// The shell that this is for.

@@ -185,6 +185,10 @@ impl Handle {
         };
         drop(state);
         pipes.drain(sink)?;
+        if !answered && cut.is_none() {
+            Groups::from(group).kill();
+            return Err(RunError::Lost);
+        }
         let left = strays.left_in(group);
         if left {
             // Whoever kills the group reaps the shell with it.

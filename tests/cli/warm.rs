@@ -1,32 +1,12 @@
 //! Warm shells: no script can tell, and no process is left.
 
 mod ends;
+mod generate;
 mod same;
 mod serves;
 
 use crate::harness::Test;
-
-/// The programs that scripts of these tests call to do what they must not mention themselves.
-const HELPERS: [(&str, &str); 4] = [
-    // To itself, its parent, its group.
-    ("die", "kill -$1 $$; sleep 60"),
-    ("patricide", "kill -$1 $PPID; sleep 0.2"),
-    ("all", "kill -$1 0; sleep 60"),
-    (
-        "tidy",
-        "trap 'sleep 0.3; echo tidied >> $COUNT; exit 0' TERM; echo began >> $COUNT\n\
-         while :; do sleep 0.02; done",
-    ),
-];
-
-/// A folder with the helpers in it.
-fn folder() -> Test {
-    let test = Test::new();
-    for (name, script) in HELPERS {
-        test.write(name, script);
-    }
-    test
-}
+use same::folder;
 
 /// What shows which shell ran a task: the leader of its process group.
 const GROUP: &str = "set -- $(cat /proc/self/stat); echo $5 > $OUTPUT_DIR/group";

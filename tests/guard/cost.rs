@@ -83,7 +83,7 @@ impl Subject<'_> {
         let folder = self.folder.join(format!("{name}-{tasks}"));
         let manifest = format!(
             "[[step]]\nname = \"source\"\nstart = true\nscript = '''{}'''\n\
-             [[step]]\nname = \"each\"\nscript = \"{SCRIPT}\"\n",
+             [[step]]\nname = \"each\"\nwarm = false\nscript = \"{SCRIPT}\"\n",
             source(tasks)
         );
         fs::create_dir(&folder)

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../cli/warm/generate.rs"]
+mod generate;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/harness.rs"]
 mod harness;
@@ -11,6 +13,8 @@ mod injection;
 #[path = "../cli/privileges.rs"]
 mod privileges;
 mod received;
+#[path = "../cli/warm/same.rs"]
+mod same;
 #[path = "../cli/storm.rs"]
 mod storm;
 
@@ -70,6 +74,29 @@ fn a_disk_that_others_fill_and_empty_loses_nothing_for_long() {
         for part in 0..10 {
             let rounds: Vec<&str> = kinds.into_iter().cycle().take(20).collect();
             storm::storm(&rounds, 0x5eed_0000_1111_2222 + 100 * nth + part);
+        }
+    }
+}
+
+/// Random scripts in warm shells and in shells of their own: for an hour, or as many seconds as
+/// `TASK_PIPELINE_SOAK_SECONDS` says.
+#[test]
+fn random_scripts_cannot_tell_a_warm_shell() {
+    let seconds = std::env::var("TASK_PIPELINE_SOAK_SECONDS");
+    let seconds = seconds.map_or(3600, |seconds| seconds.parse().unwrap());
+    let began = std::time::Instant::now();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let mut seed = now.unwrap().as_secs() * 1000;
+    while began.elapsed().as_secs() < seconds {
+        for shell in [
+            "'dash', '-e', '-c'",
+            "'dash', '-c'",
+            "'dash', '-euf', '-c'",
+            "'bash', '-e', '-c'",
+            "'bash', '-euo', 'pipefail', '-c'",
+        ] {
+            same::random(shell, seed, 100);
+            seed += 1;
         }
     }
 }

@@ -141,7 +141,7 @@ impl Fields {
             retries: self.retries.unwrap_or(0),
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(true),
-            warm: self.warm.unwrap_or(false),
+            warm: self.warm,
         })
     }
 }

@@ -77,13 +77,13 @@ echo \n'''
     assert_eq!(extract.timeout, Some(Duration::from_mins(90)));
     assert_eq!((extract.retries, extract.rounds), (0, 50));
     assert_eq!(extract.script, "echo \\n");
-    assert!(extract.pure && !extract.cache && extract.warm);
+    assert!(extract.pure && !extract.cache && extract.warm == Some(true));
 
     assert_eq!(packages(next), ["coreutils"]);
     assert_eq!((next.retries, next.rounds), (1, 7));
     assert_eq!(next.shell, Step::SHELL);
     assert_eq!((next.parallel, next.timeout), (None, None));
-    assert!(!next.pure && next.cache && !next.start && !next.warm);
+    assert!(!next.pure && next.cache && !next.start && next.warm.is_none());
 }
 
 #[test]

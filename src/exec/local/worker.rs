@@ -30,6 +30,8 @@ enum Fault {
     Task(String),
     /// Not by its doing.
     Short(Short),
+    /// Its warm shell died, for whatever reason.
+    Lost,
 }
 
 impl Fault {
@@ -47,6 +49,8 @@ impl From<Fault> for Outcome {
         match fault {
             Fault::Task(error) => Self::Failure(error),
             Fault::Short(short) => Self::Short(short),
+            // It is not in one when it is tried for the last time.
+            Fault::Lost => Self::Failure("the shell died".to_owned()),
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct Worker<'a> {
     commands: Commands,
     /// What runs the script of the task at hand.
     launched: Option<Launch>,
+    /// Whether no warm shell may run it.
+    alone: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -131,6 +137,7 @@ impl<'a> Worker<'a> {
             pipes: None,
             commands: Commands::default(),
             launched: None,
+            alone: false,
         }
     }
 
@@ -152,9 +159,16 @@ impl<'a> Worker<'a> {
         let clock = Instant::now();
         let site = self.site;
         let mut record = Record::new(&site.scratch, self.number);
-        let outcome = self
-            .try_execute(execution, &mut record)
-            .unwrap_or_else(Outcome::from);
+        // What is lent is lent once, and the task of a warm shell that dies is started again.
+        self.alone = execution.early.is_some();
+        let mut tried = self.try_execute(execution, &mut record);
+        if matches!(tried, Err(Fault::Lost)) {
+            // In a shell of its own, which tells how it ends.
+            self.alone = true;
+            record = Record::new(&site.scratch, self.number);
+            tried = self.try_execute(execution, &mut record);
+        }
+        let outcome = tried.unwrap_or_else(Outcome::from);
         let (outcome, logs) = match record.keep(self.site.store) {
             Ok(logs) => (outcome, logs),
             // What came first is the cause.
@@ -224,6 +238,7 @@ impl<'a> Worker<'a> {
                 (outcome, left.is_some())
             }
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
+            Err(RunError::Lost) => (Err(Fault::Lost), true),
             Err(RunError::Spawn(error)) => {
                 let words = format!("cannot start the shell: {error}");
                 (Err(Fault::of(Shortage::of(&error), words)), true)
@@ -303,12 +318,15 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        let warm = self
-            .shells
-            .run(job, &own, self.handle, pipes, &self.site.strays, &mut sink)?;
-        if let Some(ended) = warm {
-            self.launched = Some(Launch::Warm);
-            return Ok(ended);
+        if !self.alone {
+            let strays = &self.site.strays;
+            let warm = self
+                .shells
+                .run(job, &own, self.handle, pipes, strays, &mut sink)?;
+            if let Some(ended) = warm {
+                self.launched = Some(Launch::Warm);
+                return Ok(ended);
+            }
         }
         self.launched = Some(Launch::Shell);
         let spec = std::slice::from_ref(kept.shell(job, &own, pipes)?);

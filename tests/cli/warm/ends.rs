@@ -171,3 +171,28 @@ fn a_shell_that_dies_while_it_waits_is_replaced() {
     running.end().exits(0);
     assert_eq!(distinct(&groups(&test)), 2);
 }
+
+#[test]
+fn a_task_whose_warm_shell_dies_is_started_again() {
+    let test = folder();
+    let script = format!(
+        "{GROUP}; if grep -q 2 $INPUT_FILE; then echo said; echo $5 >> $COUNT
+         until test -e go; do sleep 0.02; done; fi"
+    );
+    test.manifest(&several(3, "", &script));
+    let running = test.start(["-run", "-parallel", "1", "-trace", "trace"]);
+    wait_for("the second task", || test.count().len() == 1);
+    let pid: i32 = test.count()[0].parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    wait_for("its second start", || test.count().len() == 2);
+    test.write("go", "");
+    running.end().exits(0);
+    let launches = test.launches("trace", |step| step == "work");
+    assert_eq!(launches, ["warm", "shell", "shell"]);
+    assert_eq!(distinct(&groups(&test)), 3);
+    // What the first one wrote is not kept.
+    let said = test.rows("SELECT stdout FROM log WHERE stdout IS NOT NULL");
+    let said = std::fs::read_to_string(test.object(&said[0])).unwrap();
+    assert_eq!(said, "said\n");
+}

@@ -9,13 +9,35 @@ use std::process::Command;
 use task_pipeline::core::shell::Shell;
 use task_pipeline::core::warm::Script;
 
-use super::folder;
+use super::generate;
 use crate::harness::Test;
 
-/// For both shells. `die` is a helper: see the module above.
+/// For both shells. `die` is a helper: see below.
 const BOTH: &str = include_str!("both.txt");
 /// For bash alone.
 const BASH: &str = include_str!("bash.txt");
+
+/// The programs that scripts of these tests call to do what they must not mention themselves.
+const HELPERS: [(&str, &str); 4] = [
+    // To itself, its parent, its group.
+    ("die", "kill -$1 $$; sleep 60"),
+    ("patricide", "kill -$1 $PPID; sleep 0.2"),
+    ("all", "kill -$1 0; sleep 60"),
+    (
+        "tidy",
+        "trap 'sleep 0.3; echo tidied >> $COUNT; exit 0' TERM; echo began >> $COUNT\n\
+         while :; do sleep 0.02; done",
+    ),
+];
+
+/// A folder with the helpers in it.
+pub fn folder() -> Test {
+    let test = Test::new();
+    for (name, script) in HELPERS {
+        test.write(name, script);
+    }
+    test
+}
 
 /// The scripts of a table.
 fn scripts(table: &str) -> Vec<&str> {
@@ -23,11 +45,11 @@ fn scripts(table: &str) -> Vec<&str> {
     table.split("\n----\n").collect()
 }
 
-/// Each script as a step with three inputs: some in a row in the same warm shell.
-fn manifest(shell: &str, scripts: &[&str], warm: bool) -> String {
+/// Each script as a step with these inputs: some in a row in the same warm shell.
+fn manifest(shell: &str, scripts: &[&str], warm: bool, inputs: &str) -> String {
     let mut text = format!(
         "[defaults]\nshell = [{shell}]\nwarm = {warm}\n[[step]]\nname = 'begin'\nstart = true\n\
-         shell = ['sh', '-e', '-c']\nscript = '''\nfor i in 1 2 3; do for s in $(seq {}); do\n\
+         shell = ['sh', '-e', '-c']\nscript = '''\nfor i in {inputs}; do for s in $(seq {}); do\n\
          echo some $i words > $OUTPUT_DIR/${{i}}_s$s; done; done'''\n",
         scripts.len()
     );
@@ -63,13 +85,22 @@ fn outcomes(test: &Test) -> Vec<String> {
                 let bytes = fs::read(test.object(hash)).unwrap();
                 String::from_utf8_lossy(&bytes).into_owned()
             };
+            // Some bytes tell of the run's folder, too.
+            let outputs: Vec<String> = fields[5]
+                .split(' ')
+                .filter_map(|output| output.rsplit_once('='))
+                .map(|(name, hash)| {
+                    let bytes = stream(hash).replace(place.to_str().unwrap(), "PLACE");
+                    format!("{name}={}", crate::harness::hash(plain(&bytes).as_bytes()))
+                })
+                .collect();
             let told = format!(
                 "{} {} processed {}\nerror: {}\noutputs: {}\nstdout: {}\nstderr: {}",
                 fields[0],
                 fields[1],
                 fields[2],
                 fields[6],
-                fields[5],
+                outputs.join(" "),
                 stream(fields[3]),
                 stream(fields[4]),
             );
@@ -102,9 +133,9 @@ fn plain(text: &str) -> String {
 }
 
 /// What came of the scripts' tasks, what ran each script, and the exit status.
-fn ran(shell: &str, scripts: &[&str], warm: bool) -> (Vec<String>, Vec<String>, i32) {
+fn ran(shell: &str, scripts: &[&str], warm: bool, inputs: &str) -> (Vec<String>, Vec<String>, i32) {
     let test = folder();
-    test.manifest(&manifest(shell, scripts, warm));
+    test.manifest(&manifest(shell, scripts, warm, inputs));
     let ran = test.run(["-run", "-parallel", "1", "-quiet", "-trace", "trace"]);
     assert!(!ran.stderr.contains("broke down"), "{ran}");
     test.tally_is_right();
@@ -144,31 +175,46 @@ fn wanted(shell: &[String], script: &str, cold: &str) -> &'static str {
 }
 
 fn compare(shell: &str, scripts: &[&str]) {
-    let (cold, cold_launches, cold_status) = ran(shell, scripts, false);
-    let (warm, warm_launches, warm_status) = ran(shell, scripts, true);
-    let words: Vec<String> = shell
-        .split(", ")
-        .map(|word| word.trim_matches('\'').into())
-        .collect();
+    let differing = differing(shell, scripts, "1 2 3");
+    let words: Vec<&str> = differing.iter().map(|one| one.told.as_str()).collect();
+    assert!(words.is_empty(), "{shell}{}", words.concat());
+}
+
+/// What came of a script in a warm shell that did not in a shell of its own.
+struct Differing {
+    script: usize,
+    warm: String,
+    told: String,
+}
+
+fn differing(shell: &str, scripts: &[&str], inputs: &str) -> Vec<Differing> {
+    let (cold, cold_launches, cold_status) = ran(shell, scripts, false, inputs);
+    let (warm, warm_launches, warm_status) = ran(shell, scripts, true, inputs);
+    let words = shell.split(", ");
+    let words: Vec<String> = words.map(|word| word.trim_matches('\'').into()).collect();
     for (at, script) in scripts.iter().enumerate() {
         assert_ne!(cold_launches[at], "warm", "{shell}: {script}");
         let wanted = wanted(&words, script, &cold_launches[at]);
         assert_eq!(warm_launches[at], wanted, "{shell}: {script}");
     }
-    assert_eq!(cold.len(), scripts.len() * 3);
-    assert_eq!(cold_status, warm_status);
-    let mut differing = String::new();
-    for (at, (cold, warm)) in cold.iter().zip(&warm).enumerate() {
-        if cold != warm {
+    let inputs = inputs.split(' ').count();
+    assert_eq!(cold.len(), scripts.len() * inputs);
+    let mut differing = Vec::new();
+    for (at, (cold, warm)) in cold.iter().zip(warm).enumerate() {
+        if *cold != warm {
             let cut = |text: &str| text.chars().take(600).collect::<String>();
-            let (cold, warm, script) = (cut(cold), cut(warm), scripts[at / 3]);
-            let _ = write!(
-                differing,
-                "\n== {script}\n-- in a shell of its own: {cold}\n-- in a warm shell: {warm}\n"
+            let script = at / inputs;
+            let told = format!(
+                "\n== {}\n-- in a shell of its own: {}\n-- in a warm shell: {}\n",
+                scripts[script],
+                cut(cold),
+                cut(&warm)
             );
+            differing.push(Differing { script, warm, told });
         }
     }
-    assert!(differing.is_empty(), "{shell}{differing}");
+    assert!(!differing.is_empty() || cold_status == warm_status);
+    differing
 }
 
 #[test]
@@ -221,4 +267,61 @@ fn a_last_command_that_a_signal_ends() {
         );
     }
     compare("'dash', '-e', '-c'", &["sh ./die PIPE", "sh ./die INT"]);
+}
+
+/// Random scripts that have a warm shell by default, from this number.
+pub fn random(shell: &str, seed: u64, count: usize) {
+    let words = shell.split(", ");
+    let words: Vec<String> = words.map(|word| word.trim_matches('\'').into()).collect();
+    let kind = Shell::named(&words[0]);
+    let mut random = generate::Random(seed);
+    let (mut scripts, mut made) = (Vec::new(), 0);
+    while scripts.len() < count {
+        let script = generate::script(&mut random);
+        made += 1;
+        let known = Script::new(kind, &words[1..], &script);
+        // Plain commands have no shell at all.
+        if known.is_ok_and(|known| known.unnoticed().is_ok())
+            && task_pipeline::core::plain::parse(&script).is_none()
+        {
+            scripts.push(script);
+        }
+        assert!(made < 1000 + count * 50, "hardly a script is let through");
+    }
+    println!("{shell}: seed {seed}: {count} of {made} scripts");
+    let scripts: Vec<&str> = scripts.iter().map(String::as_str).collect();
+    // Some do not always do the same.
+    let mut differing = differing(shell, &scripts, "1 2");
+    for _ in 0..5 {
+        if differing.is_empty() {
+            return;
+        }
+        let again: Vec<&str> = differing.iter().map(|one| scripts[one.script]).collect();
+        let (outcomes, ..) = ran(shell, &again, false, "1 2");
+        let plain = |text: &str| {
+            text.split_once(' ')
+                .unwrap()
+                .1
+                .replace(|c: char| c.is_ascii_digit(), "")
+        };
+        let outcomes: Vec<String> = outcomes.iter().map(|one| plain(one)).collect();
+        differing.retain(|one| !outcomes.contains(&plain(&one.warm)));
+    }
+    let words: Vec<&str> = differing.iter().map(|one| one.told.as_str()).collect();
+    assert!(words.is_empty(), "{shell}{}", words.concat());
+}
+
+/// So many that all takes a few seconds; `cargo test --test soak` goes on for long.
+const FEW: usize = 40;
+
+#[test]
+fn random_scripts_in_dash() {
+    random("'dash', '-e', '-c'", 1, FEW);
+    random("'dash', '-c'", 2, FEW);
+}
+
+#[test]
+fn random_scripts_in_bash() {
+    random("'bash', '-e', '-c'", 3, FEW);
+    random("'bash', '-euo', 'pipefail', '-c'", 4, FEW);
 }

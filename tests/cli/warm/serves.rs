@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{GROUP, distinct, folder, groups, is_alive, several};
+use crate::harness::Test;
 
 const ONE: [&str; 3] = ["-run", "-parallel", "1"];
 
@@ -230,5 +231,88 @@ fn check_says_what_is_in_the_way() {
     );
     let ran = test.run(["check"]).exits(0);
     assert_eq!(ran.stdout.matches("trap").count(), 1, "{ran}");
-    ran.prints("not warm: the script mentions `trap`");
+    ran.prints("one a task: the script mentions `trap`");
+}
+
+/// One that takes its shell, and whose commands are known.
+const KNOWN: &str = "if test -s $INPUT_FILE; then tr a-z A-Z < $INPUT_FILE > $OUTPUT_DIR/x; else : > $OUTPUT_DIR/x; fi";
+
+/// What launched ten tasks of a step with this script that does not say whether it is to be warm.
+fn launches(test: &Test, keys: &str, script: &str) -> Vec<String> {
+    test.manifest(&several(10, keys, script).replace("warm = true\n", ""));
+    let arguments = ["-run", "-parallel", "1", "-trace", "trace"];
+    test.run(arguments).exits(0);
+    test.launches("trace", |step| step == "work")
+}
+
+#[test]
+fn many_tasks_are_warm_by_default_where_nobody_can_tell() {
+    let warm = [vec!["shell"; 4], vec!["warm"; 6]].concat();
+    let cold = vec!["shell"; 10];
+    for shell in ["dash", "bash"] {
+        let keys = format!("shell = ['{shell}', '-e', '-c']\n");
+        assert_eq!(launches(&folder(), &keys, KNOWN), warm, "{shell}");
+        let off = format!("{keys}warm = false");
+        assert_eq!(launches(&folder(), &off, KNOWN), cold, "{shell}");
+    }
+    for script in [
+        "sh ./helper; :",
+        "cat /proc/self/stat; :",
+        "x=tr; $x a b < $INPUT_FILE",
+    ] {
+        let test = folder();
+        test.write("helper", "");
+        assert_eq!(launches(&test, "", script), cold, "{script}");
+    }
+}
+
+#[test]
+fn a_script_under_a_well_known_name_is_not_known() {
+    let test = folder();
+    test.write("bin/tr", "#!/bin/sh\n/usr/bin/tr \"$@\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(test.path("bin/tr"), mode).unwrap();
+    test.manifest(&several(10, "", KNOWN).replace("warm = true\n", ""));
+    let mut command = test.command(["-run", "-parallel", "1", "-trace", "trace"]);
+    let path = format!("{}:/usr/bin:/bin", test.path("bin").display());
+    command.env("PATH", path);
+    crate::harness::Running::start(command).end().exits(0);
+    let launches = test.launches("trace", |step| step == "work");
+    assert_eq!(launches, vec!["shell"; 10]);
+}
+
+#[test]
+fn check_says_which_way_each_step_goes() {
+    let test = folder();
+    let mut manifest = String::new();
+    for (number, (script, keys)) in [
+        (KNOWN, ""),
+        (KNOWN, "warm = false"),
+        ("tr a b < $INPUT_FILE > $OUTPUT_DIR/x", ""),
+        ("python3 x; :", ""),
+        ("python3 x; :", "warm = true"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let start = number == 0;
+        let _ = write!(
+            manifest,
+            "[[step]]\nname = 's{number}'\nstart = {start}\n{keys}\nscript = '''{script}'''\n"
+        );
+    }
+    test.manifest(&manifest);
+    let ran = test.run(["check"]).exits(0);
+    let told = ran.stdout.lines();
+    let told = told.filter_map(|line| line.strip_prefix("  shell     "));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "warm, once many tasks wait",
+            "one a task: `warm = false`",
+            "none: its programs are started directly",
+            "one a task: `python3` in the script is not known (`warm = true` makes nothing of that)",
+            "warm",
+        ]
+    );
 }

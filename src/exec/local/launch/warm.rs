@@ -1,7 +1,9 @@
 //! A worker's warm shells: which tasks run in one, and which shell serves them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -20,28 +22,40 @@ use crate::sys::Strays;
 #[derive(Debug)]
 pub struct Warmth {
     script: Script,
+    /// Whether the manifest asks for it. Otherwise it has to pay, and nobody may notice.
+    wanted: bool,
+    /// What the script calls, if that matters: programs, and no scripts of their names.
+    programs: Vec<String>,
     /// Whether the shell itself finds no fault with it; asked before the first task.
-    parses: OnceLock<bool>,
+    works: OnceLock<bool>,
 }
 
-/// What warm shells run for a step, if it wants them and nothing is in the way.
+/// What warm shells run for a step, if nothing is in the way.
 pub fn warmth(
     step: &manifest::Step,
     program: Option<&Path>,
     variables: &BTreeMap<OsString, OsString>,
 ) -> Option<Warmth> {
-    if !step.warm {
-        return None;
-    }
+    let wanted = match step.warm {
+        Some(false) => return None,
+        wanted => wanted == Some(true),
+    };
     let path = program?.canonicalize().ok()?;
     let shell = shell::Shell::named(path.file_name()?.to_str()?)?;
     let free = variables
         .keys()
         .all(|name| warm::variable(&name.to_string_lossy()).is_none());
     let script = Script::new(Some(shell), &step.shell[1..], &step.script).ok()?;
+    let programs = if wanted {
+        Vec::new()
+    } else {
+        script.unnoticed().ok()?
+    };
     free.then(|| Warmth {
         script,
-        parses: OnceLock::new(),
+        wanted,
+        programs,
+        works: OnceLock::new(),
     })
 }
 
@@ -53,6 +67,8 @@ pub struct Shells {
     made: u32,
     /// Steps whose shells do not start.
     cold: Vec<LaneId>,
+    /// How many tasks of a step had a shell of their own that could have had a warm one.
+    alone: HashMap<LaneId, u32>,
 }
 
 #[derive(Debug)]
@@ -65,6 +81,9 @@ struct Shell {
 
 /// A worker keeps no more: each takes a process.
 pub const KEPT: usize = 4;
+/// So many tasks of a step save what it takes to start a warm shell, and to ask before whether it
+/// works: after as many in shells of their own one is worth it, if it was not asked for.
+const PAYS: u32 = 4;
 
 impl Shells {
     /// Runs the job's task in the shell of its step; nothing if it must run in one of its own.
@@ -81,11 +100,7 @@ impl Shells {
             return Ok(None);
         };
         let name = job.ready.name.as_deref().unwrap_or_default();
-        if name.contains('\n') || self.cold.contains(&job.step.lane) {
-            return Ok(None);
-        }
-        // To start one for a single task costs more than it saves.
-        if !job.more && self.idle.iter().all(|shell| shell.lane != job.step.lane) {
+        if name.contains('\n') || self.cold.contains(&job.step.lane) || !self.pays(warmth, job) {
             return Ok(None);
         }
         let Some(mut shell) = self.take(warmth, job, own, pipes, strays) else {
@@ -111,6 +126,20 @@ impl Shells {
         Ok(Some(ended))
     }
 
+    /// Whether the step has a shell, or one is worth its start.
+    fn pays(&mut self, warmth: &Warmth, job: &Job) -> bool {
+        let lane = job.step.lane;
+        if self.idle.iter().any(|shell| shell.lane == lane) {
+            return true;
+        }
+        let alone = self.alone.entry(lane).or_default();
+        let pays = job.more && (warmth.wanted || *alone >= PAYS);
+        if !pays {
+            *alone += 1;
+        }
+        pays
+    }
+
     /// The shell of the job's step, started if need be.
     fn take(
         &mut self,
@@ -129,7 +158,7 @@ impl Shells {
         }
         let plain = |path: &PathBuf| !path.as_os_str().as_bytes().contains(&b'\n');
         let places = places(own.workspace);
-        if !strays.can_tell() || !places.iter().all(plain) || !parses(warmth, &job.step) {
+        if !strays.can_tell() || !places.iter().all(plain) || !works(warmth, &job.step) {
             return None;
         }
         if self.idle.len() == KEPT {
@@ -152,13 +181,29 @@ fn places(workspace: &Workspace) -> [PathBuf; 3] {
     ]
 }
 
-/// Whether the shell takes the script, by itself and within the loop, without a word.
-fn parses(warmth: &Warmth, step: &Runnable) -> bool {
-    *warmth.parses.get_or_init(|| {
+/// Whether the shell takes the script, by itself and within the loop, without a word, and it calls
+/// what it is known to call.
+fn works(warmth: &Warmth, step: &Runnable) -> bool {
+    *warmth.works.get_or_init(|| {
         let looped = [OsStr::new("-c").into(), warmth.script.looped("/").into()];
-        is_silent(step, &step.arguments).unwrap_or(false)
+        warmth.programs.iter().all(|name| is_compiled(name, step))
+            && is_silent(step, &step.arguments).unwrap_or(false)
             && is_silent(step, &looped).unwrap_or(false)
     })
+}
+
+/// Whether a name stands for a compiled program, as that of a well-known one does: a script could
+/// do anything under any name.
+fn is_compiled(name: &str, step: &Runnable) -> bool {
+    let Some(path) = step.variables.get(OsStr::new("PATH")) else {
+        return false;
+    };
+    let mut start = [0; 4];
+    std::env::split_paths(path).all(|entry| entry.is_absolute())
+        && which::which_in(name, Some(path), &step.folder)
+            .and_then(|file| File::open(file).map_err(|_| which::Error::CannotFindBinaryPath))
+            .is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+        && start == *b"\x7fELF"
 }
 
 fn is_silent(step: &Runnable, arguments: &[OsString]) -> Result<bool, RunError> {
