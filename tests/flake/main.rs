@@ -10,6 +10,7 @@
     clippy::disallowed_macros
 )]
 
+mod docs;
 mod modules;
 mod package;
 mod pipelines;
