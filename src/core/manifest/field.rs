@@ -22,87 +22,55 @@ impl Place {
     }
 }
 
-/// A key that a table of the manifest can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    Name,
-    Start,
-    Script,
-    Packages,
-    Env,
-    Shell,
-    Pure,
-    Keep,
-    Parallel,
-    Timeout,
-    Retries,
-    Rounds,
-    Cache,
-    Warm,
-    Nixpkgs,
+/// Makes [`Field`] of rows: variant, key, and the tables that can hold it.
+macro_rules! fields {
+    ($($field:ident $key:literal $($place:ident)+;)+) => {
+        /// A key that a table of the manifest can hold.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Field {
+            $($field,)+
+        }
+
+        impl Field {
+            /// Every field, in the order in which they are documented.
+            pub const ALL: &[Self] = &[$(Self::$field),+];
+
+            /// The key in the file.
+            pub fn key(self) -> &'static str {
+                match self {
+                    $(Self::$field => $key,)+
+                }
+            }
+
+            /// The tables that can hold it.
+            pub fn places(self) -> &'static [Place] {
+                match self {
+                    $(Self::$field => &[$(Place::$place),+],)+
+                }
+            }
+        }
+    };
 }
 
-use Place::{Defaults, Nix, Step};
+fields! {
+    Name "name" Step;
+    Start "start" Step;
+    Script "script" Step;
+    Packages "packages" Defaults Step;
+    Env "env" Defaults Step;
+    Shell "shell" Defaults Step;
+    Pure "pure" Nix Defaults Step;
+    Keep "keep" Nix Defaults Step;
+    Parallel "parallel" Defaults Step;
+    Timeout "timeout" Defaults Step;
+    Retries "retries" Defaults Step;
+    Rounds "rounds" Defaults Step;
+    Cache "cache" Defaults Step;
+    Warm "warm" Defaults Step;
+    Nixpkgs "nixpkgs" Nix;
+}
 
 impl Field {
-    /// Every field, in the order in which they are documented.
-    pub const ALL: [Self; 15] = [
-        Self::Name,
-        Self::Start,
-        Self::Script,
-        Self::Packages,
-        Self::Env,
-        Self::Shell,
-        Self::Pure,
-        Self::Keep,
-        Self::Parallel,
-        Self::Timeout,
-        Self::Retries,
-        Self::Rounds,
-        Self::Cache,
-        Self::Warm,
-        Self::Nixpkgs,
-    ];
-
-    /// The key in the file.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Start => "start",
-            Self::Script => "script",
-            Self::Packages => "packages",
-            Self::Env => "env",
-            Self::Shell => "shell",
-            Self::Pure => "pure",
-            Self::Keep => "keep",
-            Self::Parallel => "parallel",
-            Self::Timeout => "timeout",
-            Self::Retries => "retries",
-            Self::Rounds => "rounds",
-            Self::Cache => "cache",
-            Self::Warm => "warm",
-            Self::Nixpkgs => "nixpkgs",
-        }
-    }
-
-    /// The tables that can hold it.
-    pub fn places(self) -> &'static [Place] {
-        match self {
-            Self::Name | Self::Start | Self::Script => &[Step],
-            Self::Pure | Self::Keep => &[Nix, Defaults, Step],
-            Self::Nixpkgs => &[Nix],
-            Self::Packages
-            | Self::Env
-            | Self::Shell
-            | Self::Parallel
-            | Self::Timeout
-            | Self::Retries
-            | Self::Rounds
-            | Self::Cache
-            | Self::Warm => &[Defaults, Step],
-        }
-    }
-
     /// The tables that can hold it, in words.
     pub fn headers(self) -> String {
         let headers: Vec<_> = self.places().iter().map(|place| place.header()).collect();
@@ -111,13 +79,14 @@ impl Field {
 
     /// The field with this key.
     pub fn named(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.key() == key)
+        Self::ALL.iter().copied().find(|field| field.key() == key)
     }
 
     /// The fields that `place` can hold.
     pub fn of(place: Place) -> impl Iterator<Item = Self> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(move |field| field.places().contains(&place))
     }
 

@@ -106,21 +106,41 @@ impl Fields {
                 *own = base.cloned();
             }
         }
-        for (variable, value) in &base.env {
+        // Each is named, so that none can be forgotten.
+        let Self {
+            label: _,
+            seen: _,
+            name: _,
+            start: _,
+            script: _,
+            nixpkgs: _,
+            packages,
+            env,
+            shell,
+            pure,
+            keep,
+            parallel,
+            timeout,
+            retries,
+            rounds,
+            cache,
+            warm,
+        } = base;
+        for (variable, value) in env {
             self.env
                 .entry(variable.clone())
                 .or_insert_with(|| value.clone());
         }
-        fill(&mut self.packages, base.packages.as_ref());
-        fill(&mut self.shell, base.shell.as_ref());
-        fill(&mut self.pure, base.pure.as_ref());
-        fill(&mut self.keep, base.keep.as_ref());
-        fill(&mut self.parallel, base.parallel.as_ref());
-        fill(&mut self.timeout, base.timeout.as_ref());
-        fill(&mut self.retries, base.retries.as_ref());
-        fill(&mut self.rounds, base.rounds.as_ref());
-        fill(&mut self.cache, base.cache.as_ref());
-        fill(&mut self.warm, base.warm.as_ref());
+        fill(&mut self.packages, packages.as_ref());
+        fill(&mut self.shell, shell.as_ref());
+        fill(&mut self.pure, pure.as_ref());
+        fill(&mut self.keep, keep.as_ref());
+        fill(&mut self.parallel, parallel.as_ref());
+        fill(&mut self.timeout, timeout.as_ref());
+        fill(&mut self.retries, retries.as_ref());
+        fill(&mut self.rounds, rounds.as_ref());
+        fill(&mut self.cache, cache.as_ref());
+        fill(&mut self.warm, warm.as_ref());
     }
 
     /// The step that these fields make, if they have all that one needs.

@@ -46,7 +46,7 @@ fn the_parser_accepts_what_the_schema_lists_and_nothing_else() {
         let table = table(&schema, place);
         assert_eq!(table["additionalProperties"], json!(false));
         let properties = table["properties"].as_object().unwrap();
-        for field in Field::ALL {
+        for &field in Field::ALL {
             let key = field.key();
             let value = &example(&schema, key);
             let listed = properties.contains_key(key);
