@@ -101,11 +101,40 @@ const COLUMNS: [(&str, &[&str]); 7] = [
     ("meta", &["key", "value"]),
 ];
 
+/// Puts each kind of value in each column, once; calls `look` with what was done.
+pub fn each_value(mut look: impl FnMut(&dyn Fn(&Place, &mut Random) -> Vec<String>)) {
+    for (table, columns) in COLUMNS {
+        for column in columns {
+            for kind in 0..KINDS {
+                look(&|place, random| {
+                    let value = value_of(place, random, kind);
+                    // Some rows, of which there are many in one table alone.
+                    let which = match random.below(3) {
+                        0 => "1".to_owned(),
+                        _ => format!("{} % 3 = {}", columns[0], random.below(3)),
+                    };
+                    let change =
+                        format!("UPDATE OR REPLACE {table} SET {column} = {value} WHERE {which}");
+                    vec![sql(place, &change)]
+                });
+            }
+        }
+    }
+}
+
+/// How many kinds of values there are.
+const KINDS: usize = 24;
+
 /// A value, as SQL.
 fn value(place: &Place, random: &mut Random) -> String {
+    let kind = random.below(KINDS);
+    value_of(place, random, kind)
+}
+
+fn value_of(place: &Place, random: &mut Random, kind: usize) -> String {
     let private = place.home.join("private");
     let private = private.to_str().unwrap();
-    match random.below(24) {
+    match kind {
         0 => "NULL".to_owned(),
         1 => (*random.of(&["0", "1", "-1", "2", "3", "7"])).to_owned(),
         2 => (*random.of(&[
