@@ -107,7 +107,8 @@ pub fn reason(error: &rusqlite::Error, row: Option<&Row>) -> Option<String> {
 fn of_kind(kind: Type) -> &'static str {
     match kind {
         Type::Null => "nothing",
-        Type::Integer | Type::Real => "a number",
+        Type::Integer => "a number",
+        Type::Real => "a fraction",
         Type::Text => "text",
         Type::Blob => "bytes",
     }

@@ -1,8 +1,8 @@
 //! Early cutoff: a task that already was executed, by content.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{Ascending, digest, file_name, located};
+use super::cell::{Ascending, digest, file_name, located, some_number};
 use super::{Context, Error, State, StepId};
 use crate::core::digest::Digest;
 use crate::core::name::FileName;
@@ -78,10 +78,17 @@ impl State {
                 "WITH RECURSIVE took (id) AS (
                      SELECT ?1 UNION SELECT reused_from FROM took JOIN task USING (id)
                      WHERE reused_from IS NOT NULL)
-                 SELECT started * 1000 + elapsed + 1000 FROM took JOIN task USING (id)
+                 SELECT id, started, elapsed FROM took JOIN task USING (id)
                  WHERE reused_from IS NULL",
             )
-            .and_then(|mut query| query.query_row([task.0], |row| row.get(0)).optional())
+            .and_then(|mut query| {
+                let made = |row: &Row| {
+                    let (started, elapsed) = (some_number(row, 1)?, some_number(row, 2)?);
+                    Ok(started.zip(elapsed).map(|(ms, us)| ms * 1000 + us + 1000))
+                };
+                let row = query.query_row([task.0], |row| located("task", row, made));
+                row.optional()
+            })
             .map(Option::flatten)
             .during(&self.layout, "read when a task ended")
     }

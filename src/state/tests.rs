@@ -472,3 +472,16 @@ fn one_writer_at_a_time() {
     drop(first);
     State::open(dir.path()).unwrap();
 }
+
+#[test]
+fn a_time_that_cannot_be_is_told_with_its_row() {
+    let mut f = Fixture::new();
+    let step = f.step("a", "1");
+    let start = f.state.seed(&f.runset, step).unwrap();
+    f.done(step, start);
+    assert!(f.state.made(start).unwrap().is_some());
+    let later = "UPDATE task SET elapsed = 9223372036854775807";
+    f.state.connection.write_all("write", later).unwrap();
+    let error = f.state.made(start).unwrap_err().to_string();
+    assert!(error.contains("task #1: elapsed: "), "{error}");
+}
