@@ -162,7 +162,7 @@ fn launch(step: &Step) -> Option<String> {
         (Some(true), Ok(_)) => return Some("warm".to_owned()),
         (None, Ok(script)) => match certain(script) {
             Ok(()) => return Some("warm, once many tasks wait".to_owned()),
-            Err(obstacle) => format!("{obstacle} (`warm = true` makes nothing of that)"),
+            Err(obstacle) => format!("{obstacle} (`warm = true` accepts that)"),
         },
     };
     Some(format!("one a task: {cold}"))

@@ -277,7 +277,8 @@ pub fn random(shell: &str, seed: u64, count: usize) {
     let mut random = generate::Random(seed);
     let (mut scripts, mut made) = (Vec::new(), 0);
     while scripts.len() < count {
-        let script = generate::script(&mut random);
+        // Nothing that one leaves is in the way of another.
+        let script = format!("cd $TMPDIR\n{}", generate::script(&mut random));
         made += 1;
         let known = Script::new(kind, &words[1..], &script);
         // Plain commands have no shell at all.

@@ -311,7 +311,7 @@ fn check_says_which_way_each_step_goes() {
             "warm, once many tasks wait",
             "one a task: `warm = false`",
             "none: its programs are started directly",
-            "one a task: `python3` in the script is not known (`warm = true` makes nothing of that)",
+            "one a task: `python3` in the script is not known (`warm = true` accepts that)",
             "warm",
         ]
     );
