@@ -2,23 +2,27 @@
 //! else.
 
 mod arguments;
+mod call;
 mod cat;
 mod check;
-mod chosen;
 mod columns;
 mod complete;
+mod counts;
 mod describe;
 mod dry_run;
 mod error;
 mod export;
 mod fit;
 mod graph;
-mod html;
 mod leftover;
 mod lock;
 mod log;
 mod mended;
+mod options;
+mod output;
+mod report;
 mod run;
+mod select;
 mod signals;
 mod standing;
 mod status;
@@ -72,12 +76,14 @@ fn answer() -> ExitCode {
         }
         Some(Subcommand::Graph(graph)) => graph::main(&arguments.places, graph),
         Some(Subcommand::Report(report)) => {
-            html::main(&arguments.places, report, &arguments.output)
+            report::main(&arguments.places, report, &arguments.output)
         }
-        Some(Subcommand::Completions(for_)) => describe::completions(for_.shell),
-        Some(Subcommand::Man) => describe::manual(),
-        Some(Subcommand::Version) => describe::version(),
-        Some(Subcommand::Complete(options)) => complete::main(&arguments.places, options),
+        Some(Subcommand::Completions(for_)) => describe::completions(Arguments::command(), for_),
+        Some(Subcommand::Man) => describe::manual(Arguments::command()),
+        Some(Subcommand::Version) => describe::version(&Arguments::command()),
+        Some(Subcommand::Complete(options)) => {
+            complete::main(Arguments::command(), &arguments.places, options)
+        }
     };
     done.and_then(complete)
         .unwrap_or_else(|failure| failure.report(json))
@@ -132,7 +138,7 @@ impl Ended {
                 out::tell(&styled(&error, Stream::Err));
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
             }
-            Self::Clap(help) => run::print_as_it_is(&styled(&help, Stream::Out))
+            Self::Clap(help) => output::print_as_it_is(&styled(&help, Stream::Out))
                 .and_then(|()| complete(ExitCode::SUCCESS))
                 .unwrap_or_else(|failure| failure.report(json)),
         }

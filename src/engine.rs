@@ -35,7 +35,7 @@ pub use job::{Ended, Examination, Job, Outcome, Reply, Short, Stop, Turn};
 pub use lost::{Lost, Redone, look, restore};
 pub use outputs::{Collected, Output, Outputs};
 pub use recover::recover;
-pub use step::{Memo, Runnable, Variables, identity, memo, program, variables};
+pub use step::{Memo, StepPlan, identity, memo};
 
 use crate::core::event::{Event, Failure, Summary};
 use crate::core::name::StepName;
@@ -83,7 +83,7 @@ const STRETCH: usize = 64;
 pub struct Scheduler<'a> {
     state: &'a mut State,
     store: &'a Store,
-    steps: &'a [Arc<Runnable>],
+    steps: &'a [Arc<StepPlan>],
     router: &'a Router,
     runset: &'a Runset,
     /// The runset's name, for the jobs.
@@ -114,7 +114,7 @@ pub struct Scheduler<'a> {
 /// A task that an executor has.
 #[derive(Debug)]
 struct InHand {
-    step: Arc<Runnable>,
+    step: Arc<StepPlan>,
     ready: Arc<Ready>,
     /// What equal tasks have in common with it.
     key: Option<Key>,
@@ -125,7 +125,7 @@ impl<'a> Scheduler<'a> {
     pub fn new(
         state: &'a mut State,
         store: &'a Store,
-        steps: &'a [Arc<Runnable>],
+        steps: &'a [Arc<StepPlan>],
         router: &'a Router,
         runset: &'a Runset,
         settings: Settings,
@@ -251,7 +251,7 @@ impl<'a> Scheduler<'a> {
         let again = self.summary.signal.replace(signal).is_some();
         self.stopping = true;
         self.tell(&Event::Interrupted {
-            signal: &crate::process::signal_name(signal),
+            signal: &crate::sys::signal_name(signal),
             tasks: self.plan.running(),
         });
         if again { Stop::Kill } else { Stop::Ask }
@@ -339,7 +339,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Gives a task that counts as running to an executor.
-    fn hand_out(&mut self, step: Arc<Runnable>, ready: Ready, key: Option<Key>) -> Job {
+    fn hand_out(&mut self, step: Arc<StepPlan>, ready: Ready, key: Option<Key>) -> Job {
         self.tell(&Event::Started {
             task: ready.id,
             step: &step.name,

@@ -22,8 +22,8 @@ use crate::core::manifest::{Manifest, Step};
 use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::core::text::Shown as _;
-use crate::engine::{self, Listener, Runnable};
-use crate::exec;
+use crate::engine::{self, Listener, StepPlan};
+use crate::exec::local::{self, Runnable};
 use crate::nix;
 use crate::state::{self, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
@@ -191,7 +191,9 @@ impl Known {
 #[derive(Debug)]
 pub struct Steps {
     /// In the order of the manifest.
-    pub all: Vec<Arc<Runnable>>,
+    pub all: Vec<Arc<StepPlan>>,
+    /// The same, as this machine runs their scripts.
+    pub runnable: Arc<[Arc<Runnable>]>,
 }
 
 impl Steps {
@@ -245,6 +247,7 @@ impl Steps {
         let mut surroundings = Surroundings::of_host(&source.folder);
         let limits = ArgumentLimits::here();
         let mut all = Vec::new();
+        let mut runnable = Vec::new();
         // One transaction for all, and for what the caller writes besides: each statement by itself
         // would take and leave the file's locks.
         state.group()?;
@@ -268,8 +271,8 @@ impl Steps {
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
             let program = surroundings.program(&step.shell[0], &variables);
-            let warm = exec::local::warmth(step, program.as_deref().ok(), &variables);
-            all.push(Arc::new(Runnable {
+            let warm = local::warmth(step, program.as_deref().ok(), &variables);
+            all.push(Arc::new(StepPlan {
                 lane,
                 name: step.name.clone(),
                 id: registered.id,
@@ -280,9 +283,14 @@ impl Steps {
                 version: registered.version,
                 memo: engine::memo(step, &identity),
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
-                timeout: step.timeout,
                 retries: step.retries,
                 rounds: step.rounds,
+            }));
+            runnable.push(Arc::new(Runnable {
+                lane,
+                name: step.name.clone(),
+                version: registered.version,
+                timeout: step.timeout,
                 program,
                 warm,
                 arguments,
@@ -291,11 +299,14 @@ impl Steps {
                 direct: OnceLock::new(),
             }));
         }
-        Ok(Self { all })
+        Ok(Self {
+            all,
+            runnable: runnable.into(),
+        })
     }
 
     /// The step called `name`.
-    pub fn named(&self, name: &str) -> Option<&Arc<Runnable>> {
+    pub fn named(&self, name: &str) -> Option<&Arc<StepPlan>> {
         self.all.iter().find(|step| step.name.as_str() == name)
     }
 

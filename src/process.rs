@@ -21,10 +21,10 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitOptions};
 
 pub use capture::{Pipes, Sink, Stream};
-pub use ended::{Cut, Ended, Manners, Tells, describe, signal_name};
+pub use ended::{Cut, Ended, Manners, Tells, describe};
 pub use group::Groups;
 pub use handle::{Handle, Roll};
-pub use invocation::{Invocation, Limits, Opening};
+pub use invocation::{Invocation, Limits, Opening, Variables};
 pub use leftover::{Ended as Leftover, end_marked};
 pub use spawn::SpawnSpec;
 pub use warm::Warm;

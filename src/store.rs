@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Adopted, Candidate, remove};
-pub use hash::LARGE;
+pub use adopt::{AdoptError, Candidate, remove};
+pub use hash::{Adopted, LARGE};
 pub use linked::{AMONG, PROBE, RUN};
 pub use loan::Loan;
 pub use look::Condition;

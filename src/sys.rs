@@ -340,6 +340,12 @@ fn is_zombie(pid: Pid) -> bool {
     )
 }
 
+/// `SIGTERM` for 15.
+pub fn signal_name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal)
+        .map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

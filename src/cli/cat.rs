@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::arguments::Places;
-use super::chosen::{self, Named};
 use super::error::Failure;
+use super::options::Places;
+use super::select::{self, Named};
 use crate::core::digest::Digest;
 use crate::core::suggest;
 use crate::core::text::{Shown as _, visible};
@@ -32,13 +32,13 @@ pub struct Options {
 /// Writes them to standard output.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
-    let object = match chosen::named(&state, &options.what)? {
+    let object = match select::named(&state, &options.what)? {
         Named::Object(object) => object,
         Named::Task(row) if options.input || row.step.is_none() => row.object,
         Named::Task(row) => left(&state, &row, options.name.as_deref())?,
     };
     let mut out = out::Data::begin();
-    write(&chosen::store(&state), &object, &mut out)?;
+    write(&select::store(&state), &object, &mut out)?;
     out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::arguments::Places;
 use super::error::Failure;
-use super::run::print;
+use super::options::Places;
+use super::output::print;
 use crate::core::manifest::{Step, literal_outputs};
 use crate::core::plain;
 use crate::core::route::Router;

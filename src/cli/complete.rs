@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
-use clap::{Arg, Args, Command, CommandFactory, ValueHint};
+use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 
-use super::arguments::{Arguments, Places};
 use super::error::Failure;
-use super::run::print;
+use super::options::Places;
+use super::output::print;
 use crate::pipeline::Source;
 use crate::state::State;
 
@@ -39,8 +39,7 @@ pub fn script(shell: Shell) -> Option<&'static str> {
 }
 
 /// Prints what can stand in the place of the last word.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let mut root = Arguments::command();
+pub fn main(mut root: Command, places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     root.build();
     let mut text = String::new();
     for offer in offers(&root, places, &options.words) {
@@ -244,6 +243,9 @@ fn line(help: Option<&StyledStr>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
+    use super::super::arguments::Arguments;
     use super::*;
 
     fn root() -> Command {

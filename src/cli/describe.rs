@@ -4,35 +4,41 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{Args, Command};
 
-use super::arguments::Arguments;
 use super::error::Failure;
-use super::{complete, run};
+use super::{complete, output};
 use crate::core::manifest;
 
+/// What `completions` is for.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
 /// Prints a shell's completions.
-pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+pub fn completions(mut command: Command, options: &Options) -> Result<ExitCode, Failure> {
+    let shell = options.shell;
     if let Some(script) = complete::script(shell) {
         return print(script.as_bytes());
     }
     let mut text = Vec::new();
-    let mut command = Arguments::command();
     clap_complete::generate(shell, &mut command, "task-pipeline", &mut text);
     print(&text)
 }
 
 /// Prints the manual page, with all subcommands.
-pub fn manual() -> Result<ExitCode, Failure> {
+pub fn manual(command: Command) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
-    render(&mut text)
+    render(command, &mut text)
         .map_err(|error| Failure::usage(format!("cannot write the manual: {error}")))?;
     print(&text)
 }
 
 /// Prints the version, as `-version` does.
-pub fn version() -> Result<ExitCode, Failure> {
-    print(Arguments::command().render_version().as_bytes())
+pub fn version(command: &Command) -> Result<ExitCode, Failure> {
+    print(command.render_version().as_bytes())
 }
 
 /// Prints the manifest's JSON Schema.
@@ -40,8 +46,7 @@ pub fn schema() -> Result<ExitCode, Failure> {
     print(format!("{:#}\n", manifest::schema()).as_bytes())
 }
 
-fn render(text: &mut Vec<u8>) -> io::Result<()> {
-    let mut command = Arguments::command();
+fn render(mut command: Command, text: &mut Vec<u8>) -> io::Result<()> {
     command.build();
     clap_mangen::Man::new(command.clone()).render(text)?;
     for subcommand in command
@@ -57,6 +62,6 @@ fn render(text: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn print(text: &[u8]) -> Result<ExitCode, Failure> {
-    run::print_as_it_is(&String::from_utf8_lossy(text))?;
+    output::print_as_it_is(&String::from_utf8_lossy(text))?;
     Ok(ExitCode::SUCCESS)
 }

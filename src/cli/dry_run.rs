@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use super::call::Call;
 use super::error::Failure;
-use super::run::{self, Call};
-use super::{chosen, columns, standing};
+use super::{columns, output, select, standing};
 use crate::core::text::visible;
 use crate::engine::{self, Forecast, Reason};
 use crate::report::table;
@@ -14,7 +14,7 @@ use crate::report::table;
 pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
     let (runsets, seeded) = call.runsets_to_run()?;
     call.check_fit(&runsets)?;
-    let store = chosen::store(&call.state);
+    let store = select::store(&call.state);
     if !seeded {
         call.restore(&runsets, &store)?;
     }
@@ -52,7 +52,7 @@ pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
             );
         }
     }
-    run::print(&text)?;
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -274,7 +274,7 @@ impl Failure {
         match signal {
             Some(signal) => Self {
                 kind: Kind::Signal(signal),
-                message: format!("interrupted by {}", crate::process::signal_name(signal)),
+                message: format!("interrupted by {}", crate::sys::signal_name(signal)),
                 rendered: false,
                 hint: None,
             },

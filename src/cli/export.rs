@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::arguments::{Output, Places};
-use super::chosen::{self, InRunset};
 use super::error::Failure;
-use super::{run, signals};
+use super::options::{Output, Places};
+use super::select::{self, InRunset};
+use super::{output, signals};
 use crate::core::name::StepName;
 use crate::core::suggest;
 use crate::core::text::{Shown as _, visible};
@@ -42,7 +42,7 @@ pub struct Options {
 pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     let selection = selection(&state, options)?;
-    let store = chosen::store(&state);
+    let store = select::store(&state);
     let Some(to) = &options.to else {
         if Stream::Out.is_terminal() {
             return Err(Failure::usage("a tar is not for a terminal").hint(
@@ -58,7 +58,7 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
     let count = export::export(&state, &store, &selection, to, options.force)
         .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
     if !output.quiet {
-        run::print(&format!(
+        output::print(&format!(
             "{}: {}\n",
             to.shown(),
             table::count(count, "file")

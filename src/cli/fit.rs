@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
+use super::counts;
 use super::error::Failure;
-use super::standing;
 use crate::core::text::{Shown as _, visible};
 use crate::pipeline::Source;
 use crate::report::table;
@@ -27,7 +27,7 @@ impl<'a> Fit<'a> {
     /// Compares them. Reads counts alone unless the start step has no task.
     pub fn of(source: &'a Source, state: &State, runset: &Runset) -> Result<Self, state::Error> {
         let manifest = &source.manifest;
-        let counts = standing::by_step(manifest, state, runset)?;
+        let counts = counts::by_step(manifest, state, runset)?;
         let start = &manifest.start().name;
         let started = counts
             .iter()
@@ -44,7 +44,7 @@ impl<'a> Fit<'a> {
                 .iter()
                 .map(|(_, tally)| tally.pending + tally.failed)
                 .sum(),
-            orphaned: standing::orphaned(manifest, state, &state.tallies(runset.id)?)?,
+            orphaned: counts::orphaned(manifest, state, &state.tallies(runset.id)?)?,
         })
     }
 

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::arguments::{Graph, GraphFormat, Places};
-use super::chosen::unknown_runset;
+use clap::{Args, ValueEnum};
+
 use super::error::Failure;
-use super::run;
+use super::options::Places;
+use super::select::unknown_runset;
+use super::{output, select};
 use crate::core::graph::MOST;
 use crate::core::manifest::Manifest;
 use crate::core::text::Shown as _;
@@ -16,8 +18,35 @@ use crate::page;
 use crate::pipeline::Source;
 use crate::state::{self, Runset, State};
 
+/// Options of `graph`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The form: lines, or a language that a picture is made from
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// Each step by itself, where very many would be shown in groups
+    #[arg(long)]
+    pub whole: bool,
+    /// Whose tasks are counted, `all` for every runset's; default: the newest's
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+}
+
+/// The form of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines for a terminal.
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown on GitHub and GitLab.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
 /// Prints the graph in the form asked for.
-pub fn main(places: &Places, arguments: &Graph) -> Result<ExitCode, Failure> {
+pub fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
     let manifest = manifest(places)?;
     let state = match State::open_for_reading(&places.db) {
         Ok(state) => Some(state),
@@ -28,7 +57,7 @@ pub fn main(places: &Places, arguments: &Graph) -> Result<ExitCode, Failure> {
     let runset = match &state {
         Some(state) => chosen(state, arguments.runset.as_deref())?,
         None => match arguments.runset.as_deref() {
-            None | Some(run::ALL) => Chosen::All,
+            None | Some(select::ALL) => Chosen::All,
             Some(_) => return Err(state::Error::Absent(places.db.clone()).into()),
         },
     };
@@ -49,10 +78,10 @@ pub fn main(places: &Places, arguments: &Graph) -> Result<ExitCode, Failure> {
         graph = grouped.graph;
     }
     match arguments.format {
-        GraphFormat::Text => run::print(&page::text(&graph, &title)),
-        GraphFormat::Dot => run::print_as_it_is(&page::dot(&graph, &title)),
-        GraphFormat::Mermaid => run::print_as_it_is(&page::mermaid(&graph, &title)),
-        GraphFormat::Svg => run::print_as_it_is(&page::standalone(&graph, &title)),
+        Format::Text => output::print(&page::text(&graph, &title)),
+        Format::Dot => output::print_as_it_is(&page::dot(&graph, &title)),
+        Format::Mermaid => output::print_as_it_is(&page::mermaid(&graph, &title)),
+        Format::Svg => output::print_as_it_is(&page::standalone(&graph, &title)),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -81,7 +110,7 @@ impl Chosen {
 /// The runset called `name`, `all` for every one, or the newest.
 pub fn chosen(state: &State, name: Option<&str>) -> Result<Chosen, Failure> {
     let name = match name {
-        Some(run::ALL) => return Ok(Chosen::All),
+        Some(select::ALL) => return Ok(Chosen::All),
         Some(name) => name,
         None => return Ok(state.newest_runset()?.map_or(Chosen::None, Chosen::One)),
     };

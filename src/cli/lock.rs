@@ -4,17 +4,27 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use super::arguments::{Lock, Output, Places};
+use clap::Args;
+
 use super::error::Failure;
-use super::{run, signals};
+use super::options::{Output, Places};
+use super::{output, signals};
 use crate::core::text::Shown as _;
 use crate::exec::local::Channel;
 use crate::nix;
 use crate::pipeline::Source;
 use crate::report::{self, Reporter};
 
+/// Options of `lock`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Move pins to what they name now: all, or those named
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub update: Option<Vec<String>>,
+}
+
 /// Makes or updates the lock file and prints what moved.
-pub fn main(places: &Places, arguments: &Lock, output: &Output) -> Result<ExitCode, Failure> {
+pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
     let inbox = signals::listen(&Channel::default())?;
     let steps: Vec<_> = source
@@ -60,6 +70,6 @@ pub fn main(places: &Places, arguments: &Lock, output: &Output) -> Result<ExitCo
         (false, true) => writeln!(text, "{path}: not needed, no step has packages"),
         (false, false) => writeln!(text, "{path}: nothing to change"),
     };
-    run::print(&text)?;
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

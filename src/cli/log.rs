@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::arguments::Places;
 use super::cat;
-use super::chosen::{self, InRunset};
 use super::error::Failure;
+use super::options::Places;
+use super::select::{self, InRunset};
 use crate::core::digest::Digest;
 use crate::core::task::State as TaskState;
 use crate::core::text::visible;
@@ -43,7 +43,7 @@ pub struct Options {
 /// Writes it to standard output; what is said about it goes to standard error for one task.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
-    let store = chosen::store(&state);
+    let store = select::store(&state);
     let mut printer = Printer {
         state: &state,
         store: &store,
@@ -67,14 +67,14 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
             note("no task failed");
         }
     } else if let [one] = options.tasks.as_slice() {
-        let row = chosen::task(&state, one)?;
+        let row = select::task(&state, one)?;
         printer.alone(&row)?;
     } else {
         // All must be right before any is printed.
         let rows: Vec<TaskRow> = options
             .tasks
             .iter()
-            .map(|word| chosen::task(&state, word))
+            .map(|word| select::task(&state, word))
             .collect::<Result<_, _>>()?;
         for row in rows {
             printer.with_title(&row)?;

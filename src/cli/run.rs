@@ -1,43 +1,25 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::arguments::{Actions, Arguments};
+use super::arguments::Arguments;
+use super::call::Call;
 use super::error::{Failure, signal_status};
-use super::fit::Fit;
-use super::{chosen, dry_run, leftover, mended, signals, standing};
+use super::options::Actions;
+use super::{counts, dry_run, leftover, mended, select, signals, standing};
 use crate::core::event::{Event, Summary};
-use crate::core::name::StepName;
-use crate::core::text::{self, Shown as _};
-use crate::engine::{self, Lost, Redone, Scheduler, Settings};
+use crate::core::text::Shown as _;
+use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Local, Scratch};
-use crate::out;
 use crate::pipeline::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
-use crate::state::{self, Lock, Runset, State, StepId};
+use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
-
-/// Everything that a call works with.
-pub(super) struct Call<'a> {
-    pub(super) actions: &'a Actions,
-    pub(super) source: &'a Source,
-    pub(super) state: State,
-    /// None where nothing is written: in a dry run.
-    _lock: Option<Lock>,
-    pub(super) steps: Steps,
-    /// Steps whose packages are not resolved, in a call that only looks.
-    pub(super) unresolved: Vec<StepName>,
-    reporter: Reporter,
-    live: bool,
-}
 
 /// Does what the options say.
 pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -136,7 +118,7 @@ fn acts(actions: &Actions) -> bool {
 }
 
 fn check_usage(actions: &Actions) -> Result<(), Failure> {
-    let all = actions.runset.as_deref() == Some(ALL);
+    let all = actions.runset.as_deref() == Some(select::ALL);
     if all && (actions.fresh || actions.start.is_some()) {
         return Err(
             Failure::usage("-runset all does not go with -fresh or -start")
@@ -166,40 +148,16 @@ fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::usage(format!("scripts cannot start in {}: {why}", folder.shown()))
 }
 
-/// Stands for every runset.
-pub const ALL: &str = "all";
-
 fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
     if source.manifest.step(name).is_some() {
         return Ok(());
     }
     let names = source.manifest.steps.iter().map(|step| step.name.as_str());
-    Err(chosen::unknown_step(
+    Err(select::unknown_step(
         name,
         &source.path.to_string_lossy(),
         names,
     ))
-}
-
-/// What is lost, and what becomes of it; none if nothing is.
-fn lost_in_words(lost: &Lost, redone: &Redone) -> Option<String> {
-    let what = lost.in_words()?;
-    let mut text = format!(
-        "{what}: {}",
-        match redone.tasks {
-            0 => "no task can make that again".to_owned(),
-            1 => "1 task runs again".to_owned(),
-            many => format!("{many} tasks run again"),
-        }
-    );
-    if let Some(task) = redone.hopeless.first() {
-        let _ = write!(
-            text,
-            "\nhint: what task {task} made cannot be made again, as the manifest has no such step any \
-             more: put the step back, or restore the objects from a backup"
-        );
-    }
-    Some(text)
 }
 
 impl Call<'_> {
@@ -226,42 +184,6 @@ impl Call<'_> {
             )?;
         }
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// The runsets to act on that exist.
-    fn chosen(&self) -> Result<Vec<Runset>, Failure> {
-        match self.actions.runset.as_deref() {
-            None => Ok(self.state.newest_runset()?.into_iter().collect()),
-            Some(ALL) => Ok(self.state.runsets()?),
-            Some(name) => match self.state.runset(name)? {
-                Some(runset) => Ok(vec![runset]),
-                None if self.actions.run => Ok(Vec::new()),
-                None => Err(chosen::unknown_runset(&self.state, name)?),
-            },
-        }
-    }
-
-    /// Supersedes what is tainted, and tells.
-    fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
-        let current = self.steps.current();
-        let made = self.state.migrate_tainted(runset, &current)?;
-        let by_id: HashMap<StepId, _> = self.steps.all.iter().map(|step| (step.id, step)).collect();
-        for (id, count) in &made {
-            let Some(step) = by_id.get(id) else {
-                continue;
-            };
-            self.reporter.event(&Event::Migrated {
-                step: &step.name,
-                count: *count,
-                version: step.version,
-            });
-        }
-        if made.is_empty() {
-            self.reporter.event(&Event::NothingTainted {
-                runset: &runset.name,
-            });
-        }
-        Ok(())
     }
 
     fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
@@ -301,6 +223,7 @@ impl Call<'_> {
         };
         let mut local = Local {
             channel,
+            steps: Arc::clone(&self.steps.runnable),
             scratch: Arc::clone(scratch.folder()),
             live: self.live,
         };
@@ -325,24 +248,6 @@ impl Call<'_> {
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
 
-    fn warn(&mut self, words: Option<String>) {
-        if let Some(words) = words {
-            self.reporter.event(&Event::Warning(&words));
-        }
-    }
-
-    /// Has made again what is gone from the store, or was altered there, and tells.
-    pub(super) fn restore(&mut self, runsets: &[Runset], store: &Store) -> Result<(), Failure> {
-        let current = self.steps.current();
-        for runset in runsets {
-            let (lost, redone) = engine::restore(&mut self.state, store, runset, &current)?;
-            if let Some(warning) = lost_in_words(&lost, &redone) {
-                self.reporter.event(&Event::Warning(&warning));
-            }
-        }
-        Ok(())
-    }
-
     /// Children start where this process is.
     fn go_where_scripts_start(&mut self) -> Result<(), Failure> {
         let folder = &self.source.folder;
@@ -354,87 +259,6 @@ impl Call<'_> {
             })
     }
 
-    /// The runsets to run, seeded where there was none; whether one was.
-    pub(super) fn runsets_to_run(&mut self) -> Result<(Vec<Runset>, bool), Failure> {
-        let existing = if self.actions.fresh {
-            self.refuse_existing()?;
-            Vec::new()
-        } else {
-            self.chosen()?
-        };
-        let start = match &self.actions.start {
-            Some(name) => self.steps.named(name),
-            None => self.steps.named(self.source.manifest.start().name.as_str()),
-        };
-        let start = start.map_or(StepId::FINAL, |step| step.id);
-        if existing.is_empty() {
-            let now = sys::now();
-            let name = match self.actions.runset.as_deref() {
-                Some(name) if name != ALL => name.to_owned(),
-                _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),
-            };
-            let runset = self.state.create_runset(&name, now.as_millisecond())?;
-            self.state.seed(&runset, start)?;
-            self.state.commit()?;
-            if self.actions.migrate_tainted {
-                // Says that there is nothing.
-                self.migrate(&runset)?;
-            }
-            return Ok((vec![runset], true));
-        }
-        for runset in &existing {
-            if self.actions.migrate_tainted {
-                self.migrate(runset)?;
-            }
-            self.state
-                .update_unfinished(runset, &self.steps.current())?;
-            if self.actions.start.is_some() {
-                self.restart(runset, start)?;
-            }
-        }
-        self.state.commit()?;
-        Ok((existing, false))
-    }
-
-    /// Tells of runsets that the manifest does not fit; fails if it fits none.
-    pub(super) fn check_fit(&mut self, runsets: &[Runset]) -> Result<(), Failure> {
-        let mut fitting = 0;
-        let mut failure = Ok(());
-        for runset in runsets {
-            let fit = Fit::of(self.source, &self.state, runset)?;
-            match fit.check() {
-                Ok(()) => fitting += 1,
-                error => failure = error,
-            }
-            if let Some(warning) = fit.warning() {
-                self.reporter.event(&Event::Warning(&warning));
-            }
-        }
-        if fitting == 0 { failure } else { Ok(()) }
-    }
-
-    fn refuse_existing(&self) -> Result<(), Failure> {
-        match self.actions.runset.as_deref() {
-            Some(name) if self.state.runset(name)?.is_some() => Err(Failure::usage(format!(
-                "there is a runset `{name}` already"
-            ))
-            .hint(
-                "-fresh makes a new one: give another name, or leave -fresh out to go on with it",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Has the step's tasks run again, or gives it a first one.
-    fn restart(&mut self, runset: &Runset, step: StepId) -> Result<(), Failure> {
-        let again = self.state.restart(runset, step)?;
-        let tally = self.state.tallies(runset.id)?.get(&step).copied();
-        if again == 0 && tally.unwrap_or_default().total() == 0 {
-            self.state.seed(runset, step)?;
-        }
-        Ok(())
-    }
-
     fn run_one(
         &mut self,
         runset: &Runset,
@@ -443,7 +267,7 @@ impl Call<'_> {
         settings: &Settings,
         local: &mut Local,
     ) -> Result<Summary, Failure> {
-        let before = standing::by_step(&self.source.manifest, &self.state, runset)?;
+        let before = counts::by_step(&self.source.manifest, &self.state, runset)?;
         self.reporter.event(&Event::Runset {
             name: &runset.name,
             seeded,
@@ -468,7 +292,7 @@ impl Call<'_> {
             &mut listener,
         )?;
         let summary = local.run(scheduler)?;
-        Ok(standing::complete(
+        Ok(counts::complete(
             summary,
             &self.source.manifest,
             &self.state,
@@ -483,7 +307,7 @@ impl Call<'_> {
             Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
             None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
-        let (fitting, limit) = descriptors::make_room(wanted, local::need(&self.steps.all));
+        let (fitting, limit) = descriptors::make_room(wanted, local::need(&self.steps.runnable));
         if fitting < wanted {
             self.reporter.event(&Event::Warning(&format!(
                 "{fitting} tasks run at once, and not {wanted}: no more than {limit} files can be \
@@ -493,22 +317,4 @@ impl Call<'_> {
         }
         fitting
     }
-}
-
-/// Prints what programs read: JSON values, a line or more.
-pub fn print_json(text: String) -> Result<(), Failure> {
-    print_as_it_is(&text::json(text))
-}
-
-/// Prints what is safe by itself, and is no prose: pages, graphs, help.
-pub fn print_as_it_is(text: &str) -> Result<(), Failure> {
-    let mut out = out::Data::begin();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.end())
-        .map_err(|error| Failure::output(&error))
-}
-
-/// Prints text for people. A reader that has gone away is no failure.
-pub fn print(text: &str) -> Result<(), Failure> {
-    out::print(text).map_err(|error| Failure::output(&error))
 }

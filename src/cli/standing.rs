@@ -1,86 +1,20 @@
 //! Where the pipeline stands: what is recorded, and what to do next.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::counts;
 use super::error::Failure;
 use super::fit::Fit;
-use super::run::print;
+use super::output::print;
 use crate::core::event::Summary;
-use crate::core::manifest::Manifest;
 use crate::core::name::StepName;
 use crate::core::task::Tally;
 use crate::core::text::{Shown as _, visible};
 use crate::pipeline::{Source, Steps};
 use crate::report::table;
-use crate::state::{self, LockError, Runset, State, StepId};
-
-/// Counts of a runset, by the steps of the manifest, all their versions together.
-pub fn by_step(
-    manifest: &Manifest,
-    state: &State,
-    runset: &Runset,
-) -> Result<Vec<(StepName, Tally)>, state::Error> {
-    let counts = by_name(state, &state.tallies(runset.id)?)?;
-    let of = |name: &StepName| counts.get(name.as_str()).copied().unwrap_or_default();
-    Ok(manifest
-        .steps
-        .iter()
-        .map(|step| (step.name.clone(), of(&step.name)))
-        .collect())
-}
-
-/// Counts by step, all versions together.
-fn by_name(
-    state: &State,
-    counts: &HashMap<StepId, Tally>,
-) -> Result<HashMap<StepName, Tally>, state::Error> {
-    let mut totals: HashMap<StepName, Tally> = HashMap::new();
-    for (id, name) in state.names_of_versions()? {
-        if let Some(tally) = counts.get(&id) {
-            *totals.entry(name).or_default() += *tally;
-        }
-    }
-    Ok(totals)
-}
-
-/// Adds to a run's summary what only the state knows.
-pub fn complete(
-    mut summary: Summary,
-    manifest: &Manifest,
-    state: &State,
-    steps: &Steps,
-    runset: &Runset,
-) -> Result<Summary, state::Error> {
-    let counts = state.tallies(runset.id)?;
-    summary.steps = by_step(manifest, state, runset)?;
-    summary.pending = summary.steps.iter().map(|(_, tally)| tally.pending).sum();
-    summary.finals = counts.get(&StepId::FINAL).map_or(0, Tally::total);
-    summary.tainted = steps.tainted(state, runset)?;
-    summary.orphaned = orphaned(manifest, state, &counts)?;
-    Ok(summary)
-}
-
-/// Unfinished tasks of steps that are no longer in the manifest.
-pub fn orphaned(
-    manifest: &Manifest,
-    state: &State,
-    counts: &HashMap<StepId, Tally>,
-) -> Result<Vec<(String, i64)>, state::Error> {
-    let totals = by_name(state, counts)?;
-    let mut orphaned = Vec::new();
-    for name in state.step_names()? {
-        if let Some(tally) = totals.get(&name)
-            && tally.pending + tally.failed > 0
-            && manifest.step(&name).is_none()
-        {
-            orphaned.push((name.to_string(), tally.pending + tally.failed));
-        }
-    }
-    Ok(orphaned)
-}
+use crate::state::{LockError, Runset, State};
 
 /// A line about the packages of `steps`, where there are any, by a call that asks no Nix.
 pub fn unresolved(steps: &[StepName]) -> String {
@@ -114,7 +48,7 @@ pub fn print_standing(
         runset: runset.name.clone(),
         ..Summary::default()
     };
-    let summary = complete(summary, manifest, state, steps, runset)?;
+    let summary = counts::complete(summary, manifest, state, steps, runset)?;
     let _ = writeln!(text, "runset {}", visible(&runset.name));
     text.push_str(&table::counts(&summary.steps));
     let _ = writeln!(text, "{}", table::count(summary.finals, "final output"));
@@ -175,7 +109,11 @@ pub fn as_recorded(source: &Source, db: &Path, why: &LockError) -> Result<ExitCo
         }
     };
     let mut text = format!("runset {}, {about}\n", visible(&runset.name));
-    text.push_str(&table::counts(&by_step(&source.manifest, &state, &runset)?));
+    text.push_str(&table::counts(&counts::by_step(
+        &source.manifest,
+        &state,
+        &runset,
+    )?));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::arguments::Places;
-use super::chosen::{self, InRunset};
 use super::columns::{self, free, number, words};
 use super::error::Failure;
 use super::fit::Fit;
-use super::{graph, run, standing};
+use super::options::Places;
+use super::select::{self, InRunset};
+use super::{graph, output, standing};
 use crate::core::identity::{Identity, Tools};
 use crate::core::task::Tally;
 use crate::core::text::visible;
@@ -60,7 +60,7 @@ struct Status {
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     let running = Lock::holder(state.layout());
-    let store = chosen::store(&state);
+    let store = select::store(&state);
     let source = graph::source(places)?;
     let status = |runset: &Runset| status((&state, &store), runset, running, source.as_ref());
     let statuses: Vec<Status> = match options.runset.find(&state)? {
@@ -74,13 +74,13 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     if options.json {
         let mut objects: Vec<Value> = statuses.iter().map(Status::to_json).collect();
         let value = match objects.len() {
-            1 if options.runset.runset.as_deref() != Some(run::ALL) => objects.remove(0),
+            1 if options.runset.runset.as_deref() != Some(select::ALL) => objects.remove(0),
             _ => Value::Array(objects),
         };
-        run::print_json(format!("{value:#}\n"))
+        output::print_json(format!("{value:#}\n"))
     } else {
         let texts: Vec<String> = statuses.iter().map(Status::text).collect();
-        run::print(&texts.join("\n"))
+        output::print(&texts.join("\n"))
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::arguments::Places;
-use super::chosen::{self, InRunset};
 use super::columns::{self, Column, free, number, words};
 use super::error::Failure;
-use super::run;
+use super::options::Places;
+use super::output;
+use super::select::{self, InRunset};
 use crate::core::task::State as TaskState;
 use crate::core::text::visible;
 use crate::report::short;
@@ -69,7 +69,7 @@ const TOGETHER: usize = 10_000;
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = State::open_for_reading(&places.db)?;
     if let Some(step) = &options.step {
-        chosen::known_step(&state, step)?;
+        select::known_step(&state, step)?;
     }
     let runset = options.runset.find(&state)?;
     let filter = Filter {
@@ -88,7 +88,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     state.each_task(&filter, |row| printer.add(&row))?;
     printer.flush()?;
     if !printer.titled && !options.json {
-        run::print("no such tasks\n")?;
+        output::print("no such tasks\n")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,7 +129,7 @@ impl Printer {
     fn flush(&mut self) -> Result<(), Failure> {
         if self.json {
             let lines = std::mem::take(&mut self.lines);
-            return run::print_json(lines);
+            return output::print_json(lines);
         }
         if self.rows.is_empty() {
             return Ok(());
@@ -139,7 +139,7 @@ impl Printer {
         let untitled = text.split_once('\n').map_or("", |(_, rest)| rest);
         let part = if self.titled { untitled } else { &text };
         self.titled = true;
-        run::print(part)
+        output::print(part)
     }
 }
 

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::arguments::Places;
-use super::chosen::{self, InRunset, Named};
 use super::error::Failure;
+use super::options::Places;
+use super::select::{self, InRunset, Named};
 use super::status::{environment, environment_json};
 use super::tasks::{elapsed, state_in_words, to_json};
-use super::{columns, run};
+use super::{columns, output};
 use crate::core::identity::Identity;
 use crate::core::lineage::{Line, draw};
 use crate::core::reference::Reference;
@@ -66,7 +66,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         node.asked = asked.contains(&node.row.id);
     }
     if options.json {
-        run::print_json(format!("{:#}\n", tracer.to_json(&nodes)))?;
+        output::print_json(format!("{:#}\n", tracer.to_json(&nodes)))?;
     } else {
         let width = columns::width();
         let text = draw(&tracer.lines(&nodes));
@@ -77,7 +77,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
                 None => format!("{line}\n"),
             })
             .collect();
-        run::print(&text)?;
+        output::print(&text)?;
     }
     if more {
         out::tell(&format!(
@@ -95,7 +95,7 @@ fn rows(state: &State, options: &Options) -> Result<Vec<TaskRow>, Failure> {
     if !finals.is_empty() {
         return Ok(finals);
     }
-    match chosen::named(state, word) {
+    match select::named(state, word) {
         Ok(Named::Task(row)) => Ok(vec![*row]),
         Ok(Named::Object(object)) => {
             let mut rows = state.rows_of(&object, MOST + 1)?;

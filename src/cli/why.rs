@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
-use super::arguments::Places;
-use super::chosen::{self, InRunset, Named};
 use super::error::Failure;
-use super::run;
+use super::options::Places;
+use super::output;
+use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
 use crate::core::explain;
@@ -42,7 +42,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     } else if options
         .what
         .starts_with(|c: char| c == '#' || c.is_ascii_hexdigit())
-        && let Ok(Named::Task(row)) = chosen::named(&recorded, &options.what)
+        && let Ok(Named::Task(row)) = select::named(&recorded, &options.what)
     {
         task_text(&recorded, &row)?
     } else if options
@@ -50,12 +50,12 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         .starts_with(|c: char| c == '#' || c.is_ascii_digit())
     {
         // Says what is wrong with it.
-        task_text(&recorded, &chosen::task(&recorded, &options.what)?)?
+        task_text(&recorded, &select::task(&recorded, &options.what)?)?
     } else {
-        chosen::known_step(&recorded, &options.what)?;
+        select::known_step(&recorded, &options.what)?;
         String::new()
     };
-    run::print(&text)?;
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,7 +7,8 @@ mod order;
 use std::collections::{BTreeMap, HashMap};
 
 pub use group::{Grouped, MOST};
-pub use layout::{Layout, Place, Point, Route, Size, layout, real};
+pub use layout::{Layout, Place, Point, Route, Size, layout};
+pub use order::real;
 
 use super::task::Tally;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Error;
 use super::reuse::key;
 use super::rings::Rings;
-use super::step::{Memo, Runnable};
+use super::step::{Memo, StepPlan};
 use crate::core::digest::Digest;
 use crate::core::name::{FileName, StepName};
 use crate::core::plan::{Key, Ready};
@@ -51,7 +51,7 @@ const STRETCH: usize = 256;
 pub fn forecast(
     state: &mut State,
     store: &Store,
-    steps: &[Arc<Runnable>],
+    steps: &[Arc<StepPlan>],
     router: &Router,
     runset: &Runset,
 ) -> Result<Vec<Forecast>, Error> {
@@ -79,7 +79,7 @@ pub fn forecast(
 struct Forecaster<'a> {
     state: &'a mut State,
     store: &'a Store,
-    steps: &'a [Arc<Runnable>],
+    steps: &'a [Arc<StepPlan>],
     by_name: HashMap<&'a StepName, StepId>,
     router: &'a Router,
     runset: &'a Runset,
@@ -111,7 +111,7 @@ impl Forecaster<'_> {
         }
     }
 
-    fn decide(&mut self, step: &Runnable, ready: &Ready) -> Result<(), Error> {
+    fn decide(&mut self, step: &StepPlan, ready: &Ready) -> Result<(), Error> {
         let key = key(step, ready);
         let refused = self
             .rings
@@ -150,7 +150,7 @@ impl Forecaster<'_> {
     }
 
     /// Takes over the outputs of `source`, if all are there.
-    fn take(&mut self, step: &Runnable, ready: &Ready, source: TaskId) -> Result<bool, Error> {
+    fn take(&mut self, step: &StepPlan, ready: &Ready, source: TaskId) -> Result<bool, Error> {
         let mut outputs = Vec::new();
         self.state.each_output(source, |name, object| {
             outputs.push((name.cloned(), object));
@@ -179,7 +179,7 @@ impl Forecaster<'_> {
         Ok(true)
     }
 
-    fn runs(&mut self, step: &Runnable, reason: Reason) {
+    fn runs(&mut self, step: &StepPlan, reason: Reason) {
         let run = &mut self.told[step.lane].run;
         match run.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::step::{Memo, Runnable};
+use super::step::{Memo, StepPlan};
 use super::{Error, Scheduler};
 use crate::core::digest::Digest;
 use crate::core::plan::Ready;
@@ -64,7 +64,7 @@ impl Scheduler<'_> {
 
     /// Whether a finished task of the step, which could stand for a new one, had an input of so many
     /// bytes.
-    fn may_be_equal(&self, step: &Runnable, size: u64) -> Result<bool, Error> {
+    fn may_be_equal(&self, step: &StepPlan, size: u64) -> Result<bool, Error> {
         if step.memo == Memo::Never {
             return Ok(false);
         }

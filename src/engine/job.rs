@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::outputs::{Output, Outputs};
-use super::step::Runnable;
+use super::step::StepPlan;
 use crate::core::digest::Digest;
 use crate::core::event::Launch;
 use crate::core::plan::{Key, Ready};
@@ -16,7 +16,7 @@ use crate::sys::Shortage;
 #[derive(Debug)]
 pub struct Job {
     /// Its step.
-    pub step: Arc<Runnable>,
+    pub step: Arc<StepPlan>,
     /// The task.
     pub ready: Arc<Ready>,
     /// The runset's name.
@@ -70,7 +70,7 @@ pub struct Short {
 /// that takes longer than others should wait for.
 #[derive(Debug)]
 pub struct Examination {
-    pub(super) step: Arc<Runnable>,
+    pub(super) step: Arc<StepPlan>,
     pub(super) ready: Ready,
     pub(super) key: Option<Key>,
     pub(super) source: TaskId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::job::{Ended, Outcome};
 use super::outputs::Outputs;
-use super::step::Runnable;
+use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::core::digest::Digest;
 use crate::core::event::{Event, Failure, Launch, Routed, Span};
@@ -23,7 +23,7 @@ impl Scheduler<'_> {
     /// A task fails without being executed.
     pub(super) fn refuse(
         &mut self,
-        step: &Runnable,
+        step: &StepPlan,
         ready: &Ready,
         error: String,
     ) -> Result<(), Error> {
@@ -113,7 +113,7 @@ impl Scheduler<'_> {
     }
 
     /// A task was given up, and waits as it was.
-    fn comes_again(&mut self, step: &Runnable, ready: Ready, span: Span) {
+    fn comes_again(&mut self, step: &StepPlan, ready: Ready, span: Span) {
         self.tell(&Event::Cancelled {
             task: ready.id,
             step: &step.name,
@@ -122,7 +122,7 @@ impl Scheduler<'_> {
         self.plan.back(step.lane, ready);
     }
 
-    fn retry(&mut self, step: &Runnable, mut ready: Ready, error: &str, span: Span) {
+    fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
         // 1 s, 2 s, 4 s … one minute: what is overloaded gets time to recover.
         let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_mins(1));
         self.tell(&Event::Failed {
@@ -138,7 +138,7 @@ impl Scheduler<'_> {
         self.plan.pause(step.lane, ready, due);
     }
 
-    fn give_up(&mut self, step: &Runnable, ready: &Ready, error: String, span: Span) {
+    fn give_up(&mut self, step: &StepPlan, ready: &Ready, error: String, span: Span) {
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
@@ -156,7 +156,7 @@ impl Scheduler<'_> {
 
     pub(super) fn tell_done(
         &mut self,
-        step: &Runnable,
+        step: &StepPlan,
         task: TaskId,
         reused: Option<TaskId>,
         span: Span,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::job::{Examination, Job};
 use super::outputs::Output;
 use super::record::not_executed;
-use super::step::{Memo, Runnable};
+use super::step::{Memo, StepPlan};
 use super::{Error, Scheduler};
 use crate::core::plan::{Key, Ready};
 use crate::core::task::TaskId;
@@ -25,7 +25,7 @@ pub(super) enum Settled {
 }
 
 /// What equal tasks have in common with this one, if there can be any.
-pub fn key(step: &Runnable, ready: &Ready) -> Option<Key> {
+pub fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
     if ready.forced || step.memo == Memo::Never {
         return None;
     }
@@ -43,7 +43,7 @@ impl Scheduler<'_> {
     /// Ends a task without executing it, if that can be.
     pub(super) fn settle(
         &mut self,
-        step: &Arc<Runnable>,
+        step: &Arc<StepPlan>,
         ready: Ready,
         key: Option<Key>,
     ) -> Result<Settled, Error> {
@@ -114,7 +114,7 @@ impl Scheduler<'_> {
     /// Takes over the outputs of an equal task.
     fn reuse(
         &mut self,
-        step: &Runnable,
+        step: &StepPlan,
         ready: &Ready,
         source: TaskId,
         outputs: Vec<Output>,

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::step::{Memo, Runnable};
+use super::step::{Memo, StepPlan};
 use crate::core::name::StepName;
 use crate::core::plan::{Key, LaneId, Ready};
 use crate::core::task::TaskId;
@@ -47,8 +47,8 @@ impl Rings {
     pub fn refuse(
         &mut self,
         state: &State,
-        steps: &[Arc<Runnable>],
-        step: &Runnable,
+        steps: &[Arc<StepPlan>],
+        step: &StepPlan,
         ready: &Ready,
         key: Option<&Key>,
     ) -> Result<Option<String>, state::Error> {
@@ -90,8 +90,8 @@ impl Rings {
     pub fn is_full(
         &mut self,
         state: &State,
-        steps: &[Arc<Runnable>],
-        step: &Runnable,
+        steps: &[Arc<StepPlan>],
+        step: &StepPlan,
         parent: TaskId,
     ) -> Result<bool, state::Error> {
         let trail = self.trail(state, steps, parent)?;
@@ -102,7 +102,7 @@ impl Rings {
     fn trail(
         &mut self,
         state: &State,
-        steps: &[Arc<Runnable>],
+        steps: &[Arc<StepPlan>],
         task: TaskId,
     ) -> Result<Trail, state::Error> {
         if let Some(trail) = self.young.get(&task) {
@@ -195,7 +195,7 @@ impl Version {
 /// Every version, as far as this run's steps are concerned.
 fn versions(
     state: &State,
-    steps: &[Arc<Runnable>],
+    steps: &[Arc<StepPlan>],
 ) -> Result<HashMap<StepId, Version>, state::Error> {
     let names = state.names_of_versions()?;
     let version = |(id, name): (StepId, StepName)| {

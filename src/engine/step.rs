@@ -1,17 +1,11 @@
-//! A step as the workers need it: everything that is the same for all its tasks is worked out once.
+//! A step as the scheduler needs it.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::core::identity::{Identity, Tools};
 use crate::core::manifest;
 use crate::core::name::StepName;
 use crate::core::plan::LaneId;
-use crate::core::task::VARIABLES;
-use crate::exec::local::{Direct, Warmth};
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.
@@ -25,9 +19,9 @@ pub enum Memo {
     ContentAndName,
 }
 
-/// One step, ready to run.
+/// One step of a run: what decides about its tasks.
 #[derive(Debug)]
-pub struct Runnable {
+pub struct StepPlan {
     /// Its place in the manifest.
     pub lane: LaneId,
     /// Its name.
@@ -42,38 +36,10 @@ pub struct Runnable {
     pub memo: Memo,
     /// Most tasks at once.
     pub parallel: Option<usize>,
-    /// Longest time of an execution.
-    pub timeout: Option<Duration>,
     /// Further executions after a failed one.
     pub retries: u32,
     /// How often it may occur in one line of descent.
     pub rounds: u32,
-    /// The program that runs the script, if it was found.
-    pub program: Result<PathBuf, String>,
-    /// The program's arguments, the script last.
-    pub arguments: Vec<OsString>,
-    /// Every variable but those of the single task.
-    pub variables: Arc<Variables>,
-    /// Where it runs: this process's own folder, once the engine runs.
-    pub folder: PathBuf,
-    /// For a shell that runs many tasks, if the step wants one and its script can be run so.
-    pub warm: Option<Warmth>,
-    /// How it runs without a shell, once that was asked.
-    pub direct: OnceLock<Option<Direct>>,
-}
-
-/// Environment variables.
-pub type Variables = BTreeMap<OsString, OsString>;
-
-impl Runnable {
-    /// How the script runs without a shell, if it can.
-    pub fn direct(&self) -> Option<&Direct> {
-        let of = || {
-            let program = self.program.as_ref().ok()?;
-            Direct::of(program, &self.arguments, &self.variables, &self.folder)
-        };
-        self.direct.get_or_init(of).as_ref()
-    }
 }
 
 /// What a step is, for its fingerprint.
@@ -100,125 +66,5 @@ pub fn memo(step: &manifest::Step, identity: &Identity) -> Memo {
         Memo::ContentAndName
     } else {
         Memo::Content
-    }
-}
-
-/// The variables of a step's scripts, given those of the host.
-pub fn variables(
-    identity: &Identity,
-    host: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Variables {
-    let kept = |name: &OsStr| {
-        !identity.pure
-            || name == "HOME"
-            || (name == "PATH" && identity.tools == Tools::HostInstead)
-            || identity.keep.iter().any(|keep| name == keep.as_str())
-    };
-    let mut variables: Variables = host
-        .into_iter()
-        .filter(|(name, _)| kept(name) && !VARIABLES.iter().any(|own| name == own))
-        .collect();
-    if let Tools::Nix(environment) = &identity.tools {
-        let mut path = OsString::from(environment.path.join(":"));
-        if let Some(host) = variables.get(OsStr::new("PATH")).filter(|_| !identity.pure) {
-            path.push(":");
-            path.push(host);
-        }
-        variables.insert("PATH".into(), path);
-    }
-    for (name, value) in &identity.env {
-        variables.insert(name.into(), value.into());
-    }
-    variables
-}
-
-/// Finds the shell as the script's own PATH has it, or else the host's: a pure environment need
-/// not bring one.
-pub fn program(
-    shell: &str,
-    variables: &Variables,
-    host_path: Option<&OsStr>,
-    folder: &Path,
-) -> Result<PathBuf, String> {
-    let own = variables.get(OsStr::new("PATH")).map(OsString::as_os_str);
-    [own, host_path]
-        .into_iter()
-        .flatten()
-        .find_map(|path| which::which_in(shell, Some(path), folder).ok())
-        .ok_or_else(|| format!("cannot find the shell `{shell}` on PATH"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::environment::Environment;
-
-    fn identity(pure: bool, tools: Tools) -> Identity {
-        Identity {
-            script: String::new(),
-            shell: vec!["sh".into()],
-            env: [("A".to_owned(), "step".to_owned())].into(),
-            pure,
-            keep: vec!["KEPT".into()],
-            tools,
-            ..Identity::default()
-        }
-    }
-
-    fn given(identity: &Identity) -> Vec<(String, String)> {
-        let host = [
-            ("A", "host"),
-            ("HOME", "/h"),
-            ("KEPT", "k"),
-            ("OTHER", "o"),
-            ("PATH", "/bin"),
-            ("TASK_PIPELINE_TASK", "7"),
-        ];
-        variables(identity, host.map(|(n, v)| (n.into(), v.into())))
-            .into_iter()
-            .map(|(n, v)| (n.into_string().unwrap(), v.into_string().unwrap()))
-            .collect()
-    }
-
-    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn packages_come_before_the_hosts_path() {
-        let tools = Tools::Nix(Environment {
-            packages: Vec::new(),
-            path: vec!["/p/bin".into(), "/q/bin".into()],
-        });
-        let all = pairs(&[
-            ("A", "step"),
-            ("HOME", "/h"),
-            ("KEPT", "k"),
-            ("OTHER", "o"),
-            ("PATH", "/p/bin:/q/bin:/bin"),
-        ]);
-        assert_eq!(given(&identity(false, tools.clone())), all);
-        let pure = pairs(&[
-            ("A", "step"),
-            ("HOME", "/h"),
-            ("KEPT", "k"),
-            ("PATH", "/p/bin:/q/bin"),
-        ]);
-        assert_eq!(given(&identity(true, tools)), pure);
-    }
-
-    #[test]
-    fn pure_hides_the_hosts_path_unless_it_was_asked_for() {
-        let names = |tools| -> Vec<String> {
-            given(&identity(true, tools))
-                .into_iter()
-                .map(|(n, _)| n)
-                .collect()
-        };
-        assert_eq!(names(Tools::Host), ["A", "HOME", "KEPT"]);
-        assert_eq!(names(Tools::HostInstead), ["A", "HOME", "KEPT", "PATH"]);
     }
 }

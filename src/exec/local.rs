@@ -16,8 +16,8 @@ mod workspace;
 use std::sync::Arc;
 
 pub use channel::{Channel, Emergency, Message};
-pub use launch::direct::Direct;
-pub use launch::warm::{Warmth, warmth};
+pub use launch::step::{Runnable, program, variables};
+pub use launch::warmth::warmth;
 pub use scratch::Scratch;
 pub use worker::{host_path, in_words, need};
 
@@ -30,6 +30,8 @@ use crate::folder::Folder;
 pub struct Local<'c> {
     /// What comes from outside.
     pub channel: &'c Channel,
+    /// How the scripts of all steps are run, in the order of the manifest.
+    pub steps: Arc<[Arc<Runnable>]>,
     /// A folder of this run alone, on the store's file system.
     pub scratch: Arc<Folder>,
     /// Whether what tasks write is told while they run.

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::core::identity::Identity;
-use crate::engine;
-use crate::exec;
+use crate::exec::local;
 
 /// All variables of a step's scripts but those of the single task.
 type Variables = Arc<BTreeMap<OsString, OsString>>;
@@ -28,7 +27,7 @@ impl<'a> Surroundings<'a> {
     pub fn of_host(folder: &'a Path) -> Self {
         Self {
             host: std::env::vars_os().collect(),
-            host_path: exec::local::host_path(),
+            host_path: local::host_path(),
             folder,
             variables: HashMap::new(),
             programs: HashMap::new(),
@@ -46,14 +45,14 @@ impl<'a> Surroundings<'a> {
         );
         // Strings, lists and maps with text keys always have a JSON form.
         let key = serde_json::to_string(&decisive).unwrap_or_default();
-        let new = || Arc::new(engine::variables(identity, self.host.iter().cloned()));
+        let new = || Arc::new(local::variables(identity, self.host.iter().cloned()));
         Arc::clone(self.variables.entry(key).or_insert_with(new))
     }
 
     /// Where the shell is, or why it is nowhere.
     pub fn program(&mut self, shell: &str, variables: &Variables) -> Result<PathBuf, String> {
         let path = variables.get(OsStr::new("PATH")).cloned();
-        let find = || engine::program(shell, variables, self.host_path.as_deref(), self.folder);
+        let find = || local::program(shell, variables, self.host_path.as_deref(), self.folder);
         self.programs
             .entry((shell.to_owned(), path))
             .or_insert_with(find)

@@ -124,13 +124,7 @@ pub enum Cut {
 pub fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("killed by {}", signal_name(signal)),
+        (None, Some(signal)) => format!("killed by {}", crate::sys::signal_name(signal)),
         (None, None) => status.to_string(),
     }
-}
-
-/// `SIGTERM` for 15.
-pub fn signal_name(signal: i32) -> String {
-    signal_hook::low_level::signal_name(signal)
-        .map_or_else(|| format!("signal {signal}"), str::to_owned)
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use super::{Pipes, SpawnSpec};
 
+/// Environment variables.
+pub type Variables = BTreeMap<OsString, OsString>;
+
 /// All that decides what a process does. Whoever runs a script makes one of these, whether a shell
 /// has a part in it or not; [`Self::within`] is where all of them can be put into something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct Invocation {
     /// Its name, and its arguments.
     pub words: Vec<CString>,
     /// All of its environment.
-    pub variables: BTreeMap<OsString, OsString>,
+    pub variables: Variables,
     /// Where it starts. This process is there itself by then, and what it starts begins there.
     pub folder: PathBuf,
     /// What becomes of its descriptors, in this order. Before that, nothing is its input, and its

@@ -10,13 +10,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 
-use super::open::Layout;
-use super::{Context, Error};
+use super::{Context, Error, Layout};
 
 /// Bytes of the largest value. Those of this program have less than three million: what is passed to
 /// a program, and twice in a row.
@@ -198,6 +198,13 @@ impl<'a> Iterator for Words<'a> {
         self.0 = rest;
         Some(word)
     }
+}
+
+/// Has whoever meets a lock of another process wait for it, for a while.
+pub(super) fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result<(), Error> {
+    connection
+        .busy_timeout(Duration::from_secs(10))
+        .during(layout, "set a time limit")
 }
 
 #[cfg(test)]

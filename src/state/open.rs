@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
@@ -10,72 +10,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, MAIN_DB};
 
 use super::database::Database;
-use super::{Context, Error, Lock, Mended, State, Sync, files, guard, mend, reader, schema};
-
-/// The files of a db folder.
-#[derive(Debug, Clone)]
-pub struct Layout {
-    root: PathBuf,
-}
-
-impl Layout {
-    /// Of the folder `root`.
-    pub fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-        }
-    }
-
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The `SQLite` file.
-    pub fn database(&self) -> PathBuf {
-        self.root.join("db")
-    }
-
-    /// The same as `SQLite` is to be told: what begins with `file:` would be an address for it.
-    pub(super) fn file_name(&self) -> PathBuf {
-        let path = self.database();
-        if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
-            Path::new(".").join(path)
-        } else {
-            path
-        }
-    }
-
-    /// Whether the file of the database has nothing in it although there are objects.
-    pub(super) fn is_emptied(&self) -> bool {
-        fs::metadata(self.database()).is_ok_and(|file| file.len() == 0)
-            && fs::read_dir(self.objects()).is_ok_and(|mut objects| objects.next().is_some())
-    }
-
-    /// What was committed to it last, until that is brought to the file itself.
-    pub(super) fn log(&self) -> PathBuf {
-        self.root.join("db-wal")
-    }
-
-    /// The object store.
-    pub fn objects(&self) -> PathBuf {
-        self.root.join("objects")
-    }
-
-    /// Links that keep store paths from Nix's garbage collection.
-    pub fn roots(&self) -> PathBuf {
-        self.root.join("gcroots")
-    }
-
-    /// Folders of running tasks.
-    pub fn scratch(&self) -> PathBuf {
-        self.root.join("tmp")
-    }
-
-    pub(super) fn lock(&self) -> PathBuf {
-        self.root.join("lock")
-    }
-}
+use super::guard::wait_when_busy;
+use super::{
+    Context, Error, Layout, Lock, Mended, State, Sync, files, guard, mend, reader, schema,
+};
 
 const COPYING: &str = "copy the database";
 
@@ -181,7 +119,7 @@ impl State {
     /// Makes the paths of the layout absolute: the process will go to another folder.
     pub fn find_from_everywhere(&mut self) -> io::Result<()> {
         // SQLite has made its own so already.
-        self.layout.root = std::path::absolute(&self.layout.root)?;
+        self.layout = Layout::new(&std::path::absolute(self.layout.root())?);
         Ok(())
     }
 
@@ -201,12 +139,6 @@ impl State {
             mended: Mended::default(),
         }
     }
-}
-
-pub(super) fn wait_when_busy(connection: &Connection, layout: &Layout) -> Result<(), Error> {
-    connection
-        .busy_timeout(Duration::from_secs(10))
-        .during(layout, "set a time limit")
 }
 
 fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<Mended, Error> {

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::Access;
 
-use super::open::wait_when_busy;
+use super::guard::wait_when_busy;
 use super::{Context, Error, Layout, files, guard, schema};
 use crate::folder::Entry;
 use crate::sys;

@@ -3,8 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 use super::cell::located;
-use super::open::Layout;
-use super::{Context, Error, Mended, guard, mend};
+use super::{Context, Error, Layout, Mended, guard, mend};
 use crate::core::identity::Identity;
 use crate::core::name::StepName;
 

@@ -9,21 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
-use super::hash::{LARGE, hash};
+use super::hash::{Adopted, LARGE, hash};
 use super::read::read_small;
 use super::{Error, SMALL, Store, io_error};
 use crate::core::digest::Digest;
 use crate::folder::{Entry, kind};
 use crate::sys::{self, Identity, Look, Shortage, Writers};
-
-/// An object that was just stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Adopted {
-    /// Its name.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-}
 
 /// Why a file did not become an object.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,17 @@ use std::thread::Builder;
 
 use sha2::{Digest as _, Sha256};
 
-use super::adopt::Adopted;
 use crate::core::digest::Digest;
 use crate::sys;
+
+/// An object that was just stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
 
 /// Files of at least this size (bytes) are worth a thread.
 pub const LARGE: u64 = 8 * 1024 * 1024;

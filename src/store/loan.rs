@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
-use super::adopt::{AdoptError, Adopted, Candidate};
-use super::hash::{LARGE, hash_beside};
+use super::adopt::{AdoptError, Candidate};
+use super::hash::{Adopted, LARGE, hash_beside};
 use super::{Error, Store, io_error};
 use crate::folder::{Entry, Folder};
 use crate::sys::{self, Lease};

@@ -9,5 +9,6 @@
 
 mod examples;
 mod keys;
+mod layers;
 mod links;
 mod pages;

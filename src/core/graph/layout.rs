@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::Graph;
-use super::order::{topological, uncross};
+use super::order::{real, topological, uncross};
 
 /// Nodes side by side.
 const ACROSS: usize = 6;
@@ -74,11 +74,6 @@ pub struct Layout {
     pub places: Vec<Place>,
     /// For each edge, in the order of [`Graph::edges`].
     pub routes: Vec<Route>,
-}
-
-/// A count as a coordinate.
-pub fn real(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// Places the nodes of `graph`, which have the given sizes.

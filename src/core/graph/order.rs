@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::layout::real;
+/// A count as a coordinate.
+pub fn real(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
 
 /// A topological order of a graph, cycles broken.
 #[derive(Debug, Clone, Default)]

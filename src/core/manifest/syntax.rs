@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::value::is_table;
 use crate::core::diagnostic::{Diagnostic, line_of};
 use crate::core::text::quoted;
 
@@ -116,4 +115,17 @@ fn reworded(text: &str, message: &str, span: Range<usize>) -> Diagnostic {
 fn unclosed(text: &str, quotes: &str, end: Range<usize>) -> Diagnostic {
     let span = text.rfind(quotes).map_or(end, |at| at..at + quotes.len());
     Diagnostic::at(span, "a string is not closed").hint(format!("it ends with {quotes}"))
+}
+
+/// Whether a value is a table, or tables one after another.
+pub(super) fn is_table(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => items.iter().any(|item| item.get_ref().is_table()),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => false,
+    }
 }

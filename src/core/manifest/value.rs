@@ -254,15 +254,6 @@ impl<'i> Reader<'i> {
     }
 }
 
-/// Whether a value is a table, or tables one after another.
-pub(super) fn is_table(value: &DeValue<'_>) -> bool {
-    match value {
-        DeValue::Table(_) => true,
-        DeValue::Array(items) => items.iter().any(|item| item.get_ref().is_table()),
-        _ => false,
-    }
-}
-
 /// What a value is, in words.
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {

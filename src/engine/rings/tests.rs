@@ -1,12 +1,12 @@
 //! Runs in memory, without processes: the state and the engine are the real ones.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::{Job, Memo, Outcome, Output, Reply, Runnable, Scheduler, Settings, Turn};
+use super::super::{Job, Memo, Outcome, Output, Reply, Scheduler, Settings, StepPlan, Turn};
 use super::arrows;
 use crate::core::digest::Digest;
 use crate::core::identity::Identity;
@@ -119,7 +119,7 @@ fn expected(world: &World) -> Vec<(Way, bool)> {
 /// A pipeline of a world, with its state.
 struct Run {
     state: State,
-    steps: Vec<Arc<Runnable>>,
+    steps: Vec<Arc<StepPlan>>,
     router: Router,
 }
 
@@ -152,7 +152,7 @@ impl Run {
                 .state
                 .register(&known, &name(lane), &identity, lane == 0, None, 0)
                 .unwrap();
-            Arc::new(Runnable {
+            Arc::new(StepPlan {
                 lane,
                 name: name(lane),
                 id: made.id,
@@ -160,15 +160,8 @@ impl Run {
                 version: made.version,
                 memo: script.memo,
                 parallel: None,
-                timeout: None,
                 retries: 0,
                 rounds: script.rounds,
-                program: Err("no program".to_owned()),
-                arguments: Vec::new(),
-                variables: Arc::default(),
-                folder: "/".into(),
-                warm: None,
-                direct: OnceLock::new(),
             })
         };
         self.steps = world.iter().enumerate().map(runnable).collect();

@@ -2,4 +2,6 @@
 
 pub mod commands;
 pub mod direct;
+pub mod step;
 pub mod warm;
+pub mod warmth;

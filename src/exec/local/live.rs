@@ -4,12 +4,14 @@ mod lines;
 
 use std::time::Instant;
 
-use super::worker::Tell;
 use crate::core::event::Event;
 use crate::core::name::StepName;
 use crate::core::task::TaskId;
 use crate::process::Stream;
 use lines::Lines;
+
+/// Told what a task writes, as it does.
+pub type Tell<'a> = &'a dyn Fn(&Event);
 
 /// Both streams of one task, on the way to whoever listens.
 pub struct Live<'a> {

@@ -76,6 +76,7 @@ pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a
         live: local.live,
         site: Site {
             store: scheduler.store(),
+            steps: Arc::clone(&local.steps),
             scratch: Arc::clone(&local.scratch),
             strays: Strays::watch(),
             full: AtomicBool::new(false),

@@ -78,6 +78,7 @@ impl World {
         let channel = Channel::default();
         let mut local = Local {
             channel: &channel,
+            steps: Arc::clone(&steps.runnable),
             scratch: Arc::clone(scratch.folder()),
             live: false,
         };

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use super::collect::{OutputError, Source, collect};
 use super::early::Start;
 use super::launch::commands::{Commands, Own, Plain};
+use super::launch::step::{Job, Runnable};
 use super::launch::warm::{self, Shells};
-use super::live::Live;
+use super::live::{Live, Tell};
 use super::scratch::notes;
 use super::transcript::Record;
 use super::workspace::Workspace;
-use crate::core::event::{Event, Launch};
+use crate::core::event::Launch;
 use crate::core::task::TaskId;
 use crate::core::text::Shown as _;
-use crate::engine::{Ended, Job, Outcome, Outputs, Runnable, Short};
+use crate::engine::{self, Ended, Outcome, Outputs, Short};
 use crate::folder::Folder;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
@@ -60,6 +61,8 @@ impl From<Fault> for Outcome {
 pub struct Site<'a> {
     /// Where objects go.
     pub store: &'a Store,
+    /// How the scripts of all steps are run.
+    pub steps: Arc<[Arc<Runnable>]>,
     /// The folder for the workers' folders.
     pub scratch: Arc<Folder>,
     /// Tells what tasks left running.
@@ -73,9 +76,6 @@ impl Site<'_> {
         self.full.load(Ordering::Relaxed) || is_full(self.scratch.path())
     }
 }
-
-/// Told what a task writes, as it does.
-pub type Tell<'a> = &'a dyn Fn(&Event);
 
 /// Told that of a task's outputs with these names that at the index is large, and about to be hashed.
 pub type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<Loan>) + Sync);
@@ -142,14 +142,17 @@ impl<'a> Worker<'a> {
     }
 
     /// Executes a task and makes objects of what it left.
-    pub fn execute(&mut self, job: &Job) -> Ended {
-        let mut execution = Execution::new(job, None);
+    pub fn execute(&mut self, job: &engine::Job) -> Ended {
+        let site = self.site;
+        let mut execution = Execution::new(Job::new(job, &site.steps), None);
         self.carry_out(&mut execution)
     }
 
     /// The same for a task whose input is not an object yet; none if the end of it does not count.
     pub fn execute_early(&mut self, start: &Start) -> Option<Ended> {
-        let mut execution = Execution::new(&start.job, Some(start));
+        let site = self.site;
+        let job = Job::new(&start.job, &site.steps);
+        let mut execution = Execution::new(job, Some(start));
         let ended = self.carry_out(&mut execution);
         start.claim.wait().then_some(ended)
     }
@@ -200,7 +203,7 @@ impl<'a> Worker<'a> {
         execution: &mut Execution,
         record: &mut Record<'a>,
     ) -> Result<Outcome, Fault> {
-        let job = execution.job;
+        let job = &execution.job;
         let begun = match execution.early {
             Some(early) => self.workspace.begin_early(&early.loan),
             None => self
@@ -385,14 +388,14 @@ impl<'a> Worker<'a> {
 
 /// A task while it is executed.
 struct Execution<'a> {
-    job: &'a Job,
+    job: Job<'a>,
     /// What there is to know if it starts before its time.
     early: Option<&'a Start>,
     warning: Option<String>,
 }
 
 impl<'a> Execution<'a> {
-    fn new(job: &'a Job, early: Option<&'a Start>) -> Self {
+    fn new(job: Job<'a>, early: Option<&'a Start>) -> Self {
         Self {
             job,
             early,
@@ -422,7 +425,7 @@ impl<'a> Execution<'a> {
 
 /// Keeps what a task writes, and uses the time that the worker would wait.
 struct Listener<'a, 'b, 'r> {
-    job: &'a Job,
+    job: &'a Job<'a>,
     record: &'a mut Record<'r>,
     live: Option<&'a mut Live<'b>>,
     store: &'a Store,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::super::Executor as _;
 use super::super::fake::Fake;
@@ -13,7 +13,7 @@ use crate::core::name::{FileName, StepName};
 use crate::core::route::Router;
 use crate::core::task::State as TaskState;
 use crate::engine::{
-    Error, Forecast, Job, Memo, Outcome, Output, Runnable, Scheduler, Settings, forecast,
+    Error, Forecast, Job, Memo, Outcome, Output, Scheduler, Settings, StepPlan, forecast,
 };
 use crate::state::{Filter, Lock, Runset, State, Which};
 use crate::store::Store;
@@ -85,7 +85,7 @@ pub struct World {
     folder: tempfile::TempDir,
     pub store: Arc<Store>,
     pub state: State,
-    pub steps: Vec<Arc<Runnable>>,
+    pub steps: Vec<Arc<StepPlan>>,
     pub router: Router,
     pub fail_fast: bool,
     pub warnings: usize,
@@ -108,7 +108,7 @@ impl World {
             let name = StepName::new(act.name).unwrap();
             let made = state.register(&known, &name, &identity, lane == 0, None, 0);
             let made = made.unwrap();
-            Arc::new(Runnable {
+            Arc::new(StepPlan {
                 lane,
                 name,
                 id: made.id,
@@ -116,15 +116,8 @@ impl World {
                 version: made.version,
                 memo: if act.memo { Memo::Content } else { Memo::Never },
                 parallel: act.parallel,
-                timeout: None,
                 retries: act.retries,
                 rounds: 1000,
-                program: Err("no program".to_owned()),
-                arguments: Vec::new(),
-                variables: Arc::default(),
-                folder: "/".into(),
-                warm: None,
-                direct: OnceLock::new(),
             })
         };
         let steps: Vec<_> = steps.into_iter().enumerate().map(register).collect();

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::state::{Mended, State, open::Layout, schema, tally};
+use crate::state::{Layout, Mended, State, schema, tally};
 
 /// A start task with three outputs for a step, each of which left a final one.
 const SOUND: &str = "

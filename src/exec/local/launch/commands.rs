@@ -6,10 +6,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use super::direct::{self, Direct, Expanded, Member};
+use super::step::{Job, Runnable};
 use crate::core::plan::LaneId;
-use crate::engine::{Job, Runnable, Variables};
 use crate::exec::local::workspace::Workspace;
-use crate::process::{Invocation, Limits, Pipes, SpawnSpec};
+use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
 #[derive(Debug, Default)]
@@ -104,10 +104,10 @@ fn member_of(
     let invocation = Invocation {
         program: member.program.clone()?,
         words: words.collect::<Result<_, _>>().ok()?,
-        variables: environment(&member.variables, &job.step, own),
+        variables: environment(&member.variables, job.step, own),
         openings: expanded.openings.clone(),
         folder: job.step.folder.clone(),
-        limits: limits(&job.step),
+        limits: limits(job.step),
     };
     invocation.prepare(pipes).ok()
 }
@@ -156,14 +156,14 @@ fn environment(variables: &Variables, step: &Runnable, own: &Own) -> Variables {
 pub struct Own<'a> {
     /// Where it runs.
     pub workspace: &'a Workspace,
-    job: &'a Job,
+    job: &'a Job<'a>,
     task: String,
     version: String,
 }
 
 impl<'a> Own<'a> {
     /// Of this task, in that place.
-    pub fn new(workspace: &'a Workspace, job: &'a Job) -> Self {
+    pub fn new(workspace: &'a Workspace, job: &'a Job<'a>) -> Self {
         Self {
             workspace,
             job,
@@ -181,7 +181,7 @@ impl<'a> Own<'a> {
             "TASK_PIPELINE_STEP" => Some(self.job.step.name.as_str()),
             "TASK_PIPELINE_VERSION" => Some(&self.version),
             "TASK_PIPELINE_TASK" => Some(&self.task),
-            "TASK_PIPELINE_RUNSET" => Some(&self.job.runset),
+            "TASK_PIPELINE_RUNSET" => Some(self.job.runset),
             "TASK_PIPELINE_INPUT_NAME" => Some(self.input_name()),
             _ => None,
         }
@@ -198,7 +198,7 @@ impl<'a> Own<'a> {
             ("OUTPUT_DIR", self.workspace.output().as_os_str()),
             ("TMPDIR", self.workspace.temporary().as_os_str()),
             ("TASK_PIPELINE_TASK", self.task.as_ref()),
-            ("TASK_PIPELINE_RUNSET", self.job.runset.as_ref().as_ref()),
+            ("TASK_PIPELINE_RUNSET", self.job.runset.as_ref()),
             ("TASK_PIPELINE_INPUT_NAME", self.input_name().as_ref()),
         ]
         .into_iter()

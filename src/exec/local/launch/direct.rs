@@ -15,8 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::core::plain::{self, Plain, Target, Word};
 use crate::core::shell::Shell;
-use crate::engine::Variables;
-use crate::process::{Manners, Opening, Tells};
+use crate::process::{Manners, Opening, Tells, Variables};
 
 /// A step whose script is plain commands.
 #[derive(Debug)]

@@ -1,63 +1,19 @@
 //! A worker's warm shells: which tasks run in one, and which shell serves them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::PathBuf;
 
 use super::commands::{self, Own};
-use crate::core::manifest;
+use super::step::{Job, Runnable};
+use super::warmth::Warmth;
 use crate::core::plan::LaneId;
-use crate::core::shell;
-use crate::core::warm::{self, Script};
-use crate::engine::{Job, Runnable};
 use crate::exec::local::workspace::Workspace;
 use crate::process::{Ended, Handle, Invocation, Limits, Pipes, RunError, Sink, Warm};
 use crate::sys::Strays;
-
-/// A step's script for warm shells.
-#[derive(Debug)]
-pub struct Warmth {
-    script: Script,
-    /// Whether the manifest asks for it. Otherwise it has to pay, and nobody may notice.
-    wanted: bool,
-    /// What the script calls, if that matters: programs, and no scripts of their names.
-    programs: Vec<String>,
-    /// Whether the shell itself finds no fault with it; asked before the first task.
-    works: OnceLock<bool>,
-}
-
-/// What warm shells run for a step, if nothing is in the way.
-pub fn warmth(
-    step: &manifest::Step,
-    program: Option<&Path>,
-    variables: &BTreeMap<OsString, OsString>,
-) -> Option<Warmth> {
-    let wanted = match step.warm {
-        Some(false) => return None,
-        wanted => wanted == Some(true),
-    };
-    let path = program?.canonicalize().ok()?;
-    let shell = shell::Shell::named(path.file_name()?.to_str()?)?;
-    let free = variables
-        .keys()
-        .all(|name| warm::variable(&name.to_string_lossy()).is_none());
-    let script = Script::new(Some(shell), &step.shell[1..], &step.script).ok()?;
-    let programs = if wanted {
-        Vec::new()
-    } else {
-        script.unnoticed().ok()?
-    };
-    free.then(|| Warmth {
-        script,
-        wanted,
-        programs,
-        works: OnceLock::new(),
-    })
-}
 
 /// The warm shells of one worker, all of them idle; they end with this.
 #[derive(Debug, Default)]
@@ -75,7 +31,7 @@ pub struct Shells {
 struct Shell {
     lane: LaneId,
     warm: Warm,
-    /// The values of [`warm::PLACES`] that it has.
+    /// The values of [`crate::core::warm::PLACES`] that it has.
     places: [PathBuf; 3],
 }
 
@@ -158,7 +114,7 @@ impl Shells {
         }
         let plain = |path: &PathBuf| !path.as_os_str().as_bytes().contains(&b'\n');
         let places = places(own.workspace);
-        if !strays.can_tell() || !places.iter().all(plain) || !works(warmth, &job.step) {
+        if !strays.can_tell() || !places.iter().all(plain) || !works(warmth, job.step) {
             return None;
         }
         if self.idle.len() == KEPT {

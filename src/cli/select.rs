@@ -5,7 +5,6 @@ use std::path::Path;
 use clap::Args;
 
 use super::error::Failure;
-use super::run::ALL;
 use crate::core::digest::Digest;
 use crate::core::name::StepName;
 use crate::core::reference::{Reference, tell_apart};
@@ -14,6 +13,9 @@ use crate::core::task::TaskId;
 use crate::core::text::Shown as _;
 use crate::state::{Layout, Runset, State, TaskRow};
 use crate::store::Store;
+
+/// Stands for every runset.
+pub const ALL: &str = "all";
 
 /// Which runset is asked about.
 #[derive(Debug, Args)]

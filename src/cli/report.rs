@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::arguments::{Output, Places, Report};
-use super::chosen::nothing_ran;
+use clap::Args;
+
 use super::error::Failure;
 use super::graph::{Chosen, chosen, manifest};
-use super::{run, signals};
+use super::options::{Output, Places};
+use super::select::nothing_ran;
+use super::{output, signals};
 use crate::core::text::Shown as _;
 use crate::overview;
 use crate::page;
@@ -18,8 +20,19 @@ use crate::state::State;
 use crate::store::Store;
 use crate::sys;
 
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The file to write, `-` for standard output; one that is there is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Whose tasks are shown, `all` for every runset's; default: the newest's
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+}
+
 /// Writes the page: to a file, or to standard output for `-`.
-pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<ExitCode, Failure> {
+pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let to = arguments.output.as_path();
     let standard_output = to == Path::new("-");
     let place = if standard_output {
@@ -38,12 +51,12 @@ pub fn main(places: &Places, arguments: &Report, output: &Output) -> Result<Exit
     let page = overview::page(&state, &store, runset.one(), manifest.as_ref(), now)?;
     let html = page::render(&page);
     if standard_output {
-        run::print_as_it_is(&html)?;
+        output::print_as_it_is(&html)?;
     } else {
         let inbox = signals::end_at_once()?;
         write(&place, &html).map_err(|error| cannot_write(to, &error).or_signal(inbox.signal()))?;
         if !output.quiet {
-            run::print(&format!("{}\n", to.shown()))?;
+            output::print(&format!("{}\n", to.shown()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

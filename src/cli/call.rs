@@ -1,0 +1,189 @@
+//! What a call without a subcommand works with, and which runsets it is about.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::error::Failure;
+use super::fit::Fit;
+use super::options::Actions;
+use super::select;
+use crate::core::event::Event;
+use crate::core::name::StepName;
+use crate::engine::{self, Lost, Redone};
+use crate::pipeline::{Source, Steps};
+use crate::report::Reporter;
+use crate::state::{Lock, Runset, State, StepId};
+use crate::store::Store;
+use crate::sys;
+
+/// Everything that a call works with.
+pub struct Call<'a> {
+    pub(super) actions: &'a Actions,
+    pub(super) source: &'a Source,
+    pub(super) state: State,
+    /// None where nothing is written: in a dry run.
+    pub(super) _lock: Option<Lock>,
+    pub(super) steps: Steps,
+    /// Steps whose packages are not resolved, in a call that only looks.
+    pub(super) unresolved: Vec<StepName>,
+    pub(super) reporter: Reporter,
+    pub(super) live: bool,
+}
+
+impl Call<'_> {
+    /// The runsets to act on that exist.
+    pub(super) fn chosen(&self) -> Result<Vec<Runset>, Failure> {
+        match self.actions.runset.as_deref() {
+            None => Ok(self.state.newest_runset()?.into_iter().collect()),
+            Some(select::ALL) => Ok(self.state.runsets()?),
+            Some(name) => match self.state.runset(name)? {
+                Some(runset) => Ok(vec![runset]),
+                None if self.actions.run => Ok(Vec::new()),
+                None => Err(select::unknown_runset(&self.state, name)?),
+            },
+        }
+    }
+
+    /// Supersedes what is tainted, and tells.
+    pub(super) fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let current = self.steps.current();
+        let made = self.state.migrate_tainted(runset, &current)?;
+        let by_id: HashMap<StepId, _> = self.steps.all.iter().map(|step| (step.id, step)).collect();
+        for (id, count) in &made {
+            let Some(step) = by_id.get(id) else {
+                continue;
+            };
+            self.reporter.event(&Event::Migrated {
+                step: &step.name,
+                count: *count,
+                version: step.version,
+            });
+        }
+        if made.is_empty() {
+            self.reporter.event(&Event::NothingTainted {
+                runset: &runset.name,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn warn(&mut self, words: Option<String>) {
+        if let Some(words) = words {
+            self.reporter.event(&Event::Warning(&words));
+        }
+    }
+
+    /// Has made again what is gone from the store, or was altered there, and tells.
+    pub(super) fn restore(&mut self, runsets: &[Runset], store: &Store) -> Result<(), Failure> {
+        let current = self.steps.current();
+        for runset in runsets {
+            let (lost, redone) = engine::restore(&mut self.state, store, runset, &current)?;
+            if let Some(warning) = lost_in_words(&lost, &redone) {
+                self.reporter.event(&Event::Warning(&warning));
+            }
+        }
+        Ok(())
+    }
+
+    /// The runsets to run, seeded where there was none; whether one was.
+    pub(super) fn runsets_to_run(&mut self) -> Result<(Vec<Runset>, bool), Failure> {
+        let existing = if self.actions.fresh {
+            self.refuse_existing()?;
+            Vec::new()
+        } else {
+            self.chosen()?
+        };
+        let start = match &self.actions.start {
+            Some(name) => self.steps.named(name),
+            None => self.steps.named(self.source.manifest.start().name.as_str()),
+        };
+        let start = start.map_or(StepId::FINAL, |step| step.id);
+        if existing.is_empty() {
+            let now = sys::now();
+            let name = match self.actions.runset.as_deref() {
+                Some(name) if name != select::ALL => name.to_owned(),
+                _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+            };
+            let runset = self.state.create_runset(&name, now.as_millisecond())?;
+            self.state.seed(&runset, start)?;
+            self.state.commit()?;
+            if self.actions.migrate_tainted {
+                // Says that there is nothing.
+                self.migrate(&runset)?;
+            }
+            return Ok((vec![runset], true));
+        }
+        for runset in &existing {
+            if self.actions.migrate_tainted {
+                self.migrate(runset)?;
+            }
+            self.state
+                .update_unfinished(runset, &self.steps.current())?;
+            if self.actions.start.is_some() {
+                self.restart(runset, start)?;
+            }
+        }
+        self.state.commit()?;
+        Ok((existing, false))
+    }
+
+    /// Tells of runsets that the manifest does not fit; fails if it fits none.
+    pub(super) fn check_fit(&mut self, runsets: &[Runset]) -> Result<(), Failure> {
+        let mut fitting = 0;
+        let mut failure = Ok(());
+        for runset in runsets {
+            let fit = Fit::of(self.source, &self.state, runset)?;
+            match fit.check() {
+                Ok(()) => fitting += 1,
+                error => failure = error,
+            }
+            if let Some(warning) = fit.warning() {
+                self.reporter.event(&Event::Warning(&warning));
+            }
+        }
+        if fitting == 0 { failure } else { Ok(()) }
+    }
+
+    fn refuse_existing(&self) -> Result<(), Failure> {
+        match self.actions.runset.as_deref() {
+            Some(name) if self.state.runset(name)?.is_some() => Err(Failure::usage(format!(
+                "there is a runset `{name}` already"
+            ))
+            .hint(
+                "-fresh makes a new one: give another name, or leave -fresh out to go on with it",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the step's tasks run again, or gives it a first one.
+    fn restart(&mut self, runset: &Runset, step: StepId) -> Result<(), Failure> {
+        let again = self.state.restart(runset, step)?;
+        let tally = self.state.tallies(runset.id)?.get(&step).copied();
+        if again == 0 && tally.unwrap_or_default().total() == 0 {
+            self.state.seed(runset, step)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is lost, and what becomes of it; none if nothing is.
+fn lost_in_words(lost: &Lost, redone: &Redone) -> Option<String> {
+    let what = lost.in_words()?;
+    let mut text = format!(
+        "{what}: {}",
+        match redone.tasks {
+            0 => "no task can make that again".to_owned(),
+            1 => "1 task runs again".to_owned(),
+            many => format!("{many} tasks run again"),
+        }
+    );
+    if let Some(task) = redone.hopeless.first() {
+        let _ = write!(
+            text,
+            "\nhint: what task {task} made cannot be made again, as the manifest has no such step any \
+             more: put the step back, or restore the objects from a backup"
+        );
+    }
+    Some(text)
+}

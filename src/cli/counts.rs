@@ -1,0 +1,75 @@
+//! How many tasks a runset has, by step.
+
+use std::collections::HashMap;
+
+use crate::core::event::Summary;
+use crate::core::manifest::Manifest;
+use crate::core::name::StepName;
+use crate::core::task::Tally;
+use crate::pipeline::Steps;
+use crate::state::{self, Runset, State, StepId};
+
+/// Counts of a runset, by the steps of the manifest, all their versions together.
+pub fn by_step(
+    manifest: &Manifest,
+    state: &State,
+    runset: &Runset,
+) -> Result<Vec<(StepName, Tally)>, state::Error> {
+    let counts = by_name(state, &state.tallies(runset.id)?)?;
+    let of = |name: &StepName| counts.get(name.as_str()).copied().unwrap_or_default();
+    Ok(manifest
+        .steps
+        .iter()
+        .map(|step| (step.name.clone(), of(&step.name)))
+        .collect())
+}
+
+/// Counts by step, all versions together.
+fn by_name(
+    state: &State,
+    counts: &HashMap<StepId, Tally>,
+) -> Result<HashMap<StepName, Tally>, state::Error> {
+    let mut totals: HashMap<StepName, Tally> = HashMap::new();
+    for (id, name) in state.names_of_versions()? {
+        if let Some(tally) = counts.get(&id) {
+            *totals.entry(name).or_default() += *tally;
+        }
+    }
+    Ok(totals)
+}
+
+/// Adds to a run's summary what only the state knows.
+pub fn complete(
+    mut summary: Summary,
+    manifest: &Manifest,
+    state: &State,
+    steps: &Steps,
+    runset: &Runset,
+) -> Result<Summary, state::Error> {
+    let counts = state.tallies(runset.id)?;
+    summary.steps = by_step(manifest, state, runset)?;
+    summary.pending = summary.steps.iter().map(|(_, tally)| tally.pending).sum();
+    summary.finals = counts.get(&StepId::FINAL).map_or(0, Tally::total);
+    summary.tainted = steps.tainted(state, runset)?;
+    summary.orphaned = orphaned(manifest, state, &counts)?;
+    Ok(summary)
+}
+
+/// Unfinished tasks of steps that are no longer in the manifest.
+pub fn orphaned(
+    manifest: &Manifest,
+    state: &State,
+    counts: &HashMap<StepId, Tally>,
+) -> Result<Vec<(String, i64)>, state::Error> {
+    let totals = by_name(state, counts)?;
+    let mut orphaned = Vec::new();
+    for name in state.step_names()? {
+        if let Some(tally) = totals.get(&name)
+            && tally.pending + tally.failed > 0
+            && manifest.step(&name).is_none()
+        {
+            orphaned.push((name.to_string(), tally.pending + tally.failed));
+        }
+    }
+    Ok(orphaned)
+}

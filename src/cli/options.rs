@@ -1,0 +1,172 @@
+//! Options that more than one subcommand takes, or the run itself.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::error::Failure;
+use crate::report::Style;
+use crate::state;
+
+/// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// The manifest; without it, ./workflow.toml
+    #[arg(long, value_name = "FILE", global = true)]
+    pub manifest: Option<PathBuf>,
+    /// The folder of database and object store; made where it is missing
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./db",
+        global = true,
+        value_hint = ValueHint::DirPath
+    )]
+    pub db: PathBuf,
+    /// The folder that scripts start in; default: the manifest's
+    #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
+    pub workdir: Option<PathBuf>,
+}
+
+/// What is to be done.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "What to do (with none of these: register the steps, say where the pipeline stands)"
+)]
+#[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
+pub struct Actions {
+    /// Run what is pending; seeds the start step if nothing ever ran
+    #[arg(long)]
+    pub run: bool,
+    /// With -run: say what would run, what would be reused, and why; change nothing
+    #[arg(long, requires = "run")]
+    pub dry_run: bool,
+    /// With -run: seed a new runset, whatever is there
+    #[arg(long, requires = "run")]
+    pub fresh: bool,
+    /// With -run: run the tasks of STEP again, and all that follows from them
+    #[arg(long, value_name = "STEP", requires = "run")]
+    pub start: Option<String>,
+    /// Have finished tasks of changed steps done again by the next -run, or by this one
+    #[arg(long)]
+    pub migrate_tainted: bool,
+    /// The runset to act on, `all` for every one; default: the newest
+    #[arg(long, value_name = "NAME")]
+    pub runset: Option<String>,
+    /// With -run: most tasks at once; default: the number of CPUs
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        requires = "run"
+    )]
+    pub parallel: Option<u32>,
+    /// With -run: after a failure go on with all that does not depend on it (the default)
+    #[arg(long, overrides_with = "fail_fast", requires = "run")]
+    pub keep_going: bool,
+    /// With -run: after a failure start nothing more
+    #[arg(long, requires = "run")]
+    pub fail_fast: bool,
+    /// With -run: when results are brought to the disk, should the power fail
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "lazy",
+        requires = "run"
+    )]
+    pub sync: Sync,
+}
+
+/// When results are brought to the disk. A killed run loses nothing with any of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sync {
+    /// When the kernel gets round to it: a power cut takes the last seconds.
+    Lazy,
+    /// And when the run is over.
+    End,
+    /// Before they are recorded: what is recorded survives a power cut.
+    Commit,
+}
+
+impl From<Sync> for state::Sync {
+    fn from(when: Sync) -> Self {
+        match when {
+            Sync::Lazy => Self::Lazy,
+            Sync::End => Self::End,
+            Sync::Commit => Self::Commit,
+        }
+    }
+}
+
+/// Where packages come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Packages")]
+pub struct Supply {
+    /// Fail if the lock file is missing or stale, instead of writing it (for CI)
+    #[arg(long)]
+    pub locked: bool,
+    /// Use the host's programs in place of packages; results are kept apart
+    #[arg(long, conflicts_with = "locked")]
+    pub host_env: bool,
+}
+
+/// How much is said.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Also say when tasks start, what they leave, and show what they write
+    #[arg(long, conflicts_with = "quiet", global = true)]
+    pub verbose: bool,
+    /// Say nothing but failures and warnings
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Lines for people, or one JSON object a line
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    pub log_format: LogFormat,
+    /// With -run: write a trace of the run, for Perfetto or the tracing page of Chrome
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub trace: Option<PathBuf>,
+}
+
+impl Output {
+    /// The style of reports that is asked for.
+    pub fn style(&self) -> Style {
+        Style {
+            verbose: self.verbose,
+            quiet: self.quiet,
+            json: self.log_format == LogFormat::Json,
+        }
+    }
+}
+
+/// The form of what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Places {
+    /// The manifest that is meant.
+    pub fn manifest(&self) -> Result<PathBuf, Failure> {
+        const USUAL: &str = "workflow.toml";
+        match &self.manifest {
+            Some(path) => Ok(path.clone()),
+            None if Path::new(USUAL).exists() => Ok(USUAL.into()),
+            None => Err(
+                Failure::usage("no manifest: there is no workflow.toml in this folder").hint(
+                    "name the file: -manifest FILE; `nix flake init -t` makes a first pipeline",
+                ),
+            ),
+        }
+    }
+}
