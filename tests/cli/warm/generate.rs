@@ -1,5 +1,5 @@
 //! Random scripts from the grammar of POSIX shells, of commands that a warm shell is used for by
-//! default.
+//! default. None of them writes, makes or removes a file by a word that was drawn.
 
 use std::fmt::Write as _;
 
@@ -261,6 +261,8 @@ fn redirections(random: &mut Random, text: &mut String) {
     }
 }
 
+/// Whatever words it gets, it changes nothing but the task's own folders: that is what runs on the
+/// machine of whoever tests, as root perhaps, and a word can be `$0`.
 fn simple(random: &mut Random, text: &mut String, depth: u32) {
     while random.one_in(6) {
         let _ = write!(text, "{}=", random.of(&["a", "b", "word"]));
@@ -312,10 +314,10 @@ fn simple(random: &mut Random, text: &mut String, depth: u32) {
         "echo $# \"$@\" $0 $?; echo",
         "echo $?; echo",
         "command -v",
-        "cp $INPUT_FILE",
-        "touch",
-        "mkdir",
-        "rm -f",
+        "cp $INPUT_FILE $TMPDIR/copy; echo",
+        "touch $OUTPUT_DIR/touched; echo",
+        "mkdir $TMPDIR/folder; echo",
+        "rm -f $OUTPUT_DIR/touched; echo",
         "test -d /",
         "cut -c 1-3 $INPUT_FILE; echo",
         "printenv word; echo",
