@@ -3,7 +3,9 @@
 mod channel;
 mod collect;
 mod early;
+mod execution;
 mod launch;
+mod listener;
 mod live;
 mod pool;
 mod scratch;

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::collect::{OutputError, Source, collect};
 use super::early::Start;
+use super::execution::{Execution, Fault};
 use super::launch::commands::{Commands, Own, Plain};
 use super::launch::step::{Job, Runnable};
 use super::launch::warm::{self, Shells};
+use super::listener::Listener;
 use super::live::{Live, Tell};
 use super::scratch::notes;
 use super::transcript::Record;
@@ -17,44 +19,13 @@ use super::workspace::Workspace;
 use crate::core::event::Launch;
 use crate::core::task::TaskId;
 use crate::core::text::Shown as _;
-use crate::engine::{self, Ended, Outcome, Outputs, Short};
+use crate::engine::{self, Ended, Outcome, Outputs};
 use crate::folder::Folder;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
 use crate::sys::descriptors::Need;
 use crate::sys::{self, DiskReads, Shortage, Strays, is_full};
-
-/// Why a task did not succeed.
-enum Fault {
-    /// What it did itself, with its last words.
-    Task(String),
-    /// Not by its doing.
-    Short(Short),
-    /// Its warm shell died, for whatever reason.
-    Lost,
-}
-
-impl Fault {
-    /// Of a failure of the runner's own, told in these words.
-    fn of(shortage: Option<Shortage>, error: String) -> Self {
-        match shortage {
-            Some(of) => Self::Short(Short { of, error }),
-            None => Self::Task(error),
-        }
-    }
-}
-
-impl From<Fault> for Outcome {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Task(error) => Self::Failure(error),
-            Fault::Short(short) => Self::Short(short),
-            // It is not in one when it is tried for the last time.
-            Fault::Lost => Self::Failure("the shell died".to_owned()),
-        }
-    }
-}
 
 /// Where workers work.
 #[derive(Debug)]
@@ -382,80 +353,6 @@ impl<'a> Worker<'a> {
                 }
                 failed(how)
             }
-        }
-    }
-}
-
-/// A task while it is executed.
-struct Execution<'a> {
-    job: Job<'a>,
-    /// What there is to know if it starts before its time.
-    early: Option<&'a Start>,
-    warning: Option<String>,
-}
-
-impl<'a> Execution<'a> {
-    fn new(job: Job<'a>, early: Option<&'a Start>) -> Self {
-        Self {
-            job,
-            early,
-            warning: None,
-        }
-    }
-
-    /// The script has ended: whether that counts, which is waited for.
-    fn counts(&self) -> bool {
-        // It had another input than it will have.
-        self.was_disturbed() || self.early.is_none_or(|early| early.claim.wait())
-    }
-
-    /// Opened without patience, the input could not be written to: that is nobody's fault.
-    fn was_disturbed(&self) -> bool {
-        self.early.is_some_and(|early| early.loan.was_disturbed())
-    }
-
-    /// It lost its chance to start early.
-    fn is_off(&self) -> Outcome {
-        if let Some(early) = self.early {
-            early.claim.withdraw();
-        }
-        Outcome::Cancelled
-    }
-}
-
-/// Keeps what a task writes, and uses the time that the worker would wait.
-struct Listener<'a, 'b, 'r> {
-    job: &'a Job<'a>,
-    record: &'a mut Record<'r>,
-    live: Option<&'a mut Live<'b>>,
-    store: &'a Store,
-    disk: &'a mut DiskReads,
-}
-
-impl Sink for Listener<'_, '_, '_> {
-    fn started(&mut self) {
-        // While inputs are in memory this would only cost.
-        if let Some(ahead) = &self.job.ahead
-            && self.disk.were_there()
-        {
-            self.store.read_ahead(ahead);
-        }
-    }
-
-    fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
-        self.record.add(stream, bytes);
-        if let Some(live) = &mut self.live {
-            live.wrote(stream, bytes);
-        }
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.live.as_ref().and_then(|live| live.due())
-    }
-
-    fn look(&mut self) {
-        if let Some(live) = &mut self.live {
-            live.look();
         }
     }
 }

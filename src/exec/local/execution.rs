@@ -1,0 +1,74 @@
+//! A task in the hands of a worker, and why it may not come to a good end.
+
+use super::early::Start;
+use super::launch::step::Job;
+use crate::engine::{Outcome, Short};
+use crate::sys::Shortage;
+
+/// A task while it is executed.
+pub struct Execution<'a> {
+    pub job: Job<'a>,
+    /// What there is to know if it starts before its time.
+    pub early: Option<&'a Start>,
+    pub warning: Option<String>,
+}
+
+impl<'a> Execution<'a> {
+    pub fn new(job: Job<'a>, early: Option<&'a Start>) -> Self {
+        Self {
+            job,
+            early,
+            warning: None,
+        }
+    }
+
+    /// The script has ended: whether that counts, which is waited for.
+    pub fn counts(&self) -> bool {
+        // It had another input than it will have.
+        self.was_disturbed() || self.early.is_none_or(|early| early.claim.wait())
+    }
+
+    /// Opened without patience, the input could not be written to: that is nobody's fault.
+    pub fn was_disturbed(&self) -> bool {
+        self.early.is_some_and(|early| early.loan.was_disturbed())
+    }
+
+    /// It lost its chance to start early.
+    pub fn is_off(&self) -> Outcome {
+        if let Some(early) = self.early {
+            early.claim.withdraw();
+        }
+        Outcome::Cancelled
+    }
+}
+
+/// Why a task did not succeed.
+pub enum Fault {
+    /// What it did itself, with its last words.
+    Task(String),
+    /// Not by its doing.
+    Short(Short),
+    /// Its warm shell died, for whatever reason.
+    Lost,
+}
+
+impl Fault {
+    /// Of a failure of the runner's own, told in these words.
+    pub fn of(shortage: Option<Shortage>, error: String) -> Self {
+        match shortage {
+            Some(of) => Self::Short(Short { of, error }),
+            None => Self::Task(error),
+        }
+    }
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Task(error) => Self::Failure(error),
+            Fault::Short(short) => Self::Short(short),
+            // It is not in one when it is tried for the last time.
+            Fault::Lost => Self::Failure("the shell died".to_owned()),
+        }
+    }
+}
