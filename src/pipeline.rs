@@ -23,7 +23,7 @@ use crate::core::name::StepName;
 use crate::core::route::Router;
 use crate::core::text::Shown as _;
 use crate::engine::{self, Listener, StepPlan};
-use crate::exec::local::{self, Runnable};
+use crate::exec::local::Runnable;
 use crate::nix;
 use crate::state::{self, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
@@ -271,7 +271,6 @@ impl Steps {
             let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
             arguments.push(step.script.as_str().into());
             let program = surroundings.program(&step.shell[0], &variables);
-            let warm = local::warmth(step, program.as_deref().ok(), &variables);
             all.push(Arc::new(StepPlan {
                 lane,
                 name: step.name.clone(),
@@ -292,7 +291,8 @@ impl Steps {
                 version: registered.version,
                 timeout: step.timeout,
                 program,
-                warm,
+                wants_warm: step.warm,
+                warm: OnceLock::new(),
                 arguments,
                 variables,
                 folder: source.folder.clone(),

@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 pub use channel::{Channel, Emergency, Message};
 pub use launch::step::{Runnable, program, variables};
-pub use launch::warmth::warmth;
 pub use scratch::Scratch;
 pub use worker::{host_path, in_words, need};
 

@@ -53,9 +53,14 @@ pub type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<Loan>) + Sync)
 
 /// What a worker of these steps has open at a time.
 pub fn need(steps: &[Arc<Runnable>]) -> Need {
+    /// With more steps, some will want one: to ask all of them takes a while.
+    const ASKED: usize = 50;
     // No more than one of a step.
-    let warm = steps.iter().filter(|step| step.warm.is_some()).count();
-    let shells = warm.min(warm::KEPT) as u64;
+    let warm = steps.iter().filter(|step| step.warm().is_some());
+    let shells = match steps.len() {
+        0..=ASKED => warm.take(warm::KEPT).count(),
+        _ => warm::KEPT,
+    } as u64;
     Need {
         // Where it reads what tasks write; the folders. What it says to its shells, and they to it.
         movable: 2 + 2 + 2 * shells,

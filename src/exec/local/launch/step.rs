@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::direct::Direct;
-use super::warmth::Warmth;
+use super::warmth::{Warmth, warmth};
 use crate::core::digest::Digest;
 use crate::core::identity::{Identity, Tools};
 use crate::core::name::StepName;
@@ -34,8 +34,10 @@ pub struct Runnable {
     pub variables: Arc<Variables>,
     /// Where it runs: this process's own folder, once the engine runs.
     pub folder: PathBuf,
-    /// For a shell that runs many tasks, if the step wants one and its script can be run so.
-    pub warm: Option<Warmth>,
+    /// Whether a shell is to run many tasks, if the manifest says so.
+    pub wants_warm: Option<bool>,
+    /// How one does, once that was asked.
+    pub warm: OnceLock<Option<Warmth>>,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<Direct>>,
 }
@@ -69,6 +71,15 @@ impl<'a> Job<'a> {
 }
 
 impl Runnable {
+    /// How a shell runs many tasks, if one can.
+    pub fn warm(&self) -> Option<&Warmth> {
+        let of = || {
+            let program = self.program.as_ref().ok()?;
+            warmth(self.wants_warm, program, &self.arguments, &self.variables)
+        };
+        self.warm.get_or_init(of).as_ref()
+    }
+
     /// How the script runs without a shell, if it can.
     pub fn direct(&self) -> Option<&Direct> {
         let of = || {

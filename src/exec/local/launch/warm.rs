@@ -52,7 +52,7 @@ impl Shells {
         strays: &Strays,
         sink: &mut dyn Sink,
     ) -> Result<Option<Ended>, RunError> {
-        let Some(warmth) = &job.step.warm else {
+        let Some(warmth) = job.step.warm() else {
             return Ok(None);
         };
         let name = job.ready.name.as_deref().unwrap_or_default();

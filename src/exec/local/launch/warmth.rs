@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::core::manifest;
 use crate::core::shell;
 use crate::core::warm::{self, Script};
 
@@ -21,22 +20,29 @@ pub struct Warmth {
     pub works: OnceLock<bool>,
 }
 
-/// What warm shells run for a step, if nothing is in the way.
+/// What warm shells run where `program` with `arguments`, the script last, is a step's shell, if
+/// nothing is in the way. `wanted`: what the manifest says.
 pub fn warmth(
-    step: &manifest::Step,
-    program: Option<&Path>,
+    wanted: Option<bool>,
+    program: &Path,
+    arguments: &[OsString],
     variables: &BTreeMap<OsString, OsString>,
 ) -> Option<Warmth> {
-    let wanted = match step.warm {
+    let wanted = match wanted {
         Some(false) => return None,
         wanted => wanted == Some(true),
     };
-    let path = program?.canonicalize().ok()?;
+    let mut options: Vec<String> = arguments
+        .iter()
+        .map(|argument| argument.to_str().map(str::to_owned))
+        .collect::<Option<_>>()?;
+    let text = options.pop()?;
+    let path = program.canonicalize().ok()?;
     let shell = shell::Shell::named(path.file_name()?.to_str()?)?;
     let free = variables
         .keys()
         .all(|name| warm::variable(&name.to_string_lossy()).is_none());
-    let script = Script::new(Some(shell), &step.shell[1..], &step.script).ok()?;
+    let script = Script::new(Some(shell), &options, &text).ok()?;
     let programs = if wanted {
         Vec::new()
     } else {
