@@ -146,11 +146,16 @@ fn fewer_tasks_run_where_few_processes_can() {
         return;
     }
     let test = many(60, "cp $INPUT_FILE $OUTPUT_DIR/out");
-    let script = "bash -c 'ulimit -u 12; exec $PROGRAM -run -parallel 30'";
+    let script = "bash -c 'ulimit -u 12; exec $PROGRAM -run -parallel 30 -log-format json'";
     let Some(ran) = as_a_user(&test, script) else {
         return;
     };
-    ran.exits(0).says("61 run, 0 reused, 0 failed, 0 pending");
+    let ran = ran
+        .exits(0)
+        .says(r#""executed":61,"reused":0,"failed":0,"pending":0"#);
+    // A command that could not be started was not given to a shell, which could start it no more.
+    let of_a_shell = r#""launch":"shell""#;
+    assert_eq!(ran.stderr.matches(of_a_shell).count(), 1, "{ran}");
     none_failed(&test, 60);
 }
 

@@ -1,6 +1,7 @@
 //! A worker: runs one task after the other.
 
 use std::ffi::OsStr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -220,7 +221,7 @@ impl<'a> Worker<'a> {
             Err(RunError::Refused) => (Ok(Outcome::Cancelled), false),
             Err(RunError::Lost) => (Err(Fault::Lost), true),
             Err(RunError::Spawn(error)) => {
-                let words = format!("cannot start the shell: {error}");
+                let words = format!("cannot start the script: {error}");
                 (Err(Fault::of(Shortage::of(&error), words)), true)
             }
             Err(RunError::Io(error)) => {
@@ -278,17 +279,19 @@ impl<'a> Worker<'a> {
         let kept = self.commands.of(job.step.lane);
         let own = Own::new(&self.workspace, job);
         if let Some(direct) = job.step.direct() {
+            let is_short = |error: &io::Error| Shortage::of(error).is_some();
+            // What is not short, the shell can say best.
             match kept.plain(job, direct, &own, pipes) {
-                None => {}
-                Some(Plain::Done) => {
+                Err(error) if is_short(&error) => return Err(RunError::Spawn(error)),
+                Ok(None) | Err(_) => {}
+                Ok(Some(Plain::Done)) => {
                     self.launched = Some(Launch::Direct);
                     return Ok(process::Ended::at_once());
                 }
-                Some(Plain::Start(specs)) => {
+                Ok(Some(Plain::Start(specs))) => {
                     self.launched = Some(Launch::Direct);
                     match self.handle.launch(specs, pipes, &mut sink) {
-                        // The shell can say best what is wrong.
-                        Err(RunError::Spawn(_)) => {}
+                        Err(RunError::Spawn(error)) if !is_short(&error) => {}
                         Ok((ended, members)) if direct.waits && ended.cut.is_none() => {
                             let tell = |words: &str| sink.wrote(Stream::Stderr, words.as_bytes());
                             return Ok(ended.as_a_shell_would(&members, direct.manners, tell));

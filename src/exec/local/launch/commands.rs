@@ -60,56 +60,55 @@ impl Kept {
         Ok(launch)
     }
 
-    /// The plain commands, for this task; none if it takes the shell.
+    /// The plain commands, for this task; none if it takes the shell. On an error nothing has been
+    /// started.
     pub fn plain(
         &mut self,
         job: &Job,
         direct: &Direct,
         own: &Own,
         pipes: &Pipes,
-    ) -> Option<Plain<'_>> {
-        let expanded = direct.expand(&|name| own.value(name))?;
+    ) -> io::Result<Option<Plain<'_>>> {
+        let Some(expanded) = direct.expand(&|name| own.value(name)) else {
+            return Ok(None);
+        };
         if let ([Member { program: None, .. }], [only]) =
             (direct.members.as_slice(), expanded.as_slice())
         {
-            direct::touch(&only.openings).ok()?;
-            return Some(Plain::Done);
+            direct::touch(&only.openings)?;
+            return Ok(Some(Plain::Done));
         }
         if self.direct.as_ref().is_none_or(|(of, _)| *of != expanded) {
-            let launches = direct
-                .members
-                .iter()
-                .zip(&expanded)
-                .map(|(member, expanded)| member_of(member, expanded, job, own, pipes));
-            let launches = launches.collect::<Option<_>>()?;
-            self.direct = Some((expanded, launches));
+            let members = direct.members.iter().zip(&expanded);
+            let invocations =
+                members.map(|(member, expanded)| member_of(member, expanded, job, own));
+            let Some(invocations) = invocations.collect::<Option<Vec<_>>>() else {
+                return Ok(None);
+            };
+            let specs = invocations.into_iter().map(|one| one.prepare(pipes));
+            self.direct = Some((expanded, specs.collect::<Result<_, _>>()?));
         }
-        let (_, launches) = self.direct.as_mut()?;
-        own.set_in(launches).ok()?;
-        Some(Plain::Start(launches))
+        let Some((_, specs)) = &mut self.direct else {
+            return Ok(None);
+        };
+        own.set_in(specs)?;
+        Ok(Some(Plain::Start(specs)))
     }
 }
 
-fn member_of(
-    member: &Member,
-    expanded: &Expanded,
-    job: &Job,
-    own: &Own,
-    pipes: &Pipes,
-) -> Option<SpawnSpec> {
+fn member_of(member: &Member, expanded: &Expanded, job: &Job, own: &Own) -> Option<Invocation> {
     let words = expanded
         .words
         .iter()
         .map(|word| CString::new(word.as_str()));
-    let invocation = Invocation {
+    Some(Invocation {
         program: member.program.clone()?,
         words: words.collect::<Result<_, _>>().ok()?,
         variables: environment(&member.variables, job.step, own),
         openings: expanded.openings.clone(),
         folder: job.step.folder.clone(),
         limits: limits(job.step),
-    };
-    invocation.prepare(pipes).ok()
+    })
 }
 
 /// The step's shell with these arguments, for this task.
