@@ -20,6 +20,7 @@ mod log;
 mod mended;
 mod options;
 mod output;
+mod reference;
 mod report;
 mod run;
 mod select;
@@ -36,8 +37,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::core::text::visible;
 use crate::out::{self, Stream};
+use crate::text::visible;
 use arguments::{Arguments, Subcommand};
 pub use error::{Failure, Kind};
 

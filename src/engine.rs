@@ -37,11 +37,11 @@ pub use outputs::{Collected, Output, Outputs};
 pub use recover::recover;
 pub use step::{Memo, StepPlan, identity, memo};
 
-use crate::core::event::{Event, Failure, Summary};
-use crate::core::name::StepName;
-use crate::core::plan::{Key, LaneId, Next, Plan, Ready};
-use crate::core::route::Router;
-use crate::core::task::TaskId;
+use crate::model::event::{Event, Failure, Summary};
+use crate::model::name::StepName;
+use crate::model::plan::{Key, LaneId, Next, Plan, Ready};
+use crate::model::route::Router;
+use crate::model::task::TaskId;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use reuse::Settled;

@@ -10,8 +10,8 @@ pub mod local;
 #[cfg(test)]
 mod tests;
 
-use crate::core::event::Summary;
 use crate::engine::{Error, Scheduler};
+use crate::model::event::Summary;
 
 /// Something that carries out jobs.
 pub trait Executor {

@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::core::digest::Digest;
-use crate::core::text::{Shown as _, quoted};
 use crate::folder::Folder;
+use crate::model::digest::Digest;
 use crate::staged::Staged;
 use crate::state::{self, Final, Selection, State};
 use crate::store::{self, Store};
+use crate::text::{Shown as _, quoted};
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]

@@ -6,24 +6,28 @@
 //! main            the exit status of the command line, nothing else
 //! cli             options, subcommands, exit codes; the only place that prints errors
 //! overview        what pages tell, gathered from state, store and manifest
-//! page            pure: SVG, HTML and other text from what is known
-//! report          events in; lines, progress bars or JSON out
-//! out             standard output and standard error; makes safe what goes there
-//! exec            executors: threads and processes of this machine; they pull from the engine
-//! engine          passive: task ends in, jobs and records out; whose turn it is
 //! export          final outputs as files in a folder
-//! staged          files and folders that appear when they are complete
-//! nix             packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
+//! prepare         manifest, packages and host together: steps, registered and ready to run
+//! exec            executors: threads and processes of this machine; they pull from the engine
+//! report          events in; lines, progress bars or JSON out
+//! engine          passive: task ends in, jobs and records out; whose turn it is
+//! view            pure: graphs, trees, charts and pages of what is known
+//! out             standard output and standard error; makes safe what goes there
+//! packages        packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
 //! store           objects: adopt, lend, read, verify
 //! state           SQLite: schema, queries, writes, migration of the format
+//! staged          files and folders that appear when they are complete
 //! folder          folders held open, where scripts can replace what a path leads to
 //! sys             what is Linux here and something else elsewhere
-//! core            pure: manifest, routing, fingerprints, plan, names, digests, events
+//! manifest        pure: parse, check, schema, errors with file and range
+//! script          pure: what can be known of a script from its text
+//! model           pure: names, digests, tasks, routes, identities, plan, events
+//! text            pure: what is safe to show; widths, amounts, times, nearest words
 //! ```
 //!
 //! The engine never prints and the reporters never decide: events go from one to the other.
-//! `core` touches no file, process, clock or thread, so that all planning is tested in memory.
+//! What is pure touches no file, process, clock or thread, so that all planning is tested in memory.
 
 // A new variant is met wherever its enum is matched: nothing passes over it unseen.
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
@@ -31,19 +35,22 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 pub mod cli;
-pub mod core;
 pub mod engine;
 pub mod exec;
 pub mod export;
 pub mod folder;
-pub mod nix;
+pub mod manifest;
+pub mod model;
 pub mod out;
 pub mod overview;
-pub mod page;
-pub mod pipeline;
+pub mod packages;
+pub mod prepare;
 pub mod process;
 pub mod report;
+pub mod script;
 pub mod staged;
 pub mod state;
 pub mod store;
 pub mod sys;
+pub mod text;
+pub mod view;

@@ -25,8 +25,8 @@ mod stream;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::core::text::command::{self, Fence};
-use crate::core::text::{self, Colours, Screen};
+use crate::text::command::{self, Fence};
+use crate::text::{self, Colours, Screen};
 use reader::Reader;
 pub use stream::Stream;
 

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use crate::core::digest::Digest;
-use crate::core::graph::{self, Graph, Grouped, Version};
-use crate::core::identity::Tools;
-use crate::core::manifest::{Manifest, literal_outputs};
-use crate::core::name::StepName;
-use crate::core::route::Router;
-use crate::core::spread::{Sample, Spread};
-use crate::core::task::{State as TaskState, Tally};
-use crate::core::timeline::Span;
-use crate::page::{Failure, Log, Page, Spreads, Task, VersionPart};
+use crate::manifest::{Manifest, literal_outputs};
+use crate::model::digest::Digest;
+use crate::model::identity::Tools;
+use crate::model::name::StepName;
+use crate::model::route::Router;
+use crate::model::task::{State as TaskState, Tally};
 use crate::state::{Error, RecordedStep, Runset, ShownTask, State, StepId};
 use crate::store::Store;
+use crate::view::graph::{self, Graph, Grouped, Version};
+use crate::view::page::{Failure, Log, Page, Spreads, Task, VersionPart};
+use crate::view::spread::{Sample, Spread};
+use crate::view::timeline::Span;
 
 /// Rows of the table of tasks.
 const TASKS: usize = 3000;

@@ -12,11 +12,9 @@ mod trace;
 
 use std::path::Path;
 
-pub use plain::short;
-
-use crate::core::event::Event;
-use crate::nix;
+use crate::model::event::Event;
 use crate::out::{self, Stream};
+use crate::packages;
 pub use trace::Error as TraceError;
 
 /// How to tell.
@@ -108,11 +106,11 @@ impl Reporter {
 }
 
 /// Tells what Nix does, and its warnings as such.
-pub fn nix_event(progress: &nix::Progress, tell: &mut dyn FnMut(&Event)) {
+pub fn nix_event(progress: &packages::Progress, tell: &mut dyn FnMut(&Event)) {
     match progress {
-        nix::Progress::Line(line) => tell(&Event::Environment(&format!("nix: {line}"))),
-        nix::Progress::Warning(words) => tell(&Event::Warning(words)),
-        nix::Progress::Log { package, line } => {
+        packages::Progress::Line(line) => tell(&Event::Environment(&format!("nix: {line}"))),
+        packages::Progress::Warning(words) => tell(&Event::Warning(words)),
+        packages::Progress::Log { package, line } => {
             tell(&Event::Environment(&format!("{package}> {line}")));
         }
     }

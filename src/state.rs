@@ -35,8 +35,8 @@ mod tally;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::task::TaskId;
-use crate::core::text::Shown as _;
+use crate::model::task::TaskId;
+use crate::text::Shown as _;
 use database::Database;
 
 pub use durable::{Doubtful, Sync};
@@ -154,7 +154,7 @@ pub enum Error {
     },
     /// A task was asked to do what a task in its state cannot.
     #[error(transparent)]
-    Illegal(#[from] crate::core::task::Illegal),
+    Illegal(#[from] crate::model::task::Illegal),
     /// A task ended that is not there, or has ended before.
     #[error("task {0} has changed in the database while it ran")]
     Lost(TaskId),

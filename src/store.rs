@@ -29,10 +29,10 @@ pub use linked::{AMONG, PROBE, RUN};
 pub use loan::Loan;
 pub use look::Condition;
 
-use crate::core::digest::Digest;
-use crate::core::text::Shown as _;
 use crate::folder::Entry;
+use crate::model::digest::Digest;
 use crate::sys::{self, Shortage};
+use crate::text::Shown as _;
 use shards::Shards;
 
 /// A folder of objects. Shared by the workers of a run.

@@ -8,12 +8,12 @@ use clap::Args;
 use super::error::Failure;
 use super::options::Places;
 use super::select::{self, Named};
-use crate::core::digest::Digest;
-use crate::core::suggest;
-use crate::core::text::{Shown as _, visible};
+use crate::model::digest::Digest;
 use crate::out;
 use crate::state::{State, TaskRow};
 use crate::store::Store;
+use crate::text::suggest;
+use crate::text::{Shown as _, visible};
 
 /// Options of `cat`.
 #[derive(Debug, Args)]

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use super::error::Failure;
 use super::options::Places;
 use super::output::print;
-use crate::core::manifest::{Step, literal_outputs};
-use crate::core::plain;
-use crate::core::route::Router;
-use crate::core::shell::Shell;
-use crate::core::text::Shown as _;
-use crate::core::warm::{Obstacle, Script};
-use crate::exec::local::in_words;
-use crate::nix;
-use crate::pipeline::Source;
+use crate::manifest::{Step, literal_outputs};
+use crate::model::route::Router;
+use crate::packages;
+use crate::prepare::Source;
+use crate::script::plain;
+use crate::script::shell::Shell;
+use crate::script::warm::{Obstacle, Script};
+use crate::text::Shown as _;
+use crate::text::time::exact;
 
 /// Prints each step's environment, routes and limits.
 pub fn main(places: &Places) -> Result<ExitCode, Failure> {
@@ -64,7 +64,7 @@ fn packages(source: &Source) -> Result<Vec<Option<String>>, Failure> {
         .filter(|step| !step.packages.is_empty())
         .map(|step| (step.name.clone(), step.packages.as_slice()))
         .collect();
-    let inspected = nix::inspect(&nix::Packages {
+    let inspected = packages::inspect(&packages::Packages {
         steps: &with,
         nixpkgs: &source.manifest.nix.nixpkgs,
         manifest: &source.path,
@@ -78,10 +78,10 @@ fn packages(source: &Source) -> Result<Vec<Option<String>>, Failure> {
                 .iter()
                 .map(|package| {
                     let pin = match &package.pin {
-                        nix::PinState::Pinned(words) => words.as_str(),
-                        nix::PinState::Missing => "not pinned yet",
-                        nix::PinState::Followed => "followed as it stands",
-                        nix::PinState::Fixed => return package.installable.clone(),
+                        packages::PinState::Pinned(words) => words.as_str(),
+                        packages::PinState::Missing => "not pinned yet",
+                        packages::PinState::Followed => "followed as it stands",
+                        packages::PinState::Fixed => return package.installable.clone(),
                     };
                     format!("{} ({pin})", package.installable)
                 })
@@ -174,7 +174,7 @@ fn limits(step: &Step) -> Option<String> {
         words.push(format!("{most} at once"));
     }
     if let Some(time) = step.timeout {
-        words.push(format!("{} each", in_words(time)));
+        words.push(format!("{} each", exact(time)));
     }
     match step.retries {
         0 => {}

@@ -1,36 +1,14 @@
 //! Text in columns, as wide as the terminal.
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::out::Stream;
+use crate::text::width::{cut, pad};
 
 /// The columns of the terminal that standard output is; none if it is none.
 pub fn width() -> Option<usize> {
     let (columns, _) = Stream::Out.size()?;
     (columns > 0).then(|| columns.into())
-}
-
-/// `text` cut to `width` columns, with `…` at its end if something is missing.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    let mut used = 1;
-    for c in text.chars() {
-        used += c.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        cut.push(c);
-    }
-    cut.push('…');
-    cut
-}
-
-/// `text` filled up to `width` columns.
-pub fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// One column of a table.
@@ -148,12 +126,5 @@ mod tests {
         assert!(narrow.lines().all(|line| line.width() <= 24), "{narrow}");
         // Nothing is left to give.
         assert!(table(&columns, &rows, Some(3)).contains("12"));
-    }
-
-    #[test]
-    fn a_cut_is_never_too_wide() {
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("abcd", 3), "ab…");
-        assert_eq!(cut("日本語", 4), "日…");
     }
 }

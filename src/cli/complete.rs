@@ -16,7 +16,7 @@ use clap_complete::Shell;
 use super::error::Failure;
 use super::options::Places;
 use super::output::print;
-use crate::pipeline::Source;
+use crate::prepare::Source;
 use crate::state::State;
 
 /// Words of `complete`.

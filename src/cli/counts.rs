@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::core::event::Summary;
-use crate::core::manifest::Manifest;
-use crate::core::name::StepName;
-use crate::core::task::Tally;
-use crate::pipeline::Steps;
+use crate::manifest::Manifest;
+use crate::model::event::Summary;
+use crate::model::name::StepName;
+use crate::model::task::Tally;
+use crate::prepare::Steps;
 use crate::state::{self, Runset, State, StepId};
 
 /// Counts of a runset, by the steps of the manifest, all their versions together.

@@ -8,7 +8,7 @@ use clap::{Args, Command};
 
 use super::error::Failure;
 use super::{complete, output};
-use crate::core::manifest;
+use crate::manifest;
 
 /// What `completions` is for.
 #[derive(Debug, Args)]

@@ -1,14 +1,16 @@
 //! `-run -dry-run`: what a run would do.
 
+use crate::text::amount;
+use crate::text::width::pad;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::call::Call;
 use super::error::Failure;
-use super::{columns, output, select, standing};
-use crate::core::text::visible;
+use super::{output, select, standing};
 use crate::engine::{self, Forecast, Reason};
 use crate::report::table;
+use crate::text::visible;
 
 /// Tells it. `call` has a copy of the state.
 pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
@@ -36,7 +38,7 @@ pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
                 continue;
             };
             runs |= !told.run.is_empty();
-            let _ = writeln!(text, "  {}  {words}", columns::pad(name, longest(&names)));
+            let _ = writeln!(text, "  {}  {words}", pad(name, longest(&names)));
         }
         text.push_str(if runs {
             "  and what comes of the outputs of those that run\n"
@@ -47,7 +49,7 @@ pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
             let _ = writeln!(
                 text,
                 "  {step}: {} would stay ({}); with -migrate-tainted done again",
-                table::count(count, "tainted task"),
+                amount::count(count, "tainted task"),
                 table::changes(&changes)
             );
         }

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use rustix::io::Errno;
 
-use crate::core::text::Shown as _;
-use crate::core::text::{self, visible};
-use crate::pipeline::{self, SourceError};
+use crate::prepare::{self, SourceError};
 use crate::report::json;
 use crate::sys::Shortage;
-use crate::{engine, nix, out, state, store};
+use crate::text::Shown as _;
+use crate::text::{self, visible};
+use crate::{engine, out, packages, state, store};
 
 /// Why the program ends without success; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,8 +240,8 @@ impl From<engine::Error> for Failure {
     }
 }
 
-impl From<nix::Error> for Failure {
-    fn from(error: nix::Error) -> Self {
+impl From<packages::Error> for Failure {
+    fn from(error: packages::Error) -> Self {
         let hint = error.hint();
         let kind = if error.is_usage() {
             Kind::Usage
@@ -257,12 +257,12 @@ impl From<nix::Error> for Failure {
     }
 }
 
-impl From<pipeline::Error> for Failure {
-    fn from(error: pipeline::Error) -> Self {
+impl From<prepare::Error> for Failure {
+    fn from(error: prepare::Error) -> Self {
         match error {
-            pipeline::Error::State(error) => error.into(),
-            pipeline::Error::Environment(error) => error.into(),
-            pipeline::Error::TooLong(_) => Self::usage(&error).hint(TOO_LONG),
+            prepare::Error::State(error) => error.into(),
+            prepare::Error::Environment(error) => error.into(),
+            prepare::Error::TooLong(_) => Self::usage(&error).hint(TOO_LONG),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `export`: outputs as files, or as one tar.
 
+use crate::text::amount;
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,13 +11,12 @@ use super::error::Failure;
 use super::options::{Output, Places};
 use super::select::{self, InRunset};
 use super::{output, signals};
-use crate::core::name::StepName;
-use crate::core::suggest;
-use crate::core::text::{Shown as _, visible};
 use crate::export::{self, Error};
+use crate::model::name::StepName;
 use crate::out::{self, Stream};
-use crate::report::table;
 use crate::state::{Selection, State};
+use crate::text::suggest;
+use crate::text::{Shown as _, visible};
 
 /// Options of `export`.
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
         output::print(&format!(
             "{}: {}\n",
             to.shown(),
-            table::count(count, "file")
+            amount::count(count, "file")
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use super::counts;
 use super::error::Failure;
-use crate::core::text::{Shown as _, visible};
-use crate::pipeline::Source;
+use crate::prepare::Source;
 use crate::report::table;
 use crate::state::{self, Runset, State};
+use crate::text::{Shown as _, visible};
 
 /// How a runset stands to a manifest.
 #[derive(Debug)]

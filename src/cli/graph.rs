@@ -9,14 +9,14 @@ use super::error::Failure;
 use super::options::Places;
 use super::select::unknown_runset;
 use super::{output, select};
-use crate::core::graph::MOST;
-use crate::core::manifest::Manifest;
-use crate::core::text::Shown as _;
+use crate::manifest::Manifest;
 use crate::out;
 use crate::overview;
-use crate::page;
-use crate::pipeline::Source;
+use crate::prepare::Source;
 use crate::state::{self, Runset, State};
+use crate::text::Shown as _;
+use crate::view::graph::MOST;
+use crate::view::page;
 
 /// Options of `graph`.
 #[derive(Debug, Args)]

@@ -9,11 +9,11 @@ use clap::Args;
 use super::error::Failure;
 use super::options::{Output, Places};
 use super::{output, signals};
-use crate::core::text::Shown as _;
 use crate::exec::local::Channel;
-use crate::nix;
-use crate::pipeline::Source;
+use crate::packages;
+use crate::prepare::Source;
 use crate::report::{self, Reporter};
+use crate::text::Shown as _;
 
 /// Options of `lock`.
 #[derive(Debug, Args)]
@@ -34,18 +34,18 @@ pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<Exi
         .filter(|step| !step.packages.is_empty())
         .map(|step| (step.name.clone(), step.packages.as_slice()))
         .collect();
-    let packages = nix::Packages {
+    let packages = packages::Packages {
         steps: &steps,
         nixpkgs: &source.manifest.nix.nixpkgs,
         manifest: &source.path,
     };
     let update = match arguments.update.as_deref() {
-        None => nix::Update::Missing,
-        Some([]) => nix::Update::All,
-        Some(names) => nix::Update::Named(names),
+        None => packages::Update::Missing,
+        Some([]) => packages::Update::All,
+        Some(names) => packages::Update::Named(names),
     };
     let mut reporter = Reporter::new(output.style());
-    let report = nix::lock_update(&packages, update, &inbox.stop, &mut |progress| {
+    let report = packages::lock_update(&packages, update, &inbox.stop, &mut |progress| {
         report::nix_event(&progress, &mut |event| reporter.event(event));
     })
     .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;

@@ -9,12 +9,12 @@ use super::cat;
 use super::error::Failure;
 use super::options::Places;
 use super::select::{self, InRunset};
-use crate::core::digest::Digest;
-use crate::core::task::State as TaskState;
-use crate::core::text::visible;
+use crate::model::digest::Digest;
+use crate::model::task::State as TaskState;
 use crate::out;
 use crate::state::{Filter, Logs, State, TaskRow, Which};
 use crate::store::Store;
+use crate::text::visible;
 
 /// Options of `log`.
 #[derive(Debug, Args)]

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::error::Failure;
-use crate::core::text;
 use crate::out;
+use crate::text;
 
 /// Prints what programs read: JSON values, a line or more.
 pub fn print_json(text: String) -> Result<(), Failure> {

@@ -12,13 +12,13 @@ use super::graph::{Chosen, chosen, manifest};
 use super::options::{Output, Places};
 use super::select::nothing_ran;
 use super::{output, signals};
-use crate::core::text::Shown as _;
 use crate::overview;
-use crate::page;
 use crate::staged::{self, Staged};
 use crate::state::State;
 use crate::store::Store;
 use crate::sys;
+use crate::text::Shown as _;
+use crate::view::page;
 
 /// Options of `report`.
 #[derive(Debug, Args)]

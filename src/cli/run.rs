@@ -10,16 +10,16 @@ use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::{counts, dry_run, leftover, mended, select, signals, standing};
-use crate::core::event::{Event, Summary};
-use crate::core::text::Shown as _;
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Local, Scratch};
-use crate::pipeline::{Known, Source, Steps, Supply};
+use crate::model::event::{Event, Summary};
+use crate::prepare::{Known, Source, Steps, Supply};
 use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
+use crate::text::Shown as _;
 
 /// Does what the options say.
 pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {

@@ -5,14 +5,14 @@ use std::path::Path;
 use clap::Args;
 
 use super::error::Failure;
-use crate::core::digest::Digest;
-use crate::core::name::StepName;
-use crate::core::reference::{Reference, tell_apart};
-use crate::core::suggest;
-use crate::core::task::TaskId;
-use crate::core::text::Shown as _;
+use crate::cli::reference::{Reference, tell_apart};
+use crate::model::digest::Digest;
+use crate::model::name::StepName;
+use crate::model::task::TaskId;
 use crate::state::{Layout, Runset, State, TaskRow};
 use crate::store::Store;
+use crate::text::Shown as _;
+use crate::text::suggest;
 
 /// Stands for every runset.
 pub const ALL: &str = "all";

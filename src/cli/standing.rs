@@ -1,5 +1,6 @@
 //! Where the pipeline stands: what is recorded, and what to do next.
 
+use crate::text::amount;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,13 +9,13 @@ use super::counts;
 use super::error::Failure;
 use super::fit::Fit;
 use super::output::print;
-use crate::core::event::Summary;
-use crate::core::name::StepName;
-use crate::core::task::Tally;
-use crate::core::text::{Shown as _, visible};
-use crate::pipeline::{Source, Steps};
+use crate::model::event::Summary;
+use crate::model::name::StepName;
+use crate::model::task::Tally;
+use crate::prepare::{Source, Steps};
 use crate::report::table;
 use crate::state::{LockError, Runset, State};
+use crate::text::{Shown as _, visible};
 
 /// A line about the packages of `steps`, where there are any, by a call that asks no Nix.
 pub fn unresolved(steps: &[StepName]) -> String {
@@ -51,7 +52,7 @@ pub fn print_standing(
     let summary = counts::complete(summary, manifest, state, steps, runset)?;
     let _ = writeln!(text, "runset {}", visible(&runset.name));
     text.push_str(&table::counts(&summary.steps));
-    let _ = writeln!(text, "{}", table::count(summary.finals, "final output"));
+    let _ = writeln!(text, "{}", amount::count(summary.finals, "final output"));
     let fit = Fit::of(source, state, runset)?;
     text.push_str(&next(&summary, &fit));
     print(&text)
@@ -69,7 +70,7 @@ fn next(summary: &Summary, fit: &Fit) -> String {
         let _ = writeln!(
             text,
             "{}: {}",
-            table::count(tainted, "tainted task"),
+            amount::count(tainted, "tainted task"),
             table::tainted(&summary.tainted)
         );
     }

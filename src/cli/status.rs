@@ -1,5 +1,7 @@
 //! `status`: where the pipeline stands, from what is recorded.
 
+use crate::text::amount;
+use crate::text::time::short;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,14 +15,14 @@ use super::fit::Fit;
 use super::options::Places;
 use super::select::{self, InRunset};
 use super::{graph, output, standing};
-use crate::core::identity::{Identity, Tools};
-use crate::core::task::Tally;
-use crate::core::text::visible;
 use crate::engine::{self, Lost};
-use crate::pipeline::Source;
-use crate::report::{short, table};
+use crate::model::identity::{Identity, Tools};
+use crate::model::task::Tally;
+use crate::prepare::Source;
+use crate::report::table;
 use crate::state::{Holder, Lock, Runset, State, StepId};
 use crate::store::Store;
+use crate::text::visible;
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -179,8 +181,8 @@ impl Status {
             visible(&self.runset),
             self.word(),
             total.finished(),
-            table::count(total.total(), "task"),
-            table::count(self.finals, "final output"),
+            amount::count(total.total(), "task"),
+            amount::count(self.finals, "final output"),
         );
         let columns = [
             free("step"),

@@ -11,10 +11,10 @@ use super::error::Failure;
 use super::options::Places;
 use super::output;
 use super::select::{self, InRunset};
-use crate::core::task::State as TaskState;
-use crate::core::text::visible;
-use crate::report::short;
+use crate::model::task::State as TaskState;
 use crate::state::{Filter, State, TaskRow, Which};
+use crate::text::time::short;
+use crate::text::visible;
 
 /// Options of `tasks`.
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `trace`: where something comes from, and what came of it.
 
+use crate::text::width::cut;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,15 +14,15 @@ use super::select::{self, InRunset, Named};
 use super::status::{environment, environment_json};
 use super::tasks::{elapsed, state_in_words, to_json};
 use super::{columns, output};
-use crate::core::identity::Identity;
-use crate::core::lineage::{Line, draw};
-use crate::core::reference::Reference;
-use crate::core::suggest;
-use crate::core::task::TaskId;
-use crate::core::text::visible;
+use crate::cli::reference::Reference;
+use crate::model::identity::Identity;
+use crate::model::task::TaskId;
 use crate::out;
-use crate::report::short;
 use crate::state::{Runset, State, StepId, TaskRow};
+use crate::text::suggest;
+use crate::text::time::short;
+use crate::text::visible;
+use crate::view::lineage::{Line, draw};
 
 /// Options of `trace`.
 #[derive(Debug, Args)]
@@ -73,7 +74,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
         let text: String = text
             .lines()
             .map(|line| match width {
-                Some(width) => columns::cut(line, width) + "\n",
+                Some(width) => cut(line, width) + "\n",
                 None => format!("{line}\n"),
             })
             .collect();

@@ -12,13 +12,13 @@ use super::output;
 use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
-use crate::core::explain;
-use crate::core::identity::Tools;
-use crate::core::task::{State as TaskState, TaskId};
-use crate::core::text::visible;
-use crate::pipeline::{Known, Source, Steps, Supply};
+use crate::model::identity::Tools;
+use crate::model::task::{State as TaskState, TaskId};
+use crate::prepare::{Known, Source, Steps, Supply};
 use crate::report::table;
 use crate::state::{State, StepId, StepVersion, TaskRow, TaskStep};
+use crate::text::visible;
+use crate::view::explain;
 
 /// Options of `why`.
 #[derive(Debug, Args)]

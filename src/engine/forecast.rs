@@ -7,11 +7,11 @@ use super::Error;
 use super::reuse::key;
 use super::rings::Rings;
 use super::step::{Memo, StepPlan};
-use crate::core::digest::Digest;
-use crate::core::name::{FileName, StepName};
-use crate::core::plan::{Key, Ready};
-use crate::core::route::Router;
-use crate::core::task::{State as TaskState, TaskId};
+use crate::model::digest::Digest;
+use crate::model::name::{FileName, StepName};
+use crate::model::plan::{Key, Ready};
+use crate::model::route::Router;
+use crate::model::task::{State as TaskState, TaskId};
 use crate::state::{NewTask, Runset, State, StepId};
 use crate::store::{Condition, Store};
 

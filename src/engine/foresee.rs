@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::job::Job;
 use super::step::{Memo, StepPlan};
 use super::{Error, Scheduler};
-use crate::core::digest::Digest;
-use crate::core::plan::Ready;
-use crate::core::task::{State as TaskState, TaskId};
+use crate::model::digest::Digest;
+use crate::model::plan::Ready;
+use crate::model::task::{State as TaskState, TaskId};
 
 /// Finished tasks of a step whose inputs' sizes are looked at; with more, nothing is foreseen.
 const COMPARED: usize = 64;

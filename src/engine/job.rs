@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::outputs::{Output, Outputs};
 use super::step::StepPlan;
-use crate::core::digest::Digest;
-use crate::core::event::Launch;
-use crate::core::plan::{Key, Ready};
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::event::Launch;
+use crate::model::plan::{Key, Ready};
+use crate::model::task::TaskId;
 use crate::state::{Finished, Logs};
 use crate::store::Store;
 use crate::sys::Shortage;

@@ -14,11 +14,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
-use crate::core::digest::Digest;
-use crate::core::task::TaskId;
-use crate::core::text::quoted;
+use crate::model::digest::Digest;
+use crate::model::task::TaskId;
 use crate::state::{self, Looked, Place, Runset, State, StepId, Wanted};
 use crate::store::{Condition, Store};
+use crate::text::quoted;
 
 /// Final outputs, and tasks to be done, that are looked at in any case.
 const FEW: usize = if cfg!(test) { 4 } else { 256 };
@@ -303,9 +303,9 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::core::identity::Identity;
-    use crate::core::name::StepName;
-    use crate::core::task::State as TaskState;
+    use crate::model::identity::Identity;
+    use crate::model::name::StepName;
+    use crate::model::task::State as TaskState;
     use crate::state::{Finished, NewTask};
 
     struct World {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
-use crate::core::digest::Digest;
+use crate::model::digest::Digest;
 
 /// One output of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use super::job::{Ended, Outcome};
 use super::outputs::Outputs;
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
-use crate::core::digest::Digest;
-use crate::core::event::{Event, Failure, Launch, Routed, Span};
-use crate::core::plan::{LaneId, Ready};
-use crate::core::task::{State as TaskState, TaskId};
+use crate::model::digest::Digest;
+use crate::model::event::{Event, Failure, Launch, Routed, Span};
+use crate::model::plan::{LaneId, Ready};
+use crate::model::task::{State as TaskState, TaskId};
 use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
 

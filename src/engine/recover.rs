@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::task::TaskId;
+use crate::model::task::TaskId;
 use crate::state::{self, State};
 use crate::store::Store;
 use crate::sys;
@@ -88,20 +88,19 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::core::name::StepName;
-    use crate::core::plan::Ready;
-    use crate::core::task::State as TaskState;
+    use crate::model::name::StepName;
+    use crate::model::plan::Ready;
+    use crate::model::task::State as TaskState;
     use crate::state::{Finished, NewTask, Runset, StepId};
 
     /// A start task with two outputs, one of which a task of the same step worked on.
     fn recorded(state: &mut State, store: &Store) -> (Runset, StepId) {
-        let step = crate::core::manifest::Manifest::parse(
-            "[[step]]\nname = 's'\nstart = true\nscript = ':'",
-        )
-        .unwrap()
-        .steps
-        .remove(0);
-        let identity = crate::engine::identity(&step, crate::core::identity::Tools::Host);
+        let step =
+            crate::manifest::Manifest::parse("[[step]]\nname = 's'\nstart = true\nscript = ':'")
+                .unwrap()
+                .steps
+                .remove(0);
+        let identity = crate::engine::identity(&step, crate::model::identity::Tools::Host);
         let name = StepName::new("s").unwrap();
         let known = state.known_steps().unwrap();
         let step = state.register(&known, &name, &identity, true, None, 0);
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(recover(&mut state, &store).unwrap(), 0);
         let place = recorded(&mut state, &store);
         assert_eq!(pending(&state, &place).len(), 1);
-        let two = store.path(&crate::core::digest::Digest::of(b"two"));
+        let two = store.path(&crate::model::digest::Digest::of(b"two"));
         fs::remove_file(&two).unwrap();
         fs::write(&two, "").unwrap();
         assert_eq!(recover(&mut state, &store).unwrap(), 0, "the same boot");

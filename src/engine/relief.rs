@@ -2,10 +2,10 @@
 
 use super::Scheduler;
 use super::job::Short;
-use crate::core::event::{Event, Shortage};
-use crate::core::name::StepName;
-use crate::core::plan::Relief;
-use crate::core::task::TaskId;
+use crate::model::event::{Event, Shortage};
+use crate::model::name::StepName;
+use crate::model::plan::Relief;
+use crate::model::task::TaskId;
 
 impl Scheduler<'_> {
     /// Less is done at a time; or, where that does not help, the run ends.

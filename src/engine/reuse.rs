@@ -7,8 +7,8 @@ use super::outputs::Output;
 use super::record::not_executed;
 use super::step::{Memo, StepPlan};
 use super::{Error, Scheduler};
-use crate::core::plan::{Key, Ready};
-use crate::core::task::TaskId;
+use crate::model::plan::{Key, Ready};
+use crate::model::task::TaskId;
 use crate::store::Condition;
 
 /// Outputs that are looked at while others wait for their turn; more are looked at beside them.

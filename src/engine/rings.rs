@@ -14,12 +14,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::step::{Memo, StepPlan};
-use crate::core::name::StepName;
-use crate::core::plan::{Key, LaneId, Ready};
-use crate::core::task::TaskId;
-use crate::core::text::{quoted, visible};
-use crate::core::trail::{Trail, hash};
+use crate::model::name::StepName;
+use crate::model::plan::{Key, LaneId, Ready};
+use crate::model::task::TaskId;
+use crate::model::trail::{Trail, hash};
 use crate::state::{self, Origin, State, StepId};
+use crate::text::{quoted, visible};
 
 /// Tasks of which it is kept what stands above their children, in each of two generations.
 const KEPT: usize = if cfg!(test) { 4 } else { 4096 };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::identity::{Identity, Tools};
-use crate::core::manifest;
-use crate::core::name::StepName;
-use crate::core::plan::LaneId;
+use crate::manifest;
+use crate::model::identity::{Identity, Tools};
+use crate::model::name::StepName;
+use crate::model::plan::LaneId;
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.

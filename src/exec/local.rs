@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use channel::{Channel, Emergency, Message};
 pub use launch::step::{Runnable, program, variables};
 pub use scratch::Scratch;
-pub use worker::{host_path, in_words, need};
+pub use worker::{host_path, need};
 
 use super::Executor;
 use crate::engine::{Error, Scheduler};

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::fake::ended;
-use crate::core::task::State as TaskState;
 use crate::engine::{Error, Forecast, Job, Outcome, Reason, Reply, Scheduler, Stop, Turn};
+use crate::model::task::State as TaskState;
 use world::{Act, World, left, nothing, step};
 
 #[test]

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::Read as _;
 use std::sync::OnceLock;
 
-use crate::core::text::command;
+use crate::text::command;
 
 /// As far as the environment tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plain;
-use crate::core::event::Event;
+use crate::model::event::Event;
 use crate::out;
 use model::Model;
 use terminal::Terminal;

@@ -1,14 +1,16 @@
 //! What GitHub Actions shows of a run: failures as annotations, the summary on the run's page.
 
+use crate::text::amount;
+use crate::text::time::short;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{plain, table};
-use crate::core::event::{Event, Failure, Summary};
-use crate::core::text::{self, Shown as _, visible};
+use super::table;
+use crate::model::event::{Event, Failure, Summary};
 use crate::out;
+use crate::text::{self, Shown as _, visible};
 
 /// GitHub Actions as the listener.
 pub struct Actions {
@@ -92,8 +94,8 @@ fn markdown(summary: &Summary) -> String {
         summary.reused,
         summary.failed,
         summary.pending,
-        table::count(summary.finals, "final output"),
-        plain::short(summary.elapsed),
+        amount::count(summary.finals, "final output"),
+        short(summary.elapsed),
     );
     text.push_str("| Step | Done | Reused | Failed | Pending |\n|:--|--:|--:|--:|--:|\n");
     for (step, tally) in &summary.steps {
@@ -163,8 +165,8 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::name::StepName;
-    use crate::core::task::{Tally, TaskId};
+    use crate::model::name::StepName;
+    use crate::model::task::{Tally, TaskId};
 
     #[test]
     fn annotations_escape_what_ends_them() {

@@ -47,10 +47,10 @@
 
 mod told;
 
-use crate::core::event::{Event, Failure, Launch, Routed, Span, Summary};
-use crate::core::identity::Change;
-use crate::core::name::StepName;
-use crate::core::task::Tally;
+use crate::model::event::{Event, Failure, Launch, Routed, Span, Summary};
+use crate::model::identity::Change;
+use crate::model::name::StepName;
+use crate::model::task::Tally;
 use crate::out;
 use crate::sys;
 use told::{Count, Counts, Failed, Named, Outputs, Over, Ran, Tainted, Told};

@@ -1,15 +1,17 @@
 //! Short lines, for logs and for terminals that can do no more.
 
+use crate::text::amount;
+use crate::text::time::short;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::table;
-use crate::core::event::{Event, Routed, Span, Summary};
-use crate::core::identity::Change;
-use crate::core::name::StepName;
-use crate::core::task::{Tally, TaskId};
-use crate::core::text::{self, visible, with_hints};
+use crate::model::event::{Event, Routed, Span, Summary};
+use crate::model::identity::Change;
+use crate::model::name::StepName;
+use crate::model::task::{Tally, TaskId};
 use crate::out;
+use crate::text::{self, visible, with_hints};
 
 /// Lines on standard error.
 pub struct Plain {
@@ -37,7 +39,7 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
             format!(
                 "{}: {}, starting at {start}\n",
                 visible(path),
-                table::count(*steps, "step")
+                amount::count(*steps, "step")
             )
         }
         Event::Database { path, created } => {
@@ -64,7 +66,7 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
             version,
         } => format!(
             "{step}: {} to be done again by version {version}\n",
-            table::count(*count, "task")
+            amount::count(*count, "task")
         ),
         Event::NothingTainted { runset } => {
             format!("runset {}: nothing is tainted\n", visible(runset))
@@ -76,7 +78,7 @@ pub fn in_words(event: &Event, verbose: bool) -> String {
         } => runset(name, *seeded, steps),
         Event::Interrupted { signal, tasks } => format!(
             "{signal}: ending {}; once more ends at once\n",
-            table::count(*tasks, "running task")
+            amount::count(*tasks, "running task")
         ),
         Event::Warning(text) => format!("warning: {}\n", with_hints(text)),
         Event::Summary(all) => summary(all),
@@ -224,20 +226,6 @@ fn names(outputs: &Routed) -> String {
     text
 }
 
-/// `3ms`, `1.2s`, `4m05s`, `2h04m`.
-pub fn short(time: Duration) -> String {
-    let seconds = time.as_secs();
-    if seconds == 0 {
-        format!("{}ms", time.as_millis())
-    } else if seconds < 60 {
-        format!("{:.1}s", time.as_secs_f64())
-    } else if seconds < 3600 {
-        format!("{}m{:02}s", seconds / 60, seconds % 60)
-    } else {
-        format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60)
-    }
-}
-
 /// The end of a run, the failures last.
 pub fn summary(summary: &Summary) -> String {
     let mut text = String::new();
@@ -249,7 +237,7 @@ pub fn summary(summary: &Summary) -> String {
         summary.reused,
         summary.failed,
         summary.pending,
-        table::count(summary.finals, "final output"),
+        amount::count(summary.finals, "final output"),
         short(summary.elapsed),
     );
     for (name, step) in &summary.near {

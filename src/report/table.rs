@@ -1,20 +1,12 @@
 //! Counts in words and columns.
 
-use std::fmt::{Display, Write as _};
+use crate::text::amount;
+use std::fmt::Write as _;
 
-use crate::core::identity::Change;
-use crate::core::name::StepName;
-use crate::core::task::Tally;
-use crate::core::text::visible;
-
-/// `1 task`, `2 tasks`.
-pub fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
-    if number.try_into().is_ok_and(|number| number == 1) {
-        format!("1 {what}")
-    } else {
-        format!("{number} {what}s")
-    }
-}
+use crate::model::identity::Change;
+use crate::model::name::StepName;
+use crate::model::task::Tally;
+use crate::text::visible;
 
 /// A line a step with what is recorded.
 pub fn counts(steps: &[(StepName, Tally)]) -> String {
@@ -67,7 +59,7 @@ pub fn orphaned(orphaned: &[(String, i64)]) -> String {
         .collect();
     format!(
         "{} {are} of steps that the manifest does not have: {}",
-        count(total, "pending task"),
+        amount::count(total, "pending task"),
         words.join(", ")
     )
 }

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::core::event::{Event, Span};
-use crate::core::name::StepName;
-use crate::core::task::TaskId;
-use crate::core::text::{self, Shown as _};
+use crate::model::event::{Event, Span};
+use crate::model::name::StepName;
+use crate::model::task::TaskId;
 use crate::staged::{self, Staged};
 use crate::sys;
+use crate::text::{self, Shown as _};
 
 /// A trace that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -213,7 +213,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::core::event::{Launch, Routed};
+    use crate::model::event::{Launch, Routed};
 
     fn read(path: &Path) -> Vec<Value> {
         let trace: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();

@@ -8,9 +8,9 @@ use std::fmt;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
 
-use crate::core::digest::Digest;
-use crate::core::name::{FileName, StepName};
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::name::{FileName, StepName};
+use crate::model::task::TaskId;
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

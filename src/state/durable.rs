@@ -15,8 +15,8 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Ascending, digest, located, number, older};
 use super::{Context, Error, Runset, State};
-use crate::core::digest::Digest;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::task::TaskId;
 use crate::sys;
 
 /// When what was done is brought to the disk. SIGKILL loses nothing with any of them.

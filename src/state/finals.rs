@@ -2,9 +2,9 @@
 
 use super::cell::{Wrong, digest, located};
 use super::{Context, Error, Runset, State};
-use crate::core::digest::Digest;
-use crate::core::name::FileName;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::name::FileName;
+use crate::model::task::TaskId;
 
 /// Which outputs are asked for.
 #[derive(Debug, Clone, Default)]

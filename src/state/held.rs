@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Error, State};
-use crate::core::identity::Identity;
+use crate::model::identity::Identity;
 
 /// What the keys begin with; the manifest's path follows.
 const HELD: &str = "held:";

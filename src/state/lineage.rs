@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{digest, file_name, located, older};
 use super::{Context, Error, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::name::FileName;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::name::FileName;
+use crate::model::task::TaskId;
 
 /// What a task works on, and where that comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

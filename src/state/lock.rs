@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::Layout;
-use crate::core::text::Shown as _;
 use crate::folder::Entry;
 use crate::sys::{self, Identity};
+use crate::text::Shown as _;
 
 /// The right to write, held until all clones are dropped, and by no process that is gone.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 
 use super::cell::{Wrong, digest, file_name, located, older};
 use super::{Context, Error, Runset, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::name::FileName;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::name::FileName;
+use crate::model::task::TaskId;
 
 /// How an object is called in this runset: by a final output, or by a task that is to be done.
 #[derive(Debug, Clone)]

@@ -9,8 +9,8 @@ use super::cell::digest;
 use super::memo::PREFIX;
 use super::read::{columns, task};
 use super::{Context, Error, Runset, State, TaskRow};
-use crate::core::digest::Digest;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::task::TaskId;
 
 /// How much of an object's name the index `idx_task_final` has: as much as has to be given of it.
 const FINAL_PREFIX: usize = 4;
@@ -127,7 +127,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::task::State as TaskState;
+    use crate::model::task::State as TaskState;
     use crate::state::{Finished, NewTask, StepId};
 
     /// Two steps, `a` with a task of its own for each number and `b` with one for each other; each

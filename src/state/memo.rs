@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Ascending, digest, file_name, located, some_number};
 use super::{Context, Error, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::name::FileName;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::name::FileName;
+use crate::model::task::TaskId;
 
 /// How much of an object's name the index `idx_task_step` has: it finds the row that is meant, and
 /// one other in 16 million.

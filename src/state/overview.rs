@@ -5,10 +5,10 @@ use rusqlite::Row;
 use super::cell::{Wrong, count, digest, file_name, located, number, some_number};
 use super::tally::{STATE_SQL, state_of, tally_of_step};
 use super::{Context, Error, Runset, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::identity::Identity;
-use crate::core::name::{FileName, StepName};
-use crate::core::task::{State as TaskState, Tally, TaskId};
+use crate::model::digest::Digest;
+use crate::model::identity::Identity;
+use crate::model::name::{FileName, StepName};
+use crate::model::task::{State as TaskState, Tally, TaskId};
 
 /// A step version as it is recorded.
 #[derive(Debug, Clone)]

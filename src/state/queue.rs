@@ -5,8 +5,8 @@ use rusqlite::Row;
 use super::cell::{Ascending, digest, file_name, located, older};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
-use crate::core::plan::Ready;
-use crate::core::task::TaskId;
+use crate::model::plan::Ready;
+use crate::model::task::TaskId;
 
 impl State {
     /// At most `count` unfinished live tasks of a step version with a row after `after`, ascending.

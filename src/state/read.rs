@@ -6,9 +6,9 @@ use rusqlite::{OptionalExtension, Row};
 use super::cell::{Ascending, Wrong, digest, file_name, located, number, older, some_number};
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::name::{FileName, StepName};
-use crate::core::task::{State as TaskState, TaskId};
+use crate::model::digest::Digest;
+use crate::model::name::{FileName, StepName};
+use crate::model::task::{State as TaskState, TaskId};
 
 /// A task as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]

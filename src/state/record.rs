@@ -6,8 +6,8 @@ use rusqlite::Params;
 
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::task::{State as TaskState, Step, TaskId};
+use crate::model::digest::Digest;
+use crate::model::task::{State as TaskState, Step, TaskId};
 
 /// A task to be added.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,8 @@ use rusqlite::{OptionalExtension, Row};
 use super::cell::{Wrong, located};
 use super::record::NewTask;
 use super::{Context, Error, State, StepId};
-use crate::core::digest::Digest;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::task::TaskId;
 
 /// The row of a runset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

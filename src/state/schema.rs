@@ -4,8 +4,8 @@ use rusqlite::{Connection, Transaction};
 
 use super::cell::located;
 use super::{Context, Error, Layout, Mended, guard, mend};
-use crate::core::identity::Identity;
-use crate::core::name::StepName;
+use crate::model::identity::Identity;
+use crate::model::name::StepName;
 
 /// The format that this program writes (`PRAGMA user_version`).
 ///

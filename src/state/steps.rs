@@ -6,9 +6,9 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{located, number, some_number};
 use super::{Context, Error, State};
-use crate::core::digest::Digest;
-use crate::core::identity::{Change, Identity};
-use crate::core::name::StepName;
+use crate::model::digest::Digest;
+use crate::model::identity::{Change, Identity};
+use crate::model::name::StepName;
 
 /// The row of a step version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

@@ -5,8 +5,8 @@ use super::cell::{count, located};
 use super::record::ROOM;
 use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
-use crate::core::name::StepName;
-use crate::core::task::State as TaskState;
+use crate::model::name::StepName;
+use crate::model::task::State as TaskState;
 
 /// Finished live tasks of one step version.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 
 use super::cell::{count, located};
 use super::{Context, Error, Runset, RunsetId, State, StepId};
-use crate::core::task::{State as TaskState, Tally};
+use crate::model::task::{State as TaskState, Tally};
 
 /// What a group of writes changes in the counts.
 #[derive(Debug, Default)]

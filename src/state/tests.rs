@@ -3,10 +3,10 @@ mod writing;
 use rusqlite::Connection;
 
 use super::*;
-use crate::core::digest::Digest;
-use crate::core::identity::{Change, Identity};
-use crate::core::name::StepName;
-use crate::core::task::{State as TaskState, Tally, TaskId};
+use crate::model::digest::Digest;
+use crate::model::identity::{Change, Identity};
+use crate::model::name::StepName;
+use crate::model::task::{State as TaskState, Tally, TaskId};
 
 fn identity(script: &str) -> Identity {
     Identity {

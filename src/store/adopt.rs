@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use super::hash::{Adopted, LARGE, hash};
 use super::read::read_small;
 use super::{Error, SMALL, Store, io_error};
-use crate::core::digest::Digest;
 use crate::folder::{Entry, kind};
+use crate::model::digest::Digest;
 use crate::sys::{self, Identity, Look, Shortage, Writers};
 
 /// Why a file did not become an object.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use super::{Error, Store, io_error};
-use crate::core::digest::Digest;
 use crate::folder::{Entry, Folder};
+use crate::model::digest::Digest;
 
 /// The folder in the store for it.
 pub(super) const ASIDE: &str = "aside";

@@ -7,7 +7,7 @@ use std::thread::Builder;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::core::digest::Digest;
+use crate::model::digest::Digest;
 use crate::sys;
 
 /// An object that was just stored.

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::PoisonError;
 
 use super::{Error, SMALL, Store, io_error};
-use crate::core::digest::Digest;
+use crate::model::digest::Digest;
 
 /// Whether an object is as it was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use rustix::fs::FileType;
 
 use super::hash::hash;
 use super::{Error, SMALL, Store, io_error};
-use crate::core::digest::Digest;
 use crate::folder::{Entry, kind};
+use crate::model::digest::Digest;
 
 /// Reads a file that should have `size` bytes; with fewer or more, as many as there are up to one
 /// more, which then hash to something else.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Error, io_error};
-use crate::core::digest::Digest;
+use crate::model::digest::Digest;
 
 /// A bit for each folder `AB`, then one for each `AB/CD`.
 #[derive(Debug)]

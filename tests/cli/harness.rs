@@ -264,7 +264,7 @@ fn word(value: ValueRef) -> String {
 
 /// The SHA-256 of `bytes`, in hex.
 pub fn hash(bytes: &[u8]) -> String {
-    task_pipeline::core::digest::Digest::of(bytes).to_string()
+    task_pipeline::model::digest::Digest::of(bytes).to_string()
 }
 
 /// All files below a folder, however deep; none if it is not there.

@@ -179,3 +179,32 @@ fn no_modules_use_each_other() {
         "each of these uses itself by way of others"
     );
 }
+
+/// What a pure module has no use for.
+const IMPURE: [&str; 11] = [
+    "std::fs",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "std::net",
+    "std::sync::mpsc",
+    "Instant::now",
+    "SystemTime",
+    "Timestamp::now",
+    "rustix::",
+    "rusqlite::",
+];
+
+#[test]
+fn what_is_pure_touches_nothing() {
+    let rows = page("CONTRIBUTING.md").rows("## Layers");
+    let pure = rows.iter().filter(|row| row[1].starts_with("pure:"));
+    let pure: BTreeSet<&str> = pure.map(|row| row[0].trim_matches('`')).collect();
+    assert!(pure.len() >= 5, "{pure:?}");
+    for (module, text) in modules() {
+        for word in IMPURE {
+            let is_clean = !pure.contains(&*module[0]) || !text.contains(word);
+            assert!(is_clean, "{}: {word}", module.join("/"));
+        }
+    }
+}

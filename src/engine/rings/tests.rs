@@ -8,13 +8,13 @@ use tempfile::TempDir;
 
 use super::super::{Job, Memo, Outcome, Output, Reply, Scheduler, Settings, StepPlan, Turn};
 use super::arrows;
-use crate::core::digest::Digest;
-use crate::core::identity::Identity;
-use crate::core::name::StepName;
-use crate::core::route::Router;
-use crate::core::task::State as TaskState;
-use crate::core::task::TaskId;
 use crate::exec::fake::ended;
+use crate::model::digest::Digest;
+use crate::model::identity::Identity;
+use crate::model::name::StepName;
+use crate::model::route::Router;
+use crate::model::task::State as TaskState;
+use crate::model::task::TaskId;
 use crate::state::{Filter, Runset, State, Which};
 use crate::store::Store;
 
@@ -176,7 +176,7 @@ impl Run {
     /// Runs what is pending, or only until some tasks have ended. Which of the running tasks ends next
     /// is up to `dice`.
     fn run(&mut self, world: &World, runset: &Runset, dice: &[u8], most: usize) {
-        let mut listener = |_: &crate::core::event::Event| {};
+        let mut listener = |_: &crate::model::event::Event| {};
         let mut scheduler = Scheduler::new(
             &mut self.state,
             &STORE.1,

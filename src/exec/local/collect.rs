@@ -179,7 +179,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::core::digest::Digest;
+    use crate::model::digest::Digest;
     use crate::store::Store;
 
     fn collect(dir: &Path, store: &Store, folder: &Path) -> Result<Outputs, OutputError> {

@@ -18,8 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Signal;
 
-use crate::core::task::TaskId;
 use crate::engine::Job;
+use crate::model::task::TaskId;
 use crate::process::Handle;
 use crate::store::Loan;
 

@@ -4,9 +4,9 @@ mod lines;
 
 use std::time::Instant;
 
-use crate::core::event::Event;
-use crate::core::name::StepName;
-use crate::core::task::TaskId;
+use crate::model::event::Event;
+use crate::model::name::StepName;
+use crate::model::task::TaskId;
 use crate::process::Stream;
 use lines::Lines;
 

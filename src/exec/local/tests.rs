@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::core::event::Summary;
 use crate::engine::{Settings, recover};
 use crate::exec::tests::world::in_memory;
-use crate::pipeline::{self, Source, Steps, Supply};
+use crate::model::event::Summary;
+use crate::prepare::{self, Source, Steps, Supply};
 use crate::state::fault::{How, Planned};
 use crate::state::{Lock, State};
 use crate::store::Store;
@@ -55,7 +55,7 @@ impl World {
         };
         let registered = Steps::register(&self.source, state, supply, &mut |_| {});
         let steps = registered.map_err(|error| match error {
-            pipeline::Error::State(error) => error,
+            prepare::Error::State(error) => error,
             error => panic!("{error}"),
         })?;
         let layout = state.layout().clone();

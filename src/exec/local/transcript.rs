@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-use crate::core::digest::Digest;
 use crate::folder::Folder;
+use crate::model::digest::Digest;
 use crate::process::Stream;
 use crate::state::Logs;
 use crate::store::{self, Store};

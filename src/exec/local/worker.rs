@@ -1,10 +1,11 @@
 //! A worker: runs one task after the other.
 
+use crate::text::time::exact;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::collect::{OutputError, Source, collect};
 use super::early::Start;
@@ -17,16 +18,16 @@ use super::live::{Live, Tell};
 use super::scratch::notes;
 use super::transcript::Record;
 use super::workspace::Workspace;
-use crate::core::event::Launch;
-use crate::core::task::TaskId;
-use crate::core::text::Shown as _;
 use crate::engine::{self, Ended, Outcome, Outputs};
 use crate::folder::Folder;
+use crate::model::event::Launch;
+use crate::model::task::TaskId;
 use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Loan, Store};
 use crate::sys::descriptors::Need;
 use crate::sys::{self, DiskReads, Shortage, Strays, is_full};
+use crate::text::Shown as _;
 
 /// Where workers work.
 #[derive(Debug)]
@@ -342,7 +343,7 @@ impl<'a> Worker<'a> {
             Some(Cut::Asked) => Ok(Outcome::Cancelled),
             Some(Cut::Timeout) => {
                 let limit = job.step.timeout.unwrap_or_default();
-                failed(format!("timed out after {}", in_words(limit)))
+                failed(format!("timed out after {}", exact(limit)))
             }
             None if ended.status.success() => match self.make_objects(job, quiet) {
                 Ok(outputs) => Ok(Outcome::Success(outputs)),
@@ -383,46 +384,7 @@ fn explain(error: &store::Error, job: &Job) -> String {
     }
 }
 
-/// `1h 30m`, `2.5s`.
-pub fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let mut words = Vec::new();
-    for (unit, size) in [("h", 3600), ("m", 60)] {
-        if seconds >= size {
-            words.push(format!(
-                "{}{unit}",
-                seconds / size % if size == 60 { 60 } else { u64::MAX }
-            ));
-        }
-    }
-    let rest = Duration::new(seconds % 60, time.subsec_nanos());
-    if !rest.is_zero() || words.is_empty() {
-        words.push(format!("{}s", rest.as_secs_f64()));
-    }
-    words.retain(|word| word != "0m");
-    words.join(" ")
-}
-
 /// For those who look for a shell: the host's PATH.
 pub fn host_path() -> Option<std::ffi::OsString> {
     std::env::var_os(OsStr::new("PATH"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_in_words() {
-        for (millis, words) in [
-            (0, "0s"),
-            (500, "0.5s"),
-            (90_000, "1m 30s"),
-            (600_000, "10m"),
-            (3_600_000, "1h"),
-            (5_400_000, "1h 30m"),
-        ] {
-            assert_eq!(in_words(Duration::from_millis(millis)), words);
-        }
-    }
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FileType;
 
-use crate::core::digest::Digest;
 use crate::folder::{self, Entry, Folder, remove_all};
+use crate::model::digest::Digest;
 use crate::store::{self, Loan, Store};
 use crate::sys::{self, Look};
 

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::world::{Act, World, left, step};
-use crate::core::digest::Digest;
 use crate::engine::{Job, Outcome};
+use crate::model::digest::Digest;
 
 const NAMES: [&str; 4] = ["begin", "a", "b", "c"];
 const CONTENTS: [&str; 4] = ["", "1", "2", "3"];

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::super::Executor as _;
 use super::super::fake::Fake;
-use crate::core::digest::Digest;
-use crate::core::event::{Event, Summary};
-use crate::core::identity::Identity;
-use crate::core::name::{FileName, StepName};
-use crate::core::route::Router;
-use crate::core::task::State as TaskState;
 use crate::engine::{
     Error, Forecast, Job, Memo, Outcome, Output, Scheduler, Settings, StepPlan, forecast,
 };
+use crate::model::digest::Digest;
+use crate::model::event::{Event, Summary};
+use crate::model::identity::Identity;
+use crate::model::name::{FileName, StepName};
+use crate::model::route::Router;
+use crate::model::task::State as TaskState;
 use crate::state::{Filter, Lock, Runset, State, Which};
 use crate::store::Store;
 

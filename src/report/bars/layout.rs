@@ -1,11 +1,13 @@
 //! Progress as lines that fit a terminal.
 
+use crate::text::time::clock;
+use crate::text::width::{cut, pad};
 use std::time::Duration;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use super::model::{Lane, Model, rate};
-use crate::core::text::visible;
+use crate::text::visible;
 
 /// A terminal's size, in character cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,43 +274,9 @@ fn per_time(rate: f64) -> String {
     }
 }
 
-/// `0:07`, `12:05`, `1:02:03`.
-fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
-}
-
-/// The text in exactly `width` cells.
+/// The text in exactly `width` columns.
 fn padded(text: &str, width: usize) -> String {
-    let mut text = cut(text, width);
-    let missing = width.saturating_sub(text.width());
-    text.extend(std::iter::repeat_n(' ', missing));
-    text
-}
-
-/// The text, in no more than `width` cells.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut left = width.saturating_sub(1);
-    let mut short = String::new();
-    for c in text.chars() {
-        let Some(rest) = left.checked_sub(c.width().unwrap_or(0)) else {
-            break;
-        };
-        left = rest;
-        short.push(c);
-    }
-    if width > 0 {
-        short.push('…');
-    }
-    short
+    pad(&cut(text, width), width)
 }
 
 fn paint(line: Line, width: usize, colours: bool) -> String {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::core::event::{Event, Routed};
-use crate::core::name::StepName;
-use crate::core::task::Tally;
+use crate::model::event::{Event, Routed};
+use crate::model::name::StepName;
+use crate::model::task::Tally;
 
 /// How far a run is. Times count from the run's start.
 #[derive(Debug, Default)]
@@ -164,8 +164,8 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::Span;
-    use crate::core::task::TaskId;
+    use crate::model::event::Span;
+    use crate::model::task::TaskId;
 
     fn name(text: &str) -> StepName {
         StepName::new(text).unwrap()
@@ -202,7 +202,7 @@ mod tests {
                 step: &a,
                 version: 1,
                 input_name: None,
-                input: crate::core::digest::Digest::of(b""),
+                input: crate::model::digest::Digest::of(b""),
                 attempt: 0,
             });
         }

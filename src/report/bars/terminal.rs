@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indicatif::TermLike;
 
 use super::layout::Size;
-use crate::core::text;
 use crate::out::{self, Stream};
+use crate::text;
 
 /// What is to be written next. Clones share it.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::core::digest::Digest;
-use crate::core::task::TaskId;
+use crate::model::digest::Digest;
+use crate::model::task::TaskId;
 
 fn told(event: &Event) -> String {
     let now = jiff::Timestamp::from_millisecond(1_700_000_000_005).unwrap();

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
-use crate::core::task::{Tally, TaskId};
-use crate::core::text;
+use crate::model::task::{Tally, TaskId};
+use crate::text;
 
 #[derive(Serialize)]
 struct Line<'a> {

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::*;
-use crate::core::digest::Digest;
+use crate::model::digest::Digest;
 
 struct Fixture {
     dir: tempfile::TempDir,

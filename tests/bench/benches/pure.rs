@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use task_pipeline::core::digest::Digest;
-use task_pipeline::core::identity::Identity;
-use task_pipeline::core::name::StepName;
-use task_pipeline::core::plan::{Next, Plan, Ready};
-use task_pipeline::core::route::Router;
-use task_pipeline::core::task::{State, TaskId};
+use task_pipeline::model::digest::Digest;
+use task_pipeline::model::identity::Identity;
+use task_pipeline::model::name::StepName;
+use task_pipeline::model::plan::{Next, Plan, Ready};
+use task_pipeline::model::route::Router;
+use task_pipeline::model::task::{State, TaskId};
 
 fn router(steps: usize) -> Router {
     Router::new((0..steps).filter_map(|n| StepName::new(&format!("step_{n}")).ok()))

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use task_pipeline::core::warm::Script;
+use task_pipeline::script::warm::Script;
 
 use super::{GROUP, distinct, folder, groups, is_alive, several};
 use crate::harness::{Running, Test, wait_for};

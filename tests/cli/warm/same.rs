@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use task_pipeline::core::shell::Shell;
-use task_pipeline::core::warm::Script;
+use task_pipeline::script::shell::Shell;
+use task_pipeline::script::warm::Script;
 
 use super::generate;
 use crate::harness::Test;
@@ -283,7 +283,7 @@ pub fn random(shell: &str, seed: u64, count: usize) {
         let known = Script::new(kind, &words[1..], &script);
         // Plain commands have no shell at all.
         if known.is_ok_and(|known| known.unnoticed().is_ok())
-            && task_pipeline::core::plain::parse(&script).is_none()
+            && task_pipeline::script::plain::parse(&script).is_none()
         {
             scripts.push(script);
         }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, Scope};
 
-use crate::core::digest::Digest;
 use crate::folder::Folder;
+use crate::model::digest::Digest;
 use crate::store::{AdoptError, Adopted, LARGE, Loan, Store};
 use crate::sys;
 

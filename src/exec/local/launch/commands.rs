@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::direct::{self, Direct, Expanded, Member};
 use super::step::{Job, Runnable};
-use crate::core::plan::LaneId;
 use crate::exec::local::workspace::Workspace;
+use crate::model::plan::LaneId;
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.

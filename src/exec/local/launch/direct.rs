@@ -13,9 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::core::plain::{self, Plain, Target, Word};
-use crate::core::shell::Shell;
 use crate::process::{Manners, Opening, Tells, Variables};
+use crate::script::plain::{self, Plain, Target, Word};
+use crate::script::shell::Shell;
 
 /// A step whose script is plain commands.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::direct::Direct;
 use super::warmth::{Warmth, warmth};
-use crate::core::digest::Digest;
-use crate::core::identity::{Identity, Tools};
-use crate::core::name::StepName;
-use crate::core::plan::{LaneId, Ready};
-use crate::core::task::VARIABLES;
 use crate::engine;
+use crate::model::digest::Digest;
+use crate::model::identity::{Identity, Tools};
+use crate::model::name::StepName;
+use crate::model::plan::{LaneId, Ready};
+use crate::model::task::VARIABLES;
 use crate::process::Variables;
 
 /// How a step's script is run.
@@ -138,7 +138,7 @@ pub fn program(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::environment::Environment;
+    use crate::model::environment::Environment;
 
     fn identity(pure: bool, tools: Tools) -> Identity {
         Identity {

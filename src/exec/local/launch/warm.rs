@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use super::commands::{self, Own};
 use super::step::{Job, Runnable};
 use super::warmth::Warmth;
-use crate::core::plan::LaneId;
 use crate::exec::local::workspace::Workspace;
+use crate::model::plan::LaneId;
 use crate::process::{Ended, Handle, Invocation, Limits, Pipes, RunError, Sink, Warm};
 use crate::sys::Strays;
 
@@ -31,7 +31,7 @@ pub struct Shells {
 struct Shell {
     lane: LaneId,
     warm: Warm,
-    /// The values of [`crate::core::warm::PLACES`] that it has.
+    /// The values of [`crate::script::warm::PLACES`] that it has.
     places: [PathBuf; 3],
 }
 

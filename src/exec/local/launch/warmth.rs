@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::core::shell;
-use crate::core::warm::{self, Script};
+use crate::script::shell;
+use crate::script::warm::{self, Script};
 
 /// A step's script for warm shells.
 #[derive(Debug)]

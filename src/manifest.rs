@@ -1,0 +1,171 @@
+//! The manifest: a pipeline's steps, read from TOML.
+
+mod describe;
+pub mod diagnostic;
+mod duration;
+mod field;
+mod read;
+mod schema;
+mod steps;
+mod syntax;
+mod value;
+
+pub use describe::literal_outputs;
+pub use schema::schema;
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde_json::json;
+use toml::de::DeTable;
+
+use crate::manifest::diagnostic::Diagnostic;
+use crate::model::installable::Installable;
+use crate::model::name::StepName;
+use crate::model::route::Router;
+
+/// A pipeline: its steps, with all defaults applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What holds for all steps' packages.
+    pub nix: NixSettings,
+    /// The steps in the order of the file; exactly one of them starts.
+    pub steps: Vec<Step>,
+    start: usize,
+    by_name: HashMap<StepName, usize>,
+}
+
+/// The `[nix]` table, without what became part of the steps.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct NixSettings {
+    /// The flake in which bare package names, and `nixpkgs#NAME`, are looked up.
+    #[schemars(regex(pattern = r"^[^\s#^-][^\s#^]*$"), extend("default" = Self::NIXPKGS))]
+    #[schemars(example = "github:NixOS/nixpkgs/nixos-25.11")]
+    pub nixpkgs: String,
+}
+
+impl NixSettings {
+    /// `nixpkgs` where the manifest names none: the same on each machine, whatever its registry.
+    pub const NIXPKGS: &str = "github:NixOS/nixpkgs/nixos-unstable";
+}
+
+/// A step as the manifest describes it. The schema's properties of a step are these, with their
+/// comments; an `Option` is what has no default.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+// Each is a key of its own, none excludes another.
+#[allow(clippy::struct_excessive_bools)]
+pub struct Step {
+    /// The step's name. A file `NAME`, `x_NAME` or `x_NAME.ext` that a task writes becomes an
+    /// input of this step.
+    #[schemars(with = "String", length(max = StepName::MAX), example = &"extract")]
+    #[schemars(regex(pattern = r"^(?!\.{1,2}$)(?!\s)[^/\u0000-\u001f\u007f-\u009f]+(?<!\s)$"))]
+    pub name: StepName,
+    /// Whether the pipeline starts here; exactly one step does.
+    #[schemars(extend("default" = false), example = true)]
+    pub start: bool,
+    /// The script. It reads `$INPUT_FILE` and writes files into `$OUTPUT_DIR`, whose names decide
+    /// which step is next.
+    #[schemars(regex(pattern = r"\S"))]
+    #[schemars(example = "sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/next\"")]
+    pub script: String,
+    /// The program that runs the script, with the arguments before it.
+    #[schemars(length(min = 1), extend("prefixItems" = [{ "type": "string", "pattern": r"\S" }]))]
+    #[schemars(extend("default" = Self::SHELL), example = ["bash", "-euo", "pipefail", "-c"])]
+    pub shell: Vec<String>,
+    /// Variables for the script.
+    #[schemars(extend("propertyNames" = {
+        "pattern": VARIABLE,
+        "not": { "pattern": "^(PATH|INPUT_FILE|OUTPUT_DIR|TMPDIR|TASK_PIPELINE_.*)$" },
+    }))]
+    #[schemars(extend("default" = {}), example = json!({ "LANG": "C.UTF-8" }))]
+    pub env: BTreeMap<String, String>,
+    /// Packages whose programs the script finds: what `nix shell` takes. A bare name, and
+    /// `nixpkgs#NAME`, is looked up in `[nix] nixpkgs`.
+    #[schemars(with = "Vec<String>", inner(regex(pattern = r"^[^\s-]\S*$")))]
+    #[schemars(extend("default" = []))]
+    #[schemars(example = ["jq", "nixpkgs#ripgrep", ".#my-tool", "github:owner/repo#name"])]
+    pub packages: Vec<Installable>,
+    /// Whether the script sees only its packages and variables.
+    #[schemars(extend("default" = false), example = true)]
+    pub pure: bool,
+    /// Names of the host's variables that a pure step sees nonetheless.
+    #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
+    #[schemars(example = ["SSH_AUTH_SOCK"])]
+    pub keep: Vec<String>,
+    /// Most tasks of this step at once; without it, as many as the run allows.
+    #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 4)]
+    pub parallel: Option<NonZeroU32>,
+    /// Longest time for one try of one task: whole numbers with d, h, m, s or ms. Without it, no
+    /// limit.
+    #[schemars(with = "String", example = &"1h30m")]
+    #[schemars(regex(
+        pattern = "^(?=.*[1-9])(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+    ))]
+    pub timeout: Option<Duration>,
+    /// Further tries after one that failed.
+    #[schemars(range(max = u32::MAX), extend("default" = 0), example = 2)]
+    pub retries: u32,
+    /// How often the step may occur in one line of descent, which ends a ring of steps that would
+    /// go round for ever.
+    #[schemars(range(min = 1, max = u32::MAX), extend("default" = Self::ROUNDS), example = 50)]
+    pub rounds: u32,
+    /// Whether a success is used again for the same input and the same version of the step.
+    #[schemars(extend("default" = true), example = false)]
+    pub cache: bool,
+    /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
+    /// the script cannot tell the difference; true: also where that depends on the programs it calls.
+    #[schemars(with = "bool", example = true)]
+    pub warm: Option<bool>,
+}
+
+/// The names that variables can have.
+const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+impl Step {
+    /// The shell of a step that names none.
+    pub const SHELL: [&str; 3] = ["sh", "-e", "-c"];
+    /// The rounds of a step that names none.
+    pub const ROUNDS: u32 = 1000;
+}
+
+impl Manifest {
+    /// Reads a manifest; all its errors at once, in the order of the text.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        if let Some(at) = text.find('\0') {
+            return Err(vec![
+                Diagnostic::at(at..at + 1, "a NUL byte: this is not a text file").hint(
+                    "a manifest is TOML in UTF-8; a file saved as UTF-16 has to be saved again",
+                ),
+            ]);
+        }
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let broken = syntax::Broken::new(text, root.get_ref(), &errors);
+        let mut reader = value::Reader::new(text);
+        let manifest = steps::manifest(&mut reader, root.get_ref());
+        let errors = reader.finish(broken);
+        match manifest {
+            Some(manifest) if errors.is_empty() => Ok(manifest),
+            _ => Err(errors),
+        }
+    }
+
+    /// The step where the pipeline starts.
+    pub fn start(&self) -> &Step {
+        &self.steps[self.start]
+    }
+
+    /// The step called `name`.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        Some(&self.steps[*self.by_name.get(name)?])
+    }
+
+    /// A router to the steps; made anew by each call.
+    pub fn routes(&self) -> Router {
+        Router::new(self.steps.iter().map(|step| step.name.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,374 @@
+//! The fields of one table, each read by its own rule.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::field::{Field, Place};
+use super::value::{Item, Reader};
+use super::{NixSettings, Step};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::model::installable::{self, BadInstallable, Installable};
+use crate::model::name::StepName;
+use crate::text::quoted;
+use crate::text::suggest;
+
+/// What one table sets; `None` for what it leaves open, or sets wrongly.
+#[derive(Default)]
+pub(super) struct Fields {
+    /// The table in words, for messages.
+    pub label: String,
+    /// The keys that are there, with the place of their values; misspelt ones are the last.
+    pub seen: Vec<(Field, Range<usize>)>,
+    pub name: Option<StepName>,
+    pub start: Option<bool>,
+    pub script: Option<String>,
+    pub packages: Option<Vec<Installable>>,
+    pub env: BTreeMap<String, String>,
+    pub shell: Option<Vec<String>>,
+    pub pure: Option<bool>,
+    pub keep: Option<Vec<String>>,
+    pub parallel: Option<NonZeroU32>,
+    pub timeout: Option<Duration>,
+    pub retries: Option<u32>,
+    pub rounds: Option<u32>,
+    pub cache: Option<bool>,
+    pub warm: Option<bool>,
+    pub nixpkgs: Option<String>,
+}
+
+impl Fields {
+    /// Reads the table at `place`.
+    pub fn read(reader: &mut Reader<'_>, place: Place, table: &DeTable<'_>) -> Self {
+        let mut fields = Self {
+            label: label(place, table),
+            ..Self::default()
+        };
+        let mut meant = Vec::new();
+        for (key, item) in table {
+            match Field::named(key.get_ref()) {
+                Some(field) if field.places().contains(&place) => {
+                    fields.seen.push((field, item.span()));
+                    fields.field(reader, field, item);
+                }
+                known => {
+                    let message =
+                        format!("unknown key {} in {}", quoted(key.get_ref()), fields.label);
+                    let close = known.is_none().then(|| close(place, key.get_ref()));
+                    let close = close.flatten();
+                    meant.extend(close.map(|field| (field, item.span())));
+                    let hint = hint(place, key.get_ref(), known, close);
+                    reader.error(Diagnostic::at(key.span(), message).hint(hint));
+                }
+            }
+        }
+        // What is only misspelt is not missing as well.
+        fields.seen.append(&mut meant);
+        fields
+    }
+
+    /// The place of a field's value, if the field is there, right or wrong.
+    pub fn place(&self, field: Field) -> Option<Range<usize>> {
+        let (_, span) = self.seen.iter().find(|(seen, _)| *seen == field)?;
+        Some(span.clone())
+    }
+
+    fn field(&mut self, reader: &mut Reader<'_>, field: Field, item: &Item<'_>) {
+        let what = format!("`{}`", field.key());
+        match field {
+            Field::Name => self.name = name(reader, &what, item),
+            Field::Start => self.start = reader.flag(&what, item),
+            Field::Script => self.script = script(reader, &what, item),
+            Field::Packages => self.packages = packages(reader, &what, item),
+            Field::Env => self.env = variables(reader, &what, item),
+            Field::Shell => self.shell = shell(reader, &what, item),
+            Field::Pure => self.pure = reader.flag(&what, item),
+            Field::Keep => self.keep = keep(reader, &what, item),
+            Field::Parallel => {
+                self.parallel = reader.count(&what, 1, item).and_then(NonZeroU32::new);
+            }
+            Field::Timeout => self.timeout = reader.duration(&what, item),
+            Field::Retries => self.retries = reader.count(&what, 0, item),
+            Field::Rounds => self.rounds = reader.count(&what, 1, item),
+            Field::Cache => self.cache = reader.flag(&what, item),
+            Field::Warm => self.warm = reader.flag(&what, item),
+            Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
+        }
+    }
+
+    /// Takes from `base` what these fields leave open; variables are joined.
+    pub fn over(&mut self, base: &Self) {
+        fn fill<T: Clone>(own: &mut Option<T>, base: Option<&T>) {
+            if own.is_none() {
+                *own = base.cloned();
+            }
+        }
+        // Each is named, so that none can be forgotten.
+        let Self {
+            label: _,
+            seen: _,
+            name: _,
+            start: _,
+            script: _,
+            nixpkgs: _,
+            packages,
+            env,
+            shell,
+            pure,
+            keep,
+            parallel,
+            timeout,
+            retries,
+            rounds,
+            cache,
+            warm,
+        } = base;
+        for (variable, value) in env {
+            self.env
+                .entry(variable.clone())
+                .or_insert_with(|| value.clone());
+        }
+        fill(&mut self.packages, packages.as_ref());
+        fill(&mut self.shell, shell.as_ref());
+        fill(&mut self.pure, pure.as_ref());
+        fill(&mut self.keep, keep.as_ref());
+        fill(&mut self.parallel, parallel.as_ref());
+        fill(&mut self.timeout, timeout.as_ref());
+        fill(&mut self.retries, retries.as_ref());
+        fill(&mut self.rounds, rounds.as_ref());
+        fill(&mut self.cache, cache.as_ref());
+        fill(&mut self.warm, warm.as_ref());
+    }
+
+    /// The step that these fields make, if they have all that one needs.
+    pub fn step(self) -> Option<Step> {
+        Some(Step {
+            name: self.name?,
+            start: self.start.unwrap_or(false),
+            script: self.script?,
+            shell: self
+                .shell
+                .unwrap_or_else(|| Step::SHELL.map(str::to_owned).to_vec()),
+            env: self.env,
+            packages: self.packages.unwrap_or_default(),
+            pure: self.pure.unwrap_or(false),
+            keep: self.keep.unwrap_or_default(),
+            parallel: self.parallel,
+            timeout: self.timeout,
+            retries: self.retries.unwrap_or(0),
+            rounds: self.rounds.unwrap_or(Step::ROUNDS),
+            cache: self.cache.unwrap_or(true),
+            warm: self.warm,
+        })
+    }
+}
+
+/// The table in words.
+fn label(place: Place, table: &DeTable<'_>) -> String {
+    match place {
+        Place::Step => match table.get("name").and_then(|name| name.get_ref().as_str()) {
+            Some(name) => format!("step {}", quoted(name)),
+            None => "a step".to_owned(),
+        },
+        Place::Nix | Place::Defaults => place.header().to_owned(),
+    }
+}
+
+/// The field of `place` that an unknown key was perhaps meant to be.
+fn close(place: Place, key: &str) -> Option<Field> {
+    suggest::closest(key, Field::of(place).map(Field::key))
+        .and_then(Field::named)
+        .or_else(|| Field::alias(key).filter(|field| field.places().contains(&place)))
+}
+
+/// What to do about a key that `place` cannot hold: one that is `known` in other tables, or
+/// `close` to one of this table's.
+fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> String {
+    match (known, close) {
+        (Some(field), _) => format!("`{key}` belongs in {}", field.headers()),
+        (None, Some(field)) => format!("did you mean `{}`?", field.key()),
+        (None, None) => {
+            let keys: Vec<_> = Field::of(place).map(Field::key).collect();
+            format!("{} can hold: {}", place.header(), keys.join(", "))
+        }
+    }
+}
+
+fn name(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<StepName> {
+    // Not `Reader::string`: the rules for names cover NUL, and cover it better.
+    let DeValue::String(text) = item.get_ref() else {
+        return reader.string(what, item).and(None);
+    };
+    match StepName::new(text) {
+        Ok(name) => Some(name),
+        Err(why) => {
+            let error = Diagnostic::at(reader.inside(item), format!("bad step name: {why}"));
+            reader.error(error.hint("a step's name becomes part of its inputs' file names"));
+            None
+        }
+    }
+}
+
+fn script(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {
+    let script = reader.string(what, item)?;
+    if script.trim().is_empty() {
+        let error = Diagnostic::at(item.span(), format!("{what} is empty"));
+        reader.error(error.hint("a step that does nothing on purpose has the script \":\""));
+        return None;
+    }
+    Some(script)
+}
+
+/// The items that `read` makes of an array's; `None` if the value is no array.
+fn list<T>(
+    reader: &mut Reader<'_>,
+    what: &str,
+    item: &Item<'_>,
+    mut read: impl FnMut(&mut Reader<'_>, &str, &Item<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let entry = format!("an entry of {what}");
+    let items = reader.array(what, "an array of strings", item)?;
+    Some(
+        items
+            .iter()
+            .filter_map(|item| read(reader, &entry, item))
+            .collect(),
+    )
+}
+
+fn packages(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Installable>> {
+    list(reader, what, item, |reader, what, item| {
+        let text = reader.string(what, item)?;
+        match Installable::parse(&text) {
+            Ok(package) => Some(package),
+            Err(why) => {
+                let what = format!("bad package {}", quoted(&text));
+                let example = r#"for instance "jq", "nixpkgs#jq", ".#my-tool", "github:o/r#name""#;
+                refuse(reader, item, &what, &why, example);
+                None
+            }
+        }
+    })
+}
+
+fn shell(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
+    let hint = "the program and its arguments before the script: [\"bash\", \"-euo\", \"pipefail\", \"-c\"]";
+    if matches!(item.get_ref(), DeValue::String(_)) {
+        reader.wrong_type(what, "an array of strings", item, Some(hint.to_owned()));
+        return None;
+    }
+    let words = list(reader, what, item, |reader, what, item| {
+        reader.string(what, item)
+    })?;
+    let DeValue::Array(items) = item.get_ref() else {
+        return None;
+    };
+    let Some(first) = items.first() else {
+        reader.error(Diagnostic::at(item.span(), format!("{what} is empty")).hint(hint));
+        return None;
+    };
+    if first
+        .get_ref()
+        .as_str()
+        .is_some_and(|program| program.trim().is_empty())
+    {
+        let error = Diagnostic::at(first.span(), format!("{what} names no program"));
+        reader.error(error.hint(hint));
+        return None;
+    }
+    Some(words)
+}
+
+fn keep(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
+    list(reader, what, item, |reader, what, item| {
+        let name = reader.string(what, item)?;
+        if is_variable(&name) {
+            return Some(name);
+        }
+        let message = format!("{} cannot be a variable's name", quoted(&name));
+        let error = Diagnostic::at(reader.inside(item), message);
+        reader.error(error.hint(VARIABLE));
+        None
+    })
+}
+
+const VARIABLE: &str = "letters, digits and underscores, no digit first";
+
+fn is_variable(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn variables(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> BTreeMap<String, String> {
+    let DeValue::Table(table) = item.get_ref() else {
+        let hint = "for instance { LANG = \"C.UTF-8\" }".to_owned();
+        reader.wrong_type(what, "a table of strings", item, Some(hint));
+        return BTreeMap::new();
+    };
+    let mut variables = BTreeMap::new();
+    for (key, item) in table {
+        let name = key.get_ref().as_ref();
+        let value = reader.string(&format!("variable {}", quoted(name)), item);
+        if let Some((message, hint)) = refused(name) {
+            reader.error(Diagnostic::at(key.span(), message).hint(hint));
+        } else if let Some(value) = value {
+            variables.insert(name.to_owned(), value);
+        }
+    }
+    variables
+}
+
+/// Why a manifest cannot set the variable, and what to do instead.
+fn refused(name: &str) -> Option<(String, &'static str)> {
+    if !is_variable(name) {
+        let message = format!("{} cannot be a variable's name", quoted(name));
+        return Some((message, VARIABLE));
+    }
+    if name == "PATH" {
+        let message = "`PATH` cannot be set: a step's packages decide what its script finds";
+        return Some((
+            message.to_owned(),
+            "name the programs' packages in `packages`",
+        ));
+    }
+    if is_reserved(name) {
+        let message = format!("`{name}` cannot be set: each task is given its own");
+        return Some((message, "choose another name"));
+    }
+    None
+}
+
+/// Whether the variable is one that each task is given.
+pub(super) fn is_reserved(name: &str) -> bool {
+    matches!(name, "INPUT_FILE" | "OUTPUT_DIR" | "TMPDIR") || name.starts_with("TASK_PIPELINE_")
+}
+
+fn nixpkgs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {
+    let text = reader.string(what, item)?;
+    if let Err(why) = installable::check_reference(&text) {
+        let what = format!("{what}: bad flake reference {}", quoted(&text));
+        let example = format!("for instance \"{}\"", NixSettings::NIXPKGS);
+        refuse(reader, item, &what, &why, &example);
+        return None;
+    }
+    Some(text)
+}
+
+/// Notes that a string is no installable, or no flake reference.
+fn refuse(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    what: &str,
+    why: &BadInstallable,
+    example: &str,
+) {
+    let hint = match &why.suggestion {
+        Some(better) => format!("did you mean \"{better}\"?"),
+        None => example.to_owned(),
+    };
+    let error = Diagnostic::at(reader.within(item, why.at), format!("{what}: {why}"));
+    reader.error(error.hint(hint));
+}

@@ -1,0 +1,276 @@
+//! The manifest as a whole: its tables, and what must hold between the steps.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::describe::literal_outputs;
+use super::field::{Field, Place};
+use super::read::Fields;
+use super::syntax::is_table;
+use super::value::{Item, Reader};
+use super::{Manifest, NixSettings};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::model::route::Router;
+use crate::text::quoted;
+use crate::text::suggest;
+
+/// Top-level keys.
+const TABLES: [&str; 3] = ["nix", "defaults", "step"];
+
+/// What users of other tools call a step.
+const STEPS: [&str; 7] = ["steps", "task", "tasks", "job", "jobs", "stage", "stages"];
+
+/// A `[[step]]` table: its place, and what it sets.
+struct Draft {
+    header: Range<usize>,
+    fields: Fields,
+}
+
+impl Draft {
+    /// Where to point for the step as a whole.
+    fn place(&self) -> Range<usize> {
+        self.fields
+            .place(Field::Name)
+            .unwrap_or_else(|| self.header.clone())
+    }
+}
+
+/// Reads all of the manifest. The result counts only if `reader` found no error.
+pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Manifest> {
+    let mut nix = Fields::default();
+    let mut defaults = Fields::default();
+    let mut drafts = Vec::new();
+    for (key, item) in root {
+        match key.get_ref().as_ref() {
+            "nix" => nix = table(reader, Place::Nix, item),
+            "defaults" => defaults = table(reader, Place::Defaults, item),
+            "step" => drafts.extend(steps(reader, key.span(), item)),
+            name => {
+                let meant = unknown(reader, name, key.span(), item);
+                // Read as what it was meant to be, so that its errors are told as well.
+                if meant == Some("step") && !root.contains_key("step") {
+                    drafts.extend(steps(reader, key.span(), item));
+                }
+            }
+        }
+    }
+    if drafts.is_empty() {
+        if !root.contains_key("step") || !reader.has_errors() {
+            none(reader);
+        }
+        return None;
+    }
+    needed(reader, &drafts);
+    names(reader, &drafts);
+    starts(reader, &drafts);
+    defaults.over(&nix);
+    let mut steps = Vec::with_capacity(drafts.len());
+    for mut draft in drafts {
+        draft.fields.over(&defaults);
+        steps.push(draft.fields.step()?);
+    }
+    Some(Manifest {
+        nix: NixSettings {
+            nixpkgs: nix
+                .nixpkgs
+                .unwrap_or_else(|| NixSettings::NIXPKGS.to_owned()),
+        },
+        start: steps.iter().position(|step| step.start)?,
+        by_name: steps
+            .iter()
+            .enumerate()
+            .map(|(at, step)| (step.name.clone(), at))
+            .collect(),
+        steps,
+    })
+}
+
+fn table(reader: &mut Reader<'_>, place: Place, item: &Item<'_>) -> Fields {
+    if let DeValue::Table(table) = item.get_ref() {
+        return Fields::read(reader, place, table);
+    }
+    let name = place.header().trim_matches(['[', ']']);
+    let hint = format!("its table is written [{name}], with one pair of brackets");
+    reader.wrong_type(&format!("`{name}`"), "one table", item, Some(hint));
+    Fields::default()
+}
+
+#[allow(clippy::wildcard_enum_match_arm)] // TOML's kinds of values are another's.
+fn steps(reader: &mut Reader<'_>, key: Range<usize>, item: &Item<'_>) -> Vec<Draft> {
+    let hint = "a step's table is written [[step]], with two pairs of brackets";
+    match item.get_ref() {
+        DeValue::Array(items) => items
+            .iter()
+            .filter_map(|item| draft(reader, item.span(), item))
+            .collect(),
+        DeValue::Table(table) => {
+            let error = Diagnostic::at(key, "`step` must be a list of tables, not one table");
+            if table
+                .keys()
+                .any(|key| Field::named(key.get_ref()).is_some())
+            {
+                reader.error(error.hint(hint));
+                return draft(reader, item.span(), item).into_iter().collect();
+            }
+            // `[step.fetch]`: a step by name.
+            let hint = match table.keys().next() {
+                Some(name) => format!("write [[step]], and in it name = \"{}\"", name.get_ref()),
+                None => hint.to_owned(),
+            };
+            reader.error(error.hint(hint));
+            Vec::new()
+        }
+        _ => {
+            reader.wrong_type("`step`", "a list of tables", item, Some(hint.to_owned()));
+            Vec::new()
+        }
+    }
+}
+
+fn draft(reader: &mut Reader<'_>, header: Range<usize>, item: &Item<'_>) -> Option<Draft> {
+    let DeValue::Table(table) = item.get_ref() else {
+        reader.wrong_type("an entry of `step`", "a table", item, None);
+        return None;
+    };
+    let fields = Fields::read(reader, Place::Step, table);
+    Some(Draft { header, fields })
+}
+
+/// Notes a top-level key that is none; the key that was meant, if that is clear.
+fn unknown(
+    reader: &mut Reader<'_>,
+    name: &str,
+    place: Range<usize>,
+    item: &Item<'_>,
+) -> Option<&'static str> {
+    let is_table = is_table(item.get_ref());
+    let what = if is_table { "table" } else { "key" };
+    let meant = if STEPS.contains(&name) {
+        Some("step")
+    } else {
+        suggest::closest(name, TABLES)
+    };
+    let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
+    if let Some(field) = Field::named(name) {
+        // Where a header is broken, its table's keys come here.
+        reader.missing(error.hint(format!("`{name}` belongs in {}", field.headers())));
+        return None;
+    }
+    reader.error(error.hint(match meant {
+        Some("step") => "a step's table is written [[step]]".to_owned(),
+        Some(meant) => format!("did you mean [{meant}]?"),
+        None => "a manifest can hold [nix], [defaults] and [[step]]".to_owned(),
+    }));
+    meant.filter(|_| is_table)
+}
+
+fn none(reader: &mut Reader<'_>) {
+    reader.missing(Diagnostic::whole("the manifest has no steps").hint(
+        "the least that it needs: [[step]] with name = \"…\", start = true and script = '''…'''",
+    ));
+}
+
+/// Every step has a name and a script.
+fn needed(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    for draft in drafts {
+        if draft.fields.place(Field::Name).is_none() {
+            let error = Diagnostic::at(draft.header.clone(), "a step has no name");
+            reader.missing(error.hint("add name = \"…\""));
+        }
+        if draft.fields.place(Field::Script).is_none() {
+            let error = Diagnostic::at(
+                draft.place(),
+                format!("{} has no script", draft.fields.label),
+            );
+            reader.missing(error.hint("add script = '''…'''"));
+        }
+    }
+}
+
+/// No name is used twice.
+fn names(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    let mut first = HashMap::new();
+    for draft in drafts {
+        let Some(name) = &draft.fields.name else {
+            continue;
+        };
+        if let Some(other) = first.get(name) {
+            let other = reader.line(*other);
+            let error = Diagnostic::at(
+                draft.place(),
+                format!("{} is already defined on line {other}", draft.fields.label),
+            );
+            reader.error(error.hint("every step has a name of its own"));
+        } else {
+            first.insert(name, draft.place().start);
+        }
+    }
+}
+
+/// Exactly one step starts.
+fn starts(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    let starts: Vec<_> = drafts
+        .iter()
+        .filter(|draft| draft.fields.start == Some(true))
+        .collect();
+    if let Some((first, more)) = starts.split_first() {
+        let line = reader.line(place_of_start(first).start);
+        for draft in more {
+            let message = format!(
+                "{} is a second start step; {} is one already, on line {line}",
+                draft.fields.label, first.fields.label
+            );
+            let error = Diagnostic::at(place_of_start(draft), message);
+            reader.error(error.hint("exactly one step has start = true"));
+        }
+        return;
+    }
+    // A `start` that could not be read may have been meant as the one.
+    if drafts
+        .iter()
+        .any(|draft| draft.fields.place(Field::Start).is_some() && draft.fields.start.is_none())
+    {
+        return;
+    }
+    let likely = likely_start(drafts);
+    let hint = match &likely.fields.name {
+        Some(name) => format!(
+            "exactly one step has start = true; perhaps {}",
+            quoted(name.as_str())
+        ),
+        None => "exactly one step has start = true".to_owned(),
+    };
+    reader.missing(Diagnostic::at(likely.place(), "no step is the start step").hint(hint));
+}
+
+fn place_of_start(draft: &Draft) -> Range<usize> {
+    draft
+        .fields
+        .place(Field::Start)
+        .unwrap_or_else(|| draft.place())
+}
+
+/// The step that was most likely meant to start: one called `start`, else the first to which no
+/// other step's script is seen to write, else the first.
+fn likely_start(drafts: &[Draft]) -> &Draft {
+    let named = |draft: &Draft| draft.fields.name.clone();
+    if let Some(draft) = drafts
+        .iter()
+        .find(|draft| named(draft).is_some_and(|name| name.as_str() == "start"))
+    {
+        return draft;
+    }
+    let router = Router::new(drafts.iter().filter_map(named));
+    let reached: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| draft.fields.script.as_deref())
+        .flat_map(literal_outputs)
+        .filter_map(|output| router.route(&output).cloned())
+        .collect();
+    drafts
+        .iter()
+        .find(|draft| named(draft).is_some_and(|name| !reached.contains(&name)))
+        .unwrap_or(&drafts[0])
+}

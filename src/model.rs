@@ -1,0 +1,13 @@
+//! What a pipeline is made of, and the rules that it follows. Pure: no file system, process, clock or
+//! thread in here.
+
+pub mod digest;
+pub mod environment;
+pub mod event;
+pub mod identity;
+pub mod installable;
+pub mod name;
+pub mod plan;
+pub mod route;
+pub mod task;
+pub mod trail;

@@ -1,0 +1,293 @@
+//! What happens, told to whoever listens: lines, progress bars, JSON and tests are listeners.
+
+use std::time::Duration;
+
+use crate::model::digest::Digest;
+use crate::model::identity::Change;
+use crate::model::name::StepName;
+use crate::model::task::{Tally, TaskId};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The manifest was read.
+    Manifest {
+        /// Its path.
+        path: &'a str,
+        /// How many steps it has.
+        steps: usize,
+        /// The start step.
+        start: &'a StepName,
+    },
+    /// The state was opened.
+    Database {
+        /// Its folder.
+        path: &'a str,
+        /// Whether it was made just now.
+        created: bool,
+    },
+    /// A line about Nix at work: what is built or downloaded.
+    Environment(&'a str),
+    /// A step differs from its newest recorded version, or is new.
+    Version {
+        /// The step.
+        step: &'a StepName,
+        /// The version registered for it.
+        version: i64,
+        /// What changed; empty for a first version.
+        changes: &'a [Change],
+    },
+    /// Finished tasks of an older version.
+    Tainted {
+        /// The step.
+        step: &'a StepName,
+        /// How many live finished tasks have an older version.
+        count: i64,
+        /// What changed since the oldest of them.
+        changes: &'a [Change],
+    },
+    /// Tainted tasks were superseded by pending ones.
+    Migrated {
+        /// The step.
+        step: &'a StepName,
+        /// How many.
+        count: i64,
+        /// The version that they now have.
+        version: i64,
+    },
+    /// There is nothing to migrate.
+    NothingTainted {
+        /// The runset.
+        runset: &'a str,
+    },
+    /// A runset is about to run.
+    Runset {
+        /// Its name.
+        name: &'a str,
+        /// Whether it was seeded just now.
+        seeded: bool,
+        /// Per step, in the order of the manifest, what is recorded.
+        steps: &'a [(StepName, Tally)],
+    },
+    /// A task is handed to the workers. Every one has one end: `Done`, `Failed` or `Cancelled`.
+    Started {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// The step's version.
+        version: i64,
+        /// The name of its input, none for a start task.
+        input_name: Option<&'a str>,
+        /// Its input object.
+        input: Digest,
+        /// 0 for the first execution in this run.
+        attempt: u32,
+    },
+    /// A running task wrote lines; only when asked for.
+    Output {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// Whether they came on standard error.
+        stderr: bool,
+        /// Whole lines; without an end the last one only if the task paused in it, or ended, or
+        /// if it is very long. No character is cut.
+        bytes: &'a [u8],
+    },
+    /// A task ended with success, or took over the outputs of an equal one.
+    Done {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// The task whose outputs were taken.
+        reused: Option<TaskId>,
+        /// When and where it ran.
+        span: Span,
+        /// Outputs, by where they went.
+        outputs: &'a Routed,
+    },
+    /// A task ended without success.
+    Failed {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// How, and its last words.
+        error: &'a str,
+        /// When and where it ran.
+        span: Span,
+        /// The pause before it is tried again; none if it is not.
+        retry: Option<Duration>,
+    },
+    /// A task that was started is given up because the run is to end, or begins anew as it had
+    /// started too early. It stays pending.
+    Cancelled {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// When and where it ran, if its script began at all.
+        span: Option<Span>,
+    },
+    /// Something that the user should know and that stops nothing.
+    Warning(&'a str),
+    /// A signal asked for an end; `tasks` were running.
+    Interrupted {
+        /// The signal's name.
+        signal: &'a str,
+        /// Tasks that are being ended.
+        tasks: usize,
+    },
+    /// A run is over.
+    Summary(&'a Summary),
+}
+
+impl Event<'_> {
+    /// Whether it is told even to those who want to hear next to nothing.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::Warning(_) | Self::Interrupted { .. } => true,
+            Self::Manifest { .. }
+            | Self::Database { .. }
+            | Self::Environment(_)
+            | Self::Version { .. }
+            | Self::Tainted { .. }
+            | Self::Migrated { .. }
+            | Self::NothingTainted { .. }
+            | Self::Runset { .. }
+            | Self::Started { .. }
+            | Self::Output { .. }
+            | Self::Done { .. }
+            | Self::Cancelled { .. }
+            | Self::Summary(_) => false,
+        }
+    }
+}
+
+/// When and where a task ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// When it began: milliseconds since 1970, UTC.
+    pub started: i64,
+    /// From start to end; zero if nothing was executed.
+    pub elapsed: Duration,
+    /// The worker that executed it, from 0; none if it was not executed.
+    pub worker: Option<i64>,
+    /// What ran its script; none if nothing did.
+    pub launch: Option<Launch>,
+}
+
+/// What runs a task's script. Scripts cannot tell the difference, so somebody else has to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    /// The runner itself starts the programs.
+    Direct,
+    /// A shell of its own.
+    Shell,
+    /// A subshell of one that runs many tasks.
+    Warm,
+}
+
+impl Launch {
+    /// The word for it in events and traces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Shell => "shell",
+            Self::Warm => "warm",
+        }
+    }
+}
+
+/// The outputs of one task, by where they went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routed {
+    /// Steps and how many outputs went to each.
+    pub steps: Vec<(StepName, u64)>,
+    /// Final outputs: how many.
+    pub finals: u64,
+    /// The names of the first few outputs, with the step that each went to.
+    pub names: Vec<(String, Option<StepName>)>,
+}
+
+impl Routed {
+    /// How many names are told; the rest is a number.
+    pub const NAMED: usize = 8;
+
+    /// Adds one output.
+    pub fn add(&mut self, name: &str, route: Option<&StepName>) {
+        if self.names.len() < Self::NAMED {
+            self.names.push((name.to_owned(), route.cloned()));
+        }
+        match route {
+            None => self.finals += 1,
+            Some(step) => match self.steps.iter_mut().find(|(name, _)| name == step) {
+                Some((_, count)) => *count += 1,
+                None => self.steps.push((step.clone(), 1)),
+            },
+        }
+    }
+
+    /// All outputs.
+    pub fn total(&self) -> u64 {
+        self.finals + self.steps.iter().map(|(_, count)| count).sum::<u64>()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The runset's name.
+    pub runset: String,
+    /// Tasks executed with success in this run.
+    pub executed: u64,
+    /// Tasks that took over outputs in this run.
+    pub reused: u64,
+    /// Tasks that failed in this run.
+    pub failed: u64,
+    /// Live tasks of the runset that are not finished, the failed ones left out.
+    pub pending: i64,
+    /// Final outputs of the runset.
+    pub finals: i64,
+    /// The whole run's time.
+    pub elapsed: Duration,
+    /// Per step, what is recorded.
+    pub steps: Vec<(StepName, Tally)>,
+    /// Steps with finished tasks of an older version, how many, and what changed.
+    pub tainted: Vec<(StepName, i64, Vec<Change>)>,
+    /// Final outputs whose name is close to a step's: the name and the step.
+    pub near: Vec<(String, StepName)>,
+    /// Pending tasks of steps that are no longer in the manifest, by step.
+    pub orphaned: Vec<(String, i64)>,
+    /// The first failures.
+    pub failures: Vec<Failure>,
+    /// The signal that ended the run.
+    pub signal: Option<i32>,
+    /// What ended the run that is no fault of any task.
+    pub shortage: Option<Shortage>,
+}
+
+/// What the runner was short of, so that no task could go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// What could not be done, and for which task.
+    pub error: String,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+/// A failed task.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The task.
+    pub task: TaskId,
+    /// Its step.
+    pub step: StepName,
+    /// The name of its input.
+    pub input_name: Option<String>,
+    /// How it ended, and its last words.
+    pub error: String,
+}

@@ -1,0 +1,187 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::environment::Package;
+
+fn environment(paths: &[String]) -> Environment {
+    Environment {
+        packages: paths
+            .iter()
+            .map(|p| Package {
+                installable: p.clone(),
+                store_paths: vec![p.clone()],
+                pin: None,
+            })
+            .collect(),
+        path: paths.iter().map(|p| format!("{p}/bin")).collect(),
+    }
+}
+
+prop_compose! {
+    fn identity()(
+        script in "[ab]{0,3}",
+        shell in prop::collection::vec("[ab]{0,2}", 0..3),
+        env in prop::collection::btree_map("[ab]{0,2}", "[ab]{0,2}", 0..3),
+        pure: bool,
+        keep in prop::collection::vec("[ab]{0,2}", 0..3),
+        tools in prop_oneof![
+            Just(Tools::Host),
+            Just(Tools::HostInstead),
+            prop::collection::vec("[ab]{0,2}", 0..3).prop_map(|p| Tools::Nix(environment(&p))),
+        ],
+        rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
+    ) -> Identity {
+        let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
+        Identity { script, shell, env, pure, keep, tools, rest }
+    }
+}
+
+proptest! {
+    // Every component changes it, nothing else does, and the words agree with the hash.
+    #[test]
+    fn equal_fingerprints_exactly_without_changes(a in identity(), b in identity()) {
+        let same = a.fingerprint() == b.fingerprint();
+        prop_assert_eq!(same, a.changes_since(&b).is_empty());
+        prop_assert_eq!(same, b.changes_since(&a).is_empty());
+        prop_assert_eq!(same, a == b);
+    }
+
+    #[test]
+    fn a_record_says_all(a in identity()) {
+        prop_assert_eq!(Identity::from_json(&a.to_json()), Some(a));
+    }
+}
+
+fn plain() -> Identity {
+    Identity {
+        script: "true".into(),
+        shell: vec!["sh".into(), "-c".into()],
+        ..Identity::default()
+    }
+}
+
+/// All that a manifest could say when this format was made.
+fn full() -> Identity {
+    Identity {
+        script: "jq . < \"$INPUT_FILE\"\n".into(),
+        env: [("A".to_owned(), "ä\0".to_owned())].into(),
+        pure: true,
+        keep: vec!["LANG".into(), "TZ".into()],
+        tools: Tools::Nix(Environment {
+            packages: vec![
+                Package {
+                    installable: "nixpkgs#jq".into(),
+                    store_paths: vec!["/nix/store/a-jq".into(), "/nix/store/b-jq-man".into()],
+                    pin: Some("github:NixOS/nixpkgs/0123".into()),
+                },
+                Package {
+                    installable: "/nix/store/c-sed".into(),
+                    store_paths: vec!["/nix/store/c-sed".into()],
+                    pin: None,
+                },
+            ],
+            path: vec!["/nix/store/a-jq/bin".into(), "/nix/store/c-sed/bin".into()],
+        }),
+        ..plain()
+    }
+}
+
+/// Identities with their records and fingerprints, as they are in the databases of users. A line
+/// that is here stays as it is: a change of it would taint every task, or blank its history.
+fn recorded() -> [(Identity, &'static str, &'static str); 3] {
+    let instead = Identity {
+        tools: Tools::HostInstead,
+        ..plain()
+    };
+    [
+        (
+            plain(),
+            r#"{"script":"true","shell":["sh","-c"],"env":{},"pure":false,"keep":[],"tools":"Host"}"#,
+            "466886270cfeac49398bc421d1bc6b97481427527ee761ce702a113a37d76fba",
+        ),
+        (
+            instead,
+            r#"{"script":"true","shell":["sh","-c"],"env":{},"pure":false,"keep":[],"tools":"HostInstead"}"#,
+            "4348d246864326267fec91192e2443fa5ae2b1e4070fb4bdd3369ca1f3a38bb0",
+        ),
+        (
+            full(),
+            concat!(
+                r#"{"script":"jq . < \"$INPUT_FILE\"\n","shell":["sh","-c"],"env":{"A":"ä\u0000"},"#,
+                r#""pure":true,"keep":["LANG","TZ"],"tools":{"Nix":{"packages":["#,
+                r#"{"installable":"nixpkgs#jq","store_paths":["/nix/store/a-jq","/nix/store/b-jq-man"],"#,
+                r#""pin":"github:NixOS/nixpkgs/0123"},"#,
+                r#"{"installable":"/nix/store/c-sed","store_paths":["/nix/store/c-sed"],"pin":null}],"#,
+                r#""path":["/nix/store/a-jq/bin","/nix/store/c-sed/bin"]}}}"#,
+            ),
+            "3bb44ffe461611b32ced4ae48f38a56a1c32c2303e35dde0064d920ce9e40d4e",
+        ),
+    ]
+}
+
+#[test]
+fn records_and_fingerprints_are_the_same_for_ever() {
+    for (identity, json, fingerprint) in recorded() {
+        assert_eq!(identity.to_json(), json);
+        assert_eq!(identity.fingerprint().to_string(), fingerprint);
+        assert_eq!(Identity::from_json(json), Some(identity));
+    }
+}
+
+#[test]
+fn what_a_newer_version_recorded_stays_readable() {
+    for (identity, json, _) in recorded() {
+        // In the identity, and in each of its parts.
+        let newer = json
+            .replacen('{', r#"{"nice":{"by":5},"#, 1)
+            .replace(r#"{"installable""#, r#"{"built":true,"installable""#)
+            .replace(r#"{"packages""#, r#"{"libraries":[],"packages""#);
+        let read = Identity::from_json(&newer).unwrap();
+        assert_eq!(read.tools, identity.tools);
+        assert_ne!(read.fingerprint(), identity.fingerprint());
+        let changes = [Change::Unknown(vec!["nice".to_owned()])];
+        assert_eq!(identity.changes_since(&read), changes);
+        assert_eq!(read.changes_since(&identity), changes);
+        assert_eq!(
+            changes[0].to_string(),
+            "what a newer task-pipeline knows (nice)"
+        );
+        // Written again, nothing of it is lost.
+        assert_eq!(Identity::from_json(&read.to_json()), Some(read));
+    }
+}
+
+#[test]
+fn a_damaged_record_is_none() {
+    for json in ["", "{", "{}", r#"{"script":"true"}"#] {
+        assert_eq!(Identity::from_json(json), None);
+    }
+}
+
+#[test]
+fn another_name_for_the_same_path_is_no_change() {
+    let mut a = plain();
+    let mut b = plain();
+    let mut env = environment(&["/nix/store/x".to_owned()]);
+    a.tools = Tools::Nix(env.clone());
+    env.packages[0].installable = "other#name".into();
+    env.packages[0].pin = Some("rev".into());
+    b.tools = Tools::Nix(env);
+    assert_eq!(a.fingerprint(), b.fingerprint());
+    assert_eq!(a.changes_since(&b), []);
+}
+
+#[test]
+fn words() {
+    let old = plain();
+    let mut new = plain();
+    new.script = "false".into();
+    new.env.insert("A".into(), "1".into());
+    new.tools = Tools::Nix(environment(&["p".into()]));
+    let words: Vec<String> = new
+        .changes_since(&old)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(words, ["script", "variables (A)", "packages were added"]);
+}

@@ -1,0 +1,50 @@
+//! The programs of Nix, for who may need them.
+
+use std::cell::OnceCell;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::Error;
+use super::command::Nix;
+use super::store_path::StoreDir;
+use crate::model::name::StepName;
+
+/// The programs of Nix, looked for when the first of them is needed.
+pub struct Tools<'a> {
+    base: &'a Path,
+    store: &'a StoreDir,
+    stop: &'a AtomicBool,
+    nix: OnceCell<Nix<'a>>,
+}
+
+impl<'a> Tools<'a> {
+    /// None is looked for yet.
+    pub fn new(base: &'a Path, store: &'a StoreDir, stop: &'a AtomicBool) -> Self {
+        Self {
+            base,
+            store,
+            stop,
+            nix: OnceCell::new(),
+        }
+    }
+
+    /// What relative references are relative to.
+    pub fn base(&self) -> &Path {
+        self.base
+    }
+
+    /// The store.
+    pub fn store(&self) -> &StoreDir {
+        self.store
+    }
+
+    /// The programs; `steps` are those that need them.
+    pub fn nix(&self, steps: &[StepName]) -> Result<&Nix<'a>, Error> {
+        if let Some(nix) = self.nix.get() {
+            return Ok(nix);
+        }
+        let nix = Nix::find(self.base, self.store, self.stop)
+            .map_err(|call| Error::of_call(call, steps))?;
+        Ok(self.nix.get_or_init(|| nix))
+    }
+}

@@ -1,0 +1,468 @@
+//! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
+
+mod held;
+mod limits;
+mod surroundings;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use crate::engine::{self, Listener, StepPlan};
+use crate::exec::local::Runnable;
+use crate::manifest::diagnostic;
+use crate::manifest::{Manifest, Step};
+use crate::model::digest::Digest;
+use crate::model::environment::{Environment, Package};
+use crate::model::event::Event;
+use crate::model::identity::{Change, Tools};
+use crate::model::installable::Installable;
+use crate::model::name::StepName;
+use crate::model::route::Router;
+use crate::packages;
+use crate::state::{self, Runset, State, StepId, Taint};
+use crate::sys::{self, ArgumentLimits};
+use crate::text::Shown as _;
+pub use limits::TooLong;
+use surroundings::Surroundings;
+
+/// A manifest and where it is.
+#[derive(Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// The folder it is in, absolute: where scripts run.
+    pub folder: PathBuf,
+    /// What it says.
+    pub manifest: Manifest,
+    /// Where outputs go.
+    pub router: Router,
+}
+
+/// A manifest that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be read.
+    #[error("cannot read the manifest {}: {source}", path.shown())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something in it is too long to be passed to a program: all of that.
+    #[error("{}", lines(.0))]
+    TooLong(Vec<TooLong>),
+    /// It has errors: all of them, each with its place.
+    #[error("{rendered}")]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// The errors.
+        rendered: String,
+        /// How many.
+        count: usize,
+    },
+}
+
+impl Source {
+    /// Reads a manifest.
+    pub fn load(path: &Path) -> Result<Self, SourceError> {
+        let read = |source| SourceError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = fs::read(path).map_err(read)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
+            read(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it is not UTF-8 text (line {line})"),
+            ))
+        })?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+            .canonicalize()
+            .map_err(read)?;
+        let manifest = Manifest::parse(&text).map_err(|errors| SourceError::Bad {
+            path: path.to_owned(),
+            rendered: diagnostic::render(&path.to_string_lossy(), &text, &errors),
+            count: errors.len(),
+        })?;
+        let limits = ArgumentLimits::here();
+        let steps = manifest.steps.iter();
+        let too_long: Vec<_> = steps
+            .flat_map(|step| limits::of_step(step, &limits))
+            .collect();
+        if !too_long.is_empty() {
+            return Err(SourceError::TooLong(too_long));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+            router: manifest.routes(),
+            manifest,
+        })
+    }
+}
+
+fn lines(too_long: &[TooLong]) -> String {
+    let lines: Vec<String> = too_long.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// How packages are had.
+#[derive(Debug, Clone, Copy)]
+pub struct Supply<'a> {
+    /// The host's PATH in place of packages.
+    pub host: bool,
+    /// A lock file that is missing or stale is an error.
+    pub locked: bool,
+    /// Set when the user wants an end.
+    pub stop: &'a AtomicBool,
+}
+
+/// A failure before anything runs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The packages.
+    #[error(transparent)]
+    Environment(packages::Error),
+    /// What a step's tasks are started with is too long, with the variables of the host.
+    #[error("{0}")]
+    TooLong(TooLong),
+}
+
+impl From<packages::Error> for Error {
+    fn from(error: packages::Error) -> Self {
+        // What is known of packages is kept in the state.
+        let packages::Error::Cache(error) = error else {
+            return Self::Environment(error);
+        };
+        match error.downcast() {
+            Ok(error) => Self::State(*error),
+            Err(error) => Self::Environment(packages::Error::Cache(error)),
+        }
+    }
+}
+
+/// What can be told of the packages of the steps without Nix: by one who only looks, perhaps at a
+/// folder that somebody else made.
+pub struct Known {
+    environments: BTreeMap<StepName, Environment>,
+    /// Steps whose packages are not resolved yet.
+    pub unresolved: Vec<StepName>,
+    host: bool,
+}
+
+impl Known {
+    /// What earlier runs resolved and is in the store.
+    pub fn of(source: &Source, state: &mut State, supply: Supply) -> Result<Self, Error> {
+        let environments = if supply.host {
+            BTreeMap::new()
+        } else {
+            known(source, state, supply)?
+        };
+        let steps = source.manifest.steps.iter();
+        let unresolved = steps
+            .filter(|step| !supply.host && !step.packages.is_empty())
+            .filter(|step| !environments.contains_key(&step.name))
+            .map(|step| step.name.clone())
+            .collect();
+        Ok(Self {
+            environments,
+            unresolved,
+            host: supply.host,
+        })
+    }
+}
+
+/// The pipeline's steps as registered, ready to run.
+#[derive(Debug)]
+pub struct Steps {
+    /// In the order of the manifest.
+    pub all: Vec<Arc<StepPlan>>,
+    /// The same, as this machine runs their scripts.
+    pub runnable: Arc<[Arc<Runnable>]>,
+}
+
+impl Steps {
+    /// Resolves what is not resolved yet, and registers each step as it is now, in a group of writes
+    /// that stays open.
+    pub fn register(
+        source: &Source,
+        state: &mut State,
+        supply: Supply,
+        listener: &mut Listener,
+    ) -> Result<Self, Error> {
+        let resolved = resolve(source, state, supply, listener)?;
+        let tools = |step: &Step| tools(step, &resolved.environments, supply.host);
+        let steps = Self::with(source, state, &tools, listener)?;
+        if !supply.host {
+            held::keep(source, state, resolved.held, listener)?;
+        }
+        Ok(steps)
+    }
+
+    /// Registers each step as [`Steps::register`] would, as far as that is known without Nix. A
+    /// step whose packages are not resolved yet keeps those that it had: `state` is to be a copy
+    /// then.
+    pub fn foresee(
+        source: &Source,
+        state: &mut State,
+        known: &Known,
+        listener: &mut Listener,
+    ) -> Result<Self, Error> {
+        let mut before = BTreeMap::new();
+        for step in &known.unresolved {
+            let newest = state.newest_version(step.as_str())?;
+            if let Some(identity) = newest.and_then(|newest| newest.identity) {
+                before.insert(step.clone(), identity.tools);
+            }
+        }
+        let tools = |step: &Step| match before.get(&step.name) {
+            Some(before) => before.clone(),
+            None => tools(step, &known.environments, known.host),
+        };
+        Self::with(source, state, &tools, listener)
+    }
+
+    fn with(
+        source: &Source,
+        state: &mut State,
+        tools: &dyn Fn(&Step) -> Tools,
+        listener: &mut Listener,
+    ) -> Result<Self, Error> {
+        let now = sys::now().as_millisecond();
+        let mut surroundings = Surroundings::of_host(&source.folder);
+        let limits = ArgumentLimits::here();
+        let mut all = Vec::new();
+        let mut runnable = Vec::new();
+        // One transaction for all, and for what the caller writes besides: each statement by itself
+        // would take and leave the file's locks.
+        state.group()?;
+        let known = state.known_steps()?;
+        for (lane, step) in source.manifest.steps.iter().enumerate() {
+            let identity = engine::identity(step, tools(step));
+            let parallel = step.parallel.map(std::num::NonZeroU32::get);
+            let registered =
+                state.register(&known, &step.name, &identity, step.start, parallel, now)?;
+            if registered.new {
+                listener(&Event::Version {
+                    step: &step.name,
+                    version: registered.version,
+                    changes: &registered.changes,
+                });
+            }
+            let variables = surroundings.variables(&identity);
+            if let Some(too_long) = limits::together(step, variables.iter(), &limits) {
+                return Err(Error::TooLong(too_long));
+            }
+            let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
+            arguments.push(step.script.as_str().into());
+            let program = surroundings.program(&step.shell[0], &variables);
+            all.push(Arc::new(StepPlan {
+                lane,
+                name: step.name.clone(),
+                id: registered.id,
+                equal: match registered.version {
+                    1 => vec![registered.id],
+                    _ => state.equal_versions(registered.id)?,
+                },
+                version: registered.version,
+                memo: engine::memo(step, &identity),
+                parallel: parallel.and_then(|most| usize::try_from(most).ok()),
+                retries: step.retries,
+                rounds: step.rounds,
+            }));
+            runnable.push(Arc::new(Runnable {
+                lane,
+                name: step.name.clone(),
+                version: registered.version,
+                timeout: step.timeout,
+                program,
+                wants_warm: step.warm,
+                warm: OnceLock::new(),
+                arguments,
+                variables,
+                folder: source.folder.clone(),
+                direct: OnceLock::new(),
+            }));
+        }
+        Ok(Self {
+            all,
+            runnable: runnable.into(),
+        })
+    }
+
+    /// The step called `name`.
+    pub fn named(&self, name: &str) -> Option<&Arc<StepPlan>> {
+        self.all.iter().find(|step| step.name.as_str() == name)
+    }
+
+    /// The rows of all current versions.
+    pub fn current(&self) -> Vec<StepId> {
+        self.all.iter().map(|step| step.id).collect()
+    }
+
+    /// Steps with finished tasks of an older version in the runset: how many, and what changed
+    /// since the oldest of them.
+    pub fn tainted(
+        &self,
+        state: &State,
+        runset: &Runset,
+    ) -> Result<Vec<(StepName, i64, Vec<Change>)>, state::Error> {
+        let mut finished: HashMap<StepName, Vec<Taint>> = HashMap::new();
+        for one in state.finished(runset.id)? {
+            finished.entry(one.name.clone()).or_default().push(one);
+        }
+        let mut tainted = Vec::new();
+        for step in &self.all {
+            let mut older = finished.remove(step.name.as_str()).unwrap_or_default();
+            older.retain(|one| one.step != step.id);
+            let Some(oldest) = older.first() else {
+                continue;
+            };
+            let versions = state.versions(step.name.as_str())?;
+            let identity = |id: StepId| {
+                versions
+                    .iter()
+                    .find(|version| version.id == id)
+                    .and_then(|version| version.identity.as_ref())
+            };
+            let changes = match (identity(step.id), identity(oldest.step)) {
+                (Some(new), Some(old)) => new.changes_since(old),
+                _ => Vec::new(),
+            };
+            let count = older.iter().map(|taint| taint.count).sum();
+            tainted.push((step.name.clone(), count, changes));
+        }
+        Ok(tainted)
+    }
+}
+
+fn tools(step: &Step, environments: &BTreeMap<StepName, Environment>, host: bool) -> Tools {
+    match environments.get(&step.name) {
+        Some(environment) => Tools::Nix(environment.clone()),
+        None if host && !step.packages.is_empty() => Tools::HostInstead,
+        None => Tools::Host,
+    }
+}
+
+fn with_packages(source: &Source) -> Vec<(StepName, &[Installable])> {
+    source
+        .manifest
+        .steps
+        .iter()
+        .filter(|step| !step.packages.is_empty())
+        .map(|step| (step.name.clone(), step.packages.as_slice()))
+        .collect()
+}
+
+/// The environments that earlier runs resolved.
+fn known(
+    source: &Source,
+    state: &mut State,
+    supply: Supply,
+) -> Result<BTreeMap<StepName, Environment>, Error> {
+    let roots = state.layout().roots();
+    let request = packages::Request {
+        steps: with_packages(source),
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+        roots: &roots,
+        locked: supply.locked,
+        stop: supply.stop,
+    };
+    Ok(packages::known(&request, &Cache(state))?)
+}
+
+fn resolve(
+    source: &Source,
+    state: &mut State,
+    supply: Supply,
+    listener: &mut Listener,
+) -> Result<packages::Resolved, Error> {
+    let with_packages = with_packages(source);
+    if with_packages.is_empty() {
+        return Ok(packages::Resolved::default());
+    }
+    if supply.host {
+        let names: Vec<&str> = with_packages
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        listener(&Event::Warning(&format!(
+            "-host-env: {} with the host's programs, not with the packages of the manifest",
+            match names.as_slice() {
+                [one] => format!("step {one} runs"),
+                many => format!("steps {} run", many.join(", ")),
+            }
+        )));
+        return Ok(packages::Resolved::default());
+    }
+    let roots = state.layout().roots();
+    let request = packages::Request {
+        steps: with_packages,
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+        roots: &roots,
+        locked: supply.locked,
+        stop: supply.stop,
+    };
+    let mut cache = Cache(state);
+    Ok(packages::resolve(&request, &mut cache, &mut |progress| {
+        crate::report::nix_event(&progress, listener);
+    })?)
+}
+
+/// Resolved environments in the state database.
+struct Cache<'a>(&'a mut State);
+
+/// The form in which they are there.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept<'a> {
+    packages: Cow<'a, [Package]>,
+}
+
+impl packages::Cache for Cache<'_> {
+    fn get(&self, key: &Digest) -> Option<Vec<Package>> {
+        // What cannot be read is resolved again.
+        let json = self.0.environment(key).ok().flatten()?;
+        let kept: Kept = serde_json::from_str(&json).ok()?;
+        Some(kept.packages.into_owned())
+    }
+
+    fn put(
+        &mut self,
+        key: &Digest,
+        packages: &[Package],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let json = serde_json::to_string(&Kept {
+            packages: packages.into(),
+        })?;
+        Ok(self.0.put_environment(key, &json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_one_also_where_it_is_packages_that_cannot_be_kept() {
+        let full = || state::Error::Full(PathBuf::from("db"));
+        let told = Error::from(packages::Error::Cache(Box::new(full())));
+        assert!(matches!(told, Error::State(error) if error.hint() == full().hint()));
+    }
+}

@@ -1,0 +1,61 @@
+//! What scripts find around them: variables and the shell. Worked out once for all steps that have
+//! the same, of which there may be thousands.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::exec::local;
+use crate::model::identity::Identity;
+
+/// All variables of a step's scripts but those of the single task.
+type Variables = Arc<BTreeMap<OsString, OsString>>;
+
+/// The host's environment, and what came of it so far.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    host: Vec<(OsString, OsString)>,
+    host_path: Option<OsString>,
+    folder: &'a Path,
+    variables: HashMap<String, Variables>,
+    programs: HashMap<(String, Option<OsString>), Result<PathBuf, String>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of this process; scripts run in `folder`.
+    pub fn of_host(folder: &'a Path) -> Self {
+        Self {
+            host: std::env::vars_os().collect(),
+            host_path: local::host_path(),
+            folder,
+            variables: HashMap::new(),
+            programs: HashMap::new(),
+        }
+    }
+
+    /// The variables of a step.
+    pub fn variables(&mut self, identity: &Identity) -> Variables {
+        // All of the identity that they depend on.
+        let decisive = (
+            identity.pure,
+            &identity.keep,
+            &identity.env,
+            &identity.tools,
+        );
+        // Strings, lists and maps with text keys always have a JSON form.
+        let key = serde_json::to_string(&decisive).unwrap_or_default();
+        let new = || Arc::new(local::variables(identity, self.host.iter().cloned()));
+        Arc::clone(self.variables.entry(key).or_insert_with(new))
+    }
+
+    /// Where the shell is, or why it is nowhere.
+    pub fn program(&mut self, shell: &str, variables: &Variables) -> Result<PathBuf, String> {
+        let path = variables.get(OsStr::new("PATH")).cloned();
+        let find = || local::program(shell, variables, self.host_path.as_deref(), self.folder);
+        self.programs
+            .entry((shell.to_owned(), path))
+            .or_insert_with(find)
+            .clone()
+    }
+}

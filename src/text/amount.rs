@@ -1,0 +1,74 @@
+//! Numbers with what they count.
+
+use std::fmt::Display;
+
+/// `1 task`, `2 tasks`.
+pub fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
+    format!("{number} {}", noun(number, what))
+}
+
+/// `1 234 tasks`, with narrow spaces that do not break.
+pub fn grouped_count(number: i64, what: &str) -> String {
+    format!("{} {}", grouped(number), noun(number, what))
+}
+
+fn noun(number: impl TryInto<i64>, what: &str) -> String {
+    let one = number.try_into().is_ok_and(|number| number == 1);
+    format!("{what}{}", if one { "" } else { "s" })
+}
+
+/// `1 234 567`, with narrow spaces that do not break.
+pub fn grouped(number: impl TryInto<i64>) -> String {
+    let Ok(number) = number.try_into() else {
+        return "very many".to_owned();
+    };
+    let digits = number.unsigned_abs().to_string();
+    let mut out = String::from(if number < 0 { "-" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in the unit that gives at most three digits before the point.
+#[allow(clippy::cast_precision_loss)] // Three digits are shown.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(value < 9.95);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one_and_all_others_are_many() {
+        assert_eq!(count(0, "task"), "0 tasks");
+        assert_eq!(count(1_u64, "task"), "1 task");
+        assert_eq!(count(1234, "task"), "1234 tasks");
+        assert_eq!(grouped_count(1, "task"), "1 task");
+        assert_eq!(grouped_count(1234, "task"), "1\u{202f}234 tasks");
+    }
+
+    #[test]
+    fn numbers_and_units() {
+        assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(grouped(-100), "-100");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(u64::MAX), "16 EiB");
+    }
+}

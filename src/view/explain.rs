@@ -1,0 +1,133 @@
+//! What makes one step version differ from another, in full.
+//!
+//! From the struct that is hashed: there is no second account of what a version is.
+
+use crate::model::environment::Package;
+use crate::model::identity::{Change, Identity, Tools};
+use crate::text::diff;
+
+/// A change and what it consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// The change.
+    pub change: Change,
+    /// Lines: what was there behind `-`, what is there now behind `+`.
+    pub lines: Vec<String>,
+}
+
+/// All changes from `old` to `new`; empty exactly if the two have the same fingerprint.
+pub fn details(new: &Identity, old: &Identity) -> Vec<Detail> {
+    new.changes_since(old)
+        .into_iter()
+        .map(|change| Detail {
+            lines: lines(&change, new, old),
+            change,
+        })
+        .collect()
+}
+
+fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
+    match change {
+        Change::Script => diff::unified(&old.script, &new.script),
+        Change::Shell => replaced(&old.shell.join(" "), &new.shell.join(" ")),
+        Change::Keep => replaced(&old.keep.join(" "), &new.keep.join(" ")),
+        Change::Pure(_) | Change::Unknown(_) => Vec::new(),
+        Change::Variables(names) => names
+            .iter()
+            .flat_map(|name| {
+                let line = |sign: &str, value: Option<&String>| {
+                    value.map(|value| format!("{sign} {name}={value}"))
+                };
+                let old = line("-", old.env.get(name));
+                old.into_iter().chain(line("+", new.env.get(name)))
+            })
+            .collect(),
+        Change::Packages(names) => names
+            .iter()
+            .flat_map(|name| {
+                let mut lines = packages("-", &old.tools, Some(name));
+                lines.extend(packages("+", &new.tools, Some(name)));
+                lines
+            })
+            .collect(),
+        Change::Tools(_) => {
+            let mut lines = packages("-", &old.tools, None);
+            lines.extend(packages("+", &new.tools, None));
+            lines
+        }
+    }
+}
+
+fn replaced(old: &str, new: &str) -> Vec<String> {
+    vec![format!("- {old}"), format!("+ {new}")]
+}
+
+/// The packages of an environment, or those of one entry.
+fn packages(sign: &str, tools: &Tools, name: Option<&str>) -> Vec<String> {
+    let Tools::Nix(environment) = tools else {
+        return Vec::new();
+    };
+    environment
+        .packages
+        .iter()
+        .filter(|package| name.is_none_or(|name| package.installable == name))
+        .map(|package| format!("{sign} {}", package_line(package)))
+        .collect()
+}
+
+/// A package: the entry, what it stands for, and the lock entry that says so.
+pub fn package_line(package: &Package) -> String {
+    let mut line = format!("{}: {}", package.installable, package.store_paths.join(" "));
+    if let Some(pin) = &package.pin {
+        line.push_str(" (locked: ");
+        line.push_str(pin);
+        line.push(')');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::environment::Environment;
+
+    fn identity(script: &str, path: &str) -> Identity {
+        Identity {
+            script: script.into(),
+            shell: vec!["sh".into(), "-c".into()],
+            env: [("A".to_owned(), path.to_owned())].into(),
+            tools: Tools::Nix(Environment {
+                packages: vec![Package {
+                    installable: "jq".into(),
+                    store_paths: vec![path.into()],
+                    pin: Some(format!("rev of {path}")),
+                }],
+                path: vec![format!("{path}/bin")],
+            }),
+            ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn every_part_is_told() {
+        let (old, new) = (identity("a\nb", "/s/jq-1"), identity("a\nc", "/s/jq-2"));
+        let details = details(&new, &old);
+        let lines: Vec<&str> = details
+            .iter()
+            .flat_map(|detail| detail.lines.iter().map(String::as_str))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "  a",
+                "- b",
+                "+ c",
+                "- A=/s/jq-1",
+                "+ A=/s/jq-2",
+                "- jq: /s/jq-1 (locked: rev of /s/jq-1)",
+                "+ jq: /s/jq-2 (locked: rev of /s/jq-2)",
+            ]
+        );
+        assert_eq!(super::details(&old, &old), []);
+    }
+}

@@ -1,0 +1,141 @@
+//! Pictures and pages of a pipeline, as text: from what is known to SVG, HTML, DOT and the like.
+//! Pure: nothing is read or written here.
+
+mod charts;
+mod code;
+mod html;
+mod sections;
+mod svg;
+mod table;
+mod text;
+mod timeline;
+
+use crate::model::environment::Environment;
+use crate::model::task::State;
+use crate::view::graph::Graph;
+use crate::view::spread::Spread;
+use crate::view::timeline::Span;
+
+pub use code::{dot, mermaid};
+pub use html::render;
+pub use svg::standalone;
+pub use text::text;
+
+/// `10000 steps in 3 groups of like names`.
+pub fn in_groups(steps: usize, graph: &Graph) -> String {
+    format!("{steps} steps in {} groups of like names", graph.steps())
+}
+
+/// All that a page tells.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The runset, or words for all of them.
+    pub runset: String,
+    /// The db folder.
+    pub db: String,
+    /// When the page was made, in milliseconds since 1970.
+    pub made: i64,
+    /// When the runset was seeded, in milliseconds since 1970, if that is known.
+    pub created: Option<i64>,
+    /// The steps, or groups of very many, and what went from one to the other.
+    pub graph: Graph,
+    /// How many steps there are, if they are shown in groups.
+    pub grouped: Option<usize>,
+    /// For each step of the graph, by index, what is known of its tasks.
+    pub spreads: Vec<Spreads>,
+    /// All executions of which it is known when they began.
+    pub spans: Vec<Span>,
+    /// Tasks for the table: failed ones, then the slowest.
+    pub tasks: Vec<Task>,
+    /// How many live tasks there are.
+    pub all_tasks: i64,
+    /// Failed tasks with their logs.
+    pub failures: Vec<Failure>,
+    /// How many live tasks failed.
+    pub all_failures: i64,
+    /// What the steps' versions are.
+    pub versions: Vec<VersionPart>,
+}
+
+/// How long a step's tasks took, and how large what they left is.
+#[derive(Debug, Clone, Default)]
+pub struct Spreads {
+    /// Microseconds per execution.
+    pub durations: Spread,
+    /// Bytes per output.
+    pub sizes: Spread,
+}
+
+/// A row of the table of tasks.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its row in the database.
+    pub id: i64,
+    /// The step's node of the graph.
+    pub step: usize,
+    /// The step's name.
+    pub name: String,
+    /// The step's version.
+    pub version: i64,
+    /// Its state.
+    pub state: State,
+    /// Whether it is finished and its step has a newer version.
+    pub tainted: bool,
+    /// The file name of its input.
+    pub input: String,
+    /// The input's hash, in hexadecimal digits.
+    pub object: String,
+    /// Milliseconds since 1970.
+    pub started: Option<i64>,
+    /// Microseconds.
+    pub elapsed: Option<i64>,
+    /// From 0.
+    pub worker: Option<i64>,
+    /// How it failed.
+    pub error: Option<String>,
+}
+
+/// A failed task.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The task.
+    pub task: Task,
+    /// What it wrote to standard output and standard error.
+    pub logs: Vec<Log>,
+}
+
+/// What a task wrote on one stream.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The stream, in words.
+    pub stream: &'static str,
+    /// The end of it, or why it cannot be had.
+    pub tail: Result<String, String>,
+    /// Bytes that are not shown.
+    pub cut: u64,
+}
+
+/// A version of a step, in full.
+#[derive(Debug, Clone)]
+pub struct VersionPart {
+    /// The step's name.
+    pub step: String,
+    /// Counts from 1.
+    pub number: i64,
+    /// Whether it is the newest.
+    pub current: bool,
+    /// When it was registered, in milliseconds since 1970, if that is known.
+    pub created: Option<i64>,
+    /// The script.
+    pub script: String,
+    /// The shell, its words joined.
+    pub shell: String,
+    /// Variables.
+    pub variables: Vec<(String, String)>,
+    /// Words for where programs come from.
+    pub tools: String,
+    /// Packages with their pins.
+    pub environment: Option<Environment>,
+    /// What changed since the version before, in words.
+    pub changes: String,
+}

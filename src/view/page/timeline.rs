@@ -1,0 +1,340 @@
+//! The timeline: what ran when, by worker and by step.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use maud::{Markup, PreEscaped, html};
+
+use super::Page;
+use super::table::{Column, Table};
+use crate::text::amount::{grouped, grouped_count};
+use crate::text::html;
+use crate::text::time::{point, short_micros};
+use crate::text::width::cut_middle;
+use crate::view::graph::real;
+use crate::view::timeline::{Axis, Bins, Span};
+
+/// Tasks that get a bar of their own; more are summed up.
+const BARS: usize = 2500;
+/// Rows of workers.
+const WORKERS: usize = 48;
+/// Colours of steps; further steps have the same again.
+pub const COLOURS: usize = 8;
+/// Pixels: names at the left, the chart's width, a row's height, the axis' height.
+const LEFT: f64 = 170.0;
+const WIDTH: f64 = 900.0;
+const ROW: f64 = 22.0;
+const AXIS: f64 = 34.0;
+/// Bins by step: in all rows; in one row, at least and at most.
+const BINS: usize = 12_000;
+const FEWEST: usize = 60;
+const MOST: usize = 300;
+
+/// The figures and the table that says the same.
+pub fn section(page: &Page) -> Markup {
+    if page.spans.is_empty() {
+        return html! { p { "No task was executed yet." } };
+    }
+    let axis = Axis::of(&page.spans);
+    html! { (by_worker(page, &axis)) (by_step(page, &axis)) (as_table(page)) }
+}
+
+fn by_worker(page: &Page, axis: &Axis) -> Markup {
+    let workers: BTreeSet<u64> = page.spans.iter().map(|span| span.worker).collect();
+    let shown: Vec<u64> = workers.iter().copied().take(WORKERS).collect();
+    let names: Vec<String> = shown.iter().map(|w| format!("worker {w}")).collect();
+    let row = |span: &Span| shown.binary_search(&span.worker).unwrap_or(usize::MAX);
+    let one_by_one = page.spans.len() <= BARS;
+    let mut chart = Chart::new(axis, &names, "What each worker did over time");
+    if one_by_one {
+        for span in &page.spans {
+            if let Some(row) = Some(row(span)).filter(|row| *row < shown.len()) {
+                chart.bar(page, axis, span, row);
+            }
+        }
+    } else {
+        chart.summed(page, axis, &shown);
+    }
+    let mut words = String::from("By worker; the colour is the step's. ");
+    if !one_by_one {
+        let _ = write!(
+            words,
+            "{} are summed up: each stretch has the colour of the step that took most of it, and is \
+             the paler the more the worker was idle. ",
+            grouped_count(i64::try_from(page.spans.len()).unwrap_or(i64::MAX), "task")
+        );
+    }
+    if workers.len() > shown.len() {
+        let _ = write!(
+            words,
+            "The first {} of {} workers are shown. ",
+            shown.len(),
+            workers.len()
+        );
+    }
+    chart.figure(&words, Some(legend(page)))
+}
+
+/// The steps' colours.
+fn legend(page: &Page) -> Markup {
+    let ran: BTreeSet<usize> = page.spans.iter().map(|span| span.step).collect();
+    html! {
+        ul.legend {
+            @for step in ran {
+                li {
+                    svg width="12" height="12" aria-hidden="true" {
+                        rect class={ "c" (step % COLOURS) } width="12" height="12" {}
+                    }
+                    " " (cut_middle(&page.graph.nodes[step].name, 40))
+                }
+            }
+        }
+    }
+}
+
+fn by_step(page: &Page, axis: &Axis) -> Markup {
+    let ran: Vec<usize> = page
+        .spans
+        .iter()
+        .map(|span| span.step)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let names: Vec<String> = ran
+        .iter()
+        .map(|step| page.graph.nodes[*step].name.clone())
+        .collect();
+    let count = (BINS / ran.len().max(1)).clamp(FEWEST, MOST);
+    let bins = Bins::of(axis, &page.spans, ran.len(), count, |span| {
+        ran.binary_search(&span.step).unwrap_or(usize::MAX)
+    });
+    let mut chart = Chart::new(axis, &names, "How many tasks of each step ran over time");
+    let wide = WIDTH / real(count);
+    let most = bins.most().max(1);
+    for (row, (busy, step)) in bins.busy.iter().zip(&ran).enumerate() {
+        let bottom = ROW * real(row + 1) - 1.0;
+        let mut path = String::new();
+        for (bin, time) in busy.iter().enumerate().filter(|(_, time)| **time > 0) {
+            // As a share of the most that any step had, in percent.
+            let share = u32::try_from((i128::from(*time) * 100) / i128::from(most)).unwrap_or(100);
+            let height = (f64::from(share) / 100.0 * (ROW - 3.0)).max(1.5);
+            let _ = write!(
+                path,
+                "M{:.1} {bottom}v-{height:.1}h{wide:.1}v{height:.1}z",
+                LEFT + wide * real(bin)
+            );
+        }
+        let _ = write!(
+            chart.out,
+            "<path class=\"c{}\" d=\"{path}\"/>",
+            step % COLOURS
+        );
+    }
+    let tenths = most * 10 / bins.length;
+    let words = format!(
+        "By step; a full row is {}.{} tasks at once. ",
+        grouped(tenths / 10),
+        tenths % 10
+    );
+    chart.figure(&words, None)
+}
+
+/// The same in numbers.
+fn as_table(page: &Page) -> Markup {
+    let columns = [
+        ("Step", Column::Text),
+        ("Executed", Column::Number),
+        ("First began", Column::Number),
+        ("Last ended", Column::Number),
+        ("Time spent", Column::Number),
+    ];
+    let mut table = Table::new("when", "When each step's tasks ran", false, &columns);
+    for (step, node) in page.graph.nodes.iter().enumerate() {
+        let spans = || page.spans.iter().filter(|span| span.step == step);
+        let ends = spans()
+            .map(|span| span.start.saturating_add(span.elapsed))
+            .max();
+        let (Some(first), Some(last)) = (spans().map(|span| span.start).min(), ends) else {
+            continue;
+        };
+        let executed = i64::try_from(spans().count()).unwrap_or(i64::MAX);
+        let spent = spans().fold(0_i64, |sum, span| sum.saturating_add(span.elapsed));
+        table
+            .text(&node.name)
+            .number(&grouped(executed), Some(executed))
+            .number(&point(first / 1000), Some(first))
+            .number(&point(last / 1000), Some(last))
+            .number(&short_micros(spent), Some(spent));
+    }
+    html! { details { summary { "The timeline as a table" } (table.finish()) } }
+}
+
+/// A chart with a row a name and an axis of time below.
+struct Chart {
+    out: String,
+    height: f64,
+    scale: f64,
+    pauses: usize,
+}
+
+impl Chart {
+    fn new(axis: &Axis, names: &[String], title: &str) -> Self {
+        let height = ROW * real(names.len());
+        let scale = WIDTH / pixels(axis.length);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"time\" width=\"{w}\" height=\"{h}\" \
+             viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\">",
+            html(title),
+            w = LEFT + WIDTH + 14.0,
+            h = height + AXIS
+        );
+        for (row, name) in names.iter().enumerate() {
+            let top = ROW * real(row);
+            let _ = write!(
+                out,
+                "<path class=\"row\" d=\"M{LEFT} {y}h{WIDTH}\"/><text x=\"{x}\" y=\"{base}\" \
+                 class=\"row\"><title>{full}</title>{}</text>",
+                html(&cut_middle(name, 22)),
+                full = html(name),
+                y = top + ROW - 0.5,
+                x = LEFT - 8.0,
+                base = top + 15.0
+            );
+        }
+        let mut chart = Self {
+            out,
+            height,
+            scale,
+            pauses: 0,
+        };
+        chart.axis(axis);
+        chart
+    }
+
+    fn axis(&mut self, axis: &Axis) {
+        for tick in 0..=5 {
+            let at = axis.length / 5 * tick;
+            let x = LEFT + pixels(at) * self.scale;
+            let anchor = match tick {
+                0 => "start",
+                5 => "end",
+                _ => "middle",
+            };
+            let _ = write!(
+                self.out,
+                "<path class=\"tick\" d=\"M{x:.1} 0v{:.1}\"/><text class=\"tick\" \
+                 text-anchor=\"{anchor}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
+                self.height + 4.0,
+                self.height + 18.0,
+                if tick == 0 {
+                    "0".to_owned()
+                } else {
+                    short_micros(at)
+                }
+            );
+        }
+        for (at, length) in axis.pauses() {
+            self.pauses += 1;
+            let _ = write!(
+                self.out,
+                "<path class=\"pause\" d=\"M{:.1} 0v{:.1}\"><title>pause of {}</title></path>",
+                LEFT + pixels(at) * self.scale,
+                self.height,
+                short_micros(length)
+            );
+        }
+    }
+
+    /// A task's own bar.
+    fn bar(&mut self, page: &Page, axis: &Axis, span: &Span, row: usize) {
+        let from = pixels(axis.at(span.start)) * self.scale;
+        let to = pixels(axis.at(span.start.saturating_add(span.elapsed))) * self.scale;
+        let failed = if span.failed { " bad" } else { "" };
+        let _ = write!(
+            self.out,
+            "<rect class=\"c{}{failed}\" x=\"{:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"{}\">\
+             <title>task {}, {}: {}{}</title></rect>",
+            span.step % COLOURS,
+            LEFT + from,
+            ROW * real(row) + 2.0,
+            (to - from).max(1.0),
+            ROW - 4.0,
+            span.task,
+            html(&cut_middle(&page.graph.nodes[span.step].name, 40)),
+            short_micros(span.elapsed),
+            if span.failed { ", failed" } else { "" }
+        );
+    }
+
+    /// Many tasks: per worker and stretch the step that took most of it.
+    fn summed(&mut self, page: &Page, axis: &Axis, workers: &[u64]) {
+        let count = (12_000 / workers.len().max(1)).clamp(100, 450);
+        let steps = page.graph.nodes.len();
+        let wide = WIDTH / real(count);
+        // A path per colour and paleness.
+        let mut paths = vec![String::new(); COLOURS * 3];
+        for (row, worker) in workers.iter().enumerate() {
+            let own: Vec<Span> = page
+                .spans
+                .iter()
+                .filter(|span| span.worker == *worker)
+                .copied()
+                .collect();
+            let bins = Bins::of(axis, &own, steps, count, |span| span.step);
+            for bin in 0..count {
+                let busy: i64 = bins.busy.iter().map(|step| step[bin]).sum();
+                let first = (0..steps).max_by_key(|step| bins.busy[*step][bin]);
+                let Some(step) = first.filter(|_| busy > 0) else {
+                    continue;
+                };
+                let level = match busy * 3 / bins.length {
+                    0 => 0,
+                    1 => 1,
+                    _ => 2,
+                };
+                let _ = write!(
+                    paths[step % COLOURS * 3 + level],
+                    "M{:.0} {:.0}h{wide:.1}v{high:.0}h-{wide:.1}z",
+                    LEFT + wide * real(bin),
+                    ROW * real(row) + 2.0,
+                    high = ROW - 4.0
+                );
+            }
+        }
+        for (number, path) in paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| !path.is_empty())
+        {
+            let _ = write!(
+                self.out,
+                "<path class=\"c{} p{}\" d=\"{path}\"/>",
+                number / 3,
+                number % 3
+            );
+        }
+    }
+
+    fn figure(self, words: &str, legend: Option<Markup>) -> Markup {
+        let pauses = match self.pauses {
+            0 => String::new(),
+            1 => "A long pause is cut out; a dashed line marks it. ".to_owned(),
+            many => format!("{many} long pauses are cut out; dashed lines mark them. "),
+        };
+        let picture = self.out + "</svg>";
+        html! {
+            figure {
+                div.scroll role="region" aria-label="Timeline" tabindex="0" {
+                    (PreEscaped(picture))
+                }
+                figcaption { (words) (pauses) }
+                @if let Some(legend) = legend { (legend) }
+            }
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // A pixel is wider.
+fn pixels(micros: i64) -> f64 {
+    micros as f64
+}
