@@ -81,6 +81,14 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// There is no database in the folder, but something that is none of this program's.
+    #[error("{} is no db and not empty: it holds {found}", path.shown())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What is there, in words.
+        found: String,
+    },
     /// The folder's place is taken by something else.
     #[error("the db {} is a file, not a folder", .0.shown())]
     NotAFolder(PathBuf),
@@ -230,6 +238,9 @@ impl Error {
                 "restore the file from a backup, or move it away and run again: the objects beside it stay",
             ),
             Self::Foreign(_) => Some("name another folder with -db"),
+            Self::Occupied { .. } => Some(
+                "a db has a folder of its own: name one with -db that is empty, or is not there yet",
+            ),
             Self::NoFile { .. } => Some(
                 "put the file itself there; the db folder may be a link, what is in it may not",
             ),

@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use adopt::{AdoptError, Candidate, remove};
 pub use hash::{Adopted, LARGE};
-pub use linked::{AMONG, PROBE, RUN};
+pub use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub use loan::Loan;
 pub use look::Condition;
 

@@ -4,6 +4,7 @@
 //! shared memory even for one who only reads: each is to be a file, and no file that has a name
 //! somewhere else, too.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -11,9 +12,41 @@ use rustix::fs::FileType;
 
 use super::{Error, Layout};
 use crate::folder::kind;
+use crate::text::visible;
 
 /// What follows the database's name in those of the files beside it.
 const ENDINGS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Fails if there is no database in the folder but what this program did not make: a db takes up a
+/// folder of its own. A folder that cannot be listed, or is not there, holds nothing.
+pub(super) fn check_alone(layout: &Layout) -> Result<(), Error> {
+    const NAMED: usize = 3;
+    if fs::symlink_metadata(layout.database()).is_ok() {
+        return Ok(());
+    }
+    let Ok(entries) = fs::read_dir(layout.root()) else {
+        return Ok(());
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let mut others: Vec<String> = names
+        .filter(|name| !layout.is_own(name))
+        .map(|name| visible(&name.to_string_lossy()))
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    others.sort_unstable();
+    let more = others.len().saturating_sub(NAMED);
+    others.truncate(NAMED);
+    let mut found = others.join(", ");
+    if more > 0 {
+        let _ = write!(found, " and {more} more");
+    }
+    Err(Error::Occupied {
+        path: layout.root().to_owned(),
+        found,
+    })
+}
 
 /// Fails if something else than the database and its own files is in their places.
 pub(super) fn check(layout: &Layout) -> Result<(), Error> {

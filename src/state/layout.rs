@@ -1,5 +1,6 @@
 //! Where things are in a db folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,18 @@ impl Layout {
     /// Folders of running tasks.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// Whether something of that name in the folder is no reason to think that the folder has
+    /// another purpose: the program's own, what file systems put there, or hidden.
+    pub(super) fn is_own(&self, name: &OsStr) -> bool {
+        let own = [self.objects(), self.roots(), self.scratch(), self.lock()];
+        let bytes = name.as_encoded_bytes();
+        let is_of_database = bytes.starts_with(b"db-");
+        is_of_database
+            || bytes.starts_with(b".")
+            || name == "lost+found"
+            || own.iter().any(|path| path.file_name() == Some(name))
     }
 
     pub(super) fn lock(&self) -> PathBuf {

@@ -24,6 +24,7 @@ impl State {
     pub fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
         let layout = Layout::new(root);
         make_folder(root)?;
+        files::check_alone(&layout)?;
         let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
         let emptied = !created && layout.is_emptied();
@@ -58,7 +59,10 @@ impl State {
         let layout = Layout::new(root);
         match reader::open(&layout) {
             Ok((connection, _)) => Self::copy_of(Some(&connection), layout),
-            Err(Error::Absent(_)) => Self::copy_of(None, layout),
+            Err(Error::Absent(_)) => {
+                files::check_alone(&layout)?;
+                Self::copy_of(None, layout)
+            }
             Err(error) => Err(error),
         }
     }

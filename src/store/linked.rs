@@ -12,12 +12,29 @@ use crate::folder::Entry;
 /// Folders that a run makes among objects where they are on another disk than the db. No object's
 /// folder has that name.
 pub const AMONG: &str = ".tmp";
-/// What names of such folders begin with.
-pub const RUN: &str = "run-";
+/// What names of the folders of runs begin with.
+const RUN: &str = "run-";
+/// Hexadecimal digits that follow.
+const DIGITS: usize = 6;
 /// A file that is renamed to learn whether that can be done.
 pub const PROBE: &str = ".probe";
 /// On a disk of its own.
 const FOUND: &str = "lost+found";
+
+/// The name of a run's folder, by a number of which the last digits count.
+pub fn name_of_run(number: u64) -> String {
+    format!("{RUN}{:0DIGITS$x}", number & 0xff_ffff)
+}
+
+/// Whether a folder of that name is a run's. Whatever has another name is somebody else's, and stays.
+pub fn is_of_run(name: &OsStr) -> bool {
+    let digits = name.as_encoded_bytes().strip_prefix(RUN.as_bytes());
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(is_digit))
+}
+
+fn is_digit(byte: &u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(byte)
+}
 
 /// Fails if `root` is a link to a folder that is not for objects alone.
 pub fn check(root: &Path) -> Result<(), Error> {
@@ -56,16 +73,14 @@ fn stranger(root: &Path) -> std::io::Result<Option<PathBuf>> {
 }
 
 fn is_of_objects(name: &OsStr) -> bool {
-    let digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-    name.len() == 2 && name.as_encoded_bytes().iter().all(digit)
+    name.len() == 2 && name.as_encoded_bytes().iter().all(is_digit)
 }
 
 /// Whether all that would be removed with it is what killed runs left.
 fn only_runs(path: &Path) -> bool {
-    let is_run = |name: &OsStr| name.as_encoded_bytes().starts_with(RUN.as_bytes());
     // A link goes, and not what is there.
     Entry::from(path).open_folder().is_err()
         || fs::read_dir(path).is_ok_and(|mut entries| {
-            entries.all(|entry| entry.is_ok_and(|entry| is_run(&entry.file_name())))
+            entries.all(|entry| entry.is_ok_and(|entry| is_of_run(&entry.file_name())))
         })
 }

@@ -165,9 +165,9 @@ fn a_time_limit_ends_the_whole_group() {
     let ran = test
         .run(["-run"])
         .exits(1)
-        .says("timed out after 0.3s\n  waits");
+        .says("timed out after 300ms\n  waits");
     assert!(ran.elapsed < Duration::from_secs(4), "{ran}");
-    assert_eq!(test.rows(TASK), ["0|timed out after 0.3s\nwaits"]);
+    assert_eq!(test.rows(TASK), ["0|timed out after 300ms\nwaits"]);
     is_gone(&test.count()[0]);
 }
 
@@ -177,13 +177,13 @@ fn a_time_limit_leaves_time_to_tidy_up_but_not_for_ever() {
         "timeout = '200ms'",
         "trap 'sleep 0.5; echo tidied >> $COUNT; exit 0' TERM; sleep 100 & wait",
     );
-    test.run(["-run"]).exits(1).says("timed out after 0.2s");
+    test.run(["-run"]).exits(1).says("timed out after 200ms");
     assert_eq!(test.count(), ["tidied"]);
     let test = one(
         "timeout = '200ms'",
         "trap '' TERM; echo $$ >> $COUNT; while :; do sleep 1; done",
     );
-    let ran = test.run(["-run"]).exits(1).says("timed out after 0.2s");
+    let ran = test.run(["-run"]).exits(1).says("timed out after 200ms");
     assert!(ran.elapsed >= Duration::from_secs(5), "{ran}");
     assert!(ran.elapsed < Duration::from_secs(15), "{ran}");
     is_gone(&test.count()[0]);

@@ -428,7 +428,7 @@ fn check_shows_the_steps_and_touches_no_db() {
         .prints("a_work → work")
         .prints("b_wokr → final output (did you mean work?)")
         .prints("out → final output")
-        .prints("3 at once, 1m 30s each, 2 retries, never reused")
+        .prints("3 at once, 1m30s each, 2 retries, never reused")
         .prints("workflow.toml: 2 steps, no errors");
     assert!(!test.path("db").exists());
     test.manifest("[[step]]\nname = 'a'\nscript = 'true'\n");

@@ -39,6 +39,53 @@ fn a_db_may_have_any_name() {
 }
 
 #[test]
+fn a_folder_of_other_things_is_no_db_and_stays_as_it_is() {
+    let test = Test::with(TWO);
+    let files = [
+        "x/tmp/mine",
+        "x/tmp/run-mine/mine",
+        "x/notes",
+        "x/objects/a",
+    ];
+    for file in files {
+        test.write(file, "mine");
+    }
+    for options in [&["-run"][..], &["-run", "-dry-run"]] {
+        test.run([&["-db", "x"], options].concat())
+            .exits(2)
+            .says("x is no db and not empty: it holds notes\nhint: a db has a folder of its own");
+    }
+    // The folder of the manifest, and a deeper one.
+    test.run(["-db", ".", "-run"]).exits(2).says("is no db");
+    assert!(!test.path("x/lock").exists() && !test.path("lock").exists());
+    for file in files {
+        assert_eq!(test.read(file), "mine");
+    }
+}
+
+#[test]
+fn what_is_put_into_a_db_stays() {
+    let test = Test::with(TWO);
+    test.run(["-run"]).exits(0).says("2 run");
+    let files = [
+        "db/tmp/mine",
+        "db/tmp/run-mine/mine",
+        "db/notes",
+        "db/objects/.tmp/mine",
+    ];
+    for file in files {
+        test.write(file, "mine");
+    }
+    // As a run that was killed leaves it.
+    fs::create_dir_all(test.path("db/tmp/run-0a1b2c/w0-0/out")).unwrap();
+    test.run(["-run", "-fresh"]).exits(0).says("2 run");
+    for file in files {
+        assert_eq!(test.read(file), "mine");
+    }
+    assert!(!test.path("db/tmp/run-0a1b2c").exists());
+}
+
+#[test]
 fn a_db_too_deep_for_sqlite_is_told() {
     let test = Test::with(TWO);
     let here = fs::canonicalize(test.path("")).unwrap().as_os_str().len();

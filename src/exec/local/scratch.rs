@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::folder::{Folder, remove_all};
+use crate::folder::{Folder, is_self, remove_all, shown};
 use crate::process::{Leftover, end_marked};
-use crate::store::{self, AMONG, PROBE, RUN};
+use crate::store::{self, AMONG, PROBE, is_of_run, name_of_run};
 use crate::sys::Strays;
 
 /// See the module. Dropped, the folder is gone.
@@ -44,8 +44,8 @@ impl Scratch {
         let marks = notes::read(&[parent, among]);
         let leftover = marks.map(|marks| end_marked(&marks, GRACE));
         let leftover = leftover.unwrap_or_default();
-        remove_all(parent);
-        remove_all(among);
+        remove_runs(parent);
+        remove_runs(among);
         let scratch = Self::within(parent)?;
         let objects = Folder::open(objects).map_err(store::io_error("open the folder", objects))?;
         let mut scratch = if scratch.is_beside(&objects)? {
@@ -65,8 +65,7 @@ impl Scratch {
         let opened = Folder::open(parent).map_err(store::io_error("open the folder", parent))?;
         loop {
             // A name that no script of an earlier run has heard of.
-            let random = RandomState::new().build_hasher().finish() & 0xff_ffff;
-            let name = format!("{RUN}{random:06x}");
+            let name = name_of_run(RandomState::new().build_hasher().finish());
             match opened.make(&name) {
                 Ok(folder) => {
                     return Ok(Self {
@@ -137,6 +136,27 @@ impl Scratch {
     }
 }
 
+/// Removes the folders of runs from `parent`, and it too if it is empty then. Other things there are
+/// not this program's, whose folder ever that is. A link in its place goes, for what it leads to
+/// may be anybody's.
+fn remove_runs(parent: &Path) {
+    if fs::symlink_metadata(parent).is_ok_and(|found| found.is_symlink()) {
+        let _ = fs::remove_file(parent);
+        return;
+    }
+    let Ok(opened) = Folder::open(parent) else {
+        return;
+    };
+    let names = opened.names().into_iter().flatten().flatten();
+    for name in names.filter(|name| !is_self(name.file_name())) {
+        let name = shown(name.file_name());
+        if is_of_run(name) {
+            remove_all(opened.entry(name));
+        }
+    }
+    let _ = fs::remove_dir(parent);
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         self.remove();
@@ -153,7 +173,7 @@ mod tests {
     fn it_lies_where_objects_can_be_renamed_from() {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (parent, objects) = (here.path().join("tmp"), here.path().join("objects"));
-        fs::create_dir_all(parent.join("run-of-old/w0-0")).unwrap();
+        fs::create_dir_all(parent.join("run-00beef/w0-0")).unwrap();
         let scratch = Scratch::new(&parent, &objects).unwrap();
         assert!(scratch.folder().path().starts_with(&parent));
         assert_eq!(fs::read_dir(&parent).unwrap().count(), 1);
@@ -166,6 +186,35 @@ mod tests {
         let left = |folder: &Path| fs::read_dir(folder).unwrap().count();
         assert_eq!([left(&objects), left(there.path())], [0; 2]);
         assert!(!parent.exists());
+    }
+
+    #[test]
+    fn what_no_run_made_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = dir.path().join("objects");
+        let among = objects.join(AMONG);
+        let parents = [dir.path().join("tmp"), among];
+        let others = [
+            "file",
+            "folder",
+            "run-of-mine",
+            "run-00beef.txt",
+            "run-00BEEF",
+        ];
+        for parent in &parents {
+            fs::create_dir_all(parent.join("run-00beef/w0-0")).unwrap();
+            for other in others {
+                fs::create_dir_all(parent.join(other)).unwrap();
+                fs::write(parent.join(other).join("mine"), "").unwrap();
+            }
+        }
+        drop(Scratch::new(&parents[0], &objects).unwrap());
+        for parent in &parents {
+            assert!(!parent.join("run-00beef").exists());
+            for other in others {
+                assert!(parent.join(other).join("mine").exists(), "{other}");
+            }
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn a_time_limit_ends_the_task_and_the_next_runs() {
     ));
     let ran = test.run(ONE).exits(1);
     assert!(ran.elapsed < Duration::from_secs(5), "{ran}");
-    assert_eq!(errors(&test), ["timed out after 0.3s"]);
+    assert_eq!(errors(&test), ["timed out after 300ms"]);
     assert_eq!(distinct(&groups(&test)), 2);
     ran.never_says("left processes");
 }
@@ -74,7 +74,7 @@ fn what_was_written_before_the_time_limit_is_kept() {
         "echo said >&2; sh ./tidy; echo never >&2",
     ));
     test.run(ONE).exits(1);
-    assert_eq!(errors(&test)[0], "timed out after 0.3s\nsaid\nTerminated");
+    assert_eq!(errors(&test)[0], "timed out after 300ms\nsaid\nTerminated");
     // It had its grace; what is said of its own child came in that time.
     assert_eq!(test.count()[..2], ["began", "tidied"]);
 }

@@ -6,8 +6,9 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::folder::{Folder, is_self, shown};
+use crate::folder::{Folder, shown};
 use crate::process::Pipes;
+use crate::store::is_of_run;
 use crate::sys::{self, Marks};
 
 /// Variables of a task that name something in the folder.
@@ -36,7 +37,7 @@ pub fn read(parents: &[&Path]) -> Option<Marks> {
     // A link could lead to the runs of another db.
     for parent in parents.iter().filter_map(|path| Folder::open(path).ok()) {
         let names = parent.names().into_iter().flatten().flatten();
-        for name in names.filter(|name| !is_self(name.file_name())) {
+        for name in names.filter(|name| is_of_run(shown(name.file_name()))) {
             if let Ok(folder) = parent.entry(shown(name.file_name())).open_folder() {
                 marks.pipes.extend(pipes(&folder).unwrap_or_default());
                 marks.folders.push(folder.path().to_owned());
@@ -93,7 +94,10 @@ mod tests {
     fn notes_are_of_this_folder_and_no_copy() {
         let dir = tempfile::tempdir().unwrap();
         assert!(read(&[dir.path()]).is_none());
-        let folder = Folder::open(dir.path()).unwrap().make("run-x").unwrap();
+        let folder = Folder::open(dir.path())
+            .unwrap()
+            .make("run-00000a")
+            .unwrap();
         begin(&folder).unwrap();
         let pipes = Pipes::new().unwrap();
         add(&folder, &pipes).unwrap();
@@ -106,22 +110,22 @@ mod tests {
         };
         assert_eq!(
             noted(dir.path()),
-            (vec![dir.path().join("run-x")], expected.to_vec())
+            (vec![dir.path().join("run-00000a")], expected.to_vec())
         );
 
         let copy = tempfile::tempdir().unwrap();
-        fs::create_dir(copy.path().join("run-x")).unwrap();
-        for entry in fs::read_dir(dir.path().join("run-x")).unwrap() {
+        fs::create_dir(copy.path().join("run-00000a")).unwrap();
+        for entry in fs::read_dir(dir.path().join("run-00000a")).unwrap() {
             let entry = entry.unwrap();
             fs::copy(
                 entry.path(),
-                copy.path().join("run-x").join(entry.file_name()),
+                copy.path().join("run-00000a").join(entry.file_name()),
             )
             .unwrap();
         }
         assert_eq!(
             noted(copy.path()),
-            (vec![copy.path().join("run-x")], Vec::new())
+            (vec![copy.path().join("run-00000a")], Vec::new())
         );
     }
 }
