@@ -55,9 +55,6 @@ rustPlatform.buildRustPackage {
   ]
   ++ lib.optionals stdenv.hostPlatform.isLinux [
     "--test=cli"
-    "--test=page"
-    "--test=query"
-    "--test=report"
   ];
   nativeCheckInputs = [
     bash

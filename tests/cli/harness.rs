@@ -1,11 +1,13 @@
 //! A folder, the program in it, and what came of it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
@@ -87,7 +89,7 @@ impl Test {
     }
 
     /// The program, to be run in the folder.
-    pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    pub fn command(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_task-pipeline"));
         command.args(arguments);
         self.prepare(&mut command);
@@ -115,8 +117,36 @@ impl Test {
     }
 
     /// Runs the program with these arguments to its end.
-    pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+    pub fn run(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Ran {
         Running::start(self.command(arguments)).end()
+    }
+
+    /// The same for who asks for data: standard output and standard error, to the byte.
+    pub fn call(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What a call that must succeed gives on standard output.
+    #[track_caller]
+    pub fn text(&self, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The JSON that a call gives.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.text(arguments)).unwrap()
+    }
+
+    /// What a call that must fail with status 2 says; it must give no data.
+    #[track_caller]
+    pub fn refusal(&self, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert_eq!(output.stdout, b"", "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Runs the program with `-run`, which must succeed.
@@ -125,7 +155,7 @@ impl Test {
     }
 
     /// Starts the program with these arguments.
-    pub fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Running {
+    pub fn start(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Running {
         Running::start(self.command(arguments))
     }
 
@@ -317,6 +347,15 @@ impl Running {
     /// Its process number.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until this text is on its standard error.
+    pub fn says(&self, text: &str) {
+        wait_for(text, || {
+            let mut said = vec![0; 1 << 16];
+            let length = self.stderr.read_at(&mut said, 0).unwrap();
+            String::from_utf8_lossy(&said[..length]).contains(text)
+        });
     }
 
     /// Sends it a signal.

@@ -178,7 +178,7 @@ fn help_and_version_are_data() {
 #[test]
 fn without_an_action_it_says_where_the_pipeline_stands() {
     let test = Test::with(TWO);
-    test.run([])
+    test.run([""; 0])
         .exits(0)
         .prints("nothing ran yet")
         .prints("-run starts at begin");
@@ -188,7 +188,7 @@ fn without_an_action_it_says_where_the_pipeline_stands() {
     );
     assert_eq!(test.count().len(), 0);
     test.runs();
-    let ran = test.run([]).exits(0);
+    let ran = test.run([""; 0]).exits(0);
     ran.prints("begin  1 done")
         .prints("work   2 done")
         .prints("2 final outputs")

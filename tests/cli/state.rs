@@ -28,7 +28,7 @@ fn a_second_run_stops_at_once_and_says_who_is_at_work() {
     wait_for("the first task's record", || {
         test.rows("SELECT processed FROM task WHERE id = 1") == ["1"]
     });
-    let look = test.run([]).exits(0);
+    let look = test.run([""; 0]).exits(0);
     look.prints(&format!("which process {} is running", first.pid()))
         .prints("begin  1 done")
         .prints("wait   1 pending");

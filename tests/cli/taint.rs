@@ -49,7 +49,7 @@ fn each_cause_is_named() {
         );
         // A run alone leaves them.
         assert_eq!(test.times("work"), 2);
-        test.run([])
+        test.run([""; 0])
             .exits(0)
             .prints(&format!("2 tainted tasks: work 2 ({cause})"));
         test.run(["-migrate-tainted"])

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{FAN_OUT, Pipeline, text};
+use super::{FAN_OUT, text};
+use crate::harness::Test;
 
 fn lines(stderr: &[u8]) -> Vec<Value> {
     text(stderr)
@@ -17,7 +18,7 @@ fn named<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
 
 #[test]
 fn a_run_is_one_object_a_line() {
-    let done = Pipeline::new(FAN_OUT).call(&["-run", "-log-format", "json", "-verbose"]);
+    let done = Test::with(FAN_OUT).call(&["-run", "-log-format", "json", "-verbose"]);
     assert_eq!(done.status.code(), Some(1));
     assert_eq!(text(&done.stdout), "");
     let lines = lines(&done.stderr);
@@ -47,7 +48,7 @@ fn a_run_is_one_object_a_line() {
 
 #[test]
 fn quiet_leaves_what_is_urgent() {
-    let done = Pipeline::new(FAN_OUT).call(&["-run", "-quiet", "-log-format=json"]);
+    let done = Test::with(FAN_OUT).call(&["-run", "-quiet", "-log-format=json"]);
     let lines = lines(&done.stderr);
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["event"], "failed");
@@ -64,7 +65,7 @@ fn errors_are_objects_too() {
     ] {
         let mut arguments = arguments.to_vec();
         arguments.extend(["-log-format", "json"]);
-        let done = Pipeline::new(manifest).call(&arguments);
+        let done = Test::with(manifest).call(&arguments);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}");
         let lines = lines(&done.stderr);
         assert_eq!(lines.len(), 1, "{lines:?}");

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use crate::world::{PROGRAM, World};
+use super::world::{PROGRAM, after_a_run};
+use crate::harness::Test;
 
 /// Everything that prints.
 const PRINTING: &[&[&str]] = &[
@@ -32,7 +33,7 @@ const PRINTING: &[&[&str]] = &[
 ];
 
 /// The program, with what the shell does to its streams.
-fn call(world: &World, streams: &str, arguments: &[&str]) -> Output {
+fn call(world: &Test, streams: &str, arguments: &[&str]) -> Output {
     Command::new("sh")
         .args(["-c", &format!("exec \"$@\" {streams}"), "sh", PROGRAM])
         .args(arguments)
@@ -43,7 +44,7 @@ fn call(world: &World, streams: &str, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn statuses(world: &World, streams: &str) -> Vec<(Vec<String>, Option<i32>, String)> {
+fn statuses(world: &Test, streams: &str) -> Vec<(Vec<String>, Option<i32>, String)> {
     let calls = PRINTING.iter().map(|arguments| {
         let output = call(world, streams, arguments);
         let words = arguments.iter().map(|&word| word.to_owned()).collect();
@@ -55,7 +56,7 @@ fn statuses(world: &World, streams: &str) -> Vec<(Vec<String>, Option<i32>, Stri
 
 #[test]
 fn who_cannot_print_fails_and_says_why() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let full = fs::exists("/dev/full").unwrap().then_some(">/dev/full");
     for streams in full.into_iter().chain([">&-", "1</dev/null"]) {
         for (words, status, told) in statuses(&world, streams) {
@@ -70,7 +71,7 @@ fn who_cannot_print_fails_and_says_why() {
 /// others give a program whose words nobody wants.
 #[test]
 fn what_nobody_wants_is_no_failure() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     for streams in [">/dev/null", "1<>/dev/null", "2>&-"] {
         for (words, status, told) in statuses(&world, streams) {
             assert_eq!(status, Some(0), "{streams} {words:?}: {told}");
@@ -80,7 +81,7 @@ fn what_nobody_wants_is_no_failure() {
 
 #[test]
 fn a_run_prints_nothing_and_needs_nowhere_to_print_to() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     assert_eq!(call(&world, ">&-", &["-run"]).status.code(), Some(1));
     assert_eq!(call(&world, ">&-", &["log", "1"]).status.code(), Some(0));
     // Its events are data.
@@ -93,7 +94,7 @@ fn a_run_prints_nothing_and_needs_nowhere_to_print_to() {
 /// As file systems of other machines do, which write when a file is closed.
 #[test]
 fn what_is_found_to_be_lost_at_the_end_is_a_failure() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let trace = |inject: &[&str]| {
         let file = fs::File::create(world.path("answer")).unwrap();
         Command::new("strace")

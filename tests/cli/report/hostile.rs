@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use super::Pipeline;
+use crate::harness::Test;
 
 /// What stands in names: a title, a new line, a command for a CI.
 const EVIL: &str =
@@ -46,7 +46,7 @@ script = ":"
 
 /// The pipeline, in files and a db of [`EVIL`] names, and its runset's name.
 pub struct Hostile {
-    pipeline: Pipeline,
+    pipeline: Test,
     manifest: String,
     db: String,
     runset: String,
@@ -66,7 +66,7 @@ pub enum Kind {
 impl Hostile {
     pub fn new() -> Self {
         let hostile = Self {
-            pipeline: Pipeline::new(""),
+            pipeline: Test::with(""),
             manifest: format!("m{EVIL}.toml"),
             db: format!("db{EVIL}"),
             runset: format!("r{EVIL}"),

@@ -3,16 +3,9 @@
 //! The browser is `chromium` on PATH, or what `TASK_PIPELINE_TESTS_CHROMIUM` names.
 //! `TASK_PIPELINE_TESTS_WITHOUT_BROWSER=1` leaves the tests that need it out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::disallowed_macros
-)]
-
 mod browser;
-mod support;
 
-use support::Pipeline;
+use crate::harness::Test;
 
 const STEPS: &str = r#"
 [[step]]
@@ -36,17 +29,20 @@ head -c $((n * 100)) /dev/zero > $OUTPUT_DIR/size.bin
 
 #[test]
 fn graph_in_every_form() {
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run"], 1);
-    let text = pipeline.run(&["graph"], 0);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run"]).exits(1);
+    let text = pipeline.run(["graph"]).exits(0).stdout;
     assert!(text.contains("✓ first v1 (start)\n    1 done\n    → work: 4 outputs\n"));
     assert!(text.contains("✗ work v1\n    1 failed, 4 done\n    ↻ work: 1 output\n"));
     assert!(text.contains("■ final outputs: 5 files\n"), "{text}");
-    let dot = pipeline.run(&["graph", "-format", "dot"], 0);
+    let dot = pipeline.run(["graph", "-format", "dot"]).exits(0).stdout;
     assert!(dot.contains("n0 -> n1 [label=\"4\"];"));
-    let mermaid = pipeline.run(&["graph", "-format", "mermaid"], 0);
+    let mermaid = pipeline
+        .run(["graph", "-format", "mermaid"])
+        .exits(0)
+        .stdout;
     assert!(mermaid.contains("n1 -->|1| n1"));
-    let svg = pipeline.run(&["graph", "-format", "svg"], 0);
+    let svg = pipeline.run(["graph", "-format", "svg"]).exits(0).stdout;
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
     assert!(svg.trim_end().ends_with("</svg>"));
     assert!(svg.contains("node failed"));
@@ -54,8 +50,8 @@ fn graph_in_every_form() {
 
 #[test]
 fn graph_before_anything_ran_shows_what_is_declared() {
-    let pipeline = Pipeline::new(STEPS);
-    let text = pipeline.run(&["graph"], 0);
+    let pipeline = Test::with(STEPS);
+    let text = pipeline.run(["graph"]).exits(0).stdout;
     assert!(text.starts_with("nothing ran yet\n"));
     assert!(text.contains("↻ work: in the script, not seen yet"));
     assert!(text.contains("⇢ final outputs: in the script, not seen yet"));
@@ -64,42 +60,42 @@ fn graph_before_anything_ran_shows_what_is_declared() {
 
 #[test]
 fn graph_tells_what_is_tainted_and_what_left_the_manifest() {
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run"], 1);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run"]).exits(1);
     let (first, _) = STEPS.split_once("\n[[step]]\nname = \"work\"").unwrap();
     pipeline.manifest(&first.replace("echo x", "echo y"));
-    pipeline.run(&[], 0);
-    let text = pipeline.run(&["graph"], 0);
+    pipeline.run([""; 0]).exits(0);
+    let text = pipeline.run(["graph"]).exits(0).stdout;
     assert!(text.contains("! first v2 (start)\n    1 done, 1 of them tainted\n"));
     assert!(text.contains("✗ work v1 (gone)\n"), "{text}");
 }
 
 #[test]
 fn unknown_runsets_are_refused_with_a_suggestion() {
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run", "-runset", "nightly"], 1);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run", "-runset", "nightly"]).exits(1);
     for command in [&["graph"] as &[&str], &["report", "-o", "x.html"]] {
         let arguments = [command, &["-runset", "nihgtly"]].concat();
-        let error = pipeline.fail(&arguments);
+        let error = pipeline.run(arguments).exits(2).stderr;
         assert!(error.contains("there is no runset `nihgtly`"), "{error}");
         assert!(error.contains("hint: did you mean `nightly`?"), "{error}");
     }
     assert!(!pipeline.path("x.html").exists());
-    pipeline.run(&["graph", "-runset", "all"], 0);
+    pipeline.run(["graph", "-runset", "all"]).exits(0);
 }
 
 #[test]
 fn report_to_a_file_and_to_standard_output() {
-    let pipeline = Pipeline::new(STEPS);
-    let error = pipeline.fail(&["report", "-o", "page.html"]);
+    let pipeline = Test::with(STEPS);
+    let error = pipeline.run(["report", "-o", "page.html"]).exits(2).stderr;
     assert!(error.contains("there is no db at"), "{error}");
-    pipeline.run(&["-run"], 1);
+    pipeline.run(["-run"]).exits(1);
     assert_eq!(
-        pipeline.run(&["report", "-o", "page.html"], 0),
+        pipeline.run(["report", "-o", "page.html"]).exits(0).stdout,
         "page.html\n"
     );
     let page = std::fs::read_to_string(pipeline.path("page.html")).unwrap();
-    let printed = pipeline.run(&["report", "-o", "-"], 0);
+    let printed = pipeline.run(["report", "-o", "-"]).exits(0).stdout;
     // All but the second in which it was made.
     assert_eq!(page.len(), printed.len());
     assert_eq!(page.matches("<script").count(), 1);
@@ -107,7 +103,7 @@ fn report_to_a_file_and_to_standard_output() {
     assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;"));
     assert!(page.contains("HOSTILE=&lt;/script&gt;"));
     // Replaced whole, and nothing is left beside it.
-    pipeline.run(&["report", "-o", "page.html"], 0);
+    pipeline.run(["report", "-o", "page.html"]).exits(0);
     let names: Vec<_> = std::fs::read_dir(pipeline.path(""))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -118,26 +114,29 @@ fn report_to_a_file_and_to_standard_output() {
 
 #[test]
 fn report_refuses_what_is_no_file() {
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run"], 1);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run"]).exits(1);
     std::fs::create_dir(pipeline.path("folder")).unwrap();
-    let error = pipeline.fail(&["report", "-o", "folder"]);
+    let error = pipeline.run(["report", "-o", "folder"]).exits(2).stderr;
     assert!(
         error.contains("cannot write folder: it is a folder"),
         "{error}"
     );
-    let error = pipeline.fail(&["report", "-o", "missing/page.html"]);
+    let error = pipeline
+        .run(["report", "-o", "missing/page.html"])
+        .exits(2)
+        .stderr;
     assert!(error.contains("cannot write missing/page.html"), "{error}");
-    let error = pipeline.fail(&["report", "-o", "/dev/null"]);
+    let error = pipeline.run(["report", "-o", "/dev/null"]).exits(2).stderr;
     assert!(error.contains("it is no regular file"), "{error}");
 }
 
 #[test]
 fn pages_and_graphs_change_nothing() {
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run"], 1);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run"]).exits(1);
     let before = std::fs::read(pipeline.path("db/db")).unwrap();
-    pipeline.run(&["report", "-o", "page.html"], 0);
-    pipeline.run(&["graph"], 0);
+    pipeline.run(["report", "-o", "page.html"]).exits(0);
+    pipeline.run(["graph"]).exits(0);
     assert!(std::fs::read(pipeline.path("db/db")).unwrap() == before);
 }

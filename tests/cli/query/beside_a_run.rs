@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::world::World;
+use crate::harness::Test;
 
 /// A run that a test which fails does not leave behind.
 struct Run(Child);
@@ -19,7 +19,7 @@ impl Drop for Run {
 
 #[test]
 fn every_question_is_answered_while_a_run_goes_on() {
-    let world = World::new(
+    let world = Test::with(
         r#"
 [[step]]
 name = "first"

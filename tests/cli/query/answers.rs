@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use crate::world::{PIPELINE, World, files};
+use super::world::{PIPELINE, after_a_run, files, one};
+use crate::harness::Test;
 
 #[test]
 fn status_counts_by_step_and_says_what_to_do() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let status = world.json(&["status", "-json"]);
     assert_eq!(status["state"], "failed");
     assert_eq!(status["final_outputs"], 2);
@@ -34,7 +35,7 @@ fn status_counts_by_step_and_says_what_to_do() {
 
 #[test]
 fn tasks_are_listed_by_step_and_state() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     assert_eq!(world.text(&["tasks", "-json"]).lines().count(), 4);
     assert_eq!(
         world
@@ -63,8 +64,8 @@ fn tasks_are_listed_by_step_and_state() {
 
 #[test]
 fn a_log_is_what_was_written_to_the_byte() {
-    let world = World::after_a_run();
-    let failed = world.one("failed");
+    let world = after_a_run();
+    let failed = one(&world, "failed");
     assert_eq!(
         world.text(&["log", &failed]),
         "\u{1b}[31mcounting\u{1b}[0m\nbad input\n"
@@ -75,7 +76,7 @@ fn a_log_is_what_was_written_to_the_byte() {
     assert!(all.starts_with(&title), "{all}");
     // A reused task has the log of the one that ran.
     world.call(&["-run", "-fresh", "-quiet"]);
-    let reused = world.one("reused");
+    let reused = one(&world, "reused");
     assert_eq!(
         world.text(&["log", &reused]),
         "\u{1b}[31mcounting\u{1b}[0m\n"
@@ -84,9 +85,9 @@ fn a_log_is_what_was_written_to_the_byte() {
 
 #[test]
 fn cat_gives_outputs_inputs_and_objects_by_a_prefix() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     assert_eq!(world.text(&["cat", "1", "a_count.txt"]), "one two\n");
-    let failed = world.one("failed");
+    let failed = one(&world, "failed");
     assert_eq!(world.text(&["cat", "-input", &failed]), "bad\n");
     let line = world.text(&["tasks", "-state", "failed", "-json"]);
     let task: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -100,16 +101,16 @@ fn cat_gives_outputs_inputs_and_objects_by_a_prefix() {
 
 #[test]
 fn why_names_the_reason_of_each_kind() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let why = |what: &str| world.text(&["why", what]);
     assert!(why("#1").contains("a start task always runs"));
-    let failed = world.one("failed");
+    let failed = one(&world, "failed");
     assert!(why(&failed).contains("count never ran on this input before"));
     assert!(why(&failed).contains("failed: exit status 3"));
     world.call(&["-run", "-fresh", "-quiet"]);
-    assert!(why(&world.one("reused")).contains("reused: task #"));
+    assert!(why(&one(&world, "reused")).contains("reused: task #"));
     world.call(&["-run", "-start", "count", "-quiet"]);
-    assert!(why(&world.one("done")).contains("a start task always runs"));
+    assert!(why(&one(&world, "done")).contains("a start task always runs"));
     let again = world.text(&["tasks", "-step", "count", "-state", "done", "-json"]);
     let again: serde_json::Value = serde_json::from_str(again.lines().next().unwrap()).unwrap();
     assert!(why(&again["task"].to_string()).contains("it was asked for: -start count"));
@@ -131,9 +132,9 @@ fn why_names_the_reason_of_each_kind() {
     );
     assert!(lines.iter().all(|line| text.contains(line)), "{text}");
     world.call(&["-quiet"]);
-    assert!(why(&world.one("tainted")).contains("-migrate-tainted -run does it again"));
+    assert!(why(&one(&world, "tainted")).contains("-migrate-tainted -run does it again"));
     world.call(&["-run", "-migrate-tainted", "-quiet"]);
-    let text = why(&world.one("superseded"));
+    let text = why(&one(&world, "superseded"));
     assert!(
         text.contains("took its place") || text.contains("further up"),
         "{text}"
@@ -148,7 +149,7 @@ fn why_names_the_reason_of_each_kind() {
 
 #[test]
 fn a_trace_goes_up_to_the_start_and_down_to_final_outputs() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let tree = world.text(&["trace", "1"]);
     assert!(tree.starts_with("#1 fetch v1, done"), "{tree}");
     assert_eq!(tree.matches("final output #").count(), 2, "{tree}");
@@ -170,7 +171,7 @@ fn a_trace_goes_up_to_the_start_and_down_to_final_outputs() {
 
 #[test]
 fn exports_go_into_folders_and_archives() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let out = world.path("out");
     let to = out.to_str().unwrap();
     world.text(&["export", "-to", to, "fetch"]);
@@ -193,7 +194,7 @@ fn exports_go_into_folders_and_archives() {
 
 #[test]
 fn a_dry_run_tells_what_a_run_then_does_and_changes_nothing() {
-    let world = World::new(PIPELINE);
+    let world = Test::with(PIPELINE);
     let text = world.text(&["-run", "-dry-run"]);
     assert!(text.contains("fetch v1  would run 1"), "{text}");
     assert!(!world.path("db").exists());
@@ -232,7 +233,7 @@ fn a_dry_run_tells_what_a_run_then_does_and_changes_nothing() {
 
 #[test]
 fn views_answer_in_sql() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let connection = rusqlite::Connection::open(world.path("db/db")).unwrap();
     let count = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
     assert_eq!(count("SELECT count(*) FROM live_task"), 4);
@@ -253,7 +254,7 @@ fn views_answer_in_sql() {
 
 #[test]
 fn the_command_line_describes_itself() {
-    let world = World::new(PIPELINE);
+    let world = Test::with(PIPELINE);
     let schema = world.json(&["schema"]);
     assert!(schema["properties"]["step"].is_object());
     // Those of bash, zsh and fish are tried in these shells (tests/cli/completions.rs).

@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{FAN_OUT, Pipeline, settle, text};
+use super::{FAN_OUT, text};
+use crate::harness::Test;
 
 /// Nine inputs of a step that takes a while; the third fails.
 fn slow() -> String {
@@ -13,11 +14,11 @@ fn slow() -> String {
 }
 
 /// What the terminal was sent, and how long it took.
-fn on_terminal(pipeline: &Pipeline, size: (u32, u32), more: &str) -> (String, Duration) {
+fn on_terminal(pipeline: &Test, size: (u32, u32), more: &str) -> (String, Duration) {
     let program = env!("CARGO_BIN_EXE_task-pipeline");
     let (columns, rows) = size;
     let mut script = Command::new("script");
-    settle(&mut script, pipeline.0.path());
+    pipeline.prepare(&mut script);
     let began = Instant::now();
     let done = script
         .env("TERM", "xterm")
@@ -46,7 +47,7 @@ fn bare(sent: &str) -> String {
 
 #[test]
 fn one_a_step_with_counts_failures_and_the_time_that_goes_by() {
-    let pipeline = Pipeline::new(&slow());
+    let pipeline = Test::with(&slow());
     let (sent, took) = on_terminal(&pipeline, (80, 24), "");
     let words = bare(&sent);
     for part in ["total 0:00", "total 0:01", "work", "6/9", "1 failed", "━"] {
@@ -65,7 +66,7 @@ fn one_a_step_with_counts_failures_and_the_time_that_goes_by() {
 
 #[test]
 fn the_bars_are_cleared_before_the_summary() {
-    let pipeline = Pipeline::new(&slow());
+    let pipeline = Test::with(&slow());
     let (sent, _) = on_terminal(&pipeline, (80, 24), "");
     let (_, end) = sent.rsplit_once("\u{1b}[2K").unwrap();
     let end = bare(end);
@@ -77,7 +78,7 @@ fn the_bars_are_cleared_before_the_summary() {
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     let name = "処理する段階の長い名前と-größe-of-a-name-that-does-not-end";
-    let pipeline = Pipeline::new(&slow().replace("work", name));
+    let pipeline = Test::with(&slow().replace("work", name));
     let (sent, _) = on_terminal(&pipeline, (40, 10), "");
     let bars: Vec<String> = bare(&sent)
         .lines()
@@ -92,7 +93,7 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn without_colours_if_so_wanted() {
-    let pipeline = Pipeline::new(&slow());
+    let pipeline = Test::with(&slow());
     let (sent, _) = on_terminal(&pipeline, (80, 24), "NO_COLOR=1");
     assert!(sent.contains("total 0:01"));
     assert!(
@@ -103,7 +104,7 @@ fn without_colours_if_so_wanted() {
 
 #[test]
 fn plain_lines_on_a_terminal_that_can_do_no_more() {
-    let pipeline = Pipeline::new(FAN_OUT);
+    let pipeline = Test::with(FAN_OUT);
     let (sent, _) = on_terminal(&pipeline, (80, 24), "TERM=dumb");
     assert!(!sent.contains('\u{1b}'), "{sent}");
     assert_eq!(sent.matches(": done in ").count(), 4, "{sent}");

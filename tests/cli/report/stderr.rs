@@ -4,15 +4,16 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{FAN_OUT, Pipeline, settle, text};
+use super::{FAN_OUT, text};
+use crate::harness::Test;
 
 /// Runs the pipeline by a shell, with `redirection`; its status and what `-run` says afterwards.
 fn run(redirection: &str, options: &str) -> (Option<i32>, String) {
     let manifest = FAN_OUT.replace("exit 7", "exit 0");
-    let pipeline = Pipeline::new(&manifest);
+    let pipeline = Test::with(&manifest);
     let program = env!("CARGO_BIN_EXE_task-pipeline");
     let mut shell = Command::new("bash");
-    settle(&mut shell, pipeline.0.path());
+    pipeline.prepare(&mut shell);
     let status = shell
         .arg("-c")
         .arg(format!("'{program}' -run {options} {redirection}"))
@@ -21,7 +22,7 @@ fn run(redirection: &str, options: &str) -> (Option<i32>, String) {
         .stderr(Stdio::null())
         .status()
         .unwrap();
-    let stands = pipeline.call(&[]);
+    let stands = pipeline.call([""; 0]);
     (status.code(), text(&stands.stdout).to_owned())
 }
 
@@ -53,7 +54,7 @@ fn closed_or_without_a_reader_it_ends_nothing() {
 /// What arrives through a pipe that does not block and is read slowly.
 fn through_a_slow_pipe(options: &[&str]) -> (Option<i32>, String) {
     let manifest = FAN_OUT.replace("for i", "seq 1 3000; for i");
-    let pipeline = Pipeline::new(&manifest);
+    let pipeline = Test::with(&manifest);
     let (mut read, write) = std::io::pipe().unwrap();
     rustix::pipe::fcntl_setpipe_size(&write, 4096).unwrap();
     rustix::io::ioctl_fionbio(&write, true).unwrap();

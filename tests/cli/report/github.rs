@@ -5,11 +5,12 @@ use std::process::Command;
 
 use super::hostile::{Hostile, Kind};
 use super::runner::{Heard, hear};
-use super::{FAN_OUT, Pipeline, text};
+use super::{FAN_OUT, text};
+use crate::harness::Test;
 
 #[test]
 fn failures_are_annotations_and_the_summary_is_on_the_page() {
-    let pipeline = Pipeline::new(FAN_OUT);
+    let pipeline = Test::with(FAN_OUT);
     let page = pipeline.path("page.md");
     std::fs::write(&page, "before\n").unwrap();
     let done = pipeline
@@ -39,7 +40,7 @@ fn failures_are_annotations_and_the_summary_is_on_the_page() {
 
 #[test]
 fn a_page_that_cannot_be_written_is_a_warning() {
-    let done = Pipeline::new(FAN_OUT)
+    let done = Test::with(FAN_OUT)
         .command(&["-run"])
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_STEP_SUMMARY", "/no/such/page")
@@ -55,7 +56,7 @@ fn a_page_that_cannot_be_written_is_a_warning() {
 
 #[test]
 fn elsewhere_standard_output_stays_for_data() {
-    let done = Pipeline::new(FAN_OUT)
+    let done = Test::with(FAN_OUT)
         .command(&["-run"])
         .env("GITHUB_ACTIONS", "false")
         .output()

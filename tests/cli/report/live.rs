@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Pipeline, text};
+use super::text;
+use crate::harness::Test;
 
 /// Four tasks at a time, each of which writes its lines in pieces; then one that asks.
 const PIECES: &str = r#"
@@ -29,7 +30,7 @@ printf 'sure? '; sleep 0.4; printf 'yes'
 
 #[test]
 fn lines_written_in_pieces_arrive_whole() {
-    let done = Pipeline::new(PIECES).call(&["-run", "-verbose", "-parallel", "4"]);
+    let done = Test::with(PIECES).call(&["-run", "-verbose", "-parallel", "4"]);
     assert_eq!(done.status.code(), Some(0));
     let words = text(&done.stderr);
     let said: Vec<&str> = words
@@ -47,7 +48,7 @@ fn lines_written_in_pieces_arrive_whole() {
 
 #[test]
 fn who_asks_is_heard_while_it_waits() {
-    let pipeline = Pipeline::new(PIECES);
+    let pipeline = Test::with(PIECES);
     let mut run = pipeline
         .command(&["-run", "-verbose", "-log-format", "json"])
         .stderr(Stdio::piped())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::World;
+use crate::harness::Test;
 
 /// One task that leaves very many files.
 const MANY: &str = r#"
@@ -18,7 +18,7 @@ script = 'i=0; while [ $i -lt 3000 ]; do echo $i > "$OUTPUT_DIR/$i.txt"; i=$((i 
 "#;
 
 /// What this program has for its own in the folder.
-fn own(world: &World) -> Vec<String> {
+fn own(world: &Test) -> Vec<String> {
     fs::read_dir(world.path("."))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -36,7 +36,7 @@ impl Call {
     }
 
     /// An export that has begun to write files, and is stopped there.
-    fn stopped(world: &World) -> Self {
+    fn stopped(world: &Test) -> Self {
         let before = own(world);
         let call = Self::begin(world.command(&["export", "-to", "out"]));
         wait_for(|| {
@@ -77,7 +77,8 @@ fn wait_for(there: impl Fn() -> bool) {
 
 #[test]
 fn an_export_that_is_ended_leaves_nothing() {
-    let world = World::new(MANY);
+    let world = Test::in_memory();
+    world.manifest(MANY);
     world.text(&["-run", "-quiet"]);
     for (asked, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
         let call = Call::stopped(&world);
@@ -111,7 +112,7 @@ fn an_export_that_is_ended_leaves_nothing() {
 /// Brothers: the trace of a run that is killed.
 #[test]
 fn what_a_killed_run_left_of_its_trace_goes_with_the_next() {
-    let world = World::new(
+    let world = Test::with(
         "[[step]]\nname = 'only'\nstart = true\n\
          script = 'touch started; while [ -e started ]; do sleep 0.02; done'\n",
     );

@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use rusqlite::Connection;
 
-use crate::world::{PROGRAM, World};
+use super::world::PROGRAM;
+use crate::harness::Test;
 
 const PIPELINE: &str = r#"
 [[step]]
@@ -43,8 +44,8 @@ fn is_root() -> bool {
 }
 
 /// A pipeline that ran, in a folder that everyone may look into.
-fn world() -> World {
-    let world = World::new(PIPELINE);
+fn world() -> Test {
+    let world = Test::with(PIPELINE);
     fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     world.text(&["-run", "-quiet"]);
     world
@@ -78,7 +79,7 @@ impl Stranger {
         Self { program, temporary }
     }
 
-    fn call(&self, world: &World, arguments: &[&str]) -> Output {
+    fn call(&self, world: &Test, arguments: &[&str]) -> Output {
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
             command
@@ -98,7 +99,7 @@ impl Stranger {
             .unwrap()
     }
 
-    fn asks_everything(&self, world: &World) {
+    fn asks_everything(&self, world: &Test) {
         for (question, word) in QUESTIONS {
             let output = self.call(world, question);
             assert!(output.status.success(), "{question:?}: {output:?}");
@@ -232,7 +233,7 @@ const IMAGE: &str = "mkdir -p image; mount -t tmpfs none image; cp -a db/. image
     mount -o remount,ro image; mount --bind image db";
 
 /// In a name space of its own, where `mounting` came before; none where that is not allowed.
-fn mounted(world: &World, mounting: &str, arguments: &[&str]) -> Option<Output> {
+fn mounted(world: &Test, mounting: &str, arguments: &[&str]) -> Option<Output> {
     let unshare = |script: &str, arguments: &[&str]| {
         let kind: &[&str] = if is_root() { &["-m"] } else { &["-r", "-m"] };
         Command::new("unshare")
@@ -252,7 +253,7 @@ fn mounted(world: &World, mounting: &str, arguments: &[&str]) -> Option<Output> 
     unshare(&script, arguments)
 }
 
-fn are_answered(world: &World, mounting: &str) {
+fn are_answered(world: &Test, mounting: &str) {
     for (question, word) in QUESTIONS {
         let Some(output) = mounted(world, mounting, question) else {
             eprintln!("nothing may be mounted here");

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{ENDLESS, FAN_OUT, Pipeline, text};
+use super::{ENDLESS, FAN_OUT, text};
+use crate::harness::Test;
 
 fn spans(trace: &str) -> Vec<Value> {
     let trace: Value = serde_json::from_str(trace).unwrap();
@@ -16,7 +17,7 @@ fn spans(trace: &str) -> Vec<Value> {
 
 #[test]
 fn every_execution_is_a_span_and_none_overlaps_on_a_worker() {
-    let pipeline = Pipeline::new(FAN_OUT);
+    let pipeline = Test::with(FAN_OUT);
     let done = pipeline.call(&["-run", "-parallel", "2", "-trace", "t.json"]);
     assert_eq!(done.status.code(), Some(1));
     let mut spans = spans(&pipeline.read("t.json"));
@@ -41,7 +42,7 @@ fn every_execution_is_a_span_and_none_overlaps_on_a_worker() {
 
 #[test]
 fn an_interrupted_run_leaves_a_whole_trace() {
-    let pipeline = Pipeline::new(ENDLESS);
+    let pipeline = Test::with(ENDLESS);
     let mut run = pipeline
         .command(&["-run", "-verbose", "-trace", "t.json"])
         .stderr(Stdio::piped())
@@ -65,7 +66,7 @@ fn an_interrupted_run_leaves_a_whole_trace() {
 
 #[test]
 fn a_file_that_cannot_be_had_is_an_error_before_anything_runs() {
-    let pipeline = Pipeline::new(FAN_OUT);
+    let pipeline = Test::with(FAN_OUT);
     for file in ["no/t.json", ".", "/dev/null"] {
         let done = pipeline.call(&["-run", "-trace", file]);
         assert_eq!(done.status.code(), Some(2));

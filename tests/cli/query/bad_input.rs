@@ -4,11 +4,12 @@ use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use crate::world::{PIPELINE, World, files};
+use super::world::{PIPELINE, after_a_run, files};
+use crate::harness::Test;
 
 #[test]
 fn what_is_not_there_is_refused_with_the_way_on() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     for (arguments, error, hint) in [
         (
             &["log", "99"][..],
@@ -93,17 +94,17 @@ fn what_is_not_there_is_refused_with_the_way_on() {
 
 #[test]
 fn an_ambiguous_hash_is_refused_with_the_digits_that_decide() {
-    // Of two thousand objects some agree in four digits.
+    // The hashes of these two agree in four digits.
     let many = r#"
 [[step]]
 name = "many"
 start = true
 script = '''
 cd "$OUTPUT_DIR"
-i=0; while [ $i -lt 2000 ]; do echo $i > $i.txt; i=$((i + 1)); done
+for i in 200 413; do echo $i > $i.txt; done
 '''
 "#;
-    let world = World::new(many);
+    let world = Test::with(many);
     world.text(&["-run", "-quiet"]);
     let connection = rusqlite::Connection::open(world.path("db/db")).unwrap();
     let prefix: String = connection
@@ -126,7 +127,7 @@ i=0; while [ $i -lt 2000 ]; do echo $i > $i.txt; i=$((i + 1)); done
 
 #[test]
 fn a_file_that_is_no_db_is_refused() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     fs::create_dir(world.path("other")).unwrap();
     fs::write(
         world.path("other/db"),
@@ -141,7 +142,7 @@ fn a_file_that_is_no_db_is_refused() {
 
 #[test]
 fn a_db_of_the_first_implementation_is_read_and_left_as_it_is() {
-    let world = World::new(PIPELINE);
+    let world = Test::with(PIPELINE);
     fs::create_dir(world.path("db")).unwrap();
     let connection = rusqlite::Connection::open(world.path("db/db")).unwrap();
     connection
@@ -166,7 +167,7 @@ fn a_db_of_the_first_implementation_is_read_and_left_as_it_is() {
 
 #[test]
 fn a_folder_with_files_of_these_names_is_not_touched_unless_told() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     let out = world.path("out");
     fs::create_dir(&out).unwrap();
     fs::write(out.join("b_count.txt"), "mine").unwrap();
@@ -185,7 +186,7 @@ fn a_folder_with_files_of_these_names_is_not_touched_unless_told() {
 
 #[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     // More than a pipe holds.
     let big = world.path("big");
     fs::create_dir(&big).unwrap();
@@ -216,7 +217,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
-    let world = World::after_a_run();
+    let world = after_a_run();
     // Where nothing can be written at all.
     let full = fs::OpenOptions::new()
         .write(true)
@@ -236,7 +237,7 @@ fn a_full_disk_leaves_nothing_half_written() {
     // Where the first file fits, but not the second.
     let script = format!(
         "ulimit -f 1; trap '' XFSZ; exec {} export -to out fetch",
-        crate::world::PROGRAM
+        super::world::PROGRAM
     );
     world.manifest(&PIPELINE.replace("printf 'bad\\n'", "head -c 200000 /dev/zero"));
     world.call(&["-run", "-fresh", "-quiet"]);

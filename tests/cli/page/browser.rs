@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::STEPS;
-use super::support::Pipeline;
+use crate::harness::Test;
 
 /// Runs in the page, after its own script; writes what it saw into an element that the test
 /// reads from the browser's dump.
@@ -86,9 +86,9 @@ fn tables_sort_and_filter_without_an_error() {
     if left_out() {
         return;
     }
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run", "-parallel", "1"], 1);
-    let page = pipeline.run(&["report", "-o", "-"], 0);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run", "-parallel", "1"]).exits(1);
+    let page = pipeline.run(["report", "-o", "-"]).exits(0).stdout;
     let dom = probed(&pipeline.path(""), &page);
     let at = dom.find("data-seen=\"").unwrap() + 11;
     let seen = &dom[at..at + dom[at..].find('"').unwrap()];
@@ -127,9 +127,9 @@ fn the_pages_own_policy_lets_its_script_and_style_run() {
     if left_out() {
         return;
     }
-    let pipeline = Pipeline::new(STEPS);
-    pipeline.run(&["-run"], 1);
-    pipeline.run(&["report", "-o", "page.html"], 0);
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run"]).exits(1);
+    pipeline.run(["report", "-o", "page.html"]).exits(0);
     // Fails on any message in the console: a refused script or style is one.
     let dom = dump(&pipeline.path(""), &pipeline.path("page.html"));
     assert!(dom.contains("<html lang=\"en\" data-ready=\"\">"));
