@@ -58,6 +58,9 @@ in
 rec {
   inherit unitName;
 
+  # How long systemd waits for a run that it stops: for its scripts, and until all is recorded.
+  stopTime = pipeline: "${toString (pipeline.grace + 55)}s";
+
   # stateDir: name → the folder that holds db and manifest, unless `db` is set
   # stateDirText: the same in words, for the manual
   pipelineOptions =
@@ -164,6 +167,16 @@ rec {
           type = types.nullOr types.ints.positive;
           default = null;
           description = "Most tasks at once; null for the number of processors.";
+        };
+
+        grace = mkOption {
+          type = types.ints.positive;
+          default = 5;
+          description = ''
+            Seconds that scripts have to end when the service is stopped or their time is over, before
+            they are killed. The service has 55 seconds more to record where it stopped
+            (`TimeoutStopSec`).
+          '';
         };
 
         locked = mkOption {
@@ -315,6 +328,8 @@ rec {
         manifest
         "-db"
         (toString cfg.db)
+        "-grace"
+        "${toString cfg.grace}s"
         "-run"
       ]
       ++ lib.optional cfg.fresh "-fresh"

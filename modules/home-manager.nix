@@ -58,7 +58,7 @@ let
         SystemCallArchitectures = "native";
         UMask = "0077";
         KillMode = "mixed";
-        TimeoutStopSec = "60s";
+        TimeoutStopSec = common.stopTime pipeline;
         # Stopped in order; and a script killed for its memory is a failed task.
         SuccessExitStatus = 143;
         OOMPolicy = "continue";

@@ -137,7 +137,7 @@ let
           WorkingDirectory = home;
           # The program is told first: it ends its tasks and records where it stopped.
           KillMode = mkDefault "mixed";
-          TimeoutStopSec = mkDefault "60s";
+          TimeoutStopSec = mkDefault (common.stopTime pipeline);
           # What it exits with after that: stopped in order, to go on another time.
           SuccessExitStatus = mkDefault 143;
           # A script killed for its memory is a failed task; the others go on.

@@ -39,6 +39,7 @@ let
     parallel = optional types.ints.positive "Most tasks at once.";
     timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
     retries = optional types.ints.unsigned "How often a failed task is tried again within a run.";
+    retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
     cache = optional types.bool "Whether a task that was done before on the same input is reused.";

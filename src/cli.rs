@@ -186,7 +186,10 @@ mod tests {
         let values = option.get_possible_values();
         let mut names = values.iter().map(clap::builder::PossibleValue::get_name);
         let other = names.find(|name| default.is_none_or(|default| *default != **name));
-        other.unwrap_or("1").to_owned()
+        let is_time = option
+            .get_value_names()
+            .is_some_and(|names| names[0] == "DURATION");
+        other.unwrap_or(if is_time { "1s" } else { "1" }).to_owned()
     }
 
     /// What a subcommand cannot do without; some want a word unless there is an option.

@@ -11,6 +11,7 @@ mod syntax;
 mod value;
 
 pub use describe::literal_outputs;
+pub use duration::length_of_time;
 pub use schema::schema;
 
 use std::collections::{BTreeMap, HashMap};
@@ -99,14 +100,15 @@ pub struct Step {
     pub parallel: Option<NonZeroU32>,
     /// Longest time for one try of one task: whole numbers with d, h, m, s or ms. Without it, no
     /// limit.
-    #[schemars(with = "String", example = &"1h30m")]
-    #[schemars(regex(
-        pattern = "^(?=.*[1-9])(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
-    ))]
+    #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME), example = &"1h30m")]
     pub timeout: Option<Duration>,
     /// Further tries after one that failed.
     #[schemars(range(max = u32::MAX), extend("default" = 0), example = 2)]
     pub retries: u32,
+    /// The pause before the first of them; each further one is twice as long, up to a minute.
+    #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME))]
+    #[schemars(extend("default" = "1s"), example = &"10s")]
+    pub retry_delay: Duration,
     /// How often the step may occur in one line of descent, which ends a ring of steps that would
     /// go round for ever.
     #[schemars(range(min = 1, max = u32::MAX), extend("default" = Self::ROUNDS), example = 50)]
@@ -120,6 +122,10 @@ pub struct Step {
     pub warm: Option<bool>,
 }
 
+/// Whole numbers with units, and not nothing at all.
+const LENGTH_OF_TIME: &str =
+    "^(?=.*[1-9])(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
 /// The names that variables can have.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
@@ -128,6 +134,8 @@ impl Step {
     pub const SHELL: [&str; 3] = ["sh", "-e", "-c"];
     /// The rounds of a step that names none.
     pub const ROUNDS: u32 = 1000;
+    /// The retry delay of a step that names none.
+    pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 }
 
 impl Manifest {

@@ -283,6 +283,7 @@ impl Steps {
                 memo: engine::memo(step, &identity),
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
                 retries: step.retries,
+                retry_delay: step.retry_delay,
                 rounds: step.rounds,
             }));
             runnable.push(Arc::new(Runnable {

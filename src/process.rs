@@ -29,7 +29,8 @@ pub use leftover::{Ended as Leftover, end_marked};
 pub use spawn::SpawnSpec;
 pub use warm::Warm;
 
-/// Between the polite signal and the one that no process can refuse.
+/// Between the polite signal and the one that no process can refuse, unless a handle gives another
+/// time.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a child did not run.

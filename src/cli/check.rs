@@ -176,10 +176,15 @@ fn limits(step: &Step) -> Option<String> {
     if let Some(time) = step.timeout {
         words.push(format!("{} each", exact(time)));
     }
+    let after = match step.retry_delay {
+        Step::RETRY_DELAY => String::new(),
+        delay => format!(" after {}", exact(delay)),
+    };
     match step.retries {
         0 => {}
-        1 => words.push("1 retry".to_owned()),
-        many => words.push(format!("{many} retries")),
+        1 => words.push(format!("1 retry{after}")),
+        many if after.is_empty() => words.push(format!("{many} retries")),
+        many => words.push(format!("{many} retries, the first{after}")),
     }
     if step.rounds != Step::ROUNDS {
         words.push(match step.rounds {

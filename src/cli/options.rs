@@ -1,10 +1,12 @@
 //! Options that more than one subcommand takes, or the run itself.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::error::Failure;
+use crate::manifest::length_of_time;
 use crate::report::Style;
 use crate::state;
 
@@ -67,6 +69,15 @@ pub struct Actions {
     /// With -run: after a failure start nothing more
     #[arg(long, requires = "run")]
     pub fail_fast: bool,
+    /// With -run: how long scripts that are asked to end have for it, before they are killed
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = length_of_time,
+        default_value = "5s",
+        requires = "run"
+    )]
+    pub grace: Duration,
     /// With -run: when results are brought to the disk, should the power fail
     #[arg(
         long,

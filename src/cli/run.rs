@@ -190,7 +190,7 @@ impl Call<'_> {
         sys::adopt_orphans();
         self.go_where_scripts_start()?;
         let layout = self.state.layout().clone();
-        let scratch = Scratch::new(&layout.scratch(), &layout.objects())?;
+        let scratch = Scratch::new(&layout.scratch(), &layout.objects(), self.actions.grace)?;
         channel.emergency().is_in(&scratch);
         self.warn(leftover::of_a_killed_run(scratch.leftover()));
         let store = Store::open(&layout.objects(), scratch.folder().path())?;
@@ -226,6 +226,7 @@ impl Call<'_> {
             steps: Arc::clone(&self.steps.runnable),
             scratch: Arc::clone(scratch.folder()),
             live: self.live,
+            grace: self.actions.grace,
         };
         if !seeded {
             self.restore(&runsets, store)?;

@@ -123,8 +123,7 @@ impl Scheduler<'_> {
     }
 
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
-        // 1 s, 2 s, 4 s … one minute: what is overloaded gets time to recover.
-        let pause = Duration::from_secs(1 << ready.attempt.min(6)).min(Duration::from_mins(1));
+        let pause = pause(step.retry_delay, ready.attempt);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
@@ -216,6 +215,13 @@ impl Scheduler<'_> {
             self.summary.near.push((name.to_owned(), step.clone()));
         }
     }
+}
+
+/// Twice as long after each try: what is overloaded gets time to recover.
+fn pause(delay: Duration, attempt: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_mins(1);
+    let doubled = delay.saturating_mul(2_u32.saturating_pow(attempt));
+    doubled.min(LONGEST.max(delay))
 }
 
 fn span(finished: &Finished, launch: Option<Launch>) -> Span {

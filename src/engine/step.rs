@@ -1,6 +1,7 @@
 //! A step as the scheduler needs it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::manifest;
 use crate::model::identity::{Identity, Tools};
@@ -38,6 +39,8 @@ pub struct StepPlan {
     pub parallel: Option<usize>,
     /// Further executions after a failed one.
     pub retries: u32,
+    /// The pause before the first of them.
+    pub retry_delay: Duration,
     /// How often it may occur in one line of descent.
     pub rounds: u32,
 }

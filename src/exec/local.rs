@@ -16,6 +16,7 @@ mod worker;
 mod workspace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use channel::{Channel, Emergency, Message};
 pub use launch::step::{Runnable, program, variables};
@@ -37,6 +38,8 @@ pub struct Local<'c> {
     pub scratch: Arc<Folder>,
     /// Whether what tasks write is told while they run.
     pub live: bool,
+    /// How long scripts that are asked to end have for it.
+    pub grace: Duration,
 }
 
 impl Executor for Local<'_> {

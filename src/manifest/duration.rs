@@ -11,6 +11,9 @@ const UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
+/// What a length of time looks like.
+pub(super) const FORM: &str = "whole numbers with d, h, m, s or ms, the longest unit first";
+
 /// Why a text is no length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadDuration {
@@ -63,6 +66,16 @@ pub(super) fn parse(text: &str) -> Result<Duration, BadDuration> {
         0 => Err(BadDuration::Zero),
         total => Ok(Duration::from_millis(total)),
     }
+}
+
+/// The same where an error is one line.
+pub fn length_of_time(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|why| match why {
+        BadDuration::Zero => why.to_string(),
+        BadDuration::Unit | BadDuration::Form | BadDuration::Long => {
+            format!("{why}: {FORM}, as 90s or 1m30s")
+        }
+    })
 }
 
 #[cfg(test)]

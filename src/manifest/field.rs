@@ -64,6 +64,7 @@ fields! {
     Parallel "parallel" Defaults Step;
     Timeout "timeout" Defaults Step;
     Retries "retries" Defaults Step;
+    RetryDelay "retry_delay" Defaults Step;
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
@@ -99,6 +100,7 @@ impl Field {
             "jobs" | "concurrency" | "max_parallel" => Self::Parallel,
             "time_limit" | "max_time" => Self::Timeout,
             "attempts" | "retry" => Self::Retries,
+            "backoff" | "delay" | "retry_after" | "retry_wait" => Self::RetryDelay,
             "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
             "id" | "title" => Self::Name,

@@ -34,6 +34,7 @@ pub(super) struct Fields {
     pub parallel: Option<NonZeroU32>,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
+    pub retry_delay: Option<Duration>,
     pub rounds: Option<u32>,
     pub cache: Option<bool>,
     pub warm: Option<bool>,
@@ -90,8 +91,13 @@ impl Fields {
             Field::Parallel => {
                 self.parallel = reader.count(&what, 1, item).and_then(NonZeroU32::new);
             }
-            Field::Timeout => self.timeout = reader.duration(&what, item),
+            Field::Timeout => {
+                self.timeout = reader.duration(&what, "leave the key out for no limit", item);
+            }
             Field::Retries => self.retries = reader.count(&what, 0, item),
+            Field::RetryDelay => {
+                self.retry_delay = reader.duration(&what, "for the shortest: \"1ms\"", item);
+            }
             Field::Rounds => self.rounds = reader.count(&what, 1, item),
             Field::Cache => self.cache = reader.flag(&what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
@@ -122,6 +128,7 @@ impl Fields {
             parallel,
             timeout,
             retries,
+            retry_delay,
             rounds,
             cache,
             warm,
@@ -138,6 +145,7 @@ impl Fields {
         fill(&mut self.parallel, parallel.as_ref());
         fill(&mut self.timeout, timeout.as_ref());
         fill(&mut self.retries, retries.as_ref());
+        fill(&mut self.retry_delay, retry_delay.as_ref());
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
         fill(&mut self.warm, warm.as_ref());
@@ -159,6 +167,7 @@ impl Fields {
             parallel: self.parallel,
             timeout: self.timeout,
             retries: self.retries.unwrap_or(0),
+            retry_delay: self.retry_delay.unwrap_or(Step::RETRY_DELAY),
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(true),
             warm: self.warm,

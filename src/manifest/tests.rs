@@ -31,6 +31,7 @@ fn all_that_a_manifest_can_say() {
 
         [defaults]
         retries = 1
+        retry_delay = "10s"
         rounds = 7
         packages = ["coreutils"]
         env = { LANG = "C", A = "default" }
@@ -46,6 +47,7 @@ fn all_that_a_manifest_can_say() {
         parallel = 4
         timeout = "1h30m"
         retries = 0
+        retry_delay = "1m500ms"
         rounds = 50
         cache = false
         warm = true
@@ -76,11 +78,13 @@ echo \n'''
     assert_eq!(extract.parallel, NonZeroU32::new(4));
     assert_eq!(extract.timeout, Some(Duration::from_mins(90)));
     assert_eq!((extract.retries, extract.rounds), (0, 50));
+    assert_eq!(extract.retry_delay, Duration::from_millis(60_500));
     assert_eq!(extract.script, "echo \\n");
     assert!(extract.pure && !extract.cache && extract.warm == Some(true));
 
     assert_eq!(packages(next), ["coreutils"]);
     assert_eq!((next.retries, next.rounds), (1, 7));
+    assert_eq!(next.retry_delay, Duration::from_secs(10));
     assert_eq!(next.shell, Step::SHELL);
     assert_eq!((next.parallel, next.timeout), (None, None));
     assert!(!next.pure && next.cache && !next.start && next.warm.is_none());

@@ -199,8 +199,8 @@ impl<'i> Reader<'i> {
         None
     }
 
-    /// A length of time such as `1h30m`.
-    pub fn duration(&mut self, what: &str, item: &Item<'_>) -> Option<Duration> {
+    /// A length of time such as `1h30m`; for who writes none at all there is a hint of its own.
+    pub fn duration(&mut self, what: &str, none: &str, item: &Item<'_>) -> Option<Duration> {
         let text = match item.get_ref() {
             DeValue::String(text) => text,
             DeValue::Integer(number) => {
@@ -223,9 +223,9 @@ impl<'i> Reader<'i> {
             BadDuration::Unit if text.bytes().all(|b| b.is_ascii_digit()) => {
                 format!("for seconds: \"{text}s\"")
             }
-            BadDuration::Zero => "leave the key out for no limit".to_owned(),
+            BadDuration::Zero => none.to_owned(),
             BadDuration::Unit | BadDuration::Form | BadDuration::Long => {
-                "whole numbers with d, h, m, s or ms, the longest unit first: \"1h30m\"".to_owned()
+                format!("{}: \"1h30m\"", duration::FORM)
             }
         };
         self.error(Diagnostic::at(self.inside(item), message).hint(hint));

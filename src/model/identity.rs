@@ -35,8 +35,8 @@ use crate::model::environment::Environment;
 
 /// All that decides what a step's script computes from an input.
 ///
-/// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`, `rounds`,
-/// `cache`, `warm`.
+/// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`,
+/// `retry_delay`, `rounds`, `cache`, `warm`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The script, to the byte.

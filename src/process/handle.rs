@@ -76,7 +76,7 @@ impl Limit {
         }
     }
 
-    /// Asks the children to end once their time is over, and kills them [`GRACE`] later.
+    /// Asks the children to end once their time is over, and kills them after the handle's grace.
     pub(super) fn enforce(&mut self, handle: &Handle) {
         if !self.is_over(handle) {
             return;
@@ -86,7 +86,7 @@ impl Limit {
             self.next = None;
         } else {
             self.asked = true;
-            self.next = Some(Instant::now() + GRACE);
+            self.next = Some(Instant::now() + handle.grace);
             handle.cut(Cut::Timeout);
         }
     }
@@ -108,10 +108,28 @@ impl Limit {
 }
 
 /// Lets other threads end the children that one thread runs.
-#[derive(Debug, Clone, Default)]
-pub struct Handle(Arc<Mutex<State>>);
+#[derive(Debug, Clone)]
+pub struct Handle {
+    state: Arc<Mutex<State>>,
+    /// Between the signal that asks children to end and the one that kills them.
+    pub(super) grace: Duration,
+}
+
+impl Default for Handle {
+    fn default() -> Self {
+        Self::new(GRACE)
+    }
+}
 
 impl Handle {
+    /// For children that have so long to end when their time is over.
+    pub fn new(grace: Duration) -> Self {
+        Self {
+            state: Arc::default(),
+            grace,
+        }
+    }
+
     /// Runs prepared programs, each of which reads what the one before it writes, and waits for
     /// their end. Also how each of them ended.
     ///
@@ -214,7 +232,7 @@ impl Handle {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Invocation {
 /// What a process may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Its time. Then it is asked to end, and killed [`GRACE`](super::GRACE) later.
+    /// Its time. Then it is asked to end, and killed where it does not: see [`Handle::new`](super::Handle::new).
     pub time: Option<Duration>,
 }
 

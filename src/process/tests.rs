@@ -107,6 +107,18 @@ fn time_is_limited() {
 }
 
 #[test]
+fn who_does_not_listen_has_its_grace_and_no_more() {
+    let script = "trap '' TERM; while :; do sleep 0.01; done";
+    let (limit, grace) = (Duration::from_millis(50), Duration::from_millis(200));
+    let began = Instant::now();
+    let (end, ..) = run(&Handle::new(grace), script, Some(limit));
+    assert_eq!(describe(end.status), "killed by SIGKILL");
+    assert_eq!(end.cut, Some(Cut::Timeout));
+    assert!(began.elapsed() >= limit + grace);
+    assert!(began.elapsed() < GRACE);
+}
+
+#[test]
 fn what_is_left_is_seen_and_killed() {
     let handle = Handle::default();
     let (end, ..) = run(&handle, "sleep 60 >/dev/null 2>&1 &", None);

@@ -18,7 +18,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
 use super::handle::{Limit, Phase};
-use super::{Ended, GRACE, Groups, Handle, Pipes, RunError, Sink, SpawnSpec};
+use super::{Ended, Groups, Handle, Pipes, RunError, Sink, SpawnSpec};
 use crate::sys::{ExitWatch, Strays, descriptors};
 
 /// Longest time for a shell to get ready.
@@ -239,7 +239,7 @@ impl Handle {
         if !matches!(self.lock().phase, Phase::Running { cut: Some(_), .. }) {
             return Ok(());
         }
-        let grace = grace.unwrap_or_else(|| Instant::now() + GRACE);
+        let grace = grace.unwrap_or_else(|| Instant::now() + self.grace);
         while strays.left_in(group) {
             if grace <= Instant::now() {
                 self.signal(Signal::KILL);

@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Test, hash, wait_for};
+use crate::harness::{Running, Test, hash, wait_for};
 
 const SIZE: usize = 48 << 20;
 
@@ -119,10 +119,13 @@ fn the_input_may_be_passed_on_as_it_is() {
 #[test]
 fn what_a_task_leaves_running_cannot_reach_the_object() {
     let test = pair(
-        "setsid sh -c 'exec 3<$INPUT_FILE; touch open; sleep 0.7; echo harm >> /proc/self/fd/3; touch through' &
+        "setsid sh -c 'exec 3<$INPUT_FILE; touch open; until test -e $OBJECT; do sleep 0.01; done
+         echo harm >> /proc/self/fd/3; touch through' &
          while ! [ -e open ]; do sleep 0.01; done; echo done > $OUTPUT_DIR/done",
     );
-    test.run(["-run", "-parallel", "2"]).exits(0);
+    let mut command = test.command(["-run", "-parallel", "2"]);
+    command.env("OBJECT", test.object(&hash(&vec![0; SIZE])));
+    Running::start(command).end().exits(0);
     wait_for("the process left behind", || test.path("through").exists());
     is_right(&test);
 }
@@ -162,7 +165,7 @@ fn a_task_that_fails_is_tried_again() {
     is_right(&test);
     let test = pair("echo >> tries; test $(wc -l < tries) = 2; echo > $OUTPUT_DIR/end");
     let retries = manifest("echo >> tries; test $(wc -l < tries) = 2; echo > $OUTPUT_DIR/end");
-    test.manifest(&format!("{retries}retries = 1\n"));
+    test.manifest(&format!("{retries}retries = 1\nretry_delay = '10ms'\n"));
     test.run(["-run", "-parallel", "2"]).exits(0);
     assert_eq!(test.times("work"), 2);
     is_right(&test);

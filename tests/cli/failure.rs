@@ -108,12 +108,12 @@ fn what_does_not_depend_on_a_failure_goes_on() {
 #[test]
 fn retries_pause_for_longer_and_longer() {
     let test = one(
-        "retries = 2",
+        "retries = 2\nretry_delay = '100ms'",
         "date +%s%N >> $COUNT; test $(wc -l < $COUNT) = 3; echo ok > $OUTPUT_DIR/out",
     );
     let ran = test.runs();
-    ran.says("again in 1.0s")
-        .says("again in 2.0s")
+    ran.says("again in 100ms")
+        .says("again in 200ms")
         .says("1 run, 0 reused, 0 failed");
     let times: Vec<u128> = test
         .count()
@@ -122,9 +122,37 @@ fn retries_pause_for_longer_and_longer() {
         .collect();
     assert_eq!(times.len(), 3);
     let pause = |at: usize| Duration::from_nanos(u64::try_from(times[at + 1] - times[at]).unwrap());
-    assert!(pause(0) >= Duration::from_millis(950), "{:?}", pause(0));
-    assert!(pause(1) >= Duration::from_millis(1950), "{:?}", pause(1));
+    assert!(pause(0) >= Duration::from_millis(95), "{:?}", pause(0));
+    assert!(pause(1) >= Duration::from_millis(195), "{:?}", pause(1));
     assert_eq!(test.rows(TASK), ["1|", "1|"]);
+}
+
+#[test]
+fn check_shows_how_long_a_retry_waits() {
+    let retried = |keys: &str| one(keys, "exit 1").text(&["check"]);
+    assert!(retried("retries = 2").contains("2 retries\n"));
+    let told = retried("retries = 2\nretry_delay = '90s'");
+    assert!(
+        told.contains("2 retries, the first after 1m30s\n"),
+        "{told}"
+    );
+    let told = retried("retries = 1\nretry_delay = '5ms'");
+    assert!(told.contains("1 retry after 5ms\n"), "{told}");
+}
+
+#[test]
+fn a_grace_that_is_no_time_is_refused() {
+    let test = one("", "true");
+    for (grace, why) in [
+        ("5", "has no unit"),
+        ("0s", "is no time at all"),
+        ("soon", "is not a length of time"),
+    ] {
+        let said = test.refusal(&["-run", "-grace", grace]);
+        assert!(said.contains(why), "{said}");
+    }
+    assert!(test.refusal(&["-grace", "5s"]).contains("--run"));
+    assert!(!test.path("db").exists());
 }
 
 #[test]
@@ -138,6 +166,7 @@ fn retries_are_counted_and_hold_up_nothing_else() {
         [[step]]
         name = "bad"
         retries = 1
+        retry_delay = '20ms'
         script = 'echo bad >> $COUNT; exit 1'
         [[step]]
         name = "good"
@@ -175,17 +204,18 @@ fn a_time_limit_ends_the_whole_group() {
 fn a_time_limit_leaves_time_to_tidy_up_but_not_for_ever() {
     let test = one(
         "timeout = '200ms'",
-        "trap 'sleep 0.5; echo tidied >> $COUNT; exit 0' TERM; sleep 100 & wait",
+        "trap 'sleep 0.1; echo tidied >> $COUNT; exit 0' TERM; sleep 100 & wait",
     );
     test.run(["-run"]).exits(1).says("timed out after 200ms");
     assert_eq!(test.count(), ["tidied"]);
     let test = one(
         "timeout = '200ms'",
-        "trap '' TERM; echo $$ >> $COUNT; while :; do sleep 1; done",
+        "trap '' TERM; echo $$ >> $COUNT; while :; do sleep 0.1; done",
     );
-    let ran = test.run(["-run"]).exits(1).says("timed out after 200ms");
-    assert!(ran.elapsed >= Duration::from_secs(5), "{ran}");
-    assert!(ran.elapsed < Duration::from_secs(15), "{ran}");
+    let ran = test.run(["-run", "-grace", "300ms"]);
+    let ran = ran.exits(1).says("timed out after 200ms");
+    assert!(ran.elapsed >= Duration::from_millis(500), "{ran}");
+    assert!(ran.elapsed < Duration::from_secs(5), "{ran}");
     is_gone(&test.count()[0]);
 }
 
@@ -200,7 +230,7 @@ fn is_gone(pid: &str) {
 #[test]
 fn a_time_limit_is_that_of_one_execution() {
     let test = one(
-        "timeout = '1s'\nretries = 1",
+        "timeout = '1s'\nretries = 1\nretry_delay = '10ms'",
         "echo x >> $COUNT; test $(wc -l < $COUNT) = 2 || sleep 100; sleep 0.5",
     );
     test.runs().says("timed out after 1s");

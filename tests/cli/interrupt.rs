@@ -1,6 +1,6 @@
 //! Signals that end a run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -11,7 +11,7 @@ fn three(script: &str) -> Test {
     Test::with(&format!(
         "[[step]]\nname = 'begin'\nstart = true\n\
          script = 'for i in 1 2 3; do echo $i > $OUTPUT_DIR/${{i}}_work; done'\n\
-         [[step]]\nname = 'work'\nretries = 3\nscript = '''{script}'''\n"
+         [[step]]\nname = 'work'\nretries = 3\nretry_delay = '1m'\nscript = '''{script}'''\n"
     ))
 }
 
@@ -20,7 +20,11 @@ const WAITS: &str = "trap 'echo ended >> $COUNT; exit 3' TERM; echo began >> $CO
     until test -e go; do sleep 0.02; done; echo done >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/out";
 
 fn begun(test: &Test, tasks: usize) -> Running {
-    let running = test.start(["-run", "-parallel", "2"]);
+    begun_with(test, tasks, "5s")
+}
+
+fn begun_with(test: &Test, tasks: usize, grace: &str) -> Running {
+    let running = test.start(["-run", "-parallel", "2", "-grace", grace]);
     wait_for("the tasks", || test.times("began") == tasks);
     running
 }
@@ -55,12 +59,11 @@ fn the_first_interrupt_ends_what_runs_and_records_it_as_pending() {
 #[test]
 fn the_second_interrupt_ends_at_once() {
     let test = three("trap '' TERM; echo began >> $COUNT; while :; do sleep 0.1; done");
-    let running = begun(&test, 2);
+    let running = begun_with(&test, 2, "1h");
     running.signal(Signal::INT);
-    std::thread::sleep(Duration::from_millis(300));
+    running.says("SIGINT: ending 2 running tasks");
     running.signal(Signal::INT);
-    let ran = running.end().exits(130);
-    assert!(ran.elapsed < Duration::from_secs(5), "{ran}");
+    running.end().exits(130);
     assert_eq!(
         test.rows("SELECT count(*) FROM task WHERE processed = 0 AND error IS NULL"),
         ["3"]
@@ -72,11 +75,12 @@ fn the_second_interrupt_ends_at_once() {
 #[test]
 fn what_does_not_listen_is_killed_after_a_while() {
     let test = three("trap '' TERM; echo began >> $COUNT; while :; do sleep 0.1; done");
-    let running = begun(&test, 2);
+    let running = begun_with(&test, 2, "300ms");
+    let asked = Instant::now();
     running.signal(Signal::INT);
-    let ran = running.end().exits(130);
-    assert!(ran.elapsed >= Duration::from_secs(5), "{ran}");
-    assert!(ran.elapsed < Duration::from_secs(30), "{ran}");
+    running.end().exits(130);
+    assert!(asked.elapsed() >= Duration::from_millis(300));
+    assert!(asked.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn a_pause_before_a_retry_is_not_waited_for() {
     });
     running.signal(Signal::INT);
     let ran = running.end().exits(130);
-    assert!(ran.elapsed < Duration::from_millis(3500), "{ran}");
+    assert!(ran.elapsed < Duration::from_secs(50), "{ran}");
 }
 
 #[test]
@@ -155,11 +159,13 @@ fn the_third_interrupt_leaves_nothing_behind_either() {
     let test = three(
         "trap '' TERM; echo $$ > $TASK_PIPELINE_TASK; echo began >> $COUNT; while :; do : > $TMPDIR/x; done",
     );
-    let running = begun(&test, 2);
-    for _ in 0..3 {
-        running.signal(Signal::INT);
+    let running = begun_with(&test, 2, "1h");
+    // Of equal ones that come at once only one is heard.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        running.signal(signal);
     }
-    running.end().exits(130);
+    let status = running.end().status;
+    assert!([129, 130, 143].contains(&status), "{status}");
     test.nothing_temporary_is_left();
     for task in ["2", "3"] {
         let pid = test.read(task);

@@ -63,7 +63,7 @@ fn what_a_killed_run_left_running_is_ended_before_anything_starts() {
     running.end().exits(137);
     let began = test.read("began");
     assert!(began.lines().all(is_alive));
-    let running = test.start(["-run", "-parallel", "12"]);
+    let running = test.start(["-run", "-parallel", "12", "-grace", "200ms"]);
     wait_for("the new ones", || {
         test.read("began").lines().count() > PROCESSES
     });
@@ -109,7 +109,7 @@ fn who_goes_on_writing_to_the_folder_of_the_run_is_ended() {
              open F, '>', \"${path}x\"
          }",
     );
-    test.run(["-run"])
+    test.run(["-run", "-grace", "200ms"])
         .exits(0)
         .says("that went on writing to the folder of this run");
     assert!(!is_alive(&test.count()[0]));

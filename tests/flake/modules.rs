@@ -224,6 +224,33 @@ fn a_db_elsewhere_is_waited_for_and_one_out_of_sight_refused() {
 }
 
 #[test]
+fn a_service_that_is_stopped_has_longer_than_its_scripts() {
+    let Some(world) = world() else { return };
+    for (name, pipeline, grace, stop) in [
+        ("grace-usual", "", "-grace 5s", "TimeoutStopSec=60s\n"),
+        (
+            "grace-long",
+            "grace = 600;",
+            "-grace 600s",
+            "TimeoutStopSec=655s\n",
+        ),
+    ] {
+        let units = world
+            .build_expression(name, &machine("p", &format!("{GOOD} {pipeline}"), ""))
+            .unwrap();
+        let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+        contains(&service, &[stop]);
+        let script = service
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="))
+            .unwrap();
+        // Quotes or none, as the library has it.
+        let script = fs::read_to_string(script).unwrap().replace('\'', "");
+        contains(&script, &[grace]);
+    }
+}
+
+#[test]
 fn without_a_schedule_there_is_no_timer_and_no_new_runset() {
     let Some(world) = world() else { return };
     let units = world

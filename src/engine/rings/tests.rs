@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::super::{Job, Memo, Outcome, Output, Reply, Scheduler, Settings, StepPlan, Turn};
 use super::arrows;
 use crate::exec::fake::ended;
+use crate::exec::tests::world::in_memory;
 use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::name::StepName;
@@ -124,7 +125,7 @@ struct Run {
 }
 
 static STORE: LazyLock<(TempDir, Store)> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = in_memory();
     let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
     for content in CONTENTS {
         store.put(content.as_bytes()).unwrap();
@@ -161,6 +162,7 @@ impl Run {
                 memo: script.memo,
                 parallel: None,
                 retries: 0,
+                retry_delay: std::time::Duration::ZERO,
                 rounds: script.rounds,
             })
         };

@@ -19,7 +19,7 @@ use super::worker::{Site, Worker};
 use crate::engine::{Ended, Error, Job, Reply, Scheduler, Stop, Turn};
 use crate::model::event::Event;
 use crate::model::task::TaskId;
-use crate::process::{GRACE, Handle, Roll};
+use crate::process::{Handle, Roll};
 use crate::store::Loan;
 use crate::sys::Strays;
 
@@ -61,6 +61,8 @@ struct Pool<'a, 'c> {
     /// With a handle for each worker.
     tasks: &'c Roll,
     live: bool,
+    /// What those who are asked to end have for it.
+    grace: Duration,
     site: Site<'a>,
 }
 
@@ -74,6 +76,7 @@ pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a
         called: Condvar::new(),
         waiting: AtomicUsize::new(0),
         live: local.live,
+        grace: local.grace,
         site: Site {
             store: scheduler.store(),
             steps: Arc::clone(&local.steps),
@@ -152,7 +155,7 @@ impl<'a, 'c> Pool<'a, 'c> {
                         Stop::Run => {}
                         Stop::Ask => {
                             self.tasks.end();
-                            last = Some(Instant::now() + GRACE);
+                            last = Some(Instant::now() + self.grace);
                         }
                         Stop::Kill => self.tasks.kill(),
                     }
@@ -186,7 +189,7 @@ impl<'a, 'c> Pool<'a, 'c> {
         }
         let seat = desk.free.last().cloned().unwrap_or_else(|| Seat {
             number: self.tasks.count(),
-            handle: Handle::default(),
+            handle: Handle::new(self.grace),
         });
         let own = seat.clone();
         let started = std::thread::Builder::new()

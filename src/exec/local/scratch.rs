@@ -23,26 +23,28 @@ pub struct Scratch {
     name: String,
     folder: Arc<Folder>,
     leftover: Leftover,
+    grace: Duration,
 }
 
-/// How long processes of a run that is over have to end when they are asked to: nobody waits for
+/// The most that processes of a run that is over get to end when they are asked to: nobody waits for
 /// what they still do.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl Scratch {
     /// Makes one, ends what killed runs left running, and removes what they left. It lies in
     /// `parent`; or, where nothing can be renamed from there to `objects`, as these are on another
-    /// disk, in a folder among them.
+    /// disk, in a folder among them. Who is asked to end has `grace` for it, or less.
     ///
     /// The caller must hold the state's lock: nothing of another run may be alive.
-    pub fn new(parent: &Path, objects: &Path) -> Result<Self, store::Error> {
+    pub fn new(parent: &Path, objects: &Path, grace: Duration) -> Result<Self, store::Error> {
         store::make(objects)?;
         // Scripts may go elsewhere with `cd`, and links are followed here once and for all.
         let objects = &fs::canonicalize(objects).map_err(store::io_error("find", objects))?;
         let parent = &std::path::absolute(parent).map_err(store::io_error("find", parent))?;
         let among = &objects.join(AMONG);
         let marks = notes::read(&[parent, among]);
-        let leftover = marks.map(|marks| end_marked(&marks, GRACE));
+        let grace = grace.min(GRACE);
+        let leftover = marks.map(|marks| end_marked(&marks, grace));
         let leftover = leftover.unwrap_or_default();
         remove_runs(parent);
         remove_runs(among);
@@ -57,6 +59,7 @@ impl Scratch {
         // Without it, the next run knows processes by their variables alone.
         let _ = notes::begin(&scratch.folder);
         scratch.leftover = leftover;
+        scratch.grace = grace;
         Ok(scratch)
     }
 
@@ -73,6 +76,7 @@ impl Scratch {
                         name,
                         folder: Arc::new(folder),
                         leftover: Leftover::default(),
+                        grace: GRACE,
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -110,7 +114,7 @@ impl Scratch {
         if self.is_gone() {
             return Leftover::default();
         }
-        end_marked(&marks, GRACE)
+        end_marked(&marks, self.grace)
     }
 
     /// Removes it; whether it is gone for good: what is being written to may take another go, or
@@ -174,13 +178,13 @@ mod tests {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (parent, objects) = (here.path().join("tmp"), here.path().join("objects"));
         fs::create_dir_all(parent.join("run-00beef/w0-0")).unwrap();
-        let scratch = Scratch::new(&parent, &objects).unwrap();
+        let scratch = Scratch::new(&parent, &objects, GRACE).unwrap();
         assert!(scratch.folder().path().starts_with(&parent));
         assert_eq!(fs::read_dir(&parent).unwrap().count(), 1);
         drop(scratch);
         // As is tried where there are two disks: see the tests of the program.
         std::os::unix::fs::symlink(there.path(), here.path().join("link")).unwrap();
-        let scratch = Scratch::new(&parent, &here.path().join("link")).unwrap();
+        let scratch = Scratch::new(&parent, &here.path().join("link"), GRACE).unwrap();
         assert!(scratch.folder().path().starts_with(&parent));
         drop(scratch);
         let left = |folder: &Path| fs::read_dir(folder).unwrap().count();
@@ -208,7 +212,7 @@ mod tests {
                 fs::write(parent.join(other).join("mine"), "").unwrap();
             }
         }
-        drop(Scratch::new(&parents[0], &objects).unwrap());
+        drop(Scratch::new(&parents[0], &objects, GRACE).unwrap());
         for parent in &parents {
             assert!(!parent.join("run-00beef").exists());
             for other in others {
@@ -222,7 +226,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let objects = dir.path().join("objects");
         std::os::unix::fs::symlink("/no/such/disk", &objects).unwrap();
-        let error = Scratch::new(&dir.path().join("tmp"), &objects).unwrap_err();
+        let error = Scratch::new(&dir.path().join("tmp"), &objects, GRACE).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("is a link to /no/such/disk"), "{text}");
         assert!(error.hint().is_some());

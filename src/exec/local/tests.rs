@@ -10,6 +10,7 @@ use crate::engine::{Settings, recover};
 use crate::exec::tests::world::in_memory;
 use crate::model::event::Summary;
 use crate::prepare::{self, Source, Steps, Supply};
+use crate::process;
 use crate::state::fault::{How, Planned};
 use crate::state::{Lock, State};
 use crate::store::Store;
@@ -59,7 +60,7 @@ impl World {
             error => panic!("{error}"),
         })?;
         let layout = state.layout().clone();
-        let scratch = Scratch::new(&layout.scratch(), &layout.objects()).unwrap();
+        let scratch = Scratch::new(&layout.scratch(), &layout.objects(), process::GRACE).unwrap();
         let store = Store::open(&layout.objects(), scratch.folder().path()).unwrap();
         recover(state, &store)?;
         let runset = if let Some(runset) = state.newest_runset()? {
@@ -81,6 +82,7 @@ impl World {
             steps: Arc::clone(&steps.runnable),
             scratch: Arc::clone(scratch.folder()),
             live: false,
+            grace: process::GRACE,
         };
         let listener: &mut crate::engine::Listener = &mut |_| {};
         let scheduler = Scheduler::new(

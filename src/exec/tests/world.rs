@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::Executor as _;
 use super::super::fake::Fake;
@@ -25,6 +26,7 @@ pub struct Act {
     pub memo: bool,
     pub parallel: Option<usize>,
     pub retries: u32,
+    pub retry_delay: Duration,
 }
 
 /// One with nothing special.
@@ -34,6 +36,7 @@ pub fn step(name: &'static str) -> Act {
         memo: true,
         parallel: None,
         retries: 0,
+        retry_delay: Duration::from_secs(1),
     }
 }
 
@@ -117,6 +120,7 @@ impl World {
                 memo: if act.memo { Memo::Content } else { Memo::Never },
                 parallel: act.parallel,
                 retries: act.retries,
+                retry_delay: act.retry_delay,
                 rounds: 1000,
             })
         };

@@ -127,7 +127,7 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, rounds, cache, warm
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, retry_delay, rounds, cache, warm
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]]
@@ -199,11 +199,12 @@ fn numbers_and_lengths_of_time() {
     `retries` must be at least 0 | -1 | -
     `timeout`: `10` has no unit | 10 | for seconds: "10s"
     "#);
-    assert_snapshot!(messages("parallel = 0x1_0000_0000\nretries = 99999999999999999999999999999999999999999\ntimeout = '0s'"), @"
+    assert_snapshot!(messages("parallel = 0x1_0000_0000\nretries = 99999999999999999999999999999999999999999\ntimeout = '0s'\nretry_delay = '0s'"), @r#"
     `parallel` must be at most 4294967295 | 0x1_0000_0000 | -
     `retries` must be at most 4294967295 | 99999999999999999999999999999999999999999 | -
     `timeout`: `0s` is no time at all | 0s | leave the key out for no limit
-    ");
+    `retry_delay`: `0s` is no time at all | 0s | for the shortest: "1ms"
+    "#);
     assert_snapshot!(messages("retries = -99999999999999999999999999999999999999999\ntimeout = '1h 5m'"), @r#"
     `retries` must be at least 0 | -99999999999999999999999999999999999999999 | -
     `timeout`: `1h 5m` is not a length of time | 1h 5m | whole numbers with d, h, m, s or ms, the longest unit first: "1h30m"
