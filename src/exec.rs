@@ -8,7 +8,7 @@
 pub(crate) mod fake;
 pub mod local;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::engine::{Error, Scheduler};
 use crate::model::event::Summary;

@@ -303,6 +303,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::exec::tests::world::in_memory;
     use crate::model::identity::Identity;
     use crate::model::name::StepName;
     use crate::model::task::State as TaskState;
@@ -319,7 +320,7 @@ mod tests {
     impl World {
         /// A runset whose start task has left these, beside another one with as many.
         fn new(finals: u8) -> Self {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = in_memory();
             let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
             let mut state = State::in_memory();
             let identity = Identity {

@@ -48,7 +48,7 @@ pub struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     /// Outputs held in memory; more go to a file.
-    pub const STRETCH: usize = 4096;
+    pub const STRETCH: usize = if cfg!(test) { 64 } else { 4096 };
 
     /// None yet. `spill` is the folder for the file with a list that is too long for memory.
     pub fn new(spill: &'a Path) -> Self {

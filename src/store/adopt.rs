@@ -301,7 +301,7 @@ impl Store {
 /// when it was forked: the file of a log just written, for instance. If every process that could
 /// write to the file is gone, it is worth waiting for that.
 fn lasting_writers(file: &File, quiet: bool) -> Writers {
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 2000 });
     let began = Instant::now();
     loop {
         match sys::writers(file) {

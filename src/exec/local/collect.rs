@@ -179,6 +179,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::exec::tests::world::in_memory;
     use crate::model::digest::Digest;
     use crate::store::Store;
 
@@ -194,7 +195,7 @@ mod tests {
     }
 
     fn fixture() -> (tempfile::TempDir, Store, std::path::PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
         let out = dir.path().join("out");
         fs::create_dir(&out).unwrap();
