@@ -29,11 +29,11 @@ pub fn name_of_run(number: u64) -> String {
 /// Whether a folder of that name is a run's. Whatever has another name is somebody else's, and stays.
 pub fn is_of_run(name: &OsStr) -> bool {
     let digits = name.as_encoded_bytes().strip_prefix(RUN.as_bytes());
-    digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(is_digit))
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().copied().all(is_digit))
 }
 
-fn is_digit(byte: &u8) -> bool {
-    byte.is_ascii_digit() || (b'a'..=b'f').contains(byte)
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')
 }
 
 /// Fails if `root` is a link to a folder that is not for objects alone.
@@ -73,7 +73,7 @@ fn stranger(root: &Path) -> std::io::Result<Option<PathBuf>> {
 }
 
 fn is_of_objects(name: &OsStr) -> bool {
-    name.len() == 2 && name.as_encoded_bytes().iter().all(is_digit)
+    name.len() == 2 && name.as_encoded_bytes().iter().copied().all(is_digit)
 }
 
 /// Whether all that would be removed with it is what killed runs left.
