@@ -36,7 +36,7 @@ struct Outside {
 
 impl Outside {
     fn new(script: &str) -> Self {
-        let test = Test::new();
+        let test = Test::in_memory();
         test.write("data/small", "of somebody else");
         test.write("data/large", vec![7; 9 << 20]);
         test.write("data/folder/tmp/file", "deep");

@@ -124,7 +124,8 @@ fn manifest(shell: &str, scripts: &[String]) -> String {
 
 /// All that came of each script: state, error, what it wrote, what it left; and what ran it.
 fn results(shell: &str, scripts: &[String], from: &str) -> (Vec<String>, Vec<String>) {
-    let test = Test::with(&manifest(shell, scripts));
+    let test = Test::in_memory();
+    test.manifest(&manifest(shell, scripts));
     fs::create_dir_all(test.path(from)).unwrap();
     let mut command = test.command(["-run", "-parallel", "1", "-quiet"]);
     command

@@ -26,7 +26,8 @@ cp "$INPUT_FILE" "$OUTPUT_DIR/result.txt"
 "#;
 
 /// One task, which does not end by itself.
-const ENDLESS: &str = "[[step]]\nname = 'wait'\nstart = true\nscript = 'exec sleep 600'\n";
+const ENDLESS: &str =
+    "[[step]]\nname = 'wait'\nstart = true\nscript = 'touch begun; exec sleep 600'\n";
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()

@@ -100,7 +100,7 @@ fn a_shortage_that_passes_is_waited_out() {
         let usual = limit(running.pid(), 8).current.unwrap();
         test.write("go", "");
         wait_for("its end", || !test.count().is_empty());
-        std::thread::sleep(std::time::Duration::from_millis(150));
+        running.says("ended, still to be done");
         limit(running.pid(), usual);
         running
             .end()

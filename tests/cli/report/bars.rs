@@ -1,17 +1,22 @@
 //! Progress bars, on a pseudo-terminal of `script` (util-linux).
 
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::{FAN_OUT, text};
 use crate::harness::Test;
 
 /// Nine inputs of a step that takes a while; the third fails.
-fn slow() -> String {
+fn slow(seconds: &str) -> String {
     FAN_OUT
         .replace("1 2 3 4", "1 2 3 4 5 6 7 8 9")
-        .replace("cp ", "sleep 0.4; cp ")
+        .replace("cp ", &format!("sleep {seconds}; cp "))
 }
+
+/// The one that shows a second going by.
+static USUAL: LazyLock<(String, Duration)> =
+    LazyLock::new(|| on_terminal(&Test::with(&slow("0.4")), (80, 24), ""));
 
 /// What the terminal was sent, and how long it took.
 fn on_terminal(pipeline: &Test, size: (u32, u32), more: &str) -> (String, Duration) {
@@ -47,9 +52,8 @@ fn bare(sent: &str) -> String {
 
 #[test]
 fn one_a_step_with_counts_failures_and_the_time_that_goes_by() {
-    let pipeline = Test::with(&slow());
-    let (sent, took) = on_terminal(&pipeline, (80, 24), "");
-    let words = bare(&sent);
+    let (sent, took) = &*USUAL;
+    let words = bare(sent);
     for part in ["total 0:00", "total 0:01", "work", "6/9", "1 failed", "━"] {
         assert!(words.contains(part), "{part}: {words}");
     }
@@ -66,8 +70,7 @@ fn one_a_step_with_counts_failures_and_the_time_that_goes_by() {
 
 #[test]
 fn the_bars_are_cleared_before_the_summary() {
-    let pipeline = Test::with(&slow());
-    let (sent, _) = on_terminal(&pipeline, (80, 24), "");
+    let (sent, _) = &*USUAL;
     let (_, end) = sent.rsplit_once("\u{1b}[2K").unwrap();
     let end = bare(end);
     assert!(end.trim_start().starts_with("runset "), "{end}");
@@ -78,7 +81,7 @@ fn the_bars_are_cleared_before_the_summary() {
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     let name = "処理する段階の長い名前と-größe-of-a-name-that-does-not-end";
-    let pipeline = Test::with(&slow().replace("work", name));
+    let pipeline = Test::with(&slow("0.1").replace("work", name));
     let (sent, _) = on_terminal(&pipeline, (40, 10), "");
     let bars: Vec<String> = bare(&sent)
         .lines()
@@ -93,9 +96,9 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn without_colours_if_so_wanted() {
-    let pipeline = Test::with(&slow());
+    let pipeline = Test::with(&slow("0.1"));
     let (sent, _) = on_terminal(&pipeline, (80, 24), "NO_COLOR=1");
-    assert!(sent.contains("total 0:01"));
+    assert!(sent.contains("total 0:00"));
     assert!(
         !sent.contains("\u{1b}[3") && !sent.contains("\u{1b}[2m"),
         "{sent}"
