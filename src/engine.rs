@@ -43,7 +43,7 @@ use crate::model::plan::{Key, LaneId, Next, Plan, Ready};
 use crate::model::route::Router;
 use crate::model::task::TaskId;
 use crate::state::{self, Runset, State};
-use crate::store::Store;
+use crate::store;
 use reuse::Settled;
 use rings::Rings;
 
@@ -82,7 +82,7 @@ const STRETCH: usize = 64;
 /// One run of one runset.
 pub struct Scheduler<'a> {
     state: &'a mut State,
-    store: &'a Store,
+    store: &'a store::Reader,
     steps: &'a [Arc<StepPlan>],
     router: &'a Router,
     runset: &'a Runset,
@@ -124,7 +124,7 @@ impl<'a> Scheduler<'a> {
     /// To run what is pending in `runset`.
     pub fn new(
         state: &'a mut State,
-        store: &'a Store,
+        store: &'a store::Reader,
         steps: &'a [Arc<StepPlan>],
         router: &'a Router,
         runset: &'a Runset,
@@ -269,7 +269,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Where objects are.
-    pub fn store(&self) -> &'a Store {
+    pub fn store(&self) -> &'a store::Reader {
         self.store
     }
 

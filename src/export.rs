@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::staged::Staged;
-use crate::state::{self, Final, Selection, State};
-use crate::store::{self, Store};
+use crate::state::{self, Final, Reader, Selection};
+use crate::store;
 use crate::text::{Shown as _, quoted};
 
 /// Why nothing was exported.
@@ -65,8 +65,8 @@ fn io_error<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -
 /// `force` they take the place of files of the same name, without it nothing is written if there
 /// is one.
 pub fn export(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     selection: &Selection,
     to: &Path,
     force: bool,
@@ -131,8 +131,8 @@ fn room(path: &Path, force: bool) -> Result<(), Error> {
 /// Writes the selected outputs as a tar; gives the number of files. The same outputs give the same
 /// bytes: no times, no owners.
 pub fn archive(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     selection: &Selection,
     out: &mut dyn Write,
 ) -> Result<usize, Error> {
@@ -191,6 +191,8 @@ fn apart(name: &str, object: &Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
+    use crate::store::Store;
 
     /// A db with these final outputs in one runset each: runset, name, bytes.
     fn db(folder: &Path, finals: &[(&str, &str, &str)]) -> (State, Store) {

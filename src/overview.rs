@@ -8,8 +8,8 @@ use crate::model::identity::Tools;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::{State as TaskState, Tally};
-use crate::state::{Error, RecordedStep, Runset, ShownTask, State, StepId};
-use crate::store::Store;
+use crate::state::{Error, Reader, RecordedStep, Runset, ShownTask, StepId};
+use crate::store;
 use crate::view::graph::{self, Graph, Grouped, Version};
 use crate::view::page::{Failure, Log, Page, Spreads, Task, VersionPart};
 use crate::view::spread::{Sample, Spread};
@@ -34,18 +34,18 @@ struct Steps {
 /// The graph of what is recorded of `runset` (none: of all) and of what `manifest` says, either
 /// of which may be missing.
 pub fn graph(
-    state: Option<&State>,
+    state: Option<&Reader>,
     runset: Option<&Runset>,
     manifest: Option<&Manifest>,
 ) -> Result<Graph, Error> {
-    let moment = state.map(State::moment).transpose()?;
+    let moment = state.map(Reader::moment).transpose()?;
     let graph = steps(state, runset, manifest)?.graph;
     drop(moment);
     Ok(graph)
 }
 
 fn steps(
-    state: Option<&State>,
+    state: Option<&Reader>,
     runset: Option<&Runset>,
     manifest: Option<&Manifest>,
 ) -> Result<Steps, Error> {
@@ -69,7 +69,7 @@ fn steps(
 impl Steps {
     fn record(
         &mut self,
-        state: &State,
+        state: &Reader,
         runset: Option<&Runset>,
         manifest: Option<&Manifest>,
     ) -> Result<(), Error> {
@@ -170,8 +170,8 @@ impl Steps {
 
 /// All that a page tells of `runset` (none: of all).
 pub fn page(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     runset: Option<&Runset>,
     manifest: Option<&Manifest>,
     made: i64,
@@ -221,7 +221,7 @@ pub fn page(
 }
 
 fn executions(
-    state: &State,
+    state: &Reader,
     runset: Option<&Runset>,
     steps: &Steps,
     nodes: usize,
@@ -249,8 +249,8 @@ fn executions(
 
 /// The sizes of outputs by step; of a sample where there are many.
 fn sizes(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     runset: Option<&Runset>,
     steps: &Steps,
     nodes: usize,
@@ -275,7 +275,7 @@ fn sizes(
         .collect())
 }
 
-fn logs(store: &Store, row: &ShownTask) -> Vec<Log> {
+fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {
     [
         ("standard output", row.stdout),
         ("standard error", row.stderr),

@@ -24,7 +24,7 @@ use crate::model::installable::Installable;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::packages;
-use crate::state::{self, Runset, State, StepId, Taint};
+use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
 use crate::text::Shown as _;
 pub use limits::TooLong;
@@ -320,7 +320,7 @@ impl Steps {
     /// since the oldest of them.
     pub fn tainted(
         &self,
-        state: &State,
+        state: &Reader,
         runset: &Runset,
     ) -> Result<Vec<(StepName, i64, Vec<Change>)>, state::Error> {
         let mut finished: HashMap<StepName, Vec<Taint>> = HashMap::new();

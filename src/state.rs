@@ -32,6 +32,7 @@ mod steps;
 mod supersede;
 mod tally;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,11 +55,17 @@ pub use schema::FORMAT;
 pub use steps::{Known, Registration, StepId, StepVersion};
 pub use supersede::Taint;
 
-/// An open state database.
+/// A state database, for one who asks it.
 #[derive(Debug)]
-pub struct State {
+pub struct Reader {
     connection: Database,
     layout: Layout,
+}
+
+/// A state database, for one who also writes to it.
+#[derive(Debug)]
+pub struct State {
+    reader: Reader,
     /// Of one who writes to the folder.
     lock: Option<Lock>,
     sync: Sync,
@@ -264,6 +271,14 @@ impl Error {
     }
 }
 
+impl Deref for State {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
 /// Bytes of a database's absolute path, links resolved, that `SQLite` can still add its endings to.
 const LONGEST: usize = 504;
 
@@ -292,25 +307,27 @@ impl<T> Context<T> for rusqlite::Result<T> {
     }
 }
 
+impl Reader {
+    /// The files around the database.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
 impl State {
     /// What was wrong in the database, and is not any more.
     pub fn mended(&self) -> Mended {
         self.mended
     }
 
-    /// The files around the database.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Opens a group of writes unless one is open. Each write does so for itself.
     pub fn group(&mut self) -> Result<(), Error> {
-        self.connection.begin()
+        self.reader.connection.begin()
     }
 
     /// Whether writes wait for [`State::commit`].
     pub fn is_grouped(&self) -> bool {
-        self.connection.deltas().is_some()
+        self.reader.connection.deltas().is_some()
     }
 
     /// Writes the open group, if any, to the file.
@@ -324,12 +341,12 @@ impl State {
     }
 
     fn close_group(&mut self, last: bool) -> Result<(), Error> {
-        if !(self.connection.is_grouped()? || last && self.marked) {
+        if !(self.reader.connection.is_grouped()? || last && self.marked) {
             return Ok(());
         }
         let whole = self.complete_group(last);
-        let marked = self.connection.or_stop(whole)?;
-        self.connection.commit()?;
+        let marked = self.reader.connection.or_stop(whole)?;
+        self.reader.connection.commit()?;
         self.marked = marked;
         Ok(())
     }
@@ -344,10 +361,14 @@ impl State {
         let mut marked = self.marked;
         if last && marked {
             marked = false;
-            self.connection.write("write counts", mend::UNMARK, [])?;
-        } else if !last && !marked && self.connection.has_written() {
+            self.reader
+                .connection
+                .write("write counts", mend::UNMARK, [])?;
+        } else if !last && !marked && self.reader.connection.has_written() {
             marked = true;
-            self.connection.write("write counts", mend::MARK, [])?;
+            self.reader
+                .connection
+                .write("write counts", mend::MARK, [])?;
         }
         self.sync_group()?;
         self.is_in_place()?;
@@ -363,13 +384,14 @@ impl State {
     /// Where tests have calls fail.
     #[cfg(test)]
     pub(crate) fn fault(&self) -> &fault::Fault {
-        self.connection.fault()
+        self.reader.connection.fault()
     }
 
     /// Takes the open group, if any, back, and lets no other one begin: whoever filled it does not
     /// know whether what belongs together is in it.
     pub fn abandon(&mut self) {
-        self.connection
+        self.reader
+            .connection
             .stop(Error::Abandoned(self.layout.database()));
     }
 }

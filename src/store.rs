@@ -18,6 +18,7 @@ mod shards;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -35,18 +36,24 @@ use crate::sys::{self, Shortage};
 use crate::text::Shown as _;
 use shards::Shards;
 
-/// A folder of objects. Shared by the workers of a run.
+/// A folder of objects, for one who reads them.
 #[derive(Debug)]
-pub struct Store {
+pub struct Reader {
     root: PathBuf,
-    /// Where copies are made, on the same file system.
-    scratch: PathBuf,
     /// For objects too large to hash again and again: the evidence that the file is still the one
     /// whose bytes were hashed.
     known: Mutex<HashMap<Digest, Evidence>>,
     /// Large objects that were read and found to be something else. What is put in their place is
     /// in `known`.
     broken: Mutex<HashSet<Digest>>,
+}
+
+/// A folder of objects, for one who also adds some. Shared by the workers of a run.
+#[derive(Debug)]
+pub struct Store {
+    reader: Reader,
+    /// Where copies are made, on the same file system.
+    scratch: PathBuf,
     shards: Shards,
     /// Held by whoever puts aside what is in the way of an object.
     way: Mutex<()>,
@@ -56,6 +63,14 @@ pub struct Store {
     owner: u32,
     /// Of every object: nobody may write to it, and whoever the umask keeps out may not read it.
     mode: u32,
+}
+
+impl Deref for Store {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
 }
 
 /// Changes whenever a file's bytes do: writing to it moves its change time, which no program can
@@ -230,28 +245,28 @@ impl Store {
     pub fn open(root: &Path, scratch: &Path) -> Result<Self, Error> {
         make(root)?;
         Ok(Self {
+            reader: Reader::new(root),
             // Not on every file system that of this process.
             owner: Entry::from(scratch)
                 .look()
                 .map_err(io_error("look at", scratch))?
                 .owner,
             scratch: scratch.to_owned(),
-            ..Self::for_reading(root)
-        })
-    }
-
-    /// The folder `root` for reading alone: it is not made if it is not there.
-    pub fn for_reading(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            scratch: root.to_owned(),
-            known: Mutex::default(),
-            broken: Mutex::default(),
             shards: Shards::default(),
             way: Mutex::default(),
             repeats: AtomicBool::default(),
-            owner: rustix::process::geteuid().as_raw(),
             mode: 0o444 & !sys::umask(),
+        })
+    }
+}
+
+impl Reader {
+    /// The folder `root`, which is not made if it is not there.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            known: Mutex::default(),
+            broken: Mutex::default(),
         }
     }
 

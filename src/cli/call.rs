@@ -13,7 +13,7 @@ use crate::model::name::StepName;
 use crate::prepare::{Source, Steps};
 use crate::report::Reporter;
 use crate::state::{Lock, Runset, State, StepId};
-use crate::store::Store;
+use crate::store;
 use crate::sys;
 
 /// Everything that a call works with.
@@ -74,7 +74,11 @@ impl Call<'_> {
     }
 
     /// Has made again what is gone from the store, or was altered there, and tells.
-    pub(super) fn restore(&mut self, runsets: &[Runset], store: &Store) -> Result<(), Failure> {
+    pub(super) fn restore(
+        &mut self,
+        runsets: &[Runset],
+        store: &store::Reader,
+    ) -> Result<(), Failure> {
         let current = self.steps.current();
         for runset in runsets {
             let (lost, redone) = engine::restore(&mut self.state, store, runset, &current)?;

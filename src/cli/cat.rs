@@ -10,8 +10,8 @@ use super::options::Places;
 use super::select::{self, Named};
 use crate::model::digest::Digest;
 use crate::out;
-use crate::state::{State, TaskRow};
-use crate::store::Store;
+use crate::state::{Reader, TaskRow};
+use crate::store;
 use crate::text::suggest;
 use crate::text::{Shown as _, visible};
 
@@ -31,7 +31,7 @@ pub struct Options {
 
 /// Writes them to standard output.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(&places.db)?;
+    let state = Reader::open(&places.db)?;
     let object = match select::named(&state, &options.what)? {
         Named::Object(object) => object,
         Named::Task(row) if options.input || row.step.is_none() => row.object,
@@ -44,7 +44,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 /// The object that a task left.
-fn left(state: &State, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
+fn left(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
     /// Of many outputs, how many are named.
     const SHOWN: usize = 8;
     let mut outputs = Vec::new();
@@ -92,7 +92,7 @@ fn left(state: &State, row: &TaskRow, name: Option<&str>) -> Result<Digest, Fail
 }
 
 /// Copies an object, checked against its hash first, to `out`.
-pub fn write(store: &Store, object: &Digest, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn write(store: &store::Reader, object: &Digest, out: &mut dyn Write) -> Result<(), Failure> {
     if *object == Digest::EMPTY && !store.contains(object) {
         // The input of start tasks, which nobody stored.
         return Ok(());

@@ -17,7 +17,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::output::print;
 use crate::prepare::Source;
-use crate::state::State;
+use crate::state::Reader;
 
 /// Words of `complete`.
 #[derive(Debug, Args)]
@@ -222,7 +222,7 @@ impl<'c> Cursor<'c> {
     }
 
     fn runsets(&self) -> Vec<Offer> {
-        let state = State::open_for_reading(&self.db).ok();
+        let state = Reader::open(&self.db).ok();
         let runsets = state
             .and_then(|state| state.runsets().ok())
             .unwrap_or_default();

@@ -7,12 +7,12 @@ use crate::model::event::Summary;
 use crate::model::name::StepName;
 use crate::model::task::Tally;
 use crate::prepare::Steps;
-use crate::state::{self, Runset, State, StepId};
+use crate::state::{self, Reader, Runset, StepId};
 
 /// Counts of a runset, by the steps of the manifest, all their versions together.
 pub fn by_step(
     manifest: &Manifest,
-    state: &State,
+    state: &Reader,
     runset: &Runset,
 ) -> Result<Vec<(StepName, Tally)>, state::Error> {
     let counts = by_name(state, &state.tallies(runset.id)?)?;
@@ -26,7 +26,7 @@ pub fn by_step(
 
 /// Counts by step, all versions together.
 fn by_name(
-    state: &State,
+    state: &Reader,
     counts: &HashMap<StepId, Tally>,
 ) -> Result<HashMap<StepName, Tally>, state::Error> {
     let mut totals: HashMap<StepName, Tally> = HashMap::new();
@@ -42,7 +42,7 @@ fn by_name(
 pub fn complete(
     mut summary: Summary,
     manifest: &Manifest,
-    state: &State,
+    state: &Reader,
     steps: &Steps,
     runset: &Runset,
 ) -> Result<Summary, state::Error> {
@@ -58,7 +58,7 @@ pub fn complete(
 /// Unfinished tasks of steps that are no longer in the manifest.
 pub fn orphaned(
     manifest: &Manifest,
-    state: &State,
+    state: &Reader,
     counts: &HashMap<StepId, Tally>,
 ) -> Result<Vec<(String, i64)>, state::Error> {
     let totals = by_name(state, counts)?;

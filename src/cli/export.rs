@@ -14,7 +14,7 @@ use super::{output, signals};
 use crate::export::{self, Error};
 use crate::model::name::StepName;
 use crate::out::{self, Stream};
-use crate::state::{Selection, State};
+use crate::state::{Reader, Selection};
 use crate::text::suggest;
 use crate::text::{Shown as _, visible};
 
@@ -40,7 +40,7 @@ pub struct Options {
 
 /// Writes them; with a folder, says how many.
 pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(&places.db)?;
+    let state = Reader::open(&places.db)?;
     let selection = selection(&state, options)?;
     let store = select::store(&state);
     let Some(to) = &options.to else {
@@ -68,7 +68,7 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
 }
 
 /// Each name is that of a final output or else of a step.
-fn selection(state: &State, options: &Options) -> Result<Selection, Failure> {
+fn selection(state: &Reader, options: &Options) -> Result<Selection, Failure> {
     let mut selection = Selection {
         runset: options.runset.find(state)?,
         ..Selection::default()
@@ -88,7 +88,7 @@ fn selection(state: &State, options: &Options) -> Result<Selection, Failure> {
 }
 
 fn unknown(
-    state: &State,
+    state: &Reader,
     selection: &Selection,
     steps: &[StepName],
     name: &str,

@@ -7,7 +7,7 @@ use super::counts;
 use super::error::Failure;
 use crate::prepare::Source;
 use crate::report::table;
-use crate::state::{self, Runset, State};
+use crate::state::{self, Reader, Runset};
 use crate::text::{Shown as _, visible};
 
 /// How a runset stands to a manifest.
@@ -25,7 +25,7 @@ pub struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     /// Compares them. Reads counts alone unless the start step has no task.
-    pub fn of(source: &'a Source, state: &State, runset: &Runset) -> Result<Self, state::Error> {
+    pub fn of(source: &'a Source, state: &Reader, runset: &Runset) -> Result<Self, state::Error> {
         let manifest = &source.manifest;
         let counts = counts::by_step(manifest, state, runset)?;
         let start = &manifest.start().name;

@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 use crate::out;
 use crate::overview;
 use crate::prepare::Source;
-use crate::state::{self, Runset, State};
+use crate::state::{self, Reader, Runset};
 use crate::text::Shown as _;
 use crate::view::graph::MOST;
 use crate::view::page;
@@ -48,7 +48,7 @@ pub enum Format {
 /// Prints the graph in the form asked for.
 pub fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
     let manifest = manifest(places)?;
-    let state = match State::open_for_reading(&places.db) {
+    let state = match Reader::open(&places.db) {
         Ok(state) => Some(state),
         // What the manifest says can be shown before anything ran.
         Err(state::Error::Absent(_)) if manifest.is_some() => None,
@@ -108,7 +108,7 @@ impl Chosen {
 }
 
 /// The runset called `name`, `all` for every one, or the newest.
-pub fn chosen(state: &State, name: Option<&str>) -> Result<Chosen, Failure> {
+pub fn chosen(state: &Reader, name: Option<&str>) -> Result<Chosen, Failure> {
     let name = match name {
         Some(select::ALL) => return Ok(Chosen::All),
         Some(name) => name,

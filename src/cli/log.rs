@@ -12,8 +12,8 @@ use super::select::{self, InRunset};
 use crate::model::digest::Digest;
 use crate::model::task::State as TaskState;
 use crate::out;
-use crate::state::{Filter, Logs, State, TaskRow, Which};
-use crate::store::Store;
+use crate::state::{Filter, Logs, Reader, TaskRow, Which};
+use crate::store;
 use crate::text::visible;
 
 /// Options of `log`.
@@ -42,7 +42,7 @@ pub struct Options {
 
 /// Writes it to standard output; what is said about it goes to standard error for one task.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(&places.db)?;
+    let state = Reader::open(&places.db)?;
     let store = select::store(&state);
     let mut printer = Printer {
         state: &state,
@@ -84,8 +84,8 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 struct Printer<'a> {
-    state: &'a State,
-    store: &'a Store,
+    state: &'a Reader,
+    store: &'a store::Reader,
     options: &'a Options,
     out: out::Data,
 }

@@ -14,8 +14,8 @@ use super::select::nothing_ran;
 use super::{output, signals};
 use crate::overview;
 use crate::staged::{self, Staged};
-use crate::state::State;
-use crate::store::Store;
+use crate::state::Reader;
+use crate::store;
 use crate::sys;
 use crate::text::Shown as _;
 use crate::view::page;
@@ -40,8 +40,8 @@ pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<Exi
     } else {
         check(to)?
     };
-    let state = State::open_for_reading(&places.db)?;
-    let store = Store::for_reading(&state.layout().objects());
+    let state = Reader::open(&places.db)?;
+    let store = store::Reader::new(&state.layout().objects());
     let runset = chosen(&state, arguments.runset.as_deref())?;
     if let Chosen::None = runset {
         return Err(nothing_ran(state.layout()));

@@ -223,6 +223,7 @@ impl Call<'_> {
         };
         let mut local = Local {
             channel,
+            store,
             steps: Arc::clone(&self.steps.runnable),
             scratch: Arc::clone(scratch.folder()),
             live: self.live,
@@ -233,7 +234,7 @@ impl Call<'_> {
         }
         let mut failed = 0;
         for runset in &runsets {
-            let summary = self.run_one(runset, seeded, store, &settings, &mut local)?;
+            let summary = self.run_one(runset, seeded, &settings, &mut local)?;
             failed += summary.failed;
             self.reporter.event(&Event::Summary(&summary));
             if let Some(short) = summary.shortage {
@@ -264,7 +265,6 @@ impl Call<'_> {
         &mut self,
         runset: &Runset,
         seeded: bool,
-        store: &Store,
         settings: &Settings,
         local: &mut Local,
     ) -> Result<Summary, Failure> {
@@ -285,7 +285,7 @@ impl Call<'_> {
         let mut listener = |event: &Event| reporter.event(event);
         let scheduler = Scheduler::new(
             &mut self.state,
-            store,
+            local.store,
             &self.steps.all,
             &self.source.router,
             runset,

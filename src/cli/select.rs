@@ -9,8 +9,8 @@ use crate::cli::reference::{Reference, tell_apart};
 use crate::model::digest::Digest;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
-use crate::state::{Layout, Runset, State, TaskRow};
-use crate::store::Store;
+use crate::state::{Layout, Reader, Runset, TaskRow};
+use crate::store;
 use crate::text::Shown as _;
 use crate::text::suggest;
 
@@ -35,13 +35,13 @@ pub enum Named {
 }
 
 /// The object store beside the state, as a reader uses it.
-pub fn store(state: &State) -> Store {
-    Store::for_reading(&state.layout().objects())
+pub fn store(state: &Reader) -> store::Reader {
+    store::Reader::new(&state.layout().objects())
 }
 
 impl InRunset {
     /// The runset; none for every one.
-    pub fn find(&self, state: &State) -> Result<Option<Runset>, Failure> {
+    pub fn find(&self, state: &Reader) -> Result<Option<Runset>, Failure> {
         match self.runset.as_deref() {
             Some(ALL) => Ok(None),
             Some(name) => match state.runset(name)? {
@@ -63,7 +63,7 @@ pub fn nothing_ran(layout: &Layout) -> Failure {
 }
 
 /// There is no such runset.
-pub fn unknown_runset(state: &State, name: &str) -> Result<Failure, Failure> {
+pub fn unknown_runset(state: &Reader, name: &str) -> Result<Failure, Failure> {
     let names: Vec<String> = state
         .runsets()?
         .into_iter()
@@ -113,7 +113,7 @@ fn some_of<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
 }
 
 /// Fails unless a step of that name was ever registered.
-pub fn known_step(state: &State, name: &str) -> Result<(), Failure> {
+pub fn known_step(state: &Reader, name: &str) -> Result<(), Failure> {
     let names = state.step_names()?;
     if names.iter().any(|known| **known == *name) {
         return Ok(());
@@ -126,12 +126,12 @@ pub fn known_step(state: &State, name: &str) -> Result<(), Failure> {
     ))
 }
 
-fn db(state: &State) -> &Path {
+fn db(state: &Reader) -> &Path {
     state.layout().root()
 }
 
 /// The task or the object that `word` names.
-pub fn named(state: &State, word: &str) -> Result<Named, Failure> {
+pub fn named(state: &Reader, word: &str) -> Result<Named, Failure> {
     let reference = Reference::parse(word).map_err(|error| {
         Failure::usage(error).hint(
             "name a task by its number (`tasks` lists them) or an object by four or more digits \
@@ -158,7 +158,7 @@ pub fn named(state: &State, word: &str) -> Result<Named, Failure> {
 }
 
 /// The task that `word` names.
-pub fn task(state: &State, word: &str) -> Result<TaskRow, Failure> {
+pub fn task(state: &Reader, word: &str) -> Result<TaskRow, Failure> {
     match named(state, word)? {
         Named::Task(row) => Ok(*row),
         Named::Object(_) => Err(Failure::usage(format!(
@@ -168,14 +168,14 @@ pub fn task(state: &State, word: &str) -> Result<TaskRow, Failure> {
     }
 }
 
-fn no_task(state: &State, task: TaskId) -> Failure {
+fn no_task(state: &Reader, task: TaskId) -> Failure {
     Failure::usage(format!("there is no task #{task} in {}", db(state).shown()))
         .hint("`tasks` lists those of the newest runset, `tasks -runset all` all")
 }
 
 /// The objects whose hash starts with `prefix`; at most `most`. What is in the store is known to
 /// it; of what is gone, there are records.
-fn objects(state: &State, prefix: &str, most: u32) -> Result<Vec<Digest>, Failure> {
+fn objects(state: &Reader, prefix: &str, most: u32) -> Result<Vec<Digest>, Failure> {
     let mut stored = store(state).starting(prefix);
     if stored.is_empty() {
         return Ok(state.objects_starting(prefix, most)?);
@@ -184,7 +184,7 @@ fn objects(state: &State, prefix: &str, most: u32) -> Result<Vec<Digest>, Failur
     Ok(stored)
 }
 
-fn object(state: &State, prefix: &str) -> Result<Digest, Failure> {
+fn object(state: &Reader, prefix: &str) -> Result<Digest, Failure> {
     /// Of several objects, how many are told.
     const SHOWN: u32 = 5;
     let found = objects(state, prefix, SHOWN + 1)?;

@@ -14,7 +14,7 @@ use crate::model::name::StepName;
 use crate::model::task::Tally;
 use crate::prepare::{Source, Steps};
 use crate::report::table;
-use crate::state::{LockError, Runset, State};
+use crate::state::{LockError, Reader, Runset};
 use crate::text::{Shown as _, visible};
 
 /// A line about the packages of `steps`, where there are any, by a call that asks no Nix.
@@ -33,7 +33,7 @@ pub fn unresolved(steps: &[StepName]) -> String {
 /// not resolved.
 pub fn print_standing(
     source: &Source,
-    state: &State,
+    state: &Reader,
     steps: &Steps,
     unresolved: &[StepName],
     runset: Option<&Runset>,
@@ -98,7 +98,7 @@ pub fn next_step(unfinished: bool, tainted: bool) -> &'static str {
 /// The same where nothing may be written, because another process runs the pipeline or because of
 /// the folder's mode: only what is recorded.
 pub fn as_recorded(source: &Source, db: &Path, why: &LockError) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(db)?;
+    let state = Reader::open(db)?;
     let Some(runset) = state.newest_runset()? else {
         print("nothing is recorded yet\n")?;
         return Ok(ExitCode::SUCCESS);

@@ -20,8 +20,8 @@ use crate::model::identity::{Identity, Tools};
 use crate::model::task::Tally;
 use crate::prepare::Source;
 use crate::report::table;
-use crate::state::{Holder, Lock, Runset, State, StepId};
-use crate::store::Store;
+use crate::state::{Holder, Lock, Reader, Runset, StepId};
+use crate::store;
 use crate::text::visible;
 
 /// Options of `status`.
@@ -60,7 +60,7 @@ struct Status {
 
 /// Prints it.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(&places.db)?;
+    let state = Reader::open(&places.db)?;
     let running = Lock::holder(state.layout());
     let store = select::store(&state);
     let source = graph::source(places)?;
@@ -88,7 +88,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn status(
-    (state, store): (&State, &Store),
+    (state, store): (&Reader, &store::Reader),
     runset: &Runset,
     running: Option<Holder>,
     source: Option<&Source>,

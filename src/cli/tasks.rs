@@ -12,7 +12,7 @@ use super::options::Places;
 use super::output;
 use super::select::{self, InRunset};
 use crate::model::task::State as TaskState;
-use crate::state::{Filter, State, TaskRow, Which};
+use crate::state::{Filter, Reader, TaskRow, Which};
 use crate::text::time::short;
 use crate::text::visible;
 
@@ -67,7 +67,7 @@ const TOGETHER: usize = 10_000;
 
 /// Prints them, oldest first.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(&places.db)?;
+    let state = Reader::open(&places.db)?;
     if let Some(step) = &options.step {
         select::known_step(&state, step)?;
     }

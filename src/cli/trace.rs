@@ -18,7 +18,7 @@ use crate::cli::reference::Reference;
 use crate::model::identity::Identity;
 use crate::model::task::TaskId;
 use crate::out;
-use crate::state::{Runset, State, StepId, TaskRow};
+use crate::state::{Reader, Runset, StepId, TaskRow};
 use crate::text::suggest;
 use crate::text::time::short;
 use crate::text::visible;
@@ -43,7 +43,7 @@ const MOST: u32 = 20;
 
 /// Prints it.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let state = State::open_for_reading(&places.db)?;
+    let state = Reader::open(&places.db)?;
     let mut rows = rows(&state, options)?;
     let more = rows.len() > MOST as usize;
     rows.truncate(MOST as usize);
@@ -89,7 +89,7 @@ pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 /// What is asked about, newest first; one more than is shown if there are more.
-fn rows(state: &State, options: &Options) -> Result<Vec<TaskRow>, Failure> {
+fn rows(state: &Reader, options: &Options) -> Result<Vec<TaskRow>, Failure> {
     let word = &options.what;
     let runset = options.runset.find(state)?;
     let finals = state.finals_called(word, runset.as_ref())?;
@@ -121,7 +121,7 @@ fn rows(state: &State, options: &Options) -> Result<Vec<TaskRow>, Failure> {
 }
 
 /// The word is a final output's name by its look, but there is none.
-fn unknown(state: &State, name: &str, runset: Option<&Runset>) -> Result<Failure, Failure> {
+fn unknown(state: &Reader, name: &str, runset: Option<&Runset>) -> Result<Failure, Failure> {
     let known = state.final_names(runset)?;
     let failure = Failure::usage(format!("there is no final output `{}`", visible(name)));
     Ok(
@@ -143,7 +143,7 @@ struct Node {
 }
 
 struct Tracer<'a> {
-    state: &'a State,
+    state: &'a Reader,
     identities: HashMap<StepId, Option<Identity>>,
 }
 

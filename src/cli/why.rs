@@ -16,7 +16,7 @@ use crate::model::identity::Tools;
 use crate::model::task::{State as TaskState, TaskId};
 use crate::prepare::{Known, Source, Steps, Supply};
 use crate::report::table;
-use crate::state::{State, StepId, StepVersion, TaskRow, TaskStep};
+use crate::state::{Reader, State, StepId, StepVersion, TaskRow, TaskStep};
 use crate::text::visible;
 use crate::view::explain;
 
@@ -32,7 +32,7 @@ pub struct Options {
 
 /// Prints it.
 pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
-    let recorded = State::open_for_reading(&places.db)?;
+    let recorded = Reader::open(&places.db)?;
     let step = recorded
         .step_names()?
         .iter()
@@ -80,13 +80,13 @@ fn changes(new: &StepVersion, old: &StepVersion, indent: &str) -> String {
 
 // ---- a step
 
-fn step_text(places: &Places, options: &Options, recorded: &State) -> Result<String, Failure> {
+fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<String, Failure> {
     let name = &options.what;
     let newest = recorded.newest_version(name)?;
     let known = newest.as_ref().map_or(0, |newest| newest.version);
     let mut text = String::new();
     let planned = planned(places, newest.as_ref())?;
-    let state = planned.as_ref().unwrap_or(recorded);
+    let state = planned.as_deref().unwrap_or(recorded);
     let versions = state.versions(name)?;
     for pair in versions.windows(2).rev() {
         let (old, new) = (&pair[0], &pair[1]);
@@ -186,7 +186,7 @@ fn planned(places: &Places, newest: Option<&StepVersion>) -> Result<Option<State
 
 // ---- a task
 
-fn task_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
+fn task_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
     let Some(step) = &row.step else {
         return final_text(state, row);
     };
@@ -226,7 +226,7 @@ fn task_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn final_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
+fn final_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
     let name = visible(row.name.as_deref().unwrap_or_default());
     let mut text = format!(
         "#{} is the final output {name}: no part of that name is a step's\n",
@@ -243,7 +243,7 @@ fn final_text(state: &State, row: &TaskRow) -> Result<String, Failure> {
 
 /// A task and the versions of its step.
 struct Case<'a> {
-    state: &'a State,
+    state: &'a Reader,
     row: &'a TaskRow,
     step: &'a TaskStep,
     versions: &'a [StepVersion],

@@ -13,7 +13,7 @@ use crate::model::plan::{Key, Ready};
 use crate::model::route::Router;
 use crate::model::task::{State as TaskState, TaskId};
 use crate::state::{NewTask, Runset, State, StepId};
-use crate::store::{Condition, Store};
+use crate::store::{self, Condition};
 
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ const STRETCH: usize = 256;
 /// it must be a copy.
 pub fn forecast(
     state: &mut State,
-    store: &Store,
+    store: &store::Reader,
     steps: &[Arc<StepPlan>],
     router: &Router,
     runset: &Runset,
@@ -78,7 +78,7 @@ pub fn forecast(
 
 struct Forecaster<'a> {
     state: &'a mut State,
-    store: &'a Store,
+    store: &'a store::Reader,
     steps: &'a [Arc<StepPlan>],
     by_name: HashMap<&'a StepName, StepId>,
     router: &'a Router,

@@ -9,7 +9,7 @@ use crate::model::event::Launch;
 use crate::model::plan::{Key, Ready};
 use crate::model::task::TaskId;
 use crate::state::{Finished, Logs};
-use crate::store::Store;
+use crate::store;
 use crate::sys::Shortage;
 
 /// A task to be executed.
@@ -83,7 +83,7 @@ pub struct Examination {
 
 impl Examination {
     /// Looks at the objects.
-    pub fn look(&mut self, store: &Store) {
+    pub fn look(&mut self, store: &store::Reader) {
         let mut digests = self.outputs.iter().map(|output| &output.digest);
         self.whole = digests.all(|digest| store.is_whole(digest, self.made));
     }

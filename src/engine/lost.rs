@@ -16,8 +16,8 @@ use std::time::SystemTime;
 
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
-use crate::state::{self, Looked, Place, Runset, State, StepId, Wanted};
-use crate::store::{Condition, Store};
+use crate::state::{self, Looked, Place, Reader, Runset, State, StepId, Wanted};
+use crate::store::{self, Condition};
 use crate::text::quoted;
 
 /// Final outputs, and tasks to be done, that are looked at in any case.
@@ -86,8 +86,8 @@ pub struct Redone {
 /// Looks at what `runset` has, as much as is worth it; changes nothing. `running`: whether another
 /// process adds to the store meanwhile.
 pub fn look(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     runset: &Runset,
     running: bool,
 ) -> Result<Lost, state::Error> {
@@ -95,8 +95,8 @@ pub fn look(
 }
 
 fn look_with(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     runset: &Runset,
     running: bool,
     sign: &str,
@@ -155,8 +155,8 @@ fn look_with(
 }
 
 struct Look<'a> {
-    state: &'a State,
-    store: &'a Store,
+    state: &'a Reader,
+    store: &'a store::Reader,
     since: i64,
     /// Objects that were looked at.
     seen: HashMap<Digest, bool>,
@@ -216,7 +216,7 @@ impl Look<'_> {
 /// Has all that is found to be lost made again, and notes what was looked at.
 pub fn restore(
     state: &mut State,
-    store: &Store,
+    store: &store::Reader,
     runset: &Runset,
     current: &[StepId],
 ) -> Result<(Lost, Redone), state::Error> {
@@ -252,7 +252,11 @@ pub fn restore(
 }
 
 /// Notes at the end of a run how it leaves the store's folders.
-pub(super) fn note(state: &mut State, store: &Store, runset: &Runset) -> Result<(), state::Error> {
+pub(super) fn note(
+    state: &mut State,
+    store: &store::Reader,
+    runset: &Runset,
+) -> Result<(), state::Error> {
     let looked = Looked {
         // All that a new runset has was made or looked at in this run.
         at: state.looked(runset)?.map_or_else(now, |looked| looked.at),
@@ -263,8 +267,8 @@ pub(super) fn note(state: &mut State, store: &Store, runset: &Runset) -> Result<
 
 /// Finds the tasks to begin with.
 struct Tops<'a> {
-    state: &'a State,
-    store: &'a Store,
+    state: &'a Reader,
+    store: &'a store::Reader,
     /// Whether the input of a task is there.
     known: HashMap<Digest, bool>,
 }
@@ -308,6 +312,7 @@ mod tests {
     use crate::model::name::StepName;
     use crate::model::task::State as TaskState;
     use crate::state::{Finished, NewTask};
+    use crate::store::Store;
 
     struct World {
         _folder: tempfile::TempDir,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::task::TaskId;
-use crate::state::{self, State};
-use crate::store::Store;
+use crate::state::{self, Reader, State};
+use crate::store;
 use crate::sys;
 
 /// Rows looked at in one go.
@@ -16,7 +16,7 @@ const SURPLUS: i64 = 100_000;
 /// executed again.
 ///
 /// Where the system has nothing that tells boots apart, everything is synced here.
-pub fn recover(state: &mut State, store: &Store) -> Result<u64, state::Error> {
+pub fn recover(state: &mut State, store: &store::Reader) -> Result<u64, state::Error> {
     let durable = state.durable()?;
     let boot = sys::boot_id();
     let last = state.last_boot()?;
@@ -60,8 +60,8 @@ fn sync(state: &mut State, boot: &str) -> Result<(), state::Error> {
 
 /// The makers of objects that are not whole.
 fn damaged(
-    state: &State,
-    store: &Store,
+    state: &Reader,
+    store: &store::Reader,
     durable: TaskId,
 ) -> Result<BTreeSet<TaskId>, state::Error> {
     let mut makers = BTreeSet::new();
@@ -92,6 +92,7 @@ mod tests {
     use crate::model::plan::Ready;
     use crate::model::task::State as TaskState;
     use crate::state::{Finished, NewTask, Runset, StepId};
+    use crate::store::Store;
 
     /// A start task with two outputs, one of which a task of the same step worked on.
     fn recorded(state: &mut State, store: &Store) -> (Runset, StepId) {
@@ -134,7 +135,7 @@ mod tests {
         (runset, step)
     }
 
-    fn pending(state: &State, (runset, step): &(Runset, StepId)) -> Vec<Ready> {
+    fn pending(state: &Reader, (runset, step): &(Runset, StepId)) -> Vec<Ready> {
         state.unfinished(runset, *step, TaskId(0), 9).unwrap()
     }
 

@@ -18,7 +18,7 @@ use crate::model::name::StepName;
 use crate::model::plan::{Key, LaneId, Ready};
 use crate::model::task::TaskId;
 use crate::model::trail::{Trail, hash};
-use crate::state::{self, Origin, State, StepId};
+use crate::state::{self, Origin, Reader, StepId};
 use crate::text::{quoted, visible};
 
 /// Tasks of which it is kept what stands above their children, in each of two generations.
@@ -46,7 +46,7 @@ impl Rings {
     /// Why the task must not be executed, nor take the outputs of an equal one, if so.
     pub fn refuse(
         &mut self,
-        state: &State,
+        state: &Reader,
         steps: &[Arc<StepPlan>],
         step: &StepPlan,
         ready: &Ready,
@@ -89,7 +89,7 @@ impl Rings {
     /// Whether `step` occurs as often as it may above a child of `parent`.
     pub fn is_full(
         &mut self,
-        state: &State,
+        state: &Reader,
         steps: &[Arc<StepPlan>],
         step: &StepPlan,
         parent: TaskId,
@@ -101,7 +101,7 @@ impl Rings {
     /// What stands above the children of `task`, itself included.
     fn trail(
         &mut self,
-        state: &State,
+        state: &Reader,
         steps: &[Arc<StepPlan>],
         task: TaskId,
     ) -> Result<Trail, state::Error> {
@@ -155,7 +155,7 @@ impl Rings {
     /// The nearest task above that `is_it`, and the steps from there down to the task itself.
     fn ring(
         &self,
-        state: &State,
+        state: &Reader,
         ready: &Ready,
         is_it: impl Fn(&Version, &Origin) -> bool,
     ) -> Result<Option<(TaskId, String)>, state::Error> {
@@ -194,7 +194,7 @@ impl Version {
 
 /// Every version, as far as this run's steps are concerned.
 fn versions(
-    state: &State,
+    state: &Reader,
     steps: &[Arc<StepPlan>],
 ) -> Result<HashMap<StepId, Version>, state::Error> {
     let names = state.names_of_versions()?;

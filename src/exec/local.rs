@@ -26,12 +26,15 @@ pub use worker::{host_path, need};
 use super::Executor;
 use crate::engine::{Error, Scheduler};
 use crate::folder::Folder;
+use crate::store::Store;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Local<'c> {
     /// What comes from outside.
     pub channel: &'c Channel,
+    /// Where outputs go.
+    pub store: &'c Store,
     /// How the scripts of all steps are run, in the order of the manifest.
     pub steps: Arc<[Arc<Runnable>]>,
     /// A folder of this run alone, on the store's file system.

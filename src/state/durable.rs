@@ -14,7 +14,7 @@ use std::path::Path;
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Ascending, digest, located, number, older};
-use super::{Context, Error, Runset, State};
+use super::{Context, Error, Reader, Runset, State};
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
 use crate::sys;
@@ -42,49 +42,11 @@ pub struct Doubtful {
     pub object: Digest,
 }
 
-impl State {
-    /// Sets when to sync, from the next group on.
-    pub fn set_sync(&mut self, sync: Sync) -> Result<(), Error> {
-        if sync == self.sync {
-            return Ok(());
-        }
-        let level = match sync {
-            Sync::Commit => "FULL",
-            Sync::Lazy | Sync::End => "NORMAL",
-        };
-        self.set_synchronous(level)?;
-        self.sync = sync;
-        Ok(())
-    }
-
+impl Reader {
     fn set_synchronous(&self, level: &str) -> Result<(), Error> {
         self.connection
             .set("synchronous", level)
             .during(&self.layout, "set up the database")
-    }
-
-    /// Objects first, so that no row is on the disk without its object. Of the open group.
-    pub(super) fn sync_group(&mut self) -> Result<(), Error> {
-        if self.sync != Sync::Commit || !self.connection.has_written() {
-            return Ok(());
-        }
-        self.sync_objects()?;
-        let newest = self.newest_task()?;
-        self.put_durable(newest)
-    }
-
-    /// A run is over: brings all to the disk, unless that is left to the kernel.
-    pub fn end_of_run(&mut self) -> Result<(), Error> {
-        if self.sync != Sync::End {
-            return self.end();
-        }
-        self.commit()?;
-        self.sync_objects()?;
-        let newest = self.newest_task()?;
-        self.set_synchronous("FULL")?;
-        self.put_durable(newest)?;
-        self.end()?;
-        self.set_synchronous("NORMAL")
     }
 
     /// Waits until all objects are on the disk.
@@ -108,16 +70,6 @@ impl State {
         }
     }
 
-    fn put_durable(&mut self, row: TaskId) -> Result<(), Error> {
-        self.connection
-            .write(
-                "write what is durable",
-                "INSERT OR REPLACE INTO meta VALUES ('durable', ?1)",
-                [row.0.to_string()],
-            )
-            .map(drop)
-    }
-
     /// The boot in which the database was last written to.
     pub fn last_boot(&self) -> Result<Option<String>, Error> {
         self.meta("boot")
@@ -136,17 +88,6 @@ impl State {
             .prepare_cached("SELECT coalesce(max(id), 0) FROM task")
             .and_then(|mut query| query.query_row([], |row| number(row, 0).map(TaskId)))
             .during(&self.layout, "read the newest task")
-    }
-
-    /// Notes the present boot, and up to which row everything is on the disk.
-    pub fn set_durable(&mut self, boot: &str, row: TaskId) -> Result<(), Error> {
-        self.connection
-            .write(
-                "write what is durable",
-                "INSERT OR REPLACE INTO meta VALUES ('boot', ?1), ('durable', ?2)",
-                (boot, row.0.to_string()),
-            )
-            .map(drop)
     }
 
     /// At most `count` rows behind `after`, ascending.
@@ -168,6 +109,76 @@ impl State {
             .during(&self.layout, "read the newest tasks")
     }
 
+    pub(super) fn meta(&self, key: &str) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")
+            .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
+            .during(&self.layout, "read what is durable")
+    }
+}
+
+impl State {
+    /// Sets when to sync, from the next group on.
+    pub fn set_sync(&mut self, sync: Sync) -> Result<(), Error> {
+        if sync == self.sync {
+            return Ok(());
+        }
+        let level = match sync {
+            Sync::Commit => "FULL",
+            Sync::Lazy | Sync::End => "NORMAL",
+        };
+        self.set_synchronous(level)?;
+        self.sync = sync;
+        Ok(())
+    }
+
+    /// Objects first, so that no row is on the disk without its object. Of the open group.
+    pub(super) fn sync_group(&mut self) -> Result<(), Error> {
+        if self.sync != Sync::Commit || !self.reader.connection.has_written() {
+            return Ok(());
+        }
+        self.sync_objects()?;
+        let newest = self.newest_task()?;
+        self.put_durable(newest)
+    }
+
+    /// A run is over: brings all to the disk, unless that is left to the kernel.
+    pub fn end_of_run(&mut self) -> Result<(), Error> {
+        if self.sync != Sync::End {
+            return self.end();
+        }
+        self.commit()?;
+        self.sync_objects()?;
+        let newest = self.newest_task()?;
+        self.set_synchronous("FULL")?;
+        self.put_durable(newest)?;
+        self.end()?;
+        self.set_synchronous("NORMAL")
+    }
+
+    fn put_durable(&mut self, row: TaskId) -> Result<(), Error> {
+        self.reader
+            .connection
+            .write(
+                "write what is durable",
+                "INSERT OR REPLACE INTO meta VALUES ('durable', ?1)",
+                [row.0.to_string()],
+            )
+            .map(drop)
+    }
+
+    /// Notes the present boot, and up to which row everything is on the disk.
+    pub fn set_durable(&mut self, boot: &str, row: TaskId) -> Result<(), Error> {
+        self.reader
+            .connection
+            .write(
+                "write what is durable",
+                "INSERT OR REPLACE INTO meta VALUES ('boot', ?1), ('durable', ?2)",
+                (boot, row.0.to_string()),
+            )
+            .map(drop)
+    }
+
     /// Has the task executed again in whatever runset it is live; what it made does not count.
     pub fn redo(&mut self, task: TaskId) -> Result<(), Error> {
         let place: Option<(i64, String, i64)> = self
@@ -183,7 +194,7 @@ impl State {
                     .query_row([task.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                     .optional()
             })
-            .during(&self.layout, "read a task")?;
+            .during(&self.reader.layout, "read a task")?;
         let Some((id, name, step)) = place else {
             return Ok(());
         };
@@ -194,13 +205,6 @@ impl State {
         let which = format!("t.id = {}", task.0);
         self.supersede(&runset, &[super::StepId(step)], &which, true)
             .map(drop)
-    }
-
-    pub(super) fn meta(&self, key: &str) -> Result<Option<String>, Error> {
-        self.connection
-            .prepare_cached("SELECT value FROM meta WHERE key = ?1")
-            .and_then(|mut query| query.query_row([key], |row| row.get(0)).optional())
-            .during(&self.layout, "read what is durable")
     }
 }
 

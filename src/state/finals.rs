@@ -1,7 +1,7 @@
 //! Outputs to be exported: the final ones, which no step takes, or others by name.
 
 use super::cell::{Wrong, digest, located};
-use super::{Context, Error, Runset, State};
+use super::{Context, Error, Reader, Runset};
 use crate::model::digest::Digest;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
@@ -28,7 +28,7 @@ pub struct Final {
     pub clashes: bool,
 }
 
-impl State {
+impl Reader {
     /// Calls `each` with the live outputs that are selected, those of the same name and bytes
     /// once, ordered by name and then by digest. An output without a name has its hash for one.
     pub fn each_final<E: From<Error>>(

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Context, Error, State};
+use super::{Context, Error, Reader, State};
 use crate::model::identity::Identity;
 
 /// What the keys begin with; the manifest's path follows.
 const HELD: &str = "held:";
 
-impl State {
+impl Reader {
     /// By the manifest's path: the store paths that its steps used when it ran last.
     pub fn held(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
         let rows: Vec<(String, String)> = self
@@ -27,22 +27,6 @@ impl State {
         Ok(rows.into_iter().filter_map(one).collect())
     }
 
-    /// Records what [`State::held`] gives for `manifest`.
-    pub fn set_held(&mut self, manifest: &str, held: &BTreeSet<String>) -> Result<(), Error> {
-        let key = format!("{HELD}{manifest}");
-        // A list of texts always has a JSON form.
-        let value = serde_json::to_string(held).unwrap_or_default();
-        let what = "write what is held";
-        if held.is_empty() {
-            let delete = "DELETE FROM meta WHERE key = ?1";
-            self.connection.write(what, delete, [key])?;
-        } else {
-            let write = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
-            self.connection.write(what, write, (key, value))?;
-        }
-        self.commit()
-    }
-
     /// The step versions that have tasks to do, in any runset.
     pub fn unfinished_identities(&self) -> Result<Vec<Identity>, Error> {
         let texts: Vec<String> = self
@@ -57,5 +41,23 @@ impl State {
             .iter()
             .filter_map(|text| Identity::from_json(text))
             .collect())
+    }
+}
+
+impl State {
+    /// Records what [`State::held`] gives for `manifest`.
+    pub fn set_held(&mut self, manifest: &str, held: &BTreeSet<String>) -> Result<(), Error> {
+        let key = format!("{HELD}{manifest}");
+        // A list of texts always has a JSON form.
+        let value = serde_json::to_string(held).unwrap_or_default();
+        let what = "write what is held";
+        if held.is_empty() {
+            let delete = "DELETE FROM meta WHERE key = ?1";
+            self.reader.connection.write(what, delete, [key])?;
+        } else {
+            let write = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
+            self.reader.connection.write(what, write, (key, value))?;
+        }
+        self.commit()
     }
 }

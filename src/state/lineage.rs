@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{digest, file_name, located, older};
-use super::{Context, Error, State, StepId};
+use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
@@ -21,7 +21,7 @@ pub struct Origin {
     pub parent: Option<TaskId>,
 }
 
-impl State {
+impl Reader {
     /// What the task works on. A parent has a lower row than its child, so that one who goes from
     /// parent to parent comes to an end.
     pub fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {

@@ -2,7 +2,7 @@
 //! again.
 
 use super::cell::{Wrong, digest, file_name, located, older};
-use super::{Context, Error, Runset, State, StepId};
+use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
@@ -53,7 +53,7 @@ pub struct Looked {
 
 const DOING: &str = "look at what is wanted";
 
-impl State {
+impl Reader {
     /// Looks at `count` final outputs behind `after`, of whatever runset: calls `each` with the live
     /// ones of `runset`. How many there were, and the place of the last one; none if there are no
     /// more.
@@ -117,38 +117,6 @@ impl State {
             .during(&self.layout, DOING)
     }
 
-    /// Has these tasks of the runset executed again, by the versions `current` of their steps; what
-    /// they made does not count. How many, less those below another of them, and those that could
-    /// not be, as their step is none of these.
-    pub fn redo_all(
-        &mut self,
-        runset: &Runset,
-        current: &[StepId],
-        tasks: &[TaskId],
-    ) -> Result<(u64, Vec<TaskId>), Error> {
-        const WRITING: &str = "write tasks to be executed again";
-        self.connection
-            .write_all(WRITING, "CREATE TEMP TABLE again (id INTEGER PRIMARY KEY)")?;
-        for task in tasks {
-            self.connection
-                .write(WRITING, "INSERT INTO again VALUES (?1)", [task.0])?;
-        }
-        let which = "t.id IN (SELECT id FROM again)";
-        let made = self.supersede(runset, current, which, true)?;
-        self.connection.write_all(WRITING, "DROP TABLE again")?;
-        let mut left = Vec::new();
-        for task in tasks {
-            let live: bool = self
-                .connection
-                .prepare_cached("SELECT live FROM task WHERE id = ?1")
-                .and_then(|mut query| query.query_row([task.0], |row| row.get(0)))
-                .during(&self.layout, DOING)?;
-            left.extend(live.then_some(*task));
-        }
-        let made = made.iter().map(|(_, count)| count.unsigned_abs()).sum();
-        Ok((made, left))
-    }
-
     /// When the runset's objects were last known to be there.
     pub fn looked(&self, runset: &Runset) -> Result<Option<Looked>, Error> {
         let text = self.meta(&looked_key(runset))?;
@@ -161,16 +129,54 @@ impl State {
         }))
     }
 
-    /// Notes it.
-    pub fn set_looked(&mut self, runset: &Runset, looked: &Looked) -> Result<(), Error> {
-        let text = format!("{} {}", looked.at, looked.sign);
-        self.put_meta(&looked_key(runset), &text)
-    }
-
     /// How far the turn through all final outputs has come.
     pub fn place(&self) -> Result<Place, Error> {
         let text = self.meta(PLACE)?;
         Ok(text.as_deref().and_then(Place::of_text).unwrap_or_default())
+    }
+}
+
+impl State {
+    /// Has these tasks of the runset executed again, by the versions `current` of their steps; what
+    /// they made does not count. How many, less those below another of them, and those that could
+    /// not be, as their step is none of these.
+    pub fn redo_all(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+        tasks: &[TaskId],
+    ) -> Result<(u64, Vec<TaskId>), Error> {
+        const WRITING: &str = "write tasks to be executed again";
+        self.reader
+            .connection
+            .write_all(WRITING, "CREATE TEMP TABLE again (id INTEGER PRIMARY KEY)")?;
+        for task in tasks {
+            self.reader
+                .connection
+                .write(WRITING, "INSERT INTO again VALUES (?1)", [task.0])?;
+        }
+        let which = "t.id IN (SELECT id FROM again)";
+        let made = self.supersede(runset, current, which, true)?;
+        self.reader
+            .connection
+            .write_all(WRITING, "DROP TABLE again")?;
+        let mut left = Vec::new();
+        for task in tasks {
+            let live: bool = self
+                .connection
+                .prepare_cached("SELECT live FROM task WHERE id = ?1")
+                .and_then(|mut query| query.query_row([task.0], |row| row.get(0)))
+                .during(&self.reader.layout, DOING)?;
+            left.extend(live.then_some(*task));
+        }
+        let made = made.iter().map(|(_, count)| count.unsigned_abs()).sum();
+        Ok((made, left))
+    }
+
+    /// Notes it.
+    pub fn set_looked(&mut self, runset: &Runset, looked: &Looked) -> Result<(), Error> {
+        let text = format!("{} {}", looked.at, looked.sign);
+        self.put_meta(&looked_key(runset), &text)
     }
 
     /// Notes it.
@@ -179,7 +185,8 @@ impl State {
     }
 
     fn put_meta(&mut self, key: &str, value: &str) -> Result<(), Error> {
-        self.connection
+        self.reader
+            .connection
             .write(
                 "write what was looked at",
                 "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",

@@ -8,7 +8,7 @@ use rusqlite::{ToSql, params};
 use super::cell::digest;
 use super::memo::PREFIX;
 use super::read::{columns, task};
-use super::{Context, Error, Runset, State, TaskRow};
+use super::{Context, Error, Reader, Runset, TaskRow};
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
 
@@ -54,7 +54,7 @@ pub(super) fn finals_called(name: &str) -> String {
 
 const DOING: &str = "look for objects";
 
-impl State {
+impl Reader {
     /// The live rows, final outputs and others, that `object` came to be; at most `most`, newest
     /// first.
     pub fn rows_of(&self, object: &Digest, most: u32) -> Result<Vec<TaskRow>, Error> {
@@ -128,6 +128,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::model::task::State as TaskState;
+    use crate::state::State;
     use crate::state::{Finished, NewTask, StepId};
 
     /// Two steps, `a` with a task of its own for each number and `b` with one for each other; each
@@ -135,7 +136,11 @@ mod tests {
     fn state() -> (State, Runset) {
         let mut state = State::in_memory();
         let steps = "INSERT INTO step (id, name, script) VALUES (1, 'a', 'true'), (2, 'b', 'true')";
-        state.connection.write_all("write steps", steps).unwrap();
+        state
+            .reader
+            .connection
+            .write_all("write steps", steps)
+            .unwrap();
         let runset = state.create_runset("r", 0).unwrap();
         for number in 0..300 {
             let row = |text: String, step: Option<i64>, parent, name| NewTask {
@@ -239,7 +244,11 @@ mod tests {
         assert_eq!(of(&state, "in 7", 2), [named(47, "b"), named(44, "b")]);
         assert_eq!(of(&state, "out 1", 9), [(18, None), (15, None), (12, None)]);
         let dead = "UPDATE task SET live = 0 WHERE id IN (15, 44)";
-        state.connection.write_all("supersede tasks", dead).unwrap();
+        state
+            .reader
+            .connection
+            .write_all("supersede tasks", dead)
+            .unwrap();
         assert_eq!(of(&state, "in 7", 9), [named(47, "b"), named(22, "a")]);
         assert_eq!(of(&state, "out 1", 9), [(18, None), (12, None)]);
 

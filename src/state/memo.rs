@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Ascending, digest, file_name, located, some_number};
-use super::{Context, Error, State, StepId};
+use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
@@ -12,7 +12,7 @@ use crate::model::task::TaskId;
 /// one other in 16 million.
 pub(super) const PREFIX: usize = 6;
 
-impl State {
+impl Reader {
     /// All versions of the step that compute the same as `step`: those with its name and
     /// fingerprint.
     pub fn equal_versions(&self, step: StepId) -> Result<Vec<StepId>, Error> {

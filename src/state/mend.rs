@@ -43,7 +43,7 @@ impl Mended {
 }
 
 #[cfg(test)]
-impl super::State {
+impl super::Reader {
     /// Whether the file says that somebody writes to it.
     fn is_marked(&self) -> Result<bool, super::Error> {
         Ok(self.meta("writing")?.is_some())

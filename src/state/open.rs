@@ -12,10 +12,36 @@ use rusqlite::{Connection, FileControl, MAIN_DB};
 use super::database::Database;
 use super::guard::wait_when_busy;
 use super::{
-    Context, Error, Layout, Lock, Mended, State, Sync, files, guard, mend, reader, schema,
+    Context, Error, Layout, Lock, Mended, Reader, State, Sync, files, guard, mend, reader, schema,
 };
 
 const COPYING: &str = "copy the database";
+
+impl Reader {
+    /// Opens an existing db folder for reading.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let layout = Layout::new(root);
+        let (connection, format) = reader::open(&layout)?;
+        if format < schema::FORMAT {
+            // Only a writer may bring the file itself to the present format.
+            return Ok(State::copy_of(Some(&connection), layout)?.reader);
+        }
+        Ok(Self::with(connection, layout))
+    }
+
+    fn with(mut connection: Connection, layout: Layout) -> Self {
+        connection.set_prepared_statement_cache_capacity(64);
+        // Else a statement is compiled again for each new value of some parameters, in the hope of
+        // a better plan. A failure costs time alone.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        // From now on for each statement by itself.
+        let effort = guard::Effort::limit(&mut connection, &layout).unwrap_or_default();
+        Self {
+            connection: Database::new(connection, layout.clone(), effort),
+            layout,
+        }
+    }
+}
 
 impl State {
     /// Opens the db folder for writing, and makes it if it is not there; whether it was made now.
@@ -39,17 +65,6 @@ impl State {
         state.lock = Some(lock.clone());
         state.newest_task()?;
         Ok((state, lock, created))
-    }
-
-    /// Opens an existing db folder for reading.
-    pub fn open_for_reading(root: &Path) -> Result<Self, Error> {
-        let layout = Layout::new(root);
-        let (connection, format) = reader::open(&layout)?;
-        if format < schema::FORMAT {
-            // Only a writer may bring the file itself to the present format.
-            return Self::copy_of(Some(&connection), layout);
-        }
-        Ok(Self::with(connection, layout))
     }
 
     /// A copy of the db folder's database in the present format, for one who tries out what would
@@ -85,7 +100,7 @@ impl State {
     /// The same without any task: for one who only asks what would become of the steps. There may
     /// be millions of tasks.
     pub fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
-        let recorded = Self::open_for_reading(root)?;
+        let recorded = Reader::open(root)?;
         let mut connection = in_no_place(&recorded.layout)?;
         schema::migrate(&mut connection, &recorded.layout, 0)?;
         for table in ["step", "runset", "tally", "environment", "meta"] {
@@ -123,20 +138,13 @@ impl State {
     /// Makes the paths of the layout absolute: the process will go to another folder.
     pub fn find_from_everywhere(&mut self) -> io::Result<()> {
         // SQLite has made its own so already.
-        self.layout = Layout::new(&std::path::absolute(self.layout.root())?);
+        self.reader.layout = Layout::new(&std::path::absolute(self.reader.layout.root())?);
         Ok(())
     }
 
-    fn with(mut connection: Connection, layout: Layout) -> Self {
-        connection.set_prepared_statement_cache_capacity(64);
-        // Else a statement is compiled again for each new value of some parameters, in the hope of
-        // a better plan. A failure costs time alone.
-        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
-        // From now on for each statement by itself.
-        let effort = guard::Effort::limit(&mut connection, &layout).unwrap_or_default();
+    fn with(connection: Connection, layout: Layout) -> Self {
         Self {
-            connection: Database::new(connection, layout.clone(), effort),
-            layout,
+            reader: Reader::with(connection, layout),
             lock: None,
             sync: Sync::default(),
             marked: false,

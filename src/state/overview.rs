@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::cell::{Wrong, count, digest, file_name, located, number, some_number};
 use super::tally::{STATE_SQL, state_of, tally_of_step};
-use super::{Context, Error, Runset, State, StepId};
+use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::name::{FileName, StepName};
@@ -85,7 +85,7 @@ pub struct Moment<'a> {
 const TASK: &str = "id, step_id, runset, object_hash, name, started, elapsed, worker,
     substr(error, 1, 65536)";
 
-impl State {
+impl Reader {
     /// Begins a moment.
     pub fn moment(&self) -> Result<Moment<'_>, Error> {
         self.connection

@@ -4,11 +4,11 @@ use rusqlite::Row;
 
 use super::cell::{Ascending, digest, file_name, located, older};
 use super::tally::{STATE_SQL, state_of};
-use super::{Context, Error, Runset, State, StepId};
+use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::plan::Ready;
 use crate::model::task::TaskId;
 
-impl State {
+impl Reader {
     /// At most `count` unfinished live tasks of a step version with a row after `after`, ascending.
     pub fn unfinished(
         &self,

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Ascending, Wrong, digest, file_name, located, number, older, some_number};
 use super::tally::{STATE_SQL, state_of};
-use super::{Context, Error, Logs, State, StepId};
+use super::{Context, Error, Logs, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::{State as TaskState, TaskId};
@@ -138,7 +138,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
 
 const DOING: &str = "read tasks";
 
-impl State {
+impl Reader {
     /// The task in that row.
     pub fn task(&self, id: TaskId) -> Result<Option<TaskRow>, Error> {
         self.connection

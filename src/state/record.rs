@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Params;
 
 use super::tally::{STATE_SQL, state_of};
-use super::{Context, Error, Runset, State, StepId};
+use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::task::{State as TaskState, Step, TaskId};
 
@@ -48,11 +48,45 @@ pub struct Logs {
     pub stderr: Option<Digest>,
 }
 
+impl Reader {
+    /// The row of the task that is added next.
+    pub fn next_task(&self) -> Result<TaskId, Error> {
+        Ok(TaskId(self.newest_task()?.0 + 1))
+    }
+
+    /// Versions with unfinished tasks whose step has another one in `current`, and that one.
+    ///
+    /// By the counts: the tasks themselves are many.
+    fn unfinished_older(
+        &self,
+        runset: &Runset,
+        current: &[StepId],
+    ) -> Result<Vec<(StepId, StepId)>, Error> {
+        let counts = self.tallies(runset.id)?;
+        let mut steps: Vec<StepId> = counts
+            .iter()
+            .filter(|(step, tally)| tally.pending + tally.failed > 0 && !current.contains(step))
+            .map(|(step, _)| *step)
+            .collect();
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        steps.sort();
+        let names = self.names_of_versions()?;
+        let now: HashMap<&str, StepId> = current
+            .iter()
+            .filter_map(|step| Some((names.get(step)?.as_str(), *step)))
+            .collect();
+        let of = |step| Some((step, *now.get(names.get(&step)?.as_str())?));
+        Ok(steps.into_iter().filter_map(of).collect())
+    }
+}
+
 impl State {
     /// Adds a task: pending, or finished at once if it is a final output.
     pub fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
         let processed = task.step.is_none();
-        self.connection.write(
+        self.reader.connection.write(
             "write a task",
             "INSERT INTO task
                  (object_hash, step_id, input_task_id, processed, runset, name, forced, room)
@@ -74,12 +108,7 @@ impl State {
             TaskState::Pending
         };
         self.count(runset.id, task.step.unwrap_or(StepId::FINAL), state, 1);
-        Ok(TaskId(self.connection.last_insert_rowid()))
-    }
-
-    /// The row of the task that is added next.
-    pub fn next_task(&self) -> Result<TaskId, Error> {
-        Ok(TaskId(self.newest_task()?.0 + 1))
+        Ok(TaskId(self.reader.connection.last_insert_rowid()))
     }
 
     /// A task's script succeeded.
@@ -157,7 +186,8 @@ impl State {
         if logs == Logs::default() && !again {
             return Ok(());
         }
-        self.connection
+        self.reader
+            .connection
             .write(
                 "write a task's log",
                 "INSERT OR REPLACE INTO log (task_id, stdout, stderr) VALUES (?1, ?2, ?3)",
@@ -180,36 +210,10 @@ impl State {
         Ok(moved)
     }
 
-    /// Versions with unfinished tasks whose step has another one in `current`, and that one.
-    ///
-    /// By the counts: the tasks themselves are many.
-    fn unfinished_older(
-        &self,
-        runset: &Runset,
-        current: &[StepId],
-    ) -> Result<Vec<(StepId, StepId)>, Error> {
-        let counts = self.tallies(runset.id)?;
-        let mut steps: Vec<StepId> = counts
-            .iter()
-            .filter(|(step, tally)| tally.pending + tally.failed > 0 && !current.contains(step))
-            .map(|(step, _)| *step)
-            .collect();
-        if steps.is_empty() {
-            return Ok(Vec::new());
-        }
-        steps.sort();
-        let names = self.names_of_versions()?;
-        let now: HashMap<&str, StepId> = current
-            .iter()
-            .filter_map(|step| Some((names.get(step)?.as_str(), *step)))
-            .collect();
-        let of = |step| Some((step, *now.get(names.get(&step)?.as_str())?));
-        Ok(steps.into_iter().filter_map(of).collect())
-    }
-
     /// Gives the unfinished tasks of the version `from` to the version `to`. How many.
     fn give_to(&mut self, runset: &Runset, from: StepId, to: StepId) -> Result<u64, Error> {
         let counts: Vec<(i64, i64, i64)> = self
+            .reader
             .connection
             .prepare_cached(&format!(
                 "SELECT {STATE_SQL}, count(*), coalesce(sum(elapsed), 0) FROM task
@@ -222,8 +226,8 @@ impl State {
                     })?
                     .collect()
             })
-            .during(&self.layout, "read unfinished tasks")?;
-        self.connection.write(
+            .during(&self.reader.layout, "read unfinished tasks")?;
+        self.reader.connection.write(
             "write unfinished tasks",
             "UPDATE task SET step_id = ?3
              WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
@@ -243,13 +247,14 @@ impl State {
     /// Writes the end of a task, whose row is there and unfinished.
     fn write_end(&mut self, task: TaskId, update: &str, params: impl Params) -> Result<(), Error> {
         let rows = self
+            .reader
             .connection
             .write("write a task's end", update, params)?;
         let found = match rows {
             1 => Ok(()),
             _ => Err(Error::Lost(task)),
         };
-        self.connection.or_stop(found)
+        self.reader.connection.or_stop(found)
     }
 
     /// Counts the time of an execution, in place of that of the one before.
@@ -264,10 +269,11 @@ impl State {
         let mut before = 0;
         if from == TaskState::Failed {
             before = self
+                .reader
                 .connection
                 .prepare_cached("SELECT coalesce(elapsed, 0) FROM task WHERE id = ?1")
                 .and_then(|mut query| query.query_row([task.0], |row| row.get(0)))
-                .during(&self.layout, "read a task")?;
+                .during(&self.reader.layout, "read a task")?;
         }
         self.spend(runset.id, step, elapsed.saturating_sub(before));
         Ok(())

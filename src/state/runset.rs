@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Wrong, located};
 use super::record::NewTask;
-use super::{Context, Error, State, StepId};
+use super::{Context, Error, Reader, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
 
@@ -21,7 +21,7 @@ pub struct Runset {
     pub name: String,
 }
 
-impl State {
+impl Reader {
     /// All runsets, oldest first.
     pub fn runsets(&self) -> Result<Vec<Runset>, Error> {
         self.connection
@@ -46,6 +46,20 @@ impl State {
             .during(&self.layout, "read runsets")
     }
 
+    /// The step that the runset began at.
+    pub fn seeded_step(&self, runset: &Runset) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT step.name FROM task JOIN step ON step.id = task.step_id
+                 WHERE runset = ?1 AND input_task_id IS NULL AND live = 1
+                 ORDER BY task.id LIMIT 1",
+            )
+            .and_then(|mut query| query.query_row([&runset.name], |row| row.get(0)).optional())
+            .during(&self.layout, "read where a runset began")
+    }
+}
+
+impl State {
     /// Makes a runset; if there is one of that name, with `.2`, `.3` … behind it.
     ///
     /// `created`: milliseconds since 1970.
@@ -56,13 +70,13 @@ impl State {
             own = format!("{name}.{number}");
             number += 1;
         }
-        self.connection.write(
+        self.reader.connection.write(
             "write a runset",
             "INSERT INTO runset (name, created) VALUES (?1, ?2)",
             (&own, created),
         )?;
         Ok(Runset {
-            id: RunsetId(self.connection.last_insert_rowid()),
+            id: RunsetId(self.reader.connection.last_insert_rowid()),
             name: own,
         })
     }
@@ -79,18 +93,6 @@ impl State {
                 forced: true,
             },
         )
-    }
-
-    /// The step that the runset began at.
-    pub fn seeded_step(&self, runset: &Runset) -> Result<Option<String>, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT step.name FROM task JOIN step ON step.id = task.step_id
-                 WHERE runset = ?1 AND input_task_id IS NULL AND live = 1
-                 ORDER BY task.id LIMIT 1",
-            )
-            .and_then(|mut query| query.query_row([&runset.name], |row| row.get(0)).optional())
-            .during(&self.layout, "read where a runset began")
     }
 }
 

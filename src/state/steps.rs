@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{located, number, some_number};
-use super::{Context, Error, State};
+use super::{Context, Error, Reader, State};
 use crate::model::digest::Digest;
 use crate::model::identity::{Change, Identity};
 use crate::model::name::StepName;
@@ -62,7 +62,7 @@ struct Newest {
 #[derive(Debug, Default)]
 pub struct Known(HashMap<StepName, Newest>);
 
-impl State {
+impl Reader {
     /// What [`State::register`] compares with.
     pub fn known_steps(&self) -> Result<Known, Error> {
         // The newer replaces the older.
@@ -76,83 +76,6 @@ impl State {
                 rows.collect::<Result<_, _>>().map(Known)
             })
             .during(&self.layout, "read steps")
-    }
-
-    /// Records a step as it is now: as a new version if it differs from the newest in `known`,
-    /// which must be of this state and before any step of that name was registered.
-    ///
-    /// `created`: milliseconds since 1970.
-    pub fn register(
-        &mut self,
-        known: &Known,
-        name: &StepName,
-        identity: &Identity,
-        is_start: bool,
-        parallel: Option<u32>,
-        created: i64,
-    ) -> Result<Registration, Error> {
-        let newest = known.0.get(name.as_str());
-        let fingerprint = identity.fingerprint().to_string();
-        if let Some(newest) = newest
-            && newest.fingerprint == fingerprint
-        {
-            if (newest.is_start, newest.parallel) != (is_start, parallel) {
-                self.update_settings(newest.id, is_start, parallel)?;
-            }
-            return Ok(Registration {
-                id: newest.id,
-                version: newest.version,
-                new: false,
-                changes: Vec::new(),
-            });
-        }
-        let version = newest.map_or(1, |newest| newest.version + 1);
-        let before = match newest {
-            Some(_) => self.newest_version(name.as_str())?,
-            None => None,
-        };
-        self.connection.write(
-            "write a step",
-            "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            (
-                name.as_str(),
-                &identity.script,
-                version,
-                is_start,
-                parallel,
-                &fingerprint,
-                identity.to_json(),
-                created,
-            ),
-        )?;
-        let changes = match before.map(|before| before.identity) {
-            None => Vec::new(),
-            Some(None) => vec![Change::Unknown(Vec::new())],
-            Some(Some(old)) => identity.changes_since(&old),
-        };
-        Ok(Registration {
-            id: StepId(self.connection.last_insert_rowid()),
-            version,
-            new: true,
-            changes,
-        })
-    }
-
-    /// What may change without a new version.
-    fn update_settings(
-        &mut self,
-        id: StepId,
-        is_start: bool,
-        parallel: Option<u32>,
-    ) -> Result<(), Error> {
-        self.connection
-            .write(
-                "write a step",
-                "UPDATE step SET is_start = ?2, parallel = ?3 WHERE id = ?1",
-                (id.0, is_start, parallel),
-            )
-            .map(drop)
     }
 
     /// The newest version of the step.
@@ -214,10 +137,90 @@ impl State {
             .and_then(|mut query| query.query_row([&*key.hex()], |row| row.get(0)).optional())
             .during(&self.layout, "read an environment")
     }
+}
+
+impl State {
+    /// Records a step as it is now: as a new version if it differs from the newest in `known`,
+    /// which must be of this state and before any step of that name was registered.
+    ///
+    /// `created`: milliseconds since 1970.
+    pub fn register(
+        &mut self,
+        known: &Known,
+        name: &StepName,
+        identity: &Identity,
+        is_start: bool,
+        parallel: Option<u32>,
+        created: i64,
+    ) -> Result<Registration, Error> {
+        let newest = known.0.get(name.as_str());
+        let fingerprint = identity.fingerprint().to_string();
+        if let Some(newest) = newest
+            && newest.fingerprint == fingerprint
+        {
+            if (newest.is_start, newest.parallel) != (is_start, parallel) {
+                self.update_settings(newest.id, is_start, parallel)?;
+            }
+            return Ok(Registration {
+                id: newest.id,
+                version: newest.version,
+                new: false,
+                changes: Vec::new(),
+            });
+        }
+        let version = newest.map_or(1, |newest| newest.version + 1);
+        let before = match newest {
+            Some(_) => self.newest_version(name.as_str())?,
+            None => None,
+        };
+        self.reader.connection.write(
+            "write a step",
+            "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                name.as_str(),
+                &identity.script,
+                version,
+                is_start,
+                parallel,
+                &fingerprint,
+                identity.to_json(),
+                created,
+            ),
+        )?;
+        let changes = match before.map(|before| before.identity) {
+            None => Vec::new(),
+            Some(None) => vec![Change::Unknown(Vec::new())],
+            Some(Some(old)) => identity.changes_since(&old),
+        };
+        Ok(Registration {
+            id: StepId(self.reader.connection.last_insert_rowid()),
+            version,
+            new: true,
+            changes,
+        })
+    }
+
+    /// What may change without a new version.
+    fn update_settings(
+        &mut self,
+        id: StepId,
+        is_start: bool,
+        parallel: Option<u32>,
+    ) -> Result<(), Error> {
+        self.reader
+            .connection
+            .write(
+                "write a step",
+                "UPDATE step SET is_start = ?2, parallel = ?3 WHERE id = ?1",
+                (id.0, is_start, parallel),
+            )
+            .map(drop)
+    }
 
     /// Records a resolved environment, as JSON, at once.
     pub fn put_environment(&mut self, key: &Digest, value: &str) -> Result<(), Error> {
-        self.connection.write(
+        self.reader.connection.write(
             "write an environment",
             "INSERT OR REPLACE INTO environment (key, value) VALUES (?1, ?2)",
             (&*key.hex(), value),

@@ -4,7 +4,7 @@
 use super::cell::{count, located};
 use super::record::ROOM;
 use super::tally::{STATE_SQL, state_of};
-use super::{Context, Error, Runset, RunsetId, State, StepId};
+use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
 use crate::model::name::StepName;
 use crate::model::task::State as TaskState;
 
@@ -19,7 +19,7 @@ pub struct Taint {
     pub count: i64,
 }
 
-impl State {
+impl Reader {
     /// The finished tasks of a runset by step version, oldest version first. Those of a step's
     /// older versions are tainted.
     pub fn finished(&self, runset: RunsetId) -> Result<Vec<Taint>, Error> {
@@ -36,7 +36,9 @@ impl State {
             })
             .during(&self.layout, "read tainted tasks")
     }
+}
 
+impl State {
     /// Supersedes the topmost tainted tasks of the steps `current` (their current versions) by
     /// pending ones of those versions. What descends from them is live no more. How many tasks
     /// each step got.
@@ -52,7 +54,7 @@ impl State {
     /// that execute in any case. How many.
     pub fn restart(&mut self, runset: &Runset, current: StepId) -> Result<i64, Error> {
         let made = self.supersede(runset, &[current], "1", true)?;
-        self.connection.write(
+        self.reader.connection.write(
             "write tasks to start from",
             "UPDATE task SET forced = 1
              WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
@@ -90,10 +92,11 @@ impl State {
             ids.join(","),
             quoted(&runset.name),
         );
-        self.connection
+        self.reader
+            .connection
             .write_all("find the tasks to supersede", &statements)?;
         let made = self.replace_roots(runset, forced)?;
-        self.connection.write_all(
+        self.reader.connection.write_all(
             "clean up",
             "DROP TABLE current; DROP TABLE root; DROP TABLE below;",
         )?;
@@ -119,7 +122,7 @@ impl State {
                     })?
                     .collect()
             })
-            .during(&self.layout, "count the tasks to supersede")?;
+            .during(&self.reader.layout, "count the tasks to supersede")?;
         for (step, state, count, spent) in lost {
             self.count(runset.id, StepId(step), state_of(state), -count);
             self.spend(runset.id, StepId(step), 0_i64.saturating_sub(spent));
@@ -132,15 +135,15 @@ impl State {
                     .query_map([], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
                     .collect()
             })
-            .during(&self.layout, "count the tasks to supersede")?;
+            .during(&self.reader.layout, "count the tasks to supersede")?;
         for (step, count) in &made {
             self.count(runset.id, *step, TaskState::Pending, *count);
         }
-        self.connection.write_all(
+        self.reader.connection.write_all(
             "supersede tasks",
             "UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);",
         )?;
-        self.connection.write(
+        self.reader.connection.write(
             "supersede tasks",
             "INSERT INTO task
                  (object_hash, step_id, input_task_id, runset, name, supersedes, forced, room)

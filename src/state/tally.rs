@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row};
 
 use super::cell::{count, located};
-use super::{Context, Error, Runset, RunsetId, State, StepId};
+use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
 use crate::model::task::{State as TaskState, Tally};
 
 /// What a group of writes changes in the counts.
@@ -35,55 +35,7 @@ pub fn state_of(number: i64) -> TaskState {
     }
 }
 
-impl State {
-    /// One task came to be (`by` 1) or is no longer live (-1). Final outputs have step 0.
-    pub(super) fn count(&mut self, runset: RunsetId, step: StepId, state: TaskState, by: i64) {
-        if let Some(delta) = self.delta(runset, step) {
-            delta.tally.add(state, by);
-        }
-    }
-
-    /// The last executions of live tasks took so many microseconds more.
-    pub(super) fn spend(&mut self, runset: RunsetId, step: StepId, by: i64) {
-        if let Some(delta) = self.delta(runset, step) {
-            delta.spent = delta.spent.saturating_add(by);
-        }
-    }
-
-    /// What the open group changes; there is one, for counts change with rows.
-    fn delta(&mut self, runset: RunsetId, step: StepId) -> Option<&mut Delta> {
-        let deltas = self.connection.deltas_mut()?;
-        Some(deltas.0.entry((runset, step)).or_default())
-    }
-
-    /// Writes the changes of the open group.
-    pub(super) fn flush_tallies(&mut self) -> Result<(), Error> {
-        let deltas = self.connection.deltas_mut().map(std::mem::take);
-        for ((runset, step), Delta { tally, spent }) in deltas.unwrap_or_default().0 {
-            if tally.is_zero() && spent == 0 {
-                continue;
-            }
-            self.connection.write(
-                "write counts",
-                "INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT DO UPDATE SET pending = pending + excluded.pending,
-                     failed = failed + excluded.failed, done = done + excluded.done,
-                     reused = reused + excluded.reused, spent = spent + excluded.spent",
-                (
-                    runset.0,
-                    step.0,
-                    tally.pending,
-                    tally.failed,
-                    tally.done,
-                    tally.reused,
-                    spent,
-                ),
-            )?;
-        }
-        Ok(())
-    }
-
+impl Reader {
     /// The counts of a runset by step version; step 0 stands for final outputs.
     pub fn tallies(&self, runset: RunsetId) -> Result<HashMap<StepId, Tally>, Error> {
         let mut counts: HashMap<StepId, Tally> = self
@@ -112,6 +64,56 @@ impl State {
                     .collect()
             })
             .during(&self.layout, "read times")
+    }
+}
+
+impl State {
+    /// One task came to be (`by` 1) or is no longer live (-1). Final outputs have step 0.
+    pub(super) fn count(&mut self, runset: RunsetId, step: StepId, state: TaskState, by: i64) {
+        if let Some(delta) = self.delta(runset, step) {
+            delta.tally.add(state, by);
+        }
+    }
+
+    /// The last executions of live tasks took so many microseconds more.
+    pub(super) fn spend(&mut self, runset: RunsetId, step: StepId, by: i64) {
+        if let Some(delta) = self.delta(runset, step) {
+            delta.spent = delta.spent.saturating_add(by);
+        }
+    }
+
+    /// What the open group changes; there is one, for counts change with rows.
+    fn delta(&mut self, runset: RunsetId, step: StepId) -> Option<&mut Delta> {
+        let deltas = self.reader.connection.deltas_mut()?;
+        Some(deltas.0.entry((runset, step)).or_default())
+    }
+
+    /// Writes the changes of the open group.
+    pub(super) fn flush_tallies(&mut self) -> Result<(), Error> {
+        let deltas = self.reader.connection.deltas_mut().map(std::mem::take);
+        for ((runset, step), Delta { tally, spent }) in deltas.unwrap_or_default().0 {
+            if tally.is_zero() && spent == 0 {
+                continue;
+            }
+            self.reader.connection.write(
+                "write counts",
+                "INSERT INTO tally (runset_id, step_id, pending, failed, done, reused, spent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO UPDATE SET pending = pending + excluded.pending,
+                     failed = failed + excluded.failed, done = done + excluded.done,
+                     reused = reused + excluded.reused, spent = spent + excluded.spent",
+                (
+                    runset.0,
+                    step.0,
+                    tally.pending,
+                    tally.failed,
+                    tally.done,
+                    tally.reused,
+                    spent,
+                ),
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -278,7 +278,7 @@ fn a_step_that_a_newer_version_recorded_keeps_its_history() {
     state.seed(&runset, step).unwrap();
     state.commit().unwrap();
     let newer = "UPDATE step SET fingerprint = 'f', identity = json_set(identity, '$.nice', 5)";
-    state.connection.write("test", newer, ()).unwrap();
+    state.reader.connection.write("test", newer, ()).unwrap();
     let mut register = |identity| {
         let known = state.known_steps().unwrap();
         let name = StepName::new("a").unwrap();
@@ -291,7 +291,7 @@ fn a_step_that_a_newer_version_recorded_keeps_its_history() {
     let unfinished = state.unfinished_identities().unwrap();
     assert_eq!(unfinished.len(), 1, "its packages keep their roots");
     let damage = "UPDATE step SET fingerprint = 'f', identity = '{'";
-    state.connection.write("test", damage, ()).unwrap();
+    state.reader.connection.write("test", damage, ()).unwrap();
     let known = state.known_steps().unwrap();
     let name = StepName::new("a").unwrap();
     let made = state.register(&known, &name, &identity("2"), true, None, 0);
@@ -338,7 +338,7 @@ fn is_brought_to_the_present_format(old: i64, back: &str) {
     drop(connection);
 
     // Whoever only reads works on a copy.
-    let copy = State::open_for_reading(dir.path()).unwrap();
+    let copy = Reader::open(dir.path()).unwrap();
     assert_eq!(copy.time_spent(&runset).unwrap()[&step], 7);
     drop(copy);
     let connection = Connection::open(dir.path().join("db")).unwrap();
@@ -434,7 +434,7 @@ fn bad_databases_are_told_apart() {
     std::fs::write(&file, "x").unwrap();
     assert!(matches!(State::open(&file), Err(Error::NotAFolder(_))));
     assert!(matches!(
-        State::open_for_reading(&dir.path().join("absent")),
+        Reader::open(&dir.path().join("absent")),
         Err(Error::Absent(_))
     ));
 
@@ -454,10 +454,7 @@ fn bad_databases_are_told_apart() {
         .pragma_update(None, "user_version", FORMAT + 1)
         .unwrap();
     assert!(matches!(State::open(&newer), Err(Error::Newer { .. })));
-    assert!(matches!(
-        State::open_for_reading(&newer),
-        Err(Error::Newer { .. })
-    ));
+    assert!(matches!(Reader::open(&newer), Err(Error::Newer { .. })));
 }
 
 #[test]
@@ -481,7 +478,7 @@ fn a_time_that_cannot_be_is_told_with_its_row() {
     f.done(step, start);
     assert!(f.state.made(start).unwrap().is_some());
     let later = "UPDATE task SET elapsed = 9223372036854775807";
-    f.state.connection.write_all("write", later).unwrap();
+    f.state.reader.connection.write_all("write", later).unwrap();
     let error = f.state.made(start).unwrap_err().to_string();
     assert!(error.contains("task #1: elapsed: "), "{error}");
 }

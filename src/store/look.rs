@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::sync::PoisonError;
 
-use super::{Error, SMALL, Store, io_error};
+use super::{Error, Reader, SMALL, io_error};
 use crate::model::digest::Digest;
 
 /// Whether an object is as it was stored.
@@ -20,7 +20,7 @@ pub enum Condition {
     Unknown,
 }
 
-impl Store {
+impl Reader {
     /// How the object is, without reading more than a little. `made`: when the task that left it had
     /// ended, in microseconds since 1970, if that is known.
     ///
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_end_of_an_object() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::for_reading(folder.path());
+        let store = Reader::new(folder.path());
         let digest = Digest::of(b"0123456789");
         assert_eq!(store.size(&digest), None);
         assert!(store.tail(&digest, 4).is_err());

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::FileType;
 
 use super::hash::hash;
-use super::{Error, SMALL, Store, io_error};
+use super::{Error, Reader, SMALL, io_error};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 
@@ -36,7 +36,7 @@ fn cut(file: &File, size: u64) -> io::Result<()> {
     file.set_len(size)
 }
 
-impl Store {
+impl Reader {
     /// Writes the object's bytes to the file `to`, made if it is not there: whatever is done
     /// to that file, the object stays. The object's bytes are checked against its name, unless
     /// nothing can have changed them since they were last hashed. Returns the size in bytes.

@@ -63,7 +63,7 @@ struct Pool<'a, 'c> {
     live: bool,
     /// What those who are asked to end have for it.
     grace: Duration,
-    site: Site<'a>,
+    site: Site<'c>,
 }
 
 /// Has workers take turns until the run is over, and gives the scheduler back if nothing went wrong.
@@ -78,7 +78,7 @@ pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a
         live: local.live,
         grace: local.grace,
         site: Site {
-            store: scheduler.store(),
+            store: local.store,
             steps: Arc::clone(&local.steps),
             scratch: Arc::clone(&local.scratch),
             strays: Strays::watch(),

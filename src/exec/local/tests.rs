@@ -79,6 +79,7 @@ impl World {
         let channel = Channel::default();
         let mut local = Local {
             channel: &channel,
+            store: &store,
             steps: Arc::clone(&steps.runnable),
             scratch: Arc::clone(scratch.folder()),
             live: false,
