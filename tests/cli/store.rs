@@ -122,7 +122,7 @@ fn objects_may_be_on_another_disk() {
     fs::create_dir(test.path("db")).unwrap();
     std::os::unix::fs::symlink(elsewhere.path(), test.path("db/objects")).unwrap();
     // What a killed run would have left there.
-    fs::create_dir_all(elsewhere.path().join(".tmp/run-old/w0-0/out")).unwrap();
+    fs::create_dir_all(elsewhere.path().join(".tmp/run-00beef/w0-0/out")).unwrap();
     test.runs().says("8 final outputs");
     all_is_there(&test, 1, elsewhere.path());
     test.run(["-run", "-fresh"]).exits(0);
