@@ -20,6 +20,7 @@ mod job;
 mod lost;
 mod outputs;
 mod record;
+mod recording;
 mod recover;
 mod relief;
 mod reuse;
@@ -34,6 +35,7 @@ pub use forecast::{Forecast, Reason, forecast};
 pub use job::{Ended, Examination, Job, Outcome, Reply, Short, Stop, Turn};
 pub use lost::{Lost, Redone, look, restore};
 pub use outputs::{Collected, Output, Outputs};
+pub use recording::Recording;
 pub use recover::recover;
 pub use step::{Memo, StepPlan, identity, memo};
 
@@ -93,6 +95,8 @@ pub struct Scheduler<'a> {
     plan: Plan,
     /// What executors have, and nothing else: what is not in here is not recorded.
     in_hand: HashMap<TaskId, InHand>,
+    /// Ends that are recorded in part, of which executors have the rest.
+    recordings: usize,
     summary: Summary,
     /// No more tasks start.
     stopping: bool,
@@ -152,6 +156,7 @@ impl<'a> Scheduler<'a> {
             listener,
             settings,
             in_hand: HashMap::new(),
+            recordings: 0,
             stopping: false,
             scarce: false,
             began: now,
@@ -189,14 +194,12 @@ impl<'a> Scheduler<'a> {
     pub fn turn(&mut self, now: Instant, reply: Option<Reply>) -> Result<Turn, Error> {
         self.now = now;
         let turn = match reply {
-            None => self.next(),
-            Some(Reply::Ended(ended)) => self.ended(ended).and_then(|()| self.next()),
-            Some(Reply::Examined(examination)) => match self.examined(*examination) {
-                Ok(None) => self.next(),
-                Ok(Some(job)) => Ok(Turn::Do(job)),
-                Err(error) => Err(error),
-            },
+            None => Ok(None),
+            Some(Reply::Ended(ended)) => self.ended(ended),
+            Some(Reply::Examined(examination)) => self.examined(examination),
+            Some(Reply::Recording(recording)) => self.handed_back(recording),
         };
+        let turn = turn.and_then(|turn| turn.map_or_else(|| self.next(), Ok));
         if turn.is_err() {
             self.abandon();
         }
@@ -207,7 +210,7 @@ impl<'a> Scheduler<'a> {
     pub fn tick(&mut self, now: Instant) -> Result<(), Error> {
         self.now = now;
         self.plan.wake(self.millis());
-        if self.state.is_grouped() && now.duration_since(self.group_began) >= GROUP {
+        if self.due_commit().is_some_and(|due| due <= now) {
             let committed = self.state.commit();
             if committed.is_err() {
                 self.abandon();
@@ -219,10 +222,15 @@ impl<'a> Scheduler<'a> {
 
     /// When a tick makes a difference.
     pub fn due(&mut self) -> Option<Instant> {
-        let commit = self.state.is_grouped().then(|| self.group_began + GROUP);
+        let commit = self.due_commit();
         let pause = self.plan.wake(self.millis());
         let pause = pause.map(|due| self.began + Duration::from_millis(due));
         commit.into_iter().chain(pause).min()
+    }
+
+    /// When the open group is to be committed; not as long as a part of a task's end is in it.
+    fn due_commit(&self) -> Option<Instant> {
+        (self.state.is_grouped() && self.recordings == 0).then(|| self.group_began + GROUP)
     }
 
     /// Whether the run is over: nothing runs, and nothing will.

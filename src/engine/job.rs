@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::outputs::{Output, Outputs};
+use super::recording::Recording;
 use super::step::StepPlan;
 use crate::model::digest::Digest;
 use crate::model::event::Launch;
@@ -67,7 +68,7 @@ pub struct Short {
 }
 
 /// Outputs of an equal task, to be looked at before they are taken over: as they are many or large,
-/// that takes longer than others should wait for.
+/// that takes longer than others should wait for. Of many, these are a few.
 #[derive(Debug)]
 pub struct Examination {
     pub(super) step: Arc<StepPlan>,
@@ -77,6 +78,10 @@ pub struct Examination {
     /// When `source` had ended, in microseconds since 1970, if that is known.
     pub(super) made: Option<i64>,
     pub(super) outputs: Vec<Output>,
+    /// The row of the last one that was read, if there are more behind it.
+    pub(super) more: Option<TaskId>,
+    /// Whether others were looked at before these.
+    pub(super) begun: bool,
     /// Whether all are as they were stored, as far as they were looked at.
     pub(super) whole: bool,
 }
@@ -96,6 +101,8 @@ pub enum Reply {
     Ended(Ended),
     /// This was looked at.
     Examined(Box<Examination>),
+    /// Others had their turn.
+    Recording(Box<Recording>),
 }
 
 /// What an executor is to do.
@@ -105,6 +112,8 @@ pub enum Turn {
     Do(Box<Job>),
     /// Look at this.
     Examine(Box<Examination>),
+    /// Hand this back, and let others have their turn before.
+    Record(Box<Recording>),
     /// Ask again: there is more to settle, and others may want their turn.
     Again,
     /// Wait until something that it has in hand ends, or something is due.

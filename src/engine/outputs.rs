@@ -15,25 +15,37 @@ pub struct Output {
     pub digest: Digest,
 }
 
-/// All outputs of a task. However many there are, few are in memory.
+/// All outputs of a task, in order. However many there are, few are in memory.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    first: Vec<Output>,
-    rest: Option<File>,
+    first: std::vec::IntoIter<Output>,
+    rest: Option<Box<BufReader<File>>>,
 }
 
 impl From<Vec<Output>> for Outputs {
     fn from(first: Vec<Output>) -> Self {
-        Self { first, rest: None }
+        Self {
+            first: first.into_iter(),
+            rest: None,
+        }
     }
 }
 
 impl Outputs {
-    /// All of them, in order.
-    pub fn into_all(self) -> impl Iterator<Item = io::Result<Output>> {
-        let mut rest = self.rest.map(BufReader::new);
-        let rest = std::iter::from_fn(move || rest.as_mut().and_then(Output::read));
-        self.first.into_iter().map(Ok).chain(rest)
+    /// Whether none is left of those in memory.
+    pub(super) fn is_read(&self) -> bool {
+        self.first.len() == 0
+    }
+}
+
+impl Iterator for Outputs {
+    type Item = io::Result<Output>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.first.next() {
+            Some(output) => Some(Ok(output)),
+            None => self.rest.as_mut().and_then(Output::read),
+        }
     }
 }
 
@@ -83,8 +95,8 @@ impl<'a> Collected<'a> {
             }
         };
         Ok(Outputs {
-            first: self.first,
-            rest,
+            first: self.first.into_iter(),
+            rest: rest.map(|file| Box::new(BufReader::new(file))),
         })
     }
 }
@@ -136,7 +148,7 @@ mod tests {
             (0..count).for_each(|n| collected.push(output(n)).unwrap());
             let outputs = collected.end().unwrap();
             assert_eq!(outputs.first.len(), count.min(STRETCH));
-            let all: Vec<Output> = outputs.into_all().map(Result::unwrap).collect();
+            let all: Vec<Output> = outputs.map(Result::unwrap).collect();
             assert_eq!(all, (0..count).map(output).collect::<Vec<_>>());
         }
     }

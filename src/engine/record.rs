@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::{Ended, Outcome};
-use super::outputs::Outputs;
+use super::job::{Ended, Outcome, Turn};
+use super::recording::{How, Recording};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
-use crate::model::digest::Digest;
-use crate::model::event::{Event, Failure, Launch, Routed, Span};
+use crate::model::event::{Event, Failure, Launch, Span};
 use crate::model::plan::{LaneId, Ready};
-use crate::model::task::{State as TaskState, TaskId};
-use crate::state::{Finished, Logs, NewTask};
+use crate::model::task::State as TaskState;
+use crate::state::{Finished, Logs};
 use crate::sys;
 
 /// Final outputs whose name is compared with the steps' names.
@@ -46,11 +45,11 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// Records how a task went.
-    pub(super) fn ended(&mut self, ended: Ended) -> Result<(), Error> {
+    /// Records how a task went; what is left to be recorded of that.
+    pub(super) fn ended(&mut self, ended: Ended) -> Result<Option<Turn>, Error> {
         // What nobody has in hand any more was recorded, or is somebody else's by now.
         let Some(task) = self.in_hand.remove(&ended.task) else {
-            return Ok(());
+            return Ok(None);
         };
         self.begin_group()?;
         let InHand { step, ready, key } = task;
@@ -66,14 +65,12 @@ impl Scheduler<'_> {
         }
         match ended.outcome {
             Outcome::Success(outputs) => {
-                self.state
-                    .succeed(self.runset, step.id, ready.id, ready.state, &ended.finished)?;
-                self.keep_logs(&ready, ended.logs)?;
-                self.summary.executed += 1;
-                let routed = self.add_outputs(ready.id, outputs)?;
-                self.tell_done(&step, ready.id, None, span, &routed);
-                self.plan.ended(step.lane, key.as_ref());
-                self.plan.got_through();
+                let how = How::Executed {
+                    finished: ended.finished,
+                    logs: ended.logs,
+                    span,
+                };
+                return self.go_on(Recording::new(step, ready, key, how, outputs));
             }
             Outcome::Failure(error) => {
                 self.state.fail(
@@ -104,10 +101,10 @@ impl Scheduler<'_> {
                 self.relieve(id, &step.name, short);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn keep_logs(&mut self, ready: &Ready, logs: Logs) -> Result<(), Error> {
+    pub(super) fn keep_logs(&mut self, ready: &Ready, logs: Logs) -> Result<(), Error> {
         let failed_before = ready.state == TaskState::Failed;
         Ok(self.state.put_logs(ready.id, failed_before, logs)?)
     }
@@ -153,60 +150,12 @@ impl Scheduler<'_> {
         });
     }
 
-    pub(super) fn tell_done(
-        &mut self,
-        step: &StepPlan,
-        task: TaskId,
-        reused: Option<TaskId>,
-        span: Span,
-        outputs: &Routed,
-    ) {
-        self.tell(&Event::Done {
-            task,
-            step: &step.name,
-            reused,
-            span,
-            outputs,
-        });
-    }
-
-    /// Adds a task for every output that has a route, and a final output for every other.
-    pub(super) fn add_outputs(
-        &mut self,
-        parent: TaskId,
-        outputs: Outputs,
-    ) -> Result<Routed, Error> {
-        let mut routed = Routed::default();
-        for output in outputs.into_all() {
-            let output = output.map_err(Error::Spill)?;
-            let lane = self.route(&output.name);
-            let id = self.state.insert_task(
-                self.runset,
-                &NewTask {
-                    object: output.digest,
-                    step: lane.map(|lane| self.steps[lane].id),
-                    parent: Some(parent),
-                    name: Some(&output.name),
-                    forced: false,
-                },
-            )?;
-            routed.add(&output.name, lane.map(|lane| &self.steps[lane].name));
-            match lane {
-                Some(lane) => self
-                    .plan
-                    .created(lane, ready(id, parent, output.digest, output.name)),
-                None => self.compare(&output.name),
-            }
-        }
-        Ok(routed)
-    }
-
     pub(super) fn route(&self, name: &str) -> Option<LaneId> {
         self.lanes.get(self.router.route(name)?).copied()
     }
 
     /// A final output that is close to a step's name may be a mistake.
-    fn compare(&mut self, name: &str) {
+    pub(super) fn compare(&mut self, name: &str) {
         self.compared += 1;
         if self.compared > COMPARED || self.summary.near.len() >= NEAR {
             return;
@@ -240,17 +189,5 @@ pub(super) fn not_executed() -> Span {
         elapsed: Duration::ZERO,
         worker: None,
         launch: None,
-    }
-}
-
-fn ready(id: TaskId, parent: TaskId, input: Digest, name: Box<str>) -> Ready {
-    Ready {
-        id,
-        input,
-        parent: Some(parent),
-        name: Some(name),
-        state: TaskState::Pending,
-        forced: false,
-        attempt: 0,
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::job::{Examination, Job};
+use super::job::{Examination, Turn};
 use super::outputs::Output;
-use super::record::not_executed;
+use super::recording::{How, Recording, SLICE};
 use super::step::{Memo, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::plan::{Key, Ready};
 use crate::model::task::TaskId;
+use crate::state::{self, State};
 use crate::store::Condition;
 
 /// Outputs that are looked at while others wait for their turn; more are looked at beside them.
@@ -64,29 +65,28 @@ impl Scheduler<'_> {
         let Some(source) = source else {
             return Ok(Settled::No(ready, key));
         };
-        let mut outputs = Vec::new();
-        let mut nameless = false;
-        self.state.each_output(source, |name, digest| match name {
-            Some(name) => outputs.push(Output {
-                name: (**name).into(),
-                digest,
-            }),
-            // It may have had any, and its route with it.
-            None => nameless = true,
-        })?;
-        if nameless {
+        let Some((outputs, more)) = read(self.state, source, TaskId(0))? else {
             return Ok(Settled::No(ready, key));
-        }
-        match self.condition(&outputs) {
+        };
+        let step = Arc::clone(step);
+        let condition = match more {
+            None => self.condition(&outputs),
+            Some(_) => Condition::Unknown,
+        };
+        match condition {
             Condition::Whole => {
-                self.reuse(step, &ready, source, outputs)?;
+                // A slice at most: it ends here.
+                let mut recording = Recording::new(step, ready, key, How::Reused(source), outputs);
+                self.record(&mut recording)?;
                 Ok(Settled::Yes)
             }
             Condition::Broken => Ok(Settled::No(ready, key)),
             Condition::Unknown => Ok(Settled::Examine(Box::new(Examination {
-                step: Arc::clone(step),
+                step,
                 made: self.state.made(source)?,
                 whole: false,
+                begun: false,
+                more,
                 ready,
                 key,
                 source,
@@ -97,11 +97,11 @@ impl Scheduler<'_> {
 
     /// How those outputs are, if that is known at once.
     fn condition(&self, outputs: &[Output]) -> Condition {
+        if outputs.len() > FEW {
+            return Condition::Unknown;
+        }
         let mut all = Condition::Whole;
-        for (count, output) in outputs.iter().enumerate() {
-            if count >= FEW {
-                return Condition::Unknown;
-            }
+        for output in outputs {
             match self.store.condition(&output.digest, None) {
                 Condition::Whole => {}
                 Condition::Broken => return Condition::Broken,
@@ -111,34 +111,64 @@ impl Scheduler<'_> {
         all
     }
 
-    /// Takes over the outputs of an equal task.
-    fn reuse(
+    /// Outputs were looked at: what is to be done next for that task, if anything.
+    pub(super) fn examined(
         &mut self,
-        step: &StepPlan,
-        ready: &Ready,
-        source: TaskId,
-        outputs: Vec<Output>,
-    ) -> Result<(), Error> {
-        self.begin_group()?;
-        self.state
-            .reuse(self.runset, step.id, ready.id, ready.state, source)?;
-        self.summary.reused += 1;
-        let routed = self.add_outputs(ready.id, outputs.into())?;
-        self.tell_done(step, ready.id, Some(source), not_executed(), &routed);
-        Ok(())
-    }
-
-    /// Outputs were looked at; the task, if it is to be executed after all.
-    pub(super) fn examined(&mut self, examination: Examination) -> Result<Option<Box<Job>>, Error> {
+        mut examination: Box<Examination>,
+    ) -> Result<Option<Turn>, Error> {
+        let (lane, source) = (examination.step.lane, examination.source);
+        if self.stopping && examination.more.is_some() {
+            self.plan.ended(lane, examination.key.as_ref());
+            return Ok(None);
+        }
+        if let Some(after) = examination.more.filter(|_| examination.whole) {
+            self.begin_group()?;
+            match read(self.state, source, after)? {
+                Some((outputs, more)) => {
+                    (examination.outputs, examination.more) = (outputs, more);
+                    examination.begun = true;
+                    return Ok(Some(Turn::Examine(examination)));
+                }
+                None => examination.whole = false,
+            }
+        }
         let Examination {
             step, ready, key, ..
-        } = examination;
+        } = *examination;
         if examination.whole {
-            self.reuse(&step, &ready, examination.source, examination.outputs)?;
-        } else if !self.stopping {
-            return Ok(Some(Box::new(self.hand_out(step, ready, key))));
+            let outputs = examination.outputs;
+            let recording = if examination.begun {
+                Recording::of_all(step, ready, key, source)
+            } else {
+                Recording::new(step, ready, key, How::Reused(source), outputs)
+            };
+            return self.go_on(recording);
         }
-        self.plan.ended(step.lane, key.as_ref());
-        Ok(None)
+        if self.stopping {
+            self.plan.ended(lane, key.as_ref());
+            return Ok(None);
+        }
+        Ok(Some(Turn::Do(Box::new(self.hand_out(step, ready, key)))))
     }
+}
+
+/// Some outputs of a task, and the row of the last one, if there may be more.
+type Slice = (Vec<Output>, Option<TaskId>);
+
+/// A slice of what the task left, behind that row. None if one has no name: it may have had any, and its route with it.
+pub(super) fn read(
+    state: &State,
+    task: TaskId,
+    after: TaskId,
+) -> Result<Option<Slice>, state::Error> {
+    let mut outputs = Vec::new();
+    let mut nameless = false;
+    let more = state.outputs_behind(task, after, SLICE, |name, digest| match name {
+        Some(name) => outputs.push(Output {
+            name: (**name).into(),
+            digest,
+        }),
+        None => nameless = true,
+    })?;
+    Ok((!nameless).then_some((outputs, more)))
 }

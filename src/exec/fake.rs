@@ -1,12 +1,14 @@
 //! An executor without threads and processes, on which scheduling is tested.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Executor;
 use crate::engine::{Ended, Error, Job, Outcome, Reply, Scheduler, Turn};
 use crate::state::{Finished, Logs};
 
-/// Takes whatever it is given; one job ends when there is no more.
+/// Takes whatever it is given; when there is no more, what others could have come before goes on,
+/// and then one job ends.
 pub(crate) struct Fake<'f> {
     /// Which of those in hand ends next; none if the executor dies with all of them.
     pub next: &'f mut dyn FnMut(&[Box<Job>]) -> Option<usize>,
@@ -17,15 +19,18 @@ pub(crate) struct Fake<'f> {
 impl Executor for Fake<'_> {
     fn drive<'a>(&mut self, mut scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error> {
         let (mut now, mut hand, mut reply) = (Instant::now(), Vec::new(), None);
+        let mut half_done = VecDeque::new();
         loop {
             match scheduler.turn(now, reply.take())? {
                 Turn::Do(job) => hand.push(job),
                 Turn::Examine(mut examination) => {
                     examination.look(scheduler.store());
-                    reply = Some(Reply::Examined(examination));
+                    half_done.push_back(Reply::Examined(examination));
                 }
+                Turn::Record(recording) => half_done.push_back(Reply::Recording(recording)),
                 Turn::Again => {}
                 Turn::Over => return Ok(scheduler),
+                Turn::Wait if !half_done.is_empty() => reply = half_done.pop_front(),
                 Turn::Wait if hand.is_empty() => {
                     // Time passes only where nothing else can.
                     now = scheduler.due().expect("somebody looks again");

@@ -1,5 +1,6 @@
 //! Scheduling, with an executor that only pretends: the state and the store are the real ones.
 
+mod many;
 mod order;
 mod shortages;
 pub(crate) mod world;
@@ -31,51 +32,6 @@ fn equal_inputs_are_executed_once() {
     let summary = world.run(&again, 4, act);
     assert_eq!((summary.executed, summary.reused), (1, 3));
     assert_eq!(world.rows(&again), world.rows(&runset));
-}
-
-#[test]
-fn many_outputs_are_looked_at_before_they_are_taken_over() {
-    let names: Vec<String> = (0..100).map(|n| format!("{n}_last")).collect();
-    let outputs: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
-    let mut world = World::new([step("begin"), step("act"), step("last")]);
-    let act = &mut |job: &Job| match job.step.name.as_str() {
-        "begin" => left(&[("1_act", "x")]),
-        "act" => left(&outputs),
-        _ => nothing(),
-    };
-    let first = world.fresh();
-    world.run(&first, 1, act);
-    let second = world.fresh();
-    let summary = world.turns(&second, 1, |scheduler| {
-        let now = Instant::now();
-        let Ok(Turn::Do(begin)) = scheduler.turn(now, None) else {
-            panic!("it is executed in each runset");
-        };
-        let end = ended(&begin, left(&[("1_act", "x")]));
-        let Ok(Turn::Examine(mut examination)) = scheduler.turn(now, Some(Reply::Ended(end)))
-        else {
-            panic!("that is not decided while others wait");
-        };
-        assert!(
-            matches!(scheduler.turn(now, None), Ok(Turn::Wait)),
-            "others have their turn"
-        );
-        examination.look(scheduler.store());
-        let mut turn = scheduler.turn(now, Some(Reply::Examined(examination)));
-        while matches!(turn, Ok(Turn::Again)) {
-            turn = scheduler.turn(now, None);
-        }
-        assert!(matches!(turn, Ok(Turn::Over)), "{turn:?}");
-    });
-    assert_eq!((summary.executed, summary.reused), (1, 101));
-    // One that is gone: it is made again.
-    world.lose("77_last");
-    let third = world.fresh();
-    let summary = world.run(&third, 1, act);
-    assert_eq!((summary.executed, summary.reused), (2, 100));
-    for runset in [second, third] {
-        assert_eq!(world.rows(&runset), world.rows(&first));
-    }
 }
 
 #[test]
@@ -120,7 +76,7 @@ fn what_failed_is_tried_again_after_pauses() {
                         pauses.push(now.duration_since(before));
                     }
                     Turn::Over => break,
-                    Turn::Again | Turn::Examine(_) => {}
+                    Turn::Again | Turn::Examine(_) | Turn::Record(_) => {}
                 }
             }
         });

@@ -146,25 +146,42 @@ impl Reader {
     pub fn each_output(
         &self,
         task: TaskId,
-        mut each: impl FnMut(Option<&FileName>, Digest),
+        each: impl FnMut(Option<&FileName>, Digest),
     ) -> Result<(), Error> {
+        self.outputs_behind(task, TaskId(0), usize::MAX, each)
+            .map(drop)
+    }
+
+    /// The same for at most `count` of them, with rows behind `after`. The row of the last one, if
+    /// there may be more.
+    pub fn outputs_behind(
+        &self,
+        task: TaskId,
+        after: TaskId,
+        count: usize,
+        mut each: impl FnMut(Option<&FileName>, Digest),
+    ) -> Result<Option<TaskId>, Error> {
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
         // A task that supersedes another has the same parent; it stands for no other output.
         self.connection
             .prepare_cached(
                 "SELECT id, name, object_hash FROM task
-                 WHERE input_task_id = ?1 AND supersedes IS NULL ORDER BY id",
+                 WHERE input_task_id = ?1 AND id > ?2 AND supersedes IS NULL
+                 ORDER BY id LIMIT ?3",
             )
             .and_then(|mut query| {
-                let mut rows = query.query([task.0])?;
-                let mut order = Ascending::new();
+                let mut rows = query.query((task.0, after.0, limit))?;
+                let mut order = Ascending::after(after);
+                let (mut seen, mut last) = (0, None);
                 while let Some(row) = rows.next()? {
-                    located("task", row, |row| {
-                        order.next(row)?;
+                    last = Some(located("task", row, |row| {
+                        let id = order.next(row)?;
                         each(file_name(row, 1)?.as_ref(), digest(row, 2)?);
-                        Ok(())
-                    })?;
+                        Ok(id)
+                    })?);
+                    seen += 1;
                 }
-                Ok(())
+                Ok(last.filter(|_| seen == count))
             })
             .during(&self.layout, "read a task's outputs")
     }

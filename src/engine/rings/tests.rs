@@ -203,6 +203,7 @@ impl Run {
             match scheduler.turn(now, reply.take()).unwrap() {
                 Turn::Do(job) => running.push(job),
                 Turn::Again => {}
+                Turn::Record(recording) => reply = Some(Reply::Recording(recording)),
                 Turn::Examine(_) => panic!("no content here is large"),
                 Turn::Over => break,
                 Turn::Wait if ends == most => break,

@@ -210,7 +210,7 @@ mod tests {
                 fs::write(out.join(format!("{n:05}")), n.to_string()).unwrap();
             }
             let outputs = collect(dir.path(), &store, &out).unwrap();
-            let mut all: Vec<Output> = outputs.into_all().map(Result::unwrap).collect();
+            let mut all: Vec<Output> = outputs.map(Result::unwrap).collect();
             all.sort_by(|a, b| a.name.cmp(&b.name));
             assert_eq!(all.len(), count);
             for (n, output) in all.iter().enumerate() {

@@ -289,7 +289,7 @@ impl<'a, 'c> Pool<'a, 'c> {
                 return Some(Work::Early(start));
             }
             let turn = match desk.turn(reply.take()) {
-                Ok(turn @ (Turn::Do(_) | Turn::Examine(_))) => {
+                Ok(turn @ (Turn::Do(_) | Turn::Examine(_) | Turn::Record(_))) => {
                     self.call(&mut desk, scope).map(|()| turn)
                 }
                 other => other,
@@ -305,6 +305,10 @@ impl<'a, 'c> Pool<'a, 'c> {
                     examination.look(self.site.store);
                     reply = Some(Reply::Examined(examination));
                     desk = self.lock();
+                }
+                Ok(Turn::Record(recording)) => {
+                    reply = Some(Reply::Recording(recording));
+                    desk = self.let_others(desk);
                 }
                 Ok(Turn::Over) => self.finish(&mut desk),
                 // What it holds is what others are short of.
@@ -402,7 +406,7 @@ impl Desk<'_> {
     fn turn(&mut self, reply: Option<Reply>) -> Result<Turn, Error> {
         let ended = match &reply {
             Some(Reply::Ended(ended)) => Some(ended.task),
-            Some(Reply::Examined(_)) | None => None,
+            Some(Reply::Examined(_) | Reply::Recording(_)) | None => None,
         };
         let turn = self.scheduler.turn(Instant::now(), reply)?;
         let due = |early: &mut Early| ended.is_some_and(|ended| early.is_child_of(ended));

@@ -50,6 +50,7 @@ fn start(scheduler: &mut Scheduler, mut reply: Option<Reply>) -> Vec<Job> {
             Turn::Do(job) => jobs.push(*job),
             Turn::Wait | Turn::Over => return jobs,
             Turn::Again => {}
+            Turn::Record(recording) => reply = Some(Reply::Recording(recording)),
             Turn::Examine(_) => panic!("nothing here is reused"),
         }
     }

@@ -146,7 +146,12 @@ impl World {
     }
 
     /// Has somebody take turns; what the run came to, without its end if it is not over.
-    fn with<T>(&mut self, runset: &Runset, parallel: usize, act: impl FnOnce(Scheduler) -> T) -> T {
+    pub fn with<T>(
+        &mut self,
+        runset: &Runset,
+        parallel: usize,
+        act: impl FnOnce(Scheduler) -> T,
+    ) -> T {
         let mut warnings = 0;
         let mut listener =
             |event: &Event| warnings += usize::from(matches!(event, Event::Warning(_)));
