@@ -14,9 +14,9 @@
 //!                                                └▶ failed, to be tried again ─────┘
 //! ```
 
-mod forecast;
-mod foresee;
+mod dry_run;
 mod job;
+mod lookahead;
 mod lost;
 mod outputs;
 mod record;
@@ -31,17 +31,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use forecast::{Forecast, Reason, forecast};
+pub use dry_run::{DryRun, Reason, dry_run};
 pub use job::{Ended, Examination, Job, Outcome, Reply, Short, Stop, Turn};
 pub use lost::{Lost, Redone, look, restore};
 pub use outputs::{Collected, Output, Outputs};
 pub use recording::Recording;
 pub use recover::recover;
-pub use step::{Memo, StepPlan, identity, memo};
+pub use step::{ReuseRule, StepPlan, identity, reuse_rule};
 
 use crate::model::event::{Event, Failure, Summary};
 use crate::model::name::StepName;
-use crate::model::plan::{Key, LaneId, Next, Plan, Ready};
+use crate::model::plan::{Key, Next, Plan, QueueId, Ready};
 use crate::model::route::Router;
 use crate::model::task::TaskId;
 use crate::state::{self, Runset, State};
@@ -111,7 +111,7 @@ pub struct Scheduler<'a> {
     /// Final outputs seen.
     compared: usize,
     /// The place of each step, by name.
-    lanes: HashMap<StepName, LaneId>,
+    queues: HashMap<StepName, QueueId>,
     rings: Rings,
 }
 
@@ -136,13 +136,13 @@ impl<'a> Scheduler<'a> {
         listener: &'a mut Listener<'a>,
     ) -> Result<Self, Error> {
         let tallies = state.tallies(runset.id)?;
-        let lanes = steps.iter().map(|step| {
+        let queues = steps.iter().map(|step| {
             let tally = tallies.get(&step.id).copied().unwrap_or_default();
             (step.parallel, tally.pending + tally.failed > 0)
         });
         let now = Instant::now();
         Ok(Self {
-            plan: Plan::new(settings.parallel, lanes),
+            plan: Plan::new(settings.parallel, queues),
             summary: Summary {
                 runset: runset.name.clone(),
                 ..Summary::default()
@@ -163,9 +163,9 @@ impl<'a> Scheduler<'a> {
             now,
             group_began: now,
             compared: 0,
-            lanes: steps
+            queues: steps
                 .iter()
-                .map(|step| (step.name.clone(), step.lane))
+                .map(|step| (step.name.clone(), step.queue))
                 .collect(),
             rings: Rings::default(),
         })
@@ -304,14 +304,18 @@ impl<'a> Scheduler<'a> {
             match self.plan.decide() {
                 Next::Wait => return Ok(self.nothing()),
                 // Reads, too, are cheaper in a transaction than each with locks of its own.
-                Next::Refill { lane, after, count } => {
+                Next::Refill {
+                    queue,
+                    after,
+                    count,
+                } => {
                     self.begin_group()?;
-                    let step = &self.steps[lane];
+                    let step = &self.steps[queue];
                     let rows = self.state.unfinished(self.runset, step.id, after, count)?;
-                    self.plan.fill(lane, rows);
+                    self.plan.fill(queue, rows);
                 }
-                Next::Take(lane, ready) => {
-                    let step = Arc::clone(&self.steps[lane]);
+                Next::Take(queue, ready) => {
+                    let step = Arc::clone(&self.steps[queue]);
                     let key = reuse::key(&step, &ready);
                     self.begin_group()?;
                     let Some(ready) = (match &key {
@@ -323,11 +327,11 @@ impl<'a> Scheduler<'a> {
                     match self.settle(&step, ready, key)? {
                         Settled::Yes => {}
                         Settled::Examine(examination) => {
-                            self.plan.start(lane, examination.key.clone());
+                            self.plan.start(queue, examination.key.clone());
                             return Ok(Turn::Examine(examination));
                         }
                         Settled::No(ready, key) => {
-                            self.plan.start(lane, key.clone());
+                            self.plan.start(queue, key.clone());
                             let job = self.hand_out(step, ready, key);
                             return Ok(Turn::Do(Box::new(job)));
                         }
@@ -361,8 +365,8 @@ impl<'a> Scheduler<'a> {
             step: Arc::clone(&step),
             ready: Arc::clone(&ready),
             runset: Arc::clone(&self.runset_name),
-            more: self.plan.has_waiting(step.lane),
-            ahead: self.plan.ahead(step.lane),
+            more: self.plan.has_waiting(step.queue),
+            ahead: self.plan.ahead(step.queue),
         };
         self.in_hand.insert(ready.id, InHand { step, ready, key });
         job

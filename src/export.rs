@@ -206,7 +206,7 @@ mod tests {
                 None => state.create_runset(name, 0).unwrap(),
             };
             let task = state::NewTask {
-                object: store.put(bytes.as_bytes()).unwrap(),
+                object: store.insert_bytes(bytes.as_bytes()).unwrap(),
                 step: None,
                 parent: None,
                 name: Some(file),

@@ -15,7 +15,7 @@
 //! out             standard output and standard error; makes safe what goes there
 //! packages        packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
-//! store           objects: adopt, lend, read, verify
+//! store           objects: insert, lend, read, verify
 //! state           SQLite: schema, queries, writes, migration of the format
 //! staged          files and folders that appear when they are complete
 //! folder          folders held open, where scripts can replace what a path leads to

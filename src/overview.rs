@@ -7,7 +7,7 @@ use crate::model::digest::Digest;
 use crate::model::identity::Tools;
 use crate::model::name::StepName;
 use crate::model::route::Router;
-use crate::model::task::{State as TaskState, Tally};
+use crate::model::task::{TaskCounts, TaskState};
 use crate::state::{Error, Reader, RecordedStep, Runset, ShownTask, StepId};
 use crate::store;
 use crate::view::graph::{self, Graph, Grouped, Version};
@@ -38,7 +38,7 @@ pub fn graph(
     runset: Option<&Runset>,
     manifest: Option<&Manifest>,
 ) -> Result<Graph, Error> {
-    let moment = state.map(Reader::moment).transpose()?;
+    let moment = state.map(Reader::snapshot).transpose()?;
     let graph = steps(state, runset, manifest)?.graph;
     drop(moment);
     Ok(graph)
@@ -74,7 +74,7 @@ impl Steps {
         manifest: Option<&Manifest>,
     ) -> Result<(), Error> {
         let recorded = state.recorded_steps()?;
-        let totals: HashMap<StepId, Tally> = state.totals(runset)?.into_iter().collect();
+        let totals: HashMap<StepId, TaskCounts> = state.totals(runset)?.into_iter().collect();
         for (number, step) in recorded.iter().enumerate() {
             let next = recorded.get(number + 1);
             let current = next.is_none_or(|next| next.name != step.name);
@@ -176,7 +176,7 @@ pub fn page(
     manifest: Option<&Manifest>,
     made: i64,
 ) -> Result<Page, Error> {
-    let moment = state.moment()?;
+    let moment = state.snapshot()?;
     let mut steps = steps(Some(state), runset, manifest)?;
     let versions = steps.parts(&steps.graph);
     let grouped = steps.group();

@@ -40,6 +40,7 @@ use store_path::StoreDir;
 
 mod agree;
 mod build;
+mod cached;
 mod child;
 mod command;
 mod diagnose;
@@ -47,7 +48,6 @@ mod error;
 mod failure;
 mod folder;
 mod git;
-mod kept;
 mod key;
 mod lock;
 mod path;

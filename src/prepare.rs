@@ -1,8 +1,8 @@
 //! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
 
-mod held;
+mod host;
 mod limits;
-mod surroundings;
+mod roots;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -27,8 +27,8 @@ use crate::packages;
 use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
 use crate::text::Shown as _;
+use host::HostEnvironment;
 pub use limits::TooLong;
-use surroundings::Surroundings;
 
 /// A manifest and where it is.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ fn lines(too_long: &[TooLong]) -> String {
 
 /// How packages are had.
 #[derive(Debug, Clone, Copy)]
-pub struct Supply<'a> {
+pub struct PackageOptions<'a> {
     /// The host's PATH in place of packages.
     pub host: bool,
     /// A lock file that is missing or stale is an error.
@@ -167,7 +167,7 @@ pub struct Known {
 
 impl Known {
     /// What earlier runs resolved and is in the store.
-    pub fn of(source: &Source, state: &mut State, supply: Supply) -> Result<Self, Error> {
+    pub fn of(source: &Source, state: &mut State, supply: PackageOptions) -> Result<Self, Error> {
         let environments = if supply.host {
             BTreeMap::new()
         } else {
@@ -202,14 +202,14 @@ impl Steps {
     pub fn register(
         source: &Source,
         state: &mut State,
-        supply: Supply,
+        supply: PackageOptions,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
         let resolved = resolve(source, state, supply, listener)?;
         let tools = |step: &Step| tools(step, &resolved.environments, supply.host);
         let steps = Self::with(source, state, &tools, listener)?;
         if !supply.host {
-            held::keep(source, state, resolved.held, listener)?;
+            roots::keep(source, state, resolved.held, listener)?;
         }
         Ok(steps)
     }
@@ -217,7 +217,7 @@ impl Steps {
     /// Registers each step as [`Steps::register`] would, as far as that is known without Nix. A
     /// step whose packages are not resolved yet keeps those that it had: `state` is to be a copy
     /// then.
-    pub fn foresee(
+    pub fn without_registering(
         source: &Source,
         state: &mut State,
         known: &Known,
@@ -244,7 +244,7 @@ impl Steps {
         listener: &mut Listener,
     ) -> Result<Self, Error> {
         let now = sys::now().as_millisecond();
-        let mut surroundings = Surroundings::of_host(&source.folder);
+        let mut surroundings = HostEnvironment::of_host(&source.folder);
         let limits = ArgumentLimits::here();
         let mut all = Vec::new();
         let mut runnable = Vec::new();
@@ -252,7 +252,7 @@ impl Steps {
         // would take and leave the file's locks.
         state.group()?;
         let known = state.known_steps()?;
-        for (lane, step) in source.manifest.steps.iter().enumerate() {
+        for (queue, step) in source.manifest.steps.iter().enumerate() {
             let identity = engine::identity(step, tools(step));
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
             let registered =
@@ -272,7 +272,7 @@ impl Steps {
             arguments.push(step.script.as_str().into());
             let program = surroundings.program(&step.shell[0], &variables);
             all.push(Arc::new(StepPlan {
-                lane,
+                queue,
                 name: step.name.clone(),
                 id: registered.id,
                 equal: match registered.version {
@@ -280,14 +280,14 @@ impl Steps {
                     _ => state.equal_versions(registered.id)?,
                 },
                 version: registered.version,
-                memo: engine::memo(step, &identity),
+                reuse_rule: engine::reuse_rule(step, &identity),
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
                 retries: step.retries,
                 retry_delay: step.retry_delay,
                 rounds: step.rounds,
             }));
             runnable.push(Arc::new(Runnable {
-                lane,
+                queue,
                 name: step.name.clone(),
                 version: registered.version,
                 timeout: step.timeout,
@@ -374,7 +374,7 @@ fn with_packages(source: &Source) -> Vec<(StepName, &[Installable])> {
 fn known(
     source: &Source,
     state: &mut State,
-    supply: Supply,
+    supply: PackageOptions,
 ) -> Result<BTreeMap<StepName, Environment>, Error> {
     let roots = state.layout().roots();
     let request = packages::Request {
@@ -391,7 +391,7 @@ fn known(
 fn resolve(
     source: &Source,
     state: &mut State,
-    supply: Supply,
+    supply: PackageOptions,
     listener: &mut Listener,
 ) -> Result<packages::Resolved, Error> {
     let with_packages = with_packages(source);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitOptions};
 
 pub use capture::{Pipes, Sink, Stream};
-pub use ended::{Cut, Ended, Manners, Tells, describe};
+pub use ended::{Ended, ExitSemantics, SignalMessages, StopReason, describe};
 pub use group::Groups;
 pub use handle::{Handle, Roll};
 pub use invocation::{Invocation, Limits, Opening, Variables};

@@ -5,6 +5,7 @@
 //! is in the file whole or not at all.
 
 mod cell;
+mod counts;
 mod database;
 mod durable;
 #[cfg(test)]
@@ -12,25 +13,24 @@ pub(crate) mod fault;
 mod files;
 mod finals;
 mod guard;
-mod held;
 mod layout;
 mod lineage;
 mod lock;
-mod looked;
 mod lookup;
-mod memo;
 mod mend;
+mod missing;
 mod open;
 mod overview;
 mod queue;
 mod read;
 mod reader;
 mod record;
+mod reuse;
+mod roots;
 mod runset;
 mod schema;
 mod steps;
 mod supersede;
-mod tally;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -45,9 +45,9 @@ pub use finals::{Final, Selection};
 pub use layout::Layout;
 pub use lineage::Origin;
 pub use lock::{Holder, Lock, LockError};
-pub use looked::{Looked, Place, Wanted};
 pub use mend::Mended;
-pub use overview::{Execution, Moment, RecordedStep, ShownTask};
+pub use missing::{Looked, Place, Wanted};
+pub use overview::{Execution, RecordedStep, ShownTask, Snapshot};
 pub use read::{Filter, TaskRow, TaskStep, Which};
 pub use record::{Finished, Logs, NewTask};
 pub use runset::{Runset, RunsetId};

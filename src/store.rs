@@ -6,14 +6,14 @@
 //! ever visible. Renaming over an existing object of the same name puts the same bytes in place,
 //! and mends one that was damaged.
 
-mod adopt;
 mod aside;
 mod hash;
+mod insert;
 mod linked;
-mod loan;
 mod look;
 mod read;
 mod shards;
+mod shared;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-pub use adopt::{AdoptError, Candidate, remove};
-pub use hash::{Adopted, LARGE};
+pub use hash::{Inserted, LARGE};
+pub use insert::{Candidate, InsertError, remove};
 pub use linked::{AMONG, PROBE, is_of_run, name_of_run};
-pub use loan::Loan;
 pub use look::Condition;
+pub use shared::SharedOutput;
 
 use crate::folder::Entry;
 use crate::model::digest::Digest;

@@ -209,7 +209,7 @@ pub fn can_be_continued() -> bool {
 }
 
 /// Makes this process the parent of every process that its children leave behind, so that
-/// [`strays`] can tell whether there are any.
+/// [`orphans`] can tell whether there are any.
 pub fn adopt_orphans() {
     system::adopt_orphans();
 }
@@ -228,13 +228,13 @@ impl DiskReads {
 
 /// A look at what finished tasks left running.
 #[derive(Debug)]
-pub struct Strays(system::Strays);
+pub struct Orphans(system::Orphans);
 
-impl Strays {
+impl Orphans {
     /// Prepares the look. Only the thread that started the process gets orphans, and it must
     /// start no child itself.
     pub fn watch() -> Self {
-        Self(system::Strays::watch())
+        Self(system::Orphans::watch())
     }
 
     /// Whether this system can tell.

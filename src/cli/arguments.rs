@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::options::{Actions, Output, Places, Supply};
+use super::options::{Actions, Output, PackageOptions, Places};
 use super::{cat, complete, describe, export, graph, lock, log, report, status, tasks, trace, why};
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -27,7 +27,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub actions: Actions,
     #[command(flatten)]
-    pub supply: Supply,
+    pub supply: PackageOptions,
     #[command(flatten)]
     pub output: Output,
 }

@@ -32,7 +32,7 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// The runsets to act on that exist.
-    pub(super) fn chosen(&self) -> Result<Vec<Runset>, Failure> {
+    pub(super) fn selected(&self) -> Result<Vec<Runset>, Failure> {
         match self.actions.runset.as_deref() {
             None => Ok(self.state.newest_runset()?.into_iter().collect()),
             Some(select::ALL) => Ok(self.state.runsets()?),
@@ -95,7 +95,7 @@ impl Call<'_> {
             self.refuse_existing()?;
             Vec::new()
         } else {
-            self.chosen()?
+            self.selected()?
         };
         let start = match &self.actions.start {
             Some(name) => self.steps.named(name),

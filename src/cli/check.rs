@@ -11,8 +11,8 @@ use crate::manifest::{Step, literal_outputs};
 use crate::model::route::Router;
 use crate::packages;
 use crate::prepare::Source;
-use crate::script::plain;
 use crate::script::shell::Shell;
+use crate::script::simple;
 use crate::script::warm::{Obstacle, Script};
 use crate::text::Shown as _;
 use crate::text::time::exact;
@@ -148,7 +148,7 @@ fn launch(step: &Step) -> Option<String> {
     let options: Vec<&str> = step.shell[1..].iter().map(String::as_str).collect();
     // Which shell it is depends on the machine, or on the step's packages.
     let shell = if name == "sh" { "dash" } else { name };
-    if plain::parse(&step.script).is_some() && plain::shell(shell, &options).is_some() {
+    if simple::parse(&step.script).is_some() && simple::shell(shell, &options).is_some() {
         return Some("none: its programs are started directly".to_owned());
     }
     let known = match Shell::named(name) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::manifest::Manifest;
 use crate::model::event::Summary;
 use crate::model::name::StepName;
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 use crate::prepare::Steps;
 use crate::state::{self, Reader, Runset, StepId};
 
@@ -14,7 +14,7 @@ pub fn by_step(
     manifest: &Manifest,
     state: &Reader,
     runset: &Runset,
-) -> Result<Vec<(StepName, Tally)>, state::Error> {
+) -> Result<Vec<(StepName, TaskCounts)>, state::Error> {
     let counts = by_name(state, &state.tallies(runset.id)?)?;
     let of = |name: &StepName| counts.get(name.as_str()).copied().unwrap_or_default();
     Ok(manifest
@@ -27,9 +27,9 @@ pub fn by_step(
 /// Counts by step, all versions together.
 fn by_name(
     state: &Reader,
-    counts: &HashMap<StepId, Tally>,
-) -> Result<HashMap<StepName, Tally>, state::Error> {
-    let mut totals: HashMap<StepName, Tally> = HashMap::new();
+    counts: &HashMap<StepId, TaskCounts>,
+) -> Result<HashMap<StepName, TaskCounts>, state::Error> {
+    let mut totals: HashMap<StepName, TaskCounts> = HashMap::new();
     for (id, name) in state.names_of_versions()? {
         if let Some(tally) = counts.get(&id) {
             *totals.entry(name).or_default() += *tally;
@@ -49,7 +49,7 @@ pub fn complete(
     let counts = state.tallies(runset.id)?;
     summary.steps = by_step(manifest, state, runset)?;
     summary.pending = summary.steps.iter().map(|(_, tally)| tally.pending).sum();
-    summary.finals = counts.get(&StepId::FINAL).map_or(0, Tally::total);
+    summary.finals = counts.get(&StepId::FINAL).map_or(0, TaskCounts::total);
     summary.tainted = steps.tainted(state, runset)?;
     summary.orphaned = orphaned(manifest, state, &counts)?;
     Ok(summary)
@@ -59,7 +59,7 @@ pub fn complete(
 pub fn orphaned(
     manifest: &Manifest,
     state: &Reader,
-    counts: &HashMap<StepId, Tally>,
+    counts: &HashMap<StepId, TaskCounts>,
 ) -> Result<Vec<(String, i64)>, state::Error> {
     let totals = by_name(state, counts)?;
     let mut orphaned = Vec::new();

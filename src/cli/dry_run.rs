@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use super::call::Call;
 use super::error::Failure;
-use super::{output, select, standing};
-use crate::engine::{self, Forecast, Reason};
+use super::{output, select, summary};
+use crate::engine::{self, DryRun, Reason};
 use crate::report::table;
 use crate::text::visible;
 
@@ -21,12 +21,12 @@ pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
         call.restore(&runsets, &store)?;
     }
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
-    text.push_str(&standing::unresolved(&call.unresolved));
+    text.push_str(&summary::unresolved(&call.unresolved));
     for runset in &runsets {
         let new = if seeded { " (new)" } else { "" };
         let _ = writeln!(text, "runset {}{new}", visible(&runset.name));
         let router = &call.source.router;
-        let told = engine::forecast(&mut call.state, &store, &call.steps.all, router, runset)?;
+        let told = engine::dry_run(&mut call.state, &store, &call.steps.all, router, runset)?;
         let names = call.steps.all.iter().map(|step| {
             let name = visible(step.name.as_str());
             format!("{name} v{}", step.version)
@@ -63,7 +63,7 @@ fn longest(names: &[String]) -> usize {
     names.iter().map(|name| name.width()).max().unwrap_or(0)
 }
 
-fn in_words(told: &Forecast) -> Option<String> {
+fn in_words(told: &DryRun) -> Option<String> {
     let mut words = Vec::new();
     let total: u64 = told.run.iter().map(|(_, count)| count).sum();
     if total > 0 {

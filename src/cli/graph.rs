@@ -55,16 +55,16 @@ pub fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
         Err(error) => return Err(error.into()),
     };
     let runset = match &state {
-        Some(state) => chosen(state, arguments.runset.as_deref())?,
+        Some(state) => selected(state, arguments.runset.as_deref())?,
         None => match arguments.runset.as_deref() {
-            None | Some(select::ALL) => Chosen::All,
+            None | Some(select::ALL) => Selection::All,
             Some(_) => return Err(state::Error::Absent(places.db.clone()).into()),
         },
     };
     let mut graph = overview::graph(state.as_ref(), runset.one(), manifest.as_ref())?;
     let mut title = match (&runset, &state) {
-        (Chosen::One(runset), _) => format!("runset {}", runset.name),
-        (Chosen::All, Some(_)) => "all runsets".to_owned(),
+        (Selection::One(runset), _) => format!("runset {}", runset.name),
+        (Selection::All, Some(_)) => "all runsets".to_owned(),
         _ => "nothing ran yet".to_owned(),
     };
     if !arguments.whole
@@ -88,7 +88,7 @@ pub fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
 
 /// The runsets that are meant.
 #[derive(Debug)]
-pub enum Chosen {
+pub enum Selection {
     /// Every one.
     All,
     /// This one.
@@ -97,7 +97,7 @@ pub enum Chosen {
     None,
 }
 
-impl Chosen {
+impl Selection {
     /// The one to keep to, if it is one.
     pub fn one(&self) -> Option<&Runset> {
         match self {
@@ -108,14 +108,18 @@ impl Chosen {
 }
 
 /// The runset called `name`, `all` for every one, or the newest.
-pub fn chosen(state: &Reader, name: Option<&str>) -> Result<Chosen, Failure> {
+pub fn selected(state: &Reader, name: Option<&str>) -> Result<Selection, Failure> {
     let name = match name {
-        Some(select::ALL) => return Ok(Chosen::All),
+        Some(select::ALL) => return Ok(Selection::All),
         Some(name) => name,
-        None => return Ok(state.newest_runset()?.map_or(Chosen::None, Chosen::One)),
+        None => {
+            return Ok(state
+                .newest_runset()?
+                .map_or(Selection::None, Selection::One));
+        }
     };
     if let Some(found) = state.runset(name)? {
-        return Ok(Chosen::One(found));
+        return Ok(Selection::One(found));
     }
     Err(unknown_runset(state, name)?)
 }

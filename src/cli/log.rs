@@ -10,7 +10,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::select::{self, InRunset};
 use crate::model::digest::Digest;
-use crate::model::task::State as TaskState;
+use crate::model::task::TaskState;
 use crate::out;
 use crate::state::{Filter, Logs, Reader, TaskRow, Which};
 use crate::store;

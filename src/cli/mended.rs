@@ -5,7 +5,7 @@ use crate::state::Mended;
 /// What was wrong and has been mended, and what to do about the rest.
 pub fn words(mended: Mended) -> Vec<String> {
     let mut done = Vec::new();
-    match mended.strays {
+    match mended.orphans {
         0 => {}
         1 => done.push("1 row that no task left was taken out".to_owned()),
         many => done.push(format!("{many} rows that no task left were taken out")),
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn everything_is_told_that_was_mended() {
         let told = words(Mended {
-            strays: 2,
+            orphans: 2,
             again: 1,
             other: true,
             unsure: true,

@@ -113,7 +113,7 @@ impl From<Sync> for state::Sync {
 /// Where packages come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Packages")]
-pub struct Supply {
+pub struct PackageOptions {
     /// Fail if the lock file is missing or stale, instead of writing it (for CI)
     #[arg(long)]
     pub locked: bool,

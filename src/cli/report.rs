@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::Failure;
-use super::graph::{Chosen, chosen, manifest};
+use super::graph::{Selection, manifest, selected};
 use super::options::{Output, Places};
 use super::select::nothing_ran;
 use super::{output, signals};
@@ -42,8 +42,8 @@ pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<Exi
     };
     let state = Reader::open(&places.db)?;
     let store = store::Reader::new(&state.layout().objects());
-    let runset = chosen(&state, arguments.runset.as_deref())?;
-    if let Chosen::None = runset {
+    let runset = selected(&state, arguments.runset.as_deref())?;
+    if let Selection::None = runset {
         return Err(nothing_ran(state.layout()));
     }
     let manifest = manifest(places)?;

@@ -9,12 +9,12 @@ use super::arguments::Arguments;
 use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
-use super::{counts, dry_run, leftover, mended, select, signals, standing};
+use super::{counts, dry_run, leftover, mended, select, signals, summary};
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Local, Scratch};
 use crate::model::event::{Event, Summary};
-use crate::prepare::{Known, Source, Steps, Supply};
+use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
@@ -46,7 +46,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
     let db = &arguments.places.db;
-    let supply = Supply {
+    let supply = PackageOptions {
         host: arguments.supply.host_env,
         locked: arguments.supply.locked,
         stop: &inbox.stop,
@@ -54,7 +54,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if actions.dry_run {
         let mut state = State::private_copy(db)?;
         let known = Known::of(&source, &mut state, supply)?;
-        let steps = Steps::foresee(&source, &mut state, &known, &mut |event| {
+        let steps = Steps::without_registering(&source, &mut state, &known, &mut |event| {
             reporter.event(event);
         })?;
         let call = Call {
@@ -71,7 +71,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let (mut state, lock, created) = match State::open(db) {
         Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
-            return standing::as_recorded(&source, db, &error);
+            return summary::as_recorded(&source, db, &error);
         }
         other => other?,
     };
@@ -94,7 +94,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             // A version is recorded once all is known that makes it.
             state = State::private_copy(db)?;
         }
-        let steps = Steps::foresee(&source, &mut state, &known, &mut listener)?;
+        let steps = Steps::without_registering(&source, &mut state, &known, &mut listener)?;
         unresolved = known.unresolved;
         steps
     };
@@ -166,7 +166,7 @@ impl Call<'_> {
             return self.run(channel);
         }
         if self.actions.migrate_tainted {
-            let runsets = self.chosen()?;
+            let runsets = self.selected()?;
             for runset in &runsets {
                 self.migrate(runset)?;
             }
@@ -174,8 +174,8 @@ impl Call<'_> {
             self.check_fit(&runsets)?;
         } else {
             self.state.end()?;
-            let runset = self.chosen()?.pop();
-            standing::print_standing(
+            let runset = self.selected()?.pop();
+            summary::print_standing(
                 self.source,
                 &self.state,
                 &self.steps,

@@ -14,10 +14,10 @@ use super::error::Failure;
 use super::fit::Fit;
 use super::options::Places;
 use super::select::{self, InRunset};
-use super::{graph, output, standing};
+use super::{graph, output, summary};
 use crate::engine::{self, Lost};
 use crate::model::identity::{Identity, Tools};
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 use crate::prepare::Source;
 use crate::report::table;
 use crate::state::{Holder, Lock, Reader, Runset, StepId};
@@ -39,7 +39,7 @@ struct StepStatus {
     name: String,
     version: i64,
     identity: Option<Identity>,
-    tally: Tally,
+    tally: TaskCounts,
     tainted: i64,
     spent: Duration,
 }
@@ -105,7 +105,7 @@ fn status(
             name: name.to_string(),
             version: newest.version,
             identity: newest.identity.clone(),
-            tally: Tally::default(),
+            tally: TaskCounts::default(),
             tainted: 0,
             spent: Duration::ZERO,
         };
@@ -132,13 +132,13 @@ fn status(
         runset: runset.name.clone(),
         running,
         steps,
-        finals: counts.get(&StepId::FINAL).map_or(0, Tally::total),
+        finals: counts.get(&StepId::FINAL).map_or(0, TaskCounts::total),
     })
 }
 
 impl Status {
-    fn total(&self) -> Tally {
-        let mut total = Tally::default();
+    fn total(&self) -> TaskCounts {
+        let mut total = TaskCounts::default();
         for step in &self.steps {
             total += step.tally;
         }
@@ -169,7 +169,7 @@ impl Status {
             None => self.misfit.clone().unwrap_or_else(|| {
                 let orphaned: i64 = self.orphaned.iter().map(|(_, count)| count).sum();
                 let left = total.pending + total.failed - orphaned;
-                standing::next_step(left > 0 || self.lost.finals > 0, self.tainted() > 0).to_owned()
+                summary::next_step(left > 0 || self.lost.finals > 0, self.tainted() > 0).to_owned()
             }),
         }
     }

@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::output;
 use super::select::{self, InRunset};
-use crate::model::task::State as TaskState;
+use crate::model::task::TaskState;
 use crate::state::{Filter, Reader, TaskRow, Which};
 use crate::text::time::short;
 use crate::text::visible;

@@ -13,8 +13,8 @@ use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
 use crate::model::identity::Tools;
-use crate::model::task::{State as TaskState, TaskId};
-use crate::prepare::{Known, Source, Steps, Supply};
+use crate::model::task::{TaskId, TaskState};
+use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::table;
 use crate::state::{Reader, State, StepId, StepVersion, TaskRow, TaskStep};
 use crate::text::visible;
@@ -174,13 +174,13 @@ fn planned(places: &Places, newest: Option<&StepVersion>) -> Result<Option<State
     let source = Source::load(&manifest)?;
     let mut copy = State::private_copy_of_steps(&places.db)?;
     let identity = newest.and_then(|newest| newest.identity.as_ref());
-    let supply = Supply {
+    let supply = PackageOptions {
         host: identity.is_some_and(|identity| identity.tools == Tools::HostInstead),
         locked: false,
         stop: &AtomicBool::new(false),
     };
     let known = Known::of(&source, &mut copy, supply)?;
-    Steps::foresee(&source, &mut copy, &known, &mut |_| {})?;
+    Steps::without_registering(&source, &mut copy, &known, &mut |_| {})?;
     Ok(Some(copy))
 }
 

@@ -310,7 +310,7 @@ mod tests {
     use crate::exec::tests::world::in_memory;
     use crate::model::identity::Identity;
     use crate::model::name::StepName;
-    use crate::model::task::State as TaskState;
+    use crate::model::task::TaskState;
     use crate::state::{Finished, NewTask};
     use crate::store::Store;
 
@@ -351,7 +351,7 @@ mod tests {
                     .unwrap();
                 for number in first..first + finals {
                     let new = NewTask {
-                        object: store.put(&[number]).unwrap(),
+                        object: store.insert_bytes(&[number]).unwrap(),
                         step: None,
                         parent: Some(task),
                         name: Some("end"),

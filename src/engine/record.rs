@@ -8,8 +8,8 @@ use super::recording::{How, Recording};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::event::{Event, Failure, Launch, Span};
-use crate::model::plan::{LaneId, Ready};
-use crate::model::task::State as TaskState;
+use crate::model::plan::{QueueId, Ready};
+use crate::model::task::TaskState;
 use crate::state::{Finished, Logs};
 use crate::sys;
 
@@ -87,17 +87,17 @@ impl Scheduler<'_> {
                 } else {
                     self.give_up(&step, &ready, error, span);
                 }
-                self.plan.ended(step.lane, key.as_ref());
+                self.plan.ended(step.queue, key.as_ref());
                 self.plan.got_through();
             }
             Outcome::Cancelled => {
                 self.comes_again(&step, ready, span);
-                self.plan.ended(step.lane, key.as_ref());
+                self.plan.ended(step.queue, key.as_ref());
             }
             Outcome::Short(short) => {
                 let id = ready.id;
                 self.comes_again(&step, ready, span);
-                self.plan.ended(step.lane, key.as_ref());
+                self.plan.ended(step.queue, key.as_ref());
                 self.relieve(id, &step.name, short);
             }
         }
@@ -116,7 +116,7 @@ impl Scheduler<'_> {
             step: &step.name,
             span: Some(span),
         });
-        self.plan.back(step.lane, ready);
+        self.plan.back(step.queue, ready);
     }
 
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
@@ -131,7 +131,7 @@ impl Scheduler<'_> {
         ready.attempt += 1;
         ready.state = TaskState::Failed;
         let due = self.millis() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        self.plan.pause(step.lane, ready, due);
+        self.plan.pause(step.queue, ready, due);
     }
 
     fn give_up(&mut self, step: &StepPlan, ready: &Ready, error: String, span: Span) {
@@ -150,8 +150,8 @@ impl Scheduler<'_> {
         });
     }
 
-    pub(super) fn route(&self, name: &str) -> Option<LaneId> {
-        self.lanes.get(self.router.route(name)?).copied()
+    pub(super) fn route(&self, name: &str) -> Option<QueueId> {
+        self.queues.get(self.router.route(name)?).copied()
     }
 
     /// A final output that is close to a step's name may be a mistake.

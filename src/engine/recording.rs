@@ -15,7 +15,7 @@ use super::step::StepPlan;
 use super::{Error, Scheduler, reuse};
 use crate::model::event::{Event, Routed, Span};
 use crate::model::plan::{Key, Ready};
-use crate::model::task::{State as TaskState, TaskId};
+use crate::model::task::{TaskId, TaskState};
 use crate::state::{self, Finished, Logs, NewTask, State};
 
 /// Outputs that are read or written in one go.
@@ -101,7 +101,8 @@ impl Scheduler<'_> {
             self.recordings += 1;
             return Ok(Some(Turn::Record(recording)));
         }
-        self.plan.ended(recording.step.lane, recording.key.as_ref());
+        self.plan
+            .ended(recording.step.queue, recording.key.as_ref());
         if matches!(recording.how, How::Executed { .. }) {
             self.plan.got_through();
         }
@@ -166,20 +167,20 @@ impl Scheduler<'_> {
         output: Output,
         routed: &mut Routed,
     ) -> Result<(), Error> {
-        let lane = self.route(&output.name);
+        let queue = self.route(&output.name);
         let id = self.state.insert_task(
             self.runset,
             &NewTask {
                 object: output.digest,
-                step: lane.map(|lane| self.steps[lane].id),
+                step: queue.map(|queue| self.steps[queue].id),
                 parent: Some(parent),
                 name: Some(&output.name),
                 forced: false,
             },
         )?;
-        routed.add(&output.name, lane.map(|lane| &self.steps[lane].name));
-        match lane {
-            Some(lane) => {
+        routed.add(&output.name, queue.map(|queue| &self.steps[queue].name));
+        match queue {
+            Some(queue) => {
                 let ready = Ready {
                     id,
                     input: output.digest,
@@ -189,7 +190,7 @@ impl Scheduler<'_> {
                     forced: false,
                     attempt: 0,
                 };
-                self.plan.created(lane, ready);
+                self.plan.created(queue, ready);
             }
             None => self.compare(&output.name),
         }

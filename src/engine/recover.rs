@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::model::name::StepName;
     use crate::model::plan::Ready;
-    use crate::model::task::State as TaskState;
+    use crate::model::task::TaskState;
     use crate::state::{Finished, NewTask, Runset, StepId};
     use crate::store::Store;
 
@@ -118,7 +118,7 @@ mod tests {
             state
                 .succeed(&runset, step, parent, TaskState::Pending, &finished)
                 .unwrap();
-            let object = store.put(text.as_bytes()).unwrap();
+            let object = store.insert_bytes(text.as_bytes()).unwrap();
             parent = state
                 .insert_task(
                     &runset,

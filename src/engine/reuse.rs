@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::job::{Examination, Turn};
 use super::outputs::Output;
 use super::recording::{How, Recording, SLICE};
-use super::step::{Memo, StepPlan};
+use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::plan::{Key, Ready};
 use crate::model::task::TaskId;
@@ -27,16 +27,16 @@ pub(super) enum Settled {
 
 /// What equal tasks have in common with this one, if there can be any.
 pub fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
-    if ready.forced || step.memo == Memo::Never {
+    if ready.forced || step.reuse_rule == ReuseRule::Never {
         return None;
     }
     Some(Key {
-        lane: step.lane,
+        queue: step.queue,
         input: ready.input,
         name: ready
             .name
             .clone()
-            .filter(|_| step.memo == Memo::ContentAndName),
+            .filter(|_| step.reuse_rule == ReuseRule::ContentAndName),
     })
 }
 
@@ -57,7 +57,8 @@ impl Scheduler<'_> {
         }
         let source = match &key {
             Some(key) => {
-                let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
+                let name =
+                    (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
                 self.state.finished_equal(&step.equal, &ready.input, name)?
             }
             None => None,
@@ -116,9 +117,9 @@ impl Scheduler<'_> {
         &mut self,
         mut examination: Box<Examination>,
     ) -> Result<Option<Turn>, Error> {
-        let (lane, source) = (examination.step.lane, examination.source);
+        let (queue, source) = (examination.step.queue, examination.source);
         if self.stopping && examination.more.is_some() {
-            self.plan.ended(lane, examination.key.as_ref());
+            self.plan.ended(queue, examination.key.as_ref());
             return Ok(None);
         }
         if let Some(after) = examination.more.filter(|_| examination.whole) {
@@ -145,7 +146,7 @@ impl Scheduler<'_> {
             return self.go_on(recording);
         }
         if self.stopping {
-            self.plan.ended(lane, key.as_ref());
+            self.plan.ended(queue, key.as_ref());
             return Ok(None);
         }
         Ok(Some(Turn::Do(Box::new(self.hand_out(step, ready, key)))))

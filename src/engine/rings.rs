@@ -13,9 +13,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::step::{Memo, StepPlan};
+use super::step::{ReuseRule, StepPlan};
 use crate::model::name::StepName;
-use crate::model::plan::{Key, LaneId, Ready};
+use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::task::TaskId;
 use crate::model::trail::{Trail, hash};
 use crate::state::{self, Origin, Reader, StepId};
@@ -39,7 +39,7 @@ struct Version {
     /// Stands for the name.
     hash: u64,
     /// The step of this run whose tasks are equal to its own, and whether the input's name counts.
-    equal: Option<(LaneId, bool)>,
+    equal: Option<(QueueId, bool)>,
 }
 
 impl Rings {
@@ -144,8 +144,8 @@ impl Rings {
         let Some(version) = origin.step.and_then(|step| self.versions.get(&step)) else {
             return [None; 2];
         };
-        let key = version.equal.map(|(lane, by_name)| Key {
-            lane,
+        let key = version.equal.map(|(queue, by_name)| Key {
+            queue,
             input: origin.input,
             name: origin.name.filter(|_| by_name).map(Into::into),
         });
@@ -184,8 +184,8 @@ impl Rings {
 impl Version {
     /// Whether a task of this version is one that `key` stands for.
     fn is_equal(&self, origin: &Origin, key: &Key) -> bool {
-        self.equal.is_some_and(|(lane, by_name)| {
-            lane == key.lane
+        self.equal.is_some_and(|(queue, by_name)| {
+            queue == key.queue
                 && origin.input == key.input
                 && (!by_name || origin.name.as_deref() == key.name.as_deref())
         })
@@ -207,10 +207,13 @@ fn versions(
         (id, version)
     };
     let mut versions: HashMap<StepId, Version> = names.into_iter().map(version).collect();
-    for step in steps.iter().filter(|step| step.memo != Memo::Never) {
+    for step in steps
+        .iter()
+        .filter(|step| step.reuse_rule != ReuseRule::Never)
+    {
         for id in &step.equal {
             if let Some(version) = versions.get_mut(id) {
-                version.equal = Some((step.lane, step.memo == Memo::ContentAndName));
+                version.equal = Some((step.queue, step.reuse_rule == ReuseRule::ContentAndName));
             }
         }
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::manifest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
-use crate::model::plan::LaneId;
+use crate::model::plan::QueueId;
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Memo {
+pub enum ReuseRule {
     /// Never: the step forbids it, or its script can tell one task from another.
     Never,
     /// For an equal input.
@@ -24,7 +24,7 @@ pub enum Memo {
 #[derive(Debug)]
 pub struct StepPlan {
     /// Its place in the manifest.
-    pub lane: LaneId,
+    pub queue: QueueId,
     /// Its name.
     pub name: StepName,
     /// The row of its current version.
@@ -34,7 +34,7 @@ pub struct StepPlan {
     /// The number of its current version.
     pub version: i64,
     /// When outputs of an equal task may be taken.
-    pub memo: Memo,
+    pub reuse_rule: ReuseRule,
     /// Most tasks at once.
     pub parallel: Option<usize>,
     /// Further executions after a failed one.
@@ -62,12 +62,12 @@ pub fn identity(step: &manifest::Step, tools: Tools) -> Identity {
 }
 
 /// When outputs of an equal task may be taken for tasks of this step.
-pub fn memo(step: &manifest::Step, identity: &Identity) -> Memo {
+pub fn reuse_rule(step: &manifest::Step, identity: &Identity) -> ReuseRule {
     if !step.cache || identity.reads_task() {
-        Memo::Never
+        ReuseRule::Never
     } else if identity.reads_input_name() {
-        Memo::ContentAndName
+        ReuseRule::ContentAndName
     } else {
-        Memo::Content
+        ReuseRule::Content
     }
 }

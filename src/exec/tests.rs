@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::fake::ended;
-use crate::engine::{Error, Forecast, Job, Outcome, Reason, Reply, Scheduler, Stop, Turn};
-use crate::model::task::State as TaskState;
+use crate::engine::{DryRun, Error, Job, Outcome, Reason, Reply, Scheduler, Stop, Turn};
+use crate::model::task::TaskState;
 use world::{Act, World, left, nothing, step};
 
 #[test]
@@ -208,7 +208,7 @@ fn what_a_dead_executor_had_is_done_by_the_next() {
 #[test]
 fn a_dry_run_says_what_a_run_does() {
     let always = Act {
-        memo: false,
+        reuse_rule: false,
         ..step("always")
     };
     let mut world = World::new([step("begin"), step("act"), always]);
@@ -257,7 +257,7 @@ fn a_dry_run_says_what_a_run_does() {
     }
 }
 
-fn run_of(told: &[Forecast]) -> Vec<Vec<(Reason, u64)>> {
+fn run_of(told: &[DryRun]) -> Vec<Vec<(Reason, u64)>> {
     told.iter().map(|step| step.run.clone()).collect()
 }
 
@@ -306,7 +306,9 @@ fn a_foreseen_job_is_the_next_one() {
         };
         for name in ["x_mid", "x_last", "x"] {
             let names = ["a".into(), name.into()];
-            let next = scheduler.foresee(job.ready.id, &names, 1, 1 << 30).unwrap();
+            let next = scheduler
+                .look_ahead(job.ready.id, &names, 1, 1 << 30)
+                .unwrap();
             assert!(matches!(scheduler.turn(now, None), Ok(Turn::Wait)));
             scheduler.tick(now + Duration::from_secs(1)).unwrap();
             let end = ended(&job, left(&[("a", "final"), (name, "content")]));
@@ -335,7 +337,7 @@ fn a_foreseen_job_is_the_next_one() {
         let size = "content".len() as u64;
         for (size, known) in [(size, false), (size + 1, true)] {
             let next = scheduler
-                .foresee(job.ready.id, &["x_mid".into()], 0, size)
+                .look_ahead(job.ready.id, &["x_mid".into()], 0, size)
                 .unwrap();
             assert_eq!(next.is_some(), known);
         }
@@ -362,7 +364,7 @@ fn nothing_is_foreseen_beside_others() {
         };
         let ask = |scheduler: &mut Scheduler| {
             scheduler
-                .foresee(first.ready.id, &["x_last".into()], 0, 1 << 30)
+                .look_ahead(first.ready.id, &["x_last".into()], 0, 1 << 30)
                 .unwrap()
         };
         assert!(ask(scheduler).is_none(), "another waits");
@@ -379,14 +381,14 @@ fn nothing_is_foreseen_beside_others() {
         let two = ["1_last".into(), "2_last".into()];
         assert!(
             scheduler
-                .foresee(first.ready.id, &two, 0, 1 << 30)
+                .look_ahead(first.ready.id, &two, 0, 1 << 30)
                 .unwrap()
                 .is_none(),
             "either may come first"
         );
         assert!(
             scheduler
-                .foresee(second.ready.id, &["x_last".into()], 0, 1 << 30)
+                .look_ahead(second.ready.id, &["x_last".into()], 0, 1 << 30)
                 .unwrap()
                 .is_none(),
             "it has ended"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::digest::Digest;
 use crate::model::identity::Change;
 use crate::model::name::StepName;
-use crate::model::task::{Tally, TaskId};
+use crate::model::task::{TaskCounts, TaskId};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub enum Event<'a> {
         /// Whether it was seeded just now.
         seeded: bool,
         /// Per step, in the order of the manifest, what is recorded.
-        steps: &'a [(StepName, Tally)],
+        steps: &'a [(StepName, TaskCounts)],
     },
     /// A task is handed to the workers. Every one has one end: `Done`, `Failed` or `Cancelled`.
     Started {
@@ -255,7 +255,7 @@ pub struct Summary {
     /// The whole run's time.
     pub elapsed: Duration,
     /// Per step, what is recorded.
-    pub steps: Vec<(StepName, Tally)>,
+    pub steps: Vec<(StepName, TaskCounts)>,
     /// Steps with finished tasks of an older version, how many, and what changed.
     pub tainted: Vec<(StepName, i64, Vec<Change>)>,
     /// Final outputs whose name is close to a step's: the name and the step.

@@ -9,12 +9,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use crate::model::digest::Digest;
-use crate::model::task::{State, TaskId};
+use crate::model::task::{TaskId, TaskState};
 pub use scarcity::Relief;
 use scarcity::Scarcity;
 
 /// The place of a step in the plan: its place in the manifest.
-pub type LaneId = usize;
+pub type QueueId = usize;
 
 /// A task that could start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Ready {
     /// The file name under which its parent left that object; none for a start task.
     pub name: Option<Box<str>>,
     /// Its recorded state: pending or failed.
-    pub state: State,
+    pub state: TaskState,
     /// Executes even where an equal task's outputs could be taken.
     pub forced: bool,
     /// Executions in this run that failed so far.
@@ -39,7 +39,7 @@ pub struct Ready {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The step.
-    pub lane: LaneId,
+    pub queue: QueueId,
     /// The input object.
     pub input: Digest,
     /// The input's name, for a step whose script reads it.
@@ -50,11 +50,11 @@ pub struct Key {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// Decide on this task: reuse, park or start it.
-    Take(LaneId, Ready),
+    Take(QueueId, Ready),
     /// Read at most `count` pending tasks of the step with a row after `after`, and [`Plan::fill`].
     Refill {
         /// The step.
-        lane: LaneId,
+        queue: QueueId,
         /// Rows up to here are in the plan or have been taken.
         after: TaskId,
         /// The most to read.
@@ -70,51 +70,56 @@ const STRETCH: [usize; 2] = [64, 4096];
 const HELD: usize = 256;
 
 #[derive(Debug)]
-struct Lane {
+struct Queue {
     limit: usize,
     running: usize,
     /// Tasks parked or pausing, which therefore are in memory and in no queue.
     held: usize,
     /// Come back from a park or a pause: before all others, also when too many are held.
     again: VecDeque<Ready>,
-    queue: VecDeque<Ready>,
+    ready: VecDeque<Ready>,
     cursor: TaskId,
     /// Whether the database may have more behind the cursor.
     more: bool,
 }
 
-impl Lane {
+impl Queue {
     /// Whether a task of the step may start, as far as is known without a look at the database.
     fn is_open(&self) -> bool {
         self.running < self.limit
-            && (!self.again.is_empty() || self.held < HELD && (!self.queue.is_empty() || self.more))
+            && (!self.again.is_empty() || self.held < HELD && (!self.ready.is_empty() || self.more))
     }
 }
 
 /// The steps, and which of them may start a task: whatever there is to know for a decision is found
 /// without a look at all of them.
 #[derive(Debug)]
-struct Lanes {
-    all: Vec<Lane>,
+struct Queues {
+    all: Vec<Queue>,
     /// Those that may start one: the fewest running tasks first, then the last in the manifest.
-    open: BTreeSet<(usize, Reverse<LaneId>)>,
+    open: BTreeSet<(usize, Reverse<QueueId>)>,
 }
 
-impl Lanes {
-    fn new(lanes: Vec<Lane>) -> Self {
-        let open = lanes.iter().enumerate().filter(|(_, lane)| lane.is_open());
+impl Queues {
+    fn new(queues: Vec<Queue>) -> Self {
+        let open = queues
+            .iter()
+            .enumerate()
+            .filter(|(_, queue)| queue.is_open());
         Self {
-            open: open.map(|(id, lane)| (lane.running, Reverse(id))).collect(),
-            all: lanes,
+            open: open
+                .map(|(id, queue)| (queue.running, Reverse(id)))
+                .collect(),
+            all: queues,
         }
     }
 
     /// The only way to change one.
-    fn change<T>(&mut self, id: LaneId, change: impl FnOnce(&mut Lane) -> T) -> T {
-        let lane = &mut self.all[id];
-        let before = lane.is_open().then_some(lane.running);
-        let done = change(lane);
-        let after = lane.is_open().then_some(lane.running);
+    fn change<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let queue = &mut self.all[id];
+        let before = queue.is_open().then_some(queue.running);
+        let done = change(queue);
+        let after = queue.is_open().then_some(queue.running);
         if before != after {
             if let Some(running) = before {
                 self.open.remove(&(running, Reverse(id)));
@@ -127,7 +132,7 @@ impl Lanes {
     }
 
     /// The step whose task is to start next.
-    fn first(&self) -> Option<LaneId> {
+    fn first(&self) -> Option<QueueId> {
         self.open.first().map(|&(_, Reverse(id))| id)
     }
 }
@@ -135,7 +140,7 @@ impl Lanes {
 /// The schedule of one run.
 #[derive(Debug)]
 pub struct Plan {
-    lanes: Lanes,
+    queues: Queues,
     limit: usize,
     scarcity: Scarcity,
     /// Tasks of one step that are read at once and held in memory: some times as many as may run,
@@ -143,7 +148,7 @@ pub struct Plan {
     stretch: usize,
     running: usize,
     flights: HashMap<Key, Vec<Ready>>,
-    pauses: BinaryHeap<Reverse<(u64, TaskId, LaneId)>>,
+    pauses: BinaryHeap<Reverse<(u64, TaskId, QueueId)>>,
     pausing: HashMap<TaskId, Ready>,
 }
 
@@ -152,17 +157,17 @@ impl Plan {
     ///
     /// `steps`: per step its limit, and whether the database has pending tasks of it.
     pub fn new(limit: usize, steps: impl IntoIterator<Item = (Option<usize>, bool)>) -> Self {
-        let lane = |(limit, more): (Option<usize>, bool)| Lane {
+        let queue = |(limit, more): (Option<usize>, bool)| Queue {
             limit: limit.unwrap_or(usize::MAX),
             running: 0,
             held: 0,
             again: VecDeque::new(),
-            queue: VecDeque::new(),
+            ready: VecDeque::new(),
             cursor: TaskId(0),
             more,
         };
         Self {
-            lanes: Lanes::new(steps.into_iter().map(lane).collect()),
+            queues: Queues::new(steps.into_iter().map(queue).collect()),
             limit,
             scarcity: Scarcity::new(limit),
             stretch: limit.saturating_mul(4).clamp(STRETCH[0], STRETCH[1]),
@@ -182,17 +187,17 @@ impl Plan {
         if !self.has_room() {
             return Next::Wait;
         }
-        let Some(id) = self.lanes.first() else {
+        let Some(id) = self.queues.first() else {
             return Next::Wait;
         };
-        let taken = self.lanes.change(id, |lane| {
-            lane.again.pop_front().or_else(|| lane.queue.pop_front())
+        let taken = self.queues.change(id, |queue| {
+            queue.again.pop_front().or_else(|| queue.ready.pop_front())
         });
         match taken {
             Some(ready) => Next::Take(id, ready),
             None => Next::Refill {
-                lane: id,
-                after: self.lanes.all[id].cursor,
+                queue: id,
+                after: self.queues.all[id].cursor,
                 count: self.stretch,
             },
         }
@@ -200,36 +205,36 @@ impl Plan {
 
     /// The answer to [`Next::Refill`]: `rows` in ascending order; fewer than asked for means that
     /// there are no more.
-    pub fn fill(&mut self, lane: LaneId, rows: impl IntoIterator<Item = Ready>) {
+    pub fn fill(&mut self, queue: QueueId, rows: impl IntoIterator<Item = Ready>) {
         let stretch = self.stretch;
-        self.lanes.change(lane, |lane| {
+        self.queues.change(queue, |queue| {
             let mut count = 0;
             for ready in rows {
                 count += 1;
-                lane.cursor = ready.id;
-                lane.queue.push_back(ready);
+                queue.cursor = ready.id;
+                queue.ready.push_back(ready);
             }
-            lane.more = count >= stretch;
+            queue.more = count >= stretch;
         });
     }
 
     /// A task was added to the database; rows only ever grow.
-    pub fn created(&mut self, lane: LaneId, ready: Ready) {
+    pub fn created(&mut self, queue: QueueId, ready: Ready) {
         let stretch = self.stretch;
-        self.lanes.change(lane, |lane| {
-            if !lane.more && lane.queue.len() < stretch {
-                lane.cursor = ready.id;
-                lane.queue.push_back(ready);
+        self.queues.change(queue, |queue| {
+            if !queue.more && queue.ready.len() < stretch {
+                queue.cursor = ready.id;
+                queue.ready.push_back(ready);
             } else {
-                lane.more = true;
+                queue.more = true;
             }
         });
     }
 
     /// A taken task starts. With a `key`, equal tasks can be parked behind it.
-    pub fn start(&mut self, lane: LaneId, key: Option<Key>) {
+    pub fn start(&mut self, queue: QueueId, key: Option<Key>) {
         self.running += 1;
-        self.lanes.change(lane, |lane| lane.running += 1);
+        self.queues.change(queue, |queue| queue.running += 1);
         if let Some(key) = key {
             self.flights.insert(key, Vec::new());
         }
@@ -240,7 +245,7 @@ impl Plan {
         match self.flights.get_mut(key) {
             Some(parked) => {
                 parked.push(ready);
-                self.lanes.change(key.lane, |lane| lane.held += 1);
+                self.queues.change(key.queue, |queue| queue.held += 1);
                 None
             }
             None => Some(ready),
@@ -248,21 +253,22 @@ impl Plan {
     }
 
     /// A started task ended; those parked behind it come up again.
-    pub fn ended(&mut self, lane: LaneId, key: Option<&Key>) {
+    pub fn ended(&mut self, queue: QueueId, key: Option<&Key>) {
         self.running -= 1;
         let parked = key.and_then(|key| self.flights.remove(key));
-        self.lanes.change(lane, |lane| {
-            lane.running -= 1;
+        self.queues.change(queue, |queue| {
+            queue.running -= 1;
             if let Some(parked) = parked {
-                lane.held -= parked.len();
-                lane.again.extend(parked);
+                queue.held -= parked.len();
+                queue.again.extend(parked);
             }
         });
     }
 
     /// A task that was taken waits again, as it was.
-    pub fn back(&mut self, lane: LaneId, ready: Ready) {
-        self.lanes.change(lane, |lane| lane.again.push_back(ready));
+    pub fn back(&mut self, queue: QueueId, ready: Ready) {
+        self.queues
+            .change(queue, |queue| queue.again.push_back(ready));
     }
 
     /// Whether one more script may run, of whatever step.
@@ -300,13 +306,13 @@ impl Plan {
 
     /// Whether some step has a task that only waits for others to make room.
     pub fn has_ready(&self) -> bool {
-        self.lanes.first().is_some()
+        self.queues.first().is_some()
     }
 
     /// Tries `ready` again at `due` (milliseconds on the clock that [`Plan::wake`] is given).
-    pub fn pause(&mut self, lane: LaneId, ready: Ready, due: u64) {
-        self.lanes.change(lane, |lane| lane.held += 1);
-        self.pauses.push(Reverse((due, ready.id, lane)));
+    pub fn pause(&mut self, queue: QueueId, ready: Ready, due: u64) {
+        self.queues.change(queue, |queue| queue.held += 1);
+        self.pauses.push(Reverse((due, ready.id, queue)));
         self.pausing.insert(ready.id, ready);
     }
 
@@ -317,15 +323,15 @@ impl Plan {
     }
 
     fn end_pauses(&mut self, now: u64) -> Option<u64> {
-        while let Some(&Reverse((due, id, lane))) = self.pauses.peek() {
+        while let Some(&Reverse((due, id, queue))) = self.pauses.peek() {
             if due > now {
                 return Some(due);
             }
             self.pauses.pop();
             if let Some(ready) = self.pausing.remove(&id) {
-                self.lanes.change(lane, |lane| {
-                    lane.held -= 1;
-                    lane.again.push_back(ready);
+                self.queues.change(queue, |queue| {
+                    queue.held -= 1;
+                    queue.again.push_back(ready);
                 });
             }
         }
@@ -338,15 +344,17 @@ impl Plan {
     }
 
     /// Whether tasks of the step wait, as far as is known without a look at the database.
-    pub fn has_waiting(&self, lane: LaneId) -> bool {
-        let lane = &self.lanes.all[lane];
-        !lane.again.is_empty() || !lane.queue.is_empty() || lane.more
+    pub fn has_waiting(&self, queue: QueueId) -> bool {
+        let queue = &self.queues.all[queue];
+        !queue.again.is_empty() || !queue.ready.is_empty() || queue.more
     }
 
     /// The input of the task of the step that starts when all that run now have ended, as far as is
     /// known without a look at the database.
-    pub fn ahead(&self, lane: LaneId) -> Option<Digest> {
-        let next = self.lanes.all[lane].queue.get(self.limit.checked_sub(1)?)?;
+    pub fn ahead(&self, queue: QueueId) -> Option<Digest> {
+        let next = self.queues.all[queue]
+            .ready
+            .get(self.limit.checked_sub(1)?)?;
         Some(next.input)
     }
 

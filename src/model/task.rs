@@ -30,7 +30,7 @@ impl fmt::Display for TaskId {
 /// any moment finds it to be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum TaskState {
     /// Not executed yet, or interrupted. `processed` is 0, `error` is NULL.
     Pending,
     /// The last execution failed; the next run tries again. `processed` is 0, `error` is set.
@@ -57,12 +57,12 @@ pub enum Step {
 #[error("a task that is {from:?} cannot {step:?}")]
 pub struct Illegal {
     /// The state it was in.
-    pub from: State,
+    pub from: TaskState,
     /// What was asked of it.
     pub step: Step,
 }
 
-impl State {
+impl TaskState {
     /// Every state, in the order in which counts are shown.
     pub const ALL: [Self; 4] = [Self::Done, Self::Reused, Self::Failed, Self::Pending];
 
@@ -84,7 +84,7 @@ impl State {
 
 /// How many live tasks are in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Tally {
+pub struct TaskCounts {
     /// Not executed yet.
     pub pending: i64,
     /// Failed at the last try.
@@ -95,14 +95,14 @@ pub struct Tally {
     pub reused: i64,
 }
 
-impl Tally {
+impl TaskCounts {
     /// One more in `state`, or fewer with a negative `by`.
-    pub fn add(&mut self, state: State, by: i64) {
+    pub fn add(&mut self, state: TaskState, by: i64) {
         *self.slot(state) += by;
     }
 
     /// One task moved.
-    pub fn moved(&mut self, from: State, to: State) {
+    pub fn moved(&mut self, from: TaskState, to: TaskState) {
         self.add(from, -1);
         self.add(to, 1);
     }
@@ -122,17 +122,17 @@ impl Tally {
         *self == Self::default()
     }
 
-    fn slot(&mut self, state: State) -> &mut i64 {
+    fn slot(&mut self, state: TaskState) -> &mut i64 {
         match state {
-            State::Pending => &mut self.pending,
-            State::Failed => &mut self.failed,
-            State::Done => &mut self.done,
-            State::Reused => &mut self.reused,
+            TaskState::Pending => &mut self.pending,
+            TaskState::Failed => &mut self.failed,
+            TaskState::Done => &mut self.done,
+            TaskState::Reused => &mut self.reused,
         }
     }
 }
 
-impl std::ops::AddAssign for Tally {
+impl std::ops::AddAssign for TaskCounts {
     fn add_assign(&mut self, other: Self) {
         self.pending += other.pending;
         self.failed += other.failed;
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn finished_tasks_never_move() {
-        for from in State::ALL {
+        for from in TaskState::ALL {
             for step in [Step::Succeed, Step::Fail, Step::Reuse] {
                 assert_eq!(from.after(step).is_err(), from.is_finished());
             }
@@ -156,15 +156,15 @@ mod tests {
 
     #[test]
     fn a_failed_task_can_succeed() {
-        assert_eq!(State::Failed.after(Step::Succeed), Ok(State::Done));
-        assert_eq!(State::Pending.after(Step::Fail), Ok(State::Failed));
+        assert_eq!(TaskState::Failed.after(Step::Succeed), Ok(TaskState::Done));
+        assert_eq!(TaskState::Pending.after(Step::Fail), Ok(TaskState::Failed));
     }
 
     #[test]
     fn moves_keep_the_total() {
-        let mut tally = Tally::default();
-        tally.add(State::Pending, 3);
-        tally.moved(State::Pending, State::Done);
+        let mut tally = TaskCounts::default();
+        tally.add(TaskState::Pending, 3);
+        tally.moved(TaskState::Pending, TaskState::Done);
         assert_eq!((tally.pending, tally.done, tally.total()), (2, 1, 3));
     }
 }

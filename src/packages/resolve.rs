@@ -22,7 +22,7 @@ use super::tools::Tools;
 use super::update::{self, Pinned};
 use super::wanted::{All, Source};
 use super::{Cache, Error, Progress, Request, Resolved, base_of, folder, warning_once};
-use super::{kept, path, sealed};
+use super::{cached, path, sealed};
 use locked::{not_locked, pins, recorded};
 
 /// Resolves the packages of all steps of `request`.
@@ -216,7 +216,7 @@ impl Session<'_> {
     ) -> Result<Option<Environment>, Error> {
         let kept = key.and_then(|key| cache.get(key));
         let packages =
-            kept.and_then(|kept| kept::checked(kept, places, self.all, self.pinned, self.store));
+            kept.and_then(|kept| cached::checked(kept, places, self.all, self.pinned, self.store));
         packages
             .map(|packages| self.environment(packages))
             .transpose()

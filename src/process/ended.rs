@@ -13,7 +13,7 @@ pub struct Ended {
     /// Its exit status or signal.
     pub status: ExitStatus,
     /// Why it was made to end, if it was.
-    pub cut: Option<Cut>,
+    pub cut: Option<StopReason>,
     /// The child's process groups in which something outlives it, if there are any.
     pub left: Option<Groups>,
 }
@@ -34,21 +34,21 @@ impl Ended {
     pub fn as_a_shell_would(
         self,
         members: &[ExitStatus],
-        manners: Manners,
+        semantics: ExitSemantics,
         mut tell: impl FnMut(&str),
     ) -> Self {
         let failed = members.iter().rev().find(|status| !status.success());
         let last = members.last().copied().unwrap_or_default();
-        let counts = *failed.filter(|_| manners.pipefail).unwrap_or(&last);
-        match manners.tells {
-            Tells::Each => {
+        let counts = *failed.filter(|_| semantics.pipefail).unwrap_or(&last);
+        match semantics.tells {
+            SignalMessages::Each => {
                 let deaths = members.iter().copied().filter_map(death);
                 deaths.for_each(|words| tell(&words));
             }
-            Tells::WhatCounts => {
+            SignalMessages::WhatCounts => {
                 death(counts).into_iter().for_each(|words| tell(&words));
             }
-            Tells::Nothing => {}
+            SignalMessages::Nothing => {}
         }
         let status = match counts.signal() {
             Some(signal) => ExitStatus::from_raw((128 + signal) << 8),
@@ -60,16 +60,16 @@ impl Ended {
 
 /// How a shell treats the members of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manners {
+pub struct ExitSemantics {
     /// Whether the last one that failed counts, and not the last one.
     pub pipefail: bool,
     /// Whose deaths it tells of.
-    pub tells: Tells,
+    pub tells: SignalMessages,
 }
 
 /// Whose deaths by a signal a shell tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tells {
+pub enum SignalMessages {
     /// Every member's.
     Each,
     /// That of the one that counts.
@@ -113,7 +113,7 @@ fn words_for(signal: i32) -> Option<&'static str> {
 
 /// Why a child was made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub enum StopReason {
     /// Its time was over.
     Timeout,
     /// [`Handle::end`](super::Handle::end) was called.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Cut, Ended, GRACE, Groups, Pipes, RunError, Sink, SpawnSpec, reap, spawn};
+use super::{Ended, GRACE, Groups, Pipes, RunError, Sink, SpawnSpec, StopReason, reap, spawn};
 use crate::sys::ExitWatch;
 
 /// What a handle knows of its children at the moment.
@@ -17,7 +17,7 @@ pub(super) enum Phase {
     Idle,
     Running {
         groups: Groups,
-        cut: Option<Cut>,
+        cut: Option<StopReason>,
     },
     /// Asked to end before they were spawned.
     Refused,
@@ -42,7 +42,7 @@ impl State {
     }
 
     /// None does any more; why they were made to end, if they were.
-    pub(super) fn over(&mut self) -> Option<Cut> {
+    pub(super) fn over(&mut self) -> Option<StopReason> {
         match std::mem::take(&mut self.phase) {
             Phase::Running { cut, .. } => cut,
             Phase::Idle | Phase::Refused => None,
@@ -87,7 +87,7 @@ impl Limit {
         } else {
             self.asked = true;
             self.next = Some(Instant::now() + handle.grace);
-            handle.cut(Cut::Timeout);
+            handle.cut(StopReason::Timeout);
         }
     }
 
@@ -178,7 +178,7 @@ impl Handle {
         let mut state = self.lock();
         match &mut state.phase {
             Phase::Running { groups, cut } => {
-                cut.get_or_insert(Cut::Asked);
+                cut.get_or_insert(StopReason::Asked);
                 groups.ask_to_end();
             }
             Phase::Idle => state.phase = Phase::Refused,
@@ -224,7 +224,7 @@ impl Handle {
         Ok(())
     }
 
-    fn cut(&self, why: Cut) {
+    fn cut(&self, why: StopReason) {
         if let Phase::Running { groups, cut } = &mut self.lock().phase {
             cut.get_or_insert(why);
             groups.ask_to_end();

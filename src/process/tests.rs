@@ -92,7 +92,7 @@ fn the_whole_group_is_ended() {
     handle.end();
     let (end, ..) = thread.join().unwrap();
     assert_eq!(describe(end.status), "killed by SIGTERM");
-    assert_eq!(end.cut, Some(Cut::Asked));
+    assert_eq!(end.cut, Some(StopReason::Asked));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn time_is_limited() {
         "trap 'echo bye; exit 0' TERM; sleep 60 & wait",
         Some(Duration::from_millis(100)),
     );
-    assert_eq!(end.cut, Some(Cut::Timeout));
+    assert_eq!(end.cut, Some(StopReason::Timeout));
     assert_eq!(out, b"bye\n");
 }
 
@@ -113,7 +113,7 @@ fn who_does_not_listen_has_its_grace_and_no_more() {
     let began = Instant::now();
     let (end, ..) = run(&Handle::new(grace), script, Some(limit));
     assert_eq!(describe(end.status), "killed by SIGKILL");
-    assert_eq!(end.cut, Some(Cut::Timeout));
+    assert_eq!(end.cut, Some(StopReason::Timeout));
     assert!(began.elapsed() >= limit + grace);
     assert!(began.elapsed() < GRACE);
 }
@@ -142,7 +142,7 @@ fn one_that_is_stopped_ends_in_time() {
     let stop = "kill -STOP $$; sleep 60";
     let limit = Some(Duration::from_millis(100));
     let (end, ..) = run(&Handle::default(), stop, limit);
-    assert_eq!(end.cut, Some(Cut::Timeout));
+    assert_eq!(end.cut, Some(StopReason::Timeout));
     assert_eq!(describe(end.status), "killed by SIGTERM");
     assert!(began.elapsed() < GRACE);
 }

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal};
 
 use super::handle::{Limit, Phase};
 use super::{Ended, Groups, Handle, Pipes, RunError, Sink, SpawnSpec};
-use crate::sys::{ExitWatch, Strays, descriptors};
+use crate::sys::{ExitWatch, Orphans, descriptors};
 
 /// Longest time for a shell to get ready.
 const START: Timespec = Timespec {
@@ -154,7 +154,7 @@ impl Handle {
         mut warm: Warm,
         lines: &[u8],
         pipes: &mut Pipes,
-        strays: &Strays,
+        orphans: &Orphans,
         timeout: Option<Duration>,
         sink: &mut dyn Sink,
     ) -> Result<(Ended, Option<Warm>), RunError> {
@@ -172,7 +172,7 @@ impl Handle {
             .or_else(ignore_broken_pipe)
             .and_then(|()| {
                 sink.started();
-                self.watch_warm(&mut warm, pipes, strays, timeout, sink)
+                self.watch_warm(&mut warm, pipes, orphans, timeout, sink)
             });
         if watched.is_err() {
             self.signal(Signal::KILL);
@@ -189,7 +189,7 @@ impl Handle {
             Groups::from(group).kill();
             return Err(RunError::Lost);
         }
-        let left = strays.left_in(group);
+        let left = orphans.left_in(group);
         if left {
             // Whoever kills the group reaps the shell with it.
             warm.reaped = true;
@@ -207,7 +207,7 @@ impl Handle {
         &self,
         warm: &mut Warm,
         pipes: &mut Pipes,
-        strays: &Strays,
+        orphans: &Orphans,
         timeout: Option<Duration>,
         sink: &mut dyn Sink,
     ) -> io::Result<Option<ExitStatus>> {
@@ -219,7 +219,7 @@ impl Handle {
                 return Ok(Some(status(&answer)));
             }
             if dead {
-                self.bury(warm.pid, pipes, strays, limit.grace(), sink)?;
+                self.bury(warm.pid, pipes, orphans, limit.grace(), sink)?;
                 return Ok(None);
             }
             limit.enforce(self);
@@ -232,7 +232,7 @@ impl Handle {
         &self,
         group: Pid,
         pipes: &mut Pipes,
-        strays: &Strays,
+        orphans: &Orphans,
         grace: Option<Instant>,
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
@@ -240,7 +240,7 @@ impl Handle {
             return Ok(());
         }
         let grace = grace.unwrap_or_else(|| Instant::now() + self.grace);
-        while strays.left_in(group) {
+        while orphans.left_in(group) {
             if grace <= Instant::now() {
                 self.signal(Signal::KILL);
             }

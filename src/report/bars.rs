@@ -124,14 +124,14 @@ impl Drop for Running {
 
 /// What is on the terminal, and what is to be.
 struct Picture {
-    told: Mutex<Told>,
+    told: Mutex<JsonEvent>,
     /// Locked before `told`, and held while the terminal is written to: `told` is not.
     shown: Mutex<Shown>,
     clock: Instant,
     colours: bool,
 }
 
-struct Told {
+struct JsonEvent {
     model: Model,
     /// Not on the terminal yet.
     lines: String,
@@ -153,7 +153,7 @@ impl Picture {
             bar.set_style(style);
         }
         Self {
-            told: Mutex::new(Told {
+            told: Mutex::new(JsonEvent {
                 model,
                 lines: String::new(),
             }),
@@ -168,7 +168,7 @@ impl Picture {
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, JsonEvent> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -166,7 +166,7 @@ fn literal(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::name::StepName;
-    use crate::model::task::{Tally, TaskId};
+    use crate::model::task::{TaskCounts, TaskId};
 
     #[test]
     fn annotations_escape_what_ends_them() {
@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn the_summary_is_markdown_whatever_the_names() {
         let step = StepName::new("a|b_c").unwrap();
-        let tally = Tally {
+        let tally = TaskCounts {
             failed: 1,
-            ..Tally::default()
+            ..TaskCounts::default()
         };
         let text = markdown(&Summary {
             runset: "r<1>".into(),

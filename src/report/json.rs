@@ -45,15 +45,15 @@
 //!
 //! With `-quiet` there are only `failed`, `warning`, `interrupted` and `error`.
 
-mod told;
+mod event;
 
 use crate::model::event::{Event, Failure, Launch, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
-use told::{Count, Counts, Failed, Named, Outputs, Over, Ran, Tainted, Told};
+use event::{Count, Counts, Failed, JsonEvent, Named, Outputs, Over, Ran, Tainted};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -77,7 +77,7 @@ impl Lines {
 
 /// An error that ends the program, as a line with its end.
 pub fn error(kind: &str, message: &str, hint: Option<&str>, exit_status: u8) -> String {
-    let told = Told::Error {
+    let told = JsonEvent::Error {
         kind,
         message,
         hint,
@@ -93,23 +93,23 @@ fn line(event: &Event, now: jiff::Timestamp) -> String {
 
 /// What the line says: an arm for each event, and all that it holds.
 #[allow(clippy::too_many_lines)] // A table, read from top to bottom.
-fn told<'a>(event: &'a Event) -> Told<'a> {
+fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
     match event {
-        Event::Manifest { path, steps, start } => Told::Manifest {
+        Event::Manifest { path, steps, start } => JsonEvent::Manifest {
             path,
             steps: *steps,
             start: start.as_str(),
         },
-        Event::Database { path, created } => Told::Database {
+        Event::Database { path, created } => JsonEvent::Database {
             path,
             created: *created,
         },
-        Event::Environment(line) => Told::Environment { line },
+        Event::Environment(line) => JsonEvent::Environment { line },
         Event::Version {
             step,
             version,
             changes,
-        } => Told::Version {
+        } => JsonEvent::Version {
             step: step.as_str(),
             version: *version,
             changes: in_words(changes),
@@ -118,32 +118,32 @@ fn told<'a>(event: &'a Event) -> Told<'a> {
             step,
             count,
             changes,
-        } => Told::Tainted(of_tainted(step, *count, changes)),
+        } => JsonEvent::Tainted(of_tainted(step, *count, changes)),
         Event::Migrated {
             step,
             count,
             version,
-        } => Told::Migrated {
+        } => JsonEvent::Migrated {
             step: step.as_str(),
             count: *count,
             version: *version,
         },
-        Event::NothingTainted { runset } => Told::NothingTainted { runset },
+        Event::NothingTainted { runset } => JsonEvent::NothingTainted { runset },
         Event::Runset {
             name,
             seeded,
             steps,
-        } => Told::Runset {
+        } => JsonEvent::Runset {
             name,
             seeded: *seeded,
             steps: counts(steps),
         },
-        Event::Warning(message) => Told::Warning { message },
-        Event::Interrupted { signal, tasks } => Told::Interrupted {
+        Event::Warning(message) => JsonEvent::Warning { message },
+        Event::Interrupted { signal, tasks } => JsonEvent::Interrupted {
             signal,
             running: *tasks,
         },
-        Event::Summary(summary) => Told::Summary(Over::of(summary)),
+        Event::Summary(summary) => JsonEvent::Summary(Over::of(summary)),
         Event::Started {
             task,
             step,
@@ -151,7 +151,7 @@ fn told<'a>(event: &'a Event) -> Told<'a> {
             input_name,
             input,
             attempt,
-        } => Told::Started {
+        } => JsonEvent::Started {
             task: *task,
             step: step.as_str(),
             version: *version,
@@ -164,7 +164,7 @@ fn told<'a>(event: &'a Event) -> Told<'a> {
             step,
             stderr,
             bytes,
-        } => Told::Output {
+        } => JsonEvent::Output {
             task: *task,
             step: step.as_str(),
             stream: if *stderr { "stderr" } else { "stdout" },
@@ -176,7 +176,7 @@ fn told<'a>(event: &'a Event) -> Told<'a> {
             reused,
             span,
             outputs,
-        } => Told::Done {
+        } => JsonEvent::Done {
             task: *task,
             step: step.as_str(),
             reused_from: *reused,
@@ -190,14 +190,14 @@ fn told<'a>(event: &'a Event) -> Told<'a> {
             error,
             span,
             retry,
-        } => Told::Failed {
+        } => JsonEvent::Failed {
             task: *task,
             step: step.as_str(),
             error,
             ran: ran(span),
             retry_in_seconds: retry.map(|pause| pause.as_secs_f64()),
         },
-        Event::Cancelled { task, step, span } => Told::Cancelled {
+        Event::Cancelled { task, step, span } => JsonEvent::Cancelled {
             task: *task,
             step: step.as_str(),
             ran: span.as_ref().and_then(ran),
@@ -303,7 +303,7 @@ fn in_words(changes: &[Change]) -> Vec<String> {
     changes.iter().map(ToString::to_string).collect()
 }
 
-fn counts(steps: &[(StepName, Tally)]) -> Vec<Counts<'_>> {
+fn counts(steps: &[(StepName, TaskCounts)]) -> Vec<Counts<'_>> {
     steps
         .iter()
         .map(|(step, tally)| Counts {

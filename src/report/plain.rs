@@ -9,7 +9,7 @@ use super::table;
 use crate::model::event::{Event, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
-use crate::model::task::{Tally, TaskId};
+use crate::model::task::{TaskCounts, TaskId};
 use crate::out;
 use crate::text::{self, visible, with_hints};
 
@@ -153,8 +153,8 @@ fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
     )
 }
 
-fn runset(name: &str, seeded: bool, steps: &[(StepName, Tally)]) -> String {
-    let mut all = Tally::default();
+fn runset(name: &str, seeded: bool, steps: &[(StepName, TaskCounts)]) -> String {
+    let mut all = TaskCounts::default();
     steps.iter().for_each(|(_, tally)| all += *tally);
     let name = visible(name);
     if seeded {

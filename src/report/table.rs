@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use crate::model::identity::Change;
 use crate::model::name::StepName;
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 use crate::text::visible;
 
 /// A line a step with what is recorded.
-pub fn counts(steps: &[(StepName, Tally)]) -> String {
+pub fn counts(steps: &[(StepName, TaskCounts)]) -> String {
     let width = steps
         .iter()
         .map(|(name, _)| name.as_str().chars().count())
@@ -22,7 +22,7 @@ pub fn counts(steps: &[(StepName, Tally)]) -> String {
 }
 
 /// `3 done, 1 failed`.
-pub fn in_words(tally: &Tally) -> String {
+pub fn in_words(tally: &TaskCounts) -> String {
     let words: Vec<String> = [
         (tally.done, "done"),
         (tally.reused, "reused"),

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, Params, Statement, Transaction};
 
+use super::counts::Deltas;
 use super::guard::Effort;
-use super::tally::Deltas;
 use super::{Context, Error, Layout};
 
 /// See the module.
@@ -91,7 +91,7 @@ impl Database {
     }
 
     /// While it lives, all answers are of one moment.
-    pub fn moment(&self) -> rusqlite::Result<Transaction<'_>> {
+    pub fn snapshot(&self) -> rusqlite::Result<Transaction<'_>> {
         self.connection.unchecked_transaction()
     }
 

@@ -6,8 +6,8 @@
 use rusqlite::{ToSql, params};
 
 use super::cell::digest;
-use super::memo::PREFIX;
 use super::read::{columns, task};
+use super::reuse::PREFIX;
 use super::{Context, Error, Reader, Runset, TaskRow};
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
@@ -127,7 +127,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::task::State as TaskState;
+    use crate::model::task::TaskState;
     use crate::state::State;
     use crate::state::{Finished, NewTask, StepId};
 

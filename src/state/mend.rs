@@ -13,7 +13,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::tally::recount;
+use super::counts::recount;
 
 /// Says in the file that somebody writes to it.
 pub const MARK: &str = "INSERT OR REPLACE INTO meta VALUES ('writing', '1')";
@@ -24,7 +24,7 @@ pub const UNMARK: &str = "DELETE FROM meta WHERE key = 'writing'";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mended {
     /// Rows that no task left where they were.
-    pub strays: u64,
+    pub orphans: u64,
     /// Finished tasks that run again.
     pub again: u64,
     /// Whether something else was wrong: counts, what is said of final outputs.
@@ -38,7 +38,7 @@ pub struct Mended {
 impl Mended {
     /// Whether anything was.
     pub fn is_anything(&self) -> bool {
-        self.strays > 0 || self.again > 0 || self.other
+        self.orphans > 0 || self.again > 0 || self.other
     }
 }
 
@@ -97,7 +97,7 @@ fn look(transaction: &Transaction, miscounted: bool) -> rusqlite::Result<Mended>
     transaction.execute_batch(LAST)?;
     let finals = transaction.execute(FINALS, [])?;
     let mut mended = Mended {
-        strays: count(transaction, "stray")?,
+        orphans: count(transaction, "stray")?,
         other: finals > 0 || miscounted,
         ..Mended::default()
     };

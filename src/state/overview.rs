@@ -3,12 +3,12 @@
 use rusqlite::Row;
 
 use super::cell::{Wrong, count, digest, file_name, located, number, some_number};
-use super::tally::{STATE_SQL, state_of, tally_of_step};
+use super::counts::{STATE_SQL, state_of, tally_of_step};
 use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::name::{FileName, StepName};
-use crate::model::task::{State as TaskState, Tally, TaskId};
+use crate::model::task::{TaskCounts, TaskId, TaskState};
 
 /// A step version as it is recorded.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub struct ShownTask {
 
 /// While it lives, all that is read is of one moment, whatever is written meanwhile.
 #[derive(Debug)]
-pub struct Moment<'a> {
+pub struct Snapshot<'a> {
     _transaction: rusqlite::Transaction<'a>,
 }
 
@@ -87,10 +87,10 @@ const TASK: &str = "id, step_id, runset, object_hash, name, started, elapsed, wo
 
 impl Reader {
     /// Begins a moment.
-    pub fn moment(&self) -> Result<Moment<'_>, Error> {
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
         self.connection
-            .moment()
-            .map(|transaction| Moment {
+            .snapshot()
+            .map(|transaction| Snapshot {
                 _transaction: transaction,
             })
             .during(&self.layout, "begin a transaction")
@@ -120,7 +120,7 @@ impl Reader {
     }
 
     /// The counts of live tasks by step version, step 0 for final outputs, of `runset` or of all.
-    pub fn totals(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, Tally)>, Error> {
+    pub fn totals(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, TaskCounts)>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT step_id, sum(pending), sum(failed), sum(done), sum(reused) FROM tally

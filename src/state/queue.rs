@@ -3,7 +3,7 @@
 use rusqlite::Row;
 
 use super::cell::{Ascending, digest, file_name, located, older};
-use super::tally::{STATE_SQL, state_of};
+use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::plan::Ready;
 use crate::model::task::TaskId;

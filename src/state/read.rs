@@ -4,11 +4,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{Ascending, Wrong, digest, file_name, located, number, older, some_number};
-use super::tally::{STATE_SQL, state_of};
+use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::name::{FileName, StepName};
-use crate::model::task::{State as TaskState, TaskId};
+use crate::model::task::{TaskId, TaskState};
 
 /// A task as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]

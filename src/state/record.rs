@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::Params;
 
-use super::tally::{STATE_SQL, state_of};
+use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
-use crate::model::task::{State as TaskState, Step, TaskId};
+use crate::model::task::{Step, TaskId, TaskState};
 
 /// A task to be added.
 #[derive(Debug, Clone, Copy)]

@@ -210,7 +210,7 @@ fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
         "UPDATE task SET runset = '' WHERE runset IS NULL;
          INSERT INTO runset (name) SELECT runset FROM task GROUP BY runset ORDER BY min(id);",
     )?;
-    super::tally::recount(transaction).map(drop)
+    super::counts::recount(transaction).map(drop)
 }
 
 /// The first implementation took any text for a step's name, and ran every script by `sh -c` on the host's PATH. Its shell had no

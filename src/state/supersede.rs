@@ -2,11 +2,11 @@
 //! them.
 
 use super::cell::{count, located};
+use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
-use super::tally::{STATE_SQL, state_of};
 use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
 use crate::model::name::StepName;
-use crate::model::task::State as TaskState;
+use crate::model::task::TaskState;
 
 /// Finished live tasks of one step version.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::digest::Digest;
 use crate::model::identity::{Change, Identity};
 use crate::model::name::StepName;
-use crate::model::task::{State as TaskState, Tally, TaskId};
+use crate::model::task::{TaskCounts, TaskId, TaskState};
 
 fn identity(script: &str) -> Identity {
     Identity {
@@ -64,7 +64,7 @@ impl Fixture {
             .unwrap()
     }
 
-    fn tally(&self, step: StepId) -> Tally {
+    fn tally(&self, step: StepId) -> TaskCounts {
         let counts = self.state.tallies(self.runset.id).unwrap();
         counts.get(&step).copied().unwrap_or_default()
     }
@@ -74,7 +74,7 @@ impl Fixture {
         self.state.commit().unwrap();
         let kept = self.state.time_spent(&self.runset).unwrap();
         self.state.connection.alter(|connection| {
-            assert!(!tally::recount(connection).unwrap());
+            assert!(!counts::recount(connection).unwrap());
         });
         assert_eq!(kept, self.state.time_spent(&self.runset).unwrap());
     }

@@ -12,7 +12,7 @@ use crate::sys;
 
 /// An object that was just stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Adopted {
+pub struct Inserted {
     /// Its name.
     pub digest: Digest,
     /// Its size in bytes.
@@ -27,7 +27,7 @@ const PIECE: usize = 256 * 1024;
 const WAITING: usize = 2;
 
 /// Reads `file` to its end. `size` is what it is expected to have, which decides how.
-pub fn hash(file: &File, size: u64) -> io::Result<Adopted> {
+pub fn hash(file: &File, size: u64) -> io::Result<Inserted> {
     if size >= LARGE && sys::cores() > 1 {
         return hash_beside(|buffer| read(file, buffer));
     }
@@ -44,7 +44,7 @@ pub fn hash(file: &File, size: u64) -> io::Result<Adopted> {
 /// hashing alone keeps a core busy.
 pub fn hash_beside(
     mut next: impl FnMut(&mut [u8]) -> io::Result<usize> + Send,
-) -> io::Result<Adopted> {
+) -> io::Result<Inserted> {
     let (full, filled) = mpsc::sync_channel::<Vec<u8>>(WAITING);
     let (empty, emptied) = mpsc::channel::<Vec<u8>>();
     let mut hasher = Hasher::default();
@@ -113,8 +113,8 @@ impl Hasher {
         }
     }
 
-    fn end(self) -> Adopted {
-        Adopted {
+    fn end(self) -> Inserted {
+        Inserted {
             digest: Digest(self.state.finalize().into()),
             size: self.total,
         }
@@ -136,9 +136,9 @@ mod tests {
         file.write_all(&bytes).unwrap();
         for size in [0, 5000, LARGE] {
             file.rewind().unwrap();
-            let adopted = hash(&file, size).unwrap();
-            assert_eq!(adopted.digest, Digest::of(&bytes));
-            assert_eq!(adopted.size, bytes.len() as u64);
+            let inserted = hash(&file, size).unwrap();
+            assert_eq!(inserted.digest, Digest::of(&bytes));
+            assert_eq!(inserted.size, bytes.len() as u64);
         }
     }
 }

@@ -17,9 +17,9 @@ fn a_file_becomes_an_object_by_rename() {
     let file = dir.path().join("f");
     fs::write(&file, "hello").unwrap();
     let inode = fs::metadata(&file).unwrap().ino();
-    let adopted = store.adopt(&file, true).unwrap();
-    assert_eq!(adopted.digest, Digest::of(b"hello"));
-    assert_eq!(adopted.size, 5);
+    let inserted = store.insert_file(&file, true).unwrap();
+    assert_eq!(inserted.digest, Digest::of(b"hello"));
+    assert_eq!(inserted.size, 5);
     assert!(!file.exists());
     let path = dir
         .path()
@@ -34,7 +34,9 @@ fn a_file_becomes_an_object_by_rename() {
 #[test]
 fn objects_are_found_by_the_beginning_of_their_hash() {
     let (_dir, store) = store();
-    let mut all: Vec<Digest> = (0..200_u8).map(|n| store.put(&[n]).unwrap()).collect();
+    let mut all: Vec<Digest> = (0..200_u8)
+        .map(|n| store.insert_bytes(&[n]).unwrap())
+        .collect();
     all.sort_unstable();
     for object in &all {
         let hex = object.hex();
@@ -58,7 +60,7 @@ fn a_hard_linked_file_is_copied_and_stays_as_it_is() {
         fs::set_permissions(&link, fs::Permissions::from_mode(0o640)).unwrap();
         fs::hard_link(&link, &file).unwrap();
         let inode = fs::metadata(&link).unwrap().ino();
-        let digest = store.adopt(&file, true).unwrap().digest;
+        let digest = store.insert_file(&file, true).unwrap().digest;
         assert!(!file.exists());
         let left = fs::metadata(&link).unwrap();
         assert_eq!((left.mode() & 0o7777, left.ino()), (0o640, inode));
@@ -75,7 +77,7 @@ fn what_a_process_may_still_reach_is_copied() {
     let file = dir.path().join("f");
     fs::write(&file, "hello").unwrap();
     let inode = fs::metadata(&file).unwrap().ino();
-    let digest = store.adopt(&file, false).unwrap().digest;
+    let digest = store.insert_file(&file, false).unwrap().digest;
     assert!(!file.exists());
     assert_ne!(fs::metadata(store.path(&digest)).unwrap().ino(), inode);
 }
@@ -91,7 +93,7 @@ fn a_file_of_another_user_is_copied_and_stays_as_it_is() {
     }
     let open = fs::File::open(&file).unwrap();
     let before = open.metadata().unwrap();
-    let digest = store.adopt(&file, true).unwrap().digest;
+    let digest = store.insert_file(&file, true).unwrap().digest;
     assert!(!file.exists());
     assert_eq!(open.metadata().unwrap().mode(), before.mode());
     assert_ne!(
@@ -112,11 +114,11 @@ fn a_file_that_is_being_written_is_not_adopted() {
     writer.write_all(b"a").unwrap();
     if cfg!(target_os = "linux") {
         assert!(matches!(
-            store.adopt(&file, true),
-            Err(AdoptError::BeingWritten)
+            store.insert_file(&file, true),
+            Err(InsertError::BeingWritten)
         ));
     } else {
-        let digest = store.adopt(&file, false).unwrap().digest;
+        let digest = store.insert_file(&file, false).unwrap().digest;
         writer.write_all(b"b").unwrap();
         assert_eq!(fs::read(store.path(&digest)).unwrap(), b"a");
     }
@@ -131,7 +133,10 @@ fn a_writer_that_is_about_to_go_is_waited_for() {
         std::thread::sleep(std::time::Duration::from_millis(20));
         drop(writer);
     });
-    assert_eq!(store.adopt(&file, true).unwrap().digest, Digest::EMPTY);
+    assert_eq!(
+        store.insert_file(&file, true).unwrap().digest,
+        Digest::EMPTY
+    );
     going.join().unwrap();
 }
 
@@ -156,8 +161,8 @@ fn other_things_are_named() {
         ("fifo", "a FIFO"),
         ("socket", "a socket"),
     ] {
-        match store.adopt(&at(name), true) {
-            Err(AdoptError::NotAFile(found)) => assert_eq!(found, kind),
+        match store.insert_file(&at(name), true) {
+            Err(InsertError::NotAFile(found)) => assert_eq!(found, kind),
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -168,7 +173,7 @@ fn the_copy_is_private() {
     let (dir, store) = store();
     for size in [0, 10, 1_000_000] {
         let bytes = vec![7; size];
-        let digest = store.put(&bytes).unwrap();
+        let digest = store.insert_bytes(&bytes).unwrap();
         let copy = dir.path().join(format!("copy{size}"));
         assert_eq!(store.copy_out(&digest, &copy).unwrap(), size as u64);
         assert_eq!(fs::read(&copy).unwrap(), bytes);
@@ -182,7 +187,7 @@ fn a_damaged_object_is_noticed_and_mended_by_the_next_equal_one() {
     let (dir, store) = store();
     for size in [10, 1_000_000] {
         let bytes = vec![7; size];
-        let digest = store.put(&bytes).unwrap();
+        let digest = store.insert_bytes(&bytes).unwrap();
         let copy = dir.path().join(format!("copy{size}"));
         store.copy_out(&digest, &copy).unwrap();
         fs::remove_file(&copy).unwrap();
@@ -198,7 +203,7 @@ fn a_damaged_object_is_noticed_and_mended_by_the_next_equal_one() {
         ));
         assert!(!copy.exists());
 
-        store.put(&bytes).unwrap();
+        store.insert_bytes(&bytes).unwrap();
         assert_eq!(store.copy_out(&digest, &copy).unwrap(), size as u64);
     }
 }
@@ -206,7 +211,7 @@ fn a_damaged_object_is_noticed_and_mended_by_the_next_equal_one() {
 #[test]
 fn what_is_no_file_is_named_and_not_waited_for() {
     let (dir, store) = store();
-    let digest = store.put(b"hello").unwrap();
+    let digest = store.insert_bytes(b"hello").unwrap();
     let path = store.path(&digest);
     let copy = dir.path().join("copy");
     let error = || store.copy_out(&digest, &copy).unwrap_err().to_string();
@@ -214,7 +219,7 @@ fn what_is_no_file_is_named_and_not_waited_for() {
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     store.read_ahead(&digest);
     assert!(error().ends_with(" is a FIFO, not a file"), "{}", error());
-    store.put(b"hello").unwrap();
+    store.insert_bytes(b"hello").unwrap();
     store.copy_out(&digest, &copy).unwrap();
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
@@ -236,10 +241,10 @@ fn a_missing_object_is_named_with_its_place() {
 #[test]
 fn a_folder_that_was_removed_is_made_again() {
     let (dir, store) = store();
-    let digest = store.put(b"hello").unwrap();
+    let digest = store.insert_bytes(b"hello").unwrap();
     for folder in ["objects/2c/f2", "objects/2c", "objects"] {
         fs::remove_dir_all(dir.path().join(folder)).unwrap();
-        assert_eq!(store.put(b"hello").unwrap(), digest);
+        assert_eq!(store.insert_bytes(b"hello").unwrap(), digest);
         assert!(store.contains(&digest));
     }
 }
@@ -251,7 +256,7 @@ fn an_equal_large_file_leaves_the_object_that_is_there() {
     let bytes = vec![7; usize::try_from(LARGE).unwrap()];
     let adopt = || {
         fs::write(&file, &bytes).unwrap();
-        let digest = store.adopt(&file, true).unwrap().digest;
+        let digest = store.insert_file(&file, true).unwrap().digest;
         assert!(!file.exists());
         digest
     };
@@ -277,8 +282,8 @@ fn a_failure_leaves_nothing_behind_and_says_where_it_was() {
     fs::write(&file, "hello").unwrap();
     fs::hard_link(&file, &link).unwrap();
     for error in [
-        store.put(b"hello").unwrap_err().to_string(),
-        store.adopt(&file, true).unwrap_err().to_string(),
+        store.insert_bytes(b"hello").unwrap_err().to_string(),
+        store.insert_file(&file, true).unwrap_err().to_string(),
     ] {
         assert!(error.contains("objects/2c"), "{error}");
     }
@@ -307,7 +312,7 @@ fn files_that_are_objects_already_leave_them_alone() {
         fs::write(&path, bytes).unwrap();
         path
     };
-    let all: Vec<Digest> = (0..5).map(|n| store.put(&[n]).unwrap()).collect();
+    let all: Vec<Digest> = (0..5).map(|n| store.insert_bytes(&[n]).unwrap()).collect();
     let evidence = |digest: &Digest| {
         let path = store.path(digest);
         let accessed = fs::metadata(&path).unwrap().accessed().unwrap();
@@ -319,8 +324,8 @@ fn files_that_are_objects_already_leave_them_alone() {
         if n == 3 {
             fs::hard_link(&path, &outside).unwrap();
         }
-        let adopted = store.adopt(&path, true).unwrap();
-        assert_eq!((adopted.digest, adopted.size), (*digest, 1));
+        let inserted = store.insert_file(&path, true).unwrap();
+        assert_eq!((inserted.digest, inserted.size), (*digest, 1));
         assert!(!path.exists());
     }
     let after: Vec<_> = all.iter().map(evidence).collect();
@@ -328,27 +333,30 @@ fn files_that_are_objects_already_leave_them_alone() {
     assert_eq!(fs::metadata(&outside).unwrap().nlink(), 1);
 
     // What is new among them, and what was damaged, becomes an object all the same.
-    let new = store.adopt(&file("f", b"new"), true).unwrap().digest;
+    let new = store.insert_file(&file("f", b"new"), true).unwrap().digest;
     store.copy_out(&new, &dir.path().join("copy")).unwrap();
-    store.adopt(&file("f", &[0]), true).unwrap();
+    store.insert_file(&file("f", &[0]), true).unwrap();
     for found in ["", "other bytes", "1"] {
         let path = store.path(&all[1]);
         fs::remove_file(&path).unwrap();
         fs::write(&path, found).unwrap();
-        assert_eq!(store.adopt(&file("f", &[1]), true).unwrap().digest, all[1]);
+        assert_eq!(
+            store.insert_file(&file("f", &[1]), true).unwrap().digest,
+            all[1]
+        );
         assert_eq!(fs::read(&path).unwrap(), [1]);
-        store.adopt(&file("f", &[0]), true).unwrap();
+        store.insert_file(&file("f", &[0]), true).unwrap();
     }
     let large = vec![7; usize::try_from(SMALL).unwrap() + 1];
-    let digest = store.adopt(&file("f", &large), true).unwrap().digest;
+    let digest = store.insert_file(&file("f", &large), true).unwrap().digest;
     assert_eq!(fs::read(store.path(&digest)).unwrap(), large);
 
     if cfg!(target_os = "linux") {
-        store.adopt(&file("f", &[0]), true).unwrap();
+        store.insert_file(&file("f", &[0]), true).unwrap();
         let path = file("f", &[2]);
         let _writer = OpenOptions::new().append(true).open(&path).unwrap();
-        let refused = store.adopt(&path, false);
-        assert!(matches!(refused, Err(AdoptError::BeingWritten)));
+        let refused = store.insert_file(&path, false);
+        assert!(matches!(refused, Err(InsertError::BeingWritten)));
         assert!(path.exists());
     }
 }
@@ -359,7 +367,7 @@ fn what_is_in_the_way_of_an_object_is_put_aside() {
     let object = |text: &str| {
         let file = dir.path().join("f");
         fs::write(&file, text).unwrap();
-        store.adopt(&file, true).unwrap().digest
+        store.insert_file(&file, true).unwrap().digest
     };
     let is_whole = |digest: &Digest| store.condition(digest, None) == Condition::Whole;
     let digest = object("one");
@@ -383,7 +391,7 @@ fn what_is_in_the_way_of_an_object_is_put_aside() {
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(&outside, &path).unwrap();
     assert!(!is_whole(&digest), "a link can lead elsewhere tomorrow");
-    assert_eq!(store.put(b"one").unwrap(), digest);
+    assert_eq!(store.insert_bytes(b"one").unwrap(), digest);
     assert!(is_whole(&digest) && outside.is_file());
     // In that of a folder above it: a file, a link to nothing. What has a link to a folder stays.
     let folder = path.parent().unwrap();
@@ -411,7 +419,7 @@ fn a_large_object_is_read_once_something_was_done_to_it() {
     let file = dir.path().join("f");
     let bytes = vec![7; usize::try_from(SMALL).unwrap() + 1];
     fs::write(&file, &bytes).unwrap();
-    let digest = store.adopt(&file, true).unwrap().digest;
+    let digest = store.insert_file(&file, true).unwrap().digest;
     let path = store.path(&digest);
     let changed = || {
         let metadata = fs::metadata(&path).unwrap();
@@ -438,6 +446,6 @@ fn a_large_object_is_read_once_something_was_done_to_it() {
     store.examine(&digest);
     assert_eq!(store.condition(&digest, Some(made)), Condition::Broken);
     fs::write(&file, &bytes).unwrap();
-    store.adopt(&file, true).unwrap();
+    store.insert_file(&file, true).unwrap();
     assert_eq!(store.condition(&digest, None), Condition::Whole);
 }

@@ -241,9 +241,9 @@ impl DiskReads {
 }
 
 #[derive(Debug)]
-pub struct Strays(Option<File>);
+pub struct Orphans(Option<File>);
 
-impl Strays {
+impl Orphans {
     pub fn watch() -> Self {
         let own = rustix::process::getpid();
         if !matches!(rustix::process::child_subreaper(), Ok(Some(_))) {

@@ -136,9 +136,9 @@ impl DiskReads {
 }
 
 #[derive(Debug)]
-pub struct Strays;
+pub struct Orphans;
 
-impl Strays {
+impl Orphans {
     pub fn watch() -> Self {
         Self
     }

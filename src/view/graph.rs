@@ -10,7 +10,7 @@ pub use group::{Grouped, MOST};
 pub use layout::{Layout, Place, Point, Route, Size, layout};
 pub use order::real;
 
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 
 /// Steps and the ways between them. Cycles and loops at one step are allowed.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +36,7 @@ pub struct Node {
     /// The versions that have live tasks, and the newest; oldest first.
     pub versions: Vec<Version>,
     /// The live tasks of all versions; of the sink, the final outputs.
-    pub tally: Tally,
+    pub tally: TaskCounts,
     /// Finished live tasks of other versions than the newest.
     pub tainted: i64,
     /// Of a group of steps, how many; 0 for a step by itself.
@@ -51,7 +51,7 @@ pub struct Version {
     /// Whether it is the newest.
     pub current: bool,
     /// Its live tasks.
-    pub tally: Tally,
+    pub tally: TaskCounts,
 }
 
 /// A way from one node to another, or to itself.

@@ -11,7 +11,7 @@ mod text;
 mod timeline;
 
 use crate::model::environment::Environment;
-use crate::model::task::State;
+use crate::model::task::TaskState;
 use crate::view::graph::Graph;
 use crate::view::spread::Spread;
 use crate::view::timeline::Span;
@@ -78,7 +78,7 @@ pub struct Task {
     /// The step's version.
     pub version: i64,
     /// Its state.
-    pub state: State,
+    pub state: TaskState,
     /// Whether it is finished and its step has a newer version.
     pub tainted: bool,
     /// The file name of its input.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::{Job, Memo, Outcome, Output, Reply, Scheduler, Settings, StepPlan, Turn};
+use super::super::{Job, Outcome, Output, Reply, ReuseRule, Scheduler, Settings, StepPlan, Turn};
 use super::arrows;
 use crate::exec::fake::ended;
 use crate::exec::tests::world::in_memory;
@@ -14,8 +14,8 @@ use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::name::StepName;
 use crate::model::route::Router;
-use crate::model::task::State as TaskState;
 use crate::model::task::TaskId;
+use crate::model::task::TaskState;
 use crate::state::{Filter, Runset, State, Which};
 use crate::store::Store;
 
@@ -47,14 +47,15 @@ impl Left {
 /// A step's script: what it leaves for each content, and for each letter if it reads the name.
 #[derive(Debug, Clone)]
 struct Script {
-    memo: Memo,
+    reuse_rule: ReuseRule,
     rounds: u32,
     leaves: [[Vec<Left>; CONTENTS.len()]; 2],
 }
 
 impl Script {
     fn leaves(&self, name: Option<&str>, content: usize) -> &[Left] {
-        let by_name = self.memo == Memo::ContentAndName && name.is_some_and(|n| n.starts_with('p'));
+        let by_name = self.reuse_rule == ReuseRule::ContentAndName
+            && name.is_some_and(|n| n.starts_with('p'));
         &self.leaves[usize::from(by_name)][content]
     }
 }
@@ -69,14 +70,14 @@ fn worlds() -> impl Strategy<Value = World> {
             content,
         });
     let some = move || proptest::collection::vec(left.clone(), 0..3);
-    let memo = prop_oneof![
-        1 => Just(Memo::Never),
-        4 => Just(Memo::Content),
-        2 => Just(Memo::ContentAndName),
+    let reuse_rule = prop_oneof![
+        1 => Just(ReuseRule::Never),
+        4 => Just(ReuseRule::Content),
+        2 => Just(ReuseRule::ContentAndName),
     ];
     let leaves = [[some(), some(), some()], [some(), some(), some()]];
-    let script = (memo, 1..4_u32, leaves).prop_map(|(memo, rounds, leaves)| Script {
-        memo,
+    let script = (reuse_rule, 1..4_u32, leaves).prop_map(|(reuse_rule, rounds, leaves)| Script {
+        reuse_rule,
         rounds,
         leaves,
     });
@@ -94,10 +95,10 @@ fn expected(world: &World) -> Vec<(Way, bool)> {
         let (own, above) = way.split_last().unwrap();
         let (step, name, content) = own;
         let script = &world[*step];
-        let equal = |(s, n, c): &(usize, Option<String>, usize)| match script.memo {
-            Memo::Never => false,
-            Memo::Content => (s, c) == (step, content),
-            Memo::ContentAndName => (s, n, c) == (step, name, content),
+        let equal = |(s, n, c): &(usize, Option<String>, usize)| match script.reuse_rule {
+            ReuseRule::Never => false,
+            ReuseRule::Content => (s, c) == (step, content),
+            ReuseRule::ContentAndName => (s, n, c) == (step, name, content),
         };
         let rounds = above.iter().filter(|one| one.0 == *step).count();
         let goes_round = !above.is_empty()
@@ -128,7 +129,7 @@ static STORE: LazyLock<(TempDir, Store)> = LazyLock::new(|| {
     let folder = in_memory();
     let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
     for content in CONTENTS {
-        store.put(content.as_bytes()).unwrap();
+        store.insert_bytes(content.as_bytes()).unwrap();
     }
     (folder, store)
 });
@@ -147,19 +148,19 @@ impl Run {
     /// The steps, in version `version`.
     fn register(&mut self, world: &World, version: usize) {
         let known = self.state.known_steps().unwrap();
-        let runnable = |(lane, script): (usize, &Script)| {
+        let runnable = |(queue, script): (usize, &Script)| {
             let identity = identity(version);
             let made = self
                 .state
-                .register(&known, &name(lane), &identity, lane == 0, None, 0)
+                .register(&known, &name(queue), &identity, queue == 0, None, 0)
                 .unwrap();
             Arc::new(StepPlan {
-                lane,
-                name: name(lane),
+                queue,
+                name: name(queue),
                 id: made.id,
                 equal: self.state.equal_versions(made.id).unwrap(),
                 version: made.version,
-                memo: script.memo,
+                reuse_rule: script.reuse_rule,
                 parallel: None,
                 retries: 0,
                 retry_delay: std::time::Duration::ZERO,
@@ -254,8 +255,8 @@ impl Run {
     }
 }
 
-fn name(lane: usize) -> StepName {
-    StepName::new(&format!("s{lane}")).unwrap()
+fn name(queue: usize) -> StepName {
+    StepName::new(&format!("s{queue}")).unwrap()
 }
 
 fn identity(version: usize) -> Identity {
@@ -267,7 +268,7 @@ fn identity(version: usize) -> Identity {
 }
 
 fn execute(world: &World, job: &Job) -> Outcome {
-    let script = &world[job.step.lane];
+    let script = &world[job.step.queue];
     let content = |content: &str| Digest::of(content.as_bytes());
     let input = CONTENTS
         .iter()

@@ -1,17 +1,17 @@
 //! From the files in a task's output folder to a list of objects.
 
-mod adopt;
+mod insert;
 
 use std::io;
 use std::path::Path;
 
-pub use adopt::Source;
+pub use insert::Source;
 
 use rustix::fs::{DirEntry, FileType};
 
 use crate::engine::{Collected, Output, Outputs};
 use crate::folder::{self, Folder};
-use crate::store::{self, AdoptError};
+use crate::store::{self, InsertError};
 use crate::sys::Shortage;
 
 /// The longest list of bad outputs in an error.
@@ -31,7 +31,7 @@ pub enum OutputError {
         /// Its name.
         name: String,
         /// What is wrong with it.
-        source: AdoptError,
+        source: InsertError,
     },
     /// The folder is another one by now, or none; what is there.
     #[error(
@@ -55,22 +55,22 @@ impl OutputError {
 }
 
 /// What to do about it.
-fn hint(error: &AdoptError) -> &'static str {
+fn hint(error: &InsertError) -> &'static str {
     match error {
-        AdoptError::BeingWritten => {
+        InsertError::BeingWritten => {
             "; hint: let the script `wait` for what it starts in the background"
         }
-        AdoptError::Closed { .. } => "\nhint: let the script copy the file, or change its mode",
-        AdoptError::NotAFile(_)
-        | AdoptError::Mounted
-        | AdoptError::Overtaken
-        | AdoptError::Store(_) => "",
+        InsertError::Closed { .. } => "\nhint: let the script copy the file, or change its mode",
+        InsertError::NotAFile(_)
+        | InsertError::Mounted
+        | InsertError::Overtaken
+        | InsertError::Store(_) => "",
     }
 }
 
 /// Makes objects of all files in the folder, which is empty afterwards.
 ///
-/// Names are in order, in stretches of some thousands if there are more. Nothing is adopted if one
+/// Names are in order, in stretches of some thousands if there are more. Nothing is inserted if one
 /// of them is unacceptable by its kind or name. `spill` is the folder for the file with a list that
 /// is too long for memory.
 pub fn collect(source: Source, spill: &Path) -> Result<Outputs, OutputError> {
@@ -81,9 +81,9 @@ pub fn collect(source: Source, spill: &Path) -> Result<Outputs, OutputError> {
     while !names.is_empty() {
         names.sort_unstable();
         let whole = names.len() < STRETCH;
-        let digests = match adopt::adopt(source, &names) {
+        let digests = match insert::adopt(source, &names) {
             Ok(digests) => digests,
-            Err((_, AdoptError::Store(error))) => return Err(error.into()),
+            Err((_, InsertError::Store(error))) => return Err(error.into()),
             Err((index, source)) => {
                 return Err(OutputError::Unfit {
                     name: names.swap_remove(index).into(),
@@ -152,7 +152,7 @@ fn kind(folder: &Folder, entry: &DirEntry) -> Result<FileType, store::Error> {
     Ok(look.kind)
 }
 
-/// The next names, at most a stretch of them: what was adopted is gone from the folder.
+/// The next names, at most a stretch of them: what was inserted is gone from the folder.
 fn read_names(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
     let read = || {
         let mut names = Vec::new();

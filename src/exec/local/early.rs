@@ -1,8 +1,8 @@
 //! A task that starts before the hash of its input is known.
 //!
 //! To hash a large output takes longer than to write it. Where nothing else is to be done meanwhile,
-//! the task that it will be the input of reads it already ([`crate::store::Loan`]). Nobody but this
-//! executor knows: the scheduler is asked what it *will* give out ([`Scheduler::foresee`]), another
+//! the task that it will be the input of reads it already ([`crate::store::SharedOutput`]). Nobody but this
+//! executor knows: the scheduler is asked what it *will* give out ([`Scheduler::look_ahead`]), another
 //! worker starts on that, and waits with the end of the script until the very job is given out.
 //! It claims what was started then; if another one comes, or none, what was started is ended and
 //! forgotten.
@@ -12,7 +12,7 @@
 //! worker 2            └ offered: script B ────────┤ waits ────────────────┴▶ outputs of B, turn
 //! ```
 //!
-//! [`Scheduler::foresee`]: crate::engine::Scheduler::foresee
+//! [`Scheduler::look_ahead`]: crate::engine::Scheduler::look_ahead
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -21,14 +21,14 @@ use rustix::process::Signal;
 use crate::engine::Job;
 use crate::model::task::TaskId;
 use crate::process::Handle;
-use crate::store::Loan;
+use crate::store::SharedOutput;
 
 /// A job to be started early.
 #[derive(Debug)]
 pub struct Start {
     pub job: Box<Job>,
     /// Its input.
-    pub loan: Arc<Loan>,
+    pub shared: Arc<SharedOutput>,
     pub claim: Arc<Claim>,
 }
 
@@ -47,13 +47,13 @@ pub struct Early {
 
 impl Early {
     /// Of a job that the end of `parent` is to give out.
-    pub fn new(parent: TaskId, job: Box<Job>, loan: Arc<Loan>) -> Self {
+    pub fn new(parent: TaskId, job: Box<Job>, shared: Arc<SharedOutput>) -> Self {
         let claim = Arc::new(Claim::default());
         Self {
             parent,
             task: job.ready.id,
             claim: Arc::clone(&claim),
-            start: Some(Start { job, loan, claim }),
+            start: Some(Start { job, shared, claim }),
             handle: None,
         }
     }

@@ -1,20 +1,20 @@
 //! A task in the hands of a worker, and why it may not come to a good end.
 
 use super::early::Start;
-use super::launch::step::Job;
+use super::launch::step::TaskLaunch;
 use crate::engine::{Outcome, Short};
 use crate::sys::Shortage;
 
 /// A task while it is executed.
 pub struct Execution<'a> {
-    pub job: Job<'a>,
+    pub job: TaskLaunch<'a>,
     /// What there is to know if it starts before its time.
     pub early: Option<&'a Start>,
     pub warning: Option<String>,
 }
 
 impl<'a> Execution<'a> {
-    pub fn new(job: Job<'a>, early: Option<&'a Start>) -> Self {
+    pub fn new(job: TaskLaunch<'a>, early: Option<&'a Start>) -> Self {
         Self {
             job,
             early,
@@ -30,7 +30,7 @@ impl<'a> Execution<'a> {
 
     /// Opened without patience, the input could not be written to: that is nobody's fault.
     pub fn was_disturbed(&self) -> bool {
-        self.early.is_some_and(|early| early.loan.was_disturbed())
+        self.early.is_some_and(|early| early.shared.was_disturbed())
     }
 
     /// It lost its chance to start early.

@@ -1,6 +1,6 @@
 //! The ways to start a task's script: as plain commands, in a warm shell, in a shell of its own.
 
-pub mod commands;
+pub mod cache;
 pub mod direct;
 pub mod step;
 pub mod warm;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::launch::step::Job;
+use super::launch::step::TaskLaunch;
 use super::live::Live;
 use super::transcript::Record;
 use crate::process::{Sink, Stream};
@@ -11,7 +11,7 @@ use crate::sys::DiskReads;
 
 /// Keeps what a task writes, and uses the time that the worker would wait.
 pub struct Listener<'a, 'b, 'r> {
-    pub job: &'a Job<'a>,
+    pub job: &'a TaskLaunch<'a>,
     pub record: &'a mut Record<'r>,
     pub live: Option<&'a mut Live<'b>>,
     pub store: &'a Store,

@@ -20,11 +20,11 @@ use crate::engine::{Ended, Error, Job, Reply, Scheduler, Stop, Turn};
 use crate::model::event::Event;
 use crate::model::task::TaskId;
 use crate::process::{Handle, Roll};
-use crate::store::Loan;
-use crate::sys::Strays;
+use crate::store::SharedOutput;
+use crate::sys::Orphans;
 
 /// What the lock guards.
-struct Desk<'a> {
+struct Dispatch<'a> {
     scheduler: Scheduler<'a>,
     /// A task that starts before its time.
     early: Option<Early>,
@@ -53,7 +53,7 @@ enum Work {
 }
 
 struct Pool<'a, 'c> {
-    desk: Mutex<Desk<'a>>,
+    dispatch: Mutex<Dispatch<'a>>,
     called: Condvar,
     /// Others who want the lock from a worker that does much under it.
     waiting: AtomicUsize,
@@ -81,10 +81,10 @@ pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a
             store: local.store,
             steps: Arc::clone(&local.steps),
             scratch: Arc::clone(&local.scratch),
-            strays: Strays::watch(),
+            orphans: Orphans::watch(),
             full: AtomicBool::new(false),
         },
-        desk: Mutex::new(Desk {
+        dispatch: Mutex::new(Dispatch {
             scheduler,
             early: None,
             free: Vec::new(),
@@ -98,21 +98,21 @@ pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a
         let kept = AssertUnwindSafe(|| pool.keep_time(scope, &channel.receiver));
         // The others would wait for this thread for ever.
         let kept = catch_unwind(kept).map_err(|_| Error::Worker(None));
-        let mut desk = pool.lock();
+        let mut dispatch = pool.lock();
         match kept {
-            Ok(()) => pool.finish(&mut desk),
-            Err(error) => pool.fail(&mut desk, error),
+            Ok(()) => pool.finish(&mut dispatch),
+            Err(error) => pool.fail(&mut dispatch, error),
         }
-        if desk.failure.is_some() {
+        if dispatch.failure.is_some() {
             pool.tasks.kill();
         }
     });
     channel.emergency.tasks().clear();
     // Whoever panicked last is noticed too.
     drop(pool.lock());
-    let desk = pool.desk.into_inner();
-    let desk = desk.unwrap_or_else(PoisonError::into_inner);
-    desk.failure.map_or(Ok(desk.scheduler), Err)
+    let dispatch = pool.dispatch.into_inner();
+    let dispatch = dispatch.unwrap_or_else(PoisonError::into_inner);
+    dispatch.failure.map_or(Ok(dispatch.scheduler), Err)
 }
 
 impl<'a, 'c> Pool<'a, 'c> {
@@ -128,30 +128,30 @@ impl<'a, 'c> Pool<'a, 'c> {
         // When those who were asked to end are made to.
         let mut last: Option<Instant> = None;
         loop {
-            let mut desk = self.lock();
+            let mut dispatch = self.lock();
             if last.is_some_and(|last| last <= Instant::now()) {
                 self.tasks.kill();
                 last = None;
             }
-            if desk.over {
+            if dispatch.over {
                 return;
             }
-            let due = desk.scheduler.tick(Instant::now());
-            if let Err(error) = due.and_then(|()| self.call(&mut desk, scope)) {
-                return self.fail(&mut desk, error);
+            let due = dispatch.scheduler.tick(Instant::now());
+            if let Err(error) = due.and_then(|()| self.call(&mut dispatch, scope)) {
+                return self.fail(&mut dispatch, error);
             }
-            if desk.scheduler.is_over() {
+            if dispatch.scheduler.is_over() {
                 return;
             }
-            desk.alarm = desk.scheduler.due().into_iter().chain(last).min();
-            let patience = desk.alarm.map_or(Duration::from_hours(1), |alarm| {
+            dispatch.alarm = dispatch.scheduler.due().into_iter().chain(last).min();
+            let patience = dispatch.alarm.map_or(Duration::from_hours(1), |alarm| {
                 alarm.saturating_duration_since(Instant::now())
             });
-            drop(desk);
+            drop(dispatch);
             match receiver.recv_timeout(patience) {
                 Ok(Message::Signal(signal)) => {
-                    let mut desk = self.lock();
-                    match desk.scheduler.interrupt(signal) {
+                    let mut dispatch = self.lock();
+                    match dispatch.scheduler.interrupt(signal) {
                         Stop::Run => {}
                         Stop::Ask => {
                             self.tasks.end();
@@ -170,24 +170,24 @@ impl<'a, 'c> Pool<'a, 'c> {
     /// Wakes or adds a worker if there is something for one.
     fn call<'scope, 'env>(
         &'env self,
-        desk: &mut Desk<'a>,
+        dispatch: &mut Dispatch<'a>,
         scope: &'scope Scope<'scope, 'env>,
     ) -> Result<(), Error>
     where
         'a: 'scope,
         'c: 'scope,
     {
-        if !desk.is_open() {
+        if !dispatch.is_open() {
             return Ok(());
         }
-        if desk.idle > 0 {
+        if dispatch.idle > 0 {
             self.called.notify_one();
             return Ok(());
         }
-        if self.workers(desk) >= desk.most() {
+        if self.workers(dispatch) >= dispatch.most() {
             return Ok(());
         }
-        let seat = desk.free.last().cloned().unwrap_or_else(|| Seat {
+        let seat = dispatch.free.last().cloned().unwrap_or_else(|| Seat {
             number: self.tasks.count(),
             handle: Handle::new(self.grace),
         });
@@ -202,10 +202,10 @@ impl<'a, 'c> Pool<'a, 'c> {
                 }
             });
         match started {
-            Ok(_) if desk.free.pop().is_some() => {}
+            Ok(_) if dispatch.free.pop().is_some() => {}
             Ok(_) => self.tasks.add(seat.handle),
             // Fewer do as well.
-            Err(_) if self.workers(desk) > 0 => {}
+            Err(_) if self.workers(dispatch) > 0 => {}
             Err(error) => return Err(Error::Worker(Some(error))),
         }
         Ok(())
@@ -219,15 +219,15 @@ impl<'a, 'c> Pool<'a, 'c> {
     {
         let tell = |event: &Event| {
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            let mut desk = self.lock();
+            let mut dispatch = self.lock();
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            desk.scheduler.tell(event);
+            dispatch.scheduler.tell(event);
         };
         let tell: Option<&dyn Fn(&Event)> = self.live.then_some(&tell);
-        let offer = |task: TaskId, names: &[Box<str>], index: usize, loan: &Arc<Loan>| {
+        let offer = |task: TaskId, names: &[Box<str>], index: usize, shared: &Arc<SharedOutput>| {
             // What an early task writes could not be told at the right time.
             if !self.live {
-                self.offer(scope, task, (names, index), loan);
+                self.offer(scope, task, (names, index), shared);
             }
         };
         let mut worker = Worker::new(&self.site, seat.number, &seat.handle, tell, &offer);
@@ -247,25 +247,28 @@ impl<'a, 'c> Pool<'a, 'c> {
         scope: &'scope Scope<'scope, 'env>,
         task: TaskId,
         (names, index): (&[Box<str>], usize),
-        loan: &Arc<Loan>,
+        shared: &Arc<SharedOutput>,
     ) where
         'a: 'scope,
         'c: 'scope,
     {
-        let mut desk = self.lock();
-        if desk.over || desk.early.is_some() {
+        let mut dispatch = self.lock();
+        if dispatch.over || dispatch.early.is_some() {
             return;
         }
-        let offered = match desk.scheduler.foresee(task, names, index, loan.size()) {
+        let offered = match dispatch
+            .scheduler
+            .look_ahead(task, names, index, shared.size())
+        {
             Ok(Some(job)) => {
-                desk.early = Some(Early::new(task, job, Arc::clone(loan)));
-                self.call(&mut desk, scope)
+                dispatch.early = Some(Early::new(task, job, Arc::clone(shared)));
+                self.call(&mut dispatch, scope)
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = offered {
-            self.fail(&mut desk, error);
+            self.fail(&mut dispatch, error);
         }
     }
 
@@ -280,98 +283,101 @@ impl<'a, 'c> Pool<'a, 'c> {
         'a: 'scope,
         'c: 'scope,
     {
-        let mut desk = self.lock();
+        let mut dispatch = self.lock();
         let mut reply = ended.map(Reply::Ended);
-        while !desk.over {
+        while !dispatch.over {
             if reply.is_none()
-                && let Some(start) = desk.take_early(&seat.handle)
+                && let Some(start) = dispatch.take_early(&seat.handle)
             {
                 return Some(Work::Early(start));
             }
-            let turn = match desk.turn(reply.take()) {
+            let turn = match dispatch.turn(reply.take()) {
                 Ok(turn @ (Turn::Do(_) | Turn::Examine(_) | Turn::Record(_))) => {
-                    self.call(&mut desk, scope).map(|()| turn)
+                    self.call(&mut dispatch, scope).map(|()| turn)
                 }
                 other => other,
             };
             match turn {
                 Ok(Turn::Do(job)) => {
-                    self.set_alarm(&mut desk);
+                    self.set_alarm(&mut dispatch);
                     return Some(Work::Job(job));
                 }
                 Ok(Turn::Examine(mut examination)) => {
-                    self.set_alarm(&mut desk);
-                    drop(desk);
+                    self.set_alarm(&mut dispatch);
+                    drop(dispatch);
                     examination.look(self.site.store);
                     reply = Some(Reply::Examined(examination));
-                    desk = self.lock();
+                    dispatch = self.lock();
                 }
                 Ok(Turn::Record(recording)) => {
                     reply = Some(Reply::Recording(recording));
-                    desk = self.let_others(desk);
+                    dispatch = self.let_others(dispatch);
                 }
-                Ok(Turn::Over) => self.finish(&mut desk),
+                Ok(Turn::Over) => self.finish(&mut dispatch),
                 // What it holds is what others are short of.
-                Ok(Turn::Wait) if self.are_too_many(&desk) => {
-                    desk.free.push(seat.clone());
+                Ok(Turn::Wait) if self.are_too_many(&dispatch) => {
+                    dispatch.free.push(seat.clone());
                     return None;
                 }
                 Ok(Turn::Wait) => {
-                    self.set_alarm(&mut desk);
-                    desk.idle += 1;
-                    desk = self.whole(self.called.wait(desk));
-                    desk.idle -= 1;
+                    self.set_alarm(&mut dispatch);
+                    dispatch.idle += 1;
+                    dispatch = self.whole(self.called.wait(dispatch));
+                    dispatch.idle -= 1;
                 }
-                Ok(Turn::Again) => desk = self.let_others(desk),
-                Err(error) => self.fail(&mut desk, error),
+                Ok(Turn::Again) => dispatch = self.let_others(dispatch),
+                Err(error) => self.fail(&mut dispatch, error),
             }
         }
         None
     }
 
     /// Something went wrong, and before another one has the lock all writing is over.
-    fn fail(&self, desk: &mut Desk, error: Error) {
-        desk.scheduler.abandon();
-        desk.failure.get_or_insert(error);
-        self.finish(desk);
+    fn fail(&self, dispatch: &mut Dispatch, error: Error) {
+        dispatch.scheduler.abandon();
+        dispatch.failure.get_or_insert(error);
+        self.finish(dispatch);
     }
 
-    fn workers(&self, desk: &Desk) -> usize {
-        self.tasks.count() - desk.free.len()
+    fn workers(&self, dispatch: &Dispatch) -> usize {
+        self.tasks.count() - dispatch.free.len()
     }
 
-    fn are_too_many(&self, desk: &Desk) -> bool {
-        desk.scheduler.is_scarce() && self.workers(desk) > desk.most()
+    fn are_too_many(&self, dispatch: &Dispatch) -> bool {
+        dispatch.scheduler.is_scarce() && self.workers(dispatch) > dispatch.most()
     }
 
     /// No worker gets another task; all learn of it.
-    fn finish(&self, desk: &mut Desk) {
-        if let Some(early) = desk.early.take() {
+    fn finish(&self, dispatch: &mut Dispatch) {
+        if let Some(early) = dispatch.early.take() {
             early.refuse();
         }
-        if !std::mem::replace(&mut desk.over, true) {
+        if !std::mem::replace(&mut dispatch.over, true) {
             self.called.notify_all();
             let _ = self.keeper.try_send(Message::Look);
         }
     }
 
     /// Wakes the thread that keeps time if it would oversleep.
-    fn set_alarm(&self, desk: &mut Desk) {
-        if let Some(due) = desk.scheduler.due()
-            && desk.alarm.is_none_or(|alarm| due < alarm)
+    fn set_alarm(&self, dispatch: &mut Dispatch) {
+        if let Some(due) = dispatch.scheduler.due()
+            && dispatch.alarm.is_none_or(|alarm| due < alarm)
         {
-            desk.alarm = Some(due);
+            dispatch.alarm = Some(due);
             let _ = self.keeper.try_send(Message::Look);
         }
     }
 
     /// Gives the lock to one who waits for it.
-    fn let_others<'g>(&'g self, desk: MutexGuard<'g, Desk<'a>>) -> MutexGuard<'g, Desk<'a>> {
+    fn let_others<'g>(
+        &'g self,
+        dispatch: MutexGuard<'g, Dispatch<'a>>,
+    ) -> MutexGuard<'g, Dispatch<'a>> {
         const PATIENCE: Duration = Duration::from_millis(5);
         if self.waiting.load(Ordering::Relaxed) == 0 {
-            return desk;
+            return dispatch;
         }
-        drop(desk);
+        drop(dispatch);
         let began = Instant::now();
         while self.waiting.load(Ordering::Relaxed) > 0 && began.elapsed() < PATIENCE {
             std::thread::yield_now();
@@ -379,29 +385,32 @@ impl<'a, 'c> Pool<'a, 'c> {
         self.lock_quietly()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Desk<'a>> {
+    fn lock(&self) -> MutexGuard<'_, Dispatch<'a>> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let desk = self.lock_quietly();
+        let dispatch = self.lock_quietly();
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        desk
+        dispatch
     }
 
-    fn lock_quietly(&self) -> MutexGuard<'_, Desk<'a>> {
-        self.whole(self.desk.lock())
+    fn lock_quietly(&self) -> MutexGuard<'_, Dispatch<'a>> {
+        self.whole(self.dispatch.lock())
     }
 
     /// Whoever panicked while he had the lock may have recorded a part of a task's end.
-    fn whole<'g>(&self, desk: LockResult<MutexGuard<'g, Desk<'a>>>) -> MutexGuard<'g, Desk<'a>> {
-        desk.unwrap_or_else(|poisoned| {
-            let mut desk = poisoned.into_inner();
-            self.desk.clear_poison();
-            self.fail(&mut desk, Error::Worker(None));
-            desk
+    fn whole<'g>(
+        &self,
+        dispatch: LockResult<MutexGuard<'g, Dispatch<'a>>>,
+    ) -> MutexGuard<'g, Dispatch<'a>> {
+        dispatch.unwrap_or_else(|poisoned| {
+            let mut dispatch = poisoned.into_inner();
+            self.dispatch.clear_poison();
+            self.fail(&mut dispatch, Error::Worker(None));
+            dispatch
         })
     }
 }
 
-impl Desk<'_> {
+impl Dispatch<'_> {
     /// A turn of the scheduler. Of a job that runs already, somebody else hands back the end.
     fn turn(&mut self, reply: Option<Reply>) -> Result<Turn, Error> {
         let ended = match &reply {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::folder::{Folder, is_self, remove_all, shown};
 use crate::process::{Leftover, end_marked};
 use crate::store::{self, AMONG, PROBE, is_of_run, name_of_run};
-use crate::sys::Strays;
+use crate::sys::Orphans;
 
 /// See the module. Dropped, the folder is gone.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Scratch {
         const PAUSE: Duration = Duration::from_millis(50);
         let exists = || self.folder.path().exists();
         let mut gone = self.remove();
-        if gone && Strays::watch().certainly_none() {
+        if gone && Orphans::watch().certainly_none() {
             return true;
         }
         (0..TRIES).any(|_| {

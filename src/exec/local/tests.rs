@@ -9,7 +9,7 @@ use super::*;
 use crate::engine::{Settings, recover};
 use crate::exec::tests::world::in_memory;
 use crate::model::event::Summary;
-use crate::prepare::{self, Source, Steps, Supply};
+use crate::prepare::{self, PackageOptions, Source, Steps};
 use crate::process;
 use crate::state::fault::{How, Planned};
 use crate::state::{Lock, State};
@@ -49,7 +49,7 @@ impl World {
     /// What a call with `-run` does once the database is open.
     fn run(&self, state: &mut State) -> Result<Summary, Error> {
         let stop = AtomicBool::new(false);
-        let supply = Supply {
+        let supply = PackageOptions {
             host: false,
             locked: false,
             stop: &stop,

@@ -37,7 +37,7 @@ impl<'a> Record<'a> {
     }
 
     /// Makes objects of both.
-    pub fn keep(self, store: &Store) -> Result<Logs, store::AdoptError> {
+    pub fn keep(self, store: &Store) -> Result<Logs, store::InsertError> {
         Ok(Logs {
             stdout: self.stdout.keep(store)?,
             stderr: self.stderr.keep(store)?,
@@ -109,7 +109,7 @@ impl<'a> Captured<'a> {
         Ok(())
     }
 
-    fn keep(mut self, store: &Store) -> Result<Option<Digest>, store::AdoptError> {
+    fn keep(mut self, store: &Store) -> Result<Option<Digest>, store::InsertError> {
         let name = self.name();
         let entry = self.scratch.entry(&name);
         let failed = store::io_error("keep what the task wrote in", entry);
@@ -130,7 +130,7 @@ impl<'a> Captured<'a> {
         if self.head.is_empty() {
             return Ok(None);
         }
-        Ok(Some(store.put(&self.head)?))
+        Ok(Some(store.insert_bytes(&self.head)?))
     }
 
     /// Its last lines, each after a line end; nothing if there are none.

@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::collect::{OutputError, Source, collect};
 use super::early::Start;
 use super::execution::{Execution, Fault};
-use super::launch::commands::{Commands, Own, Plain};
-use super::launch::step::{Job, Runnable};
+use super::launch::cache::{LaunchCache, Prepared, TaskEnvironment};
+use super::launch::step::{Runnable, TaskLaunch};
 use super::launch::warm::{self, Shells};
 use super::listener::Listener;
 use super::live::{Live, Tell};
@@ -22,11 +22,11 @@ use crate::engine::{self, Ended, Outcome, Outputs};
 use crate::folder::Folder;
 use crate::model::event::Launch;
 use crate::model::task::TaskId;
-use crate::process::{self, Cut, Handle, Pipes, RunError, Sink, Stream};
+use crate::process::{self, Handle, Pipes, RunError, Sink, StopReason, Stream};
 use crate::state::{Finished, Logs};
-use crate::store::{self, Loan, Store};
+use crate::store::{self, SharedOutput, Store};
 use crate::sys::descriptors::Need;
-use crate::sys::{self, DiskReads, Shortage, Strays, is_full};
+use crate::sys::{self, DiskReads, Orphans, Shortage, is_full};
 use crate::text::Shown as _;
 
 /// Where workers work.
@@ -39,7 +39,7 @@ pub struct Site<'a> {
     /// The folder for the workers' folders.
     pub scratch: Arc<Folder>,
     /// Tells what tasks left running.
-    pub strays: Strays,
+    pub orphans: Orphans,
     /// Whether there was no room on the disk, for anybody. What ended for that has made some.
     pub full: AtomicBool,
 }
@@ -51,7 +51,7 @@ impl Site<'_> {
 }
 
 /// Told that of a task's outputs with these names that at the index is large, and about to be hashed.
-pub type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<Loan>) + Sync);
+pub type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<SharedOutput>) + Sync);
 
 /// What a worker of these steps has open at a time.
 pub fn need(steps: &[Arc<Runnable>]) -> Need {
@@ -88,7 +88,7 @@ pub struct Worker<'a> {
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
     /// Connected to `pipes`.
-    commands: Commands,
+    commands: LaunchCache,
     /// What runs the script of the task at hand.
     launched: Option<Launch>,
     /// Whether no warm shell may run it.
@@ -114,7 +114,7 @@ impl<'a> Worker<'a> {
             disk: DiskReads::default(),
             shells: Shells::default(),
             pipes: None,
-            commands: Commands::default(),
+            commands: LaunchCache::default(),
             launched: None,
             alone: false,
         }
@@ -123,14 +123,14 @@ impl<'a> Worker<'a> {
     /// Executes a task and makes objects of what it left.
     pub fn execute(&mut self, job: &engine::Job) -> Ended {
         let site = self.site;
-        let mut execution = Execution::new(Job::new(job, &site.steps), None);
+        let mut execution = Execution::new(TaskLaunch::new(job, &site.steps), None);
         self.carry_out(&mut execution)
     }
 
     /// The same for a task whose input is not an object yet; none if the end of it does not count.
     pub fn execute_early(&mut self, start: &Start) -> Option<Ended> {
         let site = self.site;
-        let job = Job::new(&start.job, &site.steps);
+        let job = TaskLaunch::new(&start.job, &site.steps);
         let mut execution = Execution::new(job, Some(start));
         let ended = self.carry_out(&mut execution);
         start.claim.wait().then_some(ended)
@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
     ) -> Result<Outcome, Fault> {
         let job = &execution.job;
         let begun = match execution.early {
-            Some(early) => self.workspace.begin_early(&early.loan),
+            Some(early) => self.workspace.begin_early(&early.shared),
             None => self
                 .workspace
                 .begin(self.site.store, &job.ready.input)
@@ -199,8 +199,8 @@ impl<'a> Worker<'a> {
                 let left = ended.left.as_ref();
                 let quiet = left.is_none();
                 match execution.early {
-                    Some(early) if quiet && self.site.strays.certainly_none() => {
-                        self.workspace.give_back(&early.loan);
+                    Some(early) if quiet && self.site.orphans.certainly_none() => {
+                        self.workspace.give_back(&early.shared);
                     }
                     _ => self.workspace.release_input(),
                 }
@@ -230,7 +230,7 @@ impl<'a> Worker<'a> {
                 (Err(Fault::of(Shortage::of(&error), words)), true)
             }
         };
-        let quiet = self.site.strays.certainly_none() && !left;
+        let quiet = self.site.orphans.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
         if !quiet {
@@ -244,7 +244,11 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn run(&mut self, job: &Job, record: &mut Record<'a>) -> Result<process::Ended, RunError> {
+    fn run(
+        &mut self,
+        job: &TaskLaunch,
+        record: &mut Record<'a>,
+    ) -> Result<process::Ended, RunError> {
         let mut live = self
             .tell
             .map(|tell| Live::new(tell, job.ready.id, &job.step.name));
@@ -257,7 +261,7 @@ impl<'a> Worker<'a> {
 
     fn launch(
         &mut self,
-        job: &Job,
+        job: &TaskLaunch,
         record: &mut Record<'a>,
         live: &mut Option<Live>,
     ) -> Result<process::Ended, RunError> {
@@ -277,25 +281,25 @@ impl<'a> Worker<'a> {
             store: self.site.store,
             disk: &mut self.disk,
         };
-        let kept = self.commands.of(job.step.lane);
-        let own = Own::new(&self.workspace, job);
+        let kept = self.commands.of(job.step.queue);
+        let own = TaskEnvironment::new(&self.workspace, job);
         if let Some(direct) = job.step.direct() {
             let is_short = |error: &io::Error| Shortage::of(error).is_some();
             // What is not short, the shell can say best.
             match kept.plain(job, direct, &own, pipes) {
                 Err(error) if is_short(&error) => return Err(RunError::Spawn(error)),
                 Ok(None) | Err(_) => {}
-                Ok(Some(Plain::Done)) => {
+                Ok(Some(Prepared::Done)) => {
                     self.launched = Some(Launch::Direct);
                     return Ok(process::Ended::at_once());
                 }
-                Ok(Some(Plain::Start(specs))) => {
+                Ok(Some(Prepared::Start(specs))) => {
                     self.launched = Some(Launch::Direct);
                     match self.handle.launch(specs, pipes, &mut sink) {
                         Err(RunError::Spawn(error)) if !is_short(&error) => {}
-                        Ok((ended, members)) if direct.waits && ended.cut.is_none() => {
+                        Ok((ended, stages)) if direct.waits && ended.cut.is_none() => {
                             let tell = |words: &str| sink.wrote(Stream::Stderr, words.as_bytes());
-                            return Ok(ended.as_a_shell_would(&members, direct.manners, tell));
+                            return Ok(ended.as_a_shell_would(&stages, direct.semantics, tell));
                         }
                         other => return other.map(|(ended, _)| ended),
                     }
@@ -303,10 +307,10 @@ impl<'a> Worker<'a> {
             }
         }
         if !self.alone {
-            let strays = &self.site.strays;
+            let orphans = &self.site.orphans;
             let warm = self
                 .shells
-                .run(job, &own, self.handle, pipes, strays, &mut sink)?;
+                .run(job, &own, self.handle, pipes, orphans, &mut sink)?;
             if let Some(ended) = warm {
                 self.launched = Some(Launch::Warm);
                 return Ok(ended);
@@ -319,13 +323,13 @@ impl<'a> Worker<'a> {
     }
 
     /// Makes objects of what a script left.
-    fn make_objects(&mut self, job: &Job, quiet: bool) -> Result<Outputs, OutputError> {
+    fn make_objects(&mut self, job: &TaskLaunch, quiet: bool) -> Result<Outputs, OutputError> {
         let folder = self.workspace.collect()?.map_err(OutputError::Replaced)?;
         let source = Source {
             store: self.site.store,
             folder: &folder,
             quiet,
-            offer: &|names, index, loan| (self.offer)(job.ready.id, names, index, loan),
+            offer: &|names, index, shared| (self.offer)(job.ready.id, names, index, shared),
         };
         collect(source, self.site.scratch.path())
     }
@@ -333,15 +337,15 @@ impl<'a> Worker<'a> {
     /// What an ended script's task comes to.
     fn judge(
         &mut self,
-        job: &Job,
+        job: &TaskLaunch,
         ended: &process::Ended,
         record: &Record,
         quiet: bool,
     ) -> Result<Outcome, Fault> {
         let failed = |how: String| Err(Fault::Task(how + &record.stderr.last_words()));
         match ended.cut {
-            Some(Cut::Asked) => Ok(Outcome::Cancelled),
-            Some(Cut::Timeout) => {
+            Some(StopReason::Asked) => Ok(Outcome::Cancelled),
+            Some(StopReason::Timeout) => {
                 let limit = job.step.timeout.unwrap_or_default();
                 failed(format!("timed out after {}", exact(limit)))
             }
@@ -368,7 +372,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Adds what can be done about an input that is not to be had.
-fn explain(error: &store::Error, job: &Job) -> String {
+fn explain(error: &store::Error, job: &TaskLaunch) -> String {
     match error {
         store::Error::Missing { .. }
         | store::Error::NotAFile { .. }

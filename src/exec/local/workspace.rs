@@ -15,7 +15,7 @@ use rustix::fs::FileType;
 
 use crate::folder::{self, Entry, Folder, remove_all};
 use crate::model::digest::Digest;
-use crate::store::{self, Loan, Store};
+use crate::store::{self, SharedOutput, Store};
 use crate::sys::{self, Look};
 
 /// See the module.
@@ -124,8 +124,8 @@ impl Workspace {
     }
 
     /// The same for a task whose input is lent to it; whether that is still to be had.
-    pub fn begin_early(&mut self, loan: &Loan) -> Result<bool, store::Error> {
-        loan.lend(self.prepare()?.folder.entry(INPUT))
+    pub fn begin_early(&mut self, shared: &SharedOutput) -> Result<bool, store::Error> {
+        shared.lend(self.prepare()?.folder.entry(INPUT))
     }
 
     fn prepare(&mut self) -> Result<&Made, store::Error> {
@@ -201,9 +201,9 @@ impl Workspace {
     }
 
     /// The script is through with an input that was lent to it, and no process is left of it.
-    pub fn give_back(&mut self, loan: &Loan) {
+    pub fn give_back(&mut self, shared: &SharedOutput) {
         if let Some(input) = self.input_entry() {
-            loan.give_back(input);
+            shared.give_back(input);
             self.released = true;
         }
     }

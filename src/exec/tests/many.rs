@@ -10,7 +10,7 @@ use crate::state::{Runset, StepId};
 /// A start step whose output `x` some step makes many of, beside others.
 fn world() -> World {
     let other = Act {
-        memo: false,
+        reuse_rule: false,
         ..step("other")
     };
     World::new([step("begin"), other, step("last"), step("many")])

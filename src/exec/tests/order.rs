@@ -20,17 +20,17 @@ fn scripts() -> impl Strategy<Value = Vec<Script>> {
 
 /// Fails at first where `fails` says so, by the input alone, and leaves what the script says.
 fn outcome(scripts: &[Script], fails: u8, job: &Job) -> Outcome {
-    let lane = job.step.lane;
+    let queue = job.step.queue;
     let is_input = |content: &&str| Digest::of(content.as_bytes()) == job.ready.input;
     let input = CONTENTS.iter().position(is_input).unwrap();
-    if lane > 0 && fails >> ((lane + input) % 8) & 1 == 1 && job.ready.attempt == 0 {
+    if queue > 0 && fails >> ((queue + input) % 8) & 1 == 1 && job.ready.attempt == 0 {
         return Outcome::Failure("not yet".to_owned());
     }
-    let names: Vec<(String, &str)> = scripts[lane][input]
+    let names: Vec<(String, &str)> = scripts[queue][input]
         .iter()
         .enumerate()
         .map(|(number, (routed, content))| {
-            let name = match NAMES.get(lane + 1).filter(|_| *routed) {
+            let name = match NAMES.get(queue + 1).filter(|_| *routed) {
                 Some(next) => format!("{number}_{next}"),
                 None => format!("{number}.end"),
             };

@@ -15,7 +15,7 @@ const NAMES: [&str; 9] = [
 /// So many tasks of one step, of which none can stand for another.
 fn world(tasks: usize) -> (World, Runset) {
     let act = Act {
-        memo: false,
+        reuse_rule: false,
         retries: 2,
         ..step("act")
     };

@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::super::Executor as _;
 use super::super::fake::Fake;
 use crate::engine::{
-    Error, Forecast, Job, Memo, Outcome, Output, Scheduler, Settings, StepPlan, forecast,
+    DryRun, Error, Job, Outcome, Output, ReuseRule, Scheduler, Settings, StepPlan, dry_run,
 };
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
 use crate::model::identity::Identity;
 use crate::model::name::{FileName, StepName};
 use crate::model::route::Router;
-use crate::model::task::State as TaskState;
+use crate::model::task::TaskState;
 use crate::state::{Filter, Lock, Runset, State, Which};
 use crate::store::Store;
 
@@ -23,7 +23,7 @@ use crate::store::Store;
 #[derive(Debug, Clone)]
 pub struct Act {
     pub name: &'static str,
-    pub memo: bool,
+    pub reuse_rule: bool,
     pub parallel: Option<usize>,
     pub retries: u32,
     pub retry_delay: Duration,
@@ -33,7 +33,7 @@ pub struct Act {
 pub fn step(name: &'static str) -> Act {
     Act {
         name,
-        memo: true,
+        reuse_rule: true,
         parallel: None,
         retries: 0,
         retry_delay: Duration::from_secs(1),
@@ -48,7 +48,7 @@ pub fn nothing() -> Outcome {
 /// One that leaves these outputs, whose contents are in the store.
 pub fn left(outputs: &[(&str, &str)]) -> Outcome {
     let output = |(name, content): &(&str, &str)| {
-        let digest = STORE.with(|(_, store)| store.put(content.as_bytes()).unwrap());
+        let digest = STORE.with(|(_, store)| store.insert_bytes(content.as_bytes()).unwrap());
         Output {
             name: (*name).into(),
             digest,
@@ -107,17 +107,21 @@ impl World {
             shell: vec!["sh".to_owned()],
             ..Identity::default()
         };
-        let register = |(lane, act): (usize, Act)| {
+        let register = |(queue, act): (usize, Act)| {
             let name = StepName::new(act.name).unwrap();
-            let made = state.register(&known, &name, &identity, lane == 0, None, 0);
+            let made = state.register(&known, &name, &identity, queue == 0, None, 0);
             let made = made.unwrap();
             Arc::new(StepPlan {
-                lane,
+                queue,
                 name,
                 id: made.id,
                 equal: state.equal_versions(made.id).unwrap(),
                 version: made.version,
-                memo: if act.memo { Memo::Content } else { Memo::Never },
+                reuse_rule: if act.reuse_rule {
+                    ReuseRule::Content
+                } else {
+                    ReuseRule::Never
+                },
                 parallel: act.parallel,
                 retries: act.retries,
                 retry_delay: act.retry_delay,
@@ -203,9 +207,9 @@ impl World {
         &mut self,
         runset: &Runset,
         outcome: &mut dyn FnMut(&Job) -> Outcome,
-    ) -> (Vec<Forecast>, Summary) {
+    ) -> (Vec<DryRun>, Summary) {
         let mut copy = State::private_copy(&self.folder.path().join("db")).unwrap();
-        let told = forecast(&mut copy, &self.store, &self.steps, &self.router, runset);
+        let told = dry_run(&mut copy, &self.store, &self.steps, &self.router, runset);
         (told.unwrap(), self.run(runset, 1, outcome))
     }
 

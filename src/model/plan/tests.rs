@@ -8,36 +8,36 @@ fn ready(id: i64) -> Ready {
         input: Digest::of(&id.to_le_bytes()),
         parent: None,
         name: None,
-        state: State::Pending,
+        state: TaskState::Pending,
         forced: false,
         attempt: 0,
     }
 }
 
-fn key(lane: LaneId) -> Key {
+fn key(queue: QueueId) -> Key {
     Key {
-        lane,
+        queue,
         input: Digest::EMPTY,
         name: None,
     }
 }
 
 /// Takes and starts one; its step.
-fn start(plan: &mut Plan) -> Option<LaneId> {
-    let Next::Take(lane, _) = plan.decide() else {
+fn start(plan: &mut Plan) -> Option<QueueId> {
+    let Next::Take(queue, _) = plan.decide() else {
         return None;
     };
-    plan.start(lane, None);
-    Some(lane)
+    plan.start(queue, None);
+    Some(queue)
 }
 
 fn loaded(limit: usize, steps: &[(Option<usize>, i64)]) -> Plan {
     let mut plan = Plan::new(limit, steps.iter().map(|(limit, _)| (*limit, false)));
     let mut id = 0;
-    for (lane, (_, count)) in steps.iter().enumerate() {
+    for (queue, (_, count)) in steps.iter().enumerate() {
         for _ in 0..*count {
             id += 1;
-            plan.created(lane, ready(id));
+            plan.created(queue, ready(id));
         }
     }
     plan
@@ -94,10 +94,15 @@ fn steps_share_the_workers() {
 #[test]
 fn refills_go_on_behind_the_cursor() {
     let mut plan = Plan::new(1, [(None, true)]);
-    let Next::Refill { lane, after, count } = plan.decide() else {
+    let Next::Refill {
+        queue,
+        after,
+        count,
+    } = plan.decide()
+    else {
         panic!("an unread queue is read first");
     };
-    assert_eq!((lane, after), (0, TaskId(0)));
+    assert_eq!((queue, after), (0, TaskId(0)));
     let count = i64::try_from(count).unwrap();
     plan.fill(0, (1..=count).map(ready));
     // Created while the database has more: it will come with a later refill.
@@ -209,23 +214,23 @@ proptest! {
             database.push((0..*count).map(|_| { id += 1; id }).collect());
         }
         let mut plan = Plan::new(limit, steps.iter().map(|(limit, count)| (*limit, *count > 0)));
-        let mut running: Vec<LaneId> = Vec::new();
+        let mut running: Vec<QueueId> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         let mut order = order.into_iter();
         loop {
             match plan.decide() {
-                Next::Refill { lane, after, count } => {
-                    let rows: Vec<Ready> = database[lane].iter().copied()
+                Next::Refill { queue, after, count } => {
+                    let rows: Vec<Ready> = database[queue].iter().copied()
                         .filter(|id| TaskId(*id) > after).take(count).map(ready).collect();
-                    plan.fill(lane, rows);
+                    plan.fill(queue, rows);
                 }
-                Next::Take(lane, task) => {
+                Next::Take(queue, task) => {
                     prop_assert!(seen.insert(task.id));
-                    plan.start(lane, None);
-                    running.push(lane);
+                    plan.start(queue, None);
+                    running.push(queue);
                     prop_assert!(running.len() <= limit);
-                    let own = running.iter().filter(|l| **l == lane).count();
-                    prop_assert!(own <= steps[lane].0.unwrap_or(usize::MAX));
+                    let own = running.iter().filter(|l| **l == queue).count();
+                    prop_assert!(own <= steps[queue].0.unwrap_or(usize::MAX));
                 }
                 Next::Wait if running.is_empty() => break,
                 Next::Wait => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::event::{Event, Routed};
 use crate::model::name::StepName;
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 
 /// How far a run is. Times count from the run's start.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    fn new(name: &StepName, tally: &Tally) -> Self {
+    fn new(name: &StepName, tally: &TaskCounts) -> Self {
         Self {
             name: name.clone(),
             total: tally.total().unsigned_abs(),
@@ -68,7 +68,7 @@ pub fn rate(count: u64, time: Duration) -> Option<f64> {
 
 impl Model {
     /// At the start of a run.
-    pub fn new(steps: &[(StepName, Tally)]) -> Self {
+    pub fn new(steps: &[(StepName, TaskCounts)]) -> Self {
         Self {
             lanes: steps
                 .iter()
@@ -189,12 +189,12 @@ mod tests {
     #[test]
     fn totals_grow_as_tasks_appear_and_every_end_is_counted_once() {
         let (a, b) = (name("a"), name("b"));
-        let tally = Tally {
+        let tally = TaskCounts {
             pending: 1,
             failed: 1,
-            ..Tally::default()
+            ..TaskCounts::default()
         };
-        let mut model = Model::new(&[(a.clone(), tally), (b.clone(), Tally::default())]);
+        let mut model = Model::new(&[(a.clone(), tally), (b.clone(), TaskCounts::default())]);
         assert_eq!(counts(&model), [[2, 0, 0, 0], [0; 4]]);
         for _ in 0..2 {
             model.event(&Event::Started {
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_rate_counts_the_time_in_which_the_step_ran() {
         let a = name("a");
-        let mut model = Model::new(&[(a, Tally::default())]);
+        let mut model = Model::new(&[(a, TaskCounts::default())]);
         model.advance(Duration::from_secs(10));
         model.lanes[0].running = 1;
         model.lanes[0].executed = 4;

@@ -118,9 +118,9 @@ fn tasks() {
 #[test]
 fn the_pipeline() {
     let step = StepName::new("s").unwrap();
-    let tally = Tally {
+    let tally = TaskCounts {
         pending: 1,
-        ..Tally::default()
+        ..TaskCounts::default()
     };
     assert_eq!(
         told(&Event::Runset {

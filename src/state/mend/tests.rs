@@ -2,7 +2,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::state::{Layout, Mended, State, schema, tally};
+use crate::state::{Layout, Mended, State, counts, schema};
 
 /// A start task with three outputs for a step, each of which left a final one.
 const SOUND: &str = "
@@ -31,11 +31,11 @@ fn mended_where(counted: &str, damage: &str) -> (Mended, Connection) {
     db.pragma_update(None, "foreign_keys", false).unwrap();
     db.execute_batch(SOUND).unwrap();
     db.execute_batch(counted).unwrap();
-    tally::recount(&db).unwrap();
+    counts::recount(&db).unwrap();
     db.execute_batch(damage).unwrap();
     db.execute_batch(schema::BACK_TO_2).unwrap();
     let mended = schema::migrate(&mut db, &layout, 2).unwrap();
-    assert!(!tally::recount(&db).unwrap(), "the counts are right");
+    assert!(!counts::recount(&db).unwrap(), "the counts are right");
     assert_eq!(
         schema::migrate(&mut db, &layout, schema::FORMAT).unwrap(),
         Mended::default(),
@@ -59,9 +59,9 @@ fn rows(db: &Connection) -> String {
 
 const UNTOUCHED: &str = "1< 2<1 3<1 4<1 5<2 6<3 7<4";
 
-fn found(strays: u64, again: u64, other: bool) -> Mended {
+fn found(orphans: u64, again: u64, other: bool) -> Mended {
     Mended {
-        strays,
+        orphans,
         again,
         other,
         unsure: true,
@@ -94,7 +94,7 @@ fn rows_in_the_wrong_place_are_taken_out_with_what_is_below_them() {
                  (8, 'c1', 2, {parent}, 1, 'r', 'x_mid'), (9, 'c2', NULL, 8, 1, 'r', 'x');"
         ));
         // 10 has a higher number than its child, too; what counts is that nothing is left of it.
-        assert_eq!((mended.strays, mended.again), (1, 0), "{why}");
+        assert_eq!((mended.orphans, mended.again), (1, 0), "{why}");
         assert!(mended.other, "{why}");
         assert_eq!(rows(&db), format!("{UNTOUCHED} (9) 10<* 11<"), "{why}");
     }
@@ -103,7 +103,7 @@ fn rows_in_the_wrong_place_are_taken_out_with_what_is_below_them() {
 #[test]
 fn an_unfinished_task_has_no_outputs_yet() {
     let (mended, db) = mended("UPDATE task SET processed = 0 WHERE id = 3");
-    assert_eq!(mended.strays, 1);
+    assert_eq!(mended.orphans, 1);
     assert_eq!(rows(&db), "1< 2<1 3<1* 4<1 5<2 7<4");
 }
 
@@ -132,7 +132,7 @@ fn a_task_whose_outputs_were_taken_in_part_runs_again() {
         "UPDATE task SET reused_from = 2, started = NULL, elapsed = NULL WHERE id = 3;
          DELETE FROM task WHERE id = 6;",
     );
-    assert_eq!((mended.strays, mended.again), (0, 1));
+    assert_eq!((mended.orphans, mended.again), (0, 1));
     assert_eq!(rows(&db), "1< 2<1 4<1 5<2 7<4 8<1*");
 }
 
@@ -162,7 +162,7 @@ fn counts_that_are_wrong_are_counted_anew() {
 #[test]
 fn what_is_below_a_superseded_task_is_superseded() {
     let (mended, db) = mended("UPDATE task SET live = 0 WHERE id = 3");
-    assert_eq!((mended.strays, mended.again), (0, 0));
+    assert_eq!((mended.orphans, mended.again), (0, 0));
     assert_eq!(rows(&db), "1< 2<1 (3) 4<1 5<2 (6) 7<4");
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::name::StepName;
-use crate::model::task::State as TaskState;
+use crate::model::task::TaskState;
 use crate::state::{Finished, Logs, NewTask, State};
 
 /// A start step `a` in two versions, whose first version's task left one output for `b`, which

@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::table::{Column, Table};
 use super::{Failure, Log, Page, Task, VersionPart, in_groups};
 use crate::model::environment::Environment;
-use crate::model::task::State;
+use crate::model::task::TaskState;
 use crate::text::amount::{bytes, grouped, grouped_count};
 use crate::text::time::{point, short_micros};
 use crate::text::width::{cut_middle, head};
@@ -75,7 +75,7 @@ pub fn steps(page: &Page) -> Markup {
     let columns = [
         ("Step", Column::Text),
         ("Version", Column::Number),
-        ("State", Column::Text),
+        ("TaskState", Column::Text),
         ("Done", Column::Number),
         ("Reused", Column::Number),
         ("Failed", Column::Number),
@@ -319,7 +319,7 @@ pub fn tasks(page: &Page, most: usize) -> Markup {
         ("Task", Column::Number),
         ("Step", Column::Text),
         ("Version", Column::Number),
-        ("State", Column::Text),
+        ("TaskState", Column::Text),
         ("Input", Column::Text),
         ("Object", Column::Text),
         ("Began", Column::Number),
@@ -351,10 +351,10 @@ pub fn tasks(page: &Page, most: usize) -> Markup {
 fn row(table: &mut Table<'_>, task: &Task) {
     let (word, mark) = match task.state {
         _ if task.tainted => ("tainted", '!'),
-        State::Pending => ("pending", '…'),
-        State::Failed => ("failed", '✗'),
-        State::Done => ("done", '✓'),
-        State::Reused => ("reused", '✓'),
+        TaskState::Pending => ("pending", '…'),
+        TaskState::Failed => ("failed", '✗'),
+        TaskState::Done => ("done", '✓'),
+        TaskState::Reused => ("reused", '✓'),
     };
     let error = plain(task.error.as_deref().unwrap_or_default());
     let or_dash = |words: Option<String>| words.unwrap_or_else(|| "–".to_owned());

@@ -91,7 +91,7 @@ mod tests {
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
-    use crate::model::task::Tally;
+    use crate::model::task::TaskCounts;
     use crate::view::graph::Version;
 
     #[test]
@@ -101,13 +101,13 @@ mod tests {
         let b = graph.step("work");
         let sink = graph.sink();
         graph.nodes[a].start = true;
-        let tally = Tally {
+        let tally = TaskCounts {
             done: 2,
-            ..Tally::default()
+            ..TaskCounts::default()
         };
         graph.nodes[a].tally = tally;
         graph.nodes[a].tainted = 2;
-        graph.nodes[a].versions = [(1, false, tally), (2, true, Tally::default())]
+        graph.nodes[a].versions = [(1, false, tally), (2, true, TaskCounts::default())]
             .map(|(number, current, tally)| Version {
                 number,
                 current,
@@ -133,7 +133,7 @@ mod tests {
         let mut graph = Graph::default();
         let at = graph.step(&"日本\u{1b}[2J".repeat(40));
         graph.nodes[at].start = true;
-        graph.nodes[at].tally = Tally {
+        graph.nodes[at].tally = TaskCounts {
             pending: 1_000_000_000,
             failed: 1_000_000_000,
             done: 1_000_000_000,

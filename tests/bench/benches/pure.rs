@@ -9,7 +9,7 @@ use task_pipeline::model::identity::Identity;
 use task_pipeline::model::name::StepName;
 use task_pipeline::model::plan::{Next, Plan, Ready};
 use task_pipeline::model::route::Router;
-use task_pipeline::model::task::{State, TaskId};
+use task_pipeline::model::task::{TaskId, TaskState};
 
 fn router(steps: usize) -> Router {
     Router::new((0..steps).filter_map(|n| StepName::new(&format!("step_{n}")).ok()))
@@ -55,14 +55,18 @@ fn drain() -> i64 {
     let mut taken = 0;
     loop {
         match plan.decide() {
-            Next::Take(lane, ready) => {
-                plan.start(lane, None);
+            Next::Take(queue, ready) => {
+                plan.start(queue, None);
                 running += 1;
                 taken += i64::from(ready.attempt == 0 || ready.attempt == 1);
             }
-            Next::Refill { lane, after, count } => {
+            Next::Refill {
+                queue,
+                after,
+                count,
+            } => {
                 let last = TASKS.min(after.0 + i64::try_from(count).unwrap_or(TASKS));
-                plan.fill(lane, (after.0 + 1..=last).map(ready));
+                plan.fill(queue, (after.0 + 1..=last).map(ready));
             }
             Next::Wait if running > 0 => {
                 running -= 1;
@@ -79,7 +83,7 @@ fn ready(id: i64) -> Ready {
         input: Digest([0; 32]),
         parent: None,
         name: Some("item".into()),
-        state: State::Pending,
+        state: TaskState::Pending,
         forced: false,
         attempt: 0,
     }

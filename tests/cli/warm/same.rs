@@ -294,7 +294,7 @@ pub fn random(shell: &str, seed: u64, count: usize) {
         let known = Script::new(kind, &words[1..], &script);
         // Plain commands have no shell at all.
         if known.is_ok_and(|known| known.unnoticed().is_ok())
-            && task_pipeline::script::plain::parse(&script).is_none()
+            && task_pipeline::script::simple::parse(&script).is_none()
         {
             scripts.push(script);
         }

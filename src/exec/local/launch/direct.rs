@@ -1,4 +1,4 @@
-//! Plain commands and pipelines of them, started as a shell would have started them, without the shell.
+//! Simple commands and pipelines of them, started as a shell would have started them, without the shell.
 //!
 //! What a shell does to the environment of its children is done here too, and its death by a
 //! signal is told as a shell tells it, so that a program cannot tell the difference but by its
@@ -13,26 +13,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::process::{Manners, Opening, Tells, Variables};
-use crate::script::plain::{self, Plain, Target, Word};
+use crate::process::{ExitSemantics, Opening, SignalMessages, Variables};
 use crate::script::shell::Shell;
+use crate::script::simple::{self, SimpleCommand, Target, Word};
 
 /// A step whose script is plain commands.
 #[derive(Debug)]
-pub struct Direct {
+pub struct DirectPipeline {
     /// Whether the shell would wait for the programs, and not become the only one.
     pub waits: bool,
     /// What the shell would make of their ends.
-    pub manners: Manners,
+    pub semantics: ExitSemantics,
     /// At least one.
-    pub members: Vec<Member>,
+    pub stages: Vec<Stage>,
 }
 
 /// One of these commands.
 #[derive(Debug)]
-pub struct Member {
+pub struct Stage {
     /// Words and redirections.
-    pub plain: Plain,
+    pub plain: SimpleCommand,
     /// The program; none if there is nothing to start.
     pub program: Option<PathBuf>,
     /// What the program gets as environment, variables of the single task aside.
@@ -55,7 +55,7 @@ const TOUCHED: [&str; 12] = [
     "UID",
 ];
 
-impl Direct {
+impl DirectPipeline {
     /// For a script that `program` with `arguments`, the script last, would run in `folder`, which
     /// must be this process's own; none if that takes a shell.
     pub fn of(
@@ -69,10 +69,10 @@ impl Direct {
             .map(|one| one.to_str())
             .collect::<Option<_>>()?;
         let (script, options) = arguments.split_last()?;
-        let commands = plain::parse(script)?;
+        let commands = simple::parse(script)?;
         let called = program.file_name()?;
         let canonical = program.canonicalize().ok()?;
-        let (shell, pipefail) = plain::shell(canonical.file_name()?.to_str()?, options)?;
+        let (shell, pipefail) = simple::shell(canonical.file_name()?.to_str()?, options)?;
         let names = variables.keys().map(|name| name.to_str());
         let names: Vec<&str> = names.collect::<Option<_>>()?;
         if names
@@ -86,27 +86,27 @@ impl Direct {
             [only] => shell == Shell::Dash || !only.redirections.is_empty(),
             _ => true,
         };
-        let members = commands.into_iter().map(|plain| {
+        let stages = commands.into_iter().map(|plain| {
             let program = match plain.words.first() {
                 None => None,
                 Some(word) => Some(find(word, variables, folder)?),
             };
-            Some(Member {
+            Some(Stage {
                 variables: given(variables, shell, waits, program.as_deref(), folder),
                 plain,
                 program,
             })
         });
         Some(Self {
-            members: members.collect::<Option<_>>()?,
+            stages: stages.collect::<Option<_>>()?,
             waits,
-            manners: Manners {
+            semantics: ExitSemantics {
                 pipefail,
                 tells: match shell {
-                    Shell::Dash => Tells::Each,
+                    Shell::Dash => SignalMessages::Each,
                     // It says nothing where it stands in for `sh`.
-                    Shell::Bash if called == "sh" => Tells::Nothing,
-                    Shell::Bash => Tells::WhatCounts,
+                    Shell::Bash if called == "sh" => SignalMessages::Nothing,
+                    Shell::Bash => SignalMessages::WhatCounts,
                 },
             },
         })
@@ -192,17 +192,17 @@ pub struct Expanded {
     pub openings: Vec<Opening>,
 }
 
-impl Direct {
+impl DirectPipeline {
     /// All with the values of variables; none where a shell would do more with one.
     pub fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Vec<Expanded>> {
-        self.members
+        self.stages
             .iter()
-            .map(|member| member.expand(value))
+            .map(|stage| stage.expand(value))
             .collect()
     }
 }
 
-impl Member {
+impl Stage {
     fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Expanded> {
         let words = self.plain.words.iter().map(|word| word.expand(value));
         let openings = self.plain.redirections.iter().map(|one| {
@@ -257,11 +257,11 @@ mod tests {
             .collect()
     }
 
-    fn direct(script: &str, more: &[(&str, &str)]) -> Option<Direct> {
+    fn direct(script: &str, more: &[(&str, &str)]) -> Option<DirectPipeline> {
         let mut all = variables(&[("PATH", "/usr/bin:/bin")]);
         all.extend(variables(more));
         let bash = which::which("bash").expect("bash is installed");
-        Direct::of(
+        DirectPipeline::of(
             &bash,
             &["-e".into(), "-c".into(), script.into()],
             &all,
@@ -273,7 +273,7 @@ mod tests {
     fn programs_are_found_as_a_shell_finds_them() {
         let found = direct("cat", &[])
             .unwrap()
-            .members
+            .stages
             .remove(0)
             .program
             .unwrap();
@@ -281,9 +281,9 @@ mod tests {
         assert!(direct("no-such-program", &[]).is_none());
         assert!(direct("./cat", &[]).is_none());
         assert!(direct("cat", &[("PATH", "bin:/bin")]).is_none());
-        assert_eq!(direct(":", &[]).unwrap().members[0].program, None);
+        assert_eq!(direct(":", &[]).unwrap().stages[0].program, None);
         assert!(direct("cat | no-such-program", &[]).is_none());
-        assert_eq!(direct("cat | cat", &[]).unwrap().members.len(), 2);
+        assert_eq!(direct("cat | cat", &[]).unwrap().stages.len(), 2);
     }
 
     #[test]
@@ -296,11 +296,7 @@ mod tests {
     #[test]
     fn the_environment_is_what_bash_gives() {
         let given = |more: &[(&str, &str)]| -> Vec<String> {
-            let all = direct("/bin/cat", more)
-                .unwrap()
-                .members
-                .remove(0)
-                .variables;
+            let all = direct("/bin/cat", more).unwrap().stages.remove(0).variables;
             let pairs = all
                 .iter()
                 .map(|(n, v)| format!("{}={}", n.display(), v.display()));

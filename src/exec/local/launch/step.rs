@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::direct::Direct;
+use super::direct::DirectPipeline;
 use super::warmth::{Warmth, warmth};
 use crate::engine;
 use crate::model::digest::Digest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
-use crate::model::plan::{LaneId, Ready};
+use crate::model::plan::{QueueId, Ready};
 use crate::model::task::VARIABLES;
 use crate::process::Variables;
 
@@ -19,7 +19,7 @@ use crate::process::Variables;
 #[derive(Debug)]
 pub struct Runnable {
     /// Its place in the manifest.
-    pub lane: LaneId,
+    pub queue: QueueId,
     /// Its name.
     pub name: StepName,
     /// The number of its current version.
@@ -39,12 +39,12 @@ pub struct Runnable {
     /// How one does, once that was asked.
     pub warm: OnceLock<Option<Warmth>>,
     /// How it runs without a shell, once that was asked.
-    pub direct: OnceLock<Option<Direct>>,
+    pub direct: OnceLock<Option<DirectPipeline>>,
 }
 
 /// A task to be run here.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub struct TaskLaunch<'a> {
     /// How its step's script is run.
     pub step: &'a Runnable,
     /// The task.
@@ -57,11 +57,11 @@ pub struct Job<'a> {
     pub ahead: Option<Digest>,
 }
 
-impl<'a> Job<'a> {
+impl<'a> TaskLaunch<'a> {
     /// What the scheduler has given out, with how it is done here.
     pub fn new(job: &'a engine::Job, steps: &'a [Arc<Runnable>]) -> Self {
         Self {
-            step: &steps[job.step.lane],
+            step: &steps[job.step.queue],
             ready: &job.ready,
             runset: &job.runset,
             more: job.more,
@@ -81,10 +81,10 @@ impl Runnable {
     }
 
     /// How the script runs without a shell, if it can.
-    pub fn direct(&self) -> Option<&Direct> {
+    pub fn direct(&self) -> Option<&DirectPipeline> {
         let of = || {
             let program = self.program.as_ref().ok()?;
-            Direct::of(program, &self.arguments, &self.variables, &self.folder)
+            DirectPipeline::of(program, &self.arguments, &self.variables, &self.folder)
         };
         self.direct.get_or_init(of).as_ref()
     }

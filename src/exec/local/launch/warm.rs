@@ -7,13 +7,13 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::commands::{self, Own};
-use super::step::{Job, Runnable};
+use super::cache::{self, TaskEnvironment};
+use super::step::{Runnable, TaskLaunch};
 use super::warmth::Warmth;
 use crate::exec::local::workspace::Workspace;
-use crate::model::plan::LaneId;
+use crate::model::plan::QueueId;
 use crate::process::{Ended, Handle, Invocation, Limits, Pipes, RunError, Sink, Warm};
-use crate::sys::Strays;
+use crate::sys::Orphans;
 
 /// The warm shells of one worker, all of them idle; they end with this.
 #[derive(Debug, Default)]
@@ -22,14 +22,14 @@ pub struct Shells {
     idle: Vec<Shell>,
     made: u32,
     /// Steps whose shells do not start.
-    cold: Vec<LaneId>,
+    cold: Vec<QueueId>,
     /// How many tasks of a step had a shell of their own that could have had a warm one.
-    alone: HashMap<LaneId, u32>,
+    alone: HashMap<QueueId, u32>,
 }
 
 #[derive(Debug)]
 struct Shell {
-    lane: LaneId,
+    queue: QueueId,
     warm: Warm,
     /// The values of [`crate::script::warm::PLACES`] that it has.
     places: [PathBuf; 3],
@@ -45,22 +45,22 @@ impl Shells {
     /// Runs the job's task in the shell of its step; nothing if it must run in one of its own.
     pub fn run(
         &mut self,
-        job: &Job,
-        own: &Own,
+        job: &TaskLaunch,
+        own: &TaskEnvironment,
         handle: &Handle,
         pipes: &mut Pipes,
-        strays: &Strays,
+        orphans: &Orphans,
         sink: &mut dyn Sink,
     ) -> Result<Option<Ended>, RunError> {
         let Some(warmth) = job.step.warm() else {
             return Ok(None);
         };
         let name = job.ready.name.as_deref().unwrap_or_default();
-        if name.contains('\n') || self.cold.contains(&job.step.lane) || !self.pays(warmth, job) {
+        if name.contains('\n') || self.cold.contains(&job.step.queue) || !self.pays(warmth, job) {
             return Ok(None);
         }
-        let Some(mut shell) = self.take(warmth, job, own, pipes, strays) else {
-            self.cold.push(job.step.lane);
+        let Some(mut shell) = self.take(warmth, job, own, pipes, orphans) else {
+            self.cold.push(job.step.queue);
             return Ok(None);
         };
         let mut lines = Vec::new();
@@ -75,7 +75,7 @@ impl Shells {
         }
         lines.extend_from_slice(format!("{}\n{name}\n", job.ready.id).as_bytes());
         let timeout = job.step.timeout;
-        let (ended, warm) = handle.run_warm(shell.warm, &lines, pipes, strays, timeout, sink)?;
+        let (ended, warm) = handle.run_warm(shell.warm, &lines, pipes, orphans, timeout, sink)?;
         if let Some(warm) = warm {
             self.idle.push(Shell { warm, ..shell });
         }
@@ -83,12 +83,12 @@ impl Shells {
     }
 
     /// Whether the step has a shell, or one is worth its start.
-    fn pays(&mut self, warmth: &Warmth, job: &Job) -> bool {
-        let lane = job.step.lane;
-        if self.idle.iter().any(|shell| shell.lane == lane) {
+    fn pays(&mut self, warmth: &Warmth, job: &TaskLaunch) -> bool {
+        let queue = job.step.queue;
+        if self.idle.iter().any(|shell| shell.queue == queue) {
             return true;
         }
-        let alone = self.alone.entry(lane).or_default();
+        let alone = self.alone.entry(queue).or_default();
         let pays = job.more && (warmth.wanted || *alone >= PAYS);
         if !pays {
             *alone += 1;
@@ -100,13 +100,13 @@ impl Shells {
     fn take(
         &mut self,
         warmth: &Warmth,
-        job: &Job,
-        own: &Own,
+        job: &TaskLaunch,
+        own: &TaskEnvironment,
         pipes: &Pipes,
-        strays: &Strays,
+        orphans: &Orphans,
     ) -> Option<Shell> {
-        let lane = job.step.lane;
-        if let Some(at) = self.idle.iter().position(|shell| shell.lane == lane) {
+        let queue = job.step.queue;
+        if let Some(at) = self.idle.iter().position(|shell| shell.queue == queue) {
             let shell = self.idle.remove(at);
             if !shell.warm.is_dead() {
                 return Some(shell);
@@ -114,7 +114,7 @@ impl Shells {
         }
         let plain = |path: &PathBuf| !path.as_os_str().as_bytes().contains(&b'\n');
         let places = places(own.workspace);
-        if !strays.can_tell() || !places.iter().all(plain) || !works(warmth, job.step) {
+        if !orphans.can_tell() || !places.iter().all(plain) || !works(warmth, job.step) {
             return None;
         }
         if self.idle.len() == KEPT {
@@ -123,9 +123,13 @@ impl Shells {
         let fifo = own.workspace.own_file(&format!("warm{}", self.made));
         self.made += 1;
         let arguments = ["-c".into(), warmth.script.looped(fifo.to_str()?).into()];
-        let spec = commands::shell(own, &arguments).ok()?.prepare(pipes).ok()?;
+        let spec = cache::shell(own, &arguments).ok()?.prepare(pipes).ok()?;
         let warm = Warm::start(&spec, &fifo).ok()?;
-        Some(Shell { lane, warm, places })
+        Some(Shell {
+            queue,
+            warm,
+            places,
+        })
     }
 }
 
@@ -168,7 +172,7 @@ fn is_silent(step: &Runnable, arguments: &[OsString]) -> Result<bool, RunError> 
     let probe = Invocation {
         // Nothing that it could wait for runs in it.
         limits: Limits::default(),
-        ..commands::of_shell(step, &arguments, step.variables.as_ref().clone())?
+        ..cache::of_shell(step, &arguments, step.variables.as_ref().clone())?
     };
     let probe = [probe.prepare(&pipes)?];
     let mut silent = true;

@@ -4,13 +4,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
 use crate::model::name::StepName;
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 
 fn lane(name: &str, finished: i64, failed: u64, pending: i64) -> Lane {
-    let tally = Tally {
+    let tally = TaskCounts {
         done: finished,
         pending: pending + i64::try_from(failed).unwrap(),
-        ..Tally::default()
+        ..TaskCounts::default()
     };
     let name = StepName::new(name).unwrap();
     let mut lane = Model::new(&[(name, tally)]).lanes.remove(0);

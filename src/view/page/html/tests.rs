@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::task::State;
+use crate::model::task::TaskState;
 use crate::view::graph::Graph;
 use crate::view::page::{Failure, Log, Spreads, Task, VersionPart};
 use crate::view::spread::Spread;
@@ -19,7 +19,7 @@ fn hostile() -> Page {
         step: at,
         name: HOSTILE.into(),
         version: 1,
-        state: State::Failed,
+        state: TaskState::Failed,
         tainted: false,
         input: HOSTILE.into(),
         object: HOSTILE.into(),

@@ -6,7 +6,7 @@ use std::thread::{Builder, Scope};
 
 use crate::folder::Folder;
 use crate::model::digest::Digest;
-use crate::store::{AdoptError, Adopted, LARGE, Loan, Store};
+use crate::store::{InsertError, Inserted, LARGE, SharedOutput, Store};
 use crate::sys;
 
 /// Most threads for a task's outputs. Files are renamed one at a time whatever their number.
@@ -15,7 +15,7 @@ const MOST: usize = 4;
 const WORTH: usize = 32;
 
 /// Told the names of all outputs, and which of them it is.
-pub type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<Loan>) + Sync);
+pub type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<SharedOutput>) + Sync);
 
 /// Where a task's outputs are, and where they go.
 #[derive(Clone, Copy)]
@@ -24,14 +24,14 @@ pub struct Source<'a> {
     pub store: &'a Store,
     /// The folder that they are in.
     pub folder: &'a Arc<Folder>,
-    /// See [`Store::adopt`].
+    /// See [`Store::insert_file`].
     pub quiet: bool,
     /// Told which of all these is large, before it is hashed: it can be read meanwhile.
     pub offer: Offer<'a>,
 }
 
 /// The first file in order that did not become an object, and why.
-pub type Failed = (usize, AdoptError);
+pub type Failed = (usize, InsertError);
 
 /// Makes objects of the files `names`: their digests, in the same order. After a failure some of
 /// the files behind it may be objects, too.
@@ -94,29 +94,29 @@ impl Batch<'_> {
                 return;
             }
             match self.one(index, &mut before) {
-                Ok(adopted) => drop(self.digests[index].set(adopted.digest)),
+                Ok(inserted) => drop(self.digests[index].set(inserted.digest)),
                 Err(error) => self.fail(index, error),
             }
         }
     }
 
-    fn one(&self, index: usize, before: &mut impl FnMut(u64)) -> Result<Adopted, AdoptError> {
+    fn one(&self, index: usize, before: &mut impl FnMut(u64)) -> Result<Inserted, InsertError> {
         let Source { store, folder, .. } = self.source;
         let name = &*self.names[index];
         let candidate = store.candidate(folder.entry(name), self.source.quiet)?;
         before(candidate.size());
-        match Loan::of(candidate, folder, name) {
-            Ok(loan) => {
-                let loan = Arc::new(loan);
-                (self.source.offer)(self.names, index, &loan);
-                store.settle(&loan)
+        match SharedOutput::of(candidate, folder, name) {
+            Ok(shared) => {
+                let shared = Arc::new(shared);
+                (self.source.offer)(self.names, index, &shared);
+                store.insert_shared(&shared)
             }
             Err(candidate) => store.keep(candidate),
         }
     }
 
     /// All before `index` have been taken, so what fails first in order is found in the end.
-    fn fail(&self, index: usize, error: AdoptError) {
+    fn fail(&self, index: usize, error: InsertError) {
         self.end.fetch_min(index, Ordering::Relaxed);
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.as_ref().is_none_or(|(first, _)| index < *first) {
@@ -193,7 +193,10 @@ mod tests {
             }
             let (index, error) = adopt(source, &names).unwrap_err();
             assert_eq!(index, 123);
-            assert!(matches!(error, AdoptError::NotAFile("a folder")), "{error}");
+            assert!(
+                matches!(error, InsertError::NotAFile("a folder")),
+                "{error}"
+            );
             for name in &names[..123] {
                 assert!(source.store.contains(&Digest::of(name.as_bytes())));
             }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 
 use super::cell::{count, located};
 use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
-use crate::model::task::{State as TaskState, Tally};
+use crate::model::task::{TaskCounts, TaskState};
 
 /// What a group of writes changes in the counts.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Deltas(HashMap<(RunsetId, StepId), Delta>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Delta {
-    tally: Tally,
+    tally: TaskCounts,
     /// Microseconds.
     spent: i64,
 }
@@ -37,8 +37,8 @@ pub fn state_of(number: i64) -> TaskState {
 
 impl Reader {
     /// The counts of a runset by step version; step 0 stands for final outputs.
-    pub fn tallies(&self, runset: RunsetId) -> Result<HashMap<StepId, Tally>, Error> {
-        let mut counts: HashMap<StepId, Tally> = self
+    pub fn tallies(&self, runset: RunsetId) -> Result<HashMap<StepId, TaskCounts>, Error> {
+        let mut counts: HashMap<StepId, TaskCounts> = self
             .connection
             .prepare_cached(
                 "SELECT step_id, pending, failed, done, reused FROM tally WHERE runset_id = ?1",
@@ -118,9 +118,9 @@ impl State {
 }
 
 /// The counts of a step version, whose number is in the first column.
-pub fn tally_of_step(row: &Row) -> rusqlite::Result<(StepId, Tally)> {
+pub fn tally_of_step(row: &Row) -> rusqlite::Result<(StepId, TaskCounts)> {
     located("the tally of step version", row, |row| {
-        let tally = Tally {
+        let tally = TaskCounts {
             pending: count(row, 1)?,
             failed: count(row, 2)?,
             done: count(row, 3)?,
@@ -143,7 +143,7 @@ pub fn recount(connection: &Connection) -> rusqlite::Result<bool> {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for ((runset, step), Delta { tally, spent }) in &right {
-        let Tally {
+        let TaskCounts {
             pending,
             failed,
             done,
@@ -164,7 +164,7 @@ fn kept(connection: &Connection) -> rusqlite::Result<Counts> {
     let mut query = connection
         .prepare("SELECT runset_id, step_id, pending, failed, done, reused, spent FROM tally")?;
     let rows = query.query_map([], |row| {
-        let tally = Tally {
+        let tally = TaskCounts {
             pending: row.get(2)?,
             failed: row.get(3)?,
             done: row.get(4)?,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::step::{Memo, StepPlan};
+use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::plan::Ready;
-use crate::model::task::{State as TaskState, TaskId};
+use crate::model::task::{TaskId, TaskState};
 
 /// Finished tasks of a step whose inputs' sizes are looked at; with more, nothing is foreseen.
 const COMPARED: usize = 64;
@@ -19,7 +19,7 @@ impl Scheduler<'_> {
     ///
     /// This is a question: nothing is changed, and that job is given out when `parent` has ended, or
     /// something else is.
-    pub fn foresee(
+    pub fn look_ahead(
         &mut self,
         parent: TaskId,
         names: &[Box<str>],
@@ -35,10 +35,10 @@ impl Scheduler<'_> {
         if routed.next() != Some(name) || routed.next().is_some() {
             return Ok(None);
         }
-        let Some(lane) = self.route(name) else {
+        let Some(queue) = self.route(name) else {
             return Ok(None);
         };
-        let step = Arc::clone(&self.steps[lane]);
+        let step = Arc::clone(&self.steps[queue]);
         if self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?
         {
@@ -65,7 +65,7 @@ impl Scheduler<'_> {
     /// Whether a finished task of the step, which could stand for a new one, had an input of so many
     /// bytes.
     fn may_be_equal(&self, step: &StepPlan, size: u64) -> Result<bool, Error> {
-        if step.memo == Memo::Never {
+        if step.reuse_rule == ReuseRule::Never {
             return Ok(false);
         }
         let inputs = self.state.finished_inputs(&step.equal, COMPARED)?;

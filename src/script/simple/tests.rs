@@ -21,7 +21,7 @@ fn plain(script: &str) -> Option<(Vec<String>, Vec<String>)> {
     }
 }
 
-fn expanded(plain: &Plain) -> Option<(Vec<String>, Vec<String>)> {
+fn expanded(plain: &SimpleCommand) -> Option<(Vec<String>, Vec<String>)> {
     let words = plain.words.iter().map(|word| word.expand(value));
     let redirections = plain.redirections.iter().map(|redirection| {
         let to = match &redirection.to {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::Error;
 use super::reuse::key;
 use super::rings::Rings;
-use super::step::{Memo, StepPlan};
+use super::step::{ReuseRule, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::name::{FileName, StepName};
 use crate::model::plan::{Key, Ready};
 use crate::model::route::Router;
-use crate::model::task::{State as TaskState, TaskId};
+use crate::model::task::{TaskId, TaskState};
 use crate::state::{NewTask, Runset, State, StepId};
 use crate::store::{self, Condition};
 
@@ -32,7 +32,7 @@ pub enum Reason {
 
 /// What a run would do with the tasks of one step that are there to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forecast {
+pub struct DryRun {
     /// How many would be executed, by reason.
     pub run: Vec<(Reason, u64)>,
     /// How many would take the outputs of an equal task.
@@ -48,20 +48,20 @@ const STRETCH: usize = 256;
 
 /// Tells, for each of `steps`, what a run of `runset` would do. Reuse is carried out, in `state`:
 /// it must be a copy.
-pub fn forecast(
+pub fn dry_run(
     state: &mut State,
     store: &store::Reader,
     steps: &[Arc<StepPlan>],
     router: &Router,
     runset: &Runset,
-) -> Result<Vec<Forecast>, Error> {
-    let nothing = Forecast {
+) -> Result<Vec<DryRun>, Error> {
+    let nothing = DryRun {
         run: Vec::new(),
         reuse: 0,
         wait: 0,
         refused: 0,
     };
-    let mut forecaster = Forecaster {
+    let mut forecaster = DryRunner {
         state,
         store,
         steps,
@@ -76,7 +76,7 @@ pub fn forecast(
     Ok(forecaster.told)
 }
 
-struct Forecaster<'a> {
+struct DryRunner<'a> {
     state: &'a mut State,
     store: &'a store::Reader,
     steps: &'a [Arc<StepPlan>],
@@ -86,10 +86,10 @@ struct Forecaster<'a> {
     /// Tasks that would be executed.
     seen: HashSet<Key>,
     rings: Rings,
-    told: Vec<Forecast>,
+    told: Vec<DryRun>,
 }
 
-impl Forecaster<'_> {
+impl DryRunner<'_> {
     /// Until reuse brings up no more tasks.
     fn all(&mut self) -> Result<(), Error> {
         let mut cursors = vec![TaskId(0); self.steps.len()];
@@ -117,7 +117,7 @@ impl Forecaster<'_> {
             .rings
             .refuse(self.state, self.steps, step, ready, key.as_ref())?;
         if refused.is_some() {
-            self.told[step.lane].refused += 1;
+            self.told[step.queue].refused += 1;
             return Ok(());
         }
         let Some(key) = key else {
@@ -130,10 +130,10 @@ impl Forecaster<'_> {
             return Ok(());
         };
         if self.seen.contains(&key) {
-            self.told[step.lane].wait += 1;
+            self.told[step.queue].wait += 1;
             return Ok(());
         }
-        let name = (step.memo == Memo::ContentAndName).then_some(key.name.as_deref());
+        let name = (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
         let reason = match self.state.finished_equal(&step.equal, &ready.input, name)? {
             Some(source) => {
                 if self.take(step, ready, source)? {
@@ -163,7 +163,7 @@ impl Forecaster<'_> {
         }
         self.state
             .reuse(self.runset, step.id, ready.id, ready.state, source)?;
-        self.told[step.lane].reuse += 1;
+        self.told[step.queue].reuse += 1;
         for (name, object) in &outputs {
             let name = name.as_deref();
             let route = name.and_then(|name| self.router.route(name));
@@ -180,7 +180,7 @@ impl Forecaster<'_> {
     }
 
     fn runs(&mut self, step: &StepPlan, reason: Reason) {
-        let run = &mut self.told[step.lane].run;
+        let run = &mut self.told[step.queue].run;
         match run.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,
             None => run.push((reason, 1)),

@@ -11,7 +11,7 @@ use super::fit::Fit;
 use super::output::print;
 use crate::model::event::Summary;
 use crate::model::name::StepName;
-use crate::model::task::Tally;
+use crate::model::task::TaskCounts;
 use crate::prepare::{Source, Steps};
 use crate::report::table;
 use crate::state::{LockError, Reader, Runset};
@@ -60,7 +60,7 @@ pub fn print_standing(
 
 /// What to do next, one line.
 fn next(summary: &Summary, fit: &Fit) -> String {
-    let sum = |what: fn(&Tally) -> i64| -> i64 {
+    let sum = |what: fn(&TaskCounts) -> i64| -> i64 {
         summary.steps.iter().map(|(_, tally)| what(tally)).sum()
     };
     let (pending, failed) = (sum(|t| t.pending), sum(|t| t.failed));

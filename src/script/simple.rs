@@ -11,7 +11,7 @@ use crate::script::shell::Shell;
 
 /// One plain command, of the script or of its pipeline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plain {
+pub struct SimpleCommand {
     /// The program and its arguments; none for `:` and `true`, which only redirect.
     pub words: Vec<Word>,
     /// In the order in which they take effect.
@@ -136,11 +136,11 @@ const LONGEST: usize = 8;
 
 /// The script as plain commands, each of which reads what the one before it writes, if it
 /// certainly is that.
-pub fn parse(script: &str) -> Option<Vec<Plain>> {
+pub fn parse(script: &str) -> Option<Vec<SimpleCommand>> {
     let mut parser = Parser {
         rest: script.trim_matches([' ', '\t', '\n']),
     };
-    let mut commands = vec![Plain::default()];
+    let mut commands = vec![SimpleCommand::default()];
     loop {
         parser.rest = parser.rest.trim_start_matches([' ', '\t']);
         let plain = commands.last_mut()?;
@@ -152,7 +152,7 @@ pub fn parse(script: &str) -> Option<Vec<Plain>> {
                 return None;
             }
             parser.rest = parser.rest.trim_start_matches([' ', '\t', '\n']);
-            commands.push(Plain::default());
+            commands.push(SimpleCommand::default());
             continue;
         }
         match parser.redirection()? {
@@ -165,7 +165,7 @@ pub fn parse(script: &str) -> Option<Vec<Plain>> {
     right.then_some(commands)
 }
 
-impl Plain {
+impl SimpleCommand {
     /// Whether it can do without a shell. A member of a pipeline must be a program, and be sure to
     /// start: the others may have begun by then.
     fn settle(&mut self, alone: bool) -> bool {
@@ -444,5 +444,4 @@ impl Word {
 }
 
 #[cfg(test)]
-#[path = "plain/tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
-use super::hash::{Adopted, LARGE, hash};
+use super::hash::{Inserted, LARGE, hash};
 use super::read::read_small;
 use super::{Error, SMALL, Store, io_error};
 use crate::folder::{Entry, kind};
@@ -18,7 +18,7 @@ use crate::sys::{self, Identity, Look, Shortage, Writers};
 
 /// Why a file did not become an object.
 #[derive(Debug, thiserror::Error)]
-pub enum AdoptError {
+pub enum InsertError {
     /// It is something else than a regular file; what.
     #[error("is {0}, not a regular file")]
     NotAFile(&'static str),
@@ -42,7 +42,7 @@ pub enum AdoptError {
     Store(#[from] Error),
 }
 
-impl AdoptError {
+impl InsertError {
     /// What there was too little of, if it was that.
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
@@ -83,12 +83,12 @@ impl Candidate<'_> {
 }
 
 impl Store {
-    /// Opens a file that is to become an object. `quiet`: see [`Store::adopt`].
+    /// Opens a file that is to become an object. `quiet`: see [`Store::insert_file`].
     pub fn candidate<'a>(
         &self,
         entry: impl Into<Entry<'a>>,
         quiet: bool,
-    ) -> Result<Candidate<'a>, AdoptError> {
+    ) -> Result<Candidate<'a>, InsertError> {
         let entry = entry.into();
         let (mut file, look) = open_regular(entry)?;
         let twin = self
@@ -102,7 +102,7 @@ impl Store {
                 .map_err(io_error("change the mode of", entry))?;
         }
         if lasting_writers(&file, quiet) == Writers::Some {
-            return Err(AdoptError::BeingWritten);
+            return Err(InsertError::BeingWritten);
         }
         Ok(Candidate {
             entry,
@@ -139,36 +139,36 @@ impl Store {
     ///
     /// `quiet`: every process that could have inherited an opening of the file is known to be
     /// gone.
-    pub fn adopt<'a>(
+    pub fn insert_file<'a>(
         &self,
         entry: impl Into<Entry<'a>>,
         quiet: bool,
-    ) -> Result<Adopted, AdoptError> {
+    ) -> Result<Inserted, InsertError> {
         self.keep(self.candidate(entry, quiet)?)
     }
 
-    /// Makes an object of the file, see [`Store::adopt`].
-    pub fn keep(&self, candidate: Candidate) -> Result<Adopted, AdoptError> {
+    /// Makes an object of the file, see [`Store::insert_file`].
+    pub fn keep(&self, candidate: Candidate) -> Result<Inserted, InsertError> {
         let Candidate {
             entry, mut file, ..
         } = candidate;
         if let Some(digest) = candidate.twin {
             entry.remove().map_err(io_error("remove", entry))?;
-            return Ok(Adopted {
+            return Ok(Inserted {
                 digest: *digest,
                 size: candidate.size,
             });
         }
         if candidate.shared {
-            return Ok(self.adopt_copy(entry, file)?);
+            return Ok(self.insert_copy(entry, file)?);
         }
-        let adopted = hash(&file, candidate.size).map_err(io_error("read", entry))?;
+        let inserted = hash(&file, candidate.size).map_err(io_error("read", entry))?;
         // That takes long enough for a large one to get another name.
-        if adopted.size > SMALL && sys::look(file.as_fd()).is_ok_and(|look| look.links != 1) {
+        if inserted.size > SMALL && sys::look(file.as_fd()).is_ok_and(|look| look.links != 1) {
             file.rewind().map_err(io_error("read", entry))?;
-            return Ok(self.adopt_copy(entry, file)?);
+            return Ok(self.insert_copy(entry, file)?);
         }
-        self.take_over(entry, adopted)
+        self.take_over(entry, inserted)
     }
 
     /// Gives an open file the mode of objects.
@@ -180,22 +180,26 @@ impl Store {
     }
 
     /// Gives a file that nothing else can reach its place, by a rename if that is possible.
-    pub(super) fn take_over(&self, entry: Entry, adopted: Adopted) -> Result<Adopted, AdoptError> {
-        match self.place(entry, &adopted.digest) {
+    pub(super) fn take_over(
+        &self,
+        entry: Entry,
+        inserted: Inserted,
+    ) -> Result<Inserted, InsertError> {
+        match self.place(entry, &inserted.digest) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {
                 let (file, _) = open_regular(entry)?;
-                Ok(self.adopt_copy(entry, file)?)
+                Ok(self.insert_copy(entry, file)?)
             }
             Err(error) => Err(error.into()),
             Ok(()) => {
-                self.remember_large(&adopted);
-                Ok(adopted)
+                self.remember_large(&inserted);
+                Ok(inserted)
             }
         }
     }
 
     /// Makes an object of `bytes`.
-    pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
+    pub fn insert_bytes(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         // Tasks often say the same, and a file that is made only to be removed is dear.
         if self.is_small_and_whole(&digest) {
@@ -208,18 +212,18 @@ impl Store {
         Ok(digest)
     }
 
-    fn adopt_copy(&self, entry: Entry, mut file: File) -> Result<Adopted, Error> {
+    fn insert_copy(&self, entry: Entry, mut file: File) -> Result<Inserted, Error> {
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
         io::copy(&mut file, copy.as_file_mut()).map_err(io_error("copy", entry))?;
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
-        let adopted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
-        self.place_copy(copy, &adopted.digest)?;
+        let inserted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
+        self.place_copy(copy, &inserted.digest)?;
         entry.remove().map_err(io_error("remove", entry))?;
-        self.remember_large(&adopted);
-        Ok(adopted)
+        self.remember_large(&inserted);
+        Ok(inserted)
     }
 
     pub(super) fn place_copy(
@@ -286,11 +290,11 @@ impl Store {
         fs::symlink_metadata(path).is_ok_and(|metadata| self.is_known(digest, &metadata))
     }
 
-    pub(super) fn remember_large(&self, adopted: &Adopted) {
-        if adopted.size > SMALL
-            && let Ok(metadata) = fs::symlink_metadata(self.path(&adopted.digest))
+    pub(super) fn remember_large(&self, inserted: &Inserted) {
+        if inserted.size > SMALL
+            && let Ok(metadata) = fs::symlink_metadata(self.path(&inserted.digest))
         {
-            self.remember(adopted.digest, &metadata);
+            self.remember(inserted.digest, &metadata);
         }
     }
 }
@@ -337,7 +341,7 @@ fn close(file: File, size: u64) {
 
 /// Opens a regular file for reading. If its mode is in the way, that is changed, unless the file
 /// has other names and so belongs to others, too.
-fn open_regular(entry: Entry) -> Result<(File, Look), AdoptError> {
+fn open_regular(entry: Entry) -> Result<(File, Look), InsertError> {
     let opened = match entry.open() {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open_up(entry)?,
         other => other,
@@ -347,7 +351,7 @@ fn open_regular(entry: Entry) -> Result<(File, Look), AdoptError> {
         Err(source) => {
             return Err(match entry.look() {
                 Ok(look) if look.kind != FileType::RegularFile => {
-                    AdoptError::NotAFile(kind(look.kind))
+                    InsertError::NotAFile(kind(look.kind))
                 }
                 _ => io_error("open", entry)(source).into(),
             });
@@ -355,22 +359,22 @@ fn open_regular(entry: Entry) -> Result<(File, Look), AdoptError> {
     };
     let look = sys::look(file.as_fd()).map_err(io_error("look at", entry))?;
     if look.kind != FileType::RegularFile {
-        return Err(AdoptError::NotAFile(kind(look.kind)));
+        return Err(InsertError::NotAFile(kind(look.kind)));
     }
     if look.mounted {
-        return Err(AdoptError::Mounted);
+        return Err(InsertError::Mounted);
     }
     Ok((file, look))
 }
 
 /// Opens a file that its mode keeps from being read.
-fn open_up(entry: Entry) -> Result<io::Result<File>, AdoptError> {
+fn open_up(entry: Entry) -> Result<io::Result<File>, InsertError> {
     let look = entry.look().map_err(io_error("look at", entry))?;
     if look.kind != FileType::RegularFile || look.mounted {
         return Ok(Err(io::ErrorKind::PermissionDenied.into()));
     }
     if look.links != 1 {
-        return Err(AdoptError::Closed { mode: look.mode });
+        return Err(InsertError::Closed { mode: look.mode });
     }
     entry
         .set_mode(0o400)

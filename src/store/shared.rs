@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
-use super::adopt::{AdoptError, Candidate};
-use super::hash::{Adopted, LARGE, hash_beside};
+use super::hash::{Inserted, LARGE, hash_beside};
+use super::insert::{Candidate, InsertError};
 use super::{Error, Store, io_error};
 use crate::folder::{Entry, Folder};
 use crate::sys::{self, Lease};
@@ -35,7 +35,7 @@ const RESERVE: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Loan {
+pub struct SharedOutput {
     /// Where the file lies; nobody but its reader has another name for it.
     folder: Arc<Folder>,
     name: Box<str>,
@@ -73,7 +73,7 @@ impl State {
     }
 }
 
-impl Loan {
+impl SharedOutput {
     /// Of a large file `name` in `folder` that nothing can write to; gives back what cannot be
     /// lent.
     pub fn of<'a>(
@@ -175,21 +175,21 @@ impl Loan {
 
 /// The file's bytes, or those of a copy once somebody wants to write to the file.
 struct Reading<'a> {
-    loan: &'a Loan,
+    shared: &'a SharedOutput,
     scratch: &'a Path,
     at: u64,
     copy: Option<NamedTempFile>,
     /// When nobody had asked for the file yet.
     undisturbed: Instant,
     patience: Duration,
-    failed: Option<AdoptError>,
+    failed: Option<InsertError>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(loan: &'a Loan, scratch: &'a Path) -> Self {
-        let patience = loan.lock().lease.as_ref().map(Lease::patience);
+    fn new(shared: &'a SharedOutput, scratch: &'a Path) -> Self {
+        let patience = shared.lock().lease.as_ref().map(Lease::patience);
         Self {
-            loan,
+            shared,
             scratch,
             at: 0,
             copy: None,
@@ -201,7 +201,7 @@ impl<'a> Reading<'a> {
 
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.copy.is_none() {
-            if self.loan.lock().is_whole() {
+            if self.shared.lock().is_whole() {
                 self.undisturbed = Instant::now();
             } else {
                 self.copy().map_err(|error| {
@@ -213,7 +213,7 @@ impl<'a> Reading<'a> {
         let file = self
             .copy
             .as_ref()
-            .map_or(&self.loan.file, NamedTempFile::as_file);
+            .map_or(&self.shared.file, NamedTempFile::as_file);
         let length = loop {
             match file.read_at(buffer, self.at) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -225,18 +225,18 @@ impl<'a> Reading<'a> {
     }
 
     /// From here on there is a copy, and whoever waits for the file may have it.
-    fn copy(&mut self) -> Result<(), AdoptError> {
+    fn copy(&mut self) -> Result<(), InsertError> {
         let mut copy = NamedTempFile::new_in(self.scratch)
             .map_err(io_error("make a file in", self.scratch))?;
-        let mut file = &self.loan.file;
+        let mut file = &self.shared.file;
         if !sys::clone_file(file, copy.as_file()) {
             file.rewind()
                 .and_then(|()| io::copy(&mut file, copy.as_file_mut()))
-                .map_err(io_error("copy", self.loan.entry()))?;
+                .map_err(io_error("copy", self.shared.entry()))?;
         }
-        let mut state = self.loan.lock();
+        let mut state = self.shared.lock();
         if !state.is_whole() && self.undisturbed.elapsed() >= self.patience {
-            return Err(AdoptError::Overtaken);
+            return Err(InsertError::Overtaken);
         }
         state.holder = Holder::Settled;
         state.lease = None;
@@ -247,46 +247,45 @@ impl<'a> Reading<'a> {
 
 impl Store {
     /// Makes an object of a file that may be lent, which is gone from its place afterwards.
-    pub fn settle(&self, loan: &Loan) -> Result<Adopted, AdoptError> {
-        let settled = self.try_settle(loan);
-        loan.close();
+    pub fn insert_shared(&self, shared: &SharedOutput) -> Result<Inserted, InsertError> {
+        let settled = self.try_settle(shared);
+        shared.close();
         settled
     }
 
-    fn try_settle(&self, loan: &Loan) -> Result<Adopted, AdoptError> {
-        let mut reading = Reading::new(loan, &self.scratch);
-        let adopted = match hash_beside(|buffer| reading.next(buffer)) {
-            Ok(adopted) => adopted,
+    fn try_settle(&self, shared: &SharedOutput) -> Result<Inserted, InsertError> {
+        let mut reading = Reading::new(shared, &self.scratch);
+        let inserted = match hash_beside(|buffer| reading.next(buffer)) {
+            Ok(inserted) => inserted,
             Err(error) => {
-                let of_file = io_error("read", loan.entry())(error);
+                let of_file = io_error("read", shared.entry())(error);
                 return Err(reading.failed.unwrap_or(of_file.into()));
             }
         };
         if reading.copy.is_none() {
-            let mut state = loan.lock();
+            let mut state = shared.lock();
             if state.is_whole() {
                 reading.undisturbed = Instant::now();
                 if state.holder != Holder::Reader {
                     // Nobody can get it from here on.
                     state.holder = Holder::Settled;
-                    self.set_mode(&loan.file)
-                        .map_err(io_error("change the mode of", loan.entry()))?;
-                    return self.take_over(loan.entry(), adopted);
+                    self.set_mode(&shared.file)
+                        .map_err(io_error("change the mode of", shared.entry()))?;
+                    return self.take_over(shared.entry(), inserted);
                 }
             }
             drop(state);
             reading.copy()?;
         }
         if let Some(copy) = reading.copy {
-            self.place_copy(copy, &adopted.digest)?;
-            self.remember_large(&adopted);
+            self.place_copy(copy, &inserted.digest)?;
+            self.remember_large(&inserted);
         }
-        let entry = loan.entry();
+        let entry = shared.entry();
         entry.remove().map_err(io_error("remove", entry))?;
-        Ok(adopted)
+        Ok(inserted)
     }
 }
 
 #[cfg(test)]
-#[path = "loan/tests.rs"]
 mod tests;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
-use crate::model::task::{Tally, TaskId};
+use crate::model::task::{TaskCounts, TaskId};
 use crate::text;
 
 #[derive(Serialize)]
@@ -11,13 +11,13 @@ struct Line<'a> {
     schema: u32,
     time: String,
     #[serde(flatten)]
-    told: &'a Told<'a>,
+    told: &'a JsonEvent<'a>,
 }
 
 /// What the lines say, as the module's table has it.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Told<'a> {
+pub enum JsonEvent<'a> {
     Manifest {
         path: &'a str,
         steps: usize,
@@ -107,7 +107,7 @@ pub enum Told<'a> {
     },
 }
 
-impl Told<'_> {
+impl JsonEvent<'_> {
     /// The line with its end.
     pub fn line(&self, now: jiff::Timestamp) -> String {
         let line = Line {
@@ -135,7 +135,7 @@ pub struct Tainted<'a> {
 pub struct Counts<'a> {
     pub step: &'a str,
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: TaskCounts,
 }
 
 /// A step, and how many.

@@ -14,7 +14,7 @@ type Variables = Arc<BTreeMap<OsString, OsString>>;
 
 /// The host's environment, and what came of it so far.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
+pub struct HostEnvironment<'a> {
     host: Vec<(OsString, OsString)>,
     host_path: Option<OsString>,
     folder: &'a Path,
@@ -22,7 +22,7 @@ pub struct Surroundings<'a> {
     programs: HashMap<(String, Option<OsString>), Result<PathBuf, String>>,
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> HostEnvironment<'a> {
     /// Those of this process; scripts run in `folder`.
     pub fn of_host(folder: &'a Path) -> Self {
         Self {

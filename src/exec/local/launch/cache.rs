@@ -5,19 +5,19 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use super::direct::{self, Direct, Expanded, Member};
-use super::step::{Job, Runnable};
+use super::direct::{self, DirectPipeline, Expanded, Stage};
+use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::workspace::Workspace;
-use crate::model::plan::LaneId;
+use crate::model::plan::QueueId;
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
 #[derive(Debug, Default)]
-pub struct Commands(HashMap<LaneId, Kept>);
+pub struct LaunchCache(HashMap<QueueId, StepCommands>);
 
 /// The commands of one step.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct StepCommands {
     shell: Option<SpawnSpec>,
     /// With what they were made of.
     direct: Option<(Vec<Expanded>, Vec<SpawnSpec>)>,
@@ -26,13 +26,13 @@ pub struct Kept {
 /// Steps whose commands are kept.
 const STEPS: usize = 16;
 
-impl Commands {
+impl LaunchCache {
     /// Those of a step.
-    pub fn of(&mut self, lane: LaneId) -> &mut Kept {
-        if self.0.len() >= STEPS && !self.0.contains_key(&lane) {
+    pub fn of(&mut self, queue: QueueId) -> &mut StepCommands {
+        if self.0.len() >= STEPS && !self.0.contains_key(&queue) {
             self.0.clear();
         }
-        self.0.entry(lane).or_default()
+        self.0.entry(queue).or_default()
     }
 
     /// Forgets all: they are connected to pipes that are no longer used.
@@ -42,16 +42,21 @@ impl Commands {
 }
 
 /// What plain commands come to.
-pub enum Plain<'k> {
+pub enum Prepared<'k> {
     /// These are to be run, each to read what the one before it writes.
     Start(&'k [SpawnSpec]),
     /// Everything is done.
     Done,
 }
 
-impl Kept {
+impl StepCommands {
     /// The shell with the step's script, for this task.
-    pub fn shell(&mut self, job: &Job, own: &Own, pipes: &Pipes) -> io::Result<&SpawnSpec> {
+    pub fn shell(
+        &mut self,
+        job: &TaskLaunch,
+        own: &TaskEnvironment,
+        pipes: &Pipes,
+    ) -> io::Result<&SpawnSpec> {
         let launch = match &mut self.shell {
             Some(launch) => launch,
             none => none.insert(shell(own, &job.step.arguments)?.prepare(pipes)?),
@@ -64,24 +69,23 @@ impl Kept {
     /// started.
     pub fn plain(
         &mut self,
-        job: &Job,
-        direct: &Direct,
-        own: &Own,
+        job: &TaskLaunch,
+        direct: &DirectPipeline,
+        own: &TaskEnvironment,
         pipes: &Pipes,
-    ) -> io::Result<Option<Plain<'_>>> {
+    ) -> io::Result<Option<Prepared<'_>>> {
         let Some(expanded) = direct.expand(&|name| own.value(name)) else {
             return Ok(None);
         };
-        if let ([Member { program: None, .. }], [only]) =
-            (direct.members.as_slice(), expanded.as_slice())
+        if let ([Stage { program: None, .. }], [only]) =
+            (direct.stages.as_slice(), expanded.as_slice())
         {
             direct::touch(&only.openings)?;
-            return Ok(Some(Plain::Done));
+            return Ok(Some(Prepared::Done));
         }
         if self.direct.as_ref().is_none_or(|(of, _)| *of != expanded) {
-            let members = direct.members.iter().zip(&expanded);
-            let invocations =
-                members.map(|(member, expanded)| member_of(member, expanded, job, own));
+            let stages = direct.stages.iter().zip(&expanded);
+            let invocations = stages.map(|(stage, expanded)| stage_of(stage, expanded, job, own));
             let Some(invocations) = invocations.collect::<Option<Vec<_>>>() else {
                 return Ok(None);
             };
@@ -92,19 +96,24 @@ impl Kept {
             return Ok(None);
         };
         own.set_in(specs)?;
-        Ok(Some(Plain::Start(specs)))
+        Ok(Some(Prepared::Start(specs)))
     }
 }
 
-fn member_of(member: &Member, expanded: &Expanded, job: &Job, own: &Own) -> Option<Invocation> {
+fn stage_of(
+    stage: &Stage,
+    expanded: &Expanded,
+    job: &TaskLaunch,
+    own: &TaskEnvironment,
+) -> Option<Invocation> {
     let words = expanded
         .words
         .iter()
         .map(|word| CString::new(word.as_str()));
     Some(Invocation {
-        program: member.program.clone()?,
+        program: stage.program.clone()?,
         words: words.collect::<Result<_, _>>().ok()?,
-        variables: environment(&member.variables, job.step, own),
+        variables: environment(&stage.variables, job.step, own),
         openings: expanded.openings.clone(),
         folder: job.step.folder.clone(),
         limits: limits(job.step),
@@ -112,7 +121,7 @@ fn member_of(member: &Member, expanded: &Expanded, job: &Job, own: &Own) -> Opti
 }
 
 /// The step's shell with these arguments, for this task.
-pub fn shell(own: &Own, arguments: &[OsString]) -> io::Result<Invocation> {
+pub fn shell(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invocation> {
     let step = &own.job.step;
     of_shell(step, arguments, environment(&step.variables, step, own))
 }
@@ -143,7 +152,7 @@ fn limits(step: &Runnable) -> Limits {
 }
 
 /// All variables, those of this task among them.
-fn environment(variables: &Variables, step: &Runnable, own: &Own) -> Variables {
+fn environment(variables: &Variables, step: &Runnable, own: &TaskEnvironment) -> Variables {
     let mut all = variables.clone();
     all.insert("TASK_PIPELINE_STEP".into(), step.name.as_str().into());
     all.insert("TASK_PIPELINE_VERSION".into(), own.version.clone().into());
@@ -152,17 +161,17 @@ fn environment(variables: &Variables, step: &Runnable, own: &Own) -> Variables {
 }
 
 /// A task's own variables.
-pub struct Own<'a> {
+pub struct TaskEnvironment<'a> {
     /// Where it runs.
     pub workspace: &'a Workspace,
-    job: &'a Job<'a>,
+    job: &'a TaskLaunch<'a>,
     task: String,
     version: String,
 }
 
-impl<'a> Own<'a> {
+impl<'a> TaskEnvironment<'a> {
     /// Of this task, in that place.
-    pub fn new(workspace: &'a Workspace, job: &'a Job<'a>) -> Self {
+    pub fn new(workspace: &'a Workspace, job: &'a TaskLaunch<'a>) -> Self {
         Self {
             workspace,
             job,

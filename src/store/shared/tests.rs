@@ -22,21 +22,21 @@ impl Fixture {
         self.dir.path().join(name)
     }
 
-    fn loan(&self, bytes: &[u8]) -> Loan {
+    fn shared(&self, bytes: &[u8]) -> SharedOutput {
         fs::write(self.path("output"), bytes).unwrap();
         self.lend("output").unwrap()
     }
 
-    fn lend(&self, name: &str) -> Option<Loan> {
+    fn lend(&self, name: &str) -> Option<SharedOutput> {
         let folder = Arc::new(Folder::open(self.dir.path()).unwrap());
         let candidate = self.store.candidate(folder.entry(name), true).unwrap();
-        Loan::of(candidate, &folder, name).ok()
+        SharedOutput::of(candidate, &folder, name).ok()
     }
 
     /// The object is right, is nobody else's file, and nothing is left beside it.
-    fn check(&self, adopted: Adopted, bytes: &[u8]) -> u64 {
-        assert_eq!(adopted.digest, Digest::of(bytes));
-        let path = self.store.path(&adopted.digest);
+    fn check(&self, inserted: Inserted, bytes: &[u8]) -> u64 {
+        assert_eq!(inserted.digest, Digest::of(bytes));
+        let path = self.store.path(&inserted.digest);
         assert!(fs::read(&path).unwrap() == bytes);
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!(metadata.mode() & 0o7777, 0o444);
@@ -56,10 +56,13 @@ fn bytes(fill: u8) -> Vec<u8> {
 fn what_nobody_borrows_becomes_the_object() {
     let all = Fixture::new();
     let bytes = bytes(1);
-    let loan = all.loan(&bytes);
+    let shared = all.shared(&bytes);
     let inode = fs::metadata(all.path("output")).unwrap().ino();
-    assert_eq!(all.check(all.store.settle(&loan).unwrap(), &bytes), inode);
-    assert!(!loan.lend(&all.path("input")).unwrap(), "it is too late");
+    assert_eq!(
+        all.check(all.store.insert_shared(&shared).unwrap(), &bytes),
+        inode
+    );
+    assert!(!shared.lend(&all.path("input")).unwrap(), "it is too late");
     assert!(!all.path("input").exists());
 }
 
@@ -67,34 +70,40 @@ fn what_nobody_borrows_becomes_the_object() {
 fn what_was_returned_becomes_the_object_itself() {
     let all = Fixture::new();
     let bytes = bytes(2);
-    let loan = all.loan(&bytes);
+    let shared = all.shared(&bytes);
     let input = all.path("input");
     fs::write(&input, "of an earlier task").unwrap();
-    assert!(loan.lend(&input).unwrap());
-    assert!(!loan.lend(&all.path("other")).unwrap(), "to one task alone");
+    assert!(shared.lend(&input).unwrap());
+    assert!(
+        !shared.lend(&all.path("other")).unwrap(),
+        "to one task alone"
+    );
     assert!(fs::read(&input).unwrap() == bytes);
     assert_eq!(fs::metadata(&input).unwrap().mode() & 0o7777, 0o644);
     let inode = fs::metadata(&input).unwrap().ino();
-    loan.give_back(&input);
+    shared.give_back(&input);
     assert!(!input.exists());
-    assert_eq!(all.check(all.store.settle(&loan).unwrap(), &bytes), inode);
-    assert!(!loan.was_disturbed());
+    assert_eq!(
+        all.check(all.store.insert_shared(&shared).unwrap(), &bytes),
+        inode
+    );
+    assert!(!shared.was_disturbed());
 }
 
 #[test]
 fn what_is_still_being_read_is_copied_and_may_then_be_written_to() {
     let all = Fixture::new();
     let bytes = bytes(3);
-    let loan = all.loan(&bytes);
+    let shared = all.shared(&bytes);
     let input = all.path("input");
-    assert!(loan.lend(&input).unwrap());
-    let adopted = all.store.settle(&loan).unwrap();
-    let inode = all.check(adopted, &bytes);
+    assert!(shared.lend(&input).unwrap());
+    let inserted = all.store.insert_shared(&shared).unwrap();
+    let inode = all.check(inserted, &bytes);
     assert_ne!(fs::metadata(&input).unwrap().ino(), inode);
     fs::write(&input, "changed").unwrap();
-    all.check(adopted, &bytes);
-    assert!(!loan.was_disturbed(), "nobody had to wait");
-    loan.give_back(&input);
+    all.check(inserted, &bytes);
+    assert!(!shared.was_disturbed(), "nobody had to wait");
+    shared.give_back(&input);
     assert!(input.exists(), "it is the reader's own");
 }
 
@@ -103,9 +112,9 @@ fn a_reader_that_writes_waits_and_harms_nothing() {
     for end in [false, true] {
         let all = Fixture::new();
         let bytes = bytes(4);
-        let loan = all.loan(&bytes);
+        let shared = all.shared(&bytes);
         let input = all.path("input");
-        assert!(loan.lend(&input).unwrap());
+        assert!(shared.lend(&input).unwrap());
         let writer = std::thread::spawn({
             let input = input.clone();
             move || {
@@ -114,21 +123,21 @@ fn a_reader_that_writes_waits_and_harms_nothing() {
             }
         });
         let began = Instant::now();
-        while !loan.was_disturbed() {
+        while !shared.was_disturbed() {
             assert!(began.elapsed() < Duration::from_secs(20));
             std::thread::yield_now();
         }
         if end {
             // As if the reader had ended with an opening that never came about.
-            loan.give_back(&input);
+            shared.give_back(&input);
         }
-        let adopted = all.store.settle(&loan).unwrap();
+        let inserted = all.store.insert_shared(&shared).unwrap();
         writer.join().unwrap();
-        all.check(adopted, &bytes);
+        all.check(inserted, &bytes);
         if !end {
             assert!(fs::read(&input).unwrap().starts_with(b"changed"));
         }
-        assert!(loan.was_disturbed());
+        assert!(shared.was_disturbed());
     }
 }
 
@@ -136,28 +145,28 @@ fn a_reader_that_writes_waits_and_harms_nothing() {
 fn a_reader_that_keeps_the_file_under_another_name_gets_it_for_itself() {
     let all = Fixture::new();
     let bytes = bytes(5);
-    let loan = all.loan(&bytes);
+    let shared = all.shared(&bytes);
     let (input, kept) = (all.path("input"), all.path("kept"));
-    assert!(loan.lend(&input).unwrap());
+    assert!(shared.lend(&input).unwrap());
     fs::hard_link(&input, &kept).unwrap();
-    loan.give_back(&input);
-    let adopted = all.store.settle(&loan).unwrap();
+    shared.give_back(&input);
+    let inserted = all.store.insert_shared(&shared).unwrap();
     fs::write(&kept, "changed").unwrap();
-    all.check(adopted, &bytes);
+    all.check(inserted, &bytes);
 }
 
 #[test]
 fn a_reader_that_puts_another_file_in_its_place_keeps_that() {
     let all = Fixture::new();
     let bytes = bytes(6);
-    let loan = all.loan(&bytes);
+    let shared = all.shared(&bytes);
     let input = all.path("input");
-    assert!(loan.lend(&input).unwrap());
+    assert!(shared.lend(&input).unwrap());
     fs::write(all.path("new"), "new").unwrap();
     fs::rename(all.path("new"), &input).unwrap();
-    loan.give_back(&input);
+    shared.give_back(&input);
     assert_eq!(fs::read(&input).unwrap(), b"new");
-    all.check(all.store.settle(&loan).unwrap(), &bytes);
+    all.check(all.store.insert_shared(&shared).unwrap(), &bytes);
 }
 
 #[test]
@@ -177,13 +186,13 @@ fn not_everything_is_lent() {
 fn a_failure_gives_the_lease_up() {
     let all = Fixture::new();
     let bytes = bytes(8);
-    let loan = all.loan(&bytes);
+    let shared = all.shared(&bytes);
     let input = all.path("input");
-    assert!(loan.lend(&input).unwrap());
+    assert!(shared.lend(&input).unwrap());
     // In the way of the object's folder.
     let folder = all.store.path(&Digest::of(&bytes));
     let folder = folder.parent().unwrap().parent().unwrap();
     fs::write(folder, "").unwrap();
-    assert!(all.store.settle(&loan).is_err());
+    assert!(all.store.insert_shared(&shared).is_err());
     fs::write(&input, "does not wait").unwrap();
 }
