@@ -20,6 +20,7 @@ mod log;
 mod mended;
 mod options;
 mod output;
+mod own;
 mod reference;
 mod report;
 mod run;
@@ -33,6 +34,7 @@ mod why;
 mod words;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -51,6 +53,10 @@ pub fn main() -> ExitCode {
 
 fn answer() -> ExitCode {
     signals::settle();
+    if std::env::var_os("TMPDIR").is_some_and(|folder| folder.is_empty()) {
+        // As if it was not set, which is what shells and SQLite take it for.
+        let _ = tempfile::env::override_temp_dir(Path::new("/tmp"));
+    }
     let words = words::two_dashes(std::env::args_os());
     let json = words::ask_for_json(&words);
     let arguments = match parse(words) {
@@ -108,7 +114,7 @@ enum Ended {
 
 /// What the words say.
 fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
-    let mut command = Arguments::command();
+    let mut command = wide_enough(Arguments::command());
     let words = words::behind_subcommand(&command, words).map_err(Ended::Failure)?;
     let mut parse = |words: Vec<OsString>| {
         command
@@ -125,6 +131,26 @@ fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
         let error = parse(shown).err().unwrap_or(error);
         Ended::Clap(Box::new(error))
     })
+}
+
+/// The same, where a terminal or a variable says that lines have hardly any room: nobody has such a
+/// terminal, and a word a line is of no use.
+fn wide_enough(command: clap::Command) -> clap::Command {
+    const LEAST: u16 = 20;
+    const USUAL: usize = 80;
+    let terminal = Stream::Out.size().or_else(|| Stream::Err.size());
+    let known = terminal
+        .map(|(columns, _)| columns)
+        .filter(|columns| *columns > 0);
+    let width = known.or_else(|| {
+        let columns = std::env::var("COLUMNS").ok()?;
+        columns.parse().ok()
+    });
+    if width.is_some_and(|width| width < LEAST) {
+        command.term_width(USUAL)
+    } else {
+        command
+    }
 }
 
 impl Ended {

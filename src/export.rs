@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::folder::Folder;
 use crate::model::digest::Digest;
-use crate::staged::Staged;
+use crate::staged::{Own, Staged};
 use crate::state::{self, Final, Reader, Selection};
 use crate::store;
+use crate::sys::Identity;
 use crate::text::{Shown as _, quoted};
 
 /// Why nothing was exported.
@@ -24,6 +25,14 @@ pub enum Error {
     /// A file of that name is there already.
     #[error("{} exists already", .0.shown())]
     Taken(PathBuf),
+    /// What the program keeps for itself is there.
+    #[error("cannot write to {}: {what} is there, which the program keeps for itself", path.shown())]
+    Own {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// A folder stands where a file is to be.
     #[error("{} is a folder, and an output has that name", .0.shown())]
     Folder(PathBuf),
@@ -70,6 +79,7 @@ pub fn export(
     selection: &Selection,
     to: &Path,
     force: bool,
+    own: &Own,
 ) -> Result<usize, Error> {
     let exists = to.is_dir();
     if !exists && to.symlink_metadata().is_ok() {
@@ -81,7 +91,7 @@ pub fn export(
         _ => Path::new("."),
     };
     if exists {
-        state.each_final(selection, |output| room(&to.join(file_name(output)), force))?;
+        state.each_final(selection, |output| room(to, &file_name(output), force, own))?;
     }
     fs::create_dir_all(beside).map_err(io_error("make the folder", beside))?;
     let making = Staged::folder(beside, "export").map_err(io_error("make a folder in", beside))?;
@@ -96,6 +106,10 @@ pub fn export(
         let name = file_name(output);
         match store.copy_new(&object, folder.entry(&name)) {
             Err(error) if error.is_taken() => return Err(Error::Twice(name)),
+            // Where it is made is nothing to the user.
+            Err(store::Error::Io { path, source, .. }) if path.starts_with(making.path()) => {
+                return Err(io_error("write", &to.join(name))(source));
+            }
             other => other?,
         };
         names.push(name);
@@ -104,7 +118,7 @@ pub fn export(
     if exists {
         for name in &names {
             let place = to.join(name);
-            room(&place, force)?;
+            room(to, name, force, own)?;
             making
                 .release(&complete.join(name), &place)
                 .map_err(io_error("write", &place))?;
@@ -117,9 +131,16 @@ pub fn export(
     Ok(names.len())
 }
 
-/// Whether a file may be put at `path`.
-fn room(path: &Path, force: bool) -> Result<(), Error> {
-    match path.symlink_metadata() {
+/// Whether a file may be put there.
+fn room(to: &Path, name: &str, force: bool, own: &Own) -> Result<(), Error> {
+    let path = &to.join(name);
+    let found = path.symlink_metadata();
+    let identity = found.as_ref().ok().map(Identity::of);
+    if let Some(what) = own.in_folder(to, name.as_ref(), identity) {
+        let path = path.to_owned();
+        return Err(Error::Own { path, what });
+    }
+    match found {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(io_error("look at", path)(error)),
         Ok(metadata) if metadata.is_dir() => Err(Error::Folder(path.to_owned())),
@@ -138,13 +159,7 @@ pub fn archive(
 ) -> Result<usize, Error> {
     // What was written cannot be taken back: all objects must be there before it begins.
     state.each_final(selection, |output| {
-        if store.contains(&output.object) {
-            return Ok(());
-        }
-        Err(Error::Store(store::Error::Missing {
-            digest: output.object,
-            path: store.path(&output.object),
-        }))
+        Ok::<(), Error>(store.find(&output.object)?)
     })?;
     let mut archive = tar::Builder::new(out);
     let mut count = 0;
@@ -178,6 +193,9 @@ fn file_name(output: Final) -> String {
     }
 }
 
+/// The longest name of a file, in bytes.
+const LONGEST: usize = 255;
+
 /// `result.txt` → `result-1a2b3c4d.txt`.
 fn apart(name: &str, object: &Digest) -> String {
     let hex = object.hex();
@@ -185,7 +203,12 @@ fn apart(name: &str, object: &Digest) -> String {
         Some(dot) if dot > 0 => name.split_at(dot),
         _ => (name, ""),
     };
-    format!("{stem}-{}{extension}", &hex[..8])
+    let mark = &hex[..8];
+    // A file system has no room for a longer name.
+    let room = LONGEST.saturating_sub(mark.len() + 1);
+    let extension = &extension[..extension.floor_char_boundary(room)];
+    let stem = &stem[..stem.floor_char_boundary(room - extension.len())];
+    format!("{stem}-{mark}{extension}")
 }
 
 #[cfg(test)]
@@ -247,7 +270,10 @@ mod tests {
             ..Selection::default()
         };
         let to = dir.path().join("new/out");
-        assert_eq!(export(&state, &store, &one, &to, false).unwrap(), 3);
+        assert_eq!(
+            export(&state, &store, &one, &to, false, &Own::default()).unwrap(),
+            3
+        );
         let name = |bytes: &str| format!("other-{}.txt", &Digest::of(bytes.as_bytes()).hex()[..8]);
         let mut expected = vec![
             (name("1"), "1".to_owned()),
@@ -259,7 +285,15 @@ mod tests {
 
         let all = dir.path().join("all");
         assert_eq!(
-            export(&state, &store, &Selection::default(), &all, false).unwrap(),
+            export(
+                &state,
+                &store,
+                &Selection::default(),
+                &all,
+                false,
+                &Own::default()
+            )
+            .unwrap(),
             4
         );
     }
@@ -271,7 +305,14 @@ mod tests {
         let finals = [("r", "a.txt", "1"), ("r", "a.txt", "2"), ("r", &third, "3")];
         let (state, store) = db(&dir.path().join("db"), &finals);
         let to = dir.path().join("out");
-        let refused = export(&state, &store, &Selection::default(), &to, false);
+        let refused = export(
+            &state,
+            &store,
+            &Selection::default(),
+            &to,
+            false,
+            &Own::default(),
+        );
         assert!(matches!(refused, Err(Error::Twice(name)) if name == third));
         assert!(!to.exists());
     }
@@ -280,7 +321,16 @@ mod tests {
     fn nothing_is_overwritten_and_nothing_left_half_written() {
         let dir = tempfile::tempdir().unwrap();
         let (state, store) = db(&dir.path().join("db"), &[("r", "a", "x"), ("r", "b", "y")]);
-        let export = |to: &Path, force| export(&state, &store, &Selection::default(), to, force);
+        let export = |to: &Path, force| {
+            export(
+                &state,
+                &store,
+                &Selection::default(),
+                to,
+                force,
+                &Own::default(),
+            )
+        };
         let to = dir.path().join("out");
         fs::create_dir(&to).unwrap();
         fs::write(to.join("mine"), "kept").unwrap();

@@ -64,10 +64,20 @@ impl Reporter {
         }
     }
 
+    /// The file that the environment names for a page about the run, if there is one.
+    pub fn page() -> Option<std::path::PathBuf> {
+        github::page()
+    }
+
     /// From now on the events also become a trace, which [`Self::finish`] puts at `path`.
     pub fn trace_to(&mut self, path: &Path) -> Result<(), TraceError> {
         self.trace = Some(trace::Trace::create(path)?);
         Ok(())
+    }
+
+    /// The same to standard output.
+    pub fn print_trace(&mut self) {
+        self.trace = Some(trace::Trace::print());
     }
 
     /// Tells one event.

@@ -5,6 +5,8 @@
 //! signal that ends the program ([`discard`]). What a killed program left is taken away by the next
 //! one that makes something there: as long as its maker lives, it is locked.
 
+mod own;
+
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File};
 use std::io;
@@ -16,6 +18,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::sys::{self, Identity};
+
+pub use own::Own;
 
 /// Something that is not complete yet. Dropped, it is gone.
 #[derive(Debug)]

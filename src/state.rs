@@ -36,8 +36,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use crate::model::task::TaskId;
-use crate::text::Shown as _;
+use crate::sys::Shortage;
+use crate::text::{Shown as _, quoted};
 use database::Database;
 
 pub use durable::{Doubtful, Sync};
@@ -122,6 +125,26 @@ pub enum Error {
         path: PathBuf,
         /// What `SQLite` says.
         reason: String,
+    },
+    /// Somebody has set a condition that not all rows of this program meet.
+    #[error("{} has an index {} that lets no two rows of the table {table} be equal, and a run makes such rows", path.shown(), quoted(index))]
+    Condition {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+        /// The index.
+        index: String,
+        /// Whether it can be dropped, and is not a part of the table.
+        removable: bool,
+    },
+    /// The db folder is a link that leads nowhere.
+    #[error("the db {} is a link to {}, which is not there", path.shown(), target.shown())]
+    LinkToNothing {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
     },
     /// Another program made it.
     #[error("{} is the database of another program", .0.shown())]
@@ -219,6 +242,10 @@ impl Error {
             {
                 Self::Full(path)
             }
+            Some(Code::ConstraintViolation) => Self::Corrupt {
+                path,
+                reason: format!("a row does not meet a condition in it: {source}"),
+            },
             Some(Code::ReadOnly) => Self::ReadOnly(path),
             Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Corrupt {
                 path,
@@ -244,6 +271,15 @@ impl Error {
             Self::Corrupt { .. } => Some(
                 "restore the file from a backup, or move it away and run again: the objects beside it stay",
             ),
+            Self::Condition {
+                removable: true, ..
+            } => Some("take it away with DROP INDEX (sqlite3 knows that), and run again"),
+            Self::Condition { .. } => {
+                Some("restore the file from a backup, or name another folder with -db")
+            }
+            Self::LinkToNothing { .. } => Some(
+                "make that folder, or mount the disk that it is on; or name another folder with -db",
+            ),
             Self::Foreign(_) => Some("name another folder with -db"),
             Self::Occupied { .. } => Some(
                 "a db has a folder of its own: name one with -db that is empty, or is not there yet",
@@ -266,8 +302,26 @@ impl Error {
             Self::Locked(error) => error.hint(),
             Self::Failed(first) => first.hint(),
             Self::Lost(_) => Some("let nothing else write to the db folder during a run"),
-            Self::Io { .. } | Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
+            Self::Io { source, .. } => hint_at(source),
+            Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
         }
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm)] // Another's.
+fn hint_at(source: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    match source.kind() {
+        ErrorKind::PermissionDenied => {
+            Some("check the owner and mode of the db folder and its files")
+        }
+        ErrorKind::NotADirectory => {
+            Some("check the path given with -db: a part of it is no folder")
+        }
+        _ if Errno::from_io_error(source) == Some(Errno::LOOP) => {
+            Some("check the path given with -db: a link in it leads round to itself")
+        }
+        _ => Shortage::of(source).map(Shortage::hint),
     }
 }
 

@@ -24,13 +24,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
+use rustix::io::Errno;
+
 pub use hash::{Inserted, LARGE};
 pub use insert::{Candidate, InsertError, remove};
 pub use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub use look::Condition;
 pub use shared::SharedOutput;
 
-use crate::folder::Entry;
+use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 use crate::sys::{self, Shortage};
 use crate::text::Shown as _;
@@ -107,6 +109,24 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// Objects cannot be put into the store's own folders, whatever they are.
+    #[error("cannot {action} {}: {source}", path.shown())]
+    Place {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// In the place of the store's folder is something else.
+    #[error("{} is {found}, not a folder", path.shown())]
+    NotAFolder {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The store's folder is a link that leads nowhere.
     #[error("{} is a link to {}, which is not there", path.shown(), target.shown())]
     LinkToNothing {
@@ -165,6 +185,8 @@ impl Error {
         match self {
             Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => true,
             Self::Io { .. }
+            | Self::Place { .. }
+            | Self::NotAFolder { .. }
             | Self::Replaced(_)
             | Self::LinkToNothing { .. }
             | Self::LinkToOther { .. } => false,
@@ -180,7 +202,9 @@ impl Error {
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Io { source, .. } => Shortage::of(source),
-            Self::LinkToNothing { .. }
+            Self::Place { source, .. } => Some(Shortage::of(source).unwrap_or(Shortage::Place)),
+            Self::NotAFolder { .. }
+            | Self::LinkToNothing { .. }
             | Self::LinkToOther { .. }
             | Self::Replaced(_)
             | Self::Missing { .. }
@@ -201,7 +225,15 @@ impl Error {
             Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => {
                 Some("restore it from a backup, or run again: what is needed of it is made again")
             }
-            Self::Io { .. } | Self::Replaced(_) => self.shortage().map(Shortage::hint),
+            Self::NotAFolder { .. } => {
+                Some("move it away: the folder of objects is made anew, or put the right one there")
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("check the owner and mode of the db folder and of what is in it")
+            }
+            Self::Io { .. } | Self::Place { .. } | Self::Replaced(_) => {
+                self.shortage().map(Shortage::hint)
+            }
         }
     }
 }
@@ -219,6 +251,30 @@ pub fn io_error<'a>(
     }
 }
 
+/// For `map_err`: an [`Error::Place`].
+fn no_place<'a>(
+    action: &'static str,
+    on: impl Into<Entry<'a>>,
+) -> impl FnOnce(io::Error) -> Error + 'a {
+    let on = on.into();
+    move |source| Error::Place {
+        action,
+        path: on.path(),
+        source,
+    }
+}
+
+/// Whether a failure to look at a path says that nothing can be there: neither a file nor anything
+/// that would have to be opened up first.
+fn is_absent(error: &io::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::InvalidFilename,
+    ];
+    kinds.contains(&error.kind()) || Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
 /// Makes a store's folder if it is not there.
 pub fn make(root: &Path) -> Result<(), Error> {
     match fs::create_dir_all(root) {
@@ -227,9 +283,15 @@ pub fn make(root: &Path) -> Result<(), Error> {
                 path: root.to_owned(),
                 target,
             }),
-            Err(_) => Err(io_error("make the folder", root)(error)),
+            Err(_) => Err(match Entry::from(root).look() {
+                Ok(look) => Error::NotAFolder {
+                    path: root.to_owned(),
+                    found: kind(look.kind),
+                },
+                Err(_) => no_place("make the folder", root)(error),
+            }),
         },
-        other => other.map_err(io_error("make the folder", root)),
+        other => other.map_err(no_place("make the folder", root)),
     }?;
     linked::check(root)
 }
@@ -285,6 +347,11 @@ impl Reader {
     /// Whether there is a file for the object; its bytes are not looked at.
     pub fn contains(&self, digest: &Digest) -> bool {
         fs::symlink_metadata(self.path(digest)).is_ok_and(|m| m.is_file())
+    }
+
+    /// Fails unless there is a file for the object that can be opened; its bytes are not looked at.
+    pub fn find(&self, digest: &Digest) -> Result<(), Error> {
+        self.open_object(digest).map(drop)
     }
 
     fn remember(&self, digest: Digest, metadata: &Metadata) {

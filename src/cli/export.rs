@@ -1,7 +1,7 @@
 //! `export`: outputs as files, or as one tar.
 
 use crate::text::amount;
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use clap::Args;
 use super::error::Failure;
 use super::options::{Output, Places};
 use super::select::{self, InRunset};
-use super::{output, signals};
+use super::{output, own, signals};
 use crate::export::{self, Error};
 use crate::model::name::StepName;
 use crate::out::{self, Stream};
@@ -28,7 +28,7 @@ pub struct Options {
     /// Only final outputs of these names; or steps, for all that their tasks left
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// The folder; without it, a tar goes to standard output
+    /// The folder; without it, or for `-`, a tar goes to standard output
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     to: Option<PathBuf>,
     /// Put files in the place of others of the same name
@@ -40,10 +40,22 @@ pub struct Options {
 
 /// Writes them; with a folder, says how many.
 pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+    let own = own::own(places);
+    if let Some(to) = options
+        .to
+        .as_deref()
+        .filter(|to| !own::is_standard_output(to))
+    {
+        own::check_folder(&own, to)?;
+    }
     let state = Reader::open(&places.db)?;
     let selection = selection(&state, options)?;
     let store = select::store(&state);
-    let Some(to) = &options.to else {
+    let to = options
+        .to
+        .as_deref()
+        .filter(|to| !own::is_standard_output(to));
+    let Some(to) = to else {
         if Stream::Out.is_terminal() {
             return Err(Failure::usage("a tar is not for a terminal").hint(
                 "name a folder with -to, or pass the tar on: export | tar -xC DIR, export >FILE.tar",
@@ -55,7 +67,7 @@ pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     };
     let inbox = signals::end_at_once()?;
-    let count = export::export(&state, &store, &selection, to, options.force)
+    let count = export::export(&state, &store, &selection, to, options.force, &own)
         .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
     if !output.quiet {
         output::print(&format!(
@@ -120,10 +132,20 @@ impl From<Error> for Failure {
             Error::NotAFolder(_) => Self::usage(&error).hint("name a folder with -to"),
             Error::Taken(_) => Self::usage(&error)
                 .hint("nothing was written; name another folder, or overwrite with -force"),
+            Error::Own { .. } => Self::usage(&error).hint("nothing was written; name another folder"),
             Error::Twice(_) => Self::usage(&error)
                 .hint("nothing was written; name the outputs that are wanted, some at a time"),
             Error::Folder(_) => {
                 Self::usage(&error).hint("nothing was written; name another folder")
+            }
+            Error::Io { ref source, .. } if source.kind() == io::ErrorKind::InvalidFilename => {
+                Self::usage(&error).hint(
+                    "nothing was written; no file can have that name here: `cat` writes what is in it to \
+                     standard output",
+                )
+            }
+            Error::Io { ref source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Self::usage(&error).hint("name a folder with -to that you can write to")
             }
             Error::Io { ref source, .. } => Self::usage(&error).hint_at(source),
         }

@@ -141,7 +141,8 @@ pub struct Output {
         global = true
     )]
     pub log_format: LogFormat,
-    /// With -run: write a trace of the run, for Perfetto or the tracing page of Chrome
+    /// With -run: write a trace of the run, for Perfetto or the tracing page of Chrome; `-` for standard
+    /// output
     #[arg(long, value_name = "FILE", requires = "run")]
     pub trace: Option<PathBuf>,
 }

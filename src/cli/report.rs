@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::graph::{Selection, manifest, selected};
 use super::options::{Output, Places};
 use super::select::nothing_ran;
-use super::{output, signals};
+use super::{output, own, signals};
 use crate::overview;
 use crate::staged::{self, Staged};
 use crate::state::Reader;
@@ -34,10 +34,11 @@ pub struct Options {
 /// Writes the page: to a file, or to standard output for `-`.
 pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<ExitCode, Failure> {
     let to = arguments.output.as_path();
-    let standard_output = to == Path::new("-");
+    let standard_output = own::is_standard_output(to);
     let place = if standard_output {
         to.to_owned()
     } else {
+        own::check_file(places, to)?;
         check(to)?
     };
     let state = Reader::open(&places.db)?;

@@ -9,7 +9,7 @@ use super::arguments::Arguments;
 use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
-use super::{counts, dry_run, leftover, mended, select, signals, summary};
+use super::{counts, dry_run, leftover, mended, own, select, signals, summary};
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Local, Scratch};
@@ -32,12 +32,11 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(name) = &actions.start {
         known_step(&source, name)?;
     }
-    let mut reporter = Reporter::new(arguments.output.style());
-    if let Some(path) = &arguments.output.trace {
-        reporter.trace_to(path).map_err(|error| {
-            Failure::usage(error).hint("name a file in a folder that you can write to")
-        })?;
+    if let Some(page) = Reporter::page() {
+        own::check_file(&arguments.places, &page)?;
     }
+    let mut reporter = Reporter::new(arguments.output.style());
+    trace(&mut reporter, arguments)?;
     reporter.event(&Event::Manifest {
         path: &source.path.to_string_lossy(),
         steps: source.manifest.steps.len(),
@@ -111,6 +110,21 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+/// Begins the trace that is asked for, if one is.
+fn trace(reporter: &mut Reporter, arguments: &Arguments) -> Result<(), Failure> {
+    let Some(path) = &arguments.output.trace else {
+        return Ok(());
+    };
+    if own::is_standard_output(path) {
+        reporter.print_trace();
+        return Ok(());
+    }
+    own::check_file(&arguments.places, path)?;
+    reporter.trace_to(path).map_err(|error| {
+        Failure::usage(error).hint("name a file in a folder that you can write to")
+    })
 }
 
 fn acts(actions: &Actions) -> bool {

@@ -104,6 +104,7 @@ pub fn as_recorded(source: &Source, db: &Path, why: &LockError) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     };
     let about = match why {
+        LockError::Folder(_) => why.to_string(),
         LockError::Held { holder, .. } => format!("which {holder} is running"),
         LockError::Io { .. } | LockError::Moved(_) => {
             format!("as it is recorded: {} may not be written to", db.shown())

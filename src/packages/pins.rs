@@ -117,7 +117,7 @@ impl Generated {
 
     fn empty() -> io::Result<Self> {
         // Nix 2.8 does not decode `%20` after `path:`, so that its folder must need none.
-        let usual = std::env::temp_dir();
+        let usual = tempfile::env::temp_dir();
         let parent = if encoded(&usual) == usual.to_string_lossy() {
             usual
         } else {

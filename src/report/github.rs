@@ -18,14 +18,19 @@ pub struct Actions {
     summary: Option<PathBuf>,
 }
 
+/// The page that GitHub Actions shows with the run, if this is one.
+pub fn page() -> Option<PathBuf> {
+    let path = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())?;
+    // This process changes its folder.
+    std::path::absolute(path)
+        .ok()
+        .filter(|_| out::is_for_github())
+}
+
 impl Actions {
     /// GitHub Actions, if it is what started this process.
     pub fn from_environment() -> Option<Self> {
-        let page = || std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
-        out::is_for_github().then(|| Self {
-            // This process changes its folder.
-            summary: page().and_then(|path| std::path::absolute(path).ok()),
-        })
+        out::is_for_github().then(|| Self { summary: page() })
     }
 
     /// Tells one event; what the user should know if that goes wrong.

@@ -1,4 +1,4 @@
-//! A run as a trace that Perfetto and `chrome://tracing` open (`-trace FILE`): the workers are
+//! A run as a trace that Perfetto and `chrome://tracing` open (`-trace FILE`, `-` for standard output): the workers are
 //! threads, tasks are spans.
 //!
 //! The events go to a file beside the one that is wanted, which takes its place, complete, when
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::model::event::{Event, Span};
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
+use crate::out;
 use crate::staged::{self, Staged};
 use crate::sys;
 use crate::text::{self, Shown as _};
@@ -28,10 +29,29 @@ pub struct Error {
 /// The thread that stands for what no worker does. Workers follow it.
 const ENGINE: i64 = 0;
 
+/// Where the bytes go.
+enum Target {
+    File(Staged),
+    Output(out::Data),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Output(data) => data.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A trace that is being written.
 pub struct Trace {
     path: PathBuf,
-    out: BufWriter<Staged>,
+    out: BufWriter<Target>,
     /// The first thing that went wrong; nothing is written after it.
     broken: Option<io::Error>,
     /// The inputs' names of the tasks that the workers have.
@@ -49,9 +69,19 @@ impl Trace {
         };
         let target = staged::place(path).map_err(error)?;
         let file = Staged::file(&target, "trace").map_err(error)?;
+        Ok(Self::begin(target, Target::File(file)))
+    }
+
+    /// Begins one that goes to standard output.
+    pub fn print() -> Self {
+        // All in it is escaped.
+        Self::begin("standard output".into(), Target::Output(out::Data::raw()))
+    }
+
+    fn begin(path: PathBuf, target: Target) -> Self {
         let mut trace = Self {
-            path: target,
-            out: BufWriter::new(file),
+            path,
+            out: BufWriter::new(target),
             broken: None,
             inputs: HashMap::new(),
             named: 0,
@@ -60,7 +90,7 @@ impl Trace {
         let name = json!({"name": "task-pipeline"});
         trace.entry(&json!({"name": "process_name", "ph": "M", "pid": 1, "args": name}));
         trace.name_thread();
-        Ok(trace)
+        trace
     }
 
     /// Takes note of an event.
@@ -202,7 +232,10 @@ impl Trace {
                 .map_err(io::IntoInnerError::into_error),
         };
         written
-            .and_then(|file| file.complete(&path))
+            .and_then(|target| match target {
+                Target::File(file) => file.complete(&path),
+                Target::Output(_) => Ok(()),
+            })
             .map_err(|source| Error { path, source })
     }
 }

@@ -24,6 +24,9 @@ pub enum Wrong {
     /// The name of a runset cannot be the value of a variable.
     #[error("there is a NUL in its name")]
     Variable,
+    /// A row lacks what each has, or two have what only one may.
+    #[error("{0}")]
+    Misfit(String),
     /// A task is of a step version that is not recorded.
     #[error("it is of step version {0}, which is not there")]
     NoStep(i64),
@@ -63,6 +66,8 @@ pub fn located<T>(
 ) -> rusqlite::Result<T> {
     read(row).map_err(|error| match reason(&error, Some(row)) {
         None => error,
+        // Whoever reads a part of the row has told it already.
+        Some(_) if is_located(&error) => error,
         Some(reason) => {
             let located = Located {
                 table,
@@ -72,6 +77,11 @@ pub fn located<T>(
             rusqlite::Error::FromSqlConversionFailure(0, Type::Null, Box::new(located))
         }
     })
+}
+
+fn is_located(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::FromSqlConversionFailure;
+    matches!(error, FromSqlConversionFailure(_, _, source) if source.is::<Located>())
 }
 
 /// What is wrong with a value, if the failure is about one.

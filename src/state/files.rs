@@ -10,12 +10,13 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::FileType;
 
+use super::layout::ENDINGS;
 use super::{Error, Layout};
 use crate::folder::kind;
-use crate::text::visible;
+use crate::text::{amount, visible};
 
-/// What follows the database's name in those of the files beside it.
-const ENDINGS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// Bytes of the smallest database.
+const HEAD: u64 = 512;
 
 /// Fails if there is no database in the folder but what this program did not make: a db takes up a
 /// folder of its own. A folder that cannot be listed, or is not there, holds nothing.
@@ -64,6 +65,14 @@ pub(super) fn check(layout: &Layout) -> Result<(), Error> {
         }
         if data.nlink() > 1 {
             return Err(Error::Shared(path));
+        }
+        // `SQLite` would begin anew there; of an empty one that is told.
+        if ending.is_empty() && (1..HEAD).contains(&data.len()) {
+            let reason = format!(
+                "it has {}, fewer than the head of one",
+                amount::count(data.len(), "byte")
+            );
+            return Err(Error::Corrupt { path, reason });
         }
     }
     Ok(())

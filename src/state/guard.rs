@@ -141,6 +141,35 @@ pub fn check(connection: &Connection, layout: &Layout, format: i64) -> Result<()
     })
 }
 
+/// Refuses a database in which rows of ours may not be equal where this program makes equal ones: to
+/// look at it does no harm, but a run would end in the middle.
+pub fn check_conditions(connection: &Connection, layout: &Layout) -> Result<(), Error> {
+    let found = connection
+        .prepare(
+            "SELECT t.name, i.name, i.origin = 'c'
+             FROM sqlite_schema AS t, pragma_index_list(t.name) AS i
+             WHERE t.type = 'table' AND i.\"unique\" = 1
+                 AND (i.origin = 'c' OR i.origin = 'u' AND t.name <> 'runset')",
+        )
+        .and_then(|mut query| {
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect::<Result<Vec<(String, String, bool)>, _>>()
+        })
+        .during(layout, "read the schema")?;
+    for (table, index, removable) in found {
+        // What somebody has added besides is nobody else's business.
+        if let Some(table) = TABLES.iter().find(|own| own.eq_ignore_ascii_case(&table)) {
+            return Err(Error::Condition {
+                path: layout.database(),
+                table,
+                index,
+                removable,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// What is in the declaration of a table that no table of ours has: it would decide what is read from it or
 /// written to it.
 fn surprise(sql: &str) -> Option<&'static str> {

@@ -4,6 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What follows the database's name in those of the files beside it.
+pub(super) const ENDINGS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
 /// The files of a db folder.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -62,6 +65,22 @@ impl Layout {
     /// Folders of running tasks.
     pub fn scratch(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// All that is the program's own in the folder, and what it is.
+    pub fn own(&self) -> impl Iterator<Item = (PathBuf, &'static str)> {
+        let files = ENDINGS.map(|ending| {
+            let mut path = self.database().into_os_string();
+            path.push(ending);
+            (path.into(), "the database")
+        });
+        let others = [
+            (self.lock(), "the db's lock"),
+            (self.objects(), "the folder of objects"),
+            (self.scratch(), "the folder of running tasks"),
+            (self.roots(), "the folder of links to packages"),
+        ];
+        files.into_iter().chain(others)
     }
 
     /// Whether something of that name in the folder is no reason to think that the folder has

@@ -73,6 +73,9 @@ pub enum LockError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A folder is in the place of the lock file.
+    #[error("{} is a folder, and the program's lock file belongs there", .0.shown())]
+    Folder(PathBuf),
     /// The folder or the database is gone, or another one is in its place.
     #[error("{} is not what it was when this run began: it was moved, removed or replaced", .0.shown())]
     Moved(PathBuf),
@@ -87,7 +90,7 @@ impl LockError {
                 Errno::from_io_error(source),
                 Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)
             ),
-            Self::Moved(_) => false,
+            Self::Folder(_) | Self::Moved(_) => false,
         }
     }
 
@@ -104,6 +107,7 @@ impl LockError {
                 }
                 _ => None,
             },
+            Self::Folder(_) => Some("move that folder away and run again: the file is made anew"),
             Self::Moved(_) => Some(
                 "what was done up to then is in the database that was moved; put it back, or go on with the \
                  one that is there now: -run",
@@ -171,7 +175,13 @@ fn is_still(own: Identity, path: &Path) -> Result<(), LockError> {
 /// Locks the file in the folder, made if it is not there, and writes this process's number in it.
 fn lock_file(layout: &Layout) -> Result<Locked, LockError> {
     let path = layout.lock();
-    let file = own_file(&path).map_err(failed(&path))?;
+    let file = own_file(&path).map_err(|error| {
+        if error.kind() == io::ErrorKind::IsADirectory {
+            LockError::Folder(path.clone())
+        } else {
+            failed(&path)(error)
+        }
+    })?;
     let locked = exclusive(file, &path, layout)?;
     let mut file = &locked.open;
     file.set_len(0)
@@ -187,6 +197,7 @@ fn own_file(path: &Path) -> io::Result<File> {
     let entry = Entry::from(path);
     match entry.look() {
         Ok(look) if look.kind == FileType::RegularFile && look.links == 1 => entry.open_to_write(),
+        Ok(look) if look.kind == FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
         Ok(_) => entry.remove().and_then(|()| entry.create()),
         // With no other name, unless it was made just now.
         Err(_) => entry.open_to_write(),

@@ -9,6 +9,7 @@ use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, MAIN_DB};
 
+use super::cell::Wrong;
 use super::database::Database;
 use super::guard::wait_when_busy;
 use super::{
@@ -73,7 +74,10 @@ impl State {
     pub fn private_copy(root: &Path) -> Result<Self, Error> {
         let layout = Layout::new(root);
         match reader::open(&layout) {
-            Ok((connection, _)) => Self::copy_of(Some(&connection), layout),
+            Ok((connection, _)) => {
+                guard::check_conditions(&connection, &layout)?;
+                Self::copy_of(Some(&connection), layout)
+            }
             Err(Error::Absent(_)) => {
                 files::check_alone(&layout)?;
                 Self::copy_of(None, layout)
@@ -105,6 +109,7 @@ impl State {
         schema::migrate(&mut connection, &recorded.layout, 0)?;
         for table in ["step", "runset", "tally", "environment", "meta"] {
             copy_table(&recorded.connection, &connection, table)
+                .map_err(|error| misfit(table, error))
                 .during(&recorded.layout, COPYING)?;
         }
         Ok(Self::with(connection, recorded.layout))
@@ -158,6 +163,7 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
     wait_when_busy(connection, layout)?;
     // Before the file of another program is changed.
     let format = schema::check(connection, layout)?;
+    guard::check_conditions(connection, layout)?;
     let synchronous = |connection: &Connection, level: &str| {
         connection
             .pragma_update(None, "synchronous", level)
@@ -227,6 +233,17 @@ fn copy_table(from: &Database, to: &Connection, table: &str) -> rusqlite::Result
     Ok(())
 }
 
+/// What the tables do not take is not as this program writes it.
+fn misfit(table: &str, error: rusqlite::Error) -> rusqlite::Error {
+    if error.sqlite_error_code() != Some(rusqlite::ErrorCode::ConstraintViolation) {
+        return error;
+    }
+    Wrong::Misfit(format!(
+        "a row of its table {table} is not complete: {error}"
+    ))
+    .into_error()
+}
+
 /// Makes the file of the database, empty, where it is not there; whether it was made. `SQLite`
 /// would not let a group write to it, whatever the umask says.
 fn make_file(path: &Path) -> Result<bool, Error> {
@@ -245,10 +262,25 @@ fn make_file(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// Why there is no folder at `root` although something is there.
+fn in_the_way(root: &Path, source: io::Error) -> Error {
+    let path = root.to_owned();
+    match fs::read_link(root) {
+        Ok(target) => Error::LinkToNothing { path, target },
+        Err(_) if fs::metadata(root).is_ok() => Error::NotAFolder(path),
+        Err(_) => Error::Io {
+            action: "make the db folder",
+            path,
+            source,
+        },
+    }
+}
+
 fn make_folder(root: &Path) -> Result<(), Error> {
     match fs::create_dir_all(root) {
         Ok(()) => Ok(()),
         Err(_) if root.is_file() => Err(Error::NotAFolder(root.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(in_the_way(root, error)),
         Err(source) if source.kind() == io::ErrorKind::StorageFull => {
             Err(Error::Full(root.to_owned()))
         }

@@ -179,7 +179,7 @@ fn copy(layout: &Layout) -> Result<Connection, Error> {
     let place = tempfile::Builder::new()
         .prefix("task-pipeline-")
         .tempdir()
-        .map_err(|source| failed(&std::env::temp_dir(), source))?;
+        .map_err(|source| failed(&tempfile::env::temp_dir(), source))?;
     let own = Layout::new(place.path());
     for _ in 0..TRIES {
         if copy_once(layout, &own).map_err(|source| failed(place.path(), source))? {

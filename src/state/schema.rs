@@ -171,6 +171,12 @@ pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
             found,
         });
     }
+    if found < 0 {
+        return Err(Error::Corrupt {
+            path: layout.database(),
+            reason: format!("it has format {found}, and there is none below 0"),
+        });
+    }
     guard::check(connection, layout, found)?;
     Ok(found)
 }

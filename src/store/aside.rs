@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use super::{Error, Store, io_error};
+use super::{Error, Store, no_place};
 use crate::folder::{Entry, Folder};
 use crate::model::digest::Digest;
 
@@ -26,7 +26,7 @@ impl Store {
                 self.put_aside(above, digest)?;
             }
         }
-        fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
+        fs::create_dir_all(folder).map_err(no_place("make the folder", folder))?;
         if fs::symlink_metadata(to).is_ok_and(|found| found.is_dir()) {
             self.put_aside(to, digest)?;
         }
@@ -35,8 +35,8 @@ impl Store {
 
     fn put_aside(&self, what: &Path, digest: &Digest) -> Result<(), Error> {
         let folder = self.root.join(ASIDE);
-        fs::create_dir_all(&folder).map_err(io_error("make the folder", &folder))?;
-        let folder = Folder::open(&folder).map_err(io_error("open the folder", &folder))?;
+        fs::create_dir_all(&folder).map_err(no_place("make the folder", &folder))?;
+        let folder = Folder::open(&folder).map_err(no_place("open the folder", &folder))?;
         let mut to = digest.to_string();
         let mut number = 1;
         while folder.entry(&to).look().is_ok() {
@@ -45,6 +45,6 @@ impl Store {
         }
         Entry::from(what)
             .rename(folder.entry(&to), false)
-            .map_err(|error| io_error("put aside", what)(error.into()))
+            .map_err(|error| no_place("put aside", what)(error.into()))
     }
 }

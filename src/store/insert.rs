@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{Access, FileType, Mode};
 use rustix::io::Errno;
 
 use super::hash::{Inserted, LARGE, hash};
 use super::read::read_small;
-use super::{Error, SMALL, Store, io_error};
+use super::{Error, SMALL, Store, io_error, no_place};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 use crate::sys::{self, Identity, Look, Shortage, Writers};
@@ -283,7 +283,14 @@ impl Store {
             },
             other => other,
         }
-        .map_err(|error| io_error("rename to", &to)(error.into()))
+        .map_err(|error| match to.parent() {
+            Some(folder)
+                if rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() =>
+            {
+                no_place("write to the folder", folder)(error.into())
+            }
+            _ => io_error("rename to", &to)(error.into()),
+        })
     }
 
     fn is_known_at(&self, digest: &Digest, path: &std::path::Path) -> bool {

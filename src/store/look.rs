@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::sync::PoisonError;
 
-use super::{Error, Reader, SMALL, io_error};
+use super::{Error, Reader, SMALL, io_error, is_absent};
 use crate::model::digest::Digest;
 
 /// Whether an object is as it was stored.
@@ -62,14 +62,7 @@ impl Reader {
     pub fn changed(&self, digest: &Digest) -> io::Result<Option<i64>> {
         match fs::symlink_metadata(self.path(digest)) {
             Ok(metadata) => Ok(metadata.is_file().then(|| changed(&metadata))),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::FileType;
 
 use super::hash::hash;
-use super::{Error, Reader, SMALL, io_error};
+use super::{Error, Reader, SMALL, io_error, is_absent};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 
@@ -134,7 +134,7 @@ impl Reader {
         };
         let object = match Entry::from(&path).open() {
             Ok(file) => file,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            Err(source) if is_absent(&source) && Entry::from(&path).look().is_err() => {
                 return Err(Error::Missing {
                     digest: *digest,
                     path,

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Error, io_error};
+use super::{Error, is_absent, no_place};
 use crate::model::digest::Digest;
 
 /// A bit for each folder `AB`, then one for each `AB/CD`.
@@ -26,7 +26,7 @@ impl Default for Shards {
 
 impl Shards {
     /// Makes the folder that is to hold the object at `path`, if it is not known to be there; false
-    /// if a link is in its place.
+    /// if something else is in its place, or in that of the folder above it.
     pub fn prepare(&self, digest: &Digest, path: &Path) -> Result<bool, Error> {
         let [outer, inner] = bits(digest);
         if self.has(inner) {
@@ -64,18 +64,21 @@ fn bits(digest: &Digest) -> [usize; 2] {
     [a, OUTER + a * OUTER + b]
 }
 
-/// Whether it is there now, as far as that is known, and no link to somewhere else.
+/// Whether it is there now, as far as that is known, and neither a link to somewhere else nor no folder
+/// at all.
 fn make(folder: &Path) -> Result<bool, Error> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::symlink_metadata(folder).map(|found| !found.is_symlink())
+            fs::symlink_metadata(folder).map(|found| found.is_dir())
         }
+        // The one above it was another when it was last looked at.
+        Err(error) if error.kind() != io::ErrorKind::NotFound && is_absent(&error) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(folder).map(|()| true)
         }
         other => other.map(|()| true),
     }
-    .map_err(io_error("make the folder", folder))
+    .map_err(no_place("make the folder", folder))
 }
 
 #[cfg(test)]

@@ -278,6 +278,8 @@ fn a_failure_leaves_nothing_behind_and_says_where_it_was() {
     let (dir, store) = store();
     // In the way of the folder that the object needs.
     fs::write(dir.path().join("objects/2c"), "").unwrap();
+    // And of that for what is in the way.
+    fs::write(dir.path().join("objects/aside"), "").unwrap();
     let (file, link) = (dir.path().join("f"), dir.path().join("g"));
     fs::write(&file, "hello").unwrap();
     fs::hard_link(&file, &link).unwrap();
@@ -285,7 +287,7 @@ fn a_failure_leaves_nothing_behind_and_says_where_it_was() {
         store.insert_bytes(b"hello").unwrap_err().to_string(),
         store.insert_file(&file, true).unwrap_err().to_string(),
     ] {
-        assert!(error.contains("objects/2c"), "{error}");
+        assert!(error.contains("objects/aside"), "{error}");
     }
     let mut left: Vec<_> = fs::read_dir(dir.path())
         .unwrap()

@@ -24,6 +24,8 @@ pub enum Shortage {
     FileSize,
     /// A disk that takes any write.
     Writes,
+    /// A place in the folder of objects: something else is there, or the right to write.
+    Place,
 }
 
 impl Shortage {
@@ -51,7 +53,7 @@ impl Shortage {
     pub fn passes(self) -> bool {
         match self {
             Self::Descriptors | Self::AllDescriptors | Self::Processes | Self::Memory => true,
-            Self::Room | Self::Quota | Self::FileSize | Self::Writes => false,
+            Self::Room | Self::Quota | Self::FileSize | Self::Writes | Self::Place => false,
         }
     }
 
@@ -67,6 +69,9 @@ impl Shortage {
             Self::Room => "make room on that disk and run again",
             Self::Quota => "make room within the quota and run again",
             Self::FileSize => "raise the limit of file sizes (ulimit -f), or use another disk",
+            Self::Place => {
+                "check the owner and mode of that folder, and what lies in its place, and run again"
+            }
             Self::Writes => "mount that disk for writing and run again",
         }
     }

@@ -93,7 +93,13 @@ impl Scratch {
         match from.rename(to, false) {
             Ok(()) => to.remove().map(|()| true),
             Err(Errno::XDEV) => from.remove().map(|()| false),
-            Err(error) => return Err(store::io_error("rename to", to)(error.into())),
+            Err(error) => {
+                return Err(store::Error::Place {
+                    action: "write to the folder",
+                    path: there.path().to_owned(),
+                    source: error.into(),
+                });
+            }
         }
         .map_err(store::io_error("remove", to))
     }

@@ -382,6 +382,8 @@ fn explain(error: &store::Error, job: &TaskLaunch) -> String {
             job.ready.name.as_deref().unwrap_or("it"),
         ),
         store::Error::Io { .. }
+        | store::Error::Place { .. }
+        | store::Error::NotAFolder { .. }
         | store::Error::Replaced(_)
         | store::Error::LinkToNothing { .. }
         | store::Error::LinkToOther { .. } => error.to_string(),

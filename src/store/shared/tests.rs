@@ -193,6 +193,7 @@ fn a_failure_gives_the_lease_up() {
     let folder = all.store.path(&Digest::of(&bytes));
     let folder = folder.parent().unwrap().parent().unwrap();
     fs::write(folder, "").unwrap();
+    fs::write(folder.with_file_name("aside"), "").unwrap();
     assert!(all.store.insert_shared(&shared).is_err());
     fs::write(&input, "does not wait").unwrap();
 }
