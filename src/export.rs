@@ -404,5 +404,10 @@ mod tests {
         assert_eq!(apart("a.tar.gz", &Digest::EMPTY), format!("a.tar-{hex}.gz"));
         assert_eq!(apart("a", &Digest::EMPTY), format!("a-{hex}"));
         assert_eq!(apart(".a", &Digest::EMPTY), format!(".a-{hex}"));
+        let long = format!("{}.txt", "é".repeat(125));
+        let short = format!("{}-{hex}.txt", "é".repeat(121));
+        assert_eq!(apart(&long, &Digest::EMPTY), short);
+        let extension = format!("a.{}", "x".repeat(253));
+        assert!(apart(&extension, &Digest::EMPTY).len() == LONGEST);
     }
 }

@@ -179,12 +179,16 @@ fn without_its_input_stored_nothing_of_it_is_recorded() {
     // In the way of the folder that the object is to lie in.
     let name = folder.strip_prefix(test.path("")).unwrap();
     test.write(name.to_str().unwrap(), "");
+    // And of that for what is in the way.
+    let aside = folder.with_file_name("aside");
+    std::fs::write(&aside, "").unwrap();
     test.run(["-run", "-parallel", "2"])
-        .exits(1)
-        .says("begin #1: failed")
-        .says("0 run, 0 reused, 1 failed");
+        .exits(2)
+        .says("task 1 of begin: cannot make the folder")
+        .says("0 run, 0 reused, 0 failed");
     assert_eq!(test.rows("SELECT count(*) FROM task"), ["1"]);
     std::fs::remove_file(folder).unwrap();
+    std::fs::remove_file(aside).unwrap();
     test.run(["-run", "-parallel", "2"]).exits(0);
     assert_eq!(test.output("size").trim(), SIZE.to_string());
     is_right(&test);
