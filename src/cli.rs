@@ -42,7 +42,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::out::{self, Stream};
 use crate::text::visible;
 use arguments::{Arguments, Subcommand};
-pub use error::{Failure, Kind};
+pub(crate) use error::Failure;
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {

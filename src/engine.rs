@@ -31,13 +31,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use dry_run::{DryRun, Reason, dry_run};
-pub use job::{Ended, Examination, Job, Outcome, Reply, Short, Stop, Turn};
-pub use lost::{Lost, Redone, look, restore};
-pub use outputs::{Collected, Output, Outputs};
-pub use recording::Recording;
-pub use recover::recover;
-pub use step::{ReuseRule, StepPlan, identity, reuse_rule};
+pub(crate) use dry_run::{DryRun, Reason, dry_run};
+pub(crate) use job::{Ended, Job, Outcome, Reply, Short, Stop, Turn};
+pub(crate) use lost::{Lost, Redone, look, restore};
+pub(crate) use outputs::{Collected, Output, Outputs};
+pub(crate) use recover::recover;
+#[cfg(test)]
+pub(crate) use step::ReuseRule;
+pub(crate) use step::{StepPlan, identity, reuse_rule};
 
 use crate::model::event::{Event, Failure, Summary};
 use crate::model::name::StepName;
@@ -50,11 +51,11 @@ use reuse::Settled;
 use rings::Rings;
 
 /// Told what happens, by whichever thread makes it happen.
-pub type Listener<'a> = dyn FnMut(&Event) + Send + 'a;
+pub(crate) type Listener<'a> = dyn FnMut(&Event) + Send + 'a;
 
 /// How to run.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Most tasks at once.
     pub parallel: usize,
     /// Whether the first failure stops the start of more.
@@ -63,7 +64,7 @@ pub struct Settings {
 
 /// Ends a run that goes wrong in a way that no task is to blame for.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The state could not be read or written. What was committed is kept.
     #[error(transparent)]
     State(#[from] state::Error),
@@ -82,7 +83,7 @@ const GROUP: Duration = Duration::from_millis(20);
 const STRETCH: usize = 64;
 
 /// One run of one runset.
-pub struct Scheduler<'a> {
+pub(crate) struct Scheduler<'a> {
     state: &'a mut State,
     store: &'a store::Reader,
     steps: &'a [Arc<StepPlan>],
@@ -126,7 +127,7 @@ struct InHand {
 
 impl<'a> Scheduler<'a> {
     /// To run what is pending in `runset`.
-    pub fn new(
+    pub(crate) fn new(
         state: &'a mut State,
         store: &'a store::Reader,
         steps: &'a [Arc<StepPlan>],
@@ -172,7 +173,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Before the first turn.
-    pub fn begin(&mut self) -> Result<(), Error> {
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
         if self.plan.has_ready() {
             recover::keep_few(self.state)?;
         }
@@ -180,7 +181,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// After the last one, if nothing went wrong: what the run came to.
-    pub fn end(mut self) -> Result<Summary, Error> {
+    pub(crate) fn end(mut self) -> Result<Summary, Error> {
         if self.summary.executed + self.summary.reused + self.summary.failed > 0 {
             lost::note(self.state, self.store, self.runset)?;
         }
@@ -191,7 +192,7 @@ impl<'a> Scheduler<'a> {
 
     /// An executor's turn: records what it hands back, and gives it something to do. After an error
     /// nothing more is recorded.
-    pub fn turn(&mut self, now: Instant, reply: Option<Reply>) -> Result<Turn, Error> {
+    pub(crate) fn turn(&mut self, now: Instant, reply: Option<Reply>) -> Result<Turn, Error> {
         self.now = now;
         let turn = match reply {
             None => Ok(None),
@@ -207,7 +208,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Does what the clock has made due. After an error nothing more is recorded.
-    pub fn tick(&mut self, now: Instant) -> Result<(), Error> {
+    pub(crate) fn tick(&mut self, now: Instant) -> Result<(), Error> {
         self.now = now;
         self.plan.wake(self.millis());
         if self.due_commit().is_some_and(|due| due <= now) {
@@ -221,7 +222,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// When a tick makes a difference.
-    pub fn due(&mut self) -> Option<Instant> {
+    pub(crate) fn due(&mut self) -> Option<Instant> {
         let commit = self.due_commit();
         let pause = self.plan.wake(self.millis());
         let pause = pause.map(|due| self.began + Duration::from_millis(due));
@@ -234,28 +235,28 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Whether the run is over: nothing runs, and nothing will.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.plan.running() == 0
             && (self.stopping || !self.plan.is_pausing() && !self.plan.is_open())
     }
 
     /// Whether a turn would give something to do.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !self.stopping && self.plan.is_open()
     }
 
     /// Most jobs at once, at the moment.
-    pub fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.plan.limit()
     }
 
     /// Whether fewer jobs are given out at once than could be, as the machine is short of something.
-    pub fn is_scarce(&self) -> bool {
+    pub(crate) fn is_scarce(&self) -> bool {
         self.plan.is_scarce()
     }
 
     /// A signal came in: nothing more starts. What is to become of what runs.
-    pub fn interrupt(&mut self, signal: i32) -> Stop {
+    pub(crate) fn interrupt(&mut self, signal: i32) -> Stop {
         let again = self.summary.signal.replace(signal).is_some();
         self.stopping = true;
         self.tell(&Event::Interrupted {
@@ -266,18 +267,19 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Something went wrong, perhaps amid the end of a task: nothing more is recorded.
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.state.abandon();
         self.stopping = true;
     }
 
     /// Tells what happens.
-    pub fn tell(&mut self, event: &Event) {
+    pub(crate) fn tell(&mut self, event: &Event) {
         (self.listener)(event);
     }
 
     /// Where objects are.
-    pub fn store(&self) -> &'a store::Reader {
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &'a store::Reader {
         self.store
     }
 

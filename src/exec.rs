@@ -6,7 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
-pub mod local;
+pub(crate) mod local;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -14,7 +14,7 @@ use crate::engine::{Error, Scheduler};
 use crate::model::event::Summary;
 
 /// Something that carries out jobs.
-pub trait Executor {
+pub(crate) trait Executor {
     /// Takes turns until the run is over, and gives the scheduler back if nothing went wrong.
     /// Otherwise what was not committed is taken back, and the next run carries on from there.
     fn drive<'a>(&mut self, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error>;

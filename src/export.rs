@@ -18,7 +18,7 @@ use crate::text::{Shown as _, quoted};
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The destination is there and is no folder.
     #[error("{} is not a folder", .0.shown())]
     NotAFolder(PathBuf),
@@ -73,7 +73,7 @@ fn io_error<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -
 /// files appear one after the other, each complete, once all have been written beside them; with
 /// `force` they take the place of files of the same name, without it nothing is written if there
 /// is one.
-pub fn export(
+pub(crate) fn export(
     state: &Reader,
     store: &store::Reader,
     selection: &Selection,
@@ -151,7 +151,7 @@ fn room(to: &Path, name: &str, force: bool, own: &Own) -> Result<(), Error> {
 
 /// Writes the selected outputs as a tar; gives the number of files. The same outputs give the same
 /// bytes: no times, no owners.
-pub fn archive(
+pub(crate) fn archive(
     state: &Reader,
     store: &store::Reader,
     selection: &Selection,

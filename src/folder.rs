@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-pub use remove::remove_all;
+pub(crate) use remove::remove_all;
 
 use crate::sys::{self, Look};
 
 /// A folder that is held open.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     fd: OwnedFd,
     path: PathBuf,
 }
@@ -34,7 +34,7 @@ const OPEN: OFlags = OFlags::RDONLY
 
 impl Folder {
     /// The folder at `path`, which is no link.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             fd: rustix::fs::openat(CWD, path, OPEN, Mode::empty())?,
             path: path.to_owned(),
@@ -42,7 +42,7 @@ impl Folder {
     }
 
     /// Makes a folder in this one, where there is nothing of that name yet.
-    pub fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+    pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         let name = name.as_ref();
         rustix::fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl Folder {
 
     /// The same folder, to be held for long.
     #[must_use]
-    pub fn keep(self) -> Self {
+    pub(crate) fn keep(self) -> Self {
         Self {
             fd: sys::descriptors::keep(self.fd),
             ..self
@@ -61,17 +61,17 @@ impl Folder {
     }
 
     /// Where it was when it was opened.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// A look at the folder itself, wherever it is by now.
-    pub fn look(&self) -> io::Result<Look> {
+    pub(crate) fn look(&self) -> io::Result<Look> {
         sys::look(self.fd.as_fd())
     }
 
     /// Changes its mode.
-    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
         Ok(rustix::fs::fchmod(
             &self.fd,
             Mode::from_bits_truncate(mode),
@@ -79,7 +79,7 @@ impl Folder {
     }
 
     /// What has that name in it, or would have.
-    pub fn entry<'a>(&'a self, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Entry<'a> {
+    pub(crate) fn entry<'a>(&'a self, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Entry<'a> {
         Entry {
             folder: Some(self),
             name: Path::new(name),
@@ -87,7 +87,7 @@ impl Folder {
     }
 
     /// The names in it, each with what is known of its kind without a look at it.
-    pub fn names(&self) -> io::Result<Dir> {
+    pub(crate) fn names(&self) -> io::Result<Dir> {
         Ok(Dir::new(rustix::fs::openat(
             &self.fd,
             c".",
@@ -97,7 +97,7 @@ impl Folder {
     }
 
     /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> io::Result<bool> {
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
         for entry in self.names()? {
             if !is_self(entry?.file_name()) {
                 return Ok(false);
@@ -108,13 +108,13 @@ impl Folder {
 }
 
 /// Whether the name stands for the folder itself or its parent.
-pub fn is_self(name: &CStr) -> bool {
+pub(crate) fn is_self(name: &CStr) -> bool {
     matches!(name.to_bytes(), b"." | b"..")
 }
 
 /// A name in a folder that is held open; or a path, of what no script can have replaced.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     folder: Option<&'a Folder>,
     name: &'a Path,
 }
@@ -130,7 +130,7 @@ impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Entry<'a> {
 
 impl Entry<'_> {
     /// To tell where it is.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         match self.folder {
             Some(folder) => folder.path.join(self.name),
             None => self.name.to_owned(),
@@ -142,7 +142,7 @@ impl Entry<'_> {
     }
 
     /// A look at what is there; a link is not followed.
-    pub fn look(&self) -> io::Result<Look> {
+    pub(crate) fn look(&self) -> io::Result<Look> {
         sys::look_at(self.folder(), self.name)
     }
 
@@ -150,7 +150,7 @@ impl Entry<'_> {
     ///
     /// Of a file of our own it is not noted that it was read: for one that was just made or moved
     /// that would be a change of its inode, which a file system with a journal writes down.
-    pub fn open(&self) -> io::Result<File> {
+    pub(crate) fn open(&self) -> io::Result<File> {
         let how = OFlags::RDONLY | OFlags::NONBLOCK;
         match self.open_with(how | sys::NO_ATIME) {
             Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
@@ -161,12 +161,12 @@ impl Entry<'_> {
     }
 
     /// Opens it for writing, and makes it unless it is there; what it holds stays.
-    pub fn open_to_write(&self) -> io::Result<File> {
+    pub(crate) fn open_to_write(&self) -> io::Result<File> {
         self.open_with(OFlags::WRONLY | OFlags::CREATE)
     }
 
     /// Makes the file, where there is nothing yet.
-    pub fn create(&self) -> io::Result<File> {
+    pub(crate) fn create(&self) -> io::Result<File> {
         self.open_with(OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
     }
 
@@ -177,7 +177,7 @@ impl Entry<'_> {
     }
 
     /// The folder that is there.
-    pub fn open_folder(&self) -> io::Result<Folder> {
+    pub(crate) fn open_folder(&self) -> io::Result<Folder> {
         Ok(Folder {
             fd: rustix::fs::openat(self.folder(), self.name, OPEN, Mode::empty())?,
             path: self.path(),
@@ -185,12 +185,12 @@ impl Entry<'_> {
     }
 
     /// Changes the mode of a file or folder that has no other name. A link is not followed.
-    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
         sys::set_mode_at(self.folder(), self.name, mode)
     }
 
     /// Removes the name of a file.
-    pub fn remove(&self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(
             self.folder(),
             self.name,
@@ -199,7 +199,7 @@ impl Entry<'_> {
     }
 
     /// Removes the folder, if nothing is in it.
-    pub fn remove_folder(&self) -> io::Result<()> {
+    pub(crate) fn remove_folder(&self) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(
             self.folder(),
             self.name,
@@ -208,13 +208,13 @@ impl Entry<'_> {
     }
 
     /// What the link that is there leads to.
-    pub fn target(&self) -> io::Result<PathBuf> {
+    pub(crate) fn target(&self) -> io::Result<PathBuf> {
         let target = rustix::fs::readlinkat(self.folder(), self.name, Vec::new())?;
         Ok(OsStr::from_bytes(target.to_bytes()).into())
     }
 
     /// Renames it to `to`; with `keep` only if nothing is there.
-    pub fn rename(&self, to: Entry, keep: bool) -> rustix::io::Result<()> {
+    pub(crate) fn rename(&self, to: Entry, keep: bool) -> rustix::io::Result<()> {
         let (from, into) = (self.folder(), to.folder());
         if keep {
             let flags = rustix::fs::RenameFlags::NOREPLACE;
@@ -225,7 +225,7 @@ impl Entry<'_> {
     }
 
     /// Gives the file a second name.
-    pub fn link(&self, to: Entry) -> io::Result<()> {
+    pub(crate) fn link(&self, to: Entry) -> io::Result<()> {
         Ok(rustix::fs::linkat(
             self.folder(),
             self.name,
@@ -237,7 +237,7 @@ impl Entry<'_> {
 }
 
 /// What something is called.
-pub fn kind(kind: FileType) -> &'static str {
+pub(crate) fn kind(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a file",
         FileType::Directory => "a folder",
@@ -249,7 +249,7 @@ pub fn kind(kind: FileType) -> &'static str {
 }
 
 /// A name as it is, for messages.
-pub fn shown(name: &CStr) -> &OsStr {
+pub(crate) fn shown(name: &CStr) -> &OsStr {
     OsStr::from_bytes(name.to_bytes())
 }
 

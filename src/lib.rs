@@ -29,28 +29,32 @@
 //! The engine never prints and the reporters never decide: events go from one to the other.
 //! What is pure touches no file, process, clock or thread, so that all planning is tested in memory.
 
+// What only this crate uses says so, and what nobody uses shows.
+#![warn(unreachable_pub)]
 // A new variant is met wherever its enum is matched: nothing passes over it unseen.
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 // Tests print, and name paths.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
-pub mod cli;
-pub mod engine;
-pub mod exec;
-pub mod export;
-pub mod folder;
-pub mod manifest;
+mod cli;
+mod engine;
+mod exec;
+mod export;
+mod folder;
+mod manifest;
 pub mod model;
-pub mod out;
-pub mod overview;
-pub mod packages;
-pub mod prepare;
-pub mod process;
-pub mod report;
+mod out;
+mod overview;
+mod packages;
+mod prepare;
+mod process;
+mod report;
 pub mod script;
-pub mod staged;
-pub mod state;
-pub mod store;
-pub mod sys;
-pub mod text;
-pub mod view;
+mod staged;
+mod state;
+mod store;
+mod sys;
+mod text;
+mod view;
+
+pub use cli::main;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    task_pipeline::cli::main()
+    task_pipeline::main()
 }

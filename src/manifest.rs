@@ -1,7 +1,7 @@
 //! The manifest: a pipeline's steps, read from TOML.
 
 mod describe;
-pub mod diagnostic;
+pub(crate) mod diagnostic;
 mod duration;
 mod field;
 mod read;
@@ -10,9 +10,9 @@ mod steps;
 mod syntax;
 mod value;
 
-pub use describe::literal_outputs;
-pub use duration::length_of_time;
-pub use schema::schema;
+pub(crate) use describe::literal_outputs;
+pub(crate) use duration::length_of_time;
+pub(crate) use schema::schema;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -29,7 +29,7 @@ use crate::model::route::Router;
 
 /// A pipeline: its steps, with all defaults applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// What holds for all steps' packages.
     pub nix: NixSettings,
     /// The steps in the order of the file; exactly one of them starts.
@@ -40,7 +40,7 @@ pub struct Manifest {
 
 /// The `[nix]` table, without what became part of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub struct NixSettings {
+pub(crate) struct NixSettings {
     /// The flake in which bare package names, and `nixpkgs#NAME`, are looked up.
     #[schemars(regex(pattern = r"^[^\s#^-][^\s#^]*$"), extend("default" = Self::NIXPKGS))]
     #[schemars(example = "github:NixOS/nixpkgs/nixos-25.11")]
@@ -49,7 +49,7 @@ pub struct NixSettings {
 
 impl NixSettings {
     /// `nixpkgs` where the manifest names none: the same on each machine, whatever its registry.
-    pub const NIXPKGS: &str = "github:NixOS/nixpkgs/nixos-unstable";
+    pub(crate) const NIXPKGS: &str = "github:NixOS/nixpkgs/nixos-unstable";
 }
 
 /// A step as the manifest describes it. The schema's properties of a step are these, with their
@@ -57,7 +57,7 @@ impl NixSettings {
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 // Each is a key of its own, none excludes another.
 #[allow(clippy::struct_excessive_bools)]
-pub struct Step {
+pub(crate) struct Step {
     /// The step's name. A file `NAME`, `x_NAME` or `x_NAME.ext` that a task writes becomes an
     /// input of this step.
     #[schemars(with = "String", length(max = StepName::MAX), example = &"extract")]
@@ -131,16 +131,16 @@ const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 impl Step {
     /// The shell of a step that names none.
-    pub const SHELL: [&str; 3] = ["sh", "-e", "-c"];
+    pub(crate) const SHELL: [&str; 3] = ["sh", "-e", "-c"];
     /// The rounds of a step that names none.
-    pub const ROUNDS: u32 = 1000;
+    pub(crate) const ROUNDS: u32 = 1000;
     /// The retry delay of a step that names none.
-    pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+    pub(crate) const RETRY_DELAY: Duration = Duration::from_secs(1);
 }
 
 impl Manifest {
     /// Reads a manifest; all its errors at once, in the order of the text.
-    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         if let Some(at) = text.find('\0') {
             return Err(vec![
                 Diagnostic::at(at..at + 1, "a NUL byte: this is not a text file").hint(
@@ -160,17 +160,17 @@ impl Manifest {
     }
 
     /// The step where the pipeline starts.
-    pub fn start(&self) -> &Step {
+    pub(crate) fn start(&self) -> &Step {
         &self.steps[self.start]
     }
 
     /// The step called `name`.
-    pub fn step(&self, name: &str) -> Option<&Step> {
+    pub(crate) fn step(&self, name: &str) -> Option<&Step> {
         Some(&self.steps[*self.by_name.get(name)?])
     }
 
     /// A router to the steps; made anew by each call.
-    pub fn routes(&self) -> Router {
+    pub(crate) fn routes(&self) -> Router {
         Router::new(self.steps.iter().map(|step| step.name.clone()))
     }
 }

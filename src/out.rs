@@ -28,21 +28,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::text::command::{self, Fence};
 use crate::text::{self, Colours, Screen};
 use reader::Reader;
-pub use stream::Stream;
+pub(crate) use stream::Stream;
 
 /// Prints text for people on standard output.
-pub fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let text = text::lines(text);
     Stream::Out.write(Reader::of_this().calm(&text).as_bytes())
 }
 
 /// The end of what is printed: fails if some of it is lost all the same.
-pub fn complete() -> io::Result<()> {
+pub(crate) fn complete() -> io::Result<()> {
     Stream::Out.complete()
 }
 
 /// Tells people something on standard error: whole lines.
-pub fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     lines(&Reader::of_this().calm(&text::message(text)));
 }
 
@@ -55,7 +55,7 @@ fn lines(text: &str) {
 }
 
 /// Writes to standard error what is safe already, and moves the cursor by intention.
-pub fn draw(text: &str) {
+pub(crate) fn draw(text: &str) {
     if !text.is_empty() {
         let _ = Stream::Err.write(text.as_bytes());
     }
@@ -63,7 +63,7 @@ pub fn draw(text: &str) {
 
 /// Why something is missing in what was told, where that is not because nobody reads it: a full disk
 /// under a file. Once.
-pub fn lost() -> Option<io::Error> {
+pub(crate) fn lost() -> Option<io::Error> {
     Stream::Err.failure()
 }
 
@@ -75,13 +75,13 @@ fn fence() -> MutexGuard<'static, Option<String>> {
 }
 
 /// Whether GitHub Actions reads this.
-pub fn is_for_github() -> bool {
+pub(crate) fn is_for_github() -> bool {
     Reader::of_this() == Reader::GitHub
 }
 
 /// From now on GitHub Actions, if it reads standard error, does not listen to it, until
 /// [`finish`].
-pub fn begin() {
+pub(crate) fn begin() {
     let mut fence = fence();
     if is_for_github() && !Stream::Err.is_file() && fence.is_none() {
         let token = reader::token();
@@ -91,7 +91,7 @@ pub fn begin() {
 }
 
 /// The end of what this process says.
-pub fn finish() {
+pub(crate) fn finish() {
     if let Some(token) = fence().take() {
         lines(&command::resume(&token));
     }
@@ -99,7 +99,7 @@ pub fn finish() {
 
 /// Gives GitHub Actions a command, a whole line. It goes where all else is told, because commands on
 /// the other stream would be heard at a time of their own; but not into a file.
-pub fn annotate(line: &str) {
+pub(crate) fn annotate(line: &str) {
     let mut fence = fence();
     match fence.take() {
         Some(token) => {
@@ -116,7 +116,7 @@ pub fn annotate(line: &str) {
 
 /// Bytes for standard output.
 #[derive(Debug)]
-pub struct Data(Way);
+pub(crate) struct Data(Way);
 
 #[derive(Debug)]
 enum Way {
@@ -127,7 +127,7 @@ enum Way {
 
 impl Data {
     /// For bytes that anybody wrote.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self(if Stream::Out.is_terminal() {
             Way::Screen(Screen::new(Colours::Text))
         } else if is_for_github() && !Stream::Out.is_file() {
@@ -138,12 +138,12 @@ impl Data {
     }
 
     /// For bytes that only a program can read.
-    pub fn raw() -> Self {
+    pub(crate) fn raw() -> Self {
         Self(Way::Raw)
     }
 
     /// A part is over: what comes next is not in its colours.
-    pub fn end(&mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Way::Raw => Ok(()),
             Way::Screen(screen) => {

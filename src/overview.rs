@@ -33,7 +33,7 @@ struct Steps {
 
 /// The graph of what is recorded of `runset` (none: of all) and of what `manifest` says, either
 /// of which may be missing.
-pub fn graph(
+pub(crate) fn graph(
     state: Option<&Reader>,
     runset: Option<&Runset>,
     manifest: Option<&Manifest>,
@@ -169,7 +169,7 @@ impl Steps {
 }
 
 /// All that a page tells of `runset` (none: of all).
-pub fn page(
+pub(crate) fn page(
     state: &Reader,
     store: &store::Reader,
     runset: Option<&Runset>,
@@ -299,10 +299,9 @@ fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {
 
 impl Steps {
     fn task(&self, row: &ShownTask) -> Option<Task> {
-        let (step, version, current) = self.versions.get(&row.step)?;
+        let (_, version, current) = self.versions.get(&row.step)?;
         Some(Task {
             id: row.id.0,
-            step: *step,
             name: version.name.to_string(),
             version: version.version,
             state: row.state,

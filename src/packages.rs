@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::model::digest::Digest;
-pub use crate::model::environment::{Environment, Package};
+pub(crate) use crate::model::environment::{Environment, Package};
 use crate::model::installable::Installable;
 use crate::model::name::StepName;
 use store_path::StoreDir;
@@ -63,17 +63,13 @@ mod tools;
 mod update;
 mod wanted;
 
-pub use command::CallError;
-pub use error::{BadPackage, Error};
-pub use failure::{Failure, Kind};
-pub use lock::LockError;
-pub use resolve::{known, resolve};
-pub use roots::RootsError;
-pub use update::{Inspected, LockReport, Moved, PinState, Update, inspect, lock_file, lock_update};
+pub(crate) use error::{BadPackage, Error};
+pub(crate) use resolve::{known, resolve};
+pub(crate) use update::{PinState, Update, inspect, lock_file, lock_update};
 
 /// The packages of a manifest.
 #[derive(Debug, Clone, Copy)]
-pub struct Packages<'a> {
+pub(crate) struct Packages<'a> {
     /// The steps that have packages, with these in order.
     pub steps: &'a [(StepName, &'a [Installable])],
     /// The flake that bare names are looked up in: `[nix] nixpkgs`.
@@ -83,7 +79,7 @@ pub struct Packages<'a> {
 }
 
 /// What [`resolve`] is asked for.
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The steps that have packages, with these in order.
     pub steps: Vec<(StepName, &'a [Installable])>,
     /// The flake that bare names are looked up in: `[nix] nixpkgs`.
@@ -100,7 +96,7 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// The packages alone.
-    pub fn packages(&self) -> Packages<'_> {
+    pub(crate) fn packages(&self) -> Packages<'_> {
         Packages {
             steps: &self.steps,
             nixpkgs: self.nixpkgs,
@@ -110,7 +106,7 @@ impl Request<'_> {
 }
 
 /// What earlier runs resolved.
-pub trait Cache {
+pub(crate) trait Cache {
     /// What was put under `key`, or what somebody else put there: it is checked before use.
     fn get(&self, key: &Digest) -> Option<Vec<Package>>;
 
@@ -124,7 +120,7 @@ pub trait Cache {
 
 /// What goes on meanwhile, for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// A short line: `building jq-1.7 (2 of 3)`, `downloading …`, `pinning …`.
     Line(String),
     /// A warning: of Nix, which begins with `nix:`, or about what was found.
@@ -140,7 +136,7 @@ pub enum Progress {
 
 /// What [`resolve`] gives.
 #[derive(Debug, Default)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// By step, what its packages are.
     pub environments: BTreeMap<StepName, Environment>,
     /// The store paths that GC roots hold for them: packages, and the sources of pinned flakes.
@@ -158,7 +154,7 @@ fn warning_once(progress: &mut dyn FnMut(Progress)) -> impl FnMut(Progress) {
 
 /// Removes the GC roots under `roots` that hold nothing of `keep` (store paths), so that a
 /// collection may take what older versions of the steps used. Gives the number removed.
-pub fn prune_roots(roots: &Path, keep: &BTreeSet<String>) -> Result<usize, Error> {
+pub(crate) fn prune_roots(roots: &Path, keep: &BTreeSet<String>) -> Result<usize, Error> {
     Ok(roots::prune(roots, keep, &StoreDir::of_environment()?)?)
 }
 

@@ -28,11 +28,11 @@ use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
 use crate::text::Shown as _;
 use host::HostEnvironment;
-pub use limits::TooLong;
+pub(crate) use limits::TooLong;
 
 /// A manifest and where it is.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// The file.
     pub path: PathBuf,
     /// The folder it is in, absolute: where scripts run.
@@ -45,7 +45,7 @@ pub struct Source {
 
 /// A manifest that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// It cannot be read.
     #[error("cannot read the manifest {}: {source}", path.shown())]
     Read {
@@ -71,7 +71,7 @@ pub enum SourceError {
 
 impl Source {
     /// Reads a manifest.
-    pub fn load(path: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn load(path: &Path) -> Result<Self, SourceError> {
         let read = |source| SourceError::Read {
             path: path.to_owned(),
             source,
@@ -120,7 +120,7 @@ fn lines(too_long: &[TooLong]) -> String {
 
 /// How packages are had.
 #[derive(Debug, Clone, Copy)]
-pub struct PackageOptions<'a> {
+pub(crate) struct PackageOptions<'a> {
     /// The host's PATH in place of packages.
     pub host: bool,
     /// A lock file that is missing or stale is an error.
@@ -131,7 +131,7 @@ pub struct PackageOptions<'a> {
 
 /// A failure before anything runs.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The state.
     #[error(transparent)]
     State(#[from] state::Error),
@@ -158,7 +158,7 @@ impl From<packages::Error> for Error {
 
 /// What can be told of the packages of the steps without Nix: by one who only looks, perhaps at a
 /// folder that somebody else made.
-pub struct Known {
+pub(crate) struct Known {
     environments: BTreeMap<StepName, Environment>,
     /// Steps whose packages are not resolved yet.
     pub unresolved: Vec<StepName>,
@@ -167,7 +167,11 @@ pub struct Known {
 
 impl Known {
     /// What earlier runs resolved and is in the store.
-    pub fn of(source: &Source, state: &mut State, supply: PackageOptions) -> Result<Self, Error> {
+    pub(crate) fn of(
+        source: &Source,
+        state: &mut State,
+        supply: PackageOptions,
+    ) -> Result<Self, Error> {
         let environments = if supply.host {
             BTreeMap::new()
         } else {
@@ -189,7 +193,7 @@ impl Known {
 
 /// The pipeline's steps as registered, ready to run.
 #[derive(Debug)]
-pub struct Steps {
+pub(crate) struct Steps {
     /// In the order of the manifest.
     pub all: Vec<Arc<StepPlan>>,
     /// The same, as this machine runs their scripts.
@@ -199,7 +203,7 @@ pub struct Steps {
 impl Steps {
     /// Resolves what is not resolved yet, and registers each step as it is now, in a group of writes
     /// that stays open.
-    pub fn register(
+    pub(crate) fn register(
         source: &Source,
         state: &mut State,
         supply: PackageOptions,
@@ -217,7 +221,7 @@ impl Steps {
     /// Registers each step as [`Steps::register`] would, as far as that is known without Nix. A
     /// step whose packages are not resolved yet keeps those that it had: `state` is to be a copy
     /// then.
-    pub fn without_registering(
+    pub(crate) fn without_registering(
         source: &Source,
         state: &mut State,
         known: &Known,
@@ -307,18 +311,18 @@ impl Steps {
     }
 
     /// The step called `name`.
-    pub fn named(&self, name: &str) -> Option<&Arc<StepPlan>> {
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<StepPlan>> {
         self.all.iter().find(|step| step.name.as_str() == name)
     }
 
     /// The rows of all current versions.
-    pub fn current(&self) -> Vec<StepId> {
+    pub(crate) fn current(&self) -> Vec<StepId> {
         self.all.iter().map(|step| step.id).collect()
     }
 
     /// Steps with finished tasks of an older version in the runset: how many, and what changed
     /// since the oldest of them.
-    pub fn tainted(
+    pub(crate) fn tainted(
         &self,
         state: &Reader,
         runset: &Runset,

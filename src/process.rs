@@ -20,22 +20,22 @@ use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions};
 
-pub use capture::{Pipes, Sink, Stream};
-pub use ended::{Ended, ExitSemantics, SignalMessages, StopReason, describe};
-pub use group::Groups;
-pub use handle::{Handle, Roll};
-pub use invocation::{Invocation, Limits, Opening, Variables};
-pub use leftover::{Ended as Leftover, end_marked};
-pub use spawn::SpawnSpec;
-pub use warm::Warm;
+pub(crate) use capture::{Pipes, Sink, Stream};
+pub(crate) use ended::{Ended, ExitSemantics, SignalMessages, StopReason, describe};
+pub(crate) use group::Groups;
+pub(crate) use handle::{Handle, Roll};
+pub(crate) use invocation::{Invocation, Limits, Opening, Variables};
+pub(crate) use leftover::{Ended as Leftover, end_marked};
+pub(crate) use spawn::SpawnSpec;
+pub(crate) use warm::Warm;
 
 /// Between the polite signal and the one that no process can refuse, unless a handle gives another
 /// time.
-pub const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a child did not run.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// [`Handle::end`] came first.
     #[error("was not started")]
     Refused,

@@ -5,9 +5,9 @@
 
 mod bars;
 mod github;
-pub mod json;
+pub(crate) mod json;
 mod plain;
-pub mod table;
+pub(crate) mod table;
 mod trace;
 
 use std::path::Path;
@@ -15,12 +15,12 @@ use std::path::Path;
 use crate::model::event::Event;
 use crate::out::{self, Stream};
 use crate::packages;
-pub use trace::Error as TraceError;
+pub(crate) use trace::Error as TraceError;
 
 /// How to tell.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools)] // They are independent switches.
-pub struct Style {
+pub(crate) struct Style {
     /// Also starts, outputs and what tasks write.
     pub verbose: bool,
     /// Only failures and warnings.
@@ -30,7 +30,7 @@ pub struct Style {
 }
 
 /// Tells events in the form that was asked for and that suits standard error.
-pub struct Reporter {
+pub(crate) struct Reporter {
     form: Form,
     trace: Option<trace::Trace>,
     github: Option<github::Actions>,
@@ -45,7 +45,7 @@ enum Form {
 impl Reporter {
     /// Ready to tell. The process's environment says what the terminal can do, and whether GitHub
     /// Actions listens.
-    pub fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         let form = if style.json {
             Form::Json(json::Lines { quiet: style.quiet })
         } else if !style.quiet && Stream::Err.can_move() && !out::is_for_github() {
@@ -70,7 +70,7 @@ impl Reporter {
     }
 
     /// From now on the events also become a trace, which [`Self::finish`] puts at `path`.
-    pub fn trace_to(&mut self, path: &Path) -> Result<(), TraceError> {
+    pub(crate) fn trace_to(&mut self, path: &Path) -> Result<(), TraceError> {
         self.trace = Some(trace::Trace::create(path)?);
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Reporter {
     }
 
     /// Tells one event.
-    pub fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         if let Some(error) = out::lost() {
             let words = format!("some of what was to be told before this is missing: {error}");
             self.tell(&Event::Warning(&words));
@@ -105,7 +105,7 @@ impl Reporter {
     }
 
     /// Nothing more comes: takes the bars away, completes the trace.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Form::Bars(bars) = &mut self.form {
             bars.clear();
         }
@@ -116,7 +116,7 @@ impl Reporter {
 }
 
 /// Tells what Nix does, and its warnings as such.
-pub fn nix_event(progress: &packages::Progress, tell: &mut dyn FnMut(&Event)) {
+pub(crate) fn nix_event(progress: &packages::Progress, tell: &mut dyn FnMut(&Event)) {
     match progress {
         packages::Progress::Line(line) => tell(&Event::Environment(&format!("nix: {line}"))),
         packages::Progress::Warning(words) => tell(&Event::Warning(words)),

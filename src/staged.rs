@@ -23,7 +23,7 @@ pub use own::Own;
 
 /// Something that is not complete yet. Dropped, it is gone.
 #[derive(Debug)]
-pub struct Staged {
+pub(crate) struct Staged {
     path: PathBuf,
     open: File,
 }
@@ -50,7 +50,7 @@ const TRIES: usize = 16;
 
 impl Staged {
     /// A file beside `place`, which it is to take. `what` stands in its name.
-    pub fn file(place: &Path, what: &str) -> io::Result<Self> {
+    pub(crate) fn file(place: &Path, what: &str) -> io::Result<Self> {
         Self::new(beside(place), what, |builder, folder| {
             let file = builder
                 .permissions(fs::Permissions::from_mode(0o666))
@@ -60,7 +60,7 @@ impl Staged {
     }
 
     /// A folder in `folder`, which only its owner may enter.
-    pub fn folder(folder: &Path, what: &str) -> io::Result<Self> {
+    pub(crate) fn folder(folder: &Path, what: &str) -> io::Result<Self> {
         Self::new(folder, what, |builder, folder| {
             let made = builder.tempdir_in(folder)?.keep();
             Ok((File::open(&made)?, made))
@@ -90,22 +90,23 @@ impl Staged {
     }
 
     /// Where it is made.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What to write to, of a file.
-    pub fn open(&self) -> &File {
+    pub(crate) fn open(&self) -> &File {
         &self.open
     }
 
     /// Has the file take its place.
-    pub fn complete(self, place: &Path) -> io::Result<()> {
+    pub(crate) fn complete(self, place: &Path) -> io::Result<()> {
         self.release(&self.path, place)
     }
 
     /// Has what was made at `from`, in this folder, take its place.
-    pub fn release(&self, from: &Path, place: &Path) -> io::Result<()> {
+    #[allow(clippy::unused_self)] // Once it is dropped, what is in the folder is gone.
+    pub(crate) fn release(&self, from: &Path, place: &Path) -> io::Result<()> {
         let _unfinished = unfinished()?;
         fs::rename(from, place)
     }
@@ -133,7 +134,7 @@ impl io::Write for Staged {
 
 /// Where a file that the user names is to be, links followed; an error if what is there must not be
 /// replaced, or where it cannot be found out what is there.
-pub fn place(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn place(path: &Path) -> io::Result<PathBuf> {
     let about = match fs::metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return std::path::absolute(path),
@@ -152,7 +153,7 @@ pub fn place(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Takes away all that is not complete, and lets nothing become so: the program is about to end.
-pub fn discard() {
+pub(crate) fn discard() {
     let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     unfinished.over = true;
     for path in std::mem::take(&mut unfinished.paths) {

@@ -43,31 +43,31 @@ use crate::sys::Shortage;
 use crate::text::{Shown as _, quoted};
 use database::Database;
 
-pub use durable::{Doubtful, Sync};
-pub use finals::{Final, Selection};
-pub use layout::Layout;
-pub use lineage::Origin;
-pub use lock::{Holder, Lock, LockError};
-pub use mend::Mended;
-pub use missing::{Looked, Place, Wanted};
-pub use overview::{Execution, RecordedStep, ShownTask, Snapshot};
-pub use read::{Filter, TaskRow, TaskStep, Which};
-pub use record::{Finished, Logs, NewTask};
-pub use runset::{Runset, RunsetId};
-pub use schema::FORMAT;
-pub use steps::{Known, Registration, StepId, StepVersion};
-pub use supersede::Taint;
+pub(crate) use durable::Sync;
+pub(crate) use finals::{Final, Selection};
+pub(crate) use layout::Layout;
+pub(crate) use lineage::Origin;
+pub(crate) use lock::{Holder, Lock, LockError};
+pub(crate) use mend::Mended;
+pub(crate) use missing::{Looked, Place, Wanted};
+pub(crate) use overview::{RecordedStep, ShownTask};
+pub(crate) use read::{Filter, TaskRow, TaskStep, Which};
+pub(crate) use record::{Finished, Logs, NewTask};
+pub(crate) use runset::{Runset, RunsetId};
+pub(crate) use schema::FORMAT;
+pub(crate) use steps::{StepId, StepVersion};
+pub(crate) use supersede::Taint;
 
 /// A state database, for one who asks it.
 #[derive(Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     connection: Database,
     layout: Layout,
 }
 
 /// A state database, for one who also writes to it.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     reader: Reader,
     /// Of one who writes to the folder.
     lock: Option<Lock>,
@@ -80,7 +80,7 @@ pub struct State {
 
 /// A failure of the state database.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The folder or a file in it cannot be used.
     #[error("cannot {action} {}: {source}", path.shown())]
     Io {
@@ -260,7 +260,7 @@ impl Error {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotAFolder(_) => Some("name a folder with -db; it is made if it is not there"),
             Self::Absent(_) => Some("name the pipeline's db folder with -db, or make it with -run"),
@@ -363,34 +363,34 @@ impl<T> Context<T> for rusqlite::Result<T> {
 
 impl Reader {
     /// The files around the database.
-    pub fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 }
 
 impl State {
     /// What was wrong in the database, and is not any more.
-    pub fn mended(&self) -> Mended {
+    pub(crate) fn mended(&self) -> Mended {
         self.mended
     }
 
     /// Opens a group of writes unless one is open. Each write does so for itself.
-    pub fn group(&mut self) -> Result<(), Error> {
+    pub(crate) fn group(&mut self) -> Result<(), Error> {
         self.reader.connection.begin()
     }
 
     /// Whether writes wait for [`State::commit`].
-    pub fn is_grouped(&self) -> bool {
+    pub(crate) fn is_grouped(&self) -> bool {
         self.reader.connection.deltas().is_some()
     }
 
     /// Writes the open group, if any, to the file.
-    pub fn commit(&mut self) -> Result<(), Error> {
+    pub(crate) fn commit(&mut self) -> Result<(), Error> {
         self.close_group(false)
     }
 
     /// The same, and this writer is at its end, and that in order. It may begin again.
-    pub fn end(&mut self) -> Result<(), Error> {
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
         self.close_group(true)
     }
 
@@ -443,7 +443,7 @@ impl State {
 
     /// Takes the open group, if any, back, and lets no other one begin: whoever filled it does not
     /// know whether what belongs together is in it.
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.reader
             .connection
             .stop(Error::Abandoned(self.layout.database()));

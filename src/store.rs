@@ -26,11 +26,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-pub use hash::{Inserted, LARGE};
-pub use insert::{Candidate, InsertError, remove};
-pub use linked::{AMONG, PROBE, is_of_run, name_of_run};
-pub use look::Condition;
-pub use shared::SharedOutput;
+pub(crate) use hash::{Inserted, LARGE};
+pub(crate) use insert::{InsertError, remove};
+pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
+pub(crate) use look::Condition;
+pub(crate) use shared::SharedOutput;
 
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
@@ -40,7 +40,7 @@ use shards::Shards;
 
 /// A folder of objects, for one who reads them.
 #[derive(Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     root: PathBuf,
     /// For objects too large to hash again and again: the evidence that the file is still the one
     /// whose bytes were hashed.
@@ -52,7 +52,7 @@ pub struct Reader {
 
 /// A folder of objects, for one who also adds some. Shared by the workers of a run.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     reader: Reader,
     /// Where copies are made, on the same file system.
     scratch: PathBuf,
@@ -98,7 +98,7 @@ impl Evidence {
 
 /// A failure to store or fetch an object.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.shown())]
     Io {
@@ -181,7 +181,7 @@ pub enum Error {
 impl Error {
     /// Whether it says that the object itself is gone or is another one, and not only that this
     /// could not be found out.
-    pub fn is_loss(&self) -> bool {
+    pub(crate) fn is_loss(&self) -> bool {
         match self {
             Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => true,
             Self::Io { .. }
@@ -194,12 +194,12 @@ impl Error {
     }
 
     /// Whether something has the place already that was to be taken.
-    pub fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
     }
 
     /// What there was too little of, if it was that.
-    pub fn shortage(&self) -> Option<Shortage> {
+    pub(crate) fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Io { source, .. } => Shortage::of(source),
             Self::Place { source, .. } => Some(Shortage::of(source).unwrap_or(Shortage::Place)),
@@ -214,7 +214,7 @@ impl Error {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::LinkToNothing { .. } => {
                 Some("mount the disk that it is on, or make that folder, and run again")
@@ -239,7 +239,7 @@ impl Error {
 }
 
 /// For `map_err`: an [`Error::Io`].
-pub fn io_error<'a>(
+pub(crate) fn io_error<'a>(
     action: &'static str,
     on: impl Into<Entry<'a>>,
 ) -> impl FnOnce(io::Error) -> Error + 'a {
@@ -276,7 +276,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Makes a store's folder if it is not there.
-pub fn make(root: &Path) -> Result<(), Error> {
+pub(crate) fn make(root: &Path) -> Result<(), Error> {
     match fs::create_dir_all(root) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read_link(root) {
             Ok(target) => Err(Error::LinkToNothing {
@@ -304,7 +304,7 @@ const KNOWN: usize = 4096;
 impl Store {
     /// Opens the folder `root`, and makes it if it is not there. Copies are made in `scratch`,
     /// which must be a folder on the same file system.
-    pub fn open(root: &Path, scratch: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Path, scratch: &Path) -> Result<Self, Error> {
         make(root)?;
         Ok(Self {
             reader: Reader::new(root),
@@ -324,7 +324,7 @@ impl Store {
 
 impl Reader {
     /// The folder `root`, which is not made if it is not there.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
             known: Mutex::default(),
@@ -333,7 +333,7 @@ impl Reader {
     }
 
     /// Where the object is, or would be.
-    pub fn path(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         let mut path = String::with_capacity(67);
         path.push_str(&hex[..2]);
@@ -345,12 +345,12 @@ impl Reader {
     }
 
     /// Whether there is a file for the object; its bytes are not looked at.
-    pub fn contains(&self, digest: &Digest) -> bool {
+    pub(crate) fn contains(&self, digest: &Digest) -> bool {
         fs::symlink_metadata(self.path(digest)).is_ok_and(|m| m.is_file())
     }
 
     /// Fails unless there is a file for the object that can be opened; its bytes are not looked at.
-    pub fn find(&self, digest: &Digest) -> Result<(), Error> {
+    pub(crate) fn find(&self, digest: &Digest) -> Result<(), Error> {
         self.open_object(digest).map(drop)
     }
 

@@ -10,7 +10,7 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
-pub mod descriptors;
+pub(crate) mod descriptors;
 mod file;
 mod shortage;
 
@@ -26,19 +26,19 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
-pub use file::{Identity, Look, look, look_at, set_mode_at, umask};
-pub use shortage::{Shortage, is_full};
+pub(crate) use file::{Identity, Look, look, look_at, set_mode_at, umask};
+pub(crate) use shortage::{Shortage, is_full};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
-pub const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
+pub(crate) const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
 
 /// The flag with which reading a file does not note that it was read, where there is one. Only a
 /// file's owner may use it.
-pub const NO_ATIME: OFlags = system::NO_ATIME;
+pub(crate) const NO_ATIME: OFlags = system::NO_ATIME;
 
 /// How long what a program is started with may be, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArgumentLimits {
+pub(crate) struct ArgumentLimits {
     /// A single argument or variable with its end.
     pub one: usize,
     /// All of them.
@@ -47,13 +47,13 @@ pub struct ArgumentLimits {
 
 impl ArgumentLimits {
     /// Those of this system, for programs that this process starts.
-    pub fn here() -> Self {
+    pub(crate) fn here() -> Self {
         system::argument_limits()
     }
 }
 
 /// The time; where the clock says one that no calendar here has, the nearest that it has.
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     timestamp(SystemTime::now())
 }
 
@@ -67,7 +67,7 @@ fn timestamp(time: SystemTime) -> Timestamp {
 
 /// An error of making a file or folder with a name of no meaning, in the system's words alone: that
 /// name and its folder are added by whoever made it, and tell the user nothing.
-pub fn plain_words(error: io::Error) -> io::Error {
+pub(crate) fn plain_words(error: io::Error) -> io::Error {
     const CODE: &str = "(os error ";
     if error.raw_os_error().is_some() {
         return error;
@@ -84,7 +84,7 @@ pub fn plain_words(error: io::Error) -> io::Error {
 
 /// What is known of other openings of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writers {
+pub(crate) enum Writers {
     /// Nothing has it open for writing.
     None,
     /// Something has it open for writing.
@@ -96,72 +96,72 @@ pub enum Writers {
 /// Whether any process, this one included, has `file` open for writing, or mapped so.
 ///
 /// `file` must be open for reading only.
-pub fn writers(file: &File) -> Writers {
+pub(crate) fn writers(file: &File) -> Writers {
     system::writers(file)
 }
 
 /// Keeps a file's bytes as they are: whoever opens it for writing, or cuts it off, waits until the
 /// lease is given up (dropped), or until [`Lease::patience`] is over.
 #[derive(Debug)]
-pub struct Lease(system::Lease);
+pub(crate) struct Lease(system::Lease);
 
 impl Lease {
     /// For `file`, open for reading only. None where something has it open for writing, and where
     /// this system or file system knows no leases.
-    pub fn take(file: &File) -> Option<Self> {
+    pub(crate) fn take(file: &File) -> Option<Self> {
         system::Lease::take(file).map(Self)
     }
 
     /// Whether nobody has asked for the file since. Once somebody has, it stays so.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.0.is_whole()
     }
 
     /// How long others are made to wait at most.
-    pub fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.0.patience()
     }
 }
 
 /// Gives the file `to` the bytes of `from` without copying them, where the file system can do that.
-pub fn clone_file(from: &File, to: &File) -> bool {
+pub(crate) fn clone_file(from: &File, to: &File) -> bool {
     system::clone_file(from, to)
 }
 
 /// Has the system read the first `length` bytes of the file into memory, without waiting for them.
-pub fn read_ahead(file: &File, length: u64) {
+pub(crate) fn read_ahead(file: &File, length: u64) {
     system::read_ahead(file, length);
 }
 
 /// Writes to the disk what the file system of `folder` has in memory.
-pub fn sync(folder: &File) -> io::Result<()> {
+pub(crate) fn sync(folder: &File) -> io::Result<()> {
     system::sync(folder)
 }
 
 /// Whether nobody can write to the file, by whatever way: its whole file system was mounted for
 /// reading, and no other machine has it too. False where the system does not tell.
-pub fn is_unchangeable(path: &Path) -> bool {
+pub(crate) fn is_unchangeable(path: &Path) -> bool {
     system::is_unchangeable(path)
 }
 
 /// Marks the open folder, for as long as this is open: [`is_marked`] is true for everyone who opens
 /// it. Nothing is hindered by it.
-pub fn mark(folder: &File) {
+pub(crate) fn mark(folder: &File) {
     system::mark(folder);
 }
 
 /// Whether a process that lives has marked the folder. False where the system cannot tell.
-pub fn is_marked(folder: &File) -> bool {
+pub(crate) fn is_marked(folder: &File) -> bool {
     system::is_marked(folder)
 }
 
 /// Whether this process was started with a standard output. True where the system does not tell.
-pub fn had_output() -> bool {
+pub(crate) fn had_output() -> bool {
     system::had_output()
 }
 
 /// The same of standard error.
-pub fn had_error() -> bool {
+pub(crate) fn had_error() -> bool {
     system::had_error()
 }
 
@@ -171,118 +171,118 @@ fn open_descriptors() -> Option<u64> {
 }
 
 /// Threads that can work at once.
-pub fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     // Asking reads some files.
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// What tells one boot of the machine from the next, where the system has such a thing.
-pub fn boot_id() -> Option<String> {
+pub(crate) fn boot_id() -> Option<String> {
     system::boot_id()
 }
 
 /// The signals that end a process which does nothing about them and that mean no fault of its own.
-pub fn ending_signals() -> Vec<i32> {
+pub(crate) fn ending_signals() -> Vec<i32> {
     system::ending_signals()
 }
 
 /// The signals that this process ignores at the moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Ignored(Option<u64>);
+pub(crate) struct Ignored(Option<u64>);
 
 impl Ignored {
     /// Asks the system.
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self(system::ignored())
     }
 
     /// Whether the signal is one of them; none where the system cannot tell.
-    pub fn has(self, signal: i32) -> Option<bool> {
+    pub(crate) fn has(self, signal: i32) -> Option<bool> {
         self.0.map(|mask| mask >> (signal - 1) & 1 == 1)
     }
 }
 
 /// Whether somebody would notice that this process is stopped: a shell with job control started it.
-pub fn can_be_continued() -> bool {
+pub(crate) fn can_be_continued() -> bool {
     system::can_be_continued()
 }
 
 /// Makes this process the parent of every process that its children leave behind, so that
 /// [`orphans`] can tell whether there are any.
-pub fn adopt_orphans() {
+pub(crate) fn adopt_orphans() {
     system::adopt_orphans();
 }
 
 /// The reads of one thread that went to the disk, because what was read was not in memory.
 #[derive(Debug, Default)]
-pub struct DiskReads(system::DiskReads);
+pub(crate) struct DiskReads(system::DiskReads);
 
 impl DiskReads {
     /// Whether there were some since this was last asked, by the same thread. False where the
     /// system cannot tell.
-    pub fn were_there(&mut self) -> bool {
+    pub(crate) fn were_there(&mut self) -> bool {
         self.0.were_there()
     }
 }
 
 /// A look at what finished tasks left running.
 #[derive(Debug)]
-pub struct Orphans(system::Orphans);
+pub(crate) struct Orphans(system::Orphans);
 
 impl Orphans {
     /// Prepares the look. Only the thread that started the process gets orphans, and it must
     /// start no child itself.
-    pub fn watch() -> Self {
+    pub(crate) fn watch() -> Self {
         Self(system::Orphans::watch())
     }
 
     /// Whether this system can tell.
-    pub fn can_tell(&self) -> bool {
+    pub(crate) fn can_tell(&self) -> bool {
         self.0.can_tell()
     }
 
     /// Whether an orphan is alive that belongs to this process group. Orphans that have ended are
     /// reaped on the way.
-    pub fn left_in(&self, group: Pid) -> bool {
+    pub(crate) fn left_in(&self, group: Pid) -> bool {
         self.0.left_in(group)
     }
 
     /// True if it is certain that no process descends from a finished task.
-    pub fn certainly_none(&self) -> bool {
+    pub(crate) fn certainly_none(&self) -> bool {
         self.0.certainly_none()
     }
 }
 
 /// Tells when a child has ended, without reaping it.
 #[derive(Debug)]
-pub struct ExitWatch(system::ExitWatch);
+pub(crate) struct ExitWatch(system::ExitWatch);
 
 impl ExitWatch {
     /// Watches the child `pid` of this process.
-    pub fn of(pid: Pid) -> Self {
+    pub(crate) fn of(pid: Pid) -> Self {
         Self(system::ExitWatch::of(pid))
     }
 
     /// Becomes readable when the child has ended, where the system has such a thing.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.fd()
     }
 
     /// Without a descriptor: how long to wait between two calls of [`ExitWatch::has_ended`].
-    pub fn interval(&self) -> Option<Duration> {
+    pub(crate) fn interval(&self) -> Option<Duration> {
         self.fd().is_none().then_some(Duration::from_millis(2))
     }
 
     /// Whether the child has ended.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.0.has_ended()
     }
 }
 
 /// What processes of a run have that no others have.
 #[derive(Debug, Default)]
-pub struct Marks {
+pub(crate) struct Marks {
     /// Variables that name something in one of the folders.
     pub variables: &'static [&'static str],
     /// The folders.
@@ -294,13 +294,13 @@ pub struct Marks {
 /// A process of any parent. Where the system can do that, no other one that gets its number is
 /// mistaken for it.
 #[derive(Debug)]
-pub struct Process(system::Process);
+pub(crate) struct Process(system::Process);
 
 impl Process {
     /// Those with the marks, and all in the sessions that these lead, or that those `known` already
     /// were found in, which are alive; without the latter. Not this process, nor one that it
     /// descends from, nor one with a terminal. None where the system cannot tell.
-    pub fn marked(marks: &Marks, known: &[Self]) -> Vec<Self> {
+    pub(crate) fn marked(marks: &Marks, known: &[Self]) -> Vec<Self> {
         let known: Vec<_> = known.iter().map(|process| &process.0).collect();
         system::marked(marks, &known)
             .into_iter()
@@ -309,22 +309,22 @@ impl Process {
     }
 
     /// Its number.
-    pub fn id(&self) -> i32 {
+    pub(crate) fn id(&self) -> i32 {
         self.0.id()
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         self.0.signal(signal);
     }
 
     /// Whether it has not ended yet.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.0.is_alive()
     }
 
     /// Waits until one of them has ended, or no longer.
-    pub fn wait_for_any(processes: &[Self], patience: Duration) {
+    pub(crate) fn wait_for_any(processes: &[Self], patience: Duration) {
         let processes: Vec<_> = processes.iter().map(|process| &process.0).collect();
         system::wait_for_any(&processes, patience);
     }
@@ -341,7 +341,7 @@ fn is_zombie(pid: Pid) -> bool {
 }
 
 /// `SIGTERM` for 15.
-pub fn signal_name(signal: i32) -> String {
+pub(crate) fn signal_name(signal: i32) -> String {
     signal_hook::low_level::signal_name(signal)
         .map_or_else(|| format!("signal {signal}"), str::to_owned)
 }

@@ -16,23 +16,23 @@
 //!
 //! What does not pass is written out, as in a Rust string: `\u{1b}`, `\r`, `\n`.
 
-pub mod amount;
-pub mod command;
-pub mod diff;
+pub(crate) mod amount;
+pub(crate) mod command;
+pub(crate) mod diff;
 mod screen;
-pub mod suggest;
-pub mod time;
-pub mod width;
+pub(crate) mod suggest;
+pub(crate) mod time;
+pub(crate) mod width;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-pub use screen::{Colours, Screen};
+pub(crate) use screen::{Colours, Screen};
 
 /// Whether the character does something to a terminal or to the text around it: control
 /// characters, line separators, marks of direction.
-pub fn acts(c: char) -> bool {
+pub(crate) fn acts(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -62,7 +62,7 @@ fn push_visible(out: &mut String, c: char) {
 }
 
 /// The text on one line, with tabs as spaces and all else that is no plain character written out.
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\t' {
@@ -75,13 +75,13 @@ pub fn visible(text: &str) -> String {
 }
 
 /// The same for a message of ours with hints behind it: each hint has a line of its own.
-pub fn with_hints(text: &str) -> String {
+pub(crate) fn with_hints(text: &str) -> String {
     const HINT: &str = "\nhint: ";
     text.split(HINT).map(visible).collect::<Vec<_>>().join(HINT)
 }
 
 /// `text` between backticks, for a message: one line, cut if it is long; `""` if it is empty.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const MOST: usize = 60;
     if text.is_empty() {
         return "\"\"".to_owned();
@@ -98,7 +98,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// The text with its lines and tabs, and all else that acts written out.
-pub fn lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     let passes = |c: char| matches!(c, '\n' | '\t') || !acts(c);
     if text.chars().all(passes) {
         return Cow::Borrowed(text);
@@ -116,7 +116,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
 
 /// The lines of what a script wrote, for a message: nothing acts but colours, and those end with
 /// their line.
-pub fn said(text: &[u8]) -> Vec<String> {
+pub(crate) fn said(text: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut returned = false;
     // Of a line that was written over, each state is told.
@@ -134,7 +134,7 @@ pub fn said(text: &[u8]) -> Vec<String> {
 
 /// A message of several lines, some of which quote what a script [`said`]: colours pass, to the
 /// end of their line.
-pub fn message(text: &str) -> String {
+pub(crate) fn message(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut screen = Screen::new(Colours::Line);
     screen.add(text.as_bytes(), &mut out);
@@ -143,7 +143,7 @@ pub fn message(text: &str) -> String {
 }
 
 /// JSON text with what acts, on a CI too, as escapes: the same to whoever reads JSON.
-pub fn json(text: String) -> String {
+pub(crate) fn json(text: String) -> String {
     // Line ends stand between values: within texts they are escapes already.
     if !text.contains("##") && !text.chars().any(|c| c != '\n' && acts(c)) {
         return text;
@@ -161,7 +161,7 @@ pub fn json(text: String) -> String {
 
 /// Escapes a part of a line for HTML and SVG, between tags and in quoted attributes alike.
 /// Characters that are not allowed in these formats or that reorder what is shown are written out.
-pub fn html(text: &str) -> String {
+pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for c in text.chars() {
         match c {
@@ -178,7 +178,7 @@ pub fn html(text: &str) -> String {
 }
 
 /// A log without what only a terminal understands: colours, titles, overwritten lines.
-pub fn plain(log: &str) -> String {
+pub(crate) fn plain(log: &str) -> String {
     let mut out = String::with_capacity(log.len());
     let mut chars = log.chars().peekable();
     while let Some(c) = chars.next() {
@@ -215,7 +215,7 @@ pub fn plain(log: &str) -> String {
 }
 
 /// What has a form for messages.
-pub trait Shown {
+pub(crate) trait Shown {
     /// As a part of a line.
     fn shown(&self) -> impl fmt::Display;
 }

@@ -1,9 +1,9 @@
 //! What people look at: graphs, trees, charts, pages. Pure: no file system, process, clock or thread in
 //! here.
 
-pub mod explain;
-pub mod graph;
-pub mod lineage;
-pub mod page;
-pub mod spread;
-pub mod timeline;
+pub(crate) mod explain;
+pub(crate) mod graph;
+pub(crate) mod lineage;
+pub(crate) mod page;
+pub(crate) mod spread;
+pub(crate) mod timeline;

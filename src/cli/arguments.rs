@@ -19,7 +19,7 @@ use super::{cat, complete, describe, export, graph, lock, log, report, status, t
         Begin with:  task-pipeline check         is the manifest right?\n             \
         task-pipeline -run          run it; again after a failure, to go on"
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     pub command: Option<Subcommand>,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct Arguments {
 
 /// What is no run.
 #[derive(Debug, clap::Subcommand)]
-pub enum Subcommand {
+pub(super) enum Subcommand {
     /// Check the manifest, and show each step's packages, routes and limits; touches no db
     Check,
     /// Make the lock file, which pins what package names mean; commit it

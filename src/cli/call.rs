@@ -17,7 +17,7 @@ use crate::store;
 use crate::sys;
 
 /// Everything that a call works with.
-pub struct Call<'a> {
+pub(super) struct Call<'a> {
     pub(super) actions: &'a Actions,
     pub(super) source: &'a Source,
     pub(super) state: State,

@@ -17,7 +17,7 @@ use crate::text::{Shown as _, visible};
 
 /// Options of `cat`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// An object by four or more digits of its hash, or a task by its number: what it left
     #[arg(value_name = "HASH|TASK")]
     what: String,
@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// Writes them to standard output.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
     let object = match select::named(&state, &options.what)? {
         Named::Object(object) => object,
@@ -92,7 +92,11 @@ fn left(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Fai
 }
 
 /// Copies an object, checked against its hash first, to `out`.
-pub fn write(store: &store::Reader, object: &Digest, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn write(
+    store: &store::Reader,
+    object: &Digest,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     if *object == Digest::EMPTY && !store.contains(object) {
         // The input of start tasks, which nobody stored.
         return Ok(());

@@ -18,7 +18,7 @@ use crate::text::Shown as _;
 use crate::text::time::exact;
 
 /// Prints each step's environment, routes and limits.
-pub fn main(places: &Places) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
     let packages = packages(&source)?;
     let mut text = String::new();

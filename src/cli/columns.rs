@@ -6,14 +6,14 @@ use crate::out::Stream;
 use crate::text::width::{cut, pad};
 
 /// The columns of the terminal that standard output is; none if it is none.
-pub fn width() -> Option<usize> {
+pub(super) fn width() -> Option<usize> {
     let (columns, _) = Stream::Out.size()?;
     (columns > 0).then(|| columns.into())
 }
 
 /// One column of a table.
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub(super) struct Column {
     /// What stands above it.
     pub title: &'static str,
     /// Numbers end where the column does.
@@ -23,7 +23,7 @@ pub struct Column {
 }
 
 /// A column of words.
-pub const fn words(title: &'static str) -> Column {
+pub(super) const fn words(title: &'static str) -> Column {
     Column {
         title,
         right: false,
@@ -32,7 +32,7 @@ pub const fn words(title: &'static str) -> Column {
 }
 
 /// A column of numbers.
-pub const fn number(title: &'static str) -> Column {
+pub(super) const fn number(title: &'static str) -> Column {
     Column {
         title,
         right: true,
@@ -41,7 +41,7 @@ pub const fn number(title: &'static str) -> Column {
 }
 
 /// A column that gives way.
-pub const fn free(title: &'static str) -> Column {
+pub(super) const fn free(title: &'static str) -> Column {
     Column {
         title,
         right: false,
@@ -53,7 +53,7 @@ pub const fn free(title: &'static str) -> Column {
 const NARROW: usize = 6;
 
 /// The rows as a table with titles, in `most` columns if it is given.
-pub fn table(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> String {
+pub(super) fn table(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> String {
     let mut widths: Vec<usize> = columns
         .iter()
         .enumerate()

@@ -21,7 +21,7 @@ use crate::state::Reader;
 
 /// Words of `complete`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// The words of the command line up to the cursor, less the first; the last may be empty
     #[arg(value_name = "WORD", last = true)]
     words: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Options {
 
 /// The script for a shell that asks `complete`; none for one that does not.
 #[allow(clippy::wildcard_enum_match_arm)] // Another's.
-pub fn script(shell: Shell) -> Option<&'static str> {
+pub(super) fn script(shell: Shell) -> Option<&'static str> {
     match shell {
         Shell::Bash => Some(include_str!("complete/task-pipeline.bash")),
         Shell::Zsh => Some(include_str!("complete/task-pipeline.zsh")),
@@ -39,7 +39,11 @@ pub fn script(shell: Shell) -> Option<&'static str> {
 }
 
 /// Prints what can stand in the place of the last word.
-pub fn main(mut root: Command, places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(
+    mut root: Command,
+    places: &Places,
+    options: &Options,
+) -> Result<ExitCode, Failure> {
     root.build();
     let mut text = String::new();
     for offer in offers(&root, places, &options.words) {

@@ -10,7 +10,7 @@ use crate::prepare::Steps;
 use crate::state::{self, Reader, Runset, StepId};
 
 /// Counts of a runset, by the steps of the manifest, all their versions together.
-pub fn by_step(
+pub(super) fn by_step(
     manifest: &Manifest,
     state: &Reader,
     runset: &Runset,
@@ -39,7 +39,7 @@ fn by_name(
 }
 
 /// Adds to a run's summary what only the state knows.
-pub fn complete(
+pub(super) fn complete(
     mut summary: Summary,
     manifest: &Manifest,
     state: &Reader,
@@ -56,7 +56,7 @@ pub fn complete(
 }
 
 /// Unfinished tasks of steps that are no longer in the manifest.
-pub fn orphaned(
+pub(super) fn orphaned(
     manifest: &Manifest,
     state: &Reader,
     counts: &HashMap<StepId, TaskCounts>,

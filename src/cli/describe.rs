@@ -12,13 +12,13 @@ use crate::manifest;
 
 /// What `completions` is for.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// The shell
     pub shell: clap_complete::Shell,
 }
 
 /// Prints a shell's completions.
-pub fn completions(mut command: Command, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn completions(mut command: Command, options: &Options) -> Result<ExitCode, Failure> {
     let shell = options.shell;
     if let Some(script) = complete::script(shell) {
         return print(script.as_bytes());
@@ -29,7 +29,7 @@ pub fn completions(mut command: Command, options: &Options) -> Result<ExitCode, 
 }
 
 /// Prints the manual page, with all subcommands.
-pub fn manual(command: Command) -> Result<ExitCode, Failure> {
+pub(super) fn manual(command: Command) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
     render(command, &mut text)
         .map_err(|error| Failure::usage(format!("cannot write the manual: {error}")))?;
@@ -37,12 +37,12 @@ pub fn manual(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// Prints the version, as `-version` does.
-pub fn version(command: &Command) -> Result<ExitCode, Failure> {
+pub(super) fn version(command: &Command) -> Result<ExitCode, Failure> {
     print(command.render_version().as_bytes())
 }
 
 /// Prints the manifest's JSON Schema.
-pub fn schema() -> Result<ExitCode, Failure> {
+pub(super) fn schema() -> Result<ExitCode, Failure> {
     print(format!("{:#}\n", manifest::schema()).as_bytes())
 }
 

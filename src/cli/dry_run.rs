@@ -13,7 +13,7 @@ use crate::report::table;
 use crate::text::visible;
 
 /// Tells it. `call` has a copy of the state.
-pub fn main(mut call: Call) -> Result<ExitCode, Failure> {
+pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     let (runsets, seeded) = call.runsets_to_run()?;
     call.check_fit(&runsets)?;
     let store = select::store(&call.state);

@@ -15,7 +15,7 @@ use crate::{engine, out, packages, state, store};
 
 /// Why the program ends without success; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Usage, manifest or state: 2.
     Usage,
     /// A package cannot be had: 3.
@@ -28,7 +28,7 @@ pub enum Kind {
 
 /// A failure, ready to be printed.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     kind: Kind,
     message: String,
     /// Whether `message` is complete lines that need no `error:` in front.
@@ -38,7 +38,7 @@ pub struct Failure {
 
 impl Failure {
     /// Wrong usage, or a file that is not as it should be.
-    pub fn usage(message: impl fmt::Display) -> Self {
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self {
             kind: Kind::Usage,
             message: message.to_string(),
@@ -48,7 +48,7 @@ impl Failure {
     }
 
     /// Standard output does not take more: a failure, unless its reader went away (`| head`).
-    pub fn output(error: &io::Error) -> Self {
+    pub(crate) fn output(error: &io::Error) -> Self {
         let failure = Self::usage(format!("cannot write to standard output: {error}"));
         #[allow(clippy::wildcard_enum_match_arm)] // Another's.
         match error.kind() {
@@ -67,14 +67,14 @@ impl Failure {
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Adds what to do about a shortage, if that is what it was.
     #[must_use]
-    pub fn hint_at(self, cause: &io::Error) -> Self {
+    pub(crate) fn hint_at(self, cause: &io::Error) -> Self {
         match Shortage::of(cause) {
             Some(shortage) => self.hint(shortage.hint()),
             None => self,
@@ -82,7 +82,7 @@ impl Failure {
     }
 
     /// Prints it, as lines or as one JSON object; the exit status.
-    pub fn report(&self, json: bool) -> ExitCode {
+    pub(crate) fn report(&self, json: bool) -> ExitCode {
         if self.kind == Kind::Gone {
             return ExitCode::SUCCESS;
         }
@@ -139,7 +139,7 @@ impl Failure {
     }
 
     /// The exit status.
-    pub fn exit_status(&self) -> u8 {
+    pub(crate) fn exit_status(&self) -> u8 {
         match self.kind {
             Kind::Usage => 2,
             Kind::Environment => 3,
@@ -154,7 +154,7 @@ const TOO_LONG: &str =
     "keep the text in a file and have the script read it, in the shell with `. ./FILE`";
 
 /// 128 + the signal's number.
-pub fn signal_status(signal: i32) -> u8 {
+pub(super) fn signal_status(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
@@ -270,7 +270,7 @@ impl From<prepare::Error> for Failure {
 impl Failure {
     /// The same failure, by a signal if there was one.
     #[must_use]
-    pub fn or_signal(self, signal: Option<i32>) -> Self {
+    pub(crate) fn or_signal(self, signal: Option<i32>) -> Self {
         match signal {
             Some(signal) => Self {
                 kind: Kind::Signal(signal),

@@ -24,7 +24,7 @@ use crate::text::{Shown as _, visible};
     after_help = "Files have the names under which the tasks left them. Where outputs of one name differ,\n\
     the start of each one's hash stands before the extension: result-1a2b3c4d.txt."
 )]
-pub struct Options {
+pub(crate) struct Options {
     /// Only final outputs of these names; or steps, for all that their tasks left
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -39,7 +39,11 @@ pub struct Options {
 }
 
 /// Writes them; with a folder, says how many.
-pub fn main(places: &Places, options: &Options, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) fn main(
+    places: &Places,
+    options: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let own = own::own(places);
     if let Some(to) = options
         .to

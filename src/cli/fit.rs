@@ -12,7 +12,7 @@ use crate::text::{Shown as _, visible};
 
 /// How a runset stands to a manifest.
 #[derive(Debug)]
-pub struct Fit<'a> {
+pub(super) struct Fit<'a> {
     source: &'a Source,
     runset: String,
     /// The step that it began at, if the manifest's start step never ran in it.
@@ -25,7 +25,11 @@ pub struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     /// Compares them. Reads counts alone unless the start step has no task.
-    pub fn of(source: &'a Source, state: &Reader, runset: &Runset) -> Result<Self, state::Error> {
+    pub(super) fn of(
+        source: &'a Source,
+        state: &Reader,
+        runset: &Runset,
+    ) -> Result<Self, state::Error> {
         let manifest = &source.manifest;
         let counts = counts::by_step(manifest, state, runset)?;
         let start = &manifest.start().name;
@@ -49,7 +53,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Fails if a run would do nothing of what the manifest says.
-    pub fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), Failure> {
         match self.stranger() {
             Some(step) if self.left == 0 => Err(self.failure(step)),
             _ => Ok(()),
@@ -57,7 +61,7 @@ impl<'a> Fit<'a> {
     }
 
     /// What is worth a word although there is something to do, or nothing is expected.
-    pub fn warning(&self) -> Option<String> {
+    pub(super) fn warning(&self) -> Option<String> {
         let (runset, start) = (&self.runset, &self.source.manifest.start().name);
         let began = visible(self.began.as_deref()?);
         if self.stranger().is_some() {
@@ -76,7 +80,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Tasks to be done of steps that the manifest does not have, by step.
-    pub fn orphaned(&self) -> &[(String, i64)] {
+    pub(super) fn orphaned(&self) -> &[(String, i64)] {
         &self.orphaned
     }
 

@@ -20,7 +20,7 @@ use crate::view::page;
 
 /// Options of `graph`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// The form: lines, or a language that a picture is made from
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
@@ -34,7 +34,7 @@ pub struct Options {
 
 /// The form of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// Lines for a terminal.
     Text,
     /// For Graphviz.
@@ -46,7 +46,7 @@ pub enum Format {
 }
 
 /// Prints the graph in the form asked for.
-pub fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
     let manifest = manifest(places)?;
     let state = match Reader::open(&places.db) {
         Ok(state) => Some(state),
@@ -88,7 +88,7 @@ pub fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Failure> {
 
 /// The runsets that are meant.
 #[derive(Debug)]
-pub enum Selection {
+pub(super) enum Selection {
     /// Every one.
     All,
     /// This one.
@@ -99,7 +99,7 @@ pub enum Selection {
 
 impl Selection {
     /// The one to keep to, if it is one.
-    pub fn one(&self) -> Option<&Runset> {
+    pub(super) fn one(&self) -> Option<&Runset> {
         match self {
             Self::One(runset) => Some(runset),
             Self::All | Self::None => None,
@@ -108,7 +108,7 @@ impl Selection {
 }
 
 /// The runset called `name`, `all` for every one, or the newest.
-pub fn selected(state: &Reader, name: Option<&str>) -> Result<Selection, Failure> {
+pub(super) fn selected(state: &Reader, name: Option<&str>) -> Result<Selection, Failure> {
     let name = match name {
         Some(select::ALL) => return Ok(Selection::All),
         Some(name) => name,
@@ -125,12 +125,12 @@ pub fn selected(state: &Reader, name: Option<&str>) -> Result<Selection, Failure
 }
 
 /// The manifest if one was named, or if `./workflow.toml` is there and right.
-pub fn manifest(places: &Places) -> Result<Option<Manifest>, Failure> {
+pub(super) fn manifest(places: &Places) -> Result<Option<Manifest>, Failure> {
     Ok(source(places)?.map(|source| source.manifest))
 }
 
 /// The same, with where it is.
-pub fn source(places: &Places) -> Result<Option<Source>, Failure> {
+pub(super) fn source(places: &Places) -> Result<Option<Source>, Failure> {
     let Ok(path) = places.manifest() else {
         return Ok(None);
     };

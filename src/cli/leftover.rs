@@ -3,12 +3,12 @@
 use crate::process::Leftover;
 
 /// What was done about those of an earlier run, if there were any.
-pub fn of_a_killed_run(left: &Leftover) -> Option<String> {
+pub(super) fn of_a_killed_run(left: &Leftover) -> Option<String> {
     words(left, "that an earlier run left behind when it was killed")
 }
 
 /// What was done about those of this run that kept its folder from being removed.
-pub fn of_this_run(left: &Leftover) -> Option<String> {
+pub(super) fn of_this_run(left: &Leftover) -> Option<String> {
     words(left, "that went on writing to the folder of this run")
 }
 

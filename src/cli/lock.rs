@@ -17,14 +17,18 @@ use crate::text::Shown as _;
 
 /// Options of `lock`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// Move pins to what they name now: all, or those named
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub update: Option<Vec<String>>,
 }
 
 /// Makes or updates the lock file and prints what moved.
-pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn main(
+    places: &Places,
+    arguments: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
     let inbox = signals::listen(&Channel::default())?;
     let steps: Vec<_> = source

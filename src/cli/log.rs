@@ -23,7 +23,7 @@ use crate::text::visible;
     error; on a terminal without what does more there than colour it. With several tasks a line\n\
     before each says which it is."
 )]
-pub struct Options {
+pub(super) struct Options {
     /// The tasks, by number
     #[arg(value_name = "TASK", required_unless_present = "failed")]
     tasks: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// Writes it to standard output; what is said about it goes to standard error for one task.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
     let store = select::store(&state);
     let mut printer = Printer {

@@ -3,7 +3,7 @@
 use crate::state::Mended;
 
 /// What was wrong and has been mended, and what to do about the rest.
-pub fn words(mended: Mended) -> Vec<String> {
+pub(super) fn words(mended: Mended) -> Vec<String> {
     let mut done = Vec::new();
     match mended.orphans {
         0 => {}

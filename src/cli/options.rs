@@ -12,7 +12,7 @@ use crate::state;
 
 /// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
 #[derive(Debug, Args)]
-pub struct Places {
+pub(super) struct Places {
     /// The manifest; without it, ./workflow.toml
     #[arg(long, value_name = "FILE", global = true)]
     pub manifest: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub struct Places {
     next_help_heading = "What to do (with none of these: register the steps, say where the pipeline stands)"
 )]
 #[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
-pub struct Actions {
+pub(super) struct Actions {
     /// Run what is pending; seeds the start step if nothing ever ran
     #[arg(long)]
     pub run: bool,
@@ -91,7 +91,7 @@ pub struct Actions {
 
 /// When results are brought to the disk. A killed run loses nothing with any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Sync {
+pub(crate) enum Sync {
     /// When the kernel gets round to it: a power cut takes the last seconds.
     Lazy,
     /// And when the run is over.
@@ -113,7 +113,7 @@ impl From<Sync> for state::Sync {
 /// Where packages come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Packages")]
-pub struct PackageOptions {
+pub(super) struct PackageOptions {
     /// Fail if the lock file is missing or stale, instead of writing it (for CI)
     #[arg(long)]
     pub locked: bool,
@@ -125,7 +125,7 @@ pub struct PackageOptions {
 /// How much is said.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub(super) struct Output {
     /// Also say when tasks start, what they leave, and show what they write
     #[arg(long, conflicts_with = "quiet", global = true)]
     pub verbose: bool,
@@ -149,7 +149,7 @@ pub struct Output {
 
 impl Output {
     /// The style of reports that is asked for.
-    pub fn style(&self) -> Style {
+    pub(super) fn style(&self) -> Style {
         Style {
             verbose: self.verbose,
             quiet: self.quiet,
@@ -160,7 +160,7 @@ impl Output {
 
 /// The form of what is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(super) enum LogFormat {
     /// For people.
     Text,
     /// For programs.
@@ -169,7 +169,7 @@ pub enum LogFormat {
 
 impl Places {
     /// The manifest that is meant.
-    pub fn manifest(&self) -> Result<PathBuf, Failure> {
+    pub(super) fn manifest(&self) -> Result<PathBuf, Failure> {
         const USUAL: &str = "workflow.toml";
         match &self.manifest {
             Some(path) => Ok(path.clone()),

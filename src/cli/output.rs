@@ -7,12 +7,12 @@ use crate::out;
 use crate::text;
 
 /// Prints what programs read: JSON values, a line or more.
-pub fn print_json(text: String) -> Result<(), Failure> {
+pub(super) fn print_json(text: String) -> Result<(), Failure> {
     print_as_it_is(&text::json(text))
 }
 
 /// Prints what is safe by itself, and is no prose: pages, graphs, help.
-pub fn print_as_it_is(text: &str) -> Result<(), Failure> {
+pub(super) fn print_as_it_is(text: &str) -> Result<(), Failure> {
     let mut out = out::Data::begin();
     out.write_all(text.as_bytes())
         .and_then(|()| out.end())
@@ -20,6 +20,6 @@ pub fn print_as_it_is(text: &str) -> Result<(), Failure> {
 }
 
 /// Prints text for people. A reader that has gone away is no failure.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     out::print(text).map_err(|error| Failure::output(&error))
 }

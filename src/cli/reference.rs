@@ -4,11 +4,11 @@ use crate::model::digest::Digest;
 use crate::model::task::TaskId;
 
 /// The fewest digits of a hash that may stand for it.
-pub const SHORTEST: usize = 4;
+pub(super) const SHORTEST: usize = 4;
 
 /// A word that names a task or an object, or could name either.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
+pub(super) enum Reference {
     /// `#7`, or a number too short for a hash.
     Task(TaskId),
     /// A number that can be the start of a hash too; a task comes first.
@@ -19,7 +19,7 @@ pub enum Reference {
 
 /// Why a word names neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadReference {
+pub(super) enum BadReference {
     /// Hexadecimal, but too short.
     #[error("`{0}` is too short for a hash: {SHORTEST} digits are the fewest")]
     Short(String),
@@ -30,7 +30,7 @@ pub enum BadReference {
 
 impl Reference {
     /// Reads a word.
-    pub fn parse(word: &str) -> Result<Self, BadReference> {
+    pub(super) fn parse(word: &str) -> Result<Self, BadReference> {
         if let Some(number) = word.strip_prefix('#') {
             return number
                 .parse()
@@ -58,7 +58,7 @@ impl Reference {
 }
 
 /// The shortest starts of `digests` (sorted) that tell them apart, of eight digits or more.
-pub fn tell_apart(digests: &[Digest]) -> Vec<String> {
+pub(super) fn tell_apart(digests: &[Digest]) -> Vec<String> {
     let texts: Vec<String> = digests.iter().map(ToString::to_string).collect();
     let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let longest = texts

@@ -22,7 +22,7 @@ use crate::view::page;
 
 /// Options of `report`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// The file to write, `-` for standard output; one that is there is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -32,7 +32,11 @@ pub struct Options {
 }
 
 /// Writes the page: to a file, or to standard output for `-`.
-pub fn main(places: &Places, arguments: &Options, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn main(
+    places: &Places,
+    arguments: &Options,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let to = arguments.output.as_path();
     let standard_output = own::is_standard_output(to);
     let place = if standard_output {

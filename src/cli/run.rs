@@ -22,7 +22,7 @@ use crate::sys::{self, Shortage, descriptors};
 use crate::text::Shown as _;
 
 /// Does what the options say.
-pub fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
     check_usage(actions)?;
     let mut source = Source::load(&arguments.places.manifest()?)?;

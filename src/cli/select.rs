@@ -15,11 +15,11 @@ use crate::text::Shown as _;
 use crate::text::suggest;
 
 /// Stands for every runset.
-pub const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
 /// Which runset is asked about.
 #[derive(Debug, Args)]
-pub struct InRunset {
+pub(super) struct InRunset {
     /// The runset, `all` for every one; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
@@ -27,7 +27,7 @@ pub struct InRunset {
 
 /// What a word names.
 #[derive(Debug)]
-pub enum Named {
+pub(super) enum Named {
     /// A task, or a final output's row.
     Task(Box<TaskRow>),
     /// An object.
@@ -35,13 +35,13 @@ pub enum Named {
 }
 
 /// The object store beside the state, as a reader uses it.
-pub fn store(state: &Reader) -> store::Reader {
+pub(super) fn store(state: &Reader) -> store::Reader {
     store::Reader::new(&state.layout().objects())
 }
 
 impl InRunset {
     /// The runset; none for every one.
-    pub fn find(&self, state: &Reader) -> Result<Option<Runset>, Failure> {
+    pub(super) fn find(&self, state: &Reader) -> Result<Option<Runset>, Failure> {
         match self.runset.as_deref() {
             Some(ALL) => Ok(None),
             Some(name) => match state.runset(name)? {
@@ -57,13 +57,13 @@ impl InRunset {
 }
 
 /// There is no runset at all.
-pub fn nothing_ran(layout: &Layout) -> Failure {
+pub(super) fn nothing_ran(layout: &Layout) -> Failure {
     Failure::usage(format!("nothing ever ran in {}", layout.root().shown()))
         .hint("run the pipeline first: -run")
 }
 
 /// There is no such runset.
-pub fn unknown_runset(state: &Reader, name: &str) -> Result<Failure, Failure> {
+pub(super) fn unknown_runset(state: &Reader, name: &str) -> Result<Failure, Failure> {
     let names: Vec<String> = state
         .runsets()?
         .into_iter()
@@ -86,7 +86,7 @@ pub fn unknown_runset(state: &Reader, name: &str) -> Result<Failure, Failure> {
 }
 
 /// There is no such step in `place`, which has the steps `names`.
-pub fn unknown_step<'n>(
+pub(super) fn unknown_step<'n>(
     name: &str,
     place: &str,
     names: impl Iterator<Item = &'n str> + Clone,
@@ -113,7 +113,7 @@ fn some_of<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
 }
 
 /// Fails unless a step of that name was ever registered.
-pub fn known_step(state: &Reader, name: &str) -> Result<(), Failure> {
+pub(super) fn known_step(state: &Reader, name: &str) -> Result<(), Failure> {
     let names = state.step_names()?;
     if names.iter().any(|known| **known == *name) {
         return Ok(());
@@ -131,7 +131,7 @@ fn db(state: &Reader) -> &Path {
 }
 
 /// The task or the object that `word` names.
-pub fn named(state: &Reader, word: &str) -> Result<Named, Failure> {
+pub(super) fn named(state: &Reader, word: &str) -> Result<Named, Failure> {
     let reference = Reference::parse(word).map_err(|error| {
         Failure::usage(error).hint(
             "name a task by its number (`tasks` lists them) or an object by four or more digits \
@@ -158,7 +158,7 @@ pub fn named(state: &Reader, word: &str) -> Result<Named, Failure> {
 }
 
 /// The task that `word` names.
-pub fn task(state: &Reader, word: &str) -> Result<TaskRow, Failure> {
+pub(super) fn task(state: &Reader, word: &str) -> Result<TaskRow, Failure> {
     match named(state, word)? {
         Named::Task(row) => Ok(*row),
         Named::Object(_) => Err(Failure::usage(format!(

@@ -26,7 +26,7 @@ const RESPITE: Duration = Duration::from_secs(1);
 
 /// What came in so far.
 #[derive(Debug, Clone, Default)]
-pub struct Inbox {
+pub(super) struct Inbox {
     first: Arc<AtomicI32>,
     /// Set with the first signal: for what is no task.
     pub stop: Arc<AtomicBool>,
@@ -34,7 +34,7 @@ pub struct Inbox {
 
 impl Inbox {
     /// The first signal, if there was one.
-    pub fn signal(&self) -> Option<i32> {
+    pub(super) fn signal(&self) -> Option<i32> {
         match self.first.load(Ordering::Relaxed) {
             0 => None,
             signal => Some(signal),
@@ -43,7 +43,7 @@ impl Inbox {
 }
 
 /// Undoes what the process was started with. To be called before there are other threads.
-pub fn settle() {
+pub(super) fn settle() {
     // Neither fails but for a wrong argument.
     let _ = SigSet::empty().thread_set_mask();
     // Where it is ignored, nobody is told how a child ended. What does nothing is as good as the
@@ -56,13 +56,13 @@ pub fn settle() {
 }
 
 /// From now on all signals that would end or stop the program go to the engine and the inbox.
-pub fn listen(channel: &Channel) -> Result<Inbox, Failure> {
+pub(super) fn listen(channel: &Channel) -> Result<Inbox, Failure> {
     hear(channel, PATIENCE, RESPITE)
 }
 
 /// The same for who has nothing to bring to an end: the first one ends the program, and takes away
 /// what is not complete.
-pub fn end_at_once() -> Result<Inbox, Failure> {
+pub(super) fn end_at_once() -> Result<Inbox, Failure> {
     hear(&Channel::default(), 1, Duration::ZERO)
 }
 

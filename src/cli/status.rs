@@ -26,7 +26,7 @@ use crate::text::visible;
 
 /// Options of `status`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     #[command(flatten)]
     runset: InRunset,
     /// One JSON object instead of a table
@@ -59,7 +59,7 @@ struct Status {
 }
 
 /// Prints it.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
     let running = Lock::holder(state.layout());
     let store = select::store(&state);
@@ -268,7 +268,7 @@ impl StepStatus {
 }
 
 /// Where a step's programs come from, for programs.
-pub fn environment_json(identity: &Identity) -> Value {
+pub(super) fn environment_json(identity: &Identity) -> Value {
     match &identity.tools {
         Tools::Host => json!({ "kind": "host" }),
         Tools::HostInstead => json!({ "kind": "host-instead-of-packages" }),
@@ -281,7 +281,7 @@ pub fn environment_json(identity: &Identity) -> Value {
 }
 
 /// Where a step's programs come from, in a few words.
-pub fn environment(identity: &Identity) -> String {
+pub(super) fn environment(identity: &Identity) -> String {
     let tools = match &identity.tools {
         Tools::Host => "host".to_owned(),
         Tools::HostInstead => "host in place of packages".to_owned(),

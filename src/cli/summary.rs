@@ -18,7 +18,7 @@ use crate::state::{LockError, Reader, Runset};
 use crate::text::{Shown as _, visible};
 
 /// A line about the packages of `steps`, where there are any, by a call that asks no Nix.
-pub fn unresolved(steps: &[StepName]) -> String {
+pub(super) fn unresolved(steps: &[StepName]) -> String {
     if steps.is_empty() {
         return String::new();
     }
@@ -31,7 +31,7 @@ pub fn unresolved(steps: &[StepName]) -> String {
 
 /// Prints where the pipeline stands and what to do next. `unresolved`: steps whose packages are
 /// not resolved.
-pub fn print_standing(
+pub(super) fn print_standing(
     source: &Source,
     state: &Reader,
     steps: &Steps,
@@ -86,7 +86,7 @@ fn next(summary: &Summary, fit: &Fit) -> String {
 }
 
 /// What to do about unfinished and about tainted tasks.
-pub fn next_step(unfinished: bool, tainted: bool) -> &'static str {
+pub(super) fn next_step(unfinished: bool, tainted: bool) -> &'static str {
     match (unfinished, tainted) {
         (true, true) => "-run goes on; -migrate-tainted -run also does the tainted tasks again",
         (true, false) => "-run goes on",
@@ -97,7 +97,11 @@ pub fn next_step(unfinished: bool, tainted: bool) -> &'static str {
 
 /// The same where nothing may be written, because another process runs the pipeline or because of
 /// the folder's mode: only what is recorded.
-pub fn as_recorded(source: &Source, db: &Path, why: &LockError) -> Result<ExitCode, Failure> {
+pub(super) fn as_recorded(
+    source: &Source,
+    db: &Path,
+    why: &LockError,
+) -> Result<ExitCode, Failure> {
     let state = Reader::open(db)?;
     let Some(runset) = state.newest_runset()? else {
         print("nothing is recorded yet\n")?;

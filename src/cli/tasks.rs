@@ -18,7 +18,7 @@ use crate::text::visible;
 
 /// Options of `tasks`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// Only those of this step
     #[arg(long, value_name = "STEP")]
     step: Option<String>,
@@ -66,7 +66,7 @@ const COLUMNS: [Column; 7] = [
 const TOGETHER: usize = 10_000;
 
 /// Prints them, oldest first.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
     if let Some(step) = &options.step {
         select::known_step(&state, step)?;
@@ -160,13 +160,13 @@ fn cells(row: &TaskRow) -> Vec<String> {
 }
 
 /// How long the last execution took.
-pub fn elapsed(row: &TaskRow) -> Option<Duration> {
+pub(super) fn elapsed(row: &TaskRow) -> Option<Duration> {
     row.elapsed
         .map(|micros| Duration::from_micros(micros.unsigned_abs()))
 }
 
 /// The state as people are told it.
-pub fn state_in_words(row: &TaskRow) -> &'static str {
+pub(super) fn state_in_words(row: &TaskRow) -> &'static str {
     if !row.live {
         return "superseded";
     }
@@ -182,7 +182,7 @@ pub fn state_in_words(row: &TaskRow) -> &'static str {
 }
 
 /// All that is recorded of a task.
-pub fn to_json(row: &TaskRow) -> Value {
+pub(super) fn to_json(row: &TaskRow) -> Value {
     json!({
         "task": row.id,
         "step": row.step.as_ref().map(|step| &step.name),

@@ -26,7 +26,7 @@ use crate::view::lineage::{Line, draw};
 
 /// Options of `trace`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// A final output by its name, an object by four or more digits of its hash, or a task by its
     /// number
     #[arg(value_name = "OUTPUT|HASH|TASK")]
@@ -42,7 +42,7 @@ pub struct Options {
 const MOST: u32 = 20;
 
 /// Prints it.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
     let mut rows = rows(&state, options)?;
     let more = rows.len() > MOST as usize;

@@ -22,7 +22,7 @@ use crate::view::explain;
 
 /// Options of `why`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(super) struct Options {
     /// A step by its name, or a task by its number
     #[arg(value_name = "TASK|STEP")]
     what: String,
@@ -31,7 +31,7 @@ pub struct Options {
 }
 
 /// Prints it.
-pub fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let recorded = Reader::open(&places.db)?;
     let step = recorded
         .step_names()?

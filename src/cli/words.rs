@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 use super::error::Failure;
 
 /// Turns `-name` into `--name`, for names of more than one letter.
-pub fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub(super) fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut only_values = false;
     words
         .into_iter()
@@ -30,7 +30,7 @@ pub fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 }
 
 /// Whether the words ask for JSON, as far as that can be told of words that are wrong elsewhere.
-pub fn ask_for_json(words: &[OsString]) -> bool {
+pub(super) fn ask_for_json(words: &[OsString]) -> bool {
     let mut words = words.iter().skip(1).take_while(|word| *word != "--");
     let mut json = false;
     while let Some(word) = words.next() {
@@ -48,7 +48,7 @@ pub fn ask_for_json(words: &[OsString]) -> bool {
 /// pass over it where it stands before the subcommand.
 ///
 /// `words` have two dashes. What is wrong with them otherwise is left for clap to tell.
-pub fn behind_subcommand(
+pub(super) fn behind_subcommand(
     root: &Command,
     mut words: Vec<OsString>,
 ) -> Result<Vec<OsString>, Failure> {

@@ -17,7 +17,7 @@ use crate::store::{self, Condition};
 
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// It executes in any case: a start task, or one that was asked for.
     Forced,
     /// Results of its step are never used again.
@@ -32,7 +32,7 @@ pub enum Reason {
 
 /// What a run would do with the tasks of one step that are there to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DryRun {
+pub(crate) struct DryRun {
     /// How many would be executed, by reason.
     pub run: Vec<(Reason, u64)>,
     /// How many would take the outputs of an equal task.
@@ -48,7 +48,7 @@ const STRETCH: usize = 256;
 
 /// Tells, for each of `steps`, what a run of `runset` would do. Reuse is carried out, in `state`:
 /// it must be a copy.
-pub fn dry_run(
+pub(crate) fn dry_run(
     state: &mut State,
     store: &store::Reader,
     steps: &[Arc<StepPlan>],

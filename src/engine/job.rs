@@ -15,7 +15,7 @@ use crate::sys::Shortage;
 
 /// A task to be executed.
 #[derive(Debug)]
-pub struct Job {
+pub(crate) struct Job {
     /// Its step.
     pub step: Arc<StepPlan>,
     /// The task.
@@ -30,7 +30,7 @@ pub struct Job {
 
 /// How the execution of a task went.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The task.
     pub task: TaskId,
     /// What came of it.
@@ -47,7 +47,7 @@ pub struct Ended {
 
 /// What came of an execution.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It succeeded, and these are its outputs.
     Success(Outputs),
     /// How it failed, with its last words.
@@ -60,7 +60,7 @@ pub enum Outcome {
 
 /// What an executor was short of, and what it could not do for that.
 #[derive(Debug)]
-pub struct Short {
+pub(crate) struct Short {
     /// The first.
     pub of: Shortage,
     /// The second.
@@ -70,7 +70,7 @@ pub struct Short {
 /// Outputs of an equal task, to be looked at before they are taken over: as they are many or large,
 /// that takes longer than others should wait for. Of many, these are a few.
 #[derive(Debug)]
-pub struct Examination {
+pub(crate) struct Examination {
     pub(super) step: Arc<StepPlan>,
     pub(super) ready: Ready,
     pub(super) key: Option<Key>,
@@ -88,7 +88,7 @@ pub struct Examination {
 
 impl Examination {
     /// Looks at the objects.
-    pub fn look(&mut self, store: &store::Reader) {
+    pub(crate) fn look(&mut self, store: &store::Reader) {
         let mut digests = self.outputs.iter().map(|output| &output.digest);
         self.whole = digests.all(|digest| store.is_whole(digest, self.made));
     }
@@ -96,7 +96,7 @@ impl Examination {
 
 /// What an executor hands back.
 #[derive(Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A job is over.
     Ended(Ended),
     /// This was looked at.
@@ -107,7 +107,7 @@ pub enum Reply {
 
 /// What an executor is to do.
 #[derive(Debug)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Execute this.
     Do(Box<Job>),
     /// Look at this.
@@ -124,9 +124,7 @@ pub enum Turn {
 
 /// Whether what runs is to go on. Each executor has means of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// It is.
-    Run,
+pub(crate) enum Stop {
     /// It is to be asked to end.
     Ask,
     /// It is to be ended.

@@ -19,7 +19,7 @@ impl Scheduler<'_> {
     ///
     /// This is a question: nothing is changed, and that job is given out when `parent` has ended, or
     /// something else is.
-    pub fn look_ahead(
+    pub(crate) fn look_ahead(
         &mut self,
         parent: TaskId,
         names: &[Box<str>],

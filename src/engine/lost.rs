@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Lost {
+pub(crate) struct Lost {
     /// Final outputs that are gone or were altered.
     pub finals: u64,
     /// Tasks to be done whose input is.
@@ -48,7 +48,7 @@ pub struct Lost {
 
 impl Lost {
     /// What is lost; none if nothing is.
-    pub fn in_words(&self) -> Option<String> {
+    pub(crate) fn in_words(&self) -> Option<String> {
         let count = |count, one: &str| match count {
             0 => None,
             1 => Some(format!("1 {one}")),
@@ -76,7 +76,7 @@ impl Lost {
 
 /// What became of it.
 #[derive(Debug, Default)]
-pub struct Redone {
+pub(crate) struct Redone {
     /// Tasks that are to be executed again.
     pub tasks: u64,
     /// Tasks that cannot be: their steps are in no manifest any more.
@@ -85,7 +85,7 @@ pub struct Redone {
 
 /// Looks at what `runset` has, as much as is worth it; changes nothing. `running`: whether another
 /// process adds to the store meanwhile.
-pub fn look(
+pub(crate) fn look(
     state: &Reader,
     store: &store::Reader,
     runset: &Runset,
@@ -214,7 +214,7 @@ impl Look<'_> {
 }
 
 /// Has all that is found to be lost made again, and notes what was looked at.
-pub fn restore(
+pub(crate) fn restore(
     state: &mut State,
     store: &store::Reader,
     runset: &Runset,

@@ -8,7 +8,7 @@ use crate::model::digest::Digest;
 
 /// One output of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub(crate) struct Output {
     /// Its file name.
     pub name: Box<str>,
     /// Its bytes.
@@ -17,7 +17,7 @@ pub struct Output {
 
 /// All outputs of a task, in order. However many there are, few are in memory.
 #[derive(Debug, Default)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     first: std::vec::IntoIter<Output>,
     rest: Option<Box<BufReader<File>>>,
 }
@@ -51,7 +51,7 @@ impl Iterator for Outputs {
 
 /// Outputs while they are found.
 #[derive(Debug)]
-pub struct Collected<'a> {
+pub(crate) struct Collected<'a> {
     /// The folder for the file with a list that is too long for memory.
     spill: &'a Path,
     first: Vec<Output>,
@@ -60,10 +60,10 @@ pub struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     /// Outputs held in memory; more go to a file.
-    pub const STRETCH: usize = if cfg!(test) { 64 } else { 4096 };
+    pub(crate) const STRETCH: usize = if cfg!(test) { 64 } else { 4096 };
 
     /// None yet. `spill` is the folder for the file with a list that is too long for memory.
-    pub fn new(spill: &'a Path) -> Self {
+    pub(crate) fn new(spill: &'a Path) -> Self {
         Self {
             spill,
             first: Vec::new(),
@@ -72,7 +72,7 @@ impl<'a> Collected<'a> {
     }
 
     /// Adds one.
-    pub fn push(&mut self, output: Output) -> io::Result<()> {
+    pub(crate) fn push(&mut self, output: Output) -> io::Result<()> {
         if self.rest.is_none() && self.first.len() < Self::STRETCH {
             self.first.push(output);
             return Ok(());
@@ -85,7 +85,7 @@ impl<'a> Collected<'a> {
     }
 
     /// All of them.
-    pub fn end(self) -> io::Result<Outputs> {
+    pub(crate) fn end(self) -> io::Result<Outputs> {
         let rest = match self.rest {
             None => None,
             Some(rest) => {

@@ -21,9 +21,8 @@ use crate::state::{self, Finished, Logs, NewTask, State};
 /// Outputs that are read or written in one go.
 pub(super) const SLICE: usize = if cfg!(test) { 10 } else { 512 };
 
-/// See the module.
 #[derive(Debug)]
-pub struct Recording {
+pub(crate) struct Recording {
     step: Arc<StepPlan>,
     ready: Ready,
     /// What equal tasks have in common with it.

@@ -16,7 +16,7 @@ const SURPLUS: i64 = 100_000;
 /// executed again.
 ///
 /// Where the system has nothing that tells boots apart, everything is synced here.
-pub fn recover(state: &mut State, store: &store::Reader) -> Result<u64, state::Error> {
+pub(crate) fn recover(state: &mut State, store: &store::Reader) -> Result<u64, state::Error> {
     let durable = state.durable()?;
     let boot = sys::boot_id();
     let last = state.last_boot()?;
@@ -39,7 +39,7 @@ pub fn recover(state: &mut State, store: &store::Reader) -> Result<u64, state::E
 }
 
 /// Keeps those few that would have to be looked at, before more of them are made.
-pub fn keep_few(state: &mut State) -> Result<(), state::Error> {
+pub(super) fn keep_few(state: &mut State) -> Result<(), state::Error> {
     if state.newest_task()?.0 - state.durable()?.0 <= SURPLUS {
         return Ok(());
     }

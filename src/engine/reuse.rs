@@ -26,7 +26,7 @@ pub(super) enum Settled {
 }
 
 /// What equal tasks have in common with this one, if there can be any.
-pub fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
+pub(super) fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
     if ready.forced || step.reuse_rule == ReuseRule::Never {
         return None;
     }

@@ -24,7 +24,6 @@ use crate::text::{quoted, visible};
 /// Tasks of which it is kept what stands above their children, in each of two generations.
 const KEPT: usize = if cfg!(test) { 4 } else { 4096 };
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Rings {
     /// What counts of each step version that was ever registered; filled when first asked.
@@ -44,7 +43,7 @@ struct Version {
 
 impl Rings {
     /// Why the task must not be executed, nor take the outputs of an equal one, if so.
-    pub fn refuse(
+    pub(super) fn refuse(
         &mut self,
         state: &Reader,
         steps: &[Arc<StepPlan>],
@@ -87,7 +86,7 @@ impl Rings {
     }
 
     /// Whether `step` occurs as often as it may above a child of `parent`.
-    pub fn is_full(
+    pub(super) fn is_full(
         &mut self,
         state: &Reader,
         steps: &[Arc<StepPlan>],

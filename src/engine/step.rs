@@ -11,7 +11,7 @@ use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReuseRule {
+pub(crate) enum ReuseRule {
     /// Never: the step forbids it, or its script can tell one task from another.
     Never,
     /// For an equal input.
@@ -22,7 +22,7 @@ pub enum ReuseRule {
 
 /// One step of a run: what decides about its tasks.
 #[derive(Debug)]
-pub struct StepPlan {
+pub(crate) struct StepPlan {
     /// Its place in the manifest.
     pub queue: QueueId,
     /// Its name.
@@ -46,7 +46,7 @@ pub struct StepPlan {
 }
 
 /// What a step is, for its fingerprint.
-pub fn identity(step: &manifest::Step, tools: Tools) -> Identity {
+pub(crate) fn identity(step: &manifest::Step, tools: Tools) -> Identity {
     let mut keep = step.keep.clone();
     keep.sort();
     keep.dedup();
@@ -62,7 +62,7 @@ pub fn identity(step: &manifest::Step, tools: Tools) -> Identity {
 }
 
 /// When outputs of an equal task may be taken for tasks of this step.
-pub fn reuse_rule(step: &manifest::Step, identity: &Identity) -> ReuseRule {
+pub(crate) fn reuse_rule(step: &manifest::Step, identity: &Identity) -> ReuseRule {
     if !step.cache || identity.reads_task() {
         ReuseRule::Never
     } else if identity.reads_input_name() {

@@ -18,19 +18,18 @@ mod workspace;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use channel::{Channel, Emergency, Message};
-pub use launch::step::{Runnable, program, variables};
-pub use scratch::Scratch;
-pub use worker::{host_path, need};
+pub(crate) use channel::{Channel, Emergency, Message};
+pub(crate) use launch::step::{Runnable, program, variables};
+pub(crate) use scratch::Scratch;
+pub(crate) use worker::{host_path, need};
 
 use super::Executor;
 use crate::engine::{Error, Scheduler};
 use crate::folder::Folder;
 use crate::store::Store;
 
-/// See the module.
 #[derive(Debug)]
-pub struct Local<'c> {
+pub(crate) struct Local<'c> {
     /// What comes from outside.
     pub channel: &'c Channel,
     /// Where outputs go.

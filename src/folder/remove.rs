@@ -17,7 +17,7 @@ use super::{Entry, Folder, is_self};
 ///
 /// Subfolders are moved up into the folder itself before they are emptied. So two of them are open
 /// at a time however deep they lie; and as the kernel moves no mount point, none is entered.
-pub fn remove_all<'a>(entry: impl Into<Entry<'a>>) -> bool {
+pub(crate) fn remove_all<'a>(entry: impl Into<Entry<'a>>) -> bool {
     let entry = entry.into();
     match entry.look() {
         Err(error) => return error.kind() == io::ErrorKind::NotFound,

@@ -9,7 +9,7 @@ const FOLDER: [&str; 2] = ["$OUTPUT_DIR", "${OUTPUT_DIR}"];
 /// A best effort, not a shell: names with a `$`, a glob or a further `/` in them are left out, as
 /// are lines that are comments; a script can write files that are not found here, and mention
 /// files that it does not write.
-pub fn literal_outputs(script: &str) -> Vec<String> {
+pub(crate) fn literal_outputs(script: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let lines = script.lines();
     for line in lines.filter(|line| !line.trim_start().starts_with('#')) {

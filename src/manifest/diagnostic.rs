@@ -8,7 +8,7 @@ use crate::text::visible;
 
 /// One error in a source text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// What is wrong, in lower case, without a final stop.
     pub message: String,
     /// Where: a range of bytes of the source text; `None` for the text as a whole.
@@ -19,7 +19,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error at `span`.
-    pub fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             span: Some(span),
@@ -28,7 +28,7 @@ impl Diagnostic {
     }
 
     /// An error of the text as a whole.
-    pub fn whole(message: impl Into<String>) -> Self {
+    pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             span: None,
@@ -38,14 +38,14 @@ impl Diagnostic {
 
     /// The same with what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 }
 
 /// The number of the line at byte `offset` of `text`, from 1.
-pub fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text[..floor(text, offset)].matches('\n').count() + 1
 }
 
@@ -62,7 +62,7 @@ pub fn line_of(text: &str, offset: usize) -> usize {
 ///
 /// Lines and columns count from 1, columns in characters. An empty line stands between two
 /// diagnostics; the text ends with a line end unless there are none.
-pub fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
+pub(crate) fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
     let blocks: Vec<_> = diagnostics
         .iter()
         .map(|diagnostic| block(path, text, diagnostic))

@@ -69,7 +69,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, BadDuration> {
 }
 
 /// The same where an error is one line.
-pub fn length_of_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn length_of_time(text: &str) -> Result<Duration, String> {
     parse(text).map_err(|why| match why {
         BadDuration::Zero => why.to_string(),
         BadDuration::Unit | BadDuration::Form | BadDuration::Long => {

@@ -13,7 +13,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The table as it is written.
-    pub fn header(self) -> &'static str {
+    pub(super) fn header(self) -> &'static str {
         match self {
             Self::Nix => "[nix]",
             Self::Defaults => "[defaults]",
@@ -33,17 +33,17 @@ macro_rules! fields {
 
         impl Field {
             /// Every field, in the order in which they are documented.
-            pub const ALL: &[Self] = &[$(Self::$field),+];
+            pub(super) const ALL: &[Self] = &[$(Self::$field),+];
 
             /// The key in the file.
-            pub fn key(self) -> &'static str {
+            pub(super) fn key(self) -> &'static str {
                 match self {
                     $(Self::$field => $key,)+
                 }
             }
 
             /// The tables that can hold it.
-            pub fn places(self) -> &'static [Place] {
+            pub(super) fn places(self) -> &'static [Place] {
                 match self {
                     $(Self::$field => &[$(Place::$place),+],)+
                 }
@@ -73,18 +73,18 @@ fields! {
 
 impl Field {
     /// The tables that can hold it, in words.
-    pub fn headers(self) -> String {
+    pub(super) fn headers(self) -> String {
         let headers: Vec<_> = self.places().iter().map(|place| place.header()).collect();
         headers.join(" or ")
     }
 
     /// The field with this key.
-    pub fn named(key: &str) -> Option<Self> {
+    pub(super) fn named(key: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.key() == key)
     }
 
     /// The fields that `place` can hold.
-    pub fn of(place: Place) -> impl Iterator<Item = Self> {
+    pub(super) fn of(place: Place) -> impl Iterator<Item = Self> {
         Self::ALL
             .iter()
             .copied()
@@ -92,7 +92,7 @@ impl Field {
     }
 
     /// The field that users of other tools mean by `key`.
-    pub fn alias(key: &str) -> Option<Self> {
+    pub(super) fn alias(key: &str) -> Option<Self> {
         Some(match key {
             "command" | "commands" | "cmd" | "run" | "exec" => Self::Script,
             "environment" | "vars" | "variables" => Self::Env,

@@ -43,7 +43,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Reads the table at `place`.
-    pub fn read(reader: &mut Reader<'_>, place: Place, table: &DeTable<'_>) -> Self {
+    pub(super) fn read(reader: &mut Reader<'_>, place: Place, table: &DeTable<'_>) -> Self {
         let mut fields = Self {
             label: label(place, table),
             ..Self::default()
@@ -72,7 +72,7 @@ impl Fields {
     }
 
     /// The place of a field's value, if the field is there, right or wrong.
-    pub fn place(&self, field: Field) -> Option<Range<usize>> {
+    pub(super) fn place(&self, field: Field) -> Option<Range<usize>> {
         let (_, span) = self.seen.iter().find(|(seen, _)| *seen == field)?;
         Some(span.clone())
     }
@@ -106,7 +106,7 @@ impl Fields {
     }
 
     /// Takes from `base` what these fields leave open; variables are joined.
-    pub fn over(&mut self, base: &Self) {
+    pub(super) fn over(&mut self, base: &Self) {
         fn fill<T: Clone>(own: &mut Option<T>, base: Option<&T>) {
             if own.is_none() {
                 *own = base.cloned();
@@ -152,7 +152,7 @@ impl Fields {
     }
 
     /// The step that these fields make, if they have all that one needs.
-    pub fn step(self) -> Option<Step> {
+    pub(super) fn step(self) -> Option<Step> {
         Some(Step {
             name: self.name?,
             start: self.start.unwrap_or(false),

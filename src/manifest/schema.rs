@@ -10,7 +10,7 @@ use super::{NixSettings, Step};
 ///
 /// What a schema cannot say, such as that no name is used twice, [`super::Manifest::parse`] checks
 /// beyond it.
-pub fn schema() -> Value {
+pub(crate) fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "task-pipeline manifest",

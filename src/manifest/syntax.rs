@@ -17,7 +17,7 @@ pub(super) struct Broken {
 
 impl Broken {
     /// Goes through the `errors` that the parser found besides `root`.
-    pub fn new(text: &str, root: &DeTable<'_>, errors: &[toml::de::Error]) -> Self {
+    pub(super) fn new(text: &str, root: &DeTable<'_>, errors: &[toml::de::Error]) -> Self {
         let mut errors: Vec<_> = errors
             .iter()
             .map(|error| (error.span().unwrap_or_default(), error.message()))

@@ -26,7 +26,7 @@ pub(super) struct Reader<'i> {
 }
 
 impl<'i> Reader<'i> {
-    pub fn new(text: &'i str) -> Self {
+    pub(super) fn new(text: &'i str) -> Self {
         Self {
             text,
             errors: Vec::new(),
@@ -35,28 +35,28 @@ impl<'i> Reader<'i> {
     }
 
     /// Notes an error.
-    pub fn error(&mut self, error: Diagnostic) {
+    pub(super) fn error(&mut self, error: Diagnostic) {
         self.errors.push(error);
     }
 
     /// Notes that something is not there, or not where it should be.
-    pub fn missing(&mut self, error: Diagnostic) {
+    pub(super) fn missing(&mut self, error: Diagnostic) {
         self.missing.push(error);
     }
 
     /// Whether anything was found wrong so far, apart from what is missing.
-    pub fn has_errors(&self) -> bool {
+    pub(super) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
     /// The number of the line at `offset`, from 1.
-    pub fn line(&self, offset: usize) -> usize {
+    pub(super) fn line(&self, offset: usize) -> usize {
         line_of(self.text, offset)
     }
 
     /// All errors in the order of the text. If there are errors of syntax, those that may only
     /// follow from them are left out: what seems to be missing, and what is on the same lines.
-    pub fn finish(mut self, broken: Broken) -> Vec<Diagnostic> {
+    pub(super) fn finish(mut self, broken: Broken) -> Vec<Diagnostic> {
         if broken.errors.is_empty() {
             self.errors.append(&mut self.missing);
         } else {
@@ -74,7 +74,13 @@ impl<'i> Reader<'i> {
     }
 
     /// Notes that `what` should be a `wanted` and is not.
-    pub fn wrong_type(&mut self, what: &str, wanted: &str, item: &Item<'_>, hint: Option<String>) {
+    pub(super) fn wrong_type(
+        &mut self,
+        what: &str,
+        wanted: &str,
+        item: &Item<'_>,
+        hint: Option<String>,
+    ) {
         let found = kind(item.get_ref());
         let mut error =
             Diagnostic::at(item.span(), format!("{what} must be {wanted}, not {found}"));
@@ -83,7 +89,7 @@ impl<'i> Reader<'i> {
     }
 
     /// A string without NUL. Line ends in it are `\n`, however the file's are.
-    pub fn string(&mut self, what: &str, item: &Item<'_>) -> Option<String> {
+    pub(super) fn string(&mut self, what: &str, item: &Item<'_>) -> Option<String> {
         let DeValue::String(value) = item.get_ref() else {
             let hint = match item.get_ref() {
                 DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
@@ -124,7 +130,7 @@ impl<'i> Reader<'i> {
     }
 
     /// The place of what is between a string's quotes.
-    pub fn inside(&self, item: &Item<'_>) -> Range<usize> {
+    pub(super) fn inside(&self, item: &Item<'_>) -> Range<usize> {
         let span = item.span();
         let raw = self.text.get(span.clone()).unwrap_or_default();
         let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") {
@@ -141,7 +147,7 @@ impl<'i> Reader<'i> {
 
     /// The place of the character at byte `at` of a string's value, or of the whole string where
     /// escapes or line ends make the text differ from the value.
-    pub fn within(&self, item: &Item<'_>, at: usize) -> Range<usize> {
+    pub(super) fn within(&self, item: &Item<'_>, at: usize) -> Range<usize> {
         let inside = self.inside(item);
         let raw = self.text.get(inside.clone());
         if raw != item.get_ref().as_str() {
@@ -153,7 +159,7 @@ impl<'i> Reader<'i> {
     }
 
     /// `true` or `false`.
-    pub fn flag(&mut self, what: &str, item: &Item<'_>) -> Option<bool> {
+    pub(super) fn flag(&mut self, what: &str, item: &Item<'_>) -> Option<bool> {
         if let DeValue::Boolean(flag) = item.get_ref() {
             return Some(*flag);
         }
@@ -174,7 +180,7 @@ impl<'i> Reader<'i> {
     }
 
     /// A whole number, `least` at least.
-    pub fn count(&mut self, what: &str, least: u32, item: &Item<'_>) -> Option<u32> {
+    pub(super) fn count(&mut self, what: &str, least: u32, item: &Item<'_>) -> Option<u32> {
         let DeValue::Integer(number) = item.get_ref() else {
             let hint = match item.get_ref() {
                 DeValue::String(text) if text.parse::<u32>().is_ok() => {
@@ -200,7 +206,7 @@ impl<'i> Reader<'i> {
     }
 
     /// A length of time such as `1h30m`; for who writes none at all there is a hint of its own.
-    pub fn duration(&mut self, what: &str, none: &str, item: &Item<'_>) -> Option<Duration> {
+    pub(super) fn duration(&mut self, what: &str, none: &str, item: &Item<'_>) -> Option<Duration> {
         let text = match item.get_ref() {
             DeValue::String(text) => text,
             DeValue::Integer(number) => {
@@ -233,7 +239,7 @@ impl<'i> Reader<'i> {
     }
 
     /// The items of an array.
-    pub fn array<'a, 'd>(
+    pub(super) fn array<'a, 'd>(
         &mut self,
         what: &str,
         wanted: &str,

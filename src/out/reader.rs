@@ -10,7 +10,7 @@ use crate::text::command;
 
 /// As far as the environment tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub(super) enum Reader {
     /// People, or programs that were written for it.
     Anyone,
     /// GitHub Actions, and those who do as it does.
@@ -21,7 +21,7 @@ pub enum Reader {
 
 impl Reader {
     /// That of this process.
-    pub fn of_this() -> Self {
+    pub(super) fn of_this() -> Self {
         static READER: OnceLock<Reader> = OnceLock::new();
         *READER.get_or_init(|| {
             let is = |name, wanted: &str| {
@@ -38,7 +38,7 @@ impl Reader {
     }
 
     /// The text without commands.
-    pub fn calm(self, text: &str) -> Cow<'_, str> {
+    pub(super) fn calm(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Anyone => Cow::Borrowed(text),
             Self::GitHub | Self::Ci => command::calm(text),
@@ -47,7 +47,7 @@ impl Reader {
 }
 
 /// A word that nobody can guess.
-pub fn token() -> String {
+pub(super) fn token() -> String {
     let mut bytes = [0; 16];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     if read.is_err() {

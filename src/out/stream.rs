@@ -12,7 +12,7 @@ use crate::sys;
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// Standard output.
     Out,
     /// Standard error.
@@ -36,23 +36,23 @@ impl Stream {
     }
 
     /// Whether it is a terminal.
-    pub fn is_terminal(self) -> bool {
+    pub(crate) fn is_terminal(self) -> bool {
         rustix::termios::isatty(self.fd())
     }
 
     /// Whether it is a terminal whose lines can be written over.
-    pub fn can_move(self) -> bool {
+    pub(crate) fn can_move(self) -> bool {
         let kind = std::env::var_os("TERM").unwrap_or_default();
         self.is_terminal() && !kind.is_empty() && kind != "dumb"
     }
 
     /// Whether it is one that shows colours, and they are wanted (<https://no-color.org>).
-    pub fn has_colours(self) -> bool {
+    pub(crate) fn has_colours(self) -> bool {
         self.can_move() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
     /// Whether it is a file, or nothing: not what anybody reads at the other end.
-    pub fn is_file(self) -> bool {
+    pub(crate) fn is_file(self) -> bool {
         let kind = rustix::fs::fstat(self.fd()).map(|about| FileType::from_raw_mode(about.st_mode));
         match kind {
             Ok(FileType::CharacterDevice) => !self.is_terminal(),
@@ -62,7 +62,7 @@ impl Stream {
     }
 
     /// Whether it was closed before this program began.
-    pub fn is_closed(self) -> bool {
+    pub(crate) fn is_closed(self) -> bool {
         match self {
             Self::Out => !sys::had_output(),
             Self::Err => !sys::had_error(),
@@ -102,7 +102,7 @@ impl Stream {
     }
 
     /// Columns and rows of the terminal; none if it is none, zeros if it does not know.
-    pub fn size(self) -> Option<(u16, u16)> {
+    pub(crate) fn size(self) -> Option<(u16, u16)> {
         let size = rustix::termios::tcgetwinsize(self.fd()).ok()?;
         Some((size.ws_col, size.ws_row))
     }

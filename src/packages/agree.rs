@@ -10,7 +10,7 @@ use super::pin::Pin;
 
 /// A value of a pin that is not what the reference says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disagreement {
+pub(super) struct Disagreement {
     /// The value's name.
     pub key: &'static str,
     /// What the reference says; nothing: there is to be no such value.
@@ -19,7 +19,7 @@ pub struct Disagreement {
 
 impl Disagreement {
     /// The words for it; `pin` has it.
-    pub fn in_words(&self, pin: &Pin) -> String {
+    pub(super) fn in_words(&self, pin: &Pin) -> String {
         let key = self.key;
         match (&pin.text(key), &self.expected) {
             (Some(found), Some(expected)) => {
@@ -61,7 +61,7 @@ const SETTINGS: [&str; 14] = [
 
 /// The first value of `pin` that leads elsewhere than `reference`. A name of a flake registry may
 /// stand for anything.
-pub fn disagreement(reference: &str, pin: &Pin) -> Option<Disagreement> {
+pub(super) fn disagreement(reference: &str, pin: &Pin) -> Option<Disagreement> {
     let reference = Reference::of(reference);
     let (path, query) = (reference.path, &reference.query);
     let found = match reference.scheme {

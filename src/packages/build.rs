@@ -15,7 +15,7 @@ use super::wanted::{All, Source, Wanted};
 use super::{BadPackage, Error, Progress};
 
 /// One building of packages.
-pub struct Builder<'a> {
+pub(super) struct Builder<'a> {
     /// The packages of all steps.
     pub all: &'a All,
     /// What relative references are relative to.
@@ -30,7 +30,7 @@ pub struct Builder<'a> {
 
 impl Builder<'_> {
     /// Builds the packages at `places`, with GC roots: the store paths of each.
-    pub fn outputs(
+    pub(super) fn outputs(
         &self,
         places: &[usize],
         roots: &mut Roots,
@@ -197,7 +197,7 @@ impl Builder<'_> {
 }
 
 /// A name for a folder of roots: the same for the same texts.
-pub fn call_name<'t>(kind: &str, texts: impl IntoIterator<Item = &'t str>) -> String {
+pub(super) fn call_name<'t>(kind: &str, texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut key = Key::new(kind);
     for text in texts {
         key.text(b'i', text);

@@ -8,7 +8,7 @@ use super::wanted::{All, Source, Wanted};
 
 /// The packages at `places`, if `kept` has exactly these, each as paths of this store. What they
 /// are pinned to is told by the lock file.
-pub fn checked(
+pub(super) fn checked(
     kept: Vec<Package>,
     places: &[usize],
     all: &All,

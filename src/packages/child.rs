@@ -16,7 +16,7 @@ const LINGER: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What a child left.
-pub struct Ended {
+pub(super) struct Ended {
     /// How it ended.
     pub status: ExitStatus,
     /// Its whole standard output.
@@ -34,7 +34,7 @@ enum Event {
 /// Runs `command` with no input, gives each line of its standard error to `line`, and ends it when
 /// `stop` is set. The child stays in this process's group, so that a Ctrl-C in the terminal
 /// reaches it directly.
-pub fn run(
+pub(super) fn run(
     command: &mut Command,
     stop: &AtomicBool,
     line: &mut dyn FnMut(&str),

@@ -24,11 +24,11 @@ const OUTPUTS: Version = Version(2, 13);
 
 /// A version of Nix: major, minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32, pub u32);
+pub(super) struct Version(pub u32, pub u32);
 
 /// The programs of Nix, and where and for whom they run.
 #[allow(clippy::struct_field_names)] // The programs have these names.
-pub struct Nix<'a> {
+pub(super) struct Nix<'a> {
     /// `nix`.
     flakes: PathBuf,
     /// `nix-store`.
@@ -42,7 +42,7 @@ pub struct Nix<'a> {
 
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// No program of that name on PATH.
     #[error("there is no `{0}` on PATH")]
     Missing(&'static str),
@@ -75,7 +75,7 @@ pub enum CallError {
 
 /// What references of installables may name.
 #[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
+pub(super) struct Inputs<'a> {
     /// The flake whose inputs they may name.
     pub flake: Option<&'a str>,
     /// A registry in place of the global one, which Nix downloads before it looks at anything.
@@ -84,7 +84,7 @@ pub struct Inputs<'a> {
 
 impl<'a> Nix<'a> {
     /// Finds the programs on PATH and asks for the version.
-    pub fn find(
+    pub(super) fn find(
         folder: &'a Path,
         store: &'a StoreDir,
         stop: &'a AtomicBool,
@@ -110,7 +110,7 @@ impl<'a> Nix<'a> {
 
     /// Builds or downloads all `installables` in one call and registers GC roots for them: links
     /// whose names begin with `out_link`. All that can be built is, even if something else fails.
-    pub fn build(
+    pub(super) fn build(
         &self,
         installables: &[String],
         inputs: Inputs<'_>,
@@ -125,7 +125,7 @@ impl<'a> Nix<'a> {
     }
 
     /// The store paths of one installable that is built already.
-    pub fn outputs_of(
+    pub(super) fn outputs_of(
         &self,
         installable: &str,
         inputs: Inputs<'_>,
@@ -137,7 +137,7 @@ impl<'a> Nix<'a> {
     }
 
     /// Evaluates one installable without building it: its derivation, where it has one.
-    pub fn derivation_of(
+    pub(super) fn derivation_of(
         &self,
         installable: &str,
         inputs: Inputs<'_>,
@@ -154,7 +154,7 @@ impl<'a> Nix<'a> {
 
     /// Writes the lock file of the flake in the folder that `flake` names (`path:…`).
     /// `refresh`: what was downloaded lately is asked for again.
-    pub fn lock(
+    pub(super) fn lock(
         &self,
         flake: &str,
         refresh: bool,
@@ -172,7 +172,7 @@ impl<'a> Nix<'a> {
 
     /// Makes `paths` (store paths, derivations, `DRV!OUTPUT`) valid, by download or build, and
     /// gives the store paths. `root`: registers GC roots, links whose names begin with it.
-    pub fn realise(
+    pub(super) fn realise(
         &self,
         paths: &[String],
         root: Option<&Path>,
@@ -206,7 +206,7 @@ impl<'a> Nix<'a> {
     }
 
     /// Brings back store paths that the database of Nix believes to be there.
-    pub fn repair(
+    pub(super) fn repair(
         &self,
         paths: &[String],
         progress: &mut dyn FnMut(Progress),
@@ -218,7 +218,7 @@ impl<'a> Nix<'a> {
     }
 
     /// Those of `paths` that the database of Nix does not know.
-    pub fn invalid(&self, paths: &[String]) -> Result<Vec<String>, CallError> {
+    pub(super) fn invalid(&self, paths: &[String]) -> Result<Vec<String>, CallError> {
         let mut command = self.store_command("--check-validity");
         command.args(["--print-invalid", "--"]).args(paths);
         let answer = self.call(&mut command, &mut |_| {})?;
@@ -226,7 +226,7 @@ impl<'a> Nix<'a> {
     }
 
     /// Everything that `derivation` needs for its build, itself included.
-    pub fn requisites(&self, derivation: &str) -> Result<Vec<String>, CallError> {
+    pub(super) fn requisites(&self, derivation: &str) -> Result<Vec<String>, CallError> {
         let mut command = self.store_command("--query");
         command.args(["--requisites", "--", derivation]);
         let answer = self.call(&mut command, &mut |_| {})?;
@@ -234,7 +234,7 @@ impl<'a> Nix<'a> {
     }
 
     /// Whether this Nix knows `attribute^outputs`.
-    pub fn check_outputs(&self) -> Result<(), Failure> {
+    pub(super) fn check_outputs(&self) -> Result<(), Failure> {
         if self.version >= OUTPUTS {
             return Ok(());
         }

@@ -8,12 +8,12 @@ use super::wanted::All;
 use super::{BadPackage, Error};
 
 /// The failure of the package at `place`.
-pub fn one(all: &All, place: usize, failure: Failure) -> BadPackage {
+pub(super) fn one(all: &All, place: usize, failure: Failure) -> BadPackage {
     together(all, &[place], failure)
 }
 
 /// One failure of all the packages at `places`.
-pub fn together(all: &All, places: &[usize], failure: Failure) -> BadPackage {
+pub(super) fn together(all: &All, places: &[usize], failure: Failure) -> BadPackage {
     let text = |place: &usize| all.wanted[*place].text.clone();
     BadPackage {
         packages: places.iter().map(text).collect(),
@@ -24,7 +24,7 @@ pub fn together(all: &All, places: &[usize], failure: Failure) -> BadPackage {
 
 /// Names every package of `arguments` that is to blame for `failure`. Each is evaluated by itself;
 /// none is built again: a failed build belongs to all that need it.
-pub fn several(
+pub(super) fn several(
     all: &All,
     nix: &Nix<'_>,
     arguments: &BTreeMap<usize, String>,

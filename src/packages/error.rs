@@ -17,7 +17,7 @@ use super::store_path::BadStorePath;
 
 /// Why packages could not be resolved or pinned.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A call of Nix gave no answer, and no package is to blame.
     #[error("{}{call}", for_steps(steps))]
     Call {
@@ -100,7 +100,7 @@ pub enum Error {
 
 /// A package, or several of one flake, that cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadPackage {
+pub(crate) struct BadPackage {
     /// The texts in the manifest.
     pub packages: Vec<String>,
     /// The steps that ask for them.
@@ -111,7 +111,7 @@ pub struct BadPackage {
 
 impl Error {
     /// The next steps, one a line.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Call { call, .. } => return call_hint(call),
             Self::Packages(bad) => {
@@ -148,7 +148,7 @@ impl Error {
     }
 
     /// Whether the command line or the manifest is wrong, and no package.
-    pub fn is_usage(&self) -> bool {
+    pub(crate) fn is_usage(&self) -> bool {
         matches!(self, Self::UnknownPin { .. } | Self::Nixpkgs { .. })
     }
 

@@ -5,9 +5,9 @@ use std::fmt;
 
 mod kind;
 
-pub use kind::Kind;
+pub(crate) use kind::Kind;
 #[cfg(test)]
-pub use kind::Refusal;
+pub(crate) use kind::Refusal;
 
 use super::progress::Heard;
 use super::store_path::short_name;
@@ -37,7 +37,7 @@ const LINES: usize = 14;
 
 /// A failed call of Nix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What kind of trouble it is.
     pub kind: Kind,
     /// Nix's own words, cut to what matters; lines without indentation in common.
@@ -48,7 +48,7 @@ pub struct Failure {
 
 impl Failure {
     /// What the messages of a failed call mean.
-    pub fn of(heard: &Heard) -> Self {
+    pub(crate) fn of(heard: &Heard) -> Self {
         let builds = failed_builds(heard);
         let all = heard.errors.join("\n");
         let plain: Vec<&str> = heard.plain.iter().map(String::as_str).collect();
@@ -91,7 +91,7 @@ impl Failure {
     }
 
     /// A failure that was found without asking Nix.
-    pub fn new(kind: Kind, words: String) -> Self {
+    pub(crate) fn new(kind: Kind, words: String) -> Self {
         Self {
             kind,
             words,
@@ -101,7 +101,7 @@ impl Failure {
 
     /// This failure, told about one of its builds alone.
     #[must_use]
-    pub fn of_build(&self, derivation: &str) -> Self {
+    pub(crate) fn of_build(&self, derivation: &str) -> Self {
         let builds: BTreeMap<_, _> = self
             .builds
             .get_key_value(derivation)
@@ -120,7 +120,7 @@ impl Failure {
     }
 
     /// The next step, where there is one to name.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         self.kind.hint(self)
     }
 }

@@ -17,7 +17,7 @@ use crate::text::Shown as _;
 ///
 /// In a git repository that is the commit and the tracked files; elsewhere everything in the folder
 /// (names, kinds, sizes, times), except what lies in `except`. No program is started for it.
-pub fn state(path: &Path, except: &[&Path]) -> Option<Digest> {
+pub(super) fn state(path: &Path, except: &[&Path]) -> Option<Digest> {
     let path = path.canonicalize().ok()?;
     let mut hash = Sha256::new();
     if let Some(top) = git::top(&path) {
@@ -32,7 +32,7 @@ pub fn state(path: &Path, except: &[&Path]) -> Option<Digest> {
 
 /// The commit of the repository that `path` lies in, and whether it has other changes. Only for a
 /// folder that Nix has just been given: `git` runs, with the settings of the repository.
-pub fn words(path: &Path) -> Option<String> {
+pub(super) fn words(path: &Path) -> Option<String> {
     let head = String::from_utf8(run_git(path, &["rev-parse", "HEAD"])?).ok()?;
     let changes = run_git(path, &["diff", "HEAD", "--name-only"])?;
     let commit: String = head.chars().take(12).collect();
@@ -48,7 +48,7 @@ const LARGE: u64 = 32 << 20;
 
 /// Why it is a burden that Nix copies the folder at `path` into its store, where it is one: it is no
 /// git repository and holds the database's folder `db`, or much else.
-pub fn burden(path: &Path, db: Option<&Path>) -> Option<String> {
+pub(super) fn burden(path: &Path, db: Option<&Path>) -> Option<String> {
     let path = path.canonicalize().ok()?;
     if git::top(&path).is_some() {
         return None;

@@ -57,14 +57,14 @@ impl Format {
 }
 
 /// The work tree that `path` lies in.
-pub fn top(path: &Path) -> Option<&Path> {
+pub(super) fn top(path: &Path) -> Option<&Path> {
     path.ancestors()
         .find(|folder| folder.join(".git").symlink_metadata().is_ok())
 }
 
 /// Feeds `hash` with the commit and the files that git tracks in the work tree `top`, as they are.
 /// None where that cannot be told: without a commit, or in a form that is not known here.
-pub fn feed(top: &Path, hash: &mut Sha256) -> Option<()> {
+pub(super) fn feed(top: &Path, hash: &mut Sha256) -> Option<()> {
     feed_at(top, hash, 0)
 }
 

@@ -9,11 +9,11 @@ const FORMAT: &str = "task-pipeline environment 1";
 
 /// Feeds a hash with tagged, length-prefixed texts, so that no two different sequences of them
 /// give the same bytes.
-pub struct Key(Sha256);
+pub(super) struct Key(Sha256);
 
 impl Key {
     /// A key for this system and the store in `store`.
-    pub fn new(store: &str) -> Self {
+    pub(super) fn new(store: &str) -> Self {
         let mut key = Self(Sha256::new());
         key.text(b'F', FORMAT);
         key.text(b's', std::env::consts::ARCH);
@@ -23,14 +23,14 @@ impl Key {
     }
 
     /// Adds one text under a tag.
-    pub fn text(&mut self, tag: u8, text: &str) {
+    pub(super) fn text(&mut self, tag: u8, text: &str) {
         self.0.update([tag]);
         self.0.update((text.len() as u64).to_le_bytes());
         self.0.update(text);
     }
 
     /// The key.
-    pub fn finish(self) -> Digest {
+    pub(super) fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
 }

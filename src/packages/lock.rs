@@ -41,13 +41,13 @@ const HEAD: &str = "\
 
 /// The pins by reference, as the manifest writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lock {
+pub(super) struct Lock {
     pins: BTreeMap<String, Pin>,
 }
 
 /// Why the lock file could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// The file system says no.
     #[error("cannot {doing} the lock file {}: {source}", path.shown())]
     Io {
@@ -98,7 +98,7 @@ pub enum LockError {
 
 impl LockError {
     /// The next step.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Io { doing: "write", .. } => {
                 "the lock file lies beside the manifest; make it where that can be written \
@@ -146,13 +146,13 @@ struct Entry {
 }
 
 /// Where the lock file of `manifest` is: `workflow.toml` → `workflow.lock`.
-pub fn path_beside(manifest: &Path) -> PathBuf {
+pub(super) fn path_beside(manifest: &Path) -> PathBuf {
     manifest.with_extension("lock")
 }
 
 /// Refuses the file at `path` if it would lie in the store: there root alone could write it, and
 /// must not.
-pub fn check_place(path: &Path, store: &StoreDir) -> Result<(), LockError> {
+pub(super) fn check_place(path: &Path, store: &StoreDir) -> Result<(), LockError> {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     if folder.is_some_and(|folder| store.contains(&folder)) {
         return Err(LockError::InStore {
@@ -164,7 +164,7 @@ pub fn check_place(path: &Path, store: &StoreDir) -> Result<(), LockError> {
 
 impl Lock {
     /// Reads the file at `path`; none if there is no such file.
-    pub fn read(path: &Path) -> Result<Option<Self>, LockError> {
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, LockError> {
         let text = match regular::read_text(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -230,7 +230,7 @@ impl Lock {
     }
 
     /// Writes the file at `path`, whole or not at all.
-    pub fn write(&self, path: &Path) -> Result<(), LockError> {
+    pub(super) fn write(&self, path: &Path) -> Result<(), LockError> {
         let failed = |source: io::Error| LockError::Io {
             doing: "write",
             path: path.to_owned(),
@@ -264,22 +264,22 @@ impl Lock {
     }
 
     /// What `reference` is pinned to.
-    pub fn get(&self, reference: &str) -> Option<&Pin> {
+    pub(super) fn get(&self, reference: &str) -> Option<&Pin> {
         self.pins.get(reference)
     }
 
     /// Pins `reference`; the earlier pin.
-    pub fn insert(&mut self, reference: &str, pin: Pin) -> Option<Pin> {
+    pub(super) fn insert(&mut self, reference: &str, pin: Pin) -> Option<Pin> {
         self.pins.insert(reference.to_owned(), pin)
     }
 
     /// Removes the pin of `reference`.
-    pub fn remove(&mut self, reference: &str) -> Option<Pin> {
+    pub(super) fn remove(&mut self, reference: &str) -> Option<Pin> {
         self.pins.remove(reference)
     }
 
     /// The references that are pinned, sorted.
-    pub fn references(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn references(&self) -> impl Iterator<Item = &str> {
         self.pins.keys().map(String::as_str)
     }
 }

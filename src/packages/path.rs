@@ -11,7 +11,7 @@ use crate::text::Shown as _;
 /// The file of `path` could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {source}", path.shown())]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     /// The file.
     pub path: PathBuf,
     /// Why.
@@ -20,7 +20,7 @@ pub struct Unreadable {
 
 /// The folders for `packages` (the store paths of each): `P/bin` of every store path and of all
 /// that `nix-support/propagated-user-env-packages` leads to, breadth first, each once.
-pub fn additions<'a>(
+pub(super) fn additions<'a>(
     store: &StoreDir,
     packages: impl Iterator<Item = &'a [String]>,
 ) -> Result<Vec<String>, Unreadable> {

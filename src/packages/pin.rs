@@ -10,12 +10,12 @@ use crate::text::visible;
 /// What one reference is pinned to: the values of a `locked` node of Nix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Pin(pub BTreeMap<String, Scalar>);
+pub(super) struct Pin(pub BTreeMap<String, Scalar>);
 
 /// One value of a pin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Scalar {
+pub(super) enum Scalar {
     /// true or false.
     Bool(bool),
     /// A number.
@@ -26,7 +26,7 @@ pub enum Scalar {
 
 impl Pin {
     /// The text of one value.
-    pub fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         match self.0.get(key) {
             Some(Scalar::Text(text)) => Some(text),
             _ => None,
@@ -35,7 +35,7 @@ impl Pin {
 
     /// Where it leads and what it fixes there, for people: `github:NixOS/nixpkgs at 61b7c44c4073 of
     /// 2026-07-18`; a hash where there is no revision.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self.place() {
             Some(place) => format!("{} at {}", visible(&place), self.revision()),
             None => self.revision(),
@@ -43,7 +43,7 @@ impl Pin {
     }
 
     /// The same beside `reference`, which may say itself where it leads.
-    pub fn words_for(&self, reference: &str) -> String {
+    pub(super) fn words_for(&self, reference: &str) -> String {
         match self.place() {
             Some(place) if reference.starts_with(&place) => self.revision(),
             _ => self.words(),
@@ -64,7 +64,7 @@ impl Pin {
     }
 
     /// Where it leads, as a flake reference is written; none if it is told by the reference alone.
-    pub fn place(&self) -> Option<String> {
+    pub(super) fn place(&self) -> Option<String> {
         let kind = self.text("type")?;
         if let (Some(owner), Some(repo)) = (self.text("owner"), self.text("repo")) {
             let host = self.text("host");
@@ -80,7 +80,7 @@ impl Pin {
     }
 
     /// What is wrong with it, by itself: the value, and in which way.
-    pub fn flaw(&self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn flaw(&self) -> Option<(&'static str, &'static str)> {
         let revision = |text: &str| {
             matches!(text.len(), 40 | 64) && text.bytes().all(|c| c.is_ascii_hexdigit())
         };
@@ -104,7 +104,7 @@ impl Pin {
     }
 
     /// One text that is different for each different pin.
-    pub fn canonical(&self) -> String {
+    pub(super) fn canonical(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 }

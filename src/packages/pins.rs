@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::pin::{Pin, Scalar};
 
 /// A generated flake in a temporary folder, which goes with it.
-pub struct Generated {
+pub(super) struct Generated {
     folder: TempDir,
     reference: String,
     /// By flake reference as the manifest has it: the name of the input.
@@ -23,7 +23,7 @@ pub struct Generated {
 impl Generated {
     /// A flake whose inputs are `references`, not locked. `base` is what relative ones are
     /// relative to.
-    pub fn unlocked<'r>(
+    pub(super) fn unlocked<'r>(
         references: impl Iterator<Item = &'r str>,
         base: &Path,
     ) -> io::Result<Self> {
@@ -41,7 +41,7 @@ impl Generated {
 
     /// A flake whose inputs are exactly `pins`. Nothing in it can move: the input itself is the
     /// pinned reference, and a lock file that says the same spares Nix the look at it.
-    pub fn locked<'r>(
+    pub(super) fn locked<'r>(
         pins: impl Iterator<Item = (&'r str, &'r Pin)>,
         base: &Path,
     ) -> io::Result<Self> {
@@ -71,17 +71,17 @@ impl Generated {
     }
 
     /// The flake reference of the generated flake itself.
-    pub fn reference(&self) -> &str {
+    pub(super) fn reference(&self) -> &str {
         &self.reference
     }
 
     /// An empty flake registry: what is pinned needs no other.
-    pub fn registry(&self) -> PathBuf {
+    pub(super) fn registry(&self) -> PathBuf {
         self.folder.path().join("registry.json")
     }
 
     /// What Nix says, with the references of the manifest in place of the inputs' names.
-    pub fn in_words(&self, words: &str) -> String {
+    pub(super) fn in_words(&self, words: &str) -> String {
         // From the last on: `…-1` is the beginning of `…-10`.
         let mut names: Vec<_> = self.names.iter().collect();
         names.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
@@ -93,13 +93,13 @@ impl Generated {
     }
 
     /// The name of the input for `reference`.
-    pub fn input(&self, reference: &str) -> Option<&str> {
+    pub(super) fn input(&self, reference: &str) -> Option<&str> {
         self.names.get(reference).map(String::as_str)
     }
 
     /// What Nix locked the inputs to, after `nix flake lock`: by reference, as the lock file beside
     /// the manifest is to have it. A reference that is missing could not be read.
-    pub fn pins(&self) -> io::Result<BTreeMap<String, Pin>> {
+    pub(super) fn pins(&self) -> io::Result<BTreeMap<String, Pin>> {
         let text = fs::read_to_string(self.folder.path().join("flake.lock"))?;
         let lock: Value = serde_json::from_str(&text)?;
         let mut pins = BTreeMap::new();
@@ -154,7 +154,7 @@ impl Generated {
 
 /// Whether a pin fixes what it names. The lock of a git tree with changes that are not committed
 /// has no revision: the next change would not be noticed, or break it.
-pub fn is_firm(pin: &Pin) -> bool {
+pub(super) fn is_firm(pin: &Pin) -> bool {
     let versioned = matches!(
         pin.text("type"),
         Some("git" | "github" | "gitlab" | "sourcehut" | "hg")
@@ -177,7 +177,7 @@ fn relative(reference: &str) -> Option<(&'static str, &'static str, &str, &str)>
 }
 
 /// `reference` with an absolute path.
-pub fn absolute(reference: &str, base: &Path) -> String {
+pub(super) fn absolute(reference: &str, base: &Path) -> String {
     match relative(reference) {
         Some((scheme, _, path, query)) => {
             let slashes = if scheme == "path:" { "" } else { "//" };
@@ -233,7 +233,7 @@ fn without_path(mut pin: Pin, reference: &str) -> Pin {
 }
 
 /// `path` without `.` and, as far as names go, `..`: Nix wants neither in a flake reference.
-pub fn clean(path: &Path) -> PathBuf {
+pub(super) fn clean(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut clean = PathBuf::new();
     for component in path.components() {

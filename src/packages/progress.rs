@@ -25,7 +25,7 @@ const PLAIN: usize = 60;
 const OUTSIDE: usize = 1000;
 
 /// Collects what one call of Nix says.
-pub struct Listener<'a> {
+pub(super) struct Listener<'a> {
     progress: &'a mut dyn FnMut(Progress),
     /// Running activities that matter: kind, and the derivation for a build.
     activities: BTreeMap<u64, (u64, String)>,
@@ -37,7 +37,7 @@ pub struct Listener<'a> {
 
 /// What remains of a call's messages.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Messages of the level "error", without colours.
     pub errors: Vec<String>,
     /// The last messages of other levels and lines outside the protocol, without colours.
@@ -51,7 +51,7 @@ pub struct Heard {
 
 impl<'a> Listener<'a> {
     /// One that tells `progress` what goes on.
-    pub fn new(progress: &'a mut dyn FnMut(Progress)) -> Self {
+    pub(super) fn new(progress: &'a mut dyn FnMut(Progress)) -> Self {
         Self {
             progress,
             activities: BTreeMap::new(),
@@ -62,7 +62,7 @@ impl<'a> Listener<'a> {
     }
 
     /// Takes one line of standard error.
-    pub fn line(&mut self, line: &str) {
+    pub(super) fn line(&mut self, line: &str) {
         let message = line
             .strip_prefix("@nix ")
             .and_then(|json| serde_json::from_str::<Value>(json).ok());
@@ -78,7 +78,7 @@ impl<'a> Listener<'a> {
     }
 
     /// What is left to explain a failure with.
-    pub fn finish(self) -> Heard {
+    pub(super) fn finish(self) -> Heard {
         self.heard
     }
 
@@ -193,7 +193,7 @@ fn push(lines: &mut VecDeque<String>, line: String, most: usize) {
 
 /// `text` without the escape sequences of a terminal and other control characters but line ends
 /// and tabs.
-pub fn strip_ansi(text: &str) -> String {
+pub(super) fn strip_ansi(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -29,7 +29,7 @@ use locked::{not_locked, pins, recorded};
 ///
 /// What `cache` has, is in the store and is held by GC roots costs no process of Nix. Everything
 /// else is built or downloaded by one call, before any of it is used.
-pub fn resolve(
+pub(crate) fn resolve(
     request: &Request<'_>,
     cache: &mut dyn Cache,
     progress: &mut dyn FnMut(Progress),
@@ -64,7 +64,7 @@ pub fn resolve(
 
 /// The environments of those steps of `request` that `cache` has, whose packages are in the store:
 /// no process is started, nothing is pinned, nothing written.
-pub fn known(
+pub(crate) fn known(
     request: &Request<'_>,
     cache: &dyn Cache,
 ) -> Result<BTreeMap<StepName, Environment>, Error> {

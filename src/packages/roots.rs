@@ -27,7 +27,7 @@ const LINKS: [&str; 2] = ["env", "path"];
 
 /// The roots under one folder: a folder for each call of Nix that made some.
 #[derive(Debug)]
-pub struct Roots {
+pub(super) struct Roots {
     folder: Folder,
     /// What the links point to.
     held: BTreeSet<PathBuf>,
@@ -35,7 +35,7 @@ pub struct Roots {
 
 /// The roots cannot be looked at or made.
 #[derive(Debug, thiserror::Error)]
-pub enum RootsError {
+pub(crate) enum RootsError {
     /// The file system says no.
     #[error("cannot {doing} {}: {source}", path.shown())]
     Io {
@@ -56,7 +56,7 @@ pub enum RootsError {
 
 impl RootsError {
     /// The next step.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Io { .. } => "check the folder's permissions",
             Self::Elsewhere { .. } => "look at it and remove it; the next run makes the folder",
@@ -67,7 +67,7 @@ impl RootsError {
 impl Roots {
     /// Looks at the folder, which is made where it is missing. Links that Nix no longer knows,
     /// because the folder was moved or copied, are removed: they hold nothing.
-    pub fn open(folder: &Path, store: &StoreDir) -> Result<Self, RootsError> {
+    pub(super) fn open(folder: &Path, store: &StoreDir) -> Result<Self, RootsError> {
         let folder = folder::of_db(folder)?;
         let here = folder.path().as_os_str().as_encoded_bytes();
         let registered = folder::read(&folder, PLACE);
@@ -89,18 +89,18 @@ impl Roots {
     }
 
     /// Whether a link holds `path`.
-    pub fn hold(&self, path: &str) -> bool {
+    pub(super) fn hold(&self, path: &str) -> bool {
         self.held.contains(Path::new(path))
     }
 
     /// Notes that a link holds each of `paths` now.
-    pub fn note<'p>(&mut self, paths: impl IntoIterator<Item = &'p String>) {
+    pub(super) fn note<'p>(&mut self, paths: impl IntoIterator<Item = &'p String>) {
         self.held.extend(paths.into_iter().map(PathBuf::from));
     }
 
     /// A place for the links of one call, by a name that no other call has: the start of their
     /// names.
-    pub fn place(&self, call: &str, name: &str) -> Result<PathBuf, RootsError> {
+    pub(super) fn place(&self, call: &str, name: &str) -> Result<PathBuf, RootsError> {
         let folder = folder::make(&self.folder, OsStr::new(call))?;
         Ok(folder.path().join(name))
     }
@@ -108,7 +108,7 @@ impl Roots {
 
 /// Removes the links below `folder` that hold nothing of `keep` (store paths), so that the next
 /// collection may take what no step uses any more. Gives the number of links removed.
-pub fn prune(
+pub(super) fn prune(
     folder: &Path,
     keep: &BTreeSet<String>,
     store: &StoreDir,
@@ -194,7 +194,10 @@ fn known_to_nix() -> Option<BTreeSet<PathBuf>> {
 }
 
 /// The top-level store paths that `paths` are in; those that are in no store are left out.
-pub fn tops<'p>(store: &StoreDir, paths: impl IntoIterator<Item = &'p String>) -> BTreeSet<String> {
+pub(super) fn tops<'p>(
+    store: &StoreDir,
+    paths: impl IntoIterator<Item = &'p String>,
+) -> BTreeSet<String> {
     paths
         .into_iter()
         .filter_map(|path| store.parse(path).ok())

@@ -11,14 +11,14 @@ use crate::model::name::StepName;
 
 /// Whether this process runs inside a Nix build. A shell of `nix develop` has the variables of a
 /// build, but a Nix beside it.
-pub fn inside_a_build() -> bool {
+pub(super) fn inside_a_build() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     set("NIX_BUILD_TOP") && !set("IN_NIX_SHELL")
 }
 
 /// The environments of all steps, if every package is a store path that is there, and no
 /// derivation.
-pub fn environments(
+pub(super) fn environments(
     all: &All,
     store: &StoreDir,
 ) -> Result<Option<BTreeMap<StepName, Environment>>, Unreadable> {
@@ -33,7 +33,7 @@ pub fn environments(
 }
 
 /// The same of the packages at `places`.
-pub fn environment(
+pub(super) fn environment(
     all: &All,
     places: &[usize],
     store: &StoreDir,

@@ -6,12 +6,12 @@ use nix_derivation::{CAHash, NixHash, StoreDir as Dir, StorePath as Parsed};
 
 /// The folder of the store: `NIX_STORE_DIR` where it is set, else `/nix/store`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreDir(Dir);
+pub(super) struct StoreDir(Dir);
 
 /// A text that is no path in the store, or a folder that can be no store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a path in the store: {why}")]
-pub struct BadStorePath {
+pub(crate) struct BadStorePath {
     /// The text.
     pub text: String,
     /// What is wrong with it.
@@ -20,7 +20,7 @@ pub struct BadStorePath {
 
 /// A path directly in the store, as an absolute path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StorePath(String);
+pub(super) struct StorePath(String);
 
 fn bad(text: &str, why: &impl std::fmt::Display) -> BadStorePath {
     BadStorePath {
@@ -31,7 +31,7 @@ fn bad(text: &str, why: &impl std::fmt::Display) -> BadStorePath {
 
 impl StoreDir {
     /// The store that the programs of Nix use in this environment.
-    pub fn of_environment() -> Result<Self, BadStorePath> {
+    pub(super) fn of_environment() -> Result<Self, BadStorePath> {
         let set = ["NIX_STORE_DIR", "NIX_STORE"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
@@ -39,23 +39,23 @@ impl StoreDir {
     }
 
     /// The store in the folder `path`.
-    pub fn new(path: &str) -> Result<Self, BadStorePath> {
+    pub(super) fn new(path: &str) -> Result<Self, BadStorePath> {
         let trimmed = path.trim_end_matches('/');
         Dir::new(trimmed).map(Self).map_err(|why| bad(path, &why))
     }
 
     /// The folder.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
     /// Whether `path` is the store's folder or lies in it.
-    pub fn contains(&self, path: &Path) -> bool {
+    pub(super) fn contains(&self, path: &Path) -> bool {
         path.starts_with(self.as_str())
     }
 
     /// The store path that `path` is or lies in; a name alone is one in this store.
-    pub fn parse(&self, path: &str) -> Result<StorePath, BadStorePath> {
+    pub(super) fn parse(&self, path: &str) -> Result<StorePath, BadStorePath> {
         let name = match path.strip_prefix(self.as_str()) {
             Some(rest) => rest.trim_start_matches('/'),
             None if path.contains('/') => return Err(bad(path, &"it lies elsewhere")),
@@ -68,7 +68,7 @@ impl StoreDir {
     }
 
     /// Where a flake's source with this `narHash` lies in the store.
-    pub fn source(&self, nar_hash: &str) -> Option<StorePath> {
+    pub(super) fn source(&self, nar_hash: &str) -> Option<StorePath> {
         let hash = NixHash::parse(nar_hash).ok()?;
         let path = self
             .0
@@ -80,30 +80,30 @@ impl StoreDir {
 
 impl StorePath {
     /// The absolute path.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether it names a derivation.
-    pub fn is_derivation(&self) -> bool {
+    pub(super) fn is_derivation(&self) -> bool {
         Path::new(&self.0)
             .extension()
             .is_some_and(|extension| extension == "drv")
     }
 
     /// Whether something is there.
-    pub fn exists(&self) -> bool {
+    pub(super) fn exists(&self) -> bool {
         PathBuf::from(&self.0).symlink_metadata().is_ok()
     }
 }
 
 /// Whether `text` is a hash as flakes are pinned by: `sha256-…`.
-pub fn is_hash(text: &str) -> bool {
+pub(super) fn is_hash(text: &str) -> bool {
     text.contains('-') && NixHash::parse(text).is_ok()
 }
 
 /// The name in a store path, without the folder, the hash and `.drv`: `jq-1.7`.
-pub fn short_name(path: &str) -> &str {
+pub(super) fn short_name(path: &str) -> &str {
     let base = path.rsplit('/').next().unwrap_or(path);
     let name = base
         .get(33..)

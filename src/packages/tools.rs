@@ -10,7 +10,7 @@ use super::store_path::StoreDir;
 use crate::model::name::StepName;
 
 /// The programs of Nix, looked for when the first of them is needed.
-pub struct Tools<'a> {
+pub(super) struct Tools<'a> {
     base: &'a Path,
     store: &'a StoreDir,
     stop: &'a AtomicBool,
@@ -19,7 +19,7 @@ pub struct Tools<'a> {
 
 impl<'a> Tools<'a> {
     /// None is looked for yet.
-    pub fn new(base: &'a Path, store: &'a StoreDir, stop: &'a AtomicBool) -> Self {
+    pub(super) fn new(base: &'a Path, store: &'a StoreDir, stop: &'a AtomicBool) -> Self {
         Self {
             base,
             store,
@@ -29,17 +29,17 @@ impl<'a> Tools<'a> {
     }
 
     /// What relative references are relative to.
-    pub fn base(&self) -> &Path {
+    pub(super) fn base(&self) -> &Path {
         self.base
     }
 
     /// The store.
-    pub fn store(&self) -> &StoreDir {
+    pub(super) fn store(&self) -> &StoreDir {
         self.store
     }
 
     /// The programs; `steps` are those that need them.
-    pub fn nix(&self, steps: &[StepName]) -> Result<&Nix<'a>, Error> {
+    pub(super) fn nix(&self, steps: &[StepName]) -> Result<&Nix<'a>, Error> {
         if let Some(nix) = self.nix.get() {
             return Ok(nix);
         }

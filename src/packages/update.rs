@@ -18,7 +18,7 @@ use super::{Error, Packages, Pins, Progress, base_of, warning_once};
 
 /// Which pins [`lock_update`] makes anew.
 #[derive(Debug, Clone, Copy)]
-pub enum Update<'a> {
+pub(crate) enum Update<'a> {
     /// Only those that are missing.
     Missing,
     /// All.
@@ -30,7 +30,7 @@ pub enum Update<'a> {
 
 /// What [`lock_update`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockReport {
+pub(crate) struct LockReport {
     /// The lock file.
     pub path: PathBuf,
     /// Whether it was written; not if nothing changed.
@@ -43,7 +43,7 @@ pub struct LockReport {
 
 /// A pin that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
+pub(crate) struct Moved {
     /// The flake reference.
     pub reference: String,
     /// What it was pinned to, in words; none: it is new.
@@ -54,7 +54,7 @@ pub struct Moved {
 
 /// One package, as [`inspect`] sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspected {
+pub(crate) struct Inspected {
     /// The text in the manifest.
     pub installable: String,
     /// The flake reference or path that it comes from.
@@ -65,7 +65,7 @@ pub struct Inspected {
 
 /// How far a package is fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PinState {
+pub(crate) enum PinState {
     /// The lock file pins it; in words, to what.
     Pinned(String),
     /// The lock file is to pin it and does not yet.
@@ -78,7 +78,7 @@ pub enum PinState {
 
 /// The pins in effect.
 #[derive(Debug, Default)]
-pub struct Pinned {
+pub(super) struct Pinned {
     /// Those that fix their reference.
     pub firm: Pins,
     /// Those that only tell what was found: git trees with changes that are not committed.
@@ -87,7 +87,7 @@ pub struct Pinned {
 
 impl Pinned {
     /// The pins of `references` in `lock`.
-    pub fn of<'r>(lock: &Lock, references: impl Iterator<Item = &'r str>) -> Self {
+    pub(super) fn of<'r>(lock: &Lock, references: impl Iterator<Item = &'r str>) -> Self {
         let firm = references
             .filter_map(|reference| Some((reference.to_owned(), lock.get(reference)?.clone())))
             .collect();
@@ -98,7 +98,7 @@ impl Pinned {
     }
 
     /// Both kinds.
-    pub fn all(&self) -> Pins {
+    pub(super) fn all(&self) -> Pins {
         let mut all = self.firm.clone();
         all.extend(self.loose.clone());
         all
@@ -106,12 +106,12 @@ impl Pinned {
 }
 
 /// The lock file that belongs to `manifest`.
-pub fn lock_file(manifest: &Path) -> PathBuf {
+pub(crate) fn lock_file(manifest: &Path) -> PathBuf {
     lock::path_beside(manifest)
 }
 
 /// Makes the lock file, or moves pins in it; pins that no package uses are removed.
-pub fn lock_update(
+pub(crate) fn lock_update(
     packages: &Packages<'_>,
     update: Update<'_>,
     stop: &AtomicBool,
@@ -222,7 +222,7 @@ fn names_of(reference: &str) -> Vec<&str> {
 }
 
 /// Removes the pins that no package uses.
-pub fn drop_unused(lock: &mut Lock, all: &All) {
+pub(super) fn drop_unused(lock: &mut Lock, all: &All) {
     let used = all.references();
     let unused: Vec<String> = lock
         .references()
@@ -235,7 +235,7 @@ pub fn drop_unused(lock: &mut Lock, all: &All) {
 }
 
 /// Asks Nix what `references` stand for now.
-pub fn pin(
+pub(super) fn pin(
     all: &All,
     tools: &Tools<'_>,
     references: &[&str],
@@ -288,7 +288,7 @@ fn sort(pins: Pins) -> Pinned {
 }
 
 /// The generated flake lies in the folder for temporary files.
-pub fn temporary(source: io::Error) -> Error {
+pub(super) fn temporary(source: io::Error) -> Error {
     Error::Io {
         doing: "use the folder for temporary files",
         path: std::env::temp_dir(),
@@ -298,7 +298,7 @@ pub fn temporary(source: io::Error) -> Error {
 
 /// How the packages of each step are pinned, by the lock file alone: no process of Nix is started
 /// and nothing is written.
-pub fn inspect(packages: &Packages<'_>) -> Result<Vec<(StepName, Vec<Inspected>)>, Error> {
+pub(crate) fn inspect(packages: &Packages<'_>) -> Result<Vec<(StepName, Vec<Inspected>)>, Error> {
     let store = StoreDir::of_environment()?;
     let base = base_of(packages.manifest)?;
     let all = All::of(packages, &base, &store)?;

@@ -12,7 +12,7 @@ use super::{Error, Packages, Pins, pins};
 
 /// One package, by its text in the manifest.
 #[derive(Debug)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// The text.
     pub text: String,
     /// What it is.
@@ -23,7 +23,7 @@ pub struct Wanted {
 
 /// Where a package comes from.
 #[derive(Debug)]
-pub enum Source {
+pub(super) enum Source {
     /// From a flake that the lock file pins.
     Pinned {
         /// The flake reference.
@@ -50,7 +50,7 @@ pub enum Source {
 }
 
 /// The packages of all steps.
-pub struct All {
+pub(super) struct All {
     /// Each text once.
     pub wanted: Vec<Wanted>,
     /// By step: which, in the manifest's order.
@@ -59,7 +59,11 @@ pub struct All {
 
 impl All {
     /// Sorts out `packages`. `base` is what relative paths are relative to.
-    pub fn of(packages: &Packages<'_>, base: &Path, store: &StoreDir) -> Result<Self, Error> {
+    pub(super) fn of(
+        packages: &Packages<'_>,
+        base: &Path,
+        store: &StoreDir,
+    ) -> Result<Self, Error> {
         let mut wanted: Vec<Wanted> = Vec::new();
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         let mut by_step = Vec::new();
@@ -89,7 +93,7 @@ impl All {
     }
 
     /// The references that the lock file is to pin, each with the places that use it.
-    pub fn references(&self) -> BTreeMap<&str, Vec<usize>> {
+    pub(super) fn references(&self) -> BTreeMap<&str, Vec<usize>> {
         let mut references: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, wanted) in self.wanted.iter().enumerate() {
             if let Source::Pinned { reference, .. } = &wanted.source {
@@ -100,7 +104,7 @@ impl All {
     }
 
     /// The steps that ask for one of `places`, in the manifest's order.
-    pub fn steps_of(&self, places: &[usize]) -> Vec<StepName> {
+    pub(super) fn steps_of(&self, places: &[usize]) -> Vec<StepName> {
         self.by_step
             .iter()
             .filter(|(_, entries)| entries.iter().any(|entry| places.contains(entry)))
@@ -153,7 +157,7 @@ fn source(
 
 impl Wanted {
     /// The pin, in words for people.
-    pub fn pin_in_words(&self, pins: &Pins) -> Option<String> {
+    pub(super) fn pin_in_words(&self, pins: &Pins) -> Option<String> {
         match &self.source {
             Source::Pinned { reference, .. } => {
                 let pin = pins.get(reference)?;

@@ -14,7 +14,7 @@ type Variables = Arc<BTreeMap<OsString, OsString>>;
 
 /// The host's environment, and what came of it so far.
 #[derive(Debug)]
-pub struct HostEnvironment<'a> {
+pub(super) struct HostEnvironment<'a> {
     host: Vec<(OsString, OsString)>,
     host_path: Option<OsString>,
     folder: &'a Path,
@@ -24,7 +24,7 @@ pub struct HostEnvironment<'a> {
 
 impl<'a> HostEnvironment<'a> {
     /// Those of this process; scripts run in `folder`.
-    pub fn of_host(folder: &'a Path) -> Self {
+    pub(super) fn of_host(folder: &'a Path) -> Self {
         Self {
             host: std::env::vars_os().collect(),
             host_path: local::host_path(),
@@ -35,7 +35,7 @@ impl<'a> HostEnvironment<'a> {
     }
 
     /// The variables of a step.
-    pub fn variables(&mut self, identity: &Identity) -> Variables {
+    pub(super) fn variables(&mut self, identity: &Identity) -> Variables {
         // All of the identity that they depend on.
         let decisive = (
             identity.pure,
@@ -50,7 +50,11 @@ impl<'a> HostEnvironment<'a> {
     }
 
     /// Where the shell is, or why it is nowhere.
-    pub fn program(&mut self, shell: &str, variables: &Variables) -> Result<PathBuf, String> {
+    pub(super) fn program(
+        &mut self,
+        shell: &str,
+        variables: &Variables,
+    ) -> Result<PathBuf, String> {
         let path = variables.get(OsStr::new("PATH")).cloned();
         let find = || local::program(shell, variables, self.host_path.as_deref(), self.folder);
         self.programs

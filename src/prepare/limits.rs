@@ -15,7 +15,7 @@ const EACH: usize = 1 + size_of::<usize>();
 
 /// Something of a step that is too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooLong {
+pub(crate) struct TooLong {
     step: StepName,
     what: String,
     bytes: usize,
@@ -33,7 +33,7 @@ impl fmt::Display for TooLong {
 }
 
 /// What is too long in a step itself: a single text, or all of them together.
-pub fn of_step(step: &Step, limits: &ArgumentLimits) -> Vec<TooLong> {
+pub(super) fn of_step(step: &Step, limits: &ArgumentLimits) -> Vec<TooLong> {
     let too_long = |what: String, bytes: usize, most: usize| TooLong {
         step: step.name.clone(),
         what,
@@ -74,7 +74,7 @@ pub fn of_step(step: &Step, limits: &ArgumentLimits) -> Vec<TooLong> {
 }
 
 /// Whether all that a step's tasks are started with is too long together.
-pub fn together<S: AsRef<OsStr>>(
+pub(super) fn together<S: AsRef<OsStr>>(
     step: &Step,
     variables: impl Iterator<Item = (S, S)>,
     limits: &ArgumentLimits,

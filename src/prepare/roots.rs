@@ -14,7 +14,7 @@ use crate::packages;
 use crate::state::State;
 
 /// Records that the manifest uses `held`, and lets go of what nothing uses any more.
-pub fn keep(
+pub(super) fn keep(
     source: &Source,
     state: &mut State,
     held: BTreeSet<String>,

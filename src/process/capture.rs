@@ -16,7 +16,7 @@ use crate::sys::{ExitWatch, descriptors};
 
 /// Which of a child's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -24,7 +24,7 @@ pub enum Stream {
 }
 
 /// Told what a child does, by the thread that runs it.
-pub trait Sink {
+pub(crate) trait Sink {
     /// It runs; nothing has come of it yet.
     fn started(&mut self) {}
 
@@ -76,7 +76,7 @@ impl Pipe {
 
 /// One thread's pipes for the outputs of its children.
 #[derive(Debug)]
-pub struct Pipes {
+pub(crate) struct Pipes {
     pub(super) stdout: Pipe,
     pub(super) stderr: Pipe,
     buffer: Vec<u8>,
@@ -84,7 +84,7 @@ pub struct Pipes {
 
 impl Pipes {
     /// New pipes.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             stdout: Pipe::new()?,
             stderr: Pipe::new()?,
@@ -93,7 +93,7 @@ impl Pipes {
     }
 
     /// The inodes of the pipes, by which the system tells who has them open.
-    pub fn inodes(&self) -> io::Result<[u64; 2]> {
+    pub(crate) fn inodes(&self) -> io::Result<[u64; 2]> {
         let inode = |pipe: &Pipe| Ok::<_, io::Error>(rustix::fs::fstat(&pipe.write)?.st_ino);
         Ok([inode(&self.stdout)?, inode(&self.stderr)?])
     }

@@ -9,7 +9,7 @@ use super::Groups;
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Its exit status or signal.
     pub status: ExitStatus,
     /// Why it was made to end, if it was.
@@ -20,7 +20,7 @@ pub struct Ended {
 
 impl Ended {
     /// Success without a child.
-    pub fn at_once() -> Self {
+    pub(crate) fn at_once() -> Self {
         Self {
             status: ExitStatus::default(),
             cut: None,
@@ -31,7 +31,7 @@ impl Ended {
     /// What a shell would make of the ends of its children, the members of a pipeline: it tells of
     /// a death by a signal, and exits with 128 more than the signal's number.
     #[must_use]
-    pub fn as_a_shell_would(
+    pub(crate) fn of_a_shell(
         self,
         members: &[ExitStatus],
         semantics: ExitSemantics,
@@ -60,7 +60,7 @@ impl Ended {
 
 /// How a shell treats the members of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExitSemantics {
+pub(crate) struct ExitSemantics {
     /// Whether the last one that failed counts, and not the last one.
     pub pipefail: bool,
     /// Whose deaths it tells of.
@@ -69,7 +69,7 @@ pub struct ExitSemantics {
 
 /// Whose deaths by a signal a shell tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignalMessages {
+pub(crate) enum SignalMessages {
     /// Every member's.
     Each,
     /// That of the one that counts.
@@ -113,7 +113,7 @@ fn words_for(signal: i32) -> Option<&'static str> {
 
 /// Why a child was made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopReason {
+pub(crate) enum StopReason {
     /// Its time was over.
     Timeout,
     /// [`Handle::end`](super::Handle::end) was called.
@@ -121,7 +121,7 @@ pub enum StopReason {
 }
 
 /// The ending in words: `exit status 3`, `killed by SIGTERM`.
-pub fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by {}", crate::sys::signal_name(signal)),

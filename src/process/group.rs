@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 /// pipeline that no shell has started one for each member. A member leads a session too, so that
 /// it has no terminal, and nobody can join the group of another session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Groups {
+pub(crate) struct Groups {
     first: Pid,
     others: Vec<Pid>,
 }
@@ -47,7 +47,7 @@ impl Groups {
 
     /// Kills what is left of them, and where orphans come to this process (Linux), waits until
     /// the last of them is gone.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         for leader in self.leaders() {
             while rustix::process::kill_process_group(leader, Signal::KILL).is_ok()
                 && let Ok(Some(_)) = rustix::process::waitpgid(leader, WaitOptions::empty())

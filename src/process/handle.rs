@@ -109,7 +109,7 @@ impl Limit {
 
 /// Lets other threads end the children that one thread runs.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub(crate) struct Handle {
     state: Arc<Mutex<State>>,
     /// Between the signal that asks children to end and the one that kills them.
     pub(super) grace: Duration,
@@ -123,7 +123,7 @@ impl Default for Handle {
 
 impl Handle {
     /// For children that have so long to end when their time is over.
-    pub fn new(grace: Duration) -> Self {
+    pub(crate) fn new(grace: Duration) -> Self {
         Self {
             state: Arc::default(),
             grace,
@@ -135,7 +135,7 @@ impl Handle {
     ///
     /// What comes through `pipes` meanwhile goes to `sink`. The limits of the first are those of
     /// all.
-    pub fn launch(
+    pub(crate) fn launch(
         &self,
         pipeline: &[SpawnSpec],
         pipes: &mut Pipes,
@@ -174,7 +174,7 @@ impl Handle {
 
     /// Asks running children and all in their groups to end; one that is not running yet never
     /// will be.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut state = self.lock();
         match &mut state.phase {
             Phase::Running { groups, cut } => {
@@ -187,7 +187,7 @@ impl Handle {
     }
 
     /// Sends `signal` to running children and all in their groups.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         self.lock().signal(signal);
     }
 
@@ -238,31 +238,31 @@ impl Handle {
 
 /// The handles of many threads, for who wants to reach all their children.
 #[derive(Debug, Clone, Default)]
-pub struct Roll(Arc<Mutex<Vec<Handle>>>);
+pub(crate) struct Roll(Arc<Mutex<Vec<Handle>>>);
 
 impl Roll {
     /// Adds one.
-    pub fn add(&self, handle: Handle) {
+    pub(crate) fn add(&self, handle: Handle) {
         self.lock().push(handle);
     }
 
     /// Forgets all.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.lock().clear();
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
 
     /// Asks all children to end; none will be started.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.lock().iter().for_each(Handle::end);
     }
 
     /// Kills all children; none will be started.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         for handle in &*self.lock() {
             handle.end();
             handle.signal(Signal::KILL);
@@ -270,7 +270,7 @@ impl Roll {
     }
 
     /// Stops all children for as long as `stop` takes. It is no part of their time.
-    pub fn halt_while(&self, stop: impl FnOnce()) {
+    pub(crate) fn halt_while(&self, stop: impl FnOnce()) {
         let handles = self.lock();
         handles.iter().for_each(Handle::halt);
         let began = Instant::now();

@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::{Pipes, SpawnSpec};
 
 /// Environment variables.
-pub type Variables = BTreeMap<OsString, OsString>;
+pub(crate) type Variables = BTreeMap<OsString, OsString>;
 
 /// All that decides what a process does. Whoever runs a script makes one of these, whether a shell
 /// has a part in it or not; [`Self::within`] is where all of them can be put into something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// The program's file.
     pub program: PathBuf,
     /// Its name, and its arguments.
@@ -33,14 +33,14 @@ pub struct Invocation {
 
 /// What a process may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Its time. Then it is asked to end, and killed where it does not: see [`Handle::new`](super::Handle::new).
     pub time: Option<Duration>,
 }
 
 /// What becomes of a descriptor before the program starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opening {
+pub(crate) enum Opening {
     /// The file at this path, for reading.
     Read(i32, CString),
     /// The file at this path, for writing, empty; made if it is not there.
@@ -54,7 +54,14 @@ pub enum Opening {
 impl Invocation {
     /// The same as the last arguments of another program, which is to become it or to wait for it:
     /// a sandbox, `nice`, `srun`. The name that the program is called by is lost.
-    pub fn within(self, program: &Path, arguments: &[&OsStr]) -> io::Result<Self> {
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "nothing is wrapped yet; this is the one place for it"
+        )
+    )]
+    pub(crate) fn within(self, program: &Path, arguments: &[&OsStr]) -> io::Result<Self> {
         let outer = std::iter::once(program.as_os_str()).chain(arguments.iter().copied());
         let inner = std::iter::once(self.program.as_os_str());
         let words = outer.chain(inner).map(|word| CString::new(word.as_bytes()));
@@ -68,7 +75,7 @@ impl Invocation {
     }
 
     /// Ready to be started, again and again, with its outputs connected to `pipes`.
-    pub fn prepare(self, pipes: &Pipes) -> io::Result<SpawnSpec> {
+    pub(crate) fn prepare(self, pipes: &Pipes) -> io::Result<SpawnSpec> {
         debug_assert!(
             !std::env::current_dir().is_ok_and(|here| here != self.folder),
             "nothing is started elsewhere"

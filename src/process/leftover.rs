@@ -16,7 +16,7 @@ const LOOKS: u32 = 2;
 
 /// What came of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// How many were ended.
     pub ended: usize,
     /// The numbers of those that did not end.
@@ -25,7 +25,7 @@ pub struct Ended {
 
 /// Ends all processes with the marks, and waits until they are gone. Those that do not end within
 /// `grace` are killed.
-pub fn end_marked(marks: &Marks, grace: Duration) -> Ended {
+pub(crate) fn end_marked(marks: &Marks, grace: Duration) -> Ended {
     let began = Instant::now();
     let (mut ended, mut empty) = (0, 0);
     let mut known: Vec<Process> = Vec::new();

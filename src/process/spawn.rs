@@ -20,7 +20,7 @@ use crate::sys::{self, descriptors};
 
 /// An [`Invocation`] ready to be started, again and again.
 #[derive(Debug)]
-pub struct SpawnSpec {
+pub(crate) struct SpawnSpec {
     program: CString,
     words: Vec<CString>,
     /// In order of their names, as the standard library gives them.
@@ -81,7 +81,7 @@ impl SpawnSpec {
     }
 
     /// Changes the value of one of its variables.
-    pub fn set(&mut self, name: &str, value: &OsStr) -> io::Result<()> {
+    pub(crate) fn set(&mut self, name: &str, value: &OsStr) -> io::Result<()> {
         let name = OsStr::new(name);
         if let Ok(at) = self.names.binary_search_by(|one| one.as_os_str().cmp(name)) {
             self.variables[at] = pair(name, value)?;

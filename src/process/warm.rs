@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// See the module. Dropped, it ends.
 #[derive(Debug)]
-pub struct Warm {
+pub(crate) struct Warm {
     /// Its process, which leads a group.
     pid: Pid,
     /// Whether somebody else has reaped it, or will.
@@ -47,7 +47,7 @@ impl Warm {
     /// Starts it. `spec` runs a loop that writes a line to `fifo` once it is ready, and after
     /// each run one with the exit status. `fifo` is made unless it is there; no other shell may be
     /// using it.
-    pub fn start(spec: &SpawnSpec, fifo: &Path) -> io::Result<Self> {
+    pub(crate) fn start(spec: &SpawnSpec, fifo: &Path) -> io::Result<Self> {
         match rustix::fs::mknodat(CWD, fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
@@ -110,7 +110,7 @@ impl Warm {
     }
 
     /// Whether it ended while it had nothing to do.
-    pub fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         self.watch.has_ended()
     }
 
@@ -149,7 +149,7 @@ fn status(answer: &[u8]) -> ExitStatus {
 impl Handle {
     /// Has a warm shell do what `lines` say, and waits for the end of it, as [`Handle::launch`] does
     /// for a child. The shell comes back if it can be used again.
-    pub fn run_warm(
+    pub(crate) fn run_warm(
         &self,
         mut warm: Warm,
         lines: &[u8],

@@ -26,7 +26,7 @@ const RATE: u32 = 10;
 const BACKLOG: usize = 64 * 1024;
 
 /// Tells events by bars and lines above them.
-pub struct Bars {
+pub(super) struct Bars {
     verbose: bool,
     colours: bool,
     /// While a run is on.
@@ -35,7 +35,7 @@ pub struct Bars {
 
 impl Bars {
     /// Ready to tell.
-    pub fn new(verbose: bool, colours: bool) -> Self {
+    pub(super) fn new(verbose: bool, colours: bool) -> Self {
         Self {
             verbose,
             colours,
@@ -44,7 +44,7 @@ impl Bars {
     }
 
     /// Tells one event.
-    pub fn event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event) {
         if let Event::Summary(_) = event {
             self.clear();
         }
@@ -64,7 +64,7 @@ impl Bars {
     }
 
     /// Takes the bars away.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.running = None;
     }
 }

@@ -13,13 +13,13 @@ use crate::out;
 use crate::text::{self, Shown as _, visible};
 
 /// GitHub Actions as the listener.
-pub struct Actions {
+pub(crate) struct Actions {
     /// What is appended to this file is shown.
     summary: Option<PathBuf>,
 }
 
 /// The page that GitHub Actions shows with the run, if this is one.
-pub fn page() -> Option<PathBuf> {
+pub(crate) fn page() -> Option<PathBuf> {
     let path = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty())?;
     // This process changes its folder.
     std::path::absolute(path)
@@ -29,12 +29,12 @@ pub fn page() -> Option<PathBuf> {
 
 impl Actions {
     /// GitHub Actions, if it is what started this process.
-    pub fn from_environment() -> Option<Self> {
+    pub(crate) fn from_environment() -> Option<Self> {
         out::is_for_github().then(|| Self { summary: page() })
     }
 
     /// Tells one event; what the user should know if that goes wrong.
-    pub fn event(&mut self, event: &Event) -> Option<String> {
+    pub(crate) fn event(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::Failed {
                 task,

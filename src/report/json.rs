@@ -56,19 +56,19 @@ use crate::sys;
 use event::{Count, Counts, Failed, JsonEvent, Named, Outputs, Over, Ran, Tainted};
 
 /// The version of this format.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 /// What stands in place of what launched a task where nothing was launched.
 pub(super) const REUSED: &str = "reused";
 
 /// Lines of JSON on standard error.
-pub struct Lines {
+pub(crate) struct Lines {
     /// Only failures and warnings.
     pub quiet: bool,
 }
 
 impl Lines {
     /// Tells one event.
-    pub fn event(&self, event: &Event) {
+    pub(crate) fn event(&self, event: &Event) {
         if !self.quiet || event.is_urgent() {
             out::tell(&line(event, sys::now()));
         }
@@ -76,7 +76,7 @@ impl Lines {
 }
 
 /// An error that ends the program, as a line with its end.
-pub fn error(kind: &str, message: &str, hint: Option<&str>, exit_status: u8) -> String {
+pub(crate) fn error(kind: &str, message: &str, hint: Option<&str>, exit_status: u8) -> String {
     let told = JsonEvent::Error {
         kind,
         message,

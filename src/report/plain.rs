@@ -14,7 +14,7 @@ use crate::out;
 use crate::text::{self, visible, with_hints};
 
 /// Lines on standard error.
-pub struct Plain {
+pub(super) struct Plain {
     /// Also starts, outputs and what tasks write.
     pub verbose: bool,
     /// Only failures and warnings.
@@ -23,7 +23,7 @@ pub struct Plain {
 
 impl Plain {
     /// Tells one event.
-    pub fn event(&self, event: &Event) {
+    pub(super) fn event(&self, event: &Event) {
         if !self.quiet {
             out::tell(&in_words(event, self.verbose));
         } else if event.is_urgent() {
@@ -33,7 +33,7 @@ impl Plain {
 }
 
 /// The event's lines, each with its end; empty for what is told only with `verbose`.
-pub fn in_words(event: &Event, verbose: bool) -> String {
+pub(super) fn in_words(event: &Event, verbose: bool) -> String {
     match event {
         Event::Manifest { path, steps, start } => {
             format!(
@@ -227,7 +227,7 @@ fn names(outputs: &Routed) -> String {
 }
 
 /// The end of a run, the failures last.
-pub fn summary(summary: &Summary) -> String {
+pub(super) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,

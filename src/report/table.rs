@@ -9,7 +9,7 @@ use crate::model::task::TaskCounts;
 use crate::text::visible;
 
 /// A line a step with what is recorded.
-pub fn counts(steps: &[(StepName, TaskCounts)]) -> String {
+pub(crate) fn counts(steps: &[(StepName, TaskCounts)]) -> String {
     let width = steps
         .iter()
         .map(|(name, _)| name.as_str().chars().count())
@@ -22,7 +22,7 @@ pub fn counts(steps: &[(StepName, TaskCounts)]) -> String {
 }
 
 /// `3 done, 1 failed`.
-pub fn in_words(tally: &TaskCounts) -> String {
+pub(crate) fn in_words(tally: &TaskCounts) -> String {
     let words: Vec<String> = [
         (tally.done, "done"),
         (tally.reused, "reused"),
@@ -41,7 +41,7 @@ pub fn in_words(tally: &TaskCounts) -> String {
 }
 
 /// `process 3 (script), upload 1 (packages (curl))`.
-pub fn tainted(tainted: &[(StepName, i64, Vec<Change>)]) -> String {
+pub(crate) fn tainted(tainted: &[(StepName, i64, Vec<Change>)]) -> String {
     let words: Vec<String> = tainted
         .iter()
         .map(|(step, count, why)| format!("{step} {count} ({})", changes(why)))
@@ -50,7 +50,7 @@ pub fn tainted(tainted: &[(StepName, i64, Vec<Change>)]) -> String {
 }
 
 /// `12 pending tasks are of steps that the manifest does not have: sort 10, merge 2`.
-pub fn orphaned(orphaned: &[(String, i64)]) -> String {
+pub(crate) fn orphaned(orphaned: &[(String, i64)]) -> String {
     let total: i64 = orphaned.iter().map(|(_, count)| count).sum();
     let are = if total == 1 { "is" } else { "are" };
     let words: Vec<String> = orphaned
@@ -65,7 +65,7 @@ pub fn orphaned(orphaned: &[(String, i64)]) -> String {
 }
 
 /// `script, variables (A)`.
-pub fn changes(changes: &[Change]) -> String {
+pub(crate) fn changes(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "an older version".to_owned();
     }

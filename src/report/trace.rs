@@ -21,7 +21,7 @@ use crate::text::{self, Shown as _};
 /// A trace that cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the trace {}: {source}", path.shown())]
-pub struct Error {
+pub(crate) struct Error {
     path: PathBuf,
     source: io::Error,
 }
@@ -49,7 +49,7 @@ impl Write for Target {
 }
 
 /// A trace that is being written.
-pub struct Trace {
+pub(super) struct Trace {
     path: PathBuf,
     out: BufWriter<Target>,
     /// The first thing that went wrong; nothing is written after it.
@@ -62,7 +62,7 @@ pub struct Trace {
 
 impl Trace {
     /// Begins a trace that is to be at `path`.
-    pub fn create(path: &Path) -> Result<Self, Error> {
+    pub(super) fn create(path: &Path) -> Result<Self, Error> {
         let error = |source| Error {
             path: path.to_owned(),
             source,
@@ -94,7 +94,7 @@ impl Trace {
     }
 
     /// Takes note of an event.
-    pub fn event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event) {
         match event {
             Event::Started {
                 task,
@@ -217,7 +217,7 @@ impl Trace {
     }
 
     /// Puts the trace in its place.
-    pub fn finish(mut self) -> Result<(), Error> {
+    pub(super) fn finish(mut self) -> Result<(), Error> {
         let now = sys::now().as_microsecond();
         let end = json!({
             "name": "end", "ph": "i", "s": "p", "ts": now, "pid": 1, "tid": ENGINE,

@@ -14,7 +14,7 @@ use crate::model::task::TaskId;
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub(super) enum Wrong {
     /// A task does not come after the one that it comes from, as all do.
     #[error("it comes from task #{0}, which is not older: the rows go in a circle")]
     Circle(TaskId),
@@ -34,7 +34,7 @@ pub enum Wrong {
 
 impl Wrong {
     /// As the failure of a question.
-    pub fn into_error(self) -> rusqlite::Error {
+    pub(super) fn into_error(self) -> rusqlite::Error {
         rusqlite::Error::FromSqlConversionFailure(0, Type::Null, Box::new(self))
     }
 }
@@ -59,7 +59,7 @@ impl fmt::Display for Located {
 impl std::error::Error for Located {}
 
 /// Reads a row of `table`, whose number is in the first column. What is wrong is told with it.
-pub fn located<T>(
+pub(super) fn located<T>(
     table: &'static str,
     row: &Row,
     read: impl FnOnce(&Row) -> rusqlite::Result<T>,
@@ -89,7 +89,7 @@ fn is_located(error: &rusqlite::Error) -> bool {
     clippy::wildcard_enum_match_arm,
     reason = "of the failures of SQLite those about values are meant"
 )]
-pub fn reason(error: &rusqlite::Error, row: Option<&Row>) -> Option<String> {
+pub(super) fn reason(error: &rusqlite::Error, row: Option<&Row>) -> Option<String> {
     use rusqlite::Error;
     let name = |column: usize| {
         let name = row.and_then(|row| row.as_ref().column_name(column).ok());
@@ -144,12 +144,12 @@ fn at_most(most: i64, number: i64, column: usize) -> rusqlite::Result<i64> {
 }
 
 /// A time, a version, the number of a row or of a worker.
-pub fn number(row: &Row, column: usize) -> rusqlite::Result<i64> {
+pub(super) fn number(row: &Row, column: usize) -> rusqlite::Result<i64> {
     at_most(LARGEST, row.get(column)?, column)
 }
 
 /// The same where there may be none.
-pub fn some_number(row: &Row, column: usize) -> rusqlite::Result<Option<i64>> {
+pub(super) fn some_number(row: &Row, column: usize) -> rusqlite::Result<Option<i64>> {
     let number: Option<i64> = row.get(column)?;
     number
         .map(|number| at_most(LARGEST, number, column))
@@ -157,28 +157,28 @@ pub fn some_number(row: &Row, column: usize) -> rusqlite::Result<Option<i64>> {
 }
 
 /// How many tasks. Fewer than none in the counts of one who did not come to an end.
-pub fn count(row: &Row, column: usize) -> rusqlite::Result<i64> {
+pub(super) fn count(row: &Row, column: usize) -> rusqlite::Result<i64> {
     at_most(MOST, row.get(column)?, column)
 }
 
 /// Rows in the order of their numbers, each once, as they were asked for. In a damaged index they
 /// are not, and whoever asks for those behind the last one comes to no end.
 #[derive(Debug)]
-pub struct Ascending(Option<i64>);
+pub(super) struct Ascending(Option<i64>);
 
 impl Ascending {
     /// From the first one on.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(None)
     }
 
     /// Those behind this one.
-    pub fn after(row: TaskId) -> Self {
+    pub(super) fn after(row: TaskId) -> Self {
         Self(Some(row.0))
     }
 
     /// The number of the next row, which is in the first column.
-    pub fn next(&mut self, row: &Row) -> rusqlite::Result<TaskId> {
+    pub(super) fn next(&mut self, row: &Row) -> rusqlite::Result<TaskId> {
         let id = number(row, 0)?;
         if self.0.is_some_and(|last| last >= id) {
             return Err(Wrong::Order.into_error());
@@ -190,7 +190,7 @@ impl Ascending {
 
 /// The name under which a task left the object, if it is recorded: the first implementation
 /// did not.
-pub fn file_name(row: &Row, column: usize) -> rusqlite::Result<Option<FileName>> {
+pub(super) fn file_name(row: &Row, column: usize) -> rusqlite::Result<Option<FileName>> {
     // For a time, outputs without a name were recorded with an empty one when they were reused.
     match row.get_ref(column)? {
         ValueRef::Null | ValueRef::Text(b"") => Ok(None),
@@ -202,7 +202,7 @@ pub fn file_name(row: &Row, column: usize) -> rusqlite::Result<Option<FileName>>
 
 /// The task that the one in the row `id` comes from. That has a lower row: whoever goes from one to
 /// the next comes to an end.
-pub fn older(row: &Row, column: usize, id: TaskId) -> rusqlite::Result<Option<TaskId>> {
+pub(super) fn older(row: &Row, column: usize, id: TaskId) -> rusqlite::Result<Option<TaskId>> {
     match row.get::<_, Option<i64>>(column)?.map(TaskId) {
         Some(above) if above >= id => Err(Wrong::Circle(above).into_error()),
         above => Ok(above),
@@ -210,7 +210,7 @@ pub fn older(row: &Row, column: usize, id: TaskId) -> rusqlite::Result<Option<Ta
 }
 
 /// A column that holds a digest.
-pub fn digest(row: &Row, column: usize) -> rusqlite::Result<Digest> {
+pub(super) fn digest(row: &Row, column: usize) -> rusqlite::Result<Digest> {
     row.get(column)
 }
 

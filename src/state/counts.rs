@@ -11,7 +11,7 @@ use crate::model::task::{TaskCounts, TaskState};
 
 /// What a group of writes changes in the counts.
 #[derive(Debug, Default)]
-pub struct Deltas(HashMap<(RunsetId, StepId), Delta>);
+pub(super) struct Deltas(HashMap<(RunsetId, StepId), Delta>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Delta {
@@ -21,12 +21,12 @@ struct Delta {
 }
 
 /// The state of a task row, in SQL: 0 pending, 1 failed, 2 done, 3 reused.
-pub const STATE_SQL: &str = "CASE
+pub(super) const STATE_SQL: &str = "CASE
     WHEN processed = 0 THEN error IS NOT NULL
     ELSE 2 + (reused_from IS NOT NULL) END";
 
 /// The state that [`STATE_SQL`] gives the number of.
-pub fn state_of(number: i64) -> TaskState {
+pub(super) fn state_of(number: i64) -> TaskState {
     match number {
         0 => TaskState::Pending,
         1 => TaskState::Failed,
@@ -37,7 +37,7 @@ pub fn state_of(number: i64) -> TaskState {
 
 impl Reader {
     /// The counts of a runset by step version; step 0 stands for final outputs.
-    pub fn tallies(&self, runset: RunsetId) -> Result<HashMap<StepId, TaskCounts>, Error> {
+    pub(crate) fn tallies(&self, runset: RunsetId) -> Result<HashMap<StepId, TaskCounts>, Error> {
         let mut counts: HashMap<StepId, TaskCounts> = self
             .connection
             .prepare_cached(
@@ -55,7 +55,7 @@ impl Reader {
 
     /// By step version, how long the last executions of the runset's live tasks took, in
     /// microseconds, as far as it is committed.
-    pub fn time_spent(&self, runset: &Runset) -> Result<HashMap<StepId, i64>, Error> {
+    pub(crate) fn time_spent(&self, runset: &Runset) -> Result<HashMap<StepId, i64>, Error> {
         self.connection
             .prepare_cached("SELECT step_id, spent FROM tally WHERE runset_id = ?1 AND spent <> 0")
             .and_then(|mut query| {
@@ -118,7 +118,7 @@ impl State {
 }
 
 /// The counts of a step version, whose number is in the first column.
-pub fn tally_of_step(row: &Row) -> rusqlite::Result<(StepId, TaskCounts)> {
+pub(super) fn tally_of_step(row: &Row) -> rusqlite::Result<(StepId, TaskCounts)> {
     located("the tally of step version", row, |row| {
         let tally = TaskCounts {
             pending: count(row, 1)?,
@@ -132,7 +132,7 @@ pub fn tally_of_step(row: &Row) -> rusqlite::Result<(StepId, TaskCounts)> {
 
 /// Counts the rows themselves, and writes that where something else is written; whether that was
 /// wrong about tasks, not only about times.
-pub fn recount(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn recount(connection: &Connection) -> rusqlite::Result<bool> {
     let (kept, right) = (kept(connection)?, counted(connection)?);
     if kept == right {
         return Ok(false);

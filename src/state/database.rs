@@ -16,7 +16,6 @@ use super::counts::Deltas;
 use super::guard::Effort;
 use super::{Context, Error, Layout};
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Database {
     connection: Connection,
@@ -47,7 +46,7 @@ struct Group {
 }
 
 impl Database {
-    pub fn new(connection: Connection, layout: Layout, effort: Effort) -> Self {
+    pub(super) fn new(connection: Connection, layout: Layout, effort: Effort) -> Self {
         Self {
             connection,
             layout,
@@ -60,18 +59,18 @@ impl Database {
 
     /// Where tests have calls fail.
     #[cfg(test)]
-    pub fn fault(&self) -> &super::fault::Fault {
+    pub(super) fn fault(&self) -> &super::fault::Fault {
         &self.fault
     }
 
     /// Past all that this is for.
     #[cfg(test)]
-    pub fn alter(&self, how: impl FnOnce(&Connection)) {
+    pub(super) fn alter(&self, how: impl FnOnce(&Connection)) {
         how(&self.connection);
     }
 
     /// A question, compiled once.
-    pub fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+    pub(super) fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         #[cfg(test)]
         self.fault.call(&self.connection)?;
         self.effort.begin();
@@ -81,7 +80,7 @@ impl Database {
     }
 
     /// A question.
-    pub fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
         #[cfg(test)]
         self.fault.call(&self.connection)?;
         self.effort.begin();
@@ -91,17 +90,17 @@ impl Database {
     }
 
     /// While it lives, all answers are of one moment.
-    pub fn snapshot(&self) -> rusqlite::Result<Transaction<'_>> {
+    pub(super) fn snapshot(&self) -> rusqlite::Result<Transaction<'_>> {
         self.connection.unchecked_transaction()
     }
 
     /// The row that was written last.
-    pub fn last_insert_rowid(&self) -> i64 {
+    pub(super) fn last_insert_rowid(&self) -> i64 {
         self.connection.last_insert_rowid()
     }
 
     /// Opens a group unless one is open.
-    pub fn begin(&mut self) -> Result<(), Error> {
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
         if !self.is_grouped()? {
             self.execute("begin a transaction", "BEGIN IMMEDIATE", [])?;
             self.writing = Writing::Open(Group::default());
@@ -110,7 +109,7 @@ impl Database {
     }
 
     /// Whether a group is open; the failure that ended all writing, if there was one.
-    pub fn is_grouped(&mut self) -> Result<bool, Error> {
+    pub(super) fn is_grouped(&mut self) -> Result<bool, Error> {
         match &self.writing {
             Writing::Closed => Ok(false),
             Writing::Open(_) if !self.connection.is_autocommit() => Ok(true),
@@ -120,7 +119,7 @@ impl Database {
     }
 
     /// Whether the open group changes anything.
-    pub fn has_written(&self) -> bool {
+    pub(super) fn has_written(&self) -> bool {
         matches!(&self.writing, Writing::Open(group) if group.written)
     }
 
@@ -133,7 +132,7 @@ impl Database {
     }
 
     /// Changes something, in the open group or in a new one. How many rows.
-    pub fn write(
+    pub(super) fn write(
         &mut self,
         action: &'static str,
         sql: &str,
@@ -144,14 +143,18 @@ impl Database {
     }
 
     /// The same for several statements without parameters.
-    pub fn write_all(&mut self, action: &'static str, statements: &str) -> Result<(), Error> {
+    pub(super) fn write_all(
+        &mut self,
+        action: &'static str,
+        statements: &str,
+    ) -> Result<(), Error> {
         self.begin_writing()?;
         let done = self.run_all(statements).during(&self.layout, action);
         self.or_stop(done)
     }
 
     /// Brings the open group to the file.
-    pub fn commit(&mut self) -> Result<(), Error> {
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
         if self.is_grouped()? {
             self.execute("commit", "COMMIT", [])?;
             self.writing = Writing::Closed;
@@ -160,7 +163,7 @@ impl Database {
     }
 
     /// The counts that the open group changes.
-    pub fn deltas(&self) -> Option<&Deltas> {
+    pub(super) fn deltas(&self) -> Option<&Deltas> {
         match &self.writing {
             Writing::Open(group) => Some(&group.deltas),
             Writing::Closed | Writing::Over(_) => None,
@@ -168,7 +171,7 @@ impl Database {
     }
 
     /// The same, to change them: whoever counts has written to the group.
-    pub fn deltas_mut(&mut self) -> Option<&mut Deltas> {
+    pub(super) fn deltas_mut(&mut self) -> Option<&mut Deltas> {
         match &mut self.writing {
             Writing::Open(group) => Some(&mut group.deltas),
             Writing::Closed | Writing::Over(_) => None,
@@ -176,17 +179,17 @@ impl Database {
     }
 
     /// Changes a setting of this connection.
-    pub fn set(&self, pragma: &str, value: &str) -> rusqlite::Result<()> {
+    pub(super) fn set(&self, pragma: &str, value: &str) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, pragma, value)
     }
 
     /// Lets a failure of something that belongs to the open group end all writing.
-    pub fn or_stop<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn or_stop<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
         done.map_err(|error| self.stop(error))
     }
 
     /// Takes the open group back, and lets no other one begin; the failure that was the first.
-    pub fn stop(&mut self, error: Error) -> Error {
+    pub(super) fn stop(&mut self, error: Error) -> Error {
         if let Writing::Over(first) = &self.writing {
             return Error::Failed(Arc::clone(first));
         }

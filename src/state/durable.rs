@@ -21,7 +21,7 @@ use crate::sys;
 
 /// When what was done is brought to the disk. SIGKILL loses nothing with any of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sync {
+pub(crate) enum Sync {
     /// When the kernel gets round to it. A power cut takes the last seconds.
     #[default]
     Lazy,
@@ -33,7 +33,7 @@ pub enum Sync {
 
 /// A row whose object may not be whole.
 #[derive(Debug, Clone)]
-pub struct Doubtful {
+pub(crate) struct Doubtful {
     /// The row.
     pub task: TaskId,
     /// The task that made the object; none for a start task.
@@ -50,7 +50,7 @@ impl Reader {
     }
 
     /// Waits until all objects are on the disk.
-    pub fn sync_objects(&self) -> Result<(), Error> {
+    pub(crate) fn sync_objects(&self) -> Result<(), Error> {
         let sync = |path: &Path| {
             let io = |source| Error::Io {
                 action: "sync",
@@ -71,19 +71,19 @@ impl Reader {
     }
 
     /// The boot in which the database was last written to.
-    pub fn last_boot(&self) -> Result<Option<String>, Error> {
+    pub(crate) fn last_boot(&self) -> Result<Option<String>, Error> {
         self.meta("boot")
     }
 
     /// Rows up to here are on the disk, and their objects too.
-    pub fn durable(&self) -> Result<TaskId, Error> {
+    pub(crate) fn durable(&self) -> Result<TaskId, Error> {
         let row = self.meta("durable")?.and_then(|text| text.parse().ok());
         Ok(TaskId(row.unwrap_or(0)))
     }
 
     /// The newest row. There is room for many behind it: at the end of all numbers `SQLite` would
     /// take any.
-    pub fn newest_task(&self) -> Result<TaskId, Error> {
+    pub(crate) fn newest_task(&self) -> Result<TaskId, Error> {
         self.connection
             .prepare_cached("SELECT coalesce(max(id), 0) FROM task")
             .and_then(|mut query| query.query_row([], |row| number(row, 0).map(TaskId)))
@@ -91,7 +91,7 @@ impl Reader {
     }
 
     /// At most `count` rows behind `after`, ascending.
-    pub fn doubtful(&self, after: TaskId, count: i64) -> Result<Vec<Doubtful>, Error> {
+    pub(crate) fn doubtful(&self, after: TaskId, count: i64) -> Result<Vec<Doubtful>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id, input_task_id, object_hash FROM task WHERE id > ?1
@@ -119,7 +119,7 @@ impl Reader {
 
 impl State {
     /// Sets when to sync, from the next group on.
-    pub fn set_sync(&mut self, sync: Sync) -> Result<(), Error> {
+    pub(crate) fn set_sync(&mut self, sync: Sync) -> Result<(), Error> {
         if sync == self.sync {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl State {
     }
 
     /// A run is over: brings all to the disk, unless that is left to the kernel.
-    pub fn end_of_run(&mut self) -> Result<(), Error> {
+    pub(crate) fn end_of_run(&mut self) -> Result<(), Error> {
         if self.sync != Sync::End {
             return self.end();
         }
@@ -168,7 +168,7 @@ impl State {
     }
 
     /// Notes the present boot, and up to which row everything is on the disk.
-    pub fn set_durable(&mut self, boot: &str, row: TaskId) -> Result<(), Error> {
+    pub(crate) fn set_durable(&mut self, boot: &str, row: TaskId) -> Result<(), Error> {
         self.reader
             .connection
             .write(
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// Has the task executed again in whatever runset it is live; what it made does not count.
-    pub fn redo(&mut self, task: TaskId) -> Result<(), Error> {
+    pub(crate) fn redo(&mut self, task: TaskId) -> Result<(), Error> {
         let place: Option<(i64, String, i64)> = self
             .connection
             .prepare_cached(

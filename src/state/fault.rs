@@ -6,14 +6,14 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 /// Counts calls, and has those in a range fail.
 #[derive(Debug, Default)]
-pub struct Fault {
+pub(crate) struct Fault {
     calls: Cell<u32>,
     planned: Cell<Option<Planned>>,
 }
 
 /// What is to go wrong.
 #[derive(Debug, Clone, Copy)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// The first call that fails, from 0.
     pub first: u32,
     /// How many do.
@@ -24,7 +24,7 @@ pub struct Planned {
 
 /// The ways in which a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub(crate) enum How {
     /// What the call itself did is taken back.
     Alone,
     /// `SQLite` takes back the whole transaction, as it does where its memory and the file would
@@ -36,18 +36,18 @@ pub enum How {
 
 impl Fault {
     /// Counts from 0 again, and has calls fail from now on.
-    pub fn plan(&self, planned: Option<Planned>) {
+    pub(crate) fn plan(&self, planned: Option<Planned>) {
         self.calls.set(0);
         self.planned.set(planned);
     }
 
     /// Calls since then.
-    pub fn calls(&self) -> u32 {
+    pub(crate) fn calls(&self) -> u32 {
         self.calls.get()
     }
 
     /// To be asked before each call.
-    pub fn call(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn call(&self, connection: &Connection) -> rusqlite::Result<()> {
         let number = self.calls.get();
         self.calls.set(number + 1);
         let Some(planned) = self.planned.get() else {

@@ -8,7 +8,7 @@ use crate::model::task::TaskId;
 
 /// Which outputs are asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Of this runset; none: of all.
     pub runset: Option<Runset>,
     /// The final outputs of these names; with no step either: all of them.
@@ -19,7 +19,7 @@ pub struct Selection {
 
 /// An output as the state has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Final {
+pub(crate) struct Final {
     /// The file name under which it was left.
     pub name: FileName,
     /// Its bytes.
@@ -31,7 +31,7 @@ pub struct Final {
 impl Reader {
     /// Calls `each` with the live outputs that are selected, those of the same name and bytes
     /// once, ordered by name and then by digest. An output without a name has its hash for one.
-    pub fn each_final<E: From<Error>>(
+    pub(crate) fn each_final<E: From<Error>>(
         &self,
         selection: &Selection,
         mut each: impl FnMut(Final) -> Result<(), E>,
@@ -70,7 +70,7 @@ impl Reader {
     }
 
     /// What the live final outputs of `runset`, or of all, are called: each name once.
-    pub fn final_names(&self, runset: Option<&Runset>) -> Result<Vec<String>, Error> {
+    pub(crate) fn final_names(&self, runset: Option<&Runset>) -> Result<Vec<String>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT DISTINCT coalesce(nullif(name, ''), object_hash) FROM task

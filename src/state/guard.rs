@@ -23,7 +23,7 @@ use super::{Context, Error, Layout};
 const LARGEST: i32 = 16 << 20;
 
 /// Takes a new connection what the file could use. Nothing was asked of it yet.
-pub fn restrict(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<()> {
+pub(super) fn restrict(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<()> {
     // For all that is asked at the opening.
     Effort::limit(connection, layout)?;
     for (what, allowed) in [
@@ -42,7 +42,7 @@ pub fn restrict(connection: &mut Connection, layout: &Layout) -> rusqlite::Resul
 /// What a statement costs so far. A file can have so many rows in it that no question would come to
 /// an end: each page of a tree has the same page below it many times.
 #[derive(Debug, Clone, Default)]
-pub struct Effort(Arc<AtomicU64>);
+pub(super) struct Effort(Arc<AtomicU64>);
 
 /// Steps of `SQLite` between two looks at the effort; they take some hundredths of a second.
 const STRETCH: i32 = 1_000_000;
@@ -53,7 +53,7 @@ const PACKED: u64 = 16;
 
 impl Effort {
     /// Has the connection break off what goes through more than is in the files.
-    pub fn limit(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<Self> {
+    pub(super) fn limit(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<Self> {
         let effort = Self::default();
         // The process may go to another folder.
         let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
@@ -69,7 +69,7 @@ impl Effort {
     }
 
     /// Another statement begins.
-    pub fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 }
@@ -97,7 +97,7 @@ const FIRST: usize = 2;
 
 /// Refuses a database in which our tables are not there, or are something else. `format`: what it
 /// says that it is of.
-pub fn check(connection: &Connection, layout: &Layout, format: i64) -> Result<(), Error> {
+pub(super) fn check(connection: &Connection, layout: &Layout, format: i64) -> Result<(), Error> {
     let mut found = [false; TABLES.len()];
     let mut others = false;
     let mut wrong = None;

@@ -9,25 +9,25 @@ pub(super) const ENDINGS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
 /// The files of a db folder.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub(crate) struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
     /// Of the folder `root`.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
         }
     }
 
     /// The folder.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The `SQLite` file.
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.root.join("db")
     }
 
@@ -53,17 +53,17 @@ impl Layout {
     }
 
     /// The object store.
-    pub fn objects(&self) -> PathBuf {
+    pub(crate) fn objects(&self) -> PathBuf {
         self.root.join("objects")
     }
 
     /// Links that keep store paths from Nix's garbage collection.
-    pub fn roots(&self) -> PathBuf {
+    pub(crate) fn roots(&self) -> PathBuf {
         self.root.join("gcroots")
     }
 
     /// Folders of running tasks.
-    pub fn scratch(&self) -> PathBuf {
+    pub(crate) fn scratch(&self) -> PathBuf {
         self.root.join("tmp")
     }
 

@@ -10,7 +10,7 @@ use crate::model::task::TaskId;
 
 /// What a task works on, and where that comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The step version; none for a final output.
     pub step: Option<StepId>,
     /// The input.
@@ -24,7 +24,7 @@ pub struct Origin {
 impl Reader {
     /// What the task works on. A parent has a lower row than its child, so that one who goes from
     /// parent to parent comes to an end.
-    pub fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {
+    pub(crate) fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id, step_id, object_hash, name, input_task_id FROM task WHERE id = ?1",

@@ -22,7 +22,7 @@ use crate::text::Shown as _;
 
 /// The right to write, held until all clones are dropped, and by no process that is gone.
 #[derive(Debug, Clone)]
-pub struct Lock(Arc<Held>);
+pub(crate) struct Lock(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
@@ -40,7 +40,7 @@ struct Locked {
 
 /// Who writes to a db folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holder {
+pub(crate) struct Holder {
     /// Its number, if it left one.
     pub pid: Option<u32>,
 }
@@ -56,7 +56,7 @@ impl std::fmt::Display for Holder {
 
 /// The right to write was not to be had, or is lost.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another process has it.
     #[error("{} is in use by {holder}", db.shown())]
     Held {
@@ -83,7 +83,7 @@ pub enum LockError {
 
 impl LockError {
     /// Whether what is recorded can be read all the same, as far as this tells.
-    pub fn leaves_reading(&self) -> bool {
+    pub(crate) fn leaves_reading(&self) -> bool {
         match self {
             Self::Held { .. } => true,
             Self::Io { source, .. } => matches!(
@@ -95,7 +95,7 @@ impl LockError {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Held { .. } => Some("wait for that run to end, or use another -db"),
             Self::Io { source, .. } => match Errno::from_io_error(source)? {
@@ -120,13 +120,13 @@ impl Lock {
     /// The process that holds the lock of that db folder; asks without taking it.
     ///
     /// None also where the system does not tell.
-    pub fn holder(layout: &Layout) -> Option<Holder> {
+    pub(crate) fn holder(layout: &Layout) -> Option<Holder> {
         let folder = File::open(layout.root()).ok()?;
         sys::is_marked(&folder).then(|| named(layout))
     }
 
     /// Takes the lock of the db folder; does not wait.
-    pub fn take(layout: &Layout) -> Result<Self, LockError> {
+    pub(crate) fn take(layout: &Layout) -> Result<Self, LockError> {
         let root = layout.root();
         let folder = File::open(root).map_err(failed(root))?;
         let folder = exclusive(folder, root, layout)?;

@@ -57,7 +57,7 @@ const DOING: &str = "look for objects";
 impl Reader {
     /// The live rows, final outputs and others, that `object` came to be; at most `most`, newest
     /// first.
-    pub fn rows_of(&self, object: &Digest, most: u32) -> Result<Vec<TaskRow>, Error> {
+    pub(crate) fn rows_of(&self, object: &Digest, most: u32) -> Result<Vec<TaskRow>, Error> {
         let hex = object.hex();
         let mut ids = self.ids(FINALS_WITH, params![&*hex, &hex[..FINAL_PREFIX], most])?;
         for step in self.names_of_versions()?.keys() {
@@ -82,7 +82,7 @@ impl Reader {
     }
 
     /// The live final outputs called `name`, of `runset` or of all; newest first.
-    pub fn finals_called(
+    pub(crate) fn finals_called(
         &self,
         name: &str,
         runset: Option<&Runset>,
@@ -99,7 +99,7 @@ impl Reader {
 
     /// The objects that tasks took or left whose hash starts with `prefix` (four or more lower-case
     /// hexadecimal digits), in order; at most `most`.
-    pub fn objects_starting(&self, prefix: &str, most: u32) -> Result<Vec<Digest>, Error> {
+    pub(crate) fn objects_starting(&self, prefix: &str, most: u32) -> Result<Vec<Digest>, Error> {
         // `g` comes after every digit.
         let end = format!("{prefix}g");
         let start = &prefix[..prefix.len().min(PREFIX)];

@@ -16,13 +16,13 @@ use rusqlite::{Connection, Transaction};
 use super::counts::recount;
 
 /// Says in the file that somebody writes to it.
-pub const MARK: &str = "INSERT OR REPLACE INTO meta VALUES ('writing', '1')";
+pub(super) const MARK: &str = "INSERT OR REPLACE INTO meta VALUES ('writing', '1')";
 /// Says that it is no longer so.
-pub const UNMARK: &str = "DELETE FROM meta WHERE key = 'writing'";
+pub(super) const UNMARK: &str = "DELETE FROM meta WHERE key = 'writing'";
 
 /// What was wrong in a database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mended {
+pub(crate) struct Mended {
     /// Rows that no task left where they were.
     pub orphans: u64,
     /// Finished tasks that run again.
@@ -37,7 +37,7 @@ pub struct Mended {
 
 impl Mended {
     /// Whether anything was.
-    pub fn is_anything(&self) -> bool {
+    pub(crate) fn is_anything(&self) -> bool {
         self.orphans > 0 || self.again > 0 || self.other
     }
 }
@@ -51,7 +51,7 @@ impl super::Reader {
 }
 
 /// Whether the last writer did not come to its end in order, or counts show what cannot be.
-pub fn is_called_for(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn is_called_for(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'writing')
              OR EXISTS (SELECT 1 FROM tally WHERE min(pending, failed, done, reused) < 0)",
@@ -61,7 +61,7 @@ pub fn is_called_for(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Counts anew. Where the counts were wrong, everything is looked at.
-pub fn counts(connection: &mut Connection) -> rusqlite::Result<Mended> {
+pub(super) fn counts(connection: &mut Connection) -> rusqlite::Result<Mended> {
     let transaction = connection.transaction()?;
     let mut mended = Mended::default();
     if recount(&transaction)? {
@@ -76,7 +76,7 @@ pub fn counts(connection: &mut Connection) -> rusqlite::Result<Mended> {
 }
 
 /// Counts anew, and looks at everything.
-pub fn all(transaction: &Transaction) -> rusqlite::Result<Mended> {
+pub(super) fn all(transaction: &Transaction) -> rusqlite::Result<Mended> {
     let miscounted = recount(transaction)?;
     let unsure = transaction.query_row(
         "SELECT EXISTS (SELECT 1 FROM task WHERE processed = 1 AND step_id IS NOT NULL)",

@@ -9,9 +9,7 @@ use crate::model::task::TaskId;
 
 /// How an object is called in this runset: by a final output, or by a task that is to be done.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// The row.
-    pub row: TaskId,
+pub(crate) struct Wanted {
     /// The task that left the object.
     pub maker: Option<TaskId>,
     /// The object.
@@ -22,7 +20,7 @@ pub struct Wanted {
 
 /// A place among all final outputs, in the order of their objects' names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(crate) struct Place {
     prefix: String,
     row: i64,
 }
@@ -44,7 +42,7 @@ impl Place {
 
 /// When the objects of a runset were last known to be there, and how their folders were then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub(crate) struct Looked {
     /// The folders, in some words.
     pub sign: String,
     /// Microseconds since 1970.
@@ -57,7 +55,7 @@ impl Reader {
     /// Looks at `count` final outputs behind `after`, of whatever runset: calls `each` with the live
     /// ones of `runset`. How many there were, and the place of the last one; none if there are no
     /// more.
-    pub fn finals_behind(
+    pub(crate) fn finals_behind(
         &self,
         runset: &Runset,
         after: &Place,
@@ -103,7 +101,11 @@ impl Reader {
     }
 
     /// At most `count` tasks of the runset that are to be done and whose input another one made.
-    pub fn wanted_inputs(&self, runset: &Runset, count: usize) -> Result<Vec<Wanted>, Error> {
+    pub(crate) fn wanted_inputs(
+        &self,
+        runset: &Runset,
+        count: usize,
+    ) -> Result<Vec<Wanted>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id, input_task_id, object_hash, name FROM task
@@ -118,7 +120,7 @@ impl Reader {
     }
 
     /// When the runset's objects were last known to be there.
-    pub fn looked(&self, runset: &Runset) -> Result<Option<Looked>, Error> {
+    pub(crate) fn looked(&self, runset: &Runset) -> Result<Option<Looked>, Error> {
         let text = self.meta(&looked_key(runset))?;
         Ok(text.as_deref().and_then(|text| {
             let (at, sign) = text.split_once(' ')?;
@@ -130,7 +132,7 @@ impl Reader {
     }
 
     /// How far the turn through all final outputs has come.
-    pub fn place(&self) -> Result<Place, Error> {
+    pub(crate) fn place(&self) -> Result<Place, Error> {
         let text = self.meta(PLACE)?;
         Ok(text.as_deref().and_then(Place::of_text).unwrap_or_default())
     }
@@ -140,7 +142,7 @@ impl State {
     /// Has these tasks of the runset executed again, by the versions `current` of their steps; what
     /// they made does not count. How many, less those below another of them, and those that could
     /// not be, as their step is none of these.
-    pub fn redo_all(
+    pub(crate) fn redo_all(
         &mut self,
         runset: &Runset,
         current: &[StepId],
@@ -174,13 +176,13 @@ impl State {
     }
 
     /// Notes it.
-    pub fn set_looked(&mut self, runset: &Runset, looked: &Looked) -> Result<(), Error> {
+    pub(crate) fn set_looked(&mut self, runset: &Runset, looked: &Looked) -> Result<(), Error> {
         let text = format!("{} {}", looked.at, looked.sign);
         self.put_meta(&looked_key(runset), &text)
     }
 
     /// Notes it.
-    pub fn set_place(&mut self, place: &Place) -> Result<(), Error> {
+    pub(crate) fn set_place(&mut self, place: &Place) -> Result<(), Error> {
         self.put_meta(PLACE, &place.to_text())
     }
 
@@ -205,7 +207,6 @@ fn looked_key(runset: &Runset) -> String {
 fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
     located("task", row, |row| {
         Ok(Wanted {
-            row: TaskId(row.get(0)?),
             maker: older(row, 1, TaskId(row.get(0)?))?,
             object: digest(row, 2)?,
             name: file_name(row, 3)?,

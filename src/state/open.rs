@@ -20,7 +20,7 @@ const COPYING: &str = "copy the database";
 
 impl Reader {
     /// Opens an existing db folder for reading.
-    pub fn open(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         let layout = Layout::new(root);
         let (connection, format) = reader::open(&layout)?;
         if format < schema::FORMAT {
@@ -48,7 +48,7 @@ impl State {
     /// Opens the db folder for writing, and makes it if it is not there; whether it was made now.
     ///
     /// Fails if another process has it open for writing.
-    pub fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
+    pub(crate) fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
         let layout = Layout::new(root);
         make_folder(root)?;
         files::check_alone(&layout)?;
@@ -71,7 +71,7 @@ impl State {
     /// A copy of the db folder's database in the present format, for one who tries out what would
     /// become of it: nothing that is done to it is done to the folder. Without a database there,
     /// an empty one.
-    pub fn private_copy(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn private_copy(root: &Path) -> Result<Self, Error> {
         let layout = Layout::new(root);
         match reader::open(&layout) {
             Ok((connection, _)) => {
@@ -103,7 +103,7 @@ impl State {
 
     /// The same without any task: for one who only asks what would become of the steps. There may
     /// be millions of tasks.
-    pub fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
         let recorded = Reader::open(root)?;
         let mut connection = in_no_place(&recorded.layout)?;
         schema::migrate(&mut connection, &recorded.layout, 0)?;
@@ -141,7 +141,7 @@ impl State {
     }
 
     /// Makes the paths of the layout absolute: the process will go to another folder.
-    pub fn find_from_everywhere(&mut self) -> io::Result<()> {
+    pub(crate) fn find_from_everywhere(&mut self) -> io::Result<()> {
         // SQLite has made its own so already.
         self.reader.layout = Layout::new(&std::path::absolute(self.reader.layout.root())?);
         Ok(())

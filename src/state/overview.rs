@@ -12,7 +12,7 @@ use crate::model::task::{TaskCounts, TaskId, TaskState};
 
 /// A step version as it is recorded.
 #[derive(Debug, Clone)]
-pub struct RecordedStep {
+pub(crate) struct RecordedStep {
     /// Its row.
     pub id: StepId,
     /// The step's name.
@@ -31,7 +31,7 @@ pub struct RecordedStep {
 
 /// An executed live task.
 #[derive(Debug, Clone, Copy)]
-pub struct Execution {
+pub(crate) struct Execution {
     /// Its row.
     pub task: TaskId,
     /// Its step version.
@@ -48,13 +48,11 @@ pub struct Execution {
 
 /// A live task in full.
 #[derive(Debug, Clone)]
-pub struct ShownTask {
+pub(crate) struct ShownTask {
     /// Its row.
     pub id: TaskId,
     /// Its step version.
     pub step: StepId,
-    /// The runset it is part of.
-    pub runset: String,
     /// Its input.
     pub object: Digest,
     /// The file name under which its parent left the input.
@@ -77,17 +75,17 @@ pub struct ShownTask {
 
 /// While it lives, all that is read is of one moment, whatever is written meanwhile.
 #[derive(Debug)]
-pub struct Snapshot<'a> {
+pub(crate) struct Snapshot<'a> {
     _transaction: rusqlite::Transaction<'a>,
 }
 
 /// No error of ours is so long as to be cut.
-const TASK: &str = "id, step_id, runset, object_hash, name, started, elapsed, worker,
+const TASK: &str = "id, step_id, object_hash, name, started, elapsed, worker,
     substr(error, 1, 65536)";
 
 impl Reader {
     /// Begins a moment.
-    pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
+    pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
         self.connection
             .snapshot()
             .map(|transaction| Snapshot {
@@ -97,7 +95,7 @@ impl Reader {
     }
 
     /// All step versions, by step in the order in which these became known, oldest first.
-    pub fn recorded_steps(&self) -> Result<Vec<RecordedStep>, Error> {
+    pub(crate) fn recorded_steps(&self) -> Result<Vec<RecordedStep>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id, name, version, is_start, script, created, identity FROM step
@@ -112,7 +110,7 @@ impl Reader {
     }
 
     /// When a runset was made, in milliseconds since 1970, if that is known.
-    pub fn runset_created(&self, runset: &Runset) -> Result<Option<i64>, Error> {
+    pub(crate) fn runset_created(&self, runset: &Runset) -> Result<Option<i64>, Error> {
         self.connection
             .prepare_cached("SELECT created FROM runset WHERE id = ?1")
             .and_then(|mut query| query.query_row([runset.id.0], |row| some_number(row, 0)))
@@ -120,7 +118,10 @@ impl Reader {
     }
 
     /// The counts of live tasks by step version, step 0 for final outputs, of `runset` or of all.
-    pub fn totals(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, TaskCounts)>, Error> {
+    pub(crate) fn totals(
+        &self,
+        runset: Option<&Runset>,
+    ) -> Result<Vec<(StepId, TaskCounts)>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT step_id, sum(pending), sum(failed), sum(done), sum(reused) FROM tally
@@ -136,7 +137,10 @@ impl Reader {
 
     /// How many live tasks of one step version came from tasks of another; step 0 for final
     /// outputs.
-    pub fn flows(&self, runset: Option<&Runset>) -> Result<Vec<(StepId, StepId, i64)>, Error> {
+    pub(crate) fn flows(
+        &self,
+        runset: Option<&Runset>,
+    ) -> Result<Vec<(StepId, StepId, i64)>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT max(iif(parent.id >= task.id, task.id, NULL)), parent.step_id, coalesce(task.step_id, 0), count(*),
@@ -157,7 +161,7 @@ impl Reader {
     }
 
     /// Calls `each` with every live task that was executed.
-    pub fn each_execution(
+    pub(crate) fn each_execution(
         &self,
         runset: Option<&Runset>,
         mut each: impl FnMut(Execution),
@@ -181,7 +185,7 @@ impl Reader {
     }
 
     /// Calls `each` with every live output: the step version that left it, and the object.
-    pub fn each_left(
+    pub(crate) fn each_left(
         &self,
         runset: Option<&Runset>,
         mut each: impl FnMut(StepId, Digest),
@@ -207,7 +211,7 @@ impl Reader {
     }
 
     /// At most `count` live tasks: the failed ones, then the slowest, then the others by row.
-    pub fn notable_tasks(
+    pub(crate) fn notable_tasks(
         &self,
         runset: Option<&Runset>,
         count: usize,
@@ -230,7 +234,11 @@ impl Reader {
 
     /// At most `count` failed live tasks with their logs, so that each step has its first ones
     /// before any has its next.
-    pub fn failures(&self, runset: Option<&Runset>, count: usize) -> Result<Vec<ShownTask>, Error> {
+    pub(crate) fn failures(
+        &self,
+        runset: Option<&Runset>,
+        count: usize,
+    ) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
                 "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr
@@ -295,16 +303,15 @@ fn task_row(row: &Row) -> rusqlite::Result<ShownTask> {
     Ok(ShownTask {
         id: TaskId(row.get(0)?),
         step: StepId(row.get(1)?),
-        runset: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-        object: digest(row, 3)?,
-        name: file_name(row, 4)?,
-        started: some_number(row, 5)?,
-        elapsed: some_number(row, 6)?,
-        worker: some_number(row, 7)?,
-        error: row.get(8)?,
-        state: state_of(row.get(9)?),
-        stdout: log(10)?,
-        stderr: log(11)?,
+        object: digest(row, 2)?,
+        name: file_name(row, 3)?,
+        started: some_number(row, 4)?,
+        elapsed: some_number(row, 5)?,
+        worker: some_number(row, 6)?,
+        error: row.get(7)?,
+        state: state_of(row.get(8)?),
+        stdout: log(9)?,
+        stderr: log(10)?,
     })
 }
 

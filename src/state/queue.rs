@@ -10,7 +10,7 @@ use crate::model::task::TaskId;
 
 impl Reader {
     /// At most `count` unfinished live tasks of a step version with a row after `after`, ascending.
-    pub fn unfinished(
+    pub(crate) fn unfinished(
         &self,
         runset: &Runset,
         step: StepId,

@@ -12,7 +12,7 @@ use crate::model::task::{TaskId, TaskState};
 
 /// A task as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskRow {
+pub(crate) struct TaskRow {
     /// Its row.
     pub id: TaskId,
     /// Its input; of a final output, the result.
@@ -49,7 +49,7 @@ pub struct TaskRow {
 
 /// The step version that a task runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskStep {
+pub(crate) struct TaskStep {
     /// Its row.
     pub id: StepId,
     /// The step's name.
@@ -60,7 +60,7 @@ pub struct TaskStep {
 
 /// Which tasks are asked for; final outputs are none.
 #[derive(Debug, Clone, Default)]
-pub struct Filter<'a> {
+pub(crate) struct Filter<'a> {
     /// Of this runset.
     pub runset: Option<&'a str>,
     /// Of this step, all versions.
@@ -73,7 +73,7 @@ pub struct Filter<'a> {
 
 /// The states that can be asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     /// Every live task.
     #[default]
     Live,
@@ -140,7 +140,7 @@ const DOING: &str = "read tasks";
 
 impl Reader {
     /// The task in that row.
-    pub fn task(&self, id: TaskId) -> Result<Option<TaskRow>, Error> {
+    pub(crate) fn task(&self, id: TaskId) -> Result<Option<TaskRow>, Error> {
         self.connection
             .prepare_cached(&format!("{} WHERE t.id = ?1", columns()))
             .and_then(|mut query| query.query_row([id.0], task).optional())
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     /// Calls `each` with every task that `filter` lets through, oldest first.
-    pub fn each_task<E: From<Error>>(
+    pub(crate) fn each_task<E: From<Error>>(
         &self,
         filter: &Filter,
         mut each: impl FnMut(TaskRow) -> Result<(), E>,
@@ -190,7 +190,7 @@ impl Reader {
     }
 
     /// The task that took the place of this one.
-    pub fn superseded_by(&self, id: TaskId) -> Result<Option<TaskId>, Error> {
+    pub(crate) fn superseded_by(&self, id: TaskId) -> Result<Option<TaskId>, Error> {
         self.connection
             .prepare_cached("SELECT id FROM task WHERE supersedes = ?1 ORDER BY id DESC LIMIT 1")
             .and_then(|mut query| query.query_row([id.0], |row| row.get(0)).optional())
@@ -200,7 +200,7 @@ impl Reader {
 
     /// What the task left: the tasks and final outputs that have it for their parent. With
     /// `superseded`, those too that stand for an output no more.
-    pub fn children(&self, id: TaskId, superseded: bool) -> Result<Vec<TaskRow>, Error> {
+    pub(crate) fn children(&self, id: TaskId, superseded: bool) -> Result<Vec<TaskRow>, Error> {
         let sql = format!(
             "{} WHERE t.input_task_id = ?1 AND (?2 OR t.live = 1) ORDER BY t.id",
             columns()
@@ -217,7 +217,7 @@ impl Reader {
     }
 
     /// What the task wrote when it was last executed.
-    pub fn logs(&self, id: TaskId) -> Result<Logs, Error> {
+    pub(crate) fn logs(&self, id: TaskId) -> Result<Logs, Error> {
         let column = |row: &Row, at| match row.get_ref(at)? {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => {

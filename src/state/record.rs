@@ -11,7 +11,7 @@ use crate::model::task::{Step, TaskId, TaskState};
 
 /// A task to be added.
 #[derive(Debug, Clone, Copy)]
-pub struct NewTask<'a> {
+pub(crate) struct NewTask<'a> {
     /// Its input; for a final output, the result.
     pub object: Digest,
     /// The step version that it is to run; none for a final output.
@@ -26,7 +26,7 @@ pub struct NewTask<'a> {
 
 /// When and where a task was executed.
 #[derive(Debug, Clone, Copy)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// Milliseconds since 1970.
     pub started: i64,
     /// Microseconds.
@@ -41,7 +41,7 @@ pub(super) const ROOM: &[u8] = &[0; 8];
 
 /// The objects that hold what a task wrote; none where it wrote nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// Standard output.
     pub stdout: Option<Digest>,
     /// Standard error.
@@ -50,7 +50,7 @@ pub struct Logs {
 
 impl Reader {
     /// The row of the task that is added next.
-    pub fn next_task(&self) -> Result<TaskId, Error> {
+    pub(crate) fn next_task(&self) -> Result<TaskId, Error> {
         Ok(TaskId(self.newest_task()?.0 + 1))
     }
 
@@ -84,7 +84,7 @@ impl Reader {
 
 impl State {
     /// Adds a task: pending, or finished at once if it is a final output.
-    pub fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
+    pub(crate) fn insert_task(&mut self, runset: &Runset, task: &NewTask) -> Result<TaskId, Error> {
         let processed = task.step.is_none();
         self.reader.connection.write(
             "write a task",
@@ -112,7 +112,7 @@ impl State {
     }
 
     /// A task's script succeeded.
-    pub fn succeed(
+    pub(crate) fn succeed(
         &mut self,
         runset: &Runset,
         step: StepId,
@@ -134,7 +134,7 @@ impl State {
     }
 
     /// A task failed; `error` says how.
-    pub fn fail(
+    pub(crate) fn fail(
         &mut self,
         runset: &Runset,
         step: StepId,
@@ -162,7 +162,7 @@ impl State {
     }
 
     /// A task takes over the outputs of `source`; the caller adds them.
-    pub fn reuse(
+    pub(crate) fn reuse(
         &mut self,
         runset: &Runset,
         step: StepId,
@@ -182,7 +182,7 @@ impl State {
     }
 
     /// Keeps what a task wrote; replaces what an earlier try wrote.
-    pub fn put_logs(&mut self, task: TaskId, again: bool, logs: Logs) -> Result<(), Error> {
+    pub(crate) fn put_logs(&mut self, task: TaskId, again: bool, logs: Logs) -> Result<(), Error> {
         if logs == Logs::default() && !again {
             return Ok(());
         }
@@ -202,7 +202,11 @@ impl State {
 
     /// Gives tasks that never succeeded to the version in `current` of their step: they have
     /// nothing to preserve. How many.
-    pub fn update_unfinished(&mut self, runset: &Runset, current: &[StepId]) -> Result<u64, Error> {
+    pub(crate) fn update_unfinished(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+    ) -> Result<u64, Error> {
         let mut moved = 0;
         for (step, to) in self.unfinished_older(runset, current)? {
             moved += self.give_to(runset, step, to)?;

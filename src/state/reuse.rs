@@ -15,7 +15,7 @@ pub(super) const PREFIX: usize = 6;
 impl Reader {
     /// All versions of the step that compute the same as `step`: those with its name and
     /// fingerprint.
-    pub fn equal_versions(&self, step: StepId) -> Result<Vec<StepId>, Error> {
+    pub(crate) fn equal_versions(&self, step: StepId) -> Result<Vec<StepId>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT other.id FROM step JOIN step AS other USING (name, fingerprint)
@@ -31,7 +31,8 @@ impl Reader {
 
     /// The newest finished task of one of `steps` on `input`, in any runset, superseded or not;
     /// with `name`, only one whose input had that name.
-    pub fn finished_equal(
+    #[allow(clippy::option_option)] // Some inputs have no name, and that may be what counts.
+    pub(crate) fn finished_equal(
         &self,
         steps: &[StepId],
         input: &Digest,
@@ -72,7 +73,7 @@ impl Reader {
 
     /// When the execution had ended at the latest that gave the task its outputs, in microseconds
     /// since 1970, if that is recorded. When it began is, in whole milliseconds.
-    pub fn made(&self, task: TaskId) -> Result<Option<i64>, Error> {
+    pub(crate) fn made(&self, task: TaskId) -> Result<Option<i64>, Error> {
         self.connection
             .prepare_cached(
                 "WITH RECURSIVE took (id) AS (
@@ -94,7 +95,11 @@ impl Reader {
     }
 
     /// Inputs of finished tasks of `steps`: each once, at most `count`.
-    pub fn finished_inputs(&self, steps: &[StepId], count: usize) -> Result<Vec<Digest>, Error> {
+    pub(crate) fn finished_inputs(
+        &self,
+        steps: &[StepId],
+        count: usize,
+    ) -> Result<Vec<Digest>, Error> {
         let mut all = Vec::new();
         for step in steps {
             let left = i64::try_from(count - all.len()).unwrap_or(i64::MAX);
@@ -116,7 +121,7 @@ impl Reader {
     }
 
     /// The newest finished task of one of `steps` on `input` before the row `before`.
-    pub fn finished_before(
+    pub(crate) fn finished_before(
         &self,
         steps: &[StepId],
         input: &Digest,
@@ -143,7 +148,7 @@ impl Reader {
 
     /// Calls `each` with name and object of every output that the task left, in order. The first
     /// implementation did not record names.
-    pub fn each_output(
+    pub(crate) fn each_output(
         &self,
         task: TaskId,
         each: impl FnMut(Option<&FileName>, Digest),
@@ -154,7 +159,7 @@ impl Reader {
 
     /// The same for at most `count` of them, with rows behind `after`. The row of the last one, if
     /// there may be more.
-    pub fn outputs_behind(
+    pub(crate) fn outputs_behind(
         &self,
         task: TaskId,
         after: TaskId,

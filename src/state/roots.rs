@@ -10,7 +10,7 @@ const HELD: &str = "held:";
 
 impl Reader {
     /// By the manifest's path: the store paths that its steps used when it ran last.
-    pub fn held(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    pub(crate) fn held(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
         let rows: Vec<(String, String)> = self
             .connection
             .prepare_cached("SELECT key, value FROM meta WHERE key >= 'held:' AND key < 'held;'")
@@ -28,7 +28,7 @@ impl Reader {
     }
 
     /// The step versions that have tasks to do, in any runset.
-    pub fn unfinished_identities(&self) -> Result<Vec<Identity>, Error> {
+    pub(crate) fn unfinished_identities(&self) -> Result<Vec<Identity>, Error> {
         let texts: Vec<String> = self
             .connection
             .prepare_cached(
@@ -46,7 +46,11 @@ impl Reader {
 
 impl State {
     /// Records what [`State::held`] gives for `manifest`.
-    pub fn set_held(&mut self, manifest: &str, held: &BTreeSet<String>) -> Result<(), Error> {
+    pub(crate) fn set_held(
+        &mut self,
+        manifest: &str,
+        held: &BTreeSet<String>,
+    ) -> Result<(), Error> {
         let key = format!("{HELD}{manifest}");
         // A list of texts always has a JSON form.
         let value = serde_json::to_string(held).unwrap_or_default();

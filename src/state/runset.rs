@@ -10,11 +10,11 @@ use crate::model::task::TaskId;
 
 /// The row of a runset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RunsetId(pub i64);
+pub(crate) struct RunsetId(pub i64);
 
 /// A runset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runset {
+pub(crate) struct Runset {
     /// Its row; a newer runset has a higher one.
     pub id: RunsetId,
     /// Its name, by default the UTC time at which it was seeded.
@@ -23,7 +23,7 @@ pub struct Runset {
 
 impl Reader {
     /// All runsets, oldest first.
-    pub fn runsets(&self) -> Result<Vec<Runset>, Error> {
+    pub(crate) fn runsets(&self) -> Result<Vec<Runset>, Error> {
         self.connection
             .prepare_cached("SELECT id, name FROM runset ORDER BY id")
             .and_then(|mut query| query.query_map([], runset)?.collect())
@@ -31,7 +31,7 @@ impl Reader {
     }
 
     /// The newest runset.
-    pub fn newest_runset(&self) -> Result<Option<Runset>, Error> {
+    pub(crate) fn newest_runset(&self) -> Result<Option<Runset>, Error> {
         self.connection
             .prepare_cached("SELECT id, name FROM runset ORDER BY id DESC LIMIT 1")
             .and_then(|mut query| query.query_row([], runset).optional())
@@ -39,7 +39,7 @@ impl Reader {
     }
 
     /// The runset of that name.
-    pub fn runset(&self, name: &str) -> Result<Option<Runset>, Error> {
+    pub(crate) fn runset(&self, name: &str) -> Result<Option<Runset>, Error> {
         self.connection
             .prepare_cached("SELECT id, name FROM runset WHERE name = ?1")
             .and_then(|mut query| query.query_row([name], runset).optional())
@@ -47,7 +47,7 @@ impl Reader {
     }
 
     /// The step that the runset began at.
-    pub fn seeded_step(&self, runset: &Runset) -> Result<Option<String>, Error> {
+    pub(crate) fn seeded_step(&self, runset: &Runset) -> Result<Option<String>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT step.name FROM task JOIN step ON step.id = task.step_id
@@ -63,7 +63,7 @@ impl State {
     /// Makes a runset; if there is one of that name, with `.2`, `.3` … behind it.
     ///
     /// `created`: milliseconds since 1970.
-    pub fn create_runset(&mut self, name: &str, created: i64) -> Result<Runset, Error> {
+    pub(crate) fn create_runset(&mut self, name: &str, created: i64) -> Result<Runset, Error> {
         let mut own = name.to_owned();
         let mut number = 2;
         while self.runset(&own)?.is_some() {
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// Adds a task of `step` on the empty input, which executes in any case.
-    pub fn seed(&mut self, runset: &Runset, step: StepId) -> Result<TaskId, Error> {
+    pub(crate) fn seed(&mut self, runset: &Runset, step: StepId) -> Result<TaskId, Error> {
         self.insert_task(
             runset,
             &NewTask {

@@ -13,7 +13,7 @@ use crate::model::name::StepName;
 /// 1: what this program wrote at first; only indexes and `tally.spent` differ.
 /// 2: without `task.room` and the indexes of final outputs; written by versions that went on after
 /// a failed write ([`super::mend`]).
-pub const FORMAT: i64 = 3;
+pub(crate) const FORMAT: i64 = 3;
 
 /// The two tables of the first implementation, as it made them.
 const FIRST: &str = "
@@ -109,7 +109,7 @@ CREATE INDEX idx_task_digits ON task (name)
 
 /// From the present format back to 2.
 #[cfg(test)]
-pub const BACK_TO_2: &str = "
+pub(super) const BACK_TO_2: &str = "
 DROP INDEX idx_task_final;
 DROP INDEX idx_task_digits;
 ALTER TABLE task DROP COLUMN room;
@@ -161,7 +161,7 @@ SELECT step.id, step.name AS step, step.version, step.fingerprint,
 FROM step LEFT JOIN task ON task.step_id = step.id GROUP BY step.id;";
 
 /// Refuses what is no database of ours or of a newer format; its format.
-pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
+pub(super) fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
     let found: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .during(layout, "read the format")?;
@@ -183,7 +183,11 @@ pub fn check(connection: &Connection, layout: &Layout) -> Result<i64, Error> {
 
 /// Brings the database from the format `found`, which [`check`] gave, to [`FORMAT`], in one
 /// transaction; what was wrong in it.
-pub fn migrate(connection: &mut Connection, layout: &Layout, found: i64) -> Result<Mended, Error> {
+pub(super) fn migrate(
+    connection: &mut Connection,
+    layout: &Layout,
+    found: i64,
+) -> Result<Mended, Error> {
     if found == FORMAT {
         return Ok(Mended::default());
     }

@@ -12,22 +12,20 @@ use crate::model::name::StepName;
 
 /// The row of a step version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct StepId(pub i64);
+pub(crate) struct StepId(pub i64);
 
 impl StepId {
     /// Stands for "no step" in counts: final outputs.
-    pub const FINAL: Self = Self(0);
+    pub(crate) const FINAL: Self = Self(0);
 }
 
 /// A recorded version of a step.
 #[derive(Debug, Clone)]
-pub struct StepVersion {
+pub(crate) struct StepVersion {
     /// Its row.
     pub id: StepId,
     /// Counts from 1 for each name.
     pub version: i64,
-    /// The hash of `identity`.
-    pub fingerprint: String,
     /// What the version is; none if the record cannot be read.
     pub identity: Option<Identity>,
     /// When it was registered, in milliseconds since 1970; none in what the first implementation
@@ -37,7 +35,7 @@ pub struct StepVersion {
 
 /// What [`State::register`] found or made.
 #[derive(Debug, Clone)]
-pub struct Registration {
+pub(crate) struct Registration {
     /// The row of the current version.
     pub id: StepId,
     /// Its number.
@@ -60,11 +58,11 @@ struct Newest {
 
 /// The newest version of every recorded step by name: one question for a manifest of many steps.
 #[derive(Debug, Default)]
-pub struct Known(HashMap<StepName, Newest>);
+pub(crate) struct Known(HashMap<StepName, Newest>);
 
 impl Reader {
     /// What [`State::register`] compares with.
-    pub fn known_steps(&self) -> Result<Known, Error> {
+    pub(crate) fn known_steps(&self) -> Result<Known, Error> {
         // The newer replaces the older.
         self.connection
             .prepare_cached(
@@ -79,10 +77,10 @@ impl Reader {
     }
 
     /// The newest version of the step.
-    pub fn newest_version(&self, name: &str) -> Result<Option<StepVersion>, Error> {
+    pub(crate) fn newest_version(&self, name: &str) -> Result<Option<StepVersion>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, version, fingerprint, identity, created FROM step WHERE name = ?1
+                "SELECT id, version, identity, created FROM step WHERE name = ?1
                  ORDER BY version DESC LIMIT 1",
             )
             .and_then(|mut query| {
@@ -93,10 +91,10 @@ impl Reader {
     }
 
     /// All versions of the step, oldest first.
-    pub fn versions(&self, name: &str) -> Result<Vec<StepVersion>, Error> {
+    pub(crate) fn versions(&self, name: &str) -> Result<Vec<StepVersion>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, version, fingerprint, identity, created FROM step WHERE name = ?1
+                "SELECT id, version, identity, created FROM step WHERE name = ?1
                  ORDER BY version",
             )
             .and_then(|mut query| {
@@ -107,7 +105,7 @@ impl Reader {
     }
 
     /// The name of the step that each version is of.
-    pub fn names_of_versions(&self) -> Result<HashMap<StepId, StepName>, Error> {
+    pub(crate) fn names_of_versions(&self) -> Result<HashMap<StepId, StepName>, Error> {
         self.connection
             .prepare_cached("SELECT id, name FROM step")
             .and_then(|mut query| {
@@ -119,7 +117,7 @@ impl Reader {
     }
 
     /// The names of all steps that were ever registered.
-    pub fn step_names(&self) -> Result<Vec<StepName>, Error> {
+    pub(crate) fn step_names(&self) -> Result<Vec<StepName>, Error> {
         self.connection
             .prepare_cached("SELECT min(id), name FROM step GROUP BY name ORDER BY 1")
             .and_then(|mut query| {
@@ -131,7 +129,7 @@ impl Reader {
     }
 
     /// A resolved environment, as JSON.
-    pub fn environment(&self, key: &Digest) -> Result<Option<String>, Error> {
+    pub(crate) fn environment(&self, key: &Digest) -> Result<Option<String>, Error> {
         self.connection
             .prepare_cached("SELECT value FROM environment WHERE key = ?1")
             .and_then(|mut query| query.query_row([&*key.hex()], |row| row.get(0)).optional())
@@ -144,7 +142,7 @@ impl State {
     /// which must be of this state and before any step of that name was registered.
     ///
     /// `created`: milliseconds since 1970.
-    pub fn register(
+    pub(crate) fn register(
         &mut self,
         known: &Known,
         name: &StepName,
@@ -219,7 +217,7 @@ impl State {
     }
 
     /// Records a resolved environment, as JSON, at once.
-    pub fn put_environment(&mut self, key: &Digest, value: &str) -> Result<(), Error> {
+    pub(crate) fn put_environment(&mut self, key: &Digest, value: &str) -> Result<(), Error> {
         self.reader.connection.write(
             "write an environment",
             "INSERT OR REPLACE INTO environment (key, value) VALUES (?1, ?2)",
@@ -241,12 +239,11 @@ fn newest(row: &Row) -> rusqlite::Result<(StepName, Newest)> {
 }
 
 fn version(row: &Row) -> rusqlite::Result<StepVersion> {
-    let identity: String = row.get(3)?;
+    let identity: String = row.get(2)?;
     Ok(StepVersion {
         id: StepId(row.get(0)?),
         version: number(row, 1)?,
-        fingerprint: row.get(2)?,
         identity: Identity::from_json(&identity),
-        created: some_number(row, 4)?,
+        created: some_number(row, 3)?,
     })
 }

@@ -10,7 +10,7 @@ use crate::model::task::TaskState;
 
 /// Finished live tasks of one step version.
 #[derive(Debug, Clone)]
-pub struct Taint {
+pub(crate) struct Taint {
     /// The step's name.
     pub name: StepName,
     /// The version.
@@ -22,7 +22,7 @@ pub struct Taint {
 impl Reader {
     /// The finished tasks of a runset by step version, oldest version first. Those of a step's
     /// older versions are tainted.
-    pub fn finished(&self, runset: RunsetId) -> Result<Vec<Taint>, Error> {
+    pub(crate) fn finished(&self, runset: RunsetId) -> Result<Vec<Taint>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT step.id, step.name, tally.done + tally.reused FROM tally
@@ -42,7 +42,7 @@ impl State {
     /// Supersedes the topmost tainted tasks of the steps `current` (their current versions) by
     /// pending ones of those versions. What descends from them is live no more. How many tasks
     /// each step got.
-    pub fn migrate_tainted(
+    pub(crate) fn migrate_tainted(
         &mut self,
         runset: &Runset,
         current: &[StepId],
@@ -52,7 +52,7 @@ impl State {
 
     /// Supersedes the topmost finished tasks of one step, of whatever version, by pending ones
     /// that execute in any case. How many.
-    pub fn restart(&mut self, runset: &Runset, current: StepId) -> Result<i64, Error> {
+    pub(crate) fn restart(&mut self, runset: &Runset, current: StepId) -> Result<i64, Error> {
         let made = self.supersede(runset, &[current], "1", true)?;
         self.reader.connection.write(
             "write tasks to start from",

@@ -12,7 +12,7 @@ use crate::sys;
 
 /// An object that was just stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inserted {
+pub(crate) struct Inserted {
     /// Its name.
     pub digest: Digest,
     /// Its size in bytes.
@@ -20,14 +20,14 @@ pub struct Inserted {
 }
 
 /// Files of at least this size (bytes) are worth a thread.
-pub const LARGE: u64 = 8 * 1024 * 1024;
+pub(crate) const LARGE: u64 = 8 * 1024 * 1024;
 /// What is read at once (bytes).
 const PIECE: usize = 256 * 1024;
 /// Pieces that have been read and wait.
 const WAITING: usize = 2;
 
 /// Reads `file` to its end. `size` is what it is expected to have, which decides how.
-pub fn hash(file: &File, size: u64) -> io::Result<Inserted> {
+pub(super) fn hash(file: &File, size: u64) -> io::Result<Inserted> {
     if size >= LARGE && sys::cores() > 1 {
         return hash_beside(|buffer| read(file, buffer));
     }
@@ -42,7 +42,7 @@ pub fn hash(file: &File, size: u64) -> io::Result<Inserted> {
 
 /// Hashes what `next` gives, piece by piece until there is none. It is called in a second thread, as
 /// hashing alone keeps a core busy.
-pub fn hash_beside(
+pub(super) fn hash_beside(
     mut next: impl FnMut(&mut [u8]) -> io::Result<usize> + Send,
 ) -> io::Result<Inserted> {
     let (full, filled) = mpsc::sync_channel::<Vec<u8>>(WAITING);

@@ -18,7 +18,7 @@ use crate::sys::{self, Identity, Look, Shortage, Writers};
 
 /// Why a file did not become an object.
 #[derive(Debug, thiserror::Error)]
-pub enum InsertError {
+pub(crate) enum InsertError {
     /// It is something else than a regular file; what.
     #[error("is {0}, not a regular file")]
     NotAFile(&'static str),
@@ -44,7 +44,7 @@ pub enum InsertError {
 
 impl InsertError {
     /// What there was too little of, if it was that.
-    pub fn shortage(&self) -> Option<Shortage> {
+    pub(crate) fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Store(error) => error.shortage(),
             Self::NotAFile(_)
@@ -59,7 +59,7 @@ impl InsertError {
 /// A regular file that nothing has open for writing; opened, so that its size is known before
 /// its bytes are read.
 #[derive(Debug)]
-pub struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     pub(super) entry: Entry<'a>,
     pub(super) file: File,
     pub(super) size: u64,
@@ -72,19 +72,20 @@ pub struct Candidate<'a> {
 
 impl Candidate<'_> {
     /// Which file it is.
-    pub fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
 
     /// In bytes.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 }
 
 impl Store {
-    /// Opens a file that is to become an object. `quiet`: see [`Store::insert_file`].
-    pub fn candidate<'a>(
+    /// Opens a file that is to become an object. `quiet`: every process that
+    /// could have inherited an opening of the file is known to be gone.
+    pub(crate) fn candidate<'a>(
         &self,
         entry: impl Into<Entry<'a>>,
         quiet: bool,
@@ -130,25 +131,13 @@ impl Store {
         Ok(None)
     }
 
-    /// Makes an object of a file, which is gone from its place afterwards.
+    /// Makes an object of the file, which is gone from its place afterwards.
     ///
     /// The file is renamed into the store where that is safe. It is copied, and neither its mode
     /// nor its bytes change, where another name for it exists (a hard link), where it belongs to
     /// another user, and where a process may be left that could write to it; also where it lies on
     /// another file system. It is refused where something has it open for writing.
-    ///
-    /// `quiet`: every process that could have inherited an opening of the file is known to be
-    /// gone.
-    pub fn insert_file<'a>(
-        &self,
-        entry: impl Into<Entry<'a>>,
-        quiet: bool,
-    ) -> Result<Inserted, InsertError> {
-        self.keep(self.candidate(entry, quiet)?)
-    }
-
-    /// Makes an object of the file, see [`Store::insert_file`].
-    pub fn keep(&self, candidate: Candidate) -> Result<Inserted, InsertError> {
+    pub(crate) fn insert(&self, candidate: Candidate) -> Result<Inserted, InsertError> {
         let Candidate {
             entry, mut file, ..
         } = candidate;
@@ -199,7 +188,7 @@ impl Store {
     }
 
     /// Makes an object of `bytes`.
-    pub fn insert_bytes(&self, bytes: &[u8]) -> Result<Digest, Error> {
+    pub(crate) fn insert_bytes(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
         // Tasks often say the same, and a file that is made only to be removed is dear.
         if self.is_small_and_whole(&digest) {
@@ -325,7 +314,7 @@ fn lasting_writers(file: &File, quiet: bool) -> Writers {
 }
 
 /// Removes a file; what it holds is freed by another thread if it is large.
-pub fn remove(entry: Entry) -> io::Result<()> {
+pub(crate) fn remove(entry: Entry) -> io::Result<()> {
     let file = entry.open();
     entry.remove()?;
     if let Ok(file) = file

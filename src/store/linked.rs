@@ -11,23 +11,23 @@ use crate::folder::Entry;
 
 /// Folders that a run makes among objects where they are on another disk than the db. No object's
 /// folder has that name.
-pub const AMONG: &str = ".tmp";
+pub(crate) const AMONG: &str = ".tmp";
 /// What names of the folders of runs begin with.
 const RUN: &str = "run-";
 /// Hexadecimal digits that follow.
 const DIGITS: usize = 6;
 /// A file that is renamed to learn whether that can be done.
-pub const PROBE: &str = ".probe";
+pub(crate) const PROBE: &str = ".probe";
 /// On a disk of its own.
 const FOUND: &str = "lost+found";
 
 /// The name of a run's folder, by a number of which the last digits count.
-pub fn name_of_run(number: u64) -> String {
+pub(crate) fn name_of_run(number: u64) -> String {
     format!("{RUN}{:0DIGITS$x}", number & 0xff_ffff)
 }
 
 /// Whether a folder of that name is a run's. Whatever has another name is somebody else's, and stays.
-pub fn is_of_run(name: &OsStr) -> bool {
+pub(crate) fn is_of_run(name: &OsStr) -> bool {
     let digits = name.as_encoded_bytes().strip_prefix(RUN.as_bytes());
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().copied().all(is_digit))
 }
@@ -37,7 +37,7 @@ fn is_digit(byte: u8) -> bool {
 }
 
 /// Fails if `root` is a link to a folder that is not for objects alone.
-pub fn check(root: &Path) -> Result<(), Error> {
+pub(super) fn check(root: &Path) -> Result<(), Error> {
     let Ok(target) = fs::read_link(root) else {
         return Ok(());
     };

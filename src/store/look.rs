@@ -11,7 +11,7 @@ use crate::model::digest::Digest;
 
 /// Whether an object is as it was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// It is.
     Whole,
     /// It is gone, or something else is in its place.
@@ -26,7 +26,7 @@ impl Reader {
     ///
     /// Of a small object every byte is looked at. Of a large one it is known if it was read already,
     /// or if nothing was done to its file since it was made: no program can set that time.
-    pub fn condition(&self, digest: &Digest, made: Option<i64>) -> Condition {
+    pub(crate) fn condition(&self, digest: &Digest, made: Option<i64>) -> Condition {
         let Ok(metadata) = fs::symlink_metadata(self.path(digest)) else {
             return Condition::Broken;
         };
@@ -59,7 +59,7 @@ impl Reader {
 
     /// When something was last done to the object's file, in microseconds since 1970; none if there
     /// is none.
-    pub fn changed(&self, digest: &Digest) -> io::Result<Option<i64>> {
+    pub(crate) fn changed(&self, digest: &Digest) -> io::Result<Option<i64>> {
         match fs::symlink_metadata(self.path(digest)) {
             Ok(metadata) => Ok(metadata.is_file().then(|| changed(&metadata))),
             Err(error) if is_absent(&error) => Ok(None),
@@ -69,7 +69,7 @@ impl Reader {
 
     /// Stands for how the store's upper folders are: it is another one once a folder with objects
     /// was added or removed.
-    pub fn sign(&self) -> String {
+    pub(crate) fn sign(&self) -> String {
         let mut text = String::new();
         // What is not an object comes and goes in the store's own folder.
         let _ = writeln!(text, "{:?}", fs::metadata(&self.root).map(|m| m.ino()).ok());
@@ -85,7 +85,7 @@ impl Reader {
 
     /// Whether the object is as it was stored; it is read where that is not known. `made`: see
     /// [`Store::condition`].
-    pub fn is_whole(&self, digest: &Digest, made: Option<i64>) -> bool {
+    pub(crate) fn is_whole(&self, digest: &Digest, made: Option<i64>) -> bool {
         if self.condition(digest, made) == Condition::Unknown {
             self.examine(digest);
         }
@@ -93,7 +93,7 @@ impl Reader {
     }
 
     /// Reads the object, so that [`Store::condition`] knows of it.
-    pub fn examine(&self, digest: &Digest) {
+    pub(crate) fn examine(&self, digest: &Digest) {
         if self.open_verified(digest).is_err() {
             let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
             broken.insert(*digest);
@@ -106,7 +106,7 @@ impl Reader {
     }
 
     /// The object's size in bytes, if it is there.
-    pub fn size(&self, digest: &Digest) -> Option<u64> {
+    pub(crate) fn size(&self, digest: &Digest) -> Option<u64> {
         fs::symlink_metadata(self.path(digest))
             .ok()
             .filter(fs::Metadata::is_file)
@@ -115,7 +115,7 @@ impl Reader {
 
     /// The last `most` bytes of the object, and its whole size in bytes. All bytes are checked
     /// against its name: what else is there is not shown.
-    pub fn tail(&self, digest: &Digest, most: u64) -> Result<(Vec<u8>, u64), Error> {
+    pub(crate) fn tail(&self, digest: &Digest, most: u64) -> Result<(Vec<u8>, u64), Error> {
         let (mut file, metadata, path) = self.open_object(digest)?;
         let size = metadata.len();
         self.verify_open(digest, &mut file, &metadata)?;

@@ -40,12 +40,16 @@ impl Reader {
     /// Writes the object's bytes to the file `to`, made if it is not there: whatever is done
     /// to that file, the object stays. The object's bytes are checked against its name, unless
     /// nothing can have changed them since they were last hashed. Returns the size in bytes.
-    pub fn copy_out<'a>(&self, digest: &Digest, to: impl Into<Entry<'a>>) -> Result<u64, Error> {
+    pub(crate) fn copy_out<'a>(
+        &self,
+        digest: &Digest,
+        to: impl Into<Entry<'a>>,
+    ) -> Result<u64, Error> {
         self.copy(digest, to.into(), false)
     }
 
     /// The same to a file that is not there yet.
-    pub fn copy_new(&self, digest: &Digest, to: Entry) -> Result<u64, Error> {
+    pub(crate) fn copy_new(&self, digest: &Digest, to: Entry) -> Result<u64, Error> {
         self.copy(digest, to, true)
     }
 
@@ -76,7 +80,7 @@ impl Reader {
 
     /// Has the system read the object, or the beginning of a large one, if it is not in memory:
     /// whoever opens it soon does not wait for the disk.
-    pub fn read_ahead(&self, digest: &Digest) {
+    pub(crate) fn read_ahead(&self, digest: &Digest) {
         if let Ok((object, ..)) = self.open_object(digest) {
             crate::sys::read_ahead(&object, SMALL);
         }
@@ -84,7 +88,7 @@ impl Reader {
 
     /// The objects that are there and whose hash starts with `prefix` (four or more lower-case
     /// hexadecimal digits), in order.
-    pub fn starting(&self, prefix: &str) -> Vec<Digest> {
+    pub(crate) fn starting(&self, prefix: &str) -> Vec<Digest> {
         let (Some(one), Some(two), Some(rest)) =
             (prefix.get(..2), prefix.get(2..4), prefix.get(4..))
         else {
@@ -106,7 +110,7 @@ impl Reader {
     }
 
     /// Opens the object for reading, after a check of its bytes.
-    pub fn open_verified(&self, digest: &Digest) -> Result<File, Error> {
+    pub(crate) fn open_verified(&self, digest: &Digest) -> Result<File, Error> {
         let (mut object, metadata, _) = self.open_object(digest)?;
         self.verify_open(digest, &mut object, &metadata)?;
         Ok(object)

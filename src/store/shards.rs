@@ -13,7 +13,7 @@ use crate::model::digest::Digest;
 
 /// A bit for each folder `AB`, then one for each `AB/CD`.
 #[derive(Debug)]
-pub struct Shards(Box<[AtomicU64]>);
+pub(crate) struct Shards(Box<[AtomicU64]>);
 
 const OUTER: usize = 256;
 
@@ -27,7 +27,7 @@ impl Default for Shards {
 impl Shards {
     /// Makes the folder that is to hold the object at `path`, if it is not known to be there; false
     /// if something else is in its place, or in that of the folder above it.
-    pub fn prepare(&self, digest: &Digest, path: &Path) -> Result<bool, Error> {
+    pub(crate) fn prepare(&self, digest: &Digest, path: &Path) -> Result<bool, Error> {
         let [outer, inner] = bits(digest);
         if self.has(inner) {
             return Ok(true);

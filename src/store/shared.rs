@@ -33,9 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// So much of it is left when it counts as over.
 const RESERVE: Duration = Duration::from_secs(5);
 
-/// See the module.
 #[derive(Debug)]
-pub struct SharedOutput {
+pub(crate) struct SharedOutput {
     /// Where the file lies; nobody but its reader has another name for it.
     folder: Arc<Folder>,
     name: Box<str>,
@@ -76,7 +75,7 @@ impl State {
 impl SharedOutput {
     /// Of a large file `name` in `folder` that nothing can write to; gives back what cannot be
     /// lent.
-    pub fn of<'a>(
+    pub(crate) fn of<'a>(
         candidate: Candidate<'a>,
         folder: &Arc<Folder>,
         name: &str,
@@ -101,7 +100,7 @@ impl SharedOutput {
     }
 
     /// In bytes.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
@@ -110,7 +109,7 @@ impl SharedOutput {
     }
 
     /// Puts the file at `to`, in place of what is there; whether it is still to be had.
-    pub fn lend<'a>(&self, to: impl Into<Entry<'a>>) -> Result<bool, Error> {
+    pub(crate) fn lend<'a>(&self, to: impl Into<Entry<'a>>) -> Result<bool, Error> {
         let to = to.into();
         let mut state = self.lock();
         if state.holder != Holder::Nobody {
@@ -132,7 +131,7 @@ impl SharedOutput {
     }
 
     /// The reader, who had the file at `from`, has ended, and so has every process that it started.
-    pub fn give_back<'a>(&self, from: impl Into<Entry<'a>>) {
+    pub(crate) fn give_back<'a>(&self, from: impl Into<Entry<'a>>) {
         let from = from.into();
         let mut state = self.lock();
         let Ok(own) = sys::look(self.file.as_fd()) else {
@@ -154,7 +153,7 @@ impl SharedOutput {
     }
 
     /// Whether somebody who wanted to write to the file had to wait.
-    pub fn was_disturbed(&self) -> bool {
+    pub(crate) fn was_disturbed(&self) -> bool {
         let mut state = self.lock();
         if state.lease.is_some() {
             state.is_whole();
@@ -247,7 +246,7 @@ impl<'a> Reading<'a> {
 
 impl Store {
     /// Makes an object of a file that may be lent, which is gone from its place afterwards.
-    pub fn insert_shared(&self, shared: &SharedOutput) -> Result<Inserted, InsertError> {
+    pub(crate) fn insert_shared(&self, shared: &SharedOutput) -> Result<Inserted, InsertError> {
         let settled = self.try_settle(shared);
         shared.close();
         settled

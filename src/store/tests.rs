@@ -5,6 +5,16 @@ use std::os::unix::net::UnixListener;
 
 use super::*;
 
+impl Store {
+    fn insert_file<'a>(
+        &self,
+        entry: impl Into<Entry<'a>>,
+        quiet: bool,
+    ) -> Result<Inserted, InsertError> {
+        self.insert(self.candidate(entry, quiet)?)
+    }
+}
+
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();

@@ -19,7 +19,7 @@ static RAISED: AtomicU64 = AtomicU64::new(0);
 
 /// What each of those who work at the same time has open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Need {
+pub(crate) struct Need {
     /// For long, and at whatever number: see [`keep`].
     pub movable: u64,
     /// For long, and at a number within the limit.
@@ -67,7 +67,7 @@ impl Need {
 }
 
 /// Makes room for `workers` who each need so much; how many there is room for, and the limit.
-pub fn make_room(workers: usize, need: Need) -> (usize, u64) {
+pub(crate) fn make_room(workers: usize, need: Need) -> (usize, u64) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(soft) = current else {
         return (workers, u64::MAX);
@@ -80,7 +80,7 @@ pub fn make_room(workers: usize, need: Need) -> (usize, u64) {
 }
 
 /// A descriptor that is kept for long: the same file at another number, if there is need.
-pub fn keep(fd: OwnedFd) -> OwnedFd {
+pub(crate) fn keep(fd: OwnedFd) -> OwnedFd {
     let raised = RAISED.load(Ordering::Relaxed);
     if raised == 0 {
         return fd;
@@ -104,7 +104,7 @@ pub fn keep(fd: OwnedFd) -> OwnedFd {
 }
 
 /// To be held while a child is started.
-pub fn for_a_child() -> RwLockReadGuard<'static, ()> {
+pub(crate) fn for_a_child() -> RwLockReadGuard<'static, ()> {
     LIMIT.read().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -15,19 +15,19 @@ use super::system;
 
 /// What tells one file from all others, as long as it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     pub(super) device: u64,
     pub(super) inode: u64,
 }
 
 impl Identity {
     /// Of what is found at `path`, through links.
-    pub fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|data| Self::of(&data))
     }
 
     /// Of an open file, or of a folder.
-    pub fn of(data: &Metadata) -> Self {
+    pub(crate) fn of(data: &Metadata) -> Self {
         Self {
             device: data.dev(),
             inode: data.ino(),
@@ -35,14 +35,14 @@ impl Identity {
     }
 
     /// Whether it is on the same file system.
-    pub fn is_beside(&self, other: &Self) -> bool {
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
         self.device == other.device
     }
 }
 
 /// What a look at a file or folder tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     /// What it is.
     pub kind: FileType,
     /// Rights and the three bits above them.
@@ -85,17 +85,17 @@ fn number<T: TryInto<U>, U: Default>(field: T) -> U {
 }
 
 /// A look at an open file or folder.
-pub fn look(file: BorrowedFd) -> io::Result<Look> {
+pub(crate) fn look(file: BorrowedFd) -> io::Result<Look> {
     system::look(file)
 }
 
 /// A look at what has that name in a folder. A link is not followed.
-pub fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
+pub(crate) fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
     system::look_at(folder, name)
 }
 
 /// Changes the mode of what has that name in a folder. A link is not followed.
-pub fn set_mode_at(
+pub(crate) fn set_mode_at(
     folder: BorrowedFd,
     name: &(impl NixPath + ?Sized),
     mode: u32,
@@ -111,7 +111,7 @@ pub fn set_mode_at(
 }
 
 /// The bits that the mode of what this process makes does not get.
-pub fn umask() -> u32 {
+pub(crate) fn umask() -> u32 {
     static UMASK: OnceLock<u32> = OnceLock::new();
     *UMASK.get_or_init(|| {
         system::umask().unwrap_or_else(|| {

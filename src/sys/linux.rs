@@ -19,13 +19,13 @@ use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers};
-pub use mounts::is_unchangeable;
-pub use processes::{Process, can_be_continued, marked, wait_for_any};
-pub use start::{had_error, had_output};
+pub(super) use mounts::is_unchangeable;
+pub(super) use processes::{Process, can_be_continued, marked, wait_for_any};
+pub(super) use start::{had_error, had_output};
 
-pub const NO_ATIME: OFlags = OFlags::NOATIME;
+pub(super) const NO_ATIME: OFlags = OFlags::NOATIME;
 
-pub fn look(file: BorrowedFd) -> io::Result<Look> {
+pub(super) fn look(file: BorrowedFd) -> io::Result<Look> {
     let flags = AtFlags::EMPTY_PATH;
     match rustix::fs::statx(file, c"", flags, StatxFlags::BASIC_STATS) {
         Ok(found) => Ok(of(&found)),
@@ -35,7 +35,7 @@ pub fn look(file: BorrowedFd) -> io::Result<Look> {
     }
 }
 
-pub fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
+pub(super) fn look_at(folder: BorrowedFd, name: impl Arg) -> io::Result<Look> {
     name.into_with_c_str(|name| {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         match rustix::fs::statx(folder, name, flags, StatxFlags::BASIC_STATS) {
@@ -64,7 +64,7 @@ fn of(found: &Statx) -> Look {
 }
 
 /// As the kernel counts (`fs/exec.c`): a quarter of the stack, three quarters of 8 MiB at most.
-pub fn argument_limits() -> super::ArgumentLimits {
+pub(super) fn argument_limits() -> super::ArgumentLimits {
     const LEAST: u64 = 128 << 10;
     const MOST: u64 = 6 << 20;
     let stack = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
@@ -78,18 +78,18 @@ pub fn argument_limits() -> super::ArgumentLimits {
 }
 
 /// Linux 4.7 tells.
-pub fn umask() -> Option<u32> {
+pub(super) fn umask() -> Option<u32> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mut lines = status.lines();
     let umask = lines.find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(umask.trim(), 8).ok()
 }
 
-pub const SPAWN_SETSID: Option<i32> = Some(libc::POSIX_SPAWN_SETSID as i32);
+pub(super) const SPAWN_SETSID: Option<i32> = Some(libc::POSIX_SPAWN_SETSID as i32);
 
 /// By a read lease: the kernel grants one only where no description open for writing exists, in any
 /// process. It is given back at once.
-pub fn writers(file: &File) -> Writers {
+pub(super) fn writers(file: &File) -> Writers {
     match lease(file, libc::F_SETLEASE, libc::F_RDLCK) {
         Ok(_) => {
             let _ = lease(file, libc::F_SETLEASE, libc::F_UNLCK);
@@ -116,13 +116,13 @@ fn lease(file: &File, command: libc::c_int, argument: libc::c_int) -> io::Result
 const F_SETSIG: libc::c_int = 10;
 
 #[derive(Debug)]
-pub struct Lease {
+pub(super) struct Lease {
     file: File,
     patience: Duration,
 }
 
 impl Lease {
-    pub fn take(file: &File) -> Option<Self> {
+    pub(super) fn take(file: &File) -> Option<Self> {
         let seconds = std::fs::read_to_string("/proc/sys/fs/lease-break-time").ok()?;
         let patience = Duration::from_secs(seconds.trim().parse().ok()?);
         let file = file.try_clone().ok()?;
@@ -133,11 +133,11 @@ impl Lease {
         Some(Self { file, patience })
     }
 
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         matches!(lease(&self.file, libc::F_GETLEASE, 0), Ok(libc::F_RDLCK))
     }
 
-    pub fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.patience
     }
 }
@@ -149,27 +149,27 @@ impl Drop for Lease {
     }
 }
 
-pub fn clone_file(from: &File, to: &File) -> bool {
+pub(super) fn clone_file(from: &File, to: &File) -> bool {
     rustix::fs::ioctl_ficlone(to, from).is_ok()
 }
 
-pub fn read_ahead(file: &File, length: u64) {
+pub(super) fn read_ahead(file: &File, length: u64) {
     // Only a hint: who reads the file says what is wrong with it.
     let _ = rustix::fs::fadvise(file, 0, NonZero::new(length), Advice::WillNeed);
 }
 
-pub fn sync(folder: &File) -> io::Result<()> {
+pub(super) fn sync(folder: &File) -> io::Result<()> {
     Ok(rustix::fs::syncfs(folder)?)
 }
 
 /// By a read lock, which whoever asks for a write lock is told of. A folder can be opened for
 /// reading alone, so that nobody can have one.
-pub fn mark(folder: &File) {
+pub(super) fn mark(folder: &File) {
     // Where it fails, nobody is told.
     let _ = fcntl(folder, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
 }
 
-pub fn is_marked(folder: &File) -> bool {
+pub(super) fn is_marked(folder: &File) -> bool {
     let mut lock = whole(libc::F_WRLCK);
     fcntl(folder, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok()
         && lock.l_type != libc::c_short::try_from(libc::F_UNLCK).unwrap_or(-1)
@@ -186,16 +186,16 @@ fn whole(kind: libc::c_int) -> libc::flock {
     }
 }
 
-pub fn open_descriptors() -> Option<u64> {
+pub(super) fn open_descriptors() -> Option<u64> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as u64)
 }
 
-pub fn boot_id() -> Option<String> {
+pub(super) fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
 }
 
-pub fn ending_signals() -> Vec<i32> {
+pub(super) fn ending_signals() -> Vec<i32> {
     let named = [
         libc::SIGABRT,
         libc::SIGALRM,
@@ -216,7 +216,7 @@ pub fn ending_signals() -> Vec<i32> {
     named.into_iter().chain(real_time).collect()
 }
 
-pub fn ignored() -> Option<u64> {
+pub(super) fn ignored() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status
         .lines()
@@ -224,27 +224,27 @@ pub fn ignored() -> Option<u64> {
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-pub fn adopt_orphans() {
+pub(super) fn adopt_orphans() {
     // Where it fails, `certainly_none` never says so: folders are then made anew for every task.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
 /// Blocks, as the system counts them.
 #[derive(Debug, Default)]
-pub struct DiskReads(i64);
+pub(super) struct DiskReads(i64);
 
 impl DiskReads {
-    pub fn were_there(&mut self) -> bool {
+    pub(super) fn were_there(&mut self) -> bool {
         let blocks = getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.block_reads());
         std::mem::replace(&mut self.0, blocks) != blocks
     }
 }
 
 #[derive(Debug)]
-pub struct Orphans(Option<File>);
+pub(super) struct Orphans(Option<File>);
 
 impl Orphans {
-    pub fn watch() -> Self {
+    pub(super) fn watch() -> Self {
         let own = rustix::process::getpid();
         if !matches!(rustix::process::child_subreaper(), Ok(Some(_))) {
             return Self(None);
@@ -253,12 +253,12 @@ impl Orphans {
         Self(File::open(path).ok())
     }
 
-    pub fn can_tell(&self) -> bool {
+    pub(super) fn can_tell(&self) -> bool {
         let file = self.0.as_ref();
         file.is_some_and(|file| file.read_at(&mut [0; 1], 0).is_ok())
     }
 
-    pub fn left_in(&self, group: Pid) -> bool {
+    pub(super) fn left_in(&self, group: Pid) -> bool {
         if self.certainly_none() {
             return false;
         }
@@ -277,7 +277,7 @@ impl Orphans {
 
     /// The `children` file lists orphans only: each worker's own children stand in the file of
     /// the worker's thread. Those that have ended are reaped on the way.
-    pub fn certainly_none(&self) -> bool {
+    pub(super) fn certainly_none(&self) -> bool {
         let Some(file) = &self.0 else { return false };
         let mut list = [0; 512];
         let Ok(length) = file.read_at(&mut list, 0) else {
@@ -300,24 +300,24 @@ impl Orphans {
 
 /// By a pidfd (Linux 5.3), or by looking.
 #[derive(Debug)]
-pub struct ExitWatch {
+pub(super) struct ExitWatch {
     pid: Pid,
     fd: Option<OwnedFd>,
 }
 
 impl ExitWatch {
-    pub fn of(pid: Pid) -> Self {
+    pub(super) fn of(pid: Pid) -> Self {
         Self {
             pid,
             fd: rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok(),
         }
     }
 
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(AsFd::as_fd)
     }
 
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         super::is_zombie(self.pid)
     }
 }

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-/// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shortage {
+pub(crate) enum Shortage {
     /// Files that this process may have open.
     Descriptors,
     /// Files that all processes may have open.
@@ -30,7 +29,7 @@ pub enum Shortage {
 
 impl Shortage {
     /// The one that an error tells of, if it does.
-    pub fn of(error: &io::Error) -> Option<Self> {
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
         // Some errors are told in other words by the time that they come here.
         match Errno::from_io_error(error) {
             Some(Errno::MFILE) => return Some(Self::Descriptors),
@@ -50,7 +49,7 @@ impl Shortage {
     }
 
     /// Whether there is enough again once less is done at a time.
-    pub fn passes(self) -> bool {
+    pub(crate) fn passes(self) -> bool {
         match self {
             Self::Descriptors | Self::AllDescriptors | Self::Processes | Self::Memory => true,
             Self::Room | Self::Quota | Self::FileSize | Self::Writes | Self::Place => false,
@@ -58,7 +57,7 @@ impl Shortage {
     }
 
     /// What to do about it.
-    pub fn hint(self) -> &'static str {
+    pub(crate) fn hint(self) -> &'static str {
         match self {
             Self::Descriptors => "give a smaller -parallel, or raise the limit (ulimit -n)",
             Self::AllDescriptors => {
@@ -78,7 +77,7 @@ impl Shortage {
 }
 
 /// Whether there is as good as no room on the disk of this folder.
-pub fn is_full(folder: &Path) -> bool {
+pub(crate) fn is_full(folder: &Path) -> bool {
     const LEAST: u64 = 64 << 10;
     rustix::fs::statvfs(folder).is_ok_and(|room| {
         let own = if rustix::process::geteuid().is_root() {

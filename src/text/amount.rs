@@ -3,12 +3,12 @@
 use std::fmt::Display;
 
 /// `1 task`, `2 tasks`.
-pub fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
+pub(crate) fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
     format!("{number} {}", noun(number, what))
 }
 
 /// `1 234 tasks`, with narrow spaces that do not break.
-pub fn grouped_count(number: i64, what: &str) -> String {
+pub(crate) fn grouped_count(number: i64, what: &str) -> String {
     format!("{} {}", grouped(number), noun(number, what))
 }
 
@@ -18,7 +18,7 @@ fn noun(number: impl TryInto<i64>, what: &str) -> String {
 }
 
 /// `1 234 567`, with narrow spaces that do not break.
-pub fn grouped(number: impl TryInto<i64>) -> String {
+pub(crate) fn grouped(number: impl TryInto<i64>) -> String {
     let Ok(number) = number.try_into() else {
         return "very many".to_owned();
     };
@@ -35,7 +35,7 @@ pub fn grouped(number: impl TryInto<i64>) -> String {
 
 /// Bytes in the unit that gives at most three digits before the point.
 #[allow(clippy::cast_precision_loss)] // Three digits are shown.
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -40,7 +40,7 @@ fn is_command(line: &str) -> bool {
 }
 
 /// Lines of a message with a backslash where they would be commands.
-pub fn calm(text: &str) -> Cow<'_, str> {
+pub(crate) fn calm(text: &str) -> Cow<'_, str> {
     if !text.split('\n').any(is_command) {
         return Cow::Borrowed(text);
     }
@@ -62,19 +62,19 @@ pub fn calm(text: &str) -> Cow<'_, str> {
 }
 
 /// The command that stops GitHub Actions from listening until `token` comes.
-pub fn stop(token: &str) -> String {
+pub(crate) fn stop(token: &str) -> String {
     format!("::stop-commands::{token}\n")
 }
 
 /// The command that ends [`stop`].
-pub fn resume(token: &str) -> String {
+pub(crate) fn resume(token: &str) -> String {
     format!("::{token}::\n")
 }
 
 /// Lets bytes through as they are, as long as there is no command in them. The first one and all
 /// that follows stands between [`stop`] and [`resume`].
 #[derive(Debug)]
-pub struct Fence {
+pub(crate) struct Fence {
     token: String,
     /// A line without an end, or its end.
     held: Vec<u8>,
@@ -92,7 +92,7 @@ const OVERLAP: usize = 64;
 
 impl Fence {
     /// With a token that nobody can guess.
-    pub fn new(token: String) -> Self {
+    pub(crate) fn new(token: String) -> Self {
         Self {
             token,
             held: Vec::new(),
@@ -103,7 +103,7 @@ impl Fence {
     }
 
     /// Adds to `out` what is to be written of the next bytes.
-    pub fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         if self.stopped {
             self.pass(bytes, out);
             return;
@@ -139,7 +139,7 @@ impl Fence {
     }
 
     /// Nothing more comes.
-    pub fn end(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, out: &mut Vec<u8>) {
         let rest = std::mem::take(&mut self.held);
         if !self.stopped {
             self.look(&rest, out);

@@ -11,7 +11,7 @@ const AROUND: usize = 3;
 
 /// The lines that differ, with `-` or `+` in front, and the unchanged ones near them; `…` stands
 /// for the others.
-pub fn unified(old: &str, new: &str) -> Vec<String> {
+pub(crate) fn unified(old: &str, new: &str) -> Vec<String> {
     let old: Vec<&str> = old.lines().collect();
     let new: Vec<&str> = new.lines().collect();
     let mut text = Vec::new();

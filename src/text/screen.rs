@@ -4,7 +4,7 @@ use super::{acts, push_visible};
 
 /// How long colours last that somebody else's text sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
+pub(crate) enum Colours {
     /// To the end of the line.
     Line,
     /// Until they are set otherwise, as on a terminal; at most to the end.
@@ -17,7 +17,7 @@ pub enum Colours {
 /// UTF-8 become U+FFFD. A carriage return within a line overwrites nothing: where colours are those
 /// of a whole text, it ends the line.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     colours: Colours,
     /// A colour is on.
     coloured: bool,
@@ -47,7 +47,7 @@ enum Start {
 
 impl Screen {
     /// Nothing has come yet.
-    pub fn new(colours: Colours) -> Self {
+    pub(crate) fn new(colours: Colours) -> Self {
         Self {
             colours,
             coloured: false,
@@ -56,7 +56,7 @@ impl Screen {
     }
 
     /// Adds to `out` what can be shown of `bytes`.
-    pub fn add(&mut self, bytes: &[u8], out: &mut String) {
+    pub(crate) fn add(&mut self, bytes: &[u8], out: &mut String) {
         if self.part.is_empty() {
             self.show(bytes, false, out);
         } else {
@@ -67,7 +67,7 @@ impl Screen {
     }
 
     /// Nothing more comes: shows what is left, and ends its colours.
-    pub fn end(&mut self, out: &mut String) {
+    pub(crate) fn end(&mut self, out: &mut String) {
         let part = std::mem::take(&mut self.part);
         self.show(&part, true, out);
         self.reset(out);

@@ -1,12 +1,15 @@
 //! "Did you mean": the closest of some known words, in single-character edits: insertions, deletions,
 //! replacements and swaps of neighbours, no substring edited twice.
 
-pub use strsim::osa_distance as distance;
+pub(crate) use strsim::osa_distance as distance;
 
 /// The candidate that `word` was most likely meant to be, if one is close enough: equal but for
 /// case, or one edit away for each three characters of the word (one at least). Of several at the
 /// same distance, the first.
-pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let folded = word.to_lowercase();
     let length = folded.chars().count();
     let limit = (length / 3).max(1);
@@ -24,7 +27,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// their number: without comparing each, as words that begin alike are given up together.
 ///
 /// `words` are in ascending order, each of `length` characters.
-pub fn nearest<'w, W: AsRef<str>>(
+pub(crate) fn nearest<'w, W: AsRef<str>>(
     words: &'w [W],
     length: usize,
     word: &str,

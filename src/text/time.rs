@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// In the two largest units that say something: `350µs`, `3ms`, `1.2s`, `4m05s`, `2h04m`, `3d04h`.
-pub fn short(time: Duration) -> String {
+pub(crate) fn short(time: Duration) -> String {
     let (seconds, micros) = (time.as_secs(), time.as_micros());
     match micros {
         0 => "0ms".to_owned(),
@@ -20,12 +20,12 @@ pub fn short(time: Duration) -> String {
 }
 
 /// The same of microseconds.
-pub fn short_micros(micros: i64) -> String {
+pub(crate) fn short_micros(micros: i64) -> String {
     short(Duration::from_micros(micros.max(0).unsigned_abs()))
 }
 
 /// Nothing left out, as a manifest would say it: `1h30m`, `2s500ms`; no more than milliseconds.
-pub fn exact(time: Duration) -> String {
+pub(crate) fn exact(time: Duration) -> String {
     const UNITS: [(&str, u128); 5] = [
         ("d", 86_400_000),
         ("h", 3_600_000),
@@ -48,7 +48,7 @@ pub fn exact(time: Duration) -> String {
 }
 
 /// As on a clock that began with it: `0:07`, `12:05`, `1:02:03`.
-pub fn clock(time: Duration) -> String {
+pub(crate) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 {
@@ -59,7 +59,7 @@ pub fn clock(time: Duration) -> String {
 }
 
 /// `2026-11-23 10:45:53 UTC`, of milliseconds since 1970.
-pub fn point(millis: i64) -> String {
+pub(crate) fn point(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis).map_or_else(
         |_| "unknown".to_owned(),
         |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),

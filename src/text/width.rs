@@ -3,7 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// No more than `width` columns, with `…` at its end if something is missing.
-pub fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -17,7 +17,7 @@ pub fn cut(text: &str, width: usize) -> String {
 
 /// No more than `width` columns (at least 3), its middle left out where it is longer: names often
 /// differ at their ends.
-pub fn cut_middle(text: &str, width: usize) -> String {
+pub(crate) fn cut_middle(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -39,12 +39,12 @@ fn taken(chars: impl Iterator<Item = char>, mut room: usize) -> String {
 }
 
 /// Filled up to `width` columns.
-pub fn pad(text: &str, width: usize) -> String {
+pub(crate) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// At most `most` bytes from the start of a text; whether something was left out.
-pub fn head(text: &str, most: usize) -> (&str, bool) {
+pub(crate) fn head(text: &str, most: usize) -> (&str, bool) {
     if text.len() <= most {
         return (text, false);
     }

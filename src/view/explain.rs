@@ -8,7 +8,7 @@ use crate::text::diff;
 
 /// A change and what it consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Detail {
+pub(crate) struct Detail {
     /// The change.
     pub change: Change,
     /// Lines: what was there behind `-`, what is there now behind `+`.
@@ -16,7 +16,7 @@ pub struct Detail {
 }
 
 /// All changes from `old` to `new`; empty exactly if the two have the same fingerprint.
-pub fn details(new: &Identity, old: &Identity) -> Vec<Detail> {
+pub(crate) fn details(new: &Identity, old: &Identity) -> Vec<Detail> {
     new.changes_since(old)
         .into_iter()
         .map(|change| Detail {
@@ -76,7 +76,7 @@ fn packages(sign: &str, tools: &Tools, name: Option<&str>) -> Vec<String> {
 }
 
 /// A package: the entry, what it stands for, and the lock entry that says so.
-pub fn package_line(package: &Package) -> String {
+pub(crate) fn package_line(package: &Package) -> String {
     let mut line = format!("{}: {}", package.installable, package.store_paths.join(" "));
     if let Some(pin) = &package.pin {
         line.push_str(" (locked: ");

@@ -6,15 +6,15 @@ mod order;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use group::{Grouped, MOST};
-pub use layout::{Layout, Place, Point, Route, Size, layout};
-pub use order::real;
+pub(crate) use group::{Grouped, MOST};
+pub(crate) use layout::{Layout, Point, Route, Size, layout};
+pub(crate) use order::real;
 
 use crate::model::task::TaskCounts;
 
 /// Steps and the ways between them. Cycles and loops at one step are allowed.
 #[derive(Debug, Clone, Default)]
-pub struct Graph {
+pub(crate) struct Graph {
     /// The steps in the order in which they became known, and the sink of final outputs.
     pub nodes: Vec<Node>,
     edges: BTreeMap<(usize, usize), Edge>,
@@ -24,7 +24,7 @@ pub struct Graph {
 
 /// A step, or what stands for all final outputs.
 #[derive(Debug, Clone, Default)]
-pub struct Node {
+pub(crate) struct Node {
     /// The step's name; for the sink, words.
     pub name: String,
     /// Whether this stands for final outputs and is no step.
@@ -45,7 +45,7 @@ pub struct Node {
 
 /// A version of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct Version {
     /// Counts from 1.
     pub number: i64,
     /// Whether it is the newest.
@@ -56,7 +56,7 @@ pub struct Version {
 
 /// A way from one node to another, or to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
+pub(crate) struct Edge {
     /// Where outputs come from: an index into the nodes.
     pub from: usize,
     /// Where they go: an index into the nodes.
@@ -69,7 +69,7 @@ pub struct Edge {
 
 /// How a node stands; the worst that is true of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// At least one task failed.
     Failed,
     /// At least one finished task has an older version.
@@ -84,7 +84,7 @@ pub enum Status {
 
 impl Status {
     /// One word for it.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
             Self::Tainted => "tainted",
@@ -95,7 +95,7 @@ impl Status {
     }
 
     /// One character for it, so that nothing rests on colour alone.
-    pub fn mark(self) -> char {
+    pub(crate) fn mark(self) -> char {
         match self {
             Self::Failed => '✗',
             Self::Tainted => '!',
@@ -108,7 +108,7 @@ impl Status {
 
 impl Node {
     /// How it stands.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         if self.tally.failed > 0 {
             Status::Failed
         } else if self.tainted > 0 {
@@ -123,13 +123,13 @@ impl Node {
     }
 
     /// `v3`, or nothing for the sink and for a step that was never registered.
-    pub fn version(&self) -> Option<String> {
+    pub(crate) fn version(&self) -> Option<String> {
         let current = self.versions.iter().find(|version| version.current)?;
         Some(format!("v{}", current.number))
     }
 
     /// `2 failed, 3 pending, 10 done, 1 of them tainted`.
-    pub fn counts(&self) -> String {
+    pub(crate) fn counts(&self) -> String {
         if self.sink {
             let total = self.tally.total();
             return match total {
@@ -161,7 +161,7 @@ impl Node {
 
 impl Graph {
     /// The node of the step `name`, which is added if it is not there.
-    pub fn step(&mut self, name: &str) -> usize {
+    pub(crate) fn step(&mut self, name: &str) -> usize {
         if let Some(at) = self.index.get(name) {
             return *at;
         }
@@ -174,12 +174,12 @@ impl Graph {
     }
 
     /// The node of the step `name`, if there is one.
-    pub fn find(&self, name: &str) -> Option<usize> {
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
     }
 
     /// The node of final outputs, which is added if it is not there.
-    pub fn sink(&mut self) -> usize {
+    pub(crate) fn sink(&mut self) -> usize {
         if let Some(at) = self.sink {
             return at;
         }
@@ -193,12 +193,12 @@ impl Graph {
     }
 
     /// Notes that `count` outputs went from one node to the other.
-    pub fn observe(&mut self, from: usize, to: usize, count: i64) {
+    pub(crate) fn observe(&mut self, from: usize, to: usize, count: i64) {
         self.edge(from, to).observed += count;
     }
 
     /// Notes that a script names an output that goes this way.
-    pub fn declare(&mut self, from: usize, to: usize) {
+    pub(crate) fn declare(&mut self, from: usize, to: usize) {
         self.edge(from, to).declared = true;
     }
 
@@ -212,7 +212,7 @@ impl Graph {
     }
 
     /// The ways, by where they come from and then by where they go.
-    pub fn edges(&self) -> impl Iterator<Item = &Edge> {
+    pub(crate) fn edges(&self) -> impl Iterator<Item = &Edge> {
         self.edges.values()
     }
 
@@ -223,7 +223,7 @@ impl Graph {
 
     /// The nodes from the start on, each after those it follows from as far as cycles allow; the
     /// sink is the last.
-    pub fn in_order(&self) -> Vec<usize> {
+    pub(crate) fn in_order(&self) -> Vec<usize> {
         let links: Vec<(usize, usize)> = self.edges.keys().copied().collect();
         let first = self.first();
         let mut order = order::topological(self.nodes.len(), &links, first).order;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// A place in a tree: what is said of it, and how far below the root it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// 0 for a root; at most one more than that of the line before.
     pub depth: usize,
     /// One line.
@@ -20,7 +20,7 @@ const RIGHT: usize = 16;
 ///
 /// Nothing here recurs, and no line grows with the depth: a pipeline that feeds itself makes trees
 /// as deep as it has tasks.
-pub fn draw(lines: &[Line]) -> String {
+pub(crate) fn draw(lines: &[Line]) -> String {
     let places = places(lines);
     // From the end: at each depth, whether another node of the same parent follows.
     let mut follows: Vec<bool> = Vec::new();

@@ -16,19 +16,19 @@ use crate::view::graph::Graph;
 use crate::view::spread::Spread;
 use crate::view::timeline::Span;
 
-pub use code::{dot, mermaid};
-pub use html::render;
-pub use svg::standalone;
-pub use text::text;
+pub(crate) use code::{dot, mermaid};
+pub(crate) use html::render;
+pub(crate) use svg::standalone;
+pub(crate) use text::text;
 
 /// `10000 steps in 3 groups of like names`.
-pub fn in_groups(steps: usize, graph: &Graph) -> String {
+pub(crate) fn in_groups(steps: usize, graph: &Graph) -> String {
     format!("{steps} steps in {} groups of like names", graph.steps())
 }
 
 /// All that a page tells.
 #[derive(Debug, Clone, Default)]
-pub struct Page {
+pub(crate) struct Page {
     /// The runset, or words for all of them.
     pub runset: String,
     /// The db folder.
@@ -59,7 +59,7 @@ pub struct Page {
 
 /// How long a step's tasks took, and how large what they left is.
 #[derive(Debug, Clone, Default)]
-pub struct Spreads {
+pub(crate) struct Spreads {
     /// Microseconds per execution.
     pub durations: Spread,
     /// Bytes per output.
@@ -68,11 +68,9 @@ pub struct Spreads {
 
 /// A row of the table of tasks.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub(crate) struct Task {
     /// Its row in the database.
     pub id: i64,
-    /// The step's node of the graph.
-    pub step: usize,
     /// The step's name.
     pub name: String,
     /// The step's version.
@@ -97,7 +95,7 @@ pub struct Task {
 
 /// A failed task.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The task.
     pub task: Task,
     /// What it wrote to standard output and standard error.
@@ -106,7 +104,7 @@ pub struct Failure {
 
 /// What a task wrote on one stream.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub(crate) struct Log {
     /// The stream, in words.
     pub stream: &'static str,
     /// The end of it, or why it cannot be had.
@@ -117,7 +115,7 @@ pub struct Log {
 
 /// A version of a step, in full.
 #[derive(Debug, Clone)]
-pub struct VersionPart {
+pub(crate) struct VersionPart {
     /// The step's name.
     pub step: String,
     /// Counts from 1.

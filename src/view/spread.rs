@@ -4,7 +4,7 @@ use crate::view::graph::real;
 
 /// Values of one kind (microseconds, bytes) of one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// How many values there are in all.
     pub total: u64,
     /// Their sum, or an estimate of it from a sample.
@@ -15,13 +15,13 @@ pub struct Spread {
 
 impl Spread {
     /// Of all `values`.
-    pub fn of(values: Vec<u64>) -> Self {
+    pub(crate) fn of(values: Vec<u64>) -> Self {
         let total = values.len() as u64;
         Self::of_sample(values, total)
     }
 
     /// Of a sample from `total` values.
-    pub fn of_sample(mut values: Vec<u64>, total: u64) -> Self {
+    pub(crate) fn of_sample(mut values: Vec<u64>, total: u64) -> Self {
         values.sort_unstable();
         let sum: u128 = values.iter().map(|value| u128::from(*value)).sum();
         let looked_at = values.len().max(1) as u128;
@@ -34,33 +34,33 @@ impl Spread {
     }
 
     /// Whether not every value was looked at.
-    pub fn is_sample(&self) -> bool {
+    pub(crate) fn is_sample(&self) -> bool {
         (self.values.len() as u64) < self.total
     }
 
     /// How many values were looked at.
-    pub fn looked_at(&self) -> usize {
+    pub(crate) fn looked_at(&self) -> usize {
         self.values.len()
     }
 
     /// The value that `percent` of 100 values do not exceed (nearest rank); none without values.
-    pub fn quantile(&self, percent: usize) -> Option<u64> {
+    pub(crate) fn quantile(&self, percent: usize) -> Option<u64> {
         let rank = (self.values.len() * percent).div_ceil(100);
         self.values.get(rank.saturating_sub(1)).copied()
     }
 
     /// The smallest value.
-    pub fn least(&self) -> Option<u64> {
+    pub(crate) fn least(&self) -> Option<u64> {
         self.values.first().copied()
     }
 
     /// The largest value.
-    pub fn most(&self) -> Option<u64> {
+    pub(crate) fn most(&self) -> Option<u64> {
         self.values.last().copied()
     }
 
     /// How many values are in each bin of `scale`.
-    pub fn histogram(&self, scale: &Scale) -> Vec<usize> {
+    pub(crate) fn histogram(&self, scale: &Scale) -> Vec<usize> {
         let mut bins = vec![0; scale.bins()];
         for value in &self.values {
             bins[scale.bin(*value)] += 1;
@@ -71,7 +71,7 @@ impl Spread {
 
 /// Bins of a logarithmic scale, four to a doubling at most.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scale {
+pub(crate) struct Scale {
     low: f64,
     per_bin: f64,
     bins: usize,
@@ -79,7 +79,7 @@ pub struct Scale {
 
 impl Scale {
     /// A scale on which all values of `spreads` have a place, with `bins` bins (at least one).
-    pub fn over<'a>(spreads: impl Iterator<Item = &'a Spread> + Clone, bins: usize) -> Self {
+    pub(crate) fn over<'a>(spreads: impl Iterator<Item = &'a Spread> + Clone, bins: usize) -> Self {
         let low = spreads.clone().filter_map(Spread::least).min();
         let high = spreads.filter_map(Spread::most).max();
         let low = log(low.unwrap_or(0));
@@ -90,20 +90,20 @@ impl Scale {
     }
 
     /// How many bins there are.
-    pub fn bins(&self) -> usize {
+    pub(crate) fn bins(&self) -> usize {
         self.bins
     }
 
     /// The bin of a value; those off the scale are in the first or last one.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // In range, by the clamp.
-    pub fn bin(&self, value: u64) -> usize {
+    pub(crate) fn bin(&self, value: u64) -> usize {
         let at = (log(value) - self.low) / self.per_bin;
         at.clamp(0.0, real(self.bins - 1)) as usize
     }
 
     /// The value at which a bin begins.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A cast saturates.
-    pub fn begin(&self, bin: usize) -> u64 {
+    pub(crate) fn begin(&self, bin: usize) -> u64 {
         (self.low + self.per_bin * real(bin)).exp2().round() as u64 - 1
     }
 }
@@ -116,7 +116,7 @@ fn log(value: u64) -> f64 {
 
 /// A fair sample of a stream of unknown length, the same for the same stream.
 #[derive(Debug, Clone)]
-pub struct Sample<T> {
+pub(crate) struct Sample<T> {
     most: usize,
     seen: u64,
     random: u64,
@@ -125,7 +125,7 @@ pub struct Sample<T> {
 
 impl<T> Sample<T> {
     /// Of at most `most` items.
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
             seen: 0,
@@ -135,7 +135,7 @@ impl<T> Sample<T> {
     }
 
     /// Offers the next item; each has the same chance in the end.
-    pub fn offer(&mut self, item: T) {
+    pub(crate) fn offer(&mut self, item: T) {
         self.seen += 1;
         if self.kept.len() < self.most {
             self.kept.push(item);
@@ -152,12 +152,12 @@ impl<T> Sample<T> {
     }
 
     /// How many were offered.
-    pub fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.seen
     }
 
     /// Those kept.
-    pub fn kept(&self) -> &[T] {
+    pub(crate) fn kept(&self) -> &[T] {
         &self.kept
     }
 }

@@ -2,7 +2,7 @@
 
 /// One execution of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// The task.
     pub task: i64,
     /// The step, as an index.
@@ -25,7 +25,7 @@ impl Span {
 
 /// A stretch of time in which something ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub(crate) struct Stretch {
     /// Microseconds since 1970.
     pub start: i64,
     /// Microseconds since 1970.
@@ -36,7 +36,7 @@ pub struct Stretch {
 
 /// An axis of time without its long pauses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// In order of time.
     pub stretches: Vec<Stretch>,
     /// The axis' length in microseconds; at least 1.
@@ -49,7 +49,7 @@ const PAUSE: i64 = 1_000_000;
 impl Axis {
     /// An axis for `spans`. A pause is cut out if it is longer than a twentieth of the time in
     /// which something ran, and than a second.
-    pub fn of(spans: &[Span]) -> Self {
+    pub(crate) fn of(spans: &[Span]) -> Self {
         let mut order: Vec<(i64, i64)> = spans.iter().map(|s| (s.start, s.end())).collect();
         order.sort_unstable();
         let mut busy: Vec<(i64, i64)> = Vec::new();
@@ -86,7 +86,7 @@ impl Axis {
     }
 
     /// Where a point in time (microseconds since 1970) is on the axis, in microseconds.
-    pub fn at(&self, time: i64) -> i64 {
+    pub(crate) fn at(&self, time: i64) -> i64 {
         let after = self.stretches.partition_point(|s| s.start <= time);
         match after.checked_sub(1).and_then(|at| self.stretches.get(at)) {
             Some(stretch) => stretch.at + (time.min(stretch.end) - stretch.start),
@@ -95,7 +95,7 @@ impl Axis {
     }
 
     /// The pauses that were cut: where on the axis, and how long; both in microseconds.
-    pub fn pauses(&self) -> impl Iterator<Item = (i64, i64)> {
+    pub(crate) fn pauses(&self) -> impl Iterator<Item = (i64, i64)> {
         self.stretches
             .windows(2)
             .map(|pair| (pair[1].at, pair[1].start - pair[0].end))
@@ -104,7 +104,7 @@ impl Axis {
 
 /// Time spent in bins of an axis, by rows.
 #[derive(Debug, Clone)]
-pub struct Bins {
+pub(crate) struct Bins {
     /// Per row, per bin: microseconds of execution; more than a bin's length where tasks of the
     /// row ran side by side.
     pub busy: Vec<Vec<i64>>,
@@ -114,7 +114,7 @@ pub struct Bins {
 
 impl Bins {
     /// Sums `spans` up in `bins` bins; `row` gives a span's row, of `rows`.
-    pub fn of(
+    pub(crate) fn of(
         axis: &Axis,
         spans: &[Span],
         rows: usize,
@@ -139,7 +139,7 @@ impl Bins {
     }
 
     /// The most in any bin.
-    pub fn most(&self) -> i64 {
+    pub(crate) fn most(&self) -> i64 {
         self.busy.iter().flatten().copied().max().unwrap_or(0)
     }
 }

@@ -10,7 +10,7 @@ use crate::process::Roll;
 
 /// What the thread that started the run hears.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// A signal came in.
     Signal(i32),
     /// Something is due earlier than expected, or the run is over.
@@ -21,7 +21,7 @@ pub enum Message {
 
 /// Messages come in here, from any thread.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     pub(super) sender: SyncSender<Message>,
     pub(super) receiver: Receiver<Message>,
     pub(super) emergency: Emergency,
@@ -40,37 +40,37 @@ impl Default for Channel {
 
 impl Channel {
     /// For the thread that gets the signals.
-    pub fn sender(&self) -> SyncSender<Message> {
+    pub(crate) fn sender(&self) -> SyncSender<Message> {
         self.sender.clone()
     }
 
     /// For the same thread.
-    pub fn emergency(&self) -> &Emergency {
+    pub(crate) fn emergency(&self) -> &Emergency {
         &self.emergency
     }
 }
 
 /// What a thread can do to a run, whatever the others are at.
 #[derive(Debug, Clone, Default)]
-pub struct Emergency {
+pub(crate) struct Emergency {
     tasks: Roll,
     scratch: Arc<OnceLock<PathBuf>>,
 }
 
 impl Emergency {
     /// What runs.
-    pub fn tasks(&self) -> &Roll {
+    pub(crate) fn tasks(&self) -> &Roll {
         &self.tasks
     }
 
     /// The run has this folder.
-    pub fn is_in(&self, scratch: &Scratch) {
+    pub(crate) fn is_in(&self, scratch: &Scratch) {
         // The program makes no other one.
         let _ = self.scratch.set(scratch.folder().path().to_owned());
     }
 
     /// Removes what must not be left when the program ends.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if let Some(scratch) = self.scratch.get() {
             remove_all(scratch);
             // Unless something else is there.

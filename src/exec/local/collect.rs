@@ -5,7 +5,7 @@ mod insert;
 use std::io;
 use std::path::Path;
 
-pub use insert::Source;
+pub(super) use insert::Source;
 
 use rustix::fs::{DirEntry, FileType};
 
@@ -21,7 +21,7 @@ const STRETCH: usize = Collected::STRETCH;
 
 /// Why a task's outputs are not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum OutputError {
+pub(super) enum OutputError {
     /// Some are no regular files with a UTF-8 name; what is wrong with them.
     #[error("{}", .0.join("\n"))]
     Bad(Vec<String>),
@@ -46,7 +46,7 @@ pub enum OutputError {
 
 impl OutputError {
     /// What there was too little of, if it was that.
-    pub fn shortage(&self) -> Option<Shortage> {
+    pub(super) fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Store(error) => error.shortage(),
             Self::Bad(_) | Self::Unfit { .. } | Self::Replaced(_) => None,
@@ -73,7 +73,7 @@ fn hint(error: &InsertError) -> &'static str {
 /// Names are in order, in stretches of some thousands if there are more. Nothing is inserted if one
 /// of them is unacceptable by its kind or name. `spill` is the folder for the file with a list that
 /// is too long for memory.
-pub fn collect(source: Source, spill: &Path) -> Result<Outputs, OutputError> {
+pub(super) fn collect(source: Source, spill: &Path) -> Result<Outputs, OutputError> {
     let mut names = validate(source.folder)?;
     let mut outputs = Collected::new(spill);
     let io =

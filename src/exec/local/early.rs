@@ -25,7 +25,7 @@ use crate::store::SharedOutput;
 
 /// A job to be started early.
 #[derive(Debug)]
-pub struct Start {
+pub(super) struct Start {
     pub job: Box<Job>,
     /// Its input.
     pub shared: Arc<SharedOutput>,
@@ -34,7 +34,7 @@ pub struct Start {
 
 /// The one that is started, or to be; there is never another.
 #[derive(Debug)]
-pub struct Early {
+pub(super) struct Early {
     /// The task that makes its input.
     parent: TaskId,
     task: TaskId,
@@ -47,7 +47,7 @@ pub struct Early {
 
 impl Early {
     /// Of a job that the end of `parent` is to give out.
-    pub fn new(parent: TaskId, job: Box<Job>, shared: Arc<SharedOutput>) -> Self {
+    pub(super) fn new(parent: TaskId, job: Box<Job>, shared: Arc<SharedOutput>) -> Self {
         let claim = Arc::new(Claim::default());
         Self {
             parent,
@@ -59,24 +59,24 @@ impl Early {
     }
 
     /// Whether a worker is wanted.
-    pub fn is_offered(&self) -> bool {
+    pub(super) fn is_offered(&self) -> bool {
         self.start.is_some()
     }
 
     /// A worker takes it.
-    pub fn take(&mut self, handle: &Handle) -> Option<Start> {
+    pub(super) fn take(&mut self, handle: &Handle) -> Option<Start> {
         let start = self.start.take()?;
         self.handle = Some(handle.clone());
         Some(start)
     }
 
     /// Whether it is due to be claimed once that task has ended.
-    pub fn is_child_of(&self, task: TaskId) -> bool {
+    pub(super) fn is_child_of(&self, task: TaskId) -> bool {
         self.parent == task
     }
 
     /// This job was given out: whether it runs already, and somebody else will hand back its end.
-    pub fn claim(self, job: &Job) -> bool {
+    pub(super) fn claim(self, job: &Job) -> bool {
         // Who has not started by now had better not: the input is an object now.
         let started = self.task == job.ready.id && self.start.is_none();
         if started && self.claim.decide(Decision::Granted) {
@@ -87,7 +87,7 @@ impl Early {
     }
 
     /// It will not be given out.
-    pub fn refuse(self) {
+    pub(super) fn refuse(self) {
         if self.claim.decide(Decision::Refused)
             && let Some(handle) = self.handle
         {
@@ -104,14 +104,14 @@ enum Decision {
 
 /// Whether an early task's end counts.
 #[derive(Debug, Default)]
-pub struct Claim {
+pub(super) struct Claim {
     decision: Mutex<Option<Decision>>,
     decided: Condvar,
 }
 
 impl Claim {
     /// Waits until it is known.
-    pub fn wait(&self) -> bool {
+    pub(super) fn wait(&self) -> bool {
         let mut decision = self.lock();
         loop {
             if let Some(decision) = *decision {
@@ -123,7 +123,7 @@ impl Claim {
     }
 
     /// Gives it up, unless it was granted already.
-    pub fn withdraw(&self) -> bool {
+    pub(super) fn withdraw(&self) -> bool {
         self.decide(Decision::Refused)
     }
 

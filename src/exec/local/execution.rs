@@ -6,7 +6,7 @@ use crate::engine::{Outcome, Short};
 use crate::sys::Shortage;
 
 /// A task while it is executed.
-pub struct Execution<'a> {
+pub(super) struct Execution<'a> {
     pub job: TaskLaunch<'a>,
     /// What there is to know if it starts before its time.
     pub early: Option<&'a Start>,
@@ -14,7 +14,7 @@ pub struct Execution<'a> {
 }
 
 impl<'a> Execution<'a> {
-    pub fn new(job: TaskLaunch<'a>, early: Option<&'a Start>) -> Self {
+    pub(super) fn new(job: TaskLaunch<'a>, early: Option<&'a Start>) -> Self {
         Self {
             job,
             early,
@@ -23,18 +23,18 @@ impl<'a> Execution<'a> {
     }
 
     /// The script has ended: whether that counts, which is waited for.
-    pub fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         // It had another input than it will have.
         self.was_disturbed() || self.early.is_none_or(|early| early.claim.wait())
     }
 
     /// Opened without patience, the input could not be written to: that is nobody's fault.
-    pub fn was_disturbed(&self) -> bool {
+    pub(super) fn was_disturbed(&self) -> bool {
         self.early.is_some_and(|early| early.shared.was_disturbed())
     }
 
     /// It lost its chance to start early.
-    pub fn is_off(&self) -> Outcome {
+    pub(super) fn is_off(&self) -> Outcome {
         if let Some(early) = self.early {
             early.claim.withdraw();
         }
@@ -43,7 +43,7 @@ impl<'a> Execution<'a> {
 }
 
 /// Why a task did not succeed.
-pub enum Fault {
+pub(crate) enum Fault {
     /// What it did itself, with its last words.
     Task(String),
     /// Not by its doing.
@@ -54,7 +54,7 @@ pub enum Fault {
 
 impl Fault {
     /// Of a failure of the runner's own, told in these words.
-    pub fn of(shortage: Option<Shortage>, error: String) -> Self {
+    pub(crate) fn of(shortage: Option<Shortage>, error: String) -> Self {
         match shortage {
             Some(of) => Self::Short(Short { of, error }),
             None => Self::Task(error),

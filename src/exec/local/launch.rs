@@ -1,7 +1,7 @@
 //! The ways to start a task's script: as plain commands, in a warm shell, in a shell of its own.
 
-pub mod cache;
-pub mod direct;
-pub mod step;
-pub mod warm;
-pub mod warmth;
+pub(super) mod cache;
+pub(super) mod direct;
+pub(super) mod step;
+pub(super) mod warm;
+pub(super) mod warmth;

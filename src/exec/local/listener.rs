@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::sys::DiskReads;
 
 /// Keeps what a task writes, and uses the time that the worker would wait.
-pub struct Listener<'a, 'b, 'r> {
+pub(super) struct Listener<'a, 'b, 'r> {
     pub job: &'a TaskLaunch<'a>,
     pub record: &'a mut Record<'r>,
     pub live: Option<&'a mut Live<'b>>,

@@ -11,10 +11,10 @@ use crate::process::Stream;
 use lines::Lines;
 
 /// Told what a task writes, as it does.
-pub type Tell<'a> = &'a dyn Fn(&Event);
+pub(super) type Tell<'a> = &'a dyn Fn(&Event);
 
 /// Both streams of one task, on the way to whoever listens.
-pub struct Live<'a> {
+pub(super) struct Live<'a> {
     tell: Tell<'a>,
     task: TaskId,
     step: &'a StepName,
@@ -24,7 +24,7 @@ pub struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// For a task that is about to run.
-    pub fn new(tell: Tell<'a>, task: TaskId, step: &'a StepName) -> Self {
+    pub(super) fn new(tell: Tell<'a>, task: TaskId, step: &'a StepName) -> Self {
         Self {
             tell,
             task,
@@ -35,17 +35,17 @@ impl<'a> Live<'a> {
     }
 
     /// It has written this.
-    pub fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
+    pub(super) fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
         self.on(stream, |lines, tell| lines.add(bytes, Instant::now(), tell));
     }
 
     /// When to look again though nothing is written.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.stdout.due().into_iter().chain(self.stderr.due()).min()
     }
 
     /// Tells what has waited for its line's end long enough.
-    pub fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let now = Instant::now();
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.on(stream, |lines, tell| lines.look(now, tell));
@@ -53,7 +53,7 @@ impl<'a> Live<'a> {
     }
 
     /// It has ended.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.on(stream, Lines::end);
         }

@@ -68,7 +68,7 @@ struct Pool<'a, 'c> {
 
 /// Has workers take turns until the run is over, and gives the scheduler back if nothing went wrong.
 /// Otherwise what was not committed is taken back.
-pub fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error> {
+pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error> {
     let channel = local.channel;
     let pool = Pool {
         keeper: &channel.sender,
@@ -152,7 +152,6 @@ impl<'a, 'c> Pool<'a, 'c> {
                 Ok(Message::Signal(signal)) => {
                     let mut dispatch = self.lock();
                     match dispatch.scheduler.interrupt(signal) {
-                        Stop::Run => {}
                         Stop::Ask => {
                             self.tasks.end();
                             last = Some(Instant::now() + self.grace);

@@ -1,6 +1,6 @@
 //! The folder of one run, for what its tasks need while they run.
 
-pub mod notes;
+pub(super) mod notes;
 
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -18,7 +18,7 @@ use crate::sys::Orphans;
 
 /// See the module. Dropped, the folder is gone.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     parent: Folder,
     name: String,
     folder: Arc<Folder>,
@@ -36,7 +36,11 @@ impl Scratch {
     /// disk, in a folder among them. Who is asked to end has `grace` for it, or less.
     ///
     /// The caller must hold the state's lock: nothing of another run may be alive.
-    pub fn new(parent: &Path, objects: &Path, grace: Duration) -> Result<Self, store::Error> {
+    pub(crate) fn new(
+        parent: &Path,
+        objects: &Path,
+        grace: Duration,
+    ) -> Result<Self, store::Error> {
         store::make(objects)?;
         // Scripts may go elsewhere with `cd`, and links are followed here once and for all.
         let objects = &fs::canonicalize(objects).map_err(store::io_error("find", objects))?;
@@ -105,17 +109,17 @@ impl Scratch {
     }
 
     /// The folder.
-    pub fn folder(&self) -> &Arc<Folder> {
+    pub(crate) fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 
     /// What killed runs had left running.
-    pub fn leftover(&self) -> &Leftover {
+    pub(crate) fn leftover(&self) -> &Leftover {
         &self.leftover
     }
 
     /// Removes it. Processes that outlive their tasks and go on writing to it are ended.
-    pub fn close(self) -> Leftover {
+    pub(crate) fn close(self) -> Leftover {
         let marks = notes::of(&self.folder);
         if self.is_gone() {
             return Leftover::default();

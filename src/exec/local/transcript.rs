@@ -12,7 +12,7 @@ use crate::store::{self, Store};
 use crate::sys;
 
 /// What a task writes, on both streams.
-pub struct Record<'a> {
+pub(super) struct Record<'a> {
     stdout: Captured<'a>,
     /// Standard error, for its last words.
     pub stderr: Captured<'a>,
@@ -20,7 +20,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Files in this folder hold what is too long for memory; no other worker has that number.
-    pub fn new(scratch: &'a Folder, worker: i64) -> Self {
+    pub(super) fn new(scratch: &'a Folder, worker: i64) -> Self {
         let of = |stream| Captured::new(scratch, worker, stream);
         Self {
             stdout: of("stdout"),
@@ -29,7 +29,7 @@ impl<'a> Record<'a> {
     }
 
     /// Adds what came on a stream.
-    pub fn add(&mut self, stream: Stream, bytes: &[u8]) {
+    pub(super) fn add(&mut self, stream: Stream, bytes: &[u8]) {
         match stream {
             Stream::Stdout => self.stdout.add(bytes),
             Stream::Stderr => self.stderr.add(bytes),
@@ -37,7 +37,7 @@ impl<'a> Record<'a> {
     }
 
     /// Makes objects of both.
-    pub fn keep(self, store: &Store) -> Result<Logs, store::InsertError> {
+    pub(super) fn keep(self, store: &Store) -> Result<Logs, store::InsertError> {
         Ok(Logs {
             stdout: self.stdout.keep(store)?,
             stderr: self.stderr.keep(store)?,
@@ -46,7 +46,7 @@ impl<'a> Record<'a> {
 }
 
 /// What a task writes on one stream: in memory while it is little, in a file beyond.
-pub struct Captured<'a> {
+pub(super) struct Captured<'a> {
     scratch: &'a Folder,
     worker: i64,
     stream: &'static str,
@@ -125,7 +125,7 @@ impl<'a> Captured<'a> {
             if candidate.identity() != written {
                 return Err(store::Error::Replaced(entry.path()).into());
             }
-            return Ok(Some(store.keep(candidate)?.digest));
+            return Ok(Some(store.insert(candidate)?.digest));
         }
         if self.head.is_empty() {
             return Ok(None);
@@ -134,7 +134,7 @@ impl<'a> Captured<'a> {
     }
 
     /// Its last lines, each after a line end; nothing if there are none.
-    pub fn last_words(&self) -> String {
+    pub(super) fn last_words(&self) -> String {
         const LINES: usize = 10;
         const BYTES: usize = 2000;
         let end = if self.file.is_some() {

@@ -31,7 +31,7 @@ use crate::text::Shown as _;
 
 /// Where workers work.
 #[derive(Debug)]
-pub struct Site<'a> {
+pub(super) struct Site<'a> {
     /// Where objects go.
     pub store: &'a Store,
     /// How the scripts of all steps are run.
@@ -51,10 +51,10 @@ impl Site<'_> {
 }
 
 /// Told that of a task's outputs with these names that at the index is large, and about to be hashed.
-pub type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<SharedOutput>) + Sync);
+pub(super) type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<SharedOutput>) + Sync);
 
 /// What a worker of these steps has open at a time.
-pub fn need(steps: &[Arc<Runnable>]) -> Need {
+pub(crate) fn need(steps: &[Arc<Runnable>]) -> Need {
     /// With more steps, some will want one: to ask all of them takes a while.
     const ASKED: usize = 50;
     // No more than one of a step.
@@ -74,7 +74,7 @@ pub fn need(steps: &[Arc<Runnable>]) -> Need {
 }
 
 /// Runs one task after the other, in the thread that made it.
-pub struct Worker<'a> {
+pub(super) struct Worker<'a> {
     site: &'a Site<'a>,
     /// None where what tasks write is kept and not told.
     tell: Option<Tell<'a>>,
@@ -97,7 +97,7 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// Worker `number`, counted from 0. Others can end its task by `handle`.
-    pub fn new(
+    pub(super) fn new(
         site: &'a Site<'a>,
         number: usize,
         handle: &'a Handle,
@@ -121,14 +121,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Executes a task and makes objects of what it left.
-    pub fn execute(&mut self, job: &engine::Job) -> Ended {
+    pub(super) fn execute(&mut self, job: &engine::Job) -> Ended {
         let site = self.site;
         let mut execution = Execution::new(TaskLaunch::new(job, &site.steps), None);
         self.carry_out(&mut execution)
     }
 
     /// The same for a task whose input is not an object yet; none if the end of it does not count.
-    pub fn execute_early(&mut self, start: &Start) -> Option<Ended> {
+    pub(super) fn execute_early(&mut self, start: &Start) -> Option<Ended> {
         let site = self.site;
         let job = TaskLaunch::new(&start.job, &site.steps);
         let mut execution = Execution::new(job, Some(start));
@@ -299,7 +299,7 @@ impl<'a> Worker<'a> {
                         Err(RunError::Spawn(error)) if !is_short(&error) => {}
                         Ok((ended, stages)) if direct.waits && ended.cut.is_none() => {
                             let tell = |words: &str| sink.wrote(Stream::Stderr, words.as_bytes());
-                            return Ok(ended.as_a_shell_would(&stages, direct.semantics, tell));
+                            return Ok(ended.of_a_shell(&stages, direct.semantics, tell));
                         }
                         other => return other.map(|(ended, _)| ended),
                     }
@@ -391,6 +391,6 @@ fn explain(error: &store::Error, job: &TaskLaunch) -> String {
 }
 
 /// For those who look for a shell: the host's PATH.
-pub fn host_path() -> Option<std::ffi::OsString> {
+pub(crate) fn host_path() -> Option<std::ffi::OsString> {
     std::env::var_os(OsStr::new("PATH"))
 }

@@ -18,9 +18,8 @@ use crate::model::digest::Digest;
 use crate::store::{self, SharedOutput, Store};
 use crate::sys::{self, Look};
 
-/// See the module.
 #[derive(Debug)]
-pub struct Workspace {
+pub(super) struct Workspace {
     scratch: Arc<Folder>,
     worker: usize,
     generation: u32,
@@ -73,7 +72,7 @@ impl Made {
 
 impl Workspace {
     /// Of this worker, in the folder of the run.
-    pub fn new(scratch: Arc<Folder>, worker: usize) -> Self {
+    pub(super) fn new(scratch: Arc<Folder>, worker: usize) -> Self {
         let mut own = Self {
             scratch,
             worker,
@@ -91,28 +90,28 @@ impl Workspace {
     }
 
     /// `INPUT_FILE`.
-    pub fn input(&self) -> &Path {
+    pub(super) fn input(&self) -> &Path {
         &self.input
     }
 
     /// `OUTPUT_DIR`.
-    pub fn output(&self) -> &Path {
+    pub(super) fn output(&self) -> &Path {
         &self.output
     }
 
     /// `TMPDIR`.
-    pub fn temporary(&self) -> &Path {
+    pub(super) fn temporary(&self) -> &Path {
         &self.temporary
     }
 
     /// A place for a file of the worker's own, on the store's file system.
-    pub fn own_file(&self, name: &str) -> PathBuf {
+    pub(super) fn own_file(&self, name: &str) -> PathBuf {
         let name = format!("w{}-{name}", self.worker);
         self.scratch.path().join(name)
     }
 
     /// Makes all three ready for a task that works on `input`.
-    pub fn begin(&mut self, store: &Store, input: &Digest) -> Result<(), store::Error> {
+    pub(super) fn begin(&mut self, store: &Store, input: &Digest) -> Result<(), store::Error> {
         let entry = self.prepare()?.folder.entry(INPUT);
         if *input == Digest::EMPTY {
             let _ = entry.remove();
@@ -124,7 +123,7 @@ impl Workspace {
     }
 
     /// The same for a task whose input is lent to it; whether that is still to be had.
-    pub fn begin_early(&mut self, shared: &SharedOutput) -> Result<bool, store::Error> {
+    pub(super) fn begin_early(&mut self, shared: &SharedOutput) -> Result<bool, store::Error> {
         shared.lend(self.prepare()?.folder.entry(INPUT))
     }
 
@@ -152,7 +151,7 @@ impl Workspace {
     /// A script may remove the folder and make a new one there: whatever it puts into that is an
     /// output just as well. What lies elsewhere is not to be touched, by whatever way it leads
     /// here.
-    pub fn collect(&mut self) -> Result<Result<Arc<Folder>, &'static str>, store::Error> {
+    pub(super) fn collect(&mut self) -> Result<Result<Arc<Folder>, &'static str>, store::Error> {
         self.left = Entry::from(&self.output).look().ok();
         let (Some(made), Some(look)) = (&self.made, self.left) else {
             return Ok(Err("nothing"));
@@ -191,7 +190,7 @@ impl Workspace {
 
     /// The script is through with its input: a large one goes at once, while its outputs are
     /// hashed.
-    pub fn release_input(&mut self) {
+    pub(super) fn release_input(&mut self) {
         let large = |look: Look| look.kind == FileType::RegularFile && look.size >= store::LARGE;
         if let Some(input) = self.input_entry()
             && input.look().is_ok_and(large)
@@ -201,7 +200,7 @@ impl Workspace {
     }
 
     /// The script is through with an input that was lent to it, and no process is left of it.
-    pub fn give_back(&mut self, shared: &SharedOutput) {
+    pub(super) fn give_back(&mut self, shared: &SharedOutput) {
         if let Some(input) = self.input_entry() {
             shared.give_back(input);
             self.released = true;
@@ -210,7 +209,7 @@ impl Workspace {
 
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
-    pub fn finish(&mut self, quiet: bool, emptied: bool) {
+    pub(super) fn finish(&mut self, quiet: bool, emptied: bool) {
         if !quiet || !self.is_as_made(emptied) {
             self.discard();
         }

@@ -21,7 +21,7 @@ use crate::store::Store;
 
 /// A step.
 #[derive(Debug, Clone)]
-pub struct Act {
+pub(crate) struct Act {
     pub name: &'static str,
     pub reuse_rule: bool,
     pub parallel: Option<usize>,
@@ -30,7 +30,7 @@ pub struct Act {
 }
 
 /// One with nothing special.
-pub fn step(name: &'static str) -> Act {
+pub(crate) fn step(name: &'static str) -> Act {
     Act {
         name,
         reuse_rule: true,
@@ -41,12 +41,12 @@ pub fn step(name: &'static str) -> Act {
 }
 
 /// A success that leaves nothing.
-pub fn nothing() -> Outcome {
+pub(crate) fn nothing() -> Outcome {
     left(&[])
 }
 
 /// One that leaves these outputs, whose contents are in the store.
-pub fn left(outputs: &[(&str, &str)]) -> Outcome {
+pub(crate) fn left(outputs: &[(&str, &str)]) -> Outcome {
     let output = |(name, content): &(&str, &str)| {
         let digest = STORE.with(|(_, store)| store.insert_bytes(content.as_bytes()).unwrap());
         Output {
@@ -67,7 +67,7 @@ thread_local! {
 }
 
 /// A folder where nothing waits for a disk, if there is such a place.
-pub fn in_memory() -> tempfile::TempDir {
+pub(crate) fn in_memory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
     made.unwrap()
@@ -75,7 +75,7 @@ pub fn in_memory() -> tempfile::TempDir {
 
 /// What a task comes to, whatever its number and its place among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     pub step: Option<StepName>,
     pub name: Option<FileName>,
     pub object: Digest,
@@ -84,7 +84,7 @@ pub struct Row {
     pub above: Vec<Option<FileName>>,
 }
 
-pub struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     pub store: Arc<Store>,
     pub state: State,
@@ -97,7 +97,7 @@ pub struct World {
 
 impl World {
     /// With these steps, of which the first is the start.
-    pub fn new(steps: impl IntoIterator<Item = Act>) -> Self {
+    pub(crate) fn new(steps: impl IntoIterator<Item = Act>) -> Self {
         let folder = in_memory();
         let store = STORE.with(|(_, store)| Arc::clone(store));
         let (mut state, lock) = State::open_again(&folder.path().join("db"));
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// A runset with a start task.
-    pub fn fresh(&mut self) -> Runset {
+    pub(crate) fn fresh(&mut self) -> Runset {
         let runset = self.state.create_runset("r", 0).unwrap();
         self.state.seed(&runset, self.steps[0].id).unwrap();
         self.state.commit().unwrap();
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Has somebody take turns; what the run came to, without its end if it is not over.
-    pub fn with<T>(
+    pub(crate) fn with<T>(
         &mut self,
         runset: &Runset,
         parallel: usize,
@@ -179,7 +179,7 @@ impl World {
     }
 
     /// Has somebody take all turns of a run.
-    pub fn turns(
+    pub(crate) fn turns(
         &mut self,
         runset: &Runset,
         parallel: usize,
@@ -192,7 +192,7 @@ impl World {
     }
 
     /// Runs to the end; of the jobs in hand the first ends first.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         runset: &Runset,
         parallel: usize,
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// What a dry run tells, and then what a run does.
-    pub fn forecast_and_run(
+    pub(crate) fn forecast_and_run(
         &mut self,
         runset: &Runset,
         outcome: &mut dyn FnMut(&Job) -> Outcome,
@@ -214,7 +214,7 @@ impl World {
     }
 
     /// Runs until the executor dies, which is when so many jobs have ended.
-    pub fn die(
+    pub(crate) fn die(
         &mut self,
         runset: &Runset,
         parallel: usize,
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// As after the end of a process: what was not committed is gone.
-    pub fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.state.abandon();
         self.state = State::in_memory();
         self.lock = None;
@@ -239,7 +239,7 @@ impl World {
         (self.state, self.lock) = (state, Some(lock));
     }
 
-    pub fn run_in_order(
+    pub(crate) fn run_in_order(
         &mut self,
         runset: &Runset,
         parallel: usize,
@@ -252,12 +252,12 @@ impl World {
     }
 
     /// Takes an object away.
-    pub fn lose(&self, content: &str) {
+    pub(crate) fn lose(&self, content: &str) {
         fs::remove_file(self.store.path(&Digest::of(content.as_bytes()))).unwrap();
     }
 
     /// All that counts of the runset, in an order of its own.
-    pub fn rows(&self, runset: &Runset) -> Vec<Row> {
+    pub(crate) fn rows(&self, runset: &Runset) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut names: std::collections::HashMap<_, Vec<Option<FileName>>> = [].into();
         let filter = Filter {
@@ -291,7 +291,7 @@ impl World {
     }
 
     /// Pending and failed tasks of a step, and finished ones.
-    pub fn counts(&self, runset: &Runset, step: usize) -> [i64; 3] {
+    pub(crate) fn counts(&self, runset: &Runset, step: usize) -> [i64; 3] {
         let tallies = self.state.tallies(runset.id).unwrap();
         let tally = tallies
             .get(&self.steps[step].id)

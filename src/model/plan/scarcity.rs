@@ -21,7 +21,7 @@ const GROWTH: [u64; 2] = [1000, 64_000];
 const RESTS: [u64; 5] = [50, 100, 200, 400, 800];
 
 #[derive(Debug)]
-pub struct Scarcity {
+pub(super) struct Scarcity {
     /// Most tasks at once where nothing is short.
     most: usize,
     /// When one more may run at once.
@@ -36,7 +36,7 @@ pub struct Scarcity {
 }
 
 impl Scarcity {
-    pub fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self {
             most,
             growth: None,
@@ -47,17 +47,17 @@ impl Scarcity {
         }
     }
 
-    pub fn is_resting(&self) -> bool {
+    pub(super) fn is_resting(&self) -> bool {
         self.rest.is_some()
     }
 
     /// Whether fewer run at once than may otherwise.
-    pub fn is_felt(&self, limit: usize) -> bool {
+    pub(super) fn is_felt(&self, limit: usize) -> bool {
         limit < self.most
     }
 
     /// There was a shortage, and `others` run on.
-    pub fn met(&mut self, others: usize, limit: &mut usize, now: u64) -> Relief {
+    pub(super) fn met(&mut self, others: usize, limit: &mut usize, now: u64) -> Relief {
         // Many may meet the same one.
         if std::mem::take(&mut self.grown) {
             self.pause = (self.pause * 2).min(GROWTH[1]);
@@ -78,12 +78,12 @@ impl Scarcity {
     }
 
     /// A task had all that it needed.
-    pub fn is_over(&mut self) {
+    pub(super) fn is_over(&mut self) {
         self.rests = 0;
     }
 
     /// Ends what is over at `now`; when there is more to end.
-    pub fn ease(&mut self, limit: &mut usize, now: u64) -> Option<u64> {
+    pub(super) fn ease(&mut self, limit: &mut usize, now: u64) -> Option<u64> {
         self.rest = self.rest.filter(|due| *due > now);
         if self.growth.is_some_and(|due| due <= now) {
             *limit += 1;

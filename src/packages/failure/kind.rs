@@ -4,7 +4,7 @@ use super::Failure;
 
 /// The kinds of trouble that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The flake has no such attribute.
     UnknownAttribute,
     /// The name is in no registry, or the repository or folder is not there.
@@ -51,7 +51,7 @@ pub enum Kind {
 
 /// Why nixpkgs refuses to evaluate a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Its license is not free.
     Unfree,
     /// The settings of nixpkgs exclude its license.
@@ -135,7 +135,7 @@ const REFUSALS: [(&str, Refusal); 11] = [
 
 impl Kind {
     /// By the first of `texts` that has a sign; in it, the earliest sign counts.
-    pub fn of(texts: &[&str]) -> Self {
+    pub(crate) fn of(texts: &[&str]) -> Self {
         texts
             .iter()
             .find_map(|text| Self::of_text(text))
@@ -162,7 +162,7 @@ impl Kind {
     }
 
     /// Whether Nix cannot be asked at all, whatever is asked.
-    pub fn is_of_daemon(self) -> bool {
+    pub(crate) fn is_of_daemon(self) -> bool {
         matches!(
             self,
             Self::Daemon | Self::DaemonDenied | Self::DaemonRefuses
@@ -170,7 +170,7 @@ impl Kind {
     }
 
     /// The next step, where there is one to name.
-    pub fn hint(self, failure: &Failure) -> Option<String> {
+    pub(crate) fn hint(self, failure: &Failure) -> Option<String> {
         let text = match self {
             Self::Build => {
                 let derivation = failure.builds.keys().next()?;

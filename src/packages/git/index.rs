@@ -9,7 +9,7 @@ use super::super::regular;
 use super::Format;
 
 /// What is tracked.
-pub struct Index {
+pub(super) struct Index {
     /// Sorted by name.
     pub entries: Vec<Entry>,
     /// When it was written: a file that changed at that time or later may have changed unnoticed.
@@ -17,7 +17,7 @@ pub struct Index {
 }
 
 /// One tracked file.
-pub struct Entry {
+pub(super) struct Entry {
     /// Its path in the work tree.
     pub name: Vec<u8>,
     /// 0, or 1 to 3 for the sides of a merge that is not resolved.
@@ -38,7 +38,7 @@ const FOLDER: u32 = 0o040_000;
 
 impl Entry {
     /// Whether it is a commit of another repository.
-    pub fn is_submodule(&self) -> bool {
+    pub(super) fn is_submodule(&self) -> bool {
         self.mode & KIND == SUBMODULE
     }
 
@@ -50,7 +50,7 @@ impl Entry {
 
 impl Index {
     /// Reads the file; none if it is no index of a known form.
-    pub fn read(path: &Path, format: Format) -> Option<Self> {
+    pub(super) fn read(path: &Path, format: Format) -> Option<Self> {
         let meta = path.metadata().ok()?;
         let bytes = regular::read(path).ok()?;
         Some(Self {
@@ -60,7 +60,7 @@ impl Index {
     }
 
     /// Whether the file that `meta` is of is as git saw it last, so that it has the entry's hash.
-    pub fn is_current(&self, entry: &Entry, meta: &Metadata) -> bool {
+    pub(super) fn is_current(&self, entry: &Entry, meta: &Metadata) -> bool {
         // A folder's hash stands for what is not there.
         if entry.is_folder() || entry.mode & KIND != meta.mode() & KIND {
             return false;

@@ -8,7 +8,7 @@ use super::super::{Error, Progress, Request};
 
 /// The pins of all references; those that the lock file lacks are made and written to it, unless
 /// that is not allowed.
-pub fn pins(
+pub(super) fn pins(
     request: &Request<'_>,
     all: &All,
     tools: &Tools<'_>,
@@ -41,7 +41,7 @@ pub fn pins(
 }
 
 /// The lock file, if there is one, and the references that it lacks.
-pub fn recorded<'a>(
+pub(super) fn recorded<'a>(
     request: &Request<'_>,
     all: &'a All,
 ) -> Result<(Option<Lock>, Vec<&'a str>), Error> {
@@ -56,7 +56,12 @@ pub fn recorded<'a>(
 }
 
 /// The error for references that are `missing` in the lock file.
-pub fn not_locked(request: &Request<'_>, all: &All, exists: bool, missing: &[&str]) -> Error {
+pub(super) fn not_locked(
+    request: &Request<'_>,
+    all: &All,
+    exists: bool,
+    missing: &[&str],
+) -> Error {
     let references = all.references();
     let of = |reference: &&str| {
         let steps = all.steps_of(&references[reference]);

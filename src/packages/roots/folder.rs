@@ -10,7 +10,7 @@ use crate::folder::{Folder, is_self, shown};
 /// Most bytes that are read of a file: more than any path has.
 const LONGEST: u64 = 64 * 1024;
 
-pub fn error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RootsError {
+pub(super) fn error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RootsError {
     let path = path.to_owned();
     move |source| {
         if is_no_folder(&source) {
@@ -34,7 +34,7 @@ fn is_no_folder(error: &io::Error) -> bool {
 
 /// The folder at `path` in the db folder, made where it is missing. The user names the db folder,
 /// by a link or not; what is in it somebody else may have made.
-pub fn of_db(path: &Path) -> Result<Folder, RootsError> {
+pub(super) fn of_db(path: &Path) -> Result<Folder, RootsError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let real = parent.canonicalize().map_err(error("find", parent))?;
     let db = Folder::open(&real).map_err(error("open", &real))?;
@@ -42,7 +42,7 @@ pub fn of_db(path: &Path) -> Result<Folder, RootsError> {
 }
 
 /// The folder called `name` in `folder`, made where it is missing.
-pub fn make(folder: &Folder, name: &OsStr) -> Result<Folder, RootsError> {
+pub(super) fn make(folder: &Folder, name: &OsStr) -> Result<Folder, RootsError> {
     let entry = folder.entry(name);
     match folder.make(name) {
         Ok(made) => Ok(made),
@@ -54,7 +54,7 @@ pub fn make(folder: &Folder, name: &OsStr) -> Result<Folder, RootsError> {
 }
 
 /// The folder called `name` in `folder`; none if that is something else.
-pub fn below(folder: &Folder, name: &OsStr) -> Result<Option<Folder>, RootsError> {
+pub(super) fn below(folder: &Folder, name: &OsStr) -> Result<Option<Folder>, RootsError> {
     let entry = folder.entry(name);
     match entry.open_folder() {
         Ok(open) => Ok(Some(open)),
@@ -64,7 +64,7 @@ pub fn below(folder: &Folder, name: &OsStr) -> Result<Option<Folder>, RootsError
 }
 
 /// The names in `folder`.
-pub fn names(folder: &Folder) -> Result<Vec<OsString>, RootsError> {
+pub(super) fn names(folder: &Folder) -> Result<Vec<OsString>, RootsError> {
     let read = || -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in folder.names()? {
@@ -79,7 +79,7 @@ pub fn names(folder: &Folder) -> Result<Vec<OsString>, RootsError> {
 }
 
 /// What the file called `name` says; nothing if it is no file; none if it is not there.
-pub fn read(folder: &Folder, name: &str) -> Option<Vec<u8>> {
+pub(super) fn read(folder: &Folder, name: &str) -> Option<Vec<u8>> {
     let file = match folder.entry(name).open() {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -95,7 +95,7 @@ pub fn read(folder: &Folder, name: &str) -> Option<Vec<u8>> {
 
 /// Writes the file called `name` anew: what was there before goes, and nothing is written through
 /// it.
-pub fn write(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), RootsError> {
+pub(super) fn write(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), RootsError> {
     let entry = folder.entry(name);
     let replaced = match entry.remove() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -11,7 +11,7 @@ use crate::text::visible;
 
 /// A terminal's size, in character cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub(super) struct Size {
     /// Columns.
     pub width: usize,
     /// Rows.
@@ -63,7 +63,7 @@ struct Row {
 
 /// The lines of progress: one a step, the sum of those not shown, the total. None is wider than
 /// the terminal less [`MARGIN`]; with a line for the cursor they fit its height.
-pub fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec<String> {
+pub(super) fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec<String> {
     let (shown, rest) = choose(&model.lanes, size.height.saturating_sub(ABOVE + 2).max(1));
     let mut rows: Vec<Row> = shown.into_iter().map(Row::lane).collect();
     rows.push(Row::total(&model.lanes, elapsed));
@@ -82,7 +82,7 @@ pub fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec
 }
 
 /// How many rows the lines take in a terminal of that width, which breaks those that are longer.
-pub fn rows(lines: &str, width: usize) -> usize {
+pub(super) fn rows(lines: &str, width: usize) -> usize {
     let line = |line: &str| bare_width(line).max(1).div_ceil(width.max(1));
     lines.lines().map(line).sum()
 }

@@ -9,7 +9,7 @@ use crate::model::task::TaskCounts;
 
 /// How far a run is. Times count from the run's start.
 #[derive(Debug, Default)]
-pub struct Model {
+pub(super) struct Model {
     /// In the order of the manifest.
     pub lanes: Vec<Lane>,
     places: HashMap<StepName, usize>,
@@ -19,7 +19,7 @@ pub struct Model {
 
 /// How far a step is.
 #[derive(Debug, Clone)]
-pub struct Lane {
+pub(super) struct Lane {
     /// The step's name.
     pub name: StepName,
     /// Live tasks known so far.
@@ -50,25 +50,25 @@ impl Lane {
     }
 
     /// Whether something of it runs or waits to run.
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.running > 0 || self.finished + self.failed < self.total
     }
 
     /// Executions a second, once that can be told.
-    pub fn rate(&self) -> Option<f64> {
+    pub(super) fn rate(&self) -> Option<f64> {
         rate(self.executed, self.busy)
     }
 }
 
 /// How many a second; none as long as it would be a guess.
-pub fn rate(count: u64, time: Duration) -> Option<f64> {
+pub(super) fn rate(count: u64, time: Duration) -> Option<f64> {
     #[allow(clippy::cast_precision_loss)] // For the eye.
     (count > 0 && time >= Duration::from_millis(500)).then(|| count as f64 / time.as_secs_f64())
 }
 
 impl Model {
     /// At the start of a run.
-    pub fn new(steps: &[(StepName, TaskCounts)]) -> Self {
+    pub(super) fn new(steps: &[(StepName, TaskCounts)]) -> Self {
         Self {
             lanes: steps
                 .iter()
@@ -84,7 +84,7 @@ impl Model {
     }
 
     /// Takes note of an event.
-    pub fn event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { step, .. } => self.with(step, |lane| lane.running += 1),
             Event::Done {
@@ -130,7 +130,7 @@ impl Model {
     }
 
     /// Brings the rates up to date.
-    pub fn advance(&mut self, now: Duration) {
+    pub(super) fn advance(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.seen);
         self.seen = now;
         for lane in &mut self.lanes {

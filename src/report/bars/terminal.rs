@@ -12,7 +12,7 @@ use crate::text;
 
 /// What is to be written next. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Terminal(Arc<Mutex<Pending>>);
+pub(super) struct Terminal(Arc<Mutex<Pending>>);
 
 #[derive(Debug, Default)]
 struct Pending {
@@ -24,7 +24,7 @@ struct Pending {
 }
 
 /// The size of the terminal on standard error, 80 by 24 if it does not know.
-pub fn size() -> Size {
+pub(super) fn size() -> Size {
     let (width, height) = Stream::Err.size().unwrap_or_default();
     Size {
         width: if width == 0 { 80 } else { width.into() },
@@ -34,7 +34,7 @@ pub fn size() -> Size {
 
 impl Terminal {
     /// Writes all that `draw` draws in one call.
-    pub fn at_once(&self, draw: impl FnOnce()) {
+    pub(super) fn at_once(&self, draw: impl FnOnce()) {
         self.pending().held = true;
         draw();
         self.pending().held = false;
@@ -42,7 +42,7 @@ impl Terminal {
     }
 
     /// Adds lines, which stay.
-    pub fn lines(&self, text: &str) {
+    pub(super) fn lines(&self, text: &str) {
         let mut pending = self.pending();
         for line in text::message(text).lines() {
             pending.text.push('\r');
@@ -53,7 +53,7 @@ impl Terminal {
 
     /// A terminal that became narrower broke lines: clears the `broken` rows that they take now,
     /// and leaves the cursor where it is expected behind `lines` of them.
-    pub fn take_back(&self, broken: usize, lines: usize) {
+    pub(super) fn take_back(&self, broken: usize, lines: usize) {
         let mut pending = self.pending();
         if let up @ 1.. = broken.saturating_sub(1) {
             let _ = write!(pending.text, "\u{1b}[{up}A");

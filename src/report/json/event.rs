@@ -17,7 +17,7 @@ struct Line<'a> {
 /// What the lines say, as the module's table has it.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum JsonEvent<'a> {
+pub(super) enum JsonEvent<'a> {
     Manifest {
         path: &'a str,
         steps: usize,
@@ -109,7 +109,7 @@ pub enum JsonEvent<'a> {
 
 impl JsonEvent<'_> {
     /// The line with its end.
-    pub fn line(&self, now: jiff::Timestamp) -> String {
+    pub(super) fn line(&self, now: jiff::Timestamp) -> String {
         let line = Line {
             schema: SCHEMA,
             time: rfc3339(now),
@@ -124,7 +124,7 @@ impl JsonEvent<'_> {
 
 /// Finished tasks of an older version.
 #[derive(Serialize)]
-pub struct Tainted<'a> {
+pub(super) struct Tainted<'a> {
     pub step: &'a str,
     pub count: i64,
     pub changes: Vec<String>,
@@ -132,7 +132,7 @@ pub struct Tainted<'a> {
 
 /// A step's tasks by state.
 #[derive(Serialize)]
-pub struct Counts<'a> {
+pub(super) struct Counts<'a> {
     pub step: &'a str,
     #[serde(flatten)]
     pub tally: TaskCounts,
@@ -140,14 +140,14 @@ pub struct Counts<'a> {
 
 /// A step, and how many.
 #[derive(Serialize)]
-pub struct Count<'a> {
+pub(super) struct Count<'a> {
     pub step: &'a str,
     pub count: u64,
 }
 
 /// A name, and the step that it goes to or resembles.
 #[derive(Serialize)]
-pub struct Named<'a> {
+pub(super) struct Named<'a> {
     pub name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<&'a str>,
@@ -155,7 +155,7 @@ pub struct Named<'a> {
 
 /// When and where a task ran.
 #[derive(Serialize)]
-pub struct Ran {
+pub(super) struct Ran {
     pub started: String,
     pub elapsed_seconds: f64,
     pub worker: i64,
@@ -165,7 +165,7 @@ pub struct Ran {
 
 /// What a task left.
 #[derive(Serialize)]
-pub struct Outputs<'a> {
+pub(super) struct Outputs<'a> {
     pub total: u64,
     pub r#final: u64,
     pub steps: Vec<Count<'a>>,
@@ -174,7 +174,7 @@ pub struct Outputs<'a> {
 
 /// How a run ended.
 #[derive(Serialize)]
-pub struct Over<'a> {
+pub(super) struct Over<'a> {
     pub runset: &'a str,
     pub executed: u64,
     pub reused: u64,
@@ -193,7 +193,7 @@ pub struct Over<'a> {
 
 /// A failed task.
 #[derive(Serialize)]
-pub struct Failed<'a> {
+pub(super) struct Failed<'a> {
     pub task: TaskId,
     pub step: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use word::{Word, ends_word};
 
 /// A command's words; none for a word that is known only when it runs.
-pub type Call = Vec<Option<String>>;
+pub(super) type Call = Vec<Option<String>>;
 
 /// What a script calls.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Calls {
+pub(super) struct Calls {
     /// Its simple commands, wherever they stand, without redirections and assignments.
     pub commands: Vec<Call>,
     /// The functions that it defines.
@@ -24,7 +24,7 @@ pub struct Calls {
 }
 
 /// All that the script calls; an error is what stands in the way of knowing.
-pub fn of(script: &str) -> Result<Calls, String> {
+pub(super) fn of(script: &str) -> Result<Calls, String> {
     let mut reader = Reader {
         text: script,
         at: 0,

@@ -113,7 +113,7 @@ const PROGRAMS: &[&str] = &[
 const DECISIVE: [&str; 4] = ["PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "ENV"];
 
 /// The programs that are called, if nothing else is; an error is what else there is.
-pub fn of(calls: &Calls) -> Result<Vec<String>, String> {
+pub(super) fn of(calls: &Calls) -> Result<Vec<String>, String> {
     for name in DECISIVE {
         if calls.assigned.contains(name) {
             return Err(name.to_owned());

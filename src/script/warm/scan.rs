@@ -24,7 +24,7 @@ const VARIABLES: [&str; 10] = [
 ];
 
 /// What `set -o` may name: all that is done the same in a subshell.
-pub fn is_option(name: &str) -> bool {
+pub(super) fn is_option(name: &str) -> bool {
     matches!(
         name,
         "allexport" | "errexit" | "noclobber" | "noglob" | "nounset" | "pipefail" | "xtrace"
@@ -32,7 +32,7 @@ pub fn is_option(name: &str) -> bool {
 }
 
 /// The first thing in the script for which it must have a shell of its own.
-pub fn obstacle(script: &str) -> Option<String> {
+pub(super) fn obstacle(script: &str) -> Option<String> {
     let script = script.replace("\\\n", "");
     // Quotes within a word do not make it another.
     let bare: String = script
@@ -49,7 +49,7 @@ pub fn obstacle(script: &str) -> Option<String> {
 
 /// The same for what only bash does otherwise: expansions whose failure gives up more in a
 /// subshell than in a shell.
-pub fn obstacle_in_bash(script: &str) -> Option<String> {
+pub(super) fn obstacle_in_bash(script: &str) -> Option<String> {
     for text in ["((", "$[", "${!"] {
         if script.contains(text) {
             return Some(text.to_owned());

@@ -12,7 +12,7 @@ const LOCAL: &[&str] = &[
 
 /// Whether the file system that `path` is on can be written to by nobody on this machine: not
 /// only through this mount.
-pub fn is_unchangeable(path: &Path) -> bool {
+pub(crate) fn is_unchangeable(path: &Path) -> bool {
     let Ok(found) = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) else {
         return false;
     };

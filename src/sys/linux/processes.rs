@@ -15,7 +15,7 @@ use super::super::Marks;
 
 /// By a pidfd (Linux 5.3), or by its number.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     pid: Pid,
     fd: Option<OwnedFd>,
     started: u64,
@@ -24,11 +24,11 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn id(&self) -> i32 {
+    pub(crate) fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // A failure means that it is gone, or another user's.
         let _ = match &self.fd {
             Some(fd) => rustix::process::pidfd_send_signal(fd, signal),
@@ -36,7 +36,7 @@ impl Process {
         };
     }
 
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         Stat::of(self.id()).is_some_and(|stat| stat.is_alive && stat.started == self.started)
     }
 
@@ -53,7 +53,7 @@ impl Process {
     }
 }
 
-pub fn wait_for_any(processes: &[&Process], patience: Duration) {
+pub(crate) fn wait_for_any(processes: &[&Process], patience: Duration) {
     let mut fds: Vec<PollFd> = processes
         .iter()
         .filter_map(|process| Some(PollFd::new(process.fd.as_ref()?, PollFlags::IN)))
@@ -106,7 +106,7 @@ impl Stat {
 
 /// Whether its group is no orphan, as far as its own line tells. The kernel asks the same before it
 /// lets a signal of the terminal stop a process.
-pub fn can_be_continued() -> bool {
+pub(crate) fn can_be_continued() -> bool {
     let mut own = Stat::of(own_pid());
     while let Some(stat) = own {
         let parent = Stat::of(stat.parent);
@@ -126,7 +126,7 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-pub fn marked(marks: &Marks, known: &[&Process]) -> Vec<Process> {
+pub(crate) fn marked(marks: &Marks, known: &[&Process]) -> Vec<Process> {
     let all = all();
     let spared = own_line(&all);
     let suspects: Vec<&Stat> = all

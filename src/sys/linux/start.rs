@@ -26,10 +26,10 @@ extern "C" fn look() {
     NO_ERROR.store(closed(rustix::stdio::stderr()), Ordering::Relaxed);
 }
 
-pub fn had_output() -> bool {
+pub(crate) fn had_output() -> bool {
     !NO_OUTPUT.load(Ordering::Relaxed)
 }
 
-pub fn had_error() -> bool {
+pub(crate) fn had_error() -> bool {
     !NO_ERROR.load(Ordering::Relaxed)
 }

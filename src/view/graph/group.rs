@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Edge, Graph, Node};
 
 /// Steps up to which a picture shows each by itself.
-pub const MOST: usize = 300;
+pub(crate) const MOST: usize = 300;
 
 /// How much alike names are that become one, from a little to not at all.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ enum Alike {
 
 /// A graph with groups of steps in the place of steps.
 #[derive(Debug, Clone)]
-pub struct Grouped {
+pub(crate) struct Grouped {
     /// It.
     pub graph: Graph,
     /// For each node of the graph that was grouped, its node in this one.
@@ -32,7 +32,7 @@ pub struct Grouped {
 impl Graph {
     /// Where there are more than `most` steps: the same with groups of steps in their place, by
     /// what their names have in common. The start step stays by itself.
-    pub fn grouped(&self, most: usize) -> Option<Grouped> {
+    pub(crate) fn grouped(&self, most: usize) -> Option<Grouped> {
         if self.steps() <= most {
             return None;
         }
@@ -44,7 +44,7 @@ impl Graph {
     }
 
     /// How many steps there are, or groups of them.
-    pub fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.nodes.len() - usize::from(self.sink.is_some())
     }
 

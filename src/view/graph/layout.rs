@@ -28,7 +28,7 @@ const STRAIGHT: f64 = 10_000.0;
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Size {
+pub(crate) struct Size {
     /// Pixels from left to right.
     pub width: f64,
     /// Pixels from top to bottom.
@@ -37,7 +37,7 @@ pub struct Size {
 
 /// A point in pixels, from the left and from the top.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     /// From the left.
     pub x: f64,
     /// From the top.
@@ -46,7 +46,7 @@ pub struct Point {
 
 /// Where a node is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Its centre.
     pub centre: Point,
     /// Its layer, from the top.
@@ -55,7 +55,7 @@ pub struct Place {
 
 /// The way of an edge.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Route {
+pub(crate) struct Route {
     /// Pairs of points, from source to target: a curve from the first of each pair to the second,
     /// a straight line on to the next pair. Empty for a loop at one node.
     pub curves: Vec<(Point, Point)>,
@@ -67,7 +67,7 @@ pub struct Route {
 
 /// A picture's geometry.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Of the whole picture.
     pub size: Size,
     /// For each node.
@@ -77,7 +77,7 @@ pub struct Layout {
 }
 
 /// Places the nodes of `graph`, which have the given sizes.
-pub fn layout(graph: &Graph, sizes: &[Size]) -> Layout {
+pub(crate) fn layout(graph: &Graph, sizes: &[Size]) -> Layout {
     let edges: Vec<(usize, usize)> = graph.edges().map(|edge| (edge.from, edge.to)).collect();
     let first = graph.first();
     let order = topological(sizes.len(), &edges, first);

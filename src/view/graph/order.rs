@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 /// A count as a coordinate.
-pub fn real(count: usize) -> f64 {
+pub(crate) fn real(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// A topological order of a graph, cycles broken.
 #[derive(Debug, Clone, Default)]
-pub struct Order {
+pub(super) struct Order {
     /// All nodes.
     pub order: Vec<usize>,
     /// For each edge whether it runs against the order. A loop at one node does not count.
@@ -19,7 +19,7 @@ pub struct Order {
 /// Orders the nodes `0..count`; `first` is where to begin: nothing comes before it.
 ///
 /// A depth-first search decides which edges run back; few do if it begins where the graph does.
-pub fn topological(count: usize, edges: &[(usize, usize)], first: Option<usize>) -> Order {
+pub(super) fn topological(count: usize, edges: &[(usize, usize)], first: Option<usize>) -> Order {
     let mut out: Vec<Vec<(usize, usize)>> = vec![Vec::new(); count];
     for (number, (from, to)) in edges.iter().enumerate() {
         if from != to {
@@ -99,7 +99,7 @@ enum Mark {
 
 /// Reorders the slots of each layer so that few links cross. `layers` holds slots from left to
 /// right; `links` are pairs of slots of neighbouring layers, upper one first.
-pub fn uncross(layers: &mut Vec<Vec<usize>>, links: &[(usize, usize)]) {
+pub(super) fn uncross(layers: &mut Vec<Vec<usize>>, links: &[(usize, usize)]) {
     let slots = layers.iter().map(Vec::len).sum();
     let mut up: Vec<Vec<usize>> = vec![Vec::new(); slots];
     let mut down: Vec<Vec<usize>> = vec![Vec::new(); slots];

@@ -29,7 +29,7 @@ struct Kind {
 }
 
 /// How long tasks took.
-pub fn durations(page: &Page) -> Markup {
+pub(super) fn durations(page: &Page) -> Markup {
     let kind = Kind {
         id: "durations",
         caption: "Time per executed task, by step",
@@ -42,7 +42,7 @@ pub fn durations(page: &Page) -> Markup {
 }
 
 /// How large outputs are.
-pub fn sizes(page: &Page) -> Markup {
+pub(super) fn sizes(page: &Page) -> Markup {
     let kind = Kind {
         id: "sizes",
         caption: "Size of outputs, by the step that left them",

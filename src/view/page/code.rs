@@ -6,7 +6,7 @@ use crate::text::visible;
 use crate::view::graph::{Graph, Status};
 
 /// For Graphviz' `dot`.
-pub fn dot(graph: &Graph, title: &str) -> String {
+pub(crate) fn dot(graph: &Graph, title: &str) -> String {
     let mut out = String::from("digraph pipeline {\n");
     let _ = writeln!(out, "  label={};", quoted(&visible(title)));
     out.push_str("  labelloc=t;\n  node [shape=box, fontname=\"monospace\"];\n");
@@ -38,7 +38,7 @@ pub fn dot(graph: &Graph, title: &str) -> String {
 }
 
 /// For Mermaid, which GitHub and GitLab show in Markdown.
-pub fn mermaid(graph: &Graph, title: &str) -> String {
+pub(crate) fn mermaid(graph: &Graph, title: &str) -> String {
     let mut out = format!("%% {}\nflowchart TD\n", visible(title));
     for (at, node) in graph.nodes.iter().enumerate() {
         let label = entities(&label(graph, at));

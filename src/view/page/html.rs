@@ -23,7 +23,7 @@ const TASKS: (usize, usize) = (250_000, 900_000);
 ///
 /// What is between tags and in attributes is escaped by whoever writes it there; characters that
 /// act are written out at the end, wherever they are.
-pub fn render(page: &Page) -> String {
+pub(crate) fn render(page: &Page) -> String {
     let mut parts = vec![
         ("summary", "Summary", sections::summary(page)),
         ("graph", "Graph", graph(page)),

@@ -20,7 +20,7 @@ const SCRIPT: usize = 20_000;
 const ENVIRONMENTS: usize = 300_000;
 
 /// How the runset stands, in one list.
-pub fn summary(page: &Page) -> Markup {
+pub(super) fn summary(page: &Page) -> Markup {
     let steps = || page.graph.nodes.iter().filter(|node| !node.sink);
     let sum = |what: fn(&crate::view::graph::Node) -> i64| -> i64 { steps().map(what).sum() };
     let (failed, tainted) = (sum(|n| n.tally.failed), sum(|n| n.tainted));
@@ -71,7 +71,7 @@ pub fn summary(page: &Page) -> Markup {
 }
 
 /// The table of steps.
-pub fn steps(page: &Page) -> Markup {
+pub(super) fn steps(page: &Page) -> Markup {
     let columns = [
         ("Step", Column::Text),
         ("Version", Column::Number),
@@ -119,7 +119,7 @@ pub fn steps(page: &Page) -> Markup {
 }
 
 /// That steps are shown in groups, if they are.
-pub fn groups(page: &Page) -> Markup {
+pub(super) fn groups(page: &Page) -> Markup {
     html! {
         @if let Some(steps) = page.grouped {
             p.note {
@@ -137,7 +137,7 @@ fn badge(word: &str, mark: char) -> Markup {
 }
 
 /// The graph's edges as a table: the picture's text alternative.
-pub fn edges(page: &Page) -> Markup {
+pub(super) fn edges(page: &Page) -> Markup {
     let columns = [
         ("From", Column::Text),
         ("To", Column::Text),
@@ -171,7 +171,7 @@ fn signed(value: usize) -> i64 {
 }
 
 /// Failed tasks with the ends of their logs.
-pub fn failures(page: &Page) -> Markup {
+pub(super) fn failures(page: &Page) -> Markup {
     let shown = i64::try_from(page.failures.len()).unwrap_or(i64::MAX);
     html! {
         @if shown == 0 { p { "No task failed." } }
@@ -238,7 +238,7 @@ fn one_log(log: &Log) -> Markup {
 }
 
 /// Scripts, variables and packages of the steps' versions.
-pub fn environments(page: &Page) -> Markup {
+pub(super) fn environments(page: &Page) -> Markup {
     let mut out = String::new();
     let mut left = page.versions.len();
     for (place, part) in page.versions.iter().enumerate() {
@@ -314,7 +314,7 @@ fn packages(part: &VersionPart, environment: &Environment, place: usize) -> Mark
 }
 
 /// The table of tasks, as much of it as fits into `most` bytes.
-pub fn tasks(page: &Page, most: usize) -> Markup {
+pub(super) fn tasks(page: &Page, most: usize) -> Markup {
     let columns = [
         ("Task", Column::Number),
         ("Step", Column::Text),

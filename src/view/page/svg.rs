@@ -22,7 +22,7 @@ const TITLED: usize = 250;
 const STYLE: &str = include_str!("graph.css");
 
 /// A file of its own.
-pub fn standalone(graph: &Graph, title: &str) -> String {
+pub(crate) fn standalone(graph: &Graph, title: &str) -> String {
     let picture = picture(graph, title);
     let style = format!("<style>{COLOURS}{STYLE}</style>");
     match picture.split_once('>') {
@@ -39,12 +39,12 @@ const COLOURS: &str = "svg{--bg:#fff;--fg:#1b1f24;--dim:#57606a;--line:#8c959f;-
 svg.alone{background:var(--bg)}";
 
 /// The rules that a page needs for pictures in it.
-pub fn style() -> &'static str {
+pub(super) fn style() -> &'static str {
     STYLE
 }
 
 /// The picture, for a page that has [`style`].
-pub fn picture(graph: &Graph, title: &str) -> String {
+pub(super) fn picture(graph: &Graph, title: &str) -> String {
     let boxes: Vec<Box> = graph.nodes.iter().map(Box::of).collect();
     let sizes: Vec<Size> = boxes.iter().map(|b| b.size).collect();
     let layout = layout(graph, &sizes);

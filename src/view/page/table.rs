@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, Render, html};
 
 /// A table under construction.
-pub struct Table<'a> {
+pub(super) struct Table<'a> {
     id: &'a str,
     caption: &'a str,
     filter: bool,
@@ -16,7 +16,7 @@ pub struct Table<'a> {
 
 /// What a column holds; decides how it is sorted and aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Column {
+pub(super) enum Column {
     /// Sorted as text.
     Text,
     /// Sorted as numbers, aligned right.
@@ -27,7 +27,7 @@ pub enum Column {
 
 impl<'a> Table<'a> {
     /// A table with a caption; `id` is unique on the page, `filter` offers a search field.
-    pub fn new(
+    pub(super) fn new(
         id: &'a str,
         caption: &'a str,
         filter: bool,
@@ -45,7 +45,7 @@ impl<'a> Table<'a> {
     }
 
     /// How long the text of the table's rows is by now, in bytes.
-    pub fn written(&self) -> usize {
+    pub(super) fn written(&self) -> usize {
         self.rows.len() + self.row.len()
     }
 
@@ -65,13 +65,13 @@ impl<'a> Table<'a> {
     }
 
     /// A cell of text or markup.
-    pub fn text(&mut self, content: impl Render) -> &mut Self {
+    pub(super) fn text(&mut self, content: impl Render) -> &mut Self {
         self.cell(None, None, content);
         self
     }
 
     /// A cell with a number: as shown, and as sorted; none sorts last.
-    pub fn number(&mut self, shown: &str, value: Option<i64>) -> &mut Self {
+    pub(super) fn number(&mut self, shown: &str, value: Option<i64>) -> &mut Self {
         let value = value.map_or_else(String::new, |value| value.to_string());
         let sorted = (value != shown).then_some(value);
         self.cell(Some("n"), sorted, shown);
@@ -79,7 +79,7 @@ impl<'a> Table<'a> {
     }
 
     /// The whole table.
-    pub fn finish(&self) -> Markup {
+    pub(super) fn finish(&self) -> Markup {
         html! {
             div.scroll role="region" aria-label=(self.caption) tabindex="0" {
                 table id=(self.id) data-filter[self.filter] {

@@ -10,7 +10,7 @@ use crate::view::graph::{Edge, Graph, Node};
 const COLUMNS: usize = 80;
 
 /// How much came an edge's way, in words.
-pub fn way(edge: &Edge) -> String {
+pub(super) fn way(edge: &Edge) -> String {
     match (edge.observed, edge.declared) {
         (0, _) => "in the script, not seen yet".to_owned(),
         (1, _) => "1 output".to_owned(),
@@ -19,7 +19,7 @@ pub fn way(edge: &Edge) -> String {
 }
 
 /// A paragraph a step: its name, how it stands, where its outputs go.
-pub fn text(graph: &Graph, title: &str) -> String {
+pub(crate) fn text(graph: &Graph, title: &str) -> String {
     let mut out = format!("{}\n", cut_middle(&visible(title), COLUMNS));
     let order = graph.in_order();
     let mut place = vec![0; graph.nodes.len()];

@@ -19,7 +19,7 @@ const BARS: usize = 2500;
 /// Rows of workers.
 const WORKERS: usize = 48;
 /// Colours of steps; further steps have the same again.
-pub const COLOURS: usize = 8;
+pub(super) const COLOURS: usize = 8;
 /// Pixels: names at the left, the chart's width, a row's height, the axis' height.
 const LEFT: f64 = 170.0;
 const WIDTH: f64 = 900.0;
@@ -31,7 +31,7 @@ const FEWEST: usize = 60;
 const MOST: usize = 300;
 
 /// The figures and the table that says the same.
-pub fn section(page: &Page) -> Markup {
+pub(super) fn section(page: &Page) -> Markup {
     if page.spans.is_empty() {
         return html! { p { "No task was executed yet." } };
     }

@@ -15,11 +15,11 @@ const MOST: usize = 4;
 const WORTH: usize = 32;
 
 /// Told the names of all outputs, and which of them it is.
-pub type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<SharedOutput>) + Sync);
+pub(super) type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<SharedOutput>) + Sync);
 
 /// Where a task's outputs are, and where they go.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// Where objects go.
     pub store: &'a Store,
     /// The folder that they are in.
@@ -31,11 +31,11 @@ pub struct Source<'a> {
 }
 
 /// The first file in order that did not become an object, and why.
-pub type Failed = (usize, InsertError);
+pub(super) type Failed = (usize, InsertError);
 
 /// Makes objects of the files `names`: their digests, in the same order. After a failure some of
 /// the files behind it may be objects, too.
-pub fn adopt(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, Failed> {
+pub(super) fn adopt(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, Failed> {
     let batch = Batch {
         source,
         names,
@@ -111,7 +111,7 @@ impl Batch<'_> {
                 (self.source.offer)(self.names, index, &shared);
                 store.insert_shared(&shared)
             }
-            Err(candidate) => store.keep(candidate),
+            Err(candidate) => store.insert(candidate),
         }
     }
 

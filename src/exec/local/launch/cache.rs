@@ -13,11 +13,11 @@ use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
 #[derive(Debug, Default)]
-pub struct LaunchCache(HashMap<QueueId, StepCommands>);
+pub(crate) struct LaunchCache(HashMap<QueueId, StepCommands>);
 
 /// The commands of one step.
 #[derive(Debug, Default)]
-pub struct StepCommands {
+pub(crate) struct StepCommands {
     shell: Option<SpawnSpec>,
     /// With what they were made of.
     direct: Option<(Vec<Expanded>, Vec<SpawnSpec>)>,
@@ -28,7 +28,7 @@ const STEPS: usize = 16;
 
 impl LaunchCache {
     /// Those of a step.
-    pub fn of(&mut self, queue: QueueId) -> &mut StepCommands {
+    pub(crate) fn of(&mut self, queue: QueueId) -> &mut StepCommands {
         if self.0.len() >= STEPS && !self.0.contains_key(&queue) {
             self.0.clear();
         }
@@ -36,13 +36,13 @@ impl LaunchCache {
     }
 
     /// Forgets all: they are connected to pipes that are no longer used.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }
 
 /// What plain commands come to.
-pub enum Prepared<'k> {
+pub(crate) enum Prepared<'k> {
     /// These are to be run, each to read what the one before it writes.
     Start(&'k [SpawnSpec]),
     /// Everything is done.
@@ -51,7 +51,7 @@ pub enum Prepared<'k> {
 
 impl StepCommands {
     /// The shell with the step's script, for this task.
-    pub fn shell(
+    pub(crate) fn shell(
         &mut self,
         job: &TaskLaunch,
         own: &TaskEnvironment,
@@ -67,7 +67,7 @@ impl StepCommands {
 
     /// The plain commands, for this task; none if it takes the shell. On an error nothing has been
     /// started.
-    pub fn plain(
+    pub(crate) fn plain(
         &mut self,
         job: &TaskLaunch,
         direct: &DirectPipeline,
@@ -121,13 +121,13 @@ fn stage_of(
 }
 
 /// The step's shell with these arguments, for this task.
-pub fn shell(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invocation> {
+pub(crate) fn shell(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invocation> {
     let step = &own.job.step;
     of_shell(step, arguments, environment(&step.variables, step, own))
 }
 
 /// The step's shell with these arguments and variables.
-pub fn of_shell(
+pub(crate) fn of_shell(
     step: &Runnable,
     arguments: &[OsString],
     variables: Variables,
@@ -161,7 +161,7 @@ fn environment(variables: &Variables, step: &Runnable, own: &TaskEnvironment) ->
 }
 
 /// A task's own variables.
-pub struct TaskEnvironment<'a> {
+pub(crate) struct TaskEnvironment<'a> {
     /// Where it runs.
     pub workspace: &'a Workspace,
     job: &'a TaskLaunch<'a>,
@@ -171,7 +171,7 @@ pub struct TaskEnvironment<'a> {
 
 impl<'a> TaskEnvironment<'a> {
     /// Of this task, in that place.
-    pub fn new(workspace: &'a Workspace, job: &'a TaskLaunch<'a>) -> Self {
+    pub(crate) fn new(workspace: &'a Workspace, job: &'a TaskLaunch<'a>) -> Self {
         Self {
             workspace,
             job,

@@ -19,7 +19,7 @@ use crate::script::simple::{self, SimpleCommand, Target, Word};
 
 /// A step whose script is plain commands.
 #[derive(Debug)]
-pub struct DirectPipeline {
+pub(crate) struct DirectPipeline {
     /// Whether the shell would wait for the programs, and not become the only one.
     pub waits: bool,
     /// What the shell would make of their ends.
@@ -30,7 +30,7 @@ pub struct DirectPipeline {
 
 /// One of these commands.
 #[derive(Debug)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// Words and redirections.
     pub plain: SimpleCommand,
     /// The program; none if there is nothing to start.
@@ -58,7 +58,7 @@ const TOUCHED: [&str; 12] = [
 impl DirectPipeline {
     /// For a script that `program` with `arguments`, the script last, would run in `folder`, which
     /// must be this process's own; none if that takes a shell.
-    pub fn of(
+    pub(crate) fn of(
         program: &Path,
         arguments: &[OsString],
         variables: &Variables,
@@ -185,7 +185,7 @@ fn is_name_of(pwd: &Path, folder: &Path) -> bool {
 
 /// A plain command for one task.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Expanded {
+pub(crate) struct Expanded {
     /// The program's name and arguments.
     pub words: Vec<String>,
     /// What becomes of its descriptors.
@@ -194,7 +194,10 @@ pub struct Expanded {
 
 impl DirectPipeline {
     /// All with the values of variables; none where a shell would do more with one.
-    pub fn expand<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Option<Vec<Expanded>> {
+    pub(crate) fn expand<'v>(
+        &self,
+        value: &impl Fn(&str) -> Option<&'v str>,
+    ) -> Option<Vec<Expanded>> {
         self.stages
             .iter()
             .map(|stage| stage.expand(value))
@@ -223,7 +226,7 @@ impl Stage {
 }
 
 /// Opens files and closes them again, where there is no program to have them open.
-pub fn touch(openings: &[Opening]) -> io::Result<()> {
+pub(crate) fn touch(openings: &[Opening]) -> io::Result<()> {
     for opening in openings {
         let mut how = File::options();
         let path = match opening {

@@ -17,7 +17,7 @@ use crate::process::Variables;
 
 /// How a step's script is run.
 #[derive(Debug)]
-pub struct Runnable {
+pub(crate) struct Runnable {
     /// Its place in the manifest.
     pub queue: QueueId,
     /// Its name.
@@ -44,7 +44,7 @@ pub struct Runnable {
 
 /// A task to be run here.
 #[derive(Debug)]
-pub struct TaskLaunch<'a> {
+pub(crate) struct TaskLaunch<'a> {
     /// How its step's script is run.
     pub step: &'a Runnable,
     /// The task.
@@ -59,7 +59,7 @@ pub struct TaskLaunch<'a> {
 
 impl<'a> TaskLaunch<'a> {
     /// What the scheduler has given out, with how it is done here.
-    pub fn new(job: &'a engine::Job, steps: &'a [Arc<Runnable>]) -> Self {
+    pub(crate) fn new(job: &'a engine::Job, steps: &'a [Arc<Runnable>]) -> Self {
         Self {
             step: &steps[job.step.queue],
             ready: &job.ready,
@@ -72,7 +72,7 @@ impl<'a> TaskLaunch<'a> {
 
 impl Runnable {
     /// How a shell runs many tasks, if one can.
-    pub fn warm(&self) -> Option<&Warmth> {
+    pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
             let program = self.program.as_ref().ok()?;
             warmth(self.wants_warm, program, &self.arguments, &self.variables)
@@ -81,7 +81,7 @@ impl Runnable {
     }
 
     /// How the script runs without a shell, if it can.
-    pub fn direct(&self) -> Option<&DirectPipeline> {
+    pub(crate) fn direct(&self) -> Option<&DirectPipeline> {
         let of = || {
             let program = self.program.as_ref().ok()?;
             DirectPipeline::of(program, &self.arguments, &self.variables, &self.folder)
@@ -91,7 +91,7 @@ impl Runnable {
 }
 
 /// The variables of a step's scripts, given those of the host.
-pub fn variables(
+pub(crate) fn variables(
     identity: &Identity,
     host: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Variables {
@@ -121,7 +121,7 @@ pub fn variables(
 
 /// Finds the shell as the script's own PATH has it, or else the host's: a pure environment need
 /// not bring one.
-pub fn program(
+pub(crate) fn program(
     shell: &str,
     variables: &Variables,
     host_path: Option<&OsStr>,

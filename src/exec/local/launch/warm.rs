@@ -17,7 +17,7 @@ use crate::sys::Orphans;
 
 /// The warm shells of one worker, all of them idle; they end with this.
 #[derive(Debug, Default)]
-pub struct Shells {
+pub(crate) struct Shells {
     /// The one used last is the last.
     idle: Vec<Shell>,
     made: u32,
@@ -36,14 +36,14 @@ struct Shell {
 }
 
 /// A worker keeps no more: each takes a process.
-pub const KEPT: usize = 4;
+pub(crate) const KEPT: usize = 4;
 /// So many tasks of a step save what it takes to start a warm shell, and to ask before whether it
 /// works: after as many in shells of their own one is worth it, if it was not asked for.
 const PAYS: u32 = 4;
 
 impl Shells {
     /// Runs the job's task in the shell of its step; nothing if it must run in one of its own.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         job: &TaskLaunch,
         own: &TaskEnvironment,

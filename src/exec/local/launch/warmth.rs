@@ -10,7 +10,7 @@ use crate::script::warm::{self, Script};
 
 /// A step's script for warm shells.
 #[derive(Debug)]
-pub struct Warmth {
+pub(crate) struct Warmth {
     pub script: Script,
     /// Whether the manifest asks for it. Otherwise it has to pay, and nobody may notice.
     pub wanted: bool,
@@ -22,7 +22,7 @@ pub struct Warmth {
 
 /// What warm shells run where `program` with `arguments`, the script last, is a step's shell, if
 /// nothing is in the way. `wanted`: what the manifest says.
-pub fn warmth(
+pub(crate) fn warmth(
     wanted: Option<bool>,
     program: &Path,
     arguments: &[OsString],

@@ -8,15 +8,15 @@
 use std::time::{Duration, Instant};
 
 /// Who writes nothing for so long has paused.
-pub const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Nothing waits for longer, however busy its task is.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// A line's bytes that wait at most.
-pub const MOST: usize = 64 * 1024;
+pub(super) const MOST: usize = 64 * 1024;
 
 /// One stream of a task.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub(super) struct Lines {
     /// No line end is in it.
     held: Vec<u8>,
     times: Option<Times>,
@@ -30,7 +30,7 @@ struct Times {
 
 impl Lines {
     /// Takes what came, and tells what is whole.
-    pub fn add(&mut self, bytes: &[u8], now: Instant, tell: &mut dyn FnMut(&[u8])) {
+    pub(super) fn add(&mut self, bytes: &[u8], now: Instant, tell: &mut dyn FnMut(&[u8])) {
         let end = bytes.iter().rposition(|byte| *byte == b'\n');
         let (whole, rest) = bytes.split_at(end.map_or(0, |end| end + 1));
         if !whole.is_empty() {
@@ -61,13 +61,13 @@ impl Lines {
     }
 
     /// When what is held is to be told although its line has not ended.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         let times = self.times?;
         Some((times.last + PAUSE).min(times.first + PATIENCE))
     }
 
     /// Tells what is due.
-    pub fn look(&mut self, now: Instant, tell: &mut dyn FnMut(&[u8])) {
+    pub(super) fn look(&mut self, now: Instant, tell: &mut dyn FnMut(&[u8])) {
         if self.due().is_some_and(|due| due <= now) {
             let cut = whole_characters(&self.held);
             if cut > 0 {
@@ -79,7 +79,7 @@ impl Lines {
     }
 
     /// Nothing more comes: tells what is left.
-    pub fn end(&mut self, tell: &mut dyn FnMut(&[u8])) {
+    pub(super) fn end(&mut self, tell: &mut dyn FnMut(&[u8])) {
         if !self.held.is_empty() {
             tell(&self.held);
             self.held.clear();

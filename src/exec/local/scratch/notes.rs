@@ -15,13 +15,13 @@ use crate::sys::{self, Marks};
 const VARIABLES: &[&str] = &["INPUT_FILE", "OUTPUT_DIR", "TMPDIR"];
 
 /// Begins the notes of a folder.
-pub fn begin(folder: &Folder) -> io::Result<()> {
+pub(crate) fn begin(folder: &Folder) -> io::Result<()> {
     let mut file = folder.entry(SIGNATURE).create()?;
     file.write_all(signature(folder)?.as_bytes())
 }
 
 /// Notes pipes that tasks are to write to.
-pub fn add(folder: &Folder, pipes: &Pipes) -> io::Result<()> {
+pub(crate) fn add(folder: &Folder, pipes: &Pipes) -> io::Result<()> {
     let [out, err] = pipes.inodes()?;
     folder.entry(&format!("{PIPES}{out}-{err}")).create()?;
     Ok(())
@@ -29,7 +29,7 @@ pub fn add(folder: &Folder, pipes: &Pipes) -> io::Result<()> {
 
 /// By what the processes are known of all runs that have a folder in one of these; none if no run
 /// has.
-pub fn read(parents: &[&Path]) -> Option<Marks> {
+pub(crate) fn read(parents: &[&Path]) -> Option<Marks> {
     let mut marks = Marks {
         variables: VARIABLES,
         ..Marks::default()
@@ -48,7 +48,7 @@ pub fn read(parents: &[&Path]) -> Option<Marks> {
 }
 
 /// By what the processes of one run are known while it goes on.
-pub fn of(folder: &Folder) -> Marks {
+pub(crate) fn of(folder: &Folder) -> Marks {
     Marks {
         variables: VARIABLES,
         folders: vec![folder.path().to_owned()],

@@ -12,7 +12,7 @@ pub(super) struct Word {
 }
 
 impl Word {
-    pub fn literal(self) -> Option<String> {
+    pub(super) fn literal(self) -> Option<String> {
         (!self.open).then_some(self.text)
     }
 }

@@ -16,7 +16,6 @@ fn hostile() -> Page {
     graph.observe(at, at, 1);
     let task = Task {
         id: 1,
-        step: at,
         name: HOSTILE.into(),
         version: 1,
         state: TaskState::Failed,
