@@ -65,7 +65,7 @@ impl Reporter {
     }
 
     /// The file that the environment names for a page about the run, if there is one.
-    pub fn page() -> Option<std::path::PathBuf> {
+    pub(crate) fn page() -> Option<std::path::PathBuf> {
         github::page()
     }
 
@@ -76,7 +76,7 @@ impl Reporter {
     }
 
     /// The same to standard output.
-    pub fn print_trace(&mut self) {
+    pub(crate) fn print_trace(&mut self) {
         self.trace = Some(trace::Trace::print());
     }
 

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use crate::sys::{self, Identity};
 
-pub use own::Own;
+pub(crate) use own::Own;
 
 /// Something that is not complete yet. Dropped, it is gone.
 #[derive(Debug)]

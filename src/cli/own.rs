@@ -11,15 +11,15 @@ use crate::state::Layout;
 use crate::text::Shown as _;
 
 /// Stands for standard output where a file is named.
-pub const STANDARD_OUTPUT: &str = "-";
+pub(super) const STANDARD_OUTPUT: &str = "-";
 
 /// Whether standard output is meant.
-pub fn is_standard_output(path: &Path) -> bool {
+pub(super) fn is_standard_output(path: &Path) -> bool {
     path == Path::new(STANDARD_OUTPUT)
 }
 
 /// All that is the program's own.
-pub fn own(places: &Places) -> Own {
+pub(super) fn own(places: &Places) -> Own {
     let mut own = Own::default();
     let layout = Layout::new(&places.db);
     for (path, what) in layout.own() {
@@ -34,7 +34,7 @@ pub fn own(places: &Places) -> Own {
 }
 
 /// Fails if a file at `path` would take the place of something of the program's own.
-pub fn check_file(places: &Places, path: &Path) -> Result<(), Failure> {
+pub(super) fn check_file(places: &Places, path: &Path) -> Result<(), Failure> {
     match own(places).at_file(path) {
         Some(what) => {
             Err(refused(path, what).hint("nothing was run or written; name another file"))
@@ -44,7 +44,7 @@ pub fn check_file(places: &Places, path: &Path) -> Result<(), Failure> {
 }
 
 /// The same for a folder of files.
-pub fn check_folder(own: &Own, path: &Path) -> Result<(), Failure> {
+pub(super) fn check_folder(own: &Own, path: &Path) -> Result<(), Failure> {
     match own.at_folder(path) {
         Some(what) => {
             Err(refused(path, what).hint("nothing was written; name another folder with -to"))

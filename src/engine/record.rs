@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::{Ended, Outcome, Turn};
-use super::recording::{How, Recording};
+use super::outputs::Output;
+use super::recording::{How, Recording, SLICE};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
-use crate::model::event::{Event, Failure, Launch, Span};
+use crate::model::event::{Event, Failure, Launch, Routed, Span};
 use crate::model::plan::{QueueId, Ready};
-use crate::model::task::TaskState;
-use crate::state::{Finished, Logs};
+use crate::model::task::{TaskId, TaskState};
+use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
 
 /// Final outputs whose name is compared with the steps' names.
@@ -189,5 +190,109 @@ pub(super) fn not_executed() -> Span {
         elapsed: Duration::ZERO,
         worker: None,
         launch: None,
+    }
+}
+
+impl Scheduler<'_> {
+    /// Records a slice of what counts as running; it ends, or is to be handed back.
+    pub(super) fn go_on(&mut self, mut recording: Box<Recording>) -> Result<Option<Turn>, Error> {
+        if !self.record(&mut recording)? {
+            self.recordings += 1;
+            return Ok(Some(Turn::Record(recording)));
+        }
+        self.plan
+            .ended(recording.step.queue, recording.key.as_ref());
+        if matches!(recording.how, How::Executed { .. }) {
+            self.plan.got_through();
+        }
+        Ok(None)
+    }
+
+    /// An executor hands back what is not recorded yet.
+    pub(super) fn handed_back(&mut self, recording: Box<Recording>) -> Result<Option<Turn>, Error> {
+        self.recordings -= 1;
+        self.go_on(recording)
+    }
+
+    /// Records a slice; whether it was the last.
+    pub(super) fn record(&mut self, recording: &mut Recording) -> Result<bool, Error> {
+        self.begin_group()?;
+        for _ in 0..SLICE {
+            let Some(output) = recording.next(self.state)? else {
+                self.record_end(recording)?;
+                return Ok(true);
+            };
+            self.add_output(recording.ready.id, output, &mut recording.routed)?;
+        }
+        Ok(false)
+    }
+
+    fn record_end(&mut self, recording: &mut Recording) -> Result<(), Error> {
+        let Recording { step, ready, .. } = recording;
+        let (task, state) = (ready.id, ready.state);
+        let (reused, span) = match &mut recording.how {
+            How::Executed {
+                finished,
+                logs,
+                span,
+            } => {
+                self.state
+                    .succeed(self.runset, step.id, task, state, finished)?;
+                self.keep_logs(ready, std::mem::take(logs))?;
+                self.summary.executed += 1;
+                (None, *span)
+            }
+            How::Reused(source) => {
+                self.state
+                    .reuse(self.runset, step.id, task, state, *source)?;
+                self.summary.reused += 1;
+                (Some(*source), not_executed())
+            }
+        };
+        self.tell(&Event::Done {
+            task,
+            step: &step.name,
+            reused,
+            span,
+            outputs: &recording.routed,
+        });
+        Ok(())
+    }
+
+    /// Adds a task for an output that has a route, or a final output.
+    fn add_output(
+        &mut self,
+        parent: TaskId,
+        output: Output,
+        routed: &mut Routed,
+    ) -> Result<(), Error> {
+        let queue = self.route(&output.name);
+        let id = self.state.insert_task(
+            self.runset,
+            &NewTask {
+                object: output.digest,
+                step: queue.map(|queue| self.steps[queue].id),
+                parent: Some(parent),
+                name: Some(&output.name),
+                forced: false,
+            },
+        )?;
+        routed.add(&output.name, queue.map(|queue| &self.steps[queue].name));
+        match queue {
+            Some(queue) => {
+                let ready = Ready {
+                    id,
+                    input: output.digest,
+                    parent: Some(parent),
+                    name: Some(output.name),
+                    state: TaskState::Pending,
+                    forced: false,
+                    attempt: 0,
+                };
+                self.plan.created(queue, ready);
+            }
+            None => self.compare(&output.name),
+        }
+        Ok(())
     }
 }

@@ -8,30 +8,28 @@
 
 use std::sync::Arc;
 
-use super::job::Turn;
+use super::Error;
 use super::outputs::{Output, Outputs};
-use super::record::not_executed;
 use super::step::StepPlan;
-use super::{Error, Scheduler, reuse};
-use crate::model::event::{Event, Routed, Span};
+use crate::model::event::{Routed, Span};
 use crate::model::plan::{Key, Ready};
-use crate::model::task::{TaskId, TaskState};
-use crate::state::{self, Finished, Logs, NewTask, State};
+use crate::model::task::TaskId;
+use crate::state::{self, Finished, Logs, State};
 
 /// Outputs that are read or written in one go.
 pub(super) const SLICE: usize = if cfg!(test) { 10 } else { 512 };
 
 #[derive(Debug)]
 pub(crate) struct Recording {
-    step: Arc<StepPlan>,
-    ready: Ready,
+    pub(super) step: Arc<StepPlan>,
+    pub(super) ready: Ready,
     /// What equal tasks have in common with it.
-    key: Option<Key>,
-    how: How,
+    pub(super) key: Option<Key>,
+    pub(super) how: How,
     outputs: Outputs,
     /// Where `outputs` of a task that is reused go on.
     more: Option<TaskId>,
-    routed: Routed,
+    pub(super) routed: Routed,
 }
 
 /// How a task came to its outputs.
@@ -79,120 +77,37 @@ impl Recording {
         recording
     }
 
-    fn next(&mut self, state: &State) -> Result<Option<Output>, Error> {
+    /// The next output to be recorded.
+    pub(super) fn next(&mut self, state: &State) -> Result<Option<Output>, Error> {
         if let How::Reused(source) = self.how
             && self.outputs.is_read()
             && let Some(after) = self.more
         {
             // They were read before, when they were looked at.
-            let (outputs, more) =
-                reuse::read(state, source, after)?.ok_or(state::Error::Lost(source))?;
+            let (outputs, more) = read(state, source, after)?.ok_or(state::Error::Lost(source))?;
             (self.outputs, self.more) = (outputs.into(), more);
         }
         self.outputs.next().transpose().map_err(Error::Spill)
     }
 }
 
-impl Scheduler<'_> {
-    /// Records a slice of what counts as running; it ends, or is to be handed back.
-    pub(super) fn go_on(&mut self, mut recording: Box<Recording>) -> Result<Option<Turn>, Error> {
-        if !self.record(&mut recording)? {
-            self.recordings += 1;
-            return Ok(Some(Turn::Record(recording)));
-        }
-        self.plan
-            .ended(recording.step.queue, recording.key.as_ref());
-        if matches!(recording.how, How::Executed { .. }) {
-            self.plan.got_through();
-        }
-        Ok(None)
-    }
+/// Some outputs of a task, and the row of the last one, if there may be more.
+type Slice = (Vec<Output>, Option<TaskId>);
 
-    /// An executor hands back what is not recorded yet.
-    pub(super) fn handed_back(&mut self, recording: Box<Recording>) -> Result<Option<Turn>, Error> {
-        self.recordings -= 1;
-        self.go_on(recording)
-    }
-
-    /// Records a slice; whether it was the last.
-    pub(super) fn record(&mut self, recording: &mut Recording) -> Result<bool, Error> {
-        self.begin_group()?;
-        for _ in 0..SLICE {
-            let Some(output) = recording.next(self.state)? else {
-                self.record_end(recording)?;
-                return Ok(true);
-            };
-            self.add_output(recording.ready.id, output, &mut recording.routed)?;
-        }
-        Ok(false)
-    }
-
-    fn record_end(&mut self, recording: &mut Recording) -> Result<(), Error> {
-        let Recording { step, ready, .. } = recording;
-        let (task, state) = (ready.id, ready.state);
-        let (reused, span) = match &mut recording.how {
-            How::Executed {
-                finished,
-                logs,
-                span,
-            } => {
-                self.state
-                    .succeed(self.runset, step.id, task, state, finished)?;
-                self.keep_logs(ready, std::mem::take(logs))?;
-                self.summary.executed += 1;
-                (None, *span)
-            }
-            How::Reused(source) => {
-                self.state
-                    .reuse(self.runset, step.id, task, state, *source)?;
-                self.summary.reused += 1;
-                (Some(*source), not_executed())
-            }
-        };
-        self.tell(&Event::Done {
-            task,
-            step: &step.name,
-            reused,
-            span,
-            outputs: &recording.routed,
-        });
-        Ok(())
-    }
-
-    /// Adds a task for an output that has a route, or a final output.
-    fn add_output(
-        &mut self,
-        parent: TaskId,
-        output: Output,
-        routed: &mut Routed,
-    ) -> Result<(), Error> {
-        let queue = self.route(&output.name);
-        let id = self.state.insert_task(
-            self.runset,
-            &NewTask {
-                object: output.digest,
-                step: queue.map(|queue| self.steps[queue].id),
-                parent: Some(parent),
-                name: Some(&output.name),
-                forced: false,
-            },
-        )?;
-        routed.add(&output.name, queue.map(|queue| &self.steps[queue].name));
-        match queue {
-            Some(queue) => {
-                let ready = Ready {
-                    id,
-                    input: output.digest,
-                    parent: Some(parent),
-                    name: Some(output.name),
-                    state: TaskState::Pending,
-                    forced: false,
-                    attempt: 0,
-                };
-                self.plan.created(queue, ready);
-            }
-            None => self.compare(&output.name),
-        }
-        Ok(())
-    }
+/// A slice of what the task left, behind that row. None if one has no name: it may have had any, and its route with it.
+pub(super) fn read(
+    state: &State,
+    task: TaskId,
+    after: TaskId,
+) -> Result<Option<Slice>, state::Error> {
+    let mut outputs = Vec::new();
+    let mut nameless = false;
+    let more = state.outputs_behind(task, after, SLICE, |name, digest| match name {
+        Some(name) => outputs.push(Output {
+            name: (**name).into(),
+            digest,
+        }),
+        None => nameless = true,
+    })?;
+    Ok((!nameless).then_some((outputs, more)))
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::job::{Examination, Turn};
 use super::outputs::Output;
-use super::recording::{How, Recording, SLICE};
+use super::recording::{How, Recording, read};
 use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::plan::{Key, Ready};
 use crate::model::task::TaskId;
-use crate::state::{self, State};
 use crate::store::Condition;
 
 /// Outputs that are looked at while others wait for their turn; more are looked at beside them.
@@ -151,25 +150,4 @@ impl Scheduler<'_> {
         }
         Ok(Some(Turn::Do(Box::new(self.hand_out(step, ready, key)))))
     }
-}
-
-/// Some outputs of a task, and the row of the last one, if there may be more.
-type Slice = (Vec<Output>, Option<TaskId>);
-
-/// A slice of what the task left, behind that row. None if one has no name: it may have had any, and its route with it.
-pub(super) fn read(
-    state: &State,
-    task: TaskId,
-    after: TaskId,
-) -> Result<Option<Slice>, state::Error> {
-    let mut outputs = Vec::new();
-    let mut nameless = false;
-    let more = state.outputs_behind(task, after, SLICE, |name, digest| match name {
-        Some(name) => outputs.push(Output {
-            name: (**name).into(),
-            digest,
-        }),
-        None => nameless = true,
-    })?;
-    Ok((!nameless).then_some((outputs, more)))
 }

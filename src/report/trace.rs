@@ -73,7 +73,7 @@ impl Trace {
     }
 
     /// Begins one that goes to standard output.
-    pub fn print() -> Self {
+    pub(super) fn print() -> Self {
         // All in it is escaped.
         Self::begin("standard output".into(), Target::Output(out::Data::raw()))
     }

@@ -12,7 +12,7 @@ use crate::sys::Identity;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Own {
+pub(crate) struct Own {
     things: Vec<Thing>,
     folders: Vec<Thing>,
 }
@@ -35,21 +35,21 @@ struct Place {
 
 impl Own {
     /// Adds a file, or a folder with all that is in it. A link counts, and so does what it leads to.
-    pub fn add(&mut self, path: &Path, what: &'static str) {
+    pub(crate) fn add(&mut self, path: &Path, what: &'static str) {
         for place in [Place::of(entry(path)), Place::of(resolved(path))] {
             self.things.push(Thing { place, what });
         }
     }
 
     /// Adds a folder that others may have files in, but where no folder of files is to be.
-    pub fn add_folder(&mut self, path: &Path, what: &'static str) {
+    pub(crate) fn add_folder(&mut self, path: &Path, what: &'static str) {
         let place = Place::of(resolved(path));
         self.folders.push(Thing { place, what });
     }
 
     /// What a file at `path` would take the place of, be among, or be in the way of; a link there is
     /// followed.
-    pub fn at_file(&self, path: &Path) -> Option<&'static str> {
+    pub(crate) fn at_file(&self, path: &Path) -> Option<&'static str> {
         [entry(path), resolved(path)].into_iter().find_map(|path| {
             let file = Place::of(path);
             let in_the_way = |thing: &&Thing| thing.place.path.starts_with(&file.path);
@@ -61,7 +61,7 @@ impl Own {
     }
 
     /// What files in the folder `path` would be among.
-    pub fn at_folder(&self, path: &Path) -> Option<&'static str> {
+    pub(crate) fn at_folder(&self, path: &Path) -> Option<&'static str> {
         let path = resolved(path);
         let folder = Place::of(path.clone());
         let own = self.folders.iter().find(|own| own.place.is(&folder));
@@ -69,7 +69,7 @@ impl Own {
     }
 
     /// What the file `name` in the folder `path` would take the place of. `identity`: of what is there.
-    pub fn in_folder(
+    pub(crate) fn in_folder(
         &self,
         path: &Path,
         name: &OsStr,

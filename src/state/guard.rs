@@ -143,7 +143,7 @@ pub(super) fn check(connection: &Connection, layout: &Layout, format: i64) -> Re
 
 /// Refuses a database in which rows of ours may not be equal where this program makes equal ones: to
 /// look at it does no harm, but a run would end in the middle.
-pub fn check_conditions(connection: &Connection, layout: &Layout) -> Result<(), Error> {
+pub(super) fn check_conditions(connection: &Connection, layout: &Layout) -> Result<(), Error> {
     let found = connection
         .prepare(
             "SELECT t.name, i.name, i.origin = 'c'

@@ -68,7 +68,7 @@ impl Layout {
     }
 
     /// All that is the program's own in the folder, and what it is.
-    pub fn own(&self) -> impl Iterator<Item = (PathBuf, &'static str)> {
+    pub(crate) fn own(&self) -> impl Iterator<Item = (PathBuf, &'static str)> {
         let files = ENDINGS.map(|ending| {
             let mut path = self.database().into_os_string();
             path.push(ending);
