@@ -75,7 +75,7 @@ pub(super) fn steps(page: &Page) -> Markup {
     let columns = [
         ("Step", Column::Text),
         ("Version", Column::Number),
-        ("TaskState", Column::Text),
+        ("State", Column::Text),
         ("Done", Column::Number),
         ("Reused", Column::Number),
         ("Failed", Column::Number),
@@ -319,7 +319,7 @@ pub(super) fn tasks(page: &Page, most: usize) -> Markup {
         ("Task", Column::Number),
         ("Step", Column::Text),
         ("Version", Column::Number),
-        ("TaskState", Column::Text),
+        ("State", Column::Text),
         ("Input", Column::Text),
         ("Object", Column::Text),
         ("Began", Column::Number),
