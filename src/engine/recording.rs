@@ -19,6 +19,7 @@ use crate::state::{self, Finished, Logs, State};
 /// Outputs that are read or written in one go.
 pub(super) const SLICE: usize = if cfg!(test) { 10 } else { 512 };
 
+/// A task that has succeeded, with what is not recorded of it yet.
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(super) step: Arc<StepPlan>,

@@ -17,6 +17,9 @@ const BOTH: &str = include_str!("both.txt");
 /// For bash alone.
 const BASH: &str = include_str!("bash.txt");
 
+/// Every construct of the shell's grammar, as POSIX has it, and what is none.
+const GRAMMAR: &str = include_str!("grammar.txt");
+
 /// The programs that scripts of these tests call to do what they must not mention themselves.
 const HELPERS: [(&str, &str); 4] = [
     // To itself, its parent, its group.
@@ -216,6 +219,16 @@ fn differing(shell: &str, scripts: &[&str], inputs: &str) -> Vec<Differing> {
     }
     assert!(!differing.is_empty() || cold_status == warm_status);
     differing
+}
+
+#[test]
+fn every_construct_of_the_grammar_in_dash() {
+    compare("'dash', '-e', '-c'", &scripts(GRAMMAR));
+}
+
+#[test]
+fn every_construct_of_the_grammar_in_bash() {
+    compare("'bash', '-e', '-c'", &scripts(GRAMMAR));
 }
 
 #[test]
