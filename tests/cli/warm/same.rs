@@ -120,7 +120,7 @@ fn plain(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
         let mut line = line.to_owned();
-        if let Some(at) = line.find("/db/tmp/run-") {
+        while let Some(at) = line.find("/db/tmp/run-") {
             let rest = line[at..].to_owned();
             let mut parts = rest.splitn(6, '/');
             let end = parts.nth(5).unwrap_or_default();

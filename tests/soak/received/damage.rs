@@ -35,6 +35,13 @@ fn sql(place: &Place, statements: &str) -> String {
     if !path.symlink_metadata().is_ok_and(|data| data.is_file()) {
         return "-- there is no database any more".to_owned();
     }
+    // SQLite would wait for ever at a FIFO.
+    for beside in ["db-wal", "db-shm", "db-journal"] {
+        let beside = path.with_file_name(beside).symlink_metadata();
+        if beside.is_ok_and(|data| !data.is_file()) {
+            return "-- something else is in the place of a file of the database".to_owned();
+        }
+    }
     let result = Connection::open(path).and_then(|db| {
         db.execute_batch(
             "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 0;",
