@@ -5,15 +5,16 @@
 //! store hashes it meanwhile. A lease keeps the bytes as they are: whoever opens the file for
 //! writing waits until the store has a copy of its own. If the reader has ended before the hash is
 //! known, and nothing can reach the file any more, the file itself becomes the object; otherwise
-//! a copy does. So an object is never a file that a script could still write to, whatever becomes
-//! of this process.
+//! a copy does. A copy takes about as long as the hash, so a reader gets that long again to end:
+//! mostly it does, and the copy is never made. So an object is never a file that a script could
+//! still write to, whatever becomes of this process.
 
 use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
@@ -32,6 +33,8 @@ const LARGEST: u64 = 8 << 30;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// So much of it is left when it counts as over.
 const RESERVE: Duration = Duration::from_secs(5);
+/// How soon it is noticed that somebody wants to write to a file while its reader is waited for.
+const GLANCE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(crate) struct SharedOutput {
@@ -41,6 +44,8 @@ pub(crate) struct SharedOutput {
     file: File,
     size: u64,
     state: Mutex<State>,
+    /// The reader has ended.
+    ended: Condvar,
 }
 
 #[derive(Debug)]
@@ -50,6 +55,8 @@ struct State {
     lease: Option<Lease>,
     /// Whether somebody was made to wait.
     disturbed: bool,
+    /// Whether the hash is known, and the reader is waited for.
+    awaited: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +65,8 @@ enum Holder {
     Nobody,
     /// A task has it.
     Reader,
+    /// The task has ended, and something may still reach the file.
+    Abandoned,
     /// No task can reach it any more.
     Returned,
     /// The store is through; what a task still has is its own.
@@ -93,7 +102,9 @@ impl SharedOutput {
                     holder: Holder::Nobody,
                     lease: Some(lease),
                     disturbed: false,
+                    awaited: false,
                 }),
+                ended: Condvar::new(),
             }),
             _ => Err(candidate),
         }
@@ -132,24 +143,55 @@ impl SharedOutput {
 
     /// The reader, who had the file at `from`, has ended, and so has every process that it started.
     pub(crate) fn give_back<'a>(&self, from: impl Into<Entry<'a>>) {
-        let from = from.into();
         let mut state = self.lock();
-        let Ok(own) = sys::look(self.file.as_fd()) else {
-            return;
-        };
         if state.holder != Holder::Reader {
             return;
         }
+        state.holder = if self.is_out_of_reach(from.into()) {
+            Holder::Returned
+        } else {
+            Holder::Abandoned
+        };
+        self.ended.notify_all();
+    }
+
+    /// Takes the file away from the reader's place; whether it had no other one.
+    fn is_out_of_reach(&self, from: Entry) -> bool {
+        let Ok(own) = sys::look(self.file.as_fd()) else {
+            return false;
+        };
         let same = from
             .look()
             .is_ok_and(|there| there.identity == own.identity);
         if same && from.remove().is_err() {
-            return;
+            return false;
         }
         // Through another name that the reader gave it, it could be written to later.
-        if sys::look(self.file.as_fd()).is_ok_and(|own| own.links == 1) {
-            state.holder = Holder::Returned;
+        sys::look(self.file.as_fd()).is_ok_and(|own| own.links == 1)
+    }
+
+    /// The reader has ended without giving it back: to wait for that is in vain.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        if state.holder == Holder::Reader {
+            state.holder = Holder::Abandoned;
+            self.ended.notify_all();
         }
+    }
+
+    /// Waits for the reader's end, as long as nobody wants to write to the file; when nobody did,
+    /// if that was so.
+    fn await_reader(&self, patience: Duration) -> Option<Instant> {
+        let began = Instant::now();
+        let mut undisturbed = None;
+        let mut state = self.lock();
+        state.awaited = true;
+        while state.holder == Holder::Reader && state.is_whole() && began.elapsed() < patience {
+            undisturbed = Some(Instant::now());
+            let waited = self.ended.wait_timeout(state, GLANCE);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        undisturbed
     }
 
     /// Whether somebody who wanted to write to the file had to wait.
@@ -247,12 +289,26 @@ impl<'a> Reading<'a> {
 impl Store {
     /// Makes an object of a file that may be lent, which is gone from its place afterwards.
     pub(crate) fn insert_shared(&self, shared: &SharedOutput) -> Result<Inserted, InsertError> {
-        let settled = self.try_settle(shared);
+        self.settle(shared, |hashing| hashing)
+    }
+
+    /// The same; `patience` says how long a reader is waited for, by how long the hash took.
+    fn settle(
+        &self,
+        shared: &SharedOutput,
+        patience: impl FnOnce(Duration) -> Duration,
+    ) -> Result<Inserted, InsertError> {
+        let settled = self.try_settle(shared, patience);
         shared.close();
         settled
     }
 
-    fn try_settle(&self, shared: &SharedOutput) -> Result<Inserted, InsertError> {
+    fn try_settle(
+        &self,
+        shared: &SharedOutput,
+        patience: impl FnOnce(Duration) -> Duration,
+    ) -> Result<Inserted, InsertError> {
+        let began = Instant::now();
         let mut reading = Reading::new(shared, &self.scratch);
         let inserted = match hash_beside(|buffer| reading.next(buffer)) {
             Ok(inserted) => inserted,
@@ -262,10 +318,12 @@ impl Store {
             }
         };
         if reading.copy.is_none() {
+            let undisturbed = shared.await_reader(patience(began.elapsed()));
+            reading.undisturbed = undisturbed.unwrap_or(reading.undisturbed);
             let mut state = shared.lock();
             if state.is_whole() {
                 reading.undisturbed = Instant::now();
-                if state.holder != Holder::Reader {
+                if matches!(state.holder, Holder::Nobody | Holder::Returned) {
                     // Nobody can get it from here on.
                     state.holder = Holder::Settled;
                     self.set_mode(&shared.file)

@@ -133,6 +133,7 @@ impl<'a> Worker<'a> {
         let job = TaskLaunch::new(&start.job, &site.steps);
         let mut execution = Execution::new(job, Some(start));
         let ended = self.carry_out(&mut execution);
+        start.shared.abandon();
         start.claim.wait().then_some(ended)
     }
 
@@ -202,7 +203,12 @@ impl<'a> Worker<'a> {
                     Some(early) if quiet && self.site.orphans.certainly_none() => {
                         self.workspace.give_back(&early.shared);
                     }
-                    _ => self.workspace.release_input(),
+                    early => {
+                        self.workspace.release_input();
+                        if let Some(early) = early {
+                            early.shared.abandon();
+                        }
+                    }
                 }
                 // Outputs are looked at before the rest of the group is killed: one that it
                 // still writes must be noticed.

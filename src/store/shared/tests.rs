@@ -108,6 +108,50 @@ fn what_is_still_being_read_is_copied_and_may_then_be_written_to() {
 }
 
 #[test]
+fn a_reader_that_ends_soon_is_waited_for_and_no_copy_is_made() {
+    let all = Fixture::new();
+    let bytes = bytes(9);
+    let shared = all.shared(&bytes);
+    let input = all.path("input");
+    assert!(shared.lend(&input).unwrap());
+    let inode = fs::metadata(&input).unwrap().ino();
+    std::thread::scope(|scope| {
+        let settle = || all.store.settle(&shared, |_| Duration::from_mins(5));
+        let inserted = scope.spawn(settle);
+        while !shared.lock().awaited {
+            std::thread::yield_now();
+        }
+        shared.give_back(&input);
+        assert_eq!(all.check(inserted.join().unwrap().unwrap(), &bytes), inode);
+    });
+}
+
+#[test]
+fn nobody_waits_for_a_reader_that_gives_nothing_back_or_for_one_who_writes() {
+    for writes in [false, true] {
+        let all = Fixture::new();
+        let bytes = bytes(10);
+        let shared = all.shared(&bytes);
+        let input = all.path("input");
+        assert!(shared.lend(&input).unwrap());
+        std::thread::scope(|scope| {
+            let settle = || all.store.settle(&shared, |_| Duration::from_hours(1));
+            let inserted = scope.spawn(settle);
+            while !shared.lock().awaited {
+                std::thread::yield_now();
+            }
+            if writes {
+                fs::write(&input, "changed").unwrap();
+            } else {
+                shared.abandon();
+            }
+            all.check(inserted.join().unwrap().unwrap(), &bytes);
+        });
+        assert!(input.exists());
+    }
+}
+
+#[test]
 fn a_reader_that_writes_waits_and_harms_nothing() {
     for end in [false, true] {
         let all = Fixture::new();
