@@ -17,8 +17,46 @@ pub type Counted = Result<Counts, String>;
 /// Runs a command to its end; an error says how it failed.
 pub type Runner<'a> = dyn Fn(&mut Command) -> Result<(), String> + 'a;
 
-/// What each task does: nothing, but in words that only a shell understands.
+/// Tasks that leave nothing, and are all launched in the same way.
+#[derive(Debug, Clone, Copy)]
+pub struct Tasks {
+    /// For the name of a folder.
+    name: &'static str,
+    script: &'static str,
+    /// A line of the manifest.
+    setting: &'static str,
+    /// The command that takes what the script takes by itself.
+    alone: &'static [&'static str],
+}
+
+/// Words that only a shell understands.
 const SCRIPT: &str = "if :; then :; fi";
+
+/// A shell each.
+pub const SHELL: Tasks = Tasks {
+    name: "shell",
+    script: SCRIPT,
+    setting: "warm = false",
+    alone: &["sh", "-e", "-c", SCRIPT],
+};
+
+/// Shells that are shared. What they do is the program's doing, too, forks and all.
+#[allow(dead_code)] // Where the program is measured beside others, a shell each says more.
+pub const WARM: Tasks = Tasks {
+    name: "warm",
+    script: SCRIPT,
+    setting: "",
+    alone: &[],
+};
+
+/// A program, without a shell.
+#[allow(dead_code)] // The same.
+pub const DIRECT: Tasks = Tasks {
+    name: "direct",
+    script: "cat /dev/null",
+    setting: "",
+    alone: &["cat", "/dev/null"],
+};
 
 /// Calls that are not counted.
 const UNCOUNTED: [&str; 10] = [
@@ -50,12 +88,17 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     /// System calls that a task takes, by name, less what its script makes by itself: its creation
     /// as an output of another, its run, its record.
-    pub fn system_calls(&self, few: u32, many: u32) -> Counted {
-        let mut added = a_task(few, many, |tasks| {
-            self.traced(&self.pipeline("strace", tasks)?)
+    pub fn system_calls(&self, tasks: Tasks, few: u32, many: u32) -> Counted {
+        let mut added = a_task(few, many, |count| {
+            self.traced(&self.pipeline("strace", tasks, count)?)
         })?;
-        let sources = a_task(few, many, |tasks| self.shell(&source(tasks)))?;
-        let script = self.shell(SCRIPT)?;
+        let sources = a_task(few, many, |count| {
+            self.alone(&["sh", "-e", "-c", &source(count)])
+        })?;
+        let script = match tasks.alone {
+            [] => Counts::new(),
+            command => self.alone(command)?,
+        };
         for (name, calls) in sources.iter().chain(&script) {
             *added.entry(name.clone()).or_default() -= calls;
         }
@@ -64,8 +107,8 @@ impl Subject<'_> {
 
     /// Instructions that a task takes in the program's own process, by part of the program.
     pub fn instructions(&self, few: u32, many: u32) -> Counted {
-        a_task(few, many, |tasks| {
-            let folder = self.pipeline("callgrind", tasks)?;
+        a_task(few, many, |count| {
+            let folder = self.pipeline("callgrind", SHELL, count)?;
             let mut command = Command::new("valgrind");
             command
                 .args(["--tool=callgrind", "--callgrind-out-file=costs", "-q"])
@@ -79,12 +122,14 @@ impl Subject<'_> {
     }
 
     /// A folder with a pipeline of so many tasks.
-    fn pipeline(&self, name: &str, tasks: u32) -> Result<std::path::PathBuf, String> {
-        let folder = self.folder.join(format!("{name}-{tasks}"));
+    fn pipeline(&self, name: &str, tasks: Tasks, count: u32) -> Result<std::path::PathBuf, String> {
+        let folder = self.folder.join(format!("{name}-{}-{count}", tasks.name));
         let manifest = format!(
             "[[step]]\nname = \"source\"\nstart = true\nscript = '''{}'''\n\
-             [[step]]\nname = \"each\"\nwarm = false\nscript = \"{SCRIPT}\"\n",
-            source(tasks)
+             [[step]]\nname = \"each\"\n{}\nscript = \"{}\"\n",
+            source(count),
+            tasks.setting,
+            tasks.script
         );
         fs::create_dir(&folder)
             .and_then(|()| fs::write(folder.join("workflow.toml"), manifest))
@@ -101,12 +146,12 @@ impl Subject<'_> {
         self.calls_of(&mut command, folder)
     }
 
-    /// What a shell with this script takes by itself.
-    fn shell(&self, script: &str) -> Counted {
+    /// What a command takes by itself.
+    fn alone(&self, words: &[&str]) -> Counted {
         let folder = tempfile::tempdir_in(self.folder).map_err(|error| error.to_string())?;
         let mut command = strace();
         command
-            .args(["sh", "-e", "-c", script])
+            .args(words)
             .env("OUTPUT_DIR", folder.path())
             .current_dir(folder.path());
         self.calls_of(&mut command, folder.path())

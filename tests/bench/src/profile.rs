@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::contender::Contender;
-use super::cost::{Counted, Counts, Subject};
+use super::cost::{Counted, Counts, SHELL, Subject};
 use super::failure::{Failure, Fallible, on};
 use super::interrupt;
 use super::measure::{self, Call};
@@ -41,7 +41,7 @@ pub fn markdown(own: &Contender, scratch: &Path) -> Fallible<String> {
         counted.map_err(|why| Failure::of_call(format!("cannot look into a task: {why}"), &why))
     };
     eprintln!("peers: system calls a task");
-    let calls = counted(subject.system_calls(100, 1100))?;
+    let calls = counted(subject.system_calls(SHELL, 100, 1100))?;
     eprintln!("peers: instructions a task");
     let instructions = counted(subject.instructions(100, 1100))?;
     let mut text = String::from(
