@@ -16,6 +16,7 @@ pub(crate) use schema::schema;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -25,6 +26,7 @@ use toml::de::DeTable;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::installable::Installable;
 use crate::model::name::StepName;
+use crate::model::promise::Pattern;
 use crate::model::route::Router;
 
 /// A pipeline: its steps, with all defaults applied.
@@ -95,6 +97,12 @@ pub(crate) struct Step {
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
     #[schemars(example = ["SSH_AUTH_SOCK"])]
     pub keep: Vec<String>,
+    /// Patterns of the names that the script leaves, all of them: `*` stands for any characters, `?`
+    /// for any one, and at the end of a pattern for "may be missing". A task that leaves something
+    /// else, or nothing that matches one without that mark, fails. Without it, any names.
+    #[schemars(with = "Vec<String>", inner(regex(pattern = OUTPUT)), extend("uniqueItems" = true))]
+    #[schemars(example = ["*_merge.csv", "*.log?"])]
+    pub outputs: Option<Arc<[Pattern]>>,
     /// Most tasks of this step at once; without it, as many as the run allows.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 4)]
     pub parallel: Option<NonZeroU32>,
@@ -125,6 +133,9 @@ pub(crate) struct Step {
 /// Whole numbers with units, and not nothing at all.
 const LENGTH_OF_TIME: &str =
     "^(?=.*[1-9])(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
+/// The patterns that outputs can have.
+const OUTPUT: &str = r"^[^/\[\]{}\\]*[^/\[\]{}\\?]$|^[^/\[\]{}\\]+\?$";
 
 /// The names that variables can have.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";

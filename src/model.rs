@@ -8,6 +8,7 @@ pub mod identity;
 pub mod installable;
 pub mod name;
 pub mod plan;
+pub mod promise;
 pub mod route;
 pub mod task;
 pub mod trail;

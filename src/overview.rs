@@ -135,6 +135,23 @@ impl Steps {
         self.versions.get(&step).map(|(at, ..)| *at)
     }
 
+    /// Adds where what steps promise to leave goes, as far as a pattern tells.
+    fn declare_promised(&mut self, manifest: Option<&Manifest>, router: &Router) {
+        for step in manifest.map_or(&[][..], |manifest| &manifest.steps) {
+            let Some(from) = self.graph.find(step.name.as_str()) else {
+                continue;
+            };
+            for pattern in step.outputs.as_deref().unwrap_or_default() {
+                let to = match router.route(&pattern.glob()) {
+                    Some(to) => self.graph.step(to.as_str()),
+                    None if pattern.is_literal() => self.graph.sink(),
+                    None => continue,
+                };
+                self.graph.declare(from, to);
+            }
+        }
+    }
+
     /// Adds where scripts say that their outputs go: those of the manifest, or the newest ones
     /// recorded if there is no manifest.
     fn declare(&mut self, manifest: Option<&Manifest>) {
@@ -165,6 +182,7 @@ impl Steps {
                 self.graph.declare(from, to);
             }
         }
+        self.declare_promised(manifest, &router);
     }
 }
 

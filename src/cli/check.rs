@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::output::print;
 use crate::manifest::{Step, literal_outputs};
+use crate::model::promise::Pattern;
 use crate::model::route::Router;
 use crate::packages;
 use crate::prepare::Source;
@@ -125,8 +126,35 @@ impl<'a> Routes<'a> {
 
     fn of(&mut self, step: &Step) -> Option<String> {
         let names = literal_outputs(&step.script);
-        let words: Vec<String> = names.iter().map(|name| self.route(name)).collect();
+        let promised = step.outputs.as_deref().unwrap_or_default();
+        let mut words: Vec<String> = names
+            .iter()
+            .map(|name| {
+                if step.outputs.is_some() && !promised.iter().any(|one| one.matches(name)) {
+                    return format!("{name} → fails: none of its outputs");
+                }
+                self.route(name)
+            })
+            .collect();
+        let others = promised
+            .iter()
+            .filter(|one| !one.is_literal() || !names.contains(&one.glob()));
+        words.extend(others.map(|one| self.promised(one)));
+        if step.outputs.is_some() && promised.is_empty() {
+            words.push("no outputs".to_owned());
+        }
         (!words.is_empty()).then(|| words.join(", "))
+    }
+
+    fn promised(&mut self, pattern: &Pattern) -> String {
+        let glob = pattern.glob();
+        if pattern.is_literal() {
+            return self.route(&glob);
+        }
+        match self.router.route(&glob) {
+            Some(step) => format!("{glob} may go to {step}"),
+            None => format!("{glob} may go wherever its names lead"),
+        }
     }
 
     fn route(&mut self, name: &str) -> String {

@@ -10,6 +10,7 @@ use super::step::{ReuseRule, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::name::{FileName, StepName};
 use crate::model::plan::{Key, Ready};
+use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{NewTask, Runset, State, StepId};
@@ -26,7 +27,7 @@ pub(crate) enum Reason {
     Failed,
     /// No equal task was executed yet.
     New,
-    /// An equal task was, but objects that it left are gone.
+    /// An equal task was, but objects that it left are gone, or it left what the step does not promise.
     Lost,
 }
 
@@ -74,6 +75,17 @@ pub(crate) fn dry_run(
     };
     forecaster.all()?;
     Ok(forecaster.told)
+}
+
+/// Whether an equal task left what the step promises today.
+fn keeps_promise(step: &StepPlan, outputs: &[(Option<FileName>, Digest)]) -> bool {
+    let Some(patterns) = &step.outputs else {
+        return true;
+    };
+    let mut compared = Comparison::new(patterns);
+    let names = outputs.iter().filter_map(|(name, _)| name.as_deref());
+    names.for_each(|name| compared.saw(name));
+    compared.end().is_ok()
 }
 
 struct DryRunner<'a> {
@@ -158,7 +170,7 @@ impl DryRunner<'_> {
         let fits = |(name, object): &(Option<FileName>, Digest)| {
             name.is_some() && self.store.condition(object, None) != Condition::Broken
         };
-        if !outputs.iter().all(fits) {
+        if !outputs.iter().all(fits) || !keeps_promise(step, &outputs) {
             return Ok(false);
         }
         self.state

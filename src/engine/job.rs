@@ -8,6 +8,7 @@ use super::step::StepPlan;
 use crate::model::digest::Digest;
 use crate::model::event::Launch;
 use crate::model::plan::{Key, Ready};
+use crate::model::promise::Comparison;
 use crate::model::task::TaskId;
 use crate::state::{Finished, Logs};
 use crate::store;
@@ -82,6 +83,8 @@ pub(crate) struct Examination {
     pub(super) more: Option<TaskId>,
     /// Whether others were looked at before these.
     pub(super) begun: bool,
+    /// What was read so far, compared with what the step promises, if it promises anything.
+    pub(super) compared: Option<Comparison>,
     /// Whether all are as they were stored, as far as they were looked at.
     pub(super) whole: bool,
 }

@@ -8,6 +8,7 @@ use super::recording::{How, Recording, read};
 use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::plan::{Key, Ready};
+use crate::model::promise::Comparison;
 use crate::model::task::TaskId;
 use crate::store::Condition;
 
@@ -39,6 +40,20 @@ pub(super) fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
     })
 }
 
+fn compare(compared: &mut Option<Comparison>, outputs: &[Output]) {
+    if let Some(compared) = compared {
+        outputs.iter().for_each(|output| compared.saw(&output.name));
+    }
+}
+
+/// Whether all that was left is what the step promises today: its promise is no part of its version,
+/// so an older result may break it.
+fn keeps_promise(compared: &mut Option<Comparison>) -> bool {
+    compared
+        .take()
+        .is_none_or(|compared| compared.end().is_ok())
+}
+
 impl Scheduler<'_> {
     /// Ends a task without executing it, if that can be.
     pub(super) fn settle(
@@ -68,6 +83,11 @@ impl Scheduler<'_> {
         let Some((outputs, more)) = read(self.state, source, TaskId(0))? else {
             return Ok(Settled::No(ready, key));
         };
+        let mut compared = step.outputs.as_ref().map(Comparison::new);
+        compare(&mut compared, &outputs);
+        if more.is_none() && !keeps_promise(&mut compared) {
+            return Ok(Settled::No(ready, key));
+        }
         let step = Arc::clone(step);
         let condition = match more {
             None => self.condition(&outputs),
@@ -87,6 +107,7 @@ impl Scheduler<'_> {
                 whole: false,
                 begun: false,
                 more,
+                compared,
                 ready,
                 key,
                 source,
@@ -125,6 +146,7 @@ impl Scheduler<'_> {
             self.begin_group()?;
             match read(self.state, source, after)? {
                 Some((outputs, more)) => {
+                    compare(&mut examination.compared, &outputs);
                     (examination.outputs, examination.more) = (outputs, more);
                     examination.begun = true;
                     return Ok(Some(Turn::Examine(examination)));
@@ -132,6 +154,7 @@ impl Scheduler<'_> {
                 None => examination.whole = false,
             }
         }
+        examination.whole &= keeps_promise(&mut examination.compared);
         let Examination {
             step, ready, key, ..
         } = *examination;

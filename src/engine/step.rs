@@ -1,12 +1,14 @@
 //! A step as the scheduler needs it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manifest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
+use crate::model::promise::Pattern;
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.
@@ -35,6 +37,8 @@ pub(crate) struct StepPlan {
     pub version: i64,
     /// When outputs of an equal task may be taken.
     pub reuse_rule: ReuseRule,
+    /// What it promises to leave, if it promises anything.
+    pub outputs: Option<Arc<[Pattern]>>,
     /// Most tasks at once.
     pub parallel: Option<usize>,
     /// Further executions after a failed one.

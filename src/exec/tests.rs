@@ -402,3 +402,27 @@ fn nothing_is_foreseen_beside_others() {
         ));
     });
 }
+
+#[test]
+fn a_result_that_breaks_the_present_promise_is_not_used_again() {
+    use crate::model::promise::Pattern;
+    for (promise, reused) in [
+        (None, 1),
+        (Some("out?"), 1),
+        (Some("other?"), 0),
+        (Some("out"), 1),
+    ] {
+        let mut world = World::new([step("begin"), step("act")]);
+        let act = &mut |job: &Job| match job.ready.name.as_deref() {
+            None => left(&[("1_act", "1")]),
+            Some(_) => left(&[("out", "x")]),
+        };
+        let first = world.fresh();
+        world.run(&first, 1, act);
+        let plan = std::sync::Arc::get_mut(&mut world.steps[1]).unwrap();
+        plan.outputs = promise.map(|text| [Pattern::parse(text).unwrap()].into());
+        let second = world.fresh();
+        let (_, summary) = world.forecast_and_run(&second, act);
+        assert_eq!(summary.reused, reused, "{promise:?}");
+    }
+}

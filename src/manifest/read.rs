@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -13,6 +14,7 @@ use super::{NixSettings, Step};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
+use crate::model::promise::Pattern;
 use crate::text::quoted;
 use crate::text::suggest;
 
@@ -31,6 +33,7 @@ pub(super) struct Fields {
     pub shell: Option<Vec<String>>,
     pub pure: Option<bool>,
     pub keep: Option<Vec<String>>,
+    pub outputs: Option<Arc<[Pattern]>>,
     pub parallel: Option<NonZeroU32>,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
@@ -88,6 +91,7 @@ impl Fields {
             Field::Shell => self.shell = shell(reader, &what, item),
             Field::Pure => self.pure = reader.flag(&what, item),
             Field::Keep => self.keep = keep(reader, &what, item),
+            Field::Outputs => self.outputs = outputs(reader, &what, item),
             Field::Parallel => {
                 self.parallel = reader.count(&what, 1, item).and_then(NonZeroU32::new);
             }
@@ -125,6 +129,7 @@ impl Fields {
             shell,
             pure,
             keep,
+            outputs,
             parallel,
             timeout,
             retries,
@@ -142,6 +147,7 @@ impl Fields {
         fill(&mut self.shell, shell.as_ref());
         fill(&mut self.pure, pure.as_ref());
         fill(&mut self.keep, keep.as_ref());
+        fill(&mut self.outputs, outputs.as_ref());
         fill(&mut self.parallel, parallel.as_ref());
         fill(&mut self.timeout, timeout.as_ref());
         fill(&mut self.retries, retries.as_ref());
@@ -164,6 +170,7 @@ impl Fields {
             packages: self.packages.unwrap_or_default(),
             pure: self.pure.unwrap_or(false),
             keep: self.keep.unwrap_or_default(),
+            outputs: self.outputs,
             parallel: self.parallel,
             timeout: self.timeout,
             retries: self.retries.unwrap_or(0),
@@ -302,6 +309,30 @@ fn keep(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Stri
         reader.error(error.hint(VARIABLE));
         None
     })
+}
+
+fn outputs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Arc<[Pattern]>> {
+    let mut seen: Vec<Pattern> = Vec::new();
+    list(reader, what, item, |reader, what, item| {
+        let text = reader.string(what, item)?;
+        match Pattern::parse(&text) {
+            Ok(pattern) => {
+                if let Some(same) = seen.iter().find(|same| same.is_same(&pattern)) {
+                    let [one, other] = [pattern.text(), same.text()].map(quoted);
+                    let message = format!("{one} says the same names as {other}");
+                    let error = Diagnostic::at(reader.inside(item), message);
+                    reader.error(error.hint("leave one of them out"));
+                }
+                seen.push(pattern);
+            }
+            Err(why) => {
+                let error = Diagnostic::at(item.span(), why.to_string());
+                reader.error(error.hint(why.hint()));
+            }
+        }
+        Some(())
+    })?;
+    Some(seen.into())
 }
 
 const VARIABLE: &str = "letters, digits and underscores, no digit first";

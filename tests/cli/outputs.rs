@@ -221,3 +221,39 @@ fn outputs_of_a_failed_task_are_not_recorded() {
     assert_eq!(test.rows("SELECT count(*) FROM task"), ["1"]);
     test.nothing_temporary_is_left();
 }
+
+#[test]
+fn what_a_step_leaves_is_what_it_promises() {
+    let promise = |script: &str| {
+        let test = Test::new();
+        test.manifest(&format!(
+            "[[step]]\nname = 'only'\nstart = true\noutputs = ['*_merge.csv', '*.log?']\n\
+             script = 'cd $OUTPUT_DIR; {script}'\n[[step]]\nname = 'merge'\nscript = ':'\n"
+        ));
+        test
+    };
+    for (script, error) in [
+        ("exit 0", "left nothing that matches `*_merge.csv`"),
+        (
+            "touch a_merge.csv x",
+            "left `x`, which is none of its outputs: `*_merge.csv`, `*.log?`",
+        ),
+    ] {
+        let test = promise(script);
+        let ran = test.run(["-run"]);
+        assert_eq!(ran.status, 1, "{script}\n{ran}");
+        assert_eq!(
+            test.rows("SELECT processed, error FROM task"),
+            [format!("0|{error}")]
+        );
+    }
+    for script in ["touch a_merge.csv", "touch a_merge.csv b_merge.csv x.log"] {
+        let ran = promise(script).run(["-run"]);
+        assert_eq!(ran.status, 0, "{script}\n{ran}");
+    }
+    let test = promise("touch a_merge.csv");
+    test.run(["check"])
+        .prints("*_merge.csv may go to merge")
+        .prints("*.log may go wherever its names lead");
+    test.run(["graph", "-format", "dot"]).prints("n0 -> n1");
+}

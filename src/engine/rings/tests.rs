@@ -161,6 +161,7 @@ impl Run {
                 equal: self.state.equal_versions(made.id).unwrap(),
                 version: made.version,
                 reuse_rule: script.reuse_rule,
+                outputs: None,
                 parallel: None,
                 retries: 0,
                 retry_delay: std::time::Duration::ZERO,

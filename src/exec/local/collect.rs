@@ -4,6 +4,7 @@ mod insert;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 pub(super) use insert::Source;
 
@@ -11,6 +12,7 @@ use rustix::fs::{DirEntry, FileType};
 
 use crate::engine::{Collected, Output, Outputs};
 use crate::folder::{self, Folder};
+use crate::model::promise::{Broken, Comparison, Pattern};
 use crate::store::{self, InsertError};
 use crate::sys::Shortage;
 
@@ -25,6 +27,9 @@ pub(super) enum OutputError {
     /// Some are no regular files with a UTF-8 name; what is wrong with them.
     #[error("{}", .0.join("\n"))]
     Bad(Vec<String>),
+    /// They are not what the step promises.
+    #[error(transparent)]
+    Broken(#[from] Broken),
     /// One may still change.
     #[error("output {name:?} {source}{}", hint(source))]
     Unfit {
@@ -49,7 +54,7 @@ impl OutputError {
     pub(super) fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Store(error) => error.shortage(),
-            Self::Bad(_) | Self::Unfit { .. } | Self::Replaced(_) => None,
+            Self::Bad(_) | Self::Broken(_) | Self::Unfit { .. } | Self::Replaced(_) => None,
         }
     }
 }
@@ -71,10 +76,14 @@ fn hint(error: &InsertError) -> &'static str {
 /// Makes objects of all files in the folder, which is empty afterwards.
 ///
 /// Names are in order, in stretches of some thousands if there are more. Nothing is inserted if one
-/// of them is unacceptable by its kind or name. `spill` is the folder for the file with a list that
+/// of them is unacceptable by its kind or name, or they are not what is `promised`. `spill` is the folder for the file with a list that
 /// is too long for memory.
-pub(super) fn collect(source: Source, spill: &Path) -> Result<Outputs, OutputError> {
-    let mut names = validate(source.folder)?;
+pub(super) fn collect(
+    source: Source,
+    promised: Option<&Arc<[Pattern]>>,
+    spill: &Path,
+) -> Result<Outputs, OutputError> {
+    let mut names = validate(source.folder, promised.map(Comparison::new))?;
     let mut outputs = Collected::new(spill);
     let io =
         |source| OutputError::from(store::io_error("write a list of outputs in", spill)(source));
@@ -103,7 +112,10 @@ pub(super) fn collect(source: Source, spill: &Path) -> Result<Outputs, OutputErr
 }
 
 /// Looks at every entry's name and kind; the first names, at most a stretch of them.
-fn validate(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
+fn validate(
+    folder: &Folder,
+    mut compared: Option<Comparison>,
+) -> Result<Vec<Box<str>>, OutputError> {
     let mut names = Vec::new();
     let mut bad = Vec::new();
     let mut more = 0;
@@ -116,6 +128,9 @@ fn validate(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
         let name = entry.file_name().to_str();
         let problem = match (kind(folder, &entry)?, name) {
             (FileType::RegularFile, Ok(name)) => {
+                if let Some(compared) = &mut compared {
+                    compared.saw(name);
+                }
                 if names.len() < STRETCH {
                     names.push(name.into());
                 }
@@ -132,6 +147,7 @@ fn validate(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
         }
     }
     if bad.is_empty() {
+        compared.map_or(Ok(()), Comparison::end)?;
         return Ok(names);
     }
     bad.sort();
@@ -176,7 +192,6 @@ fn read_names(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
 mod tests {
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
-    use std::sync::Arc;
 
     use super::*;
     use crate::exec::tests::world::in_memory;
@@ -191,7 +206,7 @@ mod tests {
             quiet: true,
             offer: &|_, _, _| (),
         };
-        super::collect(source, dir)
+        super::collect(source, None, dir)
     }
 
     fn fixture() -> (tempfile::TempDir, Store, std::path::PathBuf) {

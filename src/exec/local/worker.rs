@@ -337,7 +337,7 @@ impl<'a> Worker<'a> {
             quiet,
             offer: &|names, index, shared| (self.offer)(job.ready.id, names, index, shared),
         };
-        collect(source, self.site.scratch.path())
+        collect(source, job.step.outputs.as_ref(), self.site.scratch.path())
     }
 
     /// What an ended script's task comes to.

@@ -122,6 +122,7 @@ impl World {
                 } else {
                     ReuseRule::Never
                 },
+                outputs: None,
                 parallel: act.parallel,
                 retries: act.retries,
                 retry_delay: act.retry_delay,

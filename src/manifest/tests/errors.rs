@@ -127,7 +127,7 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, parallel, timeout, retries, retry_delay, rounds, cache, warm
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, outputs, parallel, timeout, retries, retry_delay, rounds, cache, warm
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]]
@@ -436,4 +436,22 @@ fn steps_by_another_header() {
       |  ^^^^
     hint: write [[step]], and in it name = "fetch"
     "#);
+}
+
+#[test]
+fn outputs_that_are_no_patterns() {
+    let text = "[[step]]\nname='a'\nscript=':'\nstart=true\n\
+                outputs=[\"\", \"a/b\", \"[x]\", \"*.log\", \"*.log?\", 1]";
+    let errors = super::Manifest::parse(text).unwrap_err();
+    let shown = crate::manifest::diagnostic::render("workflow.toml", text, &errors);
+    for error in [
+        "an empty pattern matches no name",
+        "`a/b` holds a `/`",
+        "`[x]` holds `[`",
+        "`*.log?` says the same names as `*.log`",
+        "an entry of `outputs` must be a string",
+        "workflow.toml:5:",
+    ] {
+        assert!(shown.contains(error), "{error}\n{shown}");
+    }
 }

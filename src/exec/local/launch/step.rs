@@ -12,6 +12,7 @@ use crate::model::digest::Digest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::plan::{QueueId, Ready};
+use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
 use crate::process::Variables;
 
@@ -24,6 +25,8 @@ pub(crate) struct Runnable {
     pub name: StepName,
     /// The number of its current version.
     pub version: i64,
+    /// What it promises to leave, if it promises anything.
+    pub outputs: Option<Arc<[Pattern]>>,
     /// Longest time of an execution.
     pub timeout: Option<Duration>,
     /// The program that runs the script, if it was found.

@@ -1,0 +1,313 @@
+//! What a step promises to leave: patterns of the names of its outputs.
+
+use std::fmt;
+
+use crate::text::quoted;
+
+/// What marks a pattern that nothing has to match.
+const MAY_BE_MISSING: char = '?';
+/// What other globs have, and these have not.
+const OTHERS: [char; 5] = ['[', ']', '{', '}', '\\'];
+/// Names told in an error.
+const NAMED: usize = 5;
+
+/// A pattern of names: `*` stands for any characters or none, `?` for any one; a `?` at the end says
+/// that nothing has to match, and stands for no character.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    text: Box<str>,
+    glob: Box<[char]>,
+    optional: bool,
+}
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPattern {
+    /// There is nothing that a name could match.
+    #[error("an empty pattern matches no name")]
+    Empty,
+    /// It names a folder.
+    #[error("{} holds a `/`: outputs are files in OUTPUT_DIR itself", quoted(.0))]
+    Folder(String),
+    /// It is written as a glob of another kind.
+    #[error("{} holds `{}`, which these patterns do not have", quoted(.0), .1)]
+    Other(String, char),
+}
+
+impl BadPattern {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Empty | Self::Folder(_) => "for instance [\"*_merge.csv\", \"*.log?\"]",
+            Self::Other(..) => {
+                "`*` stands for any characters, `?` for any one, and at the end for \"may be missing\""
+            }
+        }
+    }
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+        let (glob, optional) = match text.strip_suffix(MAY_BE_MISSING) {
+            Some(glob) => (glob, true),
+            None => (text, false),
+        };
+        if glob.is_empty() {
+            return Err(BadPattern::Empty);
+        }
+        if glob.contains('/') {
+            return Err(BadPattern::Folder(text.to_owned()));
+        }
+        if let Some(other) = glob.chars().find(|c| OTHERS.contains(c)) {
+            return Err(BadPattern::Other(text.to_owned(), other));
+        }
+        Ok(Self {
+            text: text.into(),
+            glob: glob.chars().collect(),
+            optional,
+        })
+    }
+
+    /// The pattern as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The pattern without the mark.
+    pub fn glob(&self) -> String {
+        self.glob.iter().collect()
+    }
+
+    /// Whether it stands for one name alone.
+    pub fn is_literal(&self) -> bool {
+        !self.glob.iter().any(|c| matches!(c, '*' | '?'))
+    }
+
+    /// Whether two patterns say the same but for the mark.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.glob == other.glob
+    }
+
+    /// Whether the name is one of those that it stands for.
+    pub fn matches(&self, name: &str) -> bool {
+        let (glob, name) = (&self.glob, name.chars().collect::<Vec<_>>());
+        let (mut at, mut seen) = (0, 0);
+        // The last star, and up to where it reaches.
+        let mut star: Option<(usize, usize)> = None;
+        while seen < name.len() {
+            match glob.get(at) {
+                Some('*') => {
+                    star = Some((at, seen));
+                    at += 1;
+                }
+                Some(c) if *c == '?' || *c == name[seen] => {
+                    at += 1;
+                    seen += 1;
+                }
+                _ => {
+                    let Some((back, reach)) = &mut star else {
+                        return false;
+                    };
+                    *reach += 1;
+                    (at, seen) = (*back + 1, *reach);
+                }
+            }
+        }
+        glob[at..].iter().all(|c| *c == '*')
+    }
+}
+
+/// How names that were left are compared with a step's patterns.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    patterns: std::sync::Arc<[Pattern]>,
+    matched: Box<[bool]>,
+    strays: Vec<String>,
+    more: usize,
+}
+
+impl Comparison {
+    /// With these; no name was seen yet.
+    pub fn new(patterns: &std::sync::Arc<[Pattern]>) -> Self {
+        Self {
+            patterns: std::sync::Arc::clone(patterns),
+            matched: patterns.iter().map(|_| false).collect(),
+            strays: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// This was left.
+    pub fn saw(&mut self, name: &str) {
+        let mut known = false;
+        for (pattern, matched) in self.patterns.iter().zip(&mut self.matched) {
+            if pattern.matches(name) {
+                (known, *matched) = (true, true);
+            }
+        }
+        if known {
+            return;
+        }
+        if self.strays.len() < NAMED {
+            self.strays.push(name.to_owned());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// That was all: whether it is what was promised.
+    pub fn end(self) -> Result<(), Broken> {
+        let missing = self.patterns.iter().zip(&self.matched);
+        let missing: Vec<String> = missing
+            .filter(|(pattern, matched)| !pattern.optional && !**matched)
+            .map(|(pattern, _)| pattern.text().to_owned())
+            .collect();
+        if self.strays.is_empty() && missing.is_empty() {
+            return Ok(());
+        }
+        let mut strays = self.strays;
+        strays.sort();
+        Err(Broken {
+            promised: self.patterns.iter().map(|p| p.text().to_owned()).collect(),
+            strays,
+            more: self.more,
+            missing,
+        })
+    }
+}
+
+/// What was left is not what was promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    promised: Vec<String>,
+    strays: Vec<String>,
+    more: usize,
+    missing: Vec<String>,
+}
+
+impl std::error::Error for Broken {}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |names: &[String]| {
+            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+            names.join(", ")
+        };
+        let mut between = "";
+        if !self.strays.is_empty() {
+            write!(f, "left {}", list(&self.strays))?;
+            if self.more > 0 {
+                write!(f, " and {} more", self.more)?;
+            }
+            match (self.strays.len(), self.promised.is_empty()) {
+                (_, true) => f.write_str(", and its outputs are none")?,
+                (1, false) => write!(
+                    f,
+                    ", which is none of its outputs: {}",
+                    list(&self.promised)
+                )?,
+                _ => write!(
+                    f,
+                    ", which are none of its outputs: {}",
+                    list(&self.promised)
+                )?,
+            }
+            between = "\n";
+        }
+        if !self.missing.is_empty() {
+            write!(
+                f,
+                "{between}left nothing that matches {}",
+                list(&self.missing)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns(texts: &[&str]) -> std::sync::Arc<[Pattern]> {
+        texts
+            .iter()
+            .map(|text| Pattern::parse(text).unwrap())
+            .collect()
+    }
+
+    fn left(promised: &[&str], names: &[&str]) -> Result<(), String> {
+        let mut comparison = Comparison::new(&patterns(promised));
+        names.iter().for_each(|name| comparison.saw(name));
+        comparison.end().map_err(|broken| broken.to_string())
+    }
+
+    #[test]
+    fn names_that_patterns_stand_for() {
+        for (pattern, name, matches) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("*", ".x", true),
+            ("*_merge.csv", "a_merge.csv", true),
+            ("*_merge.csv", "_merge.csv", true),
+            ("*_merge.csv", "a_merge.csv.gz", false),
+            ("a*b*c", "a_b_b_c", true),
+            ("a*b*c", "a_c_b", false),
+            ("a?c", "aöc", true),
+            ("a?c", "ac", false),
+            ("*.log?", "x.log", true),
+            ("*.log?", "x.logs", false),
+            ("x??", "xy", true),
+            ("x??", "x", false),
+        ] {
+            assert_eq!(
+                Pattern::parse(pattern).unwrap().matches(name),
+                matches,
+                "{pattern} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern() {
+        for (text, error) in [
+            ("", "an empty pattern matches no name"),
+            ("?", "an empty pattern matches no name"),
+            (
+                "a/b",
+                "`a/b` holds a `/`: outputs are files in OUTPUT_DIR itself",
+            ),
+            ("[ab]", "`[ab]` holds `[`, which these patterns do not have"),
+        ] {
+            assert_eq!(Pattern::parse(text).unwrap_err().to_string(), error);
+        }
+    }
+
+    #[test]
+    fn what_was_left_is_what_was_promised() {
+        let both = ["*_merge.csv", "*.log?"];
+        assert_eq!(left(&both, &["a_merge.csv", "x.log"]), Ok(()));
+        assert_eq!(left(&both, &["a_merge.csv", "b_merge.csv"]), Ok(()));
+        assert_eq!(left(&["*?"], &[]), Ok(()));
+        assert_eq!(left(&[], &[]), Ok(()));
+        assert_eq!(
+            left(&both, &["x.log"]).unwrap_err(),
+            "left nothing that matches `*_merge.csv`"
+        );
+        assert_eq!(
+            left(&both, &["a_merge.csv", "x"]).unwrap_err(),
+            "left `x`, which is none of its outputs: `*_merge.csv`, `*.log?`"
+        );
+        assert_eq!(
+            left(&["a"], &["6", "5", "4", "3", "2", "1"]).unwrap_err(),
+            "left `2`, `3`, `4`, `5`, `6` and 1 more, which are none of its outputs: `a`\n\
+             left nothing that matches `a`"
+        );
+        assert_eq!(
+            left(&[], &["x"]).unwrap_err(),
+            "left `x`, and its outputs are none"
+        );
+    }
+}
