@@ -79,6 +79,8 @@ fn outcomes(test: &Test) -> Vec<String> {
          WHERE step.name <> 'begin' ORDER BY CAST(substr(step.name, 2) AS INTEGER), task.name",
     );
     let place = test.path("").canonicalize().unwrap();
+    // As a pattern gives it that is expanded beside it.
+    let name = place.file_name().unwrap().to_str().unwrap();
     rows.iter()
         .map(|row| {
             let fields: Vec<&str> = row.splitn(7, '|').collect();
@@ -108,7 +110,8 @@ fn outcomes(test: &Test) -> Vec<String> {
                 stream(fields[3]),
                 stream(fields[4]),
             );
-            plain(&told.replace(place.to_str().unwrap(), "PLACE"))
+            let told = told.replace(place.to_str().unwrap(), "PLACE");
+            plain(&told).replace(name, "NAME")
         })
         .collect()
 }
