@@ -45,8 +45,13 @@ impl Folder {
     pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         let name = name.as_ref();
         rustix::fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o777))?;
+        let opened = rustix::fs::openat(&self.fd, name, OPEN, Mode::empty());
+        if opened.is_err() {
+            // Whoever tries again, once there are descriptors again, is to find nothing.
+            let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR);
+        }
         Ok(Self {
-            fd: rustix::fs::openat(&self.fd, name, OPEN, Mode::empty())?,
+            fd: opened?,
             path: self.path.join(name),
         })
     }

@@ -106,8 +106,8 @@ fn look_with(
     let mut look = Look {
         state,
         store,
-        // Without a note there is nothing that could have changed since.
-        since: looked.map_or_else(now, |looked| looked.at),
+        // Without a note, a run that made something was killed: when each task ended decides.
+        since: looked.map_or(0, |looked| looked.at),
         seen: HashMap::new(),
         lost: Lost::default(),
     };
@@ -257,12 +257,17 @@ pub(super) fn note(
     store: &store::Reader,
     runset: &Runset,
 ) -> Result<(), state::Error> {
-    let looked = Looked {
-        // All that a new runset has was made or looked at in this run.
-        at: state.looked(runset)?.map_or_else(now, |looked| looked.at),
-        sign: store.sign(),
+    let at = match state.looked(runset)? {
+        Some(looked) => looked.at,
+        // What was altered while the run went on is noticed as well: all that a new runset has was
+        // made or looked at after its beginning.
+        None => state
+            .runset_created(runset)?
+            .unwrap_or(0)
+            .saturating_mul(1000),
     };
-    state.set_looked(runset, &looked)
+    let sign = store.sign();
+    state.set_looked(runset, &Looked { sign, at })
 }
 
 /// Finds the tasks to begin with.
@@ -325,6 +330,13 @@ mod tests {
     impl World {
         /// A runset whose start task has left these, beside another one with as many.
         fn new(finals: u8) -> Self {
+            let mut world = Self::of_a_killed_run(finals);
+            note(&mut world.state, &world.store, &world.runset).unwrap();
+            world
+        }
+
+        /// The same, and nothing is noted of it.
+        fn of_a_killed_run(finals: u8) -> Self {
             let folder = in_memory();
             let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
             let mut state = State::in_memory();
@@ -360,7 +372,6 @@ mod tests {
                     state.insert_task(of, &new).unwrap();
                 }
             }
-            note(&mut state, &store, &runset).unwrap();
             Self {
                 _folder: folder,
                 state,
@@ -412,6 +423,8 @@ mod tests {
             let path = world.store.path(&Digest::of(&[number]));
             path.parent().unwrap().to_owned()
         };
+        // Times of folders are told in steps of some milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(20));
         for number in [3, 7] {
             let _ = fs::remove_dir_all(folder(number));
         }
@@ -439,6 +452,22 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(&path, "2").unwrap();
         assert_eq!(world.restore().0.finals, 1);
+    }
+
+    #[test]
+    fn what_was_altered_before_a_run_had_ended_is_noticed() {
+        for killed in [false, true] {
+            let mut world = World::of_a_killed_run(2);
+            let path = world.store.path(&Digest::of(&[1]));
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "2").unwrap();
+            if !killed {
+                note(&mut world.state, &world.store, &world.runset).unwrap();
+            }
+            let (lost, redone) = world.restore();
+            assert_eq!((lost.finals, redone.tasks), (1, 1), "{killed}");
+            assert_eq!(world.restore().0.finals, 0);
+        }
     }
 
     #[test]

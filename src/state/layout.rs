@@ -86,13 +86,20 @@ impl Layout {
     /// Whether something of that name in the folder is no reason to think that the folder has
     /// another purpose: the program's own, what file systems put there, or hidden.
     pub(super) fn is_own(&self, name: &OsStr) -> bool {
-        let own = [self.objects(), self.roots(), self.scratch(), self.lock()];
-        let bytes = name.as_encoded_bytes();
-        let is_of_database = bytes.starts_with(b"db-");
-        is_of_database
-            || bytes.starts_with(b".")
+        let own = [self.objects(), self.roots(), self.scratch()];
+        name.as_encoded_bytes().starts_with(b".")
             || name == "lost+found"
             || own.iter().any(|path| path.file_name() == Some(name))
+            || (self.lock().file_name() == Some(name) && self.is_lock_file())
+    }
+
+    /// Whether what is there says nothing but which process has locked the folder.
+    fn is_lock_file(&self) -> bool {
+        const LONGEST: u64 = 32;
+        let is_number = |text: String| text.trim().bytes().all(|byte| byte.is_ascii_digit());
+        let path = self.lock();
+        fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() < LONGEST)
+            && fs::read_to_string(&path).is_ok_and(is_number)
     }
 
     pub(super) fn lock(&self) -> PathBuf {

@@ -55,6 +55,17 @@ fn a_folder_of_other_things_is_no_db_and_stays_as_it_is() {
             .exits(2)
             .says("x is no db and not empty: it holds notes\nhint: a db has a folder of its own");
     }
+    for name in ["lock", "db-wal", "db-journal"] {
+        let folder = format!("of_{name}");
+        test.write(&format!("{folder}/{name}"), "mine");
+        for options in [&["-run"][..], &[]] {
+            let says = format!("{folder} is no db and not empty: it holds {name}\n");
+            test.run([&["-db", &*folder], options].concat())
+                .exits(2)
+                .says(&says);
+        }
+        assert_eq!(test.read(&format!("{folder}/{name}")), "mine");
+    }
     // The folder of the manifest, and a deeper one.
     test.run(["-db", ".", "-run"]).exits(2).says("is no db");
     assert!(!test.path("x/lock").exists() && !test.path("lock").exists());

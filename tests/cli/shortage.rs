@@ -140,6 +140,19 @@ fn a_shortage_that_stays_ends_the_run_and_fails_nothing() {
 }
 
 #[test]
+fn a_limit_of_very_few_files_fails_no_task() {
+    for files in 12..26 {
+        let test = many(8, "if :; then cat $INPUT_FILE > $OUTPUT_DIR/out; fi");
+        let script = format!("ulimit -n {files}; exec $PROGRAM -run -parallel 4");
+        let ran = Running::start(test.shell(&script)).end();
+        assert!(matches!(ran.status, 0 | 2), "{files}: {ran}");
+        ran.never_says("failed after");
+        test.run(["-run"]).exits(0);
+        none_failed(&test, 8);
+    }
+}
+
+#[test]
 fn fewer_tasks_run_where_few_processes_can() {
     if !rustix::process::geteuid().is_root() {
         // The limit would count what else this user runs.
