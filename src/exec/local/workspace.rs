@@ -131,14 +131,15 @@ impl Workspace {
         self.began = since_1970(SystemTime::now());
         self.released = false;
         self.left = None;
+        // What the attempt before this one may have left, if there was one.
+        if self.made.is_none() && !remove_all(self.scratch.entry(&self.name())) {
+            self.generation += 1;
+            self.rename();
+        }
         let name = self.name();
         match &mut self.made {
             Some(made) => Ok(made),
-            none => {
-                // What the attempt before this one may have left, if there was one.
-                remove_all(self.scratch.entry(&name));
-                Ok(none.insert(Made::new(&self.scratch, &name)?))
-            }
+            none => Ok(none.insert(Made::new(&self.scratch, &name)?)),
         }
     }
 
