@@ -6,8 +6,8 @@ mod roots;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -69,6 +69,9 @@ pub(crate) enum SourceError {
     },
 }
 
+/// Bytes of a manifest: a device has no end.
+const LONGEST: u64 = 64 << 20;
+
 impl Source {
     /// Reads a manifest.
     pub(crate) fn load(path: &Path) -> Result<Self, SourceError> {
@@ -76,7 +79,14 @@ impl Source {
             path: path.to_owned(),
             source,
         };
-        let bytes = fs::read(path).map_err(read)?;
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
+            .map_err(read)?;
+        if bytes.len() as u64 > LONGEST {
+            let words = format!("it has more than {LONGEST} bytes");
+            return Err(read(io::Error::new(io::ErrorKind::InvalidData, words)));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::text::amount::count;
 use crate::text::visible;
 
 /// One error in a source text.
@@ -61,14 +62,22 @@ pub(crate) fn line_of(text: &str, offset: usize) -> usize {
 /// ```
 ///
 /// Lines and columns count from 1, columns in characters. An empty line stands between two
-/// diagnostics; the text ends with a line end unless there are none.
+/// diagnostics; the text ends with a line end unless there are none. No more than [`SHOWN`] are
+/// shown.
 pub(crate) fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
-    let blocks: Vec<_> = diagnostics
-        .iter()
+    let shown = diagnostics.iter().take(SHOWN);
+    let mut blocks: Vec<_> = shown
         .map(|diagnostic| block(path, text, diagnostic))
         .collect();
+    let more = diagnostics.len().saturating_sub(SHOWN);
+    if more > 0 {
+        blocks.push(format!("and {}\n", count(more, "more error")));
+    }
     blocks.join("\n")
 }
+
+/// Nobody mends more before the next look.
+const SHOWN: usize = 100;
 
 fn block(path: &str, text: &str, diagnostic: &Diagnostic) -> String {
     let path = visible(path);

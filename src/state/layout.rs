@@ -41,10 +41,14 @@ impl Layout {
         }
     }
 
-    /// Whether the file of the database has nothing in it although there are objects.
+    /// Whether there are objects: a database that has nothing in it beside them was another one.
+    pub(super) fn has_objects(&self) -> bool {
+        fs::read_dir(self.objects()).is_ok_and(|mut objects| objects.next().is_some())
+    }
+
+    /// Whether the file of the database has no byte although there are objects.
     pub(super) fn is_emptied(&self) -> bool {
-        fs::metadata(self.database()).is_ok_and(|file| file.len() == 0)
-            && fs::read_dir(self.objects()).is_ok_and(|mut objects| objects.next().is_some())
+        fs::metadata(self.database()).is_ok_and(|file| file.len() == 0) && self.has_objects()
     }
 
     /// What was committed to it last, until that is brought to the file itself.
@@ -91,6 +95,8 @@ impl Layout {
             || name == "lost+found"
             || own.iter().any(|path| path.file_name() == Some(name))
             || (self.lock().file_name() == Some(name) && self.is_lock_file())
+            // The database itself was moved away, as a hint may have said.
+            || (name.as_encoded_bytes().starts_with(b"db-") && self.has_objects())
     }
 
     /// Whether what is there says nothing but which process has locked the folder.

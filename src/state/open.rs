@@ -54,7 +54,6 @@ impl State {
         files::check_alone(&layout)?;
         let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
-        let emptied = !created && layout.is_emptied();
         files::check(&layout)?;
         let mut connection =
             Connection::open(layout.file_name()).during(&layout, "open the database")?;
@@ -62,7 +61,7 @@ impl State {
         let mended = prepare(&mut connection, &layout, created)?;
         lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
-        state.mended = Mended { emptied, ..mended };
+        state.mended = mended;
         state.lock = Some(lock.clone());
         state.newest_task()?;
         Ok((state, lock, created))
@@ -187,13 +186,14 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
     connection
         .file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))
         .during(layout, DOING)?;
+    let emptied = !created && schema::is_bare(connection, layout)? && layout.has_objects();
     let mut mended = schema::migrate(connection, layout, format)?;
     if mend::is_called_for(connection).during(layout, DOING)? {
         mended = mend::counts(connection).during(layout, "count tasks")?;
     }
     // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
     synchronous(connection, "NORMAL")?;
-    Ok(mended)
+    Ok(Mended { emptied, ..mended })
 }
 
 /// A database in a file of `SQLite`'s own, in memory while it is small.

@@ -82,6 +82,9 @@ fn connect(path: &Path, layout: &Layout, flags: OpenFlags) -> Result<Connection,
 /// With the first question `SQLite` opens all of its files.
 fn checked(connection: Connection, layout: &Layout) -> Result<(Connection, i64), Error> {
     let format = schema::check(&connection, layout)?;
+    if schema::is_bare(&connection, layout)? && layout.has_objects() {
+        return Err(Error::Emptied(layout.database()));
+    }
     Ok((connection, format))
 }
 

@@ -181,6 +181,18 @@ pub(super) fn check(connection: &Connection, layout: &Layout) -> Result<i64, Err
     Ok(found)
 }
 
+/// Whether there is no table at all: as in a database whose log was lost before anything came from
+/// there to the file.
+pub(super) fn is_bare(connection: &Connection, layout: &Layout) -> Result<bool, Error> {
+    connection
+        .query_row(
+            "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
+            [],
+            |row| row.get(0),
+        )
+        .during(layout, "read the format")
+}
+
 /// Brings the database from the format `found`, which [`check`] gave, to [`FORMAT`], in one
 /// transaction; what was wrong in it.
 pub(super) fn migrate(

@@ -156,6 +156,43 @@ fn an_emptied_database_is_told() {
 }
 
 #[test]
+fn a_database_whose_log_was_lost_is_told() {
+    let test = Test::with(TWO);
+    test.runs();
+    // As a first run leaves it that was killed before anything came from its log to the file.
+    for file in ["db/db", "db/db-wal", "db/db-shm"] {
+        let _ = fs::remove_file(test.path(file));
+    }
+    rusqlite::Connection::open(test.path("db/db"))
+        .and_then(|db| db.execute_batch("CREATE TABLE t (a); DROP TABLE t"))
+        .unwrap();
+    assert!(fs::metadata(test.path("db/db")).unwrap().len() > 0);
+    test.run(["status"])
+        .exits(2)
+        .says("db/db is empty, although there are objects beside it");
+    test.runs()
+        .says("warning: the file of the database was empty")
+        .says("2 run");
+    test.runs().never_says("was empty").says("0 run");
+}
+
+#[test]
+fn no_more_mistakes_are_told_than_anybody_reads() {
+    let test = Test::new();
+    let mut text = TWO.to_owned();
+    for number in 0..5000 {
+        text.push_str(&format!("odd{number} = 1\n"));
+    }
+    test.write("workflow.toml", text);
+    let ran = test.run(["check"]).exits(2).says("and 4900 more errors");
+    assert!(ran.elapsed < std::time::Duration::from_mins(1), "{ran}");
+    // It has no end.
+    test.run(["-manifest", "/dev/zero", "check"])
+        .exits(2)
+        .says("it has more than 67108864 bytes");
+}
+
+#[test]
 fn errors_name_a_path_once() {
     let test = Test::with(TWO);
     test.runs();
