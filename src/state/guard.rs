@@ -83,8 +83,9 @@ fn size(file: &Path) -> u64 {
     data.map_or(0, |data| data.len().min(data.blocks() * 512 * PACKED))
 }
 
-/// The tables of this program; the first ones are those of the first implementation.
-const TABLES: [&str; 7] = [
+/// The tables of this program: those of the first implementation, those that came next, and those
+/// of format 4.
+const TABLES: [&str; 10] = [
     "step",
     "task",
     "runset",
@@ -92,8 +93,12 @@ const TABLES: [&str; 7] = [
     "log",
     "environment",
     "meta",
+    "file",
+    "entry",
+    "accepted",
 ];
 const FIRST: usize = 2;
+const BEFORE_4: usize = 7;
 
 /// Refuses a database in which our tables are not there, or are something else. `format`: what it
 /// says that it is of.
@@ -124,7 +129,11 @@ pub(super) fn check(connection: &Connection, layout: &Layout, format: i64) -> Re
             Ok(())
         })
         .during(layout, "read the schema")?;
-    let expected = if format == 0 { FIRST } else { TABLES.len() };
+    let expected = match format {
+        0 => FIRST,
+        1..=3 => BEFORE_4,
+        _ => TABLES.len(),
+    };
     let missing = found[..expected].iter().position(|found| !found);
     let none = found.iter().all(|found| !found);
     let wrong = match (wrong, missing) {

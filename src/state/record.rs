@@ -35,9 +35,17 @@ pub(crate) struct Finished {
     pub worker: i64,
 }
 
-/// What a pending row has in `room`: as many bytes as `started`, `elapsed` and `worker` take of a
-/// task that lasts for 33 milliseconds at most. Of those that last longer there are not so many.
-pub(super) const ROOM: &[u8] = &[0; 8];
+impl Finished {
+    /// When it had ended, in milliseconds since 1970.
+    fn executed(&self) -> i64 {
+        self.started.saturating_add(self.elapsed / 1000)
+    }
+}
+
+/// What a pending row has in `room`: as many bytes as `started`, `elapsed`, `worker` and `executed`
+/// take of a task that lasts for 33 milliseconds at most. Of those that last longer there are not
+/// so many.
+pub(super) const ROOM: &[u8] = &[0; 14];
 
 /// The objects that hold what a task wrote; none where it wrote nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,9 +133,15 @@ impl State {
         self.write_end(
             task,
             "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4,
-                 room = NULL
+                 executed = ?5, room = NULL
              WHERE id = ?1 AND processed = 0",
-            (task.0, finished.started, finished.elapsed, finished.worker),
+            (
+                task.0,
+                finished.started,
+                finished.elapsed,
+                finished.worker,
+                finished.executed(),
+            ),
         )?;
         self.moved(runset, step, from, to);
         Ok(())
@@ -173,7 +187,8 @@ impl State {
         let to = from.after(Step::Reuse)?;
         self.write_end(
             task,
-            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2, room = NULL
+            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2, room = NULL,
+                 executed = (SELECT executed FROM task WHERE id = ?2)
              WHERE id = ?1 AND processed = 0",
             (task.0, source.0),
         )?;

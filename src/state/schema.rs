@@ -13,7 +13,8 @@ use crate::model::name::StepName;
 /// 1: what this program wrote at first; only indexes and `tally.spent` differ.
 /// 2: without `task.room` and the indexes of final outputs; written by versions that went on after
 /// a failed write ([`super::mend`]).
-pub(crate) const FORMAT: i64 = 3;
+/// 3: without what [`GROWN`] adds.
+pub(crate) const FORMAT: i64 = 4;
 
 /// The two tables of the first implementation, as it made them.
 const FIRST: &str = "
@@ -44,7 +45,8 @@ CREATE TABLE IF NOT EXISTS task (
 /// is in milliseconds since 1970, `elapsed` in microseconds; `worker` counts from 0.
 /// `tally` has the counts of live tasks, `step_id` 0 for final outputs, and in `spent` the
 /// microseconds that their last executions took. `room` keeps free in a pending row what
-/// `started`, `elapsed` and `worker` will need: a row that grows splits the page that it is in.
+/// `started`, `elapsed`, `worker` and `executed` will need: a row that grows splits the page that
+/// it is in.
 ///
 /// `idx_task_step` also finds equal tasks, by the beginning of their input's hash.
 /// `idx_task_final` finds final outputs so; `idx_task_digits` has the names that could be the hash
@@ -107,7 +109,57 @@ CREATE INDEX idx_task_final ON task (substr(object_hash, 1, 4)) WHERE step_id IS
 CREATE INDEX idx_task_digits ON task (name)
     WHERE step_id IS NULL AND name NOT GLOB '*[^#0-9a-fA-F]*';";
 
-/// From the present format back to 2.
+/// What format 4 added.
+///
+/// `task.executed` is when the execution ended whose outputs a finished task has, in milliseconds
+/// since 1970: a task that takes them over has that of the one that it took them from.
+/// `step.current` is 1 for the one version of each name that was registered last. `file` says what
+/// bytes a file had: `stat` is what one can see of it without reading it. `entry` has the task of
+/// each thing that a manifest's inputs name. `accepted` has the tasks that count for another
+/// version than that which made them, `from_step`, and what speaks for it.
+const GROWN: &str = "
+ALTER TABLE task ADD COLUMN executed INTEGER;
+ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE file (
+    path TEXT PRIMARY KEY,
+    stat BLOB NOT NULL,
+    hash TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE entry (
+    runset_id INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    task_id INTEGER NOT NULL,
+    PRIMARY KEY (runset_id, identity)
+) WITHOUT ROWID;
+CREATE TABLE accepted (
+    task_id INTEGER PRIMARY KEY,
+    from_step INTEGER NOT NULL,
+    evidence TEXT NOT NULL
+);";
+
+/// What is known of it in older formats.
+const FROM_THREE: &str = "
+UPDATE step SET current = 1 WHERE id IN
+    (SELECT id FROM (SELECT id, max(version) FROM step GROUP BY name));
+UPDATE task SET executed = started + elapsed / 1000 WHERE processed = 1 AND reused_from IS NULL;";
+
+/// Whoever took over outputs may have taken them from a task that did so too: to be done until
+/// nothing is left to do.
+const TAKEN_OVER: &str = "
+UPDATE task SET executed = source.executed FROM task AS source
+WHERE source.id = task.reused_from AND task.executed IS NULL AND source.executed IS NOT NULL";
+
+/// From the present format back to 3.
+#[cfg(test)]
+pub(super) const BACK_TO_3: &str = "
+DROP TABLE accepted;
+DROP TABLE entry;
+DROP TABLE file;
+ALTER TABLE step DROP COLUMN current;
+ALTER TABLE task DROP COLUMN executed;
+PRAGMA user_version = 3;";
+
+/// From format 3 back to 2.
 #[cfg(test)]
 pub(super) const BACK_TO_2: &str = "
 DROP INDEX idx_task_final;
@@ -211,10 +263,16 @@ pub(super) fn migrate(
         1 => transaction
             .execute_batch(FROM_ONE)
             .and_then(|()| mend::all(&transaction)),
-        _ => mend::all(&transaction),
+        2 => mend::all(&transaction),
+        _ => Ok(Mended::default()),
     };
     done.and_then(|mended| {
-        transaction.execute_batch(FINALS)?;
+        if found < 3 {
+            transaction.execute_batch(FINALS)?;
+        }
+        transaction.execute_batch(GROWN)?;
+        transaction.execute_batch(FROM_THREE)?;
+        while transaction.execute(TAKEN_OVER, [])? > 0 {}
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
         Ok(mended)

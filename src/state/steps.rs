@@ -173,8 +173,14 @@ impl State {
         };
         self.reader.connection.write(
             "write a step",
-            "INSERT INTO step (name, script, version, is_start, parallel, fingerprint, identity, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "UPDATE step SET current = 0 WHERE name = ?1",
+            [name.as_str()],
+        )?;
+        self.reader.connection.write(
+            "write a step",
+            "INSERT INTO step
+                 (name, script, version, is_start, parallel, fingerprint, identity, created, current)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1)",
             (
                 name.as_str(),
                 &identity.script,

@@ -301,7 +301,8 @@ fn a_step_that_a_newer_version_recorded_keeps_its_history() {
 
 #[test]
 fn older_formats_are_brought_to_the_present_one() {
-    let two = schema::BACK_TO_2;
+    let three = schema::BACK_TO_3;
+    let two = &format!("{three}{}", schema::BACK_TO_2);
     let one = "DROP INDEX idx_task_supersedes;
          DROP INDEX idx_task_step;
          CREATE INDEX idx_task_step ON task (step_id) WHERE step_id IS NOT NULL;
@@ -309,8 +310,55 @@ fn older_formats_are_brought_to_the_present_one() {
              WHERE processed = 1 AND step_id IS NOT NULL;
          ALTER TABLE tally DROP COLUMN spent;
          PRAGMA user_version = 1;";
+    is_brought_to_the_present_format(3, three);
     is_brought_to_the_present_format(2, two);
     is_brought_to_the_present_format(1, &format!("{two}{one}"));
+}
+
+#[test]
+fn of_older_formats_it_is_known_when_outputs_were_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut state, lock, _) = State::open(dir.path()).unwrap();
+    let (runset, step) = begun(&mut state);
+    let mut add = || state.seed(&runset, step).unwrap();
+    let [made, taken, again, pending] = [add(), add(), add(), add()];
+    state
+        .succeed(&runset, step, made, TaskState::Pending, &FINISHED)
+        .unwrap();
+    for (task, source) in [(taken, made), (again, taken)] {
+        state
+            .reuse(&runset, step, task, TaskState::Pending, source)
+            .unwrap();
+    }
+    state.commit().unwrap();
+    let executed = |state: &State| -> Vec<(TaskId, Option<i64>)> {
+        let mut query = state
+            .connection
+            .prepare("SELECT id, executed FROM task ORDER BY id")
+            .unwrap();
+        let rows = query.query_map([], |row| Ok((TaskId(row.get(0)?), row.get(1)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let ended = Some(FINISHED.started + FINISHED.elapsed / 1000);
+    let expected = [
+        (made, ended),
+        (taken, ended),
+        (again, ended),
+        (pending, None),
+    ];
+    assert_eq!(executed(&state), expected);
+    drop((state, lock));
+    let connection = Connection::open(dir.path().join("db")).unwrap();
+    connection.execute_batch(schema::BACK_TO_3).unwrap();
+    drop(connection);
+    let (state, _lock, _) = State::open(dir.path()).unwrap();
+    assert_eq!(executed(&state), expected);
+    let mut query = state
+        .connection
+        .prepare("SELECT sum(current) FROM step")
+        .unwrap();
+    let current: i64 = query.query_row([], |row| row.get(0)).unwrap();
+    assert_eq!(current, 1);
 }
 
 /// `back` makes a database of the format `old` of one of the present.

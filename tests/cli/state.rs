@@ -128,7 +128,7 @@ fn a_newer_format_is_refused_and_left_alone() {
         ran.says("./db/db has format 99, and this program knows formats up to ")
             .says("hint: use the newer task-pipeline that made it");
     }
-    test.alter("PRAGMA user_version = 3");
+    test.alter("PRAGMA user_version = 4");
     test.runs().says("0 run").says("1 final output");
 }
 
@@ -207,7 +207,7 @@ fn a_db_of_the_first_implementation_is_taken_over() {
     let again = test.run(["-migrate-tainted", "-run"]).exits(0);
     again.says("fetch: 1 task to be done again by version 2");
     assert_eq!(test.output("done"), "old\n");
-    assert_eq!(test.rows("PRAGMA user_version"), ["3"]);
+    assert_eq!(test.rows("PRAGMA user_version"), ["4"]);
     test.tally_is_right();
 }
 

@@ -33,6 +33,7 @@ fn mended_where(counted: &str, damage: &str) -> (Mended, Connection) {
     db.execute_batch(counted).unwrap();
     counts::recount(&db).unwrap();
     db.execute_batch(damage).unwrap();
+    db.execute_batch(schema::BACK_TO_3).unwrap();
     db.execute_batch(schema::BACK_TO_2).unwrap();
     let mended = schema::migrate(&mut db, &layout, 2).unwrap();
     assert!(!counts::recount(&db).unwrap(), "the counts are right");
