@@ -27,7 +27,7 @@ const LOOKED_AT: usize = 20_000;
 /// Steps as nodes of a graph, and which node each recorded version belongs to.
 struct Steps {
     graph: Graph,
-    versions: HashMap<StepId, (usize, RecordedStep, bool)>,
+    versions: HashMap<StepId, (usize, RecordedStep)>,
     order: Vec<StepId>,
 }
 
@@ -75,9 +75,8 @@ impl Steps {
     ) -> Result<(), Error> {
         let recorded = state.recorded_steps()?;
         let totals: HashMap<StepId, TaskCounts> = state.totals(runset)?.into_iter().collect();
-        for (number, step) in recorded.iter().enumerate() {
-            let next = recorded.get(number + 1);
-            let current = next.is_none_or(|next| next.name != step.name);
+        for step in &recorded {
+            let current = step.current;
             let known = manifest.is_none_or(|manifest| manifest.step(&step.name).is_some());
             let tally = totals.get(&step.id).copied().unwrap_or_default();
             let at = self.graph.step(&step.name);
@@ -91,14 +90,15 @@ impl Steps {
                 node.versions.push(Version {
                     number: step.version,
                     current,
+                    tainted: !step.equal,
                     tally,
                 });
             }
-            if !current {
+            if !step.equal {
                 node.tainted += tally.finished();
             }
             self.order.push(step.id);
-            self.versions.insert(step.id, (at, step.clone(), current));
+            self.versions.insert(step.id, (at, step.clone()));
         }
         if let Some(finals) = totals.get(&StepId::FINAL) {
             let at = self.graph.sink();
@@ -167,8 +167,8 @@ impl Steps {
                 .order
                 .iter()
                 .filter_map(|id| self.versions.get(id))
-                .filter(|(_, _, current)| *current)
-                .map(|(at, step, _)| (*at, step.script.clone()))
+                .filter(|(_, step)| step.current)
+                .map(|(at, step)| (*at, step.script.clone()))
                 .collect(),
         };
         let nodes = scripts.iter().map(|(at, _)| &self.graph.nodes[*at].name);
@@ -317,13 +317,13 @@ fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {
 
 impl Steps {
     fn task(&self, row: &ShownTask) -> Option<Task> {
-        let (_, version, current) = self.versions.get(&row.step)?;
+        let (_, version) = self.versions.get(&row.step)?;
         Some(Task {
             id: row.id.0,
             name: version.name.to_string(),
             version: version.version,
             state: row.state,
-            tainted: !current && row.state.is_finished(),
+            tainted: !version.equal && row.state.is_finished(),
             input: row.name.as_deref().unwrap_or_default().to_owned(),
             object: row.object.to_string(),
             started: row.started,
@@ -336,22 +336,22 @@ impl Steps {
         })
     }
 
-    /// The newest version of each step, and older ones that still have tasks.
+    /// The current version of each step, and others that still have tasks.
     fn parts(&self, graph: &Graph) -> Vec<VersionPart> {
         let mut parts = Vec::new();
         let mut before: Option<&RecordedStep> = None;
-        for (at, step, current) in self.order.iter().filter_map(|id| self.versions.get(id)) {
+        for (at, step) in self.order.iter().filter_map(|id| self.versions.get(id)) {
             let older = before.replace(step).filter(|older| older.name == step.name);
             let live = &graph.nodes[*at].versions;
             if live.iter().any(|version| version.number == step.version) {
-                parts.push(part(step, *current, older));
+                parts.push(part(step, older));
             }
         }
         parts
     }
 }
 
-fn part(step: &RecordedStep, current: bool, older: Option<&RecordedStep>) -> VersionPart {
+fn part(step: &RecordedStep, older: Option<&RecordedStep>) -> VersionPart {
     let identity = step.identity.as_ref();
     let changes = match (identity, older.and_then(|older| older.identity.as_ref())) {
         (Some(new), Some(old)) => {
@@ -381,7 +381,7 @@ fn part(step: &RecordedStep, current: bool, older: Option<&RecordedStep>) -> Ver
     VersionPart {
         step: step.name.to_string(),
         number: step.version,
-        current,
+        current: step.current,
         created: step.created,
         script: step.script.clone(),
         shell: identity.map_or_else(String::new, |identity| identity.shell.join(" ")),

@@ -239,8 +239,8 @@ impl Steps {
     ) -> Result<Self, Error> {
         let mut before = BTreeMap::new();
         for step in &known.unresolved {
-            let newest = state.newest_version(step.as_str())?;
-            if let Some(identity) = newest.and_then(|newest| newest.identity) {
+            let current = state.current_version(step.as_str())?;
+            if let Some(identity) = current.and_then(|current| current.identity) {
                 before.insert(step.clone(), identity.tools);
             }
         }
@@ -271,10 +271,11 @@ impl Steps {
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
             let registered =
                 state.register(&known, &step.name, &identity, step.start, parallel, now)?;
-            if registered.new {
+            if registered.new || registered.again {
                 listener(&Event::Version {
                     step: &step.name,
                     version: registered.version,
+                    again: registered.again,
                     changes: &registered.changes,
                 });
             }
@@ -289,10 +290,7 @@ impl Steps {
                 queue,
                 name: step.name.clone(),
                 id: registered.id,
-                equal: match registered.version {
-                    1 => vec![registered.id],
-                    _ => state.equal_versions(registered.id)?,
-                },
+                equal: registered.equal,
                 version: registered.version,
                 reuse_rule: engine::reuse_rule(step, &identity),
                 outputs: step.outputs.clone(),
@@ -332,7 +330,7 @@ impl Steps {
         self.all.iter().map(|step| step.id).collect()
     }
 
-    /// Steps with finished tasks of an older version in the runset: how many, and what changed
+    /// Steps with finished tasks of another version in the runset: how many, and what changed
     /// since the oldest of them.
     pub(crate) fn tainted(
         &self,
@@ -346,7 +344,7 @@ impl Steps {
         let mut tainted = Vec::new();
         for step in &self.all {
             let mut older = finished.remove(step.name.as_str()).unwrap_or_default();
-            older.retain(|one| one.step != step.id);
+            older.retain(|one| !step.equal.contains(&one.step));
             let Some(oldest) = older.first() else {
                 continue;
             };

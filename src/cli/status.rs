@@ -98,13 +98,14 @@ fn status(
     let mut steps = Vec::new();
     for name in state.step_names()? {
         let versions = state.versions(&name)?;
-        let Some(newest) = versions.last() else {
+        let current = versions.iter().find(|version| version.current);
+        let Some(current) = current.or(versions.last()) else {
             continue;
         };
         let mut step = StepStatus {
             name: name.to_string(),
-            version: newest.version,
-            identity: newest.identity.clone(),
+            version: current.version,
+            identity: current.identity.clone(),
             tally: TaskCounts::default(),
             tainted: 0,
             spent: Duration::ZERO,
@@ -112,7 +113,7 @@ fn status(
         for version in &versions {
             let tally = counts.get(&version.id).copied().unwrap_or_default();
             step.tally += tally;
-            if version.id != newest.id {
+            if version.fingerprint != current.fingerprint {
                 step.tainted += tally.finished();
             }
             let micros = spent.get(&version.id).copied().unwrap_or_default();

@@ -46,7 +46,7 @@ enum Asked {
     Done,
     /// Has the outputs of an equal task.
     Reused,
-    /// Finished, and its step has a newer version.
+    /// Finished, and its step has another version now.
     Tainted,
     /// Replaced by another task, or below one that was.
     Superseded,

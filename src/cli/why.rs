@@ -82,12 +82,24 @@ fn changes(new: &StepVersion, old: &StepVersion, indent: &str) -> String {
 
 fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<String, Failure> {
     let name = &options.what;
-    let newest = recorded.newest_version(name)?;
-    let known = newest.as_ref().map_or(0, |newest| newest.version);
+    let before = recorded.current_version(name)?;
+    let recorded_versions = recorded.versions(name)?;
+    let known = recorded_versions.last().map_or(0, |newest| newest.version);
     let mut text = String::new();
-    let planned = planned(places, newest.as_ref())?;
+    let planned = planned(places, before.as_ref())?;
     let state = planned.as_deref().unwrap_or(recorded);
     let versions = state.versions(name)?;
+    let current = state.current_version(name)?;
+    if let Some(current) = &current {
+        let goes_back = before.is_some_and(|before| before.id != current.id);
+        let is_last = versions.last().is_some_and(|last| last.id == current.id);
+        let (name, version) = (visible(name), current.version);
+        if goes_back && current.version <= known {
+            let _ = writeln!(text, "{name} is v{version} again with the next -run");
+        } else if !is_last {
+            let _ = writeln!(text, "{name} is v{version} again");
+        }
+    }
     for pair in versions.windows(2).rev() {
         let (old, new) = (&pair[0], &pair[1]);
         let when = if new.version > known {
@@ -111,12 +123,14 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
             .map_or_else(String::new, environment);
         let _ = writeln!(text, "{} v1 ({}): {tools}", visible(name), since(first));
     }
-    if let Some(newest) = versions.last() {
-        text.push_str(&packages(newest));
+    if let Some(current) = &current {
+        text.push_str(&packages(current));
     }
     if let Some(runset) = options.runset.find(recorded)? {
         let counts = recorded.tallies(runset.id)?;
-        let newest = versions.last().map_or(0, |newest| newest.version);
+        let (now, fingerprint) = current.map_or_else(Default::default, |current| {
+            (current.version, current.fingerprint)
+        });
         for version in &versions {
             let tally = counts.get(&version.id).copied().unwrap_or_default();
             if tally.is_zero() {
@@ -129,14 +143,14 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
                 version.version,
                 table::in_words(&tally)
             );
-            if version.version < newest && tally.finished() > 0 {
+            if version.fingerprint != fingerprint && tally.finished() > 0 {
                 let _ = writeln!(
                     text,
-                    "  the finished ones are tainted: -migrate-tainted -run does them again as v{newest}"
+                    "  the finished ones are tainted: -migrate-tainted -run does them again as v{now}"
                 );
             }
             if tally.pending + tally.failed > 0 {
-                let _ = writeln!(text, "  the others run as v{newest} at the next -run");
+                let _ = writeln!(text, "  the others run as v{now} at the next -run");
             }
         }
     }
@@ -167,13 +181,13 @@ fn since(version: &StepVersion) -> String {
 }
 
 /// A copy of the state with the steps as the manifest has them now, if there is a manifest.
-fn planned(places: &Places, newest: Option<&StepVersion>) -> Result<Option<State>, Failure> {
+fn planned(places: &Places, current: Option<&StepVersion>) -> Result<Option<State>, Failure> {
     let Ok(manifest) = places.manifest() else {
         return Ok(None);
     };
     let source = Source::load(&manifest)?;
     let mut copy = State::private_copy_of_steps(&places.db)?;
-    let identity = newest.and_then(|newest| newest.identity.as_ref());
+    let identity = current.and_then(|current| current.identity.as_ref());
     let supply = PackageOptions {
         host: identity.is_some_and(|identity| identity.tools == Tools::HostInstead),
         locked: false,
@@ -252,6 +266,12 @@ struct Case<'a> {
 impl Case<'_> {
     fn version(&self, id: StepId) -> Option<&StepVersion> {
         self.versions.iter().find(|version| version.id == id)
+    }
+
+    /// The version that the step has now.
+    fn current(&self) -> Option<&StepVersion> {
+        let current = self.versions.iter().find(|version| version.current);
+        current.or(self.versions.last())
     }
 
     fn reused(&self, text: &mut String) {
@@ -353,8 +373,8 @@ impl Case<'_> {
     }
 
     fn pending(&self, text: &mut String) -> Result<(), Failure> {
-        let equal = match self.versions.last() {
-            Some(newest) if !self.row.forced => self.state.equal_versions(newest.id)?,
+        let equal = match self.current() {
+            Some(current) if !self.row.forced => self.state.equal_versions(current.id)?,
             _ => Vec::new(),
         };
         let source = self.state.finished_equal(&equal, &self.row.object, None)?;
@@ -397,12 +417,12 @@ impl Case<'_> {
         }
     }
 
-    /// What a newer version means for it.
+    /// What it means for it that the step has another version now.
     fn newer(&self, text: &mut String) {
-        let (Some(newest), Some(own)) = (self.versions.last(), self.version(self.step.id)) else {
+        let (Some(current), Some(own)) = (self.current(), self.version(self.step.id)) else {
             return;
         };
-        if newest.id == own.id {
+        if current.fingerprint == own.fingerprint {
             return;
         }
         let then = if self.row.tainted {
@@ -413,8 +433,8 @@ impl Case<'_> {
         let _ = writeln!(
             text,
             "  the step now has v{}; {then}; what differs:",
-            newest.version
+            current.version
         );
-        text.push_str(&changes(newest, own, "    "));
+        text.push_str(&changes(current, own, "    "));
     }
 }

@@ -28,20 +28,22 @@ pub enum Event<'a> {
     },
     /// A line about Nix at work: what is built or downloaded.
     Environment(&'a str),
-    /// A step differs from its newest recorded version, or is new.
+    /// A step differs from the version that it had until now, or is new.
     Version {
         /// The step.
         step: &'a StepName,
-        /// The version registered for it.
+        /// The version that it has now.
         version: i64,
-        /// What changed; empty for a first version.
+        /// Whether it had that version before.
+        again: bool,
+        /// What changed since the version that it had until now; empty for a first one.
         changes: &'a [Change],
     },
-    /// Finished tasks of an older version.
+    /// Finished tasks of another version than the step has now.
     Tainted {
         /// The step.
         step: &'a StepName,
-        /// How many live finished tasks have an older version.
+        /// How many live finished tasks have another version.
         count: i64,
         /// What changed since the oldest of them.
         changes: &'a [Change],
@@ -256,7 +258,7 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Per step, what is recorded.
     pub steps: Vec<(StepName, TaskCounts)>,
-    /// Steps with finished tasks of an older version, how many, and what changed.
+    /// Steps with finished tasks of another version, how many, and what changed.
     pub tainted: Vec<(StepName, i64, Vec<Change>)>,
     /// Final outputs whose name is close to a step's: the name and the step.
     pub near: Vec<(String, StepName)>,

@@ -18,8 +18,8 @@
 //! | `manifest` | `path`, `steps` (how many), `start` (the start step) |
 //! | `database` | `path`, `created` |
 //! | `environment` | `line`: what Nix is doing |
-//! | `version` | `step`, `version`, `changes`: a step is new (no changes) or differs |
-//! | `tainted` | `step`, `count`, `changes`: finished tasks of an older version |
+//! | `version` | `step`, `version`, `again` (if it had that version before), `changes`: a step is new (no changes) or differs |
+//! | `tainted` | `step`, `count`, `changes`: finished tasks of another version |
 //! | `migrated` | `step`, `count`, `version`: tainted tasks to be done again |
 //! | `nothing_tainted` | `runset` |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
@@ -108,10 +108,12 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         Event::Version {
             step,
             version,
+            again,
             changes,
         } => JsonEvent::Version {
             step: step.as_str(),
             version: *version,
+            again: *again,
             changes: in_words(changes),
         },
         Event::Tainted {

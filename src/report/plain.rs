@@ -53,8 +53,9 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         Event::Version {
             step,
             version,
+            again,
             changes,
-        } => registered(step, *version, changes, verbose),
+        } => registered(step, *version, *again, changes, verbose),
         Event::Tainted {
             step,
             count,
@@ -131,8 +132,18 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
     }
 }
 
-fn registered(step: &StepName, version: i64, changes: &[Change], verbose: bool) -> String {
+fn registered(
+    step: &StepName,
+    version: i64,
+    again: bool,
+    changes: &[Change],
+    verbose: bool,
+) -> String {
     match version {
+        _ if again => format!(
+            "{step} is version {version} again, changed: {}\n",
+            table::changes(changes)
+        ),
         1 if !verbose => String::new(),
         1 => format!("{step}: registered\n"),
         _ => format!(
@@ -148,7 +159,7 @@ fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
         _ => format!("{count} finished tasks have"),
     };
     format!(
-        "{step}: {have} an older version ({}); -migrate-tainted does them again\n",
+        "{step}: {have} another version ({}); -migrate-tainted does them again\n",
         table::changes(changes)
     )
 }

@@ -67,7 +67,7 @@ pub(crate) fn orphaned(orphaned: &[(String, i64)]) -> String {
 /// `script, variables (A)`.
 pub(crate) fn changes(changes: &[Change]) -> String {
     if changes.is_empty() {
-        return "an older version".to_owned();
+        return "another version".to_owned();
     }
     let words = changes.iter().map(|change| visible(&change.to_string()));
     words.collect::<Vec<_>>().join(", ")

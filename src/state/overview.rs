@@ -19,6 +19,10 @@ pub(crate) struct RecordedStep {
     pub name: StepName,
     /// Counts from 1 for each name.
     pub version: i64,
+    /// Whether it is the one that was registered last of its name.
+    pub current: bool,
+    /// Whether it computes the same as that one.
+    pub equal: bool,
     /// Whether the pipeline starts there.
     pub start: bool,
     /// The script.
@@ -98,8 +102,10 @@ impl Reader {
     pub(crate) fn recorded_steps(&self) -> Result<Vec<RecordedStep>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, name, version, is_start, script, created, identity FROM step
-                 ORDER BY min(id) OVER (PARTITION BY name), version",
+                "SELECT id, name, version, is_start, script, created, identity, current,
+                     current OR fingerprint = max(iif(current, fingerprint, NULL))
+                         OVER (PARTITION BY name)
+                 FROM step ORDER BY min(id) OVER (PARTITION BY name), version",
             )
             .and_then(|mut query| {
                 query
@@ -292,6 +298,8 @@ fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
         script: row.get(4)?,
         created: some_number(row, 5)?,
         identity: Identity::from_json(&identity),
+        current: row.get(7)?,
+        equal: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct TaskRow {
     pub name: Option<FileName>,
     /// Whether nothing superseded it or a task above it.
     pub live: bool,
-    /// Whether it is live, finished, and its step has a newer version.
+    /// Whether it is live, finished, and its step has another version now.
     pub tainted: bool,
     /// The task that it took the place of.
     pub supersedes: Option<TaskId>,
@@ -79,7 +79,7 @@ pub(crate) enum Which {
     Live,
     /// Live tasks in one state.
     In(TaskState),
-    /// Live finished tasks of a step that has a newer version.
+    /// Live finished tasks of a step that has another version now.
     Tainted,
     /// Tasks that a migration or a restart replaced, and those below them.
     Superseded,
@@ -95,8 +95,9 @@ pub(super) fn columns() -> String {
     )
 }
 
-const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL
-    AND s.version < (SELECT max(version) FROM step AS n WHERE n.name = s.name))";
+/// Of the current version itself it is clear without a question.
+const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL AND NOT s.current
+    AND s.fingerprint IS NOT (SELECT n.fingerprint FROM step AS n WHERE n.name = s.name AND n.current))";
 
 pub(super) fn task(row: &Row) -> rusqlite::Result<TaskRow> {
     located("task", row, task_row)

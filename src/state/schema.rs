@@ -137,6 +137,22 @@ CREATE TABLE accepted (
     evidence TEXT NOT NULL
 );";
 
+/// Of the views only what is `tainted` differs.
+const VIEWS_NOW: &str = "
+DROP VIEW IF EXISTS live_task;
+CREATE VIEW live_task AS
+SELECT task.id, task.runset, step.name AS step, step.version,
+    CASE WHEN processed = 0 AND error IS NULL THEN 'pending'
+         WHEN processed = 0 THEN 'failed'
+         WHEN reused_from IS NOT NULL THEN 'reused'
+         ELSE 'done' END AS state,
+    processed = 1 AND NOT step.current AND step.fingerprint IS NOT
+        (SELECT now.fingerprint FROM step AS now WHERE now.name = step.name AND now.current) AS tainted,
+    task.name AS input_name, object_hash AS input_hash, input_task_id AS parent, reused_from,
+    strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
+    worker, error
+FROM task JOIN step ON step.id = task.step_id WHERE live = 1;";
+
 /// What is known of it in older formats.
 const FROM_THREE: &str = "
 UPDATE step SET current = 1 WHERE id IN
@@ -152,6 +168,10 @@ WHERE source.id = task.reused_from AND task.executed IS NULL AND source.executed
 /// From the present format back to 3.
 #[cfg(test)]
 pub(super) const BACK_TO_3: &str = "
+DROP VIEW live_task;
+CREATE VIEW live_task AS
+SELECT id, runset, '' AS step, 1 AS version, name AS input_name, object_hash AS input_hash, started,
+    elapsed AS seconds, error, '' AS state FROM task;
 DROP TABLE accepted;
 DROP TABLE entry;
 DROP TABLE file;
@@ -271,6 +291,7 @@ pub(super) fn migrate(
             transaction.execute_batch(FINALS)?;
         }
         transaction.execute_batch(GROWN)?;
+        transaction.execute_batch(VIEWS_NOW)?;
         transaction.execute_batch(FROM_THREE)?;
         while transaction.execute(TAKEN_OVER, [])? > 0 {}
         transaction.pragma_update(None, "user_version", FORMAT)?;

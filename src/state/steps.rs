@@ -26,6 +26,10 @@ pub(crate) struct StepVersion {
     pub id: StepId,
     /// Counts from 1 for each name.
     pub version: i64,
+    /// Whether it is the one that was registered last of its name.
+    pub current: bool,
+    /// Versions of a step with the same one compute the same.
+    pub fingerprint: String,
     /// What the version is; none if the record cannot be read.
     pub identity: Option<Identity>,
     /// When it was registered, in milliseconds since 1970; none in what the first implementation
@@ -40,15 +44,19 @@ pub(crate) struct Registration {
     pub id: StepId,
     /// Its number.
     pub version: i64,
-    /// Whether it was registered just now.
+    /// Whether it was registered just now, for the first time.
     pub new: bool,
-    /// What changed since the version before; empty for a first one.
+    /// Whether the step had that version before, but another one until now.
+    pub again: bool,
+    /// All versions that compute the same, itself included, the last one first.
+    pub equal: Vec<StepId>,
+    /// What changed since the version that was current until now; empty if there was none.
     pub changes: Vec<Change>,
 }
 
-/// The newest version of a step, as far as registering looks at it.
+/// A version of a step, as far as registering looks at it.
 #[derive(Debug, Clone)]
-struct Newest {
+struct Recorded {
     id: StepId,
     version: i64,
     fingerprint: String,
@@ -56,33 +64,70 @@ struct Newest {
     parallel: Option<u32>,
 }
 
-/// The newest version of every recorded step by name: one question for a manifest of many steps.
+/// The versions of a step: at least one.
 #[derive(Debug, Default)]
-pub(crate) struct Known(HashMap<StepName, Newest>);
+struct Versions {
+    /// Oldest first.
+    all: Vec<Recorded>,
+    /// The place of the one that is marked as current.
+    current: Option<usize>,
+}
+
+impl Versions {
+    /// The version with that fingerprint: the current one if it is that, else the last such one.
+    fn with(&self, fingerprint: &str) -> Option<&Recorded> {
+        let is_it = |version: &&Recorded| version.fingerprint == fingerprint;
+        let current = self.current().filter(is_it);
+        current.or_else(|| self.all.iter().rev().find(is_it))
+    }
+
+    fn current(&self) -> Option<&Recorded> {
+        let marked = self.current.and_then(|at| self.all.get(at));
+        marked.or(self.all.last())
+    }
+
+    fn equal(&self, fingerprint: &str) -> Vec<StepId> {
+        let equal = self.all.iter().rev();
+        let equal = equal.filter(|version| version.fingerprint == fingerprint);
+        equal.map(|version| version.id).collect()
+    }
+}
+
+/// The versions of every recorded step by name: one question for a manifest of many steps.
+#[derive(Debug, Default)]
+pub(crate) struct Known(HashMap<StepName, Versions>);
+
+const VERSION: &str = "SELECT id, version, current, fingerprint, identity, created FROM step";
 
 impl Reader {
     /// What [`State::register`] compares with.
     pub(crate) fn known_steps(&self) -> Result<Known, Error> {
-        // The newer replaces the older.
         self.connection
             .prepare_cached(
-                "SELECT id, name, version, fingerprint, is_start, parallel FROM step
-                 ORDER BY version",
+                "SELECT id, name, version, fingerprint, is_start, parallel, current FROM step
+                 ORDER BY version, id",
             )
             .and_then(|mut query| {
-                let rows = query.query_map([], |row| located("step", row, newest))?;
-                rows.collect::<Result<_, _>>().map(Known)
+                let mut known: HashMap<StepName, Versions> = HashMap::new();
+                for row in query.query_map([], |row| located("step", row, known_version))? {
+                    let (name, version, current) = row?;
+                    let versions = known.entry(name).or_default();
+                    if current {
+                        versions.current = Some(versions.all.len());
+                    }
+                    versions.all.push(version);
+                }
+                Ok(Known(known))
             })
             .during(&self.layout, "read steps")
     }
 
-    /// The newest version of the step.
-    pub(crate) fn newest_version(&self, name: &str) -> Result<Option<StepVersion>, Error> {
+    /// The version of the step that was registered last.
+    pub(crate) fn current_version(&self, name: &str) -> Result<Option<StepVersion>, Error> {
         self.connection
-            .prepare_cached(
-                "SELECT id, version, identity, created FROM step WHERE name = ?1
-                 ORDER BY version DESC LIMIT 1",
-            )
+            .prepare_cached(&format!(
+                "{VERSION} WHERE name = ?1 ORDER BY current DESC, version DESC LIMIT 1"
+            ))
             .and_then(|mut query| {
                 let row = query.query_row([name], |row| located("step", row, version));
                 row.optional()
@@ -93,10 +138,7 @@ impl Reader {
     /// All versions of the step, oldest first.
     pub(crate) fn versions(&self, name: &str) -> Result<Vec<StepVersion>, Error> {
         self.connection
-            .prepare_cached(
-                "SELECT id, version, identity, created FROM step WHERE name = ?1
-                 ORDER BY version",
-            )
+            .prepare_cached(&format!("{VERSION} WHERE name = ?1 ORDER BY version"))
             .and_then(|mut query| {
                 let rows = query.query_map([name], |row| located("step", row, version))?;
                 rows.collect()
@@ -138,8 +180,9 @@ impl Reader {
 }
 
 impl State {
-    /// Records a step as it is now: as a new version if it differs from the newest in `known`,
-    /// which must be of this state and before any step of that name was registered.
+    /// Records a step as it is now: as the version that it was before, if there is such a one in
+    /// `known`, else as a new one. `known` must be of this state, and from before any step of that
+    /// name was registered.
     ///
     /// `created`: milliseconds since 1970.
     pub(crate) fn register(
@@ -151,31 +194,37 @@ impl State {
         parallel: Option<u32>,
         created: i64,
     ) -> Result<Registration, Error> {
-        let newest = known.0.get(name.as_str());
+        let versions = known.0.get(name.as_str());
         let fingerprint = identity.fingerprint().to_string();
-        if let Some(newest) = newest
-            && newest.fingerprint == fingerprint
+        if let Some(versions) = versions
+            && let Some(found) = versions.with(&fingerprint)
         {
-            if (newest.is_start, newest.parallel) != (is_start, parallel) {
-                self.update_settings(newest.id, is_start, parallel)?;
+            if (found.is_start, found.parallel) != (is_start, parallel) {
+                self.update_settings(found.id, is_start, parallel)?;
             }
+            let again = versions.current().map(|now| now.id) != Some(found.id);
             return Ok(Registration {
-                id: newest.id,
-                version: newest.version,
+                id: found.id,
+                version: found.version,
                 new: false,
-                changes: Vec::new(),
+                again,
+                equal: versions.equal(&fingerprint),
+                changes: if again {
+                    let changes = self.changes_to(name, identity)?;
+                    self.set_current(name, Some(found.id))?;
+                    changes
+                } else {
+                    Vec::new()
+                },
             });
         }
+        let newest = versions.and_then(|versions| versions.all.last());
         let version = newest.map_or(1, |newest| newest.version + 1);
-        let before = match newest {
-            Some(_) => self.newest_version(name.as_str())?,
-            None => None,
-        };
-        self.reader.connection.write(
-            "write a step",
-            "UPDATE step SET current = 0 WHERE name = ?1",
-            [name.as_str()],
-        )?;
+        let mut changes = Vec::new();
+        if newest.is_some() {
+            changes = self.changes_to(name, identity)?;
+            self.set_current(name, None)?;
+        }
         self.reader.connection.write(
             "write a step",
             "INSERT INTO step
@@ -192,17 +241,37 @@ impl State {
                 created,
             ),
         )?;
-        let changes = match before.map(|before| before.identity) {
+        let id = StepId(self.reader.connection.last_insert_rowid());
+        Ok(Registration {
+            id,
+            version,
+            new: true,
+            again: false,
+            equal: vec![id],
+            changes,
+        })
+    }
+
+    /// What makes a step other than the version of that name that is current.
+    fn changes_to(&self, name: &StepName, identity: &Identity) -> Result<Vec<Change>, Error> {
+        let before = self.current_version(name.as_str())?;
+        Ok(match before.map(|before| before.identity) {
             None => Vec::new(),
             Some(None) => vec![Change::Unknown(Vec::new())],
             Some(Some(old)) => identity.changes_since(&old),
-        };
-        Ok(Registration {
-            id: StepId(self.reader.connection.last_insert_rowid()),
-            version,
-            new: true,
-            changes,
         })
+    }
+
+    /// Marks that version of the step as the current one, and no other.
+    fn set_current(&mut self, name: &StepName, version: Option<StepId>) -> Result<(), Error> {
+        self.reader
+            .connection
+            .write(
+                "write a step",
+                "UPDATE step SET current = (id IS ?2) WHERE name = ?1 AND current <> (id IS ?2)",
+                (name.as_str(), version.map(|version| version.0)),
+            )
+            .map(drop)
     }
 
     /// What may change without a new version.
@@ -233,23 +302,25 @@ impl State {
     }
 }
 
-fn newest(row: &Row) -> rusqlite::Result<(StepName, Newest)> {
-    let newest = Newest {
+fn known_version(row: &Row) -> rusqlite::Result<(StepName, Recorded, bool)> {
+    let version = Recorded {
         id: StepId(row.get(0)?),
         version: number(row, 2)?,
         fingerprint: row.get(3)?,
         is_start: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
         parallel: row.get(5)?,
     };
-    Ok((row.get(1)?, newest))
+    Ok((row.get(1)?, version, row.get(6)?))
 }
 
 fn version(row: &Row) -> rusqlite::Result<StepVersion> {
-    let identity: String = row.get(2)?;
+    let identity: String = row.get(4)?;
     Ok(StepVersion {
         id: StepId(row.get(0)?),
         version: number(row, 1)?,
+        current: row.get(2)?,
+        fingerprint: row.get(3)?,
         identity: Identity::from_json(&identity),
-        created: some_number(row, 3)?,
+        created: some_number(row, 5)?,
     })
 }

@@ -20,8 +20,8 @@ pub(crate) struct Taint {
 }
 
 impl Reader {
-    /// The finished tasks of a runset by step version, oldest version first. Those of a step's
-    /// older versions are tainted.
+    /// The finished tasks of a runset by step version, oldest version first. Those of versions
+    /// that compute something else than the current one are tainted.
     pub(crate) fn finished(&self, runset: RunsetId) -> Result<Vec<Taint>, Error> {
         self.connection
             .prepare_cached(
@@ -47,7 +47,7 @@ impl State {
         runset: &Runset,
         current: &[StepId],
     ) -> Result<Vec<(StepId, i64)>, Error> {
-        self.supersede(runset, current, "t.step_id <> c.id", false)
+        self.supersede(runset, current, "s.fingerprint <> c.fingerprint", false)
     }
 
     /// Supersedes the topmost finished tasks of one step, of whatever version, by pending ones
@@ -63,7 +63,8 @@ impl State {
         Ok(made.iter().map(|(_, count)| count).sum())
     }
 
-    /// `which`: an SQL condition on a live finished task `t` and its step's current version `c`.
+    /// `which`: an SQL condition on a live finished task `t`, its version `s` and the current
+    /// version `c` of the same step.
     pub(super) fn supersede(
         &mut self,
         runset: &Runset,
@@ -75,8 +76,8 @@ impl State {
         self.flush_tallies()?;
         let ids: Vec<String> = current.iter().map(|id| id.0.to_string()).collect();
         let statements = format!(
-            "CREATE TEMP TABLE current (id INTEGER PRIMARY KEY, name TEXT);
-             INSERT INTO current SELECT id, name FROM step WHERE id IN ({});
+            "CREATE TEMP TABLE current (id INTEGER PRIMARY KEY, name TEXT, fingerprint TEXT);
+             INSERT INTO current SELECT id, name, fingerprint FROM step WHERE id IN ({});
              CREATE TEMP TABLE root (id INTEGER PRIMARY KEY, step_id INTEGER);
              INSERT INTO root SELECT t.id, c.id FROM task AS t JOIN step AS s ON s.id = t.step_id
                  JOIN current AS c ON c.name = s.name

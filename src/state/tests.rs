@@ -105,9 +105,89 @@ fn versions_are_registered_when_something_changes() {
     assert!(!register("1").new);
     let second = register("2");
     assert_eq!((second.version, second.changes.len()), (2, 1));
-    assert_eq!(register("1").version, 3, "back to an older one is new too");
-    let third = f.state.newest_version("a").unwrap().unwrap().id;
-    assert_eq!(f.state.equal_versions(third).unwrap().len(), 2);
+    let first = register("1");
+    assert!(first.again && !first.new, "an older one is no new one");
+    assert_eq!((first.version, first.changes.len()), (1, 1));
+    assert!(!register("1").again);
+    assert_eq!(register("3").version, 3);
+    assert!(register("2").again);
+    let versions = f.state.versions("a").unwrap();
+    let current: Vec<bool> = versions.iter().map(|version| version.current).collect();
+    assert_eq!(current, [false, true, false]);
+    let current = f.state.current_version("a").unwrap().unwrap();
+    assert_eq!((current.id, current.version), (second.id, 2));
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_one_current_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = StepName::new("a").unwrap();
+    let register = |state: &mut State, script: &str| {
+        let known = state.known_steps().unwrap();
+        let made = state.register(&known, &name, &identity(script), true, None, 0);
+        made.unwrap()
+    };
+    let current = |state: &State| {
+        let versions = state.versions("a").unwrap();
+        let current = versions.iter().filter(|version| version.current);
+        current.map(|version| version.version).collect::<Vec<_>>()
+    };
+    for (scripts, expected) in [
+        (["1", "1", "2"], 1),
+        (["1", "2", "1"], 2),
+        (["2", "1", "3"], 1),
+    ] {
+        let (mut state, lock) = State::open_again(dir.path());
+        let [committed @ .., killed] = scripts;
+        for script in committed {
+            register(&mut state, script);
+            state.commit().unwrap();
+        }
+        let found = register(&mut state, killed);
+        assert_eq!(current(&state), [found.version]);
+        drop((state, lock));
+        let (state, _lock) = State::open_again(dir.path());
+        assert_eq!(current(&state), [expected], "{scripts:?}");
+    }
+}
+
+#[test]
+fn versions_that_compute_the_same_are_one() {
+    // As older formats have them.
+    let mut f = Fixture::new();
+    let (first, second) = (f.step("a", "1"), f.step("a", "2"));
+    let third = "INSERT INTO step (name, script, version, fingerprint, identity, current)
+                     SELECT name, script, 3, fingerprint, identity, 1 FROM step WHERE version = 1";
+    let statements = format!("UPDATE step SET current = 0; {third}");
+    f.state
+        .reader
+        .connection
+        .write_all("test", &statements)
+        .unwrap();
+    let task = f.state.seed(&f.runset, first).unwrap();
+    f.done(first, task);
+    let name = StepName::new("a").unwrap();
+    let mut register = |script: &str| {
+        let known = f.state.known_steps().unwrap();
+        f.state
+            .register(&known, &name, &identity(script), false, None, 0)
+            .unwrap()
+    };
+    let same = register("1");
+    assert!(!same.new && !same.again);
+    assert_eq!(
+        (same.version, same.equal.as_slice()),
+        (3, &[same.id, first][..])
+    );
+    assert_eq!(f.state.equal_versions(same.id).unwrap(), same.equal);
+    assert_eq!(f.state.migrate_tainted(&f.runset, &[same.id]).unwrap(), []);
+    assert!(!f.state.task(task).unwrap().unwrap().tainted);
+    assert_eq!(f.step("a", "2"), second);
+    assert!(f.state.task(task).unwrap().unwrap().tainted);
+    assert_eq!(f.step("a", "1"), same.id, "the last of equal ones");
+    let made = f.state.migrate_tainted(&f.runset, &[second]).unwrap();
+    assert_eq!(made, [(second, 1)]);
+    f.assert_counts();
 }
 
 #[test]
@@ -253,7 +333,7 @@ fn the_first_implementations_database_is_taken_over() {
     assert_eq!(counts[&StepId::FINAL].done, 1);
     assert!(
         state
-            .newest_version("a")
+            .current_version("a")
             .unwrap()
             .unwrap()
             .identity
@@ -432,7 +512,7 @@ fn a_copy_of_the_steps_has_no_task_and_the_same_counts() {
     state.seed(&runset, step).unwrap();
     state.commit().unwrap();
     let copy = State::private_copy_of_steps(dir.path()).unwrap();
-    assert_eq!(copy.newest_version("a").unwrap().unwrap().id, step);
+    assert_eq!(copy.current_version("a").unwrap().unwrap().id, step);
     assert_eq!(copy.newest_runset().unwrap().unwrap(), runset);
     assert_eq!(
         copy.tallies(runset.id).unwrap(),

@@ -33,11 +33,11 @@ pub(crate) struct Node {
     pub start: bool,
     /// Whether the manifest no longer has the step.
     pub gone: bool,
-    /// The versions that have live tasks, and the newest; oldest first.
+    /// The versions that have live tasks, and the current one; oldest first.
     pub versions: Vec<Version>,
     /// The live tasks of all versions; of the sink, the final outputs.
     pub tally: TaskCounts,
-    /// Finished live tasks of other versions than the newest.
+    /// Finished live tasks of versions that compute something else than the current one.
     pub tainted: i64,
     /// Of a group of steps, how many; 0 for a step by itself.
     pub members: usize,
@@ -48,8 +48,10 @@ pub(crate) struct Node {
 pub(crate) struct Version {
     /// Counts from 1.
     pub number: i64,
-    /// Whether it is the newest.
+    /// Whether it is the one that the step has now.
     pub current: bool,
+    /// Whether it computes something else than that one.
+    pub tainted: bool,
     /// Its live tasks.
     pub tally: TaskCounts,
 }
@@ -72,7 +74,7 @@ pub(crate) struct Edge {
 pub(crate) enum Status {
     /// At least one task failed.
     Failed,
-    /// At least one finished task has an older version.
+    /// At least one finished task has another version than the step has now.
     Tainted,
     /// At least one task is to be executed.
     Pending,

@@ -77,7 +77,7 @@ pub(crate) struct Task {
     pub version: i64,
     /// Its state.
     pub state: TaskState,
-    /// Whether it is finished and its step has a newer version.
+    /// Whether it is finished and its step has another version now.
     pub tainted: bool,
     /// The file name of its input.
     pub input: String,
@@ -120,7 +120,7 @@ pub(crate) struct VersionPart {
     pub step: String,
     /// Counts from 1.
     pub number: i64,
-    /// Whether it is the newest.
+    /// Whether it is the one that the step has now.
     pub current: bool,
     /// When it was registered, in milliseconds since 1970, if that is known.
     pub created: Option<i64>,

@@ -42,7 +42,7 @@ fn each_cause_is_named() {
         assert!(
             ran.stderr.contains(&format!("work: version 2, changed: {cause}\n"))
                 && ran.stderr.contains(&format!(
-                    "work: 2 finished tasks have an older version ({cause}); -migrate-tainted does them again\n"
+                    "work: 2 finished tasks have another version ({cause}); -migrate-tainted does them again\n"
                 ))
                 && ran.stderr.contains(&format!("tainted: work 2 ({cause}); -migrate-tainted -run")),
             "{cause}\n{ran}"
@@ -165,7 +165,7 @@ fn unfinished_tasks_go_on_under_the_new_version_without_migration() {
     test.manifest(&pipeline("", DOUBLE));
     let ran = test.runs();
     ran.says("2 run")
-        .says("1 finished task has an older version (script)");
+        .says("1 finished task has another version (script)");
     assert_eq!(test.finals()["end"], [b"a\n".to_vec(), b"b\nb\n".to_vec()]);
     assert_eq!(
         test.rows(
@@ -303,4 +303,87 @@ fn another_start_step_is_told() {
         .says("-run -start first runs it there");
     test.run(["-run", "-start", "first"]).exits(0).says("1 run");
     test.runs().never_says("never ran");
+}
+
+/// The numbers of the versions of `work`, the current one marked.
+fn versions(test: &Test) -> Vec<String> {
+    test.rows(
+        "SELECT version || iif(current, '*', '') FROM step WHERE name = 'work' ORDER BY version",
+    )
+}
+
+#[test]
+fn a_version_that_comes_back_is_the_one_that_it_was() {
+    let (a, b) = (pipeline("", COPY), pipeline("", DOUBLE));
+    let test = Test::with(&a);
+    test.runs();
+    test.manifest(&b);
+    test.run(["-run", "-migrate-tainted"]).exits(0);
+    assert_eq!(versions(&test), ["1", "2*"]);
+    let ran = test.times("work");
+
+    test.manifest(&a);
+    test.run(["why", "work"])
+        .exits(0)
+        .prints("work is v1 again with the next -run");
+    test.run(["-run", "-dry-run"])
+        .exits(0)
+        .prints("2 tainted tasks would stay (script)");
+    test.runs()
+        .says("work is version 1 again, changed: script\n")
+        .says("work: 2 finished tasks have another version (script)");
+    assert_eq!(versions(&test), ["1*", "2"]);
+    // It is told once.
+    test.runs()
+        .never_says("again, changed")
+        .says("tainted: work 2 (script)");
+    test.run([""; 0]).exits(0).prints("2 tainted tasks: work 2");
+    let status = test.json(&["status", "-json"]);
+    let work = &status["steps"][1];
+    assert_eq!((&work["version"], &work["tainted"]), (&1.into(), &2.into()));
+    test.run(["tasks", "-state", "tainted"])
+        .exits(0)
+        .prints("v2");
+    let why = test.text(&["why", "work"]);
+    assert!(why.starts_with("work is v1 again\n"), "{why}");
+    assert!(why.contains("v2: 2 done\n  the finished ones are tainted: -migrate-tainted -run does them again as v1"), "{why}");
+    let graph = test.text(&["graph"]);
+    assert!(
+        graph.contains("! work v1\n") && graph.contains("tainted: 2 of v2"),
+        "{graph}"
+    );
+    assert_eq!(
+        test.rows("SELECT DISTINCT step || version FROM live_task WHERE tainted"),
+        ["work2"]
+    );
+    // What it did then is taken over; nothing runs.
+    test.run(["-run", "-migrate-tainted"])
+        .exits(0)
+        .says("work: 2 tasks to be done again by version 1")
+        .says("0 run, 4 reused");
+    assert_eq!(test.finals()["end"], [b"a\n", b"b\n"]);
+
+    // However often they alternate.
+    for manifest in [&b, &a, &b] {
+        test.manifest(manifest);
+        let ran = test.run(["-run", "-migrate-tainted", "-log-format", "json"]);
+        ran.exits(0).says("\"again\":true,\"changes\":[\"script\"]");
+    }
+    assert_eq!(versions(&test), ["1", "2*"]);
+    assert_eq!(test.times("work"), ran);
+    assert_eq!(test.finals()["end"], [b"a\na\n", b"b\nb\n"]);
+    test.tally_is_right();
+}
+
+#[test]
+fn what_is_pending_goes_to_a_version_that_comes_back() {
+    let fails = pipeline("", "exit 1");
+    let test = Test::with(&pipeline("", COPY));
+    test.runs();
+    test.manifest(&fails);
+    test.run(["-run", "-fresh"]).exits(1);
+    test.manifest(&pipeline("", COPY));
+    test.runs().says("4 reused");
+    assert_eq!(versions(&test), ["1*", "2"]);
+    test.tally_is_right();
 }

@@ -33,6 +33,8 @@ pub(super) enum JsonEvent<'a> {
     Version {
         step: &'a str,
         version: i64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
         changes: Vec<String>,
     },
     Tainted(Tainted<'a>),
@@ -122,7 +124,7 @@ impl JsonEvent<'_> {
     }
 }
 
-/// Finished tasks of an older version.
+/// Finished tasks of another version.
 #[derive(Serialize)]
 pub(super) struct Tainted<'a> {
     pub step: &'a str,

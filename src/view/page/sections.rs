@@ -39,7 +39,7 @@ pub(super) fn summary(page: &Page) -> Markup {
     let state = match (failed, pending, tainted) {
         (0, 0, 0) => "Everything is done.".to_owned(),
         (0, 0, _) => format!(
-            "Done, but {} from an older version.",
+            "Done, but {} from another version.",
             grouped_count(tainted, "task")
         ),
         (0, _, _) => format!("{} still to be executed.", grouped_count(pending, "task")),
@@ -262,7 +262,7 @@ fn version(part: &VersionPart, place: usize) -> Markup {
         details {
             summary {
                 (cut_middle(&part.step, 60)) " v" (part.number)
-                @if !part.current { " (older)" }
+                @if !part.current { " (not current)" }
                 ": " (part.tools)
             }
             dl {

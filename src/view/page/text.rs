@@ -61,7 +61,7 @@ fn paragraph(out: &mut String, node: &Node) {
         let _ = writeln!(out, "    {line}");
     }
     for version in &node.versions {
-        if !version.current && version.tally.finished() > 0 {
+        if version.tainted && version.tally.finished() > 0 {
             let _ = writeln!(
                 out,
                 "    tainted: {} of v{}",
@@ -111,6 +111,7 @@ mod tests {
             .map(|(number, current, tally)| Version {
                 number,
                 current,
+                tainted: !current,
                 tally,
             })
             .to_vec();

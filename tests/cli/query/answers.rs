@@ -219,7 +219,7 @@ fn a_dry_run_tells_what_a_run_then_does_and_changes_nothing() {
 
     // An older version's results are as good as new once it is back.
     world.manifest(&PIPELINE.replace("exit 3", "exit 4"));
-    world.call(&["-run", "-quiet"]);
+    world.call(&["-run", "-quiet", "-migrate-tainted"]);
     world.manifest(PIPELINE);
     let text = world.text(&["-run", "-dry-run", "-migrate-tainted"]);
     assert!(
