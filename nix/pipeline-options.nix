@@ -60,7 +60,7 @@ in
             start = mkOption {
               type = types.bool;
               default = false;
-              description = "Whether the pipeline starts here. Exactly one step does.";
+              description = "Whether the pipeline starts here. Exactly one step does, or none where there are inputs.";
             };
             script = mkOption {
               type = types.lines;
@@ -71,6 +71,23 @@ in
       );
       default = { };
       description = "The steps, by name.";
+    };
+
+    inputs = mkOption {
+      type = types.listOf (
+        types.submodule {
+          options = {
+            files = optional (types.either types.str (types.listOf types.str)) "Files, by globs below the folder of the pipeline; each is an input of its own.";
+            rows = optional types.str "A .csv, .tsv or .jsonl file below that folder; each row is an input of its own.";
+            lines = optional types.str "A command that each run starts; each line that it writes is an input of its own.";
+            step = optional types.str "The step that takes them; without it their names route them, as those of outputs do.";
+            name = optional types.str "The file names of rows, with columns in braces: `{sample}`.";
+            empty = optional types.bool "Whether it may have nothing, and results go that came of what it had.";
+          };
+        }
+      );
+      default = [ ];
+      description = "What comes in from outside. With inputs, no step has to be the start step.";
     };
 
     defaults = mkOption {

@@ -129,7 +129,8 @@ in
             removeAttrs step [ "start" ] // lib.optionalAttrs step.start { start = true; }
           )
         ) ordered;
-      };
+      }
+      // lib.optionalAttrs (config.inputs != [ ]) { input = map withoutEmpty config.inputs; };
     };
 
   # { manifest; name ? "workflow"; packages ? { }; src ? null; } → the same, of a workflow.toml.

@@ -4,14 +4,19 @@ mod describe;
 pub(crate) mod diagnostic;
 mod duration;
 mod field;
+mod input;
 mod read;
 mod schema;
 mod steps;
 mod syntax;
+mod template;
 mod value;
 
 pub(crate) use describe::literal_outputs;
 pub(crate) use duration::length_of_time;
+pub(crate) use input::Input;
+#[cfg(test)]
+pub(crate) use input::InputKind;
 pub(crate) use schema::schema;
 
 use std::collections::{BTreeMap, HashMap};
@@ -34,9 +39,11 @@ use crate::model::route::Router;
 pub(crate) struct Manifest {
     /// What holds for all steps' packages.
     pub nix: NixSettings,
-    /// The steps in the order of the file; exactly one of them starts.
+    /// The steps in the order of the file; one of them starts, or there are inputs.
     pub steps: Vec<Step>,
-    start: usize,
+    /// What comes in from outside, in the order of the file.
+    pub inputs: Vec<Input>,
+    start: Option<usize>,
     by_name: HashMap<StepName, usize>,
 }
 
@@ -65,7 +72,7 @@ pub(crate) struct Step {
     #[schemars(with = "String", length(max = StepName::MAX), example = &"extract")]
     #[schemars(regex(pattern = r"^(?!\.{1,2}$)(?!\s)[^/\u0000-\u001f\u007f-\u009f]+(?<!\s)$"))]
     pub name: StepName,
-    /// Whether the pipeline starts here; exactly one step does.
+    /// Whether the pipeline starts here; exactly one step does, or none where there are inputs.
     #[schemars(extend("default" = false), example = true)]
     pub start: bool,
     /// The script. It reads `$INPUT_FILE` and writes files into `$OUTPUT_DIR`, whose names decide
@@ -170,9 +177,9 @@ impl Manifest {
         }
     }
 
-    /// The step where the pipeline starts.
-    pub(crate) fn start(&self) -> &Step {
-        &self.steps[self.start]
+    /// The step where the pipeline starts; none where it begins with inputs alone.
+    pub(crate) fn start(&self) -> Option<&Step> {
+        self.start.map(|at| &self.steps[at])
     }
 
     /// The step called `name`.

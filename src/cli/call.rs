@@ -97,10 +97,9 @@ impl Call<'_> {
         } else {
             self.selected()?
         };
-        let start = match &self.actions.start {
-            Some(name) => self.steps.named(name),
-            None => self.steps.named(self.source.manifest.start().name.as_str()),
-        };
+        let begin = self.source.manifest.start().map(|step| step.name.as_str());
+        let start = self.actions.start.as_deref().or(begin);
+        let start = start.and_then(|name| self.steps.named(name));
         let start = start.map_or(StepId::FINAL, |step| step.id);
         if existing.is_empty() {
             let now = sys::now();

@@ -15,8 +15,8 @@ use crate::prepare::Source;
 use crate::script::shell::Shell;
 use crate::script::simple;
 use crate::script::warm::{Obstacle, Script};
-use crate::text::Shown as _;
 use crate::text::time::exact;
+use crate::text::{Shown as _, visible};
 
 /// Prints each step's environment, routes and limits.
 pub(super) fn main(places: &Places) -> Result<ExitCode, Failure> {
@@ -45,6 +45,11 @@ pub(super) fn main(places: &Places) -> Result<ExitCode, Failure> {
             "{} final outputs, the first {COMPARED} compared with the steps' names",
             routes.finals
         );
+    }
+    for input in &source.manifest.inputs {
+        let to = input.step.as_ref().map(|step| format!(" → {step}"));
+        let words = visible(&input.in_words());
+        let _ = writeln!(text, "input {words}{}", to.unwrap_or_default());
     }
     let count = source.manifest.steps.len();
     let steps = if count == 1 {

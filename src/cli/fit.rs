@@ -32,10 +32,10 @@ impl<'a> Fit<'a> {
     ) -> Result<Self, state::Error> {
         let manifest = &source.manifest;
         let counts = counts::by_step(manifest, state, runset)?;
-        let start = &manifest.start().name;
+        let start = manifest.start().map(|step| &step.name);
         let started = counts
             .iter()
-            .any(|(name, tally)| name == start && tally.total() > 0);
+            .any(|(name, tally)| start == Some(name) && tally.total() > 0);
         Ok(Self {
             source,
             runset: visible(&runset.name),
@@ -62,15 +62,17 @@ impl<'a> Fit<'a> {
 
     /// What is worth a word although there is something to do, or nothing is expected.
     pub(super) fn warning(&self) -> Option<String> {
-        let (runset, start) = (&self.runset, &self.source.manifest.start().name);
+        let runset = &self.runset;
         let began = visible(self.began.as_deref()?);
         if self.stranger().is_some() {
             return Some(format!(
                 "runset {runset} began at step {began}, which {} does not have; -run -fresh seeds \
-                 a new one at {start}",
-                self.source.path.shown()
+                 a new one{}",
+                self.source.path.shown(),
+                self.at_start()
             ));
         }
+        let start = &self.source.manifest.start()?.name;
         (self.left == 0).then(|| {
             format!(
                 "runset {runset} began at step {began}, and the start step {start} never ran in \
@@ -90,6 +92,12 @@ impl<'a> Fit<'a> {
         self.source.manifest.step(began).is_none().then_some(began)
     }
 
+    /// Where a new runset would begin, in words.
+    fn at_start(&self) -> String {
+        let start = self.source.manifest.start();
+        start.map_or_else(String::new, |step| format!(" at {}", step.name))
+    }
+
     fn failure(&self, began: &str) -> Failure {
         let mut message = format!(
             "nothing to run: runset {} began at step {}, which {} does not have",
@@ -101,9 +109,9 @@ impl<'a> Fit<'a> {
             let _ = write!(message, "; {}", table::orphaned(&self.orphaned));
         }
         Failure::usage(message).hint(format!(
-            "-run -fresh seeds a new runset at {}; if this db is another pipeline's, name the one \
+            "-run -fresh seeds a new runset{}; if this db is another pipeline's, name the one \
              that is meant: -manifest FILE, -db DIR",
-            self.source.manifest.start().name
+            self.at_start()
         ))
     }
 }

@@ -40,8 +40,11 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     reporter.event(&Event::Manifest {
         path: &source.path.to_string_lossy(),
         steps: source.manifest.steps.len(),
-        start: &source.manifest.start().name,
+        start: source.manifest.start().map(|step| &step.name),
     });
+    if !source.manifest.inputs.is_empty() {
+        return Err(Failure::usage("[[input]] is not there yet"));
+    }
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
     let db = &arguments.places.db;

@@ -41,8 +41,11 @@ pub(super) fn print_standing(
     let manifest = &source.manifest;
     let mut text = self::unresolved(unresolved);
     let Some(runset) = runset else {
-        let start = &manifest.start().name;
-        let _ = writeln!(text, "nothing ran yet\nnext: -run starts at {start}");
+        let next = match manifest.start() {
+            Some(start) => format!("-run starts at {}", start.name),
+            None => "-run takes the inputs in".to_owned(),
+        };
+        let _ = writeln!(text, "nothing ran yet\nnext: {next}");
         return print(&text);
     };
     let summary = Summary {

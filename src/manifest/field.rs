@@ -9,6 +9,8 @@ pub(super) enum Place {
     Defaults,
     /// `[[step]]`
     Step,
+    /// `[[input]]`
+    Input,
 }
 
 impl Place {
@@ -18,6 +20,7 @@ impl Place {
             Self::Nix => "[nix]",
             Self::Defaults => "[defaults]",
             Self::Step => "[[step]]",
+            Self::Input => "[[input]]",
         }
     }
 }
@@ -53,7 +56,7 @@ macro_rules! fields {
 }
 
 fields! {
-    Name "name" Step;
+    Name "name" Step Input;
     Start "start" Step;
     Script "script" Step;
     Packages "packages" Defaults Step;
@@ -70,6 +73,11 @@ fields! {
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
     Nixpkgs "nixpkgs" Nix;
+    Files "files" Input;
+    Rows "rows" Input;
+    Lines "lines" Input;
+    Step "step" Input;
+    Empty "empty" Input;
 }
 
 impl Field {

@@ -47,31 +47,16 @@ pub(super) struct Fields {
 impl Fields {
     /// Reads the table at `place`.
     pub(super) fn read(reader: &mut Reader<'_>, place: Place, table: &DeTable<'_>) -> Self {
-        let mut fields = Self {
-            label: label(place, table),
-            ..Self::default()
-        };
-        let mut meant = Vec::new();
-        for (key, item) in table {
-            match Field::named(key.get_ref()) {
-                Some(field) if field.places().contains(&place) => {
-                    fields.seen.push((field, item.span()));
-                    fields.field(reader, field, item);
-                }
-                known => {
-                    let message =
-                        format!("unknown key {} in {}", quoted(key.get_ref()), fields.label);
-                    let close = known.is_none().then(|| close(place, key.get_ref()));
-                    let close = close.flatten();
-                    meant.extend(close.map(|field| (field, item.span())));
-                    let hint = hint(place, key.get_ref(), known, close);
-                    reader.error(Diagnostic::at(key.span(), message).hint(hint));
-                }
-            }
+        let label = label(place, table);
+        let mut fields = Self::default();
+        let seen = each_key(reader, place, &label, table, |reader, field, item| {
+            fields.field(reader, field, item);
+        });
+        Self {
+            label,
+            seen,
+            ..fields
         }
-        // What is only misspelt is not missing as well.
-        fields.seen.append(&mut meant);
-        fields
     }
 
     /// The place of a field's value, if the field is there, right or wrong.
@@ -106,6 +91,8 @@ impl Fields {
             Field::Cache => self.cache = reader.flag(&what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
+            // Of inputs, which are read elsewhere.
+            Field::Files | Field::Rows | Field::Lines | Field::Step | Field::Empty => {}
         }
     }
 
@@ -182,6 +169,38 @@ impl Fields {
     }
 }
 
+/// Calls `read` with each key that `place` can hold, and notes the others; the keys that are there, with
+/// the place of their values, misspelt ones last. `label`: the table in words.
+pub(super) fn each_key(
+    reader: &mut Reader<'_>,
+    place: Place,
+    label: &str,
+    table: &DeTable<'_>,
+    mut read: impl FnMut(&mut Reader<'_>, Field, &Item<'_>),
+) -> Vec<(Field, Range<usize>)> {
+    let mut seen = Vec::new();
+    let mut meant = Vec::new();
+    for (key, item) in table {
+        match Field::named(key.get_ref()) {
+            Some(field) if field.places().contains(&place) => {
+                seen.push((field, item.span()));
+                read(reader, field, item);
+            }
+            known => {
+                let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
+                let close = known.is_none().then(|| close(place, key.get_ref()));
+                let close = close.flatten();
+                meant.extend(close.map(|field| (field, item.span())));
+                let hint = hint(place, key.get_ref(), known, close);
+                reader.error(Diagnostic::at(key.span(), message).hint(hint));
+            }
+        }
+    }
+    // What is only misspelt is not missing as well.
+    seen.append(&mut meant);
+    seen
+}
+
 /// The table in words.
 fn label(place: Place, table: &DeTable<'_>) -> String {
     match place {
@@ -189,7 +208,7 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
             Some(name) => format!("step {}", quoted(name)),
             None => "a step".to_owned(),
         },
-        Place::Nix | Place::Defaults => place.header().to_owned(),
+        Place::Nix | Place::Defaults | Place::Input => place.header().to_owned(),
     }
 }
 
@@ -213,7 +232,7 @@ fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> 
     }
 }
 
-fn name(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<StepName> {
+pub(super) fn name(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<StepName> {
     // Not `Reader::string`: the rules for names cover NUL, and cover it better.
     let DeValue::String(text) = item.get_ref() else {
         return reader.string(what, item).and(None);

@@ -4,13 +4,18 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, Place};
-use super::{NixSettings, Step};
+use super::{Input, NixSettings, Step};
 
 /// The JSON Schema (draft 2020-12) of a manifest.
 ///
 /// What a schema cannot say, such as that no name is used twice, [`super::Manifest::parse`] checks
 /// beyond it.
 pub(crate) fn schema() -> Value {
+    let start = json!({
+        "type": "object",
+        "properties": { "start": { "const": true } },
+        "required": ["start"],
+    });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "task-pipeline manifest",
@@ -20,20 +25,25 @@ pub(crate) fn schema() -> Value {
             "nix": table(Place::Nix, "Nix settings for all steps."),
             "defaults": table(Place::Defaults, "Values for steps that do not set their own; variables in env are joined."),
             "step": {
-                "description": "The steps; exactly one is the start step.",
+                "description": "The steps; exactly one is the start step, or none where there are inputs.",
                 "type": "array",
                 "items": step(),
                 "minItems": 1,
-                "contains": {
-                    "type": "object",
-                    "properties": { "start": { "const": true } },
-                    "required": ["start"],
-                },
-                "minContains": 1,
+                "contains": start,
+                "minContains": 0,
                 "maxContains": 1,
+            },
+            "input": {
+                "description": "What comes in from outside: files, rows of a sheet, lines of a command's output.",
+                "type": "array",
+                "items": table(Place::Input, "What comes in: one of files, rows and lines."),
             },
         },
         "required": ["step"],
+        "anyOf": [
+            { "required": ["input"] },
+            { "properties": { "step": { "contains": start } } },
+        ],
         "additionalProperties": false,
     })
 }
@@ -44,10 +54,13 @@ fn step() -> Value {
     step
 }
 
-/// A table with the properties of [`Step`] and [`NixSettings`] that it can hold.
+/// A table with the properties of [`Step`], [`NixSettings`] and [`Input`] that it can hold.
 fn table(place: Place, description: &str) -> Value {
-    let mut all = properties(&schema_for!(NixSettings));
-    all.extend(properties(&schema_for!(Step)));
+    let mut all = properties(&match place {
+        Place::Input => schema_for!(Input),
+        Place::Nix | Place::Defaults | Place::Step => schema_for!(Step),
+    });
+    all.extend(properties(&schema_for!(NixSettings)));
     all.retain(|key, _| Field::named(key).is_some_and(|field| field.places().contains(&place)));
     json!({
         "description": description,

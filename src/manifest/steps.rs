@@ -10,17 +10,20 @@ use super::field::{Field, Place};
 use super::read::Fields;
 use super::syntax::is_table;
 use super::value::{Item, Reader};
-use super::{Manifest, NixSettings};
+use super::{Input, Manifest, NixSettings, input};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::route::Router;
 use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 3] = ["nix", "defaults", "step"];
+const TABLES: [&str; 4] = ["nix", "defaults", "step", "input"];
 
 /// What users of other tools call a step.
 const STEPS: [&str; 7] = ["steps", "task", "tasks", "job", "jobs", "stage", "stages"];
+
+/// What users of other tools call an input.
+const INPUTS: [&str; 4] = ["inputs", "source", "sources", "data"];
 
 /// A `[[step]]` table: its place, and what it sets.
 struct Draft {
@@ -42,11 +45,13 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
     let mut nix = Fields::default();
     let mut defaults = Fields::default();
     let mut drafts = Vec::new();
+    let mut inputs = Vec::new();
     for (key, item) in root {
         match key.get_ref().as_ref() {
             "nix" => nix = table(reader, Place::Nix, item),
             "defaults" => defaults = table(reader, Place::Defaults, item),
             "step" => drafts.extend(steps(reader, key.span(), item)),
+            "input" => inputs = tables_of_inputs(reader, key.span(), item),
             name => {
                 let meant = unknown(reader, name, key.span(), item);
                 // Read as what it was meant to be, so that its errors are told as well.
@@ -64,7 +69,8 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
     }
     needed(reader, &drafts);
     names(reader, &drafts);
-    starts(reader, &drafts);
+    starts(reader, &drafts, !inputs.is_empty());
+    let inputs = finish_inputs(reader, inputs, &drafts);
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     for mut draft in drafts {
@@ -77,7 +83,8 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
                 .nixpkgs
                 .unwrap_or_else(|| NixSettings::NIXPKGS.to_owned()),
         },
-        start: steps.iter().position(|step| step.start)?,
+        start: steps.iter().position(|step| step.start),
+        inputs,
         by_name: steps
             .iter()
             .enumerate()
@@ -138,6 +145,57 @@ fn draft(reader: &mut Reader<'_>, header: Range<usize>, item: &Item<'_>) -> Opti
     Some(Draft { header, fields })
 }
 
+#[allow(clippy::wildcard_enum_match_arm)] // TOML's kinds of values are another's.
+fn tables_of_inputs(
+    reader: &mut Reader<'_>,
+    key: Range<usize>,
+    item: &Item<'_>,
+) -> Vec<input::Draft> {
+    let hint = "an input's table is written [[input]], with two pairs of brackets";
+    let mut tables = Vec::new();
+    match item.get_ref() {
+        DeValue::Array(items) => {
+            for item in items {
+                let DeValue::Table(table) = item.get_ref() else {
+                    reader.wrong_type("an entry of `input`", "a table", item, None);
+                    continue;
+                };
+                tables.push(input::Draft::read(reader, item.span(), table));
+            }
+        }
+        DeValue::Table(table) => {
+            let error = Diagnostic::at(key, "`input` must be a list of tables, not one table");
+            reader.error(error.hint(hint));
+            tables.push(input::Draft::read(reader, item.span(), table));
+        }
+        _ => reader.wrong_type("`input`", "a list of tables", item, Some(hint.to_owned())),
+    }
+    tables
+}
+
+fn finish_inputs(
+    reader: &mut Reader<'_>,
+    inputs: Vec<input::Draft>,
+    drafts: &[Draft],
+) -> Vec<Input> {
+    let names: Vec<&str> = drafts
+        .iter()
+        .filter_map(|draft| Some(draft.fields.name.as_ref()?.as_str()))
+        .collect();
+    // A step whose name is wrong may be the one that is meant.
+    let complete = names.len() == drafts.len();
+    let known = |name: &str| {
+        if names.contains(&name) || !complete {
+            return Ok(());
+        }
+        Err(suggest::closest(name, names.iter().copied()).map(str::to_owned))
+    };
+    inputs
+        .into_iter()
+        .map(|input| input.finish(reader, &known))
+        .collect()
+}
+
 /// Notes a top-level key that is none; the key that was meant, if that is clear.
 fn unknown(
     reader: &mut Reader<'_>,
@@ -149,6 +207,8 @@ fn unknown(
     let what = if is_table { "table" } else { "key" };
     let meant = if STEPS.contains(&name) {
         Some("step")
+    } else if INPUTS.contains(&name) {
+        Some("input")
     } else {
         suggest::closest(name, TABLES)
     };
@@ -160,8 +220,9 @@ fn unknown(
     }
     reader.error(error.hint(match meant {
         Some("step") => "a step's table is written [[step]]".to_owned(),
+        Some("input") => "an input's table is written [[input]]".to_owned(),
         Some(meant) => format!("did you mean [{meant}]?"),
-        None => "a manifest can hold [nix], [defaults] and [[step]]".to_owned(),
+        None => "a manifest can hold [nix], [defaults], [[input]] and [[step]]".to_owned(),
     }));
     meant.filter(|_| is_table)
 }
@@ -209,8 +270,8 @@ fn names(reader: &mut Reader<'_>, drafts: &[Draft]) {
     }
 }
 
-/// Exactly one step starts.
-fn starts(reader: &mut Reader<'_>, drafts: &[Draft]) {
+/// One step starts; with inputs, one at most.
+fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
     let starts: Vec<_> = drafts
         .iter()
         .filter(|draft| draft.fields.start == Some(true))
@@ -228,6 +289,9 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft]) {
         return;
     }
     // A `start` that could not be read may have been meant as the one.
+    if inputs {
+        return;
+    }
     if drafts
         .iter()
         .any(|draft| draft.fields.place(Field::Start).is_some() && draft.fields.start.is_none())

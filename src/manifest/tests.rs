@@ -1,4 +1,5 @@
 mod errors;
+mod inputs;
 mod syntax;
 
 use std::num::NonZeroU32;
@@ -16,6 +17,10 @@ fn manifest(text: &str) -> Manifest {
             crate::manifest::diagnostic::render("workflow.toml", text, &errors)
         ),
     }
+}
+
+fn start(manifest: &Manifest) -> &Step {
+    manifest.start().unwrap()
 }
 
 fn packages(step: &Step) -> Vec<&str> {
@@ -63,7 +68,7 @@ echo \n'''
     let [extract, next] = &manifest.steps[..] else {
         panic!("{manifest:?}");
     };
-    assert_eq!(manifest.start(), extract);
+    assert_eq!(manifest.start(), Some(extract));
     assert_eq!(manifest.step("next"), Some(next));
     assert_eq!(manifest.step("other"), None);
 
@@ -111,8 +116,8 @@ fn a_step_wins_over_the_defaults_and_these_over_nix() {
         ("pure=true", "pure=true", "pure=false", false, &[]),
     ] {
         let manifest = manifest(&text(nix, defaults, step));
-        assert_eq!(manifest.start().pure, pure);
-        assert_eq!(manifest.start().keep, keep);
+        assert_eq!(start(&manifest).pure, pure);
+        assert_eq!(start(&manifest).keep, keep);
     }
 }
 
@@ -120,7 +125,7 @@ fn a_step_wins_over_the_defaults_and_these_over_nix() {
 fn the_least_manifest() {
     let manifest = manifest("step = [{ name = 'a', start = true, script = ':' }]");
     assert_eq!(manifest.nix.nixpkgs, NixSettings::NIXPKGS);
-    assert_eq!(manifest.start().env.len(), 0);
+    assert_eq!(start(&manifest).env.len(), 0);
 }
 
 #[test]
@@ -168,7 +173,7 @@ cat $INPUT_FILE | sort > $OUTPUT_DIR/next
     );
     assert_eq!(outputs_of("process"), [None]);
     assert_eq!(
-        manifest.start().script,
+        start(&manifest).script,
         "echo \"Input data\" > $OUTPUT_DIR/process\necho \"More data\" > $OUTPUT_DIR/transform\n"
     );
 }
@@ -179,8 +184,8 @@ fn line_ends_and_a_byte_order_mark_change_nothing() {
                 [step.env]\nX = '''\na\nb'''\n";
     let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
     assert_eq!(manifest(&windows), manifest(unix));
-    assert_eq!(manifest(unix).start().script, "one\ntwo three \r\n");
-    assert_eq!(manifest(&windows).start().env["X"], "a\nb");
+    assert_eq!(start(&manifest(unix)).script, "one\ntwo three \r\n");
+    assert_eq!(start(&manifest(&windows)).env["X"], "a\nb");
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! What happens, told to whoever listens: lines, progress bars, JSON and tests are listeners.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::model::digest::Digest;
@@ -16,8 +17,8 @@ pub enum Event<'a> {
         path: &'a str,
         /// How many steps it has.
         steps: usize,
-        /// The start step.
-        start: &'a StepName,
+        /// The start step; none where a pipeline begins with inputs alone.
+        start: Option<&'a StepName>,
     },
     /// The state was opened.
     Database {
@@ -71,6 +72,8 @@ pub enum Event<'a> {
         /// Per step, in the order of the manifest, what is recorded.
         steps: &'a [(StepName, TaskCounts)],
     },
+    /// What comes in was compared with what came in before.
+    Inputs(&'a Compared),
     /// A task is handed to the workers. Every one has one end: `Done`, `Failed` or `Cancelled`.
     Started {
         /// The task.
@@ -160,12 +163,43 @@ impl Event<'_> {
             | Self::Migrated { .. }
             | Self::NothingTainted { .. }
             | Self::Runset { .. }
+            | Self::Inputs(_)
             | Self::Started { .. }
             | Self::Output { .. }
             | Self::Done { .. }
             | Self::Cancelled { .. }
             | Self::Summary(_) => false,
         }
+    }
+}
+
+/// How the inputs differ from those of the comparison before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Those that were not there.
+    pub new: u64,
+    /// Those with other bytes, or of another step.
+    pub changed: u64,
+    /// Those that are not there any more.
+    pub gone: u64,
+    /// Those that are as they were.
+    pub unchanged: u64,
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (self.new, "new"),
+            (self.changed, "changed"),
+            (self.gone, "gone"),
+            (self.unchanged, "unchanged"),
+        ];
+        let mut words = all.iter().filter(|(count, _)| *count > 0);
+        match words.next() {
+            None => return f.write_str("none"),
+            Some((count, what)) => write!(f, "{count} {what}")?,
+        }
+        words.try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
 }
 

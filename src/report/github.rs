@@ -60,6 +60,7 @@ impl Actions {
                 ))
             }
             Event::Manifest { .. }
+            | Event::Inputs(_)
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

@@ -15,7 +15,7 @@
 //!
 //! | event | members |
 //! |---|---|
-//! | `manifest` | `path`, `steps` (how many), `start` (the start step) |
+//! | `manifest` | `path`, `steps` (how many), `start` (the start step, if there is one) |
 //! | `database` | `path`, `created` |
 //! | `environment` | `line`: what Nix is doing |
 //! | `version` | `step`, `version`, `again` (if it had that version before), `changes`: a step is new (no changes) or differs |
@@ -23,6 +23,7 @@
 //! | `migrated` | `step`, `count`, `version`: tainted tasks to be done again |
 //! | `nothing_tainted` | `runset` |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
+//! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `outputs` |
@@ -47,7 +48,7 @@
 
 mod event;
 
-use crate::model::event::{Event, Failure, Launch, Routed, Span, Summary};
+use crate::model::event::{Compared, Event, Failure, Launch, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -98,7 +99,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         Event::Manifest { path, steps, start } => JsonEvent::Manifest {
             path,
             steps: *steps,
-            start: start.as_str(),
+            start: start.map(StepName::as_str),
         },
         Event::Database { path, created } => JsonEvent::Database {
             path,
@@ -140,6 +141,20 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             seeded: *seeded,
             steps: counts(steps),
         },
+        Event::Inputs(compared) => {
+            let Compared {
+                new,
+                changed,
+                gone,
+                unchanged,
+            } = **compared;
+            JsonEvent::Inputs {
+                new,
+                changed,
+                gone,
+                unchanged,
+            }
+        }
         Event::Warning(message) => JsonEvent::Warning { message },
         Event::Interrupted { signal, tasks } => JsonEvent::Interrupted {
             signal,

@@ -36,8 +36,9 @@ impl Plain {
 pub(super) fn in_words(event: &Event, verbose: bool) -> String {
     match event {
         Event::Manifest { path, steps, start } => {
+            let start = start.map_or_else(String::new, |start| format!(", starting at {start}"));
             format!(
-                "{}: {}, starting at {start}\n",
+                "{}: {}{start}\n",
                 visible(path),
                 amount::count(*steps, "step")
             )
@@ -77,6 +78,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             seeded,
             steps,
         } => runset(name, *seeded, steps),
+        Event::Inputs(compared) => format!("inputs: {compared}\n"),
         Event::Interrupted { signal, tasks } => format!(
             "{signal}: ending {}; once more ends at once\n",
             amount::count(*tasks, "running task")

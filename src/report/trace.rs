@@ -142,6 +142,7 @@ impl Trace {
                 }));
             }
             Event::Manifest { .. }
+            | Event::Inputs(_)
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

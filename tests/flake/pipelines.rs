@@ -107,11 +107,25 @@ fn every_key_of_a_step_is_an_option() {
     };
     let step = attributes(&schema["properties"]["step"]["items"]);
     let defaults = attributes(&schema["properties"]["defaults"]);
+    let mut input = serde_json::Map::new();
+    let properties = schema["properties"]["input"]["items"]["properties"].as_object();
+    for (key, property) in properties.unwrap() {
+        if !["files", "lines"].contains(&key.as_str()) {
+            input.insert(key.clone(), property["examples"][0].clone());
+        }
+    }
+    input.insert("step".into(), "all".into());
+    let files = &properties.unwrap()["files"]["examples"][0];
+    let lines = &properties.unwrap()["lines"]["examples"][0];
+    let inputs = format!(
+        "builtins.fromJSON ''{}''",
+        serde_json::json!([input, { "files": files }, { "lines": lines }])
+    );
     world
         .build_expression(
             "every-key",
             &format!(
-                "mkPipeline {{ name = \"every-key\"; defaults = {defaults};
+                "mkPipeline {{ name = \"every-key\"; defaults = {defaults}; inputs = {inputs};
                    steps.all = {{ start = true; script = \":\"; }} // {step}; }}"
             ),
         )

@@ -68,6 +68,7 @@ fn every_key_of_a_manifest_is_there_with_its_default() {
     for (heading, table) in [
         ("### Of `[nix]`", &schema["properties"]["nix"]),
         ("### Of a step", &schema["properties"]["step"]["items"]),
+        ("### Of an input", &schema["properties"]["input"]["items"]),
     ] {
         let documented = documented(heading);
         let names: BTreeSet<String> = documented.iter().map(|(key, _)| key.clone()).collect();

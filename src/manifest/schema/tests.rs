@@ -4,7 +4,7 @@ use super::super::Manifest;
 use super::super::field::{Field, Place};
 use super::schema;
 
-const PLACES: [Place; 3] = [Place::Nix, Place::Defaults, Place::Step];
+const PLACES: [Place; 4] = [Place::Nix, Place::Defaults, Place::Step, Place::Input];
 
 /// The schema of a table.
 fn table(schema: &Value, place: Place) -> &Value {
@@ -12,12 +12,14 @@ fn table(schema: &Value, place: Place) -> &Value {
         Place::Nix => &schema["properties"]["nix"],
         Place::Defaults => &schema["properties"]["defaults"],
         Place::Step => &schema["properties"]["step"]["items"],
+        Place::Input => &schema["properties"]["input"]["items"],
     }
 }
 
-/// A value that is right wherever the key is allowed.
-fn example(schema: &Value, key: &str) -> Value {
-    let mut tables = PLACES.iter().map(|place| table(schema, *place));
+/// A value that is right in `place` if the key is allowed there.
+fn example(schema: &Value, place: Place, key: &str) -> Value {
+    let tables = [place].into_iter().chain(PLACES);
+    let mut tables = tables.map(|place| table(schema, place));
     let property = tables.find_map(|table| table["properties"].get(key));
     property.unwrap_or_else(|| panic!("{key} is in no table"))["examples"][0].clone()
 }
@@ -30,9 +32,30 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
         Place::Nix => manifest["nix"][key] = value.clone(),
         Place::Defaults => manifest["defaults"][key] = value.clone(),
         Place::Step => step[key] = value.clone(),
+        Place::Input => manifest["input"] = json!([input(key, value)]),
+    }
+    if let (Place::Input, "step", Some(name)) = (place, key, value.as_str()) {
+        step["name"] = json!(name);
     }
     manifest["step"] = json!([step]);
     toml::to_string(&manifest).unwrap()
+}
+
+/// An input that is right but for `key`.
+fn input(key: &str, value: &Value) -> Value {
+    let mut input = match key {
+        "files" | "rows" => json!({ "step": "a" }),
+        "name" => json!({ "step": "a", "rows": "a.csv" }),
+        _ => json!({ "step": "a", "lines": "ls" }),
+    };
+    input[key] = value.clone();
+    input
+}
+
+/// Whether the property may be of this kind.
+fn is_of(property: &Value, kind: &str) -> bool {
+    let kinds = property["type"].as_array();
+    property["type"] == *kind || kinds.is_some_and(|kinds| kinds.contains(&json!(kind)))
 }
 
 fn accepts(place: Place, key: &str, value: &Value) -> bool {
@@ -48,7 +71,7 @@ fn the_parser_accepts_what_the_schema_lists_and_nothing_else() {
         let properties = table["properties"].as_object().unwrap();
         for &field in Field::ALL {
             let key = field.key();
-            let value = &example(&schema, key);
+            let value = &example(&schema, place, key);
             let listed = properties.contains_key(key);
             assert_eq!(
                 listed,
@@ -78,8 +101,8 @@ fn the_types_are_those_of_the_parser() {
         for (key, property) in properties {
             for (kind, value) in &others {
                 // `false` is right for any boolean but the `start` of the only step.
-                let right = property["type"] == *kind && *kind == "boolean" && key != "start";
-                if property["type"] != *kind || right {
+                let right = is_of(property, kind) && *kind == "boolean" && key != "start";
+                if !is_of(property, kind) || right {
                     assert_eq!(accepts(place, key, value), right, "{key} = {value}");
                 }
             }
@@ -90,13 +113,19 @@ fn the_types_are_those_of_the_parser() {
 #[test]
 fn the_defaults_are_those_of_the_parser() {
     let schema = schema();
-    let plain = Manifest::parse(&manifest(Place::Step, "name", &json!("a"))).unwrap();
     for place in PLACES {
+        let neutral = match place {
+            Place::Input => manifest(Place::Input, "step", &json!("a")),
+            Place::Nix | Place::Defaults | Place::Step => {
+                manifest(Place::Step, "name", &json!("a"))
+            }
+        };
+        let plain = Manifest::parse(&neutral).unwrap();
         for (key, property) in table(&schema, place)["properties"].as_object().unwrap() {
             if let Some(default) = property.get("default").filter(|_| key != "start") {
                 let with = Manifest::parse(&manifest(place, key, default)).unwrap();
                 assert_eq!(with, plain, "{key}");
-                let without = Manifest::parse(&manifest(place, key, &example(&schema, key)));
+                let without = Manifest::parse(&manifest(place, key, &example(&schema, place, key)));
                 assert_ne!(without.unwrap(), plain, "{key}");
             }
         }
@@ -131,4 +160,9 @@ fn a_manifest_needs_what_the_schema_requires() {
     assert_eq!(step["required"], json!(["name", "script"]));
     assert!(Manifest::parse("[[step]]\nname = 'a'\nstart = true").is_err());
     assert!(Manifest::parse("[[step]]\nscript = ':'\nstart = true").is_err());
+    assert_eq!(schema["anyOf"][0]["required"], json!(["input"]));
+    let step = "[[step]]\nname = 'a'\nscript = ':'\n";
+    assert!(Manifest::parse(step).is_err());
+    assert!(Manifest::parse(&format!("{step}[[input]]\nlines = 'ls'")).is_ok());
+    assert!(Manifest::parse(&format!("input = []\n{step}")).is_err());
 }

@@ -13,7 +13,7 @@ pub(super) fn errors(text: &str) -> String {
 }
 
 /// Only the messages, a line each, of a manifest with a right step and then `text`.
-fn messages(text: &str) -> String {
+pub(super) fn messages(text: &str) -> String {
     let text = format!("[[step]]\nname = 'a'\nstart = true\nscript = ':'\n{text}");
     let errors = Manifest::parse(&text).unwrap_err();
     let lines: Vec<_> = errors
@@ -130,9 +130,9 @@ fn keys() {
     unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, outputs, parallel, timeout, retries, retry_delay, rounds, cache, warm
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
-    unknown key `name` in [defaults] | name | `name` belongs in [[step]]
+    unknown key `name` in [defaults] | name | `name` belongs in [[step]] or [[input]]
     unknown table `nixx` | nixx | did you mean [nix]?
-    unknown table `other` | other | a manifest can hold [nix], [defaults] and [[step]]
+    unknown table `other` | other | a manifest can hold [nix], [defaults], [[input]] and [[step]]
     ");
 }
 
@@ -384,7 +384,7 @@ fn no_steps() {
       |
     1 | name = 'a'
       | ^^^^
-    hint: `name` belongs in [[step]]
+    hint: `name` belongs in [[step]] or [[input]]
 
     error: unknown key `script`
      --> workflow.toml:2:1

@@ -115,6 +115,7 @@ impl Model {
                 lane.running = lane.running.saturating_sub(1);
             }),
             Event::Manifest { .. }
+            | Event::Inputs(_)
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

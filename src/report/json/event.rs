@@ -21,7 +21,8 @@ pub(super) enum JsonEvent<'a> {
     Manifest {
         path: &'a str,
         steps: usize,
-        start: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        start: Option<&'a str>,
     },
     Database {
         path: &'a str,
@@ -50,6 +51,12 @@ pub(super) enum JsonEvent<'a> {
         name: &'a str,
         seeded: bool,
         steps: Vec<Counts<'a>>,
+    },
+    Inputs {
+        new: u64,
+        changed: u64,
+        gone: u64,
+        unchanged: u64,
     },
     Started {
         task: TaskId,

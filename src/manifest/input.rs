@@ -1,0 +1,334 @@
+//! `[[input]]`: what comes into the pipeline from outside.
+
+use std::ops::Range;
+use std::path::Path;
+
+use schemars::{JsonSchema, Schema, json_schema};
+use toml::de::{DeTable, DeValue};
+
+use super::field::{Field, Place};
+use super::read;
+use super::template::Template;
+use super::value::{Item, Reader};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::model::name::StepName;
+use crate::text::quoted;
+
+/// A value, and where in the manifest it stands. Equal to one of another place.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed<T> {
+    /// What it is.
+    pub value: T,
+    /// The bytes of the manifest.
+    pub at: Range<usize>,
+}
+
+impl<T: PartialEq> PartialEq for Placed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Placed<T> {}
+
+/// An input as the manifest describes it: one of `files`, `rows` and `lines`. The schema's properties
+/// of an input are these, with their comments.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub(crate) struct Input {
+    /// Files below the manifest's folder, each of them an input of its own: a glob (`*`, `**`, `?`,
+    /// `[…]`) or an array of globs.
+    #[schemars(schema_with = "globs", example = "data/**/*.csv")]
+    pub files: Vec<Placed<String>>,
+    /// A sheet below the manifest's folder (.csv, .tsv or .jsonl), each row of it an input of its own:
+    /// the header and the row, or the row alone where it is JSON.
+    #[schemars(with = "String", regex(pattern = SHEET), example = &"samples.csv")]
+    pub rows: Option<Placed<String>>,
+    /// A command that each run starts in the manifest's folder, each line that it writes an input of
+    /// its own.
+    #[schemars(with = "String", regex(pattern = r"\S"), example = &"ls -1 incoming")]
+    pub lines: Option<Placed<String>>,
+    /// The step that takes the inputs. Without it their names route them, as those of outputs do.
+    #[schemars(with = "String", example = &"fetch")]
+    pub step: Option<StepName>,
+    /// The file names of the rows, with columns in braces. Without it a row is known by its text.
+    #[schemars(with = "String", regex(pattern = r"^[^{}]*(\{[^{}]+\}[^{}]*)+$"))]
+    #[schemars(example = &"{sample}")]
+    pub name: Option<Template>,
+    /// Whether it may have nothing, and results go that came of what it had.
+    #[schemars(extend("default" = false), example = true)]
+    pub empty: bool,
+    /// Where its table stands in the manifest.
+    #[schemars(skip)]
+    pub at: Placed<()>,
+}
+
+/// The sheets that can be read.
+const SHEET: &str = r"^(?!/)(?!(.*/)?\.\.(/|$)).*\.(csv|tsv|jsonl)$";
+
+/// What an input's entries are made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum InputKind<'a> {
+    /// Files by globs.
+    Files(&'a [Placed<String>]),
+    /// Rows of a sheet.
+    Rows(&'a Placed<String>),
+    /// Lines of a command's output.
+    Lines(&'a Placed<String>),
+}
+
+impl Input {
+    /// What its entries are made of; none where it says nothing, which the reader refuses.
+    pub(crate) fn kind(&self) -> Option<InputKind<'_>> {
+        match (&self.rows, &self.lines) {
+            (Some(sheet), _) => Some(InputKind::Rows(sheet)),
+            (None, Some(command)) => Some(InputKind::Lines(command)),
+            (None, None) => (!self.files.is_empty()).then_some(InputKind::Files(&self.files)),
+        }
+    }
+
+    /// What it is, in a few words.
+    pub(crate) fn in_words(&self) -> String {
+        match self.kind() {
+            Some(InputKind::Files(globs)) => {
+                let globs: Vec<&str> = globs.iter().map(|glob| glob.value.as_str()).collect();
+                globs.join(", ")
+            }
+            Some(InputKind::Rows(sheet)) => format!("rows of {}", sheet.value),
+            Some(InputKind::Lines(command)) => format!("lines of {}", command.value),
+            None => String::new(),
+        }
+    }
+}
+
+fn globs(_: &mut schemars::SchemaGenerator) -> Schema {
+    let glob = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$";
+    json_schema!({
+        "type": ["string", "array"],
+        "items": { "type": "string", "pattern": glob },
+        "minItems": 1,
+        "pattern": glob,
+    })
+}
+
+/// An `[[input]]` table: its place, and what it sets.
+pub(super) struct Draft {
+    header: Range<usize>,
+    seen: Vec<(Field, Range<usize>)>,
+    files: Vec<Placed<String>>,
+    rows: Option<Placed<String>>,
+    lines: Option<Placed<String>>,
+    step: Option<Placed<StepName>>,
+    name: Option<Template>,
+    empty: bool,
+}
+
+impl Draft {
+    /// Reads the table.
+    pub(super) fn read(reader: &mut Reader<'_>, header: Range<usize>, table: &DeTable<'_>) -> Self {
+        let mut draft = Self {
+            header,
+            seen: Vec::new(),
+            files: Vec::new(),
+            rows: None,
+            lines: None,
+            step: None,
+            name: None,
+            empty: false,
+        };
+        let seen = read::each_key(
+            reader,
+            Place::Input,
+            "an input",
+            table,
+            |reader, field, item| draft.field(reader, field, item),
+        );
+        draft.seen = seen;
+        draft.one_kind(reader);
+        draft
+    }
+
+    fn place(&self, field: Field) -> Option<Range<usize>> {
+        let (_, span) = self.seen.iter().find(|(seen, _)| *seen == field)?;
+        Some(span.clone())
+    }
+
+    fn field(&mut self, reader: &mut Reader<'_>, field: Field, item: &Item<'_>) {
+        let what = format!("`{}`", field.key());
+        match field {
+            Field::Files => self.files = files(reader, &what, item),
+            Field::Rows => self.rows = sheet(reader, &what, item),
+            Field::Lines => self.lines = command(reader, &what, item),
+            Field::Step => {
+                let at = reader.inside(item);
+                self.step = read::name(reader, &what, item).map(|value| Placed { value, at });
+            }
+            Field::Name => self.name = template(reader, &what, item),
+            Field::Empty => self.empty = reader.flag(&what, item).unwrap_or(false),
+            // Of other tables.
+            Field::Start
+            | Field::Script
+            | Field::Packages
+            | Field::Env
+            | Field::Shell
+            | Field::Pure
+            | Field::Keep
+            | Field::Outputs
+            | Field::Parallel
+            | Field::Timeout
+            | Field::Retries
+            | Field::RetryDelay
+            | Field::Rounds
+            | Field::Cache
+            | Field::Warm
+            | Field::Nixpkgs => {}
+        }
+    }
+
+    /// It has one of the three kinds, and no more.
+    fn one_kind(&self, reader: &mut Reader<'_>) {
+        let kinds = [Field::Files, Field::Rows, Field::Lines];
+        let mut there = kinds
+            .into_iter()
+            .filter_map(|field| Some((field, self.place(field)?)));
+        let Some((first, _)) = there.next() else {
+            let error = Diagnostic::at(
+                self.header.clone(),
+                "an input says nothing of what comes in",
+            );
+            reader.missing(error.hint(
+                "add files = \"data/*.csv\", rows = \"samples.csv\" or lines = \"a command\"",
+            ));
+            return;
+        };
+        for (more, at) in there {
+            let message = format!("an input has `{}` and `{}`", first.key(), more.key());
+            let hint = "each has an [[input]] of its own";
+            reader.error(Diagnostic::at(at, message).hint(hint));
+        }
+        if first != Field::Rows
+            && let Some(at) = self.place(Field::Name)
+        {
+            let what = first.key();
+            let message = format!("`name` is for `rows`; `{what}` have names of their own");
+            reader.error(Diagnostic::at(at, message).hint("leave it out"));
+        }
+    }
+
+    /// The input, if its step is one of `steps`.
+    pub(super) fn finish(
+        self,
+        reader: &mut Reader<'_>,
+        steps: &dyn Fn(&str) -> Result<(), Option<String>>,
+    ) -> Input {
+        if let Some(step) = &self.step
+            && let Err(close) = steps(step.value.as_str())
+        {
+            let message = format!("there is no step {}", quoted(step.value.as_str()));
+            let error = Diagnostic::at(step.at.clone(), message);
+            reader.error(error.hint(match close {
+                Some(close) => format!("did you mean {}?", quoted(&close)),
+                None => "name a step of this manifest".to_owned(),
+            }));
+        }
+        Input {
+            files: self.files,
+            rows: self.rows,
+            lines: self.lines,
+            step: self.step.map(|step| step.value),
+            name: self.name,
+            empty: self.empty,
+            at: Placed {
+                value: (),
+                at: self.header,
+            },
+        }
+    }
+}
+
+fn files(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<String>> {
+    if let DeValue::Array(items) = item.get_ref() {
+        if items.is_empty() {
+            let error = Diagnostic::at(item.span(), format!("{what} is empty"));
+            reader.error(error.hint("name files: [\"data/*.csv\"]"));
+        }
+        let entry = format!("an entry of {what}");
+        return items
+            .iter()
+            .filter_map(|item| below(reader, &entry, item))
+            .collect();
+    }
+    if !matches!(item.get_ref(), DeValue::String(_)) {
+        let hint = "for instance \"data/**/*.csv\"".to_owned();
+        reader.wrong_type(what, "a string or an array of strings", item, Some(hint));
+        return Vec::new();
+    }
+    below(reader, what, item).into_iter().collect()
+}
+
+/// A path or glob below the manifest's folder.
+fn below(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
+    let value = reader.string(what, item)?;
+    let at = reader.inside(item);
+    let (message, hint) = if value.is_empty() {
+        (format!("{what} is empty"), "name files: \"data/*.csv\"")
+    } else if value.starts_with('/') {
+        (
+            format!("{} is an absolute path", quoted(&value)),
+            "inputs are below the manifest's folder: name them from there, or lead to them by a link",
+        )
+    } else if value.split('/').any(|part| part == "..") {
+        (
+            format!("{} leads out of the manifest's folder", quoted(&value)),
+            "inputs are below the manifest's folder: let a link in it lead to them",
+        )
+    } else if value.chars().any(char::is_control) {
+        (
+            format!(
+                "{} has a character that no name here can have",
+                quoted(&value)
+            ),
+            "name files without line ends, tabs and the like",
+        )
+    } else {
+        return Some(Placed { value, at });
+    };
+    reader.error(Diagnostic::at(at, message).hint(hint));
+    None
+}
+
+fn sheet(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
+    let sheet = below(reader, what, item)?;
+    let ending = Path::new(&sheet.value).extension();
+    let ending = ending.and_then(|ending| ending.to_str());
+    if ending.is_some_and(|ending| matches!(ending, "csv" | "tsv" | "jsonl")) {
+        return Some(sheet);
+    }
+    let message = format!("{} is no .csv, .tsv or .jsonl file", quoted(&sheet.value));
+    let hint = "rows of these can be read; `files` takes a file as a whole";
+    reader.error(Diagnostic::at(sheet.at, message).hint(hint));
+    None
+}
+
+fn command(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
+    let value = reader.string(what, item)?;
+    let at = reader.inside(item);
+    if value.trim().is_empty() {
+        let error = Diagnostic::at(at, format!("{what} is empty"));
+        reader.error(error.hint("name a command that writes a line for each input"));
+        return None;
+    }
+    Some(Placed { value, at })
+}
+
+fn template(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Template> {
+    let text = reader.string(what, item)?;
+    match Template::parse(&text) {
+        Ok(template) => Some(template),
+        Err(why) => {
+            let error = Diagnostic::at(reader.inside(item), format!("{what}: {why}"));
+            reader
+                .error(error.hint("columns stand in braces: \"{sample}\", \"{plate}_{well}.txt\""));
+            None
+        }
+    }
+}

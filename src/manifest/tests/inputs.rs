@@ -1,0 +1,140 @@
+//! `[[input]]` tables, right and wrong.
+
+use insta::assert_snapshot;
+
+use super::errors::{errors, messages};
+use super::manifest;
+use crate::manifest::{Input, InputKind};
+
+#[test]
+fn the_three_kinds() {
+    let manifest = manifest(
+        r#"
+        [[input]]
+        files = "data/**/*.csv"
+        [[input]]
+        files = ["a", "b/*"]
+        step = "a"
+        empty = true
+        [[input]]
+        rows = "samples.tsv"
+        name = "{x}_{y}"
+        [[input]]
+        lines = "ls"
+        [[step]]
+        name = "a"
+        script = ":"
+        "#,
+    );
+    assert_eq!(manifest.start(), None);
+    let kinds: Vec<_> = manifest.inputs.iter().map(Input::kind).collect();
+    let [
+        Some(InputKind::Files(one)),
+        Some(InputKind::Files(two)),
+        Some(InputKind::Rows(sheet)),
+        Some(InputKind::Lines(command)),
+    ] = kinds[..]
+    else {
+        panic!("{kinds:?}");
+    };
+    assert_eq!((one.len(), two.len()), (1, 2));
+    assert_eq!((&*sheet.value, &*command.value), ("samples.tsv", "ls"));
+    let [one, two, sheet, _] = &manifest.inputs[..] else {
+        panic!();
+    };
+    assert!(one.step.is_none() && !one.empty && two.empty);
+    assert_eq!(two.step.as_deref(), Some("a"));
+    let name = sheet.name.as_ref().unwrap();
+    assert_eq!(name.columns().collect::<Vec<_>>(), ["x", "y"]);
+    let words: Vec<_> = manifest.inputs.iter().map(Input::in_words).collect();
+    assert_eq!(
+        words,
+        [
+            "data/**/*.csv",
+            "a, b/*",
+            "rows of samples.tsv",
+            "lines of ls"
+        ]
+    );
+}
+
+#[test]
+fn one_start_step_at_most_beside_them() {
+    let input = "[[input]]\nlines = 'ls'\n";
+    let step = |name: &str| format!("[[step]]\nname = '{name}'\nscript = ':'\nstart = true\n");
+    assert!(manifest(&format!("{input}{}", step("a"))).start().is_some());
+    let two = errors(&format!("{input}{}{}", step("a"), step("b")));
+    assert!(two.contains("step `b` is a second start step"), "{two}");
+}
+
+#[test]
+fn what_is_wrong_with_one() {
+    assert_snapshot!(messages(r#"
+        [[input]]
+        step = "a"
+        [[input]]
+        files = "x"
+        rows = "x.csv"
+        lines = "ls"
+        [[input]]
+        lines = " "
+        name = "{x}"
+        [[input]]
+        files = ["/etc/*", "a/../b", "", 1, "a\tb"]
+        [[input]]
+        files = []
+        [[input]]
+        files = 1
+        [[input]]
+        rows = "x.txt"
+        [[input]]
+        rows = "/x.csv"
+        [[input]]
+        lines = "ls"
+        step = "b"
+        script = "x"
+        fils = "x"
+        paths = ["x"]
+    "#), @r#"
+    an input says nothing of what comes in | [[input]] | add files = "data/*.csv", rows = "samples.csv" or lines = "a command"
+    an input has `files` and `rows` | "x.csv" | each has an [[input]] of its own
+    an input has `files` and `lines` | "ls" | each has an [[input]] of its own
+    `lines` is empty |   | name a command that writes a line for each input
+    `name` is for `rows`; `lines` have names of their own | "{x}" | leave it out
+    `/etc/*` is an absolute path | /etc/* | inputs are below the manifest's folder: name them from there, or lead to them by a link
+    `a/../b` leads out of the manifest's folder | a/../b | inputs are below the manifest's folder: let a link in it lead to them
+    an entry of `files` is empty | "" | name files: "data/*.csv"
+    an entry of `files` must be a string, not a whole number | 1 | in quotes it is a string: "1"
+    `a\tb` has a character that no name here can have | a\tb | name files without line ends, tabs and the like
+    `files` is empty | [] | name files: ["data/*.csv"]
+    `files` must be a string or an array of strings, not a whole number | 1 | for instance "data/**/*.csv"
+    `x.txt` is no .csv, .tsv or .jsonl file | x.txt | rows of these can be read; `files` takes a file as a whole
+    `/x.csv` is an absolute path | /x.csv | inputs are below the manifest's folder: name them from there, or lead to them by a link
+    an input has `files` and `lines` | "ls" | each has an [[input]] of its own
+    there is no step `b` | b | name a step of this manifest
+    unknown key `script` in an input | script | `script` belongs in [[step]]
+    unknown key `fils` in an input | fils | did you mean `files`?
+    unknown key `paths` in an input | paths | [[input]] can hold: name, files, rows, lines, step, empty
+    "#);
+    assert_snapshot!(messages(r#"
+        [[input]]
+        rows = "x.csv"
+        name = "x"
+        [[input]]
+        rows = "x.csv"
+        name = "{x"
+        [[input]]
+        rows = "x.csv"
+        name = "{}"
+        step = "c"
+        empty = 1
+    "#), @r#"
+    `name`: it names no column, so that all rows had one name | x | columns stand in braces: "{sample}", "{plate}_{well}.txt"
+    `name`: a brace has no other one | {x | columns stand in braces: "{sample}", "{plate}_{well}.txt"
+    `name`: there is no column between the braces | {} | columns stand in braces: "{sample}", "{plate}_{well}.txt"
+    there is no step `c` | c | name a step of this manifest
+    `empty` must be true or false, not a whole number | 1 | -
+    "#);
+    assert_snapshot!(messages("[input]\nfiles = 'x'"), @"`input` must be a list of tables, not one table | input | an input's table is written [[input]], with two pairs of brackets");
+    assert_snapshot!(messages("[[inputs]]\nfiles = 'x'"), @"unknown table `inputs` | inputs | an input's table is written [[input]]");
+}
