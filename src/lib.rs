@@ -15,6 +15,7 @@
 //! out             standard output and standard error; makes safe what goes there
 //! packages        packages → store paths → PATH; lock file; GC roots; the only caller of `nix`
 //! process         spawn, process group, output capture, time limit, ending; knows no steps
+//! files           files of the host by pattern, with their hashes; whether they are as they were
 //! store           objects: insert, lend, read, verify
 //! state           SQLite: schema, queries, writes, migration of the format
 //! staged          files and folders that appear when they are complete
@@ -40,6 +41,8 @@ mod cli;
 mod engine;
 mod exec;
 mod export;
+#[allow(dead_code, unused_imports)]
+mod files;
 mod folder;
 mod manifest;
 pub mod model;

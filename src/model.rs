@@ -4,6 +4,8 @@
 pub mod digest;
 pub mod environment;
 pub mod event;
+pub mod file;
+pub mod glob;
 pub mod identity;
 pub mod installable;
 pub mod name;
@@ -12,3 +14,4 @@ pub mod promise;
 pub mod route;
 pub mod task;
 pub mod trail;
+pub mod tree;

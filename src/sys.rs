@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
-pub(crate) use file::{Identity, Look, look, look_at, set_mode_at, umask};
+pub(crate) use file::{Identity, Look, Seen, look, look_at, seen, seen_at, set_mode_at, umask};
 pub(crate) use shortage::{Shortage, is_full};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.

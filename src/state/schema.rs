@@ -114,16 +114,20 @@ CREATE INDEX idx_task_digits ON task (name)
 /// `task.executed` is when the execution ended whose outputs a finished task has, in milliseconds
 /// since 1970: a task that takes them over has that of the one that it took them from.
 /// `step.current` is 1 for the one version of each name that was registered last. `file` says what
-/// bytes a file had: `stat` is what one can see of it without reading it. `entry` has the task of
+/// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
+/// of a task that stand in it. `entry` has the task of
 /// each thing that a manifest's inputs name. `accepted` has the tasks that count for another
 /// version than that which made them, `from_step`, and what speaks for it.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE file (
-    path TEXT PRIMARY KEY,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
     stat BLOB NOT NULL,
-    hash TEXT NOT NULL
+    hash BLOB NOT NULL,
+    mentions TEXT NOT NULL,
+    PRIMARY KEY (device, inode)
 ) WITHOUT ROWID;
 CREATE TABLE entry (
     runset_id INTEGER NOT NULL,

@@ -610,3 +610,32 @@ fn a_time_that_cannot_be_is_told_with_its_row() {
     let error = f.state.made(start).unwrap_err().to_string();
     assert!(error.contains("task #1: elapsed: "), "{error}");
 }
+
+#[test]
+fn what_was_found_in_files_is_known_again() {
+    use crate::model::file::{Content, Stat};
+    let stat = |inode| Stat {
+        device: 1,
+        inode,
+        size: 2,
+        modified: -3,
+        changed: 4,
+        executable: inode == 2,
+    };
+    let content = |text: &str| Content {
+        digest: Digest::of(text.as_bytes()),
+        mentions: text.into(),
+    };
+    let mut f = Fixture::new();
+    assert!(f.state.contents().unwrap().is_empty());
+    let (a, b) = (content("a"), content("b"));
+    let all = [(&stat(2), &a), (&stat(u64::MAX), &a)];
+    f.state.put_contents(all, false).unwrap();
+    f.state.put_contents([(&stat(2), &b)], false).unwrap();
+    f.state.commit().unwrap();
+    let mut found = f.state.contents().unwrap();
+    found.sort_by_key(|(stat, _)| stat.inode);
+    assert_eq!(found, [(stat(2), b), (stat(u64::MAX), a.clone())]);
+    f.state.put_contents([(&stat(7), &a)], true).unwrap();
+    assert_eq!(f.state.contents().unwrap(), [(stat(7), a)]);
+}

@@ -27,7 +27,7 @@ const PIECE: usize = 256 * 1024;
 const WAITING: usize = 2;
 
 /// Reads `file` to its end. `size` is what it is expected to have, which decides how.
-pub(super) fn hash(file: &File, size: u64) -> io::Result<Inserted> {
+pub(crate) fn hash(file: &File, size: u64) -> io::Result<Inserted> {
     if size >= LARGE && sys::cores() > 1 {
         return hash_beside(|buffer| read(file, buffer));
     }

@@ -202,15 +202,21 @@ impl Store {
     }
 
     fn insert_copy(&self, entry: Entry, mut file: File) -> Result<Inserted, Error> {
+        let inserted = self.keep_copy(entry, &mut file)?;
+        entry.remove().map_err(io_error("remove", entry))?;
+        Ok(inserted)
+    }
+
+    /// Makes an object of what is still to be read of the file, which stays as it is where it is.
+    pub(crate) fn keep_copy(&self, entry: Entry, file: &mut File) -> Result<Inserted, Error> {
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
-        io::copy(&mut file, copy.as_file_mut()).map_err(io_error("copy", entry))?;
+        io::copy(file, copy.as_file_mut()).map_err(io_error("copy", entry))?;
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
         let inserted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
         self.place_copy(copy, &inserted.digest)?;
-        entry.remove().map_err(io_error("remove", entry))?;
         self.remember_large(&inserted);
         Ok(inserted)
     }

@@ -122,3 +122,49 @@ pub(crate) fn umask() -> u32 {
         })
     })
 }
+
+/// What can be seen of what a path leads to, from a folder on; links are followed.
+pub(crate) fn seen_at(folder: BorrowedFd, path: impl Arg) -> rustix::io::Result<(FileType, Seen)> {
+    let stat = rustix::fs::statat(folder, path, rustix::fs::AtFlags::empty())?;
+    Ok((FileType::from_raw_mode(stat.st_mode), Seen::of(&stat)))
+}
+
+/// The same of an open file or folder.
+pub(crate) fn seen(file: BorrowedFd) -> rustix::io::Result<(FileType, Seen)> {
+    let stat = rustix::fs::fstat(file)?;
+    Ok((FileType::from_raw_mode(stat.st_mode), Seen::of(&stat)))
+}
+
+/// What a look tells of whether a file is still as it was. Times in nanoseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// When its bytes changed, or what a program has set.
+    pub modified: i64,
+    /// When it last changed in any way.
+    pub changed: i64,
+    /// Whether anybody may execute it.
+    pub executable: bool,
+}
+
+impl Seen {
+    fn of(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            device: number(stat.st_dev),
+            inode: stat.st_ino,
+            size: number(stat.st_size),
+            modified: nanoseconds(number(stat.st_mtime), number(stat.st_mtime_nsec)),
+            changed: nanoseconds(number(stat.st_ctime), number(stat.st_ctime_nsec)),
+            executable: number::<_, u32>(stat.st_mode) & 0o111 != 0,
+        }
+    }
+}
+
+fn nanoseconds(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}

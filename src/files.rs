@@ -1,0 +1,81 @@
+//! Files of the host that a pipeline depends on: found by patterns, hashed, and looked at again.
+//!
+//! A file that looks as it did when it was read is not read again ([`Known`]). What was found is a
+//! [`Snapshot`]; whether all is still so is asked of a [`Watch`], by whoever has to know.
+
+mod error;
+mod find;
+mod known;
+mod read;
+mod snapshot;
+mod watch;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+pub(crate) use error::Error;
+pub(crate) use find::{Found, Looked, find};
+pub(crate) use known::Known;
+pub(crate) use read::{Keep, read};
+pub(crate) use snapshot::{Snapshot, Taken};
+pub(crate) use watch::{Trouble, Watch};
+
+use crate::model::file::Stat;
+use crate::sys::{self, Seen};
+
+/// The folder below which files are looked for.
+#[derive(Debug)]
+pub(crate) struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// A folder in it in which no file is ever found: the device and the number.
+    skip: Option<(u64, u64)>,
+}
+
+impl Root {
+    /// Opens it. In `skip`, which is the program's own folder, no file is found.
+    pub(crate) fn open(path: &Path, skip: Option<&Path>) -> io::Result<Self> {
+        let fd = rustix::fs::openat(CWD, path, FOLDER, Mode::empty())?;
+        let skip = skip.and_then(|skip| sys::seen_at(CWD, skip).ok());
+        Ok(Self {
+            fd: sys::descriptors::keep(fd),
+            path: path.to_owned(),
+            skip: skip.map(|(_, seen)| (seen.device, seen.inode)),
+        })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+fn stat(seen: &Seen) -> Stat {
+    Stat {
+        device: seen.device,
+        inode: seen.inode,
+        size: seen.size,
+        modified: seen.modified,
+        changed: seen.changed,
+        executable: seen.executable,
+    }
+}
+
+/// The time in nanoseconds since 1970.
+pub(crate) fn now() -> i64 {
+    i64::try_from(sys::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Reading files of the host.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::AsFd;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::error::{Error, io_error};
+use super::{Known, Root, now, stat};
+use crate::folder::{Entry, kind};
+use crate::model::digest::Digest;
+use crate::model::file::{Content, KEPT, Stat, mentioned};
+use crate::store::{self, Store};
+use crate::sys;
+
+/// What becomes of the bytes that are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keep<'s> {
+    /// They are forgotten.
+    Nothing,
+    /// Small files ([`KEPT`]) become objects.
+    Small(&'s Store),
+    /// All do.
+    All(&'s Store),
+}
+
+/// How often a file is read that changes meanwhile.
+const TRIES: usize = 3;
+
+/// Reads the file at `path`, unless it is known what is in one that looks like it. How it looks now,
+/// and what is in it.
+pub(crate) fn read(
+    root: &Root,
+    path: &str,
+    known: &mut Known,
+    keep: Keep,
+) -> Result<(Stat, Content), Error> {
+    for _ in 0..TRIES {
+        let began = now();
+        if let Some((stat, content)) = try_read(root, path, keep)? {
+            known.put(stat, content.clone(), began);
+            return Ok((stat, content));
+        }
+    }
+    Err(Error::Changing(path.to_owned()))
+}
+
+/// None if it changed meanwhile.
+fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content)>, Error> {
+    let failed = |action| io_error::<Errno>(action, path.as_bytes());
+    // A FIFO is not waited for.
+    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(root.fd(), path, how, Mode::empty());
+    let mut file = File::from(opened.map_err(failed("open"))?);
+    let (found, before) = sys::seen(file.as_fd()).map_err(failed("look at"))?;
+    if found != FileType::RegularFile {
+        return Err(Error::Special {
+            path: path.to_owned(),
+            kind: kind(found),
+        });
+    }
+    let before = stat(&before);
+    let reading = |error| io_error("read", path.as_bytes())(error);
+    let (content, bytes, length) = if before.size <= KEPT {
+        let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0) + 1);
+        let mut short = (&mut file).take(KEPT + 1);
+        short.read_to_end(&mut bytes).map_err(reading)?;
+        let content = Content {
+            digest: Digest::of(&bytes),
+            mentions: mentioned(&bytes).join(" ").into(),
+        };
+        let length = bytes.len() as u64;
+        (content, Some(bytes), length)
+    } else {
+        let inserted = match keep {
+            Keep::All(store) => store.keep_copy(Entry::from(path), &mut file)?,
+            Keep::Nothing | Keep::Small(_) => store::hash(&file, before.size).map_err(reading)?,
+        };
+        let content = Content {
+            digest: inserted.digest,
+            mentions: "".into(),
+        };
+        (content, None, inserted.size)
+    };
+    let (_, after) = sys::seen(file.as_fd()).map_err(failed("look at"))?;
+    if stat(&after) != before || length != before.size {
+        return Ok(None);
+    }
+    if let (Some(bytes), Keep::Small(store) | Keep::All(store)) = (bytes, keep)
+        && !store.contains(&content.digest)
+    {
+        store.insert_bytes(&bytes)?;
+    }
+    Ok(Some((before, content)))
+}

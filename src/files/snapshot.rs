@@ -1,0 +1,209 @@
+//! Files as they were at one moment.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::find::{Found, Looked, find};
+use super::known::Known;
+use super::read::{Keep, read};
+use super::{Root, now, stat};
+use crate::model::digest::Digest;
+use crate::model::file::Stat;
+use crate::model::glob::Glob;
+use crate::model::tree::{Differing, Entry, Kind, differing, write};
+use crate::sys;
+
+/// The files that some patterns stand for, as they were.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    root: Arc<Root>,
+    globs: Arc<[Glob]>,
+    files: Vec<Taken>,
+    folders: Vec<Found<Box<[u8]>>>,
+    /// The variables of a task that their text mentions.
+    mentions: BTreeSet<Box<str>>,
+    /// Not before this were they looked at: nanoseconds since 1970.
+    taken: i64,
+}
+
+/// A file with its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Below the root.
+    pub path: Box<str>,
+    /// How it looked.
+    pub stat: Stat,
+    /// Of its bytes.
+    pub digest: Digest,
+}
+
+impl Snapshot {
+    /// Finds the files and reads those that are not known; or says what is wrong, with the number of
+    /// the pattern.
+    pub(crate) fn take(
+        root: &Arc<Root>,
+        globs: &Arc<[Glob]>,
+        known: &mut Known,
+        keep: Keep,
+    ) -> Result<Self, Vec<(usize, Error)>> {
+        let taken = now();
+        let Looked { files, folders } = find(root, &**globs)?;
+        let mut snapshot = Self {
+            root: Arc::clone(root),
+            globs: Arc::clone(globs),
+            files: Vec::with_capacity(files.len()),
+            folders,
+            mentions: BTreeSet::new(),
+            taken,
+        };
+        let mut wrong = Vec::new();
+        for Found { path, stat } in files {
+            let (stat, digest) = match known.get(&stat) {
+                Some(content) => {
+                    note(&mut snapshot.mentions, &content.mentions);
+                    (stat, content.digest)
+                }
+                None => match read(root, &path, known, keep) {
+                    Ok((stat, content)) => {
+                        note(&mut snapshot.mentions, &content.mentions);
+                        (stat, content.digest)
+                    }
+                    Err(error) => {
+                        let glob = globs.iter().position(|glob| glob.matches(&path));
+                        wrong.push((glob.unwrap_or_default(), error));
+                        continue;
+                    }
+                },
+            };
+            snapshot.files.push(Taken { path, stat, digest });
+        }
+        if wrong.is_empty() {
+            Ok(snapshot)
+        } else {
+            Err(wrong)
+        }
+    }
+
+    /// Sorted by path.
+    pub(crate) fn files(&self) -> &[Taken] {
+        &self.files
+    }
+
+    /// The variables of a task that their text mentions.
+    pub(crate) fn mentions(&self) -> impl Iterator<Item = &str> {
+        self.mentions.iter().map(|name| &**name)
+    }
+
+    /// The object that stands for them all.
+    pub(crate) fn tree(&self) -> String {
+        let mut entries: Vec<Entry<&str>> = self.files.iter().map(Taken::entry).collect();
+        write(&mut entries)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |taken: &Taken| {
+            let Entry { kind, digest, name } = taken.entry();
+            let name = name.into();
+            Entry { kind, digest, name }
+        };
+        self.files.iter().map(entry).collect()
+    }
+
+    /// Whether nothing changed, as far as looks at the files tell. None of those may have been so
+    /// soon after a change that another would not show.
+    fn looks_the_same(&self) -> bool {
+        let root = self.root.fd();
+        let same = |path: &[u8], known: &Stat| {
+            let path = if path.is_empty() { b"." } else { path };
+            known.is_settled(self.taken)
+                && sys::seen_at(root, path).is_ok_and(|(_, seen)| stat(&seen) == *known)
+        };
+        let files = self.files.iter();
+        let folders = self.folders.iter();
+        files
+            .map(|file| (file.path.as_bytes(), &file.stat))
+            .chain(folders.map(|folder| (&*folder.path, &folder.stat)))
+            .all(|(path, stat)| same(path, stat))
+    }
+
+    /// Looks at the files again. If one looks another way it is read, and if then all are as they
+    /// were, that is what they look like from now on.
+    pub(crate) fn check(&mut self) -> Result<(), Different> {
+        if self.looks_the_same() {
+            return Ok(());
+        }
+        // What did not change since it was read, and was not read too soon, is known.
+        let mut known = Known::default();
+        for file in &self.files {
+            if file.stat.is_settled(self.taken) {
+                let content = crate::model::file::Content {
+                    digest: file.digest,
+                    mentions: "".into(),
+                };
+                known.put(file.stat, content, self.taken);
+            }
+        }
+        let mut now = Self::take(&self.root, &self.globs, &mut known, Keep::Nothing)
+            .map_err(|mut wrong| Different::Failed(wrong.swap_remove(0).1))?;
+        let (new, old) = (now.entries(), self.entries());
+        let differing = differing(&new, &old);
+        if !differing.is_empty() {
+            return Err(Different::Changed(
+                differing.iter().map(Change::of).collect(),
+            ));
+        }
+        now.mentions = std::mem::take(&mut self.mentions);
+        *self = now;
+        Ok(())
+    }
+}
+
+fn note(all: &mut BTreeSet<Box<str>>, mentions: &str) {
+    for name in mentions.split_ascii_whitespace() {
+        if !all.contains(name) {
+            all.insert(name.into());
+        }
+    }
+}
+
+impl Taken {
+    fn entry(&self) -> Entry<&str> {
+        Entry {
+            kind: if self.stat.executable {
+                Kind::Executable
+            } else {
+                Kind::File
+            },
+            digest: self.digest,
+            name: &self.path,
+        }
+    }
+}
+
+/// A file that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Below the root.
+    pub path: String,
+    /// In what way.
+    pub how: crate::model::tree::Difference,
+}
+
+impl Change {
+    fn of(differing: &Differing) -> Self {
+        Self {
+            path: differing.name.to_owned(),
+            how: differing.how,
+        }
+    }
+}
+
+/// Why files are not as they were.
+#[derive(Debug)]
+pub(crate) enum Different {
+    /// These are not.
+    Changed(Vec<Change>),
+    /// They cannot be had any more.
+    Failed(Error),
+}

@@ -1,0 +1,319 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::model::digest::Digest;
+use crate::model::glob::Glob;
+use crate::model::tree::Difference;
+use crate::store::Store;
+
+struct World {
+    dir: tempfile::TempDir,
+    root: Arc<Root>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("db")).unwrap();
+        let root = Root::open(dir.path(), Some(&dir.path().join("db"))).unwrap();
+        Self {
+            root: Arc::new(root),
+            dir,
+        }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn find(&self, globs: &[&str]) -> Result<Vec<String>, String> {
+        let globs: Vec<Glob> = globs
+            .iter()
+            .map(|glob| Glob::parse(glob).unwrap())
+            .collect();
+        match find::find_at_most(&self.root, &globs, 20) {
+            Ok(looked) => Ok(looked
+                .files
+                .iter()
+                .map(|one| one.path.to_string())
+                .collect()),
+            Err(wrong) => Err(wrong
+                .iter()
+                .map(|(at, error)| format!("{at}: {error}"))
+                .collect::<Vec<_>>()
+                .join("\n")),
+        }
+    }
+
+    fn snapshot(&self, globs: &[&str], known: &mut Known) -> Snapshot {
+        let globs: Arc<[Glob]> = globs
+            .iter()
+            .map(|glob| Glob::parse(glob).unwrap())
+            .collect();
+        Snapshot::take(&self.root, &globs, known, Keep::Nothing).unwrap()
+    }
+
+    /// Sets a file's times far back, as if it had been left alone.
+    fn age(&self, path: &str) {
+        let file = fs::File::open(self.at(path)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn patterns_find_what_a_shell_finds() {
+    let world = World::new();
+    for path in [
+        "tool.sh",
+        "lib/a.sh",
+        "lib/b.sh",
+        "lib/notes.md",
+        "lib/.hidden.sh",
+        "lib/deep/c.sh",
+        "lib/deep/.git/config",
+        "db/objects/x.sh",
+        ".env",
+    ] {
+        world.write(path, path);
+    }
+    for (globs, expected) in [
+        (&["tool.sh"][..], &["tool.sh"][..]),
+        (&["./lib//a.sh"], &["lib/a.sh"]),
+        (&["lib/*.sh"], &["lib/a.sh", "lib/b.sh"]),
+        (&["l*/[ab].sh"], &["lib/a.sh", "lib/b.sh"]),
+        (
+            &["**/*.sh"],
+            &["lib/a.sh", "lib/b.sh", "lib/deep/c.sh", "tool.sh"],
+        ),
+        (
+            &["lib/**"],
+            &["lib/a.sh", "lib/b.sh", "lib/deep/c.sh", "lib/notes.md"],
+        ),
+        (
+            &["lib"],
+            &[
+                "lib/.hidden.sh",
+                "lib/a.sh",
+                "lib/b.sh",
+                "lib/deep/.git/config",
+                "lib/deep/c.sh",
+                "lib/notes.md",
+            ],
+        ),
+        (&["*/deep/c.sh"], &["lib/deep/c.sh"]),
+        (&["*/deep"], &["lib/deep/.git/config", "lib/deep/c.sh"]),
+        (&["lib/.*"], &["lib/.hidden.sh"]),
+        (&[".env", "tool.sh", "t*"], &[".env", "tool.sh"]),
+        (&["**/c.sh", "lib/**/deep/*"], &["lib/deep/c.sh"]),
+    ] {
+        assert_eq!(world.find(globs).unwrap(), expected, "{globs:?}");
+    }
+}
+
+#[test]
+fn all_in_the_folder_is_found_but_for_the_programs_own() {
+    let world = World::new();
+    for path in ["a", ".b", "db/db", "x/c"] {
+        world.write(path, path);
+    }
+    assert_eq!(world.find(&["."]).unwrap(), [".b", "a", "x/c"]);
+    assert_eq!(world.find(&["**"]).unwrap(), ["a", "x/c"]);
+    assert_eq!(world.find(&["db"]).unwrap_err(), "0: `db` matches no file");
+    assert_eq!(
+        world.find(&["db/*"]).unwrap_err(),
+        "0: `db/*` matches no file"
+    );
+}
+
+#[test]
+fn links_are_followed() {
+    let world = World::new();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("far.sh"), "far").unwrap();
+    world.write("real/a.sh", "a");
+    symlink(outside.path(), world.at("there")).unwrap();
+    symlink("real/a.sh", world.at("link.sh")).unwrap();
+    assert_eq!(
+        world.find(&["**/*.sh"]).unwrap(),
+        ["link.sh", "real/a.sh", "there/far.sh"]
+    );
+    let files = world.snapshot(&["link.sh"], &mut Known::default());
+    assert_eq!(files.files()[0].digest, Digest::of(b"a"));
+}
+
+#[test]
+fn what_cannot_be_had_is_told_by_its_pattern() {
+    let world = World::new();
+    world.write("a.sh", "a");
+    world.write("deep/b", "b");
+    symlink("nowhere", world.at("broken.txt")).unwrap();
+    symlink("one", world.at("other")).unwrap();
+    symlink("other", world.at("one")).unwrap();
+    symlink("..", world.at("deep/up")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        world.at("fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"bad\xff.csv");
+    fs::write(world.dir.path().join(odd), "x").unwrap();
+    for (globs, expected) in [
+        (&["a.sh", "b.sh"][..], "1: `b.sh` matches no file"),
+        (&["x/y/*"], "0: `x/y/*` matches no file"),
+        (&["a.sh/*"], "0: `a.sh/*` matches no file"),
+        (
+            &["*.txt"],
+            "0: `broken.txt` is a link to `nowhere`, which is not there",
+        ),
+        (
+            &["broken.txt"],
+            "0: `broken.txt` is a link to `nowhere`, which is not there",
+        ),
+        (&["one"], "0: `one` goes round in a circle of links"),
+        (&["deep"], "0: `deep/up` goes round in a circle of links"),
+        (&["fifo"], "0: `fifo` is a FIFO, not a file"),
+        (&["*.csv"], "0: the name `bad\u{fffd}.csv` is not UTF-8"),
+    ] {
+        assert_eq!(world.find(globs).unwrap_err(), expected, "{globs:?}");
+    }
+    // What is not meant does no harm.
+    assert_eq!(world.find(&["*.sh"]).unwrap(), ["a.sh"]);
+    for n in 0..30 {
+        world.write(&format!("many/{n}"), "x");
+    }
+    assert_eq!(
+        world.find(&["many/*"]).unwrap_err(),
+        "0: `many/*` matches more than 20 files"
+    );
+}
+
+#[test]
+fn what_is_known_is_not_read() {
+    let world = World::new();
+    world.write("a", "aaa");
+    let mut known = Known::default();
+    let before = world.snapshot(&["a"], &mut known);
+    let lie = crate::model::file::Content {
+        digest: Digest::of(b"lie"),
+        mentions: "TASK_PIPELINE_KEY".into(),
+    };
+    known.put(before.files()[0].stat, lie, 0);
+    let after = world.snapshot(&["a"], &mut known);
+    assert_eq!(after.files()[0].digest, Digest::of(b"lie"));
+    assert_eq!(after.mentions().collect::<Vec<_>>(), ["TASK_PIPELINE_KEY"]);
+    world.write("a", "bbb");
+    let after = world.snapshot(&["a"], &mut known);
+    assert_eq!(after.files()[0].digest, Digest::of(b"bbb"));
+}
+
+#[test]
+fn large_files_are_hashed_and_small_ones_kept() {
+    let world = World::new();
+    world.write("small", "echo $PARAM_x");
+    world.write("large", &"x".repeat((1 << 20) + 1));
+    let store = Store::open(&world.at("db/objects"), &world.at("db")).unwrap();
+    let mut known = Known::default();
+    let globs: Arc<[Glob]> = [Glob::parse("*").unwrap()].into();
+    let taken = Snapshot::take(&world.root, &globs, &mut known, Keep::Small(&store)).unwrap();
+    let [large, small] = taken.files() else {
+        panic!("{taken:?}");
+    };
+    assert!(store.contains(&small.digest));
+    assert!(!store.contains(&large.digest));
+    assert_eq!(taken.mentions().collect::<Vec<_>>(), ["PARAM_x"]);
+    assert!(
+        taken
+            .tree()
+            .contains(&format!("f {}  small\n", small.digest))
+    );
+    let (_, content) = read(&world.root, "large", &mut known, Keep::All(&store)).unwrap();
+    assert_eq!(content.digest, large.digest);
+    assert!(store.contains(&large.digest));
+    assert!(world.at("large").exists());
+}
+
+#[test]
+fn a_check_tells_what_is_not_as_it_was() {
+    type Act<'a> = &'a dyn Fn(&World);
+    let cases: [(Act, &[(&str, Difference)]); 7] = [
+        (
+            &|world| world.write("lib/a", "2"),
+            &[("lib/a", Difference::Changed)],
+        ),
+        (&|world| world.write("lib/a", "1"), &[]),
+        (&|world| world.age("lib/a"), &[]),
+        (
+            &|world| set_mode(&world.at("lib/a"), 0o755),
+            &[("lib/a", Difference::Mode)],
+        ),
+        (
+            &|world| world.write("lib/c", "3"),
+            &[("lib/c", Difference::Added)],
+        ),
+        (
+            &|world| fs::remove_file(world.at("lib/b")).unwrap(),
+            &[("lib/b", Difference::Removed)],
+        ),
+        (
+            &|world| fs::rename(world.at("lib/b"), world.at("lib/d")).unwrap(),
+            &[("lib/b", Difference::Removed), ("lib/d", Difference::Added)],
+        ),
+    ];
+    for (number, (act, expected)) in cases.iter().enumerate() {
+        let world = World::new();
+        world.write("lib/a", "1");
+        world.write("lib/b", "1");
+        let mut taken = world.snapshot(&["lib/*"], &mut Known::default());
+        taken.check().unwrap();
+        act(&world);
+        let found = match taken.check() {
+            Ok(()) => Vec::new(),
+            Err(snapshot::Different::Changed(changes)) => changes,
+            Err(snapshot::Different::Failed(error)) => panic!("{number}: {error}"),
+        };
+        let found: Vec<_> = found.iter().map(|one| (&*one.path, one.how)).collect();
+        assert_eq!(found, *expected, "{number}");
+    }
+}
+
+#[test]
+fn a_look_serves_all_who_asked_before_it_began() {
+    let world = World::new();
+    world.write("a", "1");
+    let watch = Watch::new(world.snapshot(&["a"], &mut Known::default()));
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..8).map(|_| scope.spawn(|| watch.verify())).collect();
+        for one in asked {
+            one.join().unwrap().unwrap();
+        }
+    });
+    world.write("a", "2");
+    let changed = Err(Trouble::Changed("`a` changed".into()));
+    assert_eq!(watch.verify(), changed);
+    // What ran meanwhile may have seen either.
+    world.write("a", "1");
+    assert_eq!(watch.verify(), changed);
+    fs::remove_file(world.at("a")).unwrap();
+    world.write("b", "1");
+    let watch = Watch::new(world.snapshot(&["b"], &mut Known::default()));
+    fs::remove_file(world.at("b")).unwrap();
+    let words = "a change (`b` matches no file) happened";
+    assert_eq!(watch.verify(), Err(Trouble::Changed(words.into())));
+}
