@@ -191,7 +191,8 @@ rec {
           example = "/run/secrets/pipeline.env";
           description = ''
             A file with environment variables of the service (systemd.exec(5)), outside the Nix
-            store, which everyone can read. A `pure` step sees those that it names in `keep`.
+            store, which everyone can read. Steps that read them name them in `keep`: a `pure` one
+            sees no others, and of each the values in `keep` are a part of the version.
           '';
         };
 

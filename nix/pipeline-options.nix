@@ -35,7 +35,7 @@ let
     };
     shell = optional (types.listOf types.str) "The words that the script is handed to; `sh -e -c` unless set.";
     pure = optional types.bool "Whether the script sees only its packages and variables.";
-    keep = optional (types.listOf types.str) "Variables that a pure script sees nevertheless.";
+    keep = optional (types.listOf types.str) "Variables of the host whose values are a part of the version, and that a pure script sees nevertheless.";
     outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";
     parallel = optional types.ints.positive "Most tasks at once.";
     timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";

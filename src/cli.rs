@@ -69,7 +69,9 @@ fn answer() -> ExitCode {
     }
     let done = match &arguments.command {
         None => run::main(&arguments),
-        Some(Subcommand::Check) => check::main(&arguments.places),
+        Some(Subcommand::Check(options)) => {
+            check::main(&arguments.places, options, &arguments.output)
+        }
         Some(Subcommand::Lock(lock)) => lock::main(&arguments.places, lock, &arguments.output),
         Some(Subcommand::Status(options)) => status::main(&arguments.places, options),
         Some(Subcommand::Log(options)) => log::main(&arguments.places, options),

@@ -5,6 +5,7 @@ pub(crate) mod diagnostic;
 mod duration;
 mod field;
 mod input;
+mod place;
 mod read;
 mod schema;
 mod steps;
@@ -17,6 +18,7 @@ pub(crate) use duration::length_of_time;
 pub(crate) use input::Input;
 #[cfg(test)]
 pub(crate) use input::InputKind;
+pub(crate) use place::StepPlaces;
 pub(crate) use schema::schema;
 
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +45,8 @@ pub(crate) struct Manifest {
     pub steps: Vec<Step>,
     /// What comes in from outside, in the order of the file.
     pub inputs: Vec<Input>,
+    /// Where each of the steps is in the text.
+    pub places: Vec<StepPlaces>,
     start: Option<usize>,
     by_name: HashMap<StepName, usize>,
 }
@@ -100,7 +104,8 @@ pub(crate) struct Step {
     /// Whether the script sees only its packages and variables.
     #[schemars(extend("default" = false), example = true)]
     pub pure: bool,
-    /// Names of the host's variables that a pure step sees nonetheless.
+    /// Names of the host's variables that the script reads: their values are a part of the version,
+    /// and a pure step sees them nonetheless.
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
     #[schemars(example = ["SSH_AUTH_SOCK"])]
     pub keep: Vec<String>,

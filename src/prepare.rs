@@ -37,6 +37,8 @@ pub(crate) struct Source {
     pub path: PathBuf,
     /// The folder it is in, absolute: where scripts run.
     pub folder: PathBuf,
+    /// Its text.
+    pub text: String,
     /// What it says.
     pub manifest: Manifest,
     /// Where outputs go.
@@ -119,6 +121,7 @@ impl Source {
             folder,
             router: manifest.routes(),
             manifest,
+            text,
         })
     }
 }
@@ -176,6 +179,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// A step's packages, if they are resolved.
+    pub(crate) fn environment(&self, step: &StepName) -> Option<&Environment> {
+        self.environments.get(step)
+    }
+
     /// What earlier runs resolved and is in the store.
     pub(crate) fn of(
         source: &Source,
@@ -267,7 +275,7 @@ impl Steps {
         state.group()?;
         let known = state.known_steps()?;
         for (queue, step) in source.manifest.steps.iter().enumerate() {
-            let identity = engine::identity(step, tools(step));
+            let identity = engine::identity(step, tools(step), &|name| surroundings.digest(name));
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
             let registered =
                 state.register(&known, &step.name, &identity, step.start, parallel, now)?;

@@ -2,4 +2,5 @@
 
 pub mod shell;
 pub mod simple;
+pub mod survey;
 pub mod warm;

@@ -3,7 +3,9 @@
 use clap::Parser;
 
 use super::options::{Actions, Output, PackageOptions, Places};
-use super::{cat, complete, describe, export, graph, lock, log, report, status, tasks, trace, why};
+use super::{
+    cat, check, complete, describe, export, graph, lock, log, report, status, tasks, trace, why,
+};
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
 #[derive(Debug, Parser)]
@@ -36,7 +38,7 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Subcommand {
     /// Check the manifest, and show each step's packages, routes and limits; touches no db
-    Check,
+    Check(check::Options),
     /// Make the lock file, which pins what package names mean; commit it
     Lock(lock::Options),
     /// Where a runset stands: per step what is done, failed, to be done

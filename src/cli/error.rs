@@ -18,6 +18,8 @@ use crate::{engine, out, packages, state, store};
 pub(crate) enum Kind {
     /// Usage, manifest or state: 2.
     Usage,
+    /// Something to warn of where nothing is let pass: 1.
+    Lint,
     /// A package cannot be had: 3.
     Environment,
     /// Ended by this signal: 128 + its number.
@@ -43,6 +45,16 @@ impl Failure {
             kind: Kind::Usage,
             message: message.to_string(),
             rendered: false,
+            hint: None,
+        }
+    }
+
+    /// What would be warnings: complete lines.
+    pub(crate) fn lint(rendered: String) -> Self {
+        Self {
+            kind: Kind::Lint,
+            message: rendered,
+            rendered: true,
             hint: None,
         }
     }
@@ -99,6 +111,7 @@ impl Failure {
     fn to_json(&self) -> String {
         let kind = match self.kind {
             Kind::Usage => "usage",
+            Kind::Lint => "lint",
             Kind::Environment => "environment",
             Kind::Signal(_) => "signal",
             Kind::Gone => "gone",
@@ -128,7 +141,7 @@ impl Failure {
                     text = format!("{text}{front}{line}\n");
                 }
             }
-            Kind::Usage | Kind::Signal(_) | Kind::Gone => {
+            Kind::Usage | Kind::Lint | Kind::Signal(_) | Kind::Gone => {
                 text = format!("error: {}\n", visible(&self.message));
             }
         }
@@ -141,6 +154,7 @@ impl Failure {
     /// The exit status.
     pub(crate) fn exit_status(&self) -> u8 {
         match self.kind {
+            Kind::Lint => 1,
             Kind::Usage => 2,
             Kind::Environment => 3,
             Kind::Signal(signal) => signal_status(signal),

@@ -55,6 +55,9 @@ pub(super) struct Actions {
     /// The runset to act on, `all` for every one; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
+    /// Fail before anything runs where `check` would warn of what scripts depend on unseen (for CI)
+    #[arg(long)]
+    pub strict: bool,
     /// With -run: most tasks at once; default: the number of CPUs
     #[arg(
         long,

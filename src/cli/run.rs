@@ -9,7 +9,7 @@ use super::arguments::Arguments;
 use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
-use super::{counts, dry_run, leftover, mended, own, select, signals, summary};
+use super::{check, counts, dry_run, leftover, mended, own, select, signals, summary};
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Local, Scratch};
@@ -31,6 +31,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     if let Some(name) = &actions.start {
         known_step(&source, name)?;
+    }
+    if actions.strict {
+        check::strict(&source, &arguments.places)?;
     }
     if let Some(page) = Reporter::page() {
         own::check_file(&arguments.places, &page)?;
@@ -86,7 +89,13 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter.event(&Event::Warning(&words));
     }
     let mut unresolved = Vec::new();
-    let mut listener = |event: &Event| reporter.event(event);
+    let mut registered = Vec::new();
+    let mut listener = |event: &Event| {
+        if let Event::Version { step, .. } = event {
+            registered.push((*step).clone());
+        }
+        reporter.event(event);
+    };
     let steps = if acts(actions) {
         Steps::register(&source, &mut state, supply, &mut listener)
             .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?
@@ -100,6 +109,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         unresolved = known.unresolved;
         steps
     };
+    check::tell(&source, &arguments.places, &registered, &mut |event| {
+        reporter.event(event);
+    });
     let mut call = Call {
         actions,
         source: &source,

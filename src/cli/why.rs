@@ -12,7 +12,7 @@ use super::output;
 use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
-use crate::model::identity::Tools;
+use crate::model::identity::{Change, Tools};
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::table;
@@ -78,6 +78,15 @@ fn changes(new: &StepVersion, old: &StepVersion, indent: &str) -> String {
     text
 }
 
+/// Whether two versions differ in kept variables alone.
+fn only_kept(new: &StepVersion, old: &StepVersion) -> bool {
+    let (Some(new), Some(old)) = (&new.identity, &old.identity) else {
+        return false;
+    };
+    let changes = new.changes_since(old);
+    new.keep == old.keep && matches!(changes.as_slice(), [Change::Keep(_)])
+}
+
 // ---- a step
 
 fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<String, Failure> {
@@ -103,7 +112,11 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     for pair in versions.windows(2).rev() {
         let (old, new) = (&pair[0], &pair[1]);
         let when = if new.version > known {
-            "not recorded yet: the manifest has changed".to_owned()
+            let what = match only_kept(new, old) {
+                true => "a kept variable is another here",
+                false => "the manifest has changed",
+            };
+            format!("not recorded yet: {what}")
         } else {
             since(new)
         };

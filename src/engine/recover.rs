@@ -101,7 +101,8 @@ mod tests {
                 .unwrap()
                 .steps
                 .remove(0);
-        let identity = crate::engine::identity(&step, crate::model::identity::Tools::Host);
+        let identity =
+            crate::engine::identity(&step, crate::model::identity::Tools::Host, &|_| None);
         let name = StepName::new("s").unwrap();
         let known = state.known_steps().unwrap();
         let step = state.register(&known, &name, &identity, true, None, 0);

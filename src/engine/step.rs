@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manifest;
+use crate::model::digest::Digest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
+use crate::model::task::VARIABLES;
 use crate::state::StepId;
 
 /// When outputs of an equal task may be taken.
@@ -49,11 +51,26 @@ pub(crate) struct StepPlan {
     pub rounds: u32,
 }
 
-/// What a step is, for its fingerprint.
-pub(crate) fn identity(step: &manifest::Step, tools: Tools) -> Identity {
+/// What a step is, for its fingerprint; `host` gives the digest of the value that a variable has
+/// there, if it is set.
+pub(crate) fn identity(
+    step: &manifest::Step,
+    tools: Tools,
+    host: &dyn Fn(&str) -> Option<Digest>,
+) -> Identity {
     let mut keep = step.keep.clone();
     keep.sort();
     keep.dedup();
+    // In place of others the script has values of its own.
+    let packages_alone = step.pure && matches!(tools, Tools::Nix(_));
+    let is_seen = |name: &&String| {
+        !step.env.contains_key(*name)
+            && !VARIABLES.contains(&name.as_str())
+            && !(packages_alone && *name == "PATH")
+    };
+    let value = |name: &String| host(name).map(|digest| digest.to_string());
+    let kept = keep.iter().filter(is_seen);
+    let kept = kept.map(|name| (name.clone(), value(name))).collect();
     Identity {
         script: step.script.clone(),
         shell: step.shell.clone(),
@@ -61,6 +78,7 @@ pub(crate) fn identity(step: &manifest::Step, tools: Tools) -> Identity {
         pure: step.pure,
         keep,
         tools,
+        kept,
         rest: BTreeMap::new(),
     }
 }

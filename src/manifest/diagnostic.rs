@@ -65,13 +65,18 @@ pub(crate) fn line_of(text: &str, offset: usize) -> usize {
 /// diagnostics; the text ends with a line end unless there are none. No more than [`SHOWN`] are
 /// shown.
 pub(crate) fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
+    render_as("error", path, text, diagnostics)
+}
+
+/// The same of `what`, such as warnings.
+pub(crate) fn render_as(what: &str, path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
     let shown = diagnostics.iter().take(SHOWN);
     let mut blocks: Vec<_> = shown
-        .map(|diagnostic| block(path, text, diagnostic))
+        .map(|diagnostic| block(what, path, text, diagnostic))
         .collect();
     let more = diagnostics.len().saturating_sub(SHOWN);
     if more > 0 {
-        blocks.push(format!("and {}\n", count(more, "more error")));
+        blocks.push(format!("and {}\n", count(more, &format!("more {what}"))));
     }
     blocks.join("\n")
 }
@@ -79,7 +84,7 @@ pub(crate) fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> Stri
 /// Nobody mends more before the next look.
 const SHOWN: usize = 100;
 
-fn block(path: &str, text: &str, diagnostic: &Diagnostic) -> String {
+fn block(what: &str, path: &str, text: &str, diagnostic: &Diagnostic) -> String {
     let path = visible(path);
     let place = match &diagnostic.span {
         Some(span) => place(&path, text, span),
@@ -89,7 +94,7 @@ fn block(path: &str, text: &str, diagnostic: &Diagnostic) -> String {
         Some(hint) => format!("hint: {hint}\n"),
         None => String::new(),
     };
-    format!("error: {}\n{place}{hint}", diagnostic.message)
+    format!("{what}: {}\n{place}{hint}", diagnostic.message)
 }
 
 /// The columns that a shown line may take.

@@ -10,7 +10,7 @@ use super::field::{Field, Place};
 use super::read::Fields;
 use super::syntax::is_table;
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, input};
+use super::{Input, Manifest, NixSettings, StepPlaces, input};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::route::Router;
 use crate::text::quoted;
@@ -73,7 +73,17 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
     let inputs = finish_inputs(reader, inputs, &drafts);
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
+    let mut places = Vec::with_capacity(drafts.len());
     for mut draft in drafts {
+        let place = |field| {
+            let own = draft.fields.place(field);
+            own.or_else(|| defaults.place(field))
+        };
+        places.push(StepPlaces {
+            step: draft.place(),
+            script: place(Field::Script)?,
+            packages: place(Field::Packages),
+        });
         draft.fields.over(&defaults);
         steps.push(draft.fields.step()?);
     }
@@ -90,6 +100,7 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
             .enumerate()
             .map(|(at, step)| (step.name.clone(), at))
             .collect(),
+        places,
         steps,
     })
 }

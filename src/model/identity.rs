@@ -47,10 +47,14 @@ pub struct Identity {
     pub env: BTreeMap<String, String>,
     /// Whether the host's variables are hidden.
     pub pure: bool,
-    /// The host's variables that pass all the same; sorted.
+    /// The host's variables that pass all the same, and whose values count; sorted.
     pub keep: Vec<String>,
     /// Where its programs come from.
     pub tools: Tools,
+    /// Per variable of `keep` that the script has from the host, the SHA-256 of its value, which may be
+    /// a secret; none where it is not set. Earlier versions recorded nothing of values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept: BTreeMap<String, Option<String>>,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -79,8 +83,8 @@ pub enum Change {
     Variables(Vec<String>),
     /// `pure` was switched; true: it is on now.
     Pure(bool),
-    /// The list of kept variables.
-    Keep,
+    /// Kept variables: the names of those that are new in the list, gone from it, or have another value.
+    Keep(Vec<String>),
     /// Packages: the entries (as in the manifest) that now stand for something else, are new or gone.
     Packages(Vec<String>),
     /// From packages to the host's PATH or back, in words.
@@ -98,7 +102,8 @@ impl fmt::Display for Change {
             Self::Variables(names) => write!(f, "variables ({})", names.join(", ")),
             Self::Pure(true) => f.write_str("pure is on"),
             Self::Pure(false) => f.write_str("pure is off"),
-            Self::Keep => f.write_str("kept variables"),
+            Self::Keep(names) if names.is_empty() => f.write_str("kept variables"),
+            Self::Keep(names) => write!(f, "kept variables ({})", names.join(", ")),
             Self::Packages(names) => write!(f, "packages ({})", names.join(", ")),
             Self::Tools(words) => f.write_str(words),
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
@@ -150,6 +155,12 @@ impl Identity {
                 feed.list(b'P', environment.path.iter().map(String::as_str));
             }
         }
+        if !self.kept.is_empty() {
+            feed.list(b'K', self.kept.keys().map(String::as_str));
+            // No digest is empty.
+            let values = self.kept.values();
+            feed.list(b'V', values.map(|value| value.as_deref().unwrap_or("")));
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -186,14 +197,29 @@ impl Identity {
         if self.pure != old.pure {
             changes.push(Change::Pure(self.pure));
         }
-        if self.keep != old.keep {
-            changes.push(Change::Keep);
+        if self.keep != old.keep || self.kept != old.kept {
+            changes.push(Change::Keep(self.kept_otherwise(old)));
         }
         changes.extend(tools_change(&self.tools, &old.tools));
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));
         }
         changes
+    }
+
+    /// The variables that one alone keeps, or that have another value; sorted.
+    fn kept_otherwise(&self, old: &Self) -> Vec<String> {
+        let in_one = |a: &Self, b: &Self| -> Vec<String> {
+            let mut names = a.keep.clone();
+            names.retain(|name| !b.keep.contains(name));
+            names
+        };
+        let mut names = in_one(self, old);
+        names.extend(in_one(old, self));
+        names.extend(differing(&self.kept, &old.kept));
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Whether the script can tell by what name its input came: it mentions the variable.

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::exec::local;
+use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 
 /// All variables of a step's scripts but those of the single task.
@@ -32,6 +34,12 @@ impl<'a> HostEnvironment<'a> {
             variables: HashMap::new(),
             programs: HashMap::new(),
         }
+    }
+
+    /// The digest of what a variable is set to.
+    pub(super) fn digest(&self, name: &str) -> Option<Digest> {
+        let (_, value) = self.host.iter().find(|(other, _)| other == name)?;
+        Some(Digest::of(value.as_bytes()))
     }
 
     /// The variables of a step.

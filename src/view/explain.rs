@@ -30,7 +30,10 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
     match change {
         Change::Script => diff::unified(&old.script, &new.script),
         Change::Shell => replaced(&old.shell.join(" "), &new.shell.join(" ")),
-        Change::Keep => replaced(&old.keep.join(" "), &new.keep.join(" ")),
+        Change::Keep(names) => names
+            .iter()
+            .map(|name| format!("  {name}: {}", kept(name, new, old)))
+            .collect(),
         Change::Pure(_) | Change::Unknown(_) => Vec::new(),
         Change::Variables(names) => names
             .iter()
@@ -55,6 +58,23 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
             lines.extend(packages("+", &new.tools, None));
             lines
         }
+    }
+}
+
+/// What became of a kept variable. Its value may be a secret.
+fn kept(name: &str, new: &Identity, old: &Identity) -> &'static str {
+    let is_in = |identity: &Identity| identity.keep.iter().any(|kept| kept == name);
+    match (is_in(old), is_in(new)) {
+        (false, true) => return "is kept now",
+        (true, false) => return "is no longer kept",
+        (true, true) | (false, false) => {}
+    }
+    match (old.kept.get(name), new.kept.get(name)) {
+        (None, _) => "its value was not recorded before",
+        (_, None) => "its value no longer counts",
+        (Some(None), _) => "was not set before",
+        (_, Some(None)) => "is no longer set",
+        (Some(Some(_)), Some(Some(_))) => "has another value",
     }
 }
 
@@ -129,5 +149,30 @@ mod tests {
             ]
         );
         assert_eq!(super::details(&old, &old), []);
+    }
+
+    #[test]
+    fn no_kept_value_is_told() {
+        let kept = |values: &[(&str, Option<&str>)]| Identity {
+            keep: values.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            kept: values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)))
+                .collect(),
+            ..Identity::default()
+        };
+        let old = kept(&[("A", Some("5ec4e7")), ("B", None), ("C", Some("1"))]);
+        let new = kept(&[("A", Some("07e4")), ("B", Some("1")), ("D", None)]);
+        let details = details(&new, &old);
+        assert_eq!(details[0].change.to_string(), "kept variables (A, B, C, D)");
+        assert_eq!(
+            details[0].lines,
+            [
+                "  A: has another value",
+                "  B: was not set before",
+                "  C: is no longer kept",
+                "  D: is kept now",
+            ]
+        );
     }
 }

@@ -28,7 +28,7 @@ fn each_cause_is_named() {
             "script, variables (A, B)",
         ),
         ("pure = true", COPY, "pure is on"),
-        ("keep = ['TERM']", COPY, "kept variables"),
+        ("keep = ['TERM']", COPY, "kept variables (TERM)"),
     ] {
         let before = if keys.contains("OWN") {
             "env = { OWN = '1' }"

@@ -29,10 +29,11 @@ prop_compose! {
             Just(Tools::HostInstead),
             prop::collection::vec("[ab]{0,2}", 0..3).prop_map(|p| Tools::Nix(environment(&p))),
         ],
+        kept in prop::collection::btree_map("[ab]{0,2}", prop::option::of("[ab]{1,2}"), 0..3),
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
-        Identity { script, shell, env, pure, keep, tools, rest }
+        Identity { script, shell, env, pure, keep, tools, kept, rest }
     }
 }
 
@@ -88,7 +89,16 @@ fn full() -> Identity {
 
 /// Identities with their records and fingerprints, as they are in the databases of users. A line
 /// that is here stays as it is: a change of it would taint every task, or blank its history.
-fn recorded() -> [(Identity, &'static str, &'static str); 3] {
+fn recorded() -> [(Identity, &'static str, &'static str); 4] {
+    let kept = Identity {
+        keep: vec!["LANG".into(), "TZ".into()],
+        kept: [
+            ("LANG".to_owned(), Some(Digest::of(b"C").to_string())),
+            ("TZ".to_owned(), None),
+        ]
+        .into(),
+        ..plain()
+    };
     let instead = Identity {
         tools: Tools::HostInstead,
         ..plain()
@@ -115,6 +125,15 @@ fn recorded() -> [(Identity, &'static str, &'static str); 3] {
                 r#""path":["/nix/store/a-jq/bin","/nix/store/c-sed/bin"]}}}"#,
             ),
             "3bb44ffe461611b32ced4ae48f38a56a1c32c2303e35dde0064d920ce9e40d4e",
+        ),
+        (
+            kept,
+            concat!(
+                r#"{"script":"true","shell":["sh","-c"],"env":{},"pure":false,"keep":["LANG","TZ"],"#,
+                r#""tools":"Host","kept":{"#,
+                r#""LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TZ":null}}"#,
+            ),
+            "0af0bda74912b0e155e9c498c774dc65709f80873601c66a51b1ac82575b51c7",
         ),
     ]
 }

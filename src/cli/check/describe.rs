@@ -1,0 +1,122 @@
+//! What a step is, in words.
+
+use std::path::Path;
+
+use super::super::error::Failure;
+use crate::manifest::Step;
+use crate::packages;
+use crate::prepare::Source;
+use crate::script::shell::Shell;
+use crate::script::simple;
+use crate::script::warm::{Obstacle, Script};
+use crate::text::time::exact;
+
+/// Per step, its packages and what they are pinned to.
+pub(super) fn packages(source: &Source) -> Result<Vec<Option<String>>, Failure> {
+    let steps = source.manifest.steps.iter();
+    let with: Vec<_> = steps
+        .clone()
+        .filter(|step| !step.packages.is_empty())
+        .map(|step| (step.name.clone(), step.packages.as_slice()))
+        .collect();
+    let inspected = packages::inspect(&packages::Packages {
+        steps: &with,
+        nixpkgs: &source.manifest.nix.nixpkgs,
+        manifest: &source.path,
+    })?;
+    let mut inspected = inspected.iter().peekable();
+    Ok(steps
+        .map(|step| {
+            // In the order of the steps.
+            let (_, packages) = inspected.next_if(|(name, _)| *name == step.name)?;
+            let words: Vec<String> = packages
+                .iter()
+                .map(|package| {
+                    let pin = match &package.pin {
+                        packages::PinState::Pinned(words) => words.as_str(),
+                        packages::PinState::Missing => "not pinned yet",
+                        packages::PinState::Followed => "followed as it stands",
+                        packages::PinState::Fixed => return package.installable.clone(),
+                    };
+                    format!("{} ({pin})", package.installable)
+                })
+                .collect();
+            let pure = if step.pure {
+                "; nothing else (pure)"
+            } else {
+                ""
+            };
+            Some(words.join(", ") + pure)
+        })
+        .collect())
+}
+
+/// The variables that a step sets and keeps.
+pub(super) fn variables(step: &Step) -> Option<String> {
+    let mut words: Vec<String> = step
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    if !step.keep.is_empty() {
+        words.push(format!("kept: {}", step.keep.join(", ")));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What runs the step's script, as far as its text tells.
+pub(super) fn launch(step: &Step) -> Option<String> {
+    let name = Path::new(&step.shell[0]).file_name()?.to_str()?;
+    let options: Vec<&str> = step.shell[1..].iter().map(String::as_str).collect();
+    // Which shell it is depends on the machine, or on the step's packages.
+    let shell = if name == "sh" { "dash" } else { name };
+    if simple::parse(&step.script).is_some() && simple::shell(shell, &options).is_some() {
+        return Some("none: its programs are started directly".to_owned());
+    }
+    let known = match Shell::named(name) {
+        None if name != "sh" => Err(Obstacle::Shell),
+        shell => Script::new(shell, &step.shell[1..], &step.script),
+    };
+    let certain = |script: Script| script.unnoticed().map(drop);
+    let cold = match (step.warm, known) {
+        (Some(false), _) => "`warm = false`".to_owned(),
+        (_, Err(obstacle)) => obstacle.to_string(),
+        (Some(true), Ok(_)) => return Some("warm".to_owned()),
+        (None, Ok(script)) => match certain(script) {
+            Ok(()) => return Some("warm, once many tasks wait".to_owned()),
+            Err(obstacle) => format!("{obstacle} (`warm = true` accepts that)"),
+        },
+    };
+    Some(format!("one a task: {cold}"))
+}
+
+/// A step's limits.
+pub(super) fn limits(step: &Step) -> Option<String> {
+    let mut words = Vec::new();
+    if let Some(most) = step.parallel {
+        words.push(format!("{most} at once"));
+    }
+    if let Some(time) = step.timeout {
+        words.push(format!("{} each", exact(time)));
+    }
+    let after = match step.retry_delay {
+        Step::RETRY_DELAY => String::new(),
+        delay => format!(" after {}", exact(delay)),
+    };
+    match step.retries {
+        0 => {}
+        1 => words.push(format!("1 retry{after}")),
+        many if after.is_empty() => words.push(format!("{many} retries")),
+        many => words.push(format!("{many} retries, the first{after}")),
+    }
+    if step.rounds != Step::ROUNDS {
+        words.push(match step.rounds {
+            1 => "1 round".to_owned(),
+            many => format!("{many} rounds"),
+        });
+    }
+    if !step.cache {
+        words.push("never reused".to_owned());
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}

@@ -1,0 +1,181 @@
+//! Steps that nothing leads to, where it is known for certain what each step leaves.
+
+use std::collections::BTreeSet;
+
+use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Manifest, Step, literal_outputs};
+use crate::model::promise::Pattern;
+use crate::model::route::Router;
+use crate::prepare::Source;
+use crate::script::shell::Shell;
+use crate::script::survey;
+use crate::script::warm::Script;
+use crate::text::quoted;
+
+/// One warning per step that no task can come to.
+pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
+    let manifest = &source.manifest;
+    let Some(reached) = reached(manifest, &source.router) else {
+        return Vec::new();
+    };
+    let steps = manifest.steps.iter().zip(&manifest.places);
+    steps
+        .filter(|(step, _)| !reached.contains(step.name.as_str()))
+        .map(|(step, places)| {
+            let name = step.name.as_str();
+            let message = format!("nothing leads to step {}", quoted(name));
+            Diagnostic::at(places.step.clone(), message).hint(format!(
+                "no step before it leaves a file such as {}",
+                quoted(&format!("x_{name}.txt"))
+            ))
+        })
+        .collect()
+}
+
+/// The names of the steps that tasks can come to; none if that is not known for certain.
+fn reached<'a>(manifest: &'a Manifest, router: &Router) -> Option<BTreeSet<&'a str>> {
+    let mut reached = BTreeSet::new();
+    let mut next: Vec<_> = manifest
+        .start()
+        .map(|step| step.name.as_str())
+        .into_iter()
+        .collect();
+    for input in &manifest.inputs {
+        // What is not sent to one step goes where its names lead.
+        next.push(input.step.as_ref()?.as_str());
+    }
+    while let Some(name) = next.pop() {
+        if !reached.insert(name) {
+            continue;
+        }
+        let step = manifest.step(name)?;
+        for output in left(step)? {
+            let routed = match output {
+                Left::Name(name) => router.route(&name).into_iter().collect(),
+                Left::Pattern(pattern) => may_go_to(manifest, router, &pattern)?,
+            };
+            let known = routed
+                .iter()
+                .filter_map(|name| manifest.step(name.as_str()));
+            next.extend(known.map(|step| step.name.as_str()));
+        }
+    }
+    Some(reached)
+}
+
+/// What a step leaves.
+enum Left {
+    Name(String),
+    Pattern(Pattern),
+}
+
+/// All that a step may leave; none if that is not known.
+fn left(step: &Step) -> Option<Vec<Left>> {
+    if let Some(promised) = &step.outputs {
+        let left = promised.iter().map(|pattern| match pattern.is_literal() {
+            true => Left::Name(pattern.glob()),
+            false => Left::Pattern(pattern.clone()),
+        });
+        return Some(left.collect());
+    }
+    let script = &step.script;
+    if !survey::is_shell(&step.shell)
+        || !survey::of(script).prefixes.is_empty()
+        || step.env.values().any(|value| value.contains("OUTPUT_DIR"))
+    {
+        return None;
+    }
+    // Each mention is a name; and no program in it can find the folder by itself.
+    let names = literal_outputs(script);
+    let mentioned: usize = names
+        .iter()
+        .map(|name| literal_mentions(script, name))
+        .sum();
+    if script.matches("OUTPUT_DIR").count() != mentioned {
+        return None;
+    }
+    let known = Script::new(Some(Shell::Dash), &["-c".to_owned()], script);
+    known.ok()?.unnoticed().ok()?;
+    Some(names.into_iter().map(Left::Name).collect())
+}
+
+/// How often a script mentions the output folder with that name behind it.
+fn literal_mentions(script: &str, name: &str) -> usize {
+    let mentions = script.match_indices("OUTPUT_DIR").filter(|(at, word)| {
+        let behind = script[at + word.len()..].trim_start_matches(['}', '"']);
+        let behind = behind.strip_prefix('/').unwrap_or_default();
+        let behind = behind.trim_start_matches(['"', '\'']);
+        behind.strip_prefix(name).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.starts_with(|c: char| c.is_whitespace() || ";&|<>()\"'".contains(c))
+        })
+    });
+    mentions.count()
+}
+
+/// The steps that names like these may go to, or more; none if that may be any.
+fn may_go_to<'a>(
+    manifest: &'a Manifest,
+    router: &Router,
+    pattern: &Pattern,
+) -> Option<Vec<&'a crate::model::name::StepName>> {
+    let certain = router.route(&pattern.glob())?;
+    let names = manifest.steps.iter().map(|step| &step.name);
+    Some(
+        names
+            .filter(|name| name.as_str().contains(certain.as_str()))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreached(steps: &[(&str, &str)]) -> Option<Vec<String>> {
+        let mut text = String::new();
+        for (at, (name, rest)) in steps.iter().enumerate() {
+            let start = if at == 0 { "start = true\n" } else { "" };
+            text.push_str(&format!("[[step]]\nname = '{name}'\n{start}{rest}\n"));
+        }
+        let manifest = Manifest::parse(&text).unwrap();
+        let reached = reached(&manifest, &manifest.routes())?;
+        let names = manifest.steps.iter().map(|step| step.name.as_str());
+        Some(
+            names
+                .filter(|name| !reached.contains(name))
+                .map(str::to_owned)
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn steps_that_nothing_leads_to() {
+        let end = ("end", "script = 'sort $INPUT_FILE > $OUTPUT_DIR/out'");
+        let other = ("other", "script = 'cat > $OUTPUT_DIR/x_end'");
+        for first in [
+            "script = 'echo a > $OUTPUT_DIR/a_end; echo b > \"$OUTPUT_DIR\"/b_end.txt'",
+            "script = 'python3 x.py'\noutputs = ['*_end.csv', 'x?']",
+        ] {
+            assert_eq!(
+                unreached(&[("a", first), end, other]),
+                Some(vec!["other".to_owned()])
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_certain_is_not_said() {
+        for first in [
+            "script = 'echo a > $OUTPUT_DIR/$x'",
+            "script = './tool.sh'",
+            "script = 'echo a > $OUTPUT_DIR/x; python3 x.py'",
+            "script = 'cd $OUTPUT_DIR; echo > x'",
+            "script = 'true'\nshell = ['python3', '-c']",
+            "script = 'true'\noutputs = ['*']",
+            "script = 'split $INPUT_FILE $OUTPUT_DIR/x'",
+        ] {
+            assert_eq!(unreached(&[("a", first), ("end", "script = 'true'")]), None);
+        }
+    }
+}

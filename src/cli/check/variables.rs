@@ -1,0 +1,105 @@
+//! Variables of the host that a script reads and that its version does not know of.
+
+use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Step, StepPlaces};
+use crate::script::survey::{self, Survey, Variable};
+use crate::text::quoted;
+
+/// One warning per variable that a script has from the host. `is_set`: whether the host has it now.
+pub(super) fn unseen(
+    step: &Step,
+    places: &StepPlaces,
+    text: &str,
+    survey: &Survey,
+    is_set: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
+    // A pure step does not have it.
+    if step.pure {
+        return Vec::new();
+    }
+    let counts = |variable: &Variable| {
+        let name = &variable.name;
+        !survey::is_usual(name)
+            && !step.keep.contains(name)
+            && !step.env.contains_key(name)
+            && (!variable.perhaps_set || is_set(name))
+    };
+    let found = survey.variables.iter().filter(|variable| counts(variable));
+    found
+        .map(|variable| {
+            let Variable { name, at, .. } = variable;
+            let mut keep = step.keep.clone();
+            keep.push(name.clone());
+            let message = format!(
+                "step {} reads the host's variable {}, and another value of it makes no new version",
+                quoted(step.name.as_str()),
+                quoted(name)
+            );
+            // With the dollar.
+            let length = text_length(step, *at, name);
+            let span = places.in_script(text, *at..*at + length);
+            Diagnostic::at(span, message).hint(format!(
+                "`keep = {keep:?}` makes one, `env = {{ {name} = \"…\" }}` sets it"
+            ))
+        })
+        .collect()
+}
+
+/// Bytes from the `$` to the end of the name.
+fn text_length(step: &Step, at: usize, name: &str) -> usize {
+    let rest = step.script.get(at..).unwrap_or_default();
+    rest.find(name)
+        .map_or(name.len(), |start| start + name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::Manifest;
+    use crate::script::survey;
+
+    fn warnings(keys: &str, script: &str) -> Vec<(String, String)> {
+        let text =
+            format!("[[step]]\nname = 'a'\nstart = true\n{keys}\nscript = '''\n{script}'''\n");
+        let manifest = Manifest::parse(&text).unwrap();
+        let found = super::unseen(
+            &manifest.steps[0],
+            &manifest.places[0],
+            &text,
+            &survey::of(&manifest.steps[0].script),
+            &|name| name == "SET",
+        );
+        found
+            .into_iter()
+            .map(|one| (text[one.span.unwrap()].to_owned(), one.hint.unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn they_are_told_with_the_line_to_add() {
+        let script = "echo ${FOO:-x} \"$BAR\" $FOO $PATH $LC_ALL $TASK_PIPELINE_KEY";
+        assert_eq!(
+            warnings("keep = ['A']", script),
+            [
+                (
+                    "${FOO".to_owned(),
+                    "`keep = [\"A\", \"FOO\"]` makes one, `env = { FOO = \"…\" }` sets it"
+                        .to_owned()
+                ),
+                (
+                    "$BAR".to_owned(),
+                    "`keep = [\"A\", \"BAR\"]` makes one, `env = { BAR = \"…\" }` sets it"
+                        .to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_kept_set_or_hidden_is_not() {
+        for keys in ["keep = ['FOO']", "env = { FOO = '1' }", "pure = true"] {
+            assert_eq!(warnings(keys, "echo $FOO"), []);
+        }
+        assert_eq!(warnings("", ". ./env.sh; echo $FOO").len(), 0);
+        assert_eq!(warnings("", ". ./env.sh; echo $SET").len(), 1);
+    }
+}
