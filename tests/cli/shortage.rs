@@ -60,7 +60,7 @@ fn scripts_have_the_limit_that_they_were_meant_to_have() {
     Running::start(test.shell(&script))
         .end()
         .exits(0)
-        .never_says("warning");
+        .never_says("files can be open");
     assert_eq!(test.count(), vec!["300"; 80]);
     let hard = test.read("count.hard");
     assert!(hard.lines().all(|limit| limit != "300"), "{hard}");
