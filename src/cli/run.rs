@@ -25,16 +25,7 @@ use crate::text::Shown as _;
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
     check_usage(actions)?;
-    let mut source = Source::load(&arguments.places.manifest()?)?;
-    if let Some(folder) = &arguments.places.workdir {
-        source.folder = working_folder(folder)?;
-    }
-    if let Some(name) = &actions.start {
-        known_step(&source, name)?;
-    }
-    if actions.strict {
-        check::strict(&source, &arguments.places)?;
-    }
+    let source = source(arguments)?;
     if let Some(page) = Reporter::page() {
         own::check_file(&arguments.places, &page)?;
     }
@@ -125,6 +116,21 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+/// The manifest, fit for what is asked.
+fn source(arguments: &Arguments) -> Result<Source, Failure> {
+    let mut source = Source::load(&arguments.places.manifest()?)?;
+    if let Some(folder) = &arguments.places.workdir {
+        source.folder = working_folder(folder)?;
+    }
+    if let Some(name) = &arguments.actions.start {
+        known_step(&source, name)?;
+    }
+    if arguments.actions.strict {
+        check::strict(&source, &arguments.places)?;
+    }
+    Ok(source)
 }
 
 /// Begins the trace that is asked for, if one is.

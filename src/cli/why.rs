@@ -112,9 +112,10 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     for pair in versions.windows(2).rev() {
         let (old, new) = (&pair[0], &pair[1]);
         let when = if new.version > known {
-            let what = match only_kept(new, old) {
-                true => "a kept variable is another here",
-                false => "the manifest has changed",
+            let what = if only_kept(new, old) {
+                "a kept variable is another here"
+            } else {
+                "the manifest has changed"
             };
             format!("not recorded yet: {what}")
         } else {

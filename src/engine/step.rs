@@ -64,9 +64,8 @@ pub(crate) fn identity(
     // In place of others the script has values of its own.
     let packages_alone = step.pure && matches!(tools, Tools::Nix(_));
     let is_seen = |name: &&String| {
-        !step.env.contains_key(*name)
-            && !VARIABLES.contains(&name.as_str())
-            && !(packages_alone && *name == "PATH")
+        let is_own = step.env.contains_key(*name) || VARIABLES.contains(&name.as_str());
+        !is_own && (*name != "PATH" || !packages_alone)
     };
     let value = |name: &String| host(name).map(|digest| digest.to_string());
     let kept = keep.iter().filter(is_seen);

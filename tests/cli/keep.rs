@@ -12,11 +12,11 @@ fn one(keys: &str, script: &str) -> Test {
 const SCRIPT: &str = "echo work >> \"$OUT/count\"\necho ${FOO:-none} > $OUTPUT_DIR/out";
 
 /// Runs with these words and a value of `FOO`.
-fn with(test: &Test, words: &[&str], foo: Option<&str>) -> Ran {
+fn with(test: &Test, words: &[&str], value: Option<&str>) -> Ran {
     let mut command = test.command(words);
     command.env("OUT", test.path(""));
-    if let Some(foo) = foo {
-        command.env("FOO", foo);
+    if let Some(value) = value {
+        command.env("FOO", value);
     }
     Running::start(command).end()
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Step, StepPlaces};
 use crate::model::environment::Environment;
+use crate::model::installable::Installable;
 use crate::prepare::{Known, PackageOptions, Source};
 use crate::state::State;
 use crate::text::quoted;
@@ -19,7 +20,7 @@ const NAMED: usize = 3;
 pub(super) fn references(source: &Source) -> Vec<Diagnostic> {
     let steps = source.manifest.steps.iter().zip(&source.manifest.places);
     let empty = steps.flat_map(|(step, places)| {
-        let packages = step.packages.iter().map(|package| package.text());
+        let packages = step.packages.iter().map(Installable::text);
         packages
             .filter(|text| text.ends_with('#'))
             .map(move |text| {
@@ -76,13 +77,13 @@ pub(super) fn twice(source: &Source, db: &Path) -> Vec<Diagnostic> {
 }
 
 fn words(step: &Step, [first, second]: &[String; 2], programs: &[String]) -> String {
-    let named = programs.iter().take(NAMED).map(|name| quoted(name));
-    let mut names = named.collect::<Vec<_>>().join(", ");
+    let first_few = programs.iter().take(NAMED).map(|name| quoted(name));
+    let mut list = first_few.collect::<Vec<_>>().join(", ");
     if programs.len() > NAMED {
-        names = format!("{names} and {} more", programs.len() - NAMED);
+        list = format!("{list} and {} more", programs.len() - NAMED);
     }
     format!(
-        "step {}: {} and {} both bring {names}; the script has {} of {}",
+        "step {}: {} and {} both bring {list}; the script has {} of {}",
         quoted(step.name.as_str()),
         quoted(first),
         quoted(second),

@@ -50,11 +50,11 @@ fn reached<'a>(manifest: &'a Manifest, router: &Router) -> Option<BTreeSet<&'a s
         }
         let step = manifest.step(name)?;
         for output in left(step)? {
-            let routed = match output {
+            let targets = match output {
                 Left::Name(name) => router.route(&name).into_iter().collect(),
                 Left::Pattern(pattern) => may_go_to(manifest, router, &pattern)?,
             };
-            let known = routed
+            let known = targets
                 .iter()
                 .filter_map(|name| manifest.step(name.as_str()));
             next.extend(known.map(|step| step.name.as_str()));
@@ -72,9 +72,12 @@ enum Left {
 /// All that a step may leave; none if that is not known.
 fn left(step: &Step) -> Option<Vec<Left>> {
     if let Some(promised) = &step.outputs {
-        let left = promised.iter().map(|pattern| match pattern.is_literal() {
-            true => Left::Name(pattern.glob()),
-            false => Left::Pattern(pattern.clone()),
+        let left = promised.iter().map(|pattern| {
+            if pattern.is_literal() {
+                Left::Name(pattern.glob())
+            } else {
+                Left::Pattern(pattern.clone())
+            }
         });
         return Some(left.collect());
     }
@@ -136,7 +139,7 @@ mod tests {
         let mut text = String::new();
         for (at, (name, rest)) in steps.iter().enumerate() {
             let start = if at == 0 { "start = true\n" } else { "" };
-            text.push_str(&format!("[[step]]\nname = '{name}'\n{start}{rest}\n"));
+            text = format!("{text}[[step]]\nname = '{name}'\n{start}{rest}\n");
         }
         let manifest = Manifest::parse(&text).unwrap();
         let reached = reached(&manifest, &manifest.routes())?;

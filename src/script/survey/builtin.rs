@@ -167,10 +167,8 @@ impl Scan<'_> {
                         }),
                 );
             }
-            "printf" => {
-                if arguments.first().and_then(Word::text) == Some("-v") {
-                    names.extend(arguments.get(1).and_then(text));
-                }
+            "printf" if arguments.first().and_then(Word::text) == Some("-v") => {
+                names.extend(arguments.get(1).and_then(text));
             }
             "let" => {
                 let words = arguments

@@ -207,7 +207,7 @@ impl Scan<'_> {
     /// What stands behind `${`, which begins at `at`.
     fn braces(&mut self, word: &mut Word, at: usize) {
         let mut inner = Word::default();
-        let is_plain = self.rest().starts_with(|c| is_name(c));
+        let is_plain = self.rest().starts_with(is_name);
         if !is_plain {
             let _ = self.eat("!") || self.eat("#");
         }

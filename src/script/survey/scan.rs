@@ -360,7 +360,7 @@ impl<'a> Scan<'a> {
             _ => {
                 // A function, if parentheses follow.
                 let behind = self.rest()[word.len()..].trim_start_matches([' ', '\t']);
-                let inner = behind.strip_prefix('(').map(|rest| rest.trim_start());
+                let inner = behind.strip_prefix('(').map(str::trim_start);
                 let Some(after) = inner.and_then(|inner| inner.strip_prefix(')')) else {
                     return false;
                 };
@@ -448,7 +448,7 @@ impl<'a> Scan<'a> {
     fn assignment(&mut self) -> Option<String> {
         let start = self.at;
         let name = self.name()?.to_owned();
-        if self.rest().starts_with('[') && self.keyword().contains("]") {
+        if self.rest().starts_with('[') && self.keyword().contains(']') {
             let mut ignored = Word::default();
             self.brackets(&mut ignored);
         }
