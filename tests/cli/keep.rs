@@ -57,7 +57,7 @@ fn another_value_of_a_kept_variable_is_another_version() {
         assert_eq!(test.times("work"), 4);
         with(&test, &["-run"], Some("7"))
             .exits(0)
-            .says("an older version (kept variables (FOO))");
+            .says("1 finished task has another version (kept variables (FOO))");
         assert_eq!(test.times("work"), 4);
         with(&test, &["-migrate-tainted", "-run"], Some("7")).exits(0);
         let newest = "SELECT count(*) FROM task WHERE live = 1 AND error IS NOT NULL";
