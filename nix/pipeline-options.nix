@@ -43,7 +43,7 @@ let
     retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
-    cache = optional types.bool "Whether a task that was done before on the same input is reused.";
+    cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";
   };
 in
 {

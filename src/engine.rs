@@ -38,14 +38,14 @@ pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
 #[cfg(test)]
 pub(crate) use step::ReuseRule;
-pub(crate) use step::{StepPlan, identity, reuse_rule};
+pub(crate) use step::{ReuseScope, StepPlan, identity, reuse_rule};
 
 use crate::model::event::{Event, Failure, Summary};
 use crate::model::name::StepName;
 use crate::model::plan::{Key, Next, Plan, QueueId, Ready};
 use crate::model::route::Router;
 use crate::model::task::TaskId;
-use crate::state::{self, Runset, State};
+use crate::state::{self, Equal, Runset, State};
 use crate::store;
 use reuse::Settled;
 use rings::Rings;
@@ -99,6 +99,8 @@ pub(crate) struct Scheduler<'a> {
     /// Ends that are recorded in part, of which executors have the rest.
     recordings: usize,
     summary: Summary,
+    /// When the oldest result that was used again was made, in milliseconds since 1970.
+    oldest: Option<i64>,
     /// No more tasks start.
     stopping: bool,
     /// Whether it was told that fewer run at once.
@@ -114,6 +116,8 @@ pub(crate) struct Scheduler<'a> {
     /// The place of each step, by name.
     queues: HashMap<StepName, QueueId>,
     rings: Rings,
+    /// Equal tasks that were found to be usable: where very many are equal, each search is long.
+    found: HashMap<Key, Equal>,
 }
 
 /// A task that an executor has.
@@ -156,6 +160,7 @@ impl<'a> Scheduler<'a> {
             runset_name: runset.name.as_str().into(),
             listener,
             settings,
+            oldest: None,
             in_hand: HashMap::new(),
             recordings: 0,
             stopping: false,
@@ -169,6 +174,7 @@ impl<'a> Scheduler<'a> {
                 .map(|step| (step.name.clone(), step.queue))
                 .collect(),
             rings: Rings::default(),
+            found: HashMap::new(),
         })
     }
 
@@ -182,6 +188,10 @@ impl<'a> Scheduler<'a> {
 
     /// After the last one, if nothing went wrong: what the run came to.
     pub(crate) fn end(mut self) -> Result<Summary, Error> {
+        self.summary.oldest_reused = self.oldest.map(|executed| {
+            let age = crate::sys::now().as_millisecond().saturating_sub(executed);
+            Duration::from_millis(u64::try_from(age).unwrap_or(0))
+        });
         if self.summary.executed + self.summary.reused + self.summary.failed > 0 {
             lost::note(self.state, self.store, self.runset)?;
         }
@@ -362,6 +372,10 @@ impl<'a> Scheduler<'a> {
             input: ready.input,
             attempt: ready.attempt,
         });
+        if let Some(key) = &key {
+            // What it leaves is newer.
+            self.found.remove(key);
+        }
         let ready = Arc::new(ready);
         let job = Job {
             step: Arc::clone(&step),

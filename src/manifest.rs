@@ -1,5 +1,6 @@
 //! The manifest: a pipeline's steps, read from TOML.
 
+mod cache;
 mod describe;
 pub(crate) mod diagnostic;
 mod duration;
@@ -13,6 +14,7 @@ mod syntax;
 mod template;
 mod value;
 
+pub(crate) use cache::Cache;
 pub(crate) use describe::literal_outputs;
 pub(crate) use duration::length_of_time;
 pub(crate) use input::Input;
@@ -133,9 +135,12 @@ pub(crate) struct Step {
     /// go round for ever.
     #[schemars(range(min = 1, max = u32::MAX), extend("default" = Self::ROUNDS), example = 50)]
     pub rounds: u32,
-    /// Whether a success is used again for the same input and the same version of the step.
-    #[schemars(extend("default" = true), example = false)]
-    pub cache: bool,
+    /// Whether a success is used again for the same input and the same version of the step: true,
+    /// false, the age up to which it is (whole numbers with d, h, m, s or ms), or "runset" for in its
+    /// runset alone.
+    #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = cache::PATTERN))]
+    #[schemars(extend("default" = true), example = &"12h")]
+    pub cache: Cache,
     /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
     #[schemars(with = "bool", example = true)]

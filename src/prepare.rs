@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use crate::engine::{self, Listener, StepPlan};
+use crate::engine::{self, Listener, ReuseScope, StepPlan};
 use crate::exec::local::Runnable;
 use crate::manifest::diagnostic;
 use crate::manifest::{Manifest, Step};
@@ -301,6 +301,7 @@ impl Steps {
                 equal: registered.equal,
                 version: registered.version,
                 reuse_rule: engine::reuse_rule(step, &identity),
+                scope: ReuseScope::of(step.cache, now),
                 outputs: step.outputs.clone(),
                 parallel: parallel.and_then(|most| usize::try_from(most).ok()),
                 retries: step.retries,

@@ -54,6 +54,7 @@ pub(crate) use missing::{Looked, Place, Wanted};
 pub(crate) use overview::{RecordedStep, ShownTask};
 pub(crate) use read::{Filter, TaskRow, TaskStep, Which};
 pub(crate) use record::{Finished, Logs, NewTask};
+pub(crate) use reuse::{Equal, Usable};
 pub(crate) use runset::{Runset, RunsetId};
 pub(crate) use schema::FORMAT;
 pub(crate) use steps::{StepId, StepVersion};

@@ -1,5 +1,6 @@
 //! `check`: is the manifest right, and what does it say?
 
+mod age;
 mod describe;
 mod lint;
 mod programs;
@@ -53,6 +54,7 @@ pub(super) fn main(
             ("variables", variables(step)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),
+            ("age", age::of(step)),
             ("shell", launch(step)),
         ] {
             if let Some(words) = words {

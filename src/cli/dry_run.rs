@@ -98,6 +98,7 @@ fn reason_in_words(reason: Reason) -> &'static str {
         Reason::NeverReused => "of a step whose results are not reused",
         Reason::Failed => "failed last time",
         Reason::New => "without a result yet",
+        Reason::OutOfScope => "whose results are not used any more, as `cache` says",
         Reason::Lost => "whose results are gone from the store, or are no `outputs` of the step",
     }
 }

@@ -198,6 +198,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "supersedes": row.supersedes,
         "reused_from": row.reused_from,
         "forced": row.forced,
+        "executed_ms": row.executed,
         "started_ms": row.started,
         "seconds": elapsed(row).map(|time| time.as_secs_f64()),
         "worker": row.worker,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -12,11 +13,15 @@ use super::output;
 use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
+use crate::engine::ReuseScope;
+use crate::manifest::Cache;
 use crate::model::identity::{Change, Tools};
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::table;
-use crate::state::{Reader, State, StepId, StepVersion, TaskRow, TaskStep};
+use crate::state::{Equal, Reader, State, StepId, StepVersion, TaskRow, TaskStep};
+use crate::sys::now;
+use crate::text::time::{exact, point, short};
 use crate::text::visible;
 use crate::view::explain;
 
@@ -44,13 +49,13 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         .starts_with(|c: char| c == '#' || c.is_ascii_hexdigit())
         && let Ok(Named::Task(row)) = select::named(&recorded, &options.what)
     {
-        task_text(&recorded, &row)?
+        task_text(places, &recorded, &row)?
     } else if options
         .what
         .starts_with(|c: char| c == '#' || c.is_ascii_digit())
     {
         // Says what is wrong with it.
-        task_text(&recorded, &select::task(&recorded, &options.what)?)?
+        task_text(places, &recorded, &select::task(&recorded, &options.what)?)?
     } else {
         select::known_step(&recorded, &options.what)?;
         String::new()
@@ -214,9 +219,9 @@ fn planned(places: &Places, current: Option<&StepVersion>) -> Result<Option<Stat
 
 // ---- a task
 
-fn task_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
+fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, Failure> {
     let Some(step) = &row.step else {
-        return final_text(state, row);
+        return final_text(places, state, row);
     };
     let versions = state.versions(&step.name)?;
     let case = Case {
@@ -224,6 +229,7 @@ fn task_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
         row,
         step,
         versions: &versions,
+        cache: cache(places, &step.name),
     };
     let hash = row.object.hex();
     let input = match &row.name {
@@ -254,7 +260,7 @@ fn task_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn final_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
+fn final_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, Failure> {
     let name = visible(row.name.as_deref().unwrap_or_default());
     let mut text = format!(
         "#{} is the final output {name}: no part of that name is a step's\n",
@@ -264,7 +270,7 @@ fn final_text(state: &Reader, row: &TaskRow) -> Result<String, Failure> {
         && let Some(parent) = state.task(parent)?
         && parent.step.is_some()
     {
-        text.push_str(&task_text(state, &parent)?);
+        text.push_str(&task_text(places, state, &parent)?);
     }
     Ok(text)
 }
@@ -275,6 +281,38 @@ struct Case<'a> {
     row: &'a TaskRow,
     step: &'a TaskStep,
     versions: &'a [StepVersion],
+    /// What the manifest says of the step, if there is one at hand.
+    cache: Option<Cache>,
+}
+
+fn cache(places: &Places, step: &str) -> Option<Cache> {
+    let source = Source::load(&places.manifest().ok()?).ok()?;
+    Some(source.manifest.step(step)?.cache)
+}
+
+/// Why a result that was made at `executed` is not used again by a run at `now`, in a runset of its own
+/// or not; none if that is not what `cache` says.
+fn refused(cache: Cache, executed: Option<i64>, now: i64, elsewhere: bool) -> Option<String> {
+    match cache {
+        Cache::Always | Cache::Never => None,
+        Cache::Runset => elsewhere
+            .then(|| "is of another runset, and the step has `cache = \"runset\"`".to_owned()),
+        Cache::Within(age) => {
+            let limit = exact(age);
+            let Some(executed) = executed else {
+                return Some(format!(
+                    "is of unknown age, and the step has `cache = \"{limit}\"`"
+                ));
+            };
+            let old = Duration::from_millis(u64::try_from(now - executed).unwrap_or(0));
+            (old > age).then(|| {
+                format!(
+                    "was {} old, and the step has `cache = \"{limit}\"`",
+                    short(old)
+                )
+            })
+        }
+    }
 }
 
 impl Case<'_> {
@@ -296,6 +334,9 @@ impl Case<'_> {
                  and packages; its outputs stand for those of this one",
                 visible(&self.step.name)
             );
+            if let Some(executed) = self.row.executed {
+                let _ = writeln!(text, "  they were made until {}", point(executed));
+            }
         }
     }
 
@@ -343,6 +384,18 @@ impl Case<'_> {
         let (row, step) = (self.row, self.step);
         let equal = self.state.equal_versions(step.id)?;
         if let Some(earlier) = self.state.finished_before(&equal, &row.object, row.id)? {
+            let other = self.state.task(earlier)?;
+            let refused = other.zip(self.cache).and_then(|(other, cache)| {
+                let now = row.started.unwrap_or_else(|| now().as_millisecond());
+                refused(cache, other.executed, now, other.runset != row.runset)
+            });
+            if let Some(why) = refused {
+                let _ = writeln!(
+                    text,
+                    "the result of task #{earlier}, the same on the same input, {why}"
+                );
+                return Ok(());
+            }
             let _ = writeln!(
                 text,
                 "what task #{earlier}, the same on the same input, left could not be used: its \
@@ -391,9 +444,19 @@ impl Case<'_> {
             Some(current) if !self.row.forced => self.state.equal_versions(current.id)?,
             _ => Vec::new(),
         };
-        let source = self.state.finished_equal(&equal, &self.row.object, None)?;
-        match source {
-            Some(source) => {
+        let now = now().as_millisecond();
+        let scope = self
+            .cache
+            .map_or(ReuseScope::Any, |cache| ReuseScope::of(cache, now));
+        let find = |scope: ReuseScope| {
+            let usable = scope.look(&self.row.runset);
+            self.state
+                .finished_equal(&equal, &self.row.object, None, usable)
+        };
+        match find(scope)? {
+            Some(Equal {
+                made_by: source, ..
+            }) => {
                 let _ = writeln!(
                     text,
                     "  at the next -run it takes the outputs of task #{source}, an equal one, unless \
@@ -406,7 +469,21 @@ impl Case<'_> {
                 self.ran(&mut because)?;
                 text.push_str(because.trim_start().trim_start_matches("ran "));
             }
-            None => text.push_str("  will run at the next -run: it was not executed yet\n"),
+            None => {
+                let why = match (find(ReuseScope::Any)?, self.cache) {
+                    (Some(other), Some(cache)) => {
+                        refused(cache, other.executed, now, true).map(|why| (other.made_by, why))
+                    }
+                    _ => None,
+                };
+                let _ = match why {
+                    Some((other, why)) => writeln!(
+                        text,
+                        "  will run at the next -run: the result of task #{other}, an equal one, {why}"
+                    ),
+                    None => writeln!(text, "  will run at the next -run: it was not executed yet"),
+                };
+            }
         }
         Ok(())
     }

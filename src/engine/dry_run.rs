@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::reuse::key;
+use super::reuse::{key, look};
 use super::rings::Rings;
-use super::step::{ReuseRule, StepPlan};
+use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::name::{FileName, StepName};
 use crate::model::plan::{Key, Ready};
 use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{NewTask, Runset, State, StepId};
+use crate::state::{Equal, NewTask, Runset, State, StepId};
 use crate::store::{self, Condition};
 
 /// Why a task would be executed.
@@ -27,6 +27,9 @@ pub(crate) enum Reason {
     Failed,
     /// No equal task was executed yet.
     New,
+    /// An equal task was, but `cache` says that its result is not to be used: too old, or of another
+    /// runset.
+    OutOfScope,
     /// An equal task was, but objects that it left are gone, or it left what the step does not promise.
     Lost,
 }
@@ -145,16 +148,19 @@ impl DryRunner<'_> {
             self.told[step.queue].wait += 1;
             return Ok(());
         }
-        let name = (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
-        let reason = match self.state.finished_equal(&step.equal, &ready.input, name)? {
+        let look = |scope| look(self.state, step, &key, scope, &self.runset.name);
+        let reason = match look(step.scope)? {
             Some(source) => {
                 if self.take(step, ready, source)? {
                     return Ok(());
                 }
                 Reason::Lost
             }
-            _ if ready.state == TaskState::Failed => Reason::Failed,
-            _ => Reason::New,
+            None if step.scope != ReuseScope::Any && look(ReuseScope::Any)?.is_some() => {
+                Reason::OutOfScope
+            }
+            None if ready.state == TaskState::Failed => Reason::Failed,
+            None => Reason::New,
         };
         self.seen.insert(key);
         self.runs(step, reason);
@@ -162,9 +168,9 @@ impl DryRunner<'_> {
     }
 
     /// Takes over the outputs of `source`, if all are there.
-    fn take(&mut self, step: &StepPlan, ready: &Ready, source: TaskId) -> Result<bool, Error> {
+    fn take(&mut self, step: &StepPlan, ready: &Ready, source: Equal) -> Result<bool, Error> {
         let mut outputs = Vec::new();
-        self.state.each_output(source, |name, object| {
+        self.state.each_output(source.task, |name, object| {
             outputs.push((name.cloned(), object));
         })?;
         let fits = |(name, object): &(Option<FileName>, Digest)| {
@@ -174,7 +180,7 @@ impl DryRunner<'_> {
             return Ok(false);
         }
         self.state
-            .reuse(self.runset, step.id, ready.id, ready.state, source)?;
+            .reuse(self.runset, step.id, ready.id, ready.state, &source)?;
         self.told[step.queue].reuse += 1;
         for (name, object) in &outputs {
             let name = name.as_deref();

@@ -10,7 +10,7 @@ use crate::model::event::Launch;
 use crate::model::plan::{Key, Ready};
 use crate::model::promise::Comparison;
 use crate::model::task::TaskId;
-use crate::state::{Finished, Logs};
+use crate::state::{Equal, Finished, Logs};
 use crate::store;
 use crate::sys::Shortage;
 
@@ -75,7 +75,7 @@ pub(crate) struct Examination {
     pub(super) step: Arc<StepPlan>,
     pub(super) ready: Ready,
     pub(super) key: Option<Key>,
-    pub(super) source: TaskId,
+    pub(super) source: Equal,
     /// When `source` had ended, in microseconds since 1970, if that is known.
     pub(super) made: Option<i64>,
     pub(super) outputs: Vec<Output>,

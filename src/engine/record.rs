@@ -244,9 +244,13 @@ impl Scheduler<'_> {
             }
             How::Reused(source) => {
                 self.state
-                    .reuse(self.runset, step.id, task, state, *source)?;
+                    .reuse(self.runset, step.id, task, state, source)?;
                 self.summary.reused += 1;
-                (Some(*source), not_executed())
+                self.oldest = match (self.oldest, source.executed) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+                (Some(source.made_by), not_executed())
             }
         };
         self.tell(&Event::Done {

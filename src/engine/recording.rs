@@ -14,7 +14,7 @@ use super::step::StepPlan;
 use crate::model::event::{Routed, Span};
 use crate::model::plan::{Key, Ready};
 use crate::model::task::TaskId;
-use crate::state::{self, Finished, Logs, State};
+use crate::state::{self, Equal, Finished, Logs, State};
 
 /// Outputs that are read or written in one go.
 pub(super) const SLICE: usize = if cfg!(test) { 10 } else { 512 };
@@ -43,7 +43,7 @@ pub(super) enum How {
         span: Span,
     },
     /// It takes over what this one left.
-    Reused(TaskId),
+    Reused(Equal),
 }
 
 impl Recording {
@@ -71,7 +71,7 @@ impl Recording {
         step: Arc<StepPlan>,
         ready: Ready,
         key: Option<Key>,
-        source: TaskId,
+        source: Equal,
     ) -> Box<Self> {
         let mut recording = Self::new(step, ready, key, How::Reused(source), Vec::new());
         recording.more = Some(TaskId(0));
@@ -85,6 +85,7 @@ impl Recording {
             && let Some(after) = self.more
         {
             // They were read before, when they were looked at.
+            let source = source.task;
             let (outputs, more) = read(state, source, after)?.ok_or(state::Error::Lost(source))?;
             (self.outputs, self.more) = (outputs.into(), more);
         }

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use super::job::{Examination, Turn};
 use super::outputs::Output;
 use super::recording::{How, Recording, read};
-use super::step::{ReuseRule, StepPlan};
+use super::step::{ReuseRule, ReuseScope, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::plan::{Key, Ready};
 use crate::model::promise::Comparison;
 use crate::model::task::TaskId;
+use crate::state::{self, Equal, Reader};
 use crate::store::Condition;
 
 /// Outputs that are looked at while others wait for their turn; more are looked at beside them.
 const FEW: usize = 32;
+
+/// Equal tasks that are kept in memory.
+const KEPT: usize = 1024;
 
 /// What becomes of a task before any executor has it.
 pub(super) enum Settled {
@@ -38,6 +42,18 @@ pub(super) fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
             .clone()
             .filter(|_| step.reuse_rule == ReuseRule::ContentAndName),
     })
+}
+
+/// The task in `scope` whose outputs those that `key` stands for may take.
+pub(super) fn look(
+    state: &Reader,
+    step: &StepPlan,
+    key: &Key,
+    scope: ReuseScope,
+    runset: &str,
+) -> Result<Option<Equal>, state::Error> {
+    let name = (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
+    state.finished_equal(&step.equal, &key.input, name, scope.look(runset))
 }
 
 fn compare(compared: &mut Option<Comparison>, outputs: &[Output]) {
@@ -70,17 +86,13 @@ impl Scheduler<'_> {
             return Ok(Settled::Yes);
         }
         let source = match &key {
-            Some(key) => {
-                let name =
-                    (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
-                self.state.finished_equal(&step.equal, &ready.input, name)?
-            }
+            Some(key) => self.equal(step, key)?,
             None => None,
         };
         let Some(source) = source else {
             return Ok(Settled::No(ready, key));
         };
-        let Some((outputs, more)) = read(self.state, source, TaskId(0))? else {
+        let Some((outputs, more)) = read(self.state, source.task, TaskId(0))? else {
             return Ok(Settled::No(ready, key));
         };
         let mut compared = step.outputs.as_ref().map(Comparison::new);
@@ -103,7 +115,7 @@ impl Scheduler<'_> {
             Condition::Broken => Ok(Settled::No(ready, key)),
             Condition::Unknown => Ok(Settled::Examine(Box::new(Examination {
                 step,
-                made: self.state.made(source)?,
+                made: self.state.made(source.task)?,
                 whole: false,
                 begun: false,
                 more,
@@ -114,6 +126,21 @@ impl Scheduler<'_> {
                 outputs,
             }))),
         }
+    }
+
+    /// The task whose outputs those that `key` stands for may take.
+    fn equal(&mut self, step: &StepPlan, key: &Key) -> Result<Option<Equal>, Error> {
+        if let Some(found) = self.found.get(key) {
+            return Ok(Some(*found));
+        }
+        let found = look(self.state, step, key, step.scope, &self.runset.name)?;
+        if let Some(found) = found {
+            if self.found.len() >= KEPT {
+                self.found.clear();
+            }
+            self.found.insert(key.clone(), found);
+        }
+        Ok(found)
     }
 
     /// How those outputs are, if that is known at once.
@@ -144,7 +171,7 @@ impl Scheduler<'_> {
         }
         if let Some(after) = examination.more.filter(|_| examination.whole) {
             self.begin_group()?;
-            match read(self.state, source, after)? {
+            match read(self.state, source.task, after)? {
                 Some((outputs, more)) => {
                     compare(&mut examination.compared, &outputs);
                     (examination.outputs, examination.more) = (outputs, more);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manifest;
+use crate::manifest::{self, Cache};
 use crate::model::digest::Digest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
-use crate::state::StepId;
+use crate::state::{StepId, Usable};
 
 /// When outputs of an equal task may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,43 @@ pub(crate) enum ReuseRule {
     Content,
     /// For an equal input with an equal name, which the script reads.
     ContentAndName,
+}
+
+/// Which results may be used again, by when and where they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReuseScope {
+    /// Any.
+    Any,
+    /// Those whose execution ended then or later: milliseconds since 1970.
+    Since(i64),
+    /// Those of the same runset.
+    Runset,
+}
+
+impl ReuseScope {
+    /// What `cache` says to a run that begins at `now`, in milliseconds since 1970.
+    pub(crate) fn of(cache: Cache, now: i64) -> Self {
+        match cache {
+            Cache::Always | Cache::Never => Self::Any,
+            Cache::Within(age) => {
+                let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+                Self::Since(now.saturating_sub(age))
+            }
+            Cache::Runset => Self::Runset,
+        }
+    }
+
+    /// Looks for an equal task that may be used in `runset`.
+    pub(crate) fn look(self, runset: &str) -> Usable<'_> {
+        Usable {
+            since: match self {
+                Self::Since(since) => Some(since),
+                Self::Any | Self::Runset => None,
+            },
+            runset,
+            elsewhere: self != Self::Runset,
+        }
+    }
 }
 
 /// One step of a run: what decides about its tasks.
@@ -39,6 +76,8 @@ pub(crate) struct StepPlan {
     pub version: i64,
     /// When outputs of an equal task may be taken.
     pub reuse_rule: ReuseRule,
+    /// And of which those that may.
+    pub scope: ReuseScope,
     /// What it promises to leave, if it promises anything.
     pub outputs: Option<Arc<[Pattern]>>,
     /// Most tasks at once.
@@ -84,7 +123,7 @@ pub(crate) fn identity(
 
 /// When outputs of an equal task may be taken for tasks of this step.
 pub(crate) fn reuse_rule(step: &manifest::Step, identity: &Identity) -> ReuseRule {
-    if !step.cache || identity.reads_task() {
+    if step.cache == Cache::Never || identity.reads_task() {
         ReuseRule::Never
     } else if identity.reads_input_name() {
         ReuseRule::ContentAndName

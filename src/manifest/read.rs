@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::cache::{self, Cache};
 use super::field::{Field, Place};
 use super::value::{Item, Reader};
 use super::{NixSettings, Step};
@@ -39,7 +40,7 @@ pub(super) struct Fields {
     pub retries: Option<u32>,
     pub retry_delay: Option<Duration>,
     pub rounds: Option<u32>,
-    pub cache: Option<bool>,
+    pub cache: Option<Cache>,
     pub warm: Option<bool>,
     pub nixpkgs: Option<String>,
 }
@@ -88,7 +89,7 @@ impl Fields {
                 self.retry_delay = reader.duration(&what, "for the shortest: \"1ms\"", item);
             }
             Field::Rounds => self.rounds = reader.count(&what, 1, item),
-            Field::Cache => self.cache = reader.flag(&what, item),
+            Field::Cache => self.cache = cache::read(reader, &what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             // Of inputs, which are read elsewhere.
@@ -163,7 +164,7 @@ impl Fields {
             retries: self.retries.unwrap_or(0),
             retry_delay: self.retry_delay.unwrap_or(Step::RETRY_DELAY),
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
-            cache: self.cache.unwrap_or(true),
+            cache: self.cache.unwrap_or(Cache::Always),
             warm: self.warm,
         })
     }

@@ -282,6 +282,9 @@ pub struct Summary {
     pub executed: u64,
     /// Tasks that took over outputs in this run.
     pub reused: u64,
+    /// How long ago the oldest result was made that was taken over in this run; none if there was
+    /// none, or it is not recorded.
+    pub oldest_reused: Option<Duration>,
     /// Tasks that failed in this run.
     pub failed: u64,
     /// Live tasks of the runset that are not finished, the failed ones left out.

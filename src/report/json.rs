@@ -31,7 +31,7 @@
 //! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
-//! | `summary` | `runset`, `executed`, `reused`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
+//! | `summary` | `runset`, `executed`, `reused`, `oldest_reused_seconds`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
 //! | `error` | `kind`, `message`, `hint`, `exit_status`: the program ends without having done what was asked |
 //!
 //! `launch` is what ran the script: `direct` (the
@@ -253,6 +253,7 @@ impl<'a> Over<'a> {
             runset,
             executed,
             reused,
+            oldest_reused,
             failed,
             pending,
             finals,
@@ -270,6 +271,7 @@ impl<'a> Over<'a> {
             runset,
             executed: *executed,
             reused: *reused,
+            oldest_reused_seconds: oldest_reused.map(|age| age.as_secs_f64()),
             failed: *failed,
             pending: *pending,
             final_outputs: *finals,

@@ -253,6 +253,17 @@ pub(super) fn summary(summary: &Summary) -> String {
         amount::count(summary.finals, "final output"),
         short(summary.elapsed),
     );
+    // Of the present session everybody knows.
+    if let Some(age) = summary
+        .oldest_reused
+        .filter(|age| *age >= Duration::from_mins(1))
+    {
+        let _ = writeln!(
+            text,
+            "the oldest result that was reused is {} old",
+            short(age)
+        );
+    }
     for (name, step) in &summary.near {
         let name = visible(name);
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");

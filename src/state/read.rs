@@ -39,6 +39,9 @@ pub(crate) struct TaskRow {
     pub forced: bool,
     /// The task whose outputs it took.
     pub reused_from: Option<TaskId>,
+    /// When the execution had ended that gave it its outputs, in milliseconds since 1970, if that is
+    /// recorded.
+    pub executed: Option<i64>,
     /// When its last execution began, in milliseconds since 1970.
     pub started: Option<i64>,
     /// How long that took, in microseconds.
@@ -90,7 +93,7 @@ pub(super) fn columns() -> String {
     format!(
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
-                t.forced, t.reused_from, t.started, t.elapsed, t.worker
+                t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -134,6 +137,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         started: some_number(row, 15)?,
         elapsed: some_number(row, 16)?,
         worker: some_number(row, 17)?,
+        executed: some_number(row, 18)?,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Params;
 
 use super::counts::{STATE_SQL, state_of};
-use super::{Context, Error, Reader, Runset, State, StepId};
+use super::{Context, Equal, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::task::{Step, TaskId, TaskState};
 
@@ -175,22 +175,23 @@ impl State {
         Ok(())
     }
 
-    /// A task takes over the outputs of `source`; the caller adds them.
+    /// A task takes over the outputs of `source`; the caller adds them. It is recorded to be
+    /// `reused_from` the one that was executed.
     pub(crate) fn reuse(
         &mut self,
         runset: &Runset,
         step: StepId,
         task: TaskId,
         from: TaskState,
-        source: TaskId,
+        source: &Equal,
     ) -> Result<(), Error> {
         let to = from.after(Step::Reuse)?;
         self.write_end(
             task,
-            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2, room = NULL,
-                 executed = (SELECT executed FROM task WHERE id = ?2)
+            "UPDATE task SET processed = 1, error = NULL, reused_from = ?2, executed = ?3,
+                 room = NULL
              WHERE id = ?1 AND processed = 0",
-            (task.0, source.0),
+            (task.0, source.made_by.0, source.executed),
         )?;
         self.moved(runset, step, from, to);
         Ok(())

@@ -1,6 +1,6 @@
 //! Early cutoff: a task that already was executed, by content.
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::cell::{Ascending, digest, file_name, located, some_number};
 use super::{Context, Error, Reader, StepId};
@@ -11,6 +11,36 @@ use crate::model::task::TaskId;
 /// How much of an object's name the index `idx_task_step` has: it finds the row that is meant, and
 /// one other in 16 million.
 pub(super) const PREFIX: usize = 6;
+
+/// A finished task whose outputs may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Equal {
+    /// It.
+    pub task: TaskId,
+    /// The one that was executed: itself, or one whose outputs it took.
+    pub made_by: TaskId,
+    /// When that had ended, in milliseconds since 1970; none in what the first implementation
+    /// recorded.
+    pub executed: Option<i64>,
+}
+
+/// Which results are usable, by when and where they were made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usable<'a> {
+    /// Those that were executed then or later, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// The runset that they are to be used in.
+    pub runset: &'a str,
+    /// Whether those of other runsets are.
+    pub elsewhere: bool,
+}
+
+/// Of all that is equal the one that was executed last: an aggregate, as that sorts nothing.
+const EQUAL: &str = "SELECT id, coalesce(reused_from, id), max(coalesce(executed, -1)), executed
+    FROM task
+    WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
+      AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND (?4 OR name IS ?5)
+      AND (?6 IS NULL OR executed >= ?6) AND (?7 OR runset = ?8)";
 
 impl Reader {
     /// All versions of the step that compute the same as `step`: those with its name and
@@ -29,46 +59,43 @@ impl Reader {
             .during(&self.layout, "read step versions")
     }
 
-    /// The newest finished task of one of `steps` on `input`, in any runset, superseded or not;
-    /// with `name`, only one whose input had that name.
+    /// The usable finished task of one of `steps` on `input` that was executed last, superseded or
+    /// not; with `name`, only one whose input had that name.
     #[allow(clippy::option_option)] // Some inputs have no name, and that may be what counts.
     pub(crate) fn finished_equal(
         &self,
         steps: &[StepId],
         input: &Digest,
         name: Option<Option<&str>>,
-    ) -> Result<Option<TaskId>, Error> {
+        usable: Usable,
+    ) -> Result<Option<Equal>, Error> {
         let hex = input.hex();
+        let mut newest: Option<Equal> = None;
         for step in steps {
             let found = self
                 .connection
-                .prepare_cached(
-                    "SELECT id FROM task
-                     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
-                       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3
-                       AND (?4 OR name IS ?5)
-                     ORDER BY id DESC LIMIT 1",
-                )
+                .prepare_cached(EQUAL)
                 .and_then(|mut query| {
-                    query
-                        .query_row(
-                            (
-                                step.0,
-                                &hex[..PREFIX],
-                                &*hex,
-                                name.is_none(),
-                                name.flatten(),
-                            ),
-                            |row| row.get(0),
-                        )
-                        .optional()
+                    let which = params![
+                        step.0,
+                        &hex[..PREFIX],
+                        &*hex,
+                        name.is_none(),
+                        name.flatten(),
+                        usable.since,
+                        usable.elsewhere,
+                        usable.runset,
+                    ];
+                    query.query_row(which, |row| located("task", row, equal))
                 })
                 .during(&self.layout, "look for an equal task")?;
-            if let Some(id) = found {
-                return Ok(Some(TaskId(id)));
+            if newest
+                .is_none_or(|newest| found.is_some_and(|found| found.executed > newest.executed))
+            {
+                newest = found.or(newest);
             }
         }
-        Ok(None)
+        Ok(newest)
     }
 
     /// When the execution had ended at the latest that gave the task its outputs, in microseconds
@@ -191,3 +218,18 @@ impl Reader {
             .during(&self.layout, "read a task's outputs")
     }
 }
+
+/// None where there was none to choose from.
+fn equal(row: &Row) -> rusqlite::Result<Option<Equal>> {
+    let Some(task) = row.get::<_, Option<i64>>(0)? else {
+        return Ok(None);
+    };
+    Ok(Some(Equal {
+        task: TaskId(task),
+        made_by: TaskId(row.get(1)?),
+        executed: some_number(row, 3)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -169,6 +169,16 @@ const TAKEN_OVER: &str = "
 UPDATE task SET executed = source.executed FROM task AS source
 WHERE source.id = task.reused_from AND task.executed IS NULL AND source.executed IS NOT NULL";
 
+/// Whoever took over outputs names the task that was executed, not one that took them over too:
+/// each time this is done, half of the way there is gone.
+const NAMED: &str = "
+UPDATE task SET reused_from = source.reused_from FROM task AS source
+WHERE source.id = task.reused_from AND source.reused_from IS NOT NULL
+    AND source.reused_from <> task.reused_from AND source.reused_from <> task.id";
+
+/// Times that it is done at most, should they name each other in a circle.
+const HALVED: usize = 64;
+
 /// From the present format back to 3.
 #[cfg(test)]
 pub(super) const BACK_TO_3: &str = "
@@ -297,6 +307,11 @@ pub(super) fn migrate(
         transaction.execute_batch(GROWN)?;
         transaction.execute_batch(VIEWS_NOW)?;
         transaction.execute_batch(FROM_THREE)?;
+        for _ in 0..HALVED {
+            if transaction.execute(NAMED, [])? == 0 {
+                break;
+            }
+        }
         while transaction.execute(TAKEN_OVER, [])? > 0 {}
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;

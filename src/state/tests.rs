@@ -16,10 +16,26 @@ fn identity(script: &str) -> Identity {
     }
 }
 
+/// A finished task that was executed.
+fn taken_from(task: TaskId) -> Equal {
+    Equal {
+        task,
+        made_by: task,
+        executed: Some(FINISHED.started + FINISHED.elapsed / 1000),
+    }
+}
+
 const FINISHED: Finished = Finished {
     started: 0,
     elapsed: 7,
     worker: 0,
+};
+
+/// Every result.
+const ANY: Usable = Usable {
+    since: None,
+    runset: "r",
+    elsewhere: true,
 };
 
 struct Fixture {
@@ -280,7 +296,10 @@ fn an_equal_task_is_found_by_content_and_by_name_where_asked() {
     f.done(a, start);
     let one = f.child(start, "x", Some(b));
     let input = Digest::of(b"x");
-    let find = |f: &Fixture, name| f.state.finished_equal(&[b], &input, name).unwrap();
+    let find = |f: &Fixture, name| {
+        let found = f.state.finished_equal(&[b], &input, name, ANY).unwrap();
+        found.map(|equal| equal.task)
+    };
     assert_eq!(find(&f, None), None);
     f.done(b, one);
     assert_eq!(find(&f, None), Some(one));
@@ -407,7 +426,7 @@ fn of_older_formats_it_is_known_when_outputs_were_made() {
         .unwrap();
     for (task, source) in [(taken, made), (again, taken)] {
         state
-            .reuse(&runset, step, task, TaskState::Pending, source)
+            .reuse(&runset, step, task, TaskState::Pending, &taken_from(source))
             .unwrap();
     }
     state.commit().unwrap();
@@ -433,6 +452,8 @@ fn of_older_formats_it_is_known_when_outputs_were_made() {
     drop(connection);
     let (state, _lock, _) = State::open(dir.path()).unwrap();
     assert_eq!(executed(&state), expected);
+    let again = state.task(again).unwrap().unwrap();
+    assert_eq!(again.reused_from, Some(made), "the one that was executed");
     let mut query = state
         .connection
         .prepare("SELECT sum(current) FROM step")
@@ -481,7 +502,10 @@ fn is_brought_to_the_present_format(old: i64, back: &str) {
     assert_eq!(schema(&state), present);
     assert_eq!(state.time_spent(&runset).unwrap()[&step], 7);
     assert_eq!(state.tallies(runset.id).unwrap()[&step].done, 1);
-    let found = state.finished_equal(&[step], &Digest::EMPTY, None).unwrap();
+    let found = state
+        .finished_equal(&[step], &Digest::EMPTY, None, ANY)
+        .unwrap();
+    let found = found.map(|equal| equal.task);
     assert_eq!(found, Some(task));
 }
 

@@ -7,6 +7,7 @@
     clippy::disallowed_macros
 )]
 
+mod age;
 mod completions;
 mod early;
 mod failure;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::error::Failure;
-use crate::manifest::Step;
+use crate::manifest::{Cache, Step};
 use crate::packages;
 use crate::prepare::Source;
 use crate::script::shell::Shell;
@@ -115,8 +115,11 @@ pub(super) fn limits(step: &Step) -> Option<String> {
             many => format!("{many} rounds"),
         });
     }
-    if !step.cache {
-        words.push("never reused".to_owned());
+    match step.cache {
+        Cache::Always => {}
+        Cache::Never => words.push("never reused".to_owned()),
+        Cache::Within(age) => words.push(format!("reused up to an age of {}", exact(age))),
+        Cache::Runset => words.push("reused in its runset alone".to_owned()),
     }
     (!words.is_empty()).then(|| words.join(", "))
 }

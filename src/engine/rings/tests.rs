@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::{Job, Outcome, Output, Reply, ReuseRule, Scheduler, Settings, StepPlan, Turn};
+use super::super::{
+    Job, Outcome, Output, Reply, ReuseRule, ReuseScope, Scheduler, Settings, StepPlan, Turn,
+};
 use super::arrows;
 use crate::exec::fake::ended;
 use crate::exec::tests::world::in_memory;
@@ -161,6 +163,7 @@ impl Run {
                 equal: self.state.equal_versions(made.id).unwrap(),
                 version: made.version,
                 reuse_rule: script.reuse_rule,
+                scope: ReuseScope::Any,
                 outputs: None,
                 parallel: None,
                 retries: 0,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::super::Executor as _;
 use super::super::fake::Fake;
 use crate::engine::{
-    DryRun, Error, Job, Outcome, Output, ReuseRule, Scheduler, Settings, StepPlan, dry_run,
+    DryRun, Error, Job, Outcome, Output, ReuseRule, ReuseScope, Scheduler, Settings, StepPlan,
+    dry_run,
 };
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
@@ -122,6 +123,7 @@ impl World {
                 } else {
                     ReuseRule::Never
                 },
+                scope: ReuseScope::Any,
                 outputs: None,
                 parallel: act.parallel,
                 retries: act.retries,

@@ -158,7 +158,7 @@ fn types() {
     `parallel` must be a whole number, not a string | '4' | without quotes: 4
     `timeout` must be a length of time in quotes, not a whole number | 10 | for seconds: "10s"
     `retries` must be a whole number, not a decimal number | 1.5 | -
-    `cache` must be true or false, not a date or time | 1979-05-27 | -
+    `cache` must be true, false, "runset" or a length of time in quotes, not a date or time | 1979-05-27 | for results of the last twelve hours alone: `cache` = "12h"
     "#);
     assert_snapshot!(errors("step = 'x'\nnix = []\n[[defaults]]\n"), @"
     error: `step` must be a list of tables, not a string

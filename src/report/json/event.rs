@@ -187,6 +187,8 @@ pub(super) struct Over<'a> {
     pub runset: &'a str,
     pub executed: u64,
     pub reused: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_reused_seconds: Option<f64>,
     pub failed: u64,
     pub pending: i64,
     pub final_outputs: i64,

@@ -1,0 +1,67 @@
+//! The key `cache`: how long a success is used again.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::value::{Item, Reader};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::text::quoted;
+
+/// Whether a success is used again for the same input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// For ever.
+    Always,
+    /// Never.
+    Never,
+    /// As long as its execution ended no longer ago than this when a run begins.
+    Within(Duration),
+    /// In its runset.
+    Runset,
+}
+
+/// What its text is where it is one: a length of time, or this word.
+pub(super) const PATTERN: &str =
+    "^runset$|^(?=.*[1-9])(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
+const RUNSET: &str = "runset";
+
+/// Reads it.
+pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Cache> {
+    let text = match item.get_ref() {
+        DeValue::Boolean(true) => return Some(Cache::Always),
+        DeValue::Boolean(false) => return Some(Cache::Never),
+        DeValue::String(text) => text,
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => {
+            let hint = format!("for results of the last twelve hours alone: {what} = \"12h\"");
+            let wanted = "true, false, \"runset\" or a length of time in quotes";
+            reader.wrong_type(what, wanted, item, Some(hint));
+            return None;
+        }
+    };
+    match text.as_ref() {
+        RUNSET => Some(Cache::Runset),
+        "true" | "false" | "yes" | "no" | "on" | "off" => reader.flag(what, item).and(None),
+        text if text.starts_with(|c: char| c.is_ascii_digit()) => {
+            let none = "for results that are never used again: false, without quotes";
+            reader.duration(what, none, item).map(Cache::Within)
+        }
+        text => {
+            let message = format!(
+                "{what}: {} is neither \"{RUNSET}\" nor a length of time",
+                quoted(text)
+            );
+            let error = Diagnostic::at(reader.inside(item), message);
+            reader
+                .error(error.hint(
+                    "for instance \"12h\", \"7d\", \"runset\"; true or false have no quotes",
+                ));
+            None
+        }
+    }
+}
