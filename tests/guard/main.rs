@@ -15,21 +15,25 @@ use std::process::Command;
 
 use cost::{Counts, DIRECT, SHELL, Subject, Tasks, WARM};
 
-/// Most system calls that the program adds to a task with a shell: 63 to 64 were measured, and a
-/// machine that commits more often needs a few more.
-const CALLS: f64 = 72.0;
+/// Most system calls that the program adds to a task with a shell: 63 to 64 were measured. This and
+/// the next are of a machine that does nothing else: one that is busy commits more often, so that
+/// the least of [`TRIES`] measurements counts.
+const CALLS: f64 = 68.0;
 /// The same for a task in a shared shell, what that does included: 59 to 61 were measured.
-const WARM_CALLS: f64 = 70.0;
-/// The same for a program without a shell: 51 to 52 were measured, 59 on a busy machine.
-const DIRECT_CALLS: f64 = 64.0;
+const WARM_CALLS: f64 = 67.0;
+/// The same for a program without a shell: 51 to 52 were measured.
+const DIRECT_CALLS: f64 = 57.0;
 
-/// Most instructions that a task takes in the program's own process: of a debug build 304 thousand
-/// were measured, and 342 on a machine so busy that it commits much more often.
+/// Most instructions that a task takes in the program's own process: of a debug build 308 thousand
+/// were measured.
 const INSTRUCTIONS: f64 = if cfg!(debug_assertions) {
-    370_000.0
+    320_000.0
 } else {
     140_000.0
 };
+
+/// Measurements of which one must be within the bound.
+const TRIES: usize = 3;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_task-pipeline");
 
@@ -76,12 +80,19 @@ fn table(counts: &Counts) -> (f64, String) {
     (counts.values().sum(), text)
 }
 
-fn assert_within(what: &str, counts: &Counts, least: f64, most: f64) {
-    let (total, table) = table(counts);
-    eprintln!("{what} that a task adds: {total:.2}\n{table}");
-    assert!(total > least, "too few to be true: {total:.2}\n{table}");
-    assert!(
-        total <= most,
+fn assert_within(what: &str, measure: impl Fn() -> Counts, least: f64, most: f64) {
+    let mut last = (0.0, String::new());
+    for _ in 0..TRIES {
+        let (total, table) = table(&measure());
+        eprintln!("{what} that a task adds: {total:.2}\n{table}");
+        assert!(total > least, "too few to be true: {total:.2}\n{table}");
+        if total <= most {
+            return;
+        }
+        last = (total, table);
+    }
+    let (total, table) = last;
+    panic!(
         "a task adds {total:.2} {what}, more than {most}. Look in the table below for what is new, \
          and do it once for a step, a run or a group of tasks, not for each task. If the task \
          cannot do without, raise the bound in tests/guard/main.rs and say why in the commit; \
@@ -102,9 +113,11 @@ fn assert_calls(tasks: Tasks, most: f64) {
     if !with_strace() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let calls = subject(&folder).system_calls(tasks, 50, 300).unwrap();
-    assert_within("system calls", &calls, 10.0, most);
+    let measure = || {
+        let folder = tempfile::tempdir().unwrap();
+        subject(&folder).system_calls(tasks, 50, 300).unwrap()
+    };
+    assert_within("system calls", measure, 10.0, most);
 }
 
 #[test]
@@ -131,9 +144,11 @@ fn instructions_a_task() {
     ) {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let instructions = subject(&folder).instructions(30, 180).unwrap();
-    assert_within("instructions", &instructions, 10_000.0, INSTRUCTIONS);
+    let measure = || {
+        let folder = tempfile::tempdir().unwrap();
+        subject(&folder).instructions(30, 180).unwrap()
+    };
+    assert_within("instructions", measure, 10_000.0, INSTRUCTIONS);
 }
 
 /// How often a run with `-sync LEVEL` waits for the whole file system, and for one file.
