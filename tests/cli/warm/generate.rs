@@ -153,7 +153,9 @@ fn command(random: &mut Random, text: &mut String, depth: u32) {
             // Ends after a few rounds.
             let word = random.of(&["while", "until"]);
             let end = if word == "while" { "!" } else { "" };
-            let _ = write!(text, "k=; {word} {end} test \"$k\" = xx; do k=x$k; ");
+            // Of its own: a loop within this one would begin it anew, for ever.
+            let k = format!("k{}", text.len());
+            let _ = write!(text, "{k}=; {word} {end} test \"${k}\" = xx; do {k}=x${k}; ");
             body(random, text, depth);
             text.push_str("done");
         }
