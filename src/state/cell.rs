@@ -51,7 +51,7 @@ impl fmt::Display for Located {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.row {
             Some(row) => write!(f, "{} #{row}: {}", self.table, self.reason),
-            None => write!(f, "a {} has no number: {}", self.table, self.reason),
+            None => write!(f, "{} without a number: {}", self.table, self.reason),
         }
     }
 }
