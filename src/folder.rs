@@ -77,10 +77,7 @@ impl Folder {
 
     /// Changes its mode.
     pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(
-            &self.fd,
-            Mode::from_bits_truncate(mode),
-        )?)
+        Ok(rustix::fs::fchmod(&self.fd, sys::mode(mode))?)
     }
 
     /// What has that name in it, or would have.

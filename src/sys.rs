@@ -26,7 +26,9 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
-pub(crate) use file::{Identity, Look, Seen, look, look_at, seen, seen_at, set_mode_at, umask};
+pub(crate) use file::{
+    Identity, Look, Seen, file_type, look, look_at, mode, pipe, seen, seen_at, set_mode_at, umask,
+};
 pub(crate) use shortage::{Shortage, is_full};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
@@ -86,6 +88,7 @@ pub(crate) fn plain_words(error: io::Error) -> io::Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writers {
     /// Nothing has it open for writing.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody can tell"))]
     None,
     /// Something has it open for writing.
     Some,
@@ -284,6 +287,10 @@ impl ExitWatch {
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     /// Variables that name something in one of the folders.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nobody can look for them")
+    )]
     pub variables: &'static [&'static str],
     /// The folders.
     pub folders: Vec<PathBuf>,

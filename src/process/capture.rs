@@ -10,9 +10,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::sys::{ExitWatch, descriptors};
+use crate::sys::{self, ExitWatch, descriptors};
 
 /// Which of a child's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub(super) struct Pipe {
 
 impl Pipe {
     fn new() -> io::Result<Self> {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (read, write) = sys::pipe()?;
         rustix::io::ioctl_fionbio(&read, true)?;
         let read = descriptors::keep(read);
         Ok(Self { read, write })

@@ -12,7 +12,6 @@ use nix::fcntl::OFlag;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 
 use super::{Groups, Invocation, Limits, Opening, Pipes, RunError};
@@ -91,7 +90,7 @@ impl SpawnSpec {
 
     /// Starts it with what is returned as its input.
     pub(super) fn spawn_fed(&self) -> io::Result<(Pid, OwnedFd)> {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (read, write) = sys::pipe()?;
         let place = Place {
             input: Some(&read),
             output: None,
@@ -159,7 +158,7 @@ fn next_to(
     let (read, write) = if last {
         (None, None)
     } else {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (read, write) = sys::pipe()?;
         (Some(read), Some(write))
     };
     let place = Place {

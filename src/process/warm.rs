@@ -13,8 +13,9 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use nix::sys::stat;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 
 use super::handle::{Limit, Phase};
@@ -48,8 +49,8 @@ impl Warm {
     /// each run one with the exit status. `fifo` is made unless it is there; no other shell may be
     /// using it.
     pub(crate) fn start(spec: &SpawnSpec, fifo: &Path) -> io::Result<Self> {
-        match rustix::fs::mknodat(CWD, fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        match nix::unistd::mkfifo(fifo, stat::Mode::S_IRUSR | stat::Mode::S_IWUSR) {
+            Ok(()) | Err(nix::Error::EEXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;

@@ -8,11 +8,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::FileType;
-
 use super::layout::ENDINGS;
 use super::{Error, Layout};
 use crate::folder::kind;
+use crate::sys;
 use crate::text::{amount, visible};
 
 /// Bytes of the smallest database.
@@ -60,7 +59,7 @@ pub(super) fn check(layout: &Layout) -> Result<(), Error> {
         };
         let path = path.into();
         if !data.is_file() {
-            let found = kind(FileType::from_raw_mode(data.mode()));
+            let found = kind(sys::file_type(&data));
             return Err(Error::NoFile { path, found });
         }
         if data.nlink() > 1 {

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Access, FileType, Mode};
+use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 
 use super::hash::{Inserted, LARGE, hash};
@@ -162,10 +162,7 @@ impl Store {
 
     /// Gives an open file the mode of objects.
     pub(super) fn set_mode(&self, file: &File) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(
-            file,
-            Mode::from_bits_truncate(self.mode),
-        )?)
+        Ok(rustix::fs::fchmod(file, sys::mode(self.mode))?)
     }
 
     /// Gives a file that nothing else can reach its place, by a rename if that is possible.

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::FileType;
 
@@ -10,6 +9,7 @@ use super::hash::hash;
 use super::{Error, Reader, SMALL, io_error, is_absent};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
+use crate::sys;
 
 /// Reads a file that should have `size` bytes; with fewer or more, as many as there are up to one
 /// more, which then hash to something else.
@@ -153,7 +153,7 @@ impl Reader {
         };
         let metadata = object.metadata().map_err(io_error("look at", &path))?;
         if !metadata.is_file() {
-            return Err(not_a_file(path, FileType::from_raw_mode(metadata.mode())));
+            return Err(not_a_file(path, sys::file_type(&metadata)));
         }
         Ok((object, metadata, path))
     }

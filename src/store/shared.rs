@@ -17,7 +17,6 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
 use super::hash::{Inserted, LARGE, hash_beside};
@@ -132,7 +131,7 @@ impl SharedOutput {
             }
             _ => {}
         }
-        let mode = Mode::from_bits_truncate(0o666 & !sys::umask());
+        let mode = sys::mode(0o666 & !sys::umask());
         self.entry()
             .link(to)
             .and_then(|()| Ok(rustix::fs::fchmod(&self.file, mode)?))

@@ -156,14 +156,7 @@ fn other_things_are_named() {
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("dir")).unwrap();
     std::os::unix::fs::symlink("dir", at("link")).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        at("fifo"),
-        rustix::fs::FileType::Fifo,
-        0o600.into(),
-        0,
-    )
-    .unwrap();
+    nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
     let _socket = UnixListener::bind(at("socket")).unwrap();
     for (name, kind) in [
         ("dir", "a folder"),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -38,6 +38,22 @@ impl Identity {
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         self.device == other.device
     }
+}
+
+/// Rights as the calls of this system take them, whose numbers are not of one size everywhere.
+pub(crate) fn mode(bits: u32) -> Mode {
+    Mode::from_raw_mode(number(bits & 0o7777))
+}
+
+/// What the metadata are of.
+pub(crate) fn file_type(data: &Metadata) -> FileType {
+    FileType::from_raw_mode(number(data.mode()))
+}
+
+/// A pipe that no child gets unless it is given one of the ends: for reading, for writing.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = io::pipe()?;
+    Ok((read.into(), write.into()))
 }
 
 /// What a look at a file or folder tells.

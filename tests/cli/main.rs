@@ -39,6 +39,7 @@ mod rings;
 mod schedule;
 mod script;
 mod seed;
+#[cfg(target_os = "linux")]
 mod shortage;
 mod sigkill;
 mod signals;

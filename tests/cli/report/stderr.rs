@@ -56,6 +56,7 @@ fn through_a_slow_pipe(options: &[&str]) -> (Option<i32>, String) {
     let manifest = FAN_OUT.replace("for i", "seq 1 3000; for i");
     let pipeline = Test::with(&manifest);
     let (mut read, write) = std::io::pipe().unwrap();
+    #[cfg(target_os = "linux")]
     rustix::pipe::fcntl_setpipe_size(&write, 4096).unwrap();
     rustix::io::ioctl_fionbio(&write, true).unwrap();
     let mut command = pipeline.command(&["-run", "-verbose"]);
