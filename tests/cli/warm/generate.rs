@@ -155,7 +155,10 @@ fn command(random: &mut Random, text: &mut String, depth: u32) {
             let end = if word == "while" { "!" } else { "" };
             // Of its own: a loop within this one would begin it anew, for ever.
             let k = format!("k{}", text.len());
-            let _ = write!(text, "{k}=; {word} {end} test \"${k}\" = xx; do {k}=x${k}; ");
+            let _ = write!(
+                text,
+                "{k}=; {word} {end} test \"${k}\" = xx; do {k}=x${k}; "
+            );
             body(random, text, depth);
             text.push_str("done");
         }
