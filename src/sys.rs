@@ -88,7 +88,10 @@ pub(crate) fn plain_words(error: io::Error) -> io::Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writers {
     /// Nothing has it open for writing.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody can tell"))]
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nobody can tell")
+    )]
     None,
     /// Something has it open for writing.
     Some,

@@ -5,7 +5,6 @@
 //! dealt with is told, and `SOAK_SECONDS=0` looks at that alone. `SOAK_PROGRAM`: another build.
 
 mod damage;
-mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,8 +15,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ran, Running, Test};
+use crate::random::Random;
 use damage::{Place, damage};
-use random::Random;
 
 /// Work that goes on over several steps and runs, some of it failed, reused, superseded.
 const PIPELINE: &str = r#"

@@ -190,9 +190,12 @@ fn command(random: &mut Random, text: &mut String, depth: u32) {
             text.push('}');
         }
         7 => {
-            text.push_str(random.of(&["f() { ", "f () {\n"]));
+            // Of its own too: one that is not defined after all must not be the one that it is in.
+            let f = format!("f{}", text.len());
+            text.push_str(&f);
+            text.push_str(random.of(&["() { ", " () {\n"]));
             body(random, text, depth);
-            text.push_str("}; f");
+            let _ = write!(text, "}}; {f}");
             if random.one_in(2) {
                 text.push(' ');
                 word(random, text, depth);

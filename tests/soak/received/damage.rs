@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// The pipeline's folder, and one that is none of its business.
 pub struct Place {
