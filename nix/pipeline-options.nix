@@ -34,6 +34,7 @@ let
       description = "Environment variables of the script.";
     };
     shell = optional (types.listOf types.str) "The words that the script is handed to; `sh -e -c` unless set.";
+    files = optional (types.listOf types.str) "Files that the script reads or calls, by patterns below the folder of the pipeline.";
     pure = optional types.bool "Whether the script sees only its packages and variables.";
     keep = optional (types.listOf types.str) "Variables of the host whose values are a part of the version, and that a pure script sees nevertheless.";
     outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";

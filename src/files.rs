@@ -8,19 +8,23 @@ mod find;
 mod known;
 mod read;
 mod snapshot;
+mod texts;
 mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
 pub(crate) use error::Error;
-pub(crate) use find::{Found, Looked, find};
+pub(crate) use find::find;
 pub(crate) use known::Known;
-pub(crate) use read::{Keep, read};
-pub(crate) use snapshot::{Snapshot, Taken};
+pub(crate) use read::Keep;
+#[allow(unused_imports)] // Of inputs.
+pub(crate) use read::read;
+pub(crate) use snapshot::Snapshot;
+pub(crate) use texts::Texts;
 pub(crate) use watch::{Trouble, Watch};
 
 use crate::model::file::Stat;
@@ -30,7 +34,6 @@ use crate::sys::{self, Seen};
 #[derive(Debug)]
 pub(crate) struct Root {
     fd: OwnedFd,
-    path: PathBuf,
     /// A folder in it in which no file is ever found: the device and the number.
     skip: Option<(u64, u64)>,
 }
@@ -42,14 +45,8 @@ impl Root {
         let skip = skip.and_then(|skip| sys::seen_at(CWD, skip).ok());
         Ok(Self {
             fd: sys::descriptors::keep(fd),
-            path: path.to_owned(),
             skip: skip.map(|(_, seen)| (seen.device, seen.inode)),
         })
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     fn fd(&self) -> BorrowedFd<'_> {

@@ -41,7 +41,6 @@ mod cli;
 mod engine;
 mod exec;
 mod export;
-#[allow(dead_code, unused_imports)]
 mod files;
 mod folder;
 mod manifest;

@@ -17,9 +17,9 @@ mod value;
 pub(crate) use cache::Cache;
 pub(crate) use describe::literal_outputs;
 pub(crate) use duration::length_of_time;
-pub(crate) use input::Input;
 #[cfg(test)]
 pub(crate) use input::InputKind;
+pub(crate) use input::{Input, Placed};
 pub(crate) use place::StepPlaces;
 pub(crate) use schema::schema;
 
@@ -33,6 +33,7 @@ use serde_json::json;
 use toml::de::DeTable;
 
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::glob::Glob;
 use crate::model::installable::Installable;
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
@@ -103,6 +104,13 @@ pub(crate) struct Step {
     #[schemars(extend("default" = []))]
     #[schemars(example = ["jq", "nixpkgs#ripgrep", ".#my-tool", "github:owner/repo#name"])]
     pub packages: Vec<Installable>,
+    /// What the script reads or calls besides its input: files below the manifest's folder, by
+    /// patterns. `*` stands for any characters of a name, `?` for one, `[ab]` for one of several, `**`
+    /// for folders; a folder's name for all that is in it. Their content is a part of the step's
+    /// version. Those of `[defaults]` are added.
+    #[schemars(with = "Vec<String>", inner(regex(pattern = GLOB)), extend("default" = []))]
+    #[schemars(example = ["template.html", "lib/**/*.sh"])]
+    pub files: Vec<Placed<Glob>>,
     /// Whether the script sees only its packages and variables.
     #[schemars(extend("default" = false), example = true)]
     pub pure: bool,
@@ -153,6 +161,9 @@ const LENGTH_OF_TIME: &str =
 
 /// The patterns that outputs can have.
 const OUTPUT: &str = r"^[^/\[\]{}\\]*[^/\[\]{}\\?]$|^[^/\[\]{}\\]+\?$";
+
+/// Paths below a folder, with what the schema can say of patterns.
+const GLOB: &str = r"^(?!/)(?!~(/|$))(?!(.*/)?\.\.(/|$)).+$";
 
 /// The names that variables can have.
 const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";

@@ -1,5 +1,6 @@
 //! A pipeline as one call sees it: manifest, state, environments, and the steps that come of them.
 
+mod declared;
 mod host;
 mod limits;
 mod roots;
@@ -14,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::engine::{self, Listener, ReuseScope, StepPlan};
 use crate::exec::local::Runnable;
+use crate::files;
 use crate::manifest::diagnostic;
 use crate::manifest::{Manifest, Step};
 use crate::model::digest::Digest;
@@ -27,6 +29,7 @@ use crate::packages;
 use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
 use crate::text::Shown as _;
+use declared::Declared;
 use host::HostEnvironment;
 pub(crate) use limits::TooLong;
 
@@ -154,6 +157,12 @@ pub(crate) enum Error {
     /// What a step's tasks are started with is too long, with the variables of the host.
     #[error("{0}")]
     TooLong(TooLong),
+    /// What the manifest names is not as it has to be.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The bytes of a file could not be kept.
+    #[error(transparent)]
+    Files(#[from] files::Error),
 }
 
 impl From<packages::Error> for Error {
@@ -216,6 +225,11 @@ pub(crate) struct Steps {
     pub all: Vec<Arc<StepPlan>>,
     /// The same, as this machine runs their scripts.
     pub runnable: Arc<[Arc<Runnable>]>,
+    /// What is known of files of the host; none where no step declares any.
+    #[allow(dead_code)] // For inputs.
+    pub known_files: Option<files::Known>,
+    /// To tell what changed in the files of steps.
+    pub texts: files::Texts,
 }
 
 impl Steps {
@@ -270,15 +284,21 @@ impl Steps {
         let limits = ArgumentLimits::here();
         let mut all = Vec::new();
         let mut runnable = Vec::new();
+        let mut declared = Declared::take(source, state)?;
         // One transaction for all, and for what the caller writes besides: each statement by itself
         // would take and leave the file's locks.
         state.group()?;
+        declared.record(source, state)?;
         let known = state.known_steps()?;
         for (queue, step) in source.manifest.steps.iter().enumerate() {
-            let identity = engine::identity(step, tools(step), &|name| surroundings.digest(name));
+            let files = declared.of(queue);
+            let mut identity =
+                engine::identity(step, tools(step), &|name| surroundings.digest(name));
+            identity.files = files.map(|taken| taken.files.clone());
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
-            let registered =
+            let mut registered =
                 state.register(&known, &step.name, &identity, step.start, parallel, now)?;
+            declared.texts.name(&mut registered.changes);
             if registered.new || registered.again {
                 listener(&Event::Version {
                     step: &step.name,
@@ -321,11 +341,14 @@ impl Steps {
                 variables,
                 folder: source.folder.clone(),
                 direct: OnceLock::new(),
+                files: files.map(|taken| Arc::clone(&taken.watch)),
             }));
         }
         Ok(Self {
             all,
             runnable: runnable.into(),
+            known_files: declared.known,
+            texts: declared.texts,
         })
     }
 
@@ -365,7 +388,11 @@ impl Steps {
                     .and_then(|version| version.identity.as_ref())
             };
             let changes = match (identity(step.id), identity(oldest.step)) {
-                (Some(new), Some(old)) => new.changes_since(old),
+                (Some(new), Some(old)) => {
+                    let mut changes = new.changes_since(old);
+                    self.texts.name(&mut changes);
+                    changes
+                }
                 _ => Vec::new(),
             };
             let count = older.iter().map(|taint| taint.count).sum();

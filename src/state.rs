@@ -431,6 +431,11 @@ impl State {
         Ok(marked)
     }
 
+    /// Whether this is the folder's own database, and no copy of it.
+    pub(crate) fn is_writer(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// Fails where the file is no longer the one that others find, and would lock.
     fn is_in_place(&self) -> Result<(), Error> {
         let lock = self.lock.as_ref();

@@ -42,15 +42,20 @@ pub(super) fn main(
     options: &Options,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let source = Source::load(&places.manifest()?)?;
+    let mut source = Source::load(&places.manifest()?)?;
+    if let Some(folder) = &places.workdir {
+        source.folder.clone_from(folder);
+    }
     let packages = packages(&source)?;
+    let files = source.declared_files(&places.db)?;
     let mut text = String::new();
     let mut routes = Routes::new(&source.router);
-    for (step, packages) in source.manifest.steps.iter().zip(packages) {
+    for ((step, packages), files) in source.manifest.steps.iter().zip(packages).zip(&files) {
         let start = if step.start { " (start)" } else { "" };
         let _ = writeln!(text, "{}{start}", step.name);
         for (what, words) in [
             ("packages", packages),
+            ("files", paths(files)),
             ("variables", variables(step)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),
@@ -105,4 +110,16 @@ pub(super) fn main(
         out::tell(&render_as("warning", &path, &source.text, &found));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Paths of files, of many how many there are.
+fn paths(files: &[Box<str>]) -> Option<String> {
+    const NAMED: usize = 5;
+    let named = files.iter().take(NAMED).map(|path| visible(path));
+    let named = named.collect::<Vec<_>>().join(", ");
+    match files.len() {
+        0 => None,
+        1..=NAMED => Some(named),
+        all => Some(format!("{named} and {} more", all - NAMED)),
+    }
 }

@@ -277,6 +277,8 @@ impl From<prepare::Error> for Failure {
             prepare::Error::State(error) => error.into(),
             prepare::Error::Environment(error) => error.into(),
             prepare::Error::TooLong(_) => Self::usage(&error).hint(TOO_LONG),
+            prepare::Error::Source(error) => error.into(),
+            prepare::Error::Files(ref cause) => Self::usage(&error).hint(cause.hint()),
         }
     }
 }

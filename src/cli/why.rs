@@ -14,10 +14,11 @@ use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
 use crate::engine::ReuseScope;
+use crate::files::Texts;
 use crate::manifest::Cache;
 use crate::model::identity::{Change, Tools};
 use crate::model::task::{TaskId, TaskState};
-use crate::prepare::{Known, PackageOptions, Source, Steps};
+use crate::prepare::{self, Known, PackageOptions, Source, SourceError, Steps};
 use crate::report::table;
 use crate::state::{Equal, Reader, State, StepId, StepVersion, TaskRow, TaskStep};
 use crate::sys::now;
@@ -65,11 +66,11 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
 }
 
 /// The words for what changed between two versions, and the lines that did, `indent` deep.
-fn changes(new: &StepVersion, old: &StepVersion, indent: &str) -> String {
+fn changes(new: &StepVersion, old: &StepVersion, texts: &Texts, indent: &str) -> String {
     let (Some(new), Some(old)) = (&new.identity, &old.identity) else {
         return format!("{indent}what changed is not recorded\n");
     };
-    let details = explain::details(new, old);
+    let details = explain::details(new, old, &|files| texts.lines(files));
     if details.is_empty() {
         return format!("{indent}nothing that counts: they compute the same\n");
     }
@@ -100,7 +101,19 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     let recorded_versions = recorded.versions(name)?;
     let known = recorded_versions.last().map_or(0, |newest| newest.version);
     let mut text = String::new();
-    let planned = planned(places, before.as_ref())?;
+    let mut texts = Texts::new(select::store(recorded));
+    let planned = match planned(places, before.as_ref())? {
+        Planned::Steps(planned) => {
+            texts.extend(&planned.1.texts);
+            Some(planned.0)
+        }
+        Planned::Nothing => None,
+        Planned::Bad(rendered) => {
+            text.push_str("what the next -run would take cannot be told:\n");
+            text.push_str(&rendered);
+            None
+        }
+    };
     let state = planned.as_deref().unwrap_or(recorded);
     let versions = state.versions(name)?;
     let current = state.current_version(name)?;
@@ -116,9 +129,15 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     }
     for pair in versions.windows(2).rev() {
         let (old, new) = (&pair[0], &pair[1]);
+        let has_files = |version: &StepVersion| {
+            let identity = version.identity.as_ref();
+            identity.is_some_and(|identity| identity.files.is_some())
+        };
         let when = if new.version > known {
             let what = if only_kept(new, old) {
                 "a kept variable is another here"
+            } else if has_files(new) {
+                "the manifest, or a file that it names, has changed"
             } else {
                 "the manifest has changed"
             };
@@ -133,7 +152,7 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
             new.version,
             old.version
         );
-        text.push_str(&changes(new, old, "  "));
+        text.push_str(&changes(new, old, &texts, "  "));
     }
     if let Some(first) = versions.first() {
         let tools = first
@@ -199,12 +218,24 @@ fn since(version: &StepVersion) -> String {
         )
 }
 
-/// A copy of the state with the steps as the manifest has them now, if there is a manifest.
-fn planned(places: &Places, current: Option<&StepVersion>) -> Result<Option<State>, Failure> {
+/// What the next run would begin with.
+enum Planned {
+    /// A copy of the state with the steps as the manifest has them now.
+    Steps(Box<(State, Steps)>),
+    /// There is no manifest.
+    Nothing,
+    /// What the manifest names is not as it has to be; the errors.
+    Bad(String),
+}
+
+fn planned(places: &Places, current: Option<&StepVersion>) -> Result<Planned, Failure> {
     let Ok(manifest) = places.manifest() else {
-        return Ok(None);
+        return Ok(Planned::Nothing);
     };
-    let source = Source::load(&manifest)?;
+    let mut source = Source::load(&manifest)?;
+    if let Some(folder) = &places.workdir {
+        source.folder.clone_from(folder);
+    }
     let mut copy = State::private_copy_of_steps(&places.db)?;
     let identity = current.and_then(|current| current.identity.as_ref());
     let supply = PackageOptions {
@@ -213,8 +244,13 @@ fn planned(places: &Places, current: Option<&StepVersion>) -> Result<Option<Stat
         stop: &AtomicBool::new(false),
     };
     let known = Known::of(&source, &mut copy, supply)?;
-    Steps::without_registering(&source, &mut copy, &known, &mut |_| {})?;
-    Ok(Some(copy))
+    match Steps::without_registering(&source, &mut copy, &known, &mut |_| {}) {
+        Ok(steps) => Ok(Planned::Steps(Box::new((copy, steps)))),
+        Err(prepare::Error::Source(SourceError::Bad { rendered, .. })) => {
+            Ok(Planned::Bad(rendered))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 // ---- a task
@@ -224,8 +260,10 @@ fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, F
         return final_text(places, state, row);
     };
     let versions = state.versions(&step.name)?;
+    let texts = Texts::new(select::store(state));
     let case = Case {
         state,
+        texts: &texts,
         row,
         step,
         versions: &versions,
@@ -278,6 +316,7 @@ fn final_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, 
 /// A task and the versions of its step.
 struct Case<'a> {
     state: &'a Reader,
+    texts: &'a Texts,
     row: &'a TaskRow,
     step: &'a TaskStep,
     versions: &'a [StepVersion],
@@ -370,7 +409,7 @@ impl Case<'_> {
                     "it took the place of task #{old}, which ran v{}; v{} differs from it:",
                     old_version.version, new.version
                 );
-                text.push_str(&changes(new, old_version, "    "));
+                text.push_str(&changes(new, old_version, self.texts, "    "));
             }
             None => {
                 let _ = writeln!(text, "it took the place of task #{old}");
@@ -415,7 +454,7 @@ impl Case<'_> {
                 if let Some(before) = before
                     && let (Some(new), Some(old)) = (self.version(step.id), self.version(before.id))
                 {
-                    text.push_str(&changes(new, old, "    "));
+                    text.push_str(&changes(new, old, self.texts, "    "));
                 }
             }
             None => {
@@ -526,6 +565,6 @@ impl Case<'_> {
             "  the step now has v{}; {then}; what differs:",
             current.version
         );
-        text.push_str(&changes(current, own, "    "));
+        text.push_str(&changes(current, own, self.texts, "    "));
     }
 }

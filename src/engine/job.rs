@@ -53,6 +53,9 @@ pub(crate) enum Outcome {
     Success(Outputs),
     /// How it failed, with its last words.
     Failure(String),
+    /// The files of its step are not as they were when the run took them in: what came of it is
+    /// nobody's result, and no more of the step can start. In words.
+    Stale(String),
     /// It was ended, or not started, because the run is to end.
     Cancelled,
     /// The executor could not do its part: the task is as it was.

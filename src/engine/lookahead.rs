@@ -39,7 +39,8 @@ impl Scheduler<'_> {
             return Ok(None);
         };
         let step = Arc::clone(&self.steps[queue]);
-        if self.may_be_equal(&step, size)?
+        if self.plan.is_closed(queue)
+            || self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?
         {
             return Ok(None);

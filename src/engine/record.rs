@@ -73,7 +73,9 @@ impl Scheduler<'_> {
                 };
                 return self.go_on(Recording::new(step, ready, key, how, outputs));
             }
-            Outcome::Failure(error) => {
+            Outcome::Failure(ref error) | Outcome::Stale(ref error) => {
+                let error = error.clone();
+                let stale = matches!(ended.outcome, Outcome::Stale(_));
                 self.state.fail(
                     self.runset,
                     step.id,
@@ -83,7 +85,10 @@ impl Scheduler<'_> {
                     &ended.finished,
                 )?;
                 self.keep_logs(&ready, ended.logs)?;
-                if ready.attempt < step.retries && !self.stopping {
+                if stale {
+                    self.plan.close(step.queue);
+                    self.give_up(&step, &ready, error, span);
+                } else if ready.attempt < step.retries && !self.stopping {
                     self.retry(&step, ready, &error, span);
                 } else {
                     self.give_up(&step, &ready, error, span);

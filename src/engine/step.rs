@@ -117,6 +117,7 @@ pub(crate) fn identity(
         keep,
         tools,
         kept,
+        files: None,
         rest: BTreeMap::new(),
     }
 }

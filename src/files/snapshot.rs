@@ -86,6 +86,7 @@ impl Snapshot {
     }
 
     /// Sorted by path.
+    #[cfg(test)]
     pub(crate) fn files(&self) -> &[Taken] {
         &self.files
     }

@@ -1,7 +1,9 @@
 //! Whether files are as they were: asked by many at once, looked at once for all of them.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::Error;
 use super::snapshot::{Different, Snapshot};
 use crate::model::tree::Difference;
 use crate::sys::Shortage;
@@ -22,9 +24,14 @@ struct State {
     begun: u64,
     /// The last one that found all as it was.
     passed: u64,
+    /// When that ended.
+    last: Instant,
     /// Once they were not, they stay so.
     changed: Option<Arc<str>>,
 }
+
+/// How long a look serves those who only want to begin.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Why a task that read the files cannot count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +50,7 @@ impl Watch {
                 snapshot: Some(Box::new(snapshot)),
                 begun: 0,
                 passed: 0,
+                last: Instant::now(),
                 changed: None,
             }),
             ended: Condvar::new(),
@@ -53,12 +61,12 @@ impl Watch {
     /// begins after it, whoever is looking, answers.
     pub(crate) fn verify(&self) -> Result<(), Trouble> {
         let mut state = self.lock();
-        let wanted = state.begun + 1;
+        let next = state.begun + 1;
         loop {
             if let Some(words) = &state.changed {
                 return Err(Trouble::Changed(Arc::clone(words)));
             }
-            if state.passed >= wanted {
+            if state.passed >= next {
                 return Ok(());
             }
             let Some(mut snapshot) = state.snapshot.take() else {
@@ -75,21 +83,50 @@ impl Watch {
             // Of those who wait, one looks, if they still want a look.
             self.ended.notify_all();
             match found {
-                Ok(()) => state.passed = number,
+                Ok(()) => (state.passed, state.last) = (number, Instant::now()),
                 Err(Different::Changed(changes)) => {
                     let words = changes.iter().map(|change| (&*change.path, change.how));
                     state.changed = Some(in_words(words).into());
                 }
                 Err(Different::Failed(error)) => match error.shortage() {
                     Some(short) => return Err(Trouble::Short(short, error.to_string())),
-                    None => state.changed = Some(format!("a change ({error}) happened").into()),
+                    None => state.changed = Some(gone(&error).into()),
                 },
+            }
+        }
+    }
+
+    /// Whether a task can begin that reads the files: they are looked at only if nobody did lately.
+    /// What was missed is found by [`Watch::verify`], when the task has run for nothing.
+    pub(crate) fn verify_now_and_then(&self) -> Result<(), Trouble> {
+        let state = self.lock();
+        match &state.changed {
+            Some(words) => Err(Trouble::Changed(Arc::clone(words))),
+            None if state.last.elapsed() < FRESH => Ok(()),
+            None => {
+                drop(state);
+                self.verify()
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What happened to files that cannot be had any more, in words.
+fn gone(error: &Error) -> String {
+    match error {
+        Error::Nothing(glob) => format!("{} was removed", quoted(glob)),
+        Error::BrokenLink { .. }
+        | Error::Circle(_)
+        | Error::NotUtf8(_)
+        | Error::Special { .. }
+        | Error::TooMany { .. }
+        | Error::Changing(_)
+        | Error::Io { .. }
+        | Error::Store(_) => format!("something changed ({error})"),
     }
 }
 

@@ -60,6 +60,7 @@ fields! {
     Start "start" Step;
     Script "script" Step;
     Packages "packages" Defaults Step;
+    Files "files" Defaults Step Input;
     Env "env" Defaults Step;
     Shell "shell" Defaults Step;
     Pure "pure" Nix Defaults Step;
@@ -73,7 +74,6 @@ fields! {
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
     Nixpkgs "nixpkgs" Nix;
-    Files "files" Input;
     Rows "rows" Input;
     Lines "lines" Input;
     Step "step" Input;

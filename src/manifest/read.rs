@@ -11,8 +11,9 @@ use toml::de::{DeTable, DeValue};
 use super::cache::{self, Cache};
 use super::field::{Field, Place};
 use super::value::{Item, Reader};
-use super::{NixSettings, Step};
+use super::{NixSettings, Placed, Step};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
@@ -30,6 +31,7 @@ pub(super) struct Fields {
     pub start: Option<bool>,
     pub script: Option<String>,
     pub packages: Option<Vec<Installable>>,
+    pub files: Vec<Placed<Glob>>,
     pub env: BTreeMap<String, String>,
     pub shell: Option<Vec<String>>,
     pub pure: Option<bool>,
@@ -73,6 +75,7 @@ impl Fields {
             Field::Start => self.start = reader.flag(&what, item),
             Field::Script => self.script = script(reader, &what, item),
             Field::Packages => self.packages = packages(reader, &what, item),
+            Field::Files => self.files = globs(reader, &what, item),
             Field::Env => self.env = variables(reader, &what, item),
             Field::Shell => self.shell = shell(reader, &what, item),
             Field::Pure => self.pure = reader.flag(&what, item),
@@ -93,7 +96,7 @@ impl Fields {
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             // Of inputs, which are read elsewhere.
-            Field::Files | Field::Rows | Field::Lines | Field::Step | Field::Empty => {}
+            Field::Rows | Field::Lines | Field::Step | Field::Empty => {}
         }
     }
 
@@ -113,6 +116,7 @@ impl Fields {
             script: _,
             nixpkgs: _,
             packages,
+            files,
             env,
             shell,
             pure,
@@ -131,6 +135,10 @@ impl Fields {
                 .entry(variable.clone())
                 .or_insert_with(|| value.clone());
         }
+        // Those of all steps first, each once.
+        let mut all = files.clone();
+        all.extend(self.files.drain(..).filter(|own| !files.contains(own)));
+        self.files = all;
         fill(&mut self.packages, packages.as_ref());
         fill(&mut self.shell, shell.as_ref());
         fill(&mut self.pure, pure.as_ref());
@@ -156,6 +164,7 @@ impl Fields {
                 .unwrap_or_else(|| Step::SHELL.map(str::to_owned).to_vec()),
             env: self.env,
             packages: self.packages.unwrap_or_default(),
+            files: self.files,
             pure: self.pure.unwrap_or(false),
             keep: self.keep.unwrap_or_default(),
             outputs: self.outputs,
@@ -288,6 +297,22 @@ fn packages(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<
             }
         }
     })
+}
+
+/// Patterns of files below the manifest's folder.
+fn globs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<Glob>> {
+    let globs = list(reader, what, item, |reader, what, item| {
+        let text = reader.string(what, item)?;
+        let at = reader.inside(item);
+        match Glob::parse(&text) {
+            Ok(value) => Some(Placed { value, at }),
+            Err(why) => {
+                reader.error(Diagnostic::at(at, why.to_string()).hint(why.hint()));
+                None
+            }
+        }
+    });
+    globs.unwrap_or_default()
 }
 
 fn shell(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {

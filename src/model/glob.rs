@@ -259,12 +259,6 @@ impl PartialEq for Glob {
 
 impl Eq for Glob {}
 
-impl std::hash::Hash for Glob {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
-
 impl fmt::Debug for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.text)

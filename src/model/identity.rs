@@ -55,9 +55,48 @@ pub struct Identity {
     /// a secret; none where it is not set. Earlier versions recorded nothing of values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, Option<String>>,
+    /// The files that it reads or calls; none where the step names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Files>,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
+}
+
+/// The files that a step's script reads or calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// The object that lists them with their hashes ([`crate::model::tree`]).
+    pub tree: Digest,
+    /// The variables of a task that their text mentions; that follows from the list.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub mentions: BTreeSet<String>,
+}
+
+/// Other files than before, or with other bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileChanges {
+    /// The list of them now, if there is one.
+    pub new: Option<Digest>,
+    /// The one before.
+    pub old: Option<Digest>,
+    /// The files, each with what happened to it, where the two lists are at hand.
+    pub names: Vec<String>,
+}
+
+impl fmt::Display for FileChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 5;
+        if self.names.is_empty() {
+            return f.write_str("files");
+        }
+        let named = &self.names[..self.names.len().min(NAMED)];
+        write!(f, "files ({}", named.join(", "))?;
+        match self.names.len() - named.len() {
+            0 => f.write_str(")"),
+            more => write!(f, " and {more} more)"),
+        }
+    }
 }
 
 /// Where a step's programs come from.
@@ -89,6 +128,8 @@ pub enum Change {
     Packages(Vec<String>),
     /// From packages to the host's PATH or back, in words.
     Tools(&'static str),
+    /// The files that the script reads or calls.
+    Files(FileChanges),
     /// What only a newer version of this program knows: its names; none if the record cannot be
     /// read.
     Unknown(Vec<String>),
@@ -106,6 +147,7 @@ impl fmt::Display for Change {
             Self::Keep(names) => write!(f, "kept variables ({})", names.join(", ")),
             Self::Packages(names) => write!(f, "packages ({})", names.join(", ")),
             Self::Tools(words) => f.write_str(words),
+            Self::Files(changes) => changes.fmt(f),
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
             Self::Unknown(names) => {
                 let names = names.join(", ");
@@ -161,6 +203,9 @@ impl Identity {
             let values = self.kept.values();
             feed.list(b'V', values.map(|value| value.as_deref().unwrap_or("")));
         }
+        if let Some(files) = &self.files {
+            feed.text(b'f', &files.tree.hex());
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -201,6 +246,14 @@ impl Identity {
             changes.push(Change::Keep(self.kept_otherwise(old)));
         }
         changes.extend(tools_change(&self.tools, &old.tools));
+        let tree = |identity: &Self| identity.files.as_ref().map(|files| files.tree);
+        if tree(self) != tree(old) {
+            changes.push(Change::Files(FileChanges {
+                new: tree(self),
+                old: tree(old),
+                names: Vec::new(),
+            }));
+        }
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));
         }
@@ -235,10 +288,15 @@ impl Identity {
         self.mentions("TASK_PIPELINE_TASK") || self.mentions("TASK_PIPELINE_RUNSET")
     }
 
-    fn mentions(&self, variable: &str) -> bool {
+    /// Whether its script, shell, variables or the text of one of its files holds the name.
+    pub fn mentions(&self, variable: &str) -> bool {
         self.script.contains(variable)
             || self.shell.iter().any(|word| word.contains(variable))
             || self.env.values().any(|value| value.contains(variable))
+            || self.files.iter().any(|files| {
+                let mut names = files.mentions.iter();
+                names.any(|name| name.contains(variable))
+            })
     }
 }
 

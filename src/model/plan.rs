@@ -316,6 +316,24 @@ impl Plan {
         self.pausing.insert(ready.id, ready);
     }
 
+    /// No more tasks of the step start; those that run go on.
+    pub fn close(&mut self, queue: QueueId) {
+        self.queues.change(queue, |queue| queue.limit = 0);
+        let pausing = &mut self.pausing;
+        self.pauses.retain(|Reverse((_, id, of))| {
+            let goes = *of == queue;
+            if goes {
+                pausing.remove(id);
+            }
+            !goes
+        });
+    }
+
+    /// Whether no more of them start.
+    pub fn is_closed(&self, queue: QueueId) -> bool {
+        self.queues.all[queue].limit == 0
+    }
+
     /// Ends the pauses that are over at `now`; the next one's end, if any.
     pub fn wake(&mut self, now: u64) -> Option<u64> {
         let eased = self.scarcity.ease(&mut self.limit, now);

@@ -6,7 +6,6 @@ use super::{Context, Error, Reader, State};
 use crate::model::digest::Digest;
 use crate::model::file::{Content, Stat};
 
-#[allow(dead_code)]
 impl Reader {
     /// All that is known: one question, however many files there are. What cannot be read of it is
     /// left out, and its file read again.
@@ -25,7 +24,6 @@ impl Reader {
     }
 }
 
-#[allow(dead_code)]
 impl State {
     /// Records what was found, in the open group of writes or in a new one; in the place of all that
     /// was known before, if that is to go.
@@ -57,7 +55,6 @@ impl State {
     }
 }
 
-#[allow(dead_code)]
 fn content(row: &Row) -> Option<(Stat, Content)> {
     let stat = Stat::from_bytes(row.get_ref(0).ok()?.as_blob().ok()?)?;
     let digest = row.get_ref(1).ok()?.as_blob().ok()?;

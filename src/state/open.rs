@@ -106,7 +106,7 @@ impl State {
         let recorded = Reader::open(root)?;
         let mut connection = in_no_place(&recorded.layout)?;
         schema::migrate(&mut connection, &recorded.layout, 0)?;
-        for table in ["step", "runset", "tally", "environment", "meta"] {
+        for table in ["step", "runset", "tally", "environment", "meta", "file"] {
             copy_table(&recorded.connection, &connection, table)
                 .map_err(|error| misfit(table, error))
                 .during(&recorded.layout, COPYING)?;

@@ -3,7 +3,7 @@
 //! From the struct that is hashed: there is no second account of what a version is.
 
 use crate::model::environment::Package;
-use crate::model::identity::{Change, Identity, Tools};
+use crate::model::identity::{Change, FileChanges, Identity, Tools};
 use crate::text::diff;
 
 /// A change and what it consists of.
@@ -15,12 +15,27 @@ pub(crate) struct Detail {
     pub lines: Vec<String>,
 }
 
-/// All changes from `old` to `new`; empty exactly if the two have the same fingerprint.
-pub(crate) fn details(new: &Identity, old: &Identity) -> Vec<Detail> {
+/// All changes from `old` to `new`; empty exactly if the two have the same fingerprint. What changed
+/// in files is told by `files`, which also names them.
+pub(crate) fn details(
+    new: &Identity,
+    old: &Identity,
+    files: &dyn Fn(&mut FileChanges) -> Vec<String>,
+) -> Vec<Detail> {
     new.changes_since(old)
         .into_iter()
-        .map(|change| Detail {
-            lines: lines(&change, new, old),
+        .map(|mut change| Detail {
+            lines: match &mut change {
+                Change::Files(changes) => files(changes),
+                Change::Script
+                | Change::Shell
+                | Change::Variables(_)
+                | Change::Pure(_)
+                | Change::Keep(_)
+                | Change::Packages(_)
+                | Change::Tools(_)
+                | Change::Unknown(_) => lines(&change, new, old),
+            },
             change,
         })
         .collect()
@@ -34,7 +49,7 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
             .iter()
             .map(|name| format!("  {name}: {}", kept(name, new, old)))
             .collect(),
-        Change::Pure(_) | Change::Unknown(_) => Vec::new(),
+        Change::Pure(_) | Change::Files(_) | Change::Unknown(_) => Vec::new(),
         Change::Variables(names) => names
             .iter()
             .flat_map(|name| {
@@ -131,7 +146,7 @@ mod tests {
     #[test]
     fn every_part_is_told() {
         let (old, new) = (identity("a\nb", "/s/jq-1"), identity("a\nc", "/s/jq-2"));
-        let details = details(&new, &old);
+        let details = details(&new, &old, &|_| Vec::new());
         let lines: Vec<&str> = details
             .iter()
             .flat_map(|detail| detail.lines.iter().map(String::as_str))
@@ -148,7 +163,7 @@ mod tests {
                 "+ jq: /s/jq-2 (locked: rev of /s/jq-2)",
             ]
         );
-        assert_eq!(super::details(&old, &old), []);
+        assert_eq!(super::details(&old, &old, &|_| Vec::new()), []);
     }
 
     #[test]
@@ -163,7 +178,7 @@ mod tests {
         };
         let old = kept(&[("A", Some("5ec4e7")), ("B", None), ("C", Some("1"))]);
         let new = kept(&[("A", Some("07e4")), ("B", Some("1")), ("D", None)]);
-        let details = details(&new, &old);
+        let details = details(&new, &old, &|_| Vec::new());
         assert_eq!(details[0].change.to_string(), "kept variables (A, B, C, D)");
         assert_eq!(
             details[0].lines,

@@ -11,6 +11,7 @@ mod age;
 mod completions;
 mod early;
 mod failure;
+mod files;
 mod harness;
 mod injection;
 mod interrupt;

@@ -63,6 +63,11 @@ impl Place {
         self.folder = self.root.path().join(format!("empty {count}"));
         fs::create_dir(&self.folder).unwrap();
         fs::write(self.folder.join("workflow.toml"), manifest).unwrap();
+        // What manifests name.
+        fs::create_dir(self.folder.join("lib")).unwrap();
+        for name in ["template.html", "lib/tags.sh"] {
+            fs::write(self.folder.join(name), "").unwrap();
+        }
         self.runs("task-pipeline check");
     }
 

@@ -19,6 +19,7 @@ use super::scratch::notes;
 use super::transcript::Record;
 use super::workspace::Workspace;
 use crate::engine::{self, Ended, Outcome, Outputs};
+use crate::files::Trouble;
 use crate::folder::Folder;
 use crate::model::event::Launch;
 use crate::model::task::TaskId;
@@ -27,7 +28,7 @@ use crate::state::{Finished, Logs};
 use crate::store::{self, SharedOutput, Store};
 use crate::sys::descriptors::Need;
 use crate::sys::{self, DiskReads, Orphans, Shortage, is_full};
-use crate::text::Shown as _;
+use crate::text::{Shown as _, visible};
 
 /// Where workers work.
 #[derive(Debug)]
@@ -184,6 +185,12 @@ impl<'a> Worker<'a> {
         record: &mut Record<'a>,
     ) -> Result<Outcome, Fault> {
         let job = &execution.job;
+        if let Some(files) = &job.step.files
+            && let Err(trouble) = files.verify_now_and_then()
+        {
+            let when = format!("before {} ran", visible(job.step.name.as_str()));
+            return stale(trouble, &when, "");
+        }
         let begun = match execution.early {
             Some(early) => self.workspace.begin_early(&early.shared),
             None => self
@@ -245,7 +252,9 @@ impl<'a> Worker<'a> {
             self.shells = Shells::default();
         }
         match outcome {
-            Err(_) | Ok(Outcome::Failure(_)) if execution.was_disturbed() => Ok(execution.is_off()),
+            Err(_) | Ok(Outcome::Failure(_) | Outcome::Stale(_)) if execution.was_disturbed() => {
+                Ok(execution.is_off())
+            }
             other => other,
         }
     }
@@ -349,6 +358,16 @@ impl<'a> Worker<'a> {
         quiet: bool,
     ) -> Result<Outcome, Fault> {
         let failed = |how: String| Err(Fault::Task(how + &record.stderr.last_words()));
+        if ended.cut == Some(StopReason::Asked) {
+            return Ok(Outcome::Cancelled);
+        }
+        // It has ended, and nothing was made of what it left: no task can have that as its input yet.
+        if let Some(files) = &job.step.files
+            && let Err(trouble) = files.verify()
+        {
+            let when = format!("while {} ran", visible(job.step.name.as_str()));
+            return stale(trouble, &when, &record.stderr.last_words());
+        }
         match ended.cut {
             Some(StopReason::Asked) => Ok(Outcome::Cancelled),
             Some(StopReason::Timeout) => {
@@ -374,6 +393,20 @@ impl<'a> Worker<'a> {
                 failed(how)
             }
         }
+    }
+}
+
+/// What a task comes to whose files are not known to be as they were.
+fn stale(trouble: Trouble, when: &str, last: &str) -> Result<Outcome, Fault> {
+    match trouble {
+        Trouble::Changed(what) => Ok(Outcome::Stale(format!(
+            "{what} {when}: this run began with what was there before\n\
+             hint: run again, which takes the files as they are then{last}"
+        ))),
+        Trouble::Short(short, error) => Err(Fault::of(
+            Some(short),
+            format!("cannot look again at the files that the step names: {error}"),
+        )),
     }
 }
 

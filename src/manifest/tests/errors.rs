@@ -127,7 +127,7 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, env, shell, pure, keep, outputs, parallel, timeout, retries, retry_delay, rounds, cache, warm
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, files, env, shell, pure, keep, outputs, parallel, timeout, retries, retry_delay, rounds, cache, warm
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]] or [[input]]
@@ -454,4 +454,23 @@ fn outputs_that_are_no_patterns() {
     ] {
         assert!(shown.contains(error), "{error}\n{shown}");
     }
+}
+
+#[test]
+fn files() {
+    assert_snapshot!(messages("
+        files = ['ok/*.sh', '', '/etc/passwd', '../x', 'a{b,c}', 'a/**b', 'x[', 3, '~/x']
+        [defaults]
+        files = 'lib/*'
+    "), @r#"
+    an empty pattern names no file | '' | `*` stands for all files of the folder, for instance ["lib/*.sh", "template.html"]
+    `/etc/passwd` does not begin in the manifest's folder | /etc/passwd | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    `../x` leads out of the manifest's folder: it holds `..` | ../x | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    `a{b,c}` holds braces, which these patterns do not have | a{b,c} | write two patterns; `\{` stands for the character itself
+    `a/**b` holds `**` beside other characters | a/**b | `**` stands alone for folders: `lib/**/*.sh`
+    `x[` is no pattern: unclosed character class; missing ']' | x[ | `[abc]` stands for one of the characters; `\[` for the character itself
+    an entry of `files` must be a string, not a whole number | 3 | in quotes it is a string: "3"
+    `~/x` does not begin in the manifest's folder | ~/x | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    `files` must be an array of strings, not a string | 'lib/*' | in brackets it is an array: ['lib/*']
+    "#);
 }

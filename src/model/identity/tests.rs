@@ -30,10 +30,14 @@ prop_compose! {
             prop::collection::vec("[ab]{0,2}", 0..3).prop_map(|p| Tools::Nix(environment(&p))),
         ],
         kept in prop::collection::btree_map("[ab]{0,2}", prop::option::of("[ab]{1,2}"), 0..3),
+        files in prop::option::of("[ab]".prop_map(|text| Files {
+            tree: Digest::of(text.as_bytes()),
+            mentions: [format!("PARAM_{text}")].into(),
+        })),
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
-        Identity { script, shell, env, pure, keep, tools, kept, rest }
+        Identity { script, shell, env, pure, keep, tools, kept, files, rest }
     }
 }
 
@@ -89,7 +93,7 @@ fn full() -> Identity {
 
 /// Identities with their records and fingerprints, as they are in the databases of users. A line
 /// that is here stays as it is: a change of it would taint every task, or blank its history.
-fn recorded() -> [(Identity, &'static str, &'static str); 4] {
+fn recorded() -> [(Identity, &'static str, &'static str); 5] {
     let kept = Identity {
         keep: vec!["LANG".into(), "TZ".into()],
         kept: [
@@ -97,6 +101,13 @@ fn recorded() -> [(Identity, &'static str, &'static str); 4] {
             ("TZ".to_owned(), None),
         ]
         .into(),
+        ..plain()
+    };
+    let files = Identity {
+        files: Some(Files {
+            tree: Digest::EMPTY,
+            mentions: ["TASK_PIPELINE_KEY".to_owned()].into(),
+        }),
         ..plain()
     };
     let instead = Identity {
@@ -134,6 +145,15 @@ fn recorded() -> [(Identity, &'static str, &'static str); 4] {
                 r#""LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TZ":null}}"#,
             ),
             "0af0bda74912b0e155e9c498c774dc65709f80873601c66a51b1ac82575b51c7",
+        ),
+        (
+            files,
+            concat!(
+                r#"{"script":"true","shell":["sh","-c"],"env":{},"pure":false,"keep":[],"tools":"Host","#,
+                r#""files":{"tree":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","#,
+                r#""mentions":["TASK_PIPELINE_KEY"]}}"#,
+            ),
+            "87aa0909ba295e4e659abcf46e961bb8cce1343f9a28473caf9e82355e7957ae",
         ),
     ]
 }
@@ -203,4 +223,32 @@ fn words() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(words, ["script", "variables (A)", "packages were added"]);
+}
+
+#[test]
+fn what_files_mention_counts() {
+    let mut step = plain();
+    assert!(!step.reads_task() && !step.reads_input_name());
+    let files = |name: &str| Files {
+        tree: Digest::EMPTY,
+        mentions: [name.to_owned()].into(),
+    };
+    step.files = Some(files("TASK_PIPELINE_RUNSET"));
+    assert!(step.reads_task());
+    step.files = Some(files("TASK_PIPELINE_INPUT_NAME"));
+    assert!(step.reads_input_name() && !step.reads_task());
+}
+
+#[test]
+fn files_are_named_where_they_are_known() {
+    let mut changes = FileChanges {
+        new: None,
+        old: Some(Digest::EMPTY),
+        names: Vec::new(),
+    };
+    assert_eq!(changes.to_string(), "files");
+    changes.names = ["a", "b (removed)"].map(str::to_owned).to_vec();
+    assert_eq!(changes.to_string(), "files (a, b (removed))");
+    changes.names = vec!["x".to_owned(); 7];
+    assert_eq!(changes.to_string(), "files (x, x, x, x, x and 2 more)");
 }

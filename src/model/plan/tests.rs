@@ -242,3 +242,19 @@ proptest! {
         prop_assert_eq!(i64::try_from(seen.len()).unwrap(), id);
     }
 }
+
+#[test]
+fn no_more_of_a_closed_step_start() {
+    let mut plan = loaded(3, &[(None, 3), (None, 2)]);
+    while start(&mut plan) != Some(0) {}
+    plan.pause(0, ready(9), 50);
+    plan.close(0);
+    assert!(plan.is_closed(0) && !plan.is_closed(1));
+    assert!(!plan.is_pausing());
+    assert_eq!(plan.wake(60), None);
+    plan.ended(0, None);
+    plan.back(0, ready(10));
+    let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
+    assert!(started.iter().all(|queue| *queue == 1), "{started:?}");
+    assert!(!plan.is_open());
+}

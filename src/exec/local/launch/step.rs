@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::direct::DirectPipeline;
 use super::warmth::{Warmth, warmth};
 use crate::engine;
+use crate::files::Watch;
 use crate::model::digest::Digest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
@@ -43,6 +44,8 @@ pub(crate) struct Runnable {
     pub warm: OnceLock<Option<Warmth>>,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
+    /// The files that it declares.
+    pub files: Option<Arc<Watch>>,
 }
 
 /// A task to be run here.
