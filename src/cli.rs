@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod fit;
 mod graph;
+mod inputs;
 mod leftover;
 mod lock;
 mod log;

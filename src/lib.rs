@@ -8,6 +8,7 @@
 //! overview        what pages tell, gathered from state, store and manifest
 //! export          final outputs as files in a folder
 //! prepare         manifest, packages and host together: steps, registered and ready to run
+//! inputs          what comes in from outside: found, and compared with what came before
 //! exec            executors: threads and processes of this machine; they pull from the engine
 //! report          events in; lines, progress bars or JSON out
 //! engine          passive: task ends in, jobs and records out; whose turn it is
@@ -43,6 +44,7 @@ mod exec;
 mod export;
 mod files;
 mod folder;
+mod inputs;
 mod manifest;
 pub mod model;
 mod out;

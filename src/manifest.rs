@@ -17,11 +17,10 @@ mod value;
 pub(crate) use cache::Cache;
 pub(crate) use describe::literal_outputs;
 pub(crate) use duration::length_of_time;
-#[cfg(test)]
-pub(crate) use input::InputKind;
-pub(crate) use input::{Input, Placed};
+pub(crate) use input::{Input, InputKind, Placed};
 pub(crate) use place::StepPlaces;
 pub(crate) use schema::schema;
+pub(crate) use template::Template;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;

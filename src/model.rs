@@ -2,6 +2,7 @@
 //! thread in here.
 
 pub mod digest;
+pub mod entry;
 pub mod environment;
 pub mod event;
 pub mod file;

@@ -226,7 +226,6 @@ pub(crate) struct Steps {
     /// The same, as this machine runs their scripts.
     pub runnable: Arc<[Arc<Runnable>]>,
     /// What is known of files of the host; none where no step declares any.
-    #[allow(dead_code)] // For inputs.
     pub known_files: Option<files::Known>,
     /// To tell what changed in the files of steps.
     pub texts: files::Texts,

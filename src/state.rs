@@ -14,6 +14,7 @@ pub(crate) mod fault;
 mod files;
 mod finals;
 mod guard;
+mod inputs;
 mod layout;
 mod lineage;
 mod lock;
@@ -46,6 +47,7 @@ use database::Database;
 
 pub(crate) use durable::Sync;
 pub(crate) use finals::{Final, Selection};
+pub(crate) use inputs::{Entries, NewEntry, Recorded};
 pub(crate) use layout::Layout;
 pub(crate) use lineage::Origin;
 pub(crate) use lock::{Holder, Lock, LockError};

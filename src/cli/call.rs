@@ -2,19 +2,24 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::error::Failure;
 use super::fit::Fit;
 use super::options::Actions;
 use super::select;
+use super::signals::Inbox;
 use crate::engine::{self, Lost, Redone};
-use crate::model::event::Event;
+use crate::files::Known;
+use crate::inputs::Inputs;
+use crate::model::event::{Compared, Event};
 use crate::model::name::StepName;
 use crate::prepare::{Source, Steps};
 use crate::report::Reporter;
 use crate::state::{Lock, Runset, State, StepId};
-use crate::store;
+use crate::store::{self, Store};
 use crate::sys;
+use crate::text::Shown as _;
 
 /// Everything that a call works with.
 pub(super) struct Call<'a> {
@@ -28,6 +33,15 @@ pub(super) struct Call<'a> {
     pub(super) unresolved: Vec<StepName>,
     pub(super) reporter: Reporter,
     pub(super) live: bool,
+    pub(super) inbox: &'a Inbox,
+    /// What came of the comparison of what comes in from outside.
+    pub(super) compared: Option<Compared>,
+}
+
+/// What came in from outside.
+pub(super) struct Found {
+    pub(super) inputs: Inputs,
+    pub(super) known: Known,
 }
 
 impl Call<'_> {
@@ -89,45 +103,85 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// The runsets to run, seeded where there was none; whether one was.
-    pub(super) fn runsets_to_run(&mut self) -> Result<(Vec<Runset>, bool), Failure> {
+    /// The runsets to run, seeded where there was none; whether one was; and what comes in from
+    /// outside, where that was compared. `store`: none in a dry run.
+    pub(super) fn runsets_to_run(
+        &mut self,
+        store: Option<&Store>,
+    ) -> Result<(Vec<Runset>, bool, Option<Found>), Failure> {
         let existing = if self.actions.fresh {
             self.refuse_existing()?;
             Vec::new()
         } else {
             self.selected()?
         };
+        let newest = self.to_compare(&existing)?;
+        let mut found = match &newest {
+            None if !existing.is_empty() => None,
+            newest => self.find_inputs(newest.as_ref(), store)?,
+        };
         let begin = self.source.manifest.start().map(|step| step.name.as_str());
         let start = self.actions.start.as_deref().or(begin);
+        let fed = start.is_some_and(|name| self.is_fed(name, found.as_ref()));
         let start = start.and_then(|name| self.steps.named(name));
-        let start = start.map_or(StepId::FINAL, |step| step.id);
+        let start = start.map(|step| step.id);
         if existing.is_empty() {
-            let now = sys::now();
-            let name = match self.actions.runset.as_deref() {
-                Some(name) if name != select::ALL => name.to_owned(),
-                _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),
-            };
-            let runset = self.state.create_runset(&name, now.as_millisecond())?;
-            self.state.seed(&runset, start)?;
+            if let Some(found) = &found {
+                self.check_inputs(found)?;
+            }
+            let runset = self.seed(start.filter(|_| !fed))?;
+            if let Some(found) = &mut found {
+                self.compare_inputs(&runset, found, store)?;
+            }
+            if let Some(start) = start.filter(|_| fed) {
+                self.state.restart(&runset, start)?;
+            }
             self.state.commit()?;
             if self.actions.migrate_tainted {
                 // Says that there is nothing.
                 self.migrate(&runset)?;
             }
-            return Ok((vec![runset], true));
+            return Ok((vec![runset], true, found));
         }
         for runset in &existing {
+            if let Some(found) = &mut found {
+                self.compare_inputs(runset, found, store)?;
+            }
             if self.actions.migrate_tainted {
                 self.migrate(runset)?;
             }
             self.state
                 .update_unfinished(runset, &self.steps.current())?;
-            if self.actions.start.is_some() {
-                self.restart(runset, start)?;
+            if let Some(start) = start.filter(|_| self.actions.start.is_some()) {
+                self.restart(runset, start, fed)?;
             }
         }
         self.state.commit()?;
-        Ok((existing, false))
+        Ok((existing, false, found))
+    }
+
+    /// The runset whose entries are compared with what comes in: the newest, if it is the only one.
+    fn to_compare(&self, runsets: &[Runset]) -> Result<Option<Runset>, Failure> {
+        let [runset] = runsets else {
+            return Ok(None);
+        };
+        let newest = self.state.newest_runset()?;
+        let all = self.actions.runset.as_deref() == Some(select::ALL);
+        Ok(newest.filter(|newest| !all && newest.id == runset.id))
+    }
+
+    /// Makes a runset that begins at `start`.
+    fn seed(&mut self, start: Option<StepId>) -> Result<Runset, Failure> {
+        let now = sys::now();
+        let name = match self.actions.runset.as_deref() {
+            Some(name) if name != select::ALL => name.to_owned(),
+            _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+        };
+        let runset = self.state.create_runset(&name, now.as_millisecond())?;
+        if let Some(start) = start {
+            self.state.seed(&runset, start)?;
+        }
+        Ok(runset)
     }
 
     /// Tells of runsets that the manifest does not fit; fails if it fits none.
@@ -159,15 +213,20 @@ impl Call<'_> {
         }
     }
 
-    /// Has the step's tasks run again, or gives it a first one.
-    fn restart(&mut self, runset: &Runset, step: StepId) -> Result<(), Failure> {
+    /// Has the step's tasks run again, or gives it a first one, unless that can only come in.
+    fn restart(&mut self, runset: &Runset, step: StepId, fed: bool) -> Result<(), Failure> {
         let again = self.state.restart(runset, step)?;
         let tally = self.state.tallies(runset.id)?.get(&step).copied();
-        if again == 0 && tally.unwrap_or_default().total() == 0 {
+        if again == 0 && !fed && tally.unwrap_or_default().total() == 0 {
             self.state.seed(runset, step)?;
         }
         Ok(())
     }
+}
+
+/// Scripts cannot start there.
+pub(super) fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("scripts cannot start in {}: {why}", folder.shown()))
 }
 
 /// What is lost, and what becomes of it; none if nothing is.

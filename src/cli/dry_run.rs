@@ -14,7 +14,7 @@ use crate::text::visible;
 
 /// Tells it. `call` has a copy of the state.
 pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
-    let (runsets, seeded) = call.runsets_to_run()?;
+    let (runsets, seeded, _) = call.runsets_to_run(None)?;
     call.check_fit(&runsets)?;
     let store = select::store(&call.state);
     if !seeded {
@@ -22,6 +22,9 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     }
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
     text.push_str(&summary::unresolved(&call.unresolved));
+    if let Some(compared) = &call.compared {
+        let _ = writeln!(text, "inputs: {compared}");
+    }
     for runset in &runsets {
         let new = if seeded { " (new)" } else { "" };
         let _ = writeln!(text, "runset {}{new}", visible(&runset.name));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::arguments::Arguments;
-use super::call::Call;
+use super::call::{Call, no_start_in};
 use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::{check, counts, dry_run, leftover, mended, own, select, signals, summary};
@@ -19,7 +19,6 @@ use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
-use crate::text::Shown as _;
 
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -36,9 +35,6 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         steps: source.manifest.steps.len(),
         start: source.manifest.start().map(|step| &step.name),
     });
-    if !source.manifest.inputs.is_empty() {
-        return Err(Failure::usage("[[input]] is not there yet"));
-    }
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
     let db = &arguments.places.db;
@@ -62,6 +58,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             unresolved: known.unresolved,
             reporter,
             live: false,
+            inbox: &inbox,
+            compared: None,
         };
         return dry_run::main(call);
     }
@@ -112,6 +110,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         unresolved,
         reporter,
         live: arguments.output.verbose,
+        inbox: &inbox,
+        compared: None,
     };
     let done = call.act(&channel);
     call.reporter.finish();
@@ -177,10 +177,6 @@ fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
     } else {
         Err(no_start(&"it is not a folder"))
     }
-}
-
-fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!("scripts cannot start in {}: {why}", folder.shown()))
 }
 
 fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
@@ -250,7 +246,7 @@ impl Call<'_> {
         scratch: &Scratch,
         channel: &Channel,
     ) -> Result<ExitCode, Failure> {
-        let (runsets, seeded) = self.runsets_to_run()?;
+        let (runsets, seeded, mut found) = self.runsets_to_run(Some(store))?;
         self.check_fit(&runsets)?;
         let settings = Settings {
             parallel: self.parallel(),
@@ -266,7 +262,11 @@ impl Call<'_> {
         };
         if !seeded {
             self.restore(&runsets, store)?;
+            if let (Some(found), [runset]) = (&mut found, &runsets[..]) {
+                self.restore_inputs(runset, found, store)?;
+            }
         }
+        drop(found);
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, &settings, &mut local)?;

@@ -15,6 +15,7 @@ use super::status::{environment, environment_json};
 use super::tasks::{elapsed, state_in_words, to_json};
 use super::{columns, output};
 use crate::cli::reference::Reference;
+use crate::model::entry::EntryName;
 use crate::model::identity::Identity;
 use crate::model::task::TaskId;
 use crate::out;
@@ -139,6 +140,8 @@ fn unknown(state: &Reader, name: &str, runset: Option<&Runset>) -> Result<Failur
 struct Node {
     depth: usize,
     row: TaskRow,
+    /// What it works on, if that came in from outside.
+    entry: Option<EntryName>,
     asked: bool,
 }
 
@@ -182,9 +185,15 @@ impl Tracer<'_> {
                 self.identities.insert(version.id, version.identity);
             }
         }
+        let entry = if row.parent.is_none() && row.name.is_some() {
+            self.state.entry_of(row.id)?
+        } else {
+            None
+        };
         nodes.push(Node {
             depth,
             row,
+            entry,
             asked: false,
         });
         Ok(())
@@ -209,7 +218,12 @@ impl Tracer<'_> {
         let mut label = String::new();
         if let Some(name) = &row.name {
             let hash = row.object.hex();
-            label = format!("{} {} → ", visible(name), &hash[..8]);
+            let entry = node.entry.as_ref().map(ToString::to_string);
+            label = format!(
+                "{} {} → ",
+                entry.unwrap_or_else(|| visible(name)),
+                &hash[..8]
+            );
         }
         match &row.step {
             None => {
@@ -242,6 +256,9 @@ impl Tracer<'_> {
                 let mut task = to_json(&node.row);
                 task["environment"] = json!(self.identity(&node.row).map(environment_json));
                 task["asked"] = json!(node.asked);
+                if let Some(entry) = &node.entry {
+                    task["entry"] = json!(entry);
+                }
                 task["depth"] = json!(node.depth);
                 task
             })

@@ -281,6 +281,13 @@ fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, F
         step.version,
         state_in_words(row)
     );
+    let entry = match (row.parent, &row.name) {
+        (None, Some(_)) => state.entry_of(row.id)?,
+        _ => None,
+    };
+    if let Some(entry) = &entry {
+        let _ = writeln!(text, "  from outside: {entry}");
+    }
     match row.state {
         TaskState::Reused => case.reused(&mut text),
         TaskState::Done => case.ran(&mut text)?,
@@ -399,7 +406,24 @@ impl Case<'_> {
     }
 
     fn migrated(&self, old: TaskId, text: &mut String) -> Result<(), Failure> {
-        let before = self.state.task(old)?.and_then(|old| old.step);
+        let before = self.state.task(old)?;
+        if let Some(before) = &before
+            && before.object != self.row.object
+        {
+            let _ = writeln!(text, "its input changed: it took the place of task #{old}");
+            return Ok(());
+        }
+        let before = before.and_then(|before| before.step);
+        if let Some(before) = &before
+            && before.name != self.step.name
+        {
+            let _ = writeln!(
+                text,
+                "its input went to another step before: it took the place of task #{old}, which ran {}",
+                visible(&before.name)
+            );
+            return Ok(());
+        }
         let versions =
             before.and_then(|before| Some((self.version(self.step.id)?, self.version(before.id)?)));
         match versions {
@@ -540,10 +564,16 @@ impl Case<'_> {
                 return Ok(());
             }
             let parent = at.parent.filter(|parent| *parent < at.id);
-            match parent.map(|parent| self.state.task(parent)).transpose()? {
-                Some(Some(parent)) => at = parent,
-                _ => return Ok(()),
+            let above = parent.map(|parent| self.state.task(parent)).transpose()?;
+            if let Some(Some(parent)) = above {
+                at = parent;
+                continue;
             }
+            // Whatever was superseded has a successor, but for what came in from outside.
+            if at.name.is_some() {
+                text.push_str("  superseded: what it comes from does not come in any more\n");
+            }
+            return Ok(());
         }
     }
 

@@ -11,6 +11,7 @@ use super::read;
 use super::template::Template;
 use super::value::{Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::glob::Glob;
 use crate::model::name::StepName;
 use crate::text::quoted;
 
@@ -265,21 +266,33 @@ fn files(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<Str
     below(reader, what, item).into_iter().collect()
 }
 
-/// A path or glob below the manifest's folder.
+/// A pattern of files below the manifest's folder.
 fn below(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
     let value = reader.string(what, item)?;
     let at = reader.inside(item);
-    let (message, hint) = if value.is_empty() {
-        (format!("{what} is empty"), "name files: \"data/*.csv\"")
-    } else if value.starts_with('/') {
+    if let Err(why) = Glob::parse(&value) {
+        reader.error(Diagnostic::at(at, why.to_string()).hint(why.hint()));
+        return None;
+    }
+    Some(Placed { value, at })
+}
+
+/// A path there.
+fn path(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
+    let value = reader.string(what, item)?;
+    let at = reader.inside(item);
+    let (message, hint) = if value.starts_with('/') {
         (
-            format!("{} is an absolute path", quoted(&value)),
-            "inputs are below the manifest's folder: name them from there, or lead to them by a link",
+            format!("{} does not begin in the manifest's folder", quoted(&value)),
+            "name it from there, or lead to it by a link",
         )
     } else if value.split('/').any(|part| part == "..") {
         (
-            format!("{} leads out of the manifest's folder", quoted(&value)),
-            "inputs are below the manifest's folder: let a link in it lead to them",
+            format!(
+                "{} leads out of the manifest's folder: it holds `..`",
+                quoted(&value)
+            ),
+            "let a link in the folder lead to it",
         )
     } else if value.chars().any(char::is_control) {
         (
@@ -297,7 +310,7 @@ fn below(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<
 }
 
 fn sheet(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
-    let sheet = below(reader, what, item)?;
+    let sheet = path(reader, what, item)?;
     let ending = Path::new(&sheet.value).extension();
     let ending = ending.and_then(|ending| ending.to_str());
     if ending.is_some_and(|ending| matches!(ending, "csv" | "tsv" | "jsonl")) {

@@ -65,7 +65,6 @@ impl Template {
         })
     }
 
-    #[cfg(test)]
     /// The name of a row with these values; fails with the column that has none.
     pub(crate) fn fill<V: AsRef<str>>(
         &self,

@@ -152,6 +152,12 @@ impl State {
              FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
             (forced, ROOM),
         )?;
+        self.reader.connection.write(
+            "supersede tasks",
+            "UPDATE entry SET task_id = (SELECT max(id) FROM task WHERE supersedes = entry.task_id)
+             WHERE runset_id = ?1 AND task_id IN (SELECT id FROM root)",
+            [runset.id.0],
+        )?;
         Ok(made)
     }
 }

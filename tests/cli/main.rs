@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod harness;
 mod injection;
+mod inputs;
 mod interrupt;
 mod keep;
 mod leftover;

@@ -101,15 +101,14 @@ fn what_is_wrong_with_one() {
     an input has `files` and `lines` | "ls" | each has an [[input]] of its own
     `lines` is empty |   | name a command that writes a line for each input
     `name` is for `rows`; `lines` have names of their own | "{x}" | leave it out
-    `/etc/*` is an absolute path | /etc/* | inputs are below the manifest's folder: name them from there, or lead to them by a link
-    `a/../b` leads out of the manifest's folder | a/../b | inputs are below the manifest's folder: let a link in it lead to them
-    an entry of `files` is empty | "" | name files: "data/*.csv"
+    `/etc/*` does not begin in the manifest's folder | /etc/* | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    `a/../b` leads out of the manifest's folder: it holds `..` | a/../b | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    an empty pattern names no file | "" | `*` stands for all files of the folder, for instance ["lib/*.sh", "template.html"]
     an entry of `files` must be a string, not a whole number | 1 | in quotes it is a string: "1"
-    `a\tb` has a character that no name here can have | a\tb | name files without line ends, tabs and the like
     `files` is empty | [] | name files: ["data/*.csv"]
     `files` must be a string or an array of strings, not a whole number | 1 | for instance "data/**/*.csv"
     `x.txt` is no .csv, .tsv or .jsonl file | x.txt | rows of these can be read; `files` takes a file as a whole
-    `/x.csv` is an absolute path | /x.csv | inputs are below the manifest's folder: name them from there, or lead to them by a link
+    `/x.csv` does not begin in the manifest's folder | /x.csv | name it from there, or lead to it by a link
     an input has `files` and `lines` | "ls" | each has an [[input]] of its own
     there is no step `b` | b | name a step of this manifest
     unknown key `script` in an input | script | `script` belongs in [[step]]

@@ -1,0 +1,134 @@
+//! What comes in from outside, in a run: found before anything changes, compared, and taken in.
+
+use super::call::{Call, Found, no_start_in};
+use super::error::Failure;
+use crate::files::Known;
+use crate::inputs::{Difference, Error, Inputs, Outside};
+use crate::model::event::Event;
+use crate::state::Runset;
+use crate::store::Store;
+
+impl Call<'_> {
+    /// Finds what comes in; none where the manifest has no inputs, and `runset` never had any.
+    /// `store`: none in a dry run.
+    pub(super) fn find_inputs(
+        &mut self,
+        runset: Option<&Runset>,
+        store: Option<&Store>,
+    ) -> Result<Option<Found>, Failure> {
+        if self.source.manifest.inputs.is_empty() {
+            let Some(runset) = runset else {
+                return Ok(None);
+            };
+            if !self.state.has_entries(runset)? {
+                return Ok(None);
+            }
+            // Whoever names another pipeline's db by mistake loses nothing of it.
+            self.check_fit(std::slice::from_ref(runset))?;
+        }
+        let mut known = match self.steps.known_files.take() {
+            Some(known) => known,
+            None => Known::new(self.state.contents()?),
+        };
+        let db = self.state.layout().root().to_owned();
+        let outside = Outside {
+            manifest: &self.source.manifest,
+            text: &self.source.text,
+            router: &self.source.router,
+            folder: &self.source.folder,
+            db: &db,
+            stop: &self.inbox.stop,
+        };
+        match Inputs::gather(&outside, &mut known, store) {
+            Ok(inputs) => Ok(Some(Found { inputs, known })),
+            Err(error) => Err(self.no_inputs(error)),
+        }
+    }
+
+    /// Whether nothing is missing that came in for the newest runset: before a new one is made.
+    pub(super) fn check_inputs(&self, found: &Found) -> Result<(), Failure> {
+        let Some(newest) = self.state.newest_runset()? else {
+            return Ok(());
+        };
+        let checked = found.inputs.check_bare(&self.state, &newest);
+        checked.map_err(|error| self.no_inputs(error))
+    }
+
+    /// Compares it with what the runset has, takes in what differs, and tells. In the open group of
+    /// writes.
+    pub(super) fn compare_inputs(
+        &mut self,
+        runset: &Runset,
+        found: &mut Found,
+        store: Option<&Store>,
+    ) -> Result<(), Failure> {
+        let difference = found.inputs.compare(&self.state, runset);
+        let difference = difference.map_err(|error| self.no_inputs(error))?;
+        if let Some(store) = store {
+            let kept = found.inputs.keep(&difference, &mut found.known, store);
+            kept.map_err(|error| self.no_inputs(error))?;
+            let (contents, anew) = found.known.to_record();
+            if anew || !contents.is_empty() {
+                self.state.put_contents(contents, anew)?;
+            }
+        }
+        self.take_in(runset, &found.inputs, &difference)?;
+        let compared = difference.counts();
+        if store.is_some() {
+            self.reporter.event(&Event::Inputs(&compared));
+        }
+        self.compared = Some(compared);
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        runset: &Runset,
+        inputs: &Inputs,
+        difference: &Difference,
+    ) -> Result<(), Failure> {
+        if difference.is_none() {
+            return Ok(());
+        }
+        let changes = inputs.changes(difference, |name| {
+            self.steps.named(name.as_str()).map(|step| step.id)
+        });
+        Ok(self.state.change_entries(runset, &changes)?)
+    }
+
+    /// Puts back into the store what tasks are to work on and is gone from there.
+    pub(super) fn restore_inputs(
+        &mut self,
+        runset: &Runset,
+        found: &mut Found,
+        store: &Store,
+    ) -> Result<(), Failure> {
+        let wanted = self.state.unfinished_roots(runset)?;
+        let restored = found.inputs.restore(&wanted, &mut found.known, store);
+        restored.map_err(|error| self.no_inputs(error))
+    }
+
+    /// Whether inputs are what the step works on, and not an empty one to start with.
+    pub(super) fn is_fed(&self, step: &str, found: Option<&Found>) -> bool {
+        let manifest = &self.source.manifest;
+        let named = |name: &str| {
+            let mut inputs = manifest.inputs.iter();
+            inputs.any(|input| input.step.as_deref() == Some(name))
+        };
+        !manifest.step(step).is_some_and(|step| step.start)
+            && (named(step) || found.is_some_and(|found| found.inputs.feed(step)))
+    }
+
+    fn no_inputs(&self, error: Error) -> Failure {
+        match error {
+            Error::Bad(errors) => self.source.diagnose(&errors).into(),
+            Error::Interrupted => Failure::usage("interrupted").or_signal(self.inbox.signal()),
+            Error::Folder(error) => {
+                let folder = &self.source.folder;
+                no_start_in(folder, &error)
+            }
+            Error::State(error) => error.into(),
+            Error::Store(error) => error.into(),
+        }
+    }
+}

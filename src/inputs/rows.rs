@@ -1,0 +1,470 @@
+//! Sheets: which rows they have, and where in the text.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::manifest::Template;
+use crate::model::digest::Digest;
+use crate::text::suggest;
+use crate::text::{amount, quoted};
+
+/// How a sheet is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Fields between commas, some in quotes (RFC 4180).
+    Csv,
+    /// Fields between tabs; quotes are characters like others.
+    Tsv,
+    /// A JSON object on each line.
+    JsonLines,
+}
+
+impl Format {
+    /// That of a file, by its name.
+    pub(crate) fn of(path: &str) -> Self {
+        match path.rsplit_once('.') {
+            Some((_, "tsv")) => Self::Tsv,
+            Some((_, "jsonl")) => Self::JsonLines,
+            _ => Self::Csv,
+        }
+    }
+}
+
+/// A sheet that was read.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    text: String,
+    /// The header; empty where rows need none.
+    header: Range<usize>,
+    /// In the order of the text.
+    pub rows: Vec<Row>,
+}
+
+/// One row.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The number of its first line, from 1.
+    pub line: usize,
+    /// Its name: that of the template, else digits of a hash of its text.
+    pub name: String,
+    /// Its text, without the end of its last line.
+    text: Range<usize>,
+}
+
+/// Why a sheet cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadSheet {
+    /// The line, where it is one, from 1.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl BadSheet {
+    fn new(line: usize, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            line: Some(line),
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+impl Sheet {
+    /// Reads a sheet. A byte order mark and line ends of either kind are passed over, empty lines too.
+    pub(crate) fn read(
+        bytes: Vec<u8>,
+        format: Format,
+        name: Option<&Template>,
+    ) -> Result<Self, BadSheet> {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.split(|b| *b == b'\n').count();
+            let hint = "save the sheet as UTF-8";
+            BadSheet::new(line, "it is no UTF-8 text", hint)
+        })?;
+        let mut sheet = Self {
+            text,
+            header: 0..0,
+            rows: Vec::new(),
+        };
+        match format {
+            Format::Csv | Format::Tsv => sheet.read_table(format, name)?,
+            Format::JsonLines => sheet.read_lines(name)?,
+        }
+        sheet.check_names(name.is_some())?;
+        Ok(sheet)
+    }
+
+    /// The bytes of a row as an input: after the header, where there is one.
+    pub(crate) fn bytes(&self, row: &Row) -> Vec<u8> {
+        let (header, row) = (
+            &self.text[self.header.clone()],
+            &self.text[row.text.clone()],
+        );
+        let mut bytes = Vec::with_capacity(header.len() + row.len() + 2);
+        for part in [header, row] {
+            if !part.is_empty() {
+                bytes.extend_from_slice(part.as_bytes());
+                bytes.push(b'\n');
+            }
+        }
+        bytes
+    }
+
+    fn read_table(&mut self, format: Format, name: Option<&Template>) -> Result<(), BadSheet> {
+        let begin = if self.text.starts_with('\u{feff}') {
+            3
+        } else {
+            0
+        };
+        let text = &self.text[begin..];
+        let (delimiter, quoting) = match format {
+            Format::Tsv => (b'\t', false),
+            Format::Csv | Format::JsonLines => (b',', true),
+        };
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .quoting(quoting)
+            .from_reader(text.as_bytes());
+        let mut lines = Lines::default();
+        let mut columns: Option<Vec<String>> = None;
+        let mut record = csv::StringRecord::new();
+        let mut rows = Vec::new();
+        let mut header = 0..0;
+        loop {
+            let from = offset(reader.position());
+            let more = reader.read_record(&mut record).map_err(|error| {
+                let hint = "write it anew with a program that knows the format";
+                BadSheet::new(lines.at(text, from), error.to_string(), hint)
+            })?;
+            if !more {
+                break;
+            }
+            let range = without_ends(text, from..offset(reader.position()));
+            let line = lines.at(text, range.start);
+            let range = begin + range.start..begin + range.end;
+            let Some(columns) = &columns else {
+                let names = columns_of(&record, line)?;
+                if let Some(name) = name {
+                    check_columns(name, &names, line)?;
+                }
+                columns = Some(names);
+                header = range;
+                continue;
+            };
+            if record.len() != columns.len() {
+                let message = format!(
+                    "{} in this row, and {} in the header",
+                    amount::count(record.len(), "field"),
+                    columns.len()
+                );
+                let hint = match format {
+                    Format::Csv => {
+                        "a field with a comma or a line end in it stands in quotes: \"a, b\""
+                    }
+                    Format::Tsv | Format::JsonLines => "each row has as many tabs as the header",
+                };
+                return Err(BadSheet::new(line, message, hint));
+            }
+            let value = |column: &str| {
+                let at = columns.iter().position(|known| known == column)?;
+                record.get(at)
+            };
+            let own = match name.map(|name| name.fill(value)) {
+                Some(Ok(own)) => own,
+                Some(Err(_)) | None => digits(&self.text[range.clone()]),
+            };
+            rows.push(Row {
+                line,
+                name: own,
+                text: range,
+            });
+        }
+        if columns.is_none() {
+            let hint = "the first line names the columns: sample,fastq_1,fastq_2";
+            return Err(BadSheet::new(1, "it is empty, without a header", hint));
+        }
+        self.header = header;
+        self.rows = rows;
+        Ok(())
+    }
+
+    fn read_lines(&mut self, name: Option<&Template>) -> Result<(), BadSheet> {
+        let mut at = if self.text.starts_with('\u{feff}') {
+            3
+        } else {
+            0
+        };
+        let mut rows = Vec::new();
+        for (number, whole) in self.text[at..].split_inclusive('\n').enumerate() {
+            let (line, from) = (number + 1, at);
+            at += whole.len();
+            let range = without_ends(&self.text, from..at);
+            let text = &self.text[range.clone()];
+            if text.trim().is_empty() {
+                continue;
+            }
+            let row: Value = serde_json::from_str(text).map_err(|error| {
+                let hint = "each line is one JSON object: {\"sample\": \"a\"}";
+                BadSheet::new(line, format!("it is no JSON: {error}"), hint)
+            })?;
+            let Value::Object(row) = row else {
+                let hint = "each line is one JSON object: {\"sample\": \"a\"}";
+                return Err(BadSheet::new(line, "it is no JSON object", hint));
+            };
+            let own = match name {
+                None => digits(text),
+                Some(name) => name
+                    .fill(|column| of_json(row.get(column)?))
+                    .map_err(|column| {
+                        let message = format!("it has no text or number {}", quoted(column));
+                        let hint = "`name` takes texts, numbers, true and false";
+                        BadSheet::new(line, message, hint)
+                    })?,
+            };
+            rows.push(Row {
+                line,
+                name: own,
+                text: range,
+            });
+        }
+        self.rows = rows;
+        Ok(())
+    }
+
+    /// No two rows have one name.
+    fn check_names(&self, named: bool) -> Result<(), BadSheet> {
+        let mut first: HashMap<&str, usize> = HashMap::with_capacity(self.rows.len());
+        for row in &self.rows {
+            if let Some(other) = first.insert(&row.name, row.line) {
+                return Err(if named {
+                    let message = format!("it has the name {} of line {other}", quoted(&row.name));
+                    let hint = "let `name` use columns that tell the rows apart";
+                    BadSheet::new(row.line, message, hint)
+                } else {
+                    let message = format!("it is the same as line {other}");
+                    let hint = "leave one of them out, or name the rows: name = \"{column}\"";
+                    BadSheet::new(row.line, message, hint)
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Digits that stand for a text: the beginning of its hash.
+pub(super) fn digits(text: &str) -> String {
+    Digest::of(text.as_bytes()).hex()[..16].to_owned()
+}
+
+fn of_json(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn columns_of(record: &csv::StringRecord, line: usize) -> Result<Vec<String>, BadSheet> {
+    let mut names: Vec<String> = Vec::with_capacity(record.len());
+    for column in record {
+        if column.trim().is_empty() {
+            let message = format!("column {} of the header has no name", names.len() + 1);
+            let hint = "the first line names the columns: sample,fastq_1,fastq_2";
+            return Err(BadSheet::new(line, message, hint));
+        }
+        if names.iter().any(|known| known == column) {
+            let message = format!("two columns of the header are called {}", quoted(column));
+            let hint = "each column has a name of its own";
+            return Err(BadSheet::new(line, message, hint));
+        }
+        names.push(column.to_owned());
+    }
+    Ok(names)
+}
+
+fn check_columns(name: &Template, columns: &[String], line: usize) -> Result<(), BadSheet> {
+    for wanted in name.columns() {
+        if columns.iter().any(|column| column == wanted) {
+            continue;
+        }
+        let message = format!("the header has no column {}", quoted(wanted));
+        let hint = match suggest::closest(wanted, columns.iter().map(String::as_str)) {
+            Some(close) => format!("did you mean {{{close}}}?"),
+            None => format!(
+                "the first line is the header; it has: {}",
+                columns.join(", ")
+            ),
+        };
+        return Err(BadSheet::new(line, message, hint));
+    }
+    Ok(())
+}
+
+fn offset(position: &csv::Position) -> usize {
+    usize::try_from(position.byte()).unwrap_or(usize::MAX)
+}
+
+/// The range without line ends around it.
+fn without_ends(text: &str, range: Range<usize>) -> Range<usize> {
+    let whole = text.get(range.clone()).unwrap_or_default();
+    let ends = ['\r', '\n'];
+    let start = range.start + (whole.len() - whole.trim_start_matches(ends).len());
+    let length = whole.trim_matches(ends).len();
+    start..start + length
+}
+
+/// Numbers of lines, asked for in the order of the text.
+#[derive(Default)]
+struct Lines {
+    at: usize,
+    before: usize,
+}
+
+impl Lines {
+    /// That of the line at `offset`, from 1.
+    fn at(&mut self, text: &str, offset: usize) -> usize {
+        let between = text.as_bytes().get(self.at..offset).unwrap_or_default();
+        self.before += between.split(|b| *b == b'\n').count() - 1;
+        self.at = self.at.max(offset);
+        self.before + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, format: Format, name: Option<&str>) -> Result<Sheet, BadSheet> {
+        let name = name.map(|name| Template::parse(name).unwrap());
+        Sheet::read(text.into(), format, name.as_ref())
+    }
+
+    fn csv(text: &str, name: &str) -> Vec<(usize, String, String)> {
+        shown(&read(text, Format::Csv, Some(name)).unwrap())
+    }
+
+    fn shown(sheet: &Sheet) -> Vec<(usize, String, String)> {
+        let row = |row: &Row| {
+            let bytes = String::from_utf8(sheet.bytes(row)).unwrap();
+            (row.line, row.name.clone(), bytes)
+        };
+        sheet.rows.iter().map(row).collect()
+    }
+
+    fn refused(text: &str, format: Format, name: Option<&str>) -> (usize, String) {
+        let bad = read(text, format, name).unwrap_err();
+        assert!(!bad.hint.is_empty());
+        (bad.line.unwrap(), bad.message)
+    }
+
+    fn row(line: usize, name: &str, bytes: &str) -> (usize, String, String) {
+        (line, name.to_owned(), bytes.to_owned())
+    }
+
+    #[test]
+    fn a_row_is_the_header_and_itself() {
+        let rows = [row(2, "1", "a,b\n1,2\n"), row(3, "3", "a,b\n3,4\n")];
+        assert_eq!(csv("a,b\n1,2\n3,4\n", "{a}"), rows);
+        assert_eq!(csv("a,b\n1,2\n3,4", "{a}"), rows, "without an end");
+        assert_eq!(csv("\u{feff}a,b\r\n1,2\r\n3,4\r\n", "{a}"), rows);
+        let rows = [row(3, "1", "a,b\n1,2\n"), row(6, "3", "a,b\n3,4\n")];
+        assert_eq!(csv("a,b\n\n1,2\n\r\n\n3,4\n\n", "{a}"), rows, "empty lines");
+        assert_eq!(csv("a\n", "{a}"), []);
+    }
+
+    #[test]
+    fn quotes_stay_as_they_are() {
+        assert_eq!(
+            csv("a,b\n\"x, \"\"y\"\"\",\"1\n2\"\nz,3\n", "{a}"),
+            [
+                row(2, "x, \"y\"", "a,b\n\"x, \"\"y\"\"\",\"1\n2\"\n"),
+                row(4, "z", "a,b\nz,3\n")
+            ]
+        );
+        let tsv = read("a\tb\n\"x\ty\"\n", Format::Tsv, Some("{a}{b}")).unwrap();
+        assert_eq!(shown(&tsv), [row(2, "\"xy\"", "a\tb\n\"x\ty\"\n")]);
+    }
+
+    #[test]
+    fn rows_of_json_need_no_header() {
+        let text = "\u{feff}{\"a\": 1, \"b\": \"x\"}\r\n\n{\"b\":\"y\",\"a\":true}";
+        let sheet = read(text, Format::JsonLines, Some("{a}-{b}")).unwrap();
+        let rows = [
+            row(1, "1-x", "{\"a\": 1, \"b\": \"x\"}\n"),
+            row(3, "true-y", "{\"b\":\"y\",\"a\":true}\n"),
+        ];
+        assert_eq!(shown(&sheet), rows);
+    }
+
+    #[test]
+    fn without_a_name_a_row_is_known_by_its_text() {
+        let sheet = read("a\n1\n2\n", Format::Csv, None).unwrap();
+        let names = |sheet: &Sheet| -> Vec<String> {
+            sheet.rows.iter().map(|row| row.name.clone()).collect()
+        };
+        let other = read("a\n2\n0\n1\n", Format::Csv, None).unwrap();
+        assert_eq!(names(&sheet)[0], names(&other)[2]);
+        assert_eq!(names(&sheet)[1], names(&other)[0]);
+        assert!(names(&sheet).iter().all(|name| name.len() == 16));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_sheet() {
+        let said = |line: usize, message: &str| (line, message.to_owned());
+        for (text, name, wrong) in [
+            ("", None, said(1, "it is empty, without a header")),
+            ("\n\n", None, said(1, "it is empty, without a header")),
+            (
+                "a,,b\n",
+                None,
+                said(1, "column 2 of the header has no name"),
+            ),
+            (
+                "a,b,a\n",
+                None,
+                said(1, "two columns of the header are called `a`"),
+            ),
+            (
+                "a,b\n1,2\n\n3\n",
+                None,
+                said(4, "1 field in this row, and 2 in the header"),
+            ),
+            (
+                "a,b\n1,2,3\n",
+                None,
+                said(2, "3 fields in this row, and 2 in the header"),
+            ),
+            (
+                "a,b\n1,2\n",
+                Some("{c}"),
+                said(1, "the header has no column `c`"),
+            ),
+            (
+                "a,b\n1,2\n1,3\n",
+                Some("{a}"),
+                said(3, "it has the name `1` of line 2"),
+            ),
+            ("a\n1\n2\n1\n", None, said(4, "it is the same as line 2")),
+        ] {
+            assert_eq!(refused(text, Format::Csv, name), wrong, "{text}");
+        }
+        let bytes = b"a\n1\n\xff\n".to_vec();
+        let bad = Sheet::read(bytes, Format::Csv, None).unwrap_err();
+        assert_eq!((bad.line, &*bad.message), (Some(3), "it is no UTF-8 text"));
+        let json = |text| refused(text, Format::JsonLines, Some("{a}"));
+        assert_eq!(json("{\"a\":1}\n[1]\n"), said(2, "it is no JSON object"));
+        assert_eq!(
+            json("{\"a\":[1]}\n"),
+            said(1, "it has no text or number `a`")
+        );
+        assert!(json("{\"a\":1}\n\n{\n").1.starts_with("it is no JSON: "));
+    }
+}

@@ -1,0 +1,136 @@
+//! What cannot come in: told with its place, before anything runs.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+
+use crate::harness::Test;
+
+const STEP: &str = "[[step]]\nname = 's'\nscript = 'echo ran >> $COUNT'\n";
+
+/// What a run says that must not begin.
+#[track_caller]
+fn refused(test: &Test, input: &str, words: &[&str]) {
+    test.manifest(&format!("[[input]]\n{input}\nstep = 's'\n{STEP}"));
+    let said = test.run(["-run"]).exits(2).stderr;
+    for words in words
+        .iter()
+        .chain(&["hint: ", "--> workflow.toml:2:", "nothing was run"])
+    {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert_eq!(test.count(), [""; 0]);
+}
+
+#[test]
+fn files_that_cannot_be_had() {
+    let test = Test::new();
+    test.write("in/a", "1");
+    refused(&test, "files = 'none*'", &["`none*` matches no file"]);
+    refused(
+        &test,
+        "files = '/etc/passwd'",
+        &["does not begin in the manifest's folder"],
+    );
+    refused(
+        &test,
+        "files = '../*'",
+        &["leads out of the manifest's folder"],
+    );
+    symlink("nowhere", test.path("in/broken")).unwrap();
+    refused(
+        &test,
+        "files = 'in/*'",
+        &["`in/broken` is a link to `nowhere`"],
+    );
+    fs::remove_file(test.path("in/broken")).unwrap();
+    let bad = test.path("in").join(std::ffi::OsStr::from_bytes(b"\xff"));
+    if fs::write(&bad, "").is_ok() {
+        refused(&test, "files = 'in/*'", &["is not UTF-8"]);
+        fs::remove_file(bad).unwrap();
+    }
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        test.path("in/fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    refused(&test, "files = 'in/*'", &["`in/fifo` is a FIFO"]);
+    refused(
+        &test,
+        "rows = 'in/fifo.csv'",
+        &["cannot read `in/fifo.csv`"],
+    );
+}
+
+#[test]
+fn sheets_that_cannot_be_read() {
+    let test = Test::new();
+    for (sheet, words) in [
+        ("", "s.csv, line 1: it is empty, without a header"),
+        (
+            "a,b\n1\n",
+            "s.csv, line 2: 1 field in this row, and 2 in the header",
+        ),
+        (
+            "a,a\n1,2\n",
+            "s.csv, line 1: two columns of the header are called `a`",
+        ),
+        (
+            "a,\n1,2\n",
+            "s.csv, line 1: column 2 of the header has no name",
+        ),
+        ("b\n1\n", "s.csv, line 1: the header has no column `a`"),
+        (
+            "a,b\n1,2\n\n1,3\n",
+            "s.csv, line 4: it has the name `1` of line 2",
+        ),
+        ("a\n..\n", "s.csv, line 2: its name cannot be a file's"),
+    ] {
+        test.write("s.csv", sheet);
+        refused(&test, "rows = 's.csv'\nname = '{a}'", &[words]);
+    }
+    fs::remove_file(test.path("s.csv")).unwrap();
+    symlink("nowhere", test.path("s.csv")).unwrap();
+    refused(
+        &test,
+        "rows = 's.csv'",
+        &["it is a link that leads nowhere"],
+    );
+}
+
+#[test]
+fn commands_that_fail() {
+    let test = Test::new();
+    refused(
+        &test,
+        "lines = 'echo a; echo why >&2; exit 3'",
+        &["it failed: exit status 3\n", "why"],
+    );
+    refused(
+        &test,
+        "lines = 'no-such-program'",
+        &["it failed: exit status 127"],
+    );
+    refused(
+        &test,
+        "lines = 'echo a; echo b; echo a'",
+        &["lines 1 and 3 of what it wrote are the same: `a`"],
+    );
+    refused(&test, "lines = \"printf '\\\\377'\"", &["is no UTF-8 text"]);
+}
+
+#[test]
+fn what_no_step_takes() {
+    let test = Test::new();
+    test.write("a.txt", "1");
+    test.manifest(&format!("[[input]]\nfiles = 'a.txt'\n{STEP}"));
+    let said = test.run(["-run"]).exits(2).stderr;
+    assert!(said.contains("a.txt goes to no step"), "{said}");
+    assert!(
+        said.contains("hint: say which one takes it: step ="),
+        "{said}"
+    );
+}
