@@ -87,15 +87,17 @@ impl Call<'_> {
         }
     }
 
-    /// Has made again what is gone from the store, or was altered there, and tells.
+    /// Has made again what is gone from the store, or was altered there, and tells. `sign`: that of
+    /// the store before something came in from outside.
     pub(super) fn restore(
         &mut self,
         runsets: &[Runset],
         store: &store::Reader,
+        sign: Option<&str>,
     ) -> Result<(), Failure> {
         let current = self.steps.current();
         for runset in runsets {
-            let (lost, redone) = engine::restore(&mut self.state, store, runset, &current)?;
+            let (lost, redone) = engine::restore(&mut self.state, store, runset, &current, sign)?;
             if let Some(warning) = lost_in_words(&lost, &redone) {
                 self.reporter.event(&Event::Warning(&warning));
             }

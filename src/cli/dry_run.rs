@@ -18,7 +18,7 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     call.check_fit(&runsets)?;
     let store = select::store(&call.state);
     if !seeded {
-        call.restore(&runsets, &store)?;
+        call.restore(&runsets, &store, None)?;
     }
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
     text.push_str(&summary::unresolved(&call.unresolved));

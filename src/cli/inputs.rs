@@ -64,6 +64,11 @@ impl Call<'_> {
     ) -> Result<(), Failure> {
         let difference = found.inputs.compare(&self.state, runset);
         let difference = difference.map_err(|error| self.no_inputs(error))?;
+        let compared = difference.counts();
+        if compared.gone > 0 && compared.changed + compared.unchanged == 0 {
+            // Whoever names another pipeline's db by mistake loses nothing of it.
+            self.check_fit(std::slice::from_ref(runset))?;
+        }
         if let Some(store) = store {
             let kept = found.inputs.keep(&difference, &mut found.known, store);
             kept.map_err(|error| self.no_inputs(error))?;
@@ -73,7 +78,6 @@ impl Call<'_> {
             }
         }
         self.take_in(runset, &found.inputs, &difference)?;
-        let compared = difference.counts();
         if store.is_some() {
             self.reporter.event(&Event::Inputs(&compared));
         }

@@ -246,6 +246,8 @@ impl Call<'_> {
         scratch: &Scratch,
         channel: &Channel,
     ) -> Result<ExitCode, Failure> {
+        let has_inputs = !self.source.manifest.inputs.is_empty();
+        let sign = has_inputs.then(|| store.sign());
         let (runsets, seeded, mut found) = self.runsets_to_run(Some(store))?;
         self.check_fit(&runsets)?;
         let settings = Settings {
@@ -261,7 +263,7 @@ impl Call<'_> {
             grace: self.actions.grace,
         };
         if !seeded {
-            self.restore(&runsets, store)?;
+            self.restore(&runsets, store, sign.as_deref())?;
             if let (Some(found), [runset]) = (&mut found, &runsets[..]) {
                 self.restore_inputs(runset, found, store)?;
             }

@@ -213,15 +213,17 @@ impl Look<'_> {
     }
 }
 
-/// Has all that is found to be lost made again, and notes what was looked at.
+/// Has all that is found to be lost made again, and notes what was looked at. `sign`: that of the
+/// store before this process put something there; none if it did not.
 pub(crate) fn restore(
     state: &mut State,
     store: &store::Reader,
     runset: &Runset,
     current: &[StepId],
+    sign: Option<&str>,
 ) -> Result<(Lost, Redone), state::Error> {
     let looked = Looked {
-        sign: store.sign(),
+        sign: sign.map_or_else(|| store.sign(), str::to_owned),
         at: now(),
     };
     let lost = look_with(state, store, runset, false, &looked.sign)?;
@@ -386,7 +388,14 @@ mod tests {
         }
 
         fn restore(&mut self) -> (Lost, Redone) {
-            restore(&mut self.state, &self.store, &self.runset, &[self.step]).unwrap()
+            restore(
+                &mut self.state,
+                &self.store,
+                &self.runset,
+                &[self.step],
+                None,
+            )
+            .unwrap()
         }
     }
 

@@ -321,5 +321,11 @@ fn an_input_that_leaves_the_manifest_takes_its_results_along() {
     test.manifest("[[step]]\nname = 'other'\nstart = true\nscript = ':'\n");
     let said = test.run(["-run"]).exits(2).stderr;
     assert!(said.contains("began at step count, which"), "{said}");
+    test.manifest("[[input]]\nlines = 'echo 1'\nstep = 'x'\n[[step]]\nname = 'x'\nscript = ':'\n");
+    let said = test.run(["-run"]).exits(2).stderr;
+    assert!(said.contains("began at step count, which"), "{said}");
     assert_eq!(names(&test), ["of_a.txt"]);
+    // A step that has another name now is no other pipeline.
+    test.manifest(&FILES.replace("\"count\"", "\"counted\""));
+    test.runs().says("inputs: 1 changed");
 }
