@@ -200,7 +200,7 @@ fn a_db_of_the_first_implementation_is_taken_over() {
     let ran = test.runs();
     ran.says("runset 2024-05-01: ")
         .says("1 run, 0 reused")
-        .says("fetch: 1 finished task has an older");
+        .says("fetch: 1 finished task has another");
     assert_eq!(test.output("done"), "old\n");
     assert_eq!(test.rows("SELECT count(*) FROM runset"), ["1"]);
     test.tally_is_right();
