@@ -23,22 +23,41 @@ let
       }) table.packages;
     };
 
+  # Of a pipeline that runs in the folder of its caller nobody knows the files yet.
+  withoutFiles =
+    settings:
+    let
+      without = table: removeAttrs table [ "files" ];
+    in
+    settings
+    // lib.optionalAttrs (settings ? defaults) { defaults = without settings.defaults; }
+    // lib.optionalAttrs (settings ? step) { step = map without settings.step; };
+
   # The manifest's text in a file, read by the program itself before anything is built on it.
   checked =
-    name: settings:
+    name: src: settings:
     pkgs.runCommand "${name}-workflow.toml"
       {
         manifest = toTOML "pipeline '${name}'" settings;
-        passAsFile = [ "manifest" ];
+        checked = toTOML "pipeline '${name}'" (if src == null then withoutFiles settings else settings);
+        passAsFile = [
+          "manifest"
+          "checked"
+        ];
         nativeBuildInputs = [ task-pipeline ];
       }
       ''
-        cp "$manifestPath" workflow.toml
+        ${lib.optionalString (src != null) ''
+          cp -r ${src}/. .
+          chmod -R u+w .
+          rm -f workflow.toml workflow.lock
+        ''}
+        cp "$checkedPath" workflow.toml
         if ! task-pipeline check -manifest workflow.toml; then
           echo "pipeline '${name}': the manifest above has errors" >&2
           exit 1
         fi
-        cp workflow.toml $out
+        cp "$manifestPath" $out
       '';
 
   program =
@@ -48,7 +67,7 @@ let
       src,
     }:
     let
-      manifest = checked name settings;
+      manifest = checked name src settings;
     in
     pkgs.runCommand name
       {
