@@ -2,6 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::manifest::diagnostic::render;
+use crate::model::entry::EntryName;
 use crate::model::identity::Identity;
 use crate::model::task::TaskId;
 use crate::state::State;

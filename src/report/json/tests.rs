@@ -139,6 +139,29 @@ fn the_pipeline() {
         }),
         "\"tainted\",\"step\":\"s\",\"count\":2,\"changes\":[\"script\"]"
     );
+    let compared = Compared {
+        new: 1,
+        changed: 2,
+        gone: 3,
+        unchanged: 4,
+    };
+    assert_eq!(
+        told(&Event::Inputs(&compared)),
+        "\"inputs\",\"new\":1,\"changed\":2,\"gone\":3,\"unchanged\":4"
+    );
+    let manifest = |start| Event::Manifest {
+        path: "m",
+        steps: 1,
+        start,
+    };
+    assert_eq!(
+        told(&manifest(Some(&step))),
+        "\"manifest\",\"path\":\"m\",\"steps\":1,\"start\":\"s\""
+    );
+    assert_eq!(
+        told(&manifest(None)),
+        "\"manifest\",\"path\":\"m\",\"steps\":1"
+    );
     let summary = Summary {
         runset: "r".into(),
         signal: Some(2),

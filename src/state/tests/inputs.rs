@@ -1,0 +1,85 @@
+//! Entries, and what becomes of their tasks.
+
+use super::*;
+
+/// Takes in one entry of each name, in the place of what it was.
+fn take_in(f: &mut Fixture, step: StepId, gone: &[&str], made: &[(&str, &[u8])]) {
+    let mut known = std::collections::HashMap::new();
+    f.state
+        .each_entry(&f.runset, |entry| {
+            known.insert(entry.identity, entry.task);
+        })
+        .unwrap();
+    let entries = Entries {
+        gone: gone.iter().map(|name| (*name, known[*name])).collect(),
+        made: made
+            .iter()
+            .map(|(name, bytes)| NewEntry {
+                identity: name,
+                name,
+                object: Digest::of(bytes),
+                step,
+                replaces: known.get(*name).copied(),
+            })
+            .collect(),
+    };
+    f.state.change_entries(&f.runset, &entries).unwrap();
+    f.assert_counts();
+}
+
+fn entries(f: &Fixture) -> Vec<(String, i64)> {
+    let mut all = Vec::new();
+    f.state
+        .each_entry(&f.runset, |entry| {
+            assert!(entry.live);
+            all.push((entry.identity, entry.task.0));
+        })
+        .unwrap();
+    all
+}
+
+#[test]
+fn entries_that_change_or_go_take_with_them_what_followed() {
+    let mut f = Fixture::new();
+    let (a, b) = (f.step("a", "1"), f.step("b", "1"));
+    take_in(&mut f, a, &[], &[("x", b"1"), ("y", b"1"), ("z", b"1")]);
+    let entry = |name: &str, task: i64| (name.to_owned(), task);
+    assert_eq!(entries(&f), [entry("x", 1), entry("y", 2), entry("z", 3)]);
+    assert_eq!((f.tally(a).pending, f.tally(b).total()), (3, 0));
+    f.state.group().unwrap();
+    for task in [1, 2] {
+        f.done(a, TaskId(task));
+        let below = f.child(TaskId(task), "o", Some(b));
+        f.done(b, below);
+        f.child(below, "end", None);
+    }
+    take_in(&mut f, a, &["y"], &[("x", b"2")]);
+    assert_eq!(entries(&f), [entry("x", 8), entry("z", 3)]);
+    assert_eq!((f.tally(a).pending, f.tally(a).done), (2, 0));
+    assert_eq!(f.tally(b).total(), 0);
+    let new = f.state.task(TaskId(8)).unwrap().unwrap();
+    assert_eq!((new.supersedes, new.forced), (Some(TaskId(1)), false));
+    let live = |id: &i64| f.state.task(TaskId(*id)).unwrap().unwrap().live;
+    assert_eq!((1..8).filter(live).collect::<Vec<_>>(), [3]);
+    // Nothing is left of the temporary tables, so that it can be done again.
+    take_in(&mut f, a, &["x", "z"], &[]);
+    assert!(entries(&f).is_empty() && !f.state.has_entries(&f.runset).unwrap());
+    assert_eq!(f.tally(a).total(), 0);
+}
+
+#[test]
+fn an_entry_goes_with_its_task_where_another_one_takes_its_place() {
+    let mut f = Fixture::new();
+    let a = f.step("a", "1");
+    take_in(&mut f, a, &[], &[("x", b"1"), ("y", b"1")]);
+    f.done(a, TaskId(1));
+    let newer = f.step("a", "2");
+    f.state.migrate_tainted(&f.runset, &[newer]).unwrap();
+    assert_eq!(entries(&f), [("x".to_owned(), 3), ("y".to_owned(), 2)]);
+    f.state.update_unfinished(&f.runset, &[newer]).unwrap();
+    f.done(newer, TaskId(3));
+    f.state.restart(&f.runset, newer).unwrap();
+    assert_eq!(entries(&f), [("x".to_owned(), 4), ("y".to_owned(), 2)]);
+    let wanted = f.state.unfinished_roots(&f.runset).unwrap();
+    assert_eq!(wanted, [Digest::of(b"1"); 2]);
+}
