@@ -237,6 +237,11 @@ impl Inputs {
             Source::Line(text) => store.insert_bytes(&line_bytes(text)),
             Source::File(_) if store.size(&entry.object) == Some(entry.size) => return Ok(()),
             Source::File(path) => {
+                if store.contains(&entry.object) {
+                    // Of another size, so that it is none; what is there would be taken for it. If it
+                    // cannot be removed, the task says what is wrong with it.
+                    let _ = std::fs::remove_file(store.path(&entry.object));
+                }
                 let read = files::read(&self.root, path, known, Keep::All(store));
                 let (stat, content) = read.map_err(|error| {
                     Error::Bad(vec![of_file(&error, self.places[entry.input].clone())])

@@ -329,3 +329,24 @@ fn an_input_that_leaves_the_manifest_takes_its_results_along() {
     test.manifest(&FILES.replace("\"count\"", "\"counted\""));
     test.runs().says("inputs: 1 changed");
 }
+
+#[test]
+fn what_is_gone_from_the_store_comes_in_again() {
+    let test = Test::with(
+        "[[input]]\nfiles = 'a.txt'\nstep = 's'\n[[input]]\nlines = 'echo b'\nstep = 's'\n\
+         [[step]]\nname = 's'\nscript = 'test -e ready; cp $INPUT_FILE $OUTPUT_DIR/end'\n",
+    );
+    test.write("a.txt", "a\n");
+    test.run(["-run"]).exits(1).says("2 failed");
+    for bytes in ["a\n", "b\n"] {
+        let object = test.object(&crate::harness::hash(bytes.as_bytes()));
+        std::fs::remove_file(&object).unwrap();
+        // As a power cut may leave it.
+        std::fs::write(object, "").unwrap();
+    }
+    test.write("ready", "");
+    test.runs()
+        .says("inputs: 2 unchanged")
+        .says("2 run, 0 reused");
+    assert_eq!(test.finals()["end"], [b"a\n", b"b\n"]);
+}
