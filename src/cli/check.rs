@@ -2,6 +2,7 @@
 
 mod age;
 mod describe;
+mod files;
 mod lint;
 mod programs;
 mod reach;
@@ -44,7 +45,7 @@ pub(super) fn main(
 ) -> Result<ExitCode, Failure> {
     let mut source = Source::load(&places.manifest()?)?;
     if let Some(folder) = &places.workdir {
-        source.folder.clone_from(folder);
+        source.folder = super::run::working_folder(folder)?;
     }
     let packages = packages(&source)?;
     let files = source.declared_files(&places.db)?;

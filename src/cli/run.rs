@@ -167,7 +167,7 @@ fn check_usage(actions: &Actions) -> Result<(), Failure> {
 }
 
 /// The folder given with -workdir, absolute.
-fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
     let no_start = |why: &dyn std::fmt::Display| {
         no_start_in(folder, why).hint("give -workdir a folder that exists")
     };

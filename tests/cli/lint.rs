@@ -60,3 +60,36 @@ fn a_reference_without_a_package() {
         "warning: step `a`: `nixpkgs#` names no package behind its `#`\n --> workflow.toml:5:12\n",
     );
 }
+
+#[test]
+fn a_file_that_no_version_knows_of() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\nscript = '''\n./tool.sh > \"$OUTPUT_DIR/a_page\"\n'''\n\
+         [[step]]\nname = 'page'\nscript = 'sed s/x/y/ template.html > \"$OUTPUT_DIR/out\"'\n",
+    );
+    test.write("template.html", "x");
+    test.write("tool.sh", "#!/bin/sh\necho");
+    let words = "which is in none of its `files`: a change of it makes no new version\n";
+    let ran = test.run(["check"]).exits(0).prints("2 warnings");
+    ran.says(&format!("warning: step `a` uses `tool.sh`, {words}"))
+        .says(
+            " --> workflow.toml:5:1\n  |\n5 | ./tool.sh > \"$OUTPUT_DIR/a_page\"\n  | ^^^^^^^^^\n\
+             hint: `files = [\"tool.sh\"]` makes one\n",
+        )
+        .says("warning: step `page` uses `template.html`, which");
+    for words in [["check", "-strict"], ["-run", "-strict"]] {
+        test.run(words)
+            .exits(1)
+            .says("error: step `a` uses `tool.sh`")
+            .says("workflow.toml: 2 errors (-strict); nothing was run");
+    }
+    assert!(!test.path("db").exists());
+    // Whoever registers a version tells it; that it fails then is another matter.
+    test.run(["-run"])
+        .exits(1)
+        .says(&format!(
+            "warning: workflow.toml:5: step `a` uses `tool.sh`, {words}hint: `files = [\"tool.sh\"]` makes one\n"
+        ))
+        .says("warning: workflow.toml:9: step `page` uses `template.html`");
+    test.run(["-run"]).exits(1).never_says("warning");
+}

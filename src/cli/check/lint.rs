@@ -2,10 +2,12 @@
 
 use super::super::error::Failure;
 use super::super::options::Places;
+use super::files::{self, Folder};
 use super::{programs, reach, syntax, variables};
 use crate::manifest::Step;
 use crate::manifest::diagnostic::{Diagnostic, line_of, render_as};
 use crate::model::event::Event;
+use crate::model::glob::Glob;
 use crate::model::name::StepName;
 use crate::prepare::Source;
 use crate::script::survey;
@@ -26,9 +28,13 @@ pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
 /// What the scripts of steps depend on and no version of them knows.
 pub(super) fn unseen(
     source: &Source,
-    _places: &Places,
+    places: &Places,
     is_meant: &dyn Fn(&Step) -> bool,
 ) -> Vec<Diagnostic> {
+    let folder = Folder {
+        path: &source.folder,
+        db: places.db.canonicalize().ok(),
+    };
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let mut found = Vec::new();
     let steps = source.manifest.steps.iter().zip(&source.manifest.places);
@@ -44,8 +50,21 @@ pub(super) fn unseen(
             &survey,
             &is_set,
         ));
+        found.extend(files::unseen(
+            step,
+            &declared(step),
+            place,
+            &source.text,
+            &survey,
+            &folder,
+        ));
     }
     found
+}
+
+/// What the step says that its version knows of.
+fn declared(_step: &Step) -> Vec<&Glob> {
+    Vec::new()
 }
 
 /// The failure that they are where nothing is let pass; none if there are none.
