@@ -31,6 +31,7 @@ mod status;
 mod summary;
 mod tasks;
 mod trace;
+mod trace_files;
 mod why;
 mod words;
 
@@ -79,6 +80,7 @@ fn answer() -> ExitCode {
         Some(Subcommand::Tasks(options)) => tasks::main(&arguments.places, options),
         Some(Subcommand::Why(options)) => why::main(&arguments.places, options),
         Some(Subcommand::Trace(options)) => trace::main(&arguments.places, options),
+        Some(Subcommand::TraceFiles(options)) => trace_files::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),
         Some(Subcommand::Export(export)) => {

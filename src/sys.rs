@@ -84,6 +84,45 @@ pub(crate) fn plain_words(error: io::Error) -> io::Error {
     }
 }
 
+/// A use of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// Its path, absolute.
+    pub path: PathBuf,
+    /// How it was used.
+    pub how: Use,
+}
+
+/// How a file was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Use {
+    /// It was asked whether it is there, and what it is.
+    Look,
+    /// It was opened for reading, or executed.
+    Read,
+    /// It was made, or opened for writing.
+    Write,
+}
+
+/// Runs a command to its end, in a process group of its own, and tells each use of a file, by it and by
+/// all that it starts, that succeeds. What it leaves running is ended. No privileges are needed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn observe(
+    command: std::process::Command,
+    tell: &mut dyn FnMut(Used),
+) -> io::Result<std::process::ExitStatus> {
+    system::observe(command, tell)
+}
+
+/// The same: this system has no means for it that every user may use.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn observe(
+    _: std::process::Command,
+    _: &mut dyn FnMut(Used),
+) -> io::Result<std::process::ExitStatus> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// What is known of other openings of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writers {

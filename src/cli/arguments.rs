@@ -4,7 +4,8 @@ use clap::Parser;
 
 use super::options::{Actions, Output, PackageOptions, Places};
 use super::{
-    cat, check, complete, describe, export, graph, lock, log, report, status, tasks, trace, why,
+    cat, check, complete, describe, export, graph, lock, log, report, status, tasks, trace,
+    trace_files, why,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -51,6 +52,8 @@ pub(super) enum Subcommand {
     Why(why::Options),
     /// Where an output, object or task comes from, and what came of it
     Trace(trace::Options),
+    /// Run one task of a step under observation: what files does it use that no version knows?
+    TraceFiles(trace_files::Options),
     /// The bytes of an object, or of what a task left
     Cat(cat::Options),
     /// Write final outputs as files into a folder, or as a tar

@@ -179,7 +179,7 @@ pub(super) fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
+pub(super) fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
     if source.manifest.step(name).is_some() {
         return Ok(());
     }

@@ -1,6 +1,8 @@
 //! Linux.
 
 mod mounts;
+#[cfg(target_env = "gnu")]
+mod observe;
 mod processes;
 mod start;
 
@@ -20,6 +22,8 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers};
 pub(super) use mounts::is_unchangeable;
+#[cfg(target_env = "gnu")]
+pub(super) use observe::observe;
 pub(super) use processes::{Process, can_be_continued, marked, wait_for_any};
 pub(super) use start::{had_error, had_output};
 

@@ -93,3 +93,19 @@ fn a_file_that_no_version_knows_of() {
         .says("warning: workflow.toml:9: step `page` uses `template.html`");
     test.run(["-run"]).exits(1).never_says("warning");
 }
+
+#[test]
+fn a_file_that_the_version_knows_of_is_no_matter() {
+    let manifest = "[[step]]\nname = 'a'\nstart = true\nfiles = ['*.sh', 'lib']\n\
+         script = 'sh ./tool.sh < lib/x > \"$OUTPUT_DIR/out\"'\n";
+    let test = Test::with(manifest);
+    test.write("tool.sh", "cat");
+    test.write("lib/x", "x");
+    test.run(["check", "-strict"]).exits(0);
+    test.run(["-run", "-strict"]).exits(0).never_says("warning");
+    test.manifest(&manifest.replace("'lib'", "'other'"));
+    test.write("other", "");
+    test.run(["check"])
+        .exits(0)
+        .says("hint: add \"lib/x\" to the step's `files`\n");
+}

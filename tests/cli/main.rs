@@ -50,4 +50,5 @@ mod store;
 mod storm;
 mod taint;
 mod terminal;
+mod trace_files;
 mod warm;
