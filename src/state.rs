@@ -27,6 +27,7 @@ mod queue;
 mod read;
 mod reader;
 mod record;
+mod reroute;
 mod reuse;
 mod roots;
 mod runset;
@@ -56,11 +57,12 @@ pub(crate) use missing::{Looked, Place, Wanted};
 pub(crate) use overview::{RecordedStep, ShownTask};
 pub(crate) use read::{Filter, TaskRow, TaskStep, Which};
 pub(crate) use record::{Finished, Logs, NewTask};
+pub(crate) use reroute::{Astray, Rerouted, sign};
 pub(crate) use reuse::{Equal, Usable};
 pub(crate) use runset::{Runset, RunsetId};
 pub(crate) use schema::FORMAT;
 pub(crate) use steps::{StepId, StepVersion};
-pub(crate) use supersede::Taint;
+pub(crate) use supersede::{Migrated, Taint};
 
 /// A state database, for one who asks it.
 #[derive(Debug)]

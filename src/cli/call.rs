@@ -16,7 +16,7 @@ use crate::model::event::{Compared, Event};
 use crate::model::name::StepName;
 use crate::prepare::{Source, Steps};
 use crate::report::Reporter;
-use crate::state::{Lock, Runset, State, StepId};
+use crate::state::{self, Astray, Lock, Migrated, Rerouted, Runset, State, StepId};
 use crate::store::{self, Store};
 use crate::sys;
 use crate::text::Shown as _;
@@ -58,10 +58,15 @@ impl Call<'_> {
         }
     }
 
-    /// Supersedes what is tainted, and tells.
+    /// Supersedes what is tainted, and outputs that go elsewhere by now, and tells.
     pub(super) fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
         let current = self.steps.current();
-        let made = self.state.migrate_tainted(runset, &current)?;
+        let (sign, astray) = self.astray(runset)?;
+        let Migrated {
+            tainted: made,
+            rerouted,
+        } = self.state.migrate(runset, &current, &astray)?;
+        self.state.set_routed_by(runset, Some(&sign))?;
         let by_id: HashMap<StepId, _> = self.steps.all.iter().map(|step| (step.id, step)).collect();
         for (id, count) in &made {
             let Some(step) = by_id.get(id) else {
@@ -73,12 +78,53 @@ impl Call<'_> {
                 version: step.version,
             });
         }
-        if made.is_empty() {
+        self.tell_rerouted(&rerouted, true);
+        if made.is_empty() && rerouted.is_empty() {
             self.reporter.event(&Event::NothingTainted {
                 runset: &runset.name,
             });
         }
         Ok(())
+    }
+
+    /// What the steps' names stand for, and the outputs that went elsewhere than they go by these.
+    fn astray(&self, runset: &Runset) -> Result<(String, Vec<Astray>), Failure> {
+        let steps = self.steps.all.iter();
+        let steps: HashMap<_, _> = steps.map(|step| (&step.name, step.id)).collect();
+        let sign = state::sign(steps.keys().copied());
+        let router = &self.source.router;
+        let astray = self.state.astray(runset, router, &steps, &sign)?;
+        Ok((sign, astray))
+    }
+
+    /// Tells of outputs that a migration would have go elsewhere. What comes now goes by the names
+    /// that the steps have now.
+    fn note_astray(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let (sign, astray) = self.astray(runset)?;
+        let sign = astray.is_empty().then_some(sign.as_str());
+        self.state.set_routed_by(runset, sign)?;
+        let rerouted = self.state.rerouted(&astray)?;
+        self.tell_rerouted(&rerouted, false);
+        Ok(())
+    }
+
+    /// The same of one who runs nothing.
+    pub(super) fn tell_astray(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let (_, astray) = self.astray(runset)?;
+        let rerouted = self.state.rerouted(&astray)?;
+        self.tell_rerouted(&rerouted, false);
+        Ok(())
+    }
+
+    fn tell_rerouted(&mut self, rerouted: &[Rerouted], done: bool) {
+        for Rerouted { from, to, count } in rerouted {
+            self.reporter.event(&Event::Rerouted {
+                from: from.as_ref(),
+                to: to.as_ref(),
+                count: *count,
+                done,
+            });
+        }
     }
 
     pub(super) fn warn(&mut self, words: Option<String>) {
@@ -151,6 +197,8 @@ impl Call<'_> {
             }
             if self.actions.migrate_tainted {
                 self.migrate(runset)?;
+            } else {
+                self.note_astray(runset)?;
             }
             self.state
                 .update_unfinished(runset, &self.steps.current())?;
@@ -183,6 +231,9 @@ impl Call<'_> {
         if let Some(start) = start {
             self.state.seed(&runset, start)?;
         }
+        let names = self.steps.all.iter().map(|step| &step.name);
+        let sign = state::sign(names);
+        self.state.set_routed_by(&runset, Some(&sign))?;
         Ok(runset)
     }
 

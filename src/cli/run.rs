@@ -206,6 +206,9 @@ impl Call<'_> {
         } else {
             self.state.end()?;
             let runset = self.selected()?.pop();
+            if let Some(runset) = &runset {
+                self.tell_astray(runset)?;
+            }
             summary::print_standing(
                 self.source,
                 &self.state,

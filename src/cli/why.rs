@@ -298,7 +298,7 @@ fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, F
         TaskState::Pending => case.pending(&mut text)?,
     }
     if !row.live {
-        case.superseded(&mut text)?;
+        superseded(state, row, &mut text)?;
     } else if row.tainted || !row.state.is_finished() {
         case.newer(&mut text);
     }
@@ -307,10 +307,23 @@ fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, F
 
 fn final_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, Failure> {
     let name = visible(row.name.as_deref().unwrap_or_default());
+    let is = if row.live { "is" } else { "was" };
     let mut text = format!(
-        "#{} is the final output {name}: no part of that name is a step's\n",
+        "#{} {is} the final output {name}: no part of that name {is} a step's\n",
         row.id
     );
+    if let Some(old) = row.supersedes
+        && let Some(step) = state.task(old)?.and_then(|old| old.step)
+    {
+        let _ = writeln!(
+            text,
+            "  it went to step {} before, as task #{old}; -migrate-tainted acted on that",
+            visible(&step.name)
+        );
+    }
+    if !row.live {
+        superseded(state, row, &mut text)?;
+    }
     if let Some(parent) = row.parent
         && let Some(parent) = state.task(parent)?
         && parent.step.is_some()
@@ -318,6 +331,32 @@ fn final_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, 
         text.push_str(&task_text(places, state, &parent)?);
     }
     Ok(text)
+}
+
+fn superseded(state: &Reader, row: &TaskRow, text: &mut String) -> Result<(), Failure> {
+    let mut at = row.clone();
+    loop {
+        if let Some(new) = state.superseded_by(at.id)? {
+            let whose = if at.id == row.id {
+                "its place".to_owned()
+            } else {
+                format!("the place of task #{}, further up", at.id)
+            };
+            let _ = writeln!(text, "  superseded: task #{new} took {whose}");
+            return Ok(());
+        }
+        let parent = at.parent.filter(|parent| *parent < at.id);
+        let above = parent.map(|parent| state.task(parent)).transpose()?;
+        if let Some(Some(parent)) = above {
+            at = parent;
+            continue;
+        }
+        // Whatever was superseded has a successor, but for what came in from outside.
+        if at.name.is_some() {
+            text.push_str("  superseded: what it comes from does not come in any more\n");
+        }
+        return Ok(());
+    }
 }
 
 /// A task and the versions of its step.
@@ -426,19 +465,19 @@ impl Case<'_> {
         }
         let versions =
             before.and_then(|before| Some((self.version(self.step.id)?, self.version(before.id)?)));
-        match versions {
-            Some((new, old_version)) => {
-                let _ = writeln!(
-                    text,
-                    "it took the place of task #{old}, which ran v{}; v{} differs from it:",
-                    old_version.version, new.version
-                );
-                text.push_str(&changes(new, old_version, self.texts, "    "));
-            }
-            None => {
-                let _ = writeln!(text, "it took the place of task #{old}");
-            }
+        if let Some((new, old_version)) = versions {
+            let _ = writeln!(
+                text,
+                "it took the place of task #{old}, which ran v{}; v{} differs from it:",
+                old_version.version, new.version
+            );
+            text.push_str(&changes(new, old_version, self.texts, "    "));
+            return Ok(());
         }
+        let _ = writeln!(
+            text,
+            "its input goes here by its name; it was a final output before, #{old}"
+        );
         Ok(())
     }
 
@@ -549,32 +588,6 @@ impl Case<'_> {
             }
         }
         Ok(())
-    }
-
-    fn superseded(&self, text: &mut String) -> Result<(), Failure> {
-        let mut at = self.row.clone();
-        loop {
-            if let Some(new) = self.state.superseded_by(at.id)? {
-                let whose = if at.id == self.row.id {
-                    "its place".to_owned()
-                } else {
-                    format!("the place of task #{}, further up", at.id)
-                };
-                let _ = writeln!(text, "  superseded: task #{new} took {whose}");
-                return Ok(());
-            }
-            let parent = at.parent.filter(|parent| *parent < at.id);
-            let above = parent.map(|parent| self.state.task(parent)).transpose()?;
-            if let Some(Some(parent)) = above {
-                at = parent;
-                continue;
-            }
-            // Whatever was superseded has a successor, but for what came in from outside.
-            if at.name.is_some() {
-                text.push_str("  superseded: what it comes from does not come in any more\n");
-            }
-            return Ok(());
-        }
     }
 
     /// What it means for it that the step has another version now.

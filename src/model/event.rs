@@ -63,6 +63,17 @@ pub enum Event<'a> {
         /// The runset.
         runset: &'a str,
     },
+    /// Outputs have another route by now, as the steps have other names.
+    Rerouted {
+        /// The step that they went to; none if they were final.
+        from: Option<&'a StepName>,
+        /// The step that they go to; none if they are final.
+        to: Option<&'a StepName>,
+        /// How many.
+        count: i64,
+        /// Whether they are there now, and not only with the next migration.
+        done: bool,
+    },
     /// A runset is about to run.
     Runset {
         /// Its name.
@@ -162,6 +173,7 @@ impl Event<'_> {
             | Self::Tainted { .. }
             | Self::Migrated { .. }
             | Self::NothingTainted { .. }
+            | Self::Rerouted { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)
             | Self::Started { .. }

@@ -67,6 +67,7 @@ impl Actions {
             | Event::Tainted { .. }
             | Event::Migrated { .. }
             | Event::NothingTainted { .. }
+            | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }
             | Event::Output { .. }

@@ -22,6 +22,7 @@
 //! | `tainted` | `step`, `count`, `changes`: finished tasks of another version |
 //! | `migrated` | `step`, `count`, `version`: tainted tasks to be done again |
 //! | `nothing_tainted` | `runset` |
+//! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
@@ -132,6 +133,17 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             version: *version,
         },
         Event::NothingTainted { runset } => JsonEvent::NothingTainted { runset },
+        Event::Rerouted {
+            from,
+            to,
+            count,
+            done,
+        } => JsonEvent::Rerouted {
+            from: from.map(StepName::as_str),
+            to: to.map(StepName::as_str),
+            count: *count,
+            done: *done,
+        },
         Event::Runset {
             name,
             seeded,

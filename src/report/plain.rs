@@ -33,6 +33,7 @@ impl Plain {
 }
 
 /// The event's lines, each with its end; empty for what is told only with `verbose`.
+#[allow(clippy::too_many_lines)] // A table, read from top to bottom.
 pub(super) fn in_words(event: &Event, verbose: bool) -> String {
     match event {
         Event::Manifest { path, steps, start } => {
@@ -73,6 +74,12 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         Event::NothingTainted { runset } => {
             format!("runset {}: nothing is tainted\n", visible(runset))
         }
+        Event::Rerouted {
+            from,
+            to,
+            count,
+            done,
+        } => rerouted(*from, *to, *count, *done),
         Event::Runset {
             name,
             seeded,
@@ -164,6 +171,26 @@ fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
         "{step}: {have} another version ({}); -migrate-tainted does them again\n",
         table::changes(changes)
     )
+}
+
+fn rerouted(from: Option<&StepName>, to: Option<&StepName>, count: i64, done: bool) -> String {
+    let were = if count == 1 { "was" } else { "were" };
+    let outputs = amount::count(count, "output");
+    let from = match from {
+        Some(from) => format!("that went to step {from}"),
+        None => format!("that {were} final"),
+    };
+    let goes = match (to, count) {
+        (Some(to), 1) => format!("goes to step {to}"),
+        (Some(to), _) => format!("go to step {to}"),
+        (None, 1) => "is final".to_owned(),
+        (None, _) => "are final".to_owned(),
+    };
+    if done {
+        format!("{outputs} {from} {goes} now\n")
+    } else {
+        format!("{outputs} {from} {goes} by today's steps: -migrate-tainted acts on that\n")
+    }
 }
 
 fn runset(name: &str, seeded: bool, steps: &[(StepName, TaskCounts)]) -> String {

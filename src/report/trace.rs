@@ -149,6 +149,7 @@ impl Trace {
             | Event::Tainted { .. }
             | Event::Migrated { .. }
             | Event::NothingTainted { .. }
+            | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }
             | Event::Output { .. }

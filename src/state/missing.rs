@@ -186,7 +186,7 @@ impl State {
         self.put_meta(PLACE, &place.to_text())
     }
 
-    fn put_meta(&mut self, key: &str, value: &str) -> Result<(), Error> {
+    pub(super) fn put_meta(&mut self, key: &str, value: &str) -> Result<(), Error> {
         self.reader
             .connection
             .write(

@@ -4,6 +4,7 @@
 use super::cell::{count, located};
 use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
+use super::reroute::{self, Astray, Rerouted};
 use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
 use crate::model::name::StepName;
 use crate::model::task::TaskState;
@@ -18,6 +19,30 @@ pub(crate) struct Taint {
     /// How many tasks it has.
     pub count: i64,
 }
+
+/// What a migration did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Migrated {
+    /// How many tasks each step version got that took the place of tainted ones.
+    pub tainted: Vec<(StepId, i64)>,
+    /// Outputs that went elsewhere.
+    pub rerouted: Vec<Rerouted>,
+}
+
+impl Migrated {
+    fn tainted(&mut self, step: StepId, count: i64) {
+        match self.tainted.iter_mut().find(|(known, _)| *known == step) {
+            Some((_, known)) => *known += count,
+            None => self.tainted.push((step, count)),
+        }
+    }
+}
+
+/// From what, to what, how many; none for final outputs.
+type Replaced = (Option<StepId>, Option<StepId>, i64);
+
+/// Of another version than the step has now.
+const TAINTED: &str = "s.fingerprint <> c.fingerprint";
 
 impl Reader {
     /// The finished tasks of a runset by step version, oldest version first. Those of versions
@@ -40,14 +65,43 @@ impl Reader {
 
 impl State {
     /// Supersedes the topmost tainted tasks of the steps `current` (their current versions) by
-    /// pending ones of those versions. What descends from them is live no more. How many tasks
-    /// each step got.
+    /// pending ones of those versions, and outputs that went elsewhere than they go today by ones
+    /// that are there. What descends from them is live no more.
+    pub(crate) fn migrate(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+        astray: &[Astray],
+    ) -> Result<Migrated, Error> {
+        self.find_roots(runset, current, TAINTED)?;
+        for output in astray {
+            self.reader.connection.write(
+                "find the tasks to supersede",
+                "INSERT OR REPLACE INTO root VALUES (?1, ?2)",
+                (output.task.0, output.to.map(|step| step.0)),
+            )?;
+        }
+        self.find_what_is_below()?;
+        let names = self.names_of_versions()?;
+        let mut migrated = Migrated::default();
+        for (from, to, count) in self.replace_roots(runset, false)? {
+            let name = |step: Option<StepId>| step.and_then(|step| names.get(&step));
+            match to {
+                Some(to) if name(from) == name(Some(to)) => migrated.tainted(to, count),
+                _ => reroute::add(&mut migrated.rerouted, &names, from, to, count),
+            }
+        }
+        Ok(migrated)
+    }
+
+    /// The same where all outputs are where they belong: how many tasks each step got.
+    #[cfg(test)]
     pub(crate) fn migrate_tainted(
         &mut self,
         runset: &Runset,
         current: &[StepId],
     ) -> Result<Vec<(StepId, i64)>, Error> {
-        self.supersede(runset, current, "s.fingerprint <> c.fingerprint", false)
+        Ok(self.migrate(runset, current, &[])?.tainted)
     }
 
     /// Supersedes the topmost finished tasks of one step, of whatever version, by pending ones
@@ -72,6 +126,21 @@ impl State {
         which: &str,
         forced: bool,
     ) -> Result<Vec<(StepId, i64)>, Error> {
+        self.find_roots(runset, current, which)?;
+        self.find_what_is_below()?;
+        let mut made = Migrated::default();
+        for (_, to, count) in self.replace_roots(runset, forced)? {
+            made.tainted(to.unwrap_or(StepId::FINAL), count);
+        }
+        Ok(made.tainted)
+    }
+
+    fn find_roots(
+        &mut self,
+        runset: &Runset,
+        current: &[StepId],
+        which: &str,
+    ) -> Result<(), Error> {
         // Counts in memory must be in the table first: it is read below.
         self.flush_tallies()?;
         let ids: Vec<String> = current.iter().map(|id| id.0.to_string()).collect();
@@ -81,8 +150,19 @@ impl State {
              CREATE TEMP TABLE root (id INTEGER PRIMARY KEY, step_id INTEGER);
              INSERT INTO root SELECT t.id, c.id FROM task AS t JOIN step AS s ON s.id = t.step_id
                  JOIN current AS c ON c.name = s.name
-                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1 AND {which};
-             CREATE TEMP TABLE below (id INTEGER PRIMARY KEY);
+                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1 AND {which};",
+            ids.join(","),
+            quoted(&runset.name),
+        );
+        self.reader
+            .connection
+            .write_all("find the tasks to supersede", &statements)
+    }
+
+    fn find_what_is_below(&mut self) -> Result<(), Error> {
+        self.reader.connection.write_all(
+            "find the tasks to supersede",
+            "CREATE TEMP TABLE below (id INTEGER PRIMARY KEY);
              WITH RECURSIVE d (id) AS (
                  SELECT t.id FROM root JOIN task AS t ON t.input_task_id = root.id WHERE t.live = 1
                  UNION
@@ -90,25 +170,11 @@ impl State {
              INSERT INTO below SELECT id FROM d;
              DELETE FROM root WHERE id IN (SELECT id FROM below);
              INSERT INTO below SELECT id FROM root;",
-            ids.join(","),
-            quoted(&runset.name),
-        );
-        self.reader
-            .connection
-            .write_all("find the tasks to supersede", &statements)?;
-        let made = self.replace_roots(runset, forced)?;
-        self.reader.connection.write_all(
-            "clean up",
-            "DROP TABLE current; DROP TABLE root; DROP TABLE below;",
-        )?;
-        Ok(made)
+        )
     }
 
-    fn replace_roots(
-        &mut self,
-        runset: &Runset,
-        forced: bool,
-    ) -> Result<Vec<(StepId, i64)>, Error> {
+    /// How many tasks of a step version, or final outputs, gave way to those of another.
+    fn replace_roots(&mut self, runset: &Runset, forced: bool) -> Result<Vec<Replaced>, Error> {
         let lost: Vec<(i64, i64, i64, i64)> = self
             .connection
             .prepare(&format!(
@@ -128,17 +194,25 @@ impl State {
             self.count(runset.id, StepId(step), state_of(state), -count);
             self.spend(runset.id, StepId(step), 0_i64.saturating_sub(spent));
         }
-        let made: Vec<(StepId, i64)> = self
+        let made: Vec<Replaced> = self
             .connection
-            .prepare("SELECT step_id, count(*) FROM root GROUP BY step_id ORDER BY step_id")
+            .prepare(
+                "SELECT root.step_id, task.step_id, count(*) FROM root JOIN task USING (id)
+                 GROUP BY 1, 2 ORDER BY 1, 2",
+            )
             .and_then(|mut query| {
-                query
-                    .query_map([], |row| Ok((StepId(row.get(0)?), row.get(1)?)))?
-                    .collect()
+                let replaced = |row: &rusqlite::Row| {
+                    let step = |id: Option<i64>| id.map(StepId);
+                    Ok((step(row.get(1)?), step(row.get(0)?), row.get(2)?))
+                };
+                query.query_map([], replaced)?.collect()
             })
             .during(&self.reader.layout, "count the tasks to supersede")?;
-        for (step, count) in &made {
-            self.count(runset.id, *step, TaskState::Pending, *count);
+        for (_, to, count) in &made {
+            match to {
+                Some(step) => self.count(runset.id, *step, TaskState::Pending, *count),
+                None => self.count(runset.id, StepId::FINAL, TaskState::Done, *count),
+            }
         }
         self.reader.connection.write_all(
             "supersede tasks",
@@ -147,8 +221,10 @@ impl State {
         self.reader.connection.write(
             "supersede tasks",
             "INSERT INTO task
-                 (object_hash, step_id, input_task_id, runset, name, supersedes, forced, room)
-             SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id, ?1, ?2
+                 (object_hash, step_id, input_task_id, runset, name, supersedes, forced, processed, room)
+             SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id,
+                 ?1 OR t.forced AND NOT t.processed,
+                 root.step_id IS NULL, iif(root.step_id IS NULL, NULL, ?2)
              FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
             (forced, ROOM),
         )?;
@@ -157,6 +233,10 @@ impl State {
             "UPDATE entry SET task_id = (SELECT max(id) FROM task WHERE supersedes = entry.task_id)
              WHERE runset_id = ?1 AND task_id IN (SELECT id FROM root)",
             [runset.id.0],
+        )?;
+        self.reader.connection.write_all(
+            "clean up",
+            "DROP TABLE current; DROP TABLE root; DROP TABLE below;",
         )?;
         Ok(made)
     }

@@ -37,6 +37,7 @@ mod privileges;
 mod query;
 mod received;
 mod report;
+mod reroute;
 mod rings;
 mod schedule;
 mod script;

@@ -122,6 +122,7 @@ impl Model {
             | Event::Tainted { .. }
             | Event::Migrated { .. }
             | Event::NothingTainted { .. }
+            | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }
             | Event::Warning(_)

@@ -47,6 +47,14 @@ pub(super) enum JsonEvent<'a> {
     NothingTainted {
         runset: &'a str,
     },
+    Rerouted {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<&'a str>,
+        count: i64,
+        done: bool,
+    },
     Runset {
         name: &'a str,
         seeded: bool,

@@ -162,6 +162,15 @@ fn the_pipeline() {
         told(&manifest(None)),
         "\"manifest\",\"path\":\"m\",\"steps\":1"
     );
+    assert_eq!(
+        told(&Event::Rerouted {
+            from: None,
+            to: Some(&step),
+            count: 2,
+            done: false,
+        }),
+        "\"rerouted\",\"to\":\"s\",\"count\":2,\"done\":false"
+    );
     let summary = Summary {
         runset: "r".into(),
         signal: Some(2),
