@@ -81,7 +81,7 @@ fn table(counts: &Counts) -> (f64, String) {
 }
 
 fn assert_within(what: &str, measure: impl Fn() -> Counts, least: f64, most: f64) {
-    let mut last = (0.0, String::new());
+    let mut found = (0.0, String::new());
     for _ in 0..TRIES {
         let (total, table) = table(&measure());
         eprintln!("{what} that a task adds: {total:.2}\n{table}");
@@ -89,9 +89,9 @@ fn assert_within(what: &str, measure: impl Fn() -> Counts, least: f64, most: f64
         if total <= most {
             return;
         }
-        last = (total, table);
+        found = (total, table);
     }
-    let (total, table) = last;
+    let (total, table) = found;
     panic!(
         "a task adds {total:.2} {what}, more than {most}. Look in the table below for what is new, \
          and do it once for a step, a run or a group of tasks, not for each task. If the task \

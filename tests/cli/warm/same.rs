@@ -59,9 +59,10 @@ fn manifest(shell: &str, scripts: &[&str], warm: bool, inputs: &str) -> String {
     );
     for (number, script) in scripts.iter().enumerate() {
         let script = serde_json::to_string(script).unwrap();
+        // Some wait for themselves for ever, in any shell.
         let _ = write!(
             text,
-            "[[step]]\nname = 's{}'\nscript = {script}\n",
+            "[[step]]\nname = 's{}'\ntimeout = '10s'\nscript = {script}\n",
             number + 1
         );
     }
@@ -72,8 +73,8 @@ fn manifest(shell: &str, scripts: &[&str], warm: bool, inputs: &str) -> String {
 fn outcomes(test: &Test) -> Vec<String> {
     let rows = test.rows(
         "SELECT step.name, task.name, processed, coalesce(log.stdout, ''), coalesce(log.stderr, ''),
-             (SELECT group_concat(o.name || '=' || o.object_hash, ' ') FROM
-                 (SELECT * FROM task ORDER BY name) o WHERE o.input_task_id = task.id),
+             (SELECT group_concat(o.name || '=' || o.object_hash, ' ' ORDER BY o.name)
+                 FROM task AS o WHERE o.input_task_id = task.id),
              error
          FROM task JOIN step ON step.id = task.step_id LEFT JOIN log ON log.task_id = task.id
          WHERE step.name <> 'begin' ORDER BY CAST(substr(step.name, 2) AS INTEGER), task.name",
