@@ -22,6 +22,7 @@ mod mended;
 mod options;
 mod output;
 mod own;
+mod place;
 mod reference;
 mod report;
 mod run;

@@ -52,7 +52,7 @@ pub(super) enum Subcommand {
     Why(why::Options),
     /// Where an output, object or task comes from, and what came of it
     Trace(trace::Options),
-    /// Run one task of a step under observation: what files does it use that no version knows?
+    /// Observe one task of a step: which files it uses that no version knows
     TraceFiles(trace_files::Options),
     /// The bytes of an object, or of what a task left
     Cat(cat::Options),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::error::Failure;
 use super::fit::Fit;
@@ -19,7 +18,6 @@ use crate::report::Reporter;
 use crate::state::{self, Astray, Lock, Migrated, Rerouted, Runset, State, StepId};
 use crate::store::{self, Store};
 use crate::sys;
-use crate::text::Shown as _;
 
 /// Everything that a call works with.
 pub(super) struct Call<'a> {
@@ -275,11 +273,6 @@ impl Call<'_> {
         }
         Ok(())
     }
-}
-
-/// Scripts cannot start there.
-pub(super) fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!("scripts cannot start in {}: {why}", folder.shown()))
 }
 
 /// What is lost, and what becomes of it; none if nothing is.

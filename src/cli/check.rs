@@ -45,7 +45,7 @@ pub(super) fn main(
 ) -> Result<ExitCode, Failure> {
     let mut source = Source::load(&places.manifest()?)?;
     if let Some(folder) = &places.workdir {
-        source.folder = super::run::working_folder(folder)?;
+        source.folder = super::place::working_folder(folder)?;
     }
     let packages = packages(&source)?;
     let files = source.declared_files(&places.db)?;

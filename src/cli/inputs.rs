@@ -1,7 +1,8 @@
 //! What comes in from outside, in a run: found before anything changes, compared, and taken in.
 
-use super::call::{Call, Found, no_start_in};
+use super::call::{Call, Found};
 use super::error::Failure;
+use super::place::no_start_in;
 use crate::files::Known;
 use crate::inputs::{Difference, Error, Inputs, Outside};
 use crate::model::event::Event;

@@ -1,14 +1,14 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::arguments::Arguments;
-use super::call::{Call, no_start_in};
+use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
+use super::place::{known_step, no_start_in, working_folder};
 use super::{check, counts, dry_run, leftover, mended, own, select, signals, summary};
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
@@ -164,31 +164,6 @@ fn check_usage(actions: &Actions) -> Result<(), Failure> {
         return Err(Failure::usage("the name given with -runset is empty"));
     }
     Ok(())
-}
-
-/// The folder given with -workdir, absolute.
-pub(super) fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
-    let no_start = |why: &dyn std::fmt::Display| {
-        no_start_in(folder, why).hint("give -workdir a folder that exists")
-    };
-    let path = folder.canonicalize().map_err(|error| no_start(&error))?;
-    if path.is_dir() {
-        Ok(path)
-    } else {
-        Err(no_start(&"it is not a folder"))
-    }
-}
-
-pub(super) fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
-    if source.manifest.step(name).is_some() {
-        return Ok(());
-    }
-    let names = source.manifest.steps.iter().map(|step| step.name.as_str());
-    Err(select::unknown_step(
-        name,
-        &source.path.to_string_lossy(),
-        names,
-    ))
 }
 
 impl Call<'_> {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::error::Failure;
 use super::options::Places;
 use super::output::print;
-use super::{run, select};
+use super::{place, select};
 use crate::manifest::Step;
 use crate::model::glob::Glob;
 use crate::model::task::TaskState;
@@ -40,9 +40,9 @@ pub(super) struct Options {
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let mut source = Source::load(&places.manifest()?)?;
     if let Some(folder) = &places.workdir {
-        source.folder = run::working_folder(folder)?;
+        source.folder = place::working_folder(folder)?;
     }
-    run::known_step(&source, &options.step)?;
+    place::known_step(&source, &options.step)?;
     let step = source
         .manifest
         .step(&options.step)

@@ -1,0 +1,39 @@
+//! Where scripts start, and the steps that a manifest has.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Failure;
+use super::select;
+use crate::prepare::Source;
+use crate::text::Shown as _;
+
+/// The folder given with -workdir, absolute.
+pub(super) fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
+    let no_start = |why: &dyn std::fmt::Display| {
+        no_start_in(folder, why).hint("give -workdir a folder that exists")
+    };
+    let path = folder.canonicalize().map_err(|error| no_start(&error))?;
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(no_start(&"it is not a folder"))
+    }
+}
+
+/// Scripts cannot start in that folder.
+pub(super) fn no_start_in(folder: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("scripts cannot start in {}: {why}", folder.shown()))
+}
+
+/// Fails unless the manifest has a step of that name.
+pub(super) fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
+    if source.manifest.step(name).is_some() {
+        return Ok(());
+    }
+    let names = source.manifest.steps.iter().map(|step| step.name.as_str());
+    Err(select::unknown_step(
+        name,
+        &source.path.to_string_lossy(),
+        names,
+    ))
+}
