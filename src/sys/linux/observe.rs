@@ -225,7 +225,7 @@ fn begun(thread: Pid, number: i64, arguments: [u64; 6]) -> Option<Call> {
     // The upper half of a number of 32 bits is anything.
     let folder = folder.map(|at: usize| arguments[at] & 0xffff_ffff);
     let folder = match folder {
-        Some(number) if number != (libc::AT_FDCWD as u64 & 0xffff_ffff) => {
+        Some(number) if number != u64::from(libc::AT_FDCWD.cast_unsigned()) => {
             format!("/proc/{thread}/fd/{number}")
         }
         _ => format!("/proc/{thread}/cwd"),
@@ -266,12 +266,12 @@ fn memory(thread: Pid) -> Option<File> {
 /// The text that ends with a NUL, at that place of the thread's memory.
 fn text(thread: Pid, mut at: u64) -> Option<Vec<u8>> {
     /// What is behind the end of a page may not be there.
-    const PAGE: u64 = 4096;
+    const PAGE: usize = 4096;
     let memory = memory(thread)?;
     let mut text = Vec::new();
     while text.len() < LONGEST {
-        let mut part = [0; PAGE as usize];
-        let length = usize::try_from(PAGE - at % PAGE).ok()?;
+        let mut part = [0; PAGE];
+        let length = PAGE - usize::try_from(at % PAGE as u64).ok()?;
         let read = memory.read_at(&mut part[..length], at).ok()?;
         if read == 0 {
             return None;
