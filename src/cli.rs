@@ -23,6 +23,7 @@ mod options;
 mod output;
 mod own;
 mod place;
+mod planned;
 mod reference;
 mod report;
 mod run;

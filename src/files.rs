@@ -14,6 +14,8 @@ mod watch;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, Mode, OFlags};
 
@@ -36,17 +38,33 @@ pub(crate) struct Root {
     fd: OwnedFd,
     /// A folder in it in which no file is ever found: the device and the number.
     skip: Option<(u64, u64)>,
+    /// Set when nobody wants what is read any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl Root {
     /// Opens it. In `skip`, which is the program's own folder, no file is found.
     pub(crate) fn open(path: &Path, skip: Option<&Path>) -> io::Result<Self> {
+        Self::open_until(path, skip, Arc::default())
+    }
+
+    /// The same, for one who may give up: reading fails once `stop` is set.
+    pub(crate) fn open_until(
+        path: &Path,
+        skip: Option<&Path>,
+        stop: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let fd = rustix::fs::openat(CWD, path, FOLDER, Mode::empty())?;
         let skip = skip.and_then(|skip| sys::seen_at(CWD, skip).ok());
         Ok(Self {
             fd: sys::descriptors::keep(fd),
             skip: skip.map(|(_, seen)| (seen.device, seen.inode)),
+            stop,
         })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn fd(&self) -> BorrowedFd<'_> {

@@ -46,6 +46,8 @@ pub(crate) struct Source {
     pub manifest: Manifest,
     /// Where outputs go.
     pub router: Router,
+    /// Set when the user wants an end.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// A manifest that cannot be used.
@@ -125,6 +127,7 @@ impl Source {
             router: manifest.routes(),
             manifest,
             text,
+            stop: Arc::default(),
         })
     }
 }

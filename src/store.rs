@@ -26,7 +26,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-pub(crate) use hash::{Inserted, LARGE, hash};
+pub(crate) use hash::{Inserted, LARGE, hash_until};
 pub(crate) use insert::{InsertError, remove};
 pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub(crate) use look::Condition;

@@ -24,7 +24,7 @@ use crate::sys::{self, Shortage, descriptors};
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
     check_usage(actions)?;
-    let source = source(arguments)?;
+    let mut source = source(arguments)?;
     if let Some(page) = Reporter::page() {
         own::check_file(&arguments.places, &page)?;
     }
@@ -37,6 +37,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     });
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
+    source.stop = Arc::clone(&inbox.stop);
     let db = &arguments.places.db;
     let supply = PackageOptions {
         host: arguments.supply.host_env,

@@ -13,10 +13,12 @@ use super::columns::{self, free, number, words};
 use super::error::Failure;
 use super::fit::Fit;
 use super::options::Places;
+use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
 use super::{graph, output, summary};
 use crate::engine::{self, Lost};
-use crate::model::identity::{Identity, Tools};
+use crate::model::identity::{Change, Identity, Tools};
+use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
 use crate::prepare::Source;
 use crate::report::table;
@@ -56,6 +58,10 @@ struct Status {
     lost: Lost,
     /// What to say of a manifest that does not fit.
     misfit: Option<String>,
+    /// Steps of which the next run makes another version, and why.
+    changed: Vec<(StepName, Vec<Change>)>,
+    /// Why that cannot be told.
+    untold: Option<String>,
 }
 
 /// Prints it.
@@ -64,7 +70,14 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let running = Lock::holder(state.layout());
     let store = select::store(&state);
     let source = graph::source(places)?;
-    let status = |runset: &Runset| status((&state, &store), runset, running, source.as_ref());
+    let (changed, untold) = changes(places, &state, running.is_some())?;
+    let status = |runset: &Runset| -> Result<Status, Failure> {
+        Ok(Status {
+            changed: changed.clone(),
+            untold: untold.clone(),
+            ..status((&state, &store), runset, running, source.as_ref())?
+        })
+    };
     let statuses: Vec<Status> = match options.runset.find(&state)? {
         Some(runset) => vec![status(&runset)?],
         None => state
@@ -85,6 +98,30 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         output::print(&texts.join("\n"))
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The steps that are other ones than recorded. Whoever runs has recorded them.
+#[allow(clippy::type_complexity)] // Two fields of a status.
+fn changes(
+    places: &Places,
+    state: &Reader,
+    running: bool,
+) -> Result<(Vec<(StepName, Vec<Change>)>, Option<String>), Failure> {
+    if running {
+        return Ok((Vec::new(), None));
+    }
+    let mut host = false;
+    for name in state.step_names()? {
+        let current = state.current_version(&name)?;
+        let identity = current.and_then(|current| current.identity);
+        host |= identity.is_some_and(|identity| identity.tools == Tools::HostInstead);
+    }
+    Ok(match planned(places, host) {
+        Ok(Planned::Steps(plan)) => (plan.changed, None),
+        Ok(Planned::Bad(rendered)) => (Vec::new(), Some(rendered)),
+        // What a run fails for it tells itself.
+        Ok(Planned::Nothing) | Err(_) => (Vec::new(), None),
+    })
 }
 
 fn status(
@@ -134,6 +171,8 @@ fn status(
         running,
         steps,
         finals: counts.get(&StepId::FINAL).map_or(0, TaskCounts::total),
+        changed: Vec::new(),
+        untold: None,
     })
 }
 
@@ -207,6 +246,21 @@ impl Status {
         if total.failed > 0 {
             text.push_str("failures: log -failed\n");
         }
+        if !self.changed.is_empty() {
+            let steps = self.changed.iter().map(|(step, changes)| {
+                let why = match changes.as_slice() {
+                    [] => "new".to_owned(),
+                    some => table::changes(some),
+                };
+                format!("{} ({why})", visible(step.as_str()))
+            });
+            let steps: Vec<String> = steps.collect();
+            let _ = writeln!(text, "changed since the last run: {}", steps.join(", "));
+        }
+        if let Some(untold) = &self.untold {
+            text.push_str("the next -run would fail:\n");
+            text.push_str(untold);
+        }
         let _ = writeln!(text, "next: {}", self.next());
         text
     }
@@ -222,6 +276,10 @@ impl Status {
             "tainted": self.tainted(),
             "final_outputs": self.finals,
             "lost": { "final_outputs": self.lost.finals, "inputs": self.lost.inputs },
+            "changed": self.changed.iter().map(|(step, changes)| json!({
+                "step": step.as_str(),
+                "changes": changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
         })

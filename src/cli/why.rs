@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use clap::Args;
 use super::error::Failure;
 use super::options::Places;
 use super::output;
+use super::planned::{Planned, planned};
 use super::select::{self, InRunset, Named};
 use super::status::environment;
 use super::tasks::state_in_words;
@@ -18,9 +18,9 @@ use crate::files::Texts;
 use crate::manifest::Cache;
 use crate::model::identity::{Change, Tools};
 use crate::model::task::{TaskId, TaskState};
-use crate::prepare::{self, Known, PackageOptions, Source, SourceError, Steps};
+use crate::prepare::Source;
 use crate::report::table;
-use crate::state::{Equal, Reader, State, StepId, StepVersion, TaskRow, TaskStep};
+use crate::state::{Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
 use crate::sys::now;
 use crate::text::time::{exact, point, short};
 use crate::text::visible;
@@ -102,10 +102,12 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     let known = recorded_versions.last().map_or(0, |newest| newest.version);
     let mut text = String::new();
     let mut texts = Texts::new(select::store(recorded));
-    let planned = match planned(places, before.as_ref())? {
+    let identity = before.as_ref().and_then(|before| before.identity.as_ref());
+    let host = identity.is_some_and(|identity| identity.tools == Tools::HostInstead);
+    let planned = match planned(places, host)? {
         Planned::Steps(planned) => {
-            texts.extend(&planned.1.texts);
-            Some(planned.0)
+            texts.extend(&planned.steps.texts);
+            Some(planned.state)
         }
         Planned::Nothing => None,
         Planned::Bad(rendered) => {
@@ -216,41 +218,6 @@ fn since(version: &StepVersion) -> String {
             || "of unknown age".to_owned(),
             |time| format!("since {}", time.strftime("%Y-%m-%d %H:%M:%S UTC")),
         )
-}
-
-/// What the next run would begin with.
-enum Planned {
-    /// A copy of the state with the steps as the manifest has them now.
-    Steps(Box<(State, Steps)>),
-    /// There is no manifest.
-    Nothing,
-    /// What the manifest names is not as it has to be; the errors.
-    Bad(String),
-}
-
-fn planned(places: &Places, current: Option<&StepVersion>) -> Result<Planned, Failure> {
-    let Ok(manifest) = places.manifest() else {
-        return Ok(Planned::Nothing);
-    };
-    let mut source = Source::load(&manifest)?;
-    if let Some(folder) = &places.workdir {
-        source.folder.clone_from(folder);
-    }
-    let mut copy = State::private_copy_of_steps(&places.db)?;
-    let identity = current.and_then(|current| current.identity.as_ref());
-    let supply = PackageOptions {
-        host: identity.is_some_and(|identity| identity.tools == Tools::HostInstead),
-        locked: false,
-        stop: &AtomicBool::new(false),
-    };
-    let known = Known::of(&source, &mut copy, supply)?;
-    match Steps::without_registering(&source, &mut copy, &known, &mut |_| {}) {
-        Ok(steps) => Ok(Planned::Steps(Box::new((copy, steps)))),
-        Err(prepare::Error::Source(SourceError::Bad { rendered, .. })) => {
-            Ok(Planned::Bad(rendered))
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 // ---- a task

@@ -45,6 +45,9 @@ pub(crate) enum Error {
     /// It does not stand still.
     #[error("{} changes while it is read", quoted(.0))]
     Changing(String),
+    /// Nobody wants them any more.
+    #[error("interrupted")]
+    Stopped,
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", quoted(path))]
     Io {
@@ -74,6 +77,7 @@ impl Error {
             Self::Special { .. } => "name only files; what a script waits for is no content",
             Self::TooMany { .. } => "name the files more closely",
             Self::Changing(_) => "run again when it is complete",
+            Self::Stopped => "run again",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "check its owner and mode, and those of the folders above it"
             }
@@ -94,6 +98,7 @@ impl Error {
             | Self::Special { .. }
             | Self::TooMany { .. }
             | Self::Changing(_)
+            | Self::Stopped
             | Self::Io { .. } => None,
         };
         shortage.or(stored).unwrap_or_else(|| self.advice())
@@ -110,7 +115,8 @@ impl Error {
             | Self::NotUtf8(_)
             | Self::Special { .. }
             | Self::TooMany { .. }
-            | Self::Changing(_) => None,
+            | Self::Changing(_)
+            | Self::Stopped => None,
         }
     }
 }

@@ -39,8 +39,15 @@ pub(crate) fn read(
     keep: Keep,
 ) -> Result<(Stat, Content), Error> {
     for _ in 0..TRIES {
+        if root.is_stopped() {
+            return Err(Error::Stopped);
+        }
         let began = now();
-        if let Some((stat, content)) = try_read(root, path, keep)? {
+        let read = try_read(root, path, keep);
+        if root.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        if let Some((stat, content)) = read? {
             known.put(stat, content.clone(), began);
             return Ok((stat, content));
         }
@@ -77,7 +84,9 @@ fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content
     } else {
         let inserted = match keep {
             Keep::All(store) => store.keep_copy(Entry::from(path), &mut file)?,
-            Keep::Nothing | Keep::Small(_) => store::hash(&file, before.size).map_err(reading)?,
+            Keep::Nothing | Keep::Small(_) => {
+                store::hash_until(&file, before.size, &root.stop).map_err(reading)?
+            }
         };
         let content = Content {
             digest: inserted.digest,

@@ -40,6 +40,8 @@ pub(crate) enum Trouble {
     Changed(Arc<str>),
     /// The machine is short of what a look takes.
     Short(Shortage, String),
+    /// The run is to end.
+    Stopped,
 }
 
 impl Watch {
@@ -77,7 +79,9 @@ impl Watch {
             state.begun += 1;
             let number = state.begun;
             drop(state);
+            let guard = Guard(self);
             let found = snapshot.check();
+            std::mem::forget(guard);
             state = self.lock();
             state.snapshot = Some(snapshot);
             // Of those who wait, one looks, if they still want a look.
@@ -88,6 +92,7 @@ impl Watch {
                     let words = changes.iter().map(|change| (&*change.path, change.how));
                     state.changed = Some(in_words(words).into());
                 }
+                Err(Different::Failed(Error::Stopped)) => return Err(Trouble::Stopped),
                 Err(Different::Failed(error)) => match error.shortage() {
                     Some(short) => return Err(Trouble::Short(short, error.to_string())),
                     None => state.changed = Some(gone(&error).into()),
@@ -115,6 +120,17 @@ impl Watch {
     }
 }
 
+/// Dropped where a look does not come to its end: whoever waits for it learns that.
+struct Guard<'a>(&'a Watch);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let words = "something changed (a look at the files failed)";
+        self.0.lock().changed.get_or_insert_with(|| words.into());
+        self.0.ended.notify_all();
+    }
+}
+
 /// What happened to files that cannot be had any more, in words.
 fn gone(error: &Error) -> String {
     match error {
@@ -125,6 +141,7 @@ fn gone(error: &Error) -> String {
         | Error::Special { .. }
         | Error::TooMany { .. }
         | Error::Changing(_)
+        | Error::Stopped
         | Error::Io { .. }
         | Error::Store(_) => format!("something changed ({error})"),
     }

@@ -203,7 +203,8 @@ impl Source {
     }
 
     fn root(&self, own: &Path) -> Result<Root, SourceError> {
-        Root::open(&self.folder, Some(own)).map_err(|source| SourceError::Read {
+        let stop = Arc::clone(&self.stop);
+        Root::open_until(&self.folder, Some(own), stop).map_err(|source| SourceError::Read {
             path: self.folder.clone(),
             source,
         })

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::Builder;
 
@@ -27,15 +28,33 @@ const PIECE: usize = 256 * 1024;
 const WAITING: usize = 2;
 
 /// Reads `file` to its end. `size` is what it is expected to have, which decides how.
-pub(crate) fn hash(file: &File, size: u64) -> io::Result<Inserted> {
+pub(super) fn hash(file: &File, size: u64) -> io::Result<Inserted> {
+    hash_by(|buffer| read(file, buffer), size)
+}
+
+/// The same, for one who may give up: fails once `stop` is set.
+pub(crate) fn hash_until(file: &File, size: u64, stop: &AtomicBool) -> io::Result<Inserted> {
+    let next = |buffer: &mut [u8]| {
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("nobody wants it any more"));
+        }
+        read(file, buffer)
+    };
+    hash_by(next, size)
+}
+
+fn hash_by(
+    next: impl FnMut(&mut [u8]) -> io::Result<usize> + Send,
+    size: u64,
+) -> io::Result<Inserted> {
     if size >= LARGE && sys::cores() > 1 {
-        return hash_beside(|buffer| read(file, buffer));
+        return hash_beside(next);
     }
     let mut hasher = Hasher::default();
     if size < 4096 {
-        hasher.read(|buffer| read(file, buffer), &mut [0; 4096])?;
+        hasher.read(next, &mut [0; 4096])?;
     } else {
-        hasher.read(|buffer| read(file, buffer), &mut vec![0; PIECE])?;
+        hasher.read(next, &mut vec![0; PIECE])?;
     }
     Ok(hasher.end())
 }

@@ -403,6 +403,7 @@ fn stale(trouble: Trouble, when: &str, last: &str) -> Result<Outcome, Fault> {
             "{what} {when}: this run began with what was there before\n\
              hint: run again, which takes the files as they are then{last}"
         ))),
+        Trouble::Stopped => Ok(Outcome::Cancelled),
         Trouble::Short(short, error) => Err(Fault::of(
             Some(short),
             format!("cannot look again at the files that the step names: {error}"),
