@@ -35,6 +35,8 @@ mod paths;
 mod plain;
 mod privileges;
 mod query;
+#[allow(dead_code, reason = "shared with the tests that use the rest")]
+mod random;
 mod received;
 mod report;
 mod reroute;
@@ -46,6 +48,7 @@ mod seed;
 mod shortage;
 mod sigkill;
 mod signals;
+mod stale;
 mod state;
 mod store;
 mod storm;

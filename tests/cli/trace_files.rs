@@ -29,9 +29,9 @@ fn what_a_start_step_uses_is_found_without_a_db() {
          cat no-such-file || true; cat lib/no-such || :",
         ":",
     );
-    let text = test.text(&["trace-files", "begin"]);
+    let said = test.text(&["trace-files", "begin"]);
     assert_eq!(
-        text,
+        said,
         "begin: used beside the manifest, and in none of its `files`\n  env.sh\n  lib/list\n  \
          lib/more.sed\n  template.html\nits line in the manifest:\n\
          files = [\"env.sh\", \"template.html\", \"lib/list\", \"lib/more.sed\"]\n"

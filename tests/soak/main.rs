@@ -17,6 +17,8 @@ mod random;
 mod received;
 #[path = "../cli/warm/same.rs"]
 mod same;
+#[path = "../cli/stale.rs"]
+mod stale;
 #[path = "../cli/storm.rs"]
 mod storm;
 
@@ -104,4 +106,21 @@ fn random_scripts_cannot_tell_a_warm_shell() {
         run(seed);
         seed += 1;
     }
+}
+
+/// Random pipelines and edits of them: for ten minutes, or as many seconds as
+/// `TASK_PIPELINE_SOAK_SECONDS` says.
+#[test]
+fn results_are_those_of_a_run_from_nothing() {
+    let seconds = std::env::var("TASK_PIPELINE_SOAK_SECONDS");
+    let seconds = seconds.map_or(600, |seconds| seconds.parse().unwrap());
+    let began = std::time::Instant::now();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let mut seed = now.unwrap().as_secs() * 1000;
+    let first = seed;
+    while began.elapsed().as_secs() < seconds {
+        stale::holds(seed);
+        seed += 1;
+    }
+    println!("{} pipelines", seed - first);
 }
