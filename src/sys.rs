@@ -99,6 +99,10 @@ pub(crate) enum Use {
     /// It was asked whether it is there, and what it is.
     Look,
     /// It was opened for reading, or executed.
+    #[cfg_attr(
+        not(all(target_os = "linux", target_env = "gnu")),
+        expect(dead_code, reason = "nobody can look")
+    )]
     Read,
     /// It was made, or opened for writing.
     Write,

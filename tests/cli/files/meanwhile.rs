@@ -63,14 +63,7 @@ fn an_edit_from_outside_fails_what_runs_and_the_next_run_takes_it_in() {
         "; sh ./tool.sh",
         "; sh ./tool.sh > /dev/null; cat fifo; sh ./tool.sh",
     ));
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        test.path("fifo"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    nix::unistd::mkfifo(&test.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let running = test.start(["-run"]);
     wait_for("the task", || test.times("begin") == 1);
     test.write("tool.sh", "echo two\n");

@@ -49,14 +49,7 @@ fn files_that_cannot_be_had() {
         refused(&test, "files = 'in/*'", &["is not UTF-8"]);
         fs::remove_file(bad).unwrap();
     }
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        test.path("in/fifo"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    nix::unistd::mkfifo(&test.path("in/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     refused(&test, "files = 'in/*'", &["`in/fifo` is a FIFO"]);
     refused(
         &test,

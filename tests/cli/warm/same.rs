@@ -81,7 +81,7 @@ fn outcomes(test: &Test) -> Vec<String> {
     );
     let place = test.path("").canonicalize().unwrap();
     // As a pattern gives it that is expanded beside it.
-    let name = place.file_name().unwrap().to_str().unwrap();
+    let test_name = place.file_name().unwrap().to_str().unwrap();
     rows.iter()
         .map(|row| {
             let fields: Vec<&str> = row.splitn(7, '|').collect();
@@ -97,8 +97,9 @@ fn outcomes(test: &Test) -> Vec<String> {
                 .split(' ')
                 .filter_map(|output| output.rsplit_once('='))
                 .map(|(name, hash)| {
-                    let bytes = stream(hash).replace(place.to_str().unwrap(), "PLACE");
-                    format!("{name}={}", crate::harness::hash(plain(&bytes).as_bytes()))
+                    let bytes = plain(&stream(hash).replace(place.to_str().unwrap(), "PLACE"));
+                    let bytes = bytes.replace(&test_name.to_uppercase(), "NAME");
+                    format!("{name}={}", crate::harness::hash(bytes.as_bytes()))
                 })
                 .collect();
             let told = format!(
@@ -112,7 +113,9 @@ fn outcomes(test: &Test) -> Vec<String> {
                 stream(fields[4]),
             );
             let told = told.replace(place.to_str().unwrap(), "PLACE");
-            plain(&told).replace(name, "NAME")
+            plain(&told)
+                .replace(test_name, "NAME")
+                .replace(&test_name.to_uppercase(), "NAME")
         })
         .collect()
 }
@@ -124,7 +127,12 @@ fn plain(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
         let mut line = line.to_owned();
-        while let Some(at) = line.find("/db/tmp/run-") {
+        // Some write it in capitals.
+        let find = |line: &str| {
+            line.find("/db/tmp/run-")
+                .or_else(|| line.find("/DB/TMP/RUN-"))
+        };
+        while let Some(at) = find(&line) {
             let rest = line[at..].to_owned();
             let mut parts = rest.splitn(6, '/');
             let end = parts.nth(5).unwrap_or_default();
