@@ -23,7 +23,6 @@ pub(crate) use error::Error;
 pub(crate) use find::find;
 pub(crate) use known::Known;
 pub(crate) use read::Keep;
-#[allow(unused_imports)] // Of inputs.
 pub(crate) use read::read;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use texts::Texts;

@@ -23,7 +23,6 @@ pub(crate) enum Keep<'s> {
     /// Small files ([`KEPT`]) become objects.
     Small(&'s Store),
     /// All do.
-    #[allow(dead_code)] // Of inputs.
     All(&'s Store),
 }
 
