@@ -1,0 +1,377 @@
+//! Why a task ran, will run or was reused.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::super::error::Failure;
+use super::super::options::Places;
+use super::super::select;
+use super::super::tasks::state_in_words;
+use super::changes;
+use crate::engine::ReuseScope;
+use crate::files::Texts;
+use crate::manifest::Cache;
+use crate::model::task::{TaskId, TaskState};
+use crate::prepare::Source;
+use crate::state::{Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
+use crate::sys::now;
+use crate::text::time::{exact, point, short};
+use crate::text::visible;
+
+/// Why the task is as it is.
+pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, Failure> {
+    let Some(step) = &row.step else {
+        return final_text(places, state, row);
+    };
+    let versions = state.versions(&step.name)?;
+    let texts = Texts::new(select::store(state));
+    let case = Case {
+        state,
+        texts: &texts,
+        row,
+        step,
+        versions: &versions,
+        cache: cache(places, &step.name),
+    };
+    let hash = row.object.hex();
+    let input = match &row.name {
+        Some(name) => format!(" on {} ({})", visible(name), &hash[..8]),
+        None => String::new(),
+    };
+    let mut text = format!(
+        "#{} {} v{}{input}: {}\n",
+        row.id,
+        visible(&step.name),
+        step.version,
+        state_in_words(row)
+    );
+    let entry = match (row.parent, &row.name) {
+        (None, Some(_)) => state.entry_of(row.id)?,
+        _ => None,
+    };
+    if let Some(entry) = &entry {
+        let _ = writeln!(text, "  from outside: {entry}");
+    }
+    match row.state {
+        TaskState::Reused => case.reused(&mut text),
+        TaskState::Done => case.ran(&mut text)?,
+        TaskState::Failed => {
+            case.ran(&mut text)?;
+            case.failed(&mut text);
+        }
+        TaskState::Pending => case.pending(&mut text)?,
+    }
+    if !row.live {
+        superseded(state, row, &mut text)?;
+    } else if row.tainted || !row.state.is_finished() {
+        case.newer(&mut text);
+    }
+    Ok(text)
+}
+
+fn final_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, Failure> {
+    let name = visible(row.name.as_deref().unwrap_or_default());
+    let is = if row.live { "is" } else { "was" };
+    let mut text = format!(
+        "#{} {is} the final output {name}: no part of that name {is} a step's\n",
+        row.id
+    );
+    if let Some(old) = row.supersedes
+        && let Some(step) = state.task(old)?.and_then(|old| old.step)
+    {
+        let _ = writeln!(
+            text,
+            "  it went to step {} before, as task #{old}; -migrate-tainted acted on that",
+            visible(&step.name)
+        );
+    }
+    if !row.live {
+        superseded(state, row, &mut text)?;
+    }
+    if let Some(parent) = row.parent
+        && let Some(parent) = state.task(parent)?
+        && parent.step.is_some()
+    {
+        text.push_str(&task_text(places, state, &parent)?);
+    }
+    Ok(text)
+}
+
+fn superseded(state: &Reader, row: &TaskRow, text: &mut String) -> Result<(), Failure> {
+    let mut at = row.clone();
+    loop {
+        if let Some(new) = state.superseded_by(at.id)? {
+            let whose = if at.id == row.id {
+                "its place".to_owned()
+            } else {
+                format!("the place of task #{}, further up", at.id)
+            };
+            let _ = writeln!(text, "  superseded: task #{new} took {whose}");
+            return Ok(());
+        }
+        let parent = at.parent.filter(|parent| *parent < at.id);
+        let above = parent.map(|parent| state.task(parent)).transpose()?;
+        if let Some(Some(parent)) = above {
+            at = parent;
+            continue;
+        }
+        // Whatever was superseded has a successor, but for what came in from outside.
+        if at.name.is_some() {
+            text.push_str("  superseded: what it comes from does not come in any more\n");
+        }
+        return Ok(());
+    }
+}
+
+/// A task and the versions of its step.
+struct Case<'a> {
+    state: &'a Reader,
+    texts: &'a Texts,
+    row: &'a TaskRow,
+    step: &'a TaskStep,
+    versions: &'a [StepVersion],
+    /// What the manifest says of the step, if there is one at hand.
+    cache: Option<Cache>,
+}
+
+fn cache(places: &Places, step: &str) -> Option<Cache> {
+    let source = Source::load(&places.manifest().ok()?).ok()?;
+    Some(source.manifest.step(step)?.cache)
+}
+
+/// Why a result that was made at `executed` is not used again by a run at `now`, in a runset of its own
+/// or not; none if that is not what `cache` says.
+fn refused(cache: Cache, executed: Option<i64>, now: i64, elsewhere: bool) -> Option<String> {
+    match cache {
+        Cache::Always | Cache::Never => None,
+        Cache::Runset => elsewhere
+            .then(|| "is of another runset, and the step has `cache = \"runset\"`".to_owned()),
+        Cache::Within(age) => {
+            let limit = exact(age);
+            let Some(executed) = executed else {
+                return Some(format!(
+                    "is of unknown age, and the step has `cache = \"{limit}\"`"
+                ));
+            };
+            let old = Duration::from_millis(u64::try_from(now - executed).unwrap_or(0));
+            (old > age).then(|| {
+                format!(
+                    "was {} old, and the step has `cache = \"{limit}\"`",
+                    short(old)
+                )
+            })
+        }
+    }
+}
+
+impl Case<'_> {
+    fn version(&self, id: StepId) -> Option<&StepVersion> {
+        self.versions.iter().find(|version| version.id == id)
+    }
+
+    /// The version that the step has now.
+    fn current(&self) -> Option<&StepVersion> {
+        let current = self.versions.iter().find(|version| version.current);
+        current.or(self.versions.last())
+    }
+
+    fn reused(&self, text: &mut String) {
+        if let Some(source) = self.row.reused_from {
+            let _ = writeln!(
+                text,
+                "  reused: task #{source} ran {} on the same input, with the same script, variables \
+                 and packages; its outputs stand for those of this one",
+                visible(&self.step.name)
+            );
+            if let Some(executed) = self.row.executed {
+                let _ = writeln!(text, "  they were made until {}", point(executed));
+            }
+        }
+    }
+
+    fn ran(&self, text: &mut String) -> Result<(), Failure> {
+        text.push_str("  ran because ");
+        match (self.row.supersedes, self.row.forced, self.row.parent) {
+            (_, true, None) if self.row.supersedes.is_none() => {
+                text.push_str("a start task always runs\n");
+            }
+            (_, true, _) => {
+                let _ = writeln!(
+                    text,
+                    "it was asked for: -start {}",
+                    visible(&self.step.name)
+                );
+            }
+            (Some(old), false, _) => self.migrated(old, text)?,
+            (None, false, _) => self.first(text)?,
+        }
+        Ok(())
+    }
+
+    fn migrated(&self, old: TaskId, text: &mut String) -> Result<(), Failure> {
+        let before = self.state.task(old)?;
+        if let Some(before) = &before
+            && before.object != self.row.object
+        {
+            let _ = writeln!(text, "its input changed: it took the place of task #{old}");
+            return Ok(());
+        }
+        let before = before.and_then(|before| before.step);
+        if let Some(before) = &before
+            && before.name != self.step.name
+        {
+            let _ = writeln!(
+                text,
+                "its input went to another step before: it took the place of task #{old}, which ran {}",
+                visible(&before.name)
+            );
+            return Ok(());
+        }
+        let versions =
+            before.and_then(|before| Some((self.version(self.step.id)?, self.version(before.id)?)));
+        if let Some((new, old_version)) = versions {
+            let _ = writeln!(
+                text,
+                "it took the place of task #{old}, which ran v{}; v{} differs from it:",
+                old_version.version, new.version
+            );
+            text.push_str(&changes(new, old_version, self.texts, "    "));
+            return Ok(());
+        }
+        let _ = writeln!(
+            text,
+            "its input goes here by its name; it was a final output before, #{old}"
+        );
+        Ok(())
+    }
+
+    /// Not asked for and in no other task's place.
+    fn first(&self, text: &mut String) -> Result<(), Failure> {
+        let (row, step) = (self.row, self.step);
+        let equal = self.state.equal_versions(step.id)?;
+        if let Some(earlier) = self.state.finished_before(&equal, &row.object, row.id)? {
+            let other = self.state.task(earlier)?;
+            let refused = other.zip(self.cache).and_then(|(other, cache)| {
+                let now = row.started.unwrap_or_else(|| now().as_millisecond());
+                refused(cache, other.executed, now, other.runset != row.runset)
+            });
+            if let Some(why) = refused {
+                let _ = writeln!(
+                    text,
+                    "the result of task #{earlier}, the same on the same input, {why}"
+                );
+                return Ok(());
+            }
+            let _ = writeln!(
+                text,
+                "what task #{earlier}, the same on the same input, left could not be used: its \
+                 outputs were gone, or the step is not to be reused (`cache = false`, or its script \
+                 reads the task's, the runset's or the input's name)"
+            );
+            return Ok(());
+        }
+        let others: Vec<StepId> = self.versions.iter().map(|version| version.id).collect();
+        match self.state.finished_before(&others, &row.object, row.id)? {
+            Some(other) => {
+                let before = self.state.task(other)?.and_then(|other| other.step);
+                let _ = writeln!(
+                    text,
+                    "on this input only another version ran before (task #{other}); what differs:"
+                );
+                if let Some(before) = before
+                    && let (Some(new), Some(old)) = (self.version(step.id), self.version(before.id))
+                {
+                    text.push_str(&changes(new, old, self.texts, "    "));
+                }
+            }
+            None => {
+                let _ = writeln!(
+                    text,
+                    "{} never ran on this input before",
+                    visible(&step.name)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, text: &mut String) {
+        let error = self.row.error.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  failed: {}; `log {}` shows what it wrote; the next -run tries again",
+            visible(error.lines().next().unwrap_or_default()),
+            self.row.id
+        );
+    }
+
+    fn pending(&self, text: &mut String) -> Result<(), Failure> {
+        let equal = match self.current() {
+            Some(current) if !self.row.forced => self.state.equal_versions(current.id)?,
+            _ => Vec::new(),
+        };
+        let now = now().as_millisecond();
+        let scope = self
+            .cache
+            .map_or(ReuseScope::Any, |cache| ReuseScope::of(cache, now));
+        let find = |scope: ReuseScope| {
+            let usable = scope.look(&self.row.runset);
+            self.state
+                .finished_equal(&equal, &self.row.object, None, usable)
+        };
+        match find(scope)? {
+            Some(Equal {
+                made_by: source, ..
+            }) => {
+                let _ = writeln!(
+                    text,
+                    "  at the next -run it takes the outputs of task #{source}, an equal one, unless \
+                     the step is not to be reused"
+                );
+            }
+            None if self.row.supersedes.is_some() => {
+                text.push_str("  will run, ");
+                let mut because = String::new();
+                self.ran(&mut because)?;
+                text.push_str(because.trim_start().trim_start_matches("ran "));
+            }
+            None => {
+                let why = match (find(ReuseScope::Any)?, self.cache) {
+                    (Some(other), Some(cache)) => {
+                        refused(cache, other.executed, now, true).map(|why| (other.made_by, why))
+                    }
+                    _ => None,
+                };
+                let _ = match why {
+                    Some((other, why)) => writeln!(
+                        text,
+                        "  will run at the next -run: the result of task #{other}, an equal one, {why}"
+                    ),
+                    None => writeln!(text, "  will run at the next -run: it was not executed yet"),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// What it means for it that the step has another version now.
+    fn newer(&self, text: &mut String) {
+        let (Some(current), Some(own)) = (self.current(), self.version(self.step.id)) else {
+            return;
+        };
+        if current.fingerprint == own.fingerprint {
+            return;
+        }
+        let then = if self.row.tainted {
+            "-migrate-tainted -run does it again"
+        } else {
+            "it runs as that version"
+        };
+        let _ = writeln!(
+            text,
+            "  the step now has v{}; {then}; what differs:",
+            current.version
+        );
+        text.push_str(&changes(current, own, self.texts, "    "));
+    }
+}
