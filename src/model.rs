@@ -9,6 +9,7 @@ pub mod file;
 pub mod glob;
 pub mod identity;
 pub mod installable;
+pub mod list;
 pub mod name;
 pub mod plan;
 pub mod promise;

@@ -1,0 +1,319 @@
+//! Inputs of several files: a list of them is the object, in the form of [`super::tree`], and the
+//! names in it are those that the script finds in `INPUT_DIR`.
+//!
+//! A list is either a set of files that were brought together, and then `INPUT_FILE` is the list, or
+//! a file with others that belong to it, such as a row with those that it names. Then that one has
+//! the name "" in the list, is `INPUT_FILE`, and is not in `INPUT_DIR`.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::digest::Digest;
+use crate::model::tree::{self, Entry, Kind};
+
+/// What the object of a task's input is. A file and a list of the same bytes are different inputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A file.
+    #[default]
+    File,
+    /// The list of what is in a folder.
+    Folder,
+    /// A list of files.
+    List,
+}
+
+impl Form {
+    /// As the database has it.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::File => 0,
+            Self::Folder => 1,
+            Self::List => 2,
+        }
+    }
+
+    /// What [`Form::number`] gave.
+    pub fn of(number: i64) -> Option<Self> {
+        [Self::File, Self::Folder, Self::List]
+            .into_iter()
+            .find(|form| form.number() == number)
+    }
+}
+
+/// A file that is brought together with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its own name.
+    pub name: Box<str>,
+    /// Tells it from those of equal name.
+    pub key: Box<str>,
+    /// Of its bytes.
+    pub digest: Digest,
+}
+
+/// A list that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct List {
+    /// The file that is `INPUT_FILE`; none where that is the list itself.
+    pub main: Option<Digest>,
+    /// What is in `INPUT_DIR`.
+    pub files: Vec<Entry>,
+}
+
+impl List {
+    /// None for what is no list.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut files = tree::read(bytes)?;
+        let has_main = files.first().is_some_and(|first| first.name.is_empty());
+        let main = has_main.then(|| files.remove(0).digest);
+        Some(Self { main, files })
+    }
+
+    /// All objects that it names, some perhaps more than once.
+    pub fn objects(&self) -> impl Iterator<Item = &Digest> {
+        let files = self.files.iter().map(|entry| &entry.digest);
+        self.main.iter().chain(files)
+    }
+}
+
+/// The object for a file and others that belong to it, each of another name.
+pub fn with_main(main: Digest, others: impl IntoIterator<Item = (Box<str>, Digest)>) -> String {
+    let others = others.into_iter();
+    let mut entries: Vec<Entry> = std::iter::once((Box::from(""), main))
+        .chain(others)
+        .map(|(name, digest)| entry(name, digest))
+        .collect();
+    tree::write(&mut entries)
+}
+
+/// The object for these files; their order does not matter. Those of equal name get others: each is
+/// called by its key and its name, if the keys differ, and those that are equal still are numbered,
+/// before their first extension and in the order of their hashes.
+pub fn of(mut members: Vec<Member>) -> String {
+    members.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut named: Vec<(Box<str>, Digest)> = Vec::with_capacity(members.len());
+    for alike in members.chunk_by(|a, b| a.name == b.name) {
+        let keyed = alike.iter().any(|member| member.key != alike[0].key);
+        named.extend(alike.iter().map(|member| {
+            let name = if keyed {
+                with_key(&member.key, &member.name)
+            } else {
+                member.name.clone()
+            };
+            (name, member.digest)
+        }));
+    }
+    named.sort_unstable();
+    number(&mut named);
+    let mut entries: Vec<Entry> = named
+        .into_iter()
+        .map(|(name, digest)| entry(name, digest))
+        .collect();
+    tree::write(&mut entries)
+}
+
+fn entry(name: Box<str>, digest: Digest) -> Entry {
+    Entry {
+        kind: Kind::File,
+        digest,
+        name,
+    }
+}
+
+/// Bytes of a file name: what all file systems have room for.
+const ROOM: usize = 255;
+
+fn with_key(key: &str, name: &str) -> Box<str> {
+    let whole = format!("{key}_{name}");
+    if whole.len() <= ROOM {
+        return whole.into();
+    }
+    let digits = &Digest::of(key.as_bytes()).hex()[..16];
+    format!("{digits}_{}", end_of(name, ROOM - 17)).into()
+}
+
+/// Numbers those of equal name, which stand side by side.
+fn number(named: &mut [(Box<str>, Digest)]) {
+    if named.windows(2).all(|pair| pair[0].0 != pair[1].0) {
+        return;
+    }
+    let mut taken: HashSet<Box<str>> = named.iter().map(|(name, _)| name.clone()).collect();
+    // Of very many the numbers before it are not tried again.
+    let mut next: HashMap<Box<str>, usize> = HashMap::new();
+    for alike in named.chunk_by_mut(|a, b| a.0 == b.0) {
+        if alike.len() == 1 {
+            continue;
+        }
+        let name = alike[0].0.clone();
+        let at = next.entry(name.clone()).or_insert(1);
+        for (own, _) in alike {
+            *own = loop {
+                let tried = with_number(&name, *at);
+                *at += 1;
+                if taken.insert(tried.clone()) {
+                    break tried;
+                }
+            };
+        }
+    }
+}
+
+/// `a.tar.gz` to `a.1.tar.gz`. Dots in front begin no extension.
+fn with_number(name: &str, number: usize) -> Box<str> {
+    let hidden = name.len() - name.trim_start_matches('.').len();
+    let dot = name[hidden..]
+        .find('.')
+        .map_or(name.len(), |at| hidden + at);
+    let (stem, extensions) = name.split_at(dot);
+    let whole = format!("{stem}.{number}{extensions}");
+    if whole.len() <= ROOM {
+        return whole.into();
+    }
+    let digits = number.to_string();
+    format!("{digits}.{}", end_of(name, ROOM - digits.len() - 1)).into()
+}
+
+/// The last bytes of a name, `most` of them or a few fewer.
+fn end_of(name: &str, most: usize) -> &str {
+    &name[name.ceil_char_boundary(name.len().saturating_sub(most))..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str, key: &str, bytes: &str) -> Member {
+        Member {
+            name: name.into(),
+            key: key.into(),
+            digest: Digest::of(bytes.as_bytes()),
+        }
+    }
+
+    /// Names in the list, with the bytes of each among these.
+    fn names(members: &[Member]) -> Vec<(String, Digest)> {
+        let text = of(members.to_vec());
+        let list = List::read(text.as_bytes()).unwrap();
+        assert_eq!(list.main, None);
+        assert_eq!(list.files.len(), members.len());
+        let different: HashSet<_> = list.files.iter().map(|entry| &entry.name).collect();
+        assert_eq!(different.len(), members.len());
+        // Whatever the order.
+        let mut other = members.to_vec();
+        other.reverse();
+        assert_eq!(of(other), text);
+        let files = list.files.into_iter();
+        files
+            .map(|entry| (entry.name.into(), entry.digest))
+            .collect()
+    }
+
+    fn told(members: &[(&str, &str, &str)], wanted: &[(&str, &str)]) {
+        let members: Vec<_> = members.iter().map(|(n, k, b)| member(n, k, b)).collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes.as_bytes())))
+            .collect();
+        assert_eq!(names(&members), wanted);
+    }
+
+    #[test]
+    fn forms_have_numbers() {
+        for form in [Form::File, Form::Folder, Form::List] {
+            assert_eq!(Form::of(form.number()), Some(form));
+        }
+        assert_eq!(Form::of(3), None);
+    }
+
+    #[test]
+    fn files_keep_their_names_where_these_differ() {
+        told(&[], &[]);
+        told(
+            &[("b.csv", "k", "1"), ("a.csv", "k", "2")],
+            &[("a.csv", "2"), ("b.csv", "1")],
+        );
+    }
+
+    #[test]
+    fn keys_tell_those_of_equal_name_apart() {
+        told(
+            &[("x.csv", "a", "1"), ("x.csv", "b", "2"), ("y", "a", "3")],
+            &[("a_x.csv", "1"), ("b_x.csv", "2"), ("y", "3")],
+        );
+    }
+
+    #[test]
+    fn what_is_equal_still_is_numbered_by_hash() {
+        let [one, two] = ["1", "2"].map(|bytes| Digest::of(bytes.as_bytes()));
+        assert!(one < two, "the order below");
+        told(
+            &[
+                ("x.tar.gz", "a", "2"),
+                ("x.tar.gz", "a", "1"),
+                (".x", "", "1"),
+            ],
+            &[(".x", "1"), ("x.1.tar.gz", "1"), ("x.2.tar.gz", "2")],
+        );
+        told(
+            &[("..x", "", "1"), ("..x", "", "1")],
+            &[("..x.1", "1"), ("..x.2", "1")],
+        );
+        told(
+            &[("x", "", "2"), ("x", "", "1")],
+            &[("x.1", "1"), ("x.2", "2")],
+        );
+        told(
+            &[("x", "a", "2"), ("x", "a", "1"), ("x", "b", "1")],
+            &[("a_x.1", "1"), ("a_x.2", "2"), ("b_x", "1")],
+        );
+    }
+
+    #[test]
+    fn names_that_are_taken_are_passed_over() {
+        told(
+            &[
+                ("x", "", "1"),
+                ("x", "", "2"),
+                ("x.1", "", "3"),
+                ("x.3", "", "3"),
+            ],
+            &[("x.1", "3"), ("x.2", "1"), ("x.3", "3"), ("x.4", "2")],
+        );
+        // A key makes a name that another one has.
+        told(
+            &[("x", "a", "1"), ("x", "b", "1"), ("a_x", "", "2")],
+            &[("a_x.1", "1"), ("a_x.2", "2"), ("b_x", "1")],
+        );
+    }
+
+    #[test]
+    fn names_stay_as_short_as_a_file_system_wants_them() {
+        let long = "ä".repeat(120) + ".tar.gz";
+        let key = "k".repeat(100);
+        let alike = [member(&long, "", "1"), member(&long, "", "2")];
+        let keyed = [member(&long, &key, "1"), member(&long, "b", "1")];
+        let longest = "x".repeat(255);
+        let longest = [member(&longest, "a", "1"), member(&longest, "b", "1")];
+        for members in [&alike, &keyed, &longest] {
+            for (name, _) in names(members) {
+                assert!(name.len() <= ROOM, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_comes_with_others() {
+        let [row, one, two] = ["row", "1", "2"].map(|bytes| Digest::of(bytes.as_bytes()));
+        let text = with_main(row, [("b".into(), two), ("a".into(), one)]);
+        let list = List::read(text.as_bytes()).unwrap();
+        assert_eq!(list.main, Some(row));
+        let named: Vec<_> = list
+            .files
+            .iter()
+            .map(|file| (&*file.name, file.digest))
+            .collect();
+        assert_eq!(named, [("a", one), ("b", two)]);
+        assert_eq!(list.objects().copied().collect::<Vec<_>>(), [row, one, two]);
+        assert_eq!(List::read(b"x"), None);
+    }
+}
