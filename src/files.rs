@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{CWD, Mode, OFlags};
 
 pub(crate) use error::Error;
-pub(crate) use find::find;
+pub(crate) use find::{find, look};
 pub(crate) use known::Known;
 pub(crate) use read::Keep;
 pub(crate) use read::read;

@@ -226,6 +226,11 @@ impl Entry<'_> {
         }
     }
 
+    /// Makes a symbolic link, where there is nothing yet.
+    pub(crate) fn lead_to(&self, target: &Path) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, self.folder(), self.name)?)
+    }
+
     /// Gives the file a second name.
     pub(crate) fn link(&self, to: Entry) -> io::Result<()> {
         Ok(rustix::fs::linkat(

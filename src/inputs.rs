@@ -11,6 +11,7 @@ mod error;
 mod gather;
 mod lines;
 mod rows;
+mod sheets;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,6 +26,7 @@ use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{InputKind, Manifest};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::state::{Entries, Reader, Runset, StepId};
@@ -71,8 +73,40 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 enum Source {
     File(Box<str>),
-    Row(Arc<Sheet>, usize),
+    Row(Arc<Sheet>, usize, Box<[Listed]>),
     Line(Box<str>),
+}
+
+/// A file that a row names, as it was found.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    digest: Digest,
+    /// In bytes.
+    size: u64,
+}
+
+impl Entry {
+    /// What its object is.
+    fn form(&self) -> Form {
+        match &self.source {
+            Source::Row(_, _, files) if !files.is_empty() => Form::List,
+            Source::Row(..) | Source::File(_) | Source::Line(_) => Form::File,
+        }
+    }
+
+    /// Whether all that it is made of is in the store.
+    fn is_in(&self, store: &Store) -> bool {
+        store.size(&self.object) == Some(self.size)
+            && match &self.source {
+                Source::Row(sheet, row, files) if !files.is_empty() => {
+                    let bytes = sheet.bytes(&sheet.rows[*row]);
+                    let mut files = files.iter();
+                    store.size(&Digest::of(&bytes)) == Some(bytes.len() as u64)
+                        && files.all(|file| store.size(&file.digest) == Some(file.size))
+                }
+                Source::Row(..) | Source::File(_) | Source::Line(_) => true,
+            }
+    }
 }
 
 /// All entries that there are.
@@ -109,7 +143,7 @@ impl Inputs {
         for (number, input) in inputs() {
             match input.kind() {
                 Some(InputKind::Files(globs)) => gatherer.files(number, input, globs, known, keep),
-                Some(InputKind::Rows(sheet)) => gatherer.rows(number, input, sheet),
+                Some(InputKind::Rows(sheet)) => gatherer.rows(number, input, sheet, known, keep),
                 Some(InputKind::Lines(_)) | None => {}
             }
         }
@@ -202,13 +236,12 @@ impl Inputs {
     ) -> Result<(), Error> {
         let mut places: HashMap<Digest, usize> = HashMap::new();
         for object in wanted.iter().filter(|object| **object != Digest::EMPTY) {
-            let size = store.size(object);
             if places.is_empty() {
                 let all = self.entries.iter().enumerate();
                 places = all.map(|(at, entry)| (entry.object, at)).collect();
             }
             if let Some(at) = places.get(object)
-                && size != Some(self.entries[*at].size)
+                && !self.entries[*at].is_in(store)
             {
                 self.put(*at, known, store)?;
             }
@@ -232,30 +265,72 @@ impl Inputs {
 
     fn put(&mut self, at: usize, known: &mut Known, store: &Store) -> Result<(), Error> {
         let entry = &mut self.entries[at];
-        let stored = match &entry.source {
-            Source::Row(sheet, row) => store.insert_bytes(&sheet.bytes(&sheet.rows[*row])),
-            Source::Line(text) => store.insert_bytes(&line_bytes(text)),
-            Source::File(_) if store.size(&entry.object) == Some(entry.size) => return Ok(()),
+        let place = &self.places[entry.input];
+        let mut files = Files {
+            root: &self.root,
+            place,
+            known,
+            store,
+        };
+        let bytes = match &mut entry.source {
             Source::File(path) => {
-                if store.contains(&entry.object) {
-                    // Of another size, so that it is none; what is there would be taken for it. If it
-                    // cannot be removed, the task says what is wrong with it.
-                    let _ = std::fs::remove_file(store.path(&entry.object));
+                let file = Listed {
+                    digest: entry.object,
+                    size: entry.size,
+                };
+                let file = files.put(path, &file)?;
+                (entry.object, entry.size) = (file.digest, file.size);
+                return Ok(());
+            }
+            Source::Line(text) => line_bytes(text),
+            Source::Row(sheet, row, listed) => {
+                let row = &sheet.rows[*row];
+                for (file, path) in listed.iter_mut().zip(&row.files) {
+                    *file = files.put(path, file)?;
                 }
-                let read = files::read(&self.root, path, known, Keep::All(store));
-                let (stat, content) = read.map_err(|error| {
-                    Error::Bad(vec![of_file(&error, self.places[entry.input].clone())])
-                })?;
-                (entry.object, entry.size) = (content.digest, stat.size);
-                if store.contains(&entry.object) {
-                    return Ok(());
+                if !listed.is_empty() {
+                    let bytes = sheet.bytes(row);
+                    store.insert_bytes(&bytes).map_err(Error::Store)?;
                 }
-                let error = files::Error::Changing(path.to_string());
-                let at = self.places[entry.input].clone();
-                return Err(Error::Bad(vec![of_file(&error, at)]));
+                sheets::object(sheet, row, listed)
             }
         };
-        stored.map(drop).map_err(Error::Store)
+        entry.object = store.insert_bytes(&bytes).map_err(Error::Store)?;
+        entry.size = bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Puts files into the store.
+struct Files<'a> {
+    root: &'a Root,
+    /// Of the input that they are of.
+    place: &'a Range<usize>,
+    known: &'a mut Known,
+    store: &'a Store,
+}
+
+impl Files<'_> {
+    /// The file at `path`, which was seen as `seen`; what it is now.
+    fn put(&mut self, path: &str, seen: &Listed) -> Result<Listed, Error> {
+        if self.store.size(&seen.digest) == Some(seen.size) {
+            return Ok(*seen);
+        }
+        if self.store.contains(&seen.digest) {
+            // Of another size, so that it is none; what is there would be taken for it. If it
+            // cannot be removed, the task says what is wrong with it.
+            let _ = std::fs::remove_file(self.store.path(&seen.digest));
+        }
+        let wrong = |error| Error::Bad(vec![of_file(&error, self.place.clone())]);
+        let read = files::read(self.root, path, self.known, Keep::All(self.store));
+        let (stat, content) = read.map_err(wrong)?;
+        if !self.store.contains(&content.digest) {
+            return Err(wrong(files::Error::Changing(path.to_owned())));
+        }
+        Ok(Listed {
+            digest: content.digest,
+            size: stat.size,
+        })
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) struct Step {
     /// Variables for the script.
     #[schemars(extend("propertyNames" = {
         "pattern": VARIABLE,
-        "not": { "pattern": "^(PATH|INPUT_FILE|OUTPUT_DIR|TMPDIR|TASK_PIPELINE_.*)$" },
+        "not": { "pattern": "^(PATH|INPUT_FILE|INPUT_DIR|OUTPUT_DIR|TMPDIR|TASK_PIPELINE_.*)$" },
     }))]
     #[schemars(extend("default" = {}), example = json!({ "LANG": "C.UTF-8" }))]
     pub env: BTreeMap<String, String>,

@@ -54,6 +54,17 @@ fn steps(
         let at = graph.step(step.name.as_str());
         graph.nodes[at].start = step.start;
     }
+    if let Some(manifest) = manifest {
+        let router = manifest.routes();
+        for input in &manifest.inputs {
+            // Of names that are not known before they come, nothing is told.
+            let step = input.step.clone();
+            let routed = || router.route(&input.likely_name()?).cloned();
+            if let Some(at) = step.or_else(routed).and_then(|step| graph.find(&step)) {
+                graph.nodes[at].inputs.push(input.in_words());
+            }
+        }
+    }
     let mut steps = Steps {
         graph,
         versions: HashMap::new(),

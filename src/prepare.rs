@@ -23,6 +23,7 @@ use crate::model::event::Event;
 use crate::model::identity::{Change, Tools};
 use crate::model::name::StepName;
 use crate::model::route::Router;
+use crate::model::task::INPUT_DIR;
 use crate::packages;
 use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
@@ -341,6 +342,7 @@ impl Steps {
                 arguments,
                 variables,
                 folder: source.folder.clone(),
+                input_dir: identity.mentions(INPUT_DIR),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
             }));

@@ -8,6 +8,7 @@ use clap::Args;
 use super::error::Failure;
 use super::options::Places;
 use super::select::{self, Named};
+use crate::exec::local::Given;
 use crate::model::digest::Digest;
 use crate::out;
 use crate::state::{Reader, TaskRow};
@@ -21,8 +22,7 @@ pub(super) struct Options {
     /// An object by four or more digits of its hash, or a task by its number: what it left
     #[arg(value_name = "HASH|TASK")]
     what: String,
-    /// Of a task that left several files, the name of one
-    #[arg(conflicts_with = "input")]
+    /// Of several files that a task left, or that its input consists of, the name of one
     name: Option<String>,
     /// Of a task, its input
     #[arg(long)]
@@ -34,13 +34,35 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let state = Reader::open(&places.db)?;
     let object = match select::named(&state, &options.what)? {
         Named::Object(object) => object,
-        Named::Task(row) if options.input || row.step.is_none() => row.object,
+        Named::Task(row) if options.input => given(&state, &row, options.name.as_deref())?,
+        Named::Task(row) if row.step.is_none() => row.object,
         Named::Task(row) => left(&state, &row, options.name.as_deref())?,
     };
     let mut out = out::Data::begin();
     write(&select::store(&state), &object, &mut out)?;
     out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The object that a task works on, or one of its files.
+fn given(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
+    let given = Given::of(&select::store(state), &row.object, row.form)?;
+    let Some(wanted) = name else {
+        return Ok(given.main);
+    };
+    if let Some(file) = given.files.iter().find(|file| &*file.name == wanted) {
+        return Ok(file.digest);
+    }
+    let failure = Failure::usage(format!(
+        "the input of task #{} has no file called `{}`",
+        row.id,
+        visible(wanted)
+    ));
+    let names = given.files.iter().map(|file| &*file.name);
+    Err(match suggest::closest(wanted, names) {
+        Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
+        None => failure.hint("`cat -input` without a name shows the input"),
+    })
 }
 
 /// The object that a task left.

@@ -16,9 +16,10 @@ use super::error::Failure;
 use super::options::Places;
 use super::output::print;
 use super::{place, select};
+use crate::exec::local::{Given, fill_in};
 use crate::manifest::Step;
 use crate::model::glob::Glob;
-use crate::model::task::TaskState;
+use crate::model::task::{INPUT_DIR, TaskState};
 use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::state::{Filter, Reader, State, TaskRow, Which};
@@ -160,12 +161,22 @@ fn command(
     match task {
         Some(task) => {
             let recorded = Reader::open(&places.db)?;
-            let mut object = select::store(&recorded).open_verified(&task.object)?;
+            let store = select::store(&recorded);
+            let given = Given::of(&store, &task.object, task.form)?;
+            if runnable.input_dir {
+                fill_in(&store, place, FILES, &given.files)?;
+            }
+            let mut object = store.open_verified(&given.main)?;
             File::create(&input)
                 .and_then(|mut file| std::io::copy(&mut object, &mut file))
                 .map_err(|error| no_place(&error))?;
         }
-        None => drop(File::create(&input).map_err(|error| no_place(&error))?),
+        None => {
+            File::create(&input).map_err(|error| no_place(&error))?;
+            if runnable.input_dir {
+                fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
+            }
+        }
     }
     let streams = [place.join("stdout"), place.join("stderr")].map(File::create);
     let [stdout, stderr] = streams;
@@ -176,6 +187,7 @@ fn command(
         .env_clear()
         .envs(runnable.variables.iter())
         .env("INPUT_FILE", input)
+        .envs(runnable.input_dir.then(|| (INPUT_DIR, place.join(FILES))))
         .env("OUTPUT_DIR", output)
         .env("TMPDIR", temporary)
         .env("TASK_PIPELINE_STEP", step.name.as_str())
@@ -195,6 +207,9 @@ fn command(
         .stderr(stderr.map_err(|error| no_place(&error))?);
     Ok(command)
 }
+
+/// The folder for the files of an input.
+const FILES: &str = "files";
 
 /// Lines of standard error that are told of a script that failed.
 const LAST_WORDS: usize = 5;

@@ -6,6 +6,7 @@ use super::job::Job;
 use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
 
@@ -51,6 +52,7 @@ impl Scheduler<'_> {
                 // Each output gets a row, in their order.
                 id: TaskId(self.state.next_task()?.0 + i64::try_from(index).unwrap_or(i64::MAX)),
                 input: Digest::EMPTY,
+                form: Form::File,
                 parent: Some(parent),
                 name: Some(name.clone()),
                 state: TaskState::Pending,

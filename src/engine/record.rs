@@ -9,6 +9,7 @@ use super::recording::{How, Recording, SLICE};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::event::{Event, Failure, Launch, Routed, Span};
+use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{Finished, Logs, NewTask};
@@ -292,6 +293,7 @@ impl Scheduler<'_> {
                 let ready = Ready {
                     id,
                     input: output.digest,
+                    form: Form::File,
                     parent: Some(parent),
                     name: Some(output.name),
                     state: TaskState::Pending,

@@ -37,6 +37,7 @@ pub(super) fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
     Some(Key {
         queue: step.queue,
         input: ready.input,
+        form: ready.form,
         name: ready
             .name
             .clone()
@@ -53,7 +54,7 @@ pub(super) fn look(
     runset: &str,
 ) -> Result<Option<Equal>, state::Error> {
     let name = (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
-    state.finished_equal(&step.equal, &key.input, name, scope.look(runset))
+    state.finished_equal(&step.equal, &key.input, key.form, name, scope.look(runset))
 }
 
 fn compare(compared: &mut Option<Comparison>, outputs: &[Output]) {

@@ -146,6 +146,7 @@ impl Rings {
         let key = version.equal.map(|(queue, by_name)| Key {
             queue,
             input: origin.input,
+            form: origin.form,
             name: origin.name.filter(|_| by_name).map(Into::into),
         });
         [Some(version.hash), key.map(hash)]
@@ -186,6 +187,7 @@ impl Version {
         self.equal.is_some_and(|(queue, by_name)| {
             queue == key.queue
                 && origin.input == key.input
+                && origin.form == key.form
                 && (!by_name || origin.name.as_deref() == key.name.as_deref())
         })
     }

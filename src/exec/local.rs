@@ -4,6 +4,7 @@ mod channel;
 mod collect;
 mod early;
 mod execution;
+mod given;
 mod launch;
 mod listener;
 mod live;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use channel::{Channel, Emergency, Message};
+pub(crate) use given::{Given, fill_in};
 pub(crate) use launch::step::{Runnable, program, variables};
 pub(crate) use scratch::Scratch;
 pub(crate) use worker::{host_path, need};

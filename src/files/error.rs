@@ -12,6 +12,9 @@ pub(crate) enum Error {
     /// There is no such file.
     #[error("{} matches no file", quoted(.0))]
     Nothing(String),
+    /// There is no file of that name.
+    #[error("there is no file {}", quoted(.0))]
+    Absent(String),
     /// A link leads to nothing.
     #[error("{} is a link to {}, which is not there", quoted(path), quoted(target))]
     BrokenLink {
@@ -71,6 +74,7 @@ impl Error {
                 "check the spelling: patterns begin in the manifest's folder; `*` does not match \
                  hidden files, and `**/` looks into folders"
             }
+            Self::Absent(_) => "check the spelling",
             Self::BrokenLink { .. } => "mend or remove the link",
             Self::Circle(_) => "remove the link, or name the files without going through it",
             Self::NotUtf8(_) => "rename it",
@@ -92,6 +96,7 @@ impl Error {
         let stored = match self {
             Self::Store(error) => error.hint(),
             Self::Nothing(_)
+            | Self::Absent(_)
             | Self::BrokenLink { .. }
             | Self::Circle(_)
             | Self::NotUtf8(_)
@@ -110,6 +115,7 @@ impl Error {
             Self::Io { source, .. } => Shortage::of(source),
             Self::Store(error) => error.shortage(),
             Self::Nothing(_)
+            | Self::Absent(_)
             | Self::BrokenLink { .. }
             | Self::Circle(_)
             | Self::NotUtf8(_)

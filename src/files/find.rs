@@ -78,6 +78,23 @@ pub(super) fn find_at_most<'g>(
     Ok(looked)
 }
 
+/// Looks at the file at `path`.
+pub(crate) fn look(root: &Root, path: &str) -> Result<Stat, Error> {
+    let bytes = path.as_bytes();
+    let special = |kind| Error::Special {
+        path: path.to_owned(),
+        kind,
+    };
+    match target(root.fd(), bytes).map_err(io_error("look at", bytes))? {
+        Target::File(stat) => Ok(stat),
+        Target::Folder => Err(special(kind(FileType::Directory))),
+        Target::Other(found) => Err(special(kind(found))),
+        Target::BrokenLink => Err(broken_link(root.fd(), bytes, path.to_owned())?),
+        Target::Circle => Err(Error::Circle(path.to_owned())),
+        Target::Nothing => Err(Error::Absent(path.to_owned())),
+    }
+}
+
 /// What of a pattern is still to come in a folder.
 #[derive(Debug, Clone, Copy)]
 enum Rest {
@@ -367,12 +384,7 @@ impl<'a> Search<'a> {
                 kind: kind(found),
             }),
             (Target::BrokenLink, Meaning { file: true, .. }) => {
-                let target = rustix::fs::readlinkat(folder, name, Vec::new());
-                let target = target.map_err(io_error("read the link", &self.path))?;
-                Err(Error::BrokenLink {
-                    path: self.shown(),
-                    target: target.to_string_lossy().into_owned(),
-                })
+                Err(broken_link(folder, name, self.shown())?)
             }
             (Target::Circle, Meaning { file: true, .. }) => Err(Error::Circle(self.shown())),
             (
@@ -395,6 +407,15 @@ impl<'a> Search<'a> {
 fn open(folder: BorrowedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     let name = if name.is_empty() { b"." } else { name };
     rustix::fs::openat(folder, name, FOLDER, Mode::empty())
+}
+
+fn broken_link(folder: BorrowedFd, name: &[u8], path: String) -> Result<Error, Error> {
+    let target = rustix::fs::readlinkat(folder, name, Vec::new());
+    let target = target.map_err(io_error("read the link", path.as_bytes()))?;
+    Ok(Error::BrokenLink {
+        path,
+        target: target.to_string_lossy().into_owned(),
+    })
 }
 
 fn target(folder: BorrowedFd, name: &[u8]) -> rustix::io::Result<Target> {

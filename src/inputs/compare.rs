@@ -64,7 +64,9 @@ impl<'a> Merge<'a> {
         }
         match self.entries.get(self.at) {
             Some(entry) if *entry.identity == *recorded.identity => {
-                let same = recorded.live && recorded.object == entry.object;
+                let same = recorded.live
+                    && recorded.object == entry.object
+                    && recorded.form == entry.form();
                 if same && step == Some(&entry.step) {
                     self.difference.unchanged += 1;
                 } else {
@@ -105,6 +107,7 @@ pub(super) fn entries<'a>(
                     identity: &entry.identity,
                     name: &entry.name,
                     object: entry.object,
+                    form: entry.form(),
                     step: step(&entry.step)?,
                     replaces: *old,
                 })

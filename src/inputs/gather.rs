@@ -1,26 +1,19 @@
 //! Entries as they are found.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
 
 use super::lines::{self, BadLines};
-use super::rows::{BadSheet, Format, Sheet};
 use super::{Entry, Error, Outside, Source};
 use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::{Diagnostic, line_of};
 use crate::manifest::{Input, InputKind, Placed};
 use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
+use crate::model::file::Stat;
 use crate::model::glob::Glob;
 use crate::model::name::{FileName, StepName};
 use crate::text::quoted;
-
-/// Bytes of a sheet.
-const LONGEST: u64 = 1 << 30;
 
 pub(super) fn line_bytes(text: &str) -> Vec<u8> {
     format!("{text}\n").into_bytes()
@@ -82,13 +75,8 @@ impl Gatherer<'_> {
         };
         let mut wrong = Wrong::default();
         for found in looked.files {
-            let digest = match known.get(&found.stat) {
-                Some(content) => Ok((content.digest, found.stat.size)),
-                None => files::read(self.root, &found.path, known, keep)
-                    .map(|(stat, content)| (content.digest, stat.size)),
-            };
-            let (object, size) = match digest {
-                Ok(digest) => digest,
+            let (object, size) = match self.content(&found.path, found.stat, known, keep) {
+                Ok(content) => content,
                 Err(error) => {
                     wrong.note(|| of_file(&error, place(input)));
                     continue;
@@ -110,52 +98,6 @@ impl Gatherer<'_> {
             });
         }
         self.errors.extend(wrong.finish());
-    }
-
-    pub(super) fn rows(&mut self, number: usize, input: &Input, sheet: &Placed<String>) {
-        let path = &sheet.value;
-        let read = read_sheet(self.outside.folder, path).and_then(|bytes| {
-            Sheet::read(bytes, Format::of(path), input.name.as_ref()).map(Arc::new)
-        });
-        let rows = match read {
-            Ok(rows) => rows,
-            Err(bad) => {
-                self.errors.push(of_sheet(sheet, bad));
-                return;
-            }
-        };
-        let begin = EntryName::of_sheet(path);
-        let mut wrong = Wrong::default();
-        for (at, row) in rows.rows.iter().enumerate() {
-            if let Err(why) = FileName::new(&row.name) {
-                let bad = BadSheet {
-                    line: Some(row.line),
-                    message: format!("its name cannot be a file's: {why}"),
-                    hint: "let `name` use other columns".to_owned(),
-                };
-                wrong.note(|| of_sheet(sheet, bad));
-                continue;
-            }
-            let Some(step) = self.step(input, &row.name) else {
-                let what = format!("line {} of {path}", row.line);
-                wrong.note(|| nowhere(input, &what, &row.name));
-                continue;
-            };
-            let bytes = rows.bytes(row);
-            self.entries.push(Entry {
-                identity: format!("{begin}{}", row.name).into(),
-                name: row.name.as_str().into(),
-                step,
-                object: Digest::of(&bytes),
-                size: bytes.len() as u64,
-                input: number,
-                source: Source::Row(Arc::clone(&rows), at),
-            });
-        }
-        self.errors.extend(wrong.finish());
-        if rows.rows.is_empty() && !input.empty {
-            self.bare.push((begin, sheet.at.clone()));
-        }
     }
 
     pub(super) fn lines(
@@ -204,8 +146,23 @@ impl Gatherer<'_> {
         Ok(())
     }
 
+    /// What is in a file that looks like this: digest and size in bytes.
+    pub(super) fn content(
+        &self,
+        path: &str,
+        stat: Stat,
+        known: &mut Known,
+        keep: Keep,
+    ) -> Result<(Digest, u64), files::Error> {
+        match known.get(&stat) {
+            Some(content) => Ok((content.digest, stat.size)),
+            None => files::read(self.root, path, known, keep)
+                .map(|(stat, content)| (content.digest, stat.size)),
+        }
+    }
+
     /// The step that takes an entry of this name.
-    fn step(&self, input: &Input, name: &str) -> Option<StepName> {
+    pub(super) fn step(&self, input: &Input, name: &str) -> Option<StepName> {
         let named = input.step.as_ref();
         named.or_else(|| self.outside.router.route(name)).cloned()
     }
@@ -239,13 +196,13 @@ impl Gatherer<'_> {
 
 /// The first of many mistakes of one input, and how many there are.
 #[derive(Default)]
-struct Wrong {
+pub(super) struct Wrong {
     first: Option<Diagnostic>,
     more: usize,
 }
 
 impl Wrong {
-    fn note(&mut self, what: impl FnOnce() -> Diagnostic) {
+    pub(super) fn note(&mut self, what: impl FnOnce() -> Diagnostic) {
         if self.first.is_some() {
             self.more += 1;
         } else {
@@ -253,7 +210,7 @@ impl Wrong {
         }
     }
 
-    fn finish(self) -> Option<Diagnostic> {
+    pub(super) fn finish(self) -> Option<Diagnostic> {
         let mut first = self.first?;
         if self.more > 0 {
             first.message = format!("{} (and {} more like it)", first.message, self.more);
@@ -262,58 +219,10 @@ impl Wrong {
     }
 }
 
-fn nowhere(input: &Input, what: &str, name: &str) -> Diagnostic {
+pub(super) fn nowhere(input: &Input, what: &str, name: &str) -> Diagnostic {
     let message = format!(
         "{what} goes to no step: {} ends in the name of none",
         quoted(name)
     );
     Diagnostic::at(place(input), message).hint("say which one takes it: step = \"…\"")
-}
-
-fn of_sheet(sheet: &Placed<String>, bad: BadSheet) -> Diagnostic {
-    let message = match bad.line {
-        Some(line) => format!("{}, line {line}: {}", sheet.value, bad.message),
-        None => bad.message,
-    };
-    Diagnostic::at(sheet.at.clone(), message).hint(bad.hint)
-}
-
-fn read_sheet(folder: &Path, path: &str) -> Result<Vec<u8>, BadSheet> {
-    let bad = |message: String, hint: &str| BadSheet {
-        line: None,
-        message,
-        hint: hint.to_owned(),
-    };
-    let mut bytes = Vec::new();
-    let whole = folder.join(path);
-    let read = std::fs::metadata(&whole).and_then(|data| {
-        // A FIFO would be waited for.
-        if !data.is_file() {
-            return Err(std::io::Error::other("it is no file"));
-        }
-        File::open(&whole)?
-            .take(LONGEST + 1)
-            .read_to_end(&mut bytes)
-    });
-    match read {
-        Err(error) => {
-            let message = format!("cannot read {}: {error}", quoted(path));
-            let hint = match (error.kind(), std::fs::read_link(&whole)) {
-                (std::io::ErrorKind::NotFound, Ok(_)) => "it is a link that leads nowhere: mend it",
-                (std::io::ErrorKind::NotFound, Err(_)) => {
-                    "check the spelling: paths begin in the manifest's folder"
-                }
-                _ => "check what it is, its owner and its mode",
-            };
-            Err(bad(message, hint))
-        }
-        Ok(_) if bytes.len() as u64 > LONGEST => {
-            let message = format!("{} has more than {} MiB", quoted(path), LONGEST >> 20);
-            Err(bad(
-                message,
-                "split the sheet, or let a step take it as a file",
-            ))
-        }
-        Ok(_) => Ok(bytes),
-    }
 }

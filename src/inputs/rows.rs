@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -32,12 +33,40 @@ impl Format {
     }
 }
 
+/// What is to be found in the rows of a sheet.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Their names.
+    pub name: Option<&'a Template>,
+    /// The columns that name files.
+    pub paths: &'a Arc<[Box<str>]>,
+    /// The folder that these begin in.
+    pub folder: &'a str,
+}
+
+impl Wanted<'_> {
+    fn path(&self, named: &str) -> Box<str> {
+        if self.folder.is_empty() || named.starts_with('/') {
+            named.into()
+        } else {
+            format!("{}/{named}", self.folder).into()
+        }
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        let named = self.name.into_iter().flat_map(Template::columns);
+        named.chain(self.paths.iter().map(|column| &**column))
+    }
+}
+
 /// A sheet that was read.
 #[derive(Debug)]
 pub(crate) struct Sheet {
     text: String,
     /// The header; empty where rows need none.
     header: Range<usize>,
+    /// The columns that name files.
+    pub columns: Arc<[Box<str>]>,
     /// In the order of the text.
     pub rows: Vec<Row>,
 }
@@ -49,6 +78,8 @@ pub(crate) struct Row {
     pub line: usize,
     /// Its name: that of the template, else digits of a hash of its text.
     pub name: String,
+    /// The files that it names, one for each such column.
+    pub files: Box<[Box<str>]>,
     /// Its text, without the end of its last line.
     text: Range<usize>,
 }
@@ -79,7 +110,7 @@ impl Sheet {
     pub(crate) fn read(
         bytes: Vec<u8>,
         format: Format,
-        name: Option<&Template>,
+        wanted: &Wanted,
     ) -> Result<Self, BadSheet> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -90,13 +121,14 @@ impl Sheet {
         let mut sheet = Self {
             text,
             header: 0..0,
+            columns: Arc::clone(wanted.paths),
             rows: Vec::new(),
         };
         match format {
-            Format::Csv | Format::Tsv => sheet.read_table(format, name)?,
-            Format::JsonLines => sheet.read_lines(name)?,
+            Format::Csv | Format::Tsv => sheet.read_table(format, wanted)?,
+            Format::JsonLines => sheet.read_lines(wanted)?,
         }
-        sheet.check_names(name.is_some())?;
+        sheet.check_names(wanted.name.is_some())?;
         Ok(sheet)
     }
 
@@ -116,7 +148,7 @@ impl Sheet {
         bytes
     }
 
-    fn read_table(&mut self, format: Format, name: Option<&Template>) -> Result<(), BadSheet> {
+    fn read_table(&mut self, format: Format, wanted: &Wanted) -> Result<(), BadSheet> {
         let begin = if self.text.starts_with('\u{feff}') {
             3
         } else {
@@ -136,6 +168,7 @@ impl Sheet {
         let mut lines = Lines::default();
         let mut columns: Option<Vec<String>> = None;
         let mut record = csv::StringRecord::new();
+        let mut paths: Vec<usize> = Vec::new();
         let mut rows = Vec::new();
         let mut header = 0..0;
         loop {
@@ -152,9 +185,9 @@ impl Sheet {
             let range = begin + range.start..begin + range.end;
             let Some(columns) = &columns else {
                 let names = columns_of(&record, line)?;
-                if let Some(name) = name {
-                    check_columns(name, &names, line)?;
-                }
+                check_columns(wanted, &names, line)?;
+                let place = |path: &Box<str>| names.iter().position(|name| **name == **path);
+                paths = wanted.paths.iter().filter_map(place).collect();
                 columns = Some(names);
                 header = range;
                 continue;
@@ -177,13 +210,21 @@ impl Sheet {
                 let at = columns.iter().position(|known| known == column)?;
                 record.get(at)
             };
-            let own = match name.map(|name| name.fill(value)) {
+            let own = match wanted.name.map(|name| name.fill(value)) {
                 Some(Ok(own)) => own,
                 Some(Err(_)) | None => digits(&self.text[range.clone()]),
             };
+            let mut files = Vec::with_capacity(paths.len());
+            for at in &paths {
+                match record.get(*at) {
+                    Some("") | None => return Err(no_file(&columns[*at], line)),
+                    Some(named) => files.push(wanted.path(named)),
+                }
+            }
             rows.push(Row {
                 line,
                 name: own,
+                files: files.into(),
                 text: range,
             });
         }
@@ -196,7 +237,7 @@ impl Sheet {
         Ok(())
     }
 
-    fn read_lines(&mut self, name: Option<&Template>) -> Result<(), BadSheet> {
+    fn read_lines(&mut self, wanted: &Wanted) -> Result<(), BadSheet> {
         let mut at = if self.text.starts_with('\u{feff}') {
             3
         } else {
@@ -219,7 +260,7 @@ impl Sheet {
                 let hint = "each line is one JSON object: {\"sample\": \"a\"}";
                 return Err(BadSheet::new(line, "it is no JSON object", hint));
             };
-            let own = match name {
+            let own = match wanted.name {
                 None => digits(text),
                 Some(name) => name
                     .fill(|column| of_json(row.get(column)?))
@@ -229,9 +270,24 @@ impl Sheet {
                         BadSheet::new(line, message, hint)
                     })?,
             };
+            let mut files = Vec::with_capacity(wanted.paths.len());
+            for column in wanted.paths.iter() {
+                files.push(match row.get(&**column) {
+                    Some(Value::String(named)) if named.is_empty() => {
+                        return Err(no_file(column, line));
+                    }
+                    Some(Value::String(named)) => wanted.path(named),
+                    Some(_) | None => {
+                        let column = quoted(column);
+                        let message = format!("it has no text {column}, which has to name a file");
+                        return Err(BadSheet::new(line, message, NO_FILE));
+                    }
+                });
+            }
             rows.push(Row {
                 line,
                 name: own,
+                files: files.into(),
                 text: range,
             });
         }
@@ -290,14 +346,21 @@ fn columns_of(record: &csv::StringRecord, line: usize) -> Result<Vec<String>, Ba
     Ok(names)
 }
 
-fn check_columns(name: &Template, columns: &[String], line: usize) -> Result<(), BadSheet> {
-    for wanted in name.columns() {
+const NO_FILE: &str = "rows without such a file belong into a sheet of their own";
+
+fn no_file(column: &str, line: usize) -> BadSheet {
+    let message = format!("{} is empty, and has to name a file", quoted(column));
+    BadSheet::new(line, message, NO_FILE)
+}
+
+fn check_columns(wanted: &Wanted, columns: &[String], line: usize) -> Result<(), BadSheet> {
+    for wanted in wanted.columns() {
         if columns.iter().any(|column| column == wanted) {
             continue;
         }
         let message = format!("the header has no column {}", quoted(wanted));
         let hint = match suggest::closest(wanted, columns.iter().map(String::as_str)) {
-            Some(close) => format!("did you mean {{{close}}}?"),
+            Some(close) => format!("did you mean {}?", quoted(close)),
             None => format!(
                 "the first line is the header; it has: {}",
                 columns.join(", ")
@@ -339,132 +402,4 @@ impl Lines {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str, format: Format, name: Option<&str>) -> Result<Sheet, BadSheet> {
-        let name = name.map(|name| Template::parse(name).unwrap());
-        Sheet::read(text.into(), format, name.as_ref())
-    }
-
-    fn csv(text: &str, name: &str) -> Vec<(usize, String, String)> {
-        shown(&read(text, Format::Csv, Some(name)).unwrap())
-    }
-
-    fn shown(sheet: &Sheet) -> Vec<(usize, String, String)> {
-        let row = |row: &Row| {
-            let bytes = String::from_utf8(sheet.bytes(row)).unwrap();
-            (row.line, row.name.clone(), bytes)
-        };
-        sheet.rows.iter().map(row).collect()
-    }
-
-    fn refused(text: &str, format: Format, name: Option<&str>) -> (usize, String) {
-        let bad = read(text, format, name).unwrap_err();
-        assert!(!bad.hint.is_empty());
-        (bad.line.unwrap(), bad.message)
-    }
-
-    fn row(line: usize, name: &str, bytes: &str) -> (usize, String, String) {
-        (line, name.to_owned(), bytes.to_owned())
-    }
-
-    #[test]
-    fn a_row_is_the_header_and_itself() {
-        let rows = [row(2, "1", "a,b\n1,2\n"), row(3, "3", "a,b\n3,4\n")];
-        assert_eq!(csv("a,b\n1,2\n3,4\n", "{a}"), rows);
-        assert_eq!(csv("a,b\n1,2\n3,4", "{a}"), rows, "without an end");
-        assert_eq!(csv("\u{feff}a,b\r\n1,2\r\n3,4\r\n", "{a}"), rows);
-        let rows = [row(3, "1", "a,b\n1,2\n"), row(6, "3", "a,b\n3,4\n")];
-        assert_eq!(csv("a,b\n\n1,2\n\r\n\n3,4\n\n", "{a}"), rows, "empty lines");
-        assert_eq!(csv("a\n", "{a}"), []);
-    }
-
-    #[test]
-    fn quotes_stay_as_they_are() {
-        assert_eq!(
-            csv("a,b\n\"x, \"\"y\"\"\",\"1\n2\"\nz,3\n", "{a}"),
-            [
-                row(2, "x, \"y\"", "a,b\n\"x, \"\"y\"\"\",\"1\n2\"\n"),
-                row(4, "z", "a,b\nz,3\n")
-            ]
-        );
-        let tsv = read("a\tb\n\"x\ty\"\n", Format::Tsv, Some("{a}{b}")).unwrap();
-        assert_eq!(shown(&tsv), [row(2, "\"xy\"", "a\tb\n\"x\ty\"\n")]);
-    }
-
-    #[test]
-    fn rows_of_json_need_no_header() {
-        let text = "\u{feff}{\"a\": 1, \"b\": \"x\"}\r\n\n{\"b\":\"y\",\"a\":true}";
-        let sheet = read(text, Format::JsonLines, Some("{a}-{b}")).unwrap();
-        let rows = [
-            row(1, "1-x", "{\"a\": 1, \"b\": \"x\"}\n"),
-            row(3, "true-y", "{\"b\":\"y\",\"a\":true}\n"),
-        ];
-        assert_eq!(shown(&sheet), rows);
-    }
-
-    #[test]
-    fn without_a_name_a_row_is_known_by_its_text() {
-        let sheet = read("a\n1\n2\n", Format::Csv, None).unwrap();
-        let names = |sheet: &Sheet| -> Vec<String> {
-            sheet.rows.iter().map(|row| row.name.clone()).collect()
-        };
-        let other = read("a\n2\n0\n1\n", Format::Csv, None).unwrap();
-        assert_eq!(names(&sheet)[0], names(&other)[2]);
-        assert_eq!(names(&sheet)[1], names(&other)[0]);
-        assert!(names(&sheet).iter().all(|name| name.len() == 16));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_sheet() {
-        let said = |line: usize, message: &str| (line, message.to_owned());
-        for (text, name, wrong) in [
-            ("", None, said(1, "it is empty, without a header")),
-            ("\n\n", None, said(1, "it is empty, without a header")),
-            (
-                "a,,b\n",
-                None,
-                said(1, "column 2 of the header has no name"),
-            ),
-            (
-                "a,b,a\n",
-                None,
-                said(1, "two columns of the header are called `a`"),
-            ),
-            (
-                "a,b\n1,2\n\n3\n",
-                None,
-                said(4, "1 field in this row, and 2 in the header"),
-            ),
-            (
-                "a,b\n1,2,3\n",
-                None,
-                said(2, "3 fields in this row, and 2 in the header"),
-            ),
-            (
-                "a,b\n1,2\n",
-                Some("{c}"),
-                said(1, "the header has no column `c`"),
-            ),
-            (
-                "a,b\n1,2\n1,3\n",
-                Some("{a}"),
-                said(3, "it has the name `1` of line 2"),
-            ),
-            ("a\n1\n2\n1\n", None, said(4, "it is the same as line 2")),
-        ] {
-            assert_eq!(refused(text, Format::Csv, name), wrong, "{text}");
-        }
-        let bytes = b"a\n1\n\xff\n".to_vec();
-        let bad = Sheet::read(bytes, Format::Csv, None).unwrap_err();
-        assert_eq!((bad.line, &*bad.message), (Some(3), "it is no UTF-8 text"));
-        let json = |text| refused(text, Format::JsonLines, Some("{a}"));
-        assert_eq!(json("{\"a\":1}\n[1]\n"), said(2, "it is no JSON object"));
-        assert_eq!(
-            json("{\"a\":[1]}\n"),
-            said(1, "it has no text or number `a`")
-        );
-        assert!(json("{\"a\":1}\n\n{\n").1.starts_with("it is no JSON: "));
-    }
-}
+mod tests;

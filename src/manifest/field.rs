@@ -75,6 +75,7 @@ fields! {
     Warm "warm" Defaults Step;
     Nixpkgs "nixpkgs" Nix;
     Rows "rows" Input;
+    Paths "paths" Input;
     Lines "lines" Input;
     Step "step" Input;
     Empty "empty" Input;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, json_schema};
 use toml::de::{DeTable, DeValue};
@@ -12,7 +13,7 @@ use super::template::Template;
 use super::value::{Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
-use crate::model::name::StepName;
+use crate::model::name::{FileName, StepName};
 use crate::text::quoted;
 
 /// A value, and where in the manifest it stands. Equal to one of another place.
@@ -44,6 +45,11 @@ pub(crate) struct Input {
     /// the header and the row, or the row alone where it is JSON.
     #[schemars(with = "String", regex(pattern = SHEET), example = &"samples.csv")]
     pub rows: Option<Placed<String>>,
+    /// Columns of the sheet that name files, from the sheet's folder on: a row's input is the row with
+    /// these files, which the script finds in `$INPUT_DIR` under the columns' names.
+    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[^/]+$")))]
+    #[schemars(extend("uniqueItems" = true), example = ["fastq_1", "fastq_2"])]
+    pub paths: Arc<[Box<str>]>,
     /// A command that each run starts in the manifest's folder, each line that it writes an input of
     /// its own.
     #[schemars(with = "String", regex(pattern = r"\S"), example = &"ls -1 incoming")]
@@ -87,6 +93,19 @@ impl Input {
         }
     }
 
+    /// A name that one of its entries may have, if they have something in common.
+    pub(crate) fn likely_name(&self) -> Option<String> {
+        const ANY: &str = "x";
+        match self.kind()? {
+            InputKind::Files(globs) => {
+                let name = globs.first()?.value.rsplit('/').next()?;
+                Some(name.replace(['*', '?', '[', ']', '{', '}'], ANY))
+            }
+            InputKind::Rows(_) => self.name.as_ref()?.fill(|_| Some(ANY)).ok(),
+            InputKind::Lines(_) => None,
+        }
+    }
+
     /// What it is, in a few words.
     pub(crate) fn in_words(&self) -> String {
         match self.kind() {
@@ -117,6 +136,7 @@ pub(super) struct Draft {
     seen: Vec<(Field, Range<usize>)>,
     files: Vec<Placed<String>>,
     rows: Option<Placed<String>>,
+    paths: Vec<Box<str>>,
     lines: Option<Placed<String>>,
     step: Option<Placed<StepName>>,
     name: Option<Template>,
@@ -131,6 +151,7 @@ impl Draft {
             seen: Vec::new(),
             files: Vec::new(),
             rows: None,
+            paths: Vec::new(),
             lines: None,
             step: None,
             name: None,
@@ -158,6 +179,7 @@ impl Draft {
         match field {
             Field::Files => self.files = files(reader, &what, item),
             Field::Rows => self.rows = sheet(reader, &what, item),
+            Field::Paths => self.paths = paths(reader, &what, item),
             Field::Lines => self.lines = command(reader, &what, item),
             Field::Step => {
                 let at = reader.inside(item);
@@ -213,6 +235,13 @@ impl Draft {
             let message = format!("`name` is for `rows`; `{what}` have names of their own");
             reader.error(Diagnostic::at(at, message).hint("leave it out"));
         }
+        if first != Field::Rows
+            && let Some(at) = self.place(Field::Paths)
+        {
+            let message = "`paths` names columns of a sheet, and there is none";
+            let hint = "it goes with `rows`; files by patterns are `files`";
+            reader.error(Diagnostic::at(at, message).hint(hint));
+        }
     }
 
     /// The input, if its step is one of `steps`.
@@ -234,6 +263,7 @@ impl Draft {
         Input {
             files: self.files,
             rows: self.rows,
+            paths: self.paths.into(),
             lines: self.lines,
             step: self.step.map(|step| step.value),
             name: self.name,
@@ -320,6 +350,35 @@ fn sheet(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<
     let hint = "rows of these can be read; `files` takes a file as a whole";
     reader.error(Diagnostic::at(sheet.at, message).hint(hint));
     None
+}
+
+/// Columns, each of which gives its name to a file.
+fn paths(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Box<str>> {
+    let hint = "name the columns that name files: [\"fastq_1\", \"fastq_2\"]";
+    let Some(items) = reader.array(what, "an array of strings", item) else {
+        return Vec::new();
+    };
+    if items.is_empty() {
+        let error = Diagnostic::at(item.span(), format!("{what} is empty"));
+        reader.error(error.hint(hint));
+    }
+    let entry = format!("an entry of {what}");
+    let mut columns: Vec<Box<str>> = Vec::new();
+    for item in items {
+        let Some(column) = reader.string(&entry, item) else {
+            continue;
+        };
+        let message = if columns.iter().any(|known| **known == *column) {
+            format!("{what} has {} twice", quoted(&column))
+        } else if let Err(why) = FileName::new(&column) {
+            format!("a file cannot have the name of this column: {why}")
+        } else {
+            columns.push(column.into());
+            continue;
+        };
+        reader.error(Diagnostic::at(reader.inside(item), message).hint(hint));
+    }
+    columns
 }
 
 fn command(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {

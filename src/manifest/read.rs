@@ -96,7 +96,7 @@ impl Fields {
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             // Of inputs, which are read elsewhere.
-            Field::Rows | Field::Lines | Field::Step | Field::Empty => {}
+            Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Empty => {}
         }
     }
 
@@ -428,7 +428,7 @@ fn refused(name: &str) -> Option<(String, &'static str)> {
 
 /// Whether the variable is one that each task is given.
 pub(super) fn is_reserved(name: &str) -> bool {
-    matches!(name, "INPUT_FILE" | "OUTPUT_DIR" | "TMPDIR") || name.starts_with("TASK_PIPELINE_")
+    matches!(name, "INPUT_FILE" | "INPUT_DIR" | "OUTPUT_DIR" | "TMPDIR") || name.starts_with("TASK_PIPELINE_")
 }
 
 fn nixpkgs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {

@@ -1,6 +1,7 @@
 //! What one can see of a file without reading it, and what was found when it was read.
 
 use crate::model::digest::Digest;
+use crate::model::task::INPUT_DIR;
 
 /// What a look at a file or folder tells: as long as this is the same, so is what is in it, unless
 /// the look was too soon after a change ([`Stat::is_settled`]).
@@ -86,7 +87,7 @@ pub struct Content {
 pub const KEPT: u64 = 1 << 20;
 
 /// Beginnings of the variables that only some tasks have, or that differ from task to task.
-const PREFIXES: [&[u8]; 2] = [b"TASK_PIPELINE_", b"PARAM_"];
+const PREFIXES: [&[u8]; 3] = [b"TASK_PIPELINE_", b"PARAM_", INPUT_DIR.as_bytes()];
 /// Names in one file that are kept; a file that mentions more is a list of them, and no script.
 const MOST: usize = 200;
 
@@ -161,10 +162,10 @@ mod tests {
 
     #[test]
     fn variables_of_a_task_are_found() {
-        let text = b"PPARAM_x $TASK_PIPELINE_KEY:${PARAM_y2}PARAM_\xff TASK_PIPELINE_KEY";
+        let text = b"PPARAM_x $INPUT_DIR/x $TASK_PIPELINE_KEY:${PARAM_y2}PARAM_\xff TASK_PIPELINE_KEY";
         assert_eq!(
             mentioned(text),
-            ["PARAM_", "PARAM_x", "PARAM_y2", "TASK_PIPELINE_KEY"]
+            ["INPUT_DIR", "PARAM_", "PARAM_x", "PARAM_y2", "TASK_PIPELINE_KEY"]
         );
         assert!(mentioned(b"TASK_PIPELIN PARA").is_empty());
     }

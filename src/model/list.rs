@@ -16,8 +16,6 @@ pub enum Form {
     /// A file.
     #[default]
     File,
-    /// The list of what is in a folder.
-    Folder,
     /// A list of files.
     List,
 }
@@ -27,16 +25,14 @@ impl Form {
     pub fn number(self) -> i64 {
         match self {
             Self::File => 0,
-            Self::Folder => 1,
             Self::List => 2,
         }
     }
 
     /// What [`Form::number`] gave.
     pub fn of(number: i64) -> Option<Self> {
-        [Self::File, Self::Folder, Self::List]
-            .into_iter()
-            .find(|form| form.number() == number)
+        let all = [Self::File, Self::List];
+        all.into_iter().find(|form| form.number() == number)
     }
 }
 
@@ -64,6 +60,9 @@ impl List {
     /// None for what is no list.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut files = tree::read(bytes)?;
+        if files.iter().any(|entry| entry.kind != Kind::File) {
+            return None;
+        }
         let has_main = files.first().is_some_and(|first| first.name.is_empty());
         let main = has_main.then(|| files.remove(0).digest);
         Some(Self { main, files })
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn forms_have_numbers() {
-        for form in [Form::File, Form::Folder, Form::List] {
+        for form in [Form::File, Form::List] {
             assert_eq!(Form::of(form.number()), Some(form));
         }
         assert_eq!(Form::of(3), None);

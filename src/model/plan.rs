@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::task::{TaskId, TaskState};
 pub use scarcity::Relief;
 use scarcity::Scarcity;
@@ -23,6 +24,8 @@ pub struct Ready {
     pub id: TaskId,
     /// The object that it works on.
     pub input: Digest,
+    /// What that is.
+    pub form: Form,
     /// The task that left it; none for a start task.
     pub parent: Option<TaskId>,
     /// The file name under which its parent left that object; none for a start task.
@@ -42,6 +45,8 @@ pub struct Key {
     pub queue: QueueId,
     /// The input object.
     pub input: Digest,
+    /// What that is.
+    pub form: Form,
     /// The input's name, for a step whose script reads it.
     pub name: Option<Box<str>>,
 }

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+/// The variable with the folder of an input's files: only tasks of steps that mention it have it.
+pub const INPUT_DIR: &str = "INPUT_DIR";
+
 /// The variables that the runner sets for each task; a host that has them set is a task itself.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 9] = [
     "INPUT_FILE",
+    INPUT_DIR,
     "OUTPUT_DIR",
     "TMPDIR",
     "TASK_PIPELINE_STEP",

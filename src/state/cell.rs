@@ -9,6 +9,7 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
 
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::TaskId;
 
@@ -207,6 +208,12 @@ pub(super) fn older(row: &Row, column: usize, id: TaskId) -> rusqlite::Result<Op
         Some(above) if above >= id => Err(Wrong::Circle(above).into_error()),
         above => Ok(above),
     }
+}
+
+/// A column that says what an object is.
+pub(super) fn form(row: &Row, column: usize) -> rusqlite::Result<Form> {
+    let number: i64 = row.get(column)?;
+    Form::of(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 /// A column that holds a digest.

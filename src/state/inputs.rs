@@ -2,12 +2,13 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{digest, located};
+use super::cell::{digest, form, located};
 use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
+use crate::model::list::Form;
 use crate::model::task::{TaskId, TaskState};
 
 /// An entry as it is recorded.
@@ -23,6 +24,8 @@ pub(crate) struct Recorded {
     pub step: Option<StepId>,
     /// Whether nothing superseded the task.
     pub live: bool,
+    /// What the input is.
+    pub form: Form,
 }
 
 /// An entry whose task is to be made.
@@ -34,6 +37,8 @@ pub(crate) struct NewEntry<'a> {
     pub name: &'a str,
     /// The input.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// The step version that is to run.
     pub step: StepId,
     /// The task of what it was before.
@@ -62,7 +67,7 @@ impl Reader {
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT t.id, e.identity, t.object_hash, t.step_id, t.live
+                "SELECT t.id, e.identity, t.object_hash, t.step_id, t.live, t.kind
                  FROM entry AS e JOIN task AS t ON t.id = e.task_id
                  WHERE e.runset_id = ?1 ORDER BY e.identity",
             )
@@ -143,8 +148,8 @@ impl State {
         for entry in &entries.made {
             self.reader.connection.write(
                 WRITING,
-                "INSERT INTO task (object_hash, step_id, runset, name, supersedes, room)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO task (object_hash, kind, step_id, runset, name, supersedes, room)
+                 VALUES (?1, ?7, ?2, ?3, ?4, ?5, ?6)",
                 (
                     &*entry.object.hex(),
                     entry.step.0,
@@ -152,6 +157,7 @@ impl State {
                     entry.name,
                     entry.replaces.map(|task| task.0),
                     ROOM,
+                    entry.form.number(),
                 ),
             )?;
             let task = self.reader.connection.last_insert_rowid();
@@ -217,5 +223,6 @@ fn recorded(row: &Row) -> rusqlite::Result<Recorded> {
         object: digest(row, 2)?,
         step: row.get::<_, Option<i64>>(3)?.map(StepId),
         live: row.get(4)?,
+        form: form(row, 5)?,
     })
 }

@@ -2,9 +2,10 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{digest, file_name, located, older};
+use super::cell::{digest, file_name, form, located, older};
 use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
 
@@ -15,6 +16,8 @@ pub(crate) struct Origin {
     pub step: Option<StepId>,
     /// The input.
     pub input: Digest,
+    /// What that is.
+    pub form: Form,
     /// The file name under which the parent left it.
     pub name: Option<FileName>,
     /// The task that left it.
@@ -27,13 +30,14 @@ impl Reader {
     pub(crate) fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, step_id, object_hash, name, input_task_id FROM task WHERE id = ?1",
+                "SELECT id, step_id, object_hash, name, input_task_id, kind FROM task WHERE id = ?1",
             )
             .and_then(|mut query| {
                 let origin = |row: &Row| {
                     Ok(Origin {
                         step: row.get::<_, Option<i64>>(1)?.map(StepId),
                         input: digest(row, 2)?,
+                        form: form(row, 5)?,
                         name: file_name(row, 3)?,
                         parent: older(row, 4, task)?,
                     })

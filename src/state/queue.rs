@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 
-use super::cell::{Ascending, digest, file_name, located, older};
+use super::cell::{Ascending, digest, file_name, form, located, older};
 use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::plan::Ready;
@@ -19,7 +19,7 @@ impl Reader {
     ) -> Result<Vec<Ready>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT id, object_hash, name, {STATE_SQL}, forced, input_task_id FROM task
+                "SELECT id, object_hash, name, {STATE_SQL}, forced, input_task_id, kind FROM task
                  WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 AND id > ?3
                  ORDER BY id LIMIT ?4"
             ))
@@ -42,6 +42,7 @@ fn ready(row: &Row, id: TaskId) -> rusqlite::Result<Ready> {
     Ok(Ready {
         id,
         input: digest(row, 1)?,
+        form: form(row, 6)?,
         name: file_name(row, 2)?.map(Into::into),
         state: state_of(row.get(3)?),
         forced: row.get(4)?,

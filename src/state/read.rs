@@ -3,10 +3,11 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{Ascending, Wrong, digest, file_name, located, number, older, some_number};
+use super::cell::{Ascending, Wrong, digest, file_name, form, located, number, older, some_number};
 use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, Reader, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::{TaskId, TaskState};
 
@@ -48,6 +49,8 @@ pub(crate) struct TaskRow {
     pub elapsed: Option<i64>,
     /// The worker that did it, from 0.
     pub worker: Option<i64>,
+    /// What its object is.
+    pub form: Form,
 }
 
 /// The step version that a task runs.
@@ -93,7 +96,7 @@ pub(super) fn columns() -> String {
     format!(
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
-                t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed
+                t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -138,6 +141,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         elapsed: some_number(row, 16)?,
         worker: some_number(row, 17)?,
         executed: some_number(row, 18)?,
+        form: form(row, 19)?,
     })
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::cell::{Ascending, digest, file_name, located, some_number};
 use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
 
@@ -40,7 +41,8 @@ const EQUAL: &str = "SELECT id, coalesce(reused_from, id), max(coalesce(executed
     FROM task
     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND (?4 OR name IS ?5)
-      AND (?6 IS NULL OR executed >= ?6) AND (?7 OR runset = ?8)";
+      AND (?6 IS NULL OR executed >= ?6) AND (?7 OR runset = ?8)
+      AND kind = ?9";
 
 impl Reader {
     /// All versions of the step that compute the same as `step`: those with its name and
@@ -66,6 +68,7 @@ impl Reader {
         &self,
         steps: &[StepId],
         input: &Digest,
+        form: Form,
         name: Option<Option<&str>>,
         usable: Usable,
     ) -> Result<Option<Equal>, Error> {
@@ -85,6 +88,7 @@ impl Reader {
                         usable.since,
                         usable.elsewhere,
                         usable.runset,
+                        form.number(),
                     ];
                     query.query_row(which, |row| located("task", row, equal))
                 })
@@ -152,6 +156,7 @@ impl Reader {
         &self,
         steps: &[StepId],
         input: &Digest,
+        form: Form,
         before: TaskId,
     ) -> Result<Option<TaskId>, Error> {
         let hex = input.hex();
@@ -162,10 +167,12 @@ impl Reader {
                 .prepare_cached(
                     "SELECT max(id) FROM task
                      WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
-                       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND id < ?4",
+                       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND id < ?4
+                       AND kind = ?5",
                 )
                 .and_then(|mut query| {
-                    query.query_row((step.0, &hex[..PREFIX], &*hex, before.0), |row| row.get(0))
+                    let which = (step.0, &hex[..PREFIX], &*hex, before.0, form.number());
+                    query.query_row(which, |row| row.get(0))
                 })
                 .during(&self.layout, "look for an equal task")?;
             newest = newest.max(found);

@@ -111,7 +111,8 @@ CREATE INDEX idx_task_digits ON task (name)
 
 /// What format 4 added.
 ///
-/// `task.executed` is when the execution ended whose outputs a finished task has, in milliseconds
+/// `task.kind` is 0 where `object_hash` is a file's, 2 where it is that of a list of files
+/// ([`crate::model::list`]). `task.executed` is when the execution ended whose outputs a finished task has, in milliseconds
 /// since 1970: a task that takes them over has that of the one that it took them from.
 /// `step.current` is 1 for the one version of each name that was registered last. `file` says what
 /// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
@@ -120,6 +121,7 @@ CREATE INDEX idx_task_digits ON task (name)
 /// version than that which made them, `from_step`, and what speaks for it.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
+ALTER TABLE task ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE file (
     device INTEGER NOT NULL,
@@ -190,6 +192,7 @@ DROP TABLE accepted;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;
+ALTER TABLE task DROP COLUMN kind;
 ALTER TABLE task DROP COLUMN executed;
 PRAGMA user_version = 3;";
 

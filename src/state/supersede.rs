@@ -221,8 +221,8 @@ impl State {
         self.reader.connection.write(
             "supersede tasks",
             "INSERT INTO task
-                 (object_hash, step_id, input_task_id, runset, name, supersedes, forced, processed, room)
-             SELECT t.object_hash, root.step_id, t.input_task_id, t.runset, t.name, t.id,
+                 (object_hash, kind, step_id, input_task_id, runset, name, supersedes, forced, processed, room)
+             SELECT t.object_hash, t.kind, root.step_id, t.input_task_id, t.runset, t.name, t.id,
                  ?1 OR t.forced AND NOT t.processed,
                  root.step_id IS NULL, iif(root.step_id IS NULL, NULL, ?2)
              FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::model::digest::Digest;
 use crate::model::identity::{Change, Identity};
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId, TaskState};
 
@@ -298,7 +299,7 @@ fn an_equal_task_is_found_by_content_and_by_name_where_asked() {
     let one = f.child(start, "x", Some(b));
     let input = Digest::of(b"x");
     let find = |f: &Fixture, name| {
-        let found = f.state.finished_equal(&[b], &input, name, ANY).unwrap();
+        let found = f.state.finished_equal(&[b], &input, Form::File, name, ANY).unwrap();
         found.map(|equal| equal.task)
     };
     assert_eq!(find(&f, None), None);
@@ -504,7 +505,7 @@ fn is_brought_to_the_present_format(old: i64, back: &str) {
     assert_eq!(state.time_spent(&runset).unwrap()[&step], 7);
     assert_eq!(state.tallies(runset.id).unwrap()[&step].done, 1);
     let found = state
-        .finished_equal(&[step], &Digest::EMPTY, None, ANY)
+        .finished_equal(&[step], &Digest::EMPTY, Form::File, None, ANY)
         .unwrap();
     let found = found.map(|equal| equal.task);
     assert_eq!(found, Some(task));

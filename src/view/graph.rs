@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub sink: bool,
     /// Whether the pipeline starts here.
     pub start: bool,
+    /// What comes in here from outside, in words.
+    pub inputs: Vec<String>,
     /// Whether the manifest no longer has the step.
     pub gone: bool,
     /// The versions that have live tasks, and the current one; oldest first.

@@ -3,6 +3,7 @@
 mod errors;
 mod kill;
 mod log;
+mod paths;
 mod rows;
 
 use crate::harness::Test;

@@ -249,7 +249,7 @@ impl Case<'_> {
     fn first(&self, text: &mut String) -> Result<(), Failure> {
         let (row, step) = (self.row, self.step);
         let equal = self.state.equal_versions(step.id)?;
-        if let Some(earlier) = self.state.finished_before(&equal, &row.object, row.id)? {
+        if let Some(earlier) = self.state.finished_before(&equal, &row.object, row.form, row.id)? {
             let other = self.state.task(earlier)?;
             let refused = other.zip(self.cache).and_then(|(other, cache)| {
                 let now = row.started.unwrap_or_else(|| now().as_millisecond());
@@ -271,7 +271,7 @@ impl Case<'_> {
             return Ok(());
         }
         let others: Vec<StepId> = self.versions.iter().map(|version| version.id).collect();
-        match self.state.finished_before(&others, &row.object, row.id)? {
+        match self.state.finished_before(&others, &row.object, row.form, row.id)? {
             Some(other) => {
                 let before = self.state.task(other)?.and_then(|other| other.step);
                 let _ = writeln!(
@@ -317,7 +317,7 @@ impl Case<'_> {
         let find = |scope: ReuseScope| {
             let usable = scope.look(&self.row.runset);
             self.state
-                .finished_equal(&equal, &self.row.object, None, usable)
+                .finished_equal(&equal, &self.row.object, self.row.form, None, usable)
         };
         match find(scope)? {
             Some(Equal {

@@ -192,10 +192,18 @@ impl<'a> Worker<'a> {
             return stale(trouble, &when, "");
         }
         let begun = match execution.early {
-            Some(early) => self.workspace.begin_early(&early.shared),
+            Some(early) => {
+                self.workspace
+                    .begin_early(self.site.store, &early.shared, job.step.input_dir)
+            }
             None => self
                 .workspace
-                .begin(self.site.store, &job.ready.input)
+                .begin(
+                    self.site.store,
+                    &job.ready.input,
+                    job.ready.form,
+                    job.step.input_dir,
+                )
                 .map(|()| true),
         };
         if !begun.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))? {

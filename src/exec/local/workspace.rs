@@ -1,4 +1,5 @@
-//! A worker's folder: the private input, the output folder and the temporary one of its task.
+//! A worker's folder: the private input, the output folder and the temporary one of its task, and
+//! the one with the files of its input, where it has such.
 //!
 //! They serve one task after the other, for making and removing folders costs as much as a
 //! quarter of starting a shell. That is only done while it is certain that no process of an
@@ -14,7 +15,10 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::FileType;
 
 use crate::folder::{self, Entry, Folder, remove_all};
+use super::given::{self, Given};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
+use crate::model::tree;
 use crate::store::{self, SharedOutput, Store};
 use crate::sys::{self, Look};
 
@@ -30,7 +34,10 @@ pub(super) struct Workspace {
     began: Duration,
     /// Whether its input was removed.
     released: bool,
+    /// Whether there is a folder with the files of its input.
+    has_files: bool,
     input: PathBuf,
+    files: PathBuf,
     output: PathBuf,
     temporary: PathBuf,
 }
@@ -46,6 +53,7 @@ struct Made {
 }
 
 const INPUT: &str = "input";
+const FILES: &str = "files";
 const OUTPUT: &str = "out";
 const TEMPORARY: &str = "tmp";
 
@@ -81,7 +89,9 @@ impl Workspace {
             left: None,
             began: Duration::ZERO,
             released: false,
+            has_files: false,
             input: PathBuf::new(),
+            files: PathBuf::new(),
             output: PathBuf::new(),
             temporary: PathBuf::new(),
         };
@@ -92,6 +102,11 @@ impl Workspace {
     /// `INPUT_FILE`.
     pub(super) fn input(&self) -> &Path {
         &self.input
+    }
+
+    /// `INPUT_DIR`, where there is one.
+    pub(super) fn input_dir(&self) -> &Path {
+        &self.files
     }
 
     /// `OUTPUT_DIR`.
@@ -110,27 +125,68 @@ impl Workspace {
         self.scratch.path().join(name)
     }
 
-    /// Makes all three ready for a task that works on `input`.
-    pub(super) fn begin(&mut self, store: &Store, input: &Digest) -> Result<(), store::Error> {
+    /// Makes all ready for a task that works on `input`; `dir`: whether it has `INPUT_DIR`.
+    pub(super) fn begin(
+        &mut self,
+        store: &Store,
+        input: &Digest,
+        form: Form,
+        dir: bool,
+    ) -> Result<(), store::Error> {
+        let given = Given::of(store, input, form)?;
         let entry = self.prepare()?.folder.entry(INPUT);
-        if *input == Digest::EMPTY {
+        if given.main == Digest::EMPTY {
             let _ = entry.remove();
             entry.create().map_err(store::io_error("make", entry))?;
         } else {
-            store.copy_out(input, entry)?;
+            store.copy_out(&given.main, entry)?;
+        }
+        if dir {
+            self.fill(store, &given.files)?;
         }
         Ok(())
     }
 
     /// The same for a task whose input is lent to it; whether that is still to be had.
-    pub(super) fn begin_early(&mut self, shared: &SharedOutput) -> Result<bool, store::Error> {
-        shared.lend(self.prepare()?.folder.entry(INPUT))
+    pub(super) fn begin_early(
+        &mut self,
+        store: &Store,
+        shared: &SharedOutput,
+        dir: bool,
+    ) -> Result<bool, store::Error> {
+        let lent = shared.lend(self.prepare()?.folder.entry(INPUT))?;
+        if lent && dir {
+            self.fill(store, &[])?;
+        }
+        Ok(lent)
+    }
+
+    fn fill(&mut self, store: &Store, files: &[tree::Entry]) -> Result<(), store::Error> {
+        self.has_files = true;
+        match &self.made {
+            Some(made) => given::fill(store, &made.folder, FILES, files),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the folder with the files of an input; whether it is gone.
+    fn remove_files(&mut self) -> bool {
+        match &self.made {
+            Some(made) if std::mem::take(&mut self.has_files) => {
+                remove_all(made.folder.entry(FILES))
+            }
+            Some(_) | None => true,
+        }
     }
 
     fn prepare(&mut self) -> Result<&Made, store::Error> {
         self.began = since_1970(SystemTime::now());
         self.released = false;
         self.left = None;
+        // That of one that could not be made ready.
+        if !self.remove_files() {
+            self.discard();
+        }
         // What the attempt before this one may have left, if there was one.
         if self.made.is_none() && !remove_all(self.scratch.entry(&self.name())) {
             self.generation += 1;
@@ -211,7 +267,7 @@ impl Workspace {
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
     pub(super) fn finish(&mut self, quiet: bool, emptied: bool) {
-        if !quiet || !self.is_as_made(emptied) {
+        if !quiet || !self.remove_files() || !self.is_as_made(emptied) {
             self.discard();
         }
     }
@@ -261,6 +317,7 @@ impl Workspace {
     /// Removes everything and goes on under a new name.
     fn discard(&mut self) {
         self.made = None;
+        self.has_files = false;
         remove_all(self.scratch.entry(&self.name()));
         self.generation += 1;
         self.rename();
@@ -274,6 +331,7 @@ impl Workspace {
     fn rename(&mut self) {
         let folder = self.scratch.path().join(self.name());
         self.input = folder.join(INPUT);
+        self.files = folder.join(FILES);
         self.output = folder.join(OUTPUT);
         self.temporary = folder.join(TEMPORARY);
     }
@@ -326,7 +384,9 @@ mod tests {
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
         let scratch = Arc::new(Folder::open(dir.path()).unwrap());
         let mut workspace = Workspace::new(scratch, 0);
-        workspace.begin(&store, &Digest::EMPTY).unwrap();
+        workspace
+            .begin(&store, &Digest::EMPTY, Form::File, false)
+            .unwrap();
         (dir, store, workspace)
     }
 
@@ -334,7 +394,9 @@ mod tests {
     fn next(store: &Store, workspace: &mut Workspace, quiet: bool) -> bool {
         let before = workspace.output().to_owned();
         workspace.finish(quiet, false);
-        workspace.begin(store, &Digest::EMPTY).unwrap();
+        workspace
+            .begin(store, &Digest::EMPTY, Form::File, false)
+            .unwrap();
         for folder in [workspace.output(), workspace.temporary()] {
             assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
         }
@@ -373,7 +435,9 @@ mod tests {
             let found = workspace.collect().unwrap();
             let found = found.map(|folder| folder.is_empty().unwrap());
             workspace.finish(true, true);
-            workspace.begin(&store, &Digest::EMPTY).unwrap();
+            workspace
+            .begin(&store, &Digest::EMPTY, Form::File, false)
+            .unwrap();
             (found, workspace.output() == output)
         };
         assert_eq!(found(&|_| ()), (Ok(true), true));

@@ -6,6 +6,7 @@ fn ready(id: i64) -> Ready {
     Ready {
         id: TaskId(id),
         input: Digest::of(&id.to_le_bytes()),
+        form: Form::File,
         parent: None,
         name: None,
         state: TaskState::Pending,
@@ -18,6 +19,7 @@ fn key(queue: QueueId) -> Key {
     Key {
         queue,
         input: Digest::EMPTY,
+        form: Form::File,
         name: None,
     }
 }

@@ -96,6 +96,7 @@ impl Node {
         self.members = self.members.max(1) + 1;
         self.gone &= other.gone;
         self.versions = Vec::new();
+        self.inputs = Vec::new();
         self.tally += other.tally;
         self.tainted += other.tainted;
     }

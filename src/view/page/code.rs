@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::text::visible;
+use crate::text::width::cut_middle;
 use crate::view::graph::{Graph, Status};
 
 /// For Graphviz' `dot`.
@@ -63,12 +64,19 @@ pub(crate) fn mermaid(graph: &Graph, title: &str) -> String {
     out
 }
 
-/// Name, version and counts, in lines.
+/// Columns of the words for an input.
+const LONGEST: usize = 40;
+
+/// Name, version, what comes in from outside, and counts, in lines.
 fn label(graph: &Graph, at: usize) -> String {
     let node = &graph.nodes[at];
     let version = node.version().map(|v| format!(" {v}")).unwrap_or_default();
     let start = if node.start { " (start)" } else { "" };
-    format!("{}{version}{start}\n{}", visible(&node.name), node.counts())
+    let mut label = format!("{}{version}{start}\n", visible(&node.name));
+    for input in &node.inputs {
+        let _ = writeln!(label, "← {}", cut_middle(&visible(input), LONGEST));
+    }
+    label + &node.counts()
 }
 
 fn quoted(text: &str) -> String {

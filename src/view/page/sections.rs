@@ -97,9 +97,13 @@ pub(super) fn steps(page: &Page) -> Markup {
         } else {
             ""
         };
+        let fed = match node.inputs.as_slice() {
+            [] => String::new(),
+            inputs => format!(" (← {})", inputs.join("; ")),
+        };
         let status = node.status();
         table
-            .text(format!("{}{start}{gone}", node.name))
+            .text(format!("{}{start}{gone}{fed}", node.name))
             .number(&node.version().unwrap_or_else(|| "–".to_owned()), version)
             .text(badge(status.word(), status.mark()));
         for value in [

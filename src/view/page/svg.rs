@@ -112,14 +112,17 @@ impl<'a> Box<'a> {
         if node.sink {
             what = vec![node.counts()];
         }
-        let mut lines: Vec<String> = Vec::new();
+        let input = |input: &String| format!("← {}", cut_middle(input, COLUMNS));
+        let mut lines: Vec<String> = node.inputs.iter().map(input).collect();
+        let mut fresh = true;
         for word in what.join(" · ").split_inclusive(", ") {
             match lines.last_mut() {
-                Some(line) if line.width() + word.trim_end().width() <= COLUMNS + 4 => {
+                Some(line) if !fresh && line.width() + word.trim_end().width() <= COLUMNS + 4 => {
                     line.push_str(word);
                 }
                 _ => lines.push(word.to_owned()),
             }
+            fresh = false;
         }
         let small = lines.iter().map(|line| line.trim_end().width()).max();
         let columns = real(name.width()).max(real(small.unwrap_or(0)) * 0.88);

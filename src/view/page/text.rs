@@ -57,6 +57,9 @@ fn paragraph(out: &mut String, node: &Node) {
     let gone = if node.gone { " (gone)" } else { "" };
     let mark = node.status().mark();
     let _ = writeln!(out, "{mark} {name}{version}{start}{gone}");
+    for input in &node.inputs {
+        let _ = writeln!(out, "    ← {}", cut_middle(&visible(input), COLUMNS - 6));
+    }
     for line in wrapped(&node.counts(), COLUMNS - 4) {
         let _ = writeln!(out, "    {line}");
     }

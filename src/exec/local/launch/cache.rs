@@ -9,6 +9,7 @@ use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
+use crate::model::task::INPUT_DIR;
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
@@ -184,6 +185,7 @@ impl<'a> TaskEnvironment<'a> {
     fn value(&self, name: &str) -> Option<&str> {
         match name {
             "INPUT_FILE" => self.workspace.input().to_str(),
+            INPUT_DIR => self.workspace.input_dir().to_str(),
             "OUTPUT_DIR" => self.workspace.output().to_str(),
             "TMPDIR" => self.workspace.temporary().to_str(),
             "TASK_PIPELINE_STEP" => Some(self.job.step.name.as_str()),
@@ -210,6 +212,12 @@ impl<'a> TaskEnvironment<'a> {
             ("TASK_PIPELINE_INPUT_NAME", self.input_name().as_ref()),
         ]
         .into_iter()
+        .chain(self.input_dir())
+    }
+
+    fn input_dir(&self) -> Option<(&'static str, &OsStr)> {
+        let folder = self.workspace.input_dir().as_os_str();
+        self.job.step.input_dir.then_some((INPUT_DIR, folder))
     }
 
     fn set_in(&self, launches: &mut [SpawnSpec]) -> io::Result<()> {

@@ -42,6 +42,8 @@ pub(crate) struct Runnable {
     pub wants_warm: Option<bool>,
     /// How one does, once that was asked.
     pub warm: OnceLock<Option<Warmth>>,
+    /// Whether its tasks have `INPUT_DIR`: the script knows of it.
+    pub input_dir: bool,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
     /// The files that it declares.
@@ -80,6 +82,10 @@ impl Runnable {
     /// How a shell runs many tasks, if one can.
     pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
+            // A warm shell is not told of another place of it.
+            if self.input_dir {
+                return None;
+            }
             let program = self.program.as_ref().ok()?;
             warmth(self.wants_warm, program, &self.arguments, &self.variables)
         };

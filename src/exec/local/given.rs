@@ -1,0 +1,168 @@
+//! What a task gets for its input: `INPUT_FILE`, and where it is a list of files, those in
+//! `INPUT_DIR`.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crate::folder::Folder;
+use crate::model::digest::Digest;
+use crate::model::list::{Form, List};
+use crate::model::tree::Entry;
+use crate::store::{self, Reader};
+
+/// An input, taken apart.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// What is `INPUT_FILE`.
+    pub main: Digest,
+    /// What is in `INPUT_DIR`.
+    pub files: Vec<Entry>,
+}
+
+impl Given {
+    /// Of the object `input`; a list is read.
+    pub(crate) fn of(store: &Reader, input: &Digest, form: Form) -> Result<Self, store::Error> {
+        match form {
+            Form::File => Ok(Self {
+                main: *input,
+                files: Vec::new(),
+            }),
+            Form::List => {
+                let failed = |source| store::Error::Io {
+                    action: "read the list of files",
+                    path: store.path(input),
+                    source,
+                };
+                let mut bytes = Vec::new();
+                let mut object = store.open_verified(input)?;
+                object.read_to_end(&mut bytes).map_err(failed)?;
+                let list = List::read(&bytes).ok_or_else(|| {
+                    failed(io::Error::new(io::ErrorKind::InvalidData, "it is none"))
+                })?;
+                Ok(Self {
+                    main: list.main.unwrap_or(*input),
+                    files: list.files,
+                })
+            }
+        }
+    }
+}
+
+/// Makes the folder `name` with these files in it. They are links to the objects, which nobody may
+/// write to; root may, and gets copies.
+pub(super) fn fill(
+    store: &Reader,
+    parent: &Folder,
+    name: &str,
+    files: &[Entry],
+) -> Result<(), store::Error> {
+    let root = rustix::process::geteuid().is_root();
+    fill_with(store, parent, name, files, root)
+}
+
+/// The same in a folder that nobody else knows of yet.
+pub(crate) fn fill_in(
+    store: &Reader,
+    parent: &Path,
+    name: &str,
+    files: &[Entry],
+) -> Result<(), store::Error> {
+    let opened = Folder::open(parent);
+    let opened = opened.map_err(store::io_error("open the folder", parent))?;
+    fill(store, &opened, name, files)
+}
+
+fn fill_with(
+    store: &Reader,
+    parent: &Folder,
+    name: &str,
+    files: &[Entry],
+    copies: bool,
+) -> Result<(), store::Error> {
+    let place = parent.entry(name);
+    let folder = parent.make(name);
+    let folder = folder.map_err(store::io_error("make the folder", place))?;
+    for file in files {
+        let entry = folder.entry(&*file.name);
+        if copies {
+            store.copy_new(&file.digest, entry)?;
+            continue;
+        }
+        store.open_verified(&file.digest)?;
+        // Scripts go to other folders.
+        let object = std::path::absolute(store.path(&file.digest));
+        let linked = object.and_then(|object| entry.lead_to(&object));
+        linked.map_err(store::io_error("make the link", entry))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::model::list;
+    use crate::store::Store;
+
+    fn fixture() -> (tempfile::TempDir, Store, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        (dir, store, folder)
+    }
+
+    #[test]
+    fn a_row_comes_with_its_files() {
+        let (dir, store, folder) = fixture();
+        let [row, one] = ["row", "one"].map(|text| store.insert_bytes(text.as_bytes()).unwrap());
+        let text = list::with_main(row, [("fastq_1".into(), one)]);
+        let input = store.insert_bytes(text.as_bytes()).unwrap();
+        let given = Given::of(&store, &input, Form::List).unwrap();
+        assert_eq!(given.main, row);
+        // The same bytes as a file are nothing but a file.
+        let file = Given::of(&store, &input, Form::File).unwrap();
+        assert_eq!((file.main, file.files.len()), (input, 0));
+        for (name, copies) in [("links", false), ("copies", true)] {
+            fill_with(&store, &folder, name, &given.files, copies).unwrap();
+            let path = dir.path().join(name).join("fastq_1");
+            assert_eq!(fs::read(&path).unwrap(), b"one");
+            assert_eq!(path.is_symlink(), !copies);
+            assert_eq!(fs::read_dir(dir.path().join(name)).unwrap().count(), 1);
+        }
+        fs::write(dir.path().join("copies/fastq_1"), "other").unwrap();
+        assert_eq!(fs::read(store.path(&one)).unwrap(), b"one");
+    }
+
+    #[test]
+    fn what_was_brought_together_is_told_by_its_list() {
+        let (_dir, store, _) = fixture();
+        let member = list::Member {
+            name: "x".into(),
+            key: "".into(),
+            digest: Digest::of(b"x"),
+        };
+        let input = store
+            .insert_bytes(list::of(vec![member]).as_bytes())
+            .unwrap();
+        let given = Given::of(&store, &input, Form::List).unwrap();
+        assert_eq!((given.main, given.files.len()), (input, 1));
+    }
+
+    #[test]
+    fn what_is_gone_or_no_list_is_told() {
+        let (_dir, store, folder) = fixture();
+        let file = Entry {
+            kind: crate::model::tree::Kind::File,
+            digest: Digest::of(b"gone"),
+            name: "x".into(),
+        };
+        for (name, copies) in [("links", false), ("copies", true)] {
+            let error = fill_with(&store, &folder, name, &[file.clone()], copies).unwrap_err();
+            assert!(matches!(error, store::Error::Missing { .. }), "{error}");
+        }
+        let no_list = store.insert_bytes(b"x").unwrap();
+        let error = Given::of(&store, &no_list, Form::List).unwrap_err();
+        assert!(error.to_string().contains("list of files"), "{error}");
+    }
+}
