@@ -34,6 +34,7 @@ mod page;
 mod paths;
 mod plain;
 mod privileges;
+mod promise;
 mod query;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 mod random;

@@ -3,13 +3,13 @@
 use std::fs::{self, FileTimes};
 use std::time::{Duration, SystemTime};
 
-use super::world::{self, CALLED, Kind, NAMES, READ, Route, Step, World};
+use super::world::{self, CALLED, Kind, LINKED, NAMED, NAMES, READ, Route, Step, World};
 use crate::harness::Test;
 use crate::random::Random;
 
 /// Does one thing; what it was. Some are impossible at times: then nothing is done.
 pub fn edit(world: &mut World, test: &Test, random: &mut Random) -> String {
-    let told = match random.below(19) {
+    let told = match random.below(23) {
         0 | 1 => content(world, random),
         2 => touch(world, test, random),
         3 => permission(world, random),
@@ -25,6 +25,9 @@ pub fn edit(world: &mut World, test: &Test, random: &mut Random) -> String {
         15 => remove_step(world, random),
         16 => add_step(world, random),
         17 => inputs(world, random),
+        18 => link(world, random),
+        19 | 20 => named(world, random),
+        21 => defaults(world, random),
         _ => variable(world, random),
     };
     world.write(test);
@@ -203,7 +206,7 @@ fn script(world: &mut World, random: &mut Random) -> String {
 fn what_it_reads(world: &mut World, random: &mut Random) -> String {
     let path = *random.of(&READ);
     let tool = *random.of(&CALLED);
-    let choice = random.below(5);
+    let choice = random.below(7);
     let step = step(world, random);
     match choice {
         0 => step.all = !step.all,
@@ -215,6 +218,8 @@ fn what_it_reads(world: &mut World, random: &mut Random) -> String {
             }
         }
         2 => step.keeps = !step.keeps,
+        3 => step.dir = !step.dir,
+        4 => step.promises = !step.promises,
         _ if step.reads.contains(&path) => step.reads.retain(|other| *other != path),
         _ => step.reads.push(path),
     }
@@ -262,7 +267,12 @@ fn add_step(world: &mut World, random: &mut Random) -> String {
 fn inputs(world: &mut World, random: &mut Random) -> String {
     if world.inputs.is_empty() || random.below(2) == 0 {
         let kind = random
-            .of(&[Kind::Files("data/*.txt"), Kind::Rows, Kind::Lines])
+            .of(&[
+                Kind::Files("data/*.txt"),
+                Kind::Rows,
+                Kind::Paths,
+                Kind::Lines,
+            ])
             .clone();
         let told = format!("input {kind:?}");
         let added = world.add_input(kind, random);
@@ -286,6 +296,46 @@ fn inputs(world: &mut World, random: &mut Random) -> String {
         }
         _ => "nothing".to_owned(),
     }
+}
+
+fn link(world: &mut World, random: &mut Random) -> String {
+    world.linked = match random.below(LINKED.len() + 1) {
+        0 => None,
+        number => Some(number - 1),
+    };
+    format!("lib/linked leads to {:?}", world.linked)
+}
+
+fn named(world: &mut World, random: &mut Random) -> String {
+    let at = random.below(world.named.len() + 1);
+    let which = random.below(NAMED.len());
+    match random.below(3) {
+        0 if at < world.named.len() => {
+            let (name, _) = world.named.remove(at);
+            format!("row {name} of named.csv is gone")
+        }
+        1 if at < world.named.len() => {
+            world.named[at].1 = which;
+            format!("row {} names {}", world.named[at].0, NAMED[which])
+        }
+        _ => {
+            let name = format!("q{}", random.below(4));
+            if world.named.iter().all(|(other, _)| *other != name) {
+                world.named.insert(at, (name.clone(), which));
+            }
+            format!("row {name} of named.csv is there")
+        }
+    }
+}
+
+fn defaults(world: &mut World, random: &mut Random) -> String {
+    let path = *random.of(&["lib/a.txt", "lib/**/*.txt", "check.sh"]);
+    if world.defaults.contains(&path) {
+        world.defaults.retain(|other| *other != path);
+    } else {
+        world.defaults.push(path);
+    }
+    format!("files of all steps: {:?}", world.defaults)
 }
 
 fn variable(world: &mut World, random: &mut Random) -> String {

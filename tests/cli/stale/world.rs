@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,6 +14,10 @@ use crate::random::Random;
 pub const NAMES: [&str; 6] = ["s1", "s2", "s3", "s4", "s5", "s6"];
 /// Files that scripts read by name.
 pub const READ: [&str; 4] = ["lib/a.txt", "lib/b.txt", "lib/sub/c.txt", "page.tmpl"];
+/// Folders that the link `lib/linked` can lead to.
+pub const LINKED: [&str; 2] = ["shared1", "shared2"];
+/// Files that rows name.
+pub const NAMED: [&str; 3] = ["reads/a.txt", "reads/b.txt", "reads/c.txt"];
 /// Scripts that scripts call.
 pub const CALLED: [&str; 2] = ["lib/tool.sh", "check.sh"];
 
@@ -38,6 +42,10 @@ pub struct Step {
     pub all: bool,
     /// A script that it calls.
     pub calls: Option<&'static str>,
+    /// Whether it reads what is in `INPUT_DIR`.
+    pub dir: bool,
+    /// Whether it says what it leaves.
+    pub promises: bool,
     /// Whether it sees `FOO`.
     pub keeps: bool,
     /// Where its outputs go by name, whether there is such a step or not.
@@ -66,6 +74,8 @@ pub enum Route {
 pub enum Kind {
     Files(&'static str),
     Rows,
+    /// Rows that name a file.
+    Paths,
     Lines,
 }
 
@@ -82,6 +92,12 @@ pub struct Input {
 pub struct World {
     pub files: BTreeMap<String, File>,
     pub rows: Vec<(String, String)>,
+    /// Names, and of `NAMED` which.
+    pub named: Vec<(String, usize)>,
+    /// Files of all steps.
+    pub defaults: Vec<&'static str>,
+    /// Of `LINKED` the one that the link leads to.
+    pub linked: Option<usize>,
     pub lines: Vec<String>,
     pub steps: Vec<Step>,
     pub inputs: Vec<Input>,
@@ -93,6 +109,9 @@ impl World {
         let mut world = Self {
             files: BTreeMap::new(),
             rows: Vec::new(),
+            named: Vec::new(),
+            defaults: Vec::new(),
+            linked: (random.below(2) == 0).then(|| random.below(LINKED.len())),
             lines: Vec::new(),
             steps: Vec::new(),
             inputs: Vec::new(),
@@ -105,6 +124,15 @@ impl World {
         for path in CALLED {
             world.put(path, tool(random), random.below(2) == 0);
         }
+        for path in NAMED {
+            world.put(path, format!("reads {}\n", random.below(3)), false);
+        }
+        for folder in LINKED {
+            world.put(&format!("{folder}/in.txt"), format!("{folder}\n"), false);
+        }
+        if random.below(3) == 0 {
+            world.defaults.push(random.of(&READ));
+        }
         for at in 0..=random.below(4) {
             let path = data_path(random, at);
             let text = format!("data {}\n", random.below(100));
@@ -115,6 +143,8 @@ impl World {
                 .rows
                 .push((format!("r{at}"), random.below(100).to_string()));
             world.lines.push(format!("line {at}"));
+            let which = random.below(NAMED.len());
+            world.named.push((format!("p{at}"), which));
         }
         for name in NAMES {
             if name == "s1" || random.below(4) > 0 {
@@ -129,9 +159,10 @@ impl World {
             Kind::Files("data/*.txt"),
             Kind::Files("data/**/*.txt"),
             Kind::Rows,
+            Kind::Paths,
             Kind::Lines,
         ];
-        for _ in 0..random.below(4) {
+        for _ in 0..random.below(5) {
             let kind = random.of(&kinds).clone();
             world.add_input(kind, random);
         }
@@ -178,10 +209,21 @@ impl World {
 
     /// Makes the folder what it is to be; what is as it should be is not touched.
     pub fn write(&self, test: &Test) {
+        let link = test.path("lib/linked");
+        let leads = fs::read_link(&link).ok();
+        let target = self.linked.map(|at| Path::new("..").join(LINKED[at]));
+        if leads != target {
+            let _ = fs::remove_file(&link);
+            if let Some(target) = target {
+                fs::create_dir_all(test.path("lib")).unwrap();
+                symlink(target, &link).unwrap();
+            }
+        }
         for folder in ["lib", "data"] {
             for path in crate::harness::files(&test.path(folder)) {
                 let path = path.strip_prefix(test.path("")).unwrap();
-                if !self.files.contains_key(path.to_str().unwrap()) {
+                let linked = path.starts_with("lib/linked");
+                if !linked && !self.files.contains_key(path.to_str().unwrap()) {
                     fs::remove_file(test.path(path.to_str().unwrap())).unwrap();
                 }
             }
@@ -200,9 +242,14 @@ impl World {
         for (name, value) in &self.rows {
             writeln!(sheet, "{name},{value}").unwrap();
         }
+        let mut named = "name,one\n".to_owned();
+        for (name, which) in &self.named {
+            writeln!(named, "{name},{}", NAMED[*which]).unwrap();
+        }
         let lines = self.lines.join("\n") + "\n";
         for (path, text) in [
             ("sheet.csv", sheet),
+            ("named.csv", named),
             ("list", lines),
             ("workflow.toml", self.manifest()),
         ] {
@@ -223,6 +270,9 @@ impl World {
 
     fn manifest(&self) -> String {
         let mut text = String::new();
+        if !self.defaults.is_empty() {
+            writeln!(text, "[defaults]\nfiles = {:?}", self.defaults).unwrap();
+        }
         for input in &self.inputs {
             text.push_str("[[input]]\n");
             match input.kind {
@@ -230,6 +280,9 @@ impl World {
                 Kind::Rows => {
                     text.push_str("rows = \"sheet.csv\"\nname = \"{name}\"\nempty = true\n");
                 }
+                Kind::Paths => text.push_str(
+                    "rows = \"named.csv\"\nname = \"{name}\"\npaths = [\"one\"]\nempty = true\n",
+                ),
                 Kind::Lines => text.push_str("lines = \"cat list\"\nempty = true\n"),
             }
             let step = input
@@ -267,6 +320,8 @@ impl Step {
             reads: Vec::new(),
             all: random.below(4) == 0,
             calls: (random.below(3) == 0).then(|| *random.of(&CALLED)),
+            dir: random.below(3) == 0,
+            promises: random.below(3) == 0,
             keeps: random.below(4) == 0,
             routes: Vec::new(),
             fails: random.below(8) == 0,
@@ -306,9 +361,33 @@ impl Step {
         if self.keeps {
             text.push_str("keep = [\"FOO\"]\n");
         }
+        if self.promises {
+            writeln!(text, "outputs = {:?}", self.promise()).unwrap();
+        }
         writeln!(text, "{}", self.cache).unwrap();
         writeln!(text, "script = '''\n{}'''", self.script()).unwrap();
         text
+    }
+
+    /// All that it may leave.
+    fn promise(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (at, route) in self.routes.iter().enumerate() {
+            match route {
+                Route::To(to) => names.push(format!("{}{at}_{to}", self.name)),
+                Route::Either(one, other) if one == other => {
+                    names.push(format!("{}{at}_{one}", self.name));
+                }
+                Route::Either(one, other) => {
+                    names.extend([one, other].map(|to| format!("{}{at}_{to}?", self.name)));
+                }
+                Route::Some(to) => {
+                    names.extend([1, 2, 3].map(|number| format!("{number}{at}_{to}?")));
+                }
+                Route::Final => names.push(format!("{}{at}_done", self.name)),
+            }
+        }
+        names
     }
 
     fn script(&self) -> String {
@@ -318,7 +397,10 @@ impl Step {
             self.reads.join(" ")
         );
         if self.all {
-            read.push_str(" find lib -name '*.txt' | sort | xargs cksum;");
+            read.push_str(" find -L lib -name '*.txt' | sort | xargs cksum;");
+        }
+        if self.dir {
+            read.push_str(" cat \"$INPUT_DIR\"/* 2> /dev/null || true;");
         }
         if let Some(tool) = self.calls {
             write!(read, " sh {tool}; if test -x {tool}; then echo x; fi;").unwrap();
