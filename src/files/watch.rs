@@ -134,7 +134,7 @@ impl Drop for Guard<'_> {
 /// What happened to files that cannot be had any more, in words.
 fn gone(error: &Error) -> String {
     match error {
-        Error::Nothing(glob) => format!("{} was removed", quoted(glob)),
+        Error::Nothing(gone) | Error::Absent(gone) => format!("{} was removed", quoted(gone)),
         Error::BrokenLink { .. }
         | Error::Circle(_)
         | Error::NotUtf8(_)

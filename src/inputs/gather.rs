@@ -12,7 +12,7 @@ use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
 use crate::model::file::Stat;
 use crate::model::glob::Glob;
-use crate::model::name::{FileName, StepName};
+use crate::model::name::StepName;
 use crate::text::quoted;
 
 pub(super) fn line_bytes(text: &str) -> Vec<u8> {

@@ -107,11 +107,7 @@ impl BadSheet {
 
 impl Sheet {
     /// Reads a sheet. A byte order mark and line ends of either kind are passed over, empty lines too.
-    pub(crate) fn read(
-        bytes: Vec<u8>,
-        format: Format,
-        wanted: &Wanted,
-    ) -> Result<Self, BadSheet> {
+    pub(crate) fn read(bytes: Vec<u8>, format: Format, wanted: &Wanted) -> Result<Self, BadSheet> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.split(|b| *b == b'\n').count();

@@ -211,6 +211,7 @@ fn entries_and_records_are_gone_through_at_once() {
         entry("e", "s", "1"),
         entry("f", "s", "1"),
         entry("h", "s", "1"),
+        entry("i", "s", "1"),
     ];
     let name = |name| StepName::new(name).unwrap();
     let mut merge = Merge::new(&entries);
@@ -221,6 +222,8 @@ fn entries_and_records_are_gone_through_at_once() {
         (4, "e", "t", "1", true),
         (5, "f", "s", "1", false),
         (6, "g", "s", "1", true),
+        // Of the same bytes, but it was a list.
+        (7, "i", "s", "1", true),
     ] {
         let recorded = Recorded {
             identity: identity.to_owned(),
@@ -228,6 +231,11 @@ fn entries_and_records_are_gone_through_at_once() {
             object: Digest::of(bytes.as_bytes()),
             step: None,
             live,
+            form: if identity == "i" {
+                Form::List
+            } else {
+                Form::File
+            },
         };
         merge.recorded(recorded, Some(&name(step)));
     }
@@ -235,10 +243,17 @@ fn entries_and_records_are_gone_through_at_once() {
     let old = |task| Some(TaskId(task));
     assert_eq!(
         difference.made,
-        [(0, None), (2, old(3)), (3, old(4)), (4, old(5)), (5, None)]
+        [
+            (0, None),
+            (2, old(3)),
+            (3, old(4)),
+            (4, old(5)),
+            (5, None),
+            (6, old(7))
+        ]
     );
     let gone: Vec<&str> = difference.gone.iter().map(|(gone, _)| &**gone).collect();
     assert_eq!(gone, ["c", "g"]);
     let counts = difference.counts().to_string();
-    assert_eq!(counts, "2 new, 3 changed, 2 gone, 1 unchanged");
+    assert_eq!(counts, "2 new, 4 changed, 2 gone, 1 unchanged");
 }

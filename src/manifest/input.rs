@@ -47,7 +47,11 @@ pub(crate) struct Input {
     pub rows: Option<Placed<String>>,
     /// Columns of the sheet that name files, from the sheet's folder on: a row's input is the row with
     /// these files, which the script finds in `$INPUT_DIR` under the columns' names.
-    #[schemars(with = "Vec<String>", length(min = 1), inner(regex(pattern = r"^[^/]+$")))]
+    #[schemars(
+        with = "Vec<String>",
+        length(min = 1),
+        inner(regex(pattern = r"^[^/]+$"))
+    )]
     #[schemars(extend("uniqueItems" = true), example = ["fastq_1", "fastq_2"])]
     pub paths: Arc<[Box<str>]>,
     /// A command that each run starts in the manifest's folder, each line that it writes an input of

@@ -428,7 +428,8 @@ fn refused(name: &str) -> Option<(String, &'static str)> {
 
 /// Whether the variable is one that each task is given.
 pub(super) fn is_reserved(name: &str) -> bool {
-    matches!(name, "INPUT_FILE" | "INPUT_DIR" | "OUTPUT_DIR" | "TMPDIR") || name.starts_with("TASK_PIPELINE_")
+    matches!(name, "INPUT_FILE" | "INPUT_DIR" | "OUTPUT_DIR" | "TMPDIR")
+        || name.starts_with("TASK_PIPELINE_")
 }
 
 fn nixpkgs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {

@@ -162,10 +162,17 @@ mod tests {
 
     #[test]
     fn variables_of_a_task_are_found() {
-        let text = b"PPARAM_x $INPUT_DIR/x $TASK_PIPELINE_KEY:${PARAM_y2}PARAM_\xff TASK_PIPELINE_KEY";
+        let text =
+            b"PPARAM_x $INPUT_DIR/x $TASK_PIPELINE_KEY:${PARAM_y2}PARAM_\xff TASK_PIPELINE_KEY";
         assert_eq!(
             mentioned(text),
-            ["INPUT_DIR", "PARAM_", "PARAM_x", "PARAM_y2", "TASK_PIPELINE_KEY"]
+            [
+                "INPUT_DIR",
+                "PARAM_",
+                "PARAM_x",
+                "PARAM_y2",
+                "TASK_PIPELINE_KEY"
+            ]
         );
         assert!(mentioned(b"TASK_PIPELIN PARA").is_empty());
     }

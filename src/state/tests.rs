@@ -299,7 +299,10 @@ fn an_equal_task_is_found_by_content_and_by_name_where_asked() {
     let one = f.child(start, "x", Some(b));
     let input = Digest::of(b"x");
     let find = |f: &Fixture, name| {
-        let found = f.state.finished_equal(&[b], &input, Form::File, name, ANY).unwrap();
+        let found = f
+            .state
+            .finished_equal(&[b], &input, Form::File, name, ANY)
+            .unwrap();
         found.map(|equal| equal.task)
     };
     assert_eq!(find(&f, None), None);

@@ -249,7 +249,10 @@ impl Case<'_> {
     fn first(&self, text: &mut String) -> Result<(), Failure> {
         let (row, step) = (self.row, self.step);
         let equal = self.state.equal_versions(step.id)?;
-        if let Some(earlier) = self.state.finished_before(&equal, &row.object, row.form, row.id)? {
+        if let Some(earlier) = self
+            .state
+            .finished_before(&equal, &row.object, row.form, row.id)?
+        {
             let other = self.state.task(earlier)?;
             let refused = other.zip(self.cache).and_then(|(other, cache)| {
                 let now = row.started.unwrap_or_else(|| now().as_millisecond());
@@ -271,7 +274,10 @@ impl Case<'_> {
             return Ok(());
         }
         let others: Vec<StepId> = self.versions.iter().map(|version| version.id).collect();
-        match self.state.finished_before(&others, &row.object, row.form, row.id)? {
+        match self
+            .state
+            .finished_before(&others, &row.object, row.form, row.id)?
+        {
             Some(other) => {
                 let before = self.state.task(other)?.and_then(|other| other.step);
                 let _ = writeln!(

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FileType;
 
-use crate::folder::{self, Entry, Folder, remove_all};
 use super::given::{self, Given};
+use crate::folder::{self, Entry, Folder, remove_all};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::tree;
@@ -436,8 +436,8 @@ mod tests {
             let found = found.map(|folder| folder.is_empty().unwrap());
             workspace.finish(true, true);
             workspace
-            .begin(&store, &Digest::EMPTY, Form::File, false)
-            .unwrap();
+                .begin(&store, &Digest::EMPTY, Form::File, false)
+                .unwrap();
             (found, workspace.output() == output)
         };
         assert_eq!(found(&|_| ()), (Ok(true), true));

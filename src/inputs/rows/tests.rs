@@ -80,9 +80,8 @@ fn rows_of_json_need_no_header() {
 #[test]
 fn without_a_name_a_row_is_known_by_its_text() {
     let sheet = read("a\n1\n2\n", Format::Csv, None).unwrap();
-    let names = |sheet: &Sheet| -> Vec<String> {
-        sheet.rows.iter().map(|row| row.name.clone()).collect()
-    };
+    let names =
+        |sheet: &Sheet| -> Vec<String> { sheet.rows.iter().map(|row| row.name.clone()).collect() };
     let other = read("a\n2\n0\n1\n", Format::Csv, None).unwrap();
     assert_eq!(names(&sheet)[0], names(&other)[2]);
     assert_eq!(names(&sheet)[1], names(&other)[0]);
@@ -180,13 +179,24 @@ fn what_is_wrong_with_columns_of_files() {
     };
     for (text, line, words) in [
         ("one,b\n1,2\n", 1, "the header has no column `two`"),
-        ("one,two\n1,2\n3,\n", 3, "`two` is empty, and has to name a file"),
-        ("one,two\n1,\"a\nb\"\n,4\n", 4, "`one` is empty, and has to name a file"),
+        (
+            "one,two\n1,2\n3,\n",
+            3,
+            "`two` is empty, and has to name a file",
+        ),
+        (
+            "one,two\n1,\"a\nb\"\n,4\n",
+            4,
+            "`one` is empty, and has to name a file",
+        ),
     ] {
         assert_eq!(said(text, Format::Csv), (line, words.to_owned()), "{text}");
     }
     for row in ["{\"one\": \"1\"}", "{\"one\": \"1\", \"two\": 2}"] {
-        let wrong = (1, "it has no text `two`, which has to name a file".to_owned());
+        let wrong = (
+            1,
+            "it has no text `two`, which has to name a file".to_owned(),
+        );
         assert_eq!(said(row, Format::JsonLines), wrong);
     }
 }

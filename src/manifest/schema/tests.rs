@@ -45,7 +45,7 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
 fn input(key: &str, value: &Value) -> Value {
     let mut input = match key {
         "files" | "rows" => json!({ "step": "a" }),
-        "name" => json!({ "step": "a", "rows": "a.csv" }),
+        "name" | "paths" => json!({ "step": "a", "rows": "a.csv" }),
         _ => json!({ "step": "a", "lines": "ls" }),
     };
     input[key] = value.clone();

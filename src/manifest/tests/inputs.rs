@@ -95,6 +95,7 @@ fn what_is_wrong_with_one() {
         script = "x"
         fils = "x"
         paths = ["x"]
+        copy = false
     "#), @r#"
     an input says nothing of what comes in | [[input]] | add files = "data/*.csv", rows = "samples.csv" or lines = "a command"
     an input has `files` and `rows` | "x.csv" | each has an [[input]] of its own
@@ -113,7 +114,8 @@ fn what_is_wrong_with_one() {
     there is no step `b` | b | name a step of this manifest
     unknown key `script` in an input | script | `script` belongs in [[step]]
     unknown key `fils` in an input | fils | did you mean `files`?
-    unknown key `paths` in an input | paths | [[input]] can hold: name, files, rows, lines, step, empty
+    `paths` names columns of a sheet, and there is none | ["x"] | it goes with `rows`; files by patterns are `files`
+    unknown key `copy` in an input | copy | [[input]] can hold: name, files, rows, paths, lines, step, empty
     "#);
     assert_snapshot!(messages(r#"
         [[input]]

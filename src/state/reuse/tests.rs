@@ -99,7 +99,9 @@ fn the_last_execution_is_taken_whichever_row_it_has() {
         (Some(first), Some(200))
     );
     assert_eq!(world.find(any).unwrap().made_by, first);
-    let of_none = world.state.finished_equal(&[], &Digest::EMPTY, Form::File, None, any);
+    let of_none = world
+        .state
+        .finished_equal(&[], &Digest::EMPTY, Form::File, None, any);
     assert_eq!(of_none.unwrap(), None);
 }
 

@@ -18,6 +18,7 @@ fn take_in(f: &mut Fixture, step: StepId, gone: &[&str], made: &[(&str, &[u8])])
                 identity: name,
                 name,
                 object: Digest::of(bytes),
+                form: Form::File,
                 step,
                 replaces: known.get(*name).copied(),
             })
@@ -82,4 +83,51 @@ fn an_entry_goes_with_its_task_where_another_one_takes_its_place() {
     assert_eq!(entries(&f), [("x".to_owned(), 4), ("y".to_owned(), 2)]);
     let wanted = f.state.unfinished_roots(&f.runset).unwrap();
     assert_eq!(wanted, [Digest::of(b"1"); 2]);
+}
+
+#[test]
+fn a_list_and_a_file_of_the_same_bytes_are_different_inputs() {
+    let mut f = Fixture::new();
+    let a = f.step("a", "1");
+    let entries = [("x", Form::File), ("y", Form::List)];
+    let made = entries.iter().map(|(name, form)| NewEntry {
+        identity: name,
+        name,
+        object: Digest::of(b"1"),
+        form: *form,
+        step: a,
+        replaces: None,
+    });
+    let entries = Entries {
+        gone: Vec::new(),
+        made: made.collect(),
+    };
+    f.state.change_entries(&f.runset, &entries).unwrap();
+    let equal = |f: &Fixture, form| {
+        let found = f
+            .state
+            .finished_equal(&[a], &Digest::of(b"1"), form, None, ANY);
+        found.unwrap().map(|equal| equal.task)
+    };
+    let before = |f: &Fixture, form| {
+        let found = f
+            .state
+            .finished_before(&[a], &Digest::of(b"1"), form, TaskId(99));
+        found.unwrap()
+    };
+    f.state.group().unwrap();
+    for (task, form) in [(1, Form::File), (2, Form::List)] {
+        assert_eq!((equal(&f, form), before(&f, form)), (None, None));
+        f.done(a, TaskId(task));
+        let own = Some(TaskId(task));
+        assert_eq!((equal(&f, form), before(&f, form)), (own, own));
+        let row = f.state.task(TaskId(task)).unwrap().unwrap();
+        let origin = f.state.origin(TaskId(task)).unwrap().unwrap();
+        assert_eq!((row.form, origin.form), (form, form));
+    }
+    // What takes the place of one is of its form.
+    f.state.restart(&f.runset, a).unwrap();
+    let pending = f.state.unfinished(&f.runset, a, TaskId(0), 9).unwrap();
+    let forms: Vec<Form> = pending.iter().map(|ready| ready.form).collect();
+    assert_eq!(forms, [Form::File, Form::List]);
 }

@@ -59,13 +59,18 @@ fn a_row_comes_with_the_files_that_it_names() {
     assert_eq!(test.count().len(), 3);
     // Back again: what was made of it is used again.
     test.write("data/more/b_2", "more/b_2\n");
-    test.runs().says("inputs: 1 changed").says("0 run, 1 reused");
+    test.runs()
+        .says("inputs: 1 changed")
+        .says("0 run, 1 reused");
     // The same files by other names are another row.
     fs::rename(test.path("data/a_1"), test.path("data/x")).unwrap();
     let rows = "sample,one,two\na,x,more/a_2\nb,b_1,more/b_2\n";
     test.write("data/samples.csv", rows);
     test.runs().says("inputs: 1 changed").says("1 run");
-    assert_eq!(test.rows("SELECT DISTINCT kind FROM task WHERE step_id IS NOT NULL"), ["2"]);
+    assert_eq!(
+        test.rows("SELECT DISTINCT kind FROM task WHERE step_id IS NOT NULL"),
+        ["2"]
+    );
     test.tally_is_right();
     test.objects_are_whole();
     test.nothing_temporary_is_left();
@@ -91,8 +96,14 @@ fn input_dir_is_there_for_those_who_mention_it_alone() {
     let test = sheet();
     test.write("lib.sh", "cat \"$INPUT_DIR/two\"\n");
     for (step, there) in [
-        ("script = 'ls -d ${INPUT_FILE%/*}/* > $OUTPUT_DIR/seen", false),
-        ("files = ['lib.sh']\nscript = 'sh lib.sh > $OUTPUT_DIR/seen", true),
+        (
+            "script = 'ls -d ${INPUT_FILE%/*}/* > $OUTPUT_DIR/seen",
+            false,
+        ),
+        (
+            "files = ['lib.sh']\nscript = 'sh lib.sh > $OUTPUT_DIR/seen",
+            true,
+        ),
     ] {
         let input = SHEET.split_once("[[step]]").unwrap().0;
         test.manifest(&format!(
@@ -160,7 +171,10 @@ fn files_that_a_row_cannot_have() {
     );
     fs::remove_file(test.path("data/b_1")).unwrap();
     test.write("data/b_1", "x");
-    test.write("data/samples.csv", "sample,one,two\na,a_1,more/a_2\nb,,b_1\n");
+    test.write(
+        "data/samples.csv",
+        "sample,one,two\na,a_1,more/a_2\nb,,b_1\n",
+    );
     refused(
         "data/samples.csv, line 3: `one` is empty, and has to name a file",
         "a sheet of their own",
@@ -178,9 +192,15 @@ fn files_that_a_row_cannot_have() {
 fn paths_are_for_sheets() {
     let test = Test::new();
     for (input, words) in [
-        ("lines = 'x'\npaths = ['a']", "`paths` names columns of a sheet"),
+        (
+            "lines = 'x'\npaths = ['a']",
+            "`paths` names columns of a sheet",
+        ),
         ("rows = 's.csv'\npaths = []", "`paths` is empty"),
-        ("rows = 's.csv'\npaths = ['a', 'a']", "`paths` has `a` twice"),
+        (
+            "rows = 's.csv'\npaths = ['a', 'a']",
+            "`paths` has `a` twice",
+        ),
         ("rows = 's.csv'\npaths = ['a/b']", "leads to another folder"),
         ("rows = 's.csv'\npaths = 'a'", "must be an array of strings"),
     ] {

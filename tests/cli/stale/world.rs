@@ -131,7 +131,7 @@ impl World {
             world.put(&format!("{folder}/in.txt"), format!("{folder}\n"), false);
         }
         if random.below(3) == 0 {
-            world.defaults.push(random.of(&READ));
+            world.defaults.push(*random.of(&READ));
         }
         for at in 0..=random.below(4) {
             let path = data_path(random, at);
