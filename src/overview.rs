@@ -59,8 +59,8 @@ fn steps(
         for input in &manifest.inputs {
             // Of names that are not known before they come, nothing is told.
             let step = input.step.clone();
-            let routed = || router.route(&input.likely_name()?).cloned();
-            if let Some(at) = step.or_else(routed).and_then(|step| graph.find(&step)) {
+            let by_name = || router.route(&input.likely_name()?).cloned();
+            if let Some(at) = step.or_else(by_name).and_then(|step| graph.find(&step)) {
                 graph.nodes[at].inputs.push(input.in_words());
             }
         }

@@ -158,24 +158,21 @@ fn command(
     for folder in [&output, &temporary] {
         fs::create_dir(folder).map_err(|error| no_place(&error))?;
     }
-    match task {
-        Some(task) => {
-            let recorded = Reader::open(&places.db)?;
-            let store = select::store(&recorded);
-            let given = Given::of(&store, &task.object, task.form)?;
-            if runnable.input_dir {
-                fill_in(&store, place, FILES, &given.files)?;
-            }
-            let mut object = store.open_verified(&given.main)?;
-            File::create(&input)
-                .and_then(|mut file| std::io::copy(&mut object, &mut file))
-                .map_err(|error| no_place(&error))?;
+    if let Some(task) = task {
+        let recorded = Reader::open(&places.db)?;
+        let store = select::store(&recorded);
+        let given = Given::of(&store, &task.object, task.form)?;
+        if runnable.input_dir {
+            fill_in(&store, place, FILES, &given.files)?;
         }
-        None => {
-            File::create(&input).map_err(|error| no_place(&error))?;
-            if runnable.input_dir {
-                fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
-            }
+        let mut object = store.open_verified(&given.main)?;
+        File::create(&input)
+            .and_then(|mut file| std::io::copy(&mut object, &mut file))
+            .map_err(|error| no_place(&error))?;
+    } else {
+        File::create(&input).map_err(|error| no_place(&error))?;
+        if runnable.input_dir {
+            fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
         }
     }
     let streams = [place.join("stdout"), place.join("stderr")].map(File::create);

@@ -182,8 +182,8 @@ impl Sheet {
             let Some(columns) = &columns else {
                 let names = columns_of(&record, line)?;
                 check_columns(wanted, &names, line)?;
-                let place = |path: &Box<str>| names.iter().position(|name| **name == **path);
-                paths = wanted.paths.iter().filter_map(place).collect();
+                let place = |path: &str| names.iter().position(|name| name == path);
+                paths = wanted.paths.iter().filter_map(|path| place(path)).collect();
                 columns = Some(names);
                 header = range;
                 continue;

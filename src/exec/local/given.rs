@@ -158,7 +158,8 @@ mod tests {
             name: "x".into(),
         };
         for (name, copies) in [("links", false), ("copies", true)] {
-            let error = fill_with(&store, &folder, name, &[file.clone()], copies).unwrap_err();
+            let error =
+                fill_with(&store, &folder, name, std::slice::from_ref(&file), copies).unwrap_err();
             assert!(matches!(error, store::Error::Missing { .. }), "{error}");
         }
         let no_list = store.insert_bytes(b"x").unwrap();

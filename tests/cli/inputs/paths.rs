@@ -183,7 +183,7 @@ fn files_that_a_row_cannot_have() {
     refused("line 1: the header has no column `two`", "hint: ");
     if !rustix::process::geteuid().is_root() {
         test.write("data/samples.csv", "sample,one,two\na,a_1,b_1\n");
-        fs::set_permissions(test.path("data/b_1"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(test.path("data/b_1"), fs::Permissions::from_mode(0o0)).unwrap();
         refused("line 2: cannot open `data/b_1`: Permission denied", "mode");
     }
 }
