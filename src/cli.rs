@@ -1,6 +1,7 @@
 //! The command line: options, subcommands, exit statuses. Errors are printed here and nowhere
 //! else.
 
+mod accept;
 mod arguments;
 mod call;
 mod cat;
@@ -27,6 +28,7 @@ mod planned;
 mod reference;
 mod report;
 mod run;
+mod sample;
 mod select;
 mod signals;
 mod status;
@@ -264,13 +266,18 @@ mod tests {
     fn no_option_is_passed_over() {
         let root = Arguments::command();
         let (nothing, run) = (parsed(&[]), vec!["--run".to_owned()]);
-        let only_run = parsed(&[&run]);
+        let migrate = vec!["--migrate-tainted".to_owned()];
         for option in options(&root) {
             assert_ne!(parsed(&[&option]), nothing, "{option:?}");
+            // What goes with it.
+            let other = match option[0].as_str() {
+                "--sample" | "--accept" => &migrate,
+                _ => &run,
+            };
             if option != run {
-                let with = parsed(&[&run, &option]);
+                let with = parsed(&[other, &option]);
                 assert!(with.is_some(), "{option:?}");
-                assert_ne!(with, only_run, "{option:?}");
+                assert_ne!(with, parsed(&[other]), "{option:?}");
             }
         }
     }

@@ -14,6 +14,7 @@ pub mod name;
 pub mod plan;
 pub mod promise;
 pub mod route;
+pub mod sample;
 pub mod task;
 pub mod trail;
 pub mod tree;

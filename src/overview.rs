@@ -8,8 +8,9 @@ use crate::model::identity::Tools;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::{TaskCounts, TaskState};
-use crate::state::{Error, Reader, RecordedStep, Runset, ShownTask, StepId};
+use crate::state::{Accepted, Error, Reader, RecordedStep, Runset, ShownTask, StepId};
 use crate::store;
+use crate::text::amount::grouped_count;
 use crate::view::graph::{self, Graph, Grouped, Version};
 use crate::view::page::{Failure, Log, Page, Spreads, Task, VersionPart};
 use crate::view::spread::{Sample, Spread};
@@ -214,6 +215,7 @@ pub(crate) fn page(
     let sizes = sizes(state, store, runset, &steps, graph.nodes.len())?;
     let tasks = state.notable_tasks(runset, TASKS)?;
     let failures = state.failures(runset, FAILURES)?;
+    let accepted = state.accepted(runset)?;
     let created = match runset {
         Some(runset) => state.runset_created(runset)?,
         None => None,
@@ -244,6 +246,10 @@ pub(crate) fn page(
             })
             .collect(),
         versions,
+        accepted: accepted
+            .iter()
+            .filter_map(|one| steps.accepted(one))
+            .collect(),
         grouped,
         graph,
     })
@@ -327,6 +333,14 @@ fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {
 }
 
 impl Steps {
+    /// In words.
+    fn accepted(&self, Accepted { step, why, count }: &Accepted) -> Option<String> {
+        let (_, version) = self.versions.get(step)?;
+        let tasks = grouped_count(*count, "task");
+        let why = why.in_words(version.version);
+        Some(format!("{}: {tasks} {why}", version.name))
+    }
+
     fn task(&self, row: &ShownTask) -> Option<Task> {
         let (_, version) = self.versions.get(&row.step)?;
         Some(Task {

@@ -7,6 +7,7 @@ mod bars;
 mod github;
 pub(crate) mod json;
 mod plain;
+mod sampled;
 pub(crate) mod table;
 mod trace;
 

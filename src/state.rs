@@ -4,6 +4,7 @@
 //! mode). Writes come in groups: what belongs to one task's end is in one group, and a group
 //! is in the file whole or not at all.
 
+mod accept;
 mod cell;
 mod contents;
 mod counts;
@@ -31,6 +32,7 @@ mod reroute;
 mod reuse;
 mod roots;
 mod runset;
+mod sample;
 mod schema;
 mod steps;
 mod supersede;
@@ -46,6 +48,7 @@ use crate::sys::Shortage;
 use crate::text::{Shown as _, quoted};
 use database::Database;
 
+pub(crate) use accept::{Acceptance, Accepted};
 pub(crate) use durable::Sync;
 pub(crate) use finals::{Final, Selection};
 pub(crate) use inputs::{Entries, NewEntry, Recorded};
@@ -60,6 +63,7 @@ pub(crate) use record::{Finished, Logs, NewTask};
 pub(crate) use reroute::{Astray, Rerouted, sign};
 pub(crate) use reuse::{Equal, Usable};
 pub(crate) use runset::{Runset, RunsetId};
+pub(crate) use sample::{Drawn, Evidence};
 pub(crate) use schema::FORMAT;
 pub(crate) use steps::{StepId, StepVersion};
 pub(crate) use supersede::{Migrated, Taint};

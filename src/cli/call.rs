@@ -59,12 +59,14 @@ impl Call<'_> {
     /// Supersedes what is tainted, and outputs that go elsewhere by now, and tells.
     pub(super) fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
         let current = self.steps.current();
+        let given = self.state.give_back(runset, &current)?;
         let (sign, astray) = self.astray(runset)?;
         let Migrated {
             tainted: made,
             rerouted,
         } = self.state.migrate(runset, &current, &astray)?;
         self.state.set_routed_by(runset, Some(&sign))?;
+        self.tell_given_back(&given)?;
         let by_id: HashMap<StepId, _> = self.steps.all.iter().map(|step| (step.id, step)).collect();
         for (id, count) in &made {
             let Some(step) = by_id.get(id) else {
@@ -77,9 +79,29 @@ impl Call<'_> {
             });
         }
         self.tell_rerouted(&rerouted, true);
-        if made.is_empty() && rerouted.is_empty() {
+        if made.is_empty() && rerouted.is_empty() && given.is_empty() {
             self.reporter.event(&Event::NothingTainted {
                 runset: &runset.name,
+            });
+        }
+        Ok(())
+    }
+
+    fn tell_given_back(&mut self, given: &[(StepId, i64)]) -> Result<(), Failure> {
+        if given.is_empty() {
+            return Ok(());
+        }
+        let names = self.state.names_of_versions()?;
+        for (id, count) in given {
+            let Some(step) = names.get(id) else {
+                continue;
+            };
+            let versions = self.state.versions(step)?;
+            let version = versions.iter().find(|version| version.id == *id);
+            self.reporter.event(&Event::GivenBack {
+                step,
+                count: *count,
+                version: version.map_or(0, |version| version.version),
             });
         }
         Ok(())

@@ -38,7 +38,7 @@ pub(super) struct Places {
 #[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
 pub(super) struct Actions {
     /// Run what is pending; seeds the start step if nothing ever ran
-    #[arg(long)]
+    #[arg(long, group = "executes")]
     pub run: bool,
     /// With -run: say what would run, what would be reused, and why; change nothing
     #[arg(long, requires = "run")]
@@ -52,18 +52,38 @@ pub(super) struct Actions {
     /// Have finished tasks of changed steps done again by the next -run, or by this one
     #[arg(long)]
     pub migrate_tainted: bool,
+    /// With -migrate-tainted: run N of each step's tainted tasks and say whether they leave the same as
+    /// before; change nothing
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        requires = "migrate_tainted",
+        conflicts_with_all = ["dry_run", "fresh", "start", "accept"],
+        group = "executes"
+    )]
+    pub sample: Option<u32>,
+    /// With -migrate-tainted: take the tainted tasks of STEP over as they are, where a sample left the
+    /// same; may be given several times
+    #[arg(
+        long,
+        value_name = "STEP",
+        requires = "migrate_tainted",
+        conflicts_with_all = ["run", "dry_run", "fresh", "start"]
+    )]
+    pub accept: Vec<String>,
     /// The runset to act on, `all` for every one; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
     /// Fail before anything runs where `check` would warn of what scripts depend on unseen (for CI)
     #[arg(long)]
     pub strict: bool,
-    /// With -run: most tasks at once; default: the number of CPUs
+    /// With -run or -sample: most tasks at once; default: the number of CPUs
     #[arg(
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=65_536),
-        requires = "run"
+        requires = "executes"
     )]
     pub parallel: Option<u32>,
     /// With -run: after a failure go on with all that does not depend on it (the default)
@@ -72,13 +92,13 @@ pub(super) struct Actions {
     /// With -run: after a failure start nothing more
     #[arg(long, requires = "run")]
     pub fail_fast: bool,
-    /// With -run: how long scripts that are asked to end have for it, before they are killed
+    /// With -run or -sample: how long scripts that are asked to end have for it, before they are killed
     #[arg(
         long,
         value_name = "DURATION",
         value_parser = length_of_time,
         default_value = "5s",
-        requires = "run"
+        requires = "executes"
     )]
     pub grace: Duration,
     /// With -run: when results are brought to the disk, should the power fail
@@ -144,9 +164,9 @@ pub(super) struct Output {
         global = true
     )]
     pub log_format: LogFormat,
-    /// With -run: write a trace of the run, for Perfetto or the tracing page of Chrome; `-` for standard
-    /// output
-    #[arg(long, value_name = "FILE", requires = "run")]
+    /// With -run or -sample: write a trace of it, for Perfetto or the tracing page of Chrome; `-` for
+    /// standard output
+    #[arg(long, value_name = "FILE", requires = "executes")]
     pub trace: Option<PathBuf>,
 }
 

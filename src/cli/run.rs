@@ -125,7 +125,8 @@ fn source(arguments: &Arguments) -> Result<Source, Failure> {
     if let Some(folder) = &arguments.places.workdir {
         source.folder = working_folder(folder)?;
     }
-    if let Some(name) = &arguments.actions.start {
+    let actions = &arguments.actions;
+    for name in actions.start.iter().chain(&actions.accept) {
         known_step(&source, name)?;
     }
     if arguments.actions.strict {
@@ -172,7 +173,12 @@ impl Call<'_> {
         if self.actions.run {
             return self.run(channel);
         }
-        if self.actions.migrate_tainted {
+        if let Some(most) = self.actions.sample {
+            return self.sample(channel, usize::try_from(most).unwrap_or(usize::MAX));
+        }
+        if !self.actions.accept.is_empty() {
+            self.accept(&self.actions.accept)?;
+        } else if self.actions.migrate_tainted {
             let runsets = self.selected()?;
             for runset in &runsets {
                 self.migrate(runset)?;
@@ -197,6 +203,27 @@ impl Call<'_> {
     }
 
     fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
+        self.with_store(channel, |call, store, scratch| {
+            let again = engine::recover(&mut call.state, store)?;
+            if again > 0 {
+                call.reporter.event(&Event::Warning(&format!(
+                    "the machine went down before all was on the disk: {} again",
+                    match again {
+                        1 => "1 task runs".to_owned(),
+                        many => format!("{many} tasks run"),
+                    }
+                )));
+            }
+            call.run_all(store, scratch, channel)
+        })
+    }
+
+    /// Does what executes tasks, in a folder of its own.
+    pub(super) fn with_store(
+        &mut self,
+        channel: &Channel,
+        execute: impl FnOnce(&mut Self, &Store, &Scratch) -> Result<ExitCode, Failure>,
+    ) -> Result<ExitCode, Failure> {
         sys::adopt_orphans();
         self.go_where_scripts_start()?;
         let layout = self.state.layout().clone();
@@ -204,19 +231,26 @@ impl Call<'_> {
         channel.emergency().is_in(&scratch);
         self.warn(leftover::of_a_killed_run(scratch.leftover()));
         let store = Store::open(&layout.objects(), scratch.folder().path())?;
-        let again = engine::recover(&mut self.state, &store)?;
-        if again > 0 {
-            self.reporter.event(&Event::Warning(&format!(
-                "the machine went down before all was on the disk: {} again",
-                match again {
-                    1 => "1 task runs".to_owned(),
-                    many => format!("{many} tasks run"),
-                }
-            )));
-        }
-        let done = self.run_all(&store, &scratch, channel);
+        let done = execute(self, &store, &scratch);
         self.warn(leftover::of_this_run(&scratch.close()));
         done
+    }
+
+    /// This machine's executor.
+    pub(super) fn local<'c>(
+        &self,
+        channel: &'c Channel,
+        store: &'c Store,
+        scratch: &Scratch,
+    ) -> Local<'c> {
+        Local {
+            channel,
+            store,
+            steps: Arc::clone(&self.steps.runnable),
+            scratch: Arc::clone(scratch.folder()),
+            live: self.live,
+            grace: self.actions.grace,
+        }
     }
 
     fn run_all(
@@ -233,14 +267,7 @@ impl Call<'_> {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
         };
-        let mut local = Local {
-            channel,
-            store,
-            steps: Arc::clone(&self.steps.runnable),
-            scratch: Arc::clone(scratch.folder()),
-            live: self.live,
-            grace: self.actions.grace,
-        };
+        let mut local = self.local(channel, store, scratch);
         if !seeded {
             self.restore(&runsets, store, sign.as_deref())?;
             if let (Some(found), [runset]) = (&mut found, &runsets[..]) {
@@ -319,7 +346,7 @@ impl Call<'_> {
     }
 
     /// Tasks that can run at once: as many as are wanted, if so many files can be open.
-    fn parallel(&mut self) -> usize {
+    pub(super) fn parallel(&mut self) -> usize {
         let wanted = match self.actions.parallel {
             Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
             None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),

@@ -22,7 +22,7 @@ use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
 use crate::prepare::Source;
 use crate::report::table;
-use crate::state::{Holder, Lock, Reader, Runset, StepId};
+use crate::state::{Accepted, Holder, Lock, Reader, Runset, StepId};
 use crate::store;
 use crate::text::visible;
 
@@ -43,6 +43,8 @@ struct StepStatus {
     identity: Option<Identity>,
     tally: TaskCounts,
     tainted: i64,
+    /// Tasks that count for a version that did not make them: the number of that, and why.
+    accepted: Vec<(i64, Accepted)>,
     spent: Duration,
 }
 
@@ -132,6 +134,7 @@ fn status(
 ) -> Result<Status, Failure> {
     let counts = state.tallies(runset.id)?;
     let spent = state.time_spent(runset)?;
+    let accepted = state.accepted(Some(runset))?;
     let mut steps = Vec::new();
     for name in state.step_names()? {
         let versions = state.versions(&name)?;
@@ -145,6 +148,7 @@ fn status(
             identity: current.identity.clone(),
             tally: TaskCounts::default(),
             tainted: 0,
+            accepted: Vec::new(),
             spent: Duration::ZERO,
         };
         for version in &versions {
@@ -153,6 +157,9 @@ fn status(
             if version.fingerprint != current.fingerprint {
                 step.tainted += tally.finished();
             }
+            let of_version = accepted.iter().filter(|one| one.step == version.id);
+            step.accepted
+                .extend(of_version.map(|one| (version.version, *one)));
             let micros = spent.get(&version.id).copied().unwrap_or_default();
             step.spent += Duration::from_micros(micros.unsigned_abs());
         }
@@ -237,6 +244,17 @@ impl Status {
         ];
         let rows: Vec<Vec<String>> = self.steps.iter().map(StepStatus::row).collect();
         text.push_str(&columns::table(&columns, &rows, columns::width()));
+        for step in &self.steps {
+            for (version, Accepted { why, count, .. }) in &step.accepted {
+                let _ = writeln!(
+                    text,
+                    "{}: {} {}",
+                    visible(&step.name),
+                    amount::count(*count, "task"),
+                    why.in_words(*version)
+                );
+            }
+        }
         if !self.orphaned.is_empty() {
             let _ = writeln!(text, "not run: {}", table::orphaned(&self.orphaned));
         }
@@ -321,6 +339,12 @@ impl StepStatus {
             "failed": self.tally.failed,
             "pending": self.tally.pending,
             "tainted": self.tainted,
+            "accepted": self.accepted.iter().map(|(version, Accepted { why, count, .. })| json!({
+                "count": count,
+                "version": version,
+                "made_by_version": why.made_by_version,
+                "sample": why.sample,
+            })).collect::<Vec<_>>(),
             "seconds": self.spent.as_secs_f64(),
         })
     }

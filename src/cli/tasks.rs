@@ -187,6 +187,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "task": row.id,
         "step": row.step.as_ref().map(|step| &step.name),
         "version": row.step.as_ref().map(|step| step.version),
+        "made_by_version": row.made_by,
         "final_output": row.step.is_none(),
         "state": row.state,
         "live": row.live,

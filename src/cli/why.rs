@@ -16,7 +16,7 @@ use super::status::environment;
 use crate::files::Texts;
 use crate::model::identity::{Change, Tools};
 use crate::report::table;
-use crate::state::{Reader, StepVersion};
+use crate::state::{Accepted, Evidence, Reader, Runset, StepVersion};
 use crate::text::visible;
 use crate::view::explain;
 use task::task_text;
@@ -162,34 +162,79 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
         text.push_str(&packages(current));
     }
     if let Some(runset) = options.runset.find(recorded)? {
-        let counts = recorded.tallies(runset.id)?;
-        let (now, fingerprint) = current.map_or_else(Default::default, |current| {
-            (current.version, current.fingerprint)
-        });
-        for version in &versions {
-            let tally = counts.get(&version.id).copied().unwrap_or_default();
-            if tally.is_zero() {
-                continue;
-            }
+        text.push_str(&in_runset(
+            recorded,
+            &runset,
+            name,
+            &versions,
+            current.as_ref(),
+        )?);
+    }
+    Ok(text)
+}
+
+/// What the runset has of each version. `current`: the one that the step has now.
+fn in_runset(
+    recorded: &Reader,
+    runset: &Runset,
+    name: &str,
+    versions: &[StepVersion],
+    current: Option<&StepVersion>,
+) -> Result<String, Failure> {
+    let mut text = String::new();
+    let counts = recorded.tallies(runset.id)?;
+    let accepted = recorded.accepted(Some(runset))?;
+    let evidence = recorded.evidence(runset.id)?;
+    let now_id = current.map(|current| current.id);
+    let (now, fingerprint) = current.map_or_else(Default::default, |current| {
+        (current.version, current.fingerprint.as_str())
+    });
+    for version in versions {
+        let tally = counts.get(&version.id).copied().unwrap_or_default();
+        if tally.is_zero() {
+            continue;
+        }
+        let _ = writeln!(
+            text,
+            "runset {}, v{}: {}",
+            visible(&runset.name),
+            version.version,
+            table::in_words(&tally)
+        );
+        for Accepted { why, count, .. } in accepted.iter().filter(|one| one.step == version.id) {
+            let _ = writeln!(text, "  {count} of them {}", why.in_words(version.version));
+        }
+        if version.fingerprint != fingerprint && tally.finished() > 0 {
             let _ = writeln!(
                 text,
-                "runset {}, v{}: {}",
-                visible(&runset.name),
-                version.version,
-                table::in_words(&tally)
+                "  the finished ones are tainted: -migrate-tainted -run does them again as v{now}"
             );
-            if version.fingerprint != fingerprint && tally.finished() > 0 {
-                let _ = writeln!(
-                    text,
-                    "  the finished ones are tainted: -migrate-tainted -run does them again as v{now}"
-                );
-            }
-            if tally.pending + tally.failed > 0 {
-                let _ = writeln!(text, "  the others run as v{now} at the next -run");
-            }
+            let found = evidence
+                .iter()
+                .find(|one| one.from == version.id && Some(one.to) == now_id);
+            let _ = writeln!(text, "  {}", sampled(name, found));
+        }
+        if tally.pending + tally.failed > 0 {
+            let _ = writeln!(text, "  the others run as v{now} at the next -run");
         }
     }
     Ok(text)
+}
+
+/// What is known of tainted tasks of the step by a sample, and what to do with that.
+fn sampled(step: &str, evidence: Option<&Evidence>) -> String {
+    match evidence {
+        None => "-migrate-tainted -sample 20 tells whether they would leave the same".to_owned(),
+        Some(found) if found.unequal > 0 => format!(
+            "of {}, {} left something else or failed",
+            found.sample, found.unequal
+        ),
+        Some(found) => format!(
+            "{} left the same: -migrate-tainted -accept {} takes them over",
+            found.sample,
+            visible(step)
+        ),
+    }
 }
 
 /// What the version's packages are, and where their pins lead.

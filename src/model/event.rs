@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::digest::Digest;
 use crate::model::identity::Change;
 use crate::model::name::StepName;
+use crate::model::sample::{Sample, Sampled};
 use crate::model::task::{TaskCounts, TaskId};
 
 /// One thing that happened.
@@ -62,6 +63,40 @@ pub enum Event<'a> {
     NothingTainted {
         /// The runset.
         runset: &'a str,
+    },
+    /// Some tainted tasks are about to run under the version that their step has now; nothing of
+    /// that is recorded.
+    Sampling {
+        /// The runset.
+        runset: &'a str,
+        /// Per step, in the order of the manifest, what is to run.
+        steps: &'a [(StepName, TaskCounts)],
+    },
+    /// What came of that, for the tasks of one version of a step.
+    Sampled(&'a Sampled),
+    /// Tainted tasks are taken over as they are.
+    Accepted {
+        /// The runset.
+        runset: &'a str,
+        /// The step.
+        step: &'a StepName,
+        /// How many.
+        count: i64,
+        /// The version that they count for.
+        version: i64,
+        /// The version that they were of.
+        from: i64,
+        /// What speaks for it.
+        sample: Sample,
+    },
+    /// Tasks that were accepted for another version count again for the one that made them.
+    GivenBack {
+        /// The step.
+        step: &'a StepName,
+        /// How many.
+        count: i64,
+        /// The version.
+        version: i64,
     },
     /// Outputs have another route by now, as the steps have other names.
     Rerouted {
@@ -166,6 +201,7 @@ impl Event<'_> {
     pub fn is_urgent(&self) -> bool {
         match self {
             Self::Failed { .. } | Self::Warning(_) | Self::Interrupted { .. } => true,
+            Self::Sampled(sampled) => !sampled.is_equal(),
             Self::Manifest { .. }
             | Self::Database { .. }
             | Self::Environment(_)
@@ -173,6 +209,9 @@ impl Event<'_> {
             | Self::Tainted { .. }
             | Self::Migrated { .. }
             | Self::NothingTainted { .. }
+            | Self::Sampling { .. }
+            | Self::Accepted { .. }
+            | Self::GivenBack { .. }
             | Self::Rerouted { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)

@@ -45,7 +45,7 @@ impl Bars {
 
     /// Tells one event.
     pub(super) fn event(&mut self, event: &Event) {
-        if let Event::Summary(_) = event {
+        if let Event::Summary(_) | Event::Sampled(_) = event {
             self.clear();
         }
         let text = if matches!(event, Event::Done { .. }) && !self.verbose {
@@ -57,7 +57,7 @@ impl Bars {
             Some(running) => running.tell(event, &text),
             None => out::tell(&text),
         }
-        if let Event::Runset { steps, .. } = event {
+        if let Event::Runset { steps, .. } | Event::Sampling { steps, .. } = event {
             self.clear();
             self.running = Running::start(Model::new(steps), self.colours);
         }

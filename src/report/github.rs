@@ -67,6 +67,10 @@ impl Actions {
             | Event::Tainted { .. }
             | Event::Migrated { .. }
             | Event::NothingTainted { .. }
+            | Event::Sampling { .. }
+            | Event::Sampled(_)
+            | Event::Accepted { .. }
+            | Event::GivenBack { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }

@@ -22,6 +22,10 @@
 //! | `tainted` | `step`, `count`, `changes`: finished tasks of another version |
 //! | `migrated` | `step`, `count`, `version`: tainted tasks to be done again |
 //! | `nothing_tainted` | `runset` |
+//! | `sampling` | `runset`, `steps`: tainted tasks are run as a sample, of which nothing is recorded; per step as in `runset` |
+//! | `sampled` | `runset`, `step`, `version`, `from` (the version that the tasks are of), `tasks` (that were run), `tainted` (of how many), `differing`, `failed`, `equal` (whether neither is there), `differences` (of the first five tasks), `next`: what came of a sample |
+//! | `accepted` | `runset`, `step`, `count`, `version`, `from`, `tasks`, `tainted`, `sampled_at`: tainted tasks are taken over as they are, on a sample of `tasks` of `tainted` |
+//! | `given_back` | `step`, `count`, `version`: accepted tasks count again for the version that made them |
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
@@ -49,13 +53,18 @@
 
 mod event;
 
+use crate::model;
+use crate::model::digest::Digest;
 use crate::model::event::{Compared, Event, Failure, Launch, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
-use event::{Count, Counts, Failed, JsonEvent, Named, Outputs, Over, Ran, Tainted};
+use event::{
+    Count, Counts, Difference, Failed, JsonEvent, Named, Outputs, Over, Ran, Sampled, Tainted,
+    Unequal,
+};
 
 /// The version of this format.
 pub(crate) const SCHEMA: u32 = 1;
@@ -133,6 +142,37 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             version: *version,
         },
         Event::NothingTainted { runset } => JsonEvent::NothingTainted { runset },
+        Event::Sampling { runset, steps } => JsonEvent::Sampling {
+            runset,
+            steps: counts(steps),
+        },
+        Event::Sampled(sampled) => JsonEvent::Sampled(of_sampled(sampled)),
+        Event::Accepted {
+            runset,
+            step,
+            count,
+            version,
+            from,
+            sample,
+        } => JsonEvent::Accepted {
+            runset,
+            step: step.as_str(),
+            count: *count,
+            version: *version,
+            from: *from,
+            tasks: sample.tasks,
+            tainted: sample.tainted,
+            sampled_at: rfc3339(jiff::Timestamp::from_millisecond(sample.made).unwrap_or_default()),
+        },
+        Event::GivenBack {
+            step,
+            count,
+            version,
+        } => JsonEvent::GivenBack {
+            step: step.as_str(),
+            count: *count,
+            version: *version,
+        },
         Event::Rerouted {
             from,
             to,
@@ -310,6 +350,51 @@ impl<'a> Over<'a> {
             failures: failures.iter().map(of_failure).collect(),
             signal: *signal,
         }
+    }
+}
+
+fn of_sampled(sampled: &model::sample::Sampled) -> Sampled<'_> {
+    let model::sample::Sampled {
+        runset,
+        step,
+        version,
+        from,
+        tasks,
+        tainted,
+        differing,
+        failed,
+        shown,
+        next,
+    } = sampled;
+    Sampled {
+        runset,
+        step: step.as_str(),
+        version: *version,
+        from: *from,
+        tasks: *tasks,
+        tainted: *tainted,
+        differing: *differing,
+        failed: *failed,
+        equal: sampled.is_equal(),
+        differences: shown
+            .iter()
+            .map(|one| Unequal {
+                task: one.task,
+                input_name: one.input_name.as_deref(),
+                error: one.error.as_deref(),
+                outputs: one.outputs.iter().map(of_difference).collect(),
+            })
+            .collect(),
+        next,
+    }
+}
+
+fn of_difference(one: &model::sample::Difference) -> Difference<'_> {
+    let hash = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
+    Difference {
+        name: &one.name,
+        old: hash(&one.old),
+        new: hash(&one.new),
     }
 }
 

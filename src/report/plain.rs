@@ -5,7 +5,7 @@ use crate::text::time::short;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::table;
+use super::{sampled, table};
 use crate::model::event::{Event, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
@@ -74,6 +74,27 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         Event::NothingTainted { runset } => {
             format!("runset {}: nothing is tainted\n", visible(runset))
         }
+        Event::Sampling { runset, steps } => sampling(runset, steps),
+        Event::Sampled(told) => sampled::in_words(told),
+        Event::Accepted {
+            step,
+            count,
+            version,
+            from,
+            sample,
+            ..
+        } => format!(
+            "{step}: {} of version {from} taken over by version {version}, on {sample}\n",
+            amount::count(*count, "task")
+        ),
+        Event::GivenBack {
+            step,
+            count,
+            version,
+        } => format!(
+            "{step}: {} again of version {version}, which made them\n",
+            amount::count(*count, "accepted task")
+        ),
         Event::Rerouted {
             from,
             to,
@@ -191,6 +212,16 @@ fn rerouted(from: Option<&StepName>, to: Option<&StepName>, count: i64, done: bo
     } else {
         format!("{outputs} {from} {goes} by today's steps: -migrate-tainted acts on that\n")
     }
+}
+
+fn sampling(runset: &str, steps: &[(StepName, TaskCounts)]) -> String {
+    let tasks = steps.iter().map(|(_, tally)| tally.pending).sum::<i64>();
+    let run = if tasks == 1 { "runs" } else { "run" };
+    format!(
+        "runset {}: {} {run} to see what comes of it; nothing of that is recorded\n",
+        visible(runset),
+        amount::count(tasks, "tainted task")
+    )
 }
 
 fn runset(name: &str, seeded: bool, steps: &[(StepName, TaskCounts)]) -> String {

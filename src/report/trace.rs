@@ -149,6 +149,10 @@ impl Trace {
             | Event::Tainted { .. }
             | Event::Migrated { .. }
             | Event::NothingTainted { .. }
+            | Event::Sampling { .. }
+            | Event::Sampled(_)
+            | Event::Accepted { .. }
+            | Event::GivenBack { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }

@@ -85,7 +85,7 @@ fn size(file: &Path) -> u64 {
 
 /// The tables of this program: those of the first implementation, those that came next, and those
 /// of format 4.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "step",
     "task",
     "runset",
@@ -96,6 +96,7 @@ const TABLES: [&str; 10] = [
     "file",
     "entry",
     "accepted",
+    "sample",
 ];
 const FIRST: usize = 2;
 const BEFORE_4: usize = 7;

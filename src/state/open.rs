@@ -30,6 +30,22 @@ impl Reader {
         Ok(Self::with(connection, layout))
     }
 
+    /// A private copy of some rows: of each table those that meet an SQL condition.
+    pub(super) fn copy_of(&self, rows: &[(&str, String)]) -> Result<State, Error> {
+        let mut connection = in_no_place(&self.layout)?;
+        schema::migrate(&mut connection, &self.layout, 0)?;
+        // What they refer to may be left out.
+        connection
+            .pragma_update(None, "foreign_keys", false)
+            .during(&self.layout, COPYING)?;
+        for (table, which) in rows {
+            copy_rows(&self.connection, &connection, table, which)
+                .map_err(|error| misfit(table, error))
+                .during(&self.layout, COPYING)?;
+        }
+        Ok(State::with(connection, self.layout.clone()))
+    }
+
     fn with(mut connection: Connection, layout: Layout) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
         // Else a statement is compiled again for each new value of some parameters, in the hope of
@@ -103,15 +119,9 @@ impl State {
     /// The same without any task: for one who only asks what would become of the steps. There may
     /// be millions of tasks.
     pub(crate) fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
-        let recorded = Reader::open(root)?;
-        let mut connection = in_no_place(&recorded.layout)?;
-        schema::migrate(&mut connection, &recorded.layout, 0)?;
-        for table in ["step", "runset", "tally", "environment", "meta", "file"] {
-            copy_table(&recorded.connection, &connection, table)
-                .map_err(|error| misfit(table, error))
-                .during(&recorded.layout, COPYING)?;
-        }
-        Ok(Self::with(connection, recorded.layout))
+        let tables = ["step", "runset", "tally", "environment", "meta", "file"];
+        let rows = tables.map(|table| (table, "1".to_owned()));
+        Reader::open(root)?.copy_of(&rows)
     }
 
     /// A database in memory, for tests.
@@ -213,9 +223,9 @@ pub(super) fn absolute_length(path: &Path) -> usize {
     whole.map_or(0, |whole| whole.as_os_str().len())
 }
 
-/// Copies the rows of a table that is in both.
-fn copy_table(from: &Database, to: &Connection, table: &str) -> rusqlite::Result<()> {
-    let mut read = from.prepare(&format!("SELECT * FROM {table}"))?;
+/// Copies rows of a table that is in both: those that meet the SQL condition `which`.
+fn copy_rows(from: &Database, to: &Connection, table: &str, which: &str) -> rusqlite::Result<()> {
+    let mut read = from.prepare(&format!("SELECT * FROM {table} WHERE {which}"))?;
     let columns: Vec<&str> = read.column_names().collect();
     let columns = columns.join(", ");
     let count = read.column_count();

@@ -51,6 +51,8 @@ pub(crate) struct TaskRow {
     pub worker: Option<i64>,
     /// What its object is.
     pub form: Form,
+    /// The number of the version that made it, if that is another one than it was accepted for.
+    pub made_by: Option<i64>,
 }
 
 /// The step version that a task runs.
@@ -96,7 +98,8 @@ pub(super) fn columns() -> String {
     format!(
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
-                t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind
+                t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind,
+                {MADE_BY}
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -104,6 +107,10 @@ pub(super) fn columns() -> String {
 /// Of the current version itself it is clear without a question.
 const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL AND NOT s.current
     AND s.fingerprint IS NOT (SELECT n.fingerprint FROM step AS n WHERE n.name = s.name AND n.current))";
+
+/// Of accepted tasks.
+const MADE_BY: &str = "(SELECT m.version FROM accepted AS a JOIN step AS m ON m.id = a.from_step
+    WHERE a.task_id = t.id)";
 
 pub(super) fn task(row: &Row) -> rusqlite::Result<TaskRow> {
     located("task", row, task_row)
@@ -142,6 +149,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         worker: some_number(row, 17)?,
         executed: some_number(row, 18)?,
         form: form(row, 19)?,
+        made_by: some_number(row, 20)?,
     })
 }
 

@@ -232,12 +232,26 @@ impl State {
 
     /// Gives the unfinished tasks of the version `from` to the version `to`. How many.
     fn give_to(&mut self, runset: &Runset, from: StepId, to: StepId) -> Result<u64, Error> {
+        let moved = self.give(runset, from, to, "processed = 0")?;
+        Ok(moved.unsigned_abs())
+    }
+
+    /// Gives live tasks of the version `from` to the version `to`. How many. `which`: an SQL
+    /// condition.
+    pub(super) fn give(
+        &mut self,
+        runset: &Runset,
+        from: StepId,
+        to: StepId,
+        which: &str,
+    ) -> Result<i64, Error> {
+        let which = format!("{which} AND live = 1 AND runset = ?1 AND step_id = ?2");
         let counts: Vec<(i64, i64, i64)> = self
             .reader
             .connection
             .prepare_cached(&format!(
                 "SELECT {STATE_SQL}, count(*), coalesce(sum(elapsed), 0) FROM task
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 GROUP BY 1"
+                 WHERE {which} GROUP BY 1"
             ))
             .and_then(|mut query| {
                 query
@@ -246,11 +260,10 @@ impl State {
                     })?
                     .collect()
             })
-            .during(&self.reader.layout, "read unfinished tasks")?;
+            .during(&self.reader.layout, "read tasks of a version")?;
         self.reader.connection.write(
-            "write unfinished tasks",
-            "UPDATE task SET step_id = ?3
-             WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+            "give tasks to another version",
+            &format!("UPDATE task SET step_id = ?3 WHERE {which}"),
             (&runset.name, from.0, to.0),
         )?;
         let mut moved = 0;
@@ -259,7 +272,7 @@ impl State {
             self.count(runset.id, to, state_of(state), count);
             self.spend(runset.id, from, 0_i64.saturating_sub(spent));
             self.spend(runset.id, to, spent);
-            moved += count.unsigned_abs();
+            moved += count;
         }
         Ok(moved)
     }

@@ -36,13 +36,15 @@ pub(crate) struct Usable<'a> {
     pub elsewhere: bool,
 }
 
-/// Of all that is equal the one that was executed last: an aggregate, as that sorts nothing.
+/// Of all that is equal the one that was executed last: an aggregate, as that sorts nothing. What is
+/// accepted for a version that did not make it stands for itself alone.
 const EQUAL: &str = "SELECT id, coalesce(reused_from, id), max(coalesce(executed, -1)), executed
     FROM task
     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND (?4 OR name IS ?5)
       AND (?6 IS NULL OR executed >= ?6) AND (?7 OR runset = ?8)
-      AND kind = ?9";
+      AND kind = ?9
+      AND NOT EXISTS (SELECT 1 FROM accepted WHERE task_id = task.id)";
 
 impl Reader {
     /// All versions of the step that compute the same as `step`: those with its name and

@@ -118,7 +118,9 @@ CREATE INDEX idx_task_digits ON task (name)
 /// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
 /// of a task that stand in it. `entry` has the task of
 /// each thing that a manifest's inputs name. `accepted` has the tasks that count for another
-/// version than that which made them, `from_step`, and what speaks for it.
+/// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
+/// running some tainted tasks of a version under another one: how many tasks, of how many, how many
+/// of them did not leave the same, and when, in milliseconds since 1970.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
 ALTER TABLE task ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
@@ -141,9 +143,20 @@ CREATE TABLE accepted (
     task_id INTEGER PRIMARY KEY,
     from_step INTEGER NOT NULL,
     evidence TEXT NOT NULL
-);";
+);
+CREATE TABLE sample (
+    runset_id INTEGER NOT NULL,
+    from_step INTEGER NOT NULL,
+    to_step INTEGER NOT NULL,
+    tasks INTEGER NOT NULL,
+    tainted INTEGER NOT NULL,
+    unequal INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    PRIMARY KEY (runset_id, from_step, to_step)
+) WITHOUT ROWID;";
 
-/// Of the views only what is `tainted` differs.
+/// Of the views `live_task` differs: in what is `tainted`, and in `made_by`, the version that made an
+/// accepted task. `acceptance` has the accepted tasks.
 const VIEWS_NOW: &str = "
 DROP VIEW IF EXISTS live_task;
 CREATE VIEW live_task AS
@@ -156,8 +169,16 @@ SELECT task.id, task.runset, step.name AS step, step.version,
         (SELECT now.fingerprint FROM step AS now WHERE now.name = step.name AND now.current) AS tainted,
     task.name AS input_name, object_hash AS input_hash, input_task_id AS parent, reused_from,
     strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
-    worker, error
-FROM task JOIN step ON step.id = task.step_id WHERE live = 1;";
+    worker, error,
+    (SELECT made.version FROM accepted JOIN step AS made ON made.id = accepted.from_step
+        WHERE accepted.task_id = task.id) AS made_by
+FROM task JOIN step ON step.id = task.step_id WHERE live = 1;
+CREATE VIEW acceptance AS
+SELECT task.id, task.runset, step.name AS step, step.version, made.version AS made_by,
+    json_extract(evidence, '$.tasks') AS sampled, json_extract(evidence, '$.tainted') AS sampled_of,
+    strftime('%Y-%m-%d %H:%M:%f', json_extract(evidence, '$.made') / 1000.0, 'unixepoch') AS sampled_at
+FROM accepted JOIN task ON task.id = accepted.task_id JOIN step ON step.id = task.step_id
+JOIN step AS made ON made.id = accepted.from_step WHERE task.live = 1;";
 
 /// What is known of it in older formats.
 const FROM_THREE: &str = "
@@ -188,6 +209,8 @@ DROP VIEW live_task;
 CREATE VIEW live_task AS
 SELECT id, runset, '' AS step, 1 AS version, name AS input_name, object_hash AS input_hash, started,
     elapsed AS seconds, error, '' AS state FROM task;
+DROP VIEW acceptance;
+DROP TABLE sample;
 DROP TABLE accepted;
 DROP TABLE entry;
 DROP TABLE file;

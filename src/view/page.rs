@@ -55,6 +55,8 @@ pub(crate) struct Page {
     pub all_failures: i64,
     /// What the steps' versions are.
     pub versions: Vec<VersionPart>,
+    /// Which tasks count for a version that did not make them, in words.
+    pub accepted: Vec<String>,
 }
 
 /// How long a step's tasks took, and how large what they left is.

@@ -42,6 +42,7 @@ mod received;
 mod report;
 mod reroute;
 mod rings;
+mod sample;
 mod schedule;
 mod script;
 mod seed;

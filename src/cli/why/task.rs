@@ -13,7 +13,7 @@ use crate::files::Texts;
 use crate::manifest::Cache;
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::Source;
-use crate::state::{Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
+use crate::state::{Acceptance, Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
 use crate::sys::now;
 use crate::text::time::{exact, point, short};
 use crate::text::visible;
@@ -32,6 +32,7 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         step,
         versions: &versions,
         cache: cache(places, &step.name),
+        acceptance: state.acceptance(row.id)?,
     };
     let hash = row.object.hex();
     let input = match &row.name {
@@ -51,6 +52,9 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
     };
     if let Some(entry) = &entry {
         let _ = writeln!(text, "  from outside: {entry}");
+    }
+    if let Some(acceptance) = &case.acceptance {
+        let _ = writeln!(text, "  {}", acceptance.in_words(step.version));
     }
     match row.state {
         TaskState::Reused => case.reused(&mut text),
@@ -132,6 +136,8 @@ struct Case<'a> {
     versions: &'a [StepVersion],
     /// What the manifest says of the step, if there is one at hand.
     cache: Option<Cache>,
+    /// Why it counts for a version that did not make it.
+    acceptance: Option<Acceptance>,
 }
 
 fn cache(places: &Places, step: &str) -> Option<Cache> {
@@ -167,6 +173,12 @@ fn refused(cache: Cache, executed: Option<i64>, now: i64, elsewhere: bool) -> Op
 impl Case<'_> {
     fn version(&self, id: StepId) -> Option<&StepVersion> {
         self.versions.iter().find(|version| version.id == id)
+    }
+
+    /// The version that made it, or is to.
+    fn made_by(&self) -> StepId {
+        let accepted = self.acceptance.as_ref();
+        accepted.map_or(self.step.id, |acceptance| acceptance.made_by)
     }
 
     /// The version that the step has now.
@@ -227,8 +239,8 @@ impl Case<'_> {
             );
             return Ok(());
         }
-        let versions =
-            before.and_then(|before| Some((self.version(self.step.id)?, self.version(before.id)?)));
+        let versions = before
+            .and_then(|before| Some((self.version(self.made_by())?, self.version(before.id)?)));
         if let Some((new, old_version)) = versions {
             let _ = writeln!(
                 text,
@@ -248,11 +260,20 @@ impl Case<'_> {
     /// Not asked for and in no other task's place.
     fn first(&self, text: &mut String) -> Result<(), Failure> {
         let (row, step) = (self.row, self.step);
-        let equal = self.state.equal_versions(step.id)?;
+        let equal = self.state.equal_versions(self.made_by())?;
         if let Some(earlier) = self
             .state
             .finished_before(&equal, &row.object, row.form, row.id)?
         {
+            if let Some(acceptance) = self.state.acceptance(earlier)? {
+                let _ = writeln!(
+                    text,
+                    "task #{earlier}, on the same input, was {}: such a result stands for that task \
+                     alone",
+                    acceptance.in_words(step.version)
+                );
+                return Ok(());
+            }
             let other = self.state.task(earlier)?;
             let refused = other.zip(self.cache).and_then(|(other, cache)| {
                 let now = row.started.unwrap_or_else(|| now().as_millisecond());
@@ -285,7 +306,8 @@ impl Case<'_> {
                     "on this input only another version ran before (task #{other}); what differs:"
                 );
                 if let Some(before) = before
-                    && let (Some(new), Some(old)) = (self.version(step.id), self.version(before.id))
+                    && let (Some(new), Some(old)) =
+                        (self.version(self.made_by()), self.version(before.id))
                 {
                     text.push_str(&changes(new, old, self.texts, "    "));
                 }
@@ -369,7 +391,7 @@ impl Case<'_> {
             return;
         }
         let then = if self.row.tainted {
-            "-migrate-tainted -run does it again"
+            "-migrate-tainted -run does it again, -migrate-tainted -sample 20 tries some first"
         } else {
             "it runs as that version"
         };

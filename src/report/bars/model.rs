@@ -122,6 +122,10 @@ impl Model {
             | Event::Tainted { .. }
             | Event::Migrated { .. }
             | Event::NothingTainted { .. }
+            | Event::Sampling { .. }
+            | Event::Sampled(_)
+            | Event::Accepted { .. }
+            | Event::GivenBack { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }

@@ -47,6 +47,26 @@ pub(super) enum JsonEvent<'a> {
     NothingTainted {
         runset: &'a str,
     },
+    Sampling {
+        runset: &'a str,
+        steps: Vec<Counts<'a>>,
+    },
+    Sampled(Sampled<'a>),
+    Accepted {
+        runset: &'a str,
+        step: &'a str,
+        count: i64,
+        version: i64,
+        from: i64,
+        tasks: i64,
+        tainted: i64,
+        sampled_at: String,
+    },
+    GivenBack {
+        step: &'a str,
+        count: i64,
+        version: i64,
+    },
     Rerouted {
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'a str>,
@@ -218,4 +238,41 @@ pub(super) struct Failed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_name: Option<&'a str>,
     pub error: &'a str,
+}
+
+/// What came of a sample.
+#[derive(Serialize)]
+pub(super) struct Sampled<'a> {
+    pub runset: &'a str,
+    pub step: &'a str,
+    pub version: i64,
+    pub from: i64,
+    pub tasks: i64,
+    pub tainted: i64,
+    pub differing: i64,
+    pub failed: i64,
+    pub equal: bool,
+    pub differences: Vec<Unequal<'a>>,
+    pub next: &'a str,
+}
+
+/// A task that did not leave the same as before.
+#[derive(Serialize)]
+pub(super) struct Unequal<'a> {
+    pub task: TaskId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
+    pub outputs: Vec<Difference<'a>>,
+}
+
+/// An output that differs.
+#[derive(Serialize)]
+pub(super) struct Difference<'a> {
+    pub name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
 }

@@ -194,3 +194,81 @@ fn errors() {
     assert_eq!(line["exit_status"], 2);
     assert_eq!(line["hint"], "try y");
 }
+
+#[test]
+fn samples() {
+    let step = StepName::new("tr").unwrap();
+    let tally = TaskCounts {
+        pending: 2,
+        ..TaskCounts::default()
+    };
+    assert_eq!(
+        told(&Event::Sampling {
+            runset: "r",
+            steps: &[(step.clone(), tally)],
+        }),
+        r#""sampling","runset":"r","steps":[{"step":"tr","pending":2,"failed":0,"done":0,"reused":0}]"#
+    );
+    let (old, new) = (Digest::of(b"1"), Digest::of(b"2"));
+    let sampled = model::sample::Sampled {
+        runset: "r".into(),
+        step: step.clone(),
+        version: 3,
+        from: 2,
+        tasks: 2,
+        tainted: 9,
+        differing: 1,
+        failed: 1,
+        shown: vec![
+            model::sample::Unequal {
+                task: TaskId(4),
+                input_name: Some("a_tr".into()),
+                error: None,
+                outputs: vec![model::sample::Difference {
+                    name: "x".into(),
+                    old: Some(old),
+                    new: Some(new),
+                }],
+                more: 0,
+            },
+            model::sample::Unequal {
+                task: TaskId(5),
+                input_name: None,
+                error: Some("exit 1".into()),
+                outputs: Vec::new(),
+                more: 0,
+            },
+        ],
+        next: "-run".into(),
+    };
+    assert_eq!(
+        told(&Event::Sampled(&sampled)),
+        format!(
+            r#""sampled","runset":"r","step":"tr","version":3,"from":2,"tasks":2,"tainted":9,"differing":1,"failed":1,"equal":false,"differences":[{{"task":4,"input_name":"a_tr","outputs":[{{"name":"x","old":"{old}","new":"{new}"}}]}},{{"task":5,"error":"exit 1","outputs":[]}}],"next":"-run""#
+        )
+    );
+    let sample = model::sample::Sample {
+        tasks: 2,
+        tainted: 9,
+        made: 1_699_999_999_999,
+    };
+    assert_eq!(
+        told(&Event::Accepted {
+            runset: "r",
+            step: &step,
+            count: 9,
+            version: 3,
+            from: 2,
+            sample,
+        }),
+        r#""accepted","runset":"r","step":"tr","count":9,"version":3,"from":2,"tasks":2,"tainted":9,"sampled_at":"2023-11-14T22:13:19.999Z""#
+    );
+    assert_eq!(
+        told(&Event::GivenBack {
+            step: &step,
+            count: 9,
+            version: 2,
+        }),
+        r#""given_back","step":"tr","count":9,"version":2"#
+    );
+}

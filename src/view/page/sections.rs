@@ -15,6 +15,8 @@ use crate::text::{plain, visible};
 const ERROR: usize = 3000;
 /// Rows of the table of edges.
 const EDGES: usize = 2000;
+/// Lines about accepted tasks.
+const ACCEPTED: usize = 100;
 /// Bytes of one script, and of all that is told of environments.
 const SCRIPT: usize = 20_000;
 const ENVIRONMENTS: usize = 300_000;
@@ -119,7 +121,14 @@ pub(super) fn steps(page: &Page) -> Markup {
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
         table.number(&short_micros(spent), Some(spent));
     }
-    html! { (groups(page)) (table.finish()) }
+    html! {
+        (groups(page))
+        (table.finish())
+        @for words in page.accepted.iter().take(ACCEPTED) { p.note { (visible(words)) "." } }
+        @if page.accepted.len() > ACCEPTED {
+            p.note { "And more; " code { "task-pipeline status" } " lists all." }
+        }
+    }
 }
 
 /// That steps are shown in groups, if they are.

@@ -190,8 +190,8 @@ fn an_older_format_is_read_by_whoever_may_not_write() {
     Connection::open(db.join("db"))
         .unwrap()
         .execute_batch(
-            "DROP VIEW failure; DROP VIEW live_task;
-             DROP TABLE accepted; DROP TABLE entry; DROP TABLE file;
+            "DROP VIEW failure; DROP VIEW live_task; DROP VIEW acceptance;
+             DROP TABLE sample; DROP TABLE accepted; DROP TABLE entry; DROP TABLE file;
              ALTER TABLE step DROP COLUMN current; ALTER TABLE task DROP COLUMN executed;
              DROP INDEX idx_task_final; DROP INDEX idx_task_digits;
              ALTER TABLE task DROP COLUMN room; PRAGMA user_version = 2;",
