@@ -98,6 +98,15 @@ in
       description = "What holds for every step that does not say otherwise.";
     };
 
+    strict = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether a run is refused whose scripts read what their versions do not know of: files that
+        `files` does not name, variables of the host that `keep` does not.
+      '';
+    };
+
     src = mkOption {
       type = types.nullOr types.path;
       default = null;

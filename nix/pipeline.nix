@@ -65,14 +65,16 @@ let
       name,
       settings,
       src,
+      strict,
     }:
     let
       manifest = checked name src settings;
+      run = "-run" + lib.optionalString strict " -strict";
     in
     pkgs.runCommand name
       {
         passthru = {
-          inherit manifest src;
+          inherit manifest src strict;
           pipelineName = name;
         };
         meta = {
@@ -92,7 +94,8 @@ let
         cat > $out/bin/${name} <<EOF
         #!${pkgs.runtimeShell}
         # Without arguments: run. Places before a subcommand are handed to it.
-        exec ${lib.getExe task-pipeline} -manifest $dir/workflow.toml ${workdir src} "\''${@:--run}"
+        [ \$# != 0 ] || set -- ${run}
+        exec ${lib.getExe task-pipeline} -manifest $dir/workflow.toml ${workdir src} "\$@"
         EOF
         chmod +x $out/bin/${name}
       '';
@@ -101,7 +104,8 @@ let
   withoutEmpty = lib.filterAttrs (_: value: value != null && value != { });
 in
 {
-  # { name; steps; defaults ? { }; src ? null; } → a package whose program runs the pipeline.
+  # { name; steps; inputs ? [ ]; defaults ? { }; src ? null; strict ? true; } → a package whose program
+  # runs the pipeline.
   mkPipeline =
     args:
     let
@@ -139,7 +143,7 @@ in
       ordered = lib.filter (s: s.start) steps ++ lib.filter (s: !s.start) steps;
     in
     program {
-      inherit (config) name src;
+      inherit (config) name src strict;
       settings = withoutEmpty {
         defaults = table "${where}, defaults" config.defaults;
         step = map (
@@ -152,7 +156,8 @@ in
       // lib.optionalAttrs (config.inputs != [ ]) { input = map withoutEmpty config.inputs; };
     };
 
-  # { manifest; name ? "workflow"; packages ? { }; src ? null; } → the same, of a workflow.toml.
+  # { manifest; name ? "workflow"; packages ? { }; src ? null; strict ? true; } → the same, of a
+  # workflow.toml.
   # Its bare names and `nixpkgs#…` become packages of this nixpkgs; any other text is looked up in
   # `packages`.
   fromManifest =
@@ -161,6 +166,7 @@ in
       name ? "workflow",
       packages ? { },
       src ? null,
+      strict ? true,
     }:
     let
       where = "pipeline '${name}'";
@@ -168,7 +174,7 @@ in
       resolveTable = resolveHere packages;
     in
     program {
-      inherit name src;
+      inherit name src strict;
       settings =
         document
         // lib.optionalAttrs (document ? nix) { nix = removeAttrs document.nix [ "nixpkgs" ]; }
@@ -180,14 +186,16 @@ in
         };
     };
 
-  # { pipeline; src ? the pipeline's own; args ? [ ]; } → a derivation that runs the pipeline with
-  # `src` as the folder of its scripts. Its output holds the final outputs, by name.
+  # { pipeline; src ? the pipeline's own; args ? [ ]; env ? { }; strict ? the pipeline's own; } → a
+  # derivation that runs the pipeline with `src` as the folder of its scripts. Its output holds the
+  # final outputs, by name.
   runPipeline =
     {
       pipeline,
       src ? pipeline.src,
       args ? [ ],
       env ? { },
+      strict ? pipeline.strict,
     }:
     pkgs.runCommand "${pipeline.pipelineName}-result"
       (
@@ -206,7 +214,7 @@ in
         ''}
         rm -f work/workflow.toml work/workflow.lock
         cp ${pipeline.manifest} work/workflow.toml
-        task-pipeline -manifest work/workflow.toml -db "$NIX_BUILD_TOP/db" -run ${lib.escapeShellArgs args}
+        task-pipeline -manifest work/workflow.toml -db "$NIX_BUILD_TOP/db" -run ${lib.optionalString strict "-strict"} ${lib.escapeShellArgs args}
         task-pipeline export -db "$NIX_BUILD_TOP/db" -to "$out"
       '';
 }

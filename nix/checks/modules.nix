@@ -35,7 +35,7 @@ let
       serviceConfig.MemoryMax = "1G";
     };
     by-hand = {
-      manifest = ../../templates/default/workflow.toml;
+      manifest = ../../templates/nixos/workflow.toml;
       locked = true;
       extraArgs = [ "-fail-fast" ];
     };

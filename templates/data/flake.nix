@@ -39,11 +39,11 @@
           inherit planets;
           task-pipeline = program;
 
-          # `nix run .#results`: what is new is processed, results/ is written anew.
+          # `nix run .#results`: what is new or changed is processed, results/ is written anew.
           results = pkgs.writeShellApplication {
             name = "results";
             text = ''
-              ${lib.getExe planets} -db ./db -run -fresh
+              ${lib.getExe planets} -db ./db -migrate-tainted -run -strict
               rm -rf results.new
               ${lib.getExe program} export -db ./db -to results.new
               rm -rf results

@@ -137,7 +137,7 @@ fn scripts_start_in_the_folder_of_the_caller_or_in_src() {
     let Some(world) = world() else { return };
     let script = |src: &str| {
         format!(
-            "mkPipeline {{ name = \"here\"; {src} steps.read = {{ start = true; script = \"cat data > $OUTPUT_DIR/data.txt\"; }}; }}"
+            "mkPipeline {{ name = \"here\"; {src} steps.read = {{ start = true; files = [ \"data\" ]; script = \"cat data > $OUTPUT_DIR/data.txt\"; }}; }}"
         )
     };
     let read = |package: &Path, folder: &Path| {
@@ -179,6 +179,7 @@ fn a_pipeline_runs_inside_a_build() {
             defaults.packages = [ pkgs.coreutils ];
             steps.split = {{
               start = true;
+              files = [ "data" ];
               script = "while read -r line; do echo $line > $OUTPUT_DIR/\${{line}}_twice; done < data";
             }};
             steps.twice.script = "cat $INPUT_FILE $INPUT_FILE > $OUTPUT_DIR/$(cat $INPUT_FILE).txt";
@@ -190,6 +191,54 @@ fn a_pipeline_runs_inside_a_build() {
     let result = result.unwrap_or_else(|said| panic!("{said}"));
     assert_eq!(fs::read_to_string(result.join("a.txt")).unwrap(), "a\na\n");
     assert_eq!(fs::read_to_string(result.join("b.txt")).unwrap(), "b\nb\n");
+}
+
+#[test]
+fn what_no_version_knows_of_is_refused_unless_the_pipeline_lets_it_pass() {
+    let Some(world) = world() else { return };
+    let src = world.folder("strict-src");
+    fs::write(src.join("data"), "x\n").unwrap();
+    let pipeline = |more: &str| {
+        format!(
+            "mkPipeline {{ name = \"reads\"; src = {}; {more} steps.read = {{ start = true; script = \"cat data > $OUTPUT_DIR/x.txt\"; }}; }}",
+            src.display()
+        )
+    };
+    // In a build, and by the program that is called without arguments.
+    let advice = "`files = [\"data\"]` makes one";
+    let strict = pipeline("");
+    let said = refused(
+        world,
+        "strict-build",
+        &format!("runPipeline {{ pipeline = {strict}; }}"),
+    );
+    contains(&said, &[advice, "-strict"]);
+    let run = |name: &str, expression: &str, arguments: &[&str]| {
+        let package = world.build_expression(name, expression);
+        let package = package.unwrap_or_else(|said| panic!("{said}"));
+        let mut program = Command::new(package.join("bin/reads"));
+        let folder = world.folder(&format!("{name}-run"));
+        program.args(arguments).current_dir(folder).output().unwrap()
+    };
+    let output = run("strict-program", &strict, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    contains(&text(&output.stderr), &[advice]);
+    // Arguments are those of the caller.
+    succeeded(&run("strict-arguments", &strict, &["-run"]));
+
+    let lenient = pipeline("strict = false;");
+    succeeded(&run("lenient-program", &lenient, &[]));
+    for (name, expression) in [
+        ("lenient", format!("{{ pipeline = {lenient}; }}")),
+        (
+            "lenient-build",
+            format!("{{ strict = false; pipeline = {strict}; }}"),
+        ),
+    ] {
+        let result = world.build_expression(name, &format!("runPipeline {expression}"));
+        let result = result.unwrap_or_else(|said| panic!("{said}"));
+        assert_eq!(fs::read_to_string(result.join("x.txt")).unwrap(), "x\n");
+    }
 }
 
 #[test]
