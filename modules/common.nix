@@ -115,6 +115,16 @@ rec {
           '';
         };
 
+        src = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = lib.literalExpression "./.";
+          description = ''
+            A folder with the files that the pipeline names (`files`, `[[input]]`). Its scripts start in
+            its copy in the Nix store.
+          '';
+        };
+
         db = mkOption {
           type = types.externalPath;
           default = "${stateDir name}/db";
@@ -247,6 +257,14 @@ rec {
       }
     ];
 
+  # Where scripts start, if it is not beside the manifest.
+  workdir =
+    cfg:
+    lib.optionals (cfg.src != null) [
+      "-workdir"
+      "${cfg.src}"
+    ];
+
   # A folder with workflow.toml, checked by the program, and the lock file that belongs to it;
   # null where the manifest lies outside the store.
   manifestFolder =
@@ -312,7 +330,7 @@ rec {
           mkdir $out
           cp "$manifestPath" $out/workflow.toml
           if [ -e "''${lockPath-}" ]; then cp "$lockPath" $out/workflow.lock; fi
-          if ! task-pipeline check -manifest $out/workflow.toml; then
+          if ! task-pipeline check -manifest $out/workflow.toml ${lib.escapeShellArgs (workdir cfg)}; then
             echo "${where}: the manifest has the errors above" >&2
             exit 1
           fi
@@ -331,8 +349,9 @@ rec {
         (toString cfg.db)
         "-grace"
         "${toString cfg.grace}s"
-        "-run"
       ]
+      ++ workdir cfg
+      ++ [ "-run" ]
       ++ lib.optional cfg.fresh "-fresh"
       ++ lib.optional cfg.migrateTainted "-migrate-tainted"
       ++ lib.optional cfg.locked "-locked"

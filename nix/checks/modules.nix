@@ -35,7 +35,8 @@ let
       serviceConfig.MemoryMax = "1G";
     };
     by-hand = {
-      manifest = ../../templates/nixos/workflow.toml;
+      manifest = ../../templates/default/workflow.toml;
+      src = ../../templates/default;
       locked = true;
       extraArgs = [ "-fail-fast" ];
     };

@@ -305,6 +305,45 @@ fn a_lock_file_beside_the_manifest_is_taken_along() {
 }
 
 #[test]
+fn files_of_a_pipeline_are_those_of_its_source() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("module-src");
+    fs::create_dir(folder.join("src")).unwrap();
+    fs::write(folder.join("src/data"), "of the source\n").unwrap();
+    let pipeline = |files: &str| {
+        format!(
+            "src = {}/src; settings.step = [ {{ name = \"read\"; start = true; files = [ \"{files}\" ];
+               script = \"cat data > $OUTPUT_DIR/data.txt\"; }} ];",
+            folder.display()
+        )
+    };
+    refused(
+        world,
+        "src-nothing",
+        &machine("p", &pipeline("nothing"), ""),
+        &["`nothing` matches no file"],
+    );
+    let units = world.build_expression("src-units", &machine("p", &pipeline("data"), ""));
+    let units = units.unwrap_or_else(|said| panic!("{said}"));
+    let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+    let mut lines = service.lines();
+    let script = lines.find_map(|line| line.strip_prefix("ExecStart="));
+    let script = fs::read_to_string(script.unwrap()).unwrap();
+    let state = folder.join("state");
+    let script = script.replace("/var/lib/task-pipeline", state.to_str().unwrap());
+    fs::write(folder.join("unit.sh"), script).unwrap();
+    let mut run = Command::new("bash");
+    run.arg(folder.join("unit.sh")).current_dir(&folder);
+    succeeded(&run.output().unwrap());
+    let mut export = Command::new(crate::support::PROGRAM);
+    export.current_dir(&folder);
+    export.args(["export", "-db", "state/p/db", "-to", "out"]);
+    succeeded(&export.output().unwrap());
+    let data = fs::read_to_string(folder.join("out/data.txt")).unwrap();
+    assert_eq!(data, "of the source\n");
+}
+
+#[test]
 fn bad_settings_are_refused_in_words_that_name_the_pipeline() {
     let Some(world) = world() else { return };
     let step = |fields: &str| {
