@@ -44,7 +44,8 @@ impl Call<'_> {
                     .filter(|one| one.step.name.as_str() == name)
                 {
                     tainted = true;
-                    match look(&older, &evidence) {
+                    let last = self.state.last_executed(runset, older.from)?;
+                    match look(&older, &evidence, last) {
                         Ok(evidence) => taken.push((runset.clone(), older, evidence)),
                         Err(refusal) => {
                             left.push((older.tainted, refusal.why.clone()));
@@ -98,8 +99,9 @@ impl Call<'_> {
     }
 }
 
-/// What speaks for taking these tasks over, or what stands against it.
-fn look(older: &Older, evidence: &[Evidence]) -> Result<Evidence, Refusal> {
+/// What speaks for taking these tasks over, or what stands against it. `last`: when the last of them
+/// was executed.
+fn look(older: &Older, evidence: &[Evidence], last: Option<i64>) -> Result<Evidence, Refusal> {
     let (name, now, from) = (&older.step.name, older.step.version, older.version);
     let again = |why: String| Refusal { why, again: true };
     let is_of = |one: &&Evidence| one.from == older.from;
@@ -121,6 +123,12 @@ fn look(older: &Older, evidence: &[Evidence]) -> Result<Evidence, Refusal> {
             ),
             again: false,
         });
+    }
+    if last.is_some_and(|last| last > sample.made) {
+        return Err(again(format!(
+            "{sample} of the tasks of step {name} speaks for none that was executed later, and some of \
+             version {from} were"
+        )));
     }
     if older.tainted > sample.tainted {
         return Err(again(format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Row;
 
-use super::cell::{Ascending, count, digest, file_name, form, located, number};
+use super::cell::{Ascending, count, digest, file_name, form, located, number, some_number};
 use super::record::ROOM;
 use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
 use crate::model::digest::Digest;
@@ -134,6 +134,25 @@ impl Reader {
         }
         state.commit()?;
         Ok(state)
+    }
+
+    /// When the last of the finished live tasks of a step version was executed, in milliseconds since
+    /// 1970, as far as that is recorded.
+    pub(crate) fn last_executed(
+        &self,
+        runset: &Runset,
+        step: StepId,
+    ) -> Result<Option<i64>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT max(executed) FROM task
+                 WHERE step_id = ?1 AND step_id IS NOT NULL AND runset = ?2
+                   AND processed = 1 AND live = 1",
+            )
+            .and_then(|mut query| {
+                query.query_row((step.0, &runset.name), |row| some_number(row, 0))
+            })
+            .during(&self.layout, "read when tasks were executed")
     }
 
     /// What is known of samples of the runset.

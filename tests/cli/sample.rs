@@ -274,6 +274,22 @@ fn tasks_of_several_older_versions_are_sampled_and_accepted_each_for_itself() {
 }
 
 #[test]
+fn a_sample_speaks_for_no_task_that_was_executed_later() {
+    let test = ran(RANGES, CLASSES);
+    test.run(["-migrate-tainted", "-sample", "2"]).exits(0);
+    test.manifest(&pipeline(RANGES));
+    test.run(["-run", "-start", "tr"]).exits(0).says("10 run");
+    test.manifest(&pipeline(CLASSES));
+    test.run(["-migrate-tainted", "-accept", "tr"])
+        .exits(2)
+        .says("speaks for none that was executed later, and some of version 1 were")
+        .says("hint: -migrate-tainted -sample 20");
+    test.run(["-migrate-tainted", "-sample", "2"]).exits(0);
+    test.run(["-migrate-tainted", "-accept", "tr"]).exits(0);
+    test.runs().says("0 run");
+}
+
+#[test]
 fn wrong_words_are_refused() {
     let test = ran(RANGES, RANGES);
     for (words, about) in [
