@@ -218,7 +218,11 @@ fn what_no_version_knows_of_is_refused_unless_the_pipeline_lets_it_pass() {
         let package = package.unwrap_or_else(|said| panic!("{said}"));
         let mut program = Command::new(package.join("bin/reads"));
         let folder = world.folder(&format!("{name}-run"));
-        program.args(arguments).current_dir(folder).output().unwrap()
+        program
+            .args(arguments)
+            .current_dir(folder)
+            .output()
+            .unwrap()
     };
     let output = run("strict-program", &strict, &[]);
     assert_eq!(output.status.code(), Some(1));
