@@ -16,10 +16,12 @@ mod export;
 mod fit;
 mod graph;
 mod inputs;
+mod kept;
 mod leftover;
 mod lock;
 mod log;
 mod mended;
+mod one_task;
 mod options;
 mod output;
 mod own;
@@ -30,6 +32,7 @@ mod report;
 mod run;
 mod sample;
 mod select;
+mod shell;
 mod signals;
 mod status;
 mod summary;
@@ -85,6 +88,7 @@ fn answer() -> ExitCode {
         Some(Subcommand::Why(options)) => why::main(&arguments.places, options),
         Some(Subcommand::Trace(options)) => trace::main(&arguments.places, options),
         Some(Subcommand::TraceFiles(options)) => trace_files::main(&arguments.places, options),
+        Some(Subcommand::Shell(options)) => shell::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),
         Some(Subcommand::Export(export)) => {

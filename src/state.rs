@@ -5,6 +5,7 @@
 //! is in the file whole or not at all.
 
 mod accept;
+mod begun;
 mod cell;
 mod contents;
 mod counts;

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::options::{Actions, Output, PackageOptions, Places};
 use super::{
-    cat, check, complete, describe, export, graph, lock, log, report, status, tasks, trace,
+    cat, check, complete, describe, export, graph, lock, log, report, shell, status, tasks, trace,
     trace_files, why,
 };
 
@@ -54,6 +54,8 @@ pub(super) enum Subcommand {
     Trace(trace::Options),
     /// Observe one task of a step: which files it uses that no version knows
     TraceFiles(trace_files::Options),
+    /// A shell, or a command, where a task of a step would run, with its input
+    Shell(shell::Options),
     /// The bytes of an object, or of what a task left
     Cat(cat::Options),
     /// Write final outputs as files into a folder, or as a tar

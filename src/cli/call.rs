@@ -18,6 +18,7 @@ use crate::report::Reporter;
 use crate::state::{self, Astray, Lock, Migrated, Rerouted, Runset, State, StepId};
 use crate::store::{self, Store};
 use crate::sys;
+use crate::text::visible;
 
 /// Everything that a call works with.
 pub(super) struct Call<'a> {
@@ -58,6 +59,7 @@ impl Call<'_> {
 
     /// Supersedes what is tainted, and outputs that go elsewhere by now, and tells.
     pub(super) fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let began = self.begin_where_the_manifest_says(runset)?;
         let current = self.steps.current();
         let given = self.state.give_back(runset, &current)?;
         let (sign, astray) = self.astray(runset)?;
@@ -79,7 +81,7 @@ impl Call<'_> {
             });
         }
         self.tell_rerouted(&rerouted, true);
-        if made.is_empty() && rerouted.is_empty() && given.is_empty() {
+        if made.is_empty() && rerouted.is_empty() && given.is_empty() && !began {
             self.reporter.event(&Event::NothingTainted {
                 runset: &runset.name,
             });
@@ -105,6 +107,44 @@ impl Call<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Takes out what began at steps that are no start step now, and begins at the one that is; whether there
+    /// was anything to do. Whoever names another pipeline's db by mistake loses nothing of it: something of
+    /// the manifest must be in the runset.
+    fn begin_where_the_manifest_says(&mut self, runset: &Runset) -> Result<bool, Failure> {
+        let manifest = &self.source.manifest;
+        let start = manifest.start().map(|step| &step.name);
+        let Some(began) = self.state.begun_elsewhere(runset, start)? else {
+            return Ok(false);
+        };
+        let is_known = |name: &StepName| manifest.step(name.as_str()).is_some();
+        if !began.iter().any(is_known) && !self.state.has_entries(runset)? && !began.is_empty() {
+            return Ok(false);
+        }
+        let ended = self.state.end_begun_elsewhere(runset, start)?;
+        if ended > 0 {
+            let others = began.iter().filter(|step| Some(*step) != start);
+            let others: Vec<&str> = others.map(StepName::as_str).collect();
+            self.warn(Some(format!(
+                "results that began at {} are superseded: the manifest does not start there",
+                others.join(", ")
+            )));
+        }
+        let mut begins = false;
+        if let Some(start) = start
+            && !began.contains(start)
+            && let Some(step) = self.steps.named(start.as_str())
+        {
+            let step = step.id;
+            self.state.seed(runset, step)?;
+            self.warn(Some(format!(
+                "the start step {start} never ran in this runset: it begins there"
+            )));
+            begins = true;
+        }
+        self.state.set_begun(runset, start)?;
+        Ok(ended > 0 || begins)
     }
 
     /// What the steps' names stand for, and the outputs that went elsewhere than they go by these.
@@ -254,6 +294,8 @@ impl Call<'_> {
         let names = self.steps.all.iter().map(|step| &step.name);
         let sign = state::sign(names);
         self.state.set_routed_by(&runset, Some(&sign))?;
+        let begins = self.source.manifest.start().map(|step| &step.name);
+        self.state.set_begun(&runset, begins)?;
         Ok(runset)
     }
 
@@ -269,6 +311,10 @@ impl Call<'_> {
             }
             if let Some(warning) = fit.warning() {
                 self.reporter.event(&Event::Warning(&warning));
+            }
+            if fit.begins_right() {
+                let start = self.source.manifest.start().map(|step| &step.name);
+                self.state.set_begun(runset, start)?;
             }
         }
         if fitting == 0 { failure } else { Ok(()) }
@@ -292,6 +338,15 @@ impl Call<'_> {
         let tally = self.state.tallies(runset.id)?.get(&step).copied();
         if again == 0 && !fed && tally.unwrap_or_default().total() == 0 {
             self.state.seed(runset, step)?;
+            let begins = self.steps.all.iter().find(|one| one.id == step);
+            let start = self.source.manifest.start().map(|step| &step.name);
+            if let Some(step) = begins.filter(|step| Some(&step.name) != start) {
+                self.warn(Some(format!(
+                    "step {} had no task in runset {}: one begins there on an empty input, beside all else",
+                    step.name,
+                    visible(&runset.name)
+                )));
+            }
         }
         Ok(())
     }

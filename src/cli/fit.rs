@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::counts;
 use super::error::Failure;
+use crate::model::name::StepName;
 use crate::prepare::Source;
 use crate::report::table;
 use crate::state::{self, Reader, Runset};
@@ -17,6 +18,12 @@ pub(super) struct Fit<'a> {
     runset: String,
     /// The step that it began at, if the manifest's start step never ran in it.
     began: Option<String>,
+    /// Steps that it began at and that the manifest does not start at, if it begins elsewhere, too.
+    elsewhere: Vec<StepName>,
+    /// Whether the manifest's start step, if it has one, has a task.
+    started: bool,
+    /// Whether the manifest's own start step or inputs have tasks.
+    rooted: bool,
     /// Tasks of the manifest's steps that are to be done.
     left: i64,
     /// Tasks to be done of other steps.
@@ -33,12 +40,27 @@ impl<'a> Fit<'a> {
         let manifest = &source.manifest;
         let counts = counts::by_step(manifest, state, runset)?;
         let start = manifest.start().map(|step| &step.name);
-        let started = counts
-            .iter()
-            .any(|(name, tally)| start == Some(name) && tally.total() > 0);
+        let begun = state.begun_elsewhere(runset, start)?;
+        let started = match (&begun, start) {
+            (Some(begun), Some(start)) => begun.contains(start),
+            (None, Some(start)) => counts
+                .iter()
+                .any(|(name, tally)| name == start && tally.total() > 0),
+            (_, None) => false,
+        };
+        let known = counts.iter().any(|(_, tally)| tally.total() > 0);
+        let fed = known && !manifest.inputs.is_empty() && state.has_entries(runset)?;
+        let rooted = started || fed;
         Ok(Self {
             source,
             runset: visible(&runset.name),
+            started: started || start.is_none() || begun.is_none(),
+            rooted,
+            elsewhere: begun
+                .into_iter()
+                .flatten()
+                .filter(|step| Some(step) != start)
+                .collect(),
             began: if started {
                 None
             } else {
@@ -55,7 +77,7 @@ impl<'a> Fit<'a> {
     /// Fails if a run would do nothing of what the manifest says.
     pub(super) fn check(&self) -> Result<(), Failure> {
         match self.stranger() {
-            Some(step) if self.left == 0 => Err(self.failure(step)),
+            Some(step) if self.left == 0 && !self.rooted => Err(self.failure(step)),
             _ => Ok(()),
         }
     }
@@ -63,6 +85,22 @@ impl<'a> Fit<'a> {
     /// What is worth a word although there is something to do, or nothing is expected.
     pub(super) fn warning(&self) -> Option<String> {
         let runset = &self.runset;
+        if self.rooted && !self.elsewhere.is_empty() {
+            let steps: Vec<_> = self.elsewhere.iter().map(StepName::as_str).collect();
+            return Some(format!(
+                "runset {runset} has results that began at {}, where {} does not start; \
+                 -migrate-tainted takes them out",
+                steps.join(", "),
+                self.source.path.shown()
+            ));
+        }
+        if !self.started && (self.rooted || self.began.is_none()) {
+            return Some(format!(
+                "the start step {} never ran in runset {runset}: -migrate-tainted -run starts it there, \
+                 -run -fresh in a new runset",
+                self.source.manifest.start()?.name
+            ));
+        }
         let began = visible(self.began.as_deref()?);
         if self.stranger().is_some() {
             return Some(format!(
@@ -79,6 +117,11 @@ impl<'a> Fit<'a> {
                  it: -run -start {start} runs it there, -run -fresh in a new runset"
             )
         })
+    }
+
+    /// Whether the runset begins where the manifest says.
+    pub(super) fn begins_right(&self) -> bool {
+        self.elsewhere.is_empty() && self.started
     }
 
     /// Tasks to be done of steps that the manifest does not have, by step.

@@ -92,6 +92,9 @@ pub(super) struct Actions {
     /// With -run: after a failure start nothing more
     #[arg(long, requires = "run")]
     pub fail_fast: bool,
+    /// With -run: keep the folders of tasks that fail, with what they left, until they succeed
+    #[arg(long, requires = "run")]
+    pub keep_failed: bool,
     /// With -run or -sample: how long scripts that are asked to end have for it, before they are killed
     #[arg(
         long,

@@ -9,10 +9,10 @@ use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
-use super::{check, counts, dry_run, leftover, mended, own, select, signals, summary};
+use super::{check, counts, dry_run, kept, leftover, mended, own, select, signals, summary};
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
-use crate::exec::local::{self, Channel, Local, Scratch};
+use crate::exec::local::{self, Channel, Kept, Local, Scratch};
 use crate::model::event::{Event, Summary};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
@@ -214,7 +214,10 @@ impl Call<'_> {
                     }
                 )));
             }
-            call.run_all(store, scratch, channel)
+            kept::prune(&call.state);
+            let done = call.run_all(store, scratch, channel);
+            kept::prune(&call.state);
+            done
         })
     }
 
@@ -250,6 +253,7 @@ impl Call<'_> {
             scratch: Arc::clone(scratch.folder()),
             live: self.live,
             grace: self.actions.grace,
+            keep: None,
         }
     }
 
@@ -268,6 +272,7 @@ impl Call<'_> {
             fail_fast: self.actions.fail_fast,
         };
         let mut local = self.local(channel, store, scratch);
+        local.keep = self.keep_failed()?;
         if !seeded {
             self.restore(&runsets, store, sign.as_deref())?;
             if let (Some(found), [runset]) = (&mut found, &runsets[..]) {
@@ -291,6 +296,14 @@ impl Call<'_> {
             }
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
+    }
+
+    /// Where folders of failed tasks go, if they are to be kept.
+    fn keep_failed(&self) -> Result<Option<Arc<Kept>>, Failure> {
+        let wanted = self.actions.keep_failed;
+        wanted
+            .then(|| kept::folder(self.state.layout()).map(Arc::new))
+            .transpose()
     }
 
     /// Children start where this process is.

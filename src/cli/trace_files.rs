@@ -7,22 +7,21 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use tempfile::TempDir;
 
 use super::error::Failure;
+use super::one_task::{OneTask, no_place};
 use super::options::Places;
 use super::output::print;
-use super::{place, select};
-use crate::exec::local::{Given, fill_in};
+use super::place;
 use crate::manifest::Step;
 use crate::model::glob::Glob;
-use crate::model::task::{INPUT_DIR, TaskState};
+use crate::model::task::TaskState;
 use crate::out;
-use crate::prepare::{Known, PackageOptions, Source, Steps};
-use crate::state::{Filter, Reader, State, TaskRow, Which};
+use crate::prepare::Source;
+use crate::state::TaskRow;
 use crate::sys::{self, Use, Used};
 use crate::text::{Shown as _, said, visible};
 
@@ -48,9 +47,9 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         .manifest
         .step(&options.step)
         .ok_or_else(|| Failure::usage("no such step"))?;
-    let task = task(places, step)?;
-    let place = tempfile::tempdir().map_err(|error| no_place(&error))?;
-    let command = command(places, options, &source, step, task.as_ref(), place.path())?;
+    let task = OneTask::of(places, step, &PREFERRED)?;
+    let place = OneTask::place()?;
+    let command = observed(places, options, &source, step, task.as_ref(), place.path())?;
     let mut uses = BTreeMap::new();
     let ended = sys::observe(command, &mut |Used { path, how }| {
         let most = uses.entry(path).or_insert(how);
@@ -79,54 +78,16 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     Ok(ExitCode::from(u8::from(!ended.success())))
 }
 
-fn no_place(error: &std::io::Error) -> Failure {
-    Failure::usage(format!("cannot make a folder for the task: {error}"))
-        .hint("TMPDIR names a folder that can be written to")
-}
+/// What one learns most from comes first.
+const PREFERRED: [TaskState; 4] = [
+    TaskState::Done,
+    TaskState::Reused,
+    TaskState::Failed,
+    TaskState::Pending,
+];
 
-/// What the step says that its version knows of.
-fn declared(step: &Step) -> Vec<&Glob> {
-    step.files.iter().map(|file| &file.value).collect()
-}
-
-/// A task of the step in the newest runset, best one that is finished; none for a start step, which
-/// has no input.
-fn task(places: &Places, step: &Step) -> Result<Option<TaskRow>, Failure> {
-    if step.start {
-        return Ok(None);
-    }
-    let state = Reader::open(&places.db)?;
-    let newest = state.newest_runset()?;
-    for which in [
-        TaskState::Done,
-        TaskState::Reused,
-        TaskState::Failed,
-        TaskState::Pending,
-    ] {
-        let filter = Filter {
-            runset: newest.as_ref().map(|runset| runset.name.as_str()),
-            step: Some(step.name.as_str()),
-            which: Which::In(which),
-            limit: Some(1),
-        };
-        let mut found = None;
-        state.each_task(&filter, |row| {
-            found = Some(row);
-            Ok::<(), Failure>(())
-        })?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Err(Failure::usage(format!(
-        "step {} has no task yet",
-        visible(step.name.as_str())
-    ))
-    .hint("-run as far as it gets; what the task is given is needed to observe it"))
-}
-
-/// The step's script on that task's input, in the folder `place`.
-fn command(
+/// The step's script on that task's input, in the folder `place`, where what it says goes too.
+fn observed(
     places: &Places,
     options: &Options,
     source: &Source,
@@ -134,79 +95,20 @@ fn command(
     task: Option<&TaskRow>,
     place: &Path,
 ) -> Result<Command, Failure> {
-    let never = AtomicBool::new(false);
-    let supply = PackageOptions {
-        host: options.host_env,
-        locked: false,
-        stop: &never,
-    };
-    let mut state =
-        State::private_copy_of_steps(&places.db).or_else(|_| State::private_copy(&places.db))?;
-    let known = Known::of(source, &mut state, supply)?;
-    if known.unresolved.contains(&step.name) {
-        return Err(Failure::usage(format!(
-            "the packages of step {} are not resolved yet",
-            visible(step.name.as_str())
-        ))
-        .hint("-run resolves them; -host-env takes the host's programs in place of them"));
-    }
-    let steps = Steps::without_registering(source, &mut state, &known, &mut |_| {})?;
-    let runnable = steps.runnable.iter().find(|one| one.name == step.name);
-    let runnable = runnable.ok_or_else(|| Failure::usage("no such step"))?;
-    let program = runnable.program.as_ref().map_err(Failure::usage)?;
-    let [input, output, temporary] = ["input", "output", "tmp"].map(|name| place.join(name));
-    for folder in [&output, &temporary] {
-        fs::create_dir(folder).map_err(|error| no_place(&error))?;
-    }
-    if let Some(task) = task {
-        let recorded = Reader::open(&places.db)?;
-        let store = select::store(&recorded);
-        let given = Given::of(&store, &task.object, task.form)?;
-        if runnable.input_dir {
-            fill_in(&store, place, FILES, &given.files)?;
-        }
-        let mut object = store.open_verified(&given.main)?;
-        File::create(&input)
-            .and_then(|mut file| std::io::copy(&mut object, &mut file))
-            .map_err(|error| no_place(&error))?;
-    } else {
-        File::create(&input).map_err(|error| no_place(&error))?;
-        if runnable.input_dir {
-            fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
-        }
-    }
-    let streams = [place.join("stdout"), place.join("stderr")].map(File::create);
-    let [stdout, stderr] = streams;
-    let number = task.map_or_else(String::new, |task| task.id.to_string());
-    let mut command = Command::new(program);
+    let one = OneTask::prepare(places, options.host_env, source, step, task, place)?;
+    let mut command = one.command(&one.program, &one.arguments);
+    let [stdout, stderr] = ["stdout", "stderr"].map(|name| File::create(place.join(name)));
     command
-        .args(&runnable.arguments)
-        .env_clear()
-        .envs(runnable.variables.iter())
-        .env("INPUT_FILE", input)
-        .envs(runnable.input_dir.then(|| (INPUT_DIR, place.join(FILES))))
-        .env("OUTPUT_DIR", output)
-        .env("TMPDIR", temporary)
-        .env("TASK_PIPELINE_STEP", step.name.as_str())
-        .env("TASK_PIPELINE_VERSION", runnable.version.to_string())
-        .env("TASK_PIPELINE_TASK", number)
-        .env(
-            "TASK_PIPELINE_RUNSET",
-            task.map_or("", |task| task.runset.as_str()),
-        )
-        .env(
-            "TASK_PIPELINE_INPUT_NAME",
-            task.and_then(|task| task.name.as_deref()).unwrap_or(""),
-        )
-        .current_dir(&source.folder)
         .stdin(Stdio::null())
         .stdout(stdout.map_err(|error| no_place(&error))?)
         .stderr(stderr.map_err(|error| no_place(&error))?);
     Ok(command)
 }
 
-/// The folder for the files of an input.
-const FILES: &str = "files";
+/// What the step says that its version knows of.
+fn declared(step: &Step) -> Vec<&Glob> {
+    step.files.iter().map(|file| &file.value).collect()
+}
 
 /// Lines of standard error that are told of a script that failed.
 const LAST_WORDS: usize = 5;

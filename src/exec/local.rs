@@ -5,6 +5,7 @@ mod collect;
 mod early;
 mod execution;
 mod given;
+mod kept;
 mod launch;
 mod listener;
 mod live;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub(crate) use channel::{Channel, Emergency, Message};
 pub(crate) use given::{Given, fill_in};
+pub(crate) use kept::{Kept, prune_kept};
 pub(crate) use launch::step::{Runnable, program, variables};
 pub(crate) use scratch::Scratch;
 pub(crate) use worker::{host_path, need};
@@ -44,6 +46,8 @@ pub(crate) struct Local<'c> {
     pub live: bool,
     /// How long scripts that are asked to end have for it.
     pub grace: Duration,
+    /// Where folders of failed tasks go, if they are kept.
+    pub keep: Option<Arc<Kept>>,
 }
 
 impl Executor for Local<'_> {

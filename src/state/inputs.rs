@@ -172,7 +172,7 @@ impl State {
     }
 
     /// Tasks, and all that was made of them, live no more.
-    fn bury(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<(), Error> {
+    pub(super) fn bury(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<(), Error> {
         // Counts in memory must be in the table first.
         self.flush_tallies()?;
         self.reader

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::model::task::TaskId;
+
 /// What follows the database's name in those of the files beside it.
 pub(super) const ENDINGS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
@@ -71,6 +73,16 @@ impl Layout {
         self.root.join("tmp")
     }
 
+    /// What failed tasks left, where that is kept: a folder a task.
+    pub(crate) fn failed(&self) -> PathBuf {
+        self.root.join("failed")
+    }
+
+    /// What this one left.
+    pub(crate) fn kept(&self, task: TaskId) -> PathBuf {
+        self.failed().join(task.to_string())
+    }
+
     /// All that is the program's own in the folder, and what it is.
     pub(crate) fn own(&self) -> impl Iterator<Item = (PathBuf, &'static str)> {
         let files = ENDINGS.map(|ending| {
@@ -83,6 +95,7 @@ impl Layout {
             (self.objects(), "the folder of objects"),
             (self.scratch(), "the folder of running tasks"),
             (self.roots(), "the folder of links to packages"),
+            (self.failed(), "the folder of what failed tasks left"),
         ];
         files.into_iter().chain(others)
     }
@@ -90,7 +103,7 @@ impl Layout {
     /// Whether something of that name in the folder is no reason to think that the folder has
     /// another purpose: the program's own, what file systems put there, or hidden.
     pub(super) fn is_own(&self, name: &OsStr) -> bool {
-        let own = [self.objects(), self.roots(), self.scratch()];
+        let own = [self.objects(), self.roots(), self.scratch(), self.failed()];
         name.as_encoded_bytes().starts_with(b".")
             || name == "lost+found"
             || own.iter().any(|path| path.file_name() == Some(name))

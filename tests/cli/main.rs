@@ -46,6 +46,7 @@ mod sample;
 mod schedule;
 mod script;
 mod seed;
+mod shell;
 #[cfg(target_os = "linux")]
 mod shortage;
 mod sigkill;

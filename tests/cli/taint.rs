@@ -1,5 +1,7 @@
 //! Changed steps: what is tainted and why, and what migration does about it.
 
+use std::collections::BTreeMap;
+
 use crate::harness::{Running, Test};
 
 /// Two tasks of `work`, whose keys and script are these, and the final step `last`.
@@ -302,7 +304,81 @@ fn another_start_step_is_told() {
         .says("began at step begin, and the start step first never ran in it")
         .says("-run -start first runs it there");
     test.run(["-run", "-start", "first"]).exits(0).says("1 run");
-    test.runs().never_says("never ran");
+    // Both count now, which is told, until somebody decides.
+    for _ in 0..2 {
+        test.runs()
+            .never_says("never ran")
+            .says("results that began at begin, where workflow.toml does not start");
+    }
+    test.run(["status"])
+        .prints("-migrate-tainted takes them out");
+    test.run(["-run", "-dry-run"]).exits(0);
+    assert_ne!(test.finals(), BTreeMap::new());
+    test.run(["-run", "-migrate-tainted"])
+        .exits(0)
+        .says("results that began at begin are superseded");
+    assert_eq!(test.finals(), BTreeMap::new());
+    test.runs().never_says("began at");
+    test.tally_is_right();
+}
+
+/// A step that starts, or takes in what is in `in`, and leaves its input and a line.
+fn begins(how: &str) -> String {
+    let copy = "cat $INPUT_FILE > $OUTPUT_DIR/o.txt; echo a >> $OUTPUT_DIR/o.txt";
+    let (input, start) = match how {
+        "start" => ("", "start = true\n"),
+        "inputs" => ("[[input]]\nfiles = 'in/*'\nstep = 'a'\n", ""),
+        "both" => (
+            "[[input]]\nfiles = 'in/*'\nstep = 'a'\n[[step]]\nname = 'fetch'\nstart = true\n\
+             script = 'echo f > $OUTPUT_DIR/f.txt'\n",
+            "",
+        ),
+        other => panic!("{other}"),
+    };
+    format!("{input}[[step]]\nname = 'a'\n{start}script = '{copy}'\n")
+}
+
+#[test]
+fn results_are_those_of_where_the_manifest_begins() {
+    for before in ["start", "inputs", "both"] {
+        for after in ["start", "inputs", "both"] {
+            let anew = Test::with(&begins(after));
+            anew.write("in/x", "X");
+            anew.runs();
+            let test = Test::with(&begins(before));
+            test.write("in/x", "X");
+            test.runs();
+            test.manifest(&begins(after));
+            let ran = test.run(["-run"]);
+            if (before, after) == ("both", "start") {
+                // Nothing that it begins at is there any more: it may be another pipeline's.
+                ran.exits(2).says("-run -fresh seeds a new one at a");
+                continue;
+            }
+            let ran = ran.exits(0);
+            if test.finals() != anew.finals() {
+                ran.says("-migrate-tainted");
+                test.run(["-run"]).exits(0).says("-migrate-tainted");
+            }
+            test.run(["-run", "-migrate-tainted"]).exits(0);
+            assert_eq!(test.finals(), anew.finals(), "{before} {after}");
+            test.runs().never_says("warning");
+            test.tally_is_right();
+        }
+    }
+}
+
+#[test]
+fn what_begins_elsewhere_beside_the_rest_is_told() {
+    let test = Test::with(&format!(
+        "{}[[step]]\nname = 'later'\nscript = 'echo l > $OUTPUT_DIR/l.txt'\n",
+        begins("start")
+    ));
+    test.runs();
+    test.run(["-run", "-start", "later"])
+        .exits(0)
+        .says("step later had no task in runset ")
+        .says("one begins there on an empty input, beside all else");
 }
 
 /// The numbers of the versions of `work`, the current one marked.

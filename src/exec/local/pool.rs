@@ -81,6 +81,7 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
             store: local.store,
             steps: Arc::clone(&local.steps),
             scratch: Arc::clone(&local.scratch),
+            keep: local.keep.clone(),
             orphans: Orphans::watch(),
             full: AtomicBool::new(false),
         },

@@ -78,6 +78,7 @@ impl World {
         };
         let channel = Channel::default();
         let mut local = Local {
+            keep: None,
             channel: &channel,
             store: &store,
             steps: Arc::clone(&steps.runnable),

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::collect::{OutputError, Source, collect};
 use super::early::Start;
 use super::execution::{Execution, Fault};
+use super::kept::Kept;
 use super::launch::cache::{LaunchCache, Prepared, TaskEnvironment};
 use super::launch::step::{Runnable, TaskLaunch};
 use super::launch::warm::{self, Shells};
@@ -41,6 +42,8 @@ pub(super) struct Site<'a> {
     pub scratch: Arc<Folder>,
     /// Tells what tasks left running.
     pub orphans: Orphans,
+    /// Where folders of failed tasks go, if they are kept.
+    pub keep: Option<Arc<Kept>>,
     /// Whether there was no room on the disk, for anybody. What ended for that has made some.
     pub full: AtomicBool,
 }
@@ -219,7 +222,9 @@ impl<'a> Worker<'a> {
                         self.workspace.give_back(&early.shared);
                     }
                     early => {
-                        self.workspace.release_input();
+                        if self.site.keep.is_none() {
+                            self.workspace.release_input();
+                        }
                         if let Some(early) = early {
                             early.shared.abandon();
                         }
@@ -251,6 +256,25 @@ impl<'a> Worker<'a> {
                 (Err(Fault::of(Shortage::of(&error), words)), true)
             }
         };
+        if let Some(keep) = &self.site.keep
+            && matches!(outcome, Err(Fault::Task(_)) | Ok(Outcome::Failure(_)))
+            && !execution.was_disturbed()
+        {
+            let kept = self.workspace.set_aside(keep, execution.job.ready.id);
+            let words = match kept {
+                Ok(path) => format!(
+                    "what it left is kept in {}; `task-pipeline shell {} {}` shows it",
+                    path.shown(),
+                    execution.job.step.name,
+                    execution.job.ready.id
+                ),
+                Err(error) => format!("what it left cannot be kept: {error}"),
+            };
+            execution.warning = Some(match execution.warning.take() {
+                Some(before) => format!("{before}; {words}"),
+                None => words,
+            });
+        }
         let quiet = self.site.orphans.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);

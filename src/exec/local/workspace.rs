@@ -15,9 +15,11 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::FileType;
 
 use super::given::{self, Given};
+use super::kept::Kept;
 use crate::folder::{self, Entry, Folder, remove_all};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
+use crate::model::task::TaskId;
 use crate::model::tree;
 use crate::store::{self, SharedOutput, Store};
 use crate::sys::{self, Look};
@@ -262,6 +264,15 @@ impl Workspace {
             shared.give_back(input);
             self.released = true;
         }
+    }
+
+    /// Moves the folders of a failed task to where they are kept; where that is. The next task gets new ones.
+    pub(super) fn set_aside(&mut self, kept: &Kept, task: TaskId) -> io::Result<PathBuf> {
+        let path = kept.take(task, self.scratch.entry(&self.name()))?;
+        self.made = None;
+        self.generation += 1;
+        self.rename();
+        Ok(path)
     }
 
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all

@@ -1,0 +1,27 @@
+//! Folders of failed tasks, which `-keep-failed` keeps until these succeed.
+
+use super::error::Failure;
+use crate::exec::local::{Kept, prune_kept};
+use crate::model::task::TaskState;
+use crate::state::{Layout, State};
+use crate::text::Shown as _;
+
+/// Where they go; made where it is missing.
+pub(super) fn folder(layout: &Layout) -> Result<Kept, Failure> {
+    let path = layout.failed();
+    Kept::open(&path).map_err(|error| {
+        Failure::usage(format!(
+            "cannot keep what failed tasks leave in {}: {error}",
+            path.shown()
+        ))
+        .hint("leave out -keep-failed, or move away what is there")
+    })
+}
+
+/// Removes those of tasks that failed once and have not now.
+pub(super) fn prune(state: &State) {
+    prune_kept(&state.layout().failed(), |task| match state.task(task) {
+        Ok(row) => row.is_some_and(|row| row.live && row.state == TaskState::Failed),
+        Err(_) => true,
+    });
+}

@@ -1,0 +1,179 @@
+//! One task of a step on its own, outside of any run: its input, its folders and its environment as a run
+//! would give them. What it leaves is recorded nowhere.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+
+use tempfile::TempDir;
+
+use super::error::Failure;
+use super::options::Places;
+use super::select;
+use crate::exec::local::{Given, fill_in};
+use crate::manifest::Step;
+use crate::model::task::{INPUT_DIR, TaskState};
+use crate::prepare::{Known, PackageOptions, Source, Steps};
+use crate::process::Variables;
+use crate::state::{Filter, Reader, State, TaskRow, Which};
+use crate::text::visible;
+
+/// How its step's script is run on its input.
+pub(super) struct OneTask {
+    /// What runs the script.
+    pub program: PathBuf,
+    /// Its arguments, the script last.
+    pub arguments: Vec<OsString>,
+    /// All of its environment.
+    pub variables: Variables,
+    /// `INPUT_FILE`.
+    pub input: PathBuf,
+    /// `OUTPUT_DIR`.
+    pub output: PathBuf,
+    /// Where it starts.
+    pub folder: PathBuf,
+}
+
+impl OneTask {
+    /// A task of the step in the newest runset, one in the state that comes first if there is one; none
+    /// for a start step, which has no input.
+    pub(super) fn of(
+        places: &Places,
+        step: &Step,
+        preferred: &[TaskState],
+    ) -> Result<Option<TaskRow>, Failure> {
+        if step.start {
+            return Ok(None);
+        }
+        let state = Reader::open(&places.db)?;
+        let newest = state.newest_runset()?;
+        for which in preferred {
+            let filter = Filter {
+                runset: newest.as_ref().map(|runset| runset.name.as_str()),
+                step: Some(step.name.as_str()),
+                which: Which::In(*which),
+                limit: Some(1),
+            };
+            let mut found = None;
+            state.each_task(&filter, |row| {
+                found = Some(row);
+                Ok::<(), Failure>(())
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Err(Failure::usage(format!(
+            "step {} has no task yet",
+            visible(step.name.as_str())
+        ))
+        .hint("-run as far as it gets; what the task is given is needed"))
+    }
+
+    /// A folder for one, which goes when it is dropped.
+    pub(super) fn place() -> Result<TempDir, Failure> {
+        tempfile::tempdir().map_err(|error| no_place(&error))
+    }
+
+    /// Makes all ready in the folder `place`, for the step as the manifest has it; without a task, its
+    /// input is empty.
+    pub(super) fn prepare(
+        places: &Places,
+        host_env: bool,
+        source: &Source,
+        step: &Step,
+        task: Option<&TaskRow>,
+        place: &Path,
+    ) -> Result<Self, Failure> {
+        let never = AtomicBool::new(false);
+        let supply = PackageOptions {
+            host: host_env,
+            locked: false,
+            stop: &never,
+        };
+        let mut state = State::private_copy_of_steps(&places.db)
+            .or_else(|_| State::private_copy(&places.db))?;
+        let known = Known::of(source, &mut state, supply)?;
+        if known.unresolved.contains(&step.name) {
+            return Err(Failure::usage(format!(
+                "the packages of step {} are not resolved yet",
+                visible(step.name.as_str())
+            ))
+            .hint("-run resolves them; -host-env takes the host's programs in place of them"));
+        }
+        let steps = Steps::without_registering(source, &mut state, &known, &mut |_| {})?;
+        let runnable = steps.runnable.iter().find(|one| one.name == step.name);
+        let runnable = runnable.ok_or_else(|| Failure::usage("no such step"))?;
+        let program = runnable.program.as_ref().map_err(Failure::usage)?;
+        let [input, output, temporary] = ["input", "out", "tmp"].map(|name| place.join(name));
+        for folder in [&output, &temporary] {
+            fs::create_dir(folder).map_err(|error| no_place(&error))?;
+        }
+        if let Some(task) = task {
+            let recorded = Reader::open(&places.db)?;
+            let store = select::store(&recorded);
+            let given = Given::of(&store, &task.object, task.form)?;
+            if runnable.input_dir {
+                fill_in(&store, place, FILES, &given.files)?;
+            }
+            let mut object = store.open_verified(&given.main)?;
+            File::create(&input)
+                .and_then(|mut file| std::io::copy(&mut object, &mut file))
+                .map_err(|error| no_place(&error))?;
+        } else {
+            File::create(&input).map_err(|error| no_place(&error))?;
+            if runnable.input_dir {
+                fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
+            }
+        }
+        let mut variables = Variables::clone(&runnable.variables);
+        let version = runnable.version.to_string();
+        let number = task.map_or_else(String::new, |task| task.id.to_string());
+        let runset = task.map_or("", |task| task.runset.as_str());
+        let input_name = task.and_then(|task| task.name.as_deref()).unwrap_or("");
+        let own: [(&str, &OsStr); 8] = [
+            ("INPUT_FILE", input.as_os_str()),
+            ("OUTPUT_DIR", output.as_os_str()),
+            ("TMPDIR", temporary.as_os_str()),
+            ("TASK_PIPELINE_STEP", step.name.as_str().as_ref()),
+            ("TASK_PIPELINE_VERSION", version.as_ref()),
+            ("TASK_PIPELINE_TASK", number.as_ref()),
+            ("TASK_PIPELINE_RUNSET", runset.as_ref()),
+            ("TASK_PIPELINE_INPUT_NAME", input_name.as_ref()),
+        ];
+        if runnable.input_dir {
+            variables.insert(INPUT_DIR.into(), place.join(FILES).into());
+        }
+        variables.extend(own.map(|(name, value)| (name.into(), value.into())));
+        Ok(Self {
+            program: program.clone(),
+            arguments: runnable.arguments.clone(),
+            variables,
+            input,
+            output,
+            folder: source.folder.clone(),
+        })
+    }
+
+    /// The program with these arguments, in the task's folder and environment.
+    pub(super) fn command(&self, program: &Path, arguments: &[OsString]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir(&self.folder);
+        command
+    }
+}
+
+/// The folder for the files of an input.
+const FILES: &str = "files";
+
+/// The task's folder cannot be made.
+pub(super) fn no_place(error: &std::io::Error) -> Failure {
+    Failure::usage(format!("cannot make a folder for the task: {error}"))
+        .hint("TMPDIR names a folder that can be written to")
+}

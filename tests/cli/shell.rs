@@ -1,0 +1,206 @@
+//! `shell`: where a task of a step would run; and what `-keep-failed` keeps for it.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::harness::Test;
+
+/// A step that starts, and `page`, with these lines and this script.
+fn pipeline(more: &str, script: &str) -> Test {
+    Test::with(&format!(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = '''\n\
+         echo one > $OUTPUT_DIR/a_page; echo two > $OUTPUT_DIR/b_page\n'''\n\
+         [[step]]\nname = 'page'\n{more}\nscript = '''\n{script}\n'''\n"
+    ))
+}
+
+/// The lines, without what differs from place to place.
+fn variables(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter(|line| {
+            !["INPUT_FILE=", "OUTPUT_DIR=", "TMPDIR="]
+                .iter()
+                .any(|own| line.starts_with(own))
+        })
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_environment_is_that_of_the_task() {
+    for more in [
+        "env = { A = 'x y' }",
+        "env = { A = '' }\npure = true\nkeep = ['KEPT']",
+    ] {
+        let test = pipeline(more, "/usr/bin/env");
+        let mut run = test.command(["-run"]);
+        run.env("KEPT", "k").env("OTHER", "o");
+        assert!(run.status().unwrap().success());
+        for task in ["2", "3"] {
+            let mut shell = test.command(["shell", "page", task, "--", "/usr/bin/env"]);
+            shell.env("KEPT", "k").env("OTHER", "o");
+            let output = shell.output().unwrap();
+            let seen = variables(&String::from_utf8(output.stdout).unwrap());
+            assert!(seen.contains("KEPT=k"), "{seen:?}");
+            assert!(seen.contains(&format!("TASK_PIPELINE_TASK={task}")));
+            assert_eq!(seen, variables(&test.text(&["log", task])));
+        }
+        test.nothing_temporary_is_left();
+    }
+}
+
+#[test]
+fn a_command_has_input_and_folder_and_its_status_counts() {
+    let test = pipeline("", "cp $INPUT_FILE $OUTPUT_DIR/out");
+    test.runs();
+    let before = test.rows("SELECT * FROM task");
+    let script = "cat $INPUT_FILE; pwd; echo more > $OUTPUT_DIR/x; echo y > $INPUT_FILE; exit 7";
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = test.command(["-manifest", test.path("workflow.toml").to_str().unwrap()]);
+    command
+        .arg("-db")
+        .arg(test.path("db"))
+        .args(["shell", "page", "3", "--", "sh", "-c", script])
+        .current_dir(elsewhere.path());
+    let ran = command.output().unwrap();
+    let here = test.path("").canonicalize().unwrap();
+    assert_eq!(
+        String::from_utf8(ran.stdout).unwrap(),
+        format!("two\n{}\n", here.display())
+    );
+    assert_eq!(ran.status.code(), Some(7));
+    test.run(["shell", "page", "--", "sh", "-c", "kill -TERM $$"])
+        .exits(143);
+    // A start step has no input.
+    test.run(["shell", "begin", "--", "wc", "-c"]).exits(0);
+    let empty = test.text(&["shell", "begin", "--", "sh", "-c", "wc -c < $INPUT_FILE"]);
+    assert_eq!(empty.trim(), "0");
+    assert_eq!(test.rows("SELECT * FROM task"), before);
+    test.objects_are_whole();
+    test.nothing_temporary_is_left();
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let test = pipeline("", ":");
+    test.run(["shell", "pag"])
+        .exits(2)
+        .says("did you mean `page`?");
+    test.run(["shell", "page"]).exits(2).says("hint: ");
+    test.runs();
+    test.run(["shell", "page", "1"])
+        .exits(2)
+        .says("task #1 is one of step begin");
+    test.run(["shell", "page", "99"])
+        .exits(2)
+        .says("no task #99");
+    test.run(["shell", "page", "--", "no-such-program"])
+        .exits(2)
+        .says("the step's environment has no program no-such-program");
+}
+
+/// What a terminal shows of a session of these lines.
+fn session(test: &Test, lines: &str) -> (String, Option<i32>) {
+    let mut script = Command::new("script");
+    script
+        .args(["-q", "-e", "-c", "$PROGRAM shell page", "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    test.prepare(&mut script);
+    let mut child = script.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(lines.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        output.status.code(),
+    )
+}
+
+#[test]
+fn the_steps_own_shell_is_talked_to() {
+    for shell in [
+        "['sh', '-e', '-c']",
+        "['bash', '-eu', '-c']",
+        "['python3', '-c']",
+    ] {
+        let script = match shell {
+            "['python3', '-c']" => "import sys; sys.exit(3)",
+            _ => "cat $INPUT_FILE > $OUTPUT_DIR/half; exit 3",
+        };
+        let test = pipeline(&format!("shell = {shell}"), script);
+        test.run(["-run", "-keep-failed"]).exits(1);
+        let (shown, status) = session(
+            &test,
+            "echo \"<$(cat $INPUT_FILE)>\"; ls $OUTPUT_DIR; false\nexit 9\n",
+        );
+        assert_eq!(status, Some(9), "{shown}");
+        assert!(shown.contains("<one>"), "{shown}");
+        assert!(shown.contains("[page #2] $"), "{shown}");
+        assert!(shown.contains("failed, exit status 3"), "{shown}");
+        if !shell.contains("python") {
+            assert!(shown.contains("what the task left: 1 files"), "{shown}");
+        }
+        test.nothing_temporary_is_left();
+    }
+}
+
+#[test]
+fn what_failed_tasks_leave_is_kept_until_they_succeed() {
+    for script in [
+        "cp $INPUT_FILE $OUTPUT_DIR/half; test -e good",
+        "mkdir $OUTPUT_DIR/half; ln -s x $OUTPUT_DIR/half/link; cp $INPUT_FILE $OUTPUT_DIR/half/file\n\
+         test -e good && rm -r $OUTPUT_DIR/half",
+    ] {
+        let test = pipeline("retries = 1\nretry_delay = '1ms'", script);
+        let failed = test.path("db/failed");
+        test.run(["-run"]).exits(1);
+        assert!(!failed.exists());
+        test.run(["-run", "-keep-failed"])
+            .exits(1)
+            .says("is kept in ")
+            .says("`task-pipeline shell page 2` shows it");
+        assert!(failed.join("2/out/half").exists());
+        assert_eq!(
+            std::fs::read_to_string(failed.join("3/input")).unwrap(),
+            "two\n"
+        );
+        let found = test.text(&[
+            "shell",
+            "page",
+            "3",
+            "--",
+            "sh",
+            "-c",
+            "cd $OUTPUT_DIR; find . | sort",
+        ]);
+        assert!(found.starts_with(".\n./half\n"), "{found}");
+        // It is kept by runs that keep nothing new.
+        test.run(["-run"]).exits(1);
+        assert!(failed.join("2/out/half").exists());
+        test.write("good", "");
+        test.write("db/failed/mine", "");
+        test.runs();
+        assert!(!failed.join("2").exists() && !failed.join("3").exists());
+        std::fs::remove_file(failed.join("mine")).unwrap();
+        test.runs();
+        assert!(!failed.exists());
+        test.nothing_temporary_is_left();
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_kept_is_told() {
+    let test = pipeline("", "exit 1");
+    test.run(["-run"]).exits(1);
+    test.write("db/failed", "");
+    test.run(["-run", "-keep-failed"])
+        .exits(2)
+        .says("cannot keep what failed tasks leave")
+        .says("hint: ");
+}
