@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::files::Texts;
 use crate::manifest::{Manifest, literal_outputs};
 use crate::model::digest::Digest;
 use crate::model::identity::Tools;
@@ -208,7 +209,8 @@ pub(crate) fn page(
 ) -> Result<Page, Error> {
     let moment = state.snapshot()?;
     let mut steps = steps(Some(state), runset, manifest)?;
-    let versions = steps.parts(&steps.graph);
+    let texts = Texts::new(store::Reader::new(&state.layout().objects()));
+    let versions = steps.parts(&steps.graph, &texts);
     let grouped = steps.group();
     let graph = std::mem::take(&mut steps.graph);
     let (spans, durations) = executions(state, runset, &steps, graph.nodes.len())?;
@@ -362,29 +364,27 @@ impl Steps {
     }
 
     /// The current version of each step, and others that still have tasks.
-    fn parts(&self, graph: &Graph) -> Vec<VersionPart> {
+    fn parts(&self, graph: &Graph, texts: &Texts) -> Vec<VersionPart> {
         let mut parts = Vec::new();
         let mut before: Option<&RecordedStep> = None;
         for (at, step) in self.order.iter().filter_map(|id| self.versions.get(id)) {
             let older = before.replace(step).filter(|older| older.name == step.name);
             let live = &graph.nodes[*at].versions;
             if live.iter().any(|version| version.number == step.version) {
-                parts.push(part(step, older));
+                parts.push(part(step, older, texts));
             }
         }
         parts
     }
 }
 
-fn part(step: &RecordedStep, older: Option<&RecordedStep>) -> VersionPart {
+fn part(step: &RecordedStep, older: Option<&RecordedStep>, texts: &Texts) -> VersionPart {
     let identity = step.identity.as_ref();
     let changes = match (identity, older.and_then(|older| older.identity.as_ref())) {
         (Some(new), Some(old)) => {
-            let words: Vec<String> = new
-                .changes_since(old)
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let mut changes = new.changes_since(old);
+            texts.name(&mut changes);
+            let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
             words.join(", ")
         }
         _ => String::new(),

@@ -22,7 +22,7 @@ use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
 use crate::prepare::Source;
 use crate::report::table;
-use crate::state::{Accepted, Holder, Lock, Reader, Runset, StepId};
+use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId};
 use crate::store;
 use crate::text::visible;
 
@@ -62,7 +62,9 @@ struct Status {
     misfit: Option<String>,
     /// Steps of which the next run makes another version, and why.
     changed: Vec<(StepName, Vec<Change>)>,
-    /// Why that cannot be told.
+    /// Outputs that go elsewhere by the names that the steps have now.
+    rerouted: Vec<Rerouted>,
+    /// Why what changed cannot be told.
     untold: Option<String>,
 }
 
@@ -173,6 +175,14 @@ fn status(
             .as_ref()
             .map_or_else(Vec::new, |fit| fit.orphaned().to_vec()),
         misfit: fit.and_then(|fit| fit.warning()),
+        rerouted: match source {
+            // Whoever runs has told of it.
+            Some(source) if running.is_none() => {
+                let sign = state::sign(source.manifest.steps.iter().map(|step| &step.name));
+                state.would_be_rerouted(runset, &source.router, &sign)?
+            }
+            Some(_) | None => Vec::new(),
+        },
         lost: engine::look(state, store, runset, running.is_some())?,
         runset: runset.name.clone(),
         running,
@@ -196,6 +206,11 @@ impl Status {
         self.steps.iter().map(|step| step.tainted).sum()
     }
 
+    fn has_finished(&self, name: &StepName) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.name == name.as_str() && step.tally.finished() > 0)
+    }
+
     /// The state of the runset in one word.
     fn word(&self) -> &'static str {
         let total = self.total();
@@ -216,7 +231,14 @@ impl Status {
             None => self.misfit.clone().unwrap_or_else(|| {
                 let orphaned: i64 = self.orphaned.iter().map(|(_, count)| count).sum();
                 let left = total.pending + total.failed - orphaned;
-                summary::next_step(left > 0 || self.lost.finals > 0, self.tainted() > 0).to_owned()
+                // What of steps that are other ones by now is finished will be tainted.
+                let other = self.changed.iter().any(|(step, _)| self.has_finished(step));
+                match (left > 0 || self.lost.finals > 0, self.tainted() > 0) {
+                    (false, false) if other || !self.rerouted.is_empty() => {
+                        "-migrate-tainted -run acts on what has changed".to_owned()
+                    }
+                    (left, tainted) => summary::next_step(left, tainted).to_owned(),
+                }
             }),
         }
     }
@@ -275,6 +297,10 @@ impl Status {
             let steps: Vec<String> = steps.collect();
             let _ = writeln!(text, "changed since the last run: {}", steps.join(", "));
         }
+        for Rerouted { from, to, count } in &self.rerouted {
+            let words = table::rerouted(from.as_ref(), to.as_ref(), *count);
+            let _ = writeln!(text, "{words} by today's steps: -migrate-tainted acts on that");
+        }
         if let Some(untold) = &self.untold {
             text.push_str("the next -run would fail:\n");
             text.push_str(untold);
@@ -298,6 +324,12 @@ impl Status {
                 "step": step.as_str(),
                 "changes": changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
+            "rerouted": self.rerouted.iter().map(|Rerouted { from, to, count }| json!({
+                "from": from.as_ref().map(StepName::as_str),
+                "to": to.as_ref().map(StepName::as_str),
+                "count": count,
+            })).collect::<Vec<_>>(),
+            "would_fail": self.untold,
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
         })

@@ -195,22 +195,11 @@ fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
 }
 
 fn rerouted(from: Option<&StepName>, to: Option<&StepName>, count: i64, done: bool) -> String {
-    let were = if count == 1 { "was" } else { "were" };
-    let outputs = amount::count(count, "output");
-    let from = match from {
-        Some(from) => format!("that went to step {from}"),
-        None => format!("that {were} final"),
-    };
-    let goes = match (to, count) {
-        (Some(to), 1) => format!("goes to step {to}"),
-        (Some(to), _) => format!("go to step {to}"),
-        (None, 1) => "is final".to_owned(),
-        (None, _) => "are final".to_owned(),
-    };
+    let words = table::rerouted(from, to, count);
     if done {
-        format!("{outputs} {from} {goes} now\n")
+        format!("{words} now\n")
     } else {
-        format!("{outputs} {from} {goes} by today's steps: -migrate-tainted acts on that\n")
+        format!("{words} by today's steps: -migrate-tainted acts on that\n")
     }
 }
 

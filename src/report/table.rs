@@ -64,6 +64,23 @@ pub(crate) fn orphaned(orphaned: &[(String, i64)]) -> String {
     )
 }
 
+/// `2 outputs that were final go to step merge`; no step stands for final outputs.
+pub(crate) fn rerouted(from: Option<&StepName>, to: Option<&StepName>, count: i64) -> String {
+    let were = if count == 1 { "was" } else { "were" };
+    let outputs = amount::count(count, "output");
+    let from = match from {
+        Some(from) => format!("that went to step {from}"),
+        None => format!("that {were} final"),
+    };
+    let goes = match (to, count) {
+        (Some(to), 1) => format!("goes to step {to}"),
+        (Some(to), _) => format!("go to step {to}"),
+        (None, 1) => "is final".to_owned(),
+        (None, _) => "are final".to_owned(),
+    };
+    format!("{outputs} {from} {goes}")
+}
+
 /// `script, variables (A)`.
 pub(crate) fn changes(changes: &[Change]) -> String {
     if changes.is_empty() {

@@ -35,6 +35,14 @@ pub(crate) struct Rerouted {
     pub count: i64,
 }
 
+/// Where an output went, and where it goes.
+struct Way<'a> {
+    task: TaskId,
+    from: Option<StepId>,
+    went: Option<&'a StepName>,
+    goes: Option<&'a StepName>,
+}
+
 /// What outputs of a runset are routed by, in some words: equal for equal names of steps.
 pub(crate) fn sign<'a>(names: impl Iterator<Item = &'a StepName>) -> String {
     let mut names: Vec<&str> = names.map(StepName::as_str).collect();
@@ -56,11 +64,41 @@ impl Reader {
         steps: &HashMap<&StepName, StepId>,
         sign: &str,
     ) -> Result<Vec<Astray>, Error> {
+        let mut astray = Vec::new();
+        self.each_astray(runset, router, sign, &mut |way| {
+            let to = way.goes.and_then(|goes| steps.get(goes)).copied();
+            let (task, from) = (way.task, way.from);
+            astray.push(Astray { task, from, to });
+        })?;
+        Ok(astray)
+    }
+
+    /// How many of these there are, by where they went and go. Of steps no version has to be recorded.
+    pub(crate) fn would_be_rerouted(
+        &self,
+        runset: &Runset,
+        router: &Router,
+        sign: &str,
+    ) -> Result<Vec<Rerouted>, Error> {
+        let mut counts = Vec::new();
+        self.each_astray(runset, router, sign, &mut |way| {
+            add(&mut counts, way.went, way.goes, 1);
+        })?;
+        Ok(counts)
+    }
+
+    /// Tells each of them.
+    fn each_astray(
+        &self,
+        runset: &Runset,
+        router: &Router,
+        sign: &str,
+        tell: &mut dyn FnMut(&Way),
+    ) -> Result<(), Error> {
         if self.routed_by(runset)?.as_deref() == Some(sign) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let names = self.names_of_versions()?;
-        let mut astray = Vec::new();
         self.connection
             .prepare_cached(
                 "SELECT id, step_id, name FROM task
@@ -78,23 +116,26 @@ impl Reader {
                     let went = step.and_then(|step| names.get(&step));
                     let goes = name.as_deref().and_then(|name| router.route(name));
                     if went != goes {
-                        let to = goes.and_then(|goes| steps.get(goes)).copied();
-                        let from = step;
-                        astray.push(Astray { task, from, to });
+                        tell(&Way {
+                            task,
+                            from: step,
+                            went,
+                            goes,
+                        });
                     }
                 }
                 Ok(())
             })
-            .during(&self.layout, "look where outputs went")?;
-        Ok(astray)
+            .during(&self.layout, "look where outputs went")
     }
 
     /// How many of these there are, by where they went and go.
     pub(crate) fn rerouted(&self, astray: &[Astray]) -> Result<Vec<Rerouted>, Error> {
         let names = self.names_of_versions()?;
         let mut counts = Vec::new();
+        let name = |step: Option<StepId>| step.and_then(|step| names.get(&step));
         for one in astray {
-            add(&mut counts, &names, one.from, one.to, 1);
+            add(&mut counts, name(one.from), name(one.to), 1);
         }
         Ok(counts)
     }
@@ -127,13 +168,10 @@ fn key(runset: &Runset) -> String {
 /// Adds to those that went the same way.
 pub(super) fn add(
     counts: &mut Vec<Rerouted>,
-    names: &HashMap<StepId, StepName>,
-    from: Option<StepId>,
-    to: Option<StepId>,
+    from: Option<&StepName>,
+    to: Option<&StepName>,
     count: i64,
 ) {
-    let name = |step: Option<StepId>| step.and_then(|step| names.get(&step));
-    let (from, to) = (name(from), name(to));
     let same = |known: &&mut Rerouted| known.from.as_ref() == from && known.to.as_ref() == to;
     match counts.iter_mut().find(same) {
         Some(known) => known.count += count,

@@ -88,7 +88,7 @@ impl State {
             let name = |step: Option<StepId>| step.and_then(|step| names.get(&step));
             match to {
                 Some(to) if name(from) == name(Some(to)) => migrated.tainted(to, count),
-                _ => reroute::add(&mut migrated.rerouted, &names, from, to, count),
+                _ => reroute::add(&mut migrated.rerouted, name(from), name(to), count),
             }
         }
         Ok(migrated)

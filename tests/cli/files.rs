@@ -78,6 +78,60 @@ fn an_edited_file_is_seen_by_every_question() {
 }
 
 #[test]
+fn status_tells_what_is_not_as_it_was_at_the_last_run() {
+    let test = tool();
+    test.runs();
+    let status = || (test.text(&["status"]), test.json(&["status", "-json"]));
+    let (text, json) = status();
+    assert!(!text.contains("changed"), "{text}");
+    assert_eq!(json["changed"], serde_json::json!([]));
+
+    test.write("tool.sh", "echo two\n");
+    let (text, json) = status();
+    assert!(
+        text.contains("changed since the last run: begin (files (tool.sh))\n")
+            && text.ends_with("next: -migrate-tainted -run acts on what has changed\n"),
+        "{text}"
+    );
+    assert_eq!(
+        json["changed"],
+        serde_json::json!([{ "step": "begin", "changes": ["files (tool.sh)"] }])
+    );
+    test.manifest(&TOOL.replace("[[step]]\nname = 'last'", "[[step]]\nname = 'more'"));
+    let (text, _) = status();
+    assert!(
+        text.contains("changed since the last run: begin (files (tool.sh)), more (new)\n"),
+        "{text}"
+    );
+    test.manifest(TOOL);
+
+    fs::remove_file(test.path("tool.sh")).unwrap();
+    let (text, json) = status();
+    assert!(
+        text.contains("the next -run would fail:\nerror: `tool.sh` matches no file in ")
+            && text.contains("workflow.toml:4:"),
+        "{text}"
+    );
+    let untold = json["would_fail"].as_str().unwrap();
+    assert!(untold.contains("`tool.sh` matches no file in "), "{untold}");
+
+    test.write("tool.sh", "echo two\n");
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    let (text, _) = status();
+    assert!(!text.contains("changed") && !text.contains("would fail"), "{text}");
+}
+
+#[test]
+fn a_page_names_the_files_that_made_a_version() {
+    let test = tool();
+    test.runs();
+    test.write("tool.sh", "echo two\n");
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    let page = test.text(&["report", "-o", "-"]);
+    assert!(page.contains("files (tool.sh)"), "{page}");
+}
+
+#[test]
 fn a_fresh_run_takes_files_as_they_are() {
     let test = tool();
     test.runs();

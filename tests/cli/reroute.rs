@@ -23,6 +23,16 @@ fn a_step_that_comes_later_gets_what_was_final() {
     test.runs().says("3 final outputs");
     test.manifest(&format!("{BEGIN}{REPORT}"));
     let told = "2 outputs that were final go to step report by today's steps: -migrate-tainted acts on that\n";
+    let status = test.text(&["status"]);
+    assert!(
+        status.contains(told) && status.ends_with("next: -migrate-tainted -run acts on what has changed\n"),
+        "{status}"
+    );
+    let status = test.json(&["status", "-json"]);
+    assert_eq!(
+        status["rerouted"],
+        serde_json::json!([{ "from": null, "to": "report", "count": 2 }])
+    );
     for _ in 0..2 {
         test.runs().says(told).says("0 run");
     }
@@ -41,6 +51,8 @@ fn a_step_that_comes_later_gets_what_was_final() {
     );
     test.tally_is_right();
     test.runs().never_says("today's steps");
+    let status = test.json(&["status", "-json"]);
+    assert_eq!(status["rerouted"], serde_json::json!([]));
     test.run(["-migrate-tainted"])
         .exits(0)
         .says("nothing is tainted");

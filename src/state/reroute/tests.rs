@@ -178,6 +178,9 @@ fn each_way_that_an_output_can_go_elsewhere() {
         world.steps_are(after);
         let astray = world.astray();
         assert_eq!(in_words(&world.state.rerouted(&astray).unwrap()), ways);
+        let (router, sign) = (world.router(), sign(world.names.iter()));
+        let told = world.state.would_be_rerouted(&world.runset, &router, &sign);
+        assert_eq!(in_words(&told.unwrap()), ways);
         let (tainted, mut rerouted) = world.migrate();
         rerouted.sort();
         let mut ways = ways.to_vec();

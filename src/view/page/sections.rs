@@ -282,7 +282,7 @@ fn version(part: &VersionPart, place: usize) -> Markup {
                 @if let Some(created) = part.created {
                     (line("Registered", html! { (point(created)) }))
                 }
-                @if !part.changes.is_empty() { (line("Changed", html! { (part.changes) })) }
+                @if !part.changes.is_empty() { (line("Changed", html! { (visible(&part.changes)) })) }
                 @if !part.shell.is_empty() { (line("Shell", html! { code { (part.shell) } })) }
                 @for (name, value) in &part.variables {
                     @let (value, more) = head(value, 2000);
