@@ -10,6 +10,7 @@ mod group;
 mod handle;
 mod invocation;
 mod leftover;
+mod observe;
 mod spawn;
 mod warm;
 

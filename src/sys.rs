@@ -108,12 +108,27 @@ pub(crate) enum Use {
     Write,
 }
 
+/// What is seen of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(target_os = "linux", target_env = "gnu")),
+    expect(dead_code, reason = "nobody can look")
+)]
+pub(crate) enum Sight {
+    /// It runs: the process that leads its group.
+    Begins(rustix::process::Pid),
+    /// A use of a file that succeeded.
+    Used(Used),
+    /// Its first process ends: the number will soon be another's. May come twice.
+    Ends,
+}
+
 /// Runs a command to its end, in a process group of its own, and tells each use of a file, by it and by
 /// all that it starts, that succeeds. What it leaves running is ended. No privileges are needed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn observe(
     command: std::process::Command,
-    tell: &mut dyn FnMut(Used),
+    tell: &mut dyn FnMut(Sight),
 ) -> io::Result<std::process::ExitStatus> {
     system::observe(command, tell)
 }
@@ -122,7 +137,7 @@ pub(crate) fn observe(
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn observe(
     _: std::process::Command,
-    _: &mut dyn FnMut(Used),
+    _: &mut dyn FnMut(Sight),
 ) -> io::Result<std::process::ExitStatus> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -99,7 +99,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
 }
 
 /// The task of the step that the word names.
-fn named(places: &Places, step: &Step, word: &str) -> Result<TaskRow, Failure> {
+pub(super) fn named(places: &Places, step: &Step, word: &str) -> Result<TaskRow, Failure> {
     let state = Reader::open(&places.db)?;
     let task = select::task(&state, word)?;
     if task.step.as_ref().is_some_and(|of| of.name == step.name) {

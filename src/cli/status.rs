@@ -299,7 +299,10 @@ impl Status {
         }
         for Rerouted { from, to, count } in &self.rerouted {
             let words = table::rerouted(from.as_ref(), to.as_ref(), *count);
-            let _ = writeln!(text, "{words} by today's steps: -migrate-tainted acts on that");
+            let _ = writeln!(
+                text,
+                "{words} by today's steps: -migrate-tainted acts on that"
+            );
         }
         if let Some(untold) = &self.untold {
             text.push_str("the next -run would fail:\n");

@@ -1,29 +1,34 @@
 //! `trace-files`: which files a step uses that its version does not know of. One task of it runs under
 //! observation; what it leaves is thrown away.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod found;
+mod task;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::{Component, Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
-use tempfile::TempDir;
 
-use super::error::Failure;
-use super::one_task::{OneTask, no_place};
+use super::error::{Failure, signal_status};
+use super::one_task::OneTask;
 use super::options::Places;
 use super::output::print;
-use super::place;
+use super::{place, signals};
+use crate::exec::local::Channel;
 use crate::manifest::Step;
-use crate::model::glob::Glob;
-use crate::model::task::TaskState;
 use crate::out;
 use crate::prepare::Source;
-use crate::state::TaskRow;
-use crate::sys::{self, Use, Used};
-use crate::text::{Shown as _, said, visible};
+use crate::process::{Handle, StopReason, describe};
+use crate::sys::Used;
+use crate::text::time::exact;
+use crate::text::{said, visible};
+use found::{World, declared, in_words};
+use task::{Chosen, Script, choose, script};
 
 /// Options of `trace-files`.
 #[derive(Debug, Args)]
@@ -31,6 +36,9 @@ pub(super) struct Options {
     /// The step
     #[arg(value_name = "STEP")]
     step: String,
+    /// The task whose input it gets; default: the one in the middle by time of those that are finished
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
     /// Use the host's programs in place of packages
     #[arg(long)]
     host_env: bool,
@@ -43,26 +51,48 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         source.folder = place::working_folder(folder)?;
     }
     place::known_step(&source, &options.step)?;
+    // The second signal ends it at once: nobody hears the first one but what runs.
+    let (inbox, emergency) = {
+        let channel = Channel::default();
+        (signals::listen(&channel)?, channel.emergency().clone())
+    };
+    source.stop = Arc::clone(&inbox.stop);
     let step = source
         .manifest
         .step(&options.step)
         .ok_or_else(|| Failure::usage("no such step"))?;
-    let task = OneTask::of(places, step, &PREFERRED)?;
+    let chosen = choose(places, step, options.task.as_deref())?;
+    let row = chosen.as_ref().map(|chosen| &chosen.row);
     let place = OneTask::place()?;
-    let command = observed(places, options, &source, step, task.as_ref(), place.path())?;
+    emergency.has(place.path());
+    let Script { command, time } = script(places, options, &source, step, row, place.path())
+        .map_err(|failure| failure.or_signal(inbox.signal()))?;
     let mut uses = BTreeMap::new();
-    let ended = sys::observe(command, &mut |Used { path, how }| {
-        let most = uses.entry(path).or_insert(how);
-        *most = how.max(*most);
-    });
-    let ended = ended.map_err(|error| {
+    let handle = Handle::default();
+    emergency.tasks().add(handle.clone());
+    let ended = handle.observe(
+        command,
+        Some(time),
+        &inbox.stop,
+        &mut |Used { path, how }| {
+            let most = uses.entry(path).or_insert(how);
+            *most = how.max(*most);
+        },
+    );
+    let (ended, cut) = ended.map_err(|error| {
         Failure::usage(format!(
             "cannot observe step {}: {error}",
             visible(&options.step)
         ))
         .hint("this takes Linux with glibc, where processes may be traced (ptrace), as strace does it")
     })?;
-    say_how_it_ended(step, task.as_ref(), ended, &place);
+    let how = match cut {
+        None => describe(ended),
+        Some(StopReason::Timeout) => format!("ended after {}, when its time was over", exact(time)),
+        Some(StopReason::Asked) => "interrupted".to_owned(),
+    };
+    let is_whole = cut.is_none() && ended.success();
+    say_how_it_ended(step, chosen.as_ref(), &how, is_whole, place.path());
     let world = World {
         folder: source.folder.clone(),
         own: [
@@ -75,51 +105,26 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         declared: declared(step),
     };
     print(&in_words(step, &world.sort(uses)))?;
-    Ok(ExitCode::from(u8::from(!ended.success())))
-}
-
-/// What one learns most from comes first.
-const PREFERRED: [TaskState; 4] = [
-    TaskState::Done,
-    TaskState::Reused,
-    TaskState::Failed,
-    TaskState::Pending,
-];
-
-/// The step's script on that task's input, in the folder `place`, where what it says goes too.
-fn observed(
-    places: &Places,
-    options: &Options,
-    source: &Source,
-    step: &Step,
-    task: Option<&TaskRow>,
-    place: &Path,
-) -> Result<Command, Failure> {
-    let one = OneTask::prepare(places, options.host_env, source, step, task, place)?;
-    let mut command = one.command(&one.program, &one.arguments);
-    let [stdout, stderr] = ["stdout", "stderr"].map(|name| File::create(place.join(name)));
-    command
-        .stdin(Stdio::null())
-        .stdout(stdout.map_err(|error| no_place(&error))?)
-        .stderr(stderr.map_err(|error| no_place(&error))?);
-    Ok(command)
-}
-
-/// What the step says that its version knows of.
-fn declared(step: &Step) -> Vec<&Glob> {
-    step.files.iter().map(|file| &file.value).collect()
+    Ok(match inbox.signal() {
+        Some(signal) => ExitCode::from(signal_status(signal)),
+        None => ExitCode::from(u8::from(!is_whole)),
+    })
 }
 
 /// Lines of standard error that are told of a script that failed.
 const LAST_WORDS: usize = 5;
 
-fn say_how_it_ended(step: &Step, task: Option<&TaskRow>, ended: ExitStatus, place: &TempDir) {
+/// `how`: how it ended; `is_whole`: all that it does was seen.
+fn say_how_it_ended(step: &Step, chosen: Option<&Chosen>, how: &str, is_whole: bool, place: &Path) {
     let name = visible(step.name.as_str());
-    let task = task.map_or_else(String::new, |task| format!(" #{}", task.id));
-    let mut text = format!("{name}{task}: observed, {ended}; what it left is thrown away\n");
-    if !ended.success() {
+    let task = chosen.map_or_else(String::new, |chosen| {
+        let why = chosen.why.iter().map(|why| format!(" ({why})"));
+        format!(" #{}{}", chosen.row.id, why.collect::<String>())
+    });
+    let mut text = format!("{name}{task}: observed, {how}; what it left is thrown away\n");
+    if !is_whole {
         let mut words = Vec::new();
-        let _ = File::open(place.path().join("stderr"))
+        let _ = File::open(place.join("stderr"))
             .and_then(|file| file.take(1 << 20).read_to_end(&mut words));
         let lines = said(&words);
         for line in &lines[lines.len().saturating_sub(LAST_WORDS)..] {
@@ -128,255 +133,4 @@ fn say_how_it_ended(step: &Step, task: Option<&TaskRow>, ended: ExitStatus, plac
         text.push_str("what it would have used behind that is not known\n");
     }
     out::tell(&text);
-}
-
-/// What a step may use.
-struct World<'a> {
-    /// Where its scripts start.
-    folder: PathBuf,
-    /// Folders of this program's own.
-    own: Vec<PathBuf>,
-    declared: Vec<&'a Glob>,
-}
-
-/// What was used beyond that.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
-    /// Files below the folder, by their paths in it.
-    beside: BTreeSet<String>,
-    /// The same that were made or written to.
-    written: BTreeSet<String>,
-    /// Folders below it that were looked into.
-    folders: BTreeSet<String>,
-    /// Files elsewhere.
-    elsewhere: BTreeSet<PathBuf>,
-}
-
-/// What belongs to the system, or to packages.
-const SYSTEM: [&str; 14] = [
-    "/nix",
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc",
-    "/proc",
-    "/dev",
-    "/sys",
-    "/run",
-    "/var/cache",
-];
-
-impl World<'_> {
-    fn sort(&self, uses: BTreeMap<PathBuf, Use>) -> Found {
-        let mut found = Found::default();
-        for (path, how) in uses {
-            let path = plain(&path);
-            let is_in = |folder: &Path| path.starts_with(folder);
-            if self.own.iter().any(|own| is_in(own)) {
-                continue;
-            }
-            // What is gone again was no dependency.
-            let Ok(about) = fs::metadata(&path) else {
-                continue;
-            };
-            let inner = match path.strip_prefix(&self.folder) {
-                Ok(inner) => Some(inner.to_owned()),
-                // By way of a link.
-                Err(_) => fs::canonicalize(&path)
-                    .ok()
-                    .and_then(|path| Some(path.strip_prefix(&self.folder).ok()?.to_owned())),
-            };
-            let Some(inner) = inner else {
-                let is_system = SYSTEM.iter().any(|folder| is_in(Path::new(folder)));
-                if about.is_file() && !is_system {
-                    found.elsewhere.insert(path);
-                }
-                continue;
-            };
-            let Some(inner) = inner.to_str().filter(|inner| !inner.is_empty()) else {
-                continue;
-            };
-            let is_declared = self.declared.iter().any(|glob| glob.matches(inner));
-            if about.is_dir() {
-                if how != Use::Look && !is_declared {
-                    found.folders.insert(inner.to_owned());
-                }
-            } else if how == Use::Write {
-                found.written.insert(inner.to_owned());
-            } else if !is_declared {
-                found.beside.insert(inner.to_owned());
-            }
-        }
-        found
-    }
-}
-
-/// The path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(plain.pop()),
-            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(part),
-        }
-    }
-    plain
-}
-
-/// Files of a folder that are named one by one; of more the folder is.
-const EACH: usize = 8;
-
-/// The entries of `files`: paths, and patterns where there are many in one folder.
-fn entries(beside: &BTreeSet<String>) -> Vec<String> {
-    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for path in beside {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        folders.entry(folder).or_default().push(name);
-    }
-    let mut entries = Vec::new();
-    for (folder, names) in folders {
-        let front = match folder {
-            "" => String::new(),
-            folder => format!("{}/", escaped(folder)),
-        };
-        if folder.is_empty() || names.len() <= EACH {
-            entries.extend(names.iter().map(|name| format!("{front}{}", escaped(name))));
-            continue;
-        }
-        let extension = |name: &&str| name.rsplit_once('.').map(|(_, end)| end.to_owned());
-        let mut ends: Vec<_> = names.iter().map(extension).collect();
-        ends.dedup();
-        match ends.as_slice() {
-            [Some(end)] => entries.push(format!("{front}*.{}", escaped(end))),
-            _ => entries.push(format!("{front}*")),
-        }
-    }
-    entries
-}
-
-/// The name as a pattern that stands for it alone.
-fn escaped(name: &str) -> String {
-    let mut pattern = String::new();
-    for c in name.chars() {
-        if "*?[]{}\\".contains(c) {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern
-}
-
-fn in_words(step: &Step, found: &Found) -> String {
-    let mut text = String::new();
-    let name = visible(step.name.as_str());
-    if found.beside.is_empty() && found.folders.is_empty() {
-        let _ = writeln!(
-            text,
-            "{name}: nothing beside the manifest that is in none of its `files`"
-        );
-    } else {
-        let _ = writeln!(
-            text,
-            "{name}: used beside the manifest, and in none of its `files`"
-        );
-        let paths = found.beside.iter().cloned();
-        let folders = found
-            .folders
-            .iter()
-            .map(|path| format!("{path}/ (looked into)"));
-        for path in paths.chain(folders) {
-            let _ = writeln!(text, "  {}", visible(&path));
-        }
-    }
-    if !found.beside.is_empty() {
-        let declared: Vec<String> = declared(step)
-            .iter()
-            .map(|glob| glob.text().to_owned())
-            .collect();
-        let all = declared.into_iter().chain(entries(&found.beside));
-        let list: Vec<String> = all.map(|entry| format!("{entry:?}")).collect();
-        let _ = writeln!(
-            text,
-            "its line in the manifest:\nfiles = [{}]",
-            list.join(", ")
-        );
-    }
-    if !found.written.is_empty() {
-        let _ = writeln!(text, "written there, where no step should write:");
-        for path in &found.written {
-            let _ = writeln!(text, "  {}", visible(path));
-        }
-    }
-    if !found.elsewhere.is_empty() {
-        let _ = writeln!(text, "used elsewhere, where `files` cannot reach:");
-        for path in &found.elsewhere {
-            let _ = writeln!(text, "  {}", path.shown());
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_files_of_a_folder_are_a_pattern() {
-        let beside = |paths: &[String]| entries(&paths.iter().cloned().collect());
-        let many = |end: &str| (0..9).map(|n| format!("lib/{n}{end}")).collect::<Vec<_>>();
-        assert_eq!(beside(&many(".py")), ["lib/*.py"]);
-        assert_eq!(beside(&[many(".py"), many(".txt")].concat()), ["lib/*"]);
-        assert_eq!(
-            beside(&["a*b".to_owned(), "lib/x.py".to_owned()]),
-            ["a\\*b", "lib/x.py"]
-        );
-    }
-
-    #[test]
-    fn uses_are_told_apart() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = fs::canonicalize(folder.path()).unwrap();
-        for path in ["m/lib/a", "m/lib/b", "m/log", "m/db/x", "else", "m/known"] {
-            let path = folder.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        let known = Glob::parse("known").unwrap();
-        let world = World {
-            folder: folder.join("m"),
-            own: vec![folder.join("m/db")],
-            declared: vec![&known],
-        };
-        let uses = [
-            ("m/lib/../lib/a", Use::Read),
-            ("m/lib/b", Use::Look),
-            ("m/lib", Use::Read),
-            ("m", Use::Read),
-            ("m/log", Use::Write),
-            ("m/db/x", Use::Read),
-            ("m/gone", Use::Read),
-            ("m/known", Use::Read),
-            ("else", Use::Read),
-        ];
-        let mut uses: BTreeMap<_, _> = uses
-            .into_iter()
-            .map(|(path, how)| (folder.join(path), how))
-            .collect();
-        uses.insert("/etc/passwd".into(), Use::Read);
-        let set = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            world.sort(uses),
-            Found {
-                beside: set(&["lib/a", "lib/b"]),
-                written: set(&["log"]),
-                folders: set(&["lib"]),
-                elsewhere: [folder.join("else")].into(),
-            }
-        );
-    }
 }

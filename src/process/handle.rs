@@ -91,6 +91,16 @@ impl Limit {
         }
     }
 
+    /// Asks the children to end now, if they were not asked yet.
+    pub(super) fn end(&mut self, handle: &Handle) {
+        if !self.asked {
+            self.asked = true;
+            self.next = Some(Instant::now() + handle.grace);
+            handle.end();
+            self.lost = handle.lock().lost;
+        }
+    }
+
     fn is_over(&mut self, handle: &Handle) -> bool {
         let Some(next) = self.next.as_mut().filter(|next| **next <= Instant::now()) else {
             return false;

@@ -118,7 +118,10 @@ fn status_tells_what_is_not_as_it_was_at_the_last_run() {
     test.write("tool.sh", "echo two\n");
     test.run(["-migrate-tainted", "-run"]).exits(0);
     let (text, _) = status();
-    assert!(!text.contains("changed") && !text.contains("would fail"), "{text}");
+    assert!(
+        !text.contains("changed") && !text.contains("would fail"),
+        "{text}"
+    );
 }
 
 #[test]

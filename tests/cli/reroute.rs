@@ -25,7 +25,8 @@ fn a_step_that_comes_later_gets_what_was_final() {
     let told = "2 outputs that were final go to step report by today's steps: -migrate-tainted acts on that\n";
     let status = test.text(&["status"]);
     assert!(
-        status.contains(told) && status.ends_with("next: -migrate-tainted -run acts on what has changed\n"),
+        status.contains(told)
+            && status.ends_with("next: -migrate-tainted -run acts on what has changed\n"),
         "{status}"
     );
     let status = test.json(&["status", "-json"]);

@@ -1,6 +1,6 @@
 //! What comes to a run from outside: signals, and an end that does not wait for the engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, OnceLock};
 
@@ -54,7 +54,14 @@ impl Channel {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Emergency {
     tasks: Roll,
-    scratch: Arc<OnceLock<PathBuf>>,
+    made: Arc<OnceLock<Made>>,
+}
+
+/// A folder that must not be left, and one that goes with it if nothing else is in it.
+#[derive(Debug)]
+struct Made {
+    folder: PathBuf,
+    parent: Option<PathBuf>,
 }
 
 impl Emergency {
@@ -65,16 +72,29 @@ impl Emergency {
 
     /// The run has this folder.
     pub(crate) fn is_in(&self, scratch: &Scratch) {
+        let folder = scratch.folder().path();
+        self.set(folder, folder.parent());
+    }
+
+    /// What runs has this folder, in one that is everybody's.
+    pub(crate) fn has(&self, folder: &Path) {
+        self.set(folder, None);
+    }
+
+    fn set(&self, folder: &Path, parent: Option<&Path>) {
         // The program makes no other one.
-        let _ = self.scratch.set(scratch.folder().path().to_owned());
+        let _ = self.made.set(Made {
+            folder: folder.to_owned(),
+            parent: parent.map(Path::to_owned),
+        });
     }
 
     /// Removes what must not be left when the program ends.
     pub(crate) fn clear(&self) {
-        if let Some(scratch) = self.scratch.get() {
-            remove_all(scratch);
+        if let Some(Made { folder, parent }) = self.made.get() {
+            remove_all(folder);
             // Unless something else is there.
-            let _ = scratch.parent().map(std::fs::remove_dir);
+            let _ = parent.as_ref().map(std::fs::remove_dir);
         }
     }
 }

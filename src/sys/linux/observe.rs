@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::sys::{Use, Used};
+use crate::sys::{Sight, Use, Used};
 
 /// Bytes of a path at most.
 const LONGEST: usize = 4096;
@@ -30,7 +30,7 @@ struct Call {
 /// Runs the command to its end and tells each use of a file that succeeds.
 pub(in crate::sys) fn observe(
     mut command: Command,
-    tell: &mut dyn FnMut(Used),
+    tell: &mut dyn FnMut(Sight),
 ) -> io::Result<ExitStatus> {
     observable(&mut command);
     let child = command.spawn()?;
@@ -44,8 +44,12 @@ pub(in crate::sys) fn observe(
             | Options::PTRACE_O_TRACEVFORK
             | Options::PTRACE_O_TRACECLONE
             | Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_TRACEEXIT
             | Options::PTRACE_O_EXITKILL,
     )?;
+    if let Some(leader) = rustix::process::Pid::from_raw(root.as_raw()) {
+        tell(Sight::Begins(leader));
+    }
     go_on(root, None)?;
     let mut tracer = Tracer {
         root,
@@ -95,17 +99,20 @@ struct Tracer {
 
 impl Tracer {
     #[allow(clippy::wildcard_enum_match_arm)] // Another's.
-    fn stopped(&mut self, status: WaitStatus, tell: &mut dyn FnMut(Used)) -> io::Result<()> {
+    fn stopped(&mut self, status: WaitStatus, tell: &mut dyn FnMut(Sight)) -> io::Result<()> {
         match status {
-            WaitStatus::Exited(thread, code) => self.gone(thread, code << 8),
-            WaitStatus::Signaled(thread, signal, _) => self.gone(thread, signal as i32),
+            WaitStatus::Exited(thread, code) => self.gone(thread, code << 8, tell),
+            WaitStatus::Signaled(thread, signal, _) => self.gone(thread, signal as i32, tell),
             WaitStatus::PtraceSyscall(thread) => {
                 self.known.insert(thread);
                 self.call(thread, tell);
                 go_on(thread, None)?;
             }
-            WaitStatus::PtraceEvent(thread, ..) => {
+            WaitStatus::PtraceEvent(thread, _, event) => {
                 self.known.insert(thread);
+                if thread == self.root && event == libc::PTRACE_EVENT_EXIT {
+                    tell(Sight::Ends);
+                }
                 go_on(thread, None)?;
             }
             WaitStatus::Stopped(thread, signal) => {
@@ -118,10 +125,12 @@ impl Tracer {
         Ok(())
     }
 
-    fn gone(&mut self, thread: Pid, status: i32) {
+    fn gone(&mut self, thread: Pid, status: i32, tell: &mut dyn FnMut(Sight)) {
         self.known.remove(&thread);
         self.calls.remove(&thread);
         if thread == self.root {
+            // One that is killed may not have stopped before.
+            tell(Sight::Ends);
             self.ended = Some(ExitStatus::from_raw(status));
             // What it leaves behind is ended with it.
             for left in &self.known {
@@ -131,7 +140,7 @@ impl Tracer {
     }
 
     /// A thread stands before or behind a system call.
-    fn call(&mut self, thread: Pid, tell: &mut dyn FnMut(Used)) {
+    fn call(&mut self, thread: Pid, tell: &mut dyn FnMut(Sight)) {
         match at(thread) {
             Some(At::Entry(number, arguments)) => {
                 if let Some(call) = begun(thread, number, arguments) {
@@ -142,7 +151,7 @@ impl Tracer {
                 if let Some(Call { path, how }) = self.calls.remove(&thread)
                     && succeeded
                 {
-                    tell(Used { path, how });
+                    tell(Sight::Used(Used { path, how }));
                 }
             }
             None => {}
