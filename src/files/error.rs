@@ -15,6 +15,9 @@ pub(crate) enum Error {
     /// There is no file of that name.
     #[error("there is no file {}", quoted(.0))]
     Absent(String),
+    /// It leads into the folder in which no file is found.
+    #[error("{} leads into the db folder, of which nothing is a file of the pipeline", quoted(.0))]
+    Own(String),
     /// A link leads to nothing.
     #[error("{} is a link to {}, which is not there", quoted(path), quoted(target))]
     BrokenLink {
@@ -75,6 +78,7 @@ impl Error {
                  hidden files, and `**/` looks into folders"
             }
             Self::Absent(_) => "check the spelling",
+            Self::Own(_) => "name files beside it: what the db holds changes with every run",
             Self::BrokenLink { .. } => "mend or remove the link",
             Self::Circle(_) => "remove the link, or name the files without going through it",
             Self::NotUtf8(_) => "rename it",
@@ -97,6 +101,7 @@ impl Error {
             Self::Store(error) => error.hint(),
             Self::Nothing(_)
             | Self::Absent(_)
+            | Self::Own(_)
             | Self::BrokenLink { .. }
             | Self::Circle(_)
             | Self::NotUtf8(_)
@@ -116,6 +121,7 @@ impl Error {
             Self::Store(error) => error.shortage(),
             Self::Nothing(_)
             | Self::Absent(_)
+            | Self::Own(_)
             | Self::BrokenLink { .. }
             | Self::Circle(_)
             | Self::NotUtf8(_)

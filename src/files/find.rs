@@ -146,6 +146,7 @@ impl<'a> Search<'a> {
                 glob: glob.text().to_owned(),
                 most,
             }),
+            Err(Error::Own(_)) => Err(Error::Own(glob.text().to_owned())),
             Err(error) => Err(error),
             Ok(()) if self.looked.files.len() == before => {
                 Err(Error::Nothing(glob.text().to_owned()))
@@ -165,6 +166,9 @@ impl<'a> Search<'a> {
             }
             self.path.extend(name.as_bytes());
             fixed += 1;
+            if self.is_own() {
+                return Err(Error::Own(String::new()));
+            }
         }
         let root = self.root;
         if !self.path.is_empty() {
@@ -193,6 +197,14 @@ impl<'a> Search<'a> {
                 folder: Some(Rest::All),
             },
         )
+    }
+
+    /// Whether the present path is that of the folder in which no file is found.
+    fn is_own(&self) -> bool {
+        self.root.skip.is_some_and(|skip| {
+            let seen = sys::seen_at(self.root.fd(), self.path.as_slice());
+            seen.is_ok_and(|(_, seen)| (seen.device, seen.inode) == skip)
+        })
     }
 
     /// With `**` it may be over as well.

@@ -135,7 +135,8 @@ impl Drop for Guard<'_> {
 fn gone(error: &Error) -> String {
     match error {
         Error::Nothing(gone) | Error::Absent(gone) => format!("{} was removed", quoted(gone)),
-        Error::BrokenLink { .. }
+        Error::Own(_)
+        | Error::BrokenLink { .. }
         | Error::Circle(_)
         | Error::NotUtf8(_)
         | Error::Special { .. }

@@ -44,6 +44,37 @@ fn names(world: &World, path: &str) -> String {
 }
 
 #[test]
+fn two_packages_with_one_program_are_told_once_they_are_resolved() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    write_flake(
+        &flake,
+        r#"one = make "one" { cmd = program "same" "one"; }; two = make "two" { cmd = program "same" "two"; };"#,
+    );
+    let [one, two] = ["one", "two"].map(|name| format!("path:{}#{name}", flake.display()));
+    world.one_step(&[&one, &two], "same");
+    assert!(!world.run("check").ok().stderr.contains("both bring"));
+    world.run("-run").ok();
+    assert_eq!(world.said(), "one");
+    let words = |first: &str, second: &str| {
+        format!("`{first}` and `{second}` both bring `same`; the script has that of `{first}`")
+    };
+    world.run("check").failed(0, &[&words(&one, &two)]);
+    world
+        .run("check -strict")
+        .failed(1, &[&words(&one, &two), "nothing was run"]);
+
+    // The other way round it is the other one.
+    world.one_step(&[&two, &one], "same");
+    world.run("-run -migrate-tainted").ok();
+    assert_eq!(world.said(), "two");
+    world.run("check").failed(0, &[&words(&two, &one)]);
+    world.one_step(&[&two], "same");
+    world.run("-run").ok();
+    assert_eq!(world.run("check -strict").ok().stderr, "");
+}
+
+#[test]
 fn path_is_that_of_nix_shell_in_the_order_of_the_manifest() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");

@@ -124,6 +124,22 @@ fn the_programs_own_folder_is_none_of_the_files() {
 }
 
 #[test]
+fn a_pattern_into_the_db_folder_is_told_as_that() {
+    let test = world();
+    test.manifest(&pipeline("'lib/a.sh'").replace("echo begin >> $COUNT", ":"));
+    test.runs();
+    for pattern in ["db", "db/*", "db/db", "./db/objects/**"] {
+        refused(
+            &test,
+            &format!("'{pattern}'"),
+            &format!(
+                "`{pattern}` leads into the db folder, of which nothing is a file of the pipeline"
+            ),
+        );
+    }
+}
+
+#[test]
 fn a_folder_given_with_workdir_is_where_files_are() {
     let test = Test::new();
     test.manifest(&pipeline("'lib/*'"));
