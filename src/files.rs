@@ -6,6 +6,8 @@
 mod error;
 mod find;
 mod known;
+mod look;
+mod pattern;
 mod read;
 mod snapshot;
 mod texts;

@@ -1,6 +1,8 @@
 //! From patterns to files. A folder is listed once for a pattern, and only where the pattern has
-//! something in it that is not known by its name.
+//! something in it that is not known by its name. What is a file by its folder is looked at when all
+//! are found.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +11,8 @@ use rustix::fs::{Dir, FileType, Mode};
 use rustix::io::Errno;
 
 use super::error::{Error, io_error};
+use super::look::{Path, look_at_all};
+use super::pattern::{Meaning, Pattern, Rest};
 use super::{FOLDER, Root, stat};
 use crate::folder::{is_self, kind};
 use crate::model::file::Stat;
@@ -29,7 +33,7 @@ pub(crate) struct Found<P = Box<str>> {
 pub(crate) struct Looked {
     /// Each once, sorted by path.
     pub files: Vec<Found>,
-    /// The folders that were listed for that.
+    /// The folders that were listed for that, or in which a name was not that may be there later.
     pub folders: Vec<Found<Box<[u8]>>>,
 }
 
@@ -42,40 +46,66 @@ pub(crate) fn find<'g>(
     root: &Root,
     globs: impl IntoIterator<Item = &'g Glob>,
 ) -> Result<Looked, Vec<(usize, Error)>> {
-    find_at_most(root, globs, MOST)
+    find_while(root, globs, || ()).0
 }
 
-pub(super) fn find_at_most<'g>(
+/// The same, and what is done meanwhile, if there are files to look at.
+pub(crate) fn find_while<'g, T>(
+    root: &Root,
+    globs: impl IntoIterator<Item = &'g Glob>,
+    meanwhile: impl FnOnce() -> T,
+) -> (Result<Looked, Vec<(usize, Error)>>, T) {
+    find_at_most(root, globs, MOST, meanwhile)
+}
+
+pub(super) fn find_at_most<'g, T>(
     root: &Root,
     globs: impl IntoIterator<Item = &'g Glob>,
     most: usize,
-) -> Result<Looked, Vec<(usize, Error)>> {
+    meanwhile: impl FnOnce() -> T,
+) -> (Result<Looked, Vec<(usize, Error)>>, T) {
+    let globs: Vec<&Glob> = globs.into_iter().collect();
     let mut search = Search {
         root,
         most,
-        looked: Looked::default(),
-        parts: &[],
+        files: Vec::new(),
+        folders: Vec::new(),
+        pattern: Pattern(&[]),
         above: Vec::new(),
         path: Vec::new(),
     };
     let mut wrong = Vec::new();
-    for (number, glob) in globs.into_iter().enumerate() {
+    for (number, glob) in globs.iter().enumerate() {
         if let Err(error) = search.glob(glob) {
             wrong.push((number, error));
         }
     }
     if !wrong.is_empty() {
-        return Err(wrong);
+        return (Err(wrong), meanwhile());
     }
-    let mut looked = search.looked;
-    let files = &mut looked.files;
+    let Search {
+        mut files,
+        mut folders,
+        ..
+    } = search;
     if !files.is_sorted_by(|a, b| a.path < b.path) {
-        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        // What one pattern finds in one folder is sorted already.
+        files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
     }
-    looked.folders.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    looked.folders.dedup_by(|a, b| a.path == b.path);
-    Ok(looked)
+    folders.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    folders.dedup_by(|a, b| a.path == b.path);
+    let (wrong, done) = look_at_all(root, &mut files, meanwhile);
+    if !wrong.is_empty() {
+        let of = |at: usize| globs.iter().position(|glob| glob.matches(&files[at].path));
+        let wrong = wrong.into_iter();
+        let wrong = wrong.map(|(at, error)| (of(at).unwrap_or_default(), error));
+        return (Err(wrong.collect()), done);
+    }
+    let files = files.into_iter();
+    let files = files.filter_map(|Path { path, stat }| Some(Found { path, stat: stat? }));
+    let files = files.collect();
+    (Ok(Looked { files, folders }), done)
 }
 
 /// Looks at the file at `path`.
@@ -95,23 +125,6 @@ pub(crate) fn look(root: &Root, path: &str) -> Result<Stat, Error> {
     }
 }
 
-/// What of a pattern is still to come in a folder.
-#[derive(Debug, Clone, Copy)]
-enum Rest {
-    /// Nothing: all that is in it is meant.
-    All,
-    /// One of these parts of the pattern, by their numbers.
-    Parts(u64),
-}
-
-/// What a name in a folder means to a pattern.
-struct Meaning {
-    /// A file of that name is meant.
-    file: bool,
-    /// In a folder of that name, what is still to come.
-    folder: Option<Rest>,
-}
-
 /// What something of a name is.
 enum Target {
     File(Stat),
@@ -125,9 +138,10 @@ enum Target {
 struct Search<'a> {
     root: &'a Root,
     most: usize,
-    looked: Looked,
-    /// Of the present pattern.
-    parts: &'a [Part],
+    files: Vec<Path>,
+    folders: Vec<Found<Box<[u8]>>>,
+    /// The present one.
+    pattern: Pattern<'a>,
     /// The folders that the present one is in, and itself: device and number.
     above: Vec<(u64, u64)>,
     /// Of the present folder, and what is looked at in it.
@@ -136,10 +150,10 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn glob<'g: 'a>(&mut self, glob: &'g Glob) -> Result<(), Error> {
-        self.parts = glob.parts();
+        self.pattern = Pattern(glob.parts());
         self.above.clear();
         self.path.clear();
-        let before = self.looked.files.len();
+        let before = self.files.len();
         let found = self.look(glob.is_literal());
         match found {
             Err(Error::TooMany { most, .. }) => Err(Error::TooMany {
@@ -148,16 +162,14 @@ impl<'a> Search<'a> {
             }),
             Err(Error::Own(_)) => Err(Error::Own(glob.text().to_owned())),
             Err(error) => Err(error),
-            Ok(()) if self.looked.files.len() == before => {
-                Err(Error::Nothing(glob.text().to_owned()))
-            }
+            Ok(()) if self.files.len() == before => Err(Error::Nothing(glob.text().to_owned())),
             Ok(()) => Ok(()),
         }
     }
 
     fn look(&mut self, literal: bool) -> Result<(), Error> {
         let mut fixed = 0;
-        for part in self.parts {
+        for part in self.pattern.0 {
             let Part::Name(name) = part else {
                 break;
             };
@@ -180,7 +192,7 @@ impl<'a> Search<'a> {
                 Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
                 opened => self.folder(
                     opened.map_err(io_error("open the folder", &self.path))?,
-                    self.expand(1 << fixed),
+                    self.pattern.expand(1 << fixed),
                 ),
             };
         }
@@ -189,14 +201,7 @@ impl<'a> Search<'a> {
             return self.folder(opened, Rest::All);
         }
         let path = self.path.clone();
-        self.named(
-            root.fd(),
-            &path,
-            &Meaning {
-                file: true,
-                folder: Some(Rest::All),
-            },
-        )
+        self.named(root.fd(), &path, &Meaning::ALL).map(drop)
     }
 
     /// Whether the present path is that of the folder in which no file is found.
@@ -205,73 +210,6 @@ impl<'a> Search<'a> {
             let seen = sys::seen_at(self.root.fd(), self.path.as_slice());
             seen.is_ok_and(|(_, seen)| (seen.device, seen.inode) == skip)
         })
-    }
-
-    /// With `**` it may be over as well.
-    fn expand(&self, parts: u64) -> Rest {
-        let mut all = parts;
-        for (at, part) in self.parts.iter().enumerate() {
-            if matches!(part, Part::Deep) && all >> at & 1 == 1 {
-                all |= 1 << (at + 1);
-            }
-        }
-        Rest::Parts(all)
-    }
-
-    /// What a name means in a folder in which this is still to come.
-    fn meaning(&self, rest: Rest, name: &[u8]) -> Meaning {
-        let Rest::Parts(rest) = rest else {
-            return Meaning {
-                file: true,
-                folder: Some(Rest::All),
-            };
-        };
-        let (mut file, mut all, mut next) = (false, false, 0);
-        let last = self.parts.len() - 1;
-        for (at, part) in self.parts.iter().enumerate() {
-            if rest >> at & 1 == 0 {
-                continue;
-            }
-            let (matches, stays) = match part {
-                Part::Deep => {
-                    let shown = name.first() != Some(&b'.');
-                    (shown && at == last, shown)
-                }
-                Part::Name(known) => (known.as_bytes() == name, false),
-                Part::Some(some) => (some.matches(name), false),
-            };
-            if stays {
-                next |= 1 << at;
-            }
-            if matches && at == last {
-                file = true;
-                all |= matches!(part, Part::Name(_));
-            } else if matches {
-                next |= 1 << (at + 1);
-            }
-        }
-        let folder = match (all, next) {
-            (true, _) => Some(Rest::All),
-            (false, 0) => None,
-            (false, next) => Some(self.expand(next)),
-        };
-        Meaning { file, folder }
-    }
-
-    /// The names that are known, if nothing else is to be looked for.
-    fn names(&self, rest: Rest) -> Option<Vec<&'a str>> {
-        let Rest::Parts(rest) = rest else {
-            return None;
-        };
-        let parts = self.parts;
-        let parts = parts.iter().enumerate();
-        let wanted = parts.filter(|(at, _)| rest >> at & 1 == 1);
-        wanted
-            .map(|(_, part)| match part {
-                Part::Name(name) => Some(&**name),
-                Part::Some(_) | Part::Deep => None,
-            })
-            .collect()
     }
 
     fn folder(&mut self, opened: OwnedFd, rest: Rest) -> Result<(), Error> {
@@ -286,19 +224,23 @@ impl<'a> Search<'a> {
         }
         self.above.push(identity);
         let length = self.path.len();
-        if let Some(names) = self.names(rest) {
+        let mut all = false;
+        if let Some(names) = self.pattern.names(rest) {
+            all = true;
             for name in names {
-                let meaning = self.meaning(rest, name.as_bytes());
+                let meaning = self.pattern.meaning(rest, name.as_bytes());
                 self.enter(length, name.as_bytes());
-                self.named(opened.as_fd(), name.as_bytes(), &meaning)?;
+                all &= self.named(opened.as_fd(), name.as_bytes(), &meaning)?;
                 self.path.truncate(length);
             }
         } else {
-            self.looked.folders.push(Found {
+            self.list(opened, rest)?;
+        }
+        if !all {
+            self.folders.push(Found {
                 path: self.path.as_slice().into(),
                 stat: stat(&seen),
             });
-            self.list(opened, rest)?;
         }
         self.above.pop();
         Ok(())
@@ -308,51 +250,64 @@ impl<'a> Search<'a> {
         let list = "list the folder";
         let length = self.path.len();
         let mut dir = Dir::new(opened).map_err(io_error(list, &self.path))?;
-        // They are gone into when the list of this one is complete.
-        let mut folders: Vec<(Box<[u8]>, Meaning)> = Vec::new();
+        let mut entries: Vec<(Box<[u8]>, FileType, Meaning)> = Vec::new();
         while let Some(entry) = dir.read() {
             let entry = entry.map_err(io_error(list, &self.path))?;
             if is_self(entry.file_name()) {
                 continue;
             }
             let name = entry.file_name().to_bytes();
-            let meaning = self.meaning(rest, name);
-            if !meaning.file && meaning.folder.is_none() {
-                continue;
-            }
-            match entry.file_type() {
-                FileType::RegularFile if !meaning.file => {}
-                FileType::Directory if meaning.folder.is_none() => {}
-                FileType::Directory => folders.push((name.into(), meaning)),
-                FileType::RegularFile
-                | FileType::Symlink
+            let meaning = self.pattern.meaning(rest, name);
+            let kind = entry.file_type();
+            let is_meant = match kind {
+                FileType::RegularFile => meaning.file,
+                FileType::Directory => meaning.folder.is_some(),
+                FileType::Symlink
                 | FileType::Fifo
                 | FileType::Socket
                 | FileType::CharacterDevice
                 | FileType::BlockDevice
-                | FileType::Unknown => {
-                    self.enter(length, name);
-                    let folder = dir.fd().map_err(io_error(list, &self.path))?;
-                    self.named(folder, name, &meaning)?;
-                    self.path.truncate(length);
-                }
+                | FileType::Unknown => meaning.file || meaning.folder.is_some(),
+            };
+            if is_meant {
+                entries.push((name.into(), kind, meaning));
             }
         }
-        for (name, meaning) in folders {
+        entries
+            .sort_unstable_by(|(a, a_kind, _), (b, b_kind, _)| order((a, *a_kind), (b, *b_kind)));
+        for (name, kind, meaning) in entries {
             self.enter(length, &name);
             let folder = dir.fd().map_err(io_error(list, &self.path))?;
-            if let Some(rest) = meaning.folder {
-                match open(folder, &name) {
+            match (kind, meaning.folder) {
+                (FileType::RegularFile, _) => self.push(None)?,
+                (FileType::Directory, Some(rest)) => match open(folder, &name) {
                     // It was removed since.
                     Err(Errno::NOENT | Errno::NOTDIR) => {}
                     opened => self.folder(
                         opened.map_err(io_error("open the folder", &self.path))?,
                         rest,
                     )?,
+                },
+                _ => {
+                    self.named(folder, &name, &meaning)?;
                 }
             }
             self.path.truncate(length);
         }
+        Ok(())
+    }
+
+    /// The present path is that of a file, which looks like that if somebody has looked.
+    fn push(&mut self, stat: Option<Stat>) -> Result<(), Error> {
+        if self.files.len() >= self.most {
+            return Err(Error::TooMany {
+                glob: String::new(),
+                most: self.most,
+            });
+        }
+        let path = std::str::from_utf8(&self.path);
+        let path = path.map_err(|_| Error::NotUtf8(self.shown()))?.into();
+        self.files.push(Path { path, stat });
         Ok(())
     }
 
@@ -363,22 +318,23 @@ impl<'a> Search<'a> {
         self.path.extend(name);
     }
 
-    /// Looks at what has that name in a folder; `path` is already its own.
-    fn named(&mut self, folder: BorrowedFd, name: &[u8], meaning: &Meaning) -> Result<(), Error> {
+    /// Looks at what has that name in a folder; `path` is already its own. Whether there is anything.
+    fn named(&mut self, folder: BorrowedFd, name: &[u8], meaning: &Meaning) -> Result<bool, Error> {
         let target = target(folder, name).map_err(io_error("look at", &self.path))?;
+        let is_there = !matches!(target, Target::Nothing);
+        self.take(folder, name, target, meaning)?;
+        Ok(is_there)
+    }
+
+    fn take(
+        &mut self,
+        folder: BorrowedFd,
+        name: &[u8],
+        target: Target,
+        meaning: &Meaning,
+    ) -> Result<(), Error> {
         match (target, meaning) {
-            (Target::File(stat), Meaning { file: true, .. }) => {
-                if self.looked.files.len() >= self.most {
-                    return Err(Error::TooMany {
-                        glob: String::new(),
-                        most: self.most,
-                    });
-                }
-                let path = std::str::from_utf8(&self.path);
-                let path = path.map_err(|_| Error::NotUtf8(self.shown()))?.into();
-                self.looked.files.push(Found { path, stat });
-                Ok(())
-            }
+            (Target::File(stat), Meaning { file: true, .. }) => self.push(Some(stat)),
             (
                 Target::Folder,
                 Meaning {
@@ -414,6 +370,17 @@ impl<'a> Search<'a> {
     fn shown(&self) -> String {
         OsStr::from_bytes(&self.path).to_string_lossy().into_owned()
     }
+}
+
+/// Of names in a folder: that of the paths that come of them.
+fn order((a, a_kind): (&[u8], FileType), (b, b_kind): (&[u8], FileType)) -> Ordering {
+    let common = a.len().min(b.len());
+    let next = |name: &[u8], kind| {
+        let end = (kind == FileType::Directory).then_some(b'/');
+        name.get(common).copied().or(end)
+    };
+    let names = a[..common].cmp(&b[..common]);
+    names.then_with(|| next(a, a_kind).cmp(&next(b, b_kind)))
 }
 
 fn open(folder: BorrowedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {

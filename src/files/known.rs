@@ -7,94 +7,96 @@ use crate::model::file::{Content, Stat};
 /// Contents by what one sees of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    contents: HashMap<(u64, u64), Entry>,
-    /// Of those that came from the record, how many were asked for.
+    /// What was recorded, sorted by device and number: of very many files that is little work, and
+    /// most of them are asked for once.
+    recorded: Vec<Recorded>,
+    /// Of that, how much was asked for.
     used: usize,
-    recorded: usize,
+    /// What was read by this process.
+    read: HashMap<(u64, u64), Read>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Recorded {
     stat: Stat,
     content: Content,
-    from: From,
+    asked: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    /// What was recorded, and nobody asked for.
-    Record,
-    /// What was recorded, and somebody asked for.
-    Asked,
-    /// What was read by this process, and is to be recorded.
-    Read,
-    /// The same, so soon after a change that the next one may not be seen.
-    TooSoon,
+#[derive(Debug)]
+struct Read {
+    stat: Stat,
+    content: Content,
+    /// Whether another change of the file would be seen: it is to be recorded.
+    settled: bool,
+}
+
+fn key(stat: &Stat) -> (u64, u64) {
+    (stat.device, stat.inode)
 }
 
 impl Known {
     /// From what was recorded.
-    pub(crate) fn new(recorded: Vec<(Stat, Content)>) -> Self {
-        let entry = |(stat, content): (Stat, Content)| {
-            let from = From::Record;
-            let entry = Entry {
-                stat,
-                content,
-                from,
-            };
-            ((stat.device, stat.inode), entry)
-        };
-        let contents: HashMap<_, _> = recorded.into_iter().map(entry).collect();
+    pub(crate) fn new(recorded: impl IntoIterator<Item = (Stat, Content)>) -> Self {
+        let recorded = recorded.into_iter().map(|(stat, content)| Recorded {
+            stat,
+            content,
+            asked: false,
+        });
+        let mut recorded: Vec<_> = recorded.collect();
+        if !recorded.is_sorted_by_key(|one| key(&one.stat)) {
+            recorded.sort_unstable_by_key(|one| key(&one.stat));
+        }
         Self {
-            recorded: contents.len(),
-            contents,
-            used: 0,
+            recorded,
+            ..Self::default()
         }
     }
 
     /// What is in a file that looks like this.
     pub(crate) fn get(&mut self, stat: &Stat) -> Option<&Content> {
-        let entry = self.contents.get_mut(&(stat.device, stat.inode))?;
-        if entry.stat != *stat {
+        // Whoever was read looks another way than it is recorded.
+        if !self.read.is_empty()
+            && let Some(read) = self.read.get(&key(stat))
+        {
+            return (read.stat == *stat).then_some(&read.content);
+        }
+        let find = |one: &Recorded| key(&one.stat).cmp(&key(stat));
+        let at = self.recorded.binary_search_by(find).ok()?;
+        let one = &mut self.recorded[at];
+        if one.stat != *stat {
             return None;
         }
-        if entry.from == From::Record {
-            entry.from = From::Asked;
+        if !one.asked {
+            one.asked = true;
             self.used += 1;
         }
-        Some(&entry.content)
+        Some(&one.content)
     }
 
     /// A file was read, not before `began` (nanoseconds since 1970).
     pub(crate) fn put(&mut self, stat: Stat, content: Content, began: i64) {
-        let from = if stat.is_settled(began) {
-            From::Read
-        } else {
-            From::TooSoon
-        };
-        let entry = Entry {
+        let read = Read {
+            settled: stat.is_settled(began),
             stat,
             content,
-            from,
         };
-        self.contents.insert((stat.device, stat.inode), entry);
+        self.read.insert(key(&stat), read);
     }
 
     /// What is to be recorded, and whether in the place of all that was: most of that is of files
     /// that are gone or belong to nobody any more.
     pub(crate) fn to_record(&self) -> (Vec<(&Stat, &Content)>, bool) {
-        let anew = self.recorded > 1000 && self.used < self.recorded / 2;
-        let wanted = |from| match from {
-            From::Read => true,
-            From::Asked => anew,
-            From::Record | From::TooSoon => false,
-        };
-        let entries = self.contents.values();
-        let entries = entries.filter(|entry| wanted(entry.from));
-        (
-            entries.map(|entry| (&entry.stat, &entry.content)).collect(),
-            anew,
-        )
+        let anew = self.recorded.len() > 1000 && self.used < self.recorded.len() / 2;
+        let read = self.read.values().filter(|read| read.settled);
+        let mut all: Vec<_> = read.map(|read| (&read.stat, &read.content)).collect();
+        if anew {
+            let is_read = |one: &&Recorded| self.read.contains_key(&key(&one.stat));
+            let kept = self.recorded.iter().filter(|one| one.asked);
+            let kept = kept.filter(|one| !is_read(one));
+            all.extend(kept.map(|one| (&one.stat, &one.content)));
+        }
+        (all, anew)
     }
 }
 
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_nobody_asks_for_goes_once_it_is_most() {
-        let all = (0..3000).map(|n| (stat(n), content("a"))).collect();
+        let all = (0..3000).map(|n| (stat(n), content("a")));
         let mut known = Known::new(all);
         for n in 0..1000 {
             known.get(&stat(n));

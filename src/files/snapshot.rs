@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::Error;
-use super::find::{Found, Looked, find};
+use super::find::{Found, Looked, find_while};
 use super::known::Known;
 use super::read::{Keep, read};
 use super::{Root, now, stat};
@@ -47,8 +47,20 @@ impl Snapshot {
         known: &mut Known,
         keep: Keep,
     ) -> Result<Self, Vec<(usize, Error)>> {
+        Self::take_while(root, globs, known, keep, |_| ())
+    }
+
+    /// The same for one who learns `meanwhile` what is known: looking at files takes no less time.
+    pub(crate) fn take_while(
+        root: &Arc<Root>,
+        globs: &Arc<[Glob]>,
+        known: &mut Known,
+        keep: Keep,
+        meanwhile: impl FnOnce(&mut Known),
+    ) -> Result<Self, Vec<(usize, Error)>> {
         let taken = now();
-        let Looked { files, folders } = find(root, &**globs)?;
+        let (looked, ()) = find_while(root, &**globs, || meanwhile(known));
+        let Looked { files, folders } = looked?;
         let mut snapshot = Self {
             root: Arc::clone(root),
             globs: Arc::clone(globs),

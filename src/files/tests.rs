@@ -41,7 +41,7 @@ impl World {
             .iter()
             .map(|glob| Glob::parse(glob).unwrap())
             .collect();
-        match find::find_at_most(&self.root, &globs, 20) {
+        match find::find_at_most(&self.root, &globs, 20, || ()).0 {
             Ok(looked) => Ok(looked
                 .files
                 .iter()
@@ -132,11 +132,59 @@ fn all_in_the_folder_is_found_but_for_the_programs_own() {
     }
     assert_eq!(world.find(&["."]).unwrap(), [".b", "a", "x/c"]);
     assert_eq!(world.find(&["**"]).unwrap(), ["a", "x/c"]);
-    assert_eq!(world.find(&["db"]).unwrap_err(), "0: `db` matches no file");
-    assert_eq!(
-        world.find(&["db/*"]).unwrap_err(),
-        "0: `db/*` matches no file"
-    );
+    for glob in ["db", "db/*", "./db/db"] {
+        assert_eq!(
+            world.find(&["a", glob]).unwrap_err(),
+            format!(
+                "1: `{glob}` leads into the db folder, of which nothing is a file of the pipeline"
+            )
+        );
+    }
+}
+
+#[test]
+fn many_are_looked_at_at_once_and_come_in_their_order() {
+    let world = World::new();
+    let mut paths: Vec<String> = ["x", "x-y", "x/z", "x0"]
+        .iter()
+        .flat_map(|folder| (0..200).map(move |n| format!("d/{folder}/{n}")))
+        .chain(["d/x.1".to_owned(), "d/x1".to_owned()])
+        .collect();
+    for path in &paths {
+        world.write(path, path);
+    }
+    paths.sort();
+    let globs = [Glob::parse("d/**").unwrap()];
+    let (looked, done) = find::find_while(&world.root, &globs, || "meanwhile");
+    let looked = looked.unwrap();
+    assert_eq!(done, "meanwhile");
+    let found: Vec<&str> = looked.files.iter().map(|file| &*file.path).collect();
+    assert_eq!(found, paths);
+    for file in &looked.files {
+        let (_, seen) = crate::sys::seen_at(world.root.fd(), &*file.path).unwrap();
+        assert_eq!(file.stat, stat(&seen));
+    }
+    assert_eq!(looked.folders.len(), 5);
+}
+
+#[test]
+fn folders_in_which_something_may_come_are_noted() {
+    let world = World::new();
+    for path in ["with/x", "without/y", "deep/with/x"] {
+        world.write(path, path);
+    }
+    let folders = |glob: &str| {
+        let globs = [Glob::parse(glob).unwrap()];
+        let looked = find::find(&world.root, &globs).unwrap();
+        let paths = looked.folders.iter();
+        let paths: Vec<String> = paths
+            .map(|folder| String::from_utf8_lossy(&folder.path).into_owned())
+            .collect();
+        paths
+    };
+    assert_eq!(folders("*/x"), ["", "deep", "without"]);
+    assert_eq!(folders("with/x"), [""; 0]);
+    assert_eq!(folders("with/*"), ["with"]);
 }
 
 #[test]

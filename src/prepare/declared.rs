@@ -57,7 +57,8 @@ impl Declared {
         let keep = shelf
             .as_ref()
             .map_or(Keep::Nothing, |shelf| Keep::Small(&shelf.store));
-        let mut known = Known::new(state.contents()?);
+        let mut known = Known::default();
+        let mut recorded = None;
         // Many have none but those of `[defaults]`.
         let mut taken: HashMap<Vec<&str>, Arc<Taken>> = HashMap::new();
         let mut wrong = Wrong::default();
@@ -71,7 +72,14 @@ impl Declared {
                 continue;
             }
             let globs: Arc<[Glob]> = step.files.iter().map(|glob| glob.value.clone()).collect();
-            let snapshot = match Snapshot::take(&root, &globs, &mut known, keep) {
+            let learn = |known: &mut Known| {
+                let first = recorded.is_none();
+                let contents = recorded.get_or_insert_with(|| state.contents());
+                if first && let Ok(contents) = contents {
+                    *known = Known::new(std::mem::take(contents));
+                }
+            };
+            let snapshot = match Snapshot::take_while(&root, &globs, &mut known, keep, learn) {
                 Ok(snapshot) => snapshot,
                 Err(errors) => {
                     wrong.add(&step.files, &errors, source);
@@ -96,6 +104,9 @@ impl Declared {
             let one = Arc::new(Taken { files, watch });
             taken.insert(patterns, Arc::clone(&one));
             declared.steps.insert(place, one);
+        }
+        if let Some(contents) = recorded {
+            contents?;
         }
         declared.known = Some(known);
         Ok(wrong.or(source, declared)?)
