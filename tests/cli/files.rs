@@ -82,45 +82,45 @@ fn status_tells_what_is_not_as_it_was_at_the_last_run() {
     let test = tool();
     test.runs();
     let status = || (test.text(&["status"]), test.json(&["status", "-json"]));
-    let (text, json) = status();
-    assert!(!text.contains("changed"), "{text}");
+    let (said, json) = status();
+    assert!(!said.contains("changed"), "{said}");
     assert_eq!(json["changed"], serde_json::json!([]));
 
     test.write("tool.sh", "echo two\n");
-    let (text, json) = status();
+    let (said, json) = status();
     assert!(
-        text.contains("changed since the last run: begin (files (tool.sh))\n")
-            && text.ends_with("next: -migrate-tainted -run acts on what has changed\n"),
-        "{text}"
+        said.contains("changed since the last run: begin (files (tool.sh))\n")
+            && said.ends_with("next: -migrate-tainted -run acts on what has changed\n"),
+        "{said}"
     );
     assert_eq!(
         json["changed"],
         serde_json::json!([{ "step": "begin", "changes": ["files (tool.sh)"] }])
     );
     test.manifest(&TOOL.replace("[[step]]\nname = 'last'", "[[step]]\nname = 'more'"));
-    let (text, _) = status();
+    let (said, _) = status();
     assert!(
-        text.contains("changed since the last run: begin (files (tool.sh)), more (new)\n"),
-        "{text}"
+        said.contains("changed since the last run: begin (files (tool.sh)), more (new)\n"),
+        "{said}"
     );
     test.manifest(TOOL);
 
     fs::remove_file(test.path("tool.sh")).unwrap();
-    let (text, json) = status();
+    let (said, json) = status();
     assert!(
-        text.contains("the next -run would fail:\nerror: `tool.sh` matches no file in ")
-            && text.contains("workflow.toml:4:"),
-        "{text}"
+        said.contains("the next -run would fail:\nerror: `tool.sh` matches no file in ")
+            && said.contains("workflow.toml:4:"),
+        "{said}"
     );
     let untold = json["would_fail"].as_str().unwrap();
     assert!(untold.contains("`tool.sh` matches no file in "), "{untold}");
 
     test.write("tool.sh", "echo two\n");
     test.run(["-migrate-tainted", "-run"]).exits(0);
-    let (text, _) = status();
+    let (said, _) = status();
     assert!(
-        !text.contains("changed") && !text.contains("would fail"),
-        "{text}"
+        !said.contains("changed") && !said.contains("would fail"),
+        "{said}"
     );
 }
 
