@@ -153,7 +153,9 @@ in
           )
         ) ordered;
       }
-      // lib.optionalAttrs (config.inputs != [ ]) { input = map withoutEmpty config.inputs; };
+      // lib.optionalAttrs (config.inputs != [ ]) {
+        input = map (input: withoutEmpty (resolveHere null "${where}, input" input)) config.inputs;
+      };
     };
 
   # { manifest; name ? "workflow"; packages ? { }; src ? null; strict ? true; } → the same, of a
@@ -183,6 +185,9 @@ in
         }
         // lib.optionalAttrs (document ? step) {
           step = map (s: resolveTable "${where}, step '${s.name or "?"}'" s) document.step;
+        }
+        // lib.optionalAttrs (document ? input) {
+          input = map (resolveTable "${where}, input") document.input;
         };
     };
 

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use compare::Difference;
 pub(crate) use error::Error;
@@ -48,8 +48,11 @@ pub(crate) struct Outside<'a> {
     pub folder: &'a Path,
     /// The folder of the database, in which no file is an input.
     pub db: &'a Path,
+    /// Where the command of an input finds programs before those of the host, by the input's place in
+    /// the manifest; none if that is not known yet.
+    pub programs: &'a [Option<Vec<String>>],
     /// Set when the user wants an end.
-    pub stop: &'a AtomicBool,
+    pub stop: &'a Arc<AtomicBool>,
 }
 
 /// A file, a row or a line that came in.
@@ -130,7 +133,9 @@ impl Inputs {
         known: &mut Known,
         store: Option<&Store>,
     ) -> Result<Self, Error> {
-        let root = Root::open(outside.folder, Some(outside.db)).map_err(Error::Folder)?;
+        let stop = Arc::clone(outside.stop);
+        let root = Root::open_until(outside.folder, Some(outside.db), stop);
+        let root = root.map_err(Error::Folder)?;
         let mut gatherer = Gatherer {
             outside,
             root: &root,
@@ -146,6 +151,9 @@ impl Inputs {
                 Some(InputKind::Rows(sheet)) => gatherer.rows(number, input, sheet, known, keep),
                 Some(InputKind::Lines(_)) | None => {}
             }
+        }
+        if outside.stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
         }
         // A command may take its time, and do more than look.
         for (number, input) in inputs() {
@@ -321,7 +329,10 @@ impl Files<'_> {
             // cannot be removed, the task says what is wrong with it.
             let _ = std::fs::remove_file(self.store.path(&seen.digest));
         }
-        let wrong = |error| Error::Bad(vec![of_file(&error, self.place.clone())]);
+        let wrong = |error| match error {
+            files::Error::Stopped => Error::Interrupted,
+            error => Error::Bad(vec![of_file(&error, self.place.clone())]),
+        };
         let read = files::read(self.root, path, self.known, Keep::All(self.store));
         let (stat, content) = read.map_err(wrong)?;
         if !self.store.contains(&content.digest) {

@@ -207,6 +207,25 @@ impl Manifest {
         Some(&self.steps[*self.by_name.get(name)?])
     }
 
+    /// What has packages, with these: steps by their names, and inputs as they are called in messages.
+    pub(crate) fn with_packages(&self) -> Vec<(StepName, &[Installable])> {
+        let steps = self.steps.iter();
+        let steps = steps.map(|step| (step.name.clone(), step.packages.as_slice()));
+        let inputs = self.inputs.iter().enumerate();
+        let inputs = inputs.map(|(at, input)| (self.name_of_input(at), input.packages.as_slice()));
+        let all = steps.chain(inputs);
+        all.filter(|(_, packages)| !packages.is_empty()).collect()
+    }
+
+    /// What an input is called, by its place in the manifest: no step is called so.
+    pub(crate) fn name_of_input(&self, at: usize) -> StepName {
+        let mut name = format!("[[input]] {}", at + 1);
+        while self.by_name.contains_key(name.as_str()) {
+            name.push('\'');
+        }
+        StepName::nearest(&name)
+    }
+
     /// A router to the steps; made anew by each call.
     pub(crate) fn routes(&self) -> Router {
         Router::new(self.steps.iter().map(|step| step.name.clone()))

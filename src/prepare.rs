@@ -232,6 +232,9 @@ pub(crate) struct Steps {
     pub known_files: Option<files::Known>,
     /// To tell what changed in the files of steps.
     pub texts: files::Texts,
+    /// By input, the folders with programs that its command finds before the host's; none where
+    /// packages are not resolved.
+    pub programs: Vec<Option<Vec<String>>>,
 }
 
 impl Steps {
@@ -245,7 +248,8 @@ impl Steps {
     ) -> Result<Self, Error> {
         let resolved = resolve(source, state, supply, listener)?;
         let tools = |step: &Step| tools(step, &resolved.environments, supply.host);
-        let steps = Self::with(source, state, &tools, listener)?;
+        let mut steps = Self::with(source, state, &tools, listener)?;
+        steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {
             roots::keep(source, state, resolved.held, listener)?;
         }
@@ -272,7 +276,9 @@ impl Steps {
             Some(before) => before.clone(),
             None => tools(step, &known.environments, known.host),
         };
-        Self::with(source, state, &tools, listener)
+        let mut steps = Self::with(source, state, &tools, listener)?;
+        steps.programs = environments::programs(source, &known.environments, known.host);
+        Ok(steps)
     }
 
     fn with(
@@ -352,6 +358,7 @@ impl Steps {
             runnable: runnable.into(),
             known_files: declared.known,
             texts: declared.texts,
+            programs: Vec::new(),
         })
     }
 

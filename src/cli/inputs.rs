@@ -38,6 +38,7 @@ impl Call<'_> {
             router: &self.source.router,
             folder: &self.source.folder,
             db: &db,
+            programs: &self.steps.programs,
             stop: &self.inbox.stop,
         };
         match Inputs::gather(&outside, &mut known, store) {

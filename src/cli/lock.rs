@@ -31,13 +31,7 @@ pub(super) fn main(
 ) -> Result<ExitCode, Failure> {
     let source = Source::load(&places.manifest()?)?;
     let inbox = signals::listen(&Channel::default())?;
-    let steps: Vec<_> = source
-        .manifest
-        .steps
-        .iter()
-        .filter(|step| !step.packages.is_empty())
-        .map(|step| (step.name.clone(), step.packages.as_slice()))
-        .collect();
+    let steps = source.manifest.with_packages();
     let packages = packages::Packages {
         steps: &steps,
         nixpkgs: &source.manifest.nix.nixpkgs,

@@ -82,7 +82,7 @@ fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content
         (content, Some(bytes), length)
     } else {
         let inserted = match keep {
-            Keep::All(store) => store.keep_copy(Entry::from(path), &mut file)?,
+            Keep::All(store) => store.keep_copy(Entry::from(path), &mut file, &root.stop)?,
             Keep::Nothing | Keep::Small(_) => {
                 store::hash_until(&file, before.size, &root.stop).map_err(reading)?
             }

@@ -106,7 +106,15 @@ impl Gatherer<'_> {
         input: &Input,
         command: &Placed<String>,
     ) -> Result<(), Error> {
-        let lines = match lines::of(&command.value, self.outside.folder, self.outside.stop) {
+        let Some(Some(programs)) = self.outside.programs.get(number) else {
+            let words = "the packages of this input are not resolved yet";
+            let error = Diagnostic::at(command.at.clone(), words);
+            let hint = "-run resolves them; -host-env takes the host's programs in place of them";
+            self.errors.push(error.hint(hint));
+            return Ok(());
+        };
+        let (folder, stop) = (self.outside.folder, self.outside.stop);
+        let lines = match lines::of(&command.value, programs, folder, stop) {
             Ok(lines) => lines,
             Err(BadLines::Interrupted) => return Err(Error::Interrupted),
             Err(bad) => {

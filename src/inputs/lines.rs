@@ -1,6 +1,7 @@
 //! Lines that a command writes.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -78,9 +79,15 @@ pub(super) struct Line {
     pub name: String,
 }
 
-/// The lines that `command` writes; it runs in `folder`.
-pub(super) fn of(command: &str, folder: &Path, stop: &AtomicBool) -> Result<Vec<Line>, BadLines> {
-    split(&run(command, folder, stop, LIMIT)?)
+/// The lines that `command` writes; it runs in `folder`, and finds programs in these folders before
+/// those of the host's PATH.
+pub(super) fn of(
+    command: &str,
+    programs: &[String],
+    folder: &Path,
+    stop: &AtomicBool,
+) -> Result<Vec<Line>, BadLines> {
+    split(&run(command, programs, folder, stop, LIMIT)?)
 }
 
 /// Empty lines are passed over.
@@ -119,11 +126,21 @@ enum Heard {
 
 fn run(
     command: &str,
+    programs: &[String],
     folder: &Path,
     stop: &AtomicBool,
     limit: Duration,
 ) -> Result<Vec<u8>, BadLines> {
-    let mut child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    if !programs.is_empty() {
+        let mut path = OsString::from(programs.join(":"));
+        if let Some(host) = std::env::var_os("PATH") {
+            path.push(":");
+            path.push(host);
+        }
+        shell.env("PATH", path);
+    }
+    let mut child = shell
         .args(["-e", "-c", command])
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -233,7 +250,7 @@ mod tests {
     use super::*;
 
     fn run_here(command: &str, limit: Duration) -> Result<Vec<u8>, BadLines> {
-        run(command, Path::new("/"), &AtomicBool::new(false), limit)
+        run(command, &[], Path::new("/"), &AtomicBool::new(false), limit)
     }
 
     fn said(error: &BadLines) -> String {
@@ -280,7 +297,13 @@ mod tests {
             run_here("sleep 600 &", LIMIT).is_err(),
             "it holds the output open"
         );
-        let stopped = run("sleep 600", Path::new("/"), &AtomicBool::new(true), LIMIT);
+        let stopped = run(
+            "sleep 600",
+            &[],
+            Path::new("/"),
+            &AtomicBool::new(true),
+            LIMIT,
+        );
         assert!(matches!(stopped, Err(BadLines::Interrupted)));
         assert!(began.elapsed() < LIMIT);
     }

@@ -36,7 +36,8 @@ impl World {
             router: &manifest.routes(),
             folder: self.folder.path(),
             db: &self.folder.path().join("db"),
-            stop: &AtomicBool::new(false),
+            programs: &vec![Some(Vec::new()); manifest.inputs.len()],
+            stop: &Arc::default(),
         };
         Inputs::gather(&outside, &mut Known::default(), None)
     }

@@ -59,7 +59,7 @@ fields! {
     Name "name" Step Input;
     Start "start" Step;
     Script "script" Step;
-    Packages "packages" Defaults Step;
+    Packages "packages" Defaults Step Input;
     Files "files" Defaults Step Input;
     Env "env" Defaults Step;
     Shell "shell" Defaults Step;

@@ -13,6 +13,7 @@ use super::template::Template;
 use super::value::{Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
+use crate::model::installable::Installable;
 use crate::model::name::{FileName, StepName};
 use crate::text::quoted;
 
@@ -58,6 +59,10 @@ pub(crate) struct Input {
     /// its own.
     #[schemars(with = "String", regex(pattern = r"\S"), example = &"ls -1 incoming")]
     pub lines: Option<Placed<String>>,
+    /// Packages whose programs the command finds, as those of a step.
+    #[schemars(with = "Vec<String>", inner(regex(pattern = r"^[^\s-]\S*$")))]
+    #[schemars(extend("default" = []), example = ["curl", "nixpkgs#jq"])]
+    pub packages: Vec<Installable>,
     /// The step that takes the inputs. Without it their names route them, as those of outputs do.
     #[schemars(with = "String", example = &"fetch")]
     pub step: Option<StepName>,
@@ -142,6 +147,7 @@ pub(super) struct Draft {
     rows: Option<Placed<String>>,
     paths: Vec<Box<str>>,
     lines: Option<Placed<String>>,
+    packages: Vec<Installable>,
     step: Option<Placed<StepName>>,
     name: Option<Template>,
     empty: bool,
@@ -157,6 +163,7 @@ impl Draft {
             rows: None,
             paths: Vec::new(),
             lines: None,
+            packages: Vec::new(),
             step: None,
             name: None,
             empty: false,
@@ -185,6 +192,9 @@ impl Draft {
             Field::Rows => self.rows = sheet(reader, &what, item),
             Field::Paths => self.paths = paths(reader, &what, item),
             Field::Lines => self.lines = command(reader, &what, item),
+            Field::Packages => {
+                self.packages = read::packages(reader, &what, item).unwrap_or_default();
+            }
             Field::Step => {
                 let at = reader.inside(item);
                 self.step = read::name(reader, &what, item).map(|value| Placed { value, at });
@@ -194,7 +204,6 @@ impl Draft {
             // Of other tables.
             Field::Start
             | Field::Script
-            | Field::Packages
             | Field::Env
             | Field::Shell
             | Field::Pure
@@ -239,6 +248,12 @@ impl Draft {
             let message = format!("`name` is for `rows`; `{what}` have names of their own");
             reader.error(Diagnostic::at(at, message).hint("leave it out"));
         }
+        if first != Field::Lines
+            && let Some(at) = self.place(Field::Packages)
+        {
+            let message = "`packages` are for `lines`: nothing else of an input runs a program";
+            reader.error(Diagnostic::at(at, message).hint("leave it out"));
+        }
         if first != Field::Rows
             && let Some(at) = self.place(Field::Paths)
         {
@@ -269,6 +284,7 @@ impl Draft {
             rows: self.rows,
             paths: self.paths.into(),
             lines: self.lines,
+            packages: self.packages,
             step: self.step.map(|step| step.value),
             name: self.name,
             empty: self.empty,

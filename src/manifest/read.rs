@@ -284,7 +284,11 @@ fn list<T>(
     )
 }
 
-fn packages(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Installable>> {
+pub(super) fn packages(
+    reader: &mut Reader<'_>,
+    what: &str,
+    item: &Item<'_>,
+) -> Option<Vec<Installable>> {
     list(reader, what, item, |reader, what, item| {
         let text = reader.string(what, item)?;
         match Installable::parse(&text) {

@@ -10,7 +10,6 @@ use crate::model::digest::Digest;
 use crate::model::environment::{Environment, Package};
 use crate::model::event::Event;
 use crate::model::identity::Tools;
-use crate::model::installable::Installable;
 use crate::model::name::StepName;
 use crate::packages;
 use crate::state::State;
@@ -28,14 +27,21 @@ pub(super) fn tools(
     }
 }
 
-fn with_packages(source: &Source) -> Vec<(StepName, &[Installable])> {
-    source
-        .manifest
-        .steps
-        .iter()
-        .filter(|step| !step.packages.is_empty())
-        .map(|step| (step.name.clone(), step.packages.as_slice()))
-        .collect()
+/// By input, where its command finds programs before those of the host; none where that is not known.
+pub(super) fn programs(
+    source: &Source,
+    environments: &BTreeMap<StepName, Environment>,
+    host: bool,
+) -> Vec<Option<Vec<String>>> {
+    let inputs = source.manifest.inputs.iter().enumerate();
+    let programs = inputs.map(|(at, input)| {
+        if host || input.packages.is_empty() {
+            return Some(Vec::new());
+        }
+        let environment = environments.get(&source.manifest.name_of_input(at))?;
+        Some(environment.path.clone())
+    });
+    programs.collect()
 }
 
 /// The environments that earlier runs resolved.
@@ -46,7 +52,7 @@ pub(super) fn known(
 ) -> Result<BTreeMap<StepName, Environment>, Error> {
     let roots = state.layout().roots();
     let request = packages::Request {
-        steps: with_packages(source),
+        steps: source.manifest.with_packages(),
         nixpkgs: &source.manifest.nix.nixpkgs,
         manifest: &source.path,
         roots: &roots,
@@ -63,7 +69,7 @@ pub(super) fn resolve(
     supply: PackageOptions,
     listener: &mut Listener,
 ) -> Result<packages::Resolved, Error> {
-    let with_packages = with_packages(source);
+    let with_packages = source.manifest.with_packages();
     if with_packages.is_empty() {
         return Ok(packages::Resolved::default());
     }

@@ -1,20 +1,23 @@
 //! From a script's file to an object.
 
 use std::fs::{self, File};
-use std::io::{self, Seek};
+use std::io::{self, Read as _, Seek};
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 
-use super::hash::{Inserted, LARGE, hash};
+use super::hash::{Inserted, LARGE, hash, hash_until};
 use super::read::read_small;
 use super::{Error, SMALL, Store, io_error, no_place};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 use crate::sys::{self, Identity, Look, Shortage, Writers};
+
+/// Bytes that are copied between two looks at whether anybody wants them.
+const PART: u64 = 64 << 20;
 
 /// Why a file did not become an object.
 #[derive(Debug, thiserror::Error)]
@@ -199,20 +202,34 @@ impl Store {
     }
 
     fn insert_copy(&self, entry: Entry, mut file: File) -> Result<Inserted, Error> {
-        let inserted = self.keep_copy(entry, &mut file)?;
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        let inserted = self.keep_copy(entry, &mut file, &NEVER)?;
         entry.remove().map_err(io_error("remove", entry))?;
         Ok(inserted)
     }
 
     /// Makes an object of what is still to be read of the file, which stays as it is where it is.
-    pub(crate) fn keep_copy(&self, entry: Entry, file: &mut File) -> Result<Inserted, Error> {
+    /// Fails once `stop` is set.
+    pub(crate) fn keep_copy(
+        &self,
+        entry: Entry,
+        file: &mut File,
+        stop: &AtomicBool,
+    ) -> Result<Inserted, Error> {
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
-        io::copy(file, copy.as_file_mut()).map_err(io_error("copy", entry))?;
+        let mut next = || {
+            if stop.load(Ordering::Relaxed) {
+                return Err(io::Error::other("nobody wants it any more"));
+            }
+            io::copy(&mut (&mut *file).take(PART), copy.as_file_mut())
+        };
+        while next().map_err(io_error("copy", entry))? > 0 {}
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
-        let inserted = hash(&read, metadata.len()).map_err(io_error("read", copy.path()))?;
+        let inserted = hash_until(&read, metadata.len(), stop);
+        let inserted = inserted.map_err(io_error("read", copy.path()))?;
         self.place_copy(copy, &inserted.digest)?;
         self.remember_large(&inserted);
         Ok(inserted)

@@ -110,7 +110,7 @@ fn every_key_of_a_step_is_an_option() {
     let mut input = serde_json::Map::new();
     let properties = schema["properties"]["input"]["items"]["properties"].as_object();
     for (key, property) in properties.unwrap() {
-        if !["files", "lines"].contains(&key.as_str()) {
+        if !["files", "lines", "packages"].contains(&key.as_str()) {
             input.insert(key.clone(), property["examples"][0].clone());
         }
     }
@@ -119,7 +119,7 @@ fn every_key_of_a_step_is_an_option() {
     let lines = &properties.unwrap()["lines"]["examples"][0];
     let inputs = format!(
         "builtins.fromJSON ''{}''",
-        serde_json::json!([input, { "files": files }, { "lines": lines }])
+        serde_json::json!([input, { "files": files }, { "lines": lines, "packages": ["jq"] }])
     );
     world
         .build_expression(

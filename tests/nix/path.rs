@@ -127,6 +127,35 @@ fn bare_names_are_looked_up_in_nixpkgs() {
 }
 
 #[test]
+fn the_command_of_an_input_finds_its_packages() {
+    let Some(world) = world() else { return };
+    let flake = world.at("flake");
+    write_flake(&flake, PACKAGES);
+    let write = |program: &str| {
+        let manifest = format!(
+            "[nix]\nnixpkgs = \"path:{}\"\n\
+             [[input]]\nlines = \"{program} | cat\"\npackages = [\"abc\"]\nstep = \"one\"\n\
+             [[step]]\nname = \"one\"\nscript = 'cat $INPUT_FILE >> {}'\n",
+            flake.display(),
+            world.at("said").display()
+        );
+        fs::write(world.at("project/workflow.toml"), manifest).unwrap();
+    };
+    write("abc");
+    // Nobody but a run resolves them.
+    world
+        .run("-run -dry-run")
+        .failed(2, &["the packages of this input are not resolved yet"]);
+    world.run("-run").ok();
+    assert_eq!(world.said(), "abc");
+    world.collect_garbage();
+    world.run("-run").ok();
+    world.run("-run -dry-run").ok();
+    write("zed");
+    world.run("-run").failed(2, &["it failed", "zed"]);
+}
+
+#[test]
 fn outputs_are_chosen_where_nix_can() {
     let Some(world) = world() else { return };
     let flake = world.at("flake");

@@ -96,6 +96,9 @@ fn what_is_wrong_with_one() {
         fils = "x"
         paths = ["x"]
         copy = false
+        [[input]]
+        files = "x"
+        packages = ["jq"]
     "#), @r#"
     an input says nothing of what comes in | [[input]] | add files = "data/*.csv", rows = "samples.csv" or lines = "a command"
     an input has `files` and `rows` | "x.csv" | each has an [[input]] of its own
@@ -115,7 +118,8 @@ fn what_is_wrong_with_one() {
     unknown key `script` in an input | script | `script` belongs in [[step]]
     unknown key `fils` in an input | fils | did you mean `files`?
     `paths` names columns of a sheet, and there is none | ["x"] | it goes with `rows`; files by patterns are `files`
-    unknown key `copy` in an input | copy | [[input]] can hold: name, files, rows, paths, lines, step, empty
+    unknown key `copy` in an input | copy | [[input]] can hold: name, packages, files, rows, paths, lines, step, empty
+    `packages` are for `lines`: nothing else of an input runs a program | ["jq"] | leave it out
     "#);
     assert_snapshot!(messages(r#"
         [[input]]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 
-use crate::harness::Test;
+use crate::harness::{Test, files, wait_for};
 
 const STEP: &str = "[[step]]\nname = 's'\nscript = 'echo ran >> $COUNT'\n";
 
@@ -126,4 +126,22 @@ fn what_no_step_takes() {
         said.contains("hint: say which one takes it: step ="),
         "{said}"
     );
+}
+
+#[test]
+fn whoever_reads_a_large_file_can_be_interrupted() {
+    let test = Test::new();
+    let large = fs::File::create(test.path("large")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    test.manifest(&format!("[[input]]\nfiles = 'large'\nstep = 's'\n{STEP}"));
+    let running = test.start(["-run"]);
+    wait_for("some of it", || {
+        let found = files(&test.path("db")).into_iter();
+        let mut sizes = found.filter_map(|file| fs::metadata(file).ok());
+        sizes.any(|file| file.len() > 1 << 20)
+    });
+    running.signal(rustix::process::Signal::INT);
+    running.end().exits(130);
+    test.nothing_temporary_is_left();
+    assert_eq!(test.count(), [""; 0]);
 }
