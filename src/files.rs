@@ -44,12 +44,14 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Opens it. In `skip`, which is the program's own folder, no file is found.
+    /// Opens it.
+    #[cfg(test)]
     pub(crate) fn open(path: &Path, skip: Option<&Path>) -> io::Result<Self> {
         Self::open_until(path, skip, Arc::default())
     }
 
-    /// The same, for one who may give up: reading fails once `stop` is set.
+    /// Opens it. In `skip`, which is the program's own folder, no file is found. Reading fails once
+    /// `stop` is set.
     pub(crate) fn open_until(
         path: &Path,
         skip: Option<&Path>,

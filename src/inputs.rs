@@ -329,9 +329,11 @@ impl Files<'_> {
             // cannot be removed, the task says what is wrong with it.
             let _ = std::fs::remove_file(self.store.path(&seen.digest));
         }
-        let wrong = |error| match error {
-            files::Error::Stopped => Error::Interrupted,
-            error => Error::Bad(vec![of_file(&error, self.place.clone())]),
+        let wrong = |error| {
+            if matches!(error, files::Error::Stopped) {
+                return Error::Interrupted;
+            }
+            Error::Bad(vec![of_file(&error, self.place.clone())])
         };
         let read = files::read(self.root, path, self.known, Keep::All(self.store));
         let (stat, content) = read.map_err(wrong)?;

@@ -113,8 +113,12 @@ impl Gatherer<'_> {
             self.errors.push(error.hint(hint));
             return Ok(());
         };
-        let (folder, stop) = (self.outside.folder, self.outside.stop);
-        let lines = match lines::of(&command.value, programs, folder, stop) {
+        let lines = match lines::of(
+            &command.value,
+            programs,
+            self.outside.folder,
+            self.outside.stop,
+        ) {
             Ok(lines) => lines,
             Err(BadLines::Interrupted) => return Err(Error::Interrupted),
             Err(bad) => {
