@@ -195,6 +195,27 @@ rec {
           description = "Whether a run fails where the lock file is missing or stale.";
         };
 
+        params = mkOption {
+          type = types.attrsOf (
+            types.nullOr (
+              types.oneOf [
+                types.bool
+                types.int
+                types.float
+                types.str
+              ]
+            )
+          );
+          default = { };
+          example = {
+            threshold = 0.7;
+          };
+          description = ''
+            Values of the manifest's parameters, checked when the configuration is built; null is what
+            is not given. Everyone can read them in the Nix store.
+          '';
+        };
+
         environmentFile = mkOption {
           type = types.nullOr types.externalPath;
           default = null;
@@ -235,6 +256,17 @@ rec {
         };
       };
     };
+
+  # The arguments that give the parameters.
+  params =
+    name: cfg:
+    let
+      given = lib.filterAttrs (_: value: value != null) cfg.params;
+    in
+    lib.optionals (given != { }) [
+      "-params"
+      "${pkgs.writeText "task-pipeline-${name}-params.json" (builtins.toJSON given)}"
+    ];
 
   # What has to hold before a unit is written, in words that say what to do.
   assertions =
@@ -330,7 +362,9 @@ rec {
           mkdir $out
           cp "$manifestPath" $out/workflow.toml
           if [ -e "''${lockPath-}" ]; then cp "$lockPath" $out/workflow.lock; fi
-          if ! task-pipeline check -manifest $out/workflow.toml ${lib.escapeShellArgs (workdir cfg)}; then
+          if ! task-pipeline check -manifest $out/workflow.toml ${
+            lib.escapeShellArgs (workdir cfg ++ params name cfg)
+          }; then
             echo "${where}: the manifest has the errors above" >&2
             exit 1
           fi
@@ -339,7 +373,7 @@ rec {
   # The run itself. A manifest from the store is put into the state folder first: there its lock
   # file can be written and scripts have a folder of their own to start in.
   runScript =
-    package: folder: cfg: workDir:
+    package: folder: name: cfg: workDir:
     let
       manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
       arguments = [
@@ -359,6 +393,7 @@ rec {
         "-parallel"
         (toString cfg.parallel)
       ]
+      ++ params name cfg
       ++ cfg.extraArgs;
     in
     pkgs.writeShellScript "task-pipeline-run" ''

@@ -36,7 +36,7 @@ let
       };
       Service = {
         Type = "oneshot";
-        ExecStart = "${common.runScript cfg.package folder pipeline work}";
+        ExecStart = "${common.runScript cfg.package folder name pipeline work}";
         # `install` and the tools of steps without packages; nix where the user has it.
         Environment = [
           "PATH=${config.home.profileDirectory}/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:${

@@ -129,7 +129,7 @@ let
         hardening
         {
           Type = "oneshot";
-          ExecStart = "${common.runScript cfg.package folder pipeline "${home}/work"}";
+          ExecStart = "${common.runScript cfg.package folder name pipeline "${home}/work"}";
           User = pipeline.user;
           Group = pipeline.group;
           StateDirectory = "task-pipeline/${name}";

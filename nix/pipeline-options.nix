@@ -11,6 +11,14 @@ let
       inherit description;
     };
 
+  # A value of a parameter.
+  value = types.oneOf [
+    types.bool
+    types.int
+    types.float
+    types.str
+  ];
+
   common = {
     packages = mkOption {
       type = types.nullOr (types.listOf (types.either types.package types.str));
@@ -37,6 +45,7 @@ let
     files = optional (types.listOf types.str) "Files that the script reads or calls, by patterns below the folder of the pipeline.";
     pure = optional types.bool "Whether the script sees only its packages and variables.";
     keep = optional (types.listOf types.str) "Variables of the host whose values are a part of the version, and that a pure script sees nevertheless.";
+    params = optional (types.listOf types.str) "Parameters that the script gets though nothing of the step mentions them.";
     outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";
     parallel = optional types.ints.positive "Most tasks at once.";
     timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
@@ -91,6 +100,32 @@ in
       );
       default = [ ];
       description = "What comes in from outside. With inputs, no step has to be the start step.";
+    };
+
+    params = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          options = {
+            type = mkOption {
+              type = types.enum [
+                "string"
+                "int"
+                "float"
+                "bool"
+              ];
+              description = "What it takes.";
+            };
+            default = optional value "What it is where nobody gives it; without it somebody has to.";
+            help = optional types.str "What it is for.";
+            values = optional (types.listOf value) "All that it can be.";
+            min = optional (types.either types.int types.float) "The least that it can be.";
+            max = optional (types.either types.int types.float) "The most that it can be.";
+            volatile = optional types.bool "Whether it is no part of versions: another value has nothing done again.";
+          };
+        }
+      );
+      default = { };
+      description = "What the pipeline can be given with `-param`, and scripts read as `$PARAM_NAME`.";
     };
 
     defaults = mkOption {

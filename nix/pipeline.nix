@@ -153,6 +153,7 @@ in
           )
         ) ordered;
       }
+      // lib.optionalAttrs (config.params != { }) { params = lib.mapAttrs (_: withoutEmpty) config.params; }
       // lib.optionalAttrs (config.inputs != [ ]) {
         input = map (input: withoutEmpty (resolveHere null "${where}, input" input)) config.inputs;
       };
@@ -191,17 +192,27 @@ in
         };
     };
 
-  # { pipeline; src ? the pipeline's own; args ? [ ]; env ? { }; strict ? the pipeline's own; } → a
-  # derivation that runs the pipeline with `src` as the folder of its scripts. Its output holds the
-  # final outputs, by name.
+  # { pipeline; src ? the pipeline's own; params ? { }; args ? [ ]; env ? { }; strict ? the pipeline's
+  # own; } → a derivation that runs the pipeline with `src` as the folder of its scripts, and with these
+  # values of its parameters. Its output holds the final outputs, by name.
   runPipeline =
     {
       pipeline,
       src ? pipeline.src,
+      params ? { },
       args ? [ ],
       env ? { },
       strict ? pipeline.strict,
     }:
+    let
+      given = lib.filterAttrs (_: value: value != null) params;
+      arguments =
+        lib.optionals (given != { }) [
+          "-params"
+          "${pkgs.writeText "${pipeline.pipelineName}-params.json" (builtins.toJSON given)}"
+        ]
+        ++ args;
+    in
     pkgs.runCommand "${pipeline.pipelineName}-result"
       (
         env
@@ -219,7 +230,7 @@ in
         ''}
         rm -f work/workflow.toml work/workflow.lock
         cp ${pipeline.manifest} work/workflow.toml
-        task-pipeline -manifest work/workflow.toml -db "$NIX_BUILD_TOP/db" -run ${lib.optionalString strict "-strict"} ${lib.escapeShellArgs args}
+        task-pipeline -manifest work/workflow.toml -db "$NIX_BUILD_TOP/db" -run ${lib.optionalString strict "-strict"} ${lib.escapeShellArgs arguments}
         task-pipeline export -db "$NIX_BUILD_TOP/db" -to "$out"
       '';
 }

@@ -25,6 +25,7 @@ mod one_task;
 mod options;
 mod output;
 mod own;
+mod params;
 mod place;
 mod planned;
 mod reference;
@@ -46,6 +47,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::out::{self, Stream};
@@ -121,8 +123,8 @@ fn complete(status: ExitCode) -> Result<ExitCode, Failure> {
 enum Ended {
     /// The words are wrong.
     Failure(Failure),
-    /// They are wrong for clap, or ask for help.
-    Clap(Box<clap::Error>),
+    /// They are wrong for clap, or ask for help; what else there is to say then.
+    Clap(Box<clap::Error>, String),
 }
 
 /// What the words say.
@@ -141,8 +143,13 @@ fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
         .collect();
     parse(words).map_err(|error| {
         // Clap repeats what is wrong: so it says it of the words as they can be shown.
-        let error = parse(shown).err().unwrap_or(error);
-        Ended::Clap(Box::new(error))
+        let error = parse(shown.clone()).err().unwrap_or(error);
+        let more = if error.kind() == ErrorKind::DisplayHelp {
+            params::help(&Arguments::command(), &shown)
+        } else {
+            String::new()
+        };
+        Ended::Clap(Box::new(error), more)
     })
 }
 
@@ -170,15 +177,15 @@ impl Ended {
     fn report(self, json: bool) -> ExitCode {
         match self {
             Self::Failure(failure) => failure.report(json),
-            Self::Clap(error) if error.use_stderr() && json => {
+            Self::Clap(error, _) if error.use_stderr() && json => {
                 let words = error.render().to_string();
                 Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true)
             }
-            Self::Clap(error) if error.use_stderr() => {
+            Self::Clap(error, _) if error.use_stderr() => {
                 out::tell(&styled(&error, Stream::Err));
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
             }
-            Self::Clap(help) => output::print_as_it_is(&styled(&help, Stream::Out))
+            Self::Clap(help, more) => output::print_as_it_is(&(styled(&help, Stream::Out) + &more))
                 .and_then(|()| complete(ExitCode::SUCCESS))
                 .unwrap_or_else(|failure| failure.report(json)),
         }

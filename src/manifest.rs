@@ -5,7 +5,9 @@ mod describe;
 pub(crate) mod diagnostic;
 mod duration;
 mod field;
+mod given;
 mod input;
+mod params;
 mod place;
 mod read;
 mod schema;
@@ -17,6 +19,7 @@ mod value;
 pub(crate) use cache::Cache;
 pub(crate) use describe::literal_outputs;
 pub(crate) use duration::length_of_time;
+pub(crate) use given::{Form, given, unknown as unknown_param};
 pub(crate) use input::{Input, InputKind, Placed};
 pub(crate) use place::StepPlaces;
 pub(crate) use schema::schema;
@@ -35,6 +38,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
 use crate::model::installable::Installable;
 use crate::model::name::StepName;
+use crate::model::param::Params;
 use crate::model::promise::Pattern;
 use crate::model::route::Router;
 
@@ -47,6 +51,8 @@ pub(crate) struct Manifest {
     pub steps: Vec<Step>,
     /// What comes in from outside, in the order of the file.
     pub inputs: Vec<Input>,
+    /// What the pipeline can be given, by name.
+    pub params: Params,
     /// Where each of the steps is in the text.
     pub places: Vec<StepPlaces>,
     start: Option<usize>,
@@ -118,6 +124,10 @@ pub(crate) struct Step {
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
     #[schemars(example = ["SSH_AUTH_SOCK"])]
     pub keep: Vec<String>,
+    /// Parameters that the script gets though neither its text, `shell`, `env` nor `files` mention them.
+    #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
+    #[schemars(example = ["threshold"])]
+    pub params: Vec<String>,
     /// Patterns of the names that the script leaves, all of them: `*` stands for any characters, `?`
     /// for any one, and at the end of a pattern for "may be missing". A task that leaves something
     /// else, or nothing that matches one without that mark, fails. Without it, any names.

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod installable;
 pub mod list;
 pub mod name;
+pub mod param;
 pub mod plan;
 pub mod promise;
 pub mod route;

@@ -4,6 +4,7 @@ mod declared;
 mod environments;
 mod host;
 mod limits;
+mod params;
 mod roots;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crate::engine::{self, Listener, ReuseScope, StepPlan};
-use crate::exec::local::Runnable;
+use crate::exec::local::{Parameters, Runnable};
 use crate::files;
 use crate::manifest::diagnostic;
 use crate::manifest::{Manifest, Step};
@@ -32,6 +33,7 @@ use declared::Declared;
 use environments::{known, resolve, tools};
 use host::HostEnvironment;
 pub(crate) use limits::TooLong;
+pub(crate) use params::{BadParams, Given, Values};
 
 /// A manifest and where it is.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct Source {
     pub manifest: Manifest,
     /// Where outputs go.
     pub router: Router,
+    /// The values of its parameters; without any before they are resolved.
+    pub params: Values,
     /// Set when the user wants an end.
     pub stop: Arc<AtomicBool>,
 }
@@ -127,6 +131,7 @@ impl Source {
             router: manifest.routes(),
             manifest,
             text,
+            params: Values::default(),
             stop: Arc::default(),
         })
     }
@@ -297,12 +302,21 @@ impl Steps {
         // would take and leave the file's locks.
         state.group()?;
         declared.record(source, state)?;
+        if let Some(too_long) = limits::of_params(&source.params, &limits) {
+            return Err(Error::TooLong(too_long));
+        }
+        let is_param = |name: &str| source.params.has(name);
         let known = state.known_steps()?;
         for (queue, step) in source.manifest.steps.iter().enumerate() {
             let files = declared.of(queue);
             let mut identity =
                 engine::identity(step, tools(step), &|name| surroundings.digest(name));
             identity.files = files.map(|taken| taken.files.clone());
+            let parameters = source.params.of_step(step, &mut identity);
+            let parameters = Parameters {
+                given: &parameters,
+                declared: Some(&is_param),
+            };
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
             let mut registered =
                 state.register(&known, &step.name, &identity, step.start, parallel, now)?;
@@ -315,7 +329,7 @@ impl Steps {
                     changes: &registered.changes,
                 });
             }
-            let variables = surroundings.variables(&identity);
+            let variables = surroundings.variables(&identity, parameters);
             if let Some(too_long) = limits::together(step, variables.iter(), &limits) {
                 return Err(Error::TooLong(too_long));
             }

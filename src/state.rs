@@ -25,6 +25,7 @@ mod mend;
 mod missing;
 mod open;
 mod overview;
+mod params;
 mod queue;
 mod read;
 mod reader;

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::options::{Actions, Output, PackageOptions, Places};
+use super::options::{Actions, Output, PackageOptions, ParamOptions, Places};
 use super::{
     cat, check, complete, describe, export, graph, lock, log, report, shell, status, tasks, trace,
     trace_files, why,
@@ -29,6 +29,8 @@ pub(super) struct Arguments {
     pub places: Places,
     #[command(flatten)]
     pub actions: Actions,
+    #[command(flatten)]
+    pub params: ParamOptions,
     #[command(flatten)]
     pub supply: PackageOptions,
     #[command(flatten)]

@@ -238,6 +238,7 @@ impl Call<'_> {
                 self.check_inputs(found)?;
             }
             let runset = self.seed(start.filter(|_| !fed))?;
+            self.give(&runset)?;
             if let Some(found) = &mut found {
                 self.compare_inputs(&runset, found, store)?;
             }
@@ -252,6 +253,7 @@ impl Call<'_> {
             return Ok((vec![runset], true, found));
         }
         for runset in &existing {
+            self.give(runset)?;
             if let Some(found) = &mut found {
                 self.compare_inputs(runset, found, store)?;
             }
@@ -278,6 +280,14 @@ impl Call<'_> {
         let newest = self.state.newest_runset()?;
         let all = self.actions.runset.as_deref() == Some(select::ALL);
         Ok(newest.filter(|newest| !all && newest.id == runset.id))
+    }
+
+    /// Records the parameters that this call gives the runset.
+    pub(super) fn give(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let given = &self.source.params.given;
+        Ok(self
+            .state
+            .give_params(runset, &given.values, &given.forgotten)?)
     }
 
     /// Makes a runset that begins at `start`.

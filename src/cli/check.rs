@@ -4,6 +4,7 @@ mod age;
 mod describe;
 mod files;
 mod lint;
+mod params;
 mod programs;
 mod reach;
 mod routes;
@@ -16,15 +17,16 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::Failure;
-use super::options::{Output, Places};
+use super::options::{Output, ParamOptions, Places};
 use super::output::print;
+use super::params as given;
 use crate::manifest::diagnostic::render_as;
 use crate::model::event::Event;
 use crate::out;
 use crate::prepare::Source;
 use crate::report::Reporter;
 use crate::text::amount::count;
-use crate::text::{Shown as _, visible};
+use crate::text::{Shown as _, visible, with_hints};
 use describe::{launch, limits, packages, variables};
 pub(super) use lint::{strict, tell};
 use routes::{COMPARED, Routes};
@@ -35,6 +37,8 @@ pub(super) struct Options {
     /// Fail where there is anything to warn of (for CI)
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    params: ParamOptions,
 }
 
 /// Prints each step's environment, routes and limits.
@@ -47,6 +51,10 @@ pub(super) fn main(
     if let Some(folder) = &places.workdir {
         source.folder = super::place::working_folder(folder)?;
     }
+    // Those that are not given may be by the run.
+    given::given(&options.params, &source.manifest, &mut |words| {
+        out::tell(&format!("warning: {}\n", with_hints(&words)));
+    })?;
     let packages = packages(&source)?;
     let files = source.declared_files(&places.db)?;
     let mut text = String::new();
@@ -58,6 +66,7 @@ pub(super) fn main(
             ("packages", packages),
             ("files", paths(files)),
             ("variables", variables(step)),
+            ("params", params::of(step, &source.manifest.params)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),
             ("age", age::of(step)),
@@ -80,6 +89,7 @@ pub(super) fn main(
         let words = visible(&input.in_words());
         let _ = writeln!(text, "input {words}{}", to.unwrap_or_default());
     }
+    text.push_str(&given::list(&source.manifest.params));
     let found = lint::all(&source, places);
     if options.strict
         && let Some(failure) = lint::failure(&source, &found)

@@ -18,6 +18,7 @@ use super::options::Places;
 use super::output::print;
 use crate::prepare::Source;
 use crate::state::Reader;
+use crate::text::visible;
 
 /// Words of `complete`.
 #[derive(Debug, Args)]
@@ -204,6 +205,8 @@ impl<'c> Cursor<'c> {
         let names = option.get_value_names().unwrap_or_default();
         if option.get_long() == Some("runset") {
             self.runsets()
+        } else if option.get_long() == Some("param") {
+            self.params()
         } else if names
             .iter()
             .any(|name| name.split('|').any(|one| one == "STEP"))
@@ -214,12 +217,23 @@ impl<'c> Cursor<'c> {
         }
     }
 
+    fn source(&self) -> Option<Source> {
+        Source::load(self.manifest.as_deref()?).ok()
+    }
+
+    fn params(&self) -> Vec<Offer> {
+        let source = self.source();
+        let params = source.into_iter().flat_map(|source| source.manifest.params);
+        params
+            .map(|(name, param)| Offer::Word(format!("{name}="), visible(&param.in_words())))
+            .collect()
+    }
+
     fn steps(&self) -> Vec<Offer> {
-        let source = self
-            .manifest
-            .as_deref()
-            .and_then(|path| Source::load(path).ok());
-        let steps = source.into_iter().flat_map(|source| source.manifest.steps);
+        let steps = self
+            .source()
+            .into_iter()
+            .flat_map(|source| source.manifest.steps);
         steps
             .map(|step| Offer::Word(step.name.to_string(), "step".to_owned()))
             .collect()

@@ -120,7 +120,8 @@ impl Failure {
         json::error(kind, message, self.hint.as_deref(), self.exit_status())
     }
 
-    fn to_lines(&self) -> String {
+    /// As lines for people.
+    pub(super) fn to_lines(&self) -> String {
         let mut text = String::new();
         match self.kind {
             _ if self.rendered => {

@@ -1,5 +1,6 @@
 //! Options that more than one subcommand takes, or the run itself.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,6 +134,25 @@ impl From<Sync> for state::Sync {
             Sync::End => Self::End,
             Sync::Commit => Self::Commit,
         }
+    }
+}
+
+/// What the pipeline's parameters are.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Parameters")]
+pub(super) struct ParamOptions {
+    /// Give the parameter NAME a value; NAME alone: its default again (repeatable)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<OsString>,
+    /// Give the parameters that FILE names (TOML or JSON); -param wins over it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub params: Option<PathBuf>,
+}
+
+impl ParamOptions {
+    /// Whether they give anything.
+    pub(super) fn are_there(&self) -> bool {
+        !self.param.is_empty() || self.params.is_some()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use super::error::Failure;
-use super::options::Places;
+use super::options::{ParamOptions, Places};
+use super::params;
 use crate::model::event::Event;
 use crate::model::identity::Change;
 use crate::model::name::StepName;
@@ -40,6 +41,12 @@ pub(super) fn planned(places: &Places, host: bool) -> Result<Planned, Failure> {
         source.folder.clone_from(folder);
     }
     let mut state = State::private_copy_of_steps(&places.db)?;
+    let given = params::given(&ParamOptions::default(), &source.manifest, &mut |_| {})?;
+    let newest = state.newest_runset()?;
+    match params::in_runset(&source, &given, &state, newest.as_ref()) {
+        Ok(values) => source.params = values,
+        Err(failure) => return Ok(Planned::Bad(failure.to_lines())),
+    }
     let supply = PackageOptions {
         host,
         locked: false,

@@ -9,7 +9,9 @@ use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
-use super::{check, counts, dry_run, kept, leftover, mended, own, select, signals, summary};
+use super::{
+    check, counts, dry_run, kept, leftover, mended, own, params, select, signals, summary,
+};
 use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
@@ -30,6 +32,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let mut reporter = Reporter::new(arguments.output.style());
     trace(&mut reporter, arguments)?;
+    let given = params::given(&arguments.params, &source.manifest, &mut |words| {
+        reporter.event(&Event::Warning(&words));
+    })?;
     reporter.event(&Event::Manifest {
         path: &source.path.to_string_lossy(),
         steps: source.manifest.steps.len(),
@@ -46,6 +51,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     if actions.dry_run {
         let mut state = State::private_copy(db)?;
+        source.params = params::of_runsets(&source, &given, &state, actions)?;
         let known = Known::of(&source, &mut state, supply)?;
         let steps = Steps::without_registering(&source, &mut state, &known, &mut |event| {
             reporter.event(event);
@@ -78,6 +84,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     for words in mended::words(state.mended()) {
         reporter.event(&Event::Warning(&words));
     }
+    source.params = params::of_runsets(&source, &given, &state, actions)?;
     let mut unresolved = Vec::new();
     let mut registered = Vec::new();
     let mut listener = |event: &Event| {
@@ -91,8 +98,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?
     } else {
         let known = Known::of(&source, &mut state, supply)?;
-        if !known.unresolved.is_empty() {
-            // A version is recorded once all is known that makes it.
+        if !known.unresolved.is_empty() || arguments.params.are_there() {
+            // A version is recorded once all is known that makes it, and of a run that is given it.
             state = State::private_copy(db)?;
         }
         let steps = Steps::without_registering(&source, &mut state, &known, &mut listener)?;
@@ -177,10 +184,14 @@ impl Call<'_> {
             return self.sample(channel, usize::try_from(most).unwrap_or(usize::MAX));
         }
         if !self.actions.accept.is_empty() {
+            for runset in self.selected()? {
+                self.give(&runset)?;
+            }
             self.accept(&self.actions.accept)?;
         } else if self.actions.migrate_tainted {
             let runsets = self.selected()?;
             for runset in &runsets {
+                self.give(runset)?;
                 self.migrate(runset)?;
             }
             self.state.end()?;
@@ -328,6 +339,7 @@ impl Call<'_> {
         self.reporter.event(&Event::Runset {
             name: &runset.name,
             seeded,
+            params: &self.source.params.all_given(),
             steps: &before,
         });
         for (step, count, changes) in self.steps.tainted(&self.state, runset)? {

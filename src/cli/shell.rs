@@ -15,8 +15,8 @@ use signal_hook::consts::{SIGINT, SIGQUIT};
 
 use super::error::Failure;
 use super::one_task::{OneTask, no_place};
-use super::options::Places;
-use super::{place, select};
+use super::options::{ParamOptions, Places};
+use super::{params, place, select};
 use crate::manifest::Step;
 use crate::model::task::TaskState;
 use crate::out;
@@ -36,6 +36,8 @@ pub(super) struct Options {
     /// Use the host's programs in place of packages
     #[arg(long)]
     host_env: bool,
+    #[command(flatten)]
+    params: ParamOptions,
     /// A command to run in place of the shell, after `--`
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<OsString>,
@@ -56,6 +58,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         source.folder = place::working_folder(folder)?;
     }
     place::known_step(&source, &options.step)?;
+    source.params = params::of_one_task(places, &options.params, &source)?;
     let step = source
         .manifest
         .step(&options.step)

@@ -16,9 +16,9 @@ use clap::Args;
 
 use super::error::{Failure, signal_status};
 use super::one_task::OneTask;
-use super::options::Places;
+use super::options::{ParamOptions, Places};
 use super::output::print;
-use super::{place, signals};
+use super::{params, place, signals};
 use crate::exec::local::Channel;
 use crate::manifest::Step;
 use crate::out;
@@ -42,6 +42,8 @@ pub(super) struct Options {
     /// Use the host's programs in place of packages
     #[arg(long)]
     host_env: bool,
+    #[command(flatten)]
+    params: ParamOptions,
 }
 
 /// Runs a task and prints what it used.
@@ -51,6 +53,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         source.folder = place::working_folder(folder)?;
     }
     place::known_step(&source, &options.step)?;
+    source.params = params::of_one_task(places, &options.params, &source)?;
     // The second signal ends it at once: nobody hears the first one but what runs.
     let (inbox, emergency) = {
         let channel = Channel::default();

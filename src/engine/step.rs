@@ -118,6 +118,7 @@ pub(crate) fn identity(
         tools,
         kept,
         files: None,
+        params: BTreeMap::new(),
         rest: BTreeMap::new(),
     }
 }

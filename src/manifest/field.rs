@@ -65,6 +65,7 @@ fields! {
     Shell "shell" Defaults Step;
     Pure "pure" Nix Defaults Step;
     Keep "keep" Nix Defaults Step;
+    Params "params" Defaults Step;
     Outputs "outputs" Defaults Step;
     Parallel "parallel" Defaults Step;
     Timeout "timeout" Defaults Step;

@@ -208,6 +208,7 @@ impl Draft {
             | Field::Shell
             | Field::Pure
             | Field::Keep
+            | Field::Params
             | Field::Outputs
             | Field::Parallel
             | Field::Timeout

@@ -36,6 +36,7 @@ pub(super) struct Fields {
     pub shell: Option<Vec<String>>,
     pub pure: Option<bool>,
     pub keep: Option<Vec<String>>,
+    pub params: Option<Vec<Placed<String>>>,
     pub outputs: Option<Arc<[Pattern]>>,
     pub parallel: Option<NonZeroU32>,
     pub timeout: Option<Duration>,
@@ -80,6 +81,7 @@ impl Fields {
             Field::Shell => self.shell = shell(reader, &what, item),
             Field::Pure => self.pure = reader.flag(&what, item),
             Field::Keep => self.keep = keep(reader, &what, item),
+            Field::Params => self.params = params(reader, &what, item),
             Field::Outputs => self.outputs = outputs(reader, &what, item),
             Field::Parallel => {
                 self.parallel = reader.count(&what, 1, item).and_then(NonZeroU32::new);
@@ -121,6 +123,7 @@ impl Fields {
             shell,
             pure,
             keep,
+            params,
             outputs,
             parallel,
             timeout,
@@ -143,6 +146,7 @@ impl Fields {
         fill(&mut self.shell, shell.as_ref());
         fill(&mut self.pure, pure.as_ref());
         fill(&mut self.keep, keep.as_ref());
+        fill(&mut self.params, params.as_ref());
         fill(&mut self.outputs, outputs.as_ref());
         fill(&mut self.parallel, parallel.as_ref());
         fill(&mut self.timeout, timeout.as_ref());
@@ -167,6 +171,7 @@ impl Fields {
             files: self.files,
             pure: self.pure.unwrap_or(false),
             keep: self.keep.unwrap_or_default(),
+            params: names(self.params.unwrap_or_default()),
             outputs: self.outputs,
             parallel: self.parallel,
             timeout: self.timeout,
@@ -358,6 +363,22 @@ fn keep(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Stri
         reader.error(error.hint(VARIABLE));
         None
     })
+}
+
+fn params(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Placed<String>>> {
+    list(reader, what, item, |reader, what, item| {
+        let value = reader.string(what, item)?;
+        let at = reader.inside(item);
+        Some(Placed { value, at })
+    })
+}
+
+/// Names without their places, each once.
+fn names(placed: Vec<Placed<String>>) -> Vec<String> {
+    let mut names: Vec<String> = placed.into_iter().map(|one| one.value).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn outputs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Arc<[Pattern]>> {

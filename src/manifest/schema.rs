@@ -24,6 +24,7 @@ pub(crate) fn schema() -> Value {
         "properties": {
             "nix": table(Place::Nix, "Nix settings for all steps."),
             "defaults": table(Place::Defaults, "Values for steps that do not set their own; variables in env are joined."),
+            "params": super::params::schema(),
             "step": {
                 "description": "The steps; exactly one is the start step, or none where there are inputs.",
                 "type": "array",

@@ -10,14 +10,15 @@ use super::field::{Field, Place};
 use super::read::Fields;
 use super::syntax::is_table;
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, StepPlaces, input};
+use super::{Input, Manifest, NixSettings, StepPlaces, input, params};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::param::Params;
 use crate::model::route::Router;
 use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 4] = ["nix", "defaults", "step", "input"];
+const TABLES: [&str; 5] = ["nix", "defaults", "params", "step", "input"];
 
 /// What users of other tools call a step.
 const STEPS: [&str; 7] = ["steps", "task", "tasks", "job", "jobs", "stage", "stages"];
@@ -46,9 +47,12 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
     let mut defaults = Fields::default();
     let mut drafts = Vec::new();
     let mut inputs = Vec::new();
+    let mut params = Params::new();
+    let mut declared = Vec::new();
     for (key, item) in root {
         match key.get_ref().as_ref() {
             "nix" => nix = table(reader, Place::Nix, item),
+            "params" => params::read(reader, item, &mut params, &mut declared),
             "defaults" => defaults = table(reader, Place::Defaults, item),
             "step" => drafts.extend(steps(reader, key.span(), item)),
             "input" => inputs = tables_of_inputs(reader, key.span(), item),
@@ -71,6 +75,10 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
     names(reader, &drafts);
     starts(reader, &drafts, !inputs.is_empty());
     let inputs = finish_inputs(reader, inputs, &drafts);
+    params::uses(reader, &declared, &defaults);
+    for draft in &drafts {
+        params::uses(reader, &declared, &draft.fields);
+    }
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
@@ -95,6 +103,7 @@ pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Ma
         },
         start: steps.iter().position(|step| step.start),
         inputs,
+        params,
         by_name: steps
             .iter()
             .enumerate()
@@ -233,7 +242,9 @@ fn unknown(
         Some("step") => "a step's table is written [[step]]".to_owned(),
         Some("input") => "an input's table is written [[input]]".to_owned(),
         Some(meant) => format!("did you mean [{meant}]?"),
-        None => "a manifest can hold [nix], [defaults], [[input]] and [[step]]".to_owned(),
+        None => {
+            "a manifest can hold [nix], [defaults], [params], [[input]] and [[step]]".to_owned()
+        }
     }));
     meant.filter(|_| is_table)
 }

@@ -1,5 +1,6 @@
 mod errors;
 mod inputs;
+mod params;
 mod syntax;
 
 use std::num::NonZeroU32;

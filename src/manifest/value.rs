@@ -49,6 +49,21 @@ impl<'i> Reader<'i> {
         !self.errors.is_empty()
     }
 
+    /// How much was found wrong so far, or missing.
+    pub(super) fn count_errors(&self) -> usize {
+        self.errors.len() + self.missing.len()
+    }
+
+    /// The text as it is written there.
+    pub(super) fn raw(&self, span: Range<usize>) -> &'i str {
+        self.text.get(span).unwrap_or_default()
+    }
+
+    /// Where `offset` is, for a message: `on line 3`.
+    pub(super) fn line_words(&self, offset: usize) -> String {
+        format!("on line {}", self.line(offset))
+    }
+
     /// The number of the line at `offset`, from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
         line_of(self.text, offset)
@@ -261,7 +276,7 @@ impl<'i> Reader<'i> {
 }
 
 /// What a value is, in words.
-fn kind(value: &DeValue<'_>) -> &'static str {
+pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",

@@ -115,6 +115,8 @@ pub enum Event<'a> {
         name: &'a str,
         /// Whether it was seeded just now.
         seeded: bool,
+        /// The parameters that were given to it, by name, with their values.
+        params: &'a [(&'a str, &'a str)],
         /// Per step, in the order of the manifest, what is recorded.
         steps: &'a [(StepName, TaskCounts)],
     },

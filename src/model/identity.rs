@@ -32,6 +32,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::digest::Digest;
 use crate::model::environment::Environment;
+use crate::model::param;
 
 /// All that decides what a step's script computes from an input.
 ///
@@ -58,6 +59,9 @@ pub struct Identity {
     /// The files that it reads or calls; none where the step names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Files>,
+    /// The parameters that it uses, in their text form; none of those that are volatile.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -99,6 +103,28 @@ impl fmt::Display for FileChanges {
     }
 }
 
+/// A parameter that is another now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParamChange {
+    /// Its name.
+    pub name: String,
+    /// What it was; none if the step did not use it.
+    pub old: Option<String>,
+    /// What it is; none if the step does not use it any more.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for ParamChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, old, new } = self;
+        let [old, new] = [old, new].map(|value| match value {
+            None => "not used".to_owned(),
+            Some(value) => param::shown(value),
+        });
+        write!(f, "{name}: {old} -> {new}")
+    }
+}
+
 /// Where a step's programs come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tools {
@@ -130,6 +156,8 @@ pub enum Change {
     Tools(&'static str),
     /// The files that the script reads or calls.
     Files(FileChanges),
+    /// Parameters that the script gets.
+    Params(Vec<ParamChange>),
     /// What only a newer version of this program knows: its names; none if the record cannot be
     /// read.
     Unknown(Vec<String>),
@@ -148,6 +176,11 @@ impl fmt::Display for Change {
             Self::Packages(names) => write!(f, "packages ({})", names.join(", ")),
             Self::Tools(words) => f.write_str(words),
             Self::Files(changes) => changes.fmt(f),
+            Self::Params(changes) => {
+                let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                let s = if words.len() == 1 { "" } else { "s" };
+                write!(f, "parameter{s} {}", words.join(", "))
+            }
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
             Self::Unknown(names) => {
                 let names = names.join(", ");
@@ -206,6 +239,10 @@ impl Identity {
         if let Some(files) = &self.files {
             feed.text(b'f', &files.tree.hex());
         }
+        if !self.params.is_empty() {
+            feed.list(b'q', self.params.keys().map(String::as_str));
+            feed.list(b'Q', self.params.values().map(String::as_str));
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -253,6 +290,15 @@ impl Identity {
                 old: tree(old),
                 names: Vec::new(),
             }));
+        }
+        if self.params != old.params {
+            let change = |name: String| ParamChange {
+                old: old.params.get(&name).cloned(),
+                new: self.params.get(&name).cloned(),
+                name,
+            };
+            let names = differing(&self.params, &old.params).into_iter();
+            changes.push(Change::Params(names.map(change).collect()));
         }
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::exec::local;
+use crate::exec::local::{self, Parameters};
 use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 
@@ -42,18 +42,25 @@ impl<'a> HostEnvironment<'a> {
         Some(Digest::of(value.as_bytes()))
     }
 
-    /// The variables of a step.
-    pub(super) fn variables(&mut self, identity: &Identity) -> Variables {
+    /// The variables of a step that is given these parameters.
+    pub(super) fn variables(&mut self, identity: &Identity, parameters: Parameters) -> Variables {
         // All of the identity that they depend on.
         let decisive = (
             identity.pure,
             &identity.keep,
             &identity.env,
             &identity.tools,
+            parameters.given,
         );
         // Strings, lists and maps with text keys always have a JSON form.
         let key = serde_json::to_string(&decisive).unwrap_or_default();
-        let new = || Arc::new(local::variables(identity, self.host.iter().cloned()));
+        let new = || {
+            Arc::new(local::variables(
+                identity,
+                parameters,
+                self.host.iter().cloned(),
+            ))
+        };
         Arc::clone(self.variables.entry(key).or_insert_with(new))
     }
 

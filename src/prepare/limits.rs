@@ -4,8 +4,10 @@
 use std::ffi::OsStr;
 use std::fmt;
 
+use super::Values;
 use crate::manifest::Step;
 use crate::model::name::StepName;
+use crate::model::param;
 use crate::sys::ArgumentLimits;
 
 /// Bytes for what a single task adds: paths, numbers, names.
@@ -13,10 +15,10 @@ const TASK: usize = 32 << 10;
 /// Bytes that each argument and variable takes besides its own: its end, and a pointer to it.
 const EACH: usize = 1 + size_of::<usize>();
 
-/// Something of a step that is too long.
+/// Something of a step, or of the pipeline, that is too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TooLong {
-    step: StepName,
+    step: Option<StepName>,
     what: String,
     bytes: usize,
     most: usize,
@@ -24,10 +26,13 @@ pub(crate) struct TooLong {
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(step) = &self.step {
+            write!(f, "step {step}: ")?;
+        }
         write!(
             f,
-            "step {}: {} {} bytes, and this system passes at most {} to a program",
-            self.step, self.what, self.bytes, self.most
+            "{} {} bytes, and this system passes at most {} to a program",
+            self.what, self.bytes, self.most
         )
     }
 }
@@ -35,7 +40,7 @@ impl fmt::Display for TooLong {
 /// What is too long in a step itself: a single text, or all of them together.
 pub(super) fn of_step(step: &Step, limits: &ArgumentLimits) -> Vec<TooLong> {
     let too_long = |what: String, bytes: usize, most: usize| TooLong {
-        step: step.name.clone(),
+        step: Some(step.name.clone()),
         what,
         bytes,
         most,
@@ -73,6 +78,18 @@ pub(super) fn of_step(step: &Step, limits: &ArgumentLimits) -> Vec<TooLong> {
     found
 }
 
+/// The longest parameter, if it is too long to be a variable.
+pub(super) fn of_params(params: &Values, limits: &ArgumentLimits) -> Option<TooLong> {
+    let (name, value) = params.longest()?;
+    let bytes = param::VARIABLE.len() + name.len() + "=".len() + value.len();
+    (bytes >= limits.one).then(|| TooLong {
+        step: None,
+        what: format!("with its name the parameter {name} has"),
+        bytes,
+        most: limits.one - 1,
+    })
+}
+
 /// Whether all that a step's tasks are started with is too long together.
 pub(super) fn together<S: AsRef<OsStr>>(
     step: &Step,
@@ -88,7 +105,7 @@ pub(super) fn together<S: AsRef<OsStr>>(
         variables.map(|(name, value)| name.as_ref().len() + "=".len() + value.as_ref().len());
     let bytes: usize = arguments.chain(variables).map(|bytes| bytes + EACH).sum();
     (bytes + TASK > limits.all).then(|| TooLong {
-        step: step.name.clone(),
+        step: Some(step.name.clone()),
         what: "its script and variables have together".to_owned(),
         bytes,
         most: limits.all.saturating_sub(TASK),

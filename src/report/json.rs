@@ -187,10 +187,12 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         Event::Runset {
             name,
             seeded,
+            params,
             steps,
         } => JsonEvent::Runset {
             name,
             seeded: *seeded,
+            params: params.iter().copied().collect(),
             steps: counts(steps),
         },
         Event::Inputs(compared) => {

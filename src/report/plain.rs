@@ -104,8 +104,9 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         Event::Runset {
             name,
             seeded,
+            params,
             steps,
-        } => runset(name, *seeded, steps),
+        } => runset(name, *seeded, params, steps),
         Event::Inputs(compared) => format!("inputs: {compared}\n"),
         Event::Interrupted { signal, tasks } => format!(
             "{signal}: ending {}; once more ends at once\n",
@@ -213,15 +214,24 @@ fn sampling(runset: &str, steps: &[(StepName, TaskCounts)]) -> String {
     )
 }
 
-fn runset(name: &str, seeded: bool, steps: &[(StepName, TaskCounts)]) -> String {
+fn runset(
+    name: &str,
+    seeded: bool,
+    params: &[(&str, &str)],
+    steps: &[(StepName, TaskCounts)],
+) -> String {
     let mut all = TaskCounts::default();
     steps.iter().for_each(|(_, tally)| all += *tally);
     let name = visible(name);
-    if seeded {
+    let mut text = if seeded {
         format!("runset {name}: new\n")
     } else {
         format!("runset {name}: {}\n", table::in_words(&all))
+    };
+    if !params.is_empty() {
+        let _ = writeln!(text, "parameters: {}", table::params(params));
     }
+    text
 }
 
 fn done(reused: Option<TaskId>, span: &Span, outputs: &Routed) -> String {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::model::identity::Change;
 use crate::model::name::StepName;
+use crate::model::param;
 use crate::model::task::TaskCounts;
 use crate::text::visible;
 
@@ -79,6 +80,14 @@ pub(crate) fn rerouted(from: Option<&StepName>, to: Option<&StepName>, count: i6
         (None, _) => "are final".to_owned(),
     };
     format!("{outputs} {from} {goes}")
+}
+
+/// `mode=fast, threshold=0.7`.
+pub(crate) fn params(given: &[(&str, &str)]) -> String {
+    let words = given
+        .iter()
+        .map(|(name, value)| format!("{name}={}", visible(&param::shown(value))));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// `script, variables (A)`.

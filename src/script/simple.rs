@@ -6,6 +6,7 @@
 //! for recipes without shell syntax. This module recognizes such scripts, and is strict: whatever
 //! it does not know for certain is left to the shell.
 
+use crate::model::param;
 use crate::model::task::VARIABLES;
 use crate::script::shell::Shell;
 
@@ -166,6 +167,13 @@ pub fn parse(script: &str) -> Option<Vec<SimpleCommand>> {
 }
 
 impl SimpleCommand {
+    /// Puts the values of parameters, which are the same for all tasks, in their places; false where a
+    /// shell would do more with one.
+    pub fn fill<'v>(&mut self, value: impl Fn(&str) -> Option<&'v str>) -> bool {
+        let mut words = self.words.iter_mut();
+        words.all(|word| word.fill(&value))
+    }
+
     /// Whether it can do without a shell. A member of a pipeline must be a program, and be sure to
     /// start: the others may have begun by then.
     fn settle(&mut self, alone: bool) -> bool {
@@ -223,8 +231,7 @@ impl Word {
                 Piece::Text(text) => whole.push_str(text),
                 Piece::Variable { name, quoted } => {
                     let value = value(name)?;
-                    // Others are split at blanks, or match file names; empty ones vanish.
-                    if !quoted && (value.is_empty() || !value.chars().all(is_plain)) {
+                    if !quoted && !is_one_word(value) {
                         return None;
                     }
                     whole.push_str(value);
@@ -232,6 +239,23 @@ impl Word {
             }
         }
         Some(whole)
+    }
+
+    /// The same for parameters alone, in place.
+    fn fill<'v>(&mut self, value: &impl Fn(&str) -> Option<&'v str>) -> bool {
+        for piece in &mut self.0 {
+            let Piece::Variable { name, quoted } = piece else {
+                continue;
+            };
+            if !is_parameter(name) {
+                continue;
+            }
+            let Some(value) = value(name).filter(|value| *quoted || is_one_word(value)) else {
+                return false;
+            };
+            *piece = Piece::Text(value.to_owned());
+        }
+        true
     }
 
     /// The word, if no variable is in it.
@@ -297,6 +321,18 @@ impl Redirection {
             }
         }
     }
+}
+
+/// Whether a value is one word without quotes: others are split at blanks, or match file names; empty
+/// ones vanish.
+fn is_one_word(value: &str) -> bool {
+    !value.is_empty() && value.chars().all(is_plain)
+}
+
+/// Whether the variable is that of a parameter.
+fn is_parameter(name: &str) -> bool {
+    name.strip_prefix(param::VARIABLE)
+        .is_some_and(|name| !name.is_empty())
 }
 
 /// Whether the letter means itself, wherever it stands in a word.
@@ -416,7 +452,7 @@ impl Parser<'_> {
             .unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
         // A shell changes some of the others.
-        if !VARIABLES.contains(&name) {
+        if !VARIABLES.contains(&name) && !is_parameter(name) {
             return None;
         }
         word.0.push(Piece::Variable {

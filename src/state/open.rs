@@ -119,7 +119,15 @@ impl State {
     /// The same without any task: for one who only asks what would become of the steps. There may
     /// be millions of tasks.
     pub(crate) fn private_copy_of_steps(root: &Path) -> Result<Self, Error> {
-        let tables = ["step", "runset", "tally", "environment", "meta", "file"];
+        let tables = [
+            "step",
+            "runset",
+            "tally",
+            "environment",
+            "meta",
+            "file",
+            "param",
+        ];
         let rows = tables.map(|table| (table, "1".to_owned()));
         Reader::open(root)?.copy_of(&rows)
     }

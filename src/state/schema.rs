@@ -117,7 +117,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// `step.current` is 1 for the one version of each name that was registered last. `file` says what
 /// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
 /// of a task that stand in it. `entry` has the task of
-/// each thing that a manifest's inputs name. `accepted` has the tasks that count for another
+/// each thing that a manifest's inputs name. `param` has the parameters that were given to a runset, in
+/// their text form. `accepted` has the tasks that count for another
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
 /// of them did not leave the same, and when, in milliseconds since 1970.
@@ -138,6 +139,12 @@ CREATE TABLE entry (
     identity TEXT NOT NULL,
     task_id INTEGER NOT NULL,
     PRIMARY KEY (runset_id, identity)
+) WITHOUT ROWID;
+CREATE TABLE param (
+    runset_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (runset_id, name)
 ) WITHOUT ROWID;
 CREATE TABLE accepted (
     task_id INTEGER PRIMARY KEY,
@@ -212,6 +219,7 @@ SELECT id, runset, '' AS step, 1 AS version, name AS input_name, object_hash AS 
 DROP VIEW acceptance;
 DROP TABLE sample;
 DROP TABLE accepted;
+DROP TABLE param;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;

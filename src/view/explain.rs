@@ -34,6 +34,7 @@ pub(crate) fn details(
                 | Change::Keep(_)
                 | Change::Packages(_)
                 | Change::Tools(_)
+                | Change::Params(_)
                 | Change::Unknown(_) => lines(&change, new, old),
             },
             change,
@@ -50,6 +51,19 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
             .map(|name| format!("  {name}: {}", kept(name, new, old)))
             .collect(),
         Change::Pure(_) | Change::Files(_) | Change::Unknown(_) => Vec::new(),
+        // What is short is told whole.
+        Change::Params(changes) => changes
+            .iter()
+            .filter(|change| change.to_string().contains('…'))
+            .flat_map(|change| {
+                let line = |sign: &str, value: &Option<String>| {
+                    let value = value.as_ref()?;
+                    Some(format!("{sign} {}={value}", change.name))
+                };
+                let old = line("-", &change.old);
+                old.into_iter().chain(line("+", &change.new))
+            })
+            .collect(),
         Change::Variables(names) => names
             .iter()
             .flat_map(|name| {

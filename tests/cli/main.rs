@@ -31,6 +31,7 @@ mod outputs;
 mod outside;
 mod own;
 mod page;
+mod params;
 mod paths;
 mod plain;
 mod privileges;

@@ -3,7 +3,7 @@
 use super::super::error::Failure;
 use super::super::options::Places;
 use super::files::{self, Folder};
-use super::{programs, reach, syntax, variables};
+use super::{params, programs, reach, syntax, variables};
 use crate::manifest::Step;
 use crate::manifest::diagnostic::{Diagnostic, line_of, render_as};
 use crate::model::event::Event;
@@ -49,6 +49,13 @@ pub(super) fn unseen(
             &source.text,
             &survey,
             &is_set,
+        ));
+        found.extend(params::unknown(
+            step,
+            place,
+            &source.text,
+            &survey,
+            &source.manifest.params,
         ));
         found.extend(files::unseen(
             step,

@@ -1,7 +1,10 @@
 //! Variables of the host that a script reads and that its version does not know of.
 
+use std::ops::Range;
+
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Step, StepPlaces};
+use crate::model::param::VARIABLE;
 use crate::script::survey::{self, Survey, Variable};
 use crate::text::quoted;
 
@@ -20,6 +23,8 @@ pub(super) fn unseen(
     let counts = |variable: &Variable| {
         let name = &variable.name;
         !survey::is_usual(name)
+            // Told as what it is.
+            && !name.starts_with(VARIABLE)
             && !step.keep.contains(name)
             && !step.env.contains_key(name)
             && (!variable.perhaps_set || is_set(name))
@@ -27,7 +32,7 @@ pub(super) fn unseen(
     let found = survey.variables.iter().filter(|variable| counts(variable));
     found
         .map(|variable| {
-            let Variable { name, at, .. } = variable;
+            let name = &variable.name;
             let mut keep = step.keep.clone();
             keep.push(name.clone());
             let message = format!(
@@ -35,14 +40,23 @@ pub(super) fn unseen(
                 quoted(step.name.as_str()),
                 quoted(name)
             );
-            // With the dollar.
-            let length = text_length(step, *at, name);
-            let span = places.in_script(text, *at..*at + length);
+            let span = place(step, places, text, variable);
             Diagnostic::at(span, message).hint(format!(
                 "`keep = {keep:?}` makes one, `env = {{ {name} = \"…\" }}` sets it"
             ))
         })
         .collect()
+}
+
+/// Where the variable stands in the manifest's text, with the dollar.
+pub(super) fn place(
+    step: &Step,
+    places: &StepPlaces,
+    text: &str,
+    variable: &Variable,
+) -> Range<usize> {
+    let length = text_length(step, variable.at, &variable.name);
+    places.in_script(text, variable.at..variable.at + length)
 }
 
 /// Bytes from the `$` to the end of the name.

@@ -28,6 +28,8 @@ fn example(schema: &Value, place: Place, key: &str) -> Value {
 fn manifest(place: Place, key: &str, value: &Value) -> String {
     let mut step = json!({ "name": "a", "start": true, "script": ":" });
     let mut manifest = json!({ "nix": {}, "defaults": {} });
+    // For the steps' `params`.
+    manifest["params"] = json!({ "threshold": { "type": "float" } });
     match place {
         Place::Nix => manifest["nix"][key] = value.clone(),
         Place::Defaults => manifest["defaults"][key] = value.clone(),

@@ -34,10 +34,11 @@ prop_compose! {
             tree: Digest::of(text.as_bytes()),
             mentions: [format!("PARAM_{text}")].into(),
         })),
+        params in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..3),
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
-        Identity { script, shell, env, pure, keep, tools, kept, files, rest }
+        Identity { script, shell, env, pure, keep, tools, kept, files, params, rest }
     }
 }
 

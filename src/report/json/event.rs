@@ -1,5 +1,7 @@
 //! The objects of the lines, as they are written.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
@@ -78,6 +80,8 @@ pub(super) enum JsonEvent<'a> {
     Runset {
         name: &'a str,
         seeded: bool,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        params: BTreeMap<&'a str, &'a str>,
         steps: Vec<Counts<'a>>,
     },
     Inputs {

@@ -126,9 +126,10 @@ fn the_pipeline() {
         told(&Event::Runset {
             name: "r",
             seeded: true,
+            params: &[("x", "0.5")],
             steps: &[(step.clone(), tally)],
         }),
-        "\"runset\",\"name\":\"r\",\"seeded\":true,\"steps\":[{\"step\":\"s\",\"pending\":1,\
+        "\"runset\",\"name\":\"r\",\"seeded\":true,\"params\":{\"x\":\"0.5\"},\"steps\":[{\"step\":\"s\",\"pending\":1,\
          \"failed\":0,\"done\":0,\"reused\":0}]"
     );
     assert_eq!(

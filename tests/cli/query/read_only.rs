@@ -191,7 +191,8 @@ fn an_older_format_is_read_by_whoever_may_not_write() {
         .unwrap()
         .execute_batch(
             "DROP VIEW failure; DROP VIEW live_task; DROP VIEW acceptance;
-             DROP TABLE sample; DROP TABLE accepted; DROP TABLE entry; DROP TABLE file;
+             DROP TABLE sample; DROP TABLE accepted; DROP TABLE param; DROP TABLE entry;
+             DROP TABLE file;
              ALTER TABLE step DROP COLUMN current; ALTER TABLE task DROP COLUMN executed;
              ALTER TABLE task DROP COLUMN kind;
              DROP INDEX idx_task_final; DROP INDEX idx_task_digits;

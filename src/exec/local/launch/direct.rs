@@ -69,7 +69,11 @@ impl DirectPipeline {
             .map(|one| one.to_str())
             .collect::<Option<_>>()?;
         let (script, options) = arguments.split_last()?;
-        let commands = simple::parse(script)?;
+        let mut commands = simple::parse(script)?;
+        let value = |name: &str| variables.get(OsStr::new(name))?.to_str();
+        if !commands.iter_mut().all(|plain| plain.fill(value)) {
+            return None;
+        }
         let called = program.file_name()?;
         let canonical = program.canonicalize().ok()?;
         let (shell, pipefail) = simple::shell(canonical.file_name()?.to_str()?, options)?;
@@ -287,6 +291,39 @@ mod tests {
         assert_eq!(direct(":", &[]).unwrap().stages[0].program, None);
         assert!(direct("cat | no-such-program", &[]).is_none());
         assert_eq!(direct("cat | cat", &[]).unwrap().stages.len(), 2);
+    }
+
+    #[test]
+    fn parameters_are_words_of_commands() {
+        let words = |script: &str, value: &str| {
+            let direct = direct(script, &[("PARAM_x", value)])?;
+            let expanded = direct.expand(&|_| None)?;
+            Some(expanded.into_iter().next()?.words)
+        };
+        let awkward = "a  $b\n'\"*`c`\\ ";
+        let some = |words: &[&str]| {
+            Some(
+                words
+                    .iter()
+                    .map(|&word| word.to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(
+            words("cat \"-$PARAM_x\"", awkward),
+            some(&["cat", &format!("-{awkward}")])
+        );
+        assert_eq!(words("cat -n$PARAM_x", "0.5"), some(&["cat", "-n0.5"]));
+        assert_eq!(words("cat \"${PARAM_x}\"", ""), some(&["cat", ""]));
+        // A shell splits, matches or drops it.
+        for value in ["a b", "", "*", "~"] {
+            assert_eq!(words("cat $PARAM_x", value), None, "{value}");
+        }
+        // Neither a place that could be anybody's, nor a program, nor one that is not given.
+        assert_eq!(words("cat < \"$PARAM_x\"", "/etc/passwd"), None);
+        assert_eq!(words("cat > \"$OUTPUT_DIR/$PARAM_x\"", "../x"), None);
+        assert_eq!(words("$PARAM_x a", "cat"), None);
+        assert_eq!(words("cat $PARAM_y", "a"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::files::Watch;
 use crate::model::digest::Digest;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
+use crate::model::param;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
@@ -102,9 +103,34 @@ impl Runnable {
     }
 }
 
+/// The parameters of a pipeline, as a step has them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Parameters<'a> {
+    /// Those that the step's scripts get, with their values.
+    pub given: &'a [(&'a str, &'a str)],
+    /// Whether the pipeline has one of that name: what the host has under its name passes to no script.
+    pub declared: Option<&'a dyn Fn(&str) -> bool>,
+}
+
+impl Parameters<'_> {
+    /// Whether the host's variable stands for a parameter, or gives a run one.
+    fn hide(&self, variable: &OsStr) -> bool {
+        let Some(declared) = self.declared else {
+            return false;
+        };
+        let Some(variable) = variable.to_str() else {
+            return false;
+        };
+        [param::VARIABLE, param::GIVEN]
+            .iter()
+            .any(|before| variable.strip_prefix(before).is_some_and(declared))
+    }
+}
+
 /// The variables of a step's scripts, given those of the host.
 pub(crate) fn variables(
     identity: &Identity,
+    parameters: Parameters,
     host: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Variables {
     let kept = |name: &OsStr| {
@@ -116,6 +142,7 @@ pub(crate) fn variables(
     let mut variables: Variables = host
         .into_iter()
         .filter(|(name, _)| kept(name) && !VARIABLES.iter().any(|own| name == own))
+        .filter(|(name, _)| !parameters.hide(name))
         .collect();
     if let Tools::Nix(environment) = &identity.tools {
         let mut path = OsString::from(environment.path.join(":"));
@@ -127,6 +154,9 @@ pub(crate) fn variables(
     }
     for (name, value) in &identity.env {
         variables.insert(name.into(), value.into());
+    }
+    for (name, value) in parameters.given {
+        variables.insert(param::variable(name).into(), value.into());
     }
     variables
 }
@@ -173,10 +203,14 @@ mod tests {
             ("PATH", "/bin"),
             ("TASK_PIPELINE_TASK", "7"),
         ];
-        variables(identity, host.map(|(n, v)| (n.into(), v.into())))
-            .into_iter()
-            .map(|(n, v)| (n.into_string().unwrap(), v.into_string().unwrap()))
-            .collect()
+        variables(
+            identity,
+            Parameters::default(),
+            host.map(|(n, v)| (n.into(), v.into())),
+        )
+        .into_iter()
+        .map(|(n, v)| (n.into_string().unwrap(), v.into_string().unwrap()))
+        .collect()
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -207,6 +241,31 @@ mod tests {
             ("PATH", "/p/bin:/q/bin"),
         ]);
         assert_eq!(given(&identity(true, tools)), pure);
+    }
+
+    #[test]
+    fn parameters_pass_and_what_the_host_has_in_their_place_does_not() {
+        let host = [
+            ("PARAM_x", "host"),
+            ("PARAM_y", "host"),
+            ("TASK_PIPELINE_PARAM_x", "1"),
+        ];
+        let declared = |name: &str| name == "x";
+        let given = |values: &[(&str, &str)]| -> Vec<String> {
+            let parameters = Parameters {
+                given: values,
+                declared: Some(&declared),
+            };
+            let host = host.map(|(n, v)| (n.into(), v.into()));
+            let all = variables(&identity(false, Tools::Host), parameters, host);
+            let pairs = all.iter();
+            pairs
+                .map(|(n, v)| format!("{}={}", n.display(), v.display()))
+                .collect()
+        };
+        assert_eq!(given(&[]), ["A=step", "PARAM_y=host"]);
+        let with = ["A=step", "PARAM_x=a\n$b", "PARAM_y=host"];
+        assert_eq!(given(&[("x", "a\n$b")]), with);
     }
 
     #[test]
