@@ -5,6 +5,7 @@ mod accept;
 mod arguments;
 mod call;
 mod cat;
+mod caveats;
 mod check;
 mod columns;
 mod complete;

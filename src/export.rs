@@ -4,6 +4,7 @@
 //! bytes, the first eight digits of each one's hash stand before the extension
 //! (`result-1a2b3c4d.txt`), whatever order they came in; equal ones are one file.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -68,8 +69,16 @@ fn io_error<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -
     }
 }
 
-/// Writes the selected outputs into the folder `to`, which is made if it is not there; gives the
-/// number of files. A folder that is not there yet appears when it is complete. In one that is,
+/// What was written into a folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exported {
+    /// How many files.
+    pub count: usize,
+    /// Other files that were there and stay, by name: an earlier export may have left them.
+    pub others: Vec<String>,
+}
+
+/// Writes the selected outputs into the folder `to`, which is made if it is not there. A folder that is not there yet appears when it is complete. In one that is,
 /// files appear one after the other, each complete, once all have been written beside them; with
 /// `force` they take the place of files of the same name, without it nothing is written if there
 /// is one.
@@ -80,7 +89,7 @@ pub(crate) fn export(
     to: &Path,
     force: bool,
     own: &Own,
-) -> Result<usize, Error> {
+) -> Result<Exported, Error> {
     let exists = to.is_dir();
     if !exists && to.symlink_metadata().is_ok() {
         return Err(Error::NotAFolder(to.to_owned()));
@@ -115,6 +124,7 @@ pub(crate) fn export(
         names.push(name);
         Ok::<(), Error>(())
     })?;
+    let mut others = Vec::new();
     if exists {
         for name in &names {
             let place = to.join(name);
@@ -123,12 +133,29 @@ pub(crate) fn export(
                 .release(&complete.join(name), &place)
                 .map_err(io_error("write", &place))?;
         }
+        others = files_beside(to, &names);
     } else {
         making
             .release(&complete, to)
             .map_err(io_error("rename the finished folder to", to))?;
     }
-    Ok(names.len())
+    Ok(Exported {
+        count: names.len(),
+        others,
+    })
+}
+
+/// Files in the folder of other names, sorted; hidden ones and what cannot be read count for nothing.
+fn files_beside(folder: &Path, names: &[String]) -> Vec<String> {
+    let known: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let mut others: Vec<String> = files
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.') && !known.contains(name.as_str()))
+        .collect();
+    others.sort_unstable();
+    others
 }
 
 /// Whether a file may be put there.
@@ -271,7 +298,9 @@ mod tests {
         };
         let to = dir.path().join("new/out");
         assert_eq!(
-            export(&state, &store, &one, &to, false, &Own::default()).unwrap(),
+            export(&state, &store, &one, &to, false, &Own::default())
+                .unwrap()
+                .count,
             3
         );
         let name = |bytes: &str| format!("other-{}.txt", &Digest::of(bytes.as_bytes()).hex()[..8]);
@@ -293,7 +322,8 @@ mod tests {
                 false,
                 &Own::default()
             )
-            .unwrap(),
+            .unwrap()
+            .count,
             4
         );
     }
@@ -334,13 +364,21 @@ mod tests {
         let to = dir.path().join("out");
         fs::create_dir(&to).unwrap();
         fs::write(to.join("mine"), "kept").unwrap();
-        assert_eq!(export(&to, false).unwrap(), 2);
+        assert_eq!(export(&to, false).unwrap().count, 2);
         fs::remove_file(to.join("a")).unwrap();
         fs::write(to.join("b"), "changed").unwrap();
         assert!(matches!(export(&to, false), Err(Error::Taken(path)) if path == to.join("b")));
         let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         assert_eq!(files(&to), [file("b", "changed"), file("mine", "kept")]);
-        assert_eq!(export(&to, true).unwrap(), 2);
+        fs::write(to.join("other"), "").unwrap();
+        fs::write(to.join(".hidden"), "").unwrap();
+        let again = export(&to, true).unwrap();
+        assert_eq!(
+            (again.count, again.others),
+            (2, vec!["mine".to_owned(), "other".to_owned()])
+        );
+        fs::remove_file(to.join("other")).unwrap();
+        fs::remove_file(to.join(".hidden")).unwrap();
         let all = [file("a", "x"), file("b", "y"), file("mine", "kept")];
         assert_eq!(files(&to), all);
         assert!(matches!(

@@ -59,6 +59,13 @@ impl Call<'_> {
 
     /// Supersedes what is tainted, and outputs that go elsewhere by now, and tells.
     pub(super) fn migrate(&mut self, runset: &Runset) -> Result<(), Failure> {
+        if Fit::of(self.source, &self.state, runset)?
+            .check_kind()
+            .is_err()
+        {
+            // Another pipeline's, which is told by who looks at all runsets.
+            return Ok(());
+        }
         let began = self.begin_where_the_manifest_says(runset)?;
         let current = self.steps.current();
         let given = self.state.give_back(runset, &current)?;
@@ -110,16 +117,15 @@ impl Call<'_> {
     }
 
     /// Takes out what began at steps that are no start step now, and begins at the one that is; whether there
-    /// was anything to do. Whoever names another pipeline's db by mistake loses nothing of it: something of
-    /// the manifest must be in the runset.
+    /// was anything to do.
     fn begin_where_the_manifest_says(&mut self, runset: &Runset) -> Result<bool, Failure> {
         let manifest = &self.source.manifest;
         let start = manifest.start().map(|step| &step.name);
         let Some(began) = self.state.begun_elsewhere(runset, start)? else {
             return Ok(false);
         };
-        let is_known = |name: &StepName| manifest.step(name.as_str()).is_some();
-        if !began.iter().any(is_known) && !self.state.has_entries(runset)? && !began.is_empty() {
+        let fit = Fit::of(self.source, &self.state, runset)?;
+        if fit.check().is_err() {
             return Ok(false);
         }
         let ended = self.state.end_begun_elsewhere(runset, start)?;
@@ -223,6 +229,9 @@ impl Call<'_> {
         } else {
             self.selected()?
         };
+        if let ([runset], None) = (&existing[..], &self.actions.start) {
+            Fit::of(self.source, &self.state, runset)?.check_kind()?;
+        }
         let newest = self.to_compare(&existing)?;
         let mut found = match &newest {
             None if !existing.is_empty() => None,
@@ -356,6 +365,7 @@ impl Call<'_> {
                     step.name,
                     visible(&runset.name)
                 )));
+                self.state.set_begun_in_several(runset)?;
             }
         }
         Ok(())

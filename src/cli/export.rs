@@ -10,8 +10,8 @@ use clap::Args;
 use super::error::Failure;
 use super::options::{Output, Places};
 use super::select::{self, InRunset};
-use super::{output, own, signals};
-use crate::export::{self, Error};
+use super::{caveats, output, own, signals};
+use crate::export::{self, Error, Exported};
 use crate::model::name::StepName;
 use crate::out::{self, Stream};
 use crate::state::{Reader, Selection};
@@ -54,6 +54,11 @@ pub(crate) fn main(
     }
     let state = Reader::open(&places.db)?;
     let selection = selection(&state, options)?;
+    if let Some(runset) = &selection.runset {
+        for line in caveats::of(places, &state, runset)? {
+            out::tell(&format!("warning: {line}\n"));
+        }
+    }
     let store = select::store(&state);
     let to = options
         .to
@@ -71,8 +76,19 @@ pub(crate) fn main(
         return Ok(ExitCode::SUCCESS);
     };
     let inbox = signals::end_at_once()?;
-    let count = export::export(&state, &store, &selection, to, options.force, &own)
-        .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    let Exported { count, others } =
+        export::export(&state, &store, &selection, to, options.force, &own)
+            .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    if let (true, Some(first)) = (options.names.is_empty(), others.first()) {
+        out::tell(&format!(
+            "warning: {} has {} that {} none of these: {}{}\n",
+            to.shown(),
+            amount::count(others.len(), "other file"),
+            if others.len() == 1 { "is" } else { "are" },
+            visible(first),
+            if others.len() == 1 { "" } else { ", …" },
+        ));
+    }
     if !output.quiet {
         output::print(&format!(
             "{}: {}\n",

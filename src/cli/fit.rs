@@ -24,6 +24,8 @@ pub(super) struct Fit<'a> {
     started: bool,
     /// Whether the manifest's own start step or inputs have tasks.
     rooted: bool,
+    /// Whether it has tasks, and none of a step of the manifest.
+    foreign: bool,
     /// Tasks of the manifest's steps that are to be done.
     left: i64,
     /// Tasks to be done of other steps.
@@ -56,6 +58,11 @@ impl<'a> Fit<'a> {
             runset: visible(&runset.name),
             started: started || start.is_none() || begun.is_none(),
             rooted,
+            foreign: !known
+                && state
+                    .tallies(runset.id)?
+                    .values()
+                    .any(|tally| tally.total() > 0),
             elsewhere: begun
                 .into_iter()
                 .flatten()
@@ -72,6 +79,15 @@ impl<'a> Fit<'a> {
                 .sum(),
             orphaned: counts::orphaned(manifest, state, &state.tallies(runset.id)?)?,
         })
+    }
+
+    /// Fails if nothing of the runset is the manifest's: whoever names another pipeline's db by mistake is to
+    /// change nothing in it.
+    pub(super) fn check_kind(&self) -> Result<(), Failure> {
+        match self.began.as_deref() {
+            Some(began) if self.foreign => Err(self.failure(began)),
+            _ => Ok(()),
+        }
     }
 
     /// Fails if a run would do nothing of what the manifest says.

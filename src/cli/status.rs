@@ -106,7 +106,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
 
 /// The steps that are other ones than recorded. Whoever runs has recorded them.
 #[allow(clippy::type_complexity)] // Two fields of a status.
-fn changes(
+pub(super) fn changes(
     places: &Places,
     state: &Reader,
     running: bool,

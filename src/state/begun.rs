@@ -53,6 +53,11 @@ impl State {
         self.put_meta(&key(runset), words(start))
     }
 
+    /// Notes that it begins elsewhere, too.
+    pub(crate) fn set_begun_in_several(&mut self, runset: &Runset) -> Result<(), Error> {
+        self.put_meta(&key(runset), SEVERAL)
+    }
+
     /// Tasks that the runset begins with at other steps than `start` live no more, nor what was made of them;
     /// how many there were.
     pub(crate) fn end_begun_elsewhere(
@@ -76,6 +81,9 @@ impl State {
         Ok(tasks.len())
     }
 }
+
+/// In place of a step, none of which can have that name.
+const SEVERAL: &str = "several steps";
 
 fn key(runset: &Runset) -> String {
     format!("start of {}", runset.id.0)

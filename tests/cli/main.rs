@@ -10,6 +10,7 @@
 mod age;
 mod completions;
 mod early;
+mod exported;
 mod failure;
 mod files;
 mod harness;

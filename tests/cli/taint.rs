@@ -379,6 +379,37 @@ fn what_begins_elsewhere_beside_the_rest_is_told() {
         .exits(0)
         .says("step later had no task in runset ")
         .says("one begins there on an empty input, beside all else");
+    assert_eq!(test.finals().len(), 2);
+    test.runs()
+        .says("results that began at later, where workflow.toml does not start");
+    test.run(["-run", "-migrate-tainted"]).exits(0);
+    assert_eq!(test.finals().len(), 1);
+    test.runs().never_says("warning");
+}
+
+#[test]
+fn nothing_of_another_pipelines_db_is_changed() {
+    let test = Test::with(&format!(
+        "{}[[step]]\nname = 'b'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/e.txt'\n",
+        begins("start").replace("o.txt", "x_b")
+    ));
+    test.runs();
+    let before = test.rows("SELECT * FROM task");
+    test.write("in/x", "X");
+    for other in [
+        "[[step]]\nname = 'other'\nstart = true\nscript = ':'\n",
+        "[[input]]\nfiles = 'in/*'\nstep = 'k'\n[[step]]\nname = 'k'\nscript = ':'\n",
+    ] {
+        test.write("other.toml", other);
+        for action in ["-run", "-migrate-tainted -run", "-migrate-tainted"] {
+            let words = ["-manifest", "other.toml"]
+                .into_iter()
+                .chain(action.split(' '));
+            test.run(words).exits(2).says("nothing to run: runset ");
+            assert_eq!(test.rows("SELECT * FROM task"), before, "{action} {other}");
+        }
+    }
+    test.runs().says("0 run").never_says("warning");
 }
 
 /// The numbers of the versions of `work`, the current one marked.
