@@ -297,6 +297,9 @@ rec {
       "${cfg.src}"
     ];
 
+  # The names of the files that the manifest may include, a line each.
+  partsList = ".task-pipeline-parts";
+
   # A folder with workflow.toml, checked by the program, and the lock file that belongs to it;
   # null where the manifest lies outside the store.
   manifestFolder =
@@ -306,6 +309,18 @@ rec {
       inStore = builtins.isPath cfg.manifest || lib.hasPrefix builtins.storeDir (toString cfg.manifest);
       lockOf = manifest: lib.removeSuffix ".toml" (toString manifest) + ".lock";
       lock = /. + lockOf cfg.manifest;
+      # The folder with what the manifest may include; of a source tree its TOML files alone.
+      parts =
+        if !(builtins.isPath cfg.manifest) then
+          lib.optionalString (dirOf "${cfg.manifest}" != builtins.storeDir) (dirOf "${cfg.manifest}")
+        else
+          lib.optionalString (lib.importTOML cfg.manifest ? include) "${
+            builtins.path {
+              name = "task-pipeline-${name}-parts";
+              path = dirOf cfg.manifest;
+              filter = path: type: type == "directory" || lib.hasSuffix ".toml" path;
+            }
+          }";
       keepText = cfg.settings.nix.nixpkgs or null != null;
       resolveIn =
         where: table:
@@ -347,6 +362,7 @@ rec {
               }
             else
               {
+                inherit parts;
                 manifestPath = "${cfg.manifest}";
                 # Beside a manifest that was built or that lies in a folder of the store, the lock
                 # file can only be looked for by the builder.
@@ -360,6 +376,12 @@ rec {
         )
         ''
           mkdir $out
+          if [ -n "''${parts-}" ] && grep -q include "$manifestPath"; then
+            (cd "$parts" && find . -type f -name '*.toml' -exec cp --parents {} $out/ ';')
+            rm -f $out/workflow.toml
+            (cd $out && find . -type f) > parts
+            cp parts $out/${partsList}
+          fi
           cp "$manifestPath" $out/workflow.toml
           if [ -e "''${lockPath-}" ]; then cp "$lockPath" $out/workflow.lock; fi
           if ! task-pipeline check -manifest $out/workflow.toml ${
@@ -400,9 +422,21 @@ rec {
       set -e
       ${
         lib.optionalString (folder != null) ''
-          mkdir -p ${lib.escapeShellArg workDir}
-          for file in ${folder}/*; do
-            install -m 0644 "$file" ${lib.escapeShellArg workDir}/
+          work=${lib.escapeShellArg workDir}
+          mkdir -p "$work"
+          # Those of an earlier configuration go: a pattern would find them.
+          if [ -e "$work/${partsList}" ]; then
+            while IFS= read -r file; do rm -f "$work/$file"; done < "$work/${partsList}"
+            rm -f "$work/${partsList}"
+          fi
+          if [ -e ${folder}/${partsList} ]; then
+            while IFS= read -r file; do
+              install -D -m 0644 "${folder}/$file" "$work/$file"
+            done < ${folder}/${partsList}
+            install -m 0644 ${folder}/${partsList} "$work/"
+          fi
+          for file in ${folder}/workflow.*; do
+            install -m 0644 "$file" "$work/"
           done
         ''
       }exec ${lib.getExe package} ${lib.escapeShellArgs arguments}

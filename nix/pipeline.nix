@@ -173,7 +173,12 @@ in
     }:
     let
       where = "pipeline '${name}'";
-      document = lib.importTOML manifest;
+      text = lib.importTOML manifest;
+      document =
+        if text ? include && src == null then
+          throw "${where}: the manifest includes others; give the folder that they are in as `src`"
+        else
+          text;
       resolveTable = resolveHere packages;
     in
     program {

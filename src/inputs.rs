@@ -24,7 +24,7 @@ pub(crate) use error::Error;
 
 use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::Diagnostic;
-use crate::manifest::{InputKind, Manifest};
+use crate::manifest::{InputKind, Manifest, Texts};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::name::StepName;
@@ -40,8 +40,8 @@ use rows::Sheet;
 pub(crate) struct Outside<'a> {
     /// Whose inputs.
     pub manifest: &'a Manifest,
-    /// Its text, for messages.
-    pub text: &'a str,
+    /// Its texts, for messages.
+    pub texts: &'a Texts,
     /// Where entries go whose input names no step.
     pub router: &'a Router,
     /// Where files are, and commands run.

@@ -14,6 +14,7 @@ mod schema;
 mod steps;
 mod syntax;
 mod template;
+mod texts;
 mod value;
 
 pub(crate) use cache::Cache;
@@ -23,7 +24,9 @@ pub(crate) use given::{Form, given, unknown as unknown_param};
 pub(crate) use input::{Input, InputKind, Placed};
 pub(crate) use place::StepPlaces;
 pub(crate) use schema::schema;
+pub(crate) use steps::includes;
 pub(crate) use template::Template;
+pub(crate) use texts::Texts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -187,19 +190,31 @@ impl Step {
 }
 
 impl Manifest {
-    /// Reads a manifest; all its errors at once, in the order of the text.
+    /// Reads a manifest without parts.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        if let Some(at) = text.find('\0') {
+        Self::read(&Texts::new(std::path::Path::new("workflow.toml"), text))
+    }
+
+    /// Reads a manifest with its parts; all their errors at once, in the order of the texts.
+    pub(crate) fn read(texts: &Texts) -> Result<Self, Vec<Diagnostic>> {
+        if let Some(at) = texts.all().find('\0') {
             return Err(vec![
                 Diagnostic::at(at..at + 1, "a NUL byte: this is not a text file").hint(
                     "a manifest is TOML in UTF-8; a file saved as UTF-16 has to be saved again",
                 ),
             ]);
         }
-        let (root, errors) = DeTable::parse_recoverable(text);
-        let broken = syntax::Broken::new(text, root.get_ref(), &errors);
-        let mut reader = value::Reader::new(text);
-        let manifest = steps::manifest(&mut reader, root.get_ref());
+        let mut roots = Vec::new();
+        let mut broken = Vec::new();
+        for number in 0..texts.len() {
+            let (text, _, start) = texts.file(number);
+            let (root, errors) = DeTable::parse_recoverable(text);
+            broken.push(syntax::Broken::new(text, root.get_ref(), &errors).moved(start));
+            roots.push(texts::moved(root.into_inner(), start));
+        }
+        let mut reader = value::Reader::new(texts);
+        let manifest = steps::manifest(&mut reader, texts, &roots);
         let errors = reader.finish(broken);
         match manifest {
             Some(manifest) if errors.is_empty() => Ok(manifest),

@@ -5,11 +5,11 @@ mod environments;
 mod host;
 mod limits;
 mod params;
+mod parts;
 mod roots;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -17,8 +17,7 @@ use std::sync::{Arc, OnceLock};
 use crate::engine::{self, Listener, ReuseScope, StepPlan};
 use crate::exec::local::{Parameters, Runnable};
 use crate::files;
-use crate::manifest::diagnostic;
-use crate::manifest::{Manifest, Step};
+use crate::manifest::{Manifest, Step, Texts};
 use crate::model::environment::Environment;
 use crate::model::event::Event;
 use crate::model::identity::{Change, Tools};
@@ -42,8 +41,8 @@ pub(crate) struct Source {
     pub path: PathBuf,
     /// The folder it is in, absolute: where scripts run.
     pub folder: PathBuf,
-    /// Its text.
-    pub text: String,
+    /// Its text, and those of its parts.
+    pub texts: Texts,
     /// What it says.
     pub manifest: Manifest,
     /// Where outputs go.
@@ -80,41 +79,20 @@ pub(crate) enum SourceError {
     },
 }
 
-/// Bytes of a manifest: a device has no end.
-const LONGEST: u64 = 64 << 20;
-
 impl Source {
-    /// Reads a manifest.
+    /// The files of a manifest beside its own; none where they cannot be read.
+    pub(crate) fn parts_of(path: &Path) -> Vec<PathBuf> {
+        let texts = parts::load(path).map(|(texts, _)| texts);
+        let texts = texts.iter().flat_map(Texts::paths).skip(1);
+        texts.map(Path::to_owned).collect()
+    }
+
+    /// Reads a manifest, and its parts.
     pub(crate) fn load(path: &Path) -> Result<Self, SourceError> {
-        let read = |source| SourceError::Read {
+        let (texts, folder) = parts::load(path)?;
+        let manifest = Manifest::read(&texts).map_err(|errors| SourceError::Bad {
             path: path.to_owned(),
-            source,
-        };
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-            .map_err(read)?;
-        if bytes.len() as u64 > LONGEST {
-            let words = format!("it has more than {LONGEST} bytes");
-            return Err(read(io::Error::new(io::ErrorKind::InvalidData, words)));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
-            read(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it is not UTF-8 text (line {line})"),
-            ))
-        })?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."))
-            .canonicalize()
-            .map_err(read)?;
-        let manifest = Manifest::parse(&text).map_err(|errors| SourceError::Bad {
-            path: path.to_owned(),
-            rendered: diagnostic::render(&path.to_string_lossy(), &text, &errors),
+            rendered: texts.render(&errors),
             count: errors.len(),
         })?;
         let limits = ArgumentLimits::here();
@@ -130,7 +108,7 @@ impl Source {
             folder,
             router: manifest.routes(),
             manifest,
-            text,
+            texts,
             params: Values::default(),
             stop: Arc::default(),
         })

@@ -20,7 +20,6 @@ use super::error::Failure;
 use super::options::{Output, ParamOptions, Places};
 use super::output::print;
 use super::params as given;
-use crate::manifest::diagnostic::render_as;
 use crate::model::event::Event;
 use crate::out;
 use crate::prepare::Source;
@@ -117,8 +116,7 @@ pub(super) fn main(
             reporter.event(&Event::Warning(&words));
         }
     } else {
-        let path = source.path.to_string_lossy();
-        out::tell(&render_as("warning", &path, &source.text, &found));
+        out::tell(&source.texts.render_as("warning", &found));
     }
     Ok(ExitCode::SUCCESS)
 }

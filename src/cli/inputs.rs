@@ -34,7 +34,7 @@ impl Call<'_> {
         let db = self.state.layout().root().to_owned();
         let outside = Outside {
             manifest: &self.source.manifest,
-            text: &self.source.text,
+            texts: &self.source.texts,
             router: &self.source.router,
             folder: &self.source.folder,
             db: &db,

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::Failure;
 use super::options::Places;
 use crate::packages;
+use crate::prepare::Source;
 use crate::staged::Own;
 use crate::state::Layout;
 use crate::text::Shown as _;
@@ -28,6 +29,9 @@ pub(super) fn own(places: &Places) -> Own {
     own.add_folder(layout.root(), "the db folder");
     if let Ok(manifest) = places.manifest() {
         own.add(&manifest, "the manifest");
+        for part in Source::parts_of(&manifest) {
+            own.add(&part, "a part of the manifest");
+        }
         own.add(&packages::lock_file(&manifest), "the manifest's lock file");
     }
     own

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::lines::{self, BadLines};
 use super::{Entry, Error, Outside, Source};
 use crate::files::{self, Keep, Known, Root};
-use crate::manifest::diagnostic::{Diagnostic, line_of};
+use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Input, InputKind, Placed};
 use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
@@ -190,10 +190,13 @@ impl Gatherer<'_> {
             if one.identity != other.identity {
                 continue;
             }
-            let line = line_of(self.outside.text, place(&inputs[one.input]).start);
+            let line = self
+                .outside
+                .texts
+                .line_words(place(&inputs[one.input]).start);
             wrong.entry(other.input).or_default().note(|| {
                 let message = format!(
-                    "{} comes in by the input on line {line} as well",
+                    "{} comes in by the input {line} as well",
                     EntryName::parse(&other.identity).map_or_else(String::new, |name| name.to_string())
                 );
                 Diagnostic::at(place(&inputs[other.input]), message).hint(

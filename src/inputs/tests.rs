@@ -30,9 +30,10 @@ impl World {
 
     fn gather(&self) -> Result<Inputs, Error> {
         let manifest = Manifest::parse(&self.text).unwrap();
+        let texts = Texts::new(Path::new("workflow.toml"), &self.text);
         let outside = Outside {
             manifest: &manifest,
-            text: &self.text,
+            texts: &texts,
             router: &manifest.routes(),
             folder: self.folder.path(),
             db: &self.folder.path().join("db"),

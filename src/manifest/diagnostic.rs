@@ -1,5 +1,6 @@
 //! Errors in a source text, and how they are shown.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -65,14 +66,22 @@ pub(crate) fn line_of(text: &str, offset: usize) -> usize {
 /// diagnostics; the text ends with a line end unless there are none. No more than [`SHOWN`] are
 /// shown.
 pub(crate) fn render(path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
-    render_as("error", path, text, diagnostics)
+    render_each("error", diagnostics, |one| (path.into(), text, one.clone()))
 }
 
-/// The same of `what`, such as warnings.
-pub(crate) fn render_as(what: &str, path: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
+/// The same of `what`, such as warnings; `place` gives the file of each, its text, and the diagnostic with
+/// its place there.
+pub(super) fn render_each<'t>(
+    what: &str,
+    diagnostics: &[Diagnostic],
+    place: impl Fn(&Diagnostic) -> (Cow<'t, str>, &'t str, Diagnostic),
+) -> String {
     let shown = diagnostics.iter().take(SHOWN);
     let mut blocks: Vec<_> = shown
-        .map(|diagnostic| block(what, path, text, diagnostic))
+        .map(|diagnostic| {
+            let (path, text, diagnostic) = place(diagnostic);
+            block(what, &path, text, &diagnostic)
+        })
         .collect();
     let more = diagnostics.len().saturating_sub(SHOWN);
     if more > 0 {

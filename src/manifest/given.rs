@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -11,6 +12,7 @@ use toml::de::DeTable;
 
 use super::params::scalar;
 use super::syntax::Broken;
+use super::texts::Texts;
 use super::value::{Reader, kind};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::param::{BadValue, Params, Scalar};
@@ -78,7 +80,8 @@ impl Taken<'_> {
     fn toml(&mut self, text: &str) -> Result<(), Vec<Diagnostic>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let broken = Broken::new(text, root.get_ref(), &errors);
-        let mut errors = Reader::new(text).finish(broken);
+        let texts = Texts::new(Path::new(""), text);
+        let mut errors = Reader::new(&texts).finish(vec![broken]);
         if !errors.is_empty() {
             // What a text is told that is nothing like a manifest.
             errors.iter_mut().for_each(|error| error.hint = None);

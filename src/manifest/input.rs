@@ -12,7 +12,6 @@ use super::read;
 use super::template::Template;
 use super::value::{Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
-use crate::model::glob::Glob;
 use crate::model::installable::Installable;
 use crate::model::name::{FileName, StepName};
 use crate::text::quoted;
@@ -321,10 +320,8 @@ fn files(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<Str
 fn below(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<String>> {
     let value = reader.string(what, item)?;
     let at = reader.inside(item);
-    if let Err(why) = Glob::parse(&value) {
-        reader.error(Diagnostic::at(at, why.to_string()).hint(why.hint()));
-        return None;
-    }
+    let glob = read::glob(reader, &value, &at)?;
+    let value = glob.text().to_owned();
     Some(Placed { value, at })
 }
 
@@ -354,6 +351,7 @@ fn path(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<S
             "name files without line ends, tabs and the like",
         )
     } else {
+        let value = reader.folder.to_owned() + &value;
         return Some(Placed { value, at });
     };
     reader.error(Diagnostic::at(at, message).hint(hint));

@@ -240,6 +240,9 @@ fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> 
     match (known, close) {
         (Some(field), _) => format!("`{key}` belongs in {}", field.headers()),
         (None, Some(field)) => format!("did you mean `{}`?", field.key()),
+        (None, None) if key == "include" => {
+            "`include` stands above the first table of the file".to_owned()
+        }
         (None, None) => {
             let keys: Vec<_> = Field::of(place).map(Field::key).collect();
             format!("{} can hold: {}", place.header(), keys.join(", "))
@@ -309,19 +312,26 @@ pub(super) fn packages(
 }
 
 /// Patterns of files below the manifest's folder.
-fn globs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<Glob>> {
+pub(super) fn globs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<Glob>> {
     let globs = list(reader, what, item, |reader, what, item| {
         let text = reader.string(what, item)?;
         let at = reader.inside(item);
-        match Glob::parse(&text) {
-            Ok(value) => Some(Placed { value, at }),
-            Err(why) => {
-                reader.error(Diagnostic::at(at, why.to_string()).hint(why.hint()));
-                None
-            }
-        }
+        let value = glob(reader, &text, &at)?;
+        Some(Placed { value, at })
     });
     globs.unwrap_or_default()
+}
+
+/// A pattern, which begins in the folder of the file that it stands in.
+pub(super) fn glob(reader: &mut Reader<'_>, text: &str, at: &Range<usize>) -> Option<Glob> {
+    let folder = reader.folder;
+    match Glob::parse(text).and_then(|glob| glob.below(folder)) {
+        Ok(glob) => Some(glob),
+        Err(why) => {
+            reader.error(Diagnostic::at(at.clone(), why.to_string()).hint(why.hint()));
+            None
+        }
+    }
 }
 
 fn shell(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {

@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, Place};
-use super::{Input, NixSettings, Step};
+use super::{GLOB, Input, NixSettings, Step};
 
 /// The JSON Schema (draft 2020-12) of a manifest.
 ///
@@ -22,6 +22,11 @@ pub(crate) fn schema() -> Value {
         "description": "A pipeline: scripts, each in an environment of its own, joined by the names of the files that they write.",
         "type": "object",
         "properties": {
+            "include": {
+                "description": "Parts of the manifest: files below its folder, by patterns.",
+                "type": "array",
+                "items": { "type": "string", "pattern": GLOB },
+            },
             "nix": table(Place::Nix, "Nix settings for all steps."),
             "defaults": table(Place::Defaults, "Values for steps that do not set their own; variables in env are joined."),
             "params": super::params::schema(),

@@ -9,16 +9,21 @@ use super::describe::literal_outputs;
 use super::field::{Field, Place};
 use super::read::Fields;
 use super::syntax::is_table;
+use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, StepPlaces, input, params};
+use super::{Input, Manifest, NixSettings, Placed, StepPlaces, input, params, read};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::glob::Glob;
 use crate::model::param::Params;
 use crate::model::route::Router;
 use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 5] = ["nix", "defaults", "params", "step", "input"];
+const TABLES: [&str; 6] = ["include", "nix", "defaults", "params", "step", "input"];
+
+/// What a part can hold of these.
+const OF_PARTS: [&str; 4] = ["include", "params", "step", "input"];
 
 /// What users of other tools call a step.
 const STEPS: [&str; 7] = ["steps", "task", "tasks", "job", "jobs", "stage", "stages"];
@@ -41,32 +46,63 @@ impl Draft {
     }
 }
 
-/// Reads all of the manifest. The result counts only if `reader` found no error.
-pub(super) fn manifest(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Manifest> {
+/// The parts that a file names, as far as that can be read: what is wrong with it is told when all are
+/// read.
+pub(crate) fn includes(texts: &Texts, number: usize) -> Vec<Placed<Glob>> {
+    let (text, folder, start) = texts.file(number);
+    let (root, _) = DeTable::parse_recoverable(text);
+    let root = moved(root.into_inner(), start);
+    let Some(item) = root.get(INCLUDE) else {
+        return Vec::new();
+    };
+    let mut reader = Reader::new(texts);
+    reader.folder = folder;
+    read::globs(&mut reader, "`include`", item)
+}
+
+const INCLUDE: &str = "include";
+
+/// Reads all of the manifest, `roots` being its file and those of its parts. The result counts only if
+/// `reader` found no error.
+pub(super) fn manifest<'i>(
+    reader: &mut Reader<'i>,
+    texts: &'i Texts,
+    roots: &[DeTable<'_>],
+) -> Option<Manifest> {
     let mut nix = Fields::default();
     let mut defaults = Fields::default();
     let mut drafts = Vec::new();
     let mut inputs = Vec::new();
     let mut params = Params::new();
     let mut declared = Vec::new();
-    for (key, item) in root {
+    let has_steps = roots.iter().any(|root| root.contains_key("step"));
+    let all = roots.iter().enumerate();
+    let all = all.flat_map(|(number, root)| root.iter().map(move |entry| (number, entry)));
+    for (number, (key, item)) in all {
+        (_, reader.folder, _) = texts.file(number);
         match key.get_ref().as_ref() {
+            INCLUDE => drop(read::globs(reader, "`include`", item)),
+            name if number > 0 && TABLES.contains(&name) && !OF_PARTS.contains(&name) => {
+                let message = format!("[{name}] is for the manifest, and this is a part of it");
+                let hint = "move it there; it holds for the steps of all parts";
+                reader.error(Diagnostic::at(key.span(), message).hint(hint));
+            }
             "nix" => nix = table(reader, Place::Nix, item),
             "params" => params::read(reader, item, &mut params, &mut declared),
             "defaults" => defaults = table(reader, Place::Defaults, item),
             "step" => drafts.extend(steps(reader, key.span(), item)),
-            "input" => inputs = tables_of_inputs(reader, key.span(), item),
+            "input" => inputs.extend(tables_of_inputs(reader, key.span(), item)),
             name => {
                 let meant = unknown(reader, name, key.span(), item);
                 // Read as what it was meant to be, so that its errors are told as well.
-                if meant == Some("step") && !root.contains_key("step") {
+                if meant == Some("step") && !has_steps {
                     drafts.extend(steps(reader, key.span(), item));
                 }
             }
         }
     }
     if drafts.is_empty() {
-        if !root.contains_key("step") || !reader.has_errors() {
+        if !has_steps || !reader.has_errors() {
             none(reader);
         }
         return None;
@@ -230,7 +266,10 @@ fn unknown(
     } else if INPUTS.contains(&name) {
         Some("input")
     } else {
-        suggest::closest(name, TABLES)
+        suggest::closest(name, TABLES).or(match name {
+            "includes" | "import" | "imports" | "parts" => Some(INCLUDE),
+            _ => None,
+        })
     };
     let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
     if let Some(field) = Field::named(name) {
@@ -238,14 +277,20 @@ fn unknown(
         reader.missing(error.hint(format!("`{name}` belongs in {}", field.headers())));
         return None;
     }
-    reader.error(error.hint(match meant {
-        Some("step") => "a step's table is written [[step]]".to_owned(),
-        Some("input") => "an input's table is written [[input]]".to_owned(),
-        Some(meant) => format!("did you mean [{meant}]?"),
-        None => {
-            "a manifest can hold [nix], [defaults], [params], [[input]] and [[step]]".to_owned()
-        }
-    }));
+    reader.error(
+        error.hint(match meant {
+            Some("step") => "a step's table is written [[step]]".to_owned(),
+            Some("input") => "an input's table is written [[input]]".to_owned(),
+            Some(INCLUDE) => {
+                "did you mean include = [\"steps/*.toml\"], above all tables?".to_owned()
+            }
+            Some(meant) => format!("did you mean [{meant}]?"),
+            None => {
+                "a manifest can hold include, [nix], [defaults], [params], [[input]] and [[step]]"
+                    .to_owned()
+            }
+        }),
+    );
     meant.filter(|_| is_table)
 }
 
@@ -280,10 +325,10 @@ fn names(reader: &mut Reader<'_>, drafts: &[Draft]) {
             continue;
         };
         if let Some(other) = first.get(name) {
-            let other = reader.line(*other);
+            let other = reader.line_words(*other);
             let error = Diagnostic::at(
                 draft.place(),
-                format!("{} is already defined on line {other}", draft.fields.label),
+                format!("{} is already defined {other}", draft.fields.label),
             );
             reader.error(error.hint("every step has a name of its own"));
         } else {
@@ -299,10 +344,10 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
         .filter(|draft| draft.fields.start == Some(true))
         .collect();
     if let Some((first, more)) = starts.split_first() {
-        let line = reader.line(place_of_start(first).start);
+        let line = reader.line_words(place_of_start(first).start);
         for draft in more {
             let message = format!(
-                "{} is a second start step; {} is one already, on line {line}",
+                "{} is a second start step; {} is one already, {line}",
                 draft.fields.label, first.fields.label
             );
             let error = Diagnostic::at(place_of_start(draft), message);

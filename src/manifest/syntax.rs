@@ -16,6 +16,15 @@ pub(super) struct Broken {
 }
 
 impl Broken {
+    /// The same of a text that begins there in a larger one.
+    pub(super) fn moved(mut self, by: usize) -> Self {
+        self.from = self.from.saturating_add(by);
+        for error in &mut self.errors {
+            error.span = error.span.take().map(|span| span.start + by..span.end + by);
+        }
+        self
+    }
+
     /// Goes through the `errors` that the parser found besides `root`.
     pub(super) fn new(text: &str, root: &DeTable<'_>, errors: &[toml::de::Error]) -> Self {
         let mut errors: Vec<_> = errors

@@ -10,7 +10,8 @@ use toml::de::DeValue;
 
 use super::duration::{self, BadDuration};
 use super::syntax::Broken;
-use crate::manifest::diagnostic::{Diagnostic, line_of};
+use super::texts::Texts;
+use crate::manifest::diagnostic::Diagnostic;
 use crate::text::quoted;
 
 /// A value with its place in the text.
@@ -19,6 +20,9 @@ pub(super) type Item<'i> = Spanned<DeValue<'i>>;
 /// Reads values and collects what is wrong with them.
 pub(super) struct Reader<'i> {
     text: &'i str,
+    texts: &'i Texts,
+    /// In front of paths: the folder of the file at hand.
+    pub folder: &'i str,
     errors: Vec<Diagnostic>,
     /// What is not there: kept apart, since a file with errors of syntax may hold it where it
     /// cannot be read.
@@ -26,9 +30,11 @@ pub(super) struct Reader<'i> {
 }
 
 impl<'i> Reader<'i> {
-    pub(super) fn new(text: &'i str) -> Self {
+    pub(super) fn new(texts: &'i Texts) -> Self {
         Self {
-            text,
+            text: texts.all(),
+            texts,
+            folder: "",
             errors: Vec::new(),
             missing: Vec::new(),
         }
@@ -61,26 +67,28 @@ impl<'i> Reader<'i> {
 
     /// Where `offset` is, for a message: `on line 3`.
     pub(super) fn line_words(&self, offset: usize) -> String {
-        format!("on line {}", self.line(offset))
+        self.texts.line_words(offset)
     }
 
-    /// The number of the line at `offset`, from 1.
-    pub(super) fn line(&self, offset: usize) -> usize {
-        line_of(self.text, offset)
-    }
-
-    /// All errors in the order of the text. If there are errors of syntax, those that may only
+    /// All errors in the order of the texts. If there are errors of syntax, those that may only
     /// follow from them are left out: what seems to be missing, and what is on the same lines.
-    pub(super) fn finish(mut self, broken: Broken) -> Vec<Diagnostic> {
-        if broken.errors.is_empty() {
+    /// `broken`: of each of the texts.
+    pub(super) fn finish(mut self, broken: Vec<Broken>) -> Vec<Diagnostic> {
+        if broken.iter().all(|broken| broken.errors.is_empty()) {
             self.errors.append(&mut self.missing);
-        } else {
-            let text = self.text;
+        }
+        for (number, broken) in broken.into_iter().enumerate() {
+            if broken.errors.is_empty() {
+                continue;
+            }
+            let texts = self.texts;
             let start = |error: &Diagnostic| error.span.as_ref().map_or(0, |span| span.start);
-            let line = |error: &Diagnostic| line_of(text, start(error));
+            let line = |error: &Diagnostic| texts.line(start(error));
             let lines: Vec<_> = broken.errors.iter().map(line).collect();
-            self.errors
-                .retain(|error| start(error) < broken.from && !lines.contains(&line(error)));
+            self.errors.retain(|error| {
+                texts.of(start(error)) != number
+                    || start(error) < broken.from && !lines.contains(&line(error))
+            });
             self.errors.extend(broken.errors);
         }
         self.errors

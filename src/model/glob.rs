@@ -128,6 +128,30 @@ impl Glob {
         })
     }
 
+    /// The same below a folder, whose name is no pattern; it ends with a `/`, or is empty.
+    pub fn below(self, folder: &str) -> Result<Self, BadGlob> {
+        if folder.is_empty() {
+            return Ok(self);
+        }
+        let mut text = String::new();
+        for letter in folder.chars() {
+            if matches!(letter, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+                text.push('\\');
+            }
+            text.push(letter);
+        }
+        Self::parse(&(text + &self.text))
+    }
+
+    /// The path that it stands for, if it names all of it.
+    pub fn literal(&self) -> Option<String> {
+        let names = self.parts.iter().map(|part| match part {
+            Part::Name(name) => Some(&**name),
+            Part::Some(_) | Part::Deep => None,
+        });
+        Some(names.collect::<Option<Vec<_>>>()?.join("/"))
+    }
+
     /// The pattern as it was written.
     pub fn text(&self) -> &str {
         &self.text
@@ -313,6 +337,18 @@ mod tests {
         ] {
             assert_eq!(glob(pattern).base(), base, "{pattern}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_folder_above_is_no_pattern() {
+        let below = |pattern: &str, folder: &str| glob(pattern).below(folder).unwrap();
+        let odd = r"a[b]*{c}\?/";
+        assert!(below("*.sh", odd).matches(&format!("{odd}x.sh")));
+        assert!(!below("*.sh", "a*/").matches("ab/x.sh"));
+        assert_eq!(below("x", "").text(), "x");
+        assert_eq!(below("./x/", "a/b/").literal().as_deref(), Some("a/b/x"));
+        assert_eq!(glob("a/*").literal(), None);
+        assert!(glob("x").below(&"y/".repeat(60)).is_err());
     }
 
     #[test]

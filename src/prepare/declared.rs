@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Error, Source, SourceError};
 use crate::files::{self, Keep, Known, Root, Snapshot, Texts, Watch};
 use crate::manifest::Placed;
-use crate::manifest::diagnostic::{self, Diagnostic};
+use crate::manifest::diagnostic::Diagnostic;
 use crate::model::digest::Digest;
 use crate::model::glob::Glob;
 use crate::model::identity::Files;
@@ -225,7 +225,7 @@ impl Source {
     pub(crate) fn diagnose(&self, errors: &[Diagnostic]) -> SourceError {
         SourceError::Bad {
             path: self.path.clone(),
-            rendered: diagnostic::render(&self.path.to_string_lossy(), &self.text, errors),
+            rendered: self.texts.render(errors),
             count: errors.len(),
         }
     }

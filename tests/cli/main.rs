@@ -14,6 +14,7 @@ mod exported;
 mod failure;
 mod files;
 mod harness;
+mod include;
 mod injection;
 mod inputs;
 mod interrupt;

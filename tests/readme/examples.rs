@@ -68,6 +68,9 @@ impl Place {
         for name in ["template.html", "lib/tags.sh"] {
             fs::write(self.folder.join(name), "").unwrap();
         }
+        fs::create_dir(self.folder.join("steps")).unwrap();
+        let part = "[[step]]\nname = 'end'\nscript = ':'\n";
+        fs::write(self.folder.join("steps/end.toml"), part).unwrap();
         self.runs("task-pipeline check");
     }
 

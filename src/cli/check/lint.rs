@@ -5,7 +5,7 @@ use super::super::options::Places;
 use super::files::{self, Folder};
 use super::{params, programs, reach, syntax, variables};
 use crate::manifest::Step;
-use crate::manifest::diagnostic::{Diagnostic, line_of, render_as};
+use crate::manifest::diagnostic::Diagnostic;
 use crate::model::event::Event;
 use crate::model::glob::Glob;
 use crate::model::name::StepName;
@@ -46,14 +46,14 @@ pub(super) fn unseen(
         found.extend(variables::unseen(
             step,
             place,
-            &source.text,
+            source.texts.all(),
             &survey,
             &is_set,
         ));
         found.extend(params::unknown(
             step,
             place,
-            &source.text,
+            source.texts.all(),
             &survey,
             &source.manifest.params,
         ));
@@ -61,7 +61,7 @@ pub(super) fn unseen(
             step,
             &declared(step),
             place,
-            &source.text,
+            source.texts.all(),
             &survey,
             &folder,
         ));
@@ -79,8 +79,7 @@ pub(super) fn failure(source: &Source, found: &[Diagnostic]) -> Option<Failure> 
     if found.is_empty() {
         return None;
     }
-    let path = source.path.to_string_lossy();
-    let rendered = render_as("error", &path, &source.text, found);
+    let rendered = source.texts.render_as("error", found);
     Some(Failure::lint(format!(
         "{}\n{}: {} (-strict); nothing was run\n",
         rendered.trim_end(),
@@ -105,11 +104,11 @@ pub(in super::super) fn tell(
     let found = unseen(source, places, &|step| registered.contains(&step.name));
     for one in found.iter().take(TOLD) {
         let at = one.span.as_ref().map_or(0, |span| span.start);
-        let line = line_of(&source.text, at);
+        let (path, line) = source.texts.line(at);
         let hint = one.hint.as_deref().unwrap_or_default();
         listener(&Event::Warning(&format!(
             "{}:{line}: {}\nhint: {hint}",
-            source.path.shown(),
+            path.shown(),
             one.message
         )));
     }

@@ -59,7 +59,7 @@ pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
                 mistake.words
             );
             let span = line(&step.script, mistake.line.unwrap_or(1));
-            Diagnostic::at(places.in_script(&source.text, span), message)
+            Diagnostic::at(places.in_script(source.texts.all(), span), message)
         })
         .collect()
 }
