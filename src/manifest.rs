@@ -222,6 +222,12 @@ impl Manifest {
         }
     }
 
+    /// Whether inputs may bring files for `INPUT_DIR` to tasks of the step.
+    pub(crate) fn brings_files(&self, step: &StepName) -> bool {
+        let mut inputs = self.inputs.iter().filter(|input| !input.paths.is_empty());
+        inputs.any(|input| input.step.as_ref().is_none_or(|takes| takes == step))
+    }
+
     /// The step where the pipeline starts; none where it begins with inputs alone.
     pub(crate) fn start(&self) -> Option<&Step> {
         self.start.map(|at| &self.steps[at])

@@ -340,7 +340,8 @@ impl Steps {
                 arguments,
                 variables,
                 folder: source.folder.clone(),
-                input_dir: identity.mentions(INPUT_DIR),
+                // What the script calls may use it unseen, and would use `/` in its place.
+                input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
             }));

@@ -135,6 +135,11 @@ impl<'a> Fit<'a> {
         })
     }
 
+    /// Whether something may come in from outside.
+    pub(super) fn has_inputs(&self) -> bool {
+        !self.source.manifest.inputs.is_empty()
+    }
+
     /// Whether the runset begins where the manifest says.
     pub(super) fn begins_right(&self) -> bool {
         self.elsewhere.is_empty() && self.started

@@ -58,6 +58,8 @@ struct Status {
     orphaned: Vec<(String, i64)>,
     /// What is gone from the store.
     lost: Lost,
+    /// Whether something may come in from outside.
+    inputs: bool,
     /// What to say of a manifest that does not fit.
     misfit: Option<String>,
     /// Steps of which the next run makes another version, and why.
@@ -174,6 +176,7 @@ fn status(
         orphaned: fit
             .as_ref()
             .map_or_else(Vec::new, |fit| fit.orphaned().to_vec()),
+        inputs: fit.as_ref().is_some_and(Fit::has_inputs),
         misfit: fit.and_then(|fit| fit.warning()),
         rerouted: match source {
             // Whoever runs has told of it.
@@ -237,7 +240,7 @@ impl Status {
                     (false, false) if other || !self.rerouted.is_empty() => {
                         "-migrate-tainted -run acts on what has changed".to_owned()
                     }
-                    (left, tainted) => summary::next_step(left, tainted).to_owned(),
+                    (left, tainted) => summary::next_step(left, tainted, self.inputs).to_owned(),
                 }
             }),
         }
@@ -281,7 +284,10 @@ impl Status {
             let _ = writeln!(text, "not run: {}", table::orphaned(&self.orphaned));
         }
         if let Some(lost) = self.lost.in_words() {
-            let _ = writeln!(text, "{lost}; -run makes that again");
+            let _ = writeln!(
+                text,
+                "{lost}; -run makes again what steps of the manifest made"
+            );
         }
         if total.failed > 0 {
             text.push_str("failures: log -failed\n");

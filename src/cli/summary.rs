@@ -82,18 +82,22 @@ fn next(summary: &Summary, fit: &Fit) -> String {
     }
     let words = match fit.warning() {
         Some(words) => words,
-        None => next_step(pending + failed > 0, tainted > 0).to_owned(),
+        None => next_step(pending + failed > 0, tainted > 0, fit.has_inputs()).to_owned(),
     };
     let _ = writeln!(text, "next: {words}");
     text
 }
 
-/// What to do about unfinished and about tainted tasks.
-pub(super) fn next_step(unfinished: bool, tainted: bool) -> &'static str {
+/// What to do about unfinished and about tainted tasks. `inputs`: something may come in that nobody has
+/// looked at.
+pub(super) fn next_step(unfinished: bool, tainted: bool, inputs: bool) -> &'static str {
     match (unfinished, tainted) {
         (true, true) => "-run goes on; -migrate-tainted -run also does the tainted tasks again",
         (true, false) => "-run goes on",
         (false, true) => "-migrate-tainted -run does the tainted tasks again",
+        (false, false) if inputs => {
+            "nothing is left to do, unless inputs have changed, which -run looks at"
+        }
         (false, false) => "nothing is left to do; -run -fresh starts over as a new runset",
     }
 }

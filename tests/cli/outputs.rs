@@ -19,6 +19,8 @@ fn leaves_in(test: Test, script: &str) -> Test {
     test
 }
 
+const LINK: &str = "output \"link\" is a symbolic link, not a regular file; hint: `cp -L` copies what a link leads to";
+
 #[test]
 fn what_is_no_regular_file_with_a_utf8_name_fails_the_task() {
     for (script, error) in [
@@ -26,18 +28,9 @@ fn what_is_no_regular_file_with_a_utf8_name_fails_the_task() {
             "mkdir sub; echo x > sub/x",
             "output \"sub\" is a folder, not a regular file",
         ),
-        (
-            "ln -s good link",
-            "output \"link\" is a symbolic link, not a regular file",
-        ),
-        (
-            "ln -s nowhere link",
-            "output \"link\" is a symbolic link, not a regular file",
-        ),
-        (
-            "ln -s /dev/zero link",
-            "output \"link\" is a symbolic link, not a regular file",
-        ),
+        ("ln -s good link", LINK),
+        ("ln -s nowhere link", LINK),
+        ("ln -s /dev/zero link", LINK),
         (
             "mkfifo fifo",
             "output \"fifo\" is a FIFO, not a regular file",

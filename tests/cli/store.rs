@@ -232,7 +232,7 @@ fn a_store_that_is_gone_is_noticed_and_made_again() {
         let status = test.run(["status"]).exits(0);
         status
             .prints("lost, ")
-            .prints("gone from the store or altered there: 20 final outputs (`end`, …); -run makes that again");
+            .prints("gone from the store or altered there: 20 final outputs (`end`, …); -run makes again what steps of the manifest made");
         test.run(["-run", "-dry-run"])
             .exits(0)
             .says("20 final outputs")

@@ -137,6 +137,11 @@ fn validate(
                 continue;
             }
             (FileType::RegularFile, Err(_)) => "has a name that is not UTF-8".to_owned(),
+            (FileType::Symlink, _) => {
+                "is a symbolic link, not a regular file; hint: `cp -L` copies what \
+                                       a link leads to"
+                    .to_owned()
+            }
             (other, _) => format!("is {}, not a regular file", folder::kind(other)),
         };
         if bad.len() < NAMED {

@@ -92,13 +92,14 @@ fn whatever_a_script_does_there_objects_stay() {
 }
 
 #[test]
-fn input_dir_is_there_for_those_who_mention_it_alone() {
+fn input_dir_is_there_for_those_who_mention_it_or_get_files() {
     let test = sheet();
     test.write("lib.sh", "cat \"$INPUT_DIR/two\"\n");
     for (step, there) in [
         (
-            "script = 'ls -d ${INPUT_FILE%/*}/* > $OUTPUT_DIR/seen",
-            false,
+            // A tool may use it unseen.
+            "script = 'ls -d ${INPUT_FILE%/*}/* > $OUTPUT_DIR/seen; sh lib.sh >> $OUTPUT_DIR/seen",
+            true,
         ),
         (
             "files = ['lib.sh']\nscript = 'sh lib.sh > $OUTPUT_DIR/seen",
@@ -125,6 +126,12 @@ fn input_dir_is_there_for_those_who_mention_it_alone() {
         "[[step]]\nname = 's'\nstart = true\nscript = 'ls -A \"$INPUT_DIR\" > $OUTPUT_DIR/none'\n",
     );
     test.run(["-run", "-db", "other"]).exits(0);
+    test.manifest(
+        "[[step]]\nname = 's'\nstart = true\nscript = 'env | grep ^INPUT_D && exit 1 || :'\n",
+    );
+    let mut command = test.command(["-run", "-db", "third"]);
+    command.env("INPUT_DIR", "of the host");
+    Running::start(command).end().exits(0);
 }
 
 #[test]

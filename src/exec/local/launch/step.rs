@@ -43,7 +43,7 @@ pub(crate) struct Runnable {
     pub wants_warm: Option<bool>,
     /// How one does, once that was asked.
     pub warm: OnceLock<Option<Warmth>>,
-    /// Whether its tasks have `INPUT_DIR`: the script knows of it.
+    /// Whether its tasks have `INPUT_DIR`: the script knows of it, or they come with files.
     pub input_dir: bool,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
