@@ -292,7 +292,7 @@ fn a_lock_file_beside_the_manifest_is_taken_along() {
             .lines()
             .find_map(|l| l.strip_prefix("for file in "))
             .unwrap();
-        let manifests = manifests.trim_end_matches("/*; do");
+        let manifests = manifests.trim_end_matches("/workflow.*; do");
         assert_eq!(
             fs::read_to_string(format!("{manifests}/workflow.toml")).unwrap(),
             manifest
@@ -474,3 +474,72 @@ const HOME_OPTIONS: &str = r#"{ options = {
   systemd.user.services = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
   systemd.user.timers = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
 }; }"#;
+
+#[test]
+fn parameters_are_given_by_the_unit_and_checked_by_the_build() {
+    let Some(world) = world() else { return };
+    let pipeline = |value: &str| {
+        format!(
+            r#"settings = {{
+              params.threshold = {{ type = "float"; default = 0.5; max = 1; }};
+              step = [ {{ name = "a"; start = true; script = "echo $PARAM_threshold"; }} ];
+            }};
+            params = {{ threshold = {value}; none = null; }};"#
+        )
+    };
+    let units = world
+        .build_expression("params", &machine("p", &pipeline("0.7"), ""))
+        .unwrap();
+    let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+    let script = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    let script = fs::read_to_string(script).unwrap();
+    let mut words = script
+        .split_whitespace()
+        .map(|word| word.trim_matches('\''));
+    words.find(|word| *word == "-params");
+    let given = fs::read_to_string(words.next().unwrap()).unwrap();
+    assert_eq!(given, r#"{"threshold":0.7}"#);
+    for (value, says) in [
+        ("2", "is more than 1.0"),
+        ("\"a\"", "must be a decimal number, not a string"),
+    ] {
+        let expression = machine("p", &pipeline(value), "");
+        refused(world, "wrong-params", &expression, &[says]);
+    }
+}
+
+#[test]
+fn parts_of_a_manifest_go_with_it() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("module-parts");
+    fs::create_dir(folder.join("steps")).unwrap();
+    fs::write(folder.join("main.toml"), "include = ['steps/*.toml']\n").unwrap();
+    let part = "[[step]]\nname = 'a'\nstart = true\nscript = ':'\n";
+    fs::write(folder.join("steps/a.toml"), part).unwrap();
+    let pipeline = format!("manifest = {}/main.toml;", folder.display());
+    let units = world
+        .build_expression("parts", &machine("p", &pipeline, ""))
+        .unwrap();
+    let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+    let script = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    let script = fs::read_to_string(script).unwrap();
+    let script = script.replace(
+        "/var/lib/task-pipeline/p",
+        &folder.join("state").display().to_string(),
+    );
+    // What is there of an earlier configuration goes.
+    let work = folder.join("state/work");
+    fs::create_dir_all(work.join("steps")).unwrap();
+    fs::write(work.join(".task-pipeline-parts"), "./steps/old.toml\n").unwrap();
+    fs::write(work.join("steps/old.toml"), part).unwrap();
+    let mut command = Command::new("/bin/sh");
+    world.environment(&mut command);
+    succeeded(&command.args(["-c", &script]).output().unwrap());
+    assert!(work.join("steps/a.toml").exists() && !work.join("steps/old.toml").exists());
+}

@@ -440,3 +440,23 @@ fn evaluation_needs_no_build() {
         text(&output.stderr)
     );
 }
+
+#[test]
+fn a_pipeline_runs_with_values_of_its_parameters() {
+    let Some(world) = world() else { return };
+    let expression = |value: &str| {
+        format!(
+            "runPipeline {{ params = {{ label = {value}; n = null; }}; pipeline = mkPipeline {{ name = \"given\";
+               params.label = {{ type = \"string\"; values = [ \"a b\" \"c\" ]; }};
+               params.n = {{ type = \"int\"; default = 1; }};
+               steps.one = {{ start = true; script = \"echo \\\"$PARAM_label\\\" $PARAM_n > $OUTPUT_DIR/x.txt\"; }}; }}; }}"
+        )
+    };
+    let result = world.build_expression("given", &expression("\"a b\""));
+    let result = result.unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(fs::read_to_string(result.join("x.txt")).unwrap(), "a b 1\n");
+    let said = world
+        .build_expression("wrongly-given", &expression("\"b\""))
+        .unwrap_err();
+    contains(&said, &["`b` is not one of its values"]);
+}
