@@ -15,6 +15,7 @@
 //! ```
 
 mod dry_run;
+mod gather;
 mod job;
 mod lookahead;
 mod lost;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use dry_run::{DryRun, Reason, dry_run};
+pub(crate) use gather::{key_of, reshape, standing};
 pub(crate) use job::{Ended, Job, Outcome, Reply, Short, Stop, Turn};
 pub(crate) use lost::{Lost, Redone, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
@@ -47,6 +49,7 @@ use crate::model::route::Router;
 use crate::model::task::TaskId;
 use crate::state::{self, Equal, Runset, State};
 use crate::store;
+use gather::Gathers;
 use reuse::Settled;
 use rings::Rings;
 
@@ -68,6 +71,9 @@ pub(crate) enum Error {
     /// The state could not be read or written. What was committed is kept.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// The list of what a step gathers could not be kept.
+    #[error("cannot keep the list of what is gathered: {0}")]
+    List(store::Error),
     /// A list of outputs could not be read back.
     #[error("cannot read back a task's list of outputs: {0}")]
     Spill(std::io::Error),
@@ -85,7 +91,7 @@ const STRETCH: usize = 64;
 /// One run of one runset.
 pub(crate) struct Scheduler<'a> {
     state: &'a mut State,
-    store: &'a store::Reader,
+    store: &'a store::Store,
     steps: &'a [Arc<StepPlan>],
     router: &'a Router,
     runset: &'a Runset,
@@ -118,6 +124,8 @@ pub(crate) struct Scheduler<'a> {
     rings: Rings,
     /// Equal tasks that were found to be usable: where very many are equal, each search is long.
     found: HashMap<Key, Equal>,
+    /// What steps gather; none where none does.
+    gathers: Option<Box<Gathers>>,
 }
 
 /// A task that an executor has.
@@ -133,7 +141,7 @@ impl<'a> Scheduler<'a> {
     /// To run what is pending in `runset`.
     pub(crate) fn new(
         state: &'a mut State,
-        store: &'a store::Reader,
+        store: &'a store::Store,
         steps: &'a [Arc<StepPlan>],
         router: &'a Router,
         runset: &'a Runset,
@@ -148,6 +156,8 @@ impl<'a> Scheduler<'a> {
         let now = Instant::now();
         Ok(Self {
             plan: Plan::new(settings.parallel, queues),
+            gathers: gather::Lines::of(state, steps, router)?
+                .map(|lines| Box::new(Gathers::new(lines))),
             summary: Summary {
                 runset: runset.name.clone(),
                 ..Summary::default()
@@ -183,7 +193,7 @@ impl<'a> Scheduler<'a> {
         if self.plan.has_ready() {
             recover::keep_few(self.state)?;
         }
-        Ok(())
+        self.begin_gathering()
     }
 
     /// After the last one, if nothing went wrong: what the run came to.
@@ -194,6 +204,10 @@ impl<'a> Scheduler<'a> {
         });
         if self.summary.executed + self.summary.reused + self.summary.failed > 0 {
             lost::note(self.state, self.store, self.runset)?;
+        }
+        if self.gathers.is_some() {
+            self.summary.waiting =
+                gather::standing(self.state, self.steps, self.router, self.runset)?;
         }
         self.state.end_of_run()?;
         self.summary.elapsed = self.began.elapsed();
@@ -289,7 +303,7 @@ impl<'a> Scheduler<'a> {
 
     /// Where objects are.
     #[cfg(test)]
-    pub(crate) fn store(&self) -> &'a store::Reader {
+    pub(crate) fn store(&self) -> &'a store::Store {
         self.store
     }
 
@@ -328,8 +342,11 @@ impl<'a> Scheduler<'a> {
                 }
                 Next::Take(queue, ready) => {
                     let step = Arc::clone(&self.steps[queue]);
-                    let key = reuse::key(&step, &ready);
                     self.begin_group()?;
+                    let Some(ready) = self.pass_barriers(queue, ready)? else {
+                        continue;
+                    };
+                    let key = reuse::key(&step, &ready);
                     let Some(ready) = (match &key {
                         Some(key) => self.plan.park(key, ready),
                         None => Some(ready),

@@ -60,6 +60,8 @@ pub(crate) struct Outside<'a> {
 pub(crate) struct Entry {
     /// What tells it from all others: its kind, and its path, sheet and name, or text.
     identity: Box<str>,
+    /// What its task is about, where that is not its name.
+    key: Option<Box<str>>,
     /// Its file name as an input.
     name: Box<str>,
     /// The step that takes it.

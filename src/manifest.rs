@@ -5,6 +5,7 @@ mod describe;
 pub(crate) mod diagnostic;
 mod duration;
 mod field;
+mod gather;
 mod given;
 mod input;
 mod params;
@@ -38,6 +39,7 @@ use serde_json::json;
 use toml::de::DeTable;
 
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::gather::Gather;
 use crate::model::glob::Glob;
 use crate::model::installable::Installable;
 use crate::model::name::StepName;
@@ -165,6 +167,19 @@ pub(crate) struct Step {
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
     #[schemars(with = "bool", example = true)]
     pub warm: Option<bool>,
+    /// Whether the step works on all that comes to it together: true for one task on everything in
+    /// a runset, "name" for one on all that has the same key, which is what stands before the step's
+    /// name in their names.
+    #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = "^name$"))]
+    #[schemars(extend("default" = false), example = true)]
+    pub gather: Option<Gather>,
+    /// For a step that gathers: whether it does so although a task before it failed for good. It works
+    /// on what is there.
+    #[schemars(extend("default" = false), example = true)]
+    pub partial: bool,
+    /// For a step that gathers everything: whether it runs although nothing came to it.
+    #[schemars(extend("default" = false), example = true)]
+    pub empty: bool,
 }
 
 /// Whole numbers with units, and not nothing at all.
@@ -222,8 +237,13 @@ impl Manifest {
         }
     }
 
-    /// Whether inputs may bring files for `INPUT_DIR` to tasks of the step.
+    /// Whether there may be files for `INPUT_DIR` for tasks of the step: those that it gathers, and those that
+    /// inputs bring.
     pub(crate) fn brings_files(&self, step: &StepName) -> bool {
+        let gathers = |step: &Step| step.gather.is_some();
+        if self.step(step).is_some_and(gathers) {
+            return true;
+        }
         let mut inputs = self.inputs.iter().filter(|input| !input.paths.is_empty());
         inputs.any(|input| input.step.as_ref().is_none_or(|takes| takes == step))
     }

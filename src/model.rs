@@ -1,11 +1,13 @@
 //! What a pipeline is made of, and the rules that it follows. Pure: no file system, process, clock or
 //! thread in here.
 
+pub mod barrier;
 pub mod digest;
 pub mod entry;
 pub mod environment;
 pub mod event;
 pub mod file;
+pub mod gather;
 pub mod glob;
 pub mod identity;
 pub mod installable;

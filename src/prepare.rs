@@ -327,6 +327,10 @@ impl Steps {
                 retries: step.retries,
                 retry_delay: step.retry_delay,
                 rounds: step.rounds,
+                gather: step.gather,
+                partial: step.partial,
+                empty: step.empty,
+                reads_key: identity.reads_key(),
             }));
             runnable.push(Arc::new(Runnable {
                 queue,
@@ -342,6 +346,7 @@ impl Steps {
                 folder: source.folder.clone(),
                 // What the script calls may use it unseen, and would use `/` in its place.
                 input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
+                key: identity.reads_key(),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
             }));

@@ -254,6 +254,7 @@ impl Call<'_> {
             if let Some(start) = start.filter(|_| fed) {
                 self.state.restart(&runset, start)?;
             }
+            self.reshape(&runset)?;
             self.state.commit()?;
             if self.actions.migrate_tainted {
                 // Says that there is nothing.
@@ -276,9 +277,20 @@ impl Call<'_> {
             if let Some(start) = start.filter(|_| self.actions.start.is_some()) {
                 self.restart(runset, start, fed)?;
             }
+            self.reshape(runset)?;
         }
         self.state.commit()?;
         Ok((existing, false, found))
+    }
+
+    fn reshape(&mut self, runset: &Runset) -> Result<(), Failure> {
+        let router = &self.source.router;
+        Ok(engine::reshape(
+            &mut self.state,
+            runset,
+            &self.steps.all,
+            router,
+        )?)
     }
 
     /// The runset whose entries are compared with what comes in: the newest, if it is the only one.

@@ -36,7 +36,7 @@ pub(super) fn of(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec
         ));
     }
     let running = Lock::holder(state.layout()).is_some();
-    let (changed, _) = status::changes(places, state, running)?;
+    let changed = status::Next::of(places, state, running, false)?.changed;
     if !changed.is_empty() {
         let steps = changed.iter().map(|(step, changes)| {
             let why = match changes.as_slice() {

@@ -92,6 +92,15 @@ fn in_words(told: &DryRun) -> Option<String> {
             told.refused
         ));
     }
+    if told.held > 0 {
+        words.push(format!(
+            "{} would wait until what they come from is certain",
+            told.held
+        ));
+    }
+    if told.gathers {
+        words.push("would gather what comes of the others".to_owned());
+    }
     (!words.is_empty()).then(|| words.join(", "))
 }
 

@@ -247,6 +247,7 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         match error {
             engine::Error::State(error) => error.into(),
+            engine::Error::List(error) => error.into(),
             engine::Error::Spill(ref source) | engine::Error::Worker(Some(ref source)) => {
                 Self::usage(&error).hint_at(source)
             }

@@ -5,6 +5,7 @@ use super::error::Failure;
 use super::place::no_start_in;
 use crate::files::Known;
 use crate::inputs::{Difference, Error, Inputs, Outside};
+use crate::manifest::Step;
 use crate::model::event::Event;
 use crate::state::Runset;
 use crate::store::Store;
@@ -121,8 +122,11 @@ impl Call<'_> {
             let mut inputs = manifest.inputs.iter();
             inputs.any(|input| input.step.as_deref() == Some(name))
         };
-        !manifest.step(step).is_some_and(|step| step.start)
-            && (named(step) || found.is_some_and(|found| found.inputs.feed(step)))
+        let is = |what: fn(&Step) -> bool| manifest.step(step).is_some_and(what);
+        !is(|step| step.start)
+            && (is(|step| step.gather.is_some())
+                || named(step)
+                || found.is_some_and(|found| found.inputs.feed(step)))
     }
 
     fn no_inputs(&self, error: Error) -> Failure {

@@ -12,9 +12,10 @@ use tempfile::TempDir;
 use super::error::Failure;
 use super::options::Places;
 use super::select;
+use crate::engine::key_of;
 use crate::exec::local::{Given, fill_in};
 use crate::manifest::Step;
-use crate::model::task::{INPUT_DIR, TaskState};
+use crate::model::task::{INPUT_DIR, KEY, TaskState};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
@@ -145,6 +146,13 @@ impl OneTask {
         ];
         if runnable.input_dir {
             variables.insert(INPUT_DIR.into(), place.join(FILES).into());
+        }
+        if runnable.key {
+            let key = match task {
+                Some(task) => key_of(&Reader::open(&places.db)?, &source.router, task.id)?,
+                None => String::new(),
+            };
+            variables.insert(KEY.into(), key.into());
         }
         variables.extend(own.map(|(name, value)| (name.into(), value.into())));
         Ok(Self {

@@ -17,10 +17,11 @@ use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
 use super::{graph, output, summary};
 use crate::engine::{self, Lost};
+use crate::model::event::Waiting;
 use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
-use crate::prepare::Source;
+use crate::prepare::{Source, Steps};
 use crate::report::table;
 use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId};
 use crate::store;
@@ -68,6 +69,8 @@ struct Status {
     rerouted: Vec<Rerouted>,
     /// Why what changed cannot be told.
     untold: Option<String>,
+    /// Steps that gather and wait for something.
+    waiting: Vec<Waiting>,
 }
 
 /// Prints it.
@@ -76,11 +79,21 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let running = Lock::holder(state.layout());
     let store = select::store(&state);
     let source = graph::source(places)?;
-    let (changed, untold) = changes(places, &state, running.is_some())?;
+    let gathers = source.as_ref().is_some_and(|source| {
+        let mut steps = source.manifest.steps.iter();
+        steps.any(|step| step.gather.is_some())
+    });
+    let next = Next::of(places, &state, running.is_some(), gathers)?;
     let status = |runset: &Runset| -> Result<Status, Failure> {
         Ok(Status {
-            changed: changed.clone(),
-            untold: untold.clone(),
+            changed: next.changed.clone(),
+            untold: next.untold.clone(),
+            waiting: match (&next.steps, &source) {
+                (Some(steps), Some(source)) => {
+                    engine::standing(&state, &steps.all, &source.router, runset)?
+                }
+                (None, _) | (_, None) => Vec::new(),
+            },
             ..status((&state, &store), runset, running, source.as_ref())?
         })
     };
@@ -106,28 +119,47 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The steps that are other ones than recorded. Whoever runs has recorded them.
-#[allow(clippy::type_complexity)] // Two fields of a status.
-pub(super) fn changes(
-    places: &Places,
-    state: &Reader,
-    running: bool,
-) -> Result<(Vec<(StepName, Vec<Change>)>, Option<String>), Failure> {
-    if running {
-        return Ok((Vec::new(), None));
+/// What the next run would begin with.
+#[derive(Default)]
+pub(super) struct Next {
+    /// The steps that are other ones than recorded. Whoever runs has recorded them.
+    pub(super) changed: Vec<(StepName, Vec<Change>)>,
+    /// Why it would fail.
+    pub(super) untold: Option<String>,
+    /// The steps, where they are of use.
+    steps: Option<Steps>,
+}
+
+impl Next {
+    pub(super) fn of(
+        places: &Places,
+        state: &Reader,
+        running: bool,
+        gathers: bool,
+    ) -> Result<Self, Failure> {
+        if running && !gathers {
+            return Ok(Self::default());
+        }
+        let mut host = false;
+        for name in state.step_names()? {
+            let current = state.current_version(&name)?;
+            let identity = current.and_then(|current| current.identity);
+            host |= identity.is_some_and(|identity| identity.tools == Tools::HostInstead);
+        }
+        Ok(match planned(places, host) {
+            Ok(Planned::Steps(plan)) => Self {
+                changed: if running { Vec::new() } else { plan.changed },
+                untold: None,
+                steps: Some(plan.steps),
+            },
+            Ok(Planned::Bad(rendered)) if !running => Self {
+                untold: Some(rendered),
+                ..Self::default()
+            },
+            // What a run fails for it tells itself.
+            Ok(Planned::Bad(_) | Planned::Nothing) | Err(_) => Self::default(),
+        })
     }
-    let mut host = false;
-    for name in state.step_names()? {
-        let current = state.current_version(&name)?;
-        let identity = current.and_then(|current| current.identity);
-        host |= identity.is_some_and(|identity| identity.tools == Tools::HostInstead);
-    }
-    Ok(match planned(places, host) {
-        Ok(Planned::Steps(plan)) => (plan.changed, None),
-        Ok(Planned::Bad(rendered)) => (Vec::new(), Some(rendered)),
-        // What a run fails for it tells itself.
-        Ok(Planned::Nothing) | Err(_) => (Vec::new(), None),
-    })
 }
 
 fn status(
@@ -193,6 +225,7 @@ fn status(
         finals: counts.get(&StepId::FINAL).map_or(0, TaskCounts::total),
         changed: Vec::new(),
         untold: None,
+        waiting: Vec::new(),
     })
 }
 
@@ -289,6 +322,7 @@ impl Status {
                 "{lost}; -run makes again what steps of the manifest made"
             );
         }
+        text.push_str(&table::waiting(&self.waiting));
         if total.failed > 0 {
             text.push_str("failures: log -failed\n");
         }
@@ -339,6 +373,13 @@ impl Status {
                 "count": count,
             })).collect::<Vec<_>>(),
             "would_fail": self.untold,
+            "waiting": self.waiting.iter().map(|one| json!({
+                "step": one.step.as_str(),
+                "groups": one.groups,
+                "complete": one.complete,
+                "members": one.members,
+                "waits_for": { "pending": one.pending, "failed": one.failed },
+            })).collect::<Vec<_>>(),
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
         })

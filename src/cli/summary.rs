@@ -9,6 +9,7 @@ use super::counts;
 use super::error::Failure;
 use super::fit::Fit;
 use super::output::print;
+use crate::engine;
 use crate::model::event::Summary;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -56,6 +57,12 @@ pub(super) fn print_standing(
     let _ = writeln!(text, "runset {}", visible(&runset.name));
     text.push_str(&table::counts(&summary.steps));
     let _ = writeln!(text, "{}", amount::count(summary.finals, "final output"));
+    text.push_str(&table::waiting(&engine::standing(
+        state,
+        &steps.all,
+        &source.router,
+        runset,
+    )?));
     let fit = Fit::of(source, state, runset)?;
     text.push_str(&next(&summary, &fit));
     print(&text)

@@ -11,6 +11,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::output;
 use super::select::{self, InRunset};
+use crate::model::gather::Role;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Reader, TaskRow, Which};
 use crate::text::time::short;
@@ -189,6 +190,11 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "version": row.step.as_ref().map(|step| step.version),
         "made_by_version": row.made_by,
         "final_output": row.step.is_none(),
+        "role": match row.role {
+            Role::Task => "task",
+            Role::Member => "member",
+            Role::Gather => "gather",
+        },
         "state": row.state,
         "live": row.live,
         "tainted": row.tainted,

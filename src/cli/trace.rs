@@ -16,6 +16,7 @@ use super::tasks::{elapsed, state_in_words, to_json};
 use super::{columns, output};
 use crate::cli::reference::Reference;
 use crate::model::entry::EntryName;
+use crate::model::gather::Role;
 use crate::model::identity::Identity;
 use crate::model::task::TaskId;
 use crate::out;
@@ -41,6 +42,8 @@ pub(super) struct Options {
 
 /// Of many places where an object was, how many are traced.
 const MOST: u32 = 20;
+/// Members that are told of what was gathered.
+const MEMBERS: usize = 100;
 
 /// Prints it.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
@@ -142,6 +145,10 @@ struct Node {
     row: TaskRow,
     /// What it works on, if that came in from outside.
     entry: Option<EntryName>,
+    /// Of a member, the task that works on what was gathered.
+    gathered_by: Option<TaskId>,
+    /// Whether it is told as one of those that a task gathered.
+    from: bool,
     asked: bool,
 }
 
@@ -154,7 +161,11 @@ impl Tracer<'_> {
     /// Adds the tree from the start to `row` and from there to the final outputs.
     fn add(&mut self, row: &TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
         let mut above = Vec::new();
-        let mut at = row.parent;
+        // What was gathered comes from many.
+        let mut at = match row.role {
+            Role::Task | Role::Member => row.parent,
+            Role::Gather => None,
+        };
         while let Some(id) = at {
             let Some(parent) = self.state.task(id)? else {
                 break;
@@ -168,11 +179,42 @@ impl Tracer<'_> {
             self.push(depth, row, nodes)?;
         }
         let mut stack = vec![(depth, row.clone())];
+        // What is gathered is there once, though all members lead to it.
+        let mut gathered = HashSet::new();
         while let Some((depth, at)) = stack.pop() {
             for child in self.state.children(at.id, !at.live)?.into_iter().rev() {
                 stack.push((depth + 1, child));
             }
+            if at.role == Role::Member
+                && let Some(by) = self.state.gathered_by(at.id)?
+                && gathered.insert(by)
+                && let Some(by) = self.state.task(by)?
+            {
+                stack.push((depth + 1, by));
+            }
             self.push(depth, at, nodes)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the members that a task works on, the first ones of many.
+    fn push_members(
+        &mut self,
+        depth: usize,
+        task: TaskId,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Failure> {
+        for member in self.state.gathered_in(task, MEMBERS)? {
+            if let Some(row) = self.state.task(member)? {
+                nodes.push(Node {
+                    depth,
+                    row,
+                    entry: None,
+                    gathered_by: None,
+                    from: true,
+                    asked: false,
+                });
+            }
         }
         Ok(())
     }
@@ -190,13 +232,24 @@ impl Tracer<'_> {
         } else {
             None
         };
+        let gathered_by = match row.role {
+            Role::Member => self.state.gathered_by(row.id)?,
+            Role::Task | Role::Gather => None,
+        };
+        // Where the tree begins with it, nothing else says where it comes from.
+        let gathers = (row.role == Role::Gather && depth == 0).then_some(row.id);
         nodes.push(Node {
             depth,
             row,
             entry,
+            gathered_by,
+            from: false,
             asked: false,
         });
-        Ok(())
+        match gathers {
+            Some(task) => self.push_members(depth + 1, task, nodes),
+            None => Ok(()),
+        }
     }
 
     fn identity(&self, row: &TaskRow) -> Option<&Identity> {
@@ -216,6 +269,15 @@ impl Tracer<'_> {
     fn label(&self, node: &Node) -> String {
         let row = &node.row;
         let mut label = String::new();
+        if node.from {
+            let name = row.name.as_deref().unwrap_or_default();
+            let hash = row.object.hex();
+            let _ = write!(label, "from {} {}", visible(name), &hash[..8]);
+            if let Some(maker) = row.parent {
+                let _ = write!(label, " of #{maker}");
+            }
+            return label;
+        }
         if let Some(name) = &row.name {
             let hash = row.object.hex();
             let entry = node.entry.as_ref().map(ToString::to_string);
@@ -228,6 +290,19 @@ impl Tracer<'_> {
         match &row.step {
             None => {
                 let _ = write!(label, "final output #{}", row.id);
+            }
+            Some(step) if row.role == Role::Member => {
+                let _ = write!(label, "{}, ", visible(&step.name));
+                match node.gathered_by {
+                    Some(task) => {
+                        let _ = write!(label, "gathered by #{task}");
+                    }
+                    None => label.push_str(if row.live {
+                        "waits for the others"
+                    } else {
+                        "superseded"
+                    }),
+                }
             }
             Some(step) => {
                 let (name, state) = (visible(&step.name), state_in_words(row));
@@ -256,6 +331,9 @@ impl Tracer<'_> {
                 let mut task = to_json(&node.row);
                 task["environment"] = json!(self.identity(&node.row).map(environment_json));
                 task["asked"] = json!(node.asked);
+                if let Some(by) = node.gathered_by {
+                    task["gathered_by"] = json!(by);
+                }
                 if let Some(entry) = &node.entry {
                     task["entry"] = json!(entry);
                 }

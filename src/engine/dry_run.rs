@@ -4,16 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
+use super::gather::{Lines, complete_groups, key_of};
 use super::reuse::{key, look};
 use super::rings::Rings;
 use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
+use crate::model::gather::{Gather, Line};
+use crate::model::list;
 use crate::model::name::{FileName, StepName};
-use crate::model::plan::{Key, Ready};
+use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{Equal, NewTask, Runset, State, StepId};
+use crate::state::{Equal, NewGather, NewMember, NewTask, Runset, State, StepId};
 use crate::store::{self, Condition};
 
 /// Why a task would be executed.
@@ -45,6 +48,10 @@ pub(crate) struct DryRun {
     pub wait: u64,
     /// How many would fail because they go round for ever.
     pub refused: u64,
+    /// How many would wait, as what they were made of may change yet.
+    pub held: u64,
+    /// Whether it would gather what comes of others first.
+    pub gathers: bool,
 }
 
 /// Tasks looked at together.
@@ -64,8 +71,13 @@ pub(crate) fn dry_run(
         reuse: 0,
         wait: 0,
         refused: 0,
+        held: 0,
+        gathers: false,
     };
+    let lines = Lines::of(state, steps, router)?;
     let mut forecaster = DryRunner {
+        lines,
+        held: Vec::new(),
         state,
         store,
         steps,
@@ -102,12 +114,19 @@ struct DryRunner<'a> {
     seen: HashSet<Key>,
     rings: Rings,
     told: Vec<DryRun>,
+    /// What steps gather; none where none does.
+    lines: Option<Lines>,
+    held: Vec<(QueueId, Ready)>,
 }
 
 impl DryRunner<'_> {
     /// Until reuse brings up no more tasks.
     fn all(&mut self) -> Result<(), Error> {
         let mut cursors = vec![TaskId(0); self.steps.len()];
+        if let Some(lines) = &mut self.lines {
+            lines.count(self.state, self.steps, self.runset, false)?;
+        }
+        self.gather()?;
         loop {
             let mut found = false;
             for (step, cursor) in self.steps.iter().zip(&mut cursors) {
@@ -117,13 +136,69 @@ impl DryRunner<'_> {
                 for ready in tasks {
                     found = true;
                     *cursor = ready.id;
-                    self.decide(step, &ready)?;
+                    self.decide_in_time(step, ready)?;
                 }
             }
-            if !found {
+            if !found && !self.gather()? {
                 return Ok(());
             }
         }
+    }
+
+    /// Makes the tasks of what is complete; whether there is more to decide now.
+    fn gather(&mut self) -> Result<bool, Error> {
+        let mut passed = false;
+        while let Some(lines) = &mut self.lines
+            && let Some(barrier) = lines.barriers.pass()
+        {
+            passed = true;
+            let queue = lines.barriers.at(barrier).queue;
+            let step = &self.steps[queue];
+            let Some(gather) = step.gather else {
+                continue;
+            };
+            for group in complete_groups(self.state, self.runset, step, gather)? {
+                let list = list::of(self.state.members(group.id)?);
+                let new = NewGather {
+                    list: Digest::of(list.as_bytes()),
+                    step: step.id,
+                    group: &group,
+                };
+                self.state.add_gather(self.runset, &new)?;
+                let line = lines.barriers.along(Line::default(), queue);
+                lines.barriers.created(queue, line, 1);
+            }
+        }
+        let held = std::mem::take(&mut self.held);
+        for (queue, ready) in held {
+            self.told[queue].held -= 1;
+            self.decide_in_time(&self.steps[queue], ready)?;
+        }
+        for (at, barrier) in self.lines.iter().flat_map(|lines| lines.barriers.all()) {
+            let lines = self.lines.as_ref();
+            let waits = lines.is_some_and(|lines| !lines.barriers.before(at).is_nothing());
+            self.told[barrier.queue].gathers = waits;
+        }
+        Ok(passed)
+    }
+
+    /// Decides about a task, or keeps it for later.
+    fn decide_in_time(&mut self, step: &Arc<StepPlan>, mut ready: Ready) -> Result<(), Error> {
+        if step.reads_key {
+            ready.key = Some(key_of(self.state, self.router, ready.id)?.into());
+        }
+        if let Some(lines) = &mut self.lines {
+            ready.line = match ready.parent {
+                Some(parent) => lines.below(self.state, parent, step.queue)?,
+                None => lines.barriers.along(Line::default(), step.queue),
+            };
+            if lines.barriers.is_held(ready.line) {
+                self.told[step.queue].held += 1;
+                self.held.push((step.queue, ready));
+                return Ok(());
+            }
+        }
+        self.decide(step, &ready)
     }
 
     fn decide(&mut self, step: &StepPlan, ready: &Ready) -> Result<(), Error> {
@@ -133,6 +208,9 @@ impl DryRunner<'_> {
             .refuse(self.state, self.steps, step, ready, key.as_ref())?;
         if refused.is_some() {
             self.told[step.queue].refused += 1;
+            if let Some(lines) = &mut self.lines {
+                lines.barriers.failed(step.queue, ready.line, 1);
+            }
             return Ok(());
         }
         let Some(key) = key else {
@@ -185,6 +263,17 @@ impl DryRunner<'_> {
         for (name, object) in &outputs {
             let name = name.as_deref();
             let route = name.and_then(|name| self.router.route(name));
+            let to = route.and_then(|to| self.steps.iter().find(|step| step.name == *to));
+            if let (Some(to), Some(name)) = (to, name)
+                && let Some(gather) = to.gather
+            {
+                self.add_member(to, gather, ready, (name, *object))?;
+                continue;
+            }
+            if let (Some(lines), Some(to)) = (&mut self.lines, to) {
+                let line = lines.barriers.along(ready.line, to.queue);
+                lines.barriers.created(to.queue, line, 1);
+            }
             let task = NewTask {
                 object: *object,
                 step: route.and_then(|to| self.by_name.get(to)).copied(),
@@ -194,7 +283,44 @@ impl DryRunner<'_> {
             };
             self.state.insert_task(self.runset, &task)?;
         }
+        if let Some(lines) = &mut self.lines {
+            lines.barriers.ended(step.queue, ready.line);
+        }
         Ok(true)
+    }
+
+    fn add_member(
+        &mut self,
+        step: &StepPlan,
+        gather: Gather,
+        maker: &Ready,
+        (name, object): (&str, Digest),
+    ) -> Result<(), Error> {
+        let key = match self.router.key(name) {
+            Some(key) => key.to_owned(),
+            None => key_of(self.state, self.router, maker.id)?,
+        };
+        let group = self.state.group_of(self.runset, &step.name, gather, &key)?;
+        let member = NewMember {
+            object,
+            step: step.id,
+            group,
+            parent: maker.id,
+            name,
+            key: &key,
+        };
+        // What is dead for it was held, and is not found any more.
+        let (_, dead) = self.state.add_member(self.runset, &member)?;
+        let told = &mut self.told;
+        self.held.retain(|(queue, ready)| {
+            let is_dead = dead.contains(&ready.id);
+            told[*queue].held -= u64::from(is_dead);
+            !is_dead
+        });
+        if let Some(lines) = &mut self.lines {
+            lines.bury(self.state, &dead)?;
+        }
+        Ok(())
     }
 
     fn runs(&mut self, step: &StepPlan, reason: Reason) {

@@ -6,6 +6,7 @@ use super::job::Job;
 use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
+use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
@@ -40,7 +41,9 @@ impl Scheduler<'_> {
             return Ok(None);
         };
         let step = Arc::clone(&self.steps[queue]);
-        if self.plan.is_closed(queue)
+        if step.gather.is_some()
+            || step.reads_key
+            || self.plan.is_closed(queue)
             || self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?
         {
@@ -58,6 +61,8 @@ impl Scheduler<'_> {
                 state: TaskState::Pending,
                 forced: false,
                 attempt: 0,
+                line: Line::default(),
+                key: None,
             }),
             runset: Arc::clone(&self.runset_name),
             more: false,

@@ -32,6 +32,22 @@ impl From<Vec<Output>> for Outputs {
 }
 
 impl Outputs {
+    /// Calls `each` with the names of all, and takes none.
+    pub(super) fn each_name(&mut self, mut each: impl FnMut(&str)) -> io::Result<()> {
+        self.first
+            .as_slice()
+            .iter()
+            .for_each(|output| each(&output.name));
+        if let Some(rest) = &mut self.rest {
+            let at = rest.stream_position()?;
+            while let Some(output) = Output::read(&mut **rest) {
+                each(&output?.name);
+            }
+            rest.seek(io::SeekFrom::Start(at))?;
+        }
+        Ok(())
+    }
+
     /// Whether none is left of those in memory.
     pub(super) fn is_read(&self) -> bool {
         self.first.len() == 0
@@ -148,6 +164,17 @@ mod tests {
             (0..count).for_each(|n| collected.push(output(n)).unwrap());
             let outputs = collected.end().unwrap();
             assert_eq!(outputs.first.len(), count.min(STRETCH));
+            let mut outputs = outputs;
+            for _ in 0..2 {
+                let mut names = 0;
+                outputs
+                    .each_name(|name| {
+                        assert_eq!(name, names.to_string());
+                        names += 1;
+                    })
+                    .unwrap();
+                assert_eq!(names, count);
+            }
             let all: Vec<Output> = outputs.map(Result::unwrap).collect();
             assert_eq!(all, (0..count).map(output).collect::<Vec<_>>());
         }

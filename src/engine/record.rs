@@ -9,9 +9,10 @@ use super::recording::{How, Recording, SLICE};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::event::{Event, Failure, Launch, Routed, Span};
+use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::task::{TaskId, TaskState};
+use crate::model::task::TaskState;
 use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
 
@@ -43,8 +44,7 @@ impl Scheduler<'_> {
             &error,
             &finished,
         )?;
-        self.give_up(step, ready, error, span);
-        Ok(())
+        self.give_up(step, ready, error, span)
     }
 
     /// Records how a task went; what is left to be recorded of that.
@@ -57,6 +57,12 @@ impl Scheduler<'_> {
         let InHand { step, ready, key } = task;
         let ready = Arc::unwrap_or_clone(ready);
         let span = span(&ended.finished, ended.launch);
+        let mut ended = ended;
+        if let Outcome::Success(outputs) = &mut ended.outcome
+            && let Some(error) = self.comes_back(&step, &ready, outputs)?
+        {
+            ended.outcome = Outcome::Failure(error);
+        }
         // What an interrupt ends may well leave something behind.
         let cancelled = matches!(ended.outcome, Outcome::Cancelled);
         if let Some(warning) = ended.warning.filter(|_| !cancelled) {
@@ -88,11 +94,11 @@ impl Scheduler<'_> {
                 self.keep_logs(&ready, ended.logs)?;
                 if stale {
                     self.plan.close(step.queue);
-                    self.give_up(&step, &ready, error, span);
+                    self.give_up(&step, &ready, error, span)?;
                 } else if ready.attempt < step.retries && !self.stopping {
                     self.retry(&step, ready, &error, span);
                 } else {
-                    self.give_up(&step, &ready, error, span);
+                    self.give_up(&step, &ready, error, span)?;
                 }
                 self.plan.ended(step.queue, key.as_ref());
                 self.plan.got_through();
@@ -141,7 +147,13 @@ impl Scheduler<'_> {
         self.plan.pause(step.queue, ready, due);
     }
 
-    fn give_up(&mut self, step: &StepPlan, ready: &Ready, error: String, span: Span) {
+    fn give_up(
+        &mut self,
+        step: &StepPlan,
+        ready: &Ready,
+        error: String,
+        span: Span,
+    ) -> Result<(), Error> {
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
@@ -155,6 +167,7 @@ impl Scheduler<'_> {
             input_name: ready.name.as_deref().map(str::to_owned),
             error,
         });
+        self.nothing_from(step.queue, ready)
     }
 
     pub(super) fn route(&self, name: &str) -> Option<QueueId> {
@@ -228,7 +241,7 @@ impl Scheduler<'_> {
                 self.record_end(recording)?;
                 return Ok(true);
             };
-            self.add_output(recording.ready.id, output, &mut recording.routed)?;
+            self.add_output(&recording.ready, output, &mut recording.routed)?;
         }
         Ok(false)
     }
@@ -259,6 +272,9 @@ impl Scheduler<'_> {
                 (Some(source.made_by), not_executed())
             }
         };
+        if step.reads_key {
+            self.state.put_key(task, ready.key.as_deref())?;
+        }
         self.tell(&Event::Done {
             task,
             step: &step.name,
@@ -266,17 +282,25 @@ impl Scheduler<'_> {
             span,
             outputs: &recording.routed,
         });
-        Ok(())
+        let (queue, ready) = (recording.step.queue, &recording.ready);
+        self.gathered_from(queue, ready)
     }
 
     /// Adds a task for an output that has a route, or a final output.
     fn add_output(
         &mut self,
-        parent: TaskId,
+        maker: &Ready,
         output: Output,
         routed: &mut Routed,
     ) -> Result<(), Error> {
         let queue = self.route(&output.name);
+        let parent = maker.id;
+        if let Some(queue) = queue
+            && let Some(gather) = self.steps[queue].gather
+        {
+            routed.add(&output.name, Some(&self.steps[queue].name));
+            return self.add_member(gather, queue, maker, &output);
+        }
         let id = self.state.insert_task(
             self.runset,
             &NewTask {
@@ -299,7 +323,10 @@ impl Scheduler<'_> {
                     state: TaskState::Pending,
                     forced: false,
                     attempt: 0,
+                    line: Line::default(),
+                    key: None,
                 };
+                self.counts(queue, maker);
                 self.plan.created(queue, ready);
             }
             None => self.compare(&output.name),

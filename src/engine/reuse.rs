@@ -42,6 +42,7 @@ pub(super) fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
             .name
             .clone()
             .filter(|_| step.reuse_rule == ReuseRule::ContentAndName),
+        key: ready.key.clone(),
     })
 }
 
@@ -54,7 +55,14 @@ pub(super) fn look(
     runset: &str,
 ) -> Result<Option<Equal>, state::Error> {
     let name = (step.reuse_rule == ReuseRule::ContentAndName).then_some(key.name.as_deref());
-    state.finished_equal(&step.equal, &key.input, key.form, name, scope.look(runset))
+    let about = step.reads_key.then_some(key.key.as_deref());
+    state.finished_equal(
+        &step.equal,
+        (&key.input, key.form),
+        name,
+        about,
+        scope.look(runset),
+    )
 }
 
 fn compare(compared: &mut Option<Comparison>, outputs: &[Output]) {
@@ -96,6 +104,9 @@ impl Scheduler<'_> {
         let Some((outputs, more)) = read(self.state, source.task, TaskId(0))? else {
             return Ok(Settled::No(ready, key));
         };
+        if self.would_come_back(step, &ready, source.task)? {
+            return Ok(Settled::No(ready, key));
+        }
         let mut compared = step.outputs.as_ref().map(Comparison::new);
         compare(&mut compared, &outputs);
         if more.is_none() && !keeps_promise(&mut compared) {

@@ -37,8 +37,18 @@ struct Version {
     name: StepName,
     /// Stands for the name.
     hash: u64,
-    /// The step of this run whose tasks are equal to its own, and whether the input's name counts.
-    equal: Option<(QueueId, bool)>,
+    /// The step of this run whose tasks are equal to its own.
+    equal: Option<Alike>,
+}
+
+/// What tasks that are equal have in common.
+#[derive(Debug, Clone, Copy)]
+struct Alike {
+    queue: QueueId,
+    /// The input's name, too.
+    name: bool,
+    /// What they are about, too.
+    key: bool,
 }
 
 impl Rings {
@@ -143,11 +153,12 @@ impl Rings {
         let Some(version) = origin.step.and_then(|step| self.versions.get(&step)) else {
             return [None; 2];
         };
-        let key = version.equal.map(|(queue, by_name)| Key {
-            queue,
+        let key = version.equal.map(|alike| Key {
+            queue: alike.queue,
             input: origin.input,
             form: origin.form,
-            name: origin.name.filter(|_| by_name).map(Into::into),
+            name: origin.name.filter(|_| alike.name).map(Into::into),
+            key: origin.key.filter(|_| alike.key).map(Into::into),
         });
         [Some(version.hash), key.map(hash)]
     }
@@ -184,11 +195,12 @@ impl Rings {
 impl Version {
     /// Whether a task of this version is one that `key` stands for.
     fn is_equal(&self, origin: &Origin, key: &Key) -> bool {
-        self.equal.is_some_and(|(queue, by_name)| {
-            queue == key.queue
+        self.equal.is_some_and(|alike| {
+            alike.queue == key.queue
                 && origin.input == key.input
                 && origin.form == key.form
-                && (!by_name || origin.name.as_deref() == key.name.as_deref())
+                && (!alike.name || origin.name.as_deref() == key.name.as_deref())
+                && (!alike.key || origin.key.as_deref() == key.key.as_deref())
         })
     }
 }
@@ -214,7 +226,11 @@ fn versions(
     {
         for id in &step.equal {
             if let Some(version) = versions.get_mut(id) {
-                version.equal = Some((step.queue, step.reuse_rule == ReuseRule::ContentAndName));
+                version.equal = Some(Alike {
+                    queue: step.queue,
+                    name: step.reuse_rule == ReuseRule::ContentAndName,
+                    key: step.reads_key,
+                });
             }
         }
     }

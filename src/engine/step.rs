@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::manifest::{self, Cache};
 use crate::model::digest::Digest;
+use crate::model::gather::Gather;
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
@@ -88,6 +89,14 @@ pub(crate) struct StepPlan {
     pub retry_delay: Duration,
     /// How often it may occur in one line of descent.
     pub rounds: u32,
+    /// What it gathers into one task, if it does.
+    pub gather: Option<Gather>,
+    /// Whether it gathers although something failed for good.
+    pub partial: bool,
+    /// Whether it runs although nothing came to it.
+    pub empty: bool,
+    /// Whether its script reads what its task is about.
+    pub reads_key: bool,
 }
 
 /// What a step is, for its fingerprint; `host` gives the digest of the value that a variable has
@@ -119,6 +128,7 @@ pub(crate) fn identity(
         kept,
         files: None,
         params: BTreeMap::new(),
+        gather: step.gather.is_some(),
         rest: BTreeMap::new(),
     }
 }

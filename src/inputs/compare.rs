@@ -106,6 +106,7 @@ pub(super) fn entries<'a>(
                 Some(crate::state::NewEntry {
                     identity: &entry.identity,
                     name: &entry.name,
+                    key: entry.key.as_deref(),
                     object: entry.object,
                     form: entry.form(),
                     step: step(&entry.step)?,

@@ -9,7 +9,7 @@ use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Input, InputKind, Placed};
 use crate::model::digest::Digest;
-use crate::model::entry::EntryName;
+use crate::model::entry::{EntryName, key_of_file};
 use crate::model::file::Stat;
 use crate::model::glob::Glob;
 use crate::model::name::StepName;
@@ -87,8 +87,10 @@ impl Gatherer<'_> {
                 wrong.note(|| nowhere(input, &found.path, name));
                 continue;
             };
+            let globs = globs.iter().map(|glob| &*glob.value);
             self.entries.push(Entry {
                 identity: EntryName::File(found.path.to_string()).to_text().into(),
+                key: Some(key_of_file(globs, &found.path).into()),
                 name: name.into(),
                 step,
                 object,
@@ -146,6 +148,7 @@ impl Gatherer<'_> {
             let bytes = line_bytes(&line.text);
             self.entries.push(Entry {
                 identity: format!("{begin}{}", line.text).into(),
+                key: None,
                 name: line.name.into(),
                 step,
                 object: Digest::of(&bytes),

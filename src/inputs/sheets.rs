@@ -71,6 +71,7 @@ impl Gatherer<'_> {
             let bytes = object(&rows, row, &files);
             self.entries.push(Entry {
                 identity: format!("{begin}{}", row.name).into(),
+                key: None,
                 name: row.name.as_str().into(),
                 step,
                 object: Digest::of(&bytes),

@@ -198,6 +198,7 @@ fn take_in(world: &World, state: &mut State, runset: &Runset, step: StepId, coun
 fn entries_and_records_are_gone_through_at_once() {
     use crate::state::Recorded;
     let entry = |identity: &str, step: &str, bytes: &str| Entry {
+        key: None,
         identity: identity.into(),
         name: identity.into(),
         step: StepName::new(step).unwrap(),

@@ -74,12 +74,14 @@ fields! {
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
+    Gather "gather" Step;
+    Partial "partial" Step;
     Nixpkgs "nixpkgs" Nix;
     Rows "rows" Input;
     Paths "paths" Input;
     Lines "lines" Input;
     Step "step" Input;
-    Empty "empty" Input;
+    Empty "empty" Step Input;
 }
 
 impl Field {
@@ -114,6 +116,7 @@ impl Field {
             "backoff" | "delay" | "retry_after" | "retry_wait" => Self::RetryDelay,
             "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
+            "collect" | "merge" | "group" | "group_by" => Self::Gather,
             "id" | "title" => Self::Name,
             _ => return None,
         })

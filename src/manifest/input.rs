@@ -202,6 +202,8 @@ impl Draft {
             Field::Empty => self.empty = reader.flag(&what, item).unwrap_or(false),
             // Of other tables.
             Field::Start
+            | Field::Gather
+            | Field::Partial
             | Field::Script
             | Field::Env
             | Field::Shell

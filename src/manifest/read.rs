@@ -10,9 +10,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::cache::{self, Cache};
 use super::field::{Field, Place};
+use super::gather;
 use super::value::{Item, Reader};
 use super::{NixSettings, Placed, Step};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::gather::Gather;
 use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
@@ -45,6 +47,9 @@ pub(super) struct Fields {
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
     pub warm: Option<bool>,
+    pub gather: Option<Gather>,
+    pub partial: Option<bool>,
+    pub empty: Option<bool>,
     pub nixpkgs: Option<String>,
 }
 
@@ -96,9 +101,12 @@ impl Fields {
             Field::Rounds => self.rounds = reader.count(&what, 1, item),
             Field::Cache => self.cache = cache::read(reader, &what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
+            Field::Gather => self.gather = gather::read(reader, &what, item),
+            Field::Partial => self.partial = reader.flag(&what, item),
+            Field::Empty => self.empty = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             // Of inputs, which are read elsewhere.
-            Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Empty => {}
+            Field::Rows | Field::Paths | Field::Lines | Field::Step => {}
         }
     }
 
@@ -117,6 +125,9 @@ impl Fields {
             start: _,
             script: _,
             nixpkgs: _,
+            gather: _,
+            partial: _,
+            empty: _,
             packages,
             files,
             env,
@@ -180,6 +191,9 @@ impl Fields {
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
             warm: self.warm,
+            gather: self.gather,
+            partial: self.partial.unwrap_or(false),
+            empty: self.empty.unwrap_or(false),
         })
     }
 }

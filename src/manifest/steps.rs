@@ -13,6 +13,7 @@ use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
 use super::{Input, Manifest, NixSettings, Placed, StepPlaces, input, params, read};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::gather::Gather;
 use crate::model::glob::Glob;
 use crate::model::param::Params;
 use crate::model::route::Router;
@@ -110,6 +111,7 @@ pub(super) fn manifest<'i>(
     needed(reader, &drafts);
     names(reader, &drafts);
     starts(reader, &drafts, !inputs.is_empty());
+    gathers(reader, &drafts);
     let inputs = finish_inputs(reader, inputs, &drafts);
     params::uses(reader, &declared, &defaults);
     for draft in &drafts {
@@ -374,6 +376,39 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
         None => "exactly one step has start = true".to_owned(),
     };
     reader.missing(Diagnostic::at(likely.place(), "no step is the start step").hint(hint));
+}
+
+/// What goes with `gather`, and what does not.
+fn gathers(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    for draft in drafts {
+        let Fields {
+            gather,
+            partial,
+            empty,
+            start,
+            ref label,
+            ..
+        } = draft.fields;
+        let place = |field| draft.fields.place(field).unwrap_or_else(|| draft.place());
+        let said = draft.fields.place(Field::Gather).is_some();
+        if gather.is_some() && start == Some(true) {
+            let message = format!("{label} is the start step and gathers: nothing comes to it");
+            let error = Diagnostic::at(place(Field::Gather), message);
+            reader.error(error.hint("let another step gather, or another one start"));
+        }
+        for (field, set) in [(Field::Partial, partial), (Field::Empty, empty)] {
+            if set == Some(true) && gather.is_none() && !said {
+                let message = format!("`{}` is for steps that gather", field.key());
+                let error = Diagnostic::at(place(field), message);
+                reader.error(error.hint("add gather = true, or leave it out"));
+            }
+        }
+        if empty == Some(true) && gather == Some(Gather::ByKey) {
+            let message = "`empty` goes with gather = true alone: there is no key without a member";
+            let error = Diagnostic::at(place(Field::Empty), message);
+            reader.error(error.hint("leave `empty` out"));
+        }
+    }
 }
 
 fn place_of_start(draft: &Draft) -> Range<usize> {

@@ -61,6 +61,30 @@ impl EntryName {
     }
 }
 
+/// The key of a file that one of `globs` names: its path below what is fixed of that pattern, without
+/// extensions and with `_` for `/`.
+pub fn key_of_file<'a>(globs: impl Iterator<Item = &'a str>, path: &str) -> String {
+    let fixed = |glob: &'a str| {
+        let plain = glob.find(['*', '?', '[']).unwrap_or(glob.len());
+        if plain == glob.len() && glob != path {
+            // All that is in the folder.
+            let folder = path.strip_prefix(glob.trim_end_matches('/'))?;
+            return folder.strip_prefix('/');
+        }
+        let folder = glob[..plain].rfind('/').map_or(0, |at| at + 1);
+        path.strip_prefix(&glob[..folder])
+    };
+    let below = globs.filter_map(fixed).min_by_key(|below| below.len());
+    let below = below.unwrap_or(path);
+    let file = below.rfind('/').map_or(0, |at| at + 1);
+    let hidden = below[file..].len() - below[file..].trim_start_matches('.').len();
+    let name = file + hidden;
+    let end = below[name..]
+        .find('.')
+        .map_or(below.len(), |dot| name + dot);
+    below[..end].replace('/', "_")
+}
+
 /// In words.
 impl fmt::Display for EntryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +116,20 @@ impl serde::Serialize for EntryName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_files() {
+        for (globs, path, key) in [
+            (&["data/**/*.csv"][..], "data/a/b.tar.gz", "a_b"),
+            (&["data/*.csv"], "data/b.csv", "b"),
+            (&["data/b.csv"], "data/b.csv", "b"),
+            (&["data"], "data/x/b.csv", "x_b"),
+            (&["*", "data/x*/*"], "data/x1/.b.csv", "x1_.b"),
+            (&["**"], "a/b", "a_b"),
+        ] {
+            assert_eq!(key_of_file(globs.iter().copied(), path), key, "{globs:?}");
+        }
+    }
 
     #[test]
     fn as_text_and_back() {

@@ -352,6 +352,8 @@ pub struct Summary {
     pub tainted: Vec<(StepName, i64, Vec<Change>)>,
     /// Final outputs whose name is close to a step's: the name and the step.
     pub near: Vec<(String, StepName)>,
+    /// Steps that gather and wait for something.
+    pub waiting: Vec<Waiting>,
     /// Pending tasks of steps that are no longer in the manifest, by step.
     pub orphaned: Vec<(String, i64)>,
     /// The first failures.
@@ -360,6 +362,41 @@ pub struct Summary {
     pub signal: Option<i32>,
     /// What ended the run that is no fault of any task.
     pub shortage: Option<Shortage>,
+}
+
+/// How far a step is that gathers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The step.
+    pub step: StepName,
+    /// Whether it gathers by key, and not everything at once.
+    pub by_key: bool,
+    /// Its groups, as far as something has come for them.
+    pub groups: u64,
+    /// Those that have a task.
+    pub complete: u64,
+    /// What has come.
+    pub members: u64,
+    /// Tasks before it that are to be done.
+    pub pending: u64,
+    /// Tasks before it that failed.
+    pub failed: u64,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.by_key {
+            write!(f, "{} of {} groups done", self.complete, self.groups)?;
+        } else {
+            write!(f, "{} gathered", self.members)?;
+        }
+        f.write_str(", waits for ")?;
+        match (self.pending, self.failed) {
+            (pending, 0) => write!(f, "{pending} pending"),
+            (0, failed) => write!(f, "{failed} failed"),
+            (pending, failed) => write!(f, "{pending} pending, {failed} failed"),
+        }
+    }
 }
 
 /// What the runner was short of, so that no task could go on.

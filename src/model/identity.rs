@@ -33,6 +33,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::digest::Digest;
 use crate::model::environment::Environment;
 use crate::model::param;
+use crate::model::task::KEY;
 
 /// All that decides what a step's script computes from an input.
 ///
@@ -62,6 +63,9 @@ pub struct Identity {
     /// The parameters that it uses, in their text form; none of those that are volatile.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
+    /// Whether it gathers what comes to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gather: bool,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -158,6 +162,8 @@ pub enum Change {
     Files(FileChanges),
     /// Parameters that the script gets.
     Params(Vec<ParamChange>),
+    /// `gather` was switched; true: it is on now.
+    Gather(bool),
     /// What only a newer version of this program knows: its names; none if the record cannot be
     /// read.
     Unknown(Vec<String>),
@@ -181,6 +187,8 @@ impl fmt::Display for Change {
                 let s = if words.len() == 1 { "" } else { "s" };
                 write!(f, "parameter{s} {}", words.join(", "))
             }
+            Self::Gather(true) => f.write_str("it gathers"),
+            Self::Gather(false) => f.write_str("it gathers no more"),
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
             Self::Unknown(names) => {
                 let names = names.join(", ");
@@ -243,6 +251,9 @@ impl Identity {
             feed.list(b'q', self.params.keys().map(String::as_str));
             feed.list(b'Q', self.params.values().map(String::as_str));
         }
+        if self.gather {
+            feed.text(b'g', "gather");
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -300,6 +311,9 @@ impl Identity {
             let names = differing(&self.params, &old.params).into_iter();
             changes.push(Change::Params(names.map(change).collect()));
         }
+        if self.gather != old.gather {
+            changes.push(Change::Gather(self.gather));
+        }
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));
         }
@@ -326,6 +340,11 @@ impl Identity {
     /// Such a task's result depends on more than the input's bytes.
     pub fn reads_input_name(&self) -> bool {
         self.mentions("TASK_PIPELINE_INPUT_NAME")
+    }
+
+    /// Whether the script can tell what its task is about.
+    pub fn reads_key(&self) -> bool {
+        self.mentions(KEY)
     }
 
     /// Whether the script can tell one task or runset from another, so that no result of another

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use crate::model::digest::Digest;
+use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::task::{TaskId, TaskState};
 pub use scarcity::Relief;
@@ -36,6 +37,10 @@ pub struct Ready {
     pub forced: bool,
     /// Executions in this run that failed so far.
     pub attempt: u32,
+    /// What stands above it that waits for others; known once it is about to start.
+    pub line: Line,
+    /// What it is about, for a step whose script reads that; known once it is about to start.
+    pub key: Option<Box<str>>,
 }
 
 /// What makes two tasks equal: the step, the input, and its name where the script can tell it.
@@ -49,6 +54,8 @@ pub struct Key {
     pub form: Form,
     /// The input's name, for a step whose script reads it.
     pub name: Option<Box<str>>,
+    /// What the task is about, for a step whose script reads that.
+    pub key: Option<Box<str>>,
 }
 
 /// The answer to "what now?".

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::name::StepName;
+use crate::model::promise::Pattern;
 use crate::text::suggest;
 
 /// Routes file names to steps.
@@ -69,6 +70,33 @@ impl Router {
         stems(file_name)
             .flat_map(|stem| tails(stem, &['_']))
             .find_map(|tail| self.names.get(tail))
+    }
+
+    /// Whether anything may be routed to that step.
+    pub fn leads_to(&self, step: &StepName) -> bool {
+        self.names.contains(step)
+    }
+
+    /// What stands before the route in the name, without the underscore between them: the key of
+    /// an output. None where nothing does, or where there is no route.
+    pub fn key<'a>(&self, file_name: &'a str) -> Option<&'a str> {
+        let before = stems(file_name).find_map(|stem| {
+            let tail = tails(stem, &['_']).find(|tail| self.names.contains(*tail))?;
+            stem[..stem.len() - tail.len()].strip_suffix('_')
+        });
+        before.filter(|key| !key.is_empty())
+    }
+
+    /// Whether a name that `pattern` stands for may go to `step`, as far as a pattern tells.
+    pub fn may_go(&self, pattern: &Pattern, step: &StepName) -> bool {
+        let glob = pattern.glob();
+        if pattern.is_literal() {
+            return self.route(&glob) == Some(step);
+        }
+        let end = glob.rsplit(['*', '?']).next().unwrap_or_default();
+        // What stands before it makes the name of the step longer, if anything.
+        let route = self.route(end);
+        route.is_none_or(|route| step.as_str().contains(route.as_str()))
     }
 
     /// The step that a final output called `file_name` was perhaps meant for: what routing tries

@@ -5,8 +5,11 @@ use std::fmt;
 /// The variable with the folder of an input's files: only tasks of steps that mention it have it.
 pub const INPUT_DIR: &str = "INPUT_DIR";
 
+/// The variable with the key of a task: only tasks of steps that mention it have it.
+pub const KEY: &str = "TASK_PIPELINE_KEY";
+
 /// The variables that the runner sets for each task; a host that has them set is a task itself.
-pub const VARIABLES: [&str; 9] = [
+pub const VARIABLES: [&str; 10] = [
     "INPUT_FILE",
     INPUT_DIR,
     "OUTPUT_DIR",
@@ -16,6 +19,7 @@ pub const VARIABLES: [&str; 9] = [
     "TASK_PIPELINE_TASK",
     "TASK_PIPELINE_RUNSET",
     "TASK_PIPELINE_INPUT_NAME",
+    KEY,
 ];
 
 /// The row of a task in the state database.

@@ -62,8 +62,8 @@ use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
 use event::{
-    Count, Counts, Difference, Failed, JsonEvent, Named, Outputs, Over, Ran, Sampled, Tainted,
-    Unequal,
+    Count, Counts, Difference, Failed, Gathers, JsonEvent, Named, Outputs, Over, Ran, Sampled,
+    Tainted, Unequal,
 };
 
 /// The version of this format.
@@ -315,6 +315,7 @@ impl<'a> Over<'a> {
             steps,
             tainted,
             near,
+            waiting,
             orphaned,
             failures,
             signal,
@@ -350,6 +351,7 @@ impl<'a> Over<'a> {
                 })
                 .collect(),
             failures: failures.iter().map(of_failure).collect(),
+            waiting: waiting.iter().map(Gathers::of).collect(),
             signal: *signal,
         }
     }

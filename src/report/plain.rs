@@ -325,6 +325,7 @@ pub(super) fn summary(summary: &Summary) -> String {
         let name = visible(name);
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
     }
+    text.push_str(&table::waiting(&summary.waiting));
     if !summary.orphaned.is_empty() {
         let _ = writeln!(
             text,

@@ -3,6 +3,7 @@
 use crate::text::amount;
 use std::fmt::Write as _;
 
+use crate::model::event::Waiting;
 use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::param;
@@ -88,6 +89,14 @@ pub(crate) fn params(given: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={}", visible(&param::shown(value))));
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// `merge: 12 of 14 groups done, waits for 1 pending, 1 failed`, a line a step.
+pub(crate) fn waiting(waiting: &[Waiting]) -> String {
+    waiting.iter().fold(String::new(), |mut text, one| {
+        let _ = writeln!(text, "{}: {one}", visible(one.step.as_str()));
+        text
+    })
 }
 
 /// `script, variables (A)`.

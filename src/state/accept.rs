@@ -104,7 +104,7 @@ impl State {
             "INSERT INTO accepted (task_id, from_step, evidence)
              SELECT id, step_id, ?3 FROM task
              WHERE step_id = ?2 AND step_id IS NOT NULL AND runset = ?1
-               AND processed = 1 AND live = 1
+               AND processed = 1 AND live = 1 AND role <> 1
              ON CONFLICT (task_id) DO UPDATE SET evidence = excluded.evidence",
             (&runset.name, from.0, evidence.sample.to_json()),
         )?;

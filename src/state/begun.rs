@@ -10,7 +10,7 @@ use crate::model::task::TaskId;
 
 /// Live tasks with none above them that are no entry's.
 const BEGUN: &str = "FROM task AS t JOIN step AS s ON s.id = t.step_id
-    WHERE t.runset = ?1 AND t.live = 1 AND t.input_task_id IS NULL
+    WHERE t.runset = ?1 AND t.live = 1 AND t.input_task_id IS NULL AND t.role = 0
       AND t.id NOT IN (SELECT task_id FROM entry WHERE runset_id = ?2)";
 
 impl Reader {

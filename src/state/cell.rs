@@ -9,6 +9,7 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
 
 use crate::model::digest::Digest;
+use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::TaskId;
@@ -231,4 +232,10 @@ impl FromSql for Digest {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map_err(FromSqlError::other)
     }
+}
+
+/// A column that says what a row stands for.
+pub(super) fn role(row: &Row, column: usize) -> rusqlite::Result<Role> {
+    let number: i64 = row.get(column)?;
+    Role::of(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }

@@ -187,7 +187,7 @@ fn counted(connection: &Connection) -> rusqlite::Result<Counts> {
     let mut counts = Counts::new();
     let mut query = connection.prepare(&format!(
         "SELECT runset, coalesce(step_id, 0), {STATE_SQL}, coalesce(elapsed, 0) FROM task
-         WHERE live = 1 AND runset IS NOT NULL"
+         WHERE live = 1 AND runset IS NOT NULL AND role <> 1"
     ))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {

@@ -85,7 +85,7 @@ fn size(file: &Path) -> u64 {
 
 /// The tables of this program: those of the first implementation, those that came next, and those
 /// of format 4.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "step",
     "task",
     "runset",
@@ -98,6 +98,7 @@ const TABLES: [&str; 12] = [
     "param",
     "accepted",
     "sample",
+    "gathering",
 ];
 const FIRST: usize = 2;
 const BEFORE_4: usize = 7;

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row};
 use super::cell::{digest, form, located};
 use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
+use super::supersede::below;
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
@@ -35,6 +36,8 @@ pub(crate) struct NewEntry<'a> {
     pub identity: &'a str,
     /// The file name of the input.
     pub name: &'a str,
+    /// What the task is about, where that is not its name.
+    pub key: Option<&'a str>,
     /// The input.
     pub object: Digest,
     /// What that is.
@@ -148,8 +151,8 @@ impl State {
         for entry in &entries.made {
             self.reader.connection.write(
                 WRITING,
-                "INSERT INTO task (object_hash, kind, step_id, runset, name, supersedes, room)
-                 VALUES (?1, ?7, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO task (object_hash, kind, step_id, runset, name, supersedes, room, key)
+                 VALUES (?1, ?7, ?2, ?3, ?4, ?5, ?6, ?8)",
                 (
                     &*entry.object.hex(),
                     entry.step.0,
@@ -158,6 +161,7 @@ impl State {
                     entry.replaces.map(|task| task.0),
                     ROOM,
                     entry.form.number(),
+                    entry.key,
                 ),
             )?;
             let task = self.reader.connection.last_insert_rowid();
@@ -172,7 +176,8 @@ impl State {
     }
 
     /// Tasks, and all that was made of them, live no more.
-    pub(super) fn bury(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<(), Error> {
+    /// Those of them that were not finished.
+    pub(super) fn bury(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<Vec<TaskId>, Error> {
         // Counts in memory must be in the table first.
         self.flush_tallies()?;
         self.reader
@@ -185,19 +190,16 @@ impl State {
                 [task.0],
             )?;
         }
-        self.reader.connection.write_all(
-            WRITING,
-            "WITH RECURSIVE below (id) AS (
-                 SELECT t.id FROM dead JOIN task AS t ON t.input_task_id = dead.id WHERE t.live = 1
-                 UNION
-                 SELECT t.id FROM below JOIN task AS t ON t.input_task_id = below.id WHERE t.live = 1)
-             INSERT OR IGNORE INTO dead SELECT id FROM below;",
-        )?;
+        let statement = format!(
+            "{} INSERT OR IGNORE INTO dead SELECT id FROM d;",
+            below("dead")
+        );
+        self.reader.connection.write_all(WRITING, &statement)?;
         let lost: Vec<(i64, i64, i64, i64)> = self
             .connection
             .prepare(&format!(
                 "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*), coalesce(sum(elapsed), 0)
-                 FROM dead JOIN task USING (id) GROUP BY 1, 2"
+                 FROM dead JOIN task USING (id) WHERE role <> 1 GROUP BY 1, 2"
             ))
             .and_then(|mut query| {
                 let row = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
@@ -208,11 +210,17 @@ impl State {
             self.count(runset.id, StepId(step), state_of(state), -count);
             self.spend(runset.id, StepId(step), 0_i64.saturating_sub(spent));
         }
+        let unfinished = self
+            .connection
+            .prepare("SELECT id FROM dead JOIN task USING (id) WHERE processed = 0")
+            .and_then(|mut query| query.query_map([], |row| row.get(0).map(TaskId))?.collect())
+            .during(&self.reader.layout, WRITING)?;
         self.reader.connection.write_all(
             WRITING,
             "UPDATE task SET live = 0 WHERE id IN (SELECT id FROM dead);
              DROP TABLE dead;",
-        )
+        )?;
+        Ok(unfinished)
     }
 }
 

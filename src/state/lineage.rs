@@ -20,6 +20,8 @@ pub(crate) struct Origin {
     pub form: Form,
     /// The file name under which the parent left it.
     pub name: Option<FileName>,
+    /// What the task is about, where that does not follow from the name.
+    pub key: Option<String>,
     /// The task that left it.
     pub parent: Option<TaskId>,
 }
@@ -30,7 +32,7 @@ impl Reader {
     pub(crate) fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, step_id, object_hash, name, input_task_id, kind FROM task WHERE id = ?1",
+                "SELECT id, step_id, object_hash, name, input_task_id, kind, key FROM task WHERE id = ?1",
             )
             .and_then(|mut query| {
                 let origin = |row: &Row| {
@@ -39,6 +41,7 @@ impl Reader {
                         input: digest(row, 2)?,
                         form: form(row, 5)?,
                         name: file_name(row, 3)?,
+                        key: row.get(6)?,
                         parent: older(row, 4, task)?,
                     })
                 };

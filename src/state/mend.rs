@@ -161,12 +161,13 @@ const BARREN: &str = "
 CREATE TEMP TABLE barren (id INTEGER PRIMARY KEY, step_id INTEGER, ended INTEGER, few INTEGER);
 INSERT INTO barren
 SELECT id, step_id, started + elapsed / 1000, 0 FROM task AS t
-WHERE processed = 1 AND live = 1 AND step_id IS NOT NULL AND reused_from IS NULL
+WHERE processed = 1 AND live = 1 AND step_id IS NOT NULL AND reused_from IS NULL AND role <> 1
   AND NOT EXISTS (SELECT 1 FROM task AS c WHERE c.input_task_id = t.id);
 CREATE TEMP TABLE share (step_id INTEGER PRIMARY KEY, none INTEGER, finished INTEGER);
 INSERT INTO share
 SELECT step_id, (SELECT count(*) FROM barren WHERE barren.step_id = task.step_id), count(*)
 FROM task WHERE processed = 1 AND live = 1 AND step_id IS NOT NULL AND reused_from IS NULL
+  AND role <> 1
 GROUP BY 1;
 DELETE FROM barren WHERE step_id IN (SELECT step_id FROM share WHERE none = finished);
 UPDATE barren SET few = 1
@@ -218,7 +219,9 @@ WITH RECURSIVE d (id) AS (
       AND (p.live = 0 OR p.id IN (SELECT id FROM stray) OR p.id IN (SELECT id FROM doubtful))
     UNION SELECT old.id FROM task AS new JOIN task AS old ON old.id = new.supersedes
           WHERE old.live = 1
-    UNION SELECT t.id FROM d JOIN task AS t ON t.input_task_id = d.id WHERE t.live = 1)
+    UNION SELECT t.id FROM d JOIN task AS t ON t.input_task_id = d.id WHERE t.live = 1
+    UNION SELECT g.id FROM d JOIN task AS m ON m.id = d.id AND m.role = 1
+          JOIN task AS g ON g.gathering = m.gathering AND g.role = 3 WHERE g.live = 1)
 INSERT INTO below SELECT id FROM d;
 CREATE TEMP TABLE root (id INTEGER PRIMARY KEY);
 INSERT INTO root
@@ -227,8 +230,9 @@ WHERE live = 1 AND step_id IS NOT NULL AND id NOT IN (SELECT id FROM below);";
 
 /// Nobody takes what a doubtful task left, and the topmost ones are executed again.
 const AGAIN: &str = "
-INSERT INTO task (object_hash, step_id, input_task_id, runset, name, supersedes, forced)
-SELECT object_hash, step_id, input_task_id, runset, name, id, 1
+INSERT INTO task (object_hash, kind, role, gathering, key, step_id, input_task_id, runset, name,
+    supersedes, forced)
+SELECT object_hash, kind, role, gathering, key, step_id, input_task_id, runset, name, id, 1
 FROM task JOIN root USING (id) ORDER BY id;
 UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);
 UPDATE task SET live = 0, processed = 0 WHERE id IN (SELECT id FROM doubtful);

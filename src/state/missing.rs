@@ -100,7 +100,8 @@ impl Reader {
         Ok((seen, last.filter(|_| seen == count)))
     }
 
-    /// At most `count` tasks of the runset that are to be done and whose input another one made.
+    /// At most `count` tasks of the runset that are to be done and whose input another one made, and
+    /// as much of what is gathered for those that are to be done.
     pub(crate) fn wanted_inputs(
         &self,
         runset: &Runset,
@@ -108,9 +109,16 @@ impl Reader {
     ) -> Result<Vec<Wanted>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, input_task_id, object_hash, name FROM task
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND input_task_id IS NOT NULL
-                 LIMIT ?2",
+                "SELECT * FROM (
+                     SELECT id, input_task_id, object_hash, name FROM task
+                     WHERE processed = 0 AND live = 1 AND runset = ?1 AND input_task_id IS NOT NULL
+                     LIMIT ?2)
+                 UNION ALL SELECT * FROM (
+                     SELECT m.id, m.input_task_id, m.object_hash, m.name FROM task AS g
+                     JOIN task AS m ON m.gathering = g.gathering AND m.role = 1 AND m.live = 1
+                     WHERE g.processed = 0 AND g.live = 1 AND g.runset = ?1 AND g.role = 3
+                       AND m.input_task_id IS NOT NULL
+                     LIMIT ?2)",
             )
             .and_then(|mut query| {
                 let limit = i64::try_from(count).unwrap_or(i64::MAX);

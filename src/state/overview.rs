@@ -225,7 +225,8 @@ impl Reader {
         self.connection
             .prepare_cached(&format!(
                 "SELECT {TASK}, {STATE_SQL}, NULL, NULL FROM task
-                 WHERE live = 1 AND step_id IS NOT NULL AND (?1 IS NULL OR runset = ?1)
+                 WHERE live = 1 AND step_id IS NOT NULL AND role <> 1
+                   AND (?1 IS NULL OR runset = ?1)
                  ORDER BY processed = 0 AND error IS NOT NULL DESC, elapsed DESC, id LIMIT ?2"
             ))
             .and_then(|mut query| {

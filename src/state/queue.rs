@@ -5,6 +5,7 @@ use rusqlite::Row;
 use super::cell::{Ascending, digest, file_name, form, located, older};
 use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Reader, Runset, StepId};
+use crate::model::gather::Line;
 use crate::model::plan::Ready;
 use crate::model::task::TaskId;
 
@@ -48,5 +49,7 @@ fn ready(row: &Row, id: TaskId) -> rusqlite::Result<Ready> {
         forced: row.get(4)?,
         parent: older(row, 5, id)?,
         attempt: 0,
+        line: Line::default(),
+        key: None,
     })
 }

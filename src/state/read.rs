@@ -3,10 +3,13 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{Ascending, Wrong, digest, file_name, form, located, number, older, some_number};
+use super::cell::{
+    Ascending, Wrong, digest, file_name, form, located, number, older, role, some_number,
+};
 use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, Reader, StepId};
 use crate::model::digest::Digest;
+use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::{TaskId, TaskState};
@@ -53,6 +56,8 @@ pub(crate) struct TaskRow {
     pub form: Form,
     /// The number of the version that made it, if that is another one than it was accepted for.
     pub made_by: Option<i64>,
+    /// What it stands for.
+    pub role: Role,
 }
 
 /// The step version that a task runs.
@@ -99,13 +104,13 @@ pub(super) fn columns() -> String {
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
                 t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind,
-                {MADE_BY}
+                {MADE_BY}, t.role
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
 
 /// Of the current version itself it is clear without a question.
-const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL AND NOT s.current
+const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL AND t.role <> 1 AND NOT s.current
     AND s.fingerprint IS NOT (SELECT n.fingerprint FROM step AS n WHERE n.name = s.name AND n.current))";
 
 /// Of accepted tasks.
@@ -150,6 +155,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         executed: some_number(row, 18)?,
         form: form(row, 19)?,
         made_by: some_number(row, 20)?,
+        role: role(row, 21)?,
     })
 }
 
@@ -182,7 +188,7 @@ impl Reader {
             ),
         };
         let sql = format!(
-            "{} WHERE t.step_id IS NOT NULL AND {which}
+            "{} WHERE t.step_id IS NOT NULL AND t.role <> 1 AND {which}
                 AND (?1 IS NULL OR t.runset = ?1) AND (?2 IS NULL OR s.name = ?2)
              ORDER BY t.id LIMIT ?3",
             columns()

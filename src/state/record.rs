@@ -197,6 +197,18 @@ impl State {
         Ok(())
     }
 
+    /// Notes what a task is about, for those whose results depend on it.
+    pub(crate) fn put_key(&mut self, task: TaskId, key: Option<&str>) -> Result<(), Error> {
+        self.reader
+            .connection
+            .write(
+                "write a task's key",
+                "UPDATE task SET key = ?2 WHERE id = ?1",
+                (task.0, key),
+            )
+            .map(drop)
+    }
+
     /// Keeps what a task wrote; replaces what an earlier try wrote.
     pub(crate) fn put_logs(&mut self, task: TaskId, again: bool, logs: Logs) -> Result<(), Error> {
         if logs == Logs::default() && !again {
@@ -245,7 +257,7 @@ impl State {
         to: StepId,
         which: &str,
     ) -> Result<i64, Error> {
-        let which = format!("{which} AND live = 1 AND runset = ?1 AND step_id = ?2");
+        let which = format!("{which} AND live = 1 AND role <> 1 AND runset = ?1 AND step_id = ?2");
         let counts: Vec<(i64, i64, i64)> = self
             .reader
             .connection

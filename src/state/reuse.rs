@@ -43,7 +43,7 @@ const EQUAL: &str = "SELECT id, coalesce(reused_from, id), max(coalesce(executed
     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND (?4 OR name IS ?5)
       AND (?6 IS NULL OR executed >= ?6) AND (?7 OR runset = ?8)
-      AND kind = ?9
+      AND kind = ?9 AND role <> 1 AND (?10 OR key IS ?11)
       AND NOT EXISTS (SELECT 1 FROM accepted WHERE task_id = task.id)";
 
 impl Reader {
@@ -64,14 +64,14 @@ impl Reader {
     }
 
     /// The usable finished task of one of `steps` on `input` that was executed last, superseded or
-    /// not; with `name`, only one whose input had that name.
+    /// not; with `name`, only one whose input had that name; with `key`, only one that is about the same.
     #[allow(clippy::option_option)] // Some inputs have no name, and that may be what counts.
     pub(crate) fn finished_equal(
         &self,
         steps: &[StepId],
-        input: &Digest,
-        form: Form,
+        (input, form): (&Digest, Form),
         name: Option<Option<&str>>,
+        key: Option<Option<&str>>,
         usable: Usable,
     ) -> Result<Option<Equal>, Error> {
         let hex = input.hex();
@@ -91,6 +91,8 @@ impl Reader {
                         usable.elsewhere,
                         usable.runset,
                         form.number(),
+                        key.is_none(),
+                        key.flatten(),
                     ];
                     query.query_row(which, |row| located("task", row, equal))
                 })
@@ -140,7 +142,7 @@ impl Reader {
                 .connection
                 .prepare_cached(
                     "SELECT DISTINCT object_hash FROM task
-                     WHERE step_id = ?1 AND step_id IS NOT NULL AND processed = 1 LIMIT ?2",
+                     WHERE step_id = ?1 AND step_id IS NOT NULL AND processed = 1 AND role <> 1 LIMIT ?2",
                 )
                 .and_then(|mut query| {
                     query
@@ -170,7 +172,7 @@ impl Reader {
                     "SELECT max(id) FROM task
                      WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
                        AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND id < ?4
-                       AND kind = ?5",
+                       AND kind = ?5 AND role <> 1",
                 )
                 .and_then(|mut query| {
                     let which = (step.0, &hex[..PREFIX], &*hex, before.0, form.number());

@@ -51,7 +51,7 @@ impl Reader {
         self.connection
             .prepare_cached(
                 "SELECT step.name FROM task JOIN step ON step.id = task.step_id
-                 WHERE runset = ?1 AND input_task_id IS NULL AND live = 1
+                 WHERE runset = ?1 AND input_task_id IS NULL AND live = 1 AND role <> 3
                  ORDER BY task.id LIMIT 1",
             )
             .and_then(|mut query| query.query_row([&runset.name], |row| row.get(0)).optional())

@@ -91,7 +91,7 @@ impl Reader {
             .prepare_cached(
                 "SELECT id, object_hash, name, kind FROM task
                  WHERE step_id = ?1 AND step_id IS NOT NULL AND runset = ?2
-                   AND processed = 1 AND live = 1",
+                   AND processed = 1 AND live = 1 AND role <> 1",
             )
             .and_then(|mut query| {
                 let mut smallest = Smallest {

@@ -122,9 +122,18 @@ CREATE INDEX idx_task_digits ON task (name)
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
 /// of them did not leave the same, and when, in milliseconds since 1970.
+///
+/// `task.role` is 0 for tasks and final outputs, 1 for a member: an output that a step gathers
+/// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
+/// the group of both, a row of the table of that name; there `step` is the step's name, and `owner`
+/// is 0 where everything is one group, -1 where those of a `key` are. `task.key` is the key of a
+/// task, where it does not follow from its name.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
 ALTER TABLE task ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE task ADD COLUMN role INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE task ADD COLUMN gathering INTEGER;
+ALTER TABLE task ADD COLUMN key TEXT;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE file (
     device INTEGER NOT NULL,
@@ -160,12 +169,23 @@ CREATE TABLE sample (
     unequal INTEGER NOT NULL,
     made INTEGER NOT NULL,
     PRIMARY KEY (runset_id, from_step, to_step)
-) WITHOUT ROWID;";
+) WITHOUT ROWID;
+CREATE TABLE gathering (
+    id INTEGER PRIMARY KEY,
+    runset_id INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    owner INTEGER NOT NULL,
+    key TEXT NOT NULL
+);
+CREATE INDEX idx_gathering ON gathering (runset_id, step, owner, key);
+CREATE INDEX idx_task_gathering ON task (gathering, role) WHERE gathering IS NOT NULL;";
 
 /// Of the views `live_task` differs: in what is `tainted`, and in `made_by`, the version that made an
-/// accepted task. `acceptance` has the accepted tasks.
+/// accepted task, and in that what is gathered is no task of the step that does, as in `step_history`.
+/// `acceptance` has the accepted tasks.
 const VIEWS_NOW: &str = "
 DROP VIEW IF EXISTS live_task;
+DROP VIEW IF EXISTS step_history;
 CREATE VIEW live_task AS
 SELECT task.id, task.runset, step.name AS step, step.version,
     CASE WHEN processed = 0 AND error IS NULL THEN 'pending'
@@ -179,13 +199,19 @@ SELECT task.id, task.runset, step.name AS step, step.version,
     worker, error,
     (SELECT made.version FROM accepted JOIN step AS made ON made.id = accepted.from_step
         WHERE accepted.task_id = task.id) AS made_by
-FROM task JOIN step ON step.id = task.step_id WHERE live = 1;
+FROM task JOIN step ON step.id = task.step_id WHERE live = 1 AND role <> 1;
 CREATE VIEW acceptance AS
 SELECT task.id, task.runset, step.name AS step, step.version, made.version AS made_by,
     json_extract(evidence, '$.tasks') AS sampled, json_extract(evidence, '$.tainted') AS sampled_of,
     strftime('%Y-%m-%d %H:%M:%f', json_extract(evidence, '$.made') / 1000.0, 'unixepoch') AS sampled_at
 FROM accepted JOIN task ON task.id = accepted.task_id JOIN step ON step.id = task.step_id
-JOIN step AS made ON made.id = accepted.from_step WHERE task.live = 1;";
+JOIN step AS made ON made.id = accepted.from_step WHERE task.live = 1;
+CREATE VIEW step_history AS
+SELECT step.id, step.name AS step, step.version, step.fingerprint,
+    strftime('%Y-%m-%d %H:%M:%f', step.created / 1000.0, 'unixepoch') AS created,
+    count(task.id) AS tasks, coalesce(sum(task.live), 0) AS live,
+    coalesce(sum(task.processed), 0) AS finished, sum(task.elapsed) / 1e6 AS seconds, step.script
+FROM step LEFT JOIN task ON task.step_id = step.id AND task.role <> 1 GROUP BY step.id;";
 
 /// What is known of it in older formats.
 const FROM_THREE: &str = "
@@ -218,11 +244,18 @@ SELECT id, runset, '' AS step, 1 AS version, name AS input_name, object_hash AS 
     elapsed AS seconds, error, '' AS state FROM task;
 DROP VIEW acceptance;
 DROP TABLE sample;
+DROP VIEW step_history;
+CREATE VIEW step_history AS SELECT id, name AS step, version, fingerprint, script FROM step;
+DROP INDEX idx_task_gathering;
+DROP TABLE gathering;
 DROP TABLE accepted;
 DROP TABLE param;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;
+ALTER TABLE task DROP COLUMN key;
+ALTER TABLE task DROP COLUMN gathering;
+ALTER TABLE task DROP COLUMN role;
 ALTER TABLE task DROP COLUMN kind;
 ALTER TABLE task DROP COLUMN executed;
 PRAGMA user_version = 3;";
@@ -330,15 +363,12 @@ pub(super) fn migrate(
         0 => from_first(&transaction).map(|()| Mended::default()),
         1 => transaction
             .execute_batch(FROM_ONE)
+            .and_then(|()| grow(&transaction, found))
             .and_then(|()| mend::all(&transaction)),
-        2 => mend::all(&transaction),
-        _ => Ok(Mended::default()),
+        2 => grow(&transaction, found).and_then(|()| mend::all(&transaction)),
+        _ => grow(&transaction, found).map(|()| Mended::default()),
     };
     done.and_then(|mended| {
-        if found < 3 {
-            transaction.execute_batch(FINALS)?;
-        }
-        transaction.execute_batch(GROWN)?;
         transaction.execute_batch(VIEWS_NOW)?;
         transaction.execute_batch(FROM_THREE)?;
         for _ in 0..HALVED {
@@ -354,11 +384,20 @@ pub(super) fn migrate(
     .during(layout, "bring the database to the present format")
 }
 
+/// Columns and tables that are new.
+fn grow(transaction: &Transaction, found: i64) -> rusqlite::Result<()> {
+    if found < 3 {
+        transaction.execute_batch(FINALS)?;
+    }
+    transaction.execute_batch(GROWN)
+}
+
 /// From nothing, or from the first implementation's tables.
 fn from_first(transaction: &Transaction) -> rusqlite::Result<()> {
     transaction.execute_batch(FIRST)?;
     transaction.execute_batch(ADDED)?;
     transaction.execute_batch(VIEWS)?;
+    grow(transaction, 0)?;
     identify_steps(transaction)?;
     transaction.execute_batch(
         "UPDATE task SET runset = '' WHERE runset IS NULL;

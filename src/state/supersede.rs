@@ -150,7 +150,8 @@ impl State {
              CREATE TEMP TABLE root (id INTEGER PRIMARY KEY, step_id INTEGER);
              INSERT INTO root SELECT t.id, c.id FROM task AS t JOIN step AS s ON s.id = t.step_id
                  JOIN current AS c ON c.name = s.name
-                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1 AND {which};",
+                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1 AND t.role <> 1
+                     AND {which};",
             ids.join(","),
             quoted(&runset.name),
         );
@@ -160,17 +161,16 @@ impl State {
     }
 
     fn find_what_is_below(&mut self) -> Result<(), Error> {
-        self.reader.connection.write_all(
-            "find the tasks to supersede",
+        let statements = format!(
             "CREATE TEMP TABLE below (id INTEGER PRIMARY KEY);
-             WITH RECURSIVE d (id) AS (
-                 SELECT t.id FROM root JOIN task AS t ON t.input_task_id = root.id WHERE t.live = 1
-                 UNION
-                 SELECT t.id FROM d JOIN task AS t ON t.input_task_id = d.id WHERE t.live = 1)
-             INSERT INTO below SELECT id FROM d;
+             {} INSERT INTO below SELECT id FROM d;
              DELETE FROM root WHERE id IN (SELECT id FROM below);
              INSERT INTO below SELECT id FROM root;",
-        )
+            below("root")
+        );
+        self.reader
+            .connection
+            .write_all("find the tasks to supersede", &statements)
     }
 
     /// How many tasks of a step version, or final outputs, gave way to those of another.
@@ -180,7 +180,7 @@ impl State {
             .prepare(&format!(
                 "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*), coalesce(sum(elapsed), 0)
                  FROM below
-                 JOIN task USING (id) GROUP BY 1, 2"
+                 JOIN task USING (id) WHERE role <> 1 GROUP BY 1, 2"
             ))
             .and_then(|mut query| {
                 query
@@ -221,8 +221,10 @@ impl State {
         self.reader.connection.write(
             "supersede tasks",
             "INSERT INTO task
-                 (object_hash, kind, step_id, input_task_id, runset, name, supersedes, forced, processed, room)
-             SELECT t.object_hash, t.kind, root.step_id, t.input_task_id, t.runset, t.name, t.id,
+                 (object_hash, kind, role, gathering, key, step_id, input_task_id, runset, name,
+                  supersedes, forced, processed, room)
+             SELECT t.object_hash, t.kind, iif(t.role = 3, 3, 0),
+                 iif(t.role = 3, t.gathering, NULL), t.key, root.step_id, t.input_task_id, t.runset, t.name, t.id,
                  ?1 OR t.forced AND NOT t.processed,
                  root.step_id IS NULL, iif(root.step_id IS NULL, NULL, ?2)
              FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
@@ -240,6 +242,21 @@ impl State {
         )?;
         Ok(made)
     }
+}
+
+/// The live rows that were made of those of the table `of`, of whatever was made of them, and so on,
+/// as `d`: what descends from a row, and what gathers it.
+pub(super) fn below(of: &str) -> String {
+    let gathers = "JOIN task AS m ON m.id = above.id AND m.role = 1
+        JOIN task AS t ON t.gathering = m.gathering AND t.role = 3 WHERE t.live = 1";
+    let descends = "JOIN task AS t ON t.input_task_id = above.id WHERE t.live = 1";
+    format!(
+        "WITH RECURSIVE d (id) AS (
+             SELECT t.id FROM {of} AS above {descends}
+             UNION SELECT t.id FROM {of} AS above {gathers}
+             UNION SELECT t.id FROM d AS above {descends}
+             UNION SELECT t.id FROM d AS above {gathers})"
+    )
 }
 
 fn taint(row: &rusqlite::Row) -> rusqlite::Result<Taint> {

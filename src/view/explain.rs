@@ -35,6 +35,7 @@ pub(crate) fn details(
                 | Change::Packages(_)
                 | Change::Tools(_)
                 | Change::Params(_)
+                | Change::Gather(_)
                 | Change::Unknown(_) => lines(&change, new, old),
             },
             change,
@@ -50,7 +51,7 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
             .iter()
             .map(|name| format!("  {name}: {}", kept(name, new, old)))
             .collect(),
-        Change::Pure(_) | Change::Files(_) | Change::Unknown(_) => Vec::new(),
+        Change::Pure(_) | Change::Files(_) | Change::Gather(_) | Change::Unknown(_) => Vec::new(),
         // What is short is told whole.
         Change::Params(changes) => changes
             .iter()

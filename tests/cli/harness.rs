@@ -244,7 +244,7 @@ impl Test {
                  sum(processed = 0 AND error IS NULL), sum(processed = 0 AND error IS NOT NULL),
                  sum(processed = 1 AND reused_from IS NULL),
                  sum(processed = 1 AND reused_from IS NOT NULL)
-             FROM task JOIN runset ON runset.name = runset WHERE live = 1
+             FROM task JOIN runset ON runset.name = runset WHERE live = 1 AND role <> 1
              GROUP BY 1, 2 ORDER BY 1, 2",
         );
         assert_eq!(told, counted);

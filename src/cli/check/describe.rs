@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::error::Failure;
 use crate::manifest::{Cache, Step};
+use crate::model::gather::Gather;
 use crate::packages;
 use crate::prepare::Source;
 use crate::script::shell::Shell;
@@ -88,6 +89,21 @@ pub(super) fn launch(step: &Step) -> Option<String> {
         },
     };
     Some(format!("one a task: {cold}"))
+}
+
+/// What a step gathers, and when.
+pub(super) fn gather(step: &Step) -> Option<String> {
+    let mut words = match step.gather? {
+        Gather::All => "all of a runset, once that is there".to_owned(),
+        Gather::ByKey => "what has the same key, once all is there".to_owned(),
+    };
+    if step.partial {
+        words.push_str("; without what failed");
+    }
+    if step.empty {
+        words.push_str("; nothing, too");
+    }
+    Some(words)
 }
 
 /// A step's limits.

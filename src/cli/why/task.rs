@@ -11,10 +11,12 @@ use super::changes;
 use crate::engine::ReuseScope;
 use crate::files::Texts;
 use crate::manifest::Cache;
+use crate::model::gather::Role;
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::Source;
 use crate::state::{Acceptance, Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
 use crate::sys::now;
+use crate::text::amount;
 use crate::text::time::{exact, point, short};
 use crate::text::visible;
 
@@ -23,6 +25,9 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
     let Some(step) = &row.step else {
         return final_text(places, state, row);
     };
+    if row.role == Role::Member {
+        return member_text(state, row, &step.name);
+    }
     let versions = state.versions(&step.name)?;
     let texts = Texts::new(select::store(state));
     let case = Case {
@@ -50,6 +55,11 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         (None, Some(_)) => state.entry_of(row.id)?,
         _ => None,
     };
+    if row.role == Role::Gather && row.live {
+        let members = state.gathered_in(row.id, usize::MAX)?.len();
+        let members = u64::try_from(members).unwrap_or(u64::MAX);
+        let _ = writeln!(text, "  gathered: {}", amount::count(members, "output"));
+    }
     if let Some(entry) = &entry {
         let _ = writeln!(text, "  from outside: {entry}");
     }
@@ -69,6 +79,21 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         superseded(state, row, &mut text)?;
     } else if row.tainted || !row.state.is_finished() {
         case.newer(&mut text);
+    }
+    Ok(text)
+}
+
+fn member_text(state: &Reader, row: &TaskRow, step: &str) -> Result<String, Failure> {
+    let step = visible(step);
+    let name = visible(row.name.as_deref().unwrap_or_default());
+    let mut text = format!("#{} is {name}, which {step} gathers", row.id);
+    let _ = match state.gathered_by(row.id)? {
+        Some(task) => writeln!(text, ": it is part of the input of task #{task}"),
+        None if row.live => writeln!(text, ": it waits for the others"),
+        None => writeln!(text),
+    };
+    if !row.live {
+        superseded(state, row, &mut text)?;
     }
     Ok(text)
 }
@@ -118,6 +143,10 @@ fn superseded(state: &Reader, row: &TaskRow, text: &mut String) -> Result<(), Fa
         if let Some(Some(parent)) = above {
             at = parent;
             continue;
+        }
+        if at.role == Role::Gather {
+            text.push_str("  superseded: what it had gathered is not all that there is now\n");
+            return Ok(());
         }
         // Whatever was superseded has a successor, but for what came in from outside.
         if at.name.is_some() {
@@ -344,8 +373,13 @@ impl Case<'_> {
             .map_or(ReuseScope::Any, |cache| ReuseScope::of(cache, now));
         let find = |scope: ReuseScope| {
             let usable = scope.look(&self.row.runset);
-            self.state
-                .finished_equal(&equal, &self.row.object, self.row.form, None, usable)
+            self.state.finished_equal(
+                &equal,
+                (&self.row.object, self.row.form),
+                None,
+                None,
+                usable,
+            )
         };
         match find(scope)? {
             Some(Equal {

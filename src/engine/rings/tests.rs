@@ -169,6 +169,10 @@ impl Run {
                 retries: 0,
                 retry_delay: std::time::Duration::ZERO,
                 rounds: script.rounds,
+                gather: None,
+                partial: false,
+                empty: false,
+                reads_key: false,
             })
         };
         self.steps = world.iter().enumerate().map(runnable).collect();

@@ -13,8 +13,10 @@ use crate::engine::{
 };
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
+use crate::model::gather::Gather;
 use crate::model::identity::Identity;
 use crate::model::name::{FileName, StepName};
+use crate::model::promise::Pattern;
 use crate::model::route::Router;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Lock, Runset, State, Which};
@@ -28,6 +30,10 @@ pub(crate) struct Act {
     pub parallel: Option<usize>,
     pub retries: u32,
     pub retry_delay: Duration,
+    pub gather: Option<Gather>,
+    pub partial: bool,
+    pub empty: bool,
+    pub outputs: &'static [&'static str],
 }
 
 /// One with nothing special.
@@ -38,6 +44,26 @@ pub(crate) fn step(name: &'static str) -> Act {
         parallel: None,
         retries: 0,
         retry_delay: Duration::from_secs(1),
+        gather: None,
+        partial: false,
+        empty: false,
+        outputs: &[],
+    }
+}
+
+/// One that gathers all.
+pub(crate) fn gathers(name: &'static str) -> Act {
+    Act {
+        gather: Some(Gather::All),
+        ..step(name)
+    }
+}
+
+/// One that gathers by key.
+pub(crate) fn by_key(name: &'static str) -> Act {
+    Act {
+        gather: Some(Gather::ByKey),
+        ..step(name)
     }
 }
 
@@ -65,6 +91,11 @@ thread_local! {
         let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
         (folder, Arc::new(store))
     };
+}
+
+/// Whether that is in the store of the test.
+pub(crate) fn has(digest: &Digest) -> bool {
+    STORE.with(|(_, store)| store.contains(digest))
 }
 
 /// A folder where nothing waits for a disk, if there is such a place.
@@ -124,11 +155,18 @@ impl World {
                     ReuseRule::Never
                 },
                 scope: ReuseScope::Any,
-                outputs: None,
+                outputs: (!act.outputs.is_empty()).then(|| {
+                    let patterns = act.outputs.iter();
+                    patterns.map(|text| Pattern::parse(text).unwrap()).collect()
+                }),
                 parallel: act.parallel,
                 retries: act.retries,
                 retry_delay: act.retry_delay,
                 rounds: 1000,
+                gather: act.gather,
+                partial: act.partial,
+                empty: act.empty,
+                reads_key: false,
             })
         };
         let steps: Vec<_> = steps.into_iter().enumerate().map(register).collect();
@@ -291,6 +329,27 @@ impl World {
         all.unwrap();
         rows.sort_by_cached_key(|row| format!("{row:?}"));
         rows
+    }
+
+    /// The final outputs of the runset.
+    pub(crate) fn finals(&self, runset: &Runset) -> Vec<Row> {
+        let mut finals = Vec::new();
+        let mut after = crate::state::Place::default();
+        loop {
+            let read = self.state.finals_behind(runset, &after, 100, |wanted| {
+                finals.push(Row {
+                    step: None,
+                    name: wanted.name,
+                    object: wanted.object,
+                    state: TaskState::Done,
+                    above: Vec::new(),
+                });
+            });
+            match read.unwrap() {
+                (_, Some(place)) => after = place,
+                (_, None) => return finals,
+            }
+        }
     }
 
     /// Pending and failed tasks of a step, and finished ones.

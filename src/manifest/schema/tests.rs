@@ -39,6 +39,15 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
     if let (Place::Input, "step", Some(name)) = (place, key, value.as_str()) {
         step["name"] = json!(name);
     }
+    // No start step gathers, and these go with that.
+    if place == Place::Step
+        && ["gather", "partial", "empty"].contains(&key)
+        && *value == json!(true)
+    {
+        step["start"] = json!(false);
+        step["gather"] = json!(true);
+        manifest["input"] = json!([input("step", &json!("a"))]);
+    }
     manifest["step"] = json!([step]);
     toml::to_string(&manifest).unwrap()
 }

@@ -35,10 +35,11 @@ prop_compose! {
             mentions: [format!("PARAM_{text}")].into(),
         })),
         params in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..3),
+        gather: bool,
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
-        Identity { script, shell, env, pure, keep, tools, kept, files, params, rest }
+        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, rest }
     }
 }
 

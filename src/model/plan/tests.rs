@@ -12,6 +12,8 @@ fn ready(id: i64) -> Ready {
         state: TaskState::Pending,
         forced: false,
         attempt: 0,
+        line: Line::default(),
+        key: None,
     }
 }
 
@@ -21,6 +23,7 @@ fn key(queue: QueueId) -> Key {
         input: Digest::EMPTY,
         form: Form::File,
         name: None,
+        key: None,
     }
 }
 

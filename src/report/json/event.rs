@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
+use crate::model::event::Waiting;
 use crate::model::task::{TaskCounts, TaskId};
 use crate::text;
 
@@ -230,8 +231,42 @@ pub(super) struct Over<'a> {
     pub near: Vec<Named<'a>>,
     pub orphaned: Vec<Count<'a>>,
     pub failures: Vec<Failed<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Gathers<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+}
+
+/// A step that gathers and waits.
+#[derive(Serialize)]
+pub(super) struct Gathers<'a> {
+    pub step: &'a str,
+    pub groups: u64,
+    pub complete: u64,
+    pub members: u64,
+    pub waits_for: WaitsFor,
+}
+
+/// What for.
+#[derive(Serialize)]
+pub(super) struct WaitsFor {
+    pub pending: u64,
+    pub failed: u64,
+}
+
+impl<'a> Gathers<'a> {
+    pub(super) fn of(waiting: &'a Waiting) -> Self {
+        Self {
+            step: waiting.step.as_str(),
+            groups: waiting.groups,
+            complete: waiting.complete,
+            members: waiting.members,
+            waits_for: WaitsFor {
+                pending: waiting.pending,
+                failed: waiting.failed,
+            },
+        }
+    }
 }
 
 /// A failed task.

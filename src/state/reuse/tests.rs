@@ -61,9 +61,9 @@ impl World {
 
     fn find(&self, usable: Usable) -> Option<Equal> {
         let equal = &self.equal;
-        let found = self
-            .state
-            .finished_equal(equal, &Digest::EMPTY, Form::File, None, usable);
+        let found =
+            self.state
+                .finished_equal(equal, (&Digest::EMPTY, Form::File), None, None, usable);
         found.unwrap()
     }
 }
@@ -101,7 +101,7 @@ fn the_last_execution_is_taken_whichever_row_it_has() {
     assert_eq!(world.find(any).unwrap().made_by, first);
     let of_none = world
         .state
-        .finished_equal(&[], &Digest::EMPTY, Form::File, None, any);
+        .finished_equal(&[], (&Digest::EMPTY, Form::File), None, None, any);
     assert_eq!(of_none.unwrap(), None);
 }
 

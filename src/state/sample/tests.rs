@@ -76,7 +76,7 @@ impl World {
         let input = Digest::of(input.as_bytes());
         let found = self
             .state
-            .finished_equal(&[step], &input, Form::File, None, usable);
+            .finished_equal(&[step], (&input, Form::File), None, None, usable);
         found.unwrap().map(|equal| equal.task)
     }
 }

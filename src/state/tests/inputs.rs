@@ -15,6 +15,7 @@ fn take_in(f: &mut Fixture, step: StepId, gone: &[&str], made: &[(&str, &[u8])])
         made: made
             .iter()
             .map(|(name, bytes)| NewEntry {
+                key: None,
                 identity: name,
                 name,
                 object: Digest::of(bytes),
@@ -91,6 +92,7 @@ fn a_list_and_a_file_of_the_same_bytes_are_different_inputs() {
     let a = f.step("a", "1");
     let entries = [("x", Form::File), ("y", Form::List)];
     let made = entries.iter().map(|(name, form)| NewEntry {
+        key: None,
         identity: name,
         name,
         object: Digest::of(b"1"),
@@ -106,7 +108,7 @@ fn a_list_and_a_file_of_the_same_bytes_are_different_inputs() {
     let equal = |f: &Fixture, form| {
         let found = f
             .state
-            .finished_equal(&[a], &Digest::of(b"1"), form, None, ANY);
+            .finished_equal(&[a], (&Digest::of(b"1"), form), None, None, ANY);
         found.unwrap().map(|equal| equal.task)
     };
     let before = |f: &Fixture, form| {

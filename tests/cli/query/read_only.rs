@@ -190,11 +190,13 @@ fn an_older_format_is_read_by_whoever_may_not_write() {
     Connection::open(db.join("db"))
         .unwrap()
         .execute_batch(
-            "DROP VIEW failure; DROP VIEW live_task; DROP VIEW acceptance;
+            "DROP VIEW failure; DROP VIEW live_task; DROP VIEW acceptance; DROP VIEW step_history;
+             DROP INDEX idx_task_gathering; DROP TABLE gathering;
+             ALTER TABLE task DROP COLUMN key; ALTER TABLE task DROP COLUMN gathering;
+             ALTER TABLE task DROP COLUMN role; ALTER TABLE task DROP COLUMN kind;
              DROP TABLE sample; DROP TABLE accepted; DROP TABLE param; DROP TABLE entry;
              DROP TABLE file;
              ALTER TABLE step DROP COLUMN current; ALTER TABLE task DROP COLUMN executed;
-             ALTER TABLE task DROP COLUMN kind;
              DROP INDEX idx_task_final; DROP INDEX idx_task_digits;
              ALTER TABLE task DROP COLUMN room; PRAGMA user_version = 2;",
         )

@@ -9,7 +9,7 @@ use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
-use crate::model::task::INPUT_DIR;
+use crate::model::task::{INPUT_DIR, KEY};
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
@@ -193,6 +193,7 @@ impl<'a> TaskEnvironment<'a> {
             "TASK_PIPELINE_TASK" => Some(&self.task),
             "TASK_PIPELINE_RUNSET" => Some(self.job.runset),
             "TASK_PIPELINE_INPUT_NAME" => Some(self.input_name()),
+            KEY => self.job.ready.key.as_deref(),
             _ => None,
         }
     }
@@ -213,6 +214,11 @@ impl<'a> TaskEnvironment<'a> {
         ]
         .into_iter()
         .chain(self.input_dir())
+        .chain(self.key())
+    }
+
+    fn key(&self) -> Option<(&'static str, &OsStr)> {
+        Some((KEY, self.job.ready.key.as_deref()?.as_ref()))
     }
 
     fn input_dir(&self) -> Option<(&'static str, &OsStr)> {

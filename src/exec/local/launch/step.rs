@@ -45,6 +45,8 @@ pub(crate) struct Runnable {
     pub warm: OnceLock<Option<Warmth>>,
     /// Whether its tasks have `INPUT_DIR`: the script knows of it, or they come with files.
     pub input_dir: bool,
+    /// Whether its tasks have `TASK_PIPELINE_KEY`: the script knows of it.
+    pub key: bool,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
     /// The files that it declares.
@@ -83,8 +85,8 @@ impl Runnable {
     /// How a shell runs many tasks, if one can.
     pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
-            // A warm shell is not told of another place of it.
-            if self.input_dir {
+            // A warm shell is told of neither.
+            if self.input_dir || self.key {
                 return None;
             }
             let program = self.program.as_ref().ok()?;

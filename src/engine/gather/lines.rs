@@ -1,0 +1,207 @@
+//! What stands above tasks, and how much of a runset is before each barrier.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::engine::step::StepPlan;
+use crate::model::barrier::{Barrier, Barriers, leading};
+use crate::model::gather::{Line, Role};
+use crate::model::plan::QueueId;
+use crate::model::route::Router;
+use crate::model::task::TaskId;
+use crate::state::{self, Reader, Runset, StepId, Unfinished};
+
+/// Tasks of which it is kept what stands above their children, in each of two generations.
+const KEPT: usize = if cfg!(test) { 4 } else { 65_536 };
+
+/// The barriers of a pipeline, with what is known of the tasks of a runset.
+#[derive(Debug)]
+pub(in crate::engine) struct Lines {
+    pub barriers: Barriers,
+    /// The step of this run that each version is one of.
+    versions: HashMap<StepId, QueueId>,
+    young: HashMap<TaskId, Line>,
+    old: HashMap<TaskId, Line>,
+}
+
+impl Lines {
+    /// None where no step gathers.
+    pub(in crate::engine) fn of(
+        state: &Reader,
+        steps: &[Arc<StepPlan>],
+        router: &Router,
+    ) -> Result<Option<Self>, state::Error> {
+        let barriers = barriers(steps, router);
+        if barriers.is_empty() {
+            return Ok(None);
+        }
+        let queues: HashMap<&str, QueueId> = steps
+            .iter()
+            .map(|step| (step.name.as_str(), step.queue))
+            .collect();
+        let versions = state.names_of_versions()?.into_iter();
+        let versions = versions
+            .filter_map(|(id, name)| Some((id, *queues.get(name.as_str())?)))
+            .collect();
+        Ok(Some(Self {
+            barriers,
+            versions,
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }))
+    }
+
+    /// Counts what is to be done in the runset; `lost`: whether what failed stays so.
+    pub(in crate::engine) fn count(
+        &mut self,
+        state: &Reader,
+        steps: &[Arc<StepPlan>],
+        runset: &Runset,
+        lost: bool,
+    ) -> Result<(), state::Error> {
+        for step in steps.iter().filter(|step| step.gather.is_some()) {
+            let Some(barrier) = self.barriers.of(step.queue) else {
+                continue;
+            };
+            if state.not_gathered(runset, &self.versions_of(step.queue))? > 0 {
+                self.barriers.shut(barrier);
+            }
+        }
+        for some in state.each_unfinished(runset)? {
+            // What no step of the manifest does is not waited for.
+            let Some(queue) = self.versions.get(&some.step).copied() else {
+                continue;
+            };
+            let line = self.of_unfinished(state, queue, &some)?;
+            self.barriers.created(queue, line, some.count);
+            if lost {
+                self.barriers.failed(queue, line, some.failed);
+            }
+        }
+        Ok(())
+    }
+
+    fn versions_of(&self, queue: QueueId) -> Vec<StepId> {
+        let versions = self.versions.iter().filter(|(_, of)| **of == queue);
+        versions.map(|(id, _)| *id).collect()
+    }
+
+    fn of_unfinished(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        some: &Unfinished,
+    ) -> Result<Line, state::Error> {
+        match (some.role, some.parent) {
+            (Role::Task | Role::Member, Some(parent)) => self.below(state, parent, queue),
+            (Role::Task | Role::Member | Role::Gather, _) => {
+                Ok(self.barriers.along(Line::default(), queue))
+            }
+        }
+    }
+
+    /// What stands above a task of `queue` that is a child of `parent`.
+    pub(in crate::engine) fn below(
+        &mut self,
+        state: &Reader,
+        parent: TaskId,
+        queue: QueueId,
+    ) -> Result<Line, state::Error> {
+        let line = self.through(state, parent)?;
+        Ok(self.barriers.along(line, queue))
+    }
+
+    /// What stands above the children of `task`.
+    pub(in crate::engine) fn through(
+        &mut self,
+        state: &Reader,
+        task: TaskId,
+    ) -> Result<Line, state::Error> {
+        let mut missing = Vec::new();
+        let mut line = Line::default();
+        let mut next = Some(task);
+        while let Some(at) = next {
+            if let Some(known) = self.young.get(&at).or_else(|| self.old.get(&at)) {
+                line = *known;
+                break;
+            }
+            let Some(origin) = state.origin(at)? else {
+                break;
+            };
+            next = origin.parent;
+            let queue = origin.step.and_then(|step| self.versions.get(&step));
+            missing.push((at, queue.copied()));
+        }
+        for (at, queue) in missing.into_iter().rev() {
+            if let Some(queue) = queue {
+                line = self.barriers.along(line, queue);
+            }
+            self.keep(at, line);
+        }
+        Ok(line)
+    }
+
+    /// Notes what stands above the children of a task.
+    pub(in crate::engine) fn keep(&mut self, task: TaskId, line: Line) {
+        if self.young.len() >= KEPT {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(task, line);
+    }
+
+    /// These were to be done, and are dead.
+    pub(in crate::engine) fn bury(
+        &mut self,
+        state: &Reader,
+        dead: &[TaskId],
+    ) -> Result<(), state::Error> {
+        for task in dead {
+            let line = self.through(state, *task)?;
+            let origin = state.origin(*task)?;
+            let step = origin.and_then(|origin| origin.step);
+            if let Some(queue) = step.and_then(|step| self.versions.get(&step)) {
+                self.barriers.ended(*queue, line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The barriers that the steps make, in the order of the manifest.
+fn barriers(steps: &[Arc<StepPlan>], router: &Router) -> Barriers {
+    let gathers: Vec<QueueId> = steps
+        .iter()
+        .filter(|step| step.gather.is_some() && router.leads_to(&step.name))
+        .map(|step| step.queue)
+        .collect();
+    if gathers.is_empty() {
+        return Barriers::new(Vec::new());
+    }
+    let edges: Vec<Vec<QueueId>> = steps
+        .iter()
+        .map(|step| feeds(step, steps, router))
+        .collect();
+    let all = gathers.iter().enumerate().map(|(at, queue)| {
+        let mut later = vec![false; steps.len()];
+        gathers[at..].iter().for_each(|own| later[*own] = true);
+        Barrier {
+            queue: *queue,
+            partial: steps[*queue].partial,
+            fed_by: leading(&edges, &[*queue], &later),
+        }
+    });
+    Barriers::new(all.collect())
+}
+
+/// The steps that outputs of this one may go to.
+fn feeds(step: &StepPlan, steps: &[Arc<StepPlan>], router: &Router) -> Vec<QueueId> {
+    let may_feed = |other: &&Arc<StepPlan>| match &step.outputs {
+        None => true,
+        Some(patterns) => {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| router.may_go(pattern, &other.name))
+        }
+    };
+    let fed = steps.iter().filter(may_feed);
+    fed.map(|other| other.queue).collect()
+}

@@ -1,0 +1,303 @@
+//! What waits for everything before it: where a step gathers, and when all that it gathers is there.
+//!
+//! Each such step is a *barrier*, in the order of the manifest. What stands above a task are the
+//! barriers that its data came through; the last of them is its *level*. A barrier is open once no
+//! task of a lower level is left that may lead to it, so each waits for those before it, and no two
+//! for each other. Only numbers are kept: how many such tasks are left for each barrier.
+
+use std::collections::HashMap;
+
+use crate::model::gather::Line;
+use crate::model::plan::QueueId;
+
+/// The place of a barrier among all of them, from 0.
+pub type BarrierId = usize;
+
+/// A barrier as the manifest has it.
+#[derive(Debug, Clone)]
+pub struct Barrier {
+    /// The step whose tasks wait at it.
+    pub queue: QueueId,
+    /// Whether it opens although a task before it failed for good.
+    pub partial: bool,
+    /// Which steps' tasks may lead to it, by their places.
+    pub fed_by: Vec<bool>,
+}
+
+/// How a barrier stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Tasks that may lead to it and are not finished.
+    pub left: u64,
+    /// Of others like them it is known that this run will not finish them.
+    pub failed: u64,
+}
+
+impl Before {
+    /// Whether there is nothing.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// All barriers of a pipeline, and what is before them.
+#[derive(Debug)]
+pub struct Barriers {
+    all: Vec<Barrier>,
+    before: Vec<Before>,
+    /// Whether what waited there was let through.
+    passed: Vec<bool>,
+    /// Whether nothing is let through, whatever is before it.
+    shut: Vec<bool>,
+    /// The sets that there are: barriers, ascending.
+    sets: Vec<Box<[BarrierId]>>,
+    numbers: HashMap<Box<[BarrierId]>, Line>,
+}
+
+impl Barriers {
+    /// These, in their order, with nothing before them yet.
+    pub fn new(all: Vec<Barrier>) -> Self {
+        let none: Box<[BarrierId]> = Box::default();
+        Self {
+            before: vec![Before::default(); all.len()],
+            passed: vec![false; all.len()],
+            shut: vec![false; all.len()],
+            all,
+            sets: vec![none.clone()],
+            numbers: [(none, Line(0))].into(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Each with its place.
+    pub fn all(&self) -> impl Iterator<Item = (BarrierId, &Barrier)> {
+        self.all.iter().enumerate()
+    }
+
+    /// The barrier in that place.
+    pub fn at(&self, barrier: BarrierId) -> &Barrier {
+        &self.all[barrier]
+    }
+
+    /// Lets nothing through, in this run.
+    pub fn shut(&mut self, barrier: BarrierId) {
+        self.shut[barrier] = true;
+    }
+
+    /// The steps whose barriers let nothing through.
+    pub fn shut_ones(&self) -> impl Iterator<Item = QueueId> {
+        let all = self.all.iter().zip(&self.shut);
+        all.filter(|(_, shut)| **shut)
+            .map(|(barrier, _)| barrier.queue)
+    }
+
+    /// The barrier of that step, if its tasks wait at one.
+    pub fn of(&self, queue: QueueId) -> Option<BarrierId> {
+        self.all.iter().position(|barrier| barrier.queue == queue)
+    }
+
+    /// What stands above a task of `queue` whose input came along `line`.
+    pub fn along(&mut self, line: Line, queue: QueueId) -> Line {
+        match self.of(queue) {
+            Some(own) => self.through(line, own),
+            None => line,
+        }
+    }
+
+    /// The same behind one more barrier.
+    pub fn through(&mut self, line: Line, barrier: BarrierId) -> Line {
+        let set = &self.sets[line.0 as usize];
+        let Err(at) = set.binary_search(&barrier) else {
+            return line;
+        };
+        let mut more = set.to_vec();
+        more.insert(at, barrier);
+        self.number(more.into())
+    }
+
+    /// What stands above what comes of both.
+    pub fn both(&mut self, one: Line, other: Line) -> Line {
+        let barriers = self.sets[other.0 as usize].clone();
+        let through = |line, barrier: &BarrierId| self.through(line, *barrier);
+        barriers.iter().fold(one, through)
+    }
+
+    fn number(&mut self, set: Box<[BarrierId]>) -> Line {
+        if let Some(known) = self.numbers.get(&set) {
+            return *known;
+        }
+        let line = Line(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
+        self.sets.push(set.clone());
+        self.numbers.insert(set, line);
+        line
+    }
+
+    /// The last barrier above; none above a task that none stands above.
+    pub fn level(&self, line: Line) -> Option<BarrierId> {
+        self.sets[line.0 as usize].last().copied()
+    }
+
+    /// Whether `barrier` waits for tasks of that step with that line.
+    fn waits_for(&self, barrier: BarrierId, queue: QueueId, line: Line) -> bool {
+        self.level(line).is_none_or(|level| level < barrier) && self.all[barrier].fed_by[queue]
+    }
+
+    fn change(&mut self, queue: QueueId, line: Line, mut change: impl FnMut(&mut Before)) {
+        for barrier in 0..self.all.len() {
+            if self.waits_for(barrier, queue, line) {
+                change(&mut self.before[barrier]);
+            }
+        }
+    }
+
+    /// So many more tasks are to be done.
+    pub fn created(&mut self, queue: QueueId, line: Line, count: u64) {
+        self.change(queue, line, |before| before.left += count);
+    }
+
+    /// One was finished, or is not to be done any more.
+    pub fn ended(&mut self, queue: QueueId, line: Line) {
+        self.change(queue, line, |before| {
+            before.left = before.left.saturating_sub(1);
+        });
+    }
+
+    /// So many failed for the last time in this run.
+    pub fn failed(&mut self, queue: QueueId, line: Line, count: u64) {
+        self.change(queue, line, |before| {
+            before.left = before.left.saturating_sub(count);
+            before.failed += count;
+        });
+    }
+
+    /// What is before it.
+    pub fn before(&self, barrier: BarrierId) -> Before {
+        self.before[barrier]
+    }
+
+    /// Whether nothing more can come to what waits there, in this run.
+    pub fn is_open(&self, barrier: BarrierId) -> bool {
+        let Before { left, failed } = self.before[barrier];
+        left == 0 && (failed == 0 || self.all[barrier].partial) && !self.shut[barrier]
+    }
+
+    /// The first one that is open and was not passed yet; it is passed by this. To be asked again,
+    /// once what waited there counts.
+    pub fn pass(&mut self) -> Option<BarrierId> {
+        let next = (0..self.all.len()).find(|at| !self.passed[*at] && self.is_open(*at))?;
+        self.passed[next] = true;
+        Some(next)
+    }
+
+    /// Whether a task with that line must not start, as what stands above it may change yet.
+    pub fn is_held(&self, line: Line) -> bool {
+        let above = &self.sets[line.0 as usize];
+        above.iter().any(|barrier| !self.is_open(*barrier))
+    }
+}
+
+/// Which steps may lead to `targets`, by way of `edges` (from a step to all that it may lead to) and
+/// never through one of `stops`.
+pub fn leading(edges: &[Vec<QueueId>], targets: &[QueueId], stops: &[bool]) -> Vec<bool> {
+    let mut above: Vec<Vec<QueueId>> = vec![Vec::new(); edges.len()];
+    for (from, to) in edges.iter().enumerate() {
+        to.iter().for_each(|to| above[*to].push(from));
+    }
+    let mut leading = vec![false; edges.len()];
+    let mut next = targets.to_vec();
+    while let Some(at) = next.pop() {
+        for from in &above[at] {
+            if !stops[*from] && !std::mem::replace(&mut leading[*from], true) {
+                next.push(*from);
+            }
+        }
+    }
+    leading
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn barriers(partial: bool) -> Barriers {
+        // 0 → 1 → 2 (gathers) → 3 (gathers), and 0 may lead everywhere.
+        let barrier = |queue, fed_by: [bool; 4]| Barrier {
+            queue,
+            partial,
+            fed_by: fed_by.to_vec(),
+        };
+        Barriers::new(vec![
+            barrier(2, [true, true, false, false]),
+            barrier(3, [true, true, true, false]),
+        ])
+    }
+
+    #[test]
+    fn each_opens_once_nothing_is_left_before_it() {
+        let mut all = barriers(false);
+        let none = Line::default();
+        all.created(0, none, 1);
+        assert_eq!(all.pass(), None);
+        all.created(1, none, 2);
+        all.ended(0, none);
+        all.ended(1, none);
+        assert_eq!(all.before(0), Before { left: 1, failed: 0 });
+        assert_eq!(all.pass(), None);
+        all.ended(1, none);
+        assert_eq!(all.pass(), Some(0));
+        let first = all.along(none, 2);
+        all.created(2, first, 1);
+        assert_eq!(all.pass(), None, "the second waits for the first");
+        assert!(!all.is_held(first));
+        all.ended(2, first);
+        assert_eq!(all.pass(), Some(1));
+        assert_eq!(all.pass(), None);
+    }
+
+    #[test]
+    fn what_failed_is_missing() {
+        for partial in [false, true] {
+            let mut all = barriers(partial);
+            let none = Line::default();
+            all.created(1, none, 2);
+            all.failed(1, none, 1);
+            all.ended(1, none);
+            assert_eq!(all.pass(), partial.then_some(0));
+            let below = all.along(none, 2);
+            assert_eq!(all.is_held(below), !partial);
+            assert!(!all.is_held(none));
+        }
+    }
+
+    #[test]
+    fn what_came_through_a_barrier_does_not_lead_to_it() {
+        let mut all = barriers(false);
+        let first = all.along(Line::default(), 2);
+        let second = all.along(first, 3);
+        assert_eq!(
+            [first, second].map(|line| all.level(line)),
+            [Some(0), Some(1)]
+        );
+        assert_eq!(all.both(first, second), second);
+        assert_eq!(all.along(second, 2), second);
+        all.created(1, first, 1);
+        assert_eq!(all.before(0).left, 0);
+        assert_eq!(all.before(1).left, 1);
+        all.created(1, second, 1);
+        assert_eq!(all.before(1).left, 1);
+    }
+
+    #[test]
+    fn steps_lead_where_their_outputs_do() {
+        let edges = [vec![1], vec![2], vec![3], vec![1]];
+        let no_stops = [false; 4];
+        assert_eq!(leading(&edges, &[2], &no_stops), [true, true, true, true]);
+        let stops = [false, false, false, true];
+        assert_eq!(leading(&edges, &[2], &stops), [true, true, false, false]);
+        assert_eq!(leading(&edges, &[0], &no_stops), [false; 4]);
+    }
+}

@@ -1,0 +1,383 @@
+//! What steps gather: members, groups of them, and the tasks that work on these.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::cell::{count, digest, file_name, located, number, role};
+use super::record::ROOM;
+use super::{Context, Error, Reader, Runset, State, StepId};
+use crate::model::digest::Digest;
+use crate::model::gather::{Gather, Role};
+use crate::model::list::{Form, Member};
+use crate::model::name::StepName;
+use crate::model::task::{TaskId, TaskState};
+
+/// The row of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GroupId(pub i64);
+
+/// Members that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Its row.
+    pub id: GroupId,
+    /// The key that its members have; empty where a step gathers everything.
+    pub key: Box<str>,
+}
+
+/// An output that is gathered, or anything else that came to a step that gathers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewMember<'a> {
+    /// Its bytes.
+    pub object: Digest,
+    /// The version of the step that gathers it.
+    pub step: StepId,
+    /// The group.
+    pub group: GroupId,
+    /// The task that left it.
+    pub parent: TaskId,
+    /// Under which name.
+    pub name: &'a str,
+    /// Its key.
+    pub key: &'a str,
+}
+
+/// A task that works on what was gathered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewGather<'a> {
+    /// The list.
+    pub list: Digest,
+    /// The version of the step.
+    pub step: StepId,
+    /// What it works on.
+    pub group: &'a Group,
+}
+
+/// What a step has gathered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    /// Groups with members, or with a task although they have none.
+    pub groups: u64,
+    /// Those with a task.
+    pub complete: u64,
+    /// Members.
+    pub members: u64,
+}
+
+/// Rows of the same step and with the same task above them that are to be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unfinished {
+    /// Their step version.
+    pub step: StepId,
+    /// What is above them.
+    pub parent: Option<TaskId>,
+    /// What they stand for.
+    pub role: Role,
+    /// How many.
+    pub count: u64,
+    /// How many of these failed at the last try.
+    pub failed: u64,
+}
+
+const DOING: &str = "read what is gathered";
+const WRITING: &str = "write what is gathered";
+
+impl Reader {
+    /// Whether anything was ever gathered in the runset.
+    pub(crate) fn has_gathered(&self, runset: &Runset) -> Result<bool, Error> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM gathering WHERE runset_id = ?1)")
+            .and_then(|mut query| query.query_row([runset.id.0], |row| row.get(0)))
+            .during(&self.layout, DOING)
+    }
+
+    fn find_group(
+        &self,
+        runset: &Runset,
+        step: &StepName,
+        gather: Gather,
+        key: &str,
+    ) -> Result<Option<GroupId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id FROM gathering
+                 WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 AND key = ?4 LIMIT 1",
+            )
+            .and_then(|mut query| {
+                let which = (runset.id.0, step.as_str(), gather.owner(), gather.key(key));
+                let group = query.query_row(which, |row| row.get(0).map(GroupId));
+                group.optional()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The groups of a step that have members and no task that works on them, by their keys.
+    pub(crate) fn open_groups(
+        &self,
+        runset: &Runset,
+        step: &StepName,
+    ) -> Result<Vec<Group>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, key FROM gathering AS g WHERE runset_id = ?1 AND step = ?2
+                   AND NOT EXISTS (SELECT 1 FROM task
+                                   WHERE gathering = g.id AND role = 3 AND live = 1)
+                   AND EXISTS (SELECT 1 FROM task WHERE gathering = g.id AND role = 1 AND live = 1)
+                 ORDER BY key, id",
+            )
+            .and_then(|mut query| {
+                let group = |row: &Row| {
+                    let key: String = row.get(1)?;
+                    Ok(Group {
+                        id: GroupId(number(row, 0)?),
+                        key: key.into(),
+                    })
+                };
+                query
+                    .query_map((runset.id.0, step.as_str()), group)?
+                    .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The members of a group, with their names and keys.
+    pub(crate) fn members(&self, group: GroupId) -> Result<Vec<Member>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, name, key, object_hash FROM task
+                 WHERE gathering = ?1 AND role = 1 AND live = 1",
+            )
+            .and_then(|mut query| {
+                let member = |row: &Row| {
+                    located("task", row, |row| {
+                        let key: Option<String> = row.get(2)?;
+                        Ok(Member {
+                            name: file_name(row, 1)?.map_or_else(Box::default, Into::into),
+                            key: key.unwrap_or_default().into(),
+                            digest: digest(row, 3)?,
+                        })
+                    })
+                };
+                query.query_map([group.0], member)?.collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The live task that works on a group.
+    pub(crate) fn gathers(&self, group: GroupId) -> Result<Option<TaskId>, Error> {
+        self.connection
+            .prepare_cached("SELECT id FROM task WHERE gathering = ?1 AND role = 3 AND live = 1")
+            .and_then(|mut query| {
+                let task = query.query_row([group.0], |row| number(row, 0).map(TaskId));
+                task.optional()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The groups whose tasks are to be done, and what these work on.
+    pub(crate) fn unfinished_lists(
+        &self,
+        runset: &Runset,
+    ) -> Result<Vec<(GroupId, Digest)>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, gathering, object_hash FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND role = 3",
+            )
+            .and_then(|mut query| {
+                let list = |row: &Row| {
+                    located("task", row, |row| {
+                        Ok((GroupId(number(row, 1)?), digest(row, 2)?))
+                    })
+                };
+                query.query_map([&runset.name], list)?.collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The live task that works on the group of this member.
+    pub(crate) fn gathered_by(&self, member: TaskId) -> Result<Option<TaskId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT g.id FROM task AS m JOIN task AS g ON g.gathering = m.gathering AND g.role = 3
+                 WHERE m.id = ?1 AND m.role = 1 AND g.live = 1",
+            )
+            .and_then(|mut query| {
+                let task = query.query_row([member.0], |row| number(row, 0).map(TaskId));
+                task.optional()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The live members that this task works on, oldest first; at most `most`.
+    pub(crate) fn gathered_in(&self, task: TaskId, most: usize) -> Result<Vec<TaskId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT m.id FROM task AS g JOIN task AS m ON m.gathering = g.gathering AND m.role = 1
+                 WHERE g.id = ?1 AND g.role = 3 AND m.live = 1 ORDER BY m.id LIMIT ?2",
+            )
+            .and_then(|mut query| {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                query
+                    .query_map((task.0, most), |row| number(row, 0).map(TaskId))?
+                    .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// What a step has gathered in the runset.
+    pub(crate) fn gathered(&self, runset: &Runset, step: &StepName) -> Result<Gathered, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT coalesce(sum(members > 0 OR tasks > 0), 0), coalesce(sum(tasks > 0), 0),
+                     coalesce(sum(members), 0)
+                 FROM (SELECT
+                     (SELECT count(*) FROM task WHERE gathering = g.id AND role = 1 AND live = 1)
+                         AS members,
+                     (SELECT count(*) FROM task WHERE gathering = g.id AND role = 3 AND live = 1)
+                         AS tasks
+                     FROM gathering AS g WHERE runset_id = ?1 AND step = ?2)",
+            )
+            .and_then(|mut query| {
+                query.query_row((runset.id.0, step.as_str()), |row| {
+                    Ok(Gathered {
+                        groups: natural(row, 0)?,
+                        complete: natural(row, 1)?,
+                        members: natural(row, 2)?,
+                    })
+                })
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// What is to be done in the runset, by step and by the task above.
+    pub(crate) fn each_unfinished(&self, runset: &Runset) -> Result<Vec<Unfinished>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT min(id), step_id, input_task_id, role, count(*), count(error) FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IS NOT NULL
+                 GROUP BY step_id, input_task_id, role, iif(role = 3, gathering, 0)",
+            )
+            .and_then(|mut query| {
+                let unfinished = |row: &Row| {
+                    located("task", row, |row| {
+                        Ok(Unfinished {
+                            step: StepId(row.get(1)?),
+                            parent: row.get::<_, Option<i64>>(2)?.map(TaskId),
+                            role: role(row, 3)?,
+                            count: natural(row, 4)?,
+                            failed: natural(row, 5)?,
+                        })
+                    })
+                };
+                query.query_map([&runset.name], unfinished)?.collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// How many finished tasks of these step versions work on what no step gathered, although it does
+    /// so now.
+    pub(crate) fn not_gathered(&self, runset: &Runset, steps: &[StepId]) -> Result<u64, Error> {
+        let mut count = 0;
+        for step in steps {
+            let of_step: u64 = self
+                .connection
+                .prepare_cached(
+                    "SELECT count(*) FROM task WHERE step_id = ?1 AND step_id IS NOT NULL
+                       AND runset = ?2 AND live = 1 AND processed = 1 AND role = 0",
+                )
+                .and_then(|mut query| {
+                    query.query_row((step.0, &runset.name), |row| natural(row, 0))
+                })
+                .during(&self.layout, DOING)?;
+            count += of_step;
+        }
+        Ok(count)
+    }
+}
+
+impl State {
+    /// The group of a step that what has this key belongs to. Made, if it is not there.
+    pub(crate) fn group_of(
+        &mut self,
+        runset: &Runset,
+        step: &StepName,
+        gather: Gather,
+        key: &str,
+    ) -> Result<GroupId, Error> {
+        if let Some(group) = self.find_group(runset, step, gather, key)? {
+            return Ok(group);
+        }
+        self.reader.connection.write(
+            WRITING,
+            "INSERT INTO gathering (runset_id, step, owner, key) VALUES (?1, ?2, ?3, ?4)",
+            (runset.id.0, step.as_str(), gather.owner(), gather.key(key)),
+        )?;
+        Ok(GroupId(self.reader.connection.last_insert_rowid()))
+    }
+
+    /// Adds a member. What worked on the group without it is dead, with all that was made of it;
+    /// which of these were not finished.
+    pub(crate) fn add_member(
+        &mut self,
+        runset: &Runset,
+        member: &NewMember,
+    ) -> Result<(TaskId, Vec<TaskId>), Error> {
+        self.reader.connection.write(
+            WRITING,
+            "INSERT INTO task (object_hash, step_id, input_task_id, processed, runset, name, role,
+                 gathering, key)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, 1, ?6, ?7)",
+            (
+                &*member.object.hex(),
+                member.step.0,
+                member.parent.0,
+                &runset.name,
+                member.name,
+                member.group.0,
+                member.key,
+            ),
+        )?;
+        let task = TaskId(self.reader.connection.last_insert_rowid());
+        let dead = self.reopen(runset, member.group)?;
+        Ok((task, dead))
+    }
+
+    /// The group has changed: what worked on it is dead.
+    pub(super) fn reopen(&mut self, runset: &Runset, group: GroupId) -> Result<Vec<TaskId>, Error> {
+        match self.gathers(group)? {
+            Some(task) => self.bury(runset, &[task]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Adds the task that works on a group as it is now.
+    pub(crate) fn add_gather(
+        &mut self,
+        runset: &Runset,
+        gather: &NewGather,
+    ) -> Result<TaskId, Error> {
+        self.reader.connection.write(
+            WRITING,
+            "INSERT INTO task (object_hash, kind, step_id, runset, role, gathering, key, supersedes,
+                 room)
+             VALUES (?1, ?2, ?3, ?4, 3, ?5, ?6,
+                 (SELECT max(id) FROM task WHERE gathering = ?5 AND role = 3), ?7)",
+            (
+                &*gather.list.hex(),
+                Form::List.number(),
+                gather.step.0,
+                &runset.name,
+                gather.group.id.0,
+                &*gather.group.key,
+                ROOM,
+            ),
+        )?;
+        let task = TaskId(self.reader.connection.last_insert_rowid());
+        self.count(runset.id, gather.step, TaskState::Pending, 1);
+        Ok(task)
+    }
+}
+
+fn natural(row: &Row, column: usize) -> rusqlite::Result<u64> {
+    Ok(count(row, column)?.unsigned_abs())
+}

@@ -1,0 +1,296 @@
+//! Steps that gather what comes to them (`gather`).
+
+use rustix::process::Signal;
+
+use crate::harness::Test;
+
+/// So many parts, each worked on, merged, and reported on.
+fn pipeline(parts: usize) -> String {
+    format!(
+        r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in $(seq 1 {parts}); do echo $i > $OUTPUT_DIR/${{i}}_part; done'
+[[step]]
+name = "part"
+script = 'echo part >> $COUNT; test ! -e broken || test $(cat $INPUT_FILE) != 2; cp $INPUT_FILE $OUTPUT_DIR/merge'
+[[step]]
+name = "merge"
+gather = true
+script = 'echo merge >> $COUNT; cat $INPUT_DIR/* | sort -n > $OUTPUT_DIR/all_report.txt'
+[[step]]
+name = "report"
+gather = true
+script = 'echo report >> $COUNT; cat $INPUT_DIR/* | grep -c . > $OUTPUT_DIR/lines; cp $INPUT_FILE $OUTPUT_DIR/list'
+"#
+    )
+}
+
+#[test]
+fn twenty_of_one_name_are_merged_and_reported_on() {
+    let test = Test::with(&pipeline(20));
+    test.run(["-run", "-parallel", "4"])
+        .exits(0)
+        .says("23 run, 0 reused, 0 failed, 0 pending");
+    assert_eq!(test.output("lines"), "20\n");
+    let list = test.output("list");
+    assert!(list.starts_with("task-pipeline tree 1\nf "), "{list}");
+    assert!(list.ends_with("  all_report.txt\n"), "{list}");
+    test.run(["-run"]).exits(0).says("0 run");
+    test.run(["-run", "-fresh"])
+        .exits(0)
+        .says("1 run, 22 reused");
+    assert_eq!((test.times("merge"), test.times("report")), (1, 1));
+    test.tally_is_right();
+    test.objects_are_whole();
+    test.nothing_temporary_is_left();
+
+    let tree = test.text(&["trace", "lines"]);
+    assert!(tree.contains("from all_report.txt"), "{tree}");
+    let merge = test.rows("SELECT id FROM live_task WHERE step = 'merge'");
+    let tree = test.text(&["trace", &merge[0]]);
+    assert!(tree.contains("from merge"), "{tree}");
+    assert_eq!(tree.matches("from merge").count(), 20, "{tree}");
+    let why = test.text(&["why", &merge[0]]);
+    assert!(why.contains("gathered: 20 outputs"), "{why}");
+    let tasks = test.text(&["tasks", "-step", "merge"]);
+    assert_eq!(tasks.lines().count(), 2, "{tasks}");
+    let exported = test.text(&["export", "-to", "out"]);
+    assert!(!exported.contains("merge"), "{exported}");
+    assert_eq!(test.read("out/lines"), "20\n");
+    let check = test.text(&["check"]);
+    assert!(check.contains("gathers   all of a runset"), "{check}");
+}
+
+#[test]
+fn a_failed_member_is_told_and_waited_for() {
+    let test = Test::with(&pipeline(3));
+    test.write("broken", "");
+    test.run(["-run"])
+        .exits(1)
+        .says("merge: 2 gathered, waits for 1 failed")
+        .says("report: 0 gathered, waits for 1 failed");
+    let status = test.text(&["status"]);
+    assert!(
+        status.contains("merge: 2 gathered, waits for 1 failed"),
+        "{status}"
+    );
+    let json = test.json(&["status", "-json"]);
+    assert_eq!(json["waiting"][0]["waits_for"]["failed"], 1, "{json}");
+    let standing = test.text(&[]);
+    assert!(
+        standing.contains("merge: 2 gathered, waits for 1 failed"),
+        "{standing}"
+    );
+    let dry = test.text(&["-run", "-dry-run"]);
+    assert!(
+        dry.contains("would gather what comes of the others"),
+        "{dry}"
+    );
+    std::fs::remove_file(test.path("broken")).unwrap();
+    test.run(["-run"]).exits(0).says("3 run");
+    assert_eq!(test.output("lines"), "3\n");
+    test.tally_is_right();
+}
+
+#[test]
+fn inputs_that_change_or_go_are_gathered_anew() {
+    let test = Test::with(
+        r#"
+[[input]]
+files = "in/*.txt"
+step = "part"
+[[input]]
+files = "also/*.txt"
+step = "merge"
+[[step]]
+name = "part"
+script = 'cp $INPUT_FILE $OUTPUT_DIR/merge.txt'
+[[step]]
+name = "merge"
+gather = true
+script = 'echo merge >> $COUNT; cat $INPUT_DIR/* | sort > $OUTPUT_DIR/all'
+"#,
+    );
+    for (name, text) in [
+        ("in/a.txt", "1\n"),
+        ("in/b.txt", "2\n"),
+        ("also/c.txt", "3\n"),
+    ] {
+        std::fs::create_dir_all(test.path(name).parent().unwrap()).unwrap();
+        test.write(name, text);
+    }
+    test.runs();
+    assert_eq!(test.output("all"), "1\n2\n3\n");
+    test.write("in/b.txt", "5\n");
+    test.write("also/c.txt", "4\n");
+    test.runs();
+    assert_eq!(test.output("all"), "1\n4\n5\n");
+    std::fs::remove_file(test.path("in/a.txt")).unwrap();
+    test.runs();
+    assert_eq!(test.output("all"), "4\n5\n");
+    test.write("in/a.txt", "1\n");
+    test.runs().says("0 run, 2 reused");
+    assert_eq!(test.output("all"), "1\n4\n5\n");
+    assert_eq!(test.times("merge"), 3, "once for each change");
+    assert_eq!(test.finals().len(), 1);
+    test.tally_is_right();
+}
+
+#[test]
+fn a_key_makes_a_group_and_is_told_to_the_script() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for f in a_pair.1 a_pair.2 b_pair.1 x.y_pair.1.gz; do echo $f > $OUTPUT_DIR/$f; done'
+[[step]]
+name = "pair"
+gather = "name"
+script = 'echo "$TASK_PIPELINE_KEY:" $(ls $INPUT_DIR) > $OUTPUT_DIR/$TASK_PIPELINE_KEY.told'
+"#,
+    );
+    test.runs().says("4 run");
+    assert_eq!(test.output("a.told"), "a: a_pair.1 a_pair.2\n");
+    assert_eq!(test.output("b.told"), "b: b_pair.1\n");
+    assert_eq!(test.output("x.y.told"), "x.y: x.y_pair.1.gz\n");
+    test.run(["-run", "-fresh"])
+        .exits(0)
+        .says("1 run, 3 reused");
+    test.tally_is_right();
+}
+
+#[test]
+fn what_comes_back_below_itself_names_both_steps() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+script = 'echo 1 > $OUTPUT_DIR/merge'
+[[step]]
+name = "report"
+gather = true
+script = 'echo 1 > $OUTPUT_DIR/late_merge'
+[[step]]
+name = "merge"
+gather = true
+script = 'cp $INPUT_FILE $OUTPUT_DIR/x_report'
+"#,
+    );
+    test.run(["-run"])
+        .exits(1)
+        .says("left `x_report`, which goes to report; but merge works on what came from merge, which had waited for report")
+        .says("move merge up, before report");
+    assert_eq!(
+        test.rows("SELECT count(*) FROM task WHERE role = 1 AND live = 1"),
+        ["1"]
+    );
+    test.tally_is_right();
+}
+
+#[test]
+fn a_step_that_begins_to_gather_takes_what_waits_and_what_is_migrated() {
+    let plain = pipeline(3).replace("name = \"merge\"\ngather = true", "name = \"merge\"");
+    let plain = plain.replace("$INPUT_DIR/*", "$INPUT_FILE");
+    let test = Test::with(&plain);
+    test.runs();
+    assert_eq!(test.times("merge"), 3);
+    test.manifest(&pipeline(3));
+    test.run(["-run"])
+        .exits(0)
+        .says("merge gathers nothing: what came to it before it did was worked on one by one");
+    assert_eq!(test.times("merge"), 3);
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    assert_eq!(test.times("merge"), 4);
+    assert_eq!(test.output("lines"), "3\n");
+    test.tally_is_right();
+    // And back.
+    test.manifest(&plain);
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    assert_eq!(
+        test.rows("SELECT count(*) FROM live_task WHERE step = 'merge'"),
+        ["3"]
+    );
+    test.tally_is_right();
+}
+
+#[test]
+fn another_script_and_a_start_further_up_are_followed() {
+    let test = Test::with(&pipeline(4));
+    test.runs();
+    test.manifest(&pipeline(4).replace("sort -n", "sort -rn"));
+    test.run(["-run"]).exits(0).says("tainted");
+    test.run(["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("2 run, 0 reused");
+    test.run(["-run", "-start", "part"])
+        .exits(0)
+        .says("4 run, 2 reused");
+    test.run(["-run", "-start", "merge"])
+        .exits(0)
+        .says("1 run, 1 reused");
+    assert_eq!(test.times("merge"), 3);
+    assert_eq!(test.output("lines"), "4\n");
+    test.tally_is_right();
+}
+
+#[test]
+fn killed_while_the_last_ones_end() {
+    let test = Test::with(&pipeline(6));
+    let whole = test.run(["-run", "-parallel", "3"]).exits(0).elapsed;
+    let expected = (test.output("lines"), test.output("list"));
+    for part in 1..=12_u32 {
+        let test = Test::with(&pipeline(6));
+        let running = test.start(["-run", "-parallel", "3"]);
+        let moment = whole * part / 12;
+        let began = std::time::Instant::now();
+        crate::harness::wait_for("the moment", || began.elapsed() >= moment);
+        running.signal(Signal::KILL);
+        running.end();
+        test.run(["-run", "-parallel", "3"]).exits(0);
+        assert_eq!((test.output("lines"), test.output("list")), expected);
+        assert_eq!(
+            test.rows("SELECT step, count(*) FROM live_task GROUP BY 1 ORDER BY 1"),
+            ["begin|1", "merge|1", "part|6", "report|1"]
+        );
+        test.tally_is_right();
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_where_it_stands() {
+    let step = |keys: &str| {
+        format!(
+            "[[step]]\nname = 'begin'\nstart = true\nscript = ':'\n[[step]]\nname = 'x'\nscript = ':'\n{keys}\n"
+        )
+    };
+    let start = "[[step]]\nname = 'begin'\nstart = true\ngather = true\nscript = ':'\n";
+    for (text, says) in [
+        (
+            start.to_owned(),
+            "step `begin` is the start step and gathers",
+        ),
+        (step("gather = 'nam'"), "`gather`: `nam` is not \"name\""),
+        (
+            step("gather = 1"),
+            "`gather` must be true, false or \"name\"",
+        ),
+        (step("partial = true"), "`partial` is for steps that gather"),
+        (step("empty = true"), "`empty` is for steps that gather"),
+        (
+            step("gather = 'name'\nempty = true"),
+            "`empty` goes with gather = true alone",
+        ),
+        (
+            format!("[defaults]\ngather = true\n{}", step("")),
+            "unknown key `gather` in [defaults]",
+        ),
+    ] {
+        let test = Test::with(&text);
+        let told = test.run(["check"]).exits(2).says(says);
+        assert!(told.stderr.contains("workflow.toml:"), "{told}");
+    }
+}
