@@ -53,6 +53,7 @@ let
     retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
     gather = optional (types.either types.bool (types.enum [ "name" ])) "Whether one task works on all that comes to the step in a runset (`true`), or one on all that has the same key (`name`).";
+    from = optional (types.listOf types.str) "Outputs of other steps that this one takes, wherever they are routed: `count`, or `stats:*.tsv` for those with such names.";
     partial = optional types.bool "For a step that gathers: whether it does so although a task before it failed for good.";
     empty = optional types.bool "For a step that gathers everything: whether it runs although nothing came to it.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";

@@ -20,6 +20,7 @@ mod job;
 mod lookahead;
 mod lost;
 mod outputs;
+mod readers;
 mod record;
 mod recording;
 mod recover;
@@ -50,6 +51,7 @@ use crate::model::task::TaskId;
 use crate::state::{self, Equal, Runset, State};
 use crate::store;
 use gather::Gathers;
+use readers::Readers;
 use reuse::Settled;
 use rings::Rings;
 
@@ -124,6 +126,8 @@ pub(crate) struct Scheduler<'a> {
     rings: Rings,
     /// Equal tasks that were found to be usable: where very many are equal, each search is long.
     found: HashMap<Key, Equal>,
+    /// Who takes what steps leave, besides those that it is routed to.
+    readers: Arc<Readers>,
     /// What steps gather; none where none does.
     gathers: Option<Box<Gathers>>,
 }
@@ -156,6 +160,7 @@ impl<'a> Scheduler<'a> {
         let now = Instant::now();
         Ok(Self {
             plan: Plan::new(settings.parallel, queues),
+            readers: Arc::new(Readers::of(steps)),
             gathers: gather::Lines::of(state, steps, router)?
                 .map(|lines| Box::new(Gathers::new(lines))),
             summary: Summary {

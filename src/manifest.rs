@@ -5,6 +5,7 @@ mod describe;
 pub(crate) mod diagnostic;
 mod duration;
 mod field;
+mod from;
 mod gather;
 mod given;
 mod input;
@@ -39,7 +40,7 @@ use serde_json::json;
 use toml::de::DeTable;
 
 use crate::manifest::diagnostic::Diagnostic;
-use crate::model::gather::Gather;
+use crate::model::gather::{Gather, Source};
 use crate::model::glob::Glob;
 use crate::model::installable::Installable;
 use crate::model::name::StepName;
@@ -173,6 +174,11 @@ pub(crate) struct Step {
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = "^name$"))]
     #[schemars(extend("default" = false), example = true)]
     pub gather: Option<Gather>,
+    /// Outputs of other steps that this one takes, wherever they are routed: a step's name for all, with
+    /// a colon and a pattern of names behind it for those that match.
+    #[schemars(with = "Vec<String>", extend("default" = []), extend("uniqueItems" = true))]
+    #[schemars(example = ["count", "stats:*.tsv"])]
+    pub from: Vec<Source>,
     /// For a step that gathers: whether it does so although a task before it failed for good. It works
     /// on what is there.
     #[schemars(extend("default" = false), example = true)]

@@ -151,6 +151,11 @@ impl Steps {
     /// Adds where what steps promise to leave goes, as far as a pattern tells.
     fn declare_promised(&mut self, manifest: Option<&Manifest>, router: &Router) {
         for step in manifest.map_or(&[][..], |manifest| &manifest.steps) {
+            for source in &step.from {
+                let from = self.graph.step(source.step.as_str());
+                let to = self.graph.step(step.name.as_str());
+                self.graph.declare(from, to);
+            }
             let Some(from) = self.graph.find(step.name.as_str()) else {
                 continue;
             };

@@ -330,6 +330,7 @@ impl Steps {
                 gather: step.gather,
                 partial: step.partial,
                 empty: step.empty,
+                from: step.from.clone(),
                 reads_key: identity.reads_key(),
             }));
             runnable.push(Arc::new(Runnable {

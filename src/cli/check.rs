@@ -26,7 +26,7 @@ use crate::prepare::Source;
 use crate::report::Reporter;
 use crate::text::amount::count;
 use crate::text::{Shown as _, visible, with_hints};
-use describe::{gather, launch, limits, packages, variables};
+use describe::{gather, launch, limits, packages, takes, variables};
 pub(super) use lint::{strict, tell};
 use routes::{COMPARED, Routes};
 
@@ -66,6 +66,7 @@ pub(super) fn main(
             ("files", paths(files)),
             ("variables", variables(step)),
             ("params", params::of(step, &source.manifest.params)),
+            ("takes", takes(step)),
             ("gathers", gather(step)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),

@@ -193,6 +193,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "role": match row.role {
             Role::Task => "task",
             Role::Member => "member",
+            Role::Reader => "reader",
             Role::Gather => "gather",
         },
         "state": row.state,

@@ -163,7 +163,7 @@ impl Tracer<'_> {
         let mut above = Vec::new();
         // What was gathered comes from many.
         let mut at = match row.role {
-            Role::Task | Role::Member => row.parent,
+            Role::Task | Role::Member | Role::Reader => row.parent,
             Role::Gather => None,
         };
         while let Some(id) = at {
@@ -234,7 +234,7 @@ impl Tracer<'_> {
         };
         let gathered_by = match row.role {
             Role::Member => self.state.gathered_by(row.id)?,
-            Role::Task | Role::Gather => None,
+            Role::Task | Role::Reader | Role::Gather => None,
         };
         // Where the tree begins with it, nothing else says where it comes from.
         let gathers = (row.role == Role::Gather && depth == 0).then_some(row.id);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Error;
 use super::gather::{Lines, complete_groups, key_of};
+use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;
 use super::step::{ReuseScope, StepPlan};
@@ -16,7 +17,7 @@ use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{Equal, NewGather, NewMember, NewTask, Runset, State, StepId};
+use crate::state::{Equal, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId};
 use crate::store::{self, Condition};
 
 /// Why a task would be executed.
@@ -267,7 +268,12 @@ impl DryRunner<'_> {
             if let (Some(to), Some(name)) = (to, name)
                 && let Some(gather) = to.gather
             {
-                self.add_member(to, gather, ready, (name, *object))?;
+                let key = match self.router.key(name) {
+                    Some(key) => key.to_owned(),
+                    None => key_of(self.state, self.router, ready.id)?,
+                };
+                let own = self.add_member((to, gather, &key), ready, (name, *object), None)?;
+                self.add_readers(step, ready, (name, *object), own, Some(to.queue))?;
                 continue;
             }
             if let (Some(lines), Some(to)) = (&mut self.lines, to) {
@@ -281,7 +287,10 @@ impl DryRunner<'_> {
                 name,
                 forced: false,
             };
-            self.state.insert_task(self.runset, &task)?;
+            let own = self.state.insert_task(self.runset, &task)?;
+            if let Some(name) = name {
+                self.add_readers(step, ready, (name, *object), own, to.map(|to| to.queue))?;
+            }
         }
         if let Some(lines) = &mut self.lines {
             lines.barriers.ended(step.queue, ready.line);
@@ -289,28 +298,59 @@ impl DryRunner<'_> {
         Ok(true)
     }
 
-    fn add_member(
+    fn add_readers(
         &mut self,
         step: &StepPlan,
-        gather: Gather,
         maker: &Ready,
         (name, object): (&str, Digest),
+        own: TaskId,
+        route: Option<QueueId>,
     ) -> Result<(), Error> {
-        let key = match self.router.key(name) {
-            Some(key) => key.to_owned(),
-            None => key_of(self.state, self.router, maker.id)?,
-        };
-        let group = self.state.group_of(self.runset, &step.name, gather, &key)?;
+        let readers = Readers::of(self.steps);
+        for Taker { queue, pattern } in readers.of_output(step.queue, name, route) {
+            let to = &self.steps[queue];
+            if let Some(gather) = to.gather {
+                let key = key_taken(self.state, self.router, name, pattern, maker.id)?;
+                self.add_member((to, gather, &key), maker, (name, object), Some(own))?;
+                continue;
+            }
+            let key = pattern.and_then(|pattern| pattern.star(name));
+            let reader = NewReader {
+                object,
+                step: to.id,
+                parent: maker.id,
+                name,
+                key: key.as_deref(),
+                output: own,
+            };
+            self.state.insert_reader(self.runset, &reader)?;
+            if let Some(lines) = &mut self.lines {
+                let line = lines.barriers.along(maker.line, queue);
+                lines.barriers.created(queue, line, 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_member(
+        &mut self,
+        (step, gather, key): (&StepPlan, Gather, &str),
+        maker: &Ready,
+        (name, object): (&str, Digest),
+        own: Option<TaskId>,
+    ) -> Result<TaskId, Error> {
+        let group = self.state.group_of(self.runset, &step.name, gather, key)?;
         let member = NewMember {
             object,
             step: step.id,
             group,
             parent: maker.id,
             name,
-            key: &key,
+            key,
+            output: own,
         };
         // What is dead for it was held, and is not found any more.
-        let (_, dead) = self.state.add_member(self.runset, &member)?;
+        let (task, dead) = self.state.add_member(self.runset, &member)?;
         let told = &mut self.told;
         self.held.retain(|(queue, ready)| {
             let is_dead = dead.contains(&ready.id);
@@ -320,7 +360,7 @@ impl DryRunner<'_> {
         if let Some(lines) = &mut self.lines {
             lines.bury(self.state, &dead)?;
         }
-        Ok(())
+        Ok(task)
     }
 
     fn runs(&mut self, step: &StepPlan, reason: Reason) {

@@ -102,12 +102,13 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// The list of a group's members, as an object in the store.
-    fn list_of(&mut self, group: state::GroupId) -> Result<Digest, Error> {
-        let text = list::of(self.state.members(group)?);
-        self.store
-            .insert_bytes(text.as_bytes())
-            .map_err(Error::List)
+    /// The list of a group's members, as an object in the store, and how many there are.
+    fn list_of(&mut self, group: state::GroupId) -> Result<(Digest, u64), Error> {
+        let members = self.state.members(group)?;
+        let count = members.len() as u64;
+        let text = list::of(members);
+        let list = self.store.insert_bytes(text.as_bytes());
+        Ok((list.map_err(Error::List)?, count))
     }
 
     /// Makes the tasks of all that has become complete.
@@ -133,8 +134,14 @@ impl Scheduler<'_> {
         let Some(gather) = step.gather else {
             return Ok(());
         };
-        for group in complete_groups(self.state, self.runset, &step, gather)? {
-            let list = self.list_of(group.id)?;
+        let groups = complete_groups(self.state, self.runset, &step, gather)?;
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let (tasks, mut outputs) = (groups.len() as u64, 0);
+        for group in groups {
+            let (list, count) = self.list_of(group.id)?;
+            outputs += count;
             let new = NewGather {
                 list,
                 step: step.id,
@@ -160,6 +167,11 @@ impl Scheduler<'_> {
             };
             self.plan.created(queue, ready);
         }
+        self.tell(&Event::Gathered {
+            step: &step.name,
+            tasks,
+            outputs,
+        });
         Ok(())
     }
 
@@ -235,23 +247,37 @@ impl Scheduler<'_> {
         queue: QueueId,
         maker: &Ready,
         output: &Output,
-    ) -> Result<(), Error> {
+    ) -> Result<TaskId, Error> {
         let key = match self.router.key(&output.name) {
             Some(key) => key.to_owned(),
             None => key_of(self.state, self.router, maker.id)?,
         };
+        self.add_member_with(gather, queue, maker, output, (&key, None))
+    }
+
+    /// The same of one with that key, and perhaps with another row of its own.
+    pub(super) fn add_member_with(
+        &mut self,
+        gather: Gather,
+        queue: QueueId,
+        maker: &Ready,
+        output: &Output,
+        (key, own): (&str, Option<TaskId>),
+    ) -> Result<TaskId, Error> {
         let step = std::sync::Arc::clone(&self.steps[queue]);
-        let group = self.state.group_of(self.runset, &step.name, gather, &key)?;
+        let group = self.state.group_of(self.runset, &step.name, gather, key)?;
         let member = NewMember {
             object: output.digest,
             step: step.id,
             group,
             parent: maker.id,
             name: &output.name,
-            key: &key,
+            key,
+            output: own,
         };
-        let (_, dead) = self.state.add_member(self.runset, &member)?;
-        self.bury(&dead)
+        let (task, dead) = self.state.add_member(self.runset, &member)?;
+        self.bury(&dead)?;
+        Ok(task)
     }
 
     /// These were to be done, and are not any more.
@@ -312,12 +338,14 @@ impl Scheduler<'_> {
     /// Why that output cannot be gathered, if so.
     pub(super) fn goes_back(&self, step: &StepPlan, ready: &Ready, name: &str) -> Option<String> {
         let barriers = &self.gathers.as_ref()?.lines.barriers;
-        let queue = self.route(name)?;
-        let barrier = barriers.of(queue)?;
         let level = barriers.level(ready.line)?;
-        if level < barrier {
-            return None;
-        }
+        let route = self.route(name);
+        let takers = self.readers.of_output(step.queue, name, route);
+        let mut goes_to = route.into_iter().chain(takers.iter().map(|taker| taker.queue));
+        let (queue, barrier) = goes_to.find_map(|queue| {
+            let barrier = barriers.of(queue)?;
+            (level >= barrier).then_some((queue, barrier))
+        })?;
         let gathers = visible(self.steps[queue].name.as_str());
         let own = visible(step.name.as_str());
         let last = visible(self.steps[barriers.at(level).queue].name.as_str());

@@ -32,6 +32,11 @@ impl Scheduler<'_> {
         if self.stopping || !alone {
             return Ok(None);
         }
+        // What is taken by others besides has rows between those of the outputs.
+        let maker = self.in_hand.get(&parent).map(|parent| parent.step.queue);
+        if maker.is_some_and(|maker| self.readers.is_read(maker)) {
+            return Ok(None);
+        }
         let name = &names[index];
         let mut routed = names.iter().filter(|name| self.route(name).is_some());
         if routed.next() != Some(name) || routed.next().is_some() {

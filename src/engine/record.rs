@@ -12,7 +12,7 @@ use crate::model::event::{Event, Failure, Launch, Routed, Span};
 use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::task::TaskState;
+use crate::model::task::{TaskId, TaskState};
 use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
 
@@ -241,7 +241,8 @@ impl Scheduler<'_> {
                 self.record_end(recording)?;
                 return Ok(true);
             };
-            self.add_output(&recording.ready, output, &mut recording.routed)?;
+            let (queue, maker) = (recording.step.queue, &recording.ready);
+            self.add_output(queue, maker, output, &mut recording.routed)?;
         }
         Ok(false)
     }
@@ -286,19 +287,36 @@ impl Scheduler<'_> {
         self.gathered_from(queue, ready)
     }
 
-    /// Adds a task for an output that has a route, or a final output.
+    /// Adds what an output is to be: its own row, and those of steps that take it besides.
     fn add_output(
         &mut self,
+        maker_queue: QueueId,
         maker: &Ready,
         output: Output,
         routed: &mut Routed,
     ) -> Result<(), Error> {
-        let queue = self.route(&output.name);
+        let route = self.route(&output.name);
+        if !self.readers.is_read(maker_queue) {
+            return self.add_own(route, maker, output, routed).map(drop);
+        }
+        let own = self.add_own(route, maker, output.clone(), routed)?;
+        self.add_readers(maker_queue, maker, &output, own, route)
+    }
+
+    /// Adds a task for an output that has a route, a member for one that is gathered, or a final
+    /// output.
+    fn add_own(
+        &mut self,
+        queue: Option<QueueId>,
+        maker: &Ready,
+        output: Output,
+        routed: &mut Routed,
+    ) -> Result<TaskId, Error> {
         let parent = maker.id;
         if let Some(queue) = queue
             && let Some(gather) = self.steps[queue].gather
         {
-            routed.add(&output.name, Some(&self.steps[queue].name));
+            routed.add_gathered(&output.name, &self.steps[queue].name);
             return self.add_member(gather, queue, maker, &output);
         }
         let id = self.state.insert_task(
@@ -331,6 +349,6 @@ impl Scheduler<'_> {
             }
             None => self.compare(&output.name),
         }
-        Ok(())
+        Ok(id)
     }
 }

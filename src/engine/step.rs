@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::manifest::{self, Cache};
 use crate::model::digest::Digest;
-use crate::model::gather::Gather;
+use crate::model::gather::{Gather, Source};
 use crate::model::identity::{Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
@@ -95,6 +95,8 @@ pub(crate) struct StepPlan {
     pub partial: bool,
     /// Whether it runs although nothing came to it.
     pub empty: bool,
+    /// What it takes of other steps, wherever that is routed.
+    pub from: Vec<Source>,
     /// Whether its script reads what its task is about.
     pub reads_key: bool,
 }

@@ -75,6 +75,7 @@ fields! {
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
     Gather "gather" Step;
+    From "from" Step;
     Partial "partial" Step;
     Nixpkgs "nixpkgs" Nix;
     Rows "rows" Input;

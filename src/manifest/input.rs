@@ -203,6 +203,7 @@ impl Draft {
             // Of other tables.
             Field::Start
             | Field::Gather
+            | Field::From
             | Field::Partial
             | Field::Script
             | Field::Env

@@ -48,6 +48,7 @@ pub(super) struct Fields {
     pub cache: Option<Cache>,
     pub warm: Option<bool>,
     pub gather: Option<Gather>,
+    pub from: Option<Vec<Placed<String>>>,
     pub partial: Option<bool>,
     pub empty: Option<bool>,
     pub nixpkgs: Option<String>,
@@ -102,6 +103,13 @@ impl Fields {
             Field::Cache => self.cache = cache::read(reader, &what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Gather => self.gather = gather::read(reader, &what, item),
+            Field::From => {
+                self.from = list(reader, &what, item, |reader, what, item| {
+                    let at = reader.inside(item);
+                    let value = reader.string(what, item)?;
+                    Some(Placed { value, at })
+                });
+            }
             Field::Partial => self.partial = reader.flag(&what, item),
             Field::Empty => self.empty = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
@@ -126,6 +134,7 @@ impl Fields {
             script: _,
             nixpkgs: _,
             gather: _,
+            from: _,
             partial: _,
             empty: _,
             packages,
@@ -192,6 +201,7 @@ impl Fields {
             cache: self.cache.unwrap_or(Cache::Always),
             warm: self.warm,
             gather: self.gather,
+            from: Vec::new(),
             partial: self.partial.unwrap_or(false),
             empty: self.empty.unwrap_or(false),
         })

@@ -11,10 +11,11 @@ use super::read::Fields;
 use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, Placed, StepPlaces, input, params, read};
+use super::{Input, Manifest, NixSettings, Placed, Step, StepPlaces, from, input, params, read};
 use crate::manifest::diagnostic::Diagnostic;
-use crate::model::gather::Gather;
+use crate::model::gather::{Gather, Source};
 use crate::model::glob::Glob;
+use crate::model::name::StepName;
 use crate::model::param::Params;
 use crate::model::route::Router;
 use crate::text::quoted;
@@ -112,6 +113,7 @@ pub(super) fn manifest<'i>(
     names(reader, &drafts);
     starts(reader, &drafts, !inputs.is_empty());
     gathers(reader, &drafts);
+    let sources = sources(reader, &drafts);
     let inputs = finish_inputs(reader, inputs, &drafts);
     params::uses(reader, &declared, &defaults);
     for draft in &drafts {
@@ -120,7 +122,7 @@ pub(super) fn manifest<'i>(
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
-    for mut draft in drafts {
+    for (mut draft, from) in drafts.into_iter().zip(sources) {
         let place = |field| {
             let own = draft.fields.place(field);
             own.or_else(|| defaults.place(field))
@@ -131,7 +133,10 @@ pub(super) fn manifest<'i>(
             packages: place(Field::Packages),
         });
         draft.fields.over(&defaults);
-        steps.push(draft.fields.step()?);
+        steps.push(Step {
+            from,
+            ..draft.fields.step()?
+        });
     }
     Some(Manifest {
         nix: NixSettings {
@@ -376,6 +381,27 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
         None => "exactly one step has start = true".to_owned(),
     };
     reader.missing(Diagnostic::at(likely.place(), "no step is the start step").hint(hint));
+}
+
+/// What each step takes of others.
+fn sources(reader: &mut Reader<'_>, drafts: &[Draft]) -> Vec<Vec<Source>> {
+    let names: Vec<&StepName> = drafts
+        .iter()
+        .filter_map(|draft| draft.fields.name.as_ref())
+        .collect();
+    // A step whose name is wrong may be the one that is meant.
+    let complete = names.len() == drafts.len();
+    let of_step = |draft: &Draft| from::sources(reader, from::of(&draft.fields), &names, complete);
+    let sources: Vec<Vec<Source>> = drafts.iter().map(of_step).collect();
+    if complete {
+        let steps = names.iter().zip(&sources);
+        let steps: Vec<_> = steps.map(|(name, from)| (*name, from.as_slice())).collect();
+        from::circles(reader, &steps, |at| {
+            let place = drafts[at].fields.place(Field::From);
+            place.unwrap_or_else(|| drafts[at].place())
+        });
+    }
+    sources
 }
 
 /// What goes with `gather`, and what does not.

@@ -122,6 +122,15 @@ pub enum Event<'a> {
     },
     /// What comes in was compared with what came in before.
     Inputs(&'a Compared),
+    /// A step has all that it gathers.
+    Gathered {
+        /// The step.
+        step: &'a StepName,
+        /// The tasks that work on it.
+        tasks: u64,
+        /// How much it is.
+        outputs: u64,
+    },
     /// A task is handed to the workers. Every one has one end: `Done`, `Failed` or `Cancelled`.
     Started {
         /// The task.
@@ -217,6 +226,7 @@ impl Event<'_> {
             | Self::Rerouted { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)
+            | Self::Gathered { .. }
             | Self::Started { .. }
             | Self::Output { .. }
             | Self::Done { .. }
@@ -296,6 +306,8 @@ impl Launch {
 pub struct Routed {
     /// Steps and how many outputs went to each.
     pub steps: Vec<(StepName, u64)>,
+    /// Steps that gather, and how many outputs went to each.
+    pub gathered: Vec<(StepName, u64)>,
     /// Final outputs: how many.
     pub finals: u64,
     /// The names of the first few outputs, with the step that each went to.
@@ -308,21 +320,40 @@ impl Routed {
 
     /// Adds one output.
     pub fn add(&mut self, name: &str, route: Option<&StepName>) {
+        self.name(name, route);
+        match route {
+            None => self.finals += 1,
+            Some(step) => one_more(&mut self.steps, step),
+        }
+    }
+
+    /// Adds one output that a step gathers.
+    pub fn add_gathered(&mut self, name: &str, step: &StepName) {
+        self.name(name, Some(step));
+        one_more(&mut self.gathered, step);
+    }
+
+    fn name(&mut self, name: &str, route: Option<&StepName>) {
         if self.names.len() < Self::NAMED {
             self.names.push((name.to_owned(), route.cloned()));
         }
-        match route {
-            None => self.finals += 1,
-            Some(step) => match self.steps.iter_mut().find(|(name, _)| name == step) {
-                Some((_, count)) => *count += 1,
-                None => self.steps.push((step.clone(), 1)),
-            },
-        }
+    }
+
+    /// Steps, gathering or not, and how many outputs went to each.
+    pub fn all_steps(&self) -> impl Iterator<Item = &(StepName, u64)> {
+        self.steps.iter().chain(&self.gathered)
     }
 
     /// All outputs.
     pub fn total(&self) -> u64 {
-        self.finals + self.steps.iter().map(|(_, count)| count).sum::<u64>()
+        self.finals + self.all_steps().map(|(_, count)| count).sum::<u64>()
+    }
+}
+
+fn one_more(steps: &mut Vec<(StepName, u64)>, step: &StepName) {
+    match steps.iter_mut().find(|(name, _)| name == step) {
+        Some((_, count)) => *count += 1,
+        None => steps.push((step.clone(), 1)),
     }
 }
 

@@ -1,4 +1,9 @@
-//! Steps that gather: what makes one group.
+//! Steps that gather, or take what others leave: what makes one group.
+
+use std::fmt;
+
+use crate::model::name::StepName;
+use crate::model::promise::Pattern;
 
 /// What stands above a task and waits for others, as a number: equal sets of barriers have the same
 /// ([`super::barrier`]).
@@ -32,6 +37,25 @@ impl Gather {
     }
 }
 
+/// Outputs of a step that another one takes, wherever they are routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The step that leaves them.
+    pub step: StepName,
+    /// Their names; none for all.
+    pub pattern: Option<Pattern>,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.step.as_str())?;
+        match &self.pattern {
+            Some(pattern) => write!(f, ":{}", pattern.text()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What a row of a task stands for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
@@ -40,6 +64,8 @@ pub enum Role {
     Task,
     /// An output that a step gathers.
     Member,
+    /// A task on an output that has a row of its own besides.
+    Reader,
     /// A task that works on what was gathered.
     Gather,
 }
@@ -50,13 +76,14 @@ impl Role {
         match self {
             Self::Task => 0,
             Self::Member => 1,
+            Self::Reader => 2,
             Self::Gather => 3,
         }
     }
 
     /// What [`Role::number`] gave.
     pub fn of(number: i64) -> Option<Self> {
-        let all = [Self::Task, Self::Member, Self::Gather];
+        let all = [Self::Task, Self::Member, Self::Reader, Self::Gather];
         all.into_iter().find(|role| role.number() == number)
     }
 }

@@ -91,31 +91,47 @@ impl Pattern {
 
     /// Whether the name is one of those that it stands for.
     pub fn matches(&self, name: &str) -> bool {
-        let (glob, name) = (&self.glob, name.chars().collect::<Vec<_>>());
-        let (mut at, mut seen) = (0, 0);
-        // The last star, and up to where it reaches.
-        let mut star: Option<(usize, usize)> = None;
-        while seen < name.len() {
-            match glob.get(at) {
-                Some('*') => {
-                    star = Some((at, seen));
-                    at += 1;
-                }
-                Some(c) if *c == '?' || *c == name[seen] => {
-                    at += 1;
-                    seen += 1;
-                }
-                _ => {
-                    let Some((back, reach)) = &mut star else {
-                        return false;
-                    };
-                    *reach += 1;
-                    (at, seen) = (*back + 1, *reach);
-                }
+        matches(&self.glob, &name.chars().collect::<Vec<_>>())
+    }
+
+    /// What the first star stands for in a name that matches; the least, should there be a choice.
+    pub fn star(&self, name: &str) -> Option<String> {
+        let star = self.glob.iter().position(|c| *c == '*')?;
+        let name: Vec<char> = name.chars().collect();
+        if name.len() < star || !matches(&self.glob[..star], &name[..star]) {
+            return None;
+        }
+        let (rest, behind) = (&name[star..], &self.glob[star + 1..]);
+        let length = (0..=rest.len()).find(|length| matches(behind, &rest[*length..]))?;
+        Some(rest[..length].iter().collect())
+    }
+}
+
+/// Whether the name is one of those that the pattern stands for.
+fn matches(glob: &[char], name: &[char]) -> bool {
+    let (mut at, mut seen) = (0, 0);
+    // The last star, and up to where it reaches.
+    let mut star: Option<(usize, usize)> = None;
+    while seen < name.len() {
+        match glob.get(at) {
+            Some('*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == name[seen] => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                let Some((back, reach)) = &mut star else {
+                    return false;
+                };
+                *reach += 1;
+                (at, seen) = (*back + 1, *reach);
             }
         }
-        glob[at..].iter().all(|c| *c == '*')
     }
+    glob[at..].iter().all(|c| *c == '*')
 }
 
 /// How names that were left are compared with a step's patterns.
@@ -267,6 +283,21 @@ mod tests {
                 matches,
                 "{pattern} {name}"
             );
+        }
+    }
+
+    #[test]
+    fn what_the_first_star_stands_for() {
+        for (pattern, name, star) in [
+            ("*.tsv", "a.b.tsv", Some("a.b")),
+            ("x_*_*.tsv", "x_a_b_c.tsv", Some("a")),
+            ("?*", "äb", Some("b")),
+            ("*", "", Some("")),
+            ("a", "a", None),
+            ("*.tsv", "a.csv", None),
+        ] {
+            let found = Pattern::parse(pattern).unwrap().star(name);
+            assert_eq!(found.as_deref(), star, "{pattern} {name}");
         }
     }
 

@@ -141,6 +141,13 @@ impl Router {
     }
 }
 
+/// The name up to its first dot, less those that it begins with.
+pub fn first_part(file_name: &str) -> &str {
+    let hidden = file_name.len() - file_name.trim_start_matches('.').len();
+    let end = file_name[hidden..].find('.');
+    &file_name[..end.map_or(file_name.len(), |dot| hidden + dot)]
+}
+
 /// The name, then the name less its last extension, and so on.
 fn stems(file_name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(file_name), |stem| {

@@ -61,6 +61,7 @@ impl Actions {
             }
             Event::Manifest { .. }
             | Event::Inputs(_)
+            | Event::Gathered { .. }
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

@@ -29,6 +29,7 @@
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
+//! | `gathered` | `step`, `tasks`, `outputs`: a step has all that it gathers, for so many tasks |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `outputs` |
@@ -195,6 +196,15 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             params: params.iter().copied().collect(),
             steps: counts(steps),
         },
+        Event::Gathered {
+            step,
+            tasks,
+            outputs,
+        } => JsonEvent::Gathered {
+            step: step.as_str(),
+            tasks: *tasks,
+            outputs: *outputs,
+        },
         Event::Inputs(compared) => {
             let Compared {
                 new,
@@ -282,8 +292,7 @@ impl<'a> Outputs<'a> {
             total: outputs.total(),
             r#final: outputs.finals,
             steps: outputs
-                .steps
-                .iter()
+                .all_steps()
                 .map(|(step, count)| Count {
                     step: step.as_str(),
                     count: *count,

@@ -108,6 +108,17 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             steps,
         } => runset(name, *seeded, params, steps),
         Event::Inputs(compared) => format!("inputs: {compared}\n"),
+        Event::Gathered {
+            step,
+            tasks,
+            outputs,
+        } => {
+            let into = match tasks {
+                1 => String::new(),
+                many => format!(" in {many} groups"),
+            };
+            format!("{step}: {} gathered{into}\n", amount::count(*outputs, "output"))
+        }
         Event::Interrupted { signal, tasks } => format!(
             "{signal}: ending {}; once more ends at once\n",
             amount::count(*tasks, "running task")
@@ -264,8 +275,7 @@ fn begun(front: &str, bytes: &[u8]) -> String {
 /// ` → process 3, final 1`.
 fn routes(outputs: &Routed) -> String {
     let mut words: Vec<String> = outputs
-        .steps
-        .iter()
+        .all_steps()
         .map(|(step, count)| match count {
             1 => step.to_string(),
             _ => format!("{step} {count}"),

@@ -143,6 +143,7 @@ impl Trace {
             }
             Event::Manifest { .. }
             | Event::Inputs(_)
+            | Event::Gathered { .. }
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

@@ -45,7 +45,7 @@ impl Reader {
                            t.object_hash, max(iif(t.input_task_id >= t.id, t.input_task_id, NULL)) AS above
                        FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
                        LEFT JOIN step AS s ON s.id = p.step_id
-                       WHERE t.live = 1 AND (?1 IS NULL OR t.runset = ?1)
+                       WHERE t.live = 1 AND t.output IS NULL AND (?1 IS NULL OR t.runset = ?1)
                          AND (t.step_id IS NULL
                               AND (?2 OR t.name IN (SELECT value FROM json_each(?3)))
                               OR s.name IN (SELECT value FROM json_each(?4)))

@@ -39,6 +39,8 @@ pub(crate) struct NewMember<'a> {
     pub name: &'a str,
     /// Its key.
     pub key: &'a str,
+    /// The output's own row, if it has another one.
+    pub output: Option<TaskId>,
 }
 
 /// A task that works on what was gathered.
@@ -283,7 +285,7 @@ impl Reader {
                 .connection
                 .prepare_cached(
                     "SELECT count(*) FROM task WHERE step_id = ?1 AND step_id IS NOT NULL
-                       AND runset = ?2 AND live = 1 AND processed = 1 AND role = 0",
+                       AND runset = ?2 AND live = 1 AND processed = 1 AND role IN (0, 2)",
                 )
                 .and_then(|mut query| {
                     query.query_row((step.0, &runset.name), |row| natural(row, 0))
@@ -325,8 +327,8 @@ impl State {
         self.reader.connection.write(
             WRITING,
             "INSERT INTO task (object_hash, step_id, input_task_id, processed, runset, name, role,
-                 gathering, key)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, 1, ?6, ?7)",
+                 gathering, key, output)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, 1, ?6, ?7, ?8)",
             (
                 &*member.object.hex(),
                 member.step.0,
@@ -335,6 +337,7 @@ impl State {
                 member.name,
                 member.group.0,
                 member.key,
+                member.output.map(|output| output.0),
             ),
         )?;
         let task = TaskId(self.reader.connection.last_insert_rowid());

@@ -141,13 +141,14 @@ const DOUBTFUL: &str = "
 CREATE TEMP TABLE doubtful (id INTEGER PRIMARY KEY);
 INSERT OR IGNORE INTO doubtful
 SELECT input_task_id FROM task
-WHERE input_task_id IS NOT NULL AND supersedes IS NULL AND name IS NOT NULL
+WHERE input_task_id IS NOT NULL AND supersedes IS NULL AND name IS NOT NULL AND output IS NULL
 GROUP BY input_task_id, name HAVING count(*) > 1;
 INSERT OR IGNORE INTO doubtful
 SELECT r.id FROM task AS r WHERE r.reused_from IS NOT NULL AND r.processed = 1
-  AND (SELECT count(*) FROM task AS c WHERE c.input_task_id = r.id AND c.supersedes IS NULL)
+  AND (SELECT count(*) FROM task AS c WHERE c.input_task_id = r.id AND c.supersedes IS NULL
+         AND c.output IS NULL)
    <> (SELECT count(*) FROM task AS c
-       WHERE c.input_task_id = r.reused_from AND c.supersedes IS NULL);";
+       WHERE c.input_task_id = r.reused_from AND c.supersedes IS NULL AND c.output IS NULL);";
 
 /// What was written of the end of a task to a final output that has the row now.
 const FINALS: &str = "
@@ -230,9 +231,9 @@ WHERE live = 1 AND step_id IS NOT NULL AND id NOT IN (SELECT id FROM below);";
 
 /// Nobody takes what a doubtful task left, and the topmost ones are executed again.
 const AGAIN: &str = "
-INSERT INTO task (object_hash, kind, role, gathering, key, step_id, input_task_id, runset, name,
+INSERT INTO task (object_hash, kind, role, gathering, key, output, step_id, input_task_id, runset, name,
     supersedes, forced)
-SELECT object_hash, kind, role, gathering, key, step_id, input_task_id, runset, name, id, 1
+SELECT object_hash, kind, role, gathering, key, output, step_id, input_task_id, runset, name, id, 1
 FROM task JOIN root USING (id) ORDER BY id;
 UPDATE task SET live = 0 WHERE id IN (SELECT id FROM below);
 UPDATE task SET live = 0, processed = 0 WHERE id IN (SELECT id FROM doubtful);

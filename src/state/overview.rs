@@ -200,7 +200,7 @@ impl Reader {
             .prepare_cached(
                 "SELECT task.id, parent.step_id, task.object_hash
                  FROM task JOIN task AS parent ON parent.id = task.input_task_id
-                 WHERE task.live = 1 AND parent.step_id IS NOT NULL
+                 WHERE task.live = 1 AND parent.step_id IS NOT NULL AND task.output IS NULL
                    AND (?1 IS NULL OR task.runset = ?1)",
             )
             .and_then(|mut query| {

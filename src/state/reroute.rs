@@ -103,7 +103,7 @@ impl Reader {
             .prepare_cached(
                 "SELECT id, step_id, name FROM task
                  WHERE runset = ?1 AND live = 1 AND input_task_id IS NOT NULL
-                   AND name IS NOT NULL ORDER BY id",
+                   AND name IS NOT NULL AND output IS NULL ORDER BY id",
             )
             .and_then(|mut query| {
                 let mut rows = query.query([&runset.name])?;

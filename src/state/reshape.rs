@@ -96,7 +96,8 @@ impl State {
             .connection
             .prepare_cached(&format!(
                 "SELECT id, {STATE_SQL}, coalesce(elapsed, 0) FROM task
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 AND role = 0"
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2
+                   AND role IN (0, 2)"
             ))
             .and_then(|mut query| {
                 let task =
@@ -156,7 +157,7 @@ impl State {
             }
             let parted = self.reader.connection.write(
                 WRITING,
-                "UPDATE task SET role = 0, processed = 0, gathering = NULL, room = ?3,
+                "UPDATE task SET role = iif(output IS NULL, 0, 2), processed = 0, gathering = NULL, room = ?3,
                      key = iif(input_task_id IS NULL, key, NULL), step_id = ?2
                  WHERE gathering = ?1 AND role = 1 AND live = 1",
                 (group, shape.step.0, ROOM),

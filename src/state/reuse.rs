@@ -209,7 +209,7 @@ impl Reader {
         self.connection
             .prepare_cached(
                 "SELECT id, name, object_hash FROM task
-                 WHERE input_task_id = ?1 AND id > ?2 AND supersedes IS NULL
+                 WHERE input_task_id = ?1 AND id > ?2 AND supersedes IS NULL AND output IS NULL
                  ORDER BY id LIMIT ?3",
             )
             .and_then(|mut query| {

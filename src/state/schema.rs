@@ -127,13 +127,15 @@ CREATE INDEX idx_task_digits ON task (name)
 /// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
 /// the group of both, a row of the table of that name; there `step` is the step's name, and `owner`
 /// is 0 where everything is one group, -1 where those of a `key` are. `task.key` is the key of a
-/// task, where it does not follow from its name.
+/// task, where it does not follow from its name. `role` 2 is a task on an output that has another
+/// row, `task.output`; so may a member be.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
 ALTER TABLE task ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE task ADD COLUMN role INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE task ADD COLUMN gathering INTEGER;
 ALTER TABLE task ADD COLUMN key TEXT;
+ALTER TABLE task ADD COLUMN output INTEGER;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE file (
     device INTEGER NOT NULL,
@@ -186,6 +188,7 @@ CREATE INDEX idx_task_gathering ON task (gathering, role) WHERE gathering IS NOT
 const VIEWS_NOW: &str = "
 DROP VIEW IF EXISTS live_task;
 DROP VIEW IF EXISTS step_history;
+DROP VIEW IF EXISTS lineage;
 CREATE VIEW live_task AS
 SELECT task.id, task.runset, step.name AS step, step.version,
     CASE WHEN processed = 0 AND error IS NULL THEN 'pending'
@@ -211,7 +214,15 @@ SELECT step.id, step.name AS step, step.version, step.fingerprint,
     strftime('%Y-%m-%d %H:%M:%f', step.created / 1000.0, 'unixepoch') AS created,
     count(task.id) AS tasks, coalesce(sum(task.live), 0) AS live,
     coalesce(sum(task.processed), 0) AS finished, sum(task.elapsed) / 1e6 AS seconds, step.script
-FROM step LEFT JOIN task ON task.step_id = step.id AND task.role <> 1 GROUP BY step.id;";
+FROM step LEFT JOIN task ON task.step_id = step.id AND task.role <> 1 GROUP BY step.id;
+CREATE VIEW lineage AS
+SELECT output.id, output.runset, output.name AS output_name, output.object_hash AS output_hash,
+    producer.id AS producer, by.name AS producer_step, by.version AS producer_version,
+    producer.object_hash AS input_hash, consumer.name AS consumer_step,
+    consumer.version AS consumer_version, output.step_id IS NULL AS is_final, output.live
+FROM task AS output JOIN task AS producer ON producer.id = output.input_task_id
+JOIN step AS by ON by.id = producer.step_id
+LEFT JOIN step AS consumer ON consumer.id = output.step_id WHERE output.output IS NULL;";
 
 /// What is known of it in older formats.
 const FROM_THREE: &str = "
@@ -244,6 +255,8 @@ SELECT id, runset, '' AS step, 1 AS version, name AS input_name, object_hash AS 
     elapsed AS seconds, error, '' AS state FROM task;
 DROP VIEW acceptance;
 DROP TABLE sample;
+DROP VIEW lineage;
+CREATE VIEW lineage AS SELECT id FROM task;
 DROP VIEW step_history;
 CREATE VIEW step_history AS SELECT id, name AS step, version, fingerprint, script FROM step;
 DROP INDEX idx_task_gathering;
@@ -253,6 +266,7 @@ DROP TABLE param;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;
+ALTER TABLE task DROP COLUMN output;
 ALTER TABLE task DROP COLUMN key;
 ALTER TABLE task DROP COLUMN gathering;
 ALTER TABLE task DROP COLUMN role;

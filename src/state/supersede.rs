@@ -221,10 +221,10 @@ impl State {
         self.reader.connection.write(
             "supersede tasks",
             "INSERT INTO task
-                 (object_hash, kind, role, gathering, key, step_id, input_task_id, runset, name,
+                 (object_hash, kind, role, gathering, key, output, step_id, input_task_id, runset, name,
                   supersedes, forced, processed, room)
-             SELECT t.object_hash, t.kind, iif(t.role = 3, 3, 0),
-                 iif(t.role = 3, t.gathering, NULL), t.key, root.step_id, t.input_task_id, t.runset, t.name, t.id,
+             SELECT t.object_hash, t.kind, iif(t.role = 1, 0, t.role),
+                 iif(t.role = 3, t.gathering, NULL), t.key, t.output, root.step_id, t.input_task_id, t.runset, t.name, t.id,
                  ?1 OR t.forced AND NOT t.processed,
                  root.step_id IS NULL, iif(root.step_id IS NULL, NULL, ?2)
              FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",

@@ -91,6 +91,12 @@ pub(super) fn launch(step: &Step) -> Option<String> {
     Some(format!("one a task: {cold}"))
 }
 
+/// What a step takes of others, wherever that is routed.
+pub(super) fn takes(step: &Step) -> Option<String> {
+    let words: Vec<String> = step.from.iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
 /// What a step gathers, and when.
 pub(super) fn gather(step: &Step) -> Option<String> {
     let mut words = match step.gather? {

@@ -1,6 +1,6 @@
 //! The key of a task: what it is about, where its name does not say.
 
-use crate::model::route::Router;
+use crate::model::route::{Router, first_part};
 use crate::model::task::TaskId;
 use crate::state::{self, Reader};
 
@@ -22,6 +22,9 @@ pub(crate) fn key_of(
         if let Some(name) = &origin.name {
             if origin.parent.is_none() {
                 return Ok(name.to_string());
+            }
+            if router.route(name).is_none() {
+                return Ok(first_part(name).to_owned());
             }
             if let Some(key) = router.key(name) {
                 return Ok(key.to_owned());

@@ -93,8 +93,8 @@ impl Lines {
         some: &Unfinished,
     ) -> Result<Line, state::Error> {
         match (some.role, some.parent) {
-            (Role::Task | Role::Member, Some(parent)) => self.below(state, parent, queue),
-            (Role::Task | Role::Member | Role::Gather, _) => {
+            (Role::Task | Role::Member | Role::Reader, Some(parent)) => self.below(state, parent, queue),
+            (Role::Task | Role::Member | Role::Reader | Role::Gather, _) => {
                 Ok(self.barriers.along(Line::default(), queue))
             }
         }
@@ -199,7 +199,9 @@ fn feeds(step: &StepPlan, steps: &[Arc<StepPlan>], router: &Router) -> Vec<Queue
         None => true,
         Some(patterns) => {
             let mut patterns = patterns.iter();
+            let mut sources = other.from.iter();
             patterns.any(|pattern| router.may_go(pattern, &other.name))
+                || sources.any(|source| source.step == step.name)
         }
     };
     let fed = steps.iter().filter(may_feed);

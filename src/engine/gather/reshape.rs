@@ -1,11 +1,17 @@
 //! A runset is brought into the shape that the manifest has now.
 
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::key_of;
+use crate::engine::readers::{Readers, key_taken};
 use crate::engine::step::StepPlan;
+use crate::model::digest::Digest;
+use crate::model::name::StepName;
+use crate::model::promise::Pattern;
 use crate::model::route::Router;
-use crate::state::{self, Runset, Shape, State};
+use crate::state::{self, NewMember, NewReader, Runset, Shape, State, Told};
 
 /// Has what came to steps that gather be members, and what came to others be tasks. What is finished
 /// stays as it is.
@@ -15,6 +21,7 @@ pub(crate) fn reshape(
     steps: &[Arc<StepPlan>],
     router: &Router,
 ) -> Result<(), state::Error> {
+    take(state, runset, steps, router)?;
     let gathers = steps.iter().any(|step| step.gather.is_some());
     if !gathers && !state.has_gathered(runset)? {
         return Ok(());
@@ -28,4 +35,104 @@ pub(crate) fn reshape(
         state.reshape(runset, &shape, &|reader, task| key_of(reader, router, task))?;
     }
     Ok(())
+}
+
+/// What is asked for in the place of routes, in some words: equal for what is equal.
+fn sign(steps: &[Arc<StepPlan>]) -> String {
+    let mut words = state::sign(steps.iter().map(|step| &step.name));
+    for step in steps {
+        for source in &step.from {
+            let _ = write!(words, "\n{} < {source}", step.name);
+        }
+        if step.gather.is_some() && !step.from.is_empty() {
+            words.push_str(" gathered");
+        }
+    }
+    Digest::of(words.as_bytes()).to_string()
+}
+
+/// Has each step that takes what others leave have a task for it, or a member, and none for what it
+/// does not take. To find that out takes a look at all outputs of these, so nobody looks as long as
+/// the same is asked for.
+fn take(
+    state: &mut State,
+    runset: &Runset,
+    steps: &[Arc<StepPlan>],
+    router: &Router,
+) -> Result<(), state::Error> {
+    let known = state.taken_as(runset)?;
+    if known.is_none() && steps.iter().all(|step| step.from.is_empty()) {
+        return Ok(());
+    }
+    let sign = sign(steps);
+    if known.as_deref() == Some(&*sign) {
+        return Ok(());
+    }
+    let readers = Readers::of(steps);
+    for step in steps {
+        let mut wanted = HashMap::new();
+        let sources: BTreeSet<&StepName> = step.from.iter().map(|source| &source.step).collect();
+        for source in sources {
+            let Some(maker) = steps.iter().find(|other| other.name == *source) else {
+                continue;
+            };
+            for output in state.outputs_of(runset, source)? {
+                let route = router.route(&output.name);
+                let route = route.and_then(|to| steps.iter().find(|other| other.name == *to));
+                let takers = readers.of_output(maker.queue, &output.name, route.map(|to| to.queue));
+                if let Some(taker) = takers.into_iter().find(|taker| taker.queue == step.queue) {
+                    let pattern = taker.pattern.cloned();
+                    wanted.insert((output.parent, output.name.to_string()), (output, pattern));
+                }
+            }
+        }
+        let mut gone = Vec::new();
+        for taken in state.taken_by(runset, &step.name)? {
+            let place = (taken.parent, taken.name.to_string());
+            if wanted.remove(&place).is_none() {
+                gone.push(taken.task);
+            }
+        }
+        state.leave(runset, &gone)?;
+        let mut wanted: Vec<_> = wanted.into_values().collect();
+        wanted.sort_by_key(|(output, _)| output.task);
+        for (output, pattern) in wanted {
+            add(state, runset, step, router, &output, pattern.as_ref())?;
+        }
+    }
+    state.set_taken_as(runset, &sign)
+}
+
+fn add(
+    state: &mut State,
+    runset: &Runset,
+    step: &StepPlan,
+    router: &Router,
+    output: &Told,
+    pattern: Option<&Pattern>,
+) -> Result<(), state::Error> {
+    let Some(gather) = step.gather else {
+        let key = pattern.and_then(|pattern| pattern.star(&output.name));
+        let reader = NewReader {
+            object: output.object,
+            step: step.id,
+            parent: output.parent,
+            name: &output.name,
+            key: key.as_deref(),
+            output: output.task,
+        };
+        return state.insert_reader(runset, &reader).map(drop);
+    };
+    let key = key_taken(state, router, &output.name, pattern, output.parent)?;
+    let group = state.group_of(runset, &step.name, gather, &key)?;
+    let member = NewMember {
+        object: output.object,
+        step: step.id,
+        group,
+        parent: output.parent,
+        name: &output.name,
+        key: &key,
+        output: Some(output.task),
+    };
+    state.add_member(runset, &member).map(drop)
 }

@@ -173,6 +173,7 @@ impl Run {
                 partial: false,
                 empty: false,
                 reads_key: false,
+                from: Vec::new(),
             })
         };
         self.steps = world.iter().enumerate().map(runnable).collect();

@@ -13,7 +13,7 @@ use crate::engine::{
 };
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
-use crate::model::gather::Gather;
+use crate::model::gather::{Gather, Source};
 use crate::model::identity::Identity;
 use crate::model::name::{FileName, StepName};
 use crate::model::promise::Pattern;
@@ -34,6 +34,7 @@ pub(crate) struct Act {
     pub partial: bool,
     pub empty: bool,
     pub outputs: &'static [&'static str],
+    pub from: &'static [&'static str],
 }
 
 /// One with nothing special.
@@ -48,6 +49,18 @@ pub(crate) fn step(name: &'static str) -> Act {
         partial: false,
         empty: false,
         outputs: &[],
+        from: &[],
+    }
+}
+
+fn source(text: &str) -> Source {
+    let (step, pattern) = match text.split_once(':') {
+        Some((step, pattern)) => (step, Some(Pattern::parse(pattern).unwrap())),
+        None => (text, None),
+    };
+    Source {
+        step: StepName::new(step).unwrap(),
+        pattern,
     }
 }
 
@@ -167,6 +180,7 @@ impl World {
                 partial: act.partial,
                 empty: act.empty,
                 reads_key: false,
+                from: act.from.iter().map(|text| source(text)).collect(),
             })
         };
         let steps: Vec<_> = steps.into_iter().enumerate().map(register).collect();

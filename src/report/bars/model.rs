@@ -114,6 +114,7 @@ impl Model {
             Event::Cancelled { step, .. } => self.with(step, |lane| {
                 lane.running = lane.running.saturating_sub(1);
             }),
+            Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),
             Event::Manifest { .. }
             | Event::Inputs(_)
             | Event::Database { .. }

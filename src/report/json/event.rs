@@ -91,6 +91,11 @@ pub(super) enum JsonEvent<'a> {
         gone: u64,
         unchanged: u64,
     },
+    Gathered {
+        step: &'a str,
+        tasks: u64,
+        outputs: u64,
+    },
     Started {
         task: TaskId,
         step: &'a str,

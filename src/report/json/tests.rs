@@ -147,6 +147,14 @@ fn the_pipeline() {
         unchanged: 4,
     };
     assert_eq!(
+        told(&Event::Gathered {
+            step: &StepName::new("s").unwrap(),
+            tasks: 2,
+            outputs: 5,
+        }),
+        "\"gathered\",\"step\":\"s\",\"tasks\":2,\"outputs\":5"
+    );
+    assert_eq!(
         told(&Event::Inputs(&compared)),
         "\"inputs\",\"new\":1,\"changed\":2,\"gone\":3,\"unchanged\":4"
     );

@@ -1,0 +1,145 @@
+//! Tasks on outputs that have rows of their own besides: of steps that take what others leave.
+
+use rusqlite::Row;
+
+use super::cell::{digest, file_name, located, number};
+use super::record::ROOM;
+use super::{Context, Error, Reader, Runset, State, StepId};
+use crate::model::digest::Digest;
+use crate::model::name::{FileName, StepName};
+use crate::model::task::{TaskId, TaskState};
+
+/// A further task on an output.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewReader<'a> {
+    /// Its bytes.
+    pub object: Digest,
+    /// The version of the step that takes it.
+    pub step: StepId,
+    /// The task that left it.
+    pub parent: TaskId,
+    /// Under which name.
+    pub name: &'a str,
+    /// The key, where it does not follow from the name.
+    pub key: Option<&'a str>,
+    /// The output's own row.
+    pub output: TaskId,
+}
+
+/// An output, or who takes one.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Its row.
+    pub task: TaskId,
+    /// The task that left it.
+    pub parent: TaskId,
+    /// Under which name.
+    pub name: FileName,
+    /// Its bytes.
+    pub object: Digest,
+}
+
+const DOING: &str = "read who takes what";
+
+impl Reader {
+    /// The live outputs of the finished tasks of a step in the runset.
+    pub(crate) fn outputs_of(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
+        self.told(
+            "SELECT o.id, o.input_task_id, o.name, o.object_hash
+             FROM step AS s JOIN task AS m ON m.step_id = s.id AND m.step_id IS NOT NULL
+             JOIN task AS o ON o.input_task_id = m.id
+             WHERE s.name = ?2 AND m.runset = ?1 AND m.live = 1 AND m.processed = 1 AND m.role <> 1
+               AND o.live = 1 AND o.output IS NULL AND o.name IS NOT NULL",
+            runset,
+            step,
+        )
+    }
+
+    /// What a step takes in the runset besides what is routed to it.
+    pub(crate) fn taken_by(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
+        self.told(
+            "SELECT t.id, t.input_task_id, t.name, t.object_hash
+             FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
+             WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output IS NOT NULL",
+            runset,
+            step,
+        )
+    }
+
+    fn told(&self, sql: &str, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut query| {
+                let told = |row: &Row| {
+                    located("task", row, |row| {
+                        let name = file_name(row, 2)?;
+                        Ok(name.zip(row.get::<_, Option<i64>>(1)?).map(|(name, parent)| (name, parent)))
+                            .and_then(|some| {
+                                let task = TaskId(number(row, 0)?);
+                                let object = digest(row, 3)?;
+                                Ok(some.map(|(name, parent)| Told {
+                                    task,
+                                    parent: TaskId(parent),
+                                    name,
+                                    object,
+                                }))
+                            })
+                    })
+                };
+                let rows = query.query_map((&runset.name, step.as_str()), told)?;
+                rows.filter_map(Result::transpose).collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// What was asked for when it was last made sure that all that is taken is there, in some words.
+    pub(crate) fn taken_as(&self, runset: &Runset) -> Result<Option<String>, Error> {
+        self.meta(&sign_key(runset))
+    }
+}
+
+impl State {
+    /// Notes that all that is asked for in these words is there.
+    pub(crate) fn set_taken_as(&mut self, runset: &Runset, sign: &str) -> Result<(), Error> {
+        self.put_meta(&sign_key(runset), sign)
+    }
+
+    /// Adds a further task on an output.
+    pub(crate) fn insert_reader(
+        &mut self,
+        runset: &Runset,
+        reader: &NewReader,
+    ) -> Result<TaskId, Error> {
+        self.reader.connection.write(
+            "write a task",
+            "INSERT INTO task (object_hash, step_id, input_task_id, runset, name, role, output, key,
+                 room)
+             VALUES (?1, ?2, ?3, ?4, ?5, 2, ?6, ?7, ?8)",
+            (
+                &*reader.object.hex(),
+                reader.step.0,
+                reader.parent.0,
+                &runset.name,
+                reader.name,
+                reader.output.0,
+                reader.key,
+                ROOM,
+            ),
+        )?;
+        let task = TaskId(self.reader.connection.last_insert_rowid());
+        self.count(runset.id, reader.step, TaskState::Pending, 1);
+        Ok(task)
+    }
+
+    /// These, and all that was made of them, live no more.
+    pub(crate) fn leave(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<(), Error> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        self.bury(runset, tasks).map(drop)
+    }
+}
+
+fn sign_key(runset: &Runset) -> String {
+    format!("taken in {}", runset.id.0)
+}
