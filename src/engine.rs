@@ -17,6 +17,7 @@
 mod dry_run;
 mod gather;
 mod job;
+mod key;
 mod lookahead;
 mod lost;
 mod outputs;
@@ -34,8 +35,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use dry_run::{DryRun, Reason, dry_run};
-pub(crate) use gather::{key_of, reshape, standing};
+pub(crate) use gather::{reshape, standing};
 pub(crate) use job::{Ended, Job, Outcome, Reply, Short, Stop, Turn};
+pub(crate) use key::key_of;
 pub(crate) use lost::{Lost, Redone, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::gather::{Lines, complete_groups, key_of};
+use super::gather::{Lines, complete_groups};
+use super::key::key_of;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;

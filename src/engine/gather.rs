@@ -6,18 +6,17 @@
 //! that completed them. A group that gains or loses a member afterwards loses its task, with all that
 //! came of it. Tasks below a group that may still change do not start.
 
-mod key;
 mod lines;
 mod reshape;
 mod standing;
 
 use std::collections::HashSet;
 
-pub(crate) use key::key_of;
 pub(super) use lines::Lines;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
 
+use super::key::key_of;
 use super::outputs::{Output, Outputs};
 use super::step::StepPlan;
 use super::{Error, Scheduler};
@@ -341,7 +340,9 @@ impl Scheduler<'_> {
         let level = barriers.level(ready.line)?;
         let route = self.route(name);
         let takers = self.readers.of_output(step.queue, name, route);
-        let mut goes_to = route.into_iter().chain(takers.iter().map(|taker| taker.queue));
+        let mut goes_to = route
+            .into_iter()
+            .chain(takers.iter().map(|taker| taker.queue));
         let (queue, barrier) = goes_to.find_map(|queue| {
             let barrier = barriers.of(queue)?;
             (level >= barrier).then_some((queue, barrier))

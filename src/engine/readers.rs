@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::gather::key_of;
+use super::key::key_of;
 use super::outputs::Output;
 use super::step::StepPlan;
 use super::{Error, Scheduler};

@@ -44,16 +44,18 @@ fn source(
     names: &[&StepName],
     complete: bool,
 ) -> Result<Option<Source>, (String, String)> {
-    let named = |name: &str| names.iter().find(|known| known.as_str() == name);
-    if let Some(step) = named(text) {
+    let find = |name: &str| names.iter().find(|known| known.as_str() == name);
+    if let Some(step) = find(text) {
         return Ok(Some(Source {
             step: (*step).clone(),
             pattern: None,
         }));
     }
-    let parts = text.match_indices(COLON).map(|(at, _)| (&text[..at], &text[at + 1..]));
+    let parts = text
+        .match_indices(COLON)
+        .map(|(at, _)| (&text[..at], &text[at + 1..]));
     for (name, pattern) in parts {
-        if let Some(step) = named(name) {
+        if let Some(step) = find(name) {
             let pattern = Pattern::parse(pattern)
                 .map_err(|why| (format!("{}: {why}", quoted(text)), why.hint().to_owned()))?;
             return Ok(Some(Source {
@@ -71,9 +73,11 @@ fn source(
         message,
         match suggest::closest(name, names.iter().map(|name| name.as_str())) {
             Some(near) => format!("did you mean {}?", quoted(near)),
-            None => "for instance [\"count\", \"stats:*.tsv\"]: a step's name, and after a colon which \
+            None => {
+                "for instance [\"count\", \"stats:*.tsv\"]: a step's name, and after a colon which \
                      of its outputs"
-                .to_owned(),
+                    .to_owned()
+            }
         },
     ))
 }
@@ -111,8 +115,10 @@ pub(super) fn circles(
                 }
                 1 => {
                     let from = way.iter().position(|(on, _)| *on == other).unwrap_or(0);
-                    let mut names: Vec<&str> =
-                        way[from..].iter().map(|(on, _)| steps[*on].0.as_str()).collect();
+                    let mut names: Vec<&str> = way[from..]
+                        .iter()
+                        .map(|(on, _)| steps[*on].0.as_str())
+                        .collect();
                     names.push(steps[other].0.as_str());
                     names.reverse();
                     let message = format!("`from` goes in a circle: {}", names.join(" → "));

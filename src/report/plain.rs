@@ -117,7 +117,10 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
                 1 => String::new(),
                 many => format!(" in {many} groups"),
             };
-            format!("{step}: {} gathered{into}\n", amount::count(*outputs, "output"))
+            format!(
+                "{step}: {} gathered{into}\n",
+                amount::count(*outputs, "output")
+            )
         }
         Event::Interrupted { signal, tasks } => format!(
             "{signal}: ending {}; once more ends at once\n",

@@ -72,18 +72,14 @@ impl Reader {
             .and_then(|mut query| {
                 let told = |row: &Row| {
                     located("task", row, |row| {
-                        let name = file_name(row, 2)?;
-                        Ok(name.zip(row.get::<_, Option<i64>>(1)?).map(|(name, parent)| (name, parent)))
-                            .and_then(|some| {
-                                let task = TaskId(number(row, 0)?);
-                                let object = digest(row, 3)?;
-                                Ok(some.map(|(name, parent)| Told {
-                                    task,
-                                    parent: TaskId(parent),
-                                    name,
-                                    object,
-                                }))
-                            })
+                        let left = file_name(row, 2)?.zip(row.get::<_, Option<i64>>(1)?);
+                        let (task, object) = (TaskId(number(row, 0)?), digest(row, 3)?);
+                        Ok(left.map(|(name, parent)| Told {
+                            task,
+                            parent: TaskId(parent),
+                            name,
+                            object,
+                        }))
                     })
                 };
                 let rows = query.query_map((&runset.name, step.as_str()), told)?;

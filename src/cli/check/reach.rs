@@ -50,8 +50,8 @@ fn reached<'a>(manifest: &'a Manifest, router: &Router) -> Option<BTreeSet<&'a s
         }
         let step = manifest.step(name)?;
         let takes = |other: &&Step| other.from.iter().any(|source| source.step == step.name);
-        let takers = manifest.steps.iter().filter(takes);
-        next.extend(takers.map(|other| other.name.as_str()));
+        let others = manifest.steps.iter().filter(takes);
+        next.extend(others.map(|other| other.name.as_str()));
         for output in left(step)? {
             let targets = match output {
                 Left::Name(name) => router.route(&name).into_iter().collect(),

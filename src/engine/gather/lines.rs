@@ -93,7 +93,9 @@ impl Lines {
         some: &Unfinished,
     ) -> Result<Line, state::Error> {
         match (some.role, some.parent) {
-            (Role::Task | Role::Member | Role::Reader, Some(parent)) => self.below(state, parent, queue),
+            (Role::Task | Role::Member | Role::Reader, Some(parent)) => {
+                self.below(state, parent, queue)
+            }
             (Role::Task | Role::Member | Role::Reader | Role::Gather, _) => {
                 Ok(self.barriers.along(Line::default(), queue))
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::key_of;
+use crate::engine::key::key_of;
 use crate::engine::readers::{Readers, key_taken};
 use crate::engine::step::StepPlan;
 use crate::model::digest::Digest;

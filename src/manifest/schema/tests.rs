@@ -48,7 +48,14 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
         step["gather"] = json!(true);
         manifest["input"] = json!([input("step", &json!("a"))]);
     }
-    manifest["step"] = json!([step]);
+    let mut steps = vec![step];
+    // Those that the example names.
+    if key == "from" && value[0].is_string() {
+        for name in ["count", "stats"] {
+            steps.push(json!({ "name": name, "script": ":" }));
+        }
+    }
+    manifest["step"] = json!(steps);
     toml::to_string(&manifest).unwrap()
 }
 

@@ -1,0 +1,106 @@
+//! Steps that take what others leave, wherever it is routed (`from`).
+
+use crate::harness::Test;
+
+/// One output, worked on by three steps, and all of it brought together.
+const DIAMOND: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2 3; do echo $i > $OUTPUT_DIR/$i.txt; done; echo x > $OUTPUT_DIR/a_log; echo l > $OUTPUT_DIR/x_left'
+[[step]]
+name = "left"
+from = ["begin:*.txt"]
+script = 'echo left >> $COUNT; echo "l$TASK_PIPELINE_KEY" > $OUTPUT_DIR/merge'
+[[step]]
+name = "right"
+from = ["begin:*.txt", "begin:1*"]
+script = 'echo right >> $COUNT; echo "r$(cat $INPUT_FILE)" > $OUTPUT_DIR/merge'
+[[step]]
+name = "merge"
+gather = true
+from = ["begin:*_log"]
+script = 'echo merge >> $COUNT; cat $INPUT_DIR/* | sort | tr "\n" " " > $OUTPUT_DIR/all'
+"#;
+
+#[test]
+fn one_output_has_several_consumers_and_is_there_once() {
+    let test = Test::with(DIAMOND);
+    test.runs().says("9 run, 0 reused");
+    assert_eq!(test.output("all"), "l1 l2 l3 lx r1 r2 r3 x ");
+    // Final outputs stay final; each output has one own row, however often it is reused.
+    let own = "SELECT count(*) FROM lineage JOIN runset ON runset.name = lineage.runset
+        WHERE live = 1 GROUP BY runset.id";
+    for round in 1..4 {
+        assert_eq!(
+            test.rows(own),
+            vec!["13"; round],
+            "5 of begin, 7 merged, 1 in the end"
+        );
+        test.run(["-run", "-fresh"])
+            .exits(0)
+            .says("1 run, 8 reused");
+    }
+    assert_eq!(test.finals().len(), 5, "{:?}", test.finals().keys());
+    test.run(["-run", "-dry-run", "-fresh"]).exits(0);
+    test.tally_is_right();
+    let check = test.text(&["check"]);
+    assert!(check.contains("takes     begin:*.txt, begin:1*"), "{check}");
+}
+
+#[test]
+fn what_is_asked_for_otherwise_is_there_with_the_next_run() {
+    let test = Test::with(DIAMOND);
+    test.runs();
+    test.manifest(&DIAMOND.replace("[\"begin:*.txt\", \"begin:1*\"]", "[\"begin:1*\"]"));
+    test.runs().says("1 run, 0 reused");
+    assert_eq!(test.output("all"), "l1 l2 l3 lx r1 x ");
+    test.manifest(DIAMOND);
+    test.runs().says("0 run, 3 reused");
+    assert_eq!(test.output("all"), "l1 l2 l3 lx r1 r2 r3 x ");
+    test.manifest(&DIAMOND.replace("from = [\"begin:*_log\"]\n", ""));
+    test.runs().says("1 run, 0 reused");
+    assert_eq!(test.output("all"), "l1 l2 l3 lx r1 r2 r3 ");
+    test.tally_is_right();
+}
+
+#[test]
+fn a_script_that_changes_and_a_start_are_followed() {
+    let test = Test::with(DIAMOND);
+    test.runs();
+    test.manifest(&DIAMOND.replace("echo \"r$", "echo \"s$"));
+    test.run(["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("4 run, 0 reused");
+    assert_eq!(test.output("all"), "l1 l2 l3 lx s1 s2 s3 x ");
+    test.run(["-run", "-start", "right"])
+        .exits(0)
+        .says("3 run, 1 reused");
+    test.run(["-run", "-start", "begin"])
+        .exits(0)
+        .says("1 run, 8 reused");
+    assert_eq!(test.finals().len(), 5);
+    test.tally_is_right();
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_where_it_stands() {
+    let manifest = |a: &str, b: &str| {
+        format!(
+            "[[step]]\nname = 'begin'\nstart = true\nscript = ':'\n[[step]]\nname = 'one'\nscript = ':'\n\
+             from = [{a}]\n[[step]]\nname = 'two'\nscript = ':'\nfrom = [{b}]\n"
+        )
+    };
+    for (a, b, says) in [
+        ("'begn'", "", "there is no step `begn`"),
+        ("'begn:*.x'", "", "did you mean `begin`?"),
+        ("'begin:[a]'", "", "`begin:[a]`: "),
+        ("'begin', 'begin'", "", "`begin` is there twice"),
+        ("'one'", "", "`from` goes in a circle: one → one"),
+        ("'two'", "'one:*.x'", "`from` goes in a circle: "),
+    ] {
+        let test = Test::with(&manifest(a, b));
+        let told = test.run(["check"]).exits(2).says(says);
+        assert!(told.stderr.contains("workflow.toml:"), "{told}");
+    }
+}
