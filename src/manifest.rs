@@ -18,6 +18,7 @@ mod syntax;
 mod template;
 mod texts;
 mod value;
+mod variables;
 
 pub(crate) use cache::Cache;
 pub(crate) use describe::literal_outputs;

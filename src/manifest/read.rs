@@ -11,7 +11,8 @@ use toml::de::{DeTable, DeValue};
 use super::cache::{self, Cache};
 use super::field::{Field, Place};
 use super::gather;
-use super::value::{Item, Reader};
+use super::value::{Item, Reader, list};
+use super::variables;
 use super::{NixSettings, Placed, Step};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::gather::Gather;
@@ -83,10 +84,10 @@ impl Fields {
             Field::Script => self.script = script(reader, &what, item),
             Field::Packages => self.packages = packages(reader, &what, item),
             Field::Files => self.files = globs(reader, &what, item),
-            Field::Env => self.env = variables(reader, &what, item),
+            Field::Env => self.env = variables::set(reader, &what, item),
             Field::Shell => self.shell = shell(reader, &what, item),
             Field::Pure => self.pure = reader.flag(&what, item),
-            Field::Keep => self.keep = keep(reader, &what, item),
+            Field::Keep => self.keep = variables::kept(reader, &what, item),
             Field::Params => self.params = params(reader, &what, item),
             Field::Outputs => self.outputs = outputs(reader, &what, item),
             Field::Parallel => {
@@ -299,23 +300,6 @@ fn script(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String
     Some(script)
 }
 
-/// The items that `read` makes of an array's; `None` if the value is no array.
-fn list<T>(
-    reader: &mut Reader<'_>,
-    what: &str,
-    item: &Item<'_>,
-    mut read: impl FnMut(&mut Reader<'_>, &str, &Item<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let entry = format!("an entry of {what}");
-    let items = reader.array(what, "an array of strings", item)?;
-    Some(
-        items
-            .iter()
-            .filter_map(|item| read(reader, &entry, item))
-            .collect(),
-    )
-}
-
 pub(super) fn packages(
     reader: &mut Reader<'_>,
     what: &str,
@@ -386,19 +370,6 @@ fn shell(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Str
     Some(words)
 }
 
-fn keep(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
-    list(reader, what, item, |reader, what, item| {
-        let name = reader.string(what, item)?;
-        if is_variable(&name) {
-            return Some(name);
-        }
-        let message = format!("{} cannot be a variable's name", quoted(&name));
-        let error = Diagnostic::at(reader.inside(item), message);
-        reader.error(error.hint(VARIABLE));
-        None
-    })
-}
-
 fn params(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Placed<String>>> {
     list(reader, what, item, |reader, what, item| {
         let value = reader.string(what, item)?;
@@ -437,58 +408,6 @@ fn outputs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Arc<[
         Some(())
     })?;
     Some(seen.into())
-}
-
-const VARIABLE: &str = "letters, digits and underscores, no digit first";
-
-fn is_variable(name: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !name.is_empty() && name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn variables(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> BTreeMap<String, String> {
-    let DeValue::Table(table) = item.get_ref() else {
-        let hint = "for instance { LANG = \"C.UTF-8\" }".to_owned();
-        reader.wrong_type(what, "a table of strings", item, Some(hint));
-        return BTreeMap::new();
-    };
-    let mut variables = BTreeMap::new();
-    for (key, item) in table {
-        let name = key.get_ref().as_ref();
-        let value = reader.string(&format!("variable {}", quoted(name)), item);
-        if let Some((message, hint)) = refused(name) {
-            reader.error(Diagnostic::at(key.span(), message).hint(hint));
-        } else if let Some(value) = value {
-            variables.insert(name.to_owned(), value);
-        }
-    }
-    variables
-}
-
-/// Why a manifest cannot set the variable, and what to do instead.
-fn refused(name: &str) -> Option<(String, &'static str)> {
-    if !is_variable(name) {
-        let message = format!("{} cannot be a variable's name", quoted(name));
-        return Some((message, VARIABLE));
-    }
-    if name == "PATH" {
-        let message = "`PATH` cannot be set: a step's packages decide what its script finds";
-        return Some((
-            message.to_owned(),
-            "name the programs' packages in `packages`",
-        ));
-    }
-    if is_reserved(name) {
-        let message = format!("`{name}` cannot be set: each task is given its own");
-        return Some((message, "choose another name"));
-    }
-    None
-}
-
-/// Whether the variable is one that each task is given.
-pub(super) fn is_reserved(name: &str) -> bool {
-    matches!(name, "INPUT_FILE" | "INPUT_DIR" | "OUTPUT_DIR" | "TMPDIR")
-        || name.starts_with("TASK_PIPELINE_")
 }
 
 fn nixpkgs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {

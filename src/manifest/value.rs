@@ -295,3 +295,20 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Table(_) => "a table",
     }
 }
+
+/// The items that `read` makes of an array's; `None` if the value is no array.
+pub(super) fn list<T>(
+    reader: &mut Reader<'_>,
+    what: &str,
+    item: &Item<'_>,
+    mut read: impl FnMut(&mut Reader<'_>, &str, &Item<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let entry = format!("an entry of {what}");
+    let items = reader.array(what, "an array of strings", item)?;
+    Some(
+        items
+            .iter()
+            .filter_map(|item| read(reader, &entry, item))
+            .collect(),
+    )
+}
