@@ -7,6 +7,7 @@ use super::sample::Older;
 use super::select;
 use crate::model::event::Event;
 use crate::model::name::StepName;
+use crate::model::task::TaskId;
 use crate::state::Evidence;
 use crate::text::amount;
 
@@ -44,8 +45,8 @@ impl Call<'_> {
                     .filter(|one| one.step.name.as_str() == name)
                 {
                     tainted = true;
-                    let last = self.state.last_executed(runset, older.from)?;
-                    match look(&older, &evidence, last) {
+                    let newest = self.state.newest_finished(runset, older.from)?;
+                    match look(&older, &evidence, newest) {
                         Ok(evidence) => taken.push((runset.clone(), older, evidence)),
                         Err(refusal) => {
                             left.push((older.tainted, refusal.why.clone()));
@@ -99,11 +100,21 @@ impl Call<'_> {
     }
 }
 
-/// What speaks for taking these tasks over, or what stands against it. `last`: when the last of them
-/// was executed.
-fn look(older: &Older, evidence: &[Evidence], last: Option<i64>) -> Result<Evidence, Refusal> {
+/// What speaks for taking these tasks over, or what stands against it. `newest`: the newest of
+/// them, and when the last was executed.
+fn look(
+    older: &Older,
+    evidence: &[Evidence],
+    (newest, last): (TaskId, Option<i64>),
+) -> Result<Evidence, Refusal> {
     let (name, now, from) = (&older.step.name, older.step.version, older.version);
     let again = |why: String| Refusal { why, again: true };
+    if older.regrouped {
+        return Err(Refusal {
+            why: older.regrouped_in_words(),
+            again: false,
+        });
+    }
     let is_of = |one: &&Evidence| one.from == older.from;
     let Some(found) = evidence
         .iter()
@@ -123,6 +134,12 @@ fn look(older: &Older, evidence: &[Evidence], last: Option<i64>) -> Result<Evide
             ),
             again: false,
         });
+    }
+    if newest > found.newest {
+        return Err(again(format!(
+            "{sample} of the tasks of step {name} speaks for none that came later, and some of version \
+             {from} did"
+        )));
     }
     if last.is_some_and(|last| last > sample.made) {
         return Err(again(format!(

@@ -325,8 +325,14 @@ impl Call<'_> {
         let names = self.steps.all.iter().map(|step| &step.name);
         let sign = state::sign(names);
         self.state.set_routed_by(&runset, Some(&sign))?;
-        let begins = self.source.manifest.start().map(|step| &step.name);
-        self.state.set_begun(&runset, begins)?;
+        let begins = self.source.manifest.start();
+        let begins = begins.and_then(|step| self.steps.named(step.name.as_str()));
+        if start.is_some_and(|start| begins.is_none_or(|step| step.id != start)) {
+            self.state.set_begun_in_several(&runset)?;
+        } else {
+            self.state
+                .set_begun(&runset, begins.map(|step| &step.name))?;
+        }
         Ok(runset)
     }
 

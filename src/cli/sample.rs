@@ -32,6 +32,19 @@ pub(super) struct Older {
     pub version: i64,
     /// How many.
     pub tainted: i64,
+    /// Whether one of the two gathers what comes to it and the other does not: what a task works on is
+    /// another thing then.
+    pub regrouped: bool,
+}
+
+impl Older {
+    /// Why nothing can be said of them.
+    pub(super) fn regrouped_in_words(&self) -> String {
+        format!(
+            "step {} gathers in one of the versions {} and {} alone, so their tasks cannot be compared",
+            self.step.name, self.version, self.step.version
+        )
+    }
 }
 
 impl Call<'_> {
@@ -46,6 +59,12 @@ impl Call<'_> {
                 continue;
             };
             let versions = self.state.versions(step.name.as_str())?;
+            let gathers = |id: StepId| {
+                let version = versions.iter().find(|version| version.id == id);
+                version
+                    .and_then(|version| version.identity.as_ref())
+                    .is_some_and(|identity| identity.gather)
+            };
             for one in std::iter::once(first).chain(tainted) {
                 let version = versions.iter().find(|version| version.id == one.step);
                 all.push(Older {
@@ -53,6 +72,7 @@ impl Call<'_> {
                     from: one.step,
                     version: version.map_or(0, |version| version.version),
                     tainted: one.count,
+                    regrouped: gathers(one.step) != gathers(step.id),
                 });
             }
         }
@@ -97,6 +117,11 @@ impl Call<'_> {
         let mut groups = Vec::new();
         let mut drawn = Vec::new();
         for older in self.older(runset)? {
+            if older.regrouped {
+                let words = older.regrouped_in_words();
+                self.reporter.event(&Event::Warning(&words));
+                continue;
+            }
             let tasks = self.state.draw(runset, older.from, most)?;
             drawn.extend(tasks.iter().map(|task| Drawn {
                 task: *task,
@@ -144,6 +169,7 @@ impl Call<'_> {
                 to: older.step.id,
                 sample,
                 unequal: told.differing + told.failed,
+                newest: self.state.newest_finished(runset, older.from)?.0,
             };
             self.state.put_evidence(runset.id, &evidence)?;
             self.reporter.event(&Event::Sampled(&told));

@@ -32,6 +32,8 @@ pub(crate) struct Evidence {
     pub sample: Sample,
     /// How many of them did not leave the same.
     pub unequal: i64,
+    /// The newest task that there was of the version: it speaks for none that came later.
+    pub newest: TaskId,
 }
 
 /// The tasks with the smallest hashes, those that are equal together under one.
@@ -136,21 +138,23 @@ impl Reader {
         Ok(state)
     }
 
-    /// When the last of the finished live tasks of a step version was executed, in milliseconds since
-    /// 1970, as far as that is recorded.
-    pub(crate) fn last_executed(
+    /// The newest of the finished live tasks of a step version, and when the last of them was executed, in
+    /// milliseconds since 1970, as far as that is recorded.
+    pub(crate) fn newest_finished(
         &self,
         runset: &Runset,
         step: StepId,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<(TaskId, Option<i64>), Error> {
         self.connection
             .prepare_cached(
-                "SELECT max(executed) FROM task
+                "SELECT coalesce(max(id), 0), max(executed) FROM task
                  WHERE step_id = ?1 AND step_id IS NOT NULL AND runset = ?2
                    AND processed = 1 AND live = 1",
             )
             .and_then(|mut query| {
-                query.query_row((step.0, &runset.name), |row| some_number(row, 0))
+                query.query_row((step.0, &runset.name), |row| {
+                    Ok((TaskId(row.get(0)?), some_number(row, 1)?))
+                })
             })
             .during(&self.layout, "read when tasks were executed")
     }
@@ -159,7 +163,7 @@ impl Reader {
     pub(crate) fn evidence(&self, runset: RunsetId) -> Result<Vec<Evidence>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT from_step, to_step, tasks, tainted, unequal, made FROM sample
+                "SELECT from_step, to_step, tasks, tainted, unequal, made, newest FROM sample
                  WHERE runset_id = ?1 ORDER BY made DESC, from_step, to_step",
             )
             .and_then(|mut query| {
@@ -183,8 +187,8 @@ impl State {
             .write(
                 "write a sample",
                 "INSERT OR REPLACE INTO sample
-                     (runset_id, from_step, to_step, tasks, tainted, unequal, made)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                     (runset_id, from_step, to_step, tasks, tainted, unequal, made, newest)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 (
                     runset.0,
                     kept.from.0,
@@ -193,6 +197,7 @@ impl State {
                     tainted,
                     kept.unequal,
                     made,
+                    kept.newest.0,
                 ),
             )
             .map(drop)
@@ -238,6 +243,7 @@ fn evidence(row: &Row) -> rusqlite::Result<Evidence> {
             made: number(row, 5)?,
         },
         unequal: count(row, 4)?,
+        newest: TaskId(row.get(6)?),
     })
 }
 

@@ -170,6 +170,7 @@ CREATE TABLE sample (
     tainted INTEGER NOT NULL,
     unequal INTEGER NOT NULL,
     made INTEGER NOT NULL,
+    newest INTEGER NOT NULL,
     PRIMARY KEY (runset_id, from_step, to_step)
 ) WITHOUT ROWID;
 CREATE TABLE gathering (

@@ -91,6 +91,7 @@ fn evidence(from: StepId, to: StepId, tainted: i64) -> Evidence {
             made: 1_795_680_000_000,
         },
         unequal: 0,
+        newest: TaskId(9),
     }
 }
 
