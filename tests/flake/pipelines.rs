@@ -128,7 +128,8 @@ fn every_key_of_a_step_is_an_option() {
                 "mkPipeline {{ name = \"every-key\"; defaults = {defaults}; inputs = {inputs};
                    params.threshold = {{ type = \"float\"; default = 0.5; min = 0; max = 1; help = \"…\"; volatile = true; }};
                    params.mode = {{ type = \"string\"; values = [ \"fast\" \"exact\" ]; }};
-                   steps.all = {{ start = true; script = \":\"; }} // {step}; }}"
+                   steps.begin = {{ start = true; script = \":\"; }};
+                   steps.all = {{ script = \":\"; }} // {step}; }}"
             ),
         )
         .unwrap_or_else(|said| panic!("{said}"));
