@@ -35,6 +35,8 @@ pub(super) struct Call<'a> {
     pub(super) inbox: &'a Inbox,
     /// What came of the comparison of what comes in from outside.
     pub(super) compared: Option<Compared>,
+    /// Results that a run leaves as they are, and that a migration would not.
+    pub(super) stale: usize,
 }
 
 /// What came in from outside.
@@ -167,6 +169,7 @@ impl Call<'_> {
     /// that the steps have now.
     fn note_astray(&mut self, runset: &Runset) -> Result<(), Failure> {
         let (sign, astray) = self.astray(runset)?;
+        self.stale += astray.len();
         let sign = astray.is_empty().then_some(sign.as_str());
         self.state.set_routed_by(runset, sign)?;
         let rerouted = self.state.rerouted(&astray)?;

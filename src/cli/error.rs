@@ -59,6 +59,14 @@ impl Failure {
         }
     }
 
+    /// What is let pass without `-strict`.
+    pub(crate) fn strict(message: impl fmt::Display) -> Self {
+        Self {
+            kind: Kind::Lint,
+            ..Self::usage(message)
+        }
+    }
+
     /// Standard output does not take more: a failure, unless its reader went away (`| head`).
     pub(crate) fn output(error: &io::Error) -> Self {
         let failure = Self::usage(format!("cannot write to standard output: {error}"));

@@ -76,7 +76,8 @@ pub(super) struct Actions {
     /// The runset to act on, `all` for every one; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
-    /// Fail before anything runs where `check` would warn of what scripts depend on unseen (for CI)
+    /// Fail before anything runs where `check` would warn of what scripts depend on unseen, and in the end
+    /// where old results stay (for CI)
     #[arg(long)]
     pub strict: bool,
     /// With -run or -sample: most tasks at once; default: the number of CPUs
@@ -175,7 +176,7 @@ pub(super) struct Output {
     /// Also say when tasks start, what they leave, and show what they write
     #[arg(long, conflicts_with = "quiet", global = true)]
     pub verbose: bool,
-    /// Say nothing but failures and warnings
+    /// Say nothing but failures, warnings and what is tainted
     #[arg(long, global = true)]
     pub quiet: bool,
     /// Lines for people, or one JSON object a line

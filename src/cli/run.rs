@@ -21,6 +21,7 @@ use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
+use crate::text::amount::count;
 
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -67,6 +68,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             live: false,
             inbox: &inbox,
             compared: None,
+            stale: 0,
         };
         return dry_run::main(call);
     }
@@ -106,9 +108,16 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         unresolved = known.unresolved;
         steps
     };
-    check::tell(&source, &arguments.places, &registered, &mut |event| {
-        reporter.event(event);
-    });
+    let runs = acts(actions);
+    check::tell(
+        &source,
+        &arguments.places,
+        &registered,
+        runs,
+        &mut |event| {
+            reporter.event(event);
+        },
+    );
     let mut call = Call {
         actions,
         source: &source,
@@ -120,6 +129,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         live: arguments.output.verbose,
         inbox: &inbox,
         compared: None,
+        stale: 0,
     };
     let done = call.act(&channel);
     call.reporter.finish();
@@ -295,6 +305,9 @@ impl Call<'_> {
         for runset in &runsets {
             let summary = self.run_one(runset, seeded, &settings, &mut local)?;
             failed += summary.failed;
+            for (_, tainted, _) in &summary.tainted {
+                self.stale += usize::try_from(*tainted).unwrap_or_default();
+            }
             self.reporter.event(&Event::Summary(&summary));
             if let Some(short) = summary.shortage {
                 return Err(Failure::usage(short.error).hint(short.hint));
@@ -305,6 +318,13 @@ impl Call<'_> {
             if failed > 0 && self.actions.fail_fast {
                 break;
             }
+        }
+        if self.actions.strict && self.stale > 0 {
+            let left = count(self.stale, "result");
+            return Err(Failure::strict(format!(
+                "{left} stay as they are, of another version or route than today's (-strict)"
+            ))
+            .hint("-migrate-tainted -run has them done again"));
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
     }

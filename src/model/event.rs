@@ -211,19 +211,22 @@ impl Event<'_> {
     /// Whether it is told even to those who want to hear next to nothing.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Failed { .. } | Self::Warning(_) | Self::Interrupted { .. } => true,
+            Self::Failed { .. }
+            | Self::Warning(_)
+            | Self::Interrupted { .. }
+            // Old results stay.
+            | Self::Tainted { .. } => true,
+            Self::Rerouted { done, .. } => !done,
             Self::Sampled(sampled) => !sampled.is_equal(),
             Self::Manifest { .. }
             | Self::Database { .. }
             | Self::Environment(_)
             | Self::Version { .. }
-            | Self::Tainted { .. }
             | Self::Migrated { .. }
             | Self::NothingTainted { .. }
             | Self::Sampling { .. }
             | Self::Accepted { .. }
             | Self::GivenBack { .. }
-            | Self::Rerouted { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)
             | Self::Gathered { .. }

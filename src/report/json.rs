@@ -50,7 +50,7 @@
 //! is not in the manifest. The `kind` of an error is `usage` (command line, manifest, state),
 //! `environment` (a package cannot be had) or `signal`.
 //!
-//! With `-quiet` there are only `failed`, `warning`, `interrupted` and `error`.
+//! With `-quiet` there are only `failed`, `warning`, `tainted`, `rerouted`, `interrupted` and `error`.
 
 mod event;
 

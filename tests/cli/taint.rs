@@ -494,3 +494,37 @@ fn what_is_pending_goes_to_a_version_that_comes_back() {
     assert_eq!(versions(&test), ["1*", "2"]);
     test.tally_is_right();
 }
+
+#[test]
+fn old_results_are_told_to_who_hears_only_warnings_and_fail_a_strict_run() {
+    let keep = "keep = ['COUNT']\n";
+    let manifest =
+        |script| pipeline("", script).replace("[[step]]\n", &format!("[[step]]\n{keep}"));
+    let test = Test::with(&manifest(COPY));
+    test.run(["-run", "-strict"]).exits(0);
+    test.manifest(&manifest(DOUBLE));
+    let told =
+        "work: 2 finished tasks have another version (script); -migrate-tainted does them again\n";
+    let ran = test.run(["-run", "-quiet"]).exits(0);
+    assert_eq!(ran.stderr, told);
+    for _ in 0..2 {
+        let ran = test.run(["-run", "-quiet", "-strict"]).exits(1);
+        assert_eq!(
+            ran.stderr,
+            format!(
+                "{told}error: 2 results stay as they are, of another version or route than today's (-strict)\n\
+                 hint: -migrate-tainted -run has them done again\n"
+            )
+        );
+    }
+    test.run(["-migrate-tainted", "-run", "-strict"]).exits(0);
+    // The name of a step that comes now.
+    let end = format!("[[step]]\n{keep}name = 'end'\nscript = 'true'\n");
+    test.manifest(&(manifest(DOUBLE) + &end));
+    test.run(["-run", "-quiet", "-strict"])
+        .exits(1)
+        .says("2 outputs that were final go to step end by today's steps")
+        .says("error: 2 results stay as they are");
+    test.run(["-migrate-tainted", "-run", "-strict"]).exits(0);
+    test.run(["-run", "-strict"]).exits(0);
+}
