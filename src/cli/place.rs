@@ -1,6 +1,6 @@
-//! Where scripts start, and the steps that a manifest has.
+//! Where scripts start, what lies elsewhere, and the steps that a manifest has.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::error::Failure;
 use super::select;
@@ -36,4 +36,40 @@ pub(super) fn known_step(source: &Source, name: &str) -> Result<(), Failure> {
         &source.path.to_string_lossy(),
         names,
     ))
+}
+
+/// What belongs to the system, or to packages.
+const SYSTEM: [&str; 14] = [
+    "/nix",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/proc",
+    "/dev",
+    "/sys",
+    "/run",
+    "/var/cache",
+];
+
+/// Whether the path, an absolute one, is there.
+pub(super) fn is_of_the_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|folder| path.starts_with(folder))
+}
+
+/// The path without `.` and `..`.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(part),
+        }
+    }
+    plain
 }

@@ -16,6 +16,7 @@ use crate::engine::{self, Scheduler, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
 use crate::model::event::{Event, Summary};
+use crate::model::name::StepName;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
 use crate::state::{self, Runset, State};
@@ -108,16 +109,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         unresolved = known.unresolved;
         steps
     };
-    let runs = acts(actions);
-    check::tell(
-        &source,
-        &arguments.places,
-        &registered,
-        runs,
-        &mut |event| {
-            reporter.event(event);
-        },
-    );
+    tell_unseen(&source, arguments, &registered, &mut reporter);
     let mut call = Call {
         actions,
         source: &source,
@@ -134,6 +126,18 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+/// Tells what steps depend on and no version of them knows.
+fn tell_unseen(
+    source: &Source,
+    arguments: &Arguments,
+    registered: &[StepName],
+    reporter: &mut Reporter,
+) {
+    let runs = acts(&arguments.actions);
+    let mut listener = |event: &Event| reporter.event(event);
+    check::tell(source, &arguments.places, registered, runs, &mut listener);
 }
 
 /// The manifest, fit for what is asked.

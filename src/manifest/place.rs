@@ -9,6 +9,10 @@ pub(crate) struct StepPlaces {
     pub step: Range<usize>,
     /// Its script, with the quotes.
     pub script: Range<usize>,
+    /// Its shell, or that of `[defaults]`.
+    pub shell: Option<Range<usize>>,
+    /// Its variables, or those of `[defaults]`.
+    pub env: Option<Range<usize>>,
     /// Its packages, or those of `[defaults]`.
     pub packages: Option<Range<usize>>,
 }

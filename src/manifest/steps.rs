@@ -130,6 +130,8 @@ pub(super) fn manifest<'i>(
         places.push(StepPlaces {
             step: draft.place(),
             script: place(Field::Script)?,
+            shell: place(Field::Shell),
+            env: place(Field::Env),
             packages: place(Field::Packages),
         });
         draft.fields.over(&defaults);

@@ -7,11 +7,14 @@
 
 mod builtin;
 mod expand;
+mod mention;
+mod paths;
 mod scan;
 mod word;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use mention::{of_text, of_value};
 use scan::Scan;
 
 /// What a script names.
@@ -57,7 +60,9 @@ pub enum Role {
     Program,
     /// Anything else that may be read.
     Argument,
-    /// What output is redirected to.
+    /// A part of a text, which may be about anything: a bare word does not name a folder there.
+    Mentioned,
+    /// What output is redirected to, or what a command is known to make or to remove.
     Written,
 }
 
@@ -87,6 +92,22 @@ pub fn is_shell(words: &[String]) -> bool {
             .is_some_and(|letters| !letters.starts_with('-') && letters.ends_with('c'))
     };
     is_one && arguments.last().is_some_and(asks)
+}
+
+/// The shell and its arguments, behind programs that only start it (`env bash -c`).
+pub fn started(words: &[String]) -> &[String] {
+    let Some((program, arguments)) = words.split_first() else {
+        return words;
+    };
+    let is_starter = matches!(
+        program.rsplit('/').next().unwrap_or_default(),
+        "env" | "nice" | "nohup" | "ionice" | "setsid" | "stdbuf" | "time" | "timeout"
+    );
+    let is_shell = |word: &String| is_name_of_shell(word.rsplit('/').next().unwrap_or_default());
+    match arguments.iter().position(is_shell) {
+        Some(at) if is_starter => &arguments[at..],
+        _ => words,
+    }
 }
 
 fn is_name_of_shell(name: &str) -> bool {
@@ -129,6 +150,8 @@ struct Found {
     read: Vec<Read>,
     words: Vec<Spot>,
     prefixes: Vec<Prefix>,
+    /// What variables are set to, where the text tells.
+    values: BTreeMap<String, Vec<String>>,
     /// Whether it has read commands from elsewhere.
     elsewhere: bool,
 }

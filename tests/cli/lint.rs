@@ -91,7 +91,85 @@ fn a_file_that_no_version_knows_of() {
             "warning: workflow.toml:5: step `a` uses `tool.sh`, {words}hint: `files = [\"tool.sh\"]` makes one\n"
         ))
         .says("warning: workflow.toml:9: step `page` uses `template.html`");
-    test.run(["-run"]).exits(1).never_says("warning");
+    test.run(["-run"])
+        .exits(1)
+        .says("warning: workflow.toml:5: step `a` uses `tool.sh`");
+}
+
+#[test]
+fn a_file_that_comes_when_the_version_is_known_is_told_by_each_run() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\n\
+         script = '[ ! -f own.conf ] || . ./own.conf; echo $PWD > $OUTPUT_DIR/out'\n",
+    );
+    test.runs().never_says("warning");
+    test.write("own.conf", "");
+    for words in [
+        &["-run"] as &[_],
+        &["-run", "-quiet"],
+        &["-migrate-tainted", "-run"],
+    ] {
+        test.run(words).exits(0).says(
+            "warning: workflow.toml:4: step `a` uses `own.conf`, which is in none of its `files`",
+        );
+    }
+    test.run([""; 0]).exits(0).never_says("own.conf");
+    test.run(["-run", "-strict"]).exits(1);
+}
+
+#[test]
+fn files_that_are_named_elsewhere_than_in_a_script_of_a_shell() {
+    let step = |keys: &str| format!("[[step]]\nname = 'a'\nstart = true\n{keys}\n");
+    for (keys, told, line) in [
+        ("shell = ['./tool']\nscript = 'x'", "`tool` in `shell`", 4),
+        (
+            "shell = ['awk', '-f', 't.awk']\nscript = 'x'",
+            "`t.awk` in `shell`",
+            4,
+        ),
+        (
+            "script = 'cat $CONF'\nenv = { CONF = 't.awk' }",
+            "`t.awk` in `env`",
+            5,
+        ),
+        (
+            "shell = ['python3', '-c']\nscript = \"open('t.awk')\"",
+            "`t.awk`",
+            5,
+        ),
+        ("script = \"sh -c 'cat t.awk'\"", "`t.awk`", 4),
+    ] {
+        let test = Test::with(&step(keys));
+        test.write("tool", "");
+        test.write("t.awk", "");
+        test.run(["check"])
+            .exits(0)
+            .says(&format!("warning: step `a` uses {told}, which is in none"))
+            .says(&format!(" --> workflow.toml:{line}:"));
+        test.run(["-run", "-strict"])
+            .exits(1)
+            .says(&format!("error: step `a` uses {told}, which"));
+    }
+}
+
+#[test]
+fn a_file_that_no_key_could_name() {
+    let test = Test::new();
+    test.write("ref.fa", "");
+    test.write("m/workflow.toml", "[[step]]\nname = 'a'\nstart = true\nscript = 'cat ../ref.fa /etc/hosts /usr/bin/env >$OUTPUT_DIR/o'\n");
+    let command = ["-manifest", "m/workflow.toml", "check"];
+    test.run(command)
+        .exits(0)
+        .says("ref.fa`, which is not beside the manifest, where `files` could name it")
+        .says("hint: have a link in the manifest's folder lead to it")
+        .prints("1 warning");
+    test.run(["-manifest", "m/workflow.toml", "-run", "-strict"])
+        .exits(1);
+    // The way out.
+    std::os::unix::fs::symlink("../ref.fa", test.path("m/ref.fa")).unwrap();
+    test.write("m/workflow.toml", "[[step]]\nname = 'a'\nstart = true\nfiles = ['ref.fa']\nscript = 'cat ref.fa >$OUTPUT_DIR/o'\n");
+    test.run(["-manifest", "m/workflow.toml", "-run", "-strict"])
+        .exits(0);
 }
 
 #[test]

@@ -1,12 +1,14 @@
-//! Files beside the manifest that a script names and that its version does not know of.
+//! Files that a step names and that its version does not know of: beside the manifest, and elsewhere.
 
 use std::fs;
-use std::path::{Component, Path};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
+use super::super::place::{is_of_the_system, plain};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Step, StepPlaces};
 use crate::model::glob::{Glob, Part};
-use crate::script::survey::{Role, Spot, Survey};
+use crate::script::survey::{self, Role, Spot, Survey};
 use crate::text::quoted;
 
 /// Where scripts start, and what is there that nobody could declare.
@@ -14,17 +16,27 @@ pub(super) struct Folder<'a> {
     /// The folder.
     pub path: &'a Path,
     /// The db folder, which is the program's own.
-    pub db: Option<std::path::PathBuf>,
+    pub db: Option<PathBuf>,
 }
 
-/// What a word of a script stands for.
-struct Named<'a> {
-    spot: &'a Spot,
-    /// Below the folder, as `files` would say it.
-    path: String,
+/// Where a word leads.
+#[derive(Debug, PartialEq, Eq)]
+enum Lead {
+    /// To this below the folder, as `files` would say it.
+    Beside(String),
+    /// Out of it.
+    Elsewhere(String),
 }
 
-/// One warning per file, folder or glob that a script names and that none of `declared` has.
+/// A path that a step names.
+struct Named {
+    lead: Lead,
+    span: Range<usize>,
+    /// Where it stands, if not in the script.
+    within: &'static str,
+}
+
+/// One warning per file, folder or glob that a step names and that none of `declared` has.
 pub(super) fn unseen(
     step: &Step,
     declared: &[&Glob],
@@ -34,34 +46,66 @@ pub(super) fn unseen(
     folder: &Folder,
 ) -> Vec<Diagnostic> {
     let mut found: Vec<Named> = Vec::new();
-    for spot in &survey.words {
-        if spot.role != Role::Written
-            && let Some(path) = folder.below(&spot.path)
-            && !found.iter().any(|other| other.path == path)
-            && folder.has(&path, spot.glob, declared)
-        {
-            found.push(Named { spot, path });
+    let mut note = |spots: &[Spot], within: &'static str, span: &dyn Fn(&Spot) -> Range<usize>| {
+        for spot in spots {
+            if let Some(lead) = folder.lead(spot, declared)
+                && !found.iter().any(|other| other.lead == lead)
+            {
+                let span = span(spot);
+                found.push(Named { lead, span, within });
+            }
         }
+    };
+    note(&survey.words, "", &|spot| {
+        places.in_script(text, spot.at..spot.at + length(&step.script, spot.at))
+    });
+    let (program, arguments) = step.shell.split_first().unzip();
+    let program = program.filter(|program| program.contains('/'));
+    for word in program.into_iter().chain(arguments.into_iter().flatten()) {
+        note(&survey::of_value(word).words, " in `shell`", &|_| {
+            places.shell.clone().unwrap_or_else(|| places.step.clone())
+        });
     }
-    let list: Vec<String> = found.iter().map(|one| format!("{:?}", one.path)).collect();
-    let list = list.join(", ");
+    for value in step.env.values() {
+        note(&survey::of_value(value).words, " in `env`", &|_| {
+            places.env.clone().unwrap_or_else(|| places.step.clone())
+        });
+    }
+    in_words(step, declared, found)
+}
+
+fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnostic> {
+    let beside = found.iter().filter_map(|one| match &one.lead {
+        Lead::Beside(path) => Some(format!("{path:?}")),
+        Lead::Elsewhere(_) => None,
+    });
+    let list = beside.collect::<Vec<_>>().join(", ");
     let hint = if declared.is_empty() {
         format!("`files = [{list}]` makes one")
     } else {
         format!("add {list} to the step's `files`")
     };
-    found
-        .iter()
-        .map(|one| {
+    let name = quoted(step.name.as_str());
+    let told = found.into_iter().map(|Named { lead, span, within }| match lead {
+        Lead::Beside(path) => {
             let message = format!(
-                "step {} uses {}, which is in none of its `files`: a change of it makes no new version",
-                quoted(step.name.as_str()),
-                quoted(&one.path),
+                "step {name} uses {}{within}, which is in none of its `files`: a change of it makes no new version",
+                quoted(&path)
             );
-            let span = one.spot.at..one.spot.at + length(&step.script, one.spot.at);
-            Diagnostic::at(places.in_script(text, span), message).hint(hint.clone())
-        })
-        .collect()
+            Diagnostic::at(span, message).hint(hint.clone())
+        }
+        Lead::Elsewhere(path) => {
+            let message = format!(
+                "step {name} uses {}{within}, which is not beside the manifest, where `files` could name it: \
+                 a change of it makes no new version",
+                quoted(&path)
+            );
+            Diagnostic::at(span, message).hint(
+                "have a link in the manifest's folder lead to it, and use and name the link: its `files` follow links",
+            )
+        }
+    });
+    told.collect()
 }
 
 /// Bytes of the word as it stands there.
@@ -77,65 +121,95 @@ fn length(script: &str, at: usize) -> usize {
 }
 
 impl Folder<'_> {
-    /// The path below the folder; none for one that leads elsewhere, or is the folder.
-    fn below(&self, path: &str) -> Option<String> {
-        let inner = if path.starts_with('/') {
-            Path::new(path).strip_prefix(self.path).ok()?
-        } else {
-            Path::new(path)
-        };
-        let mut names: Vec<&str> = Vec::new();
-        for part in inner.components() {
-            match part {
-                Component::CurDir => {}
-                Component::Normal(name) => names.push(name.to_str()?),
-                Component::ParentDir => drop(names.pop()?),
-                Component::RootDir | Component::Prefix(_) => return None,
-            }
+    /// Where the word leads, if there is something that is in none of `declared`.
+    fn lead(&self, spot: &Spot, declared: &[&Glob]) -> Option<Lead> {
+        if spot.role == Role::Written {
+            return None;
         }
-        (!names.is_empty()).then(|| names.join("/"))
+        let full = plain(&self.path.join(&spot.path));
+        // In a text a bare word may be about anything.
+        let bare = spot.role == Role::Mentioned && !spot.path.contains(['/', '.']);
+        if let Ok(inner) = full.strip_prefix(self.path) {
+            let path = inner.to_str().filter(|path| !path.is_empty())?;
+            if spot.glob && !full.exists() {
+                return self.of_pattern(path, declared).map(Lead::Beside);
+            }
+            return (self.has(path, !bare, declared)).then(|| Lead::Beside(path.to_owned()));
+        }
+        let fixed = full
+            .components()
+            .take_while(|part| !spot.glob || !part.as_os_str().as_encoded_bytes().contains(&b'*'));
+        let full: PathBuf = fixed.collect();
+        self.is_elsewhere(&full)
+            .then(|| Lead::Elsewhere(full.to_string_lossy().into_owned()))
     }
 
-    /// Whether a file or folder is there, or one that the glob stands for, that is in none of `declared`.
-    fn has(&self, path: &str, is_glob: bool, declared: &[&Glob]) -> bool {
+    /// Whether something is there, outside the folder, that a result could depend on.
+    fn is_elsewhere(&self, path: &Path) -> bool {
+        const OF_ALL: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/home"];
+        let is_known = is_of_the_system(path)
+            || self.path.starts_with(path)
+            || OF_ALL.iter().any(|folder| path == Path::new(folder));
+        if is_known || self.is_own(path) {
+            return false;
+        }
+        fs::metadata(path).is_ok_and(|about| about.is_file() || about.is_dir())
+            // Another way to the same folder.
+            && !fs::canonicalize(path).is_ok_and(|path| path.starts_with(self.path))
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        self.db.as_ref().is_some_and(|db| path.starts_with(db))
+    }
+
+    /// Whether a file is there, or a folder if that may be meant, that is in none of `declared`.
+    fn has(&self, path: &str, may_be_folder: bool, declared: &[&Glob]) -> bool {
         let full = self.path.join(path);
-        let is_declared = |path: &str| declared.iter().any(|glob| glob.matches(path));
-        if let Ok(about) = fs::metadata(&full) {
-            let is_own = self.db.as_ref().is_some_and(|db| full.starts_with(db));
-            // Of a folder some may be declared: which of it is read nobody knows.
-            let begins =
-                |glob: &&Glob| format!("{}/", glob.text()).starts_with(&format!("{path}/"));
-            let is_folder = about.is_dir();
-            return (about.is_file() || is_folder)
-                && !is_own
-                && !is_declared(path)
-                && !(is_folder && declared.iter().any(begins));
-        }
-        if !is_glob || declared.iter().any(|glob| glob.text() == path) {
-            return false;
-        }
-        // Globs of folders are not followed.
-        let (base, last) = path.rsplit_once('/').unwrap_or(("", path));
-        let Ok(glob) = Glob::parse(last) else {
+        let Ok(about) = fs::metadata(&full) else {
             return false;
         };
+        // Of a folder some may be declared: which of it is read nobody knows.
+        let begins = |glob: &&Glob| format!("{}/", glob.text()).starts_with(&format!("{path}/"));
+        let is_folder = about.is_dir();
+        (about.is_file() || is_folder && may_be_folder)
+            && !self.is_own(&full)
+            && !is_declared(path, declared)
+            && !(is_folder && declared.iter().any(begins))
+    }
+
+    /// The pattern, if it stands for something that is in none of `declared`; or the folder in which
+    /// what it stands for begins.
+    fn of_pattern(&self, path: &str, declared: &[&Glob]) -> Option<String> {
+        if declared.iter().any(|glob| glob.text() == path) {
+            return None;
+        }
+        let is_fixed = |part: &&str| !part.contains(['*', '?', '[']);
+        let base: Vec<&str> = path.split('/').take_while(is_fixed).collect();
+        let (base, last) = (base.join("/"), path.get(base.join("/").len()..)?);
+        let last = last.trim_start_matches('/');
+        if last.contains('/') {
+            // What is in it nobody knows.
+            return self.has(&base, true, declared).then_some(base);
+        }
+        let glob = Glob::parse(last).ok()?;
         let [Part::Some(names)] = glob.parts() else {
-            return false;
+            return None;
         };
-        let entries = fs::read_dir(self.path.join(base)).into_iter().flatten();
+        let entries = fs::read_dir(self.path.join(&base)).into_iter().flatten();
         entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| names.matches(name.as_bytes()))
-            .map(|name| match base {
+            .map(|name| match &*base {
                 "" => name,
                 base => format!("{base}/{name}"),
             })
-            .any(|path| {
-                let full = self.path.join(&path);
-                let is_own = self.db.as_ref().is_some_and(|db| full.starts_with(db));
-                !is_own && !is_declared(&path)
-            })
+            .any(|path| !self.is_own(&self.path.join(&path)) && !is_declared(&path, declared))
+            .then(|| path.to_owned())
     }
+}
+
+fn is_declared(path: &str, declared: &[&Glob]) -> bool {
+    declared.iter().any(|glob| glob.matches(path))
 }
 
 #[cfg(test)]
@@ -144,39 +218,67 @@ mod tests {
     use crate::manifest::Manifest;
     use crate::script::survey;
 
-    fn warnings(declared: &[&str], script: &str) -> (Vec<String>, String) {
-        let folder = tempfile::tempdir().unwrap();
+    /// With what they say and the text that they mark.
+    fn found(keys: &str, declared: &[&str], script: &str) -> Vec<(Diagnostic, String)> {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().canonicalize().unwrap().join("m");
         for path in [
-            "tool.sh", "t.html", "lib/a.py", "lib/b.py", "db/db", "a b", "x/.h",
+            "tool.sh",
+            "t.html",
+            "lib/a.py",
+            "lib/b.py",
+            "db/db",
+            "a b",
+            "x/.h",
+            "conf",
+            "../elsewhere/ref",
         ] {
-            let path = folder.path().join(path);
+            let path = folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let text = format!("[[step]]\nname = 'a'\nstart = true\nscript = '''\n{script}'''\n");
+        let script = script.replace("FOLDER", folder.to_str().unwrap());
+        let text =
+            format!("[[step]]\nname = 'a'\nstart = true\n{keys}\nscript = '''\n{script}'''\n");
         let manifest = Manifest::parse(&text).unwrap();
+        let step = &manifest.steps[0];
         let globs: Vec<Glob> = declared
             .iter()
             .map(|glob| Glob::parse(glob).unwrap())
             .collect();
-        let script = script.replace("FOLDER", folder.path().to_str().unwrap());
+        let survey = if survey::is_shell(survey::started(&step.shell)) {
+            survey::of(&step.script)
+        } else {
+            survey::of_text(&step.script)
+        };
         let found = unseen(
-            &manifest.steps[0],
+            step,
             &globs.iter().collect::<Vec<_>>(),
             &manifest.places[0],
             &text,
-            &survey::of(&script),
+            &survey,
             &Folder {
-                path: folder.path(),
-                db: Some(folder.path().join("db")),
+                path: &folder,
+                db: Some(folder.join("db")),
             },
         );
-        let hint = found.first().and_then(|one| one.hint.clone());
-        let marked = |one: Diagnostic| text[one.span.unwrap()].to_owned();
-        (
-            found.into_iter().map(marked).collect(),
-            hint.unwrap_or_default(),
-        )
+        let marked = |one: &Diagnostic| text[one.span.clone().unwrap()].to_owned();
+        found
+            .into_iter()
+            .map(|one| (one.clone(), marked(&one)))
+            .collect()
+    }
+
+    fn messages(keys: &str, declared: &[&str], script: &str) -> Vec<String> {
+        let found = found(keys, declared, script).into_iter();
+        found.map(|(one, _)| one.message).collect()
+    }
+
+    fn warnings(declared: &[&str], script: &str) -> (Vec<String>, String) {
+        let found = found("", declared, script);
+        let hint = found.first().and_then(|(one, _)| one.hint.clone());
+        let marked = found.into_iter().map(|(_, marked)| marked).collect();
+        (marked, hint.unwrap_or_default())
     }
 
     #[test]
@@ -197,6 +299,69 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_a_word_of_its_own_is_found() {
+        for (script, found) in [
+            ("cat \"$(pwd)/t.html\"", "`t.html`"),
+            ("sh -c 'cat t.html'", "`t.html`"),
+            ("eval \"cat conf\"", "`conf`"),
+            ("python3 -c \"open('t.html')\"", "`t.html`"),
+            ("sed -ft.html", "`t.html`"),
+            ("cat {t,u}.html", "`t.html`"),
+            ("F=t; cat $F.html", "`t.html`"),
+            ("cat ${F:-t.html}", "`t.html`"),
+            ("echo t.html | xargs cat", "`t.html`"),
+            ("cat lib/$x.py", "`lib/*.py`"),
+            ("cat t$x.html", "`t*.html`"),
+            ("cat $(cat lib/$x/y)", "`lib`"),
+            ("cat ../elsewhere/ref", "elsewhere/ref`"),
+            ("cat ../elsewhere/$x", "elsewhere`"),
+        ] {
+            let told = messages("", &[], script);
+            assert_eq!(told.len(), 1, "{script} {told:?}");
+            assert!(told[0].contains(found), "{script} {told:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_shell_and_variables_name_are_found() {
+        for (keys, script, found) in [
+            ("shell = ['./tool.sh']", "nothing", "`tool.sh` in `shell`"),
+            (
+                "shell = ['awk', '-f', 't.html']",
+                "nothing",
+                "`t.html` in `shell`",
+            ),
+            ("shell = ['python3']", "conf", "`conf`,"),
+            (
+                "shell = ['python3', '-c']",
+                "print(open('t.html').read(), lib)",
+                "`t.html`,",
+            ),
+            ("shell = ['python3', '-c']", "os.listdir('lib')", "`lib`,"),
+            (
+                "shell = ['env', 'A=b', 'bash', '-c']",
+                "cat t.html; echo lib",
+                "`t.html`,",
+            ),
+            (
+                "env = { CONF = 't.html', MODE = 'fast' }",
+                "cat $CONF",
+                "`t.html` in `env`",
+            ),
+            (
+                "env = { PYTHONPATH = 'nothing:lib' }",
+                "nothing",
+                "`lib` in `env`",
+            ),
+        ] {
+            let told = messages(keys, &[], script);
+            assert_eq!(told.len(), 1, "{keys} {script} {told:?}");
+            assert!(told[0].contains(found), "{keys} {script} {told:?}");
+            assert!(messages(keys, &["t.html", "tool.sh", "conf", "lib"], script).is_empty());
+        }
+    }
+
+    #[test]
     fn what_is_declared_or_elsewhere_is_not() {
         for (declared, script) in [
             (&["tool.sh", "lib"] as &[_], "./tool.sh lib/a.py lib"),
@@ -207,6 +372,15 @@ mod tests {
                 "tool.sh; cat ../x /etc/passwd nothing . ./ db/db db; echo t.html",
             ),
             (&[], "cat *.none x/* > t.html; cd $TMPDIR; cat t.html"),
+            (
+                &[],
+                "rm -rf lib; cp $x t.html; tee conf; sort -o conf; ls / /tmp FOLDER",
+            ),
+            (
+                &[],
+                "awk '{ lib }'; echo lib | cat; echo t.html; sed s/$a/$b/",
+            ),
+            (&["lib/*"], "cat lib/$x lib/$x/y"),
         ] {
             assert_eq!(
                 warnings(declared, script).0,

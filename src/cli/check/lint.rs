@@ -16,7 +16,7 @@ use crate::text::amount::count;
 
 /// All that is found, in the order of the text.
 pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
-    let mut found = unseen(source, places, &|_| true);
+    let mut found = unseen(source, places, &|_| true, &|_| true);
     found.extend(syntax::of(source));
     found.extend(reach::of(source));
     found.extend(programs::references(source));
@@ -25,11 +25,12 @@ pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
     found
 }
 
-/// What the scripts of steps depend on and no version of them knows.
+/// What steps depend on and no version of them knows: variables of some steps, files of some.
 pub(super) fn unseen(
     source: &Source,
     places: &Places,
-    is_meant: &dyn Fn(&Step) -> bool,
+    of_variables: &dyn Fn(&Step) -> bool,
+    of_files: &dyn Fn(&Step) -> bool,
 ) -> Vec<Diagnostic> {
     let folder = Folder {
         path: &source.folder,
@@ -38,33 +39,43 @@ pub(super) fn unseen(
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let mut found = Vec::new();
     let steps = source.manifest.steps.iter().zip(&source.manifest.places);
-    for (step, place) in steps.filter(|(step, _)| is_meant(step)) {
-        if !survey::is_shell(&step.shell) {
+    for (step, place) in steps {
+        let (variables, files) = (of_variables(step), of_files(step));
+        if !variables && !files {
             continue;
         }
-        let survey = survey::of(&step.script);
-        found.extend(variables::unseen(
-            step,
-            place,
-            source.texts.all(),
-            &survey,
-            &is_set,
-        ));
-        found.extend(params::unknown(
-            step,
-            place,
-            source.texts.all(),
-            &survey,
-            &source.manifest.params,
-        ));
-        found.extend(files::unseen(
-            step,
-            &declared(step),
-            place,
-            source.texts.all(),
-            &survey,
-            &folder,
-        ));
+        let is_shell = survey::is_shell(survey::started(&step.shell));
+        let survey = if is_shell {
+            survey::of(&step.script)
+        } else {
+            survey::of_text(&step.script)
+        };
+        if variables && survey::is_shell(&step.shell) {
+            found.extend(variables::unseen(
+                step,
+                place,
+                source.texts.all(),
+                &survey,
+                &is_set,
+            ));
+            found.extend(params::unknown(
+                step,
+                place,
+                source.texts.all(),
+                &survey,
+                &source.manifest.params,
+            ));
+        }
+        if files {
+            found.extend(files::unseen(
+                step,
+                &declared(step),
+                place,
+                source.texts.all(),
+                &survey,
+                &folder,
+            ));
+        }
     }
     found
 }
@@ -91,17 +102,17 @@ pub(super) fn failure(source: &Source, found: &[Diagnostic]) -> Option<Failure> 
 /// Warnings that a run tells; more are a number.
 const TOLD: usize = 20;
 
-/// Tells what the scripts of steps that were registered just now depend on unseen.
+/// Tells what steps depend on unseen: variables those that were registered just now; files, which may
+/// have come since, all steps where something runs.
 pub(in super::super) fn tell(
     source: &Source,
     places: &Places,
     registered: &[StepName],
+    runs: bool,
     listener: &mut dyn FnMut(&Event),
 ) {
-    if registered.is_empty() {
-        return;
-    }
-    let found = unseen(source, places, &|step| registered.contains(&step.name));
+    let is_new = |step: &Step| registered.contains(&step.name);
+    let found = unseen(source, places, &is_new, &|step| runs || is_new(step));
     for one in found.iter().take(TOLD) {
         let at = one.span.as_ref().map_or(0, |span| span.start);
         let (path, line) = source.texts.line(at);
@@ -122,6 +133,6 @@ pub(in super::super) fn tell(
 
 /// The failure that a run is which lets nothing pass, before anything runs.
 pub(in super::super) fn strict(source: &Source, places: &Places) -> Result<(), Failure> {
-    let found = unseen(source, places, &|_| true);
+    let found = unseen(source, places, &|_| true, &|_| true);
     failure(source, &found).map_or(Ok(()), Err)
 }

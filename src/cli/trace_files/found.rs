@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::super::place::{is_of_the_system, plain};
 use crate::manifest::Step;
 use crate::model::glob::Glob;
 use crate::sys::Use;
@@ -38,24 +39,6 @@ pub(super) struct Found {
     elsewhere: BTreeSet<PathBuf>,
 }
 
-/// What belongs to the system, or to packages.
-const SYSTEM: [&str; 14] = [
-    "/nix",
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc",
-    "/proc",
-    "/dev",
-    "/sys",
-    "/run",
-    "/var/cache",
-];
-
 impl World<'_> {
     /// Tells it apart.
     pub(super) fn sort(&self, uses: BTreeMap<PathBuf, Use>) -> Found {
@@ -78,8 +61,7 @@ impl World<'_> {
                     .and_then(|path| Some(path.strip_prefix(&self.folder).ok()?.to_owned())),
             };
             let Some(inner) = inner else {
-                let is_system = SYSTEM.iter().any(|folder| is_in(Path::new(folder)));
-                if about.is_file() && !is_system {
+                if about.is_file() && !is_of_the_system(&path) {
                     found.elsewhere.insert(path);
                 }
                 continue;
@@ -100,19 +82,6 @@ impl World<'_> {
         }
         found
     }
-}
-
-/// The path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(plain.pop()),
-            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(part),
-        }
-    }
-    plain
 }
 
 /// Files of a folder that are named one by one; of more the folder is.

@@ -70,8 +70,26 @@ impl Scan<'_> {
             all => all,
         };
         self.sets(name, arguments);
+        let arguments = match name {
+            "cp" | "mv" | "ln" | "install" | "rsync" => self.written_last(arguments),
+            "tee" | "touch" | "rm" | "rmdir" | "truncate" | "chmod" => {
+                arguments
+                    .iter()
+                    .for_each(|word| self.could_be_path(word, Role::Written));
+                return;
+            }
+            _ => arguments,
+        };
         if WITHOUT_FILES.contains(&name) {
-            for (_, value) in arguments.iter().filter_map(Word::assignment) {
+            // What a program reads from it may be names of files.
+            let is_piped = self.rest().starts_with('|') && !self.rest().starts_with("||");
+            if matches!(name, "echo" | "printf") && is_piped {
+                arguments
+                    .iter()
+                    .for_each(|word| self.could_be_path(word, Role::Mentioned));
+            }
+            for (name, value) in arguments.iter().filter_map(Word::assignment) {
+                self.knows(name, &value);
                 let parts = value.split();
                 parts
                     .iter()
@@ -82,23 +100,42 @@ impl Scan<'_> {
         }
     }
 
+    /// Of `cp` and the like the last one is written; the others.
+    fn written_last<'w>(&mut self, arguments: &'w [Word]) -> &'w [Word] {
+        match arguments {
+            [others @ .., last] if others.iter().any(|word| !is_option(word)) => {
+                self.could_be_path(last, Role::Written);
+                others
+            }
+            all => all,
+        }
+    }
+
     /// Arguments that could be files.
     fn files(&mut self, arguments: &[Word]) {
+        let mut before = None;
         for word in arguments {
+            let behind = before.replace(word).and_then(Word::text);
+            let role = match behind {
+                // Of nearly all programs.
+                Some("-o" | "--output") => Role::Written,
+                _ => Role::Argument,
+            };
             let Some((Piece::Text(first), rest)) = word.pieces.split_first() else {
-                self.could_be_path(word, Role::Argument);
+                self.could_be_path(word, role);
                 continue;
             };
             if !first.starts_with('-') {
-                self.could_be_path(word, Role::Argument);
+                self.could_be_path(word, role);
             }
             let parts = [
                 first.split_once('=').map(|(_, part)| part),
                 first.strip_prefix('@'),
+                glued(first),
             ];
             for part in parts.into_iter().flatten() {
                 let part = word.behind(part, rest);
-                self.could_be_path(&part, Role::Argument);
+                self.could_be_path(&part, role);
             }
         }
     }
@@ -119,7 +156,8 @@ impl Scan<'_> {
         self.could_be_path(word, Role::Argument);
         self.folder = word
             .path(self.folder.as_deref())
-            .filter(|path| !path.starts_with(['/', '-']) && !path.contains("..") && !word.glob);
+            .filter(|path| !path.starts_with(['/', '-']) && !path.contains(".."))
+            .filter(|_| !word.glob && !word.braces);
     }
 
     /// The variables that a command sets.
@@ -214,4 +252,16 @@ impl Scan<'_> {
             }
         }
     }
+}
+
+fn is_option(word: &Word) -> bool {
+    matches!(word.pieces.first(), Some(Piece::Text(text)) if text.starts_with('-'))
+}
+
+/// What stands right behind the letter of an option, as in `-ft.txt`, `-Ilib`.
+fn glued(word: &str) -> Option<&str> {
+    let rest = word.strip_prefix('-')?;
+    let letter = rest.chars().next().filter(char::is_ascii_alphabetic)?;
+    let rest = &rest[1..];
+    (matches!(letter, 'I' | 'L') || rest.contains(['.', '/'])).then_some(rest)
 }

@@ -1,5 +1,6 @@
 //! Words, and what is put in their place when they are expanded.
 
+use super::Role;
 use super::scan::Scan;
 use super::word::{Piece, Word, ends_word, is_name};
 
@@ -30,7 +31,10 @@ impl Scan<'_> {
                 '$' => self.expansion(&mut word),
                 '`' => self.backquotes(&mut word),
                 '~' if word.pieces.is_empty() => word.pieces.push(Piece::Unknown),
-                '{' if self.is_brace_expansion() => word.pieces.push(Piece::Unknown),
+                '{' if self.is_brace_expansion() => {
+                    word.braces = true;
+                    word.push('{');
+                }
                 letter => {
                     word.glob |= matches!(letter, '*' | '?' | '[');
                     word.push(letter);
@@ -84,6 +88,10 @@ impl Scan<'_> {
     }
 
     fn backquotes(&mut self, word: &mut Word) {
+        if self.eat("pwd`") {
+            word.pieces.push(Piece::Variable("PWD".to_owned()));
+            return;
+        }
         word.pieces.push(Piece::Unknown);
         let mut escaped = false;
         let end = self.rest().find(|c| {
@@ -111,6 +119,8 @@ impl Scan<'_> {
             self.eat("((");
             word.pieces.push(Piece::Unknown);
             self.arithmetic();
+        } else if self.eat("(pwd)") {
+            word.pieces.push(Piece::Variable("PWD".to_owned()));
         } else if self.eat("(") {
             word.pieces.push(Piece::Unknown);
             self.nested(Self::commands);
@@ -227,13 +237,22 @@ impl Scan<'_> {
         } else if self.peek().is_some_and(is_special) {
             self.next();
         }
+        let operator = [":-", ":=", ":+", "-", "=", "+"];
+        let has_default = operator.iter().any(|operator| self.eat(operator));
         word.pieces.push(Piece::Unknown);
+        inner.at = self.at;
         while let Some(letter) = self.next() {
             match letter {
-                '}' => return,
+                '}' => break,
                 '\'' if !word.quoted => self.verbatim(&mut inner),
                 '"' => self.quoted(&mut inner),
                 letter => self.within_quotes(letter, &mut inner),
+            }
+        }
+        if has_default {
+            self.could_be_path(&inner, Role::Argument);
+            if let Some(name) = name {
+                self.knows(name, &inner);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Commands, one after the other.
 
-use super::word::{Piece, Word, ends_word, name_at};
-use super::{Found, Read, Role, Spot, Variable};
+use super::word::{Word, ends_word, name_at};
+use super::{Found, Read, Role, Variable};
 
 /// Words of the grammar behind which a command begins.
 const BEFORE_COMMANDS: [&str; 11] = [
@@ -14,6 +14,8 @@ struct Body {
     end: String,
     verbatim: bool,
     tabs: bool,
+    /// Whether it is more than a text: another program reads it.
+    is_read: bool,
 }
 
 /// What a command can stand in.
@@ -112,22 +114,6 @@ impl<'a> Scan<'a> {
         });
     }
 
-    /// Notes a word that could be a path.
-    pub(super) fn could_be_path(&mut self, word: &Word, role: Role) {
-        let Some(path) = word.path(self.folder.as_deref()) else {
-            return;
-        };
-        if path.is_empty() || path.contains(['\n', '\0']) || path.contains("://") {
-            return;
-        }
-        self.found.words.push(Spot {
-            path,
-            at: word.at,
-            role,
-            glob: word.glob,
-        });
-    }
-
     /// Does something with the script up to `end`, and goes on behind it.
     pub(super) fn within(&mut self, end: usize, look: impl FnOnce(&mut Self)) {
         let whole = self.text;
@@ -203,6 +189,10 @@ impl<'a> Scan<'a> {
             }
             end += length;
         };
+        if body.is_read {
+            let text = self.text[self.at..end].to_owned();
+            self.mentions(self.at, &text);
+        }
         if !body.verbatim {
             self.within(end, |scan| {
                 let mut ignored = Word::default();
@@ -271,6 +261,7 @@ impl<'a> Scan<'a> {
     fn command(&mut self) {
         let mut words: Vec<Word> = Vec::new();
         let mut assigned: Vec<String> = Vec::new();
+        let before = self.bodies.len();
         loop {
             self.blanks();
             if self.redirection() {
@@ -298,6 +289,10 @@ impl<'a> Scan<'a> {
         if words.is_empty() {
             self.found.set.extend(assigned);
         } else {
+            if matches!(words[0].text(), Some("cat" | "tee")) {
+                let own = self.bodies.iter_mut().skip(before);
+                own.for_each(|body| body.is_read = false);
+            }
             self.call(&words);
         }
     }
@@ -412,6 +407,9 @@ impl<'a> Scan<'a> {
                     Some(letter) if !ends_word(letter) => {
                         let word = self.word();
                         self.could_be_path(&word, Role::Argument);
+                        if let Some(name) = name {
+                            self.knows(name, &word);
+                        }
                     }
                     _ => break,
                 }
@@ -464,6 +462,7 @@ impl<'a> Scan<'a> {
             for part in word.split() {
                 self.could_be_path(&part, Role::Argument);
             }
+            self.knows(&name, &word);
         }
         Some(name)
     }
@@ -515,6 +514,7 @@ impl<'a> Scan<'a> {
                 end: word.text().unwrap_or_default().to_owned(),
                 verbatim: word.quoted,
                 tabs,
+                is_read: true,
             });
             return true;
         }
@@ -534,8 +534,7 @@ impl<'a> Scan<'a> {
             && word
                 .text()
                 .is_some_and(|text| text.chars().all(|c| c.is_ascii_digit() || c == '-'));
-        let is_unknown = word.pieces.contains(&Piece::Unknown);
-        if !is_descriptor && !is_unknown {
+        if !is_descriptor {
             self.could_be_path(&word, role);
         }
         true

@@ -11,8 +11,15 @@ fn variables(script: &str) -> Vec<String> {
 }
 
 fn paths(script: &str) -> Vec<String> {
-    let found = of(script).words;
-    found.into_iter().map(|word| word.path).collect()
+    let found = of(script).words.into_iter();
+    let found = found.filter(|word| word.role != Role::Mentioned);
+    found.map(|word| word.path).collect()
+}
+
+fn mentioned(survey: Survey) -> Vec<String> {
+    let found = survey.words.into_iter();
+    let found = found.filter(|word| word.role == Role::Mentioned);
+    found.map(|word| word.path).collect()
 }
 
 #[test]
@@ -131,11 +138,20 @@ fn words_that_could_be_paths() {
             &["./tool.sh", "template.html"] as &[_],
         ),
         ("tool.sh 'a b' \"lib/x.py\"", &["a b", "lib/x.py"]),
-        ("cat \"$PWD/x\" $PWD/y \"$PWD\"/z", &["x", "y", "z"]),
-        ("cat $(dirname $0)/x $DIR/y ${DIR}z ~/a", &[]),
+        ("cat \"$PWD/x\" $(pwd)/y `pwd`/z", &["./x", "./y", "./z"]),
+        ("cat $(dirname $0)/x $DIR/y ${DIR}z ~/a $A$B", &[]),
+        ("cat in/$x 't-'$(y).html x$y $x.txt", &["in/*", "t-*.html"]),
+        (
+            "cat {t,u}.txt lib/{1..3} {a,b}{c,d}",
+            &["t.txt", "u.txt", "lib/*", "ac", "ad", "bc", "bd"],
+        ),
+        ("F=t; cat $F.txt \"lib/$F\"", &["t", "t.txt", "lib/t"]),
+        ("for f in a b; do cat $f.x; done", &["a", "b", "a.x", "b.x"]),
+        ("cat ${F:-t.txt} \"${G=lib/u}\"", &["t.txt", "lib/u"]),
+        ("sed -ft.txt -n; grep -rn x.y", &["t.txt", "x.y"]),
         (
             "python3 script.py --template=t.html -Ilib -f a.awk",
-            &["script.py", "t.html", "a.awk"],
+            &["script.py", "t.html", "lib", "a.awk"],
         ),
         (
             "awk -v t=table.txt -f p.awk",
@@ -143,9 +159,9 @@ fn words_that_could_be_paths() {
         ),
         (
             "PYTHONPATH=lib:$PWD/more:$X/y python3 -m tool",
-            &["lib", "more", "tool"],
+            &["lib", "./more", "tool"],
         ),
-        ("export PATH=$PWD/bin:$PATH", &["bin"]),
+        ("export PATH=$PWD/bin:$PATH", &["./bin"]),
         (
             "curl -d @body.json https://example.org/x",
             &["@body.json", "body.json"],
@@ -155,9 +171,11 @@ fn words_that_could_be_paths() {
         ("(cd lib; ./x) && cat y", &["lib", "lib/./x", "y"]),
         ("cd \"$TMPDIR\"; cat x /etc/y", &["/etc/y"]),
         ("cd ..; cat x", &[".."]),
-        ("cat *.txt lib/{a,b}", &["*.txt"]),
-        ("for f in a b; do cat $f; done", &["a", "b"]),
-        ("T=template.html; cat \"$T\"", &["template.html"]),
+        ("cat *.txt lib/{a,b}", &["*.txt", "lib/a", "lib/b"]),
+        (
+            "T=template.html; cat \"$T\"",
+            &["template.html", "template.html"],
+        ),
         (". ./env.sh; source lib.sh", &["./env.sh", "lib.sh"]),
         ("exec ./tool.sh x", &["./tool.sh", "x"]),
         ("env A=b ./tool.sh", &["A=b", "b", "./tool.sh"]),
@@ -171,6 +189,47 @@ fn words_that_could_be_paths() {
         words.retain(|word| !word.starts_with('-'));
         assert_eq!(words, found, "{script}");
     }
+}
+
+#[test]
+fn texts_with_words_in_them_that_could_be_paths() {
+    for (script, found) in [
+        ("sh -c 'cat t.txt; ./x'", &["cat", "t.txt", "./x"] as &[_]),
+        ("eval \"cat $A/b lib/c\"", &["cat", "lib/c"]),
+        ("python3 -c \"open('t.txt')\"", &["open", "t.txt"]),
+        ("echo t.txt u | xargs cat", &["t.txt", "u"]),
+        ("echo t.txt || true; echo see t.txt", &[]),
+        ("python3 - <<'E'\nopen(\"t.txt\")\nE", &["open", "t.txt"]),
+        ("cat <<E > x\nsee t.txt\nE", &[]),
+    ] {
+        assert_eq!(mentioned(of(script)), found, "{script}");
+    }
+}
+
+#[test]
+fn scripts_of_other_languages() {
+    let found =
+        of_text("# see x.txt\nimport a.b\nf = open('t.txt'); g(\"my file\", lib/u.h)\n").words;
+    let of_role = |role| {
+        let words = found.iter().filter(|word| word.role == role);
+        words.map(|word| word.path.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of_role(Role::Argument),
+        ["a/b.py", "a/b/__init__.py", "t.txt", "my file"]
+    );
+    assert_eq!(
+        of_role(Role::Mentioned),
+        [
+            "import", "a.b", "f", "open", "t.txt", "g", "my", "file", "lib/u.h"
+        ]
+    );
+    assert_eq!(of_text("tool\n").words[0].role, Role::Argument);
+    let words = of_value("-ft.txt").words;
+    assert_eq!(
+        words.iter().map(|word| &word.path).collect::<Vec<_>>(),
+        ["t.txt"]
+    );
 }
 
 #[test]
@@ -189,6 +248,18 @@ fn what_is_written_is_told_from_what_is_read() {
             ("d", Role::Written),
         ]
     );
+    for script in [
+        "cp $x a",
+        "mv -f x/* a",
+        "tee -a a",
+        "rm -rf a",
+        "sort -o a",
+        "ln -s \"$x\" a",
+    ] {
+        let written = of(script).words.into_iter();
+        let written = written.filter(|word| word.role == Role::Written && word.path == "a");
+        assert_eq!(written.count(), 1, "{script}");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Word {
     pub quoted: bool,
     /// Whether a `*`, `?` or `[` without quotes is in it.
     pub glob: bool,
+    /// Whether a `{a,b}` without quotes is in it.
+    pub braces: bool,
 }
 
 /// What ends a word.
