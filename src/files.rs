@@ -6,6 +6,7 @@
 mod error;
 mod find;
 mod known;
+mod links;
 mod look;
 mod pattern;
 mod read;
@@ -28,7 +29,7 @@ pub(crate) use read::Keep;
 pub(crate) use read::read;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use texts::Texts;
-pub(crate) use watch::{Trouble, Watch};
+pub(crate) use watch::{Begun, Trouble, Watch};
 
 use crate::model::file::Stat;
 use crate::sys::{self, Seen};

@@ -12,6 +12,7 @@ pub mod glob;
 pub mod identity;
 pub mod installable;
 pub mod list;
+pub mod mention;
 pub mod name;
 pub mod param;
 pub mod plan;

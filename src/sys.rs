@@ -27,7 +27,8 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
 pub(crate) use file::{
-    Identity, Look, Seen, file_type, look, look_at, mode, pipe, seen, seen_at, set_mode_at, umask,
+    Identity, Look, Seen, file_type, look, look_at, mode, pipe, seen, seen_at, seen_itself_at,
+    set_mode_at, umask,
 };
 pub(crate) use shortage::{Shortage, is_full};
 

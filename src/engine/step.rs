@@ -13,6 +13,7 @@ use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
 use crate::state::{StepId, Usable};
+use crate::sys;
 
 /// When outputs of an equal task may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +53,9 @@ impl ReuseScope {
     /// Looks for an equal task that may be used in `runset`.
     pub(crate) fn look(self, runset: &str) -> Usable<'_> {
         Usable {
-            since: match self {
-                Self::Since(since) => Some(since),
+            within: match self {
+                // What the clock had ahead would be young for ever.
+                Self::Since(since) => Some((since, sys::now().as_millisecond())),
                 Self::Any | Self::Runset => None,
             },
             runset,

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::error::{Error, io_error};
 use super::look::{Path, look_at_all};
 use super::pattern::{Meaning, Pattern, Rest};
-use super::{FOLDER, Root, stat};
+use super::{FOLDER, Root, links, stat};
 use crate::folder::{is_self, kind};
 use crate::model::file::Stat;
 use crate::model::glob::{Glob, Part};
@@ -35,6 +35,8 @@ pub(crate) struct Looked {
     pub files: Vec<Found>,
     /// The folders that were listed for that, or in which a name was not that may be there later.
     pub folders: Vec<Found<Box<[u8]>>>,
+    /// The links on the way, sorted by path.
+    pub links: Vec<Found<Box<[u8]>>>,
 }
 
 /// Files of one list of patterns.
@@ -70,6 +72,7 @@ pub(super) fn find_at_most<'g, T>(
         most,
         files: Vec::new(),
         folders: Vec::new(),
+        links: Vec::new(),
         pattern: Pattern(&[]),
         above: Vec::new(),
         path: Vec::new(),
@@ -86,6 +89,7 @@ pub(super) fn find_at_most<'g, T>(
     let Search {
         mut files,
         mut folders,
+        mut links,
         ..
     } = search;
     if !files.is_sorted_by(|a, b| a.path < b.path) {
@@ -95,6 +99,8 @@ pub(super) fn find_at_most<'g, T>(
     }
     folders.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     folders.dedup_by(|a, b| a.path == b.path);
+    links.sort_by(|a, b| a.path.cmp(&b.path));
+    links.dedup_by(|a, b| a.path == b.path);
     let (wrong, done) = look_at_all(root, &mut files, meanwhile);
     if !wrong.is_empty() {
         let of = |at: usize| globs.iter().position(|glob| glob.matches(&files[at].path));
@@ -105,7 +111,12 @@ pub(super) fn find_at_most<'g, T>(
     let files = files.into_iter();
     let files = files.filter_map(|Path { path, stat }| Some(Found { path, stat: stat? }));
     let files = files.collect();
-    (Ok(Looked { files, folders }), done)
+    let looked = Looked {
+        files,
+        folders,
+        links,
+    };
+    (Ok(looked), done)
 }
 
 /// Looks at the file at `path`.
@@ -140,6 +151,7 @@ struct Search<'a> {
     most: usize,
     files: Vec<Path>,
     folders: Vec<Found<Box<[u8]>>>,
+    links: Vec<Found<Box<[u8]>>>,
     /// The present one.
     pattern: Pattern<'a>,
     /// The folders that the present one is in, and itself: device and number.
@@ -184,6 +196,7 @@ impl<'a> Search<'a> {
         }
         let root = self.root;
         if !self.path.is_empty() {
+            links::note(root, &self.path, 0, &mut self.links);
             let (_, seen) = sys::seen(root.fd()).map_err(io_error("look at", b"."))?;
             self.above.push((seen.device, seen.inode));
         }
@@ -230,6 +243,7 @@ impl<'a> Search<'a> {
             for name in names {
                 let meaning = self.pattern.meaning(rest, name.as_bytes());
                 self.enter(length, name.as_bytes());
+                links::note(self.root, &self.path, length, &mut self.links);
                 all &= self.named(opened.as_fd(), name.as_bytes(), &meaning)?;
                 self.path.truncate(length);
             }
@@ -289,6 +303,7 @@ impl<'a> Search<'a> {
                     )?,
                 },
                 _ => {
+                    links::note(self.root, &self.path, length, &mut self.links);
                     self.named(folder, &name, &meaning)?;
                 }
             }
@@ -318,10 +333,14 @@ impl<'a> Search<'a> {
         self.path.extend(name);
     }
 
-    /// Looks at what has that name in a folder; `path` is already its own. Whether there is anything.
+    /// Looks at what has that name in a folder; `path` is already its own. Whether it is what is meant.
     fn named(&mut self, folder: BorrowedFd, name: &[u8], meaning: &Meaning) -> Result<bool, Error> {
         let target = target(folder, name).map_err(io_error("look at", &self.path))?;
-        let is_there = !matches!(target, Target::Nothing);
+        let is_there = match &target {
+            Target::File(_) => meaning.file,
+            Target::Folder => meaning.folder.is_some(),
+            Target::Other(_) | Target::BrokenLink | Target::Circle | Target::Nothing => false,
+        };
         self.take(folder, name, target, meaning)?;
         Ok(is_there)
     }

@@ -11,7 +11,8 @@ use super::error::{Error, io_error};
 use super::{Known, Root, now, stat};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
-use crate::model::file::{Content, KEPT, Stat, mentioned};
+use crate::model::file::{Content, KEPT, Stat};
+use crate::model::mention::{Mentions, mentioned};
 use crate::store::{self, Store};
 use crate::sys;
 
@@ -76,20 +77,22 @@ fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content
         short.read_to_end(&mut bytes).map_err(reading)?;
         let content = Content {
             digest: Digest::of(&bytes),
-            mentions: mentioned(&bytes).join(" ").into(),
+            mentions: mentioned(&bytes).into(),
         };
         let length = bytes.len() as u64;
         (content, Some(bytes), length)
     } else {
+        let mut mentions = Mentions::default();
+        let see = |piece: &[u8]| mentions.add(piece);
         let inserted = match keep {
-            Keep::All(store) => store.keep_copy(Entry::from(path), &mut file, &root.stop)?,
+            Keep::All(store) => store.keep_copy(Entry::from(path), &mut file, &root.stop, see)?,
             Keep::Nothing | Keep::Small(_) => {
-                store::hash_until(&file, before.size, &root.stop).map_err(reading)?
+                store::hash_until(&file, before.size, &root.stop, see).map_err(reading)?
             }
         };
         let content = Content {
             digest: inserted.digest,
-            mentions: "".into(),
+            mentions: mentions.end().into(),
         };
         (content, None, inserted.size)
     };

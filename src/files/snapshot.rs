@@ -21,6 +21,7 @@ pub(crate) struct Snapshot {
     globs: Arc<[Glob]>,
     files: Vec<Taken>,
     folders: Vec<Found<Box<[u8]>>>,
+    links: Vec<Found<Box<[u8]>>>,
     /// The variables of a task that their text mentions.
     mentions: BTreeSet<Box<str>>,
     /// Not before this were they looked at: nanoseconds since 1970.
@@ -60,12 +61,17 @@ impl Snapshot {
     ) -> Result<Self, Vec<(usize, Error)>> {
         let taken = now();
         let (looked, ()) = find_while(root, &**globs, || meanwhile(known));
-        let Looked { files, folders } = looked?;
+        let Looked {
+            files,
+            folders,
+            links,
+        } = looked?;
         let mut snapshot = Self {
             root: Arc::clone(root),
             globs: Arc::clone(globs),
             files: Vec::with_capacity(files.len()),
             folders,
+            links,
             mentions: BTreeSet::new(),
             taken,
         };
@@ -108,6 +114,12 @@ impl Snapshot {
         self.mentions.iter().map(|name| &**name)
     }
 
+    /// As if it had been taken an hour later.
+    #[cfg(test)]
+    pub(crate) fn settle(&mut self) {
+        self.taken += 3_600_000_000_000;
+    }
+
     /// The object that stands for them all.
     pub(crate) fn tree(&self) -> String {
         let mut entries: Vec<Entry<&str>> = self.files.iter().map(Taken::entry).collect();
@@ -132,19 +144,26 @@ impl Snapshot {
             known.is_settled(self.taken)
                 && sys::seen_at(root, path).is_ok_and(|(_, seen)| stat(&seen) == *known)
         };
+        let is_same_link = |link: &Found<Box<[u8]>>| {
+            let seen = sys::seen_itself_at(root, &*link.path);
+            seen.is_ok_and(|(_, seen)| stat(&seen) == link.stat)
+        };
         let files = self.files.iter();
         let folders = self.folders.iter();
-        files
-            .map(|file| (file.path.as_bytes(), &file.stat))
-            .chain(folders.map(|folder| (&*folder.path, &folder.stat)))
-            .all(|(path, stat)| same(path, stat))
+        self.links.iter().all(is_same_link)
+            && files
+                .map(|file| (file.path.as_bytes(), &file.stat))
+                .chain(folders.map(|folder| (&*folder.path, &folder.stat)))
+                .all(|(path, stat)| same(path, stat))
     }
 
     /// Looks at the files again. If one looks another way it is read, and if then all are as they
-    /// were, that is what they look like from now on.
-    pub(crate) fn check(&mut self) -> Result<(), Different> {
+    /// were, that is what they look like from now on. The paths of those that were written or
+    /// replaced by what is the same, and of links that were made anew: who read them meanwhile may
+    /// have read something else.
+    pub(crate) fn check(&mut self) -> Result<Vec<String>, Different> {
         if self.looks_the_same() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         // What did not change since it was read, and was not read too soon, is known.
         let mut known = Known::default();
@@ -166,9 +185,20 @@ impl Snapshot {
                 differing.iter().map(Change::of).collect(),
             ));
         }
+        let touched = now.touched_since(self);
         now.mentions = std::mem::take(&mut self.mentions);
         *self = now;
-        Ok(())
+        Ok(touched)
+    }
+
+    /// Of the same files, those that look another way; and links.
+    fn touched_since(&self, old: &Self) -> Vec<String> {
+        let files = self.files.iter().zip(&old.files);
+        let files = files.filter(|(new, old)| new.stat != old.stat);
+        let files = files.map(|(new, _)| new.path.to_string());
+        let links = self.links.iter().filter(|link| !old.links.contains(link));
+        let links = links.map(|link| String::from_utf8_lossy(&link.path).into_owned());
+        files.chain(links).collect()
     }
 }
 

@@ -268,7 +268,7 @@ fn what_is_known_is_not_read() {
 fn large_files_are_hashed_and_small_ones_kept() {
     let world = World::new();
     world.write("small", "echo $PARAM_x");
-    world.write("large", &"x".repeat((1 << 20) + 1));
+    world.write("large", &("x".repeat(1 << 20) + "\n$PARAM_large"));
     let store = Store::open(&world.at("db/objects"), &world.at("db")).unwrap();
     let mut known = Known::default();
     let globs: Arc<[Glob]> = [Glob::parse("*").unwrap()].into();
@@ -278,7 +278,8 @@ fn large_files_are_hashed_and_small_ones_kept() {
     };
     assert!(store.contains(&small.digest));
     assert!(!store.contains(&large.digest));
-    assert_eq!(taken.mentions().collect::<Vec<_>>(), ["PARAM_x"]);
+    let mentions: Vec<_> = taken.mentions().collect();
+    assert_eq!(mentions, ["PARAM_large", "PARAM_x"]);
     assert!(
         taken
             .tree()
@@ -325,7 +326,10 @@ fn a_check_tells_what_is_not_as_it_was() {
         taken.check().unwrap();
         act(&world);
         let found = match taken.check() {
-            Ok(()) => Vec::new(),
+            Ok(touched) => {
+                assert_eq!(touched, ["lib/a"], "{number}");
+                Vec::new()
+            }
             Err(snapshot::Different::Changed(changes)) => changes,
             Err(snapshot::Different::Failed(error)) => panic!("{number}: {error}"),
         };
@@ -340,21 +344,79 @@ fn a_look_serves_all_who_asked_before_it_began() {
     world.write("a", "1");
     let watch = Watch::new(world.snapshot(&["a"], &mut Known::default()));
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..8).map(|_| scope.spawn(|| watch.verify())).collect();
+        let asked: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| watch.verify(watch.begin())))
+            .collect();
         for one in asked {
             one.join().unwrap().unwrap();
         }
     });
     world.write("a", "2");
     let changed = Err(Trouble::Changed("`a` changed".into()));
-    assert_eq!(watch.verify(), changed);
+    assert_eq!(watch.verify(watch.begin()), changed);
     // What ran meanwhile may have seen either.
     world.write("a", "1");
-    assert_eq!(watch.verify(), changed);
+    assert_eq!(watch.verify(watch.begin()), changed);
     fs::remove_file(world.at("a")).unwrap();
     world.write("b", "1");
     let watch = Watch::new(world.snapshot(&["b"], &mut Known::default()));
     fs::remove_file(world.at("b")).unwrap();
     let words = "`b` was removed";
-    assert_eq!(watch.verify(), Err(Trouble::Changed(words.into())));
+    assert_eq!(
+        watch.verify(watch.begin()),
+        Err(Trouble::Changed(words.into()))
+    );
+}
+
+#[test]
+fn who_ran_while_a_file_was_written_anew_may_have_read_something_else() {
+    for act in ["file", "link"] {
+        let world = World::new();
+        world.write("v1/a", "1");
+        world.write("v2/a", "2");
+        symlink("v1", world.at("real")).unwrap();
+        symlink("real", world.at("now")).unwrap();
+        let watch = Watch::new(world.snapshot(&["now/*"], &mut Known::default()));
+        let before = watch.begin();
+        if act == "file" {
+            world.write("v1/a", "2");
+            world.write("v1/a", "1");
+        } else {
+            for to in ["v2", "v1"] {
+                symlink(to, world.at("other")).unwrap();
+                fs::rename(world.at("other"), world.at("real")).unwrap();
+            }
+        }
+        let touched = watch.verify(before).unwrap_err();
+        let what = if act == "file" { "now/a" } else { "real" };
+        let words = format!("`{what}` was written or replaced");
+        assert_eq!(touched, Trouble::Touched(words.into()));
+        // Who begins afterwards has the files as they are.
+        assert_eq!(watch.verify(watch.begin()), Ok(()));
+    }
+}
+
+#[test]
+fn a_new_match_in_a_folder_without_one_shows() {
+    for (glob, new) in [
+        ("d/*/x", "d/b/x"),
+        ("d/*/sub/x", "d/b/sub/x"),
+        ("*/a/x", "e/a/x"),
+        ("d/[ab]/x", "d/b/x"),
+        ("d/*/e/*/x", "d/b/e/n/x"),
+    ] {
+        let world = World::new();
+        for old in ["d/a/x", "d/a/sub/x", "d/a/e/m/x", "d/b/other", "e/other"] {
+            world.write(old, "1");
+        }
+        let mut taken = world.snapshot(&[glob], &mut Known::default());
+        // As if they had been so for long.
+        taken.settle();
+        world.write(new, "2");
+        let found = taken.check();
+        assert!(
+            matches!(&found, Err(snapshot::Different::Changed(all)) if *all[0].path == *new),
+            "{glob}: {found:?}"
+        );
+    }
 }

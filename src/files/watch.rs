@@ -26,6 +26,10 @@ struct State {
     passed: u64,
     /// When that ended.
     last: Instant,
+    /// Looks that found the same, written or replaced since the look before.
+    touches: u64,
+    /// What the last of those found.
+    touched: Arc<str>,
     /// Once they were not, they stay so.
     changed: Option<Arc<str>>,
 }
@@ -38,11 +42,17 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(crate) enum Trouble {
     /// They are not as they were: which, in words that end before "while".
     Changed(Arc<str>),
+    /// They are as they were, and may have been otherwise meanwhile: which, in such words.
+    Touched(Arc<str>),
     /// The machine is short of what a look takes.
     Short(Shortage, String),
     /// The run is to end.
     Stopped,
 }
+
+/// When a task began to read: what was found by then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun(u64);
 
 impl Watch {
     /// Of files as they are in the snapshot.
@@ -53,15 +63,32 @@ impl Watch {
                 begun: 0,
                 passed: 0,
                 last: Instant::now(),
+                touches: 0,
+                touched: "".into(),
                 changed: None,
             }),
             ended: Condvar::new(),
         }
     }
 
-    /// Whether the files were as they are in the snapshot, at a moment after this call. A look that
-    /// begins after it, whoever is looking, answers.
-    pub(crate) fn verify(&self) -> Result<(), Trouble> {
+    /// Whether the files were as they are in the snapshot, from the beginning that is named to a
+    /// moment after this call. A look that begins after it, whoever is looking, answers.
+    pub(crate) fn verify(&self, begun: Begun) -> Result<(), Trouble> {
+        let state = self.look()?;
+        if state.touches == begun.0 {
+            Ok(())
+        } else {
+            Err(Trouble::Touched(Arc::clone(&state.touched)))
+        }
+    }
+
+    /// A task begins now.
+    #[cfg(test)]
+    pub(crate) fn begin(&self) -> Begun {
+        Begun(self.lock().touches)
+    }
+
+    fn look(&self) -> Result<MutexGuard<'_, State>, Trouble> {
         let mut state = self.lock();
         let next = state.begun + 1;
         loop {
@@ -69,7 +96,7 @@ impl Watch {
                 return Err(Trouble::Changed(Arc::clone(words)));
             }
             if state.passed >= next {
-                return Ok(());
+                return Ok(state);
             }
             let Some(mut snapshot) = state.snapshot.take() else {
                 let waited = self.ended.wait(state);
@@ -87,7 +114,13 @@ impl Watch {
             // Of those who wait, one looks, if they still want a look.
             self.ended.notify_all();
             match found {
-                Ok(()) => (state.passed, state.last) = (number, Instant::now()),
+                Ok(touched) => {
+                    (state.passed, state.last) = (number, Instant::now());
+                    if !touched.is_empty() {
+                        state.touches += 1;
+                        state.touched = touched_in_words(&touched).into();
+                    }
+                }
                 Err(Different::Changed(changes)) => {
                     let words = changes.iter().map(|change| (&*change.path, change.how));
                     state.changed = Some(in_words(words).into());
@@ -103,14 +136,14 @@ impl Watch {
 
     /// Whether a task can begin that reads the files: they are looked at only if nobody did lately.
     /// What was missed is found by [`Watch::verify`], when the task has run for nothing.
-    pub(crate) fn verify_now_and_then(&self) -> Result<(), Trouble> {
+    pub(crate) fn verify_now_and_then(&self) -> Result<Begun, Trouble> {
         let state = self.lock();
         match &state.changed {
             Some(words) => Err(Trouble::Changed(Arc::clone(words))),
-            None if state.last.elapsed() < FRESH => Ok(()),
+            None if state.last.elapsed() < FRESH => Ok(Begun(state.touches)),
             None => {
                 drop(state);
-                self.verify()
+                Ok(Begun(self.look()?.touches))
             }
         }
     }
@@ -145,6 +178,15 @@ fn gone(error: &Error) -> String {
         | Error::Stopped
         | Error::Io { .. }
         | Error::Store(_) => format!("something changed ({error})"),
+    }
+}
+
+/// That files were written by what they had in them already, in words.
+fn touched_in_words(paths: &[String]) -> String {
+    let first = quoted(&paths[0]);
+    match paths.len() {
+        1 => format!("{first} was written or replaced"),
+        more => format!("{first} and {} more were written or replaced", more - 1),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What one can see of a file without reading it, and what was found when it was read.
 
 use crate::model::digest::Digest;
-use crate::model::task::INPUT_DIR;
 
 /// What a look at a file or folder tells: as long as this is the same, so is what is in it, unless
 /// the look was too soon after a change ([`Stat::is_settled`]).
@@ -77,54 +76,12 @@ impl Stat {
 pub struct Content {
     /// Of its bytes.
     pub digest: Digest,
-    /// The variables of a task that its text mentions ([`mentioned`]), with a space between them;
-    /// of a file of more than [`KEPT`] bytes it is not known.
+    /// The variables of a task that it mentions ([`super::mention`]), with a space between them.
     pub mentions: Box<str>,
 }
 
-/// Of files up to this size (bytes) the object store has the bytes, and it is known what they
-/// mention.
+/// Of files up to this size (bytes) the object store has the bytes.
 pub const KEPT: u64 = 1 << 20;
-
-/// Beginnings of the variables that only some tasks have, or that differ from task to task.
-const PREFIXES: [&[u8]; 3] = [b"TASK_PIPELINE_", b"PARAM_", INPUT_DIR.as_bytes()];
-/// Names in one file that are kept; a file that mentions more is a list of them, and no script.
-const MOST: usize = 200;
-
-/// The variables of a task that a text mentions: sorted, each once.
-pub fn mentioned(text: &[u8]) -> Vec<&str> {
-    let mut found = Vec::new();
-    for prefix in PREFIXES {
-        let mut at = 0;
-        while let Some(next) = find(&text[at..], prefix) {
-            let start = at + next;
-            let rest = &text[start..];
-            let length = rest
-                .iter()
-                .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
-                .count();
-            found.extend(std::str::from_utf8(&rest[..length]));
-            at = start + length;
-        }
-        found.sort_unstable();
-        found.dedup();
-    }
-    found.truncate(MOST);
-    found
-}
-
-fn find(text: &[u8], word: &[u8]) -> Option<usize> {
-    let first = word[0];
-    let mut at = 0;
-    while let Some(next) = text[at..].iter().position(|byte| *byte == first) {
-        at += next;
-        if text[at..].starts_with(word) {
-            return Some(at);
-        }
-        at += 1;
-    }
-    None
-}
 
 #[cfg(test)]
 mod tests {
@@ -158,22 +115,5 @@ mod tests {
         };
         assert!(ahead.is_settled(seconds(103)));
         assert!(!ahead.is_settled(seconds(4999)));
-    }
-
-    #[test]
-    fn variables_of_a_task_are_found() {
-        let text =
-            b"PPARAM_x $INPUT_DIR/x $TASK_PIPELINE_KEY:${PARAM_y2}PARAM_\xff TASK_PIPELINE_KEY";
-        assert_eq!(
-            mentioned(text),
-            [
-                "INPUT_DIR",
-                "PARAM_",
-                "PARAM_x",
-                "PARAM_y2",
-                "TASK_PIPELINE_KEY"
-            ]
-        );
-        assert!(mentioned(b"TASK_PIPELIN PARA").is_empty());
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct Equal {
 /// Which results are usable, by when and where they were made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usable<'a> {
-    /// Those that were executed then or later, in milliseconds since 1970.
-    pub since: Option<i64>,
+    /// Those that were executed from then on, and not after that: in milliseconds since 1970.
+    pub within: Option<(i64, i64)>,
     /// The runset that they are to be used in.
     pub runset: &'a str,
     /// Whether those of other runsets are.
@@ -42,7 +42,7 @@ const EQUAL: &str = "SELECT id, coalesce(reused_from, id), max(coalesce(executed
     FROM task
     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND (?4 OR name IS ?5)
-      AND (?6 IS NULL OR executed >= ?6) AND (?7 OR runset = ?8)
+      AND (?6 IS NULL OR executed BETWEEN ?6 AND ?12) AND (?7 OR runset = ?8)
       AND kind = ?9 AND role <> 1 AND (?10 OR key IS ?11)
       AND NOT EXISTS (SELECT 1 FROM accepted WHERE task_id = task.id)";
 
@@ -87,12 +87,13 @@ impl Reader {
                         &*hex,
                         name.is_none(),
                         name.flatten(),
-                        usable.since,
+                        usable.within.map(|(since, _)| since),
                         usable.elsewhere,
                         usable.runset,
                         form.number(),
                         key.is_none(),
                         key.flatten(),
+                        usable.within.map(|(_, until)| until),
                     ];
                     query.query_row(which, |row| located("task", row, equal))
                 })

@@ -35,7 +35,7 @@ const FINISHED: Finished = Finished {
 
 /// Every result.
 const ANY: Usable = Usable {
-    since: None,
+    within: None,
     runset: "r",
     elsewhere: true,
 };

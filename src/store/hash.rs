@@ -32,13 +32,20 @@ pub(super) fn hash(file: &File, size: u64) -> io::Result<Inserted> {
     hash_by(|buffer| read(file, buffer), size)
 }
 
-/// The same, for one who may give up: fails once `stop` is set.
-pub(crate) fn hash_until(file: &File, size: u64, stop: &AtomicBool) -> io::Result<Inserted> {
+/// The same, for one who may give up: fails once `stop` is set. All that is read is shown to `see`.
+pub(crate) fn hash_until(
+    file: &File,
+    size: u64,
+    stop: &AtomicBool,
+    mut see: impl FnMut(&[u8]) + Send,
+) -> io::Result<Inserted> {
     let next = |buffer: &mut [u8]| {
         if stop.load(Ordering::Relaxed) {
             return Err(io::Error::other("nobody wants it any more"));
         }
-        read(file, buffer)
+        let length = read(file, buffer)?;
+        see(&buffer[..length]);
+        Ok(length)
     };
     hash_by(next, size)
 }

@@ -203,18 +203,19 @@ impl Store {
 
     fn insert_copy(&self, entry: Entry, mut file: File) -> Result<Inserted, Error> {
         static NEVER: AtomicBool = AtomicBool::new(false);
-        let inserted = self.keep_copy(entry, &mut file, &NEVER)?;
+        let inserted = self.keep_copy(entry, &mut file, &NEVER, |_| ())?;
         entry.remove().map_err(io_error("remove", entry))?;
         Ok(inserted)
     }
 
     /// Makes an object of what is still to be read of the file, which stays as it is where it is.
-    /// Fails once `stop` is set.
+    /// Fails once `stop` is set. All that is in it is shown to `see`.
     pub(crate) fn keep_copy(
         &self,
         entry: Entry,
         file: &mut File,
         stop: &AtomicBool,
+        see: impl FnMut(&[u8]) + Send,
     ) -> Result<Inserted, Error> {
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch)
             .map_err(io_error("make a file in", &self.scratch))?;
@@ -228,7 +229,7 @@ impl Store {
         let (read, metadata) = File::open(copy.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", copy.path()))?;
-        let inserted = hash_until(&read, metadata.len(), stop);
+        let inserted = hash_until(&read, metadata.len(), stop, see);
         let inserted = inserted.map_err(io_error("read", copy.path()))?;
         self.place_copy(copy, &inserted.digest)?;
         self.remember_large(&inserted);

@@ -145,6 +145,15 @@ pub(crate) fn seen_at(folder: BorrowedFd, path: impl Arg) -> rustix::io::Result<
     Ok((FileType::from_raw_mode(stat.st_mode), Seen::of(&stat)))
 }
 
+/// The same of what is there itself: a link is not followed.
+pub(crate) fn seen_itself_at(
+    folder: BorrowedFd,
+    path: impl Arg,
+) -> rustix::io::Result<(FileType, Seen)> {
+    let stat = rustix::fs::statat(folder, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((FileType::from_raw_mode(stat.st_mode), Seen::of(&stat)))
+}
+
 /// The same of an open file or folder.
 pub(crate) fn seen(file: BorrowedFd) -> rustix::io::Result<(FileType, Seen)> {
     let stat = rustix::fs::fstat(file)?;

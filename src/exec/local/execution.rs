@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     Short(Short),
     /// Its warm shell died, for whatever reason.
     Lost,
+    /// Files that it may have read were written meanwhile, in the words of [`crate::files::Trouble`].
+    Touched(String),
 }
 
 impl Fault {
@@ -69,6 +71,10 @@ impl From<Fault> for Outcome {
             Fault::Short(short) => Self::Short(short),
             // It is not in one when it is tried for the last time.
             Fault::Lost => Self::Failure("the shell died".to_owned()),
+            Fault::Touched(what) => Self::Failure(format!(
+                "{what} each time: what it read is not known\n\
+                 hint: run again when nothing writes its files; if the script does, have it write a copy"
+            )),
         }
     }
 }

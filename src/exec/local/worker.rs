@@ -20,7 +20,7 @@ use super::scratch::notes;
 use super::transcript::Record;
 use super::workspace::Workspace;
 use crate::engine::{self, Ended, Outcome, Outputs};
-use crate::files::Trouble;
+use crate::files::{Begun, Trouble, Watch};
 use crate::folder::Folder;
 use crate::model::event::Launch;
 use crate::model::task::TaskId;
@@ -76,6 +76,9 @@ pub(crate) fn need(steps: &[Arc<Runnable>]) -> Need {
         passing: 3,
     }
 }
+
+/// How often a task is run whose files are written meanwhile, and are the same in the end.
+const TRIES: usize = 3;
 
 /// Runs one task after the other, in the thread that made it.
 pub(super) struct Worker<'a> {
@@ -155,6 +158,16 @@ impl<'a> Worker<'a> {
             record = Record::new(&site.scratch, self.number);
             tried = self.try_execute(execution, &mut record);
         }
+        for _ in 1..TRIES {
+            let Err(Fault::Touched(what)) = &tried else {
+                break;
+            };
+            execution.warning = Some(format!("{what}: it was run again"));
+            // That is an object by now.
+            execution.early = None;
+            record = Record::new(&site.scratch, self.number);
+            tried = self.try_execute(execution, &mut record);
+        }
         let outcome = tried.unwrap_or_else(Outcome::from);
         let (outcome, logs) = match record.keep(self.site.store) {
             Ok(logs) => (outcome, logs),
@@ -188,12 +201,15 @@ impl<'a> Worker<'a> {
         record: &mut Record<'a>,
     ) -> Result<Outcome, Fault> {
         let job = &execution.job;
-        if let Some(files) = &job.step.files
-            && let Err(trouble) = files.verify_now_and_then()
-        {
-            let when = format!("before {} ran", visible(job.step.name.as_str()));
-            return stale(trouble, &when, "");
-        }
+        let files = job.step.files.as_deref();
+        let files = match files.map(|files| (files, files.verify_now_and_then())) {
+            Some((_, Err(trouble))) => {
+                let when = format!("before {} ran", visible(job.step.name.as_str()));
+                return stale(trouble, &when, "");
+            }
+            Some((files, Ok(begun))) => Some((files, begun)),
+            None => None,
+        };
         let begun = match execution.early {
             Some(early) => {
                 self.workspace
@@ -233,7 +249,7 @@ impl<'a> Worker<'a> {
                 // Outputs are looked at before the rest of the group is killed: one that it
                 // still writes must be noticed.
                 let outcome = if execution.counts() {
-                    self.judge(job, &ended, record, quiet)
+                    self.judge(job, &ended, (record, files), quiet)
                 } else {
                     Ok(Outcome::Cancelled)
                 };
@@ -386,7 +402,7 @@ impl<'a> Worker<'a> {
         &mut self,
         job: &TaskLaunch,
         ended: &process::Ended,
-        record: &Record,
+        (record, files): (&Record, Option<(&Watch, Begun)>),
         quiet: bool,
     ) -> Result<Outcome, Fault> {
         let failed = |how: String| Err(Fault::Task(how + &record.stderr.last_words()));
@@ -394,8 +410,8 @@ impl<'a> Worker<'a> {
             return Ok(Outcome::Cancelled);
         }
         // It has ended, and nothing was made of what it left: no task can have that as its input yet.
-        if let Some(files) = &job.step.files
-            && let Err(trouble) = files.verify()
+        if let Some((files, begun)) = files
+            && let Err(trouble) = files.verify(begun)
         {
             let when = format!("while {} ran", visible(job.step.name.as_str()));
             return stale(trouble, &when, &record.stderr.last_words());
@@ -435,6 +451,7 @@ fn stale(trouble: Trouble, when: &str, last: &str) -> Result<Outcome, Fault> {
             "{what} {when}: this run began with what was there before\n\
              hint: run again, which takes the files as they are then{last}"
         ))),
+        Trouble::Touched(what) => Err(Fault::Touched(format!("{what} {when}"))),
         Trouble::Stopped => Ok(Outcome::Cancelled),
         Trouble::Short(short, error) => Err(Fault::of(
             Some(short),

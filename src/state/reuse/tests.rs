@@ -70,7 +70,7 @@ impl World {
 
 fn usable(since: Option<i64>, runset: &str, elsewhere: bool) -> Usable<'_> {
     Usable {
-        since,
+        within: since.map(|since| (since, 1_000)),
         runset,
         elsewhere,
     }
@@ -116,6 +116,12 @@ fn neither_age_nor_runset_is_passed_on_by_reuse() {
     for since in [101, i64::MAX] {
         assert_eq!(world.find(usable(Some(since), "two", true)), None);
     }
+    // One that was made when the clock was ahead would be young for ever.
+    let ahead = Usable {
+        within: Some((0, 99)),
+        ..usable(None, "two", true)
+    };
+    assert_eq!(world.find(ahead), None);
     let found = world.find(usable(Some(100), "two", true)).unwrap();
     assert_eq!((found.made_by, found.executed), (made, Some(100)));
     // In its own runset there is one now; in a third there is none.

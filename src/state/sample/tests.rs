@@ -69,7 +69,7 @@ impl World {
 
     fn equal(&self, step: StepId, input: &str, runset: &str) -> Option<TaskId> {
         let usable = Usable {
-            since: None,
+            within: None,
             runset,
             elsewhere: true,
         };
