@@ -201,14 +201,9 @@ impl<'a> Worker<'a> {
         record: &mut Record<'a>,
     ) -> Result<Outcome, Fault> {
         let job = &execution.job;
-        let files = job.step.files.as_deref();
-        let files = match files.map(|files| (files, files.verify_now_and_then())) {
-            Some((_, Err(trouble))) => {
-                let when = format!("before {} ran", visible(job.step.name.as_str()));
-                return stale(trouble, &when, "");
-            }
-            Some((files, Ok(begun))) => Some((files, begun)),
-            None => None,
+        let files = match watched(job) {
+            Ok(files) => files,
+            Err(trouble) => return stale(trouble, &words_of(job, "before"), ""),
         };
         let begun = match execution.early {
             Some(early) => {
@@ -413,8 +408,11 @@ impl<'a> Worker<'a> {
         if let Some((files, begun)) = files
             && let Err(trouble) = files.verify(begun)
         {
-            let when = format!("while {} ran", visible(job.step.name.as_str()));
-            return stale(trouble, &when, &record.stderr.last_words());
+            return stale(
+                trouble,
+                &words_of(job, "while"),
+                &record.stderr.last_words(),
+            );
         }
         match ended.cut {
             Some(StopReason::Asked) => Ok(Outcome::Cancelled),
@@ -442,6 +440,18 @@ impl<'a> Worker<'a> {
             }
         }
     }
+}
+
+/// When something happened to files.
+fn words_of(job: &TaskLaunch, when: &str) -> String {
+    format!("{when} {} ran", visible(job.step.name.as_str()))
+}
+
+/// The files that a task begins to read.
+fn watched<'a>(job: &TaskLaunch<'a>) -> Result<Option<(&'a Watch, Begun)>, Trouble> {
+    let files = job.step.files.as_deref();
+    let begun = files.map(|files| Ok((files, files.verify_now_and_then()?)));
+    begun.transpose()
 }
 
 /// What a task comes to whose files are not known to be as they were.

@@ -45,14 +45,46 @@ fn a_script_that_changes_its_file_fails_and_nothing_of_it_is_recorded() {
 }
 
 #[test]
-fn the_same_bytes_again_are_no_change() {
+fn who_ran_while_a_file_was_written_anew_runs_again() {
     let test = tool();
     let act = "cp tool.sh new; touch -d 2001-01-01 tool.sh; mv new tool.sh";
+    let once = format!("[ -e was ] || {{ touch was; {act}; }}");
+    let script = |act: &str| {
+        let act = format!("> $OUTPUT_DIR/x_last; {act}");
+        test.manifest(&TOOL.replace("> $OUTPUT_DIR/x_last", &act));
+    };
+    script(&once);
+    test.run(["-run"])
+        .exits(0)
+        .says("`tool.sh` was written or replaced while begin ran: it was run again");
+    assert_eq!((test.times("begin"), end(&test)), (2, "one\n".to_owned()));
+    // Not for ever.
+    script(act);
+    test.run(["-migrate-tainted", "-run"])
+        .exits(1)
+        .says("`tool.sh` was written or replaced while begin ran each time");
+    assert_eq!(test.times("begin"), 5);
+}
+
+#[test]
+fn what_a_file_was_for_a_moment_is_in_no_result() {
+    let test = tool();
     test.manifest(&TOOL.replace(
-        "> $OUTPUT_DIR/x_last",
-        &format!("> $OUTPUT_DIR/x_last; {act}"),
+        "sh ./tool.sh > $OUTPUT_DIR/x_last",
+        "cat fifo; sh ./tool.sh > $OUTPUT_DIR/x_last; cat fifo",
     ));
-    test.runs();
+    nix::unistd::mkfifo(&test.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let running = test.start(["-run"]);
+    wait_for("the task", || test.times("begin") == 1);
+    test.write("tool.sh", "echo two; touch read\n");
+    test.write("fifo", "");
+    wait_for("what it reads", || test.path("read").exists());
+    test.write("tool.sh", "echo one\n");
+    test.write("fifo", "");
+    wait_for("the task again", || test.times("begin") == 2);
+    test.write("fifo", "");
+    test.write("fifo", "");
+    running.end().exits(0);
     assert_eq!(end(&test), "one\n");
 }
 
