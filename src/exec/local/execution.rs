@@ -71,7 +71,7 @@ impl From<Fault> for Outcome {
             Fault::Short(short) => Self::Short(short),
             // It is not in one when it is tried for the last time.
             Fault::Lost => Self::Failure("the shell died".to_owned()),
-            Fault::Touched(what) => Self::Failure(format!(
+            Fault::Touched(what) => Self::Stale(format!(
                 "{what} each time: what it read is not known\n\
                  hint: run again when nothing writes its files; if the script does, have it write a copy"
             )),

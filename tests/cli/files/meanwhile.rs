@@ -71,19 +71,21 @@ fn what_a_file_was_for_a_moment_is_in_no_result() {
     let test = tool();
     test.manifest(&TOOL.replace(
         "sh ./tool.sh > $OUTPUT_DIR/x_last",
-        "cat fifo; sh ./tool.sh > $OUTPUT_DIR/x_last; cat fifo",
+        "cat fifo; sh ./tool.sh > $OUTPUT_DIR/x_last; cat other",
     ));
-    nix::unistd::mkfifo(&test.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for fifo in ["fifo", "other"] {
+        nix::unistd::mkfifo(&test.path(fifo), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
     let running = test.start(["-run"]);
     wait_for("the task", || test.times("begin") == 1);
     test.write("tool.sh", "echo two; touch read\n");
     test.write("fifo", "");
     wait_for("what it reads", || test.path("read").exists());
     test.write("tool.sh", "echo one\n");
-    test.write("fifo", "");
+    test.write("other", "");
     wait_for("the task again", || test.times("begin") == 2);
     test.write("fifo", "");
-    test.write("fifo", "");
+    test.write("other", "");
     running.end().exits(0);
     assert_eq!(end(&test), "one\n");
 }
