@@ -143,7 +143,7 @@ fn no_more_of_the_step_start_and_all_else_goes_on() {
         "[[step]]\nname = 'begin'\nstart = true\n\
          script = 'for n in 1 2 3 4; do echo $n > $OUTPUT_DIR/${n}_work; done; echo > $OUTPUT_DIR/x_other'\n\
          [[step]]\nname = 'work'\nfiles = ['tool.sh']\nretries = 5\nretry_delay = '1h'\n\
-         script = 'echo work >> $COUNT; echo changed > tool.sh'\n\
+         script = 'echo work >> $COUNT; grep -q changed tool.sh || echo changed > tool.sh'\n\
          [[step]]\nname = 'other'\nscript = 'echo other >> $COUNT; echo > $OUTPUT_DIR/end'\n",
     );
     test.write("tool.sh", "echo one\n");
