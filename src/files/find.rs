@@ -11,6 +11,7 @@ use rustix::fs::{Dir, FileType, Mode};
 use rustix::io::Errno;
 
 use super::error::{Error, io_error};
+use super::links::Link;
 use super::look::{Path, look_at_all};
 use super::pattern::{Meaning, Pattern, Rest};
 use super::{FOLDER, Root, links, stat};
@@ -36,7 +37,7 @@ pub(crate) struct Looked {
     /// The folders that were listed for that, or in which a name was not that may be there later.
     pub folders: Vec<Found<Box<[u8]>>>,
     /// The links on the way, sorted by path.
-    pub links: Vec<Found<Box<[u8]>>>,
+    pub links: Vec<Link>,
 }
 
 /// Files of one list of patterns.
@@ -151,7 +152,7 @@ struct Search<'a> {
     most: usize,
     files: Vec<Path>,
     folders: Vec<Found<Box<[u8]>>>,
-    links: Vec<Found<Box<[u8]>>>,
+    links: Vec<Link>,
     /// The present one.
     pattern: Pattern<'a>,
     /// The folders that the present one is in, and itself: device and number.

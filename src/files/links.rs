@@ -2,16 +2,25 @@
 
 use rustix::fs::FileType;
 
-use super::find::Found;
 use super::{Root, stat};
+use crate::model::file::Stat;
 use crate::sys;
+
+/// A link, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Below the root, or from the top.
+    pub path: Box<[u8]>,
+    /// How it looked itself.
+    pub stat: Stat,
+}
 
 /// More than the system follows.
 const MOST: usize = 40;
 
 /// Notes the links that are followed on the way to `path`, those behind others too. Of its first
 /// `known` bytes that was done already.
-pub(super) fn note(root: &Root, path: &[u8], known: usize, links: &mut Vec<Found<Box<[u8]>>>) {
+pub(super) fn note(root: &Root, path: &[u8], known: usize, links: &mut Vec<Link>) {
     let mut at = path[..known].to_vec();
     let mut ahead = names(&path[known..]);
     let mut followed = 0;
@@ -29,7 +38,7 @@ pub(super) fn note(root: &Root, path: &[u8], known: usize, links: &mut Vec<Found
         }
         followed += 1;
         let target = rustix::fs::readlinkat(root.fd(), &*at, Vec::new());
-        links.push(Found {
+        links.push(Link {
             path: at.as_slice().into(),
             stat: stat(&seen),
         });

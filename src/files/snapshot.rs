@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::find::{Found, Looked, find_while};
 use super::known::Known;
+use super::links::Link;
 use super::read::{Keep, read};
 use super::{Root, now, stat};
 use crate::model::digest::Digest;
@@ -21,7 +22,7 @@ pub(crate) struct Snapshot {
     globs: Arc<[Glob]>,
     files: Vec<Taken>,
     folders: Vec<Found<Box<[u8]>>>,
-    links: Vec<Found<Box<[u8]>>>,
+    links: Vec<Link>,
     /// The variables of a task that their text mentions.
     mentions: BTreeSet<Box<str>>,
     /// Not before this were they looked at: nanoseconds since 1970.
@@ -144,7 +145,7 @@ impl Snapshot {
             known.is_settled(self.taken)
                 && sys::seen_at(root, path).is_ok_and(|(_, seen)| stat(&seen) == *known)
         };
-        let is_same_link = |link: &Found<Box<[u8]>>| {
+        let is_same_link = |link: &Link| {
             let seen = sys::seen_itself_at(root, &*link.path);
             seen.is_ok_and(|(_, seen)| stat(&seen) == link.stat)
         };
