@@ -35,6 +35,8 @@ pub(super) struct Older {
     /// Whether one of the two gathers what comes to it and the other does not: what a task works on is
     /// another thing then.
     pub regrouped: bool,
+    /// Whether a larger sample than the one at hand found outputs that differ.
+    differed: bool,
 }
 
 impl Older {
@@ -73,6 +75,7 @@ impl Call<'_> {
                     version: version.map_or(0, |version| version.version),
                     tainted: one.count,
                     regrouped: gathers(one.step) != gathers(step.id),
+                    differed: false,
                 });
             }
         }
@@ -116,6 +119,7 @@ impl Call<'_> {
     ) -> Result<Result<bool, i32>, Failure> {
         let mut groups = Vec::new();
         let mut drawn = Vec::new();
+        let known = self.state.evidence(runset.id)?;
         for older in self.older(runset)? {
             if older.regrouped {
                 let words = older.regrouped_in_words();
@@ -127,10 +131,22 @@ impl Call<'_> {
                 task: *task,
                 step: older.step.id,
             }));
-            // Should this not come to its end, nothing speaks for anything.
-            self.state
-                .drop_evidence(runset.id, older.from, older.step.id)?;
-            groups.push((older, tasks));
+            let differed = known.iter().any(|one| {
+                let is_same = (one.from, one.to) == (older.from, older.step.id);
+                is_same && one.unequal > 0 && one.sample.tasks > tasks.len() as i64
+            });
+            if differed {
+                // A smaller sample does not see again what a larger one saw.
+                self.reporter.event(&Event::Warning(&format!(
+                    "a larger sample of step {} found outputs that differ: that still stands",
+                    older.step.name
+                )));
+            } else {
+                // Should this not come to its end, nothing speaks for anything.
+                self.state
+                    .drop_evidence(runset.id, older.from, older.step.id)?;
+            }
+            groups.push((Older { differed, ..older }, tasks));
         }
         self.state.commit()?;
         if groups.is_empty() {
@@ -171,7 +187,9 @@ impl Call<'_> {
                 unequal: told.differing + told.failed,
                 newest: self.state.newest_finished(runset, older.from)?.0,
             };
-            self.state.put_evidence(runset.id, &evidence)?;
+            if !older.differed {
+                self.state.put_evidence(runset.id, &evidence)?;
+            }
             self.reporter.event(&Event::Sampled(&told));
         }
         self.state.commit()?;
