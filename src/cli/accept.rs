@@ -135,16 +135,16 @@ fn look(
             again: false,
         });
     }
-    if newest > found.newest {
-        return Err(again(format!(
-            "{sample} of the tasks of step {name} speaks for none that came later, and some of version \
-             {from} did"
-        )));
-    }
     if last.is_some_and(|last| last > sample.made) {
         return Err(again(format!(
             "{sample} of the tasks of step {name} speaks for none that was executed later, and some of \
              version {from} were"
+        )));
+    }
+    if newest > found.newest {
+        return Err(again(format!(
+            "{sample} of the tasks of step {name} speaks for none that came later, and some of version \
+             {from} did"
         )));
     }
     if older.tainted > sample.tainted {

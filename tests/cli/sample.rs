@@ -417,3 +417,62 @@ fn each_runset_has_evidence_of_its_own() {
     assert_eq!(test.rows("SELECT count(*) FROM accepted"), ["20"]);
     test.tally_is_right();
 }
+
+#[test]
+fn a_smaller_sample_does_not_undo_what_a_larger_one_found() {
+    let test = ran(RANGES, NUMBERS);
+    test.run(["-migrate-tainted", "-sample", "20"]).exits(1);
+    for most in ["1", "2", "9"] {
+        test.run(["-migrate-tainted", "-sample", most])
+            .says("a larger sample of step tr found outputs that differ: that still stands");
+        test.run(["-migrate-tainted", "-accept", "tr"])
+            .exits(2)
+            .says("left something else under version 2");
+    }
+}
+
+/// A step that takes in files, with this script.
+fn takes_in(script: &str) -> String {
+    format!(
+        "[[input]]\nfiles = 'in/*'\nstep = 'k'\n[[step]]\nname = 'k'\nscript = '''{script}'''\n"
+    )
+}
+
+#[test]
+fn a_sample_speaks_for_no_task_that_came_later() {
+    let one = "tr a-z A-Z < $INPUT_FILE > $OUTPUT_DIR/o";
+    let other = format!("grep -q bad $INPUT_FILE && echo other > $OUTPUT_DIR/o || {one}");
+    let test = Test::with(&takes_in(one));
+    test.write("in/1", "bad");
+    test.runs();
+    std::fs::remove_file(test.path("in/1")).unwrap();
+    test.write("in/2", "good");
+    test.runs();
+    test.manifest(&takes_in(&other));
+    test.run(["-migrate-tainted", "-sample", "5"])
+        .exits(0)
+        .says("1 of 1");
+    // It was executed before the sample, and is taken over behind it.
+    test.manifest(&takes_in(one));
+    std::fs::remove_file(test.path("in/2")).unwrap();
+    test.write("in/1", "bad");
+    test.runs().says("1 reused");
+    test.manifest(&takes_in(&other));
+    test.run(["-migrate-tainted", "-accept", "k"])
+        .exits(2)
+        .says("speaks for none that came later");
+}
+
+#[test]
+fn what_gathers_in_one_version_alone_is_not_compared() {
+    let script = "cat $INPUT_FILE > $OUTPUT_DIR/o.txt";
+    let test = Test::with(&takes_in(script));
+    test.write("in/1", "1");
+    test.runs();
+    test.manifest(&format!("{}gather = true\n", takes_in(script)));
+    test.run(["-migrate-tainted", "-sample", "5"])
+        .says("step k gathers in one of the versions 1 and 2 alone");
+    test.run(["-migrate-tainted", "-accept", "k"])
+        .exits(2)
+        .says("so their tasks cannot be compared");
+}

@@ -388,6 +388,21 @@ fn what_begins_elsewhere_beside_the_rest_is_told() {
 }
 
 #[test]
+fn a_runset_that_begins_elsewhere_from_the_first_is_told() {
+    let test = Test::with(&format!(
+        "{}[[step]]\nname = 'later'\nscript = 'echo l > $OUTPUT_DIR/l.txt'\n",
+        begins("inputs")
+    ));
+    test.write("in/x", "X");
+    test.run(["-run", "-start", "later"])
+        .exits(0)
+        .says("results that began at later, where workflow.toml does not start");
+    test.run(["-run", "-migrate-tainted"]).exits(0);
+    assert_eq!(test.finals().len(), 1);
+    test.runs().never_says("warning");
+}
+
+#[test]
 fn nothing_of_another_pipelines_db_is_changed() {
     let test = Test::with(&format!(
         "{}[[step]]\nname = 'b'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/e.txt'\n",
