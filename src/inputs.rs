@@ -125,6 +125,8 @@ pub(crate) struct Inputs {
     bare: Vec<(String, Range<usize>)>,
     /// The places of the inputs.
     places: Vec<Range<usize>>,
+    /// What commands that ended well said on standard error, with their places.
+    said: Vec<(Range<usize>, String)>,
 }
 
 impl Inputs {
@@ -144,6 +146,7 @@ impl Inputs {
             entries: Vec::new(),
             errors: Vec::new(),
             bare: Vec::new(),
+            said: Vec::new(),
         };
         let keep = store.map_or(Keep::Nothing, Keep::All);
         let inputs = || outside.manifest.inputs.iter().enumerate();
@@ -171,6 +174,7 @@ impl Inputs {
             entries,
             errors,
             bare,
+            said,
             ..
         } = gatherer;
         if !errors.is_empty() {
@@ -180,8 +184,15 @@ impl Inputs {
             entries,
             root,
             bare,
+            said,
             places: inputs().map(|(_, input)| place(input)).collect(),
         })
+    }
+
+    /// What commands said on standard error though they ended well: a part of a pipe may have failed, of
+    /// which `sh -e` knows nothing.
+    pub(crate) fn said(&self) -> &[(Range<usize>, String)] {
+        &self.said
     }
 
     /// How they differ from what is recorded of the runset.

@@ -9,6 +9,7 @@ use crate::manifest::Step;
 use crate::model::event::Event;
 use crate::state::Runset;
 use crate::store::Store;
+use crate::text::Shown as _;
 
 impl Call<'_> {
     /// Finds what comes in; none where the manifest has no inputs, and `runset` never had any.
@@ -43,7 +44,17 @@ impl Call<'_> {
             stop: &self.inbox.stop,
         };
         match Inputs::gather(&outside, &mut known, store) {
-            Ok(inputs) => Ok(Some(Found { inputs, known })),
+            Ok(inputs) => {
+                for (at, words) in inputs.said() {
+                    let words = words.trim().replace('\n', "; ");
+                    let (path, line) = self.source.texts.line(at.start);
+                    self.reporter.event(&Event::Warning(&format!(
+                        "{}:{line}: the command ended well, and said on standard error: {words}",
+                        path.shown()
+                    )));
+                }
+                Ok(Some(Found { inputs, known }))
+            }
             Err(error) => Err(self.no_inputs(error)),
         }
     }

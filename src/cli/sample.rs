@@ -133,7 +133,9 @@ impl Call<'_> {
             }));
             let differed = known.iter().any(|one| {
                 let is_same = (one.from, one.to) == (older.from, older.step.id);
-                is_same && one.unequal > 0 && one.sample.tasks > tasks.len() as i64
+                is_same
+                    && one.unequal > 0
+                    && usize::try_from(one.sample.tasks).is_ok_and(|earlier| earlier > tasks.len())
             });
             if differed {
                 // A smaller sample does not see again what a larger one saw.

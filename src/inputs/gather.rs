@@ -39,6 +39,8 @@ pub(super) struct Gatherer<'a> {
     pub entries: Vec<Entry>,
     pub errors: Vec<Diagnostic>,
     pub bare: Vec<(String, Range<usize>)>,
+    /// What commands that ended well said on standard error, with their places.
+    pub said: Vec<(Range<usize>, String)>,
 }
 
 impl Gatherer<'_> {
@@ -115,13 +117,13 @@ impl Gatherer<'_> {
             self.errors.push(error.hint(hint));
             return Ok(());
         };
-        let lines = match lines::of(
+        let told = match lines::of(
             &command.value,
             programs,
             self.outside.folder,
             self.outside.stop,
         ) {
-            Ok(lines) => lines,
+            Ok(told) => told,
             Err(BadLines::Interrupted) => return Err(Error::Interrupted),
             Err(bad) => {
                 let error = Diagnostic::at(command.at.clone(), bad.to_string());
@@ -129,6 +131,10 @@ impl Gatherer<'_> {
                 return Ok(());
             }
         };
+        if !told.words.is_empty() {
+            self.said.push((command.at.clone(), told.words));
+        }
+        let lines = told.lines;
         let begin = EntryName::of_lines();
         let mut wrong = Wrong::default();
         if lines.is_empty() && !input.empty {

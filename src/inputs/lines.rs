@@ -79,6 +79,13 @@ pub(super) struct Line {
     pub name: String,
 }
 
+/// What a command says that ends well.
+pub(super) struct Told {
+    pub lines: Vec<Line>,
+    /// The end of what it said on standard error.
+    pub words: String,
+}
+
 /// The lines that `command` writes; it runs in `folder`, and finds programs in these folders before
 /// those of the host's PATH.
 pub(super) fn of(
@@ -86,8 +93,12 @@ pub(super) fn of(
     programs: &[String],
     folder: &Path,
     stop: &AtomicBool,
-) -> Result<Vec<Line>, BadLines> {
-    split(&run(command, programs, folder, stop, LIMIT)?)
+) -> Result<Told, BadLines> {
+    let (output, words) = run(command, programs, folder, stop, LIMIT)?;
+    Ok(Told {
+        lines: split(&output)?,
+        words,
+    })
 }
 
 /// Empty lines are passed over.
@@ -130,7 +141,7 @@ fn run(
     folder: &Path,
     stop: &AtomicBool,
     limit: Duration,
-) -> Result<Vec<u8>, BadLines> {
+) -> Result<(Vec<u8>, String), BadLines> {
     let mut shell = Command::new("sh");
     if !programs.is_empty() {
         let mut path = OsString::from(programs.join(":"));
@@ -178,7 +189,7 @@ fn follow(
     heard: &Receiver<Heard>,
     stop: &AtomicBool,
     limit: Duration,
-) -> Result<Vec<u8>, BadLines> {
+) -> Result<(Vec<u8>, String), BadLines> {
     let began = Instant::now();
     let (mut output, mut error) = (None, None);
     let mut exited: Option<(ExitStatus, Instant)> = None;
@@ -203,10 +214,11 @@ fn follow(
                     return Err(BadLines::Failed(describe(status), words));
                 }
                 // Held open by what it left behind, so that it is not known to be whole.
-                return output.ok_or_else(|| {
+                let Some(output) = output else {
                     let how = "something that it left behind holds its output open";
-                    BadLines::Failed(how.to_owned(), words)
-                });
+                    return Err(BadLines::Failed(how.to_owned(), words));
+                };
+                return Ok((output, words));
             }
             None if stop.load(Ordering::Relaxed) => return Err(BadLines::Interrupted),
             None if began.elapsed() > limit => {
@@ -250,7 +262,8 @@ mod tests {
     use super::*;
 
     fn run_here(command: &str, limit: Duration) -> Result<Vec<u8>, BadLines> {
-        run(command, &[], Path::new("/"), &AtomicBool::new(false), limit)
+        let never = AtomicBool::new(false);
+        run(command, &[], Path::new("/"), &never, limit).map(|(output, _)| output)
     }
 
     fn said(error: &BadLines) -> String {

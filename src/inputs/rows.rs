@@ -178,6 +178,10 @@ impl Sheet {
             }
             let range = without_ends(text, from..offset(reader.position()));
             let line = lines.at(text, range.start);
+            if quoting && let Some(message) = misquoted(&text[range.clone()]) {
+                let hint = "a field in quotes ends with one, and a quote in it is written twice: \"a \"\"b\"\"\"";
+                return Err(BadSheet::new(line, message, hint));
+            }
             let range = begin + range.start..begin + range.end;
             let Some(columns) = &columns else {
                 let names = columns_of(&record, line)?;
@@ -372,6 +376,34 @@ fn offset(position: &csv::Position) -> usize {
 }
 
 /// The range without line ends around it.
+/// What is wrong with the quotes of a record, without its line end. A quote that is not closed takes in all
+/// rows behind it.
+fn misquoted(record: &str) -> Option<&'static str> {
+    let mut rest = record;
+    loop {
+        if let Some(mut inside) = rest.strip_prefix('"') {
+            loop {
+                let Some(at) = inside.find('"') else {
+                    return Some("a quote that begins in this row is not closed");
+                };
+                inside = &inside[at + 1..];
+                match inside.strip_prefix('"') {
+                    Some(more) => inside = more,
+                    None => break,
+                }
+            }
+            rest = inside;
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return Some("text follows the quote that ends a field of this row");
+            }
+        }
+        match rest.find(',') {
+            Some(at) => rest = &rest[at + 1..],
+            None => return None,
+        }
+    }
+}
+
 fn without_ends(text: &str, range: Range<usize>) -> Range<usize> {
     let whole = text.get(range.clone()).unwrap_or_default();
     let ends = ['\r', '\n'];

@@ -145,3 +145,45 @@ fn whoever_reads_a_large_file_can_be_interrupted() {
     test.nothing_temporary_is_left();
     assert_eq!(test.count(), [""; 0]);
 }
+
+#[test]
+fn quotes_that_are_not_closed_lose_no_rows() {
+    let test = Test::new();
+    test.manifest(&format!(
+        "[[input]]\nrows = 's.csv'\nname = '{{id}}'\nstep = 's'\n{STEP}"
+    ));
+    test.write("s.csv", "id,v\na,\"1, \"\"one\"\"\"\nb,2\nc,\"x\ny\"\n");
+    test.runs().says("inputs: 3 new");
+    for (rows, line, what) in [
+        (
+            "id,v\na,\"1\nb,2\nc,3\n",
+            2,
+            "a quote that begins in this row is not closed",
+        ),
+        (
+            "id,v\na,1\nb,\"2\"x\nc,3\n",
+            3,
+            "text follows the quote that ends a field",
+        ),
+    ] {
+        test.write("s.csv", rows);
+        test.run(["-run"])
+            .exits(2)
+            .says(what)
+            .says(&format!("line {line}"));
+    }
+    assert_eq!(test.rows("SELECT count(*) FROM task WHERE live"), ["3"]);
+}
+
+#[test]
+fn what_a_command_says_that_ends_well_is_told() {
+    let test = Test::new();
+    test.manifest(&format!(
+        "[[input]]\nlines = 'ls here missing | sort'\nstep = 's'\n{STEP}"
+    ));
+    test.write("here", "");
+    test.runs()
+        .says("workflow.toml:2: the command ended well, and said on standard error: ls: ")
+        .says("missing");
+    test.run(["-run", "-quiet"]).exits(0).says("missing");
+}
