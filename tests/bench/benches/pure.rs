@@ -5,7 +5,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use task_pipeline::model::digest::Digest;
+use task_pipeline::model::gather::Line;
 use task_pipeline::model::identity::Identity;
+use task_pipeline::model::list::Form;
 use task_pipeline::model::name::StepName;
 use task_pipeline::model::plan::{Next, Plan, Ready};
 use task_pipeline::model::route::Router;
@@ -81,11 +83,14 @@ fn ready(id: i64) -> Ready {
     Ready {
         id: TaskId(id),
         input: Digest([0; 32]),
+        form: Form::File,
         parent: None,
         name: Some("item".into()),
         state: TaskState::Pending,
         forced: false,
         attempt: 0,
+        line: Line::default(),
+        key: None,
     }
 }
 
