@@ -25,7 +25,17 @@ impl Meaning {
         file: true,
         folder: Some(Rest::All),
     };
+
+    /// Nothing is meant.
+    const NONE: Self = Self {
+        file: false,
+        folder: None,
+    };
 }
+
+/// Where Python puts what it makes of sources while it runs them: no dependency of anything, and to take
+/// it for one would fail each task that makes it. Found where a pattern names it.
+const MADE: &[u8] = b"__pycache__";
 
 /// The parts of one.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +56,11 @@ impl<'a> Pattern<'a> {
     /// What a name means in a folder in which this is still to come.
     pub(super) fn meaning(&self, rest: Rest, name: &[u8]) -> Meaning {
         let Rest::Parts(rest) = rest else {
-            return Meaning::ALL;
+            return if name == MADE {
+                Meaning::NONE
+            } else {
+                Meaning::ALL
+            };
         };
         let (mut file, mut all, mut next) = (false, false, 0);
         let last = self.0.len() - 1;
@@ -56,7 +70,7 @@ impl<'a> Pattern<'a> {
             }
             let (matches, stays) = match part {
                 Part::Deep => {
-                    let shown = name.first() != Some(&b'.');
+                    let shown = name.first() != Some(&b'.') && name != MADE;
                     (shown && at == last, shown)
                 }
                 Part::Name(known) => (known.as_bytes() == name, false),

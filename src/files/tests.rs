@@ -85,6 +85,7 @@ fn patterns_find_what_a_shell_finds() {
         "lib/.hidden.sh",
         "lib/deep/c.sh",
         "lib/deep/.git/config",
+        "lib/deep/__pycache__/c.sh",
         "db/objects/x.sh",
         ".env",
     ] {
@@ -117,6 +118,7 @@ fn patterns_find_what_a_shell_finds() {
         (&["*/deep/c.sh"], &["lib/deep/c.sh"]),
         (&["*/deep"], &["lib/deep/.git/config", "lib/deep/c.sh"]),
         (&["lib/.*"], &["lib/.hidden.sh"]),
+        (&["lib/deep/__pycache__"], &["lib/deep/__pycache__/c.sh"]),
         (&[".env", "tool.sh", "t*"], &[".env", "tool.sh"]),
         (&["**/c.sh", "lib/**/deep/*"], &["lib/deep/c.sh"]),
     ] {

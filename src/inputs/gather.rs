@@ -135,7 +135,10 @@ impl Gatherer<'_> {
             self.said.push((command.at.clone(), told.words));
         }
         let lines = told.lines;
-        let begin = EntryName::of_lines();
+        // Those of one command are told apart from those of another, which may have nothing now.
+        let before = self.outside.manifest.inputs[..number].iter();
+        let before = before.filter(|one| matches!(one.kind(), Some(InputKind::Lines(_))));
+        let begin = EntryName::of_lines(before.count());
         let mut wrong = Wrong::default();
         if lines.is_empty() && !input.empty {
             self.bare.push((begin.clone(), command.at.clone()));

@@ -17,7 +17,12 @@ pub enum EntryName {
         name: String,
     },
     /// A line that a command wrote.
-    Line(String),
+    Line {
+        /// Which of the commands, from 0 in the order of the manifest.
+        command: usize,
+        /// The line.
+        text: String,
+    },
 }
 
 /// Between the parts: no sheet's path has one.
@@ -29,9 +34,9 @@ impl EntryName {
         format!("row{SEPARATOR}{sheet}{SEPARATOR}")
     }
 
-    /// What all lines of commands begin with.
-    pub fn of_lines() -> String {
-        format!("line{SEPARATOR}")
+    /// What all lines of a command begin with.
+    pub fn of_lines(command: usize) -> String {
+        format!("line{SEPARATOR}{command}{SEPARATOR}")
     }
 
     /// As the database has it.
@@ -39,7 +44,7 @@ impl EntryName {
         match self {
             Self::File(path) => format!("file{SEPARATOR}{path}"),
             Self::Row { sheet, name } => Self::of_sheet(sheet) + name,
-            Self::Line(text) => Self::of_lines() + text,
+            Self::Line { command, text } => Self::of_lines(*command) + text,
         }
     }
 
@@ -55,7 +60,13 @@ impl EntryName {
                     name: name.to_owned(),
                 })
             }
-            "line" => Some(Self::Line(rest.to_owned())),
+            "line" => {
+                let (command, text) = rest.split_once(SEPARATOR)?;
+                Some(Self::Line {
+                    command: command.parse().ok()?,
+                    text: text.to_owned(),
+                })
+            }
             _ => None,
         }
     }
@@ -91,7 +102,7 @@ impl fmt::Display for EntryName {
         match self {
             Self::File(path) => write!(f, "file {}", quoted(path)),
             Self::Row { sheet, name } => write!(f, "row {} of {}", quoted(name), quoted(sheet)),
-            Self::Line(text) => write!(f, "line {} of a command's output", quoted(text)),
+            Self::Line { text, .. } => write!(f, "line {} of a command's output", quoted(text)),
         }
     }
 }
@@ -107,7 +118,7 @@ impl serde::Serialize for EntryName {
                 map.serialize_entry("sheet", sheet)?;
                 map.serialize_entry("row", name)?;
             }
-            Self::Line(text) => map.serialize_entry("line", text)?,
+            Self::Line { text, .. } => map.serialize_entry("line", text)?,
         }
         map.end()
     }
@@ -148,8 +159,11 @@ mod tests {
                 "row `x\\ty` of `a.csv`",
             ),
             (
-                EntryName::Line("a\tb".into()),
-                "line\ta\tb",
+                EntryName::Line {
+                    command: 1,
+                    text: "a\tb".into(),
+                },
+                "line\t1\ta\tb",
                 "line `a\\tb` of a command's output",
             ),
         ] {

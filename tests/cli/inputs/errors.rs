@@ -187,3 +187,23 @@ fn what_a_command_says_that_ends_well_is_told() {
         .says("missing");
     test.run(["-run", "-quiet"]).exits(0).says("missing");
 }
+
+#[test]
+fn a_command_that_never_had_a_line_says_nothing_of_anothers() {
+    let test = Test::new();
+    test.manifest(&format!(
+        "[[input]]\nlines = 'cat one'\nstep = 's'\n[[input]]\nlines = 'cat two'\nstep = 's'\n{STEP}"
+    ));
+    test.write("one", "a\nb\n");
+    test.write("two", "");
+    test.runs().says("inputs: 2 new");
+    test.write("one", "a\n");
+    test.runs().says("inputs: 1 gone, 1 unchanged");
+    test.write("two", "b\n");
+    test.runs().says("inputs: 1 new");
+    test.write("two", "");
+    test.run(["-run"])
+        .exits(2)
+        .says("nothing comes in here any more: the results of 1 entry would go")
+        .says("cat two");
+}
