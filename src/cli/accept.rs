@@ -66,8 +66,12 @@ impl Call<'_> {
                     .hint("`tasks -state tainted` lists what is tainted"));
             }
         }
-        for (runset, older, evidence) in taken {
-            let count = self.state.accept(&runset, &evidence)?;
+        let mut counts = Vec::new();
+        for (runset, _, evidence) in &taken {
+            counts.push(self.state.accept(runset, evidence)?);
+        }
+        self.state.end()?;
+        for ((runset, older, evidence), count) in taken.into_iter().zip(counts) {
             self.reporter.event(&Event::Accepted {
                 runset: &runset.name,
                 step: &older.step.name,
@@ -77,7 +81,6 @@ impl Call<'_> {
                 sample: evidence.sample,
             });
         }
-        self.state.end()?;
         for (count, why) in left {
             let tasks = amount::count(count, "tainted task");
             let stay = if count == 1 { "stays" } else { "stay" };

@@ -236,6 +236,12 @@ impl Call<'_> {
             Fit::of(self.source, &self.state, runset)?.check_kind()?;
         }
         let newest = self.to_compare(&existing)?;
+        if newest.is_none() && !existing.is_empty() && !self.source.manifest.inputs.is_empty() {
+            self.warn(Some(
+                "what comes in from outside is compared in a run of the newest runset alone"
+                    .to_owned(),
+            ));
+        }
         let mut found = match &newest {
             None if !existing.is_empty() => None,
             newest => self.find_inputs(newest.as_ref(), store)?,

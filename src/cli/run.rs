@@ -22,7 +22,7 @@ use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
-use crate::text::amount::count;
+use crate::text::amount;
 
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -322,15 +322,37 @@ impl Call<'_> {
             if failed > 0 && self.actions.fail_fast {
                 break;
             }
+            if summary.failed == 0 && self.tell_held(runset)? {
+                failed += 1;
+            }
         }
         if self.actions.strict && self.stale > 0 {
-            let left = count(self.stale, "result");
+            let left = amount::count(self.stale, "result");
             return Err(Failure::strict(format!(
                 "{left} stay as they are, of another version or route than today's (-strict)"
             ))
             .hint("-migrate-tainted -run has them done again"));
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
+    }
+
+    /// Whether tasks of the manifest's steps are left to be done, though nothing failed and nobody asked for an
+    /// end: that is no success.
+    fn tell_held(&mut self, runset: &Runset) -> Result<bool, Failure> {
+        let counts = counts::by_step(&self.source.manifest, &self.state, runset)?;
+        let left: i64 = counts
+            .iter()
+            .map(|(_, tally)| tally.pending + tally.failed)
+            .sum();
+        if left > 0 {
+            self.warn(Some(format!(
+                "{} to be done could not start, as what {} from may still change: a step above gathers, and did \
+                 not when it worked\nhint: -migrate-tainted -run has it done again, and what follows",
+                amount::count(left, "task"),
+                if left == 1 { "it comes" } else { "they come" },
+            )));
+        }
+        Ok(left > 0)
     }
 
     /// Where folders of failed tasks go, if they are to be kept.

@@ -122,7 +122,13 @@ pub(super) fn named(places: &Places, step: &Step, word: &str) -> Result<TaskRow,
 
 /// What the task left when it failed, if that was kept, as what is in `OUTPUT_DIR` now; how many files.
 fn bring_what_it_left(places: &Places, task: &TaskRow, one: &OneTask) -> Result<usize, Failure> {
-    let kept = Layout::new(&places.db).kept(task.id).join("out");
+    let folder = Layout::new(&places.db).kept(task.id);
+    let kept = folder.join("out");
+    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    if !is_folder(&folder) || !is_folder(&kept) {
+        // A link leads to what is not this program's.
+        return Ok(0);
+    }
     copy(&kept, &one.output).map_err(|error| {
         Failure::usage(format!(
             "cannot copy what the task left in {}: {error}",

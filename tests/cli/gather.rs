@@ -294,3 +294,25 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         assert!(told.stderr.contains("workflow.toml:"), "{told}");
     }
 }
+
+#[test]
+fn what_waits_below_a_step_that_gathers_by_now_is_no_success() {
+    let manifest = |more: &str| {
+        format!(
+            "[[step]]\nname = 'a'\nstart = true\n\
+             script = 'for i in 1 2; do echo $i > $OUTPUT_DIR/${{i}}_b; done'\n\
+             [[step]]\nname = 'b'\n{more}\nscript = 'cat $INPUT_FILE > $OUTPUT_DIR/x_c'\n\
+             [[step]]\nname = 'c'\nscript = 'cat $INPUT_FILE > $OUTPUT_DIR/o'\n"
+        )
+    };
+    let test = Test::with(&manifest(""));
+    test.runs();
+    test.manifest(&manifest("gather = true"));
+    test.run(["-run", "-start", "c"])
+        .exits(1)
+        .says("2 tasks to be done could not start")
+        .says("hint: -migrate-tainted -run");
+    test.run(["-run"]).exits(1).says("could not start");
+    test.run(["-run", "-migrate-tainted"]).exits(0);
+    test.runs().never_says("could not start");
+}
