@@ -187,3 +187,25 @@ fn a_file_that_the_version_knows_of_is_no_matter() {
         .exits(0)
         .says("hint: add \"lib/x\" to the step's `files`\n");
 }
+
+#[test]
+fn what_declared_scripts_use_is_found_too() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\nfiles = ['tool.sh', 'run', 'table']\n\
+         script = './tool.sh; ./run; cat table > $OUTPUT_DIR/x'\n",
+    );
+    test.write("tool.sh", ". ./lib.sh\ncat data.txt\n");
+    test.write("run", "#!/usr/bin/env bash\nsource more.bash\n");
+    // No script.
+    test.write("table", "cat other.txt\n");
+    for file in ["lib.sh", "data.txt", "more.bash", "other.txt"] {
+        test.write(file, ":\n");
+    }
+    let told = test.run(["check"]).exits(0);
+    told.says("step `a` uses `lib.sh` in `tool.sh`, which is in none of its `files`")
+        .says("step `a` uses `data.txt` in `tool.sh`")
+        .says("step `a` uses `more.bash` in `run`")
+        .says("add \"lib.sh\", \"data.txt\", \"more.bash\" to the step's `files`")
+        .never_says("other.txt");
+    test.run(["check", "-strict"]).exits(1);
+}

@@ -9,7 +9,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Step, StepPlaces};
 use crate::model::glob::{Glob, Part};
 use crate::script::survey::{self, Role, Spot, Survey};
-use crate::text::quoted;
+use crate::text::{quoted, visible};
 
 /// Where scripts start, and what is there that nobody could declare.
 pub(super) struct Folder<'a> {
@@ -33,7 +33,7 @@ struct Named {
     lead: Lead,
     span: Range<usize>,
     /// Where it stands, if not in the script.
-    within: &'static str,
+    within: String,
 }
 
 /// One warning per file, folder or glob that a step names and that none of `declared` has.
@@ -46,13 +46,16 @@ pub(super) fn unseen(
     folder: &Folder,
 ) -> Vec<Diagnostic> {
     let mut found: Vec<Named> = Vec::new();
-    let mut note = |spots: &[Spot], within: &'static str, span: &dyn Fn(&Spot) -> Range<usize>| {
+    let mut note = |spots: &[Spot], within: &str, span: &dyn Fn(&Spot) -> Range<usize>| {
         for spot in spots {
             if let Some(lead) = folder.lead(spot, declared)
                 && !found.iter().any(|other| other.lead == lead)
             {
-                let span = span(spot);
-                found.push(Named { lead, span, within });
+                found.push(Named {
+                    lead,
+                    span: span(spot),
+                    within: within.to_owned(),
+                });
             }
         }
     };
@@ -70,6 +73,12 @@ pub(super) fn unseen(
         note(&survey::of_value(value).words, " in `env`", &|_| {
             places.env.clone().unwrap_or_else(|| places.step.clone())
         });
+    }
+    for file in &step.files {
+        if let Some(script) = folder.script(file.value.text()) {
+            let within = format!(" in `{}`", visible(file.value.text()));
+            note(&survey::of(&script).words, &within, &|_| file.at.clone());
+        }
     }
     in_words(step, declared, found)
 }
@@ -142,6 +151,27 @@ impl Folder<'_> {
         let full: PathBuf = fixed.collect();
         self.is_elsewhere(&full)
             .then(|| Lead::Elsewhere(full.to_string_lossy().into_owned()))
+    }
+
+    /// The text of a file there, if it is a script for a shell: what a step calls or sources uses files, too.
+    fn script(&self, path: &str) -> Option<String> {
+        const LONGEST: u64 = 64 << 10;
+        let full = self.path.join(path);
+        let about = fs::metadata(&full).ok()?;
+        if !about.is_file() || about.len() > LONGEST {
+            return None;
+        }
+        let text = fs::read_to_string(full).ok()?;
+        let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+        let is_shell = match first {
+            Some(words) => {
+                let words = words.split_whitespace().chain(["-c"]);
+                let words: Vec<String> = words.map(str::to_owned).collect();
+                survey::is_shell(survey::started(&words))
+            }
+            None => path.ends_with(".sh") || path.ends_with(".bash"),
+        };
+        is_shell.then_some(text)
     }
 
     /// Whether something is there, outside the folder, that a result could depend on.
