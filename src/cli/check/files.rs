@@ -169,7 +169,9 @@ impl Folder<'_> {
                 let words: Vec<String> = words.map(str::to_owned).collect();
                 survey::is_shell(survey::started(&words))
             }
-            None => path.ends_with(".sh") || path.ends_with(".bash"),
+            None => Path::new(path)
+                .extension()
+                .is_some_and(|end| end == "sh" || end == "bash"),
         };
         is_shell.then_some(text)
     }
