@@ -37,6 +37,16 @@ in
     In a Git repository, `git add` the files before calling Nix.
   '';
 
+  matrix = template "matrix" "Build and test in a matrix of modes and shells, with a summary" ''
+    # A matrix of builds and tests
+
+    - `nix run .#results` runs what is new or changed and writes `results/`
+    - `nix flake check` runs all of it inside a Nix build, as CI does
+
+    `README.md` says where a matrix has its dimensions. In a Git repository, `git add` the files before
+    calling Nix.
+  '';
+
   nixos = template "nixos" "A NixOS machine that runs a pipeline every night" ''
     # A machine with a scheduled pipeline
 
@@ -45,6 +55,24 @@ in
       `hardware-configuration.nix` in first
     - `systemctl start task-pipeline-nightly` runs the pipeline now, `journalctl -u
       task-pipeline-nightly` says how it went
+
+    In a Git repository, `git add` the files before calling Nix.
+  '';
+
+  site = template "site" "A static site: pages, a list of them, a feed" ''
+    # A static site
+
+    - write pages into `pages/`
+    - `nix run .#results` renders what is new or changed and writes `results/`
+
+    In a Git repository, `git add` the files before calling Nix.
+  '';
+
+  words = template "words" "Counts of many files, merged into one table" ''
+    # How often each word stands in many texts
+
+    - put texts into `texts/`
+    - `nix run .#results` counts what is new or changed and writes `results/`
 
     In a Git repository, `git add` the files before calling Nix.
   '';

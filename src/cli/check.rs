@@ -1,5 +1,6 @@
 //! `check`: is the manifest right, and what does it say?
 
+mod again;
 mod age;
 mod describe;
 mod files;
@@ -10,6 +11,7 @@ mod reach;
 mod routes;
 mod syntax;
 mod variables;
+mod written;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

@@ -39,6 +39,43 @@ fn a_step_that_nothing_leads_to() {
 }
 
 #[test]
+fn an_output_that_leads_back_to_its_step() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\nscript = 'echo a > $OUTPUT_DIR/a_chart'\n\
+         [[step]]\nname = 'chart'\nscript = 'sort $INPUT_FILE > $OUTPUT_DIR/chart.txt'\n",
+    );
+    let words = "step `chart` leaves `chart.txt`, whose name leads back to it (chart → chart)\n";
+    test.run(["check"])
+        .exits(0)
+        .says(words)
+        .says(" --> workflow.toml:7:42\n");
+    test.run(["-run", "-strict"])
+        .exits(1)
+        .says(words)
+        .says("nothing was run");
+    assert!(!test.path("db").exists());
+    test.run(["-run"]).exits(1).says(words);
+    // Once: no version is registered now.
+    test.run(["-run"]).never_says(words);
+}
+
+#[test]
+fn a_file_that_several_tasks_write() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\nscript = 'echo a | tee own > $OUTPUT_DIR/a_b'\n\
+         [[step]]\nname = 'b'\nscript = '''\nsort $INPUT_FILE > sorted\nuniq sorted > $OUTPUT_DIR/x\n'''\n",
+    );
+    let words = "step `b` writes to `sorted` in the folder where all tasks start: those that run at the same time \
+                 write to the same file\n";
+    test.run(["check"])
+        .exits(0)
+        .says(words)
+        .never_says("`own`")
+        .says("hint: \"$TMPDIR/sorted\" is a task's own");
+    test.run(["-run"]).exits(0).says(words);
+}
+
+#[test]
 fn what_a_program_may_leave_is_not_final() {
     let test = Test::with(
         "[[step]]\nname = 'a'\nstart = true\n\

@@ -61,6 +61,7 @@ mod state;
 mod store;
 mod storm;
 mod taint;
+mod templates;
 mod terminal;
 mod trace_files;
 mod warm;

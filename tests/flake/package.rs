@@ -49,7 +49,7 @@ fn nix_flake_show_evaluates_every_attribute() {
         &succeeded(&show.args(world.here()).output().unwrap()),
         &["x86_64-linux", "aarch64-linux", "aarch64-darwin"],
     );
-    for template in ["default", "ci", "data", "nixos"] {
+    for template in support::TEMPLATES {
         let folder = world.folder(&format!("show-{template}"));
         support::copy(
             &support::repository().join("templates").join(template),

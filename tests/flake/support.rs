@@ -29,6 +29,9 @@ const FLAKE: &[&str] = &[
     ".gitignore",
 ];
 
+/// The templates, in their order.
+pub const TEMPLATES: [&str; 7] = ["ci", "data", "default", "matrix", "nixos", "site", "words"];
+
 /// The folders that all tests share.
 pub struct World {
     /// A folder of this test run alone.

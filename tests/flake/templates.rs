@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{World, contains, succeeded, text, world};
+use crate::support::{TEMPLATES, World, contains, succeeded, text, world};
 
 /// A fresh folder with the template in it, as `nix flake init` leaves it. `purpose` is the test's.
 fn instantiate(world: &World, template: &str, purpose: &str) -> PathBuf {
@@ -198,6 +198,25 @@ fn the_data_template_exports_its_results_and_takes_new_inputs() {
     nix(world, &folder, &["flake", "check", "path:."]);
 }
 
+/// What they compute is tested with the host's programs.
+#[test]
+fn the_templates_of_other_shapes_run_with_their_packages() {
+    let Some(world) = world() else { return };
+    for (template, result) in [
+        ("matrix", "table.txt"),
+        ("site", "index.html"),
+        ("words", "words.tsv"),
+    ] {
+        let folder = instantiate(world, template, "results");
+        nix(world, &folder, &["run", "path:.#results"]);
+        nix(world, &folder, &["build", "path:."]);
+        assert_eq!(
+            read(&folder, &format!("results/{result}")),
+            read(&folder, &format!("result/{result}"))
+        );
+    }
+}
+
 #[test]
 fn the_nixos_template_evaluates_and_its_unit_runs() {
     let Some(world) = world() else { return };
@@ -244,10 +263,7 @@ fn every_template_says_what_it_is() {
         world.evaluate("lib.mapAttrs (_: t: [ t.description t.welcomeText ]) flake.templates");
     let templates: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
     let templates = templates.as_object().unwrap();
-    assert_eq!(
-        templates.keys().collect::<Vec<_>>(),
-        ["ci", "data", "default", "nixos"]
-    );
+    assert_eq!(templates.keys().collect::<Vec<_>>(), TEMPLATES);
     for texts in templates.values() {
         assert!(texts[0].as_str().unwrap().len() > 20);
         assert!(texts[1].as_str().unwrap().contains("nix "));

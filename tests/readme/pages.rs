@@ -47,7 +47,14 @@ pub fn of_users() -> Vec<Page> {
 
 /// Every page.
 pub fn all() -> Vec<Page> {
-    let templates = ["ci", "data", "default", "nixos"].map(|name| format!("templates/{name}"));
+    let templates = fs::read_dir(Path::new(ROOT).join("templates")).unwrap();
+    let templates = templates.filter_map(|entry| {
+        let entry = entry.unwrap();
+        let folder = format!("templates/{}", entry.file_name().to_string_lossy());
+        entry.file_type().unwrap().is_dir().then_some(folder)
+    });
+    let mut templates: Vec<_> = templates.collect();
+    templates.sort();
     let mut pages = of("");
     pages.extend(of("docs"));
     pages.extend(templates.iter().flat_map(|folder| of(folder)));

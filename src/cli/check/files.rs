@@ -118,7 +118,7 @@ fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnosti
 }
 
 /// Bytes of the word as it stands there.
-fn length(script: &str, at: usize) -> usize {
+pub(super) fn length(script: &str, at: usize) -> usize {
     let rest = script.get(at..).unwrap_or_default();
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     match quote {

@@ -3,7 +3,7 @@
 use super::super::error::Failure;
 use super::super::options::Places;
 use super::files::{self, Folder};
-use super::{params, programs, reach, syntax, variables};
+use super::{again, params, programs, reach, syntax, variables, written};
 use crate::manifest::Step;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::event::Event;
@@ -19,6 +19,7 @@ pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
     let mut found = unseen(source, places, &|_| true, &|_| true);
     found.extend(syntax::of(source));
     found.extend(reach::of(source));
+    found.extend(again::of(source));
     found.extend(programs::references(source));
     found.extend(programs::twice(source, &places.db));
     found.sort_by_key(|one| one.span.as_ref().map_or(0, |span| span.start));
@@ -65,6 +66,7 @@ pub(super) fn unseen(
                 &survey,
                 &source.manifest.params,
             ));
+            found.extend(written::of(step, place, source.texts.all(), &survey));
         }
         if files {
             found.extend(files::unseen(
@@ -102,7 +104,7 @@ pub(super) fn failure(source: &Source, found: &[Diagnostic]) -> Option<Failure> 
 /// Warnings that a run tells; more are a number.
 const TOLD: usize = 20;
 
-/// Tells what steps depend on unseen: variables those that were registered just now; files, which may
+/// Tells of rings without an end, and what steps depend on unseen: variables those that were registered just now; files, which may
 /// have come since, all steps where something runs.
 pub(in super::super) fn tell(
     source: &Source,
@@ -112,7 +114,10 @@ pub(in super::super) fn tell(
     listener: &mut dyn FnMut(&Event),
 ) {
     let is_new = |step: &Step| registered.contains(&step.name);
-    let found = unseen(source, places, &is_new, &|step| runs || is_new(step));
+    let mut found = unseen(source, places, &is_new, &|step| runs || is_new(step));
+    if !registered.is_empty() {
+        found.extend(again::of(source));
+    }
     for one in found.iter().take(TOLD) {
         let at = one.span.as_ref().map_or(0, |span| span.start);
         let (path, line) = source.texts.line(at);
@@ -133,6 +138,7 @@ pub(in super::super) fn tell(
 
 /// The failure that a run is which lets nothing pass, before anything runs.
 pub(in super::super) fn strict(source: &Source, places: &Places) -> Result<(), Failure> {
-    let found = unseen(source, places, &|_| true, &|_| true);
+    let mut found = unseen(source, places, &|_| true, &|_| true);
+    found.extend(again::of(source));
     failure(source, &found).map_or(Ok(()), Err)
 }

@@ -1,0 +1,189 @@
+//! Outputs that certainly lead back to the step that leaves them.
+
+use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Manifest, Step, StepPlaces, literal_outputs};
+use crate::model::route::Router;
+use crate::prepare::Source;
+use crate::script::{simple, survey};
+use crate::text::quoted;
+
+/// One warning per step whose tasks go round without an end, or gather what they leave.
+pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
+    found(&source.manifest, &source.router, source.texts.all())
+}
+
+fn found(manifest: &Manifest, router: &Router, text: &str) -> Vec<Diagnostic> {
+    let ways: Vec<_> = manifest
+        .steps
+        .iter()
+        .map(|step| ways(step, router, manifest))
+        .collect();
+    let mut told = vec![false; ways.len()];
+    let mut found = Vec::new();
+    for (at, step) in manifest.steps.iter().enumerate() {
+        if told[at] || step.rounds != Step::ROUNDS {
+            continue;
+        }
+        let Some(ring) = ring(&ways, at) else {
+            continue;
+        };
+        for &(at, _) in &ring {
+            told[at] = true;
+        }
+        let output = ring[0].1.as_str();
+        let round = ring
+            .iter()
+            .map(|(at, _)| manifest.steps[*at].name.as_str())
+            .chain([step.name.as_str()])
+            .collect::<Vec<_>>()
+            .join(" → ");
+        let message = format!(
+            "step {} leaves {}, whose name leads back to it ({round})",
+            quoted(step.name.as_str()),
+            quoted(output)
+        );
+        let hint = if step.gather.is_some() {
+            "a task cannot gather what comes of itself and will fail: leave it under a name without the step's"
+        } else {
+            "it would go round without an end: leave it under a name without the step's, or set `rounds` \
+             if so many rounds are meant"
+        };
+        let place = place(step, &manifest.places[at], text, output);
+        found.push(Diagnostic::at(place, message).hint(hint.to_owned()));
+    }
+    found
+}
+
+/// Where each output goes that the step leaves whatever happens, with its name.
+fn ways(step: &Step, router: &Router, manifest: &Manifest) -> Vec<(usize, String)> {
+    if !survey::is_shell(&step.shell) || (step.gather.is_none() && !is_plain(&step.script)) {
+        return Vec::new();
+    }
+    let routed = literal_outputs(&step.script).into_iter();
+    routed
+        .filter_map(|name| {
+            let to = router.route(&name)?;
+            let at = manifest.steps.iter().position(|step| step.name == *to)?;
+            Some((at, name))
+        })
+        .collect()
+}
+
+/// Whether all of the script is done each time, as far as its words tell: what it leaves under some
+/// condition may be what ends a ring.
+fn is_plain(script: &str) -> bool {
+    const PERHAPS: [&str; 9] = [
+        "if", "case", "while", "until", "for", "test", "[", "exit", "trap",
+    ];
+    let words = || script.split(|c: char| c.is_whitespace() || ";(){}'\"".contains(c));
+    simple::parse(script).is_some()
+        || !(script.contains("&&")
+            || script.contains("||")
+            || words().any(|word| PERHAPS.contains(&word)))
+}
+
+/// The shortest way back to the step, as steps with what each leaves for the next.
+fn ring(ways: &[Vec<(usize, String)>], start: usize) -> Option<Vec<(usize, String)>> {
+    let mut from: Vec<Option<(usize, &str)>> = vec![None; ways.len()];
+    let mut next = std::collections::VecDeque::from([start]);
+    while let Some(at) = next.pop_front() {
+        for (to, name) in &ways[at] {
+            if *to == start {
+                let mut ring = vec![(at, name.clone())];
+                let mut at = at;
+                while at != start {
+                    let (before, name) = from[at]?;
+                    ring.push((before, name.to_owned()));
+                    at = before;
+                }
+                ring.reverse();
+                return Some(ring);
+            }
+            if from[*to].is_none() {
+                from[*to] = Some((at, name));
+                next.push_back(*to);
+            }
+        }
+    }
+    None
+}
+
+/// Where the output's name stands in the manifest, else the script.
+fn place(step: &Step, places: &StepPlaces, text: &str, output: &str) -> std::ops::Range<usize> {
+    let folder = step.script.find("OUTPUT_DIR");
+    let at = folder.and_then(|from| {
+        let behind = step.script[from..].find(output)?;
+        Some(from + behind)
+    });
+    match at {
+        Some(at) => places.in_script(text, at..at + output.len()),
+        None => places.script.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages on steps with these keys and scripts.
+    fn messages(steps: &[(&str, &str, &str)]) -> Vec<String> {
+        let mut text = "[[step]]\nname = 'begin'\nstart = true\nscript = 'true'\n".to_owned();
+        for (name, keys, script) in steps {
+            text.push_str(&format!(
+                "[[step]]\nname = '{name}'\n{keys}\nscript = '''\n{script}'''\n"
+            ));
+        }
+        let manifest = Manifest::parse(&text).unwrap();
+        let found = found(&manifest, &manifest.routes(), &text);
+        for one in &found {
+            let place = one.span.clone().unwrap();
+            assert!(one.message.contains(&text[place]), "{}", one.message);
+        }
+        found.into_iter().map(|one| one.message).collect()
+    }
+
+    #[test]
+    fn an_output_with_the_name_of_its_own_step() {
+        let chart = "sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/chart.txt\"";
+        assert_eq!(
+            messages(&[("chart", "", chart)]),
+            ["step `chart` leaves `chart.txt`, whose name leads back to it (chart → chart)"]
+        );
+        assert_eq!(
+            messages(&[(
+                "a",
+                "gather = true",
+                "if x; then y; fi > $OUTPUT_DIR/all_a.txt"
+            )]),
+            ["step `a` leaves `all_a.txt`, whose name leads back to it (a → a)"]
+        );
+    }
+
+    #[test]
+    fn a_ring_of_several_is_told_once() {
+        let left = |name: &str| format!("cp $INPUT_FILE $OUTPUT_DIR/x_{name}\necho done");
+        let (one, two, three) = (left("two"), left("three"), left("one"));
+        assert_eq!(
+            messages(&[("one", "", &one), ("two", "", &two), ("three", "", &three)]),
+            ["step `one` leaves `x_two`, whose name leads back to it (one → two → three → one)"]
+        );
+    }
+
+    #[test]
+    fn what_may_end_is_not_told() {
+        for (keys, script) in [
+            ("rounds = 7", "cp $INPUT_FILE $OUTPUT_DIR/again"),
+            ("", "[ -s $INPUT_FILE ] && cp $INPUT_FILE $OUTPUT_DIR/again"),
+            ("", "if true; then cp $INPUT_FILE $OUTPUT_DIR/again; fi"),
+            ("", "cp $INPUT_FILE $OUTPUT_DIR/$x.again"),
+            ("", "cp $INPUT_FILE $OUTPUT_DIR/other"),
+            ("shell = ['python3', '-c']", "open('$OUTPUT_DIR/again')"),
+        ] {
+            assert_eq!(
+                messages(&[("again", keys, script)]),
+                Vec::<String>::new(),
+                "{script}"
+            );
+        }
+    }
+}

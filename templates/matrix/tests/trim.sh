@@ -1,0 +1,2 @@
+[ "$(text_trim '  a b ')" = "a b" ]
+[ "$(text_trim '')" = "" ]
