@@ -59,8 +59,8 @@ fn ways(step: &Step, router: &Router, manifest: &Manifest) -> Vec<(usize, String
     if !survey::is_shell(&step.shell) || (step.gather.is_none() && !is_plain(&step.script)) {
         return Vec::new();
     }
-    let routed = literal_outputs(&step.script).into_iter();
-    routed
+    literal_outputs(&step.script)
+        .into_iter()
         .filter_map(|name| {
             let to = router.route(&name)?;
             let at = manifest.steps.iter().position(|step| step.name == *to)?;
@@ -123,15 +123,18 @@ fn place(step: &Step, places: &StepPlaces, text: &str, output: &str) -> std::ops
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// The messages on steps with these keys and scripts.
     fn messages(steps: &[(&str, &str, &str)]) -> Vec<String> {
         let mut text = "[[step]]\nname = 'begin'\nstart = true\nscript = 'true'\n".to_owned();
         for (name, keys, script) in steps {
-            text.push_str(&format!(
-                "[[step]]\nname = '{name}'\n{keys}\nscript = '''\n{script}'''\n"
-            ));
+            let _ = writeln!(
+                text,
+                "[[step]]\nname = '{name}'\n{keys}\nscript = '''\n{script}'''"
+            );
         }
         let manifest = Manifest::parse(&text).unwrap();
         let found = found(&manifest, &manifest.routes(), &text);
