@@ -20,6 +20,9 @@ const LONGEST: u64 = 64 << 20;
 /// Parts of one manifest.
 const MOST: usize = 10_000;
 
+/// Parts that include one another, one below the other: more than anybody can follow, and less than the stack holds.
+const DEEPEST: usize = 100;
+
 /// Reads the manifest and all that it includes; its folder.
 pub(super) fn load(path: &Path) -> Result<(Texts, PathBuf), SourceError> {
     let failed = |source| SourceError::Read {
@@ -152,6 +155,10 @@ impl Loader<'_> {
         }
         if !self.seen.insert(identity) {
             return Ok(());
+        }
+        if self.chain.len() > DEEPEST {
+            let message = format!("parts include one another more than {DEEPEST} deep");
+            return Err(Diagnostic::at(at(), message).hint("name them from fewer places"));
         }
         if self.seen.len() > MOST {
             let message = format!("there are more than {MOST} parts");

@@ -141,6 +141,17 @@ fn what_cannot_be_included() {
             "error: parts include each other in a circle: steps/a.toml → steps/b.toml → steps/a.toml\n --> steps/b.toml:1:13\n",
         ],
     );
+    for part in 0..3000 {
+        let next = format!("include = ['{}.toml']\n", part + 1);
+        test.write(&format!("deep/{part}.toml"), next);
+    }
+    refused(
+        "['deep/0.toml']",
+        &[
+            "error: parts include one another more than 100 deep\n --> deep/99.toml:1:13\n",
+            "hint: name them from fewer places\n",
+        ],
+    );
     refused(
         "['latin.toml']",
         &[
