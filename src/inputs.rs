@@ -26,6 +26,7 @@ use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{InputKind, Manifest, Texts};
 use crate::model::digest::Digest;
+use crate::model::file::Lent;
 use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
@@ -99,15 +100,18 @@ impl Entry {
         }
     }
 
-    /// Whether all that it is made of is in the store.
-    fn is_in(&self, store: &Store) -> bool {
+    /// Whether all that it is made of is in the store, but for what stays where it lies.
+    fn is_in(&self, store: &Store, copied: bool) -> bool {
+        if !copied && matches!(self.source, Source::File(_)) {
+            return true;
+        }
         store.size(&self.object) == Some(self.size)
             && match &self.source {
                 Source::Row(sheet, row, files) if !files.is_empty() => {
                     let bytes = sheet.bytes(&sheet.rows[*row]);
                     let mut files = files.iter();
                     store.size(&Digest::of(&bytes)) == Some(bytes.len() as u64)
-                        && files.all(|file| store.size(&file.digest) == Some(file.size))
+                        && files.all(|file| !copied || store.size(&file.digest) == Some(file.size))
                 }
                 Source::Row(..) | Source::File(_) | Source::Line(_) => true,
             }
@@ -123,8 +127,10 @@ pub(crate) struct Inputs {
     /// Of each input that has nothing, though that is not said to be right: how the identities of its
     /// entries begin, and its place.
     bare: Vec<(String, Range<usize>)>,
-    /// The places of the inputs.
-    places: Vec<Range<usize>>,
+    /// The places of the inputs, and whether their files are copied.
+    places: Vec<(Range<usize>, bool)>,
+    /// Files that are objects where they lie.
+    lent: Vec<(Digest, Lent)>,
     /// What commands that ended well said on standard error, with their places.
     said: Vec<(Range<usize>, String)>,
 }
@@ -147,10 +153,12 @@ impl Inputs {
             errors: Vec::new(),
             bare: Vec::new(),
             said: Vec::new(),
+            lent: Vec::new(),
         };
-        let keep = store.map_or(Keep::Nothing, Keep::All);
+        let kept = store.map_or(Keep::Nothing, Keep::All);
         let inputs = || outside.manifest.inputs.iter().enumerate();
         for (number, input) in inputs() {
+            let keep = if input.copy { kept } else { Keep::Nothing };
             match input.kind() {
                 Some(InputKind::Files(globs)) => gatherer.files(number, input, globs, known, keep),
                 Some(InputKind::Rows(sheet)) => gatherer.rows(number, input, sheet, known, keep),
@@ -175,6 +183,7 @@ impl Inputs {
             errors,
             bare,
             said,
+            lent,
             ..
         } = gatherer;
         if !errors.is_empty() {
@@ -185,8 +194,16 @@ impl Inputs {
             root,
             bare,
             said,
-            places: inputs().map(|(_, input)| place(input)).collect(),
+            lent,
+            places: inputs()
+                .map(|(_, input)| (place(input), input.copy))
+                .collect(),
         })
+    }
+
+    /// Files that are objects where they lie: all that came in.
+    pub(crate) fn lent(&self) -> &[(Digest, Lent)] {
+        &self.lent
     }
 
     /// What commands said on standard error though they ended well: a part of a pipe may have failed, of
@@ -262,7 +279,7 @@ impl Inputs {
                 places = all.map(|(at, entry)| (entry.object, at)).collect();
             }
             if let Some(at) = places.get(object)
-                && !self.entries[*at].is_in(store)
+                && !self.entries[*at].is_in(store, self.places[self.entries[*at].input].1)
             {
                 self.put(*at, known, store)?;
             }
@@ -286,7 +303,7 @@ impl Inputs {
 
     fn put(&mut self, at: usize, known: &mut Known, store: &Store) -> Result<(), Error> {
         let entry = &mut self.entries[at];
-        let place = &self.places[entry.input];
+        let (place, copied) = &self.places[entry.input];
         let mut files = Files {
             root: &self.root,
             place,
@@ -294,6 +311,7 @@ impl Inputs {
             store,
         };
         let bytes = match &mut entry.source {
+            Source::File(_) if !copied => return Ok(()),
             Source::File(path) => {
                 let file = Listed {
                     digest: entry.object,
@@ -306,7 +324,7 @@ impl Inputs {
             Source::Line(text) => line_bytes(text),
             Source::Row(sheet, row, listed) => {
                 let row = &sheet.rows[*row];
-                for (file, path) in listed.iter_mut().zip(&row.files) {
+                for (file, path) in listed.iter_mut().zip(&row.files).filter(|_| *copied) {
                     *file = files.put(path, file)?;
                 }
                 if !listed.is_empty() {

@@ -310,7 +310,7 @@ fn sizes(
             let sizes: Vec<u64> = sample
                 .kept()
                 .iter()
-                .filter_map(|object| store.size(object))
+                .filter_map(|object| store.size_of(object))
                 .collect();
             Spread::of_sample(sizes, sample.seen())
         })

@@ -19,6 +19,7 @@ mod gather;
 mod guard;
 mod inputs;
 mod layout;
+mod lent;
 mod lineage;
 mod lock;
 mod lookup;

@@ -9,6 +9,7 @@
 mod aside;
 mod hash;
 mod insert;
+mod lent;
 mod linked;
 mod look;
 mod read;
@@ -22,18 +23,20 @@ use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use rustix::io::Errno;
 
 pub(crate) use hash::{Inserted, LARGE, hash_until};
 pub(crate) use insert::{InsertError, remove};
+pub(crate) use lent::Loan;
 pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub(crate) use look::Condition;
 pub(crate) use shared::SharedOutput;
 
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
+use crate::model::file::Lent;
 use crate::sys::{self, Shortage};
 use crate::text::Shown as _;
 use shards::Shards;
@@ -48,6 +51,8 @@ pub(crate) struct Reader {
     /// Large objects that were read and found to be something else. What is put in their place is
     /// in `known`.
     broken: Mutex<HashSet<Digest>>,
+    /// Files outside that are objects where they lie.
+    lent: RwLock<HashMap<Digest, Lent>>,
 }
 
 /// A folder of objects, for one who also adds some. Shared by the workers of a run.
@@ -166,6 +171,14 @@ pub(crate) enum Error {
         /// What is there.
         found: &'static str,
     },
+    /// A file outside that is to be the object is not, by now.
+    #[error("{} is {what}", path.shown())]
+    Outside {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
     /// The file's bytes are not those that it is named after.
     #[error("object {digest} is damaged: the bytes of {} now hash to {found}", path.shown())]
     Damaged {
@@ -188,6 +201,7 @@ impl Error {
             | Self::Place { .. }
             | Self::NotAFolder { .. }
             | Self::Replaced(_)
+            | Self::Outside { .. }
             | Self::LinkToNothing { .. }
             | Self::LinkToOther { .. } => false,
         }
@@ -207,6 +221,7 @@ impl Error {
             | Self::LinkToNothing { .. }
             | Self::LinkToOther { .. }
             | Self::Replaced(_)
+            | Self::Outside { .. }
             | Self::Missing { .. }
             | Self::NotAFile { .. }
             | Self::Damaged { .. } => None,
@@ -224,6 +239,9 @@ impl Error {
             ),
             Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => {
                 Some("restore it from a backup, or run again: what is needed of it is made again")
+            }
+            Self::Outside { .. } => {
+                Some("run again: inputs are compared then, and what has changed is another task")
             }
             Self::NotAFolder { .. } => {
                 Some("move it away: the folder of objects is made anew, or put the right one there")
@@ -329,6 +347,7 @@ impl Reader {
             root: root.to_owned(),
             known: Mutex::default(),
             broken: Mutex::default(),
+            lent: RwLock::default(),
         }
     }
 
@@ -351,7 +370,7 @@ impl Reader {
 
     /// Fails unless there is a file for the object that can be opened; its bytes are not looked at.
     pub(crate) fn find(&self, digest: &Digest) -> Result<(), Error> {
-        self.open_object(digest).map(drop)
+        self.open_stored(digest).map(drop)
     }
 
     fn remember(&self, digest: Digest, metadata: &Metadata) {

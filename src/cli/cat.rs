@@ -39,14 +39,14 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         Named::Task(row) => left(&state, &row, options.name.as_deref())?,
     };
     let mut out = out::Data::begin();
-    write(&select::store(&state), &object, &mut out)?;
+    write(&select::store(&state)?, &object, &mut out)?;
     out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The object that a task works on, or one of its files.
 fn given(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
-    let given = Given::of(&select::store(state), &row.object, row.form)?;
+    let given = Given::of(&select::store(state)?, &row.object, row.form)?;
     let Some(wanted) = name else {
         return Ok(given.main);
     };

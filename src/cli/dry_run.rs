@@ -16,7 +16,7 @@ use crate::text::visible;
 pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     let (runsets, seeded, _) = call.runsets_to_run(None)?;
     call.check_fit(&runsets)?;
-    let store = select::store(&call.state);
+    let store = select::store(&call.state)?;
     if !seeded {
         call.restore(&runsets, &store, None)?;
     }

@@ -59,7 +59,7 @@ pub(crate) fn main(
             out::tell(&format!("warning: {line}\n"));
         }
     }
-    let store = select::store(&state);
+    let store = select::store(&state)?;
     let to = options
         .to
         .as_deref()

@@ -86,6 +86,15 @@ impl Call<'_> {
         if let Some(store) = store {
             let kept = found.inputs.keep(&difference, &mut found.known, store);
             kept.map_err(|error| self.no_inputs(error))?;
+            let all = found.inputs.lent();
+            let new: Vec<_> = {
+                let lent = store.lent();
+                let is_new = |(digest, one): &&(_, _)| lent.get(digest) != Some(one);
+                all.iter().filter(is_new).collect()
+            };
+            self.state
+                .put_lent(new.iter().map(|(digest, lent)| (digest, lent)))?;
+            store.lend(new.into_iter().cloned());
             let (contents, anew) = found.known.to_record();
             if anew || !contents.is_empty() {
                 self.state.put_contents(contents, anew)?;

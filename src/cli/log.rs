@@ -43,7 +43,7 @@ pub(super) struct Options {
 /// Writes it to standard output; what is said about it goes to standard error for one task.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
-    let store = select::store(&state);
+    let store = select::store(&state)?;
     let mut printer = Printer {
         state: &state,
         store: &store,

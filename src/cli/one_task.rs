@@ -114,15 +114,21 @@ impl OneTask {
         }
         if let Some(task) = task {
             let recorded = Reader::open(&places.db)?;
-            let store = select::store(&recorded);
+            let store = select::store(&recorded)?;
+            store.lend(recorded.lent()?);
             let given = Given::of(&store, &task.object, task.form)?;
             if runnable.input_dir {
                 fill_in(&store, place, FILES, &given.files)?;
             }
-            let mut object = store.open_verified(&given.main)?;
-            File::create(&input)
-                .and_then(|mut file| std::io::copy(&mut object, &mut file))
-                .map_err(|error| no_place(&error))?;
+            if let Some(loan) = store.borrow(&given.main)? {
+                let linked = std::os::unix::fs::symlink(loan.path(), &input);
+                linked.map_err(|error| no_place(&error))?;
+            } else {
+                let mut object = store.open_verified(&given.main)?;
+                File::create(&input)
+                    .and_then(|mut file| std::io::copy(&mut object, &mut file))
+                    .map_err(|error| no_place(&error))?;
+            }
         } else {
             File::create(&input).map_err(|error| no_place(&error))?;
             if runnable.input_dir {

@@ -10,12 +10,11 @@ use clap::Args;
 use super::error::Failure;
 use super::graph::{Selection, manifest, selected};
 use super::options::{Output, Places};
-use super::select::nothing_ran;
+use super::select::{self, nothing_ran};
 use super::{output, own, signals};
 use crate::overview;
 use crate::staged::{self, Staged};
 use crate::state::Reader;
-use crate::store;
 use crate::sys;
 use crate::text::Shown as _;
 use crate::view::page;
@@ -46,7 +45,7 @@ pub(super) fn main(
         check(to)?
     };
     let state = Reader::open(&places.db)?;
-    let store = store::Reader::new(&state.layout().objects());
+    let store = select::store(&state)?;
     let runset = selected(&state, arguments.runset.as_deref())?;
     if let Selection::None = runset {
         return Err(nothing_ran(state.layout()));

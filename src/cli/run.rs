@@ -259,6 +259,7 @@ impl Call<'_> {
         channel.emergency().is_in(&scratch);
         self.warn(leftover::of_a_killed_run(scratch.leftover()));
         let store = Store::open(&layout.objects(), scratch.folder().path())?;
+        store.lend(self.state.lent()?);
         let done = execute(self, &store, &scratch);
         self.warn(leftover::of_this_run(&scratch.close()));
         done

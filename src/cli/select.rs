@@ -7,9 +7,10 @@ use clap::Args;
 use super::error::Failure;
 use crate::cli::reference::{Reference, tell_apart};
 use crate::model::digest::Digest;
+use crate::model::file::Lent;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
-use crate::state::{Layout, Reader, Runset, TaskRow};
+use crate::state::{self, Layout, Reader, Runset, TaskRow};
 use crate::store;
 use crate::text::Shown as _;
 use crate::text::suggest;
@@ -34,9 +35,16 @@ pub(super) enum Named {
     Object(Digest),
 }
 
-/// The object store beside the state, as a reader uses it.
-pub(super) fn store(state: &Reader) -> store::Reader {
-    store::Reader::new(&state.layout().objects())
+/// The object store beside the state, as a reader uses it. Files outside that are objects where they
+/// lie are read before they are shown: the db may be from somebody else.
+pub(super) fn store(state: &Reader) -> Result<store::Reader, state::Error> {
+    let store = store::Reader::new(&state.layout().objects());
+    let lent = state.lent()?.into_iter();
+    store.lend(lent.map(|(digest, lent)| {
+        let settled = false;
+        (digest, Lent { settled, ..lent })
+    }));
+    Ok(store)
 }
 
 impl InRunset {
@@ -176,7 +184,7 @@ fn no_task(state: &Reader, task: TaskId) -> Failure {
 /// The objects whose hash starts with `prefix`; at most `most`. What is in the store is known to
 /// it; of what is gone, there are records.
 fn objects(state: &Reader, prefix: &str, most: u32) -> Result<Vec<Digest>, Failure> {
-    let mut stored = store(state).starting(prefix);
+    let mut stored = store(state)?.starting(prefix);
     if stored.is_empty() {
         return Ok(state.objects_starting(prefix, most)?);
     }

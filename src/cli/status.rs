@@ -77,7 +77,7 @@ struct Status {
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
     let running = Lock::holder(state.layout());
-    let store = select::store(&state);
+    let store = select::store(&state)?;
     let source = graph::source(places)?;
     let gathers = source.as_ref().is_some_and(|source| {
         let mut steps = source.manifest.steps.iter();

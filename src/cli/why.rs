@@ -96,7 +96,7 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     let recorded_versions = recorded.versions(name)?;
     let known = recorded_versions.last().map_or(0, |newest| newest.version);
     let mut text = String::new();
-    let mut texts = Texts::new(select::store(recorded));
+    let mut texts = Texts::new(select::store(recorded)?);
     let identity = before.as_ref().and_then(|before| before.identity.as_ref());
     let host = identity.is_some_and(|identity| identity.tools == Tools::HostInstead);
     let planned = match planned(places, host)? {

@@ -85,6 +85,6 @@ impl Scheduler<'_> {
         Ok(inputs.len() >= COMPARED
             || inputs
                 .iter()
-                .any(|input| self.store.size(input).is_none_or(|other| other == size)))
+                .any(|input| self.store.size_of(input).is_none_or(|other| other == size)))
     }
 }

@@ -207,7 +207,7 @@ impl Look<'_> {
         if made.is_some_and(|made| changed <= made) {
             return Ok(true);
         }
-        let read = self.store.open_verified(&wanted.object);
+        let read = self.store.verify_stored(&wanted.object);
         self.lost.doubted |= read.is_ok();
         Ok(!read.is_err_and(|error| error.is_loss()))
     }

@@ -75,7 +75,7 @@ fn damaged(
         for row in rows {
             if let Some(maker) = row.maker
                 && !makers.contains(&maker)
-                && store.open_verified(&row.object).is_err()
+                && store.verify_stored(&row.object).is_err()
             {
                 makers.insert(maker);
             }

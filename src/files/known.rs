@@ -74,6 +74,12 @@ impl Known {
         Some(&one.content)
     }
 
+    /// Whether another change of a file that was found to look like this would be seen.
+    pub(crate) fn is_settled(&self, stat: &Stat) -> bool {
+        // What is recorded was.
+        self.read.get(&key(stat)).is_none_or(|read| read.settled)
+    }
+
     /// A file was read, not before `began` (nanoseconds since 1970).
     pub(crate) fn put(&mut self, stat: Stat, content: Content, began: i64) {
         let read = Read {

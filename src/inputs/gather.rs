@@ -10,7 +10,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Input, InputKind, Placed};
 use crate::model::digest::Digest;
 use crate::model::entry::{EntryName, key_of_file};
-use crate::model::file::Stat;
+use crate::model::file::{Lent, Stat};
 use crate::model::glob::Glob;
 use crate::model::name::StepName;
 use crate::text::quoted;
@@ -41,6 +41,8 @@ pub(super) struct Gatherer<'a> {
     pub bare: Vec<(String, Range<usize>)>,
     /// What commands that ended well said on standard error, with their places.
     pub said: Vec<(Range<usize>, String)>,
+    /// Files that are objects where they lie.
+    pub lent: Vec<(Digest, Lent)>,
 }
 
 impl Gatherer<'_> {
@@ -77,7 +79,7 @@ impl Gatherer<'_> {
         };
         let mut wrong = Wrong::default();
         for found in looked.files {
-            let (object, size) = match self.content(&found.path, found.stat, known, keep) {
+            let (object, size) = match self.content(input, &found.path, found.stat, known, keep) {
                 Ok(content) => content,
                 Err(error) => {
                     wrong.note(|| of_file(&error, place(input)));
@@ -172,17 +174,31 @@ impl Gatherer<'_> {
 
     /// What is in a file that looks like this: digest and size in bytes.
     pub(super) fn content(
-        &self,
+        &mut self,
+        input: &Input,
         path: &str,
         stat: Stat,
         known: &mut Known,
         keep: Keep,
     ) -> Result<(Digest, u64), files::Error> {
-        match known.get(&stat) {
-            Some(content) => Ok((content.digest, stat.size)),
-            None => files::read(self.root, path, known, keep)
-                .map(|(stat, content)| (content.digest, stat.size)),
+        let (stat, digest) = if let Some(content) = known.get(&stat) {
+            (stat, content.digest)
+        } else {
+            let (stat, content) = files::read(self.root, path, known, keep)?;
+            (stat, content.digest)
+        };
+        if !input.copy {
+            let settled = known.is_settled(&stat);
+            let path = self.outside.folder.join(path);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let lent = Lent {
+                path,
+                stat,
+                settled,
+            };
+            self.lent.push((digest, lent));
         }
+        Ok((digest, stat.size))
     }
 
     /// The step that takes an entry of this name.

@@ -61,7 +61,7 @@ impl Gatherer<'_> {
                 wrong.note(|| nowhere(input, &what, &row.name));
                 continue;
             };
-            let files = match self.named(row, known, keep) {
+            let files = match self.named(input, row, known, keep) {
                 Ok(files) => files,
                 Err(error) => {
                     wrong.note(|| of_sheet(sheet, of_named(row, &error)));
@@ -88,7 +88,8 @@ impl Gatherer<'_> {
 
     /// The files that a row names.
     fn named(
-        &self,
+        &mut self,
+        input: &Input,
         row: &Row,
         known: &mut Known,
         keep: Keep,
@@ -96,7 +97,7 @@ impl Gatherer<'_> {
         let mut files = Vec::with_capacity(row.files.len());
         for path in &row.files {
             let stat = files::look(self.root, path)?;
-            let (digest, size) = self.content(path, stat, known, keep)?;
+            let (digest, size) = self.content(input, path, stat, known, keep)?;
             files.push(Listed { digest, size });
         }
         Ok(files.into())

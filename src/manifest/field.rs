@@ -82,6 +82,7 @@ fields! {
     Paths "paths" Input;
     Lines "lines" Input;
     Step "step" Input;
+    Copy "copy" Input;
     Empty "empty" Step Input;
 }
 

@@ -69,6 +69,10 @@ pub(crate) struct Input {
     #[schemars(with = "String", regex(pattern = r"^[^{}]*(\{[^{}]+\}[^{}]*)+$"))]
     #[schemars(example = &"{sample}")]
     pub name: Option<Template>,
+    /// Whether the files that it names are copied into the db. If not, scripts get a link to the file
+    /// where it lies, and a task fails during which it changes.
+    #[schemars(extend("default" = true), example = false)]
+    pub copy: bool,
     /// Whether it may have nothing, and results go that came of what it had.
     #[schemars(extend("default" = false), example = true)]
     pub empty: bool,
@@ -149,6 +153,7 @@ pub(super) struct Draft {
     packages: Vec<Installable>,
     step: Option<Placed<StepName>>,
     name: Option<Template>,
+    copy: bool,
     empty: bool,
 }
 
@@ -165,6 +170,7 @@ impl Draft {
             packages: Vec::new(),
             step: None,
             name: None,
+            copy: true,
             empty: false,
         };
         let seen = read::each_key(
@@ -199,6 +205,7 @@ impl Draft {
                 self.step = read::name(reader, &what, item).map(|value| Placed { value, at });
             }
             Field::Name => self.name = template(reader, &what, item),
+            Field::Copy => self.copy = reader.flag(&what, item).unwrap_or(true),
             Field::Empty => self.empty = reader.flag(&what, item).unwrap_or(false),
             // Of other tables.
             Field::Start
@@ -257,6 +264,16 @@ impl Draft {
             let message = "`packages` are for `lines`: nothing else of an input runs a program";
             reader.error(Diagnostic::at(at, message).hint("leave it out"));
         }
+        if first != Field::Files
+            && !self.copy
+            && self.place(Field::Paths).is_none()
+            && let Some(at) = self.place(Field::Copy)
+        {
+            let what = first.key();
+            let message = format!("`copy` is for files that come in, and by `{what}` none does");
+            let hint = "leave it out; it goes with `files`, and with `rows` that have `paths`";
+            reader.error(Diagnostic::at(at, message).hint(hint));
+        }
         if first != Field::Rows
             && let Some(at) = self.place(Field::Paths)
         {
@@ -290,6 +307,7 @@ impl Draft {
             packages: self.packages,
             step: self.step.map(|step| step.value),
             name: self.name,
+            copy: self.copy,
             empty: self.empty,
             at: Placed {
                 value: (),

@@ -115,7 +115,7 @@ impl Fields {
             Field::Empty => self.empty = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             // Of inputs, which are read elsewhere.
-            Field::Rows | Field::Paths | Field::Lines | Field::Step => {}
+            Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Copy => {}
         }
     }
 

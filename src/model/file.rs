@@ -80,6 +80,17 @@ pub struct Content {
     pub mentions: Box<str>,
 }
 
+/// A file that is an object where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lent {
+    /// From the top.
+    pub path: std::path::PathBuf,
+    /// How it looked when it was read.
+    pub stat: Stat,
+    /// Whether another change of the file would be seen by that ([`Stat::is_settled`]).
+    pub settled: bool,
+}
+
 /// Of files up to this size (bytes) the object store has the bytes.
 pub const KEPT: u64 = 1 << 20;
 

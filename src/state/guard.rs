@@ -85,7 +85,7 @@ fn size(file: &Path) -> u64 {
 
 /// The tables of this program: those of the first implementation, those that came next, and those
 /// of format 4.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "step",
     "task",
     "runset",
@@ -95,6 +95,7 @@ const TABLES: [&str; 13] = [
     "meta",
     "file",
     "entry",
+    "lent",
     "param",
     "accepted",
     "sample",

@@ -151,6 +151,12 @@ CREATE TABLE entry (
     task_id INTEGER NOT NULL,
     PRIMARY KEY (runset_id, identity)
 ) WITHOUT ROWID;
+CREATE TABLE lent (
+    hash BLOB PRIMARY KEY,
+    path BLOB NOT NULL,
+    stat BLOB NOT NULL,
+    settled INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE param (
     runset_id INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -264,6 +270,7 @@ DROP INDEX idx_task_gathering;
 DROP TABLE gathering;
 DROP TABLE accepted;
 DROP TABLE param;
+DROP TABLE lent;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;

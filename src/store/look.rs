@@ -94,7 +94,7 @@ impl Reader {
 
     /// Reads the object, so that [`Store::condition`] knows of it.
     pub(crate) fn examine(&self, digest: &Digest) {
-        if self.open_verified(digest).is_err() {
+        if self.verify_stored(digest).is_err() {
             let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
             broken.insert(*digest);
         }
@@ -116,7 +116,7 @@ impl Reader {
     /// The last `most` bytes of the object, and its whole size in bytes. All bytes are checked
     /// against its name: what else is there is not shown.
     pub(crate) fn tail(&self, digest: &Digest, most: u64) -> Result<(Vec<u8>, u64), Error> {
-        let (mut file, metadata, path) = self.open_object(digest)?;
+        let (mut file, metadata, path) = self.open_stored(digest)?;
         let size = metadata.len();
         self.verify_open(digest, &mut file, &metadata)?;
         file.seek(SeekFrom::Start(size.saturating_sub(most)))

@@ -54,7 +54,7 @@ impl Reader {
     }
 
     fn copy(&self, digest: &Digest, to: Entry, new: bool) -> Result<u64, Error> {
-        let (mut object, metadata, path) = self.open_object(digest)?;
+        let (mut object, metadata, path) = self.open_stored(digest)?;
         let size = metadata.len();
         // Not truncated before: ext4 writes a file out at once that was.
         let make = || {
@@ -81,7 +81,7 @@ impl Reader {
     /// Has the system read the object, or the beginning of a large one, if it is not in memory:
     /// whoever opens it soon does not wait for the disk.
     pub(crate) fn read_ahead(&self, digest: &Digest) {
-        if let Ok((object, ..)) = self.open_object(digest) {
+        if let Ok((object, ..)) = self.open_stored(digest) {
             crate::sys::read_ahead(&object, SMALL);
         }
     }
@@ -105,20 +105,34 @@ impl Reader {
                 format!("{one}{two}{name}").parse().ok()
             })
             .collect();
+        let lent = self.lent();
+        found.extend(lent.keys().filter(|lent| lent.hex().starts_with(prefix)));
         found.sort_unstable();
+        found.dedup();
         found
     }
 
-    /// Opens the object for reading, after a check of its bytes.
+    /// Opens the object for reading, after a check of its bytes; one that is lent where it lies.
     pub(crate) fn open_verified(&self, digest: &Digest) -> Result<File, Error> {
-        let (mut object, metadata, _) = self.open_object(digest)?;
+        match self.verify_stored(digest) {
+            Err(missing @ Error::Missing { .. }) => match self.open_lent(digest)? {
+                Some((file, _)) => Ok(file),
+                None => Err(missing),
+            },
+            other => other,
+        }
+    }
+
+    /// The same for one that is in the store itself.
+    pub(crate) fn verify_stored(&self, digest: &Digest) -> Result<File, Error> {
+        let (mut object, metadata, _) = self.open_stored(digest)?;
         self.verify_open(digest, &mut object, &metadata)?;
         Ok(object)
     }
 
     /// Whether the object is there, small enough to be looked at, and right.
     pub(super) fn is_small_and_whole(&self, digest: &Digest) -> bool {
-        self.open_object(digest)
+        self.open_stored(digest)
             .is_ok_and(|(mut object, metadata, _)| {
                 metadata.len() <= SMALL
                     && read_small(&mut object, metadata.len())
@@ -126,7 +140,7 @@ impl Reader {
             })
     }
 
-    pub(super) fn open_object(
+    pub(super) fn open_stored(
         &self,
         digest: &Digest,
     ) -> Result<(File, fs::Metadata, std::path::PathBuf), Error> {

@@ -2,6 +2,7 @@
 
 mod errors;
 mod kill;
+mod lent;
 mod log;
 mod paths;
 mod rows;

@@ -29,7 +29,7 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         return member_text(state, row, &step.name);
     }
     let versions = state.versions(&step.name)?;
-    let texts = Texts::new(select::store(state));
+    let texts = Texts::new(select::store(state)?);
     let case = Case {
         state,
         texts: &texts,

@@ -8,7 +8,7 @@ use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::list::{Form, List};
 use crate::model::tree::Entry;
-use crate::store::{self, Reader};
+use crate::store::{self, Loan, Reader};
 
 /// An input, taken apart.
 #[derive(Debug)]
@@ -49,13 +49,13 @@ impl Given {
 }
 
 /// Makes the folder `name` with these files in it. They are links to the objects, which nobody may
-/// write to; root may, and gets copies.
+/// write to; root may, and gets copies. What is lent is a link in any case.
 pub(super) fn fill(
     store: &Reader,
     parent: &Folder,
     name: &str,
     files: &[Entry],
-) -> Result<(), store::Error> {
+) -> Result<Vec<Loan>, store::Error> {
     let root = rustix::process::geteuid().is_root();
     fill_with(store, parent, name, files, root)
 }
@@ -66,7 +66,7 @@ pub(crate) fn fill_in(
     parent: &Path,
     name: &str,
     files: &[Entry],
-) -> Result<(), store::Error> {
+) -> Result<Vec<Loan>, store::Error> {
     let opened = Folder::open(parent);
     let opened = opened.map_err(store::io_error("open the folder", parent))?;
     fill(store, &opened, name, files)
@@ -78,12 +78,19 @@ fn fill_with(
     name: &str,
     files: &[Entry],
     copies: bool,
-) -> Result<(), store::Error> {
+) -> Result<Vec<Loan>, store::Error> {
     let place = parent.entry(name);
     let folder = parent.make(name);
     let folder = folder.map_err(store::io_error("make the folder", place))?;
+    let mut loans = Vec::new();
     for file in files {
         let entry = folder.entry(&*file.name);
+        if let Some(loan) = store.borrow(&file.digest)? {
+            let linked = entry.lead_to(loan.path());
+            linked.map_err(store::io_error("make the link", entry))?;
+            loans.push(loan);
+            continue;
+        }
         if copies {
             store.copy_new(&file.digest, entry)?;
             continue;
@@ -94,7 +101,7 @@ fn fill_with(
         let linked = object.and_then(|object| entry.lead_to(&object));
         linked.map_err(store::io_error("make the link", entry))?;
     }
-    Ok(())
+    Ok(loans)
 }
 
 #[cfg(test)]

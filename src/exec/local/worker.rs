@@ -414,6 +414,14 @@ impl<'a> Worker<'a> {
                 &record.stderr.last_words(),
             );
         }
+        let touched = self.workspace.touched(self.site.store);
+        let touched = touched.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))?;
+        if let Some(touched) = touched {
+            return Err(Fault::Touched(format!(
+                "{touched} {}",
+                words_of(job, "while")
+            )));
+        }
         match ended.cut {
             Some(StopReason::Asked) => Ok(Outcome::Cancelled),
             Some(StopReason::Timeout) => {
@@ -480,6 +488,10 @@ fn explain(error: &store::Error, job: &TaskLaunch) -> String {
              backup",
             job.ready.name.as_deref().unwrap_or("it"),
         ),
+        store::Error::Outside { .. } => match error.hint() {
+            Some(hint) => format!("{error}\nhint: {hint}"),
+            None => error.to_string(),
+        },
         store::Error::Io { .. }
         | store::Error::Place { .. }
         | store::Error::NotAFolder { .. }

@@ -21,8 +21,9 @@ use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::task::TaskId;
 use crate::model::tree;
-use crate::store::{self, SharedOutput, Store};
+use crate::store::{self, Loan, SharedOutput, Store};
 use crate::sys::{self, Look};
+use crate::text::Shown as _;
 
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -38,6 +39,10 @@ pub(super) struct Workspace {
     released: bool,
     /// Whether there is a folder with the files of its input.
     has_files: bool,
+    /// Files outside that are lent to the present task.
+    loans: Vec<Loan>,
+    /// Whether its input is a link to one of them.
+    is_link: bool,
     input: PathBuf,
     files: PathBuf,
     output: PathBuf,
@@ -92,6 +97,8 @@ impl Workspace {
             began: Duration::ZERO,
             released: false,
             has_files: false,
+            loans: Vec::new(),
+            is_link: false,
             input: PathBuf::new(),
             files: PathBuf::new(),
             output: PathBuf::new(),
@@ -136,10 +143,17 @@ impl Workspace {
         dir: bool,
     ) -> Result<(), store::Error> {
         let given = Given::of(store, input, form)?;
+        let loan = store.borrow(&given.main)?;
         let entry = self.prepare()?.folder.entry(INPUT);
         if given.main == Digest::EMPTY {
             let _ = entry.remove();
             entry.create().map_err(store::io_error("make", entry))?;
+        } else if let Some(loan) = loan {
+            let _ = entry.remove();
+            let led = entry.lead_to(loan.path());
+            led.map_err(store::io_error("make the link", entry))?;
+            self.is_link = true;
+            self.loans.push(loan);
         } else {
             store.copy_out(&given.main, entry)?;
         }
@@ -165,10 +179,30 @@ impl Workspace {
 
     fn fill(&mut self, store: &Store, files: &[tree::Entry]) -> Result<(), store::Error> {
         self.has_files = true;
-        match &self.made {
-            Some(made) => given::fill(store, &made.folder, FILES, files),
-            None => Ok(()),
+        if let Some(made) = &self.made {
+            let loans = given::fill(store, &made.folder, FILES, files)?;
+            self.loans.extend(loans);
         }
+        Ok(())
+    }
+
+    /// What was done to a file outside that was lent to the present task, in words that end before
+    /// "while"; none if nothing was. Fails if it has other bytes now.
+    pub(super) fn touched(&self, store: &Store) -> Result<Option<String>, store::Error> {
+        let touched = store.touched(&self.loans)?;
+        Ok(touched.map(|path| format!("{} was written or replaced", path.shown())))
+    }
+
+    /// Takes away the link to what is lent; whether it is gone.
+    fn remove_link(&mut self) -> bool {
+        self.loans.clear();
+        if !std::mem::take(&mut self.is_link) {
+            return true;
+        }
+        self.released = self
+            .input_entry()
+            .is_some_and(|input| input.remove().is_ok());
+        self.released
     }
 
     /// Removes the folder with the files of an input; whether it is gone.
@@ -183,12 +217,12 @@ impl Workspace {
 
     fn prepare(&mut self) -> Result<&Made, store::Error> {
         self.began = since_1970(SystemTime::now());
-        self.released = false;
         self.left = None;
         // That of one that could not be made ready.
-        if !self.remove_files() {
+        if !self.remove_link() || !self.remove_files() {
             self.discard();
         }
+        self.released = false;
         // What the attempt before this one may have left, if there was one.
         if self.made.is_none() && !remove_all(self.scratch.entry(&self.name())) {
             self.generation += 1;
@@ -270,6 +304,8 @@ impl Workspace {
     pub(super) fn set_aside(&mut self, kept: &Kept, task: TaskId) -> io::Result<PathBuf> {
         let path = kept.take(task, self.scratch.entry(&self.name()))?;
         self.made = None;
+        self.loans.clear();
+        self.is_link = false;
         self.generation += 1;
         self.rename();
         Ok(path)
@@ -278,7 +314,7 @@ impl Workspace {
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
     pub(super) fn finish(&mut self, quiet: bool, emptied: bool) {
-        if !quiet || !self.remove_files() || !self.is_as_made(emptied) {
+        if !self.remove_link() || !quiet || !self.remove_files() || !self.is_as_made(emptied) {
             self.discard();
         }
     }
@@ -329,6 +365,8 @@ impl Workspace {
     fn discard(&mut self) {
         self.made = None;
         self.has_files = false;
+        self.loans.clear();
+        self.is_link = false;
         remove_all(self.scratch.entry(&self.name()));
         self.generation += 1;
         self.rename();

@@ -64,6 +64,7 @@ fn input(key: &str, value: &Value) -> Value {
     let mut input = match key {
         "files" | "rows" => json!({ "step": "a" }),
         "name" | "paths" => json!({ "step": "a", "rows": "a.csv" }),
+        "copy" if *value == json!(false) => json!({ "step": "a", "files": "a" }),
         _ => json!({ "step": "a", "lines": "ls" }),
     };
     input[key] = value.clone();

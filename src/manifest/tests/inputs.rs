@@ -95,6 +95,9 @@ fn what_is_wrong_with_one() {
         script = "x"
         fils = "x"
         paths = ["x"]
+        follow = false
+        [[input]]
+        lines = "ls"
         copy = false
         [[input]]
         files = "x"
@@ -118,7 +121,8 @@ fn what_is_wrong_with_one() {
     unknown key `script` in an input | script | `script` belongs in [[step]]
     unknown key `fils` in an input | fils | did you mean `files`?
     `paths` names columns of a sheet, and there is none | ["x"] | it goes with `rows`; files by patterns are `files`
-    unknown key `copy` in an input | copy | [[input]] can hold: name, packages, files, rows, paths, lines, step, empty
+    unknown key `follow` in an input | follow | [[input]] can hold: name, packages, files, rows, paths, lines, step, copy, empty
+    `copy` is for files that come in, and by `lines` none does | false | leave it out; it goes with `files`, and with `rows` that have `paths`
     `packages` are for `lines`: nothing else of an input runs a program | ["jq"] | leave it out
     "#);
     assert_snapshot!(messages(r#"
