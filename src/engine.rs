@@ -28,6 +28,7 @@ mod recover;
 mod relief;
 mod reuse;
 mod rings;
+mod selection;
 mod step;
 
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ pub(crate) use key::key_of;
 pub(crate) use lost::{Lost, Redone, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
+pub(crate) use selection::Selection;
 #[cfg(test)]
 pub(crate) use step::ReuseRule;
 pub(crate) use step::{ReuseScope, StepPlan, identity, reuse_rule};
@@ -56,6 +58,7 @@ use gather::Gathers;
 use readers::Readers;
 use reuse::Settled;
 use rings::Rings;
+use selection::Part;
 
 /// Told what happens, by whichever thread makes it happen.
 pub(crate) type Listener<'a> = dyn FnMut(&Event) + Send + 'a;
@@ -132,6 +135,8 @@ pub(crate) struct Scheduler<'a> {
     readers: Arc<Readers>,
     /// What steps gather; none where none does.
     gathers: Option<Box<Gathers>>,
+    /// What the run is of, if not of all.
+    part: Option<Box<Part>>,
 }
 
 /// A task that an executor has.
@@ -192,6 +197,7 @@ impl<'a> Scheduler<'a> {
                 .collect(),
             rings: Rings::default(),
             found: HashMap::new(),
+            part: None,
         })
     }
 
@@ -216,6 +222,7 @@ impl<'a> Scheduler<'a> {
             self.summary.waiting =
                 gather::standing(self.state, self.steps, self.router, self.runset)?;
         }
+        self.summary.left_out = self.left_out()?;
         self.state.end_of_run()?;
         self.summary.elapsed = self.began.elapsed();
         Ok(self.summary)
@@ -350,6 +357,9 @@ impl<'a> Scheduler<'a> {
                 Next::Take(queue, ready) => {
                     let step = Arc::clone(&self.steps[queue]);
                     self.begin_group()?;
+                    if self.passes_over(&ready)? {
+                        continue;
+                    }
                     let Some(ready) = self.pass_barriers(queue, ready)? else {
                         continue;
                     };

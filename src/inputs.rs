@@ -206,6 +206,11 @@ impl Inputs {
         &self.lent
     }
 
+    /// What tells each entry from all others.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &str> + Clone {
+        self.entries.iter().map(|entry| &*entry.identity)
+    }
+
     /// What commands said on standard error though they ended well: a part of a pipe may have failed, of
     /// which `sh -e` knows nothing.
     pub(crate) fn said(&self) -> &[(Range<usize>, String)] {

@@ -15,6 +15,7 @@ pub mod list;
 pub mod mention;
 pub mod name;
 pub mod param;
+pub mod partition;
 pub mod plan;
 pub mod promise;
 pub mod route;

@@ -246,6 +246,9 @@ impl Call<'_> {
             None if !existing.is_empty() => None,
             newest => self.find_inputs(newest.as_ref(), store)?,
         };
+        if let Some(found) = &found {
+            self.check_part(found)?;
+        }
         let begin = self.source.manifest.start().map(|step| step.name.as_str());
         let start = self.actions.start.as_deref().or(begin);
         let fed = start.is_some_and(|name| self.is_fed(name, found.as_ref()));

@@ -7,7 +7,7 @@ mod files;
 mod lint;
 mod params;
 mod programs;
-mod reach;
+pub(super) mod reach;
 mod routes;
 mod syntax;
 mod variables;

@@ -16,6 +16,8 @@ use clap_complete::Shell;
 use super::error::Failure;
 use super::options::Places;
 use super::output::print;
+use super::part;
+use super::words::takes_several;
 use crate::prepare::Source;
 use crate::state::Reader;
 use crate::text::visible;
@@ -72,6 +74,8 @@ struct Cursor<'c> {
     command: &'c Command,
     /// The option whose value comes next.
     option: Option<&'c Arg>,
+    /// The option that can have more values than it has.
+    more: Option<&'c Arg>,
     /// How many words stand before that are neither options nor their values.
     positionals: usize,
     only_values: bool,
@@ -86,6 +90,7 @@ fn offers(root: &Command, places: &Places, words: &[String]) -> Vec<Offer> {
     let mut cursor = Cursor {
         command: root,
         option: None,
+        more: None,
         positionals: 0,
         only_values: false,
         manifest: places.manifest().ok(),
@@ -117,8 +122,10 @@ impl<'c> Cursor<'c> {
                 _ => {}
             }
             self.option = None;
+            self.more = takes_several(option).then_some(option);
         } else if !self.only_values && word.len() > 1 && word.starts_with('-') {
             self.only_values = word == "--";
+            self.more = None;
             let (name, value) = word
                 .split_once('=')
                 .map_or((word, None), |(n, v)| (n, Some(v)));
@@ -126,6 +133,8 @@ impl<'c> Cursor<'c> {
             if let Some(value) = value {
                 self.pass(value);
             }
+        } else if self.more.is_some() {
+            // One more of its values.
         } else if let Some(subcommand) = self.command.find_subcommand(word) {
             self.command = subcommand;
         } else {
@@ -160,6 +169,9 @@ impl<'c> Cursor<'c> {
         if word.starts_with('-') && !self.only_values {
             let dashes = if word.starts_with("--") { "--" } else { "-" };
             return self.options(dashes);
+        }
+        if let Some(option) = self.more {
+            return self.values(option);
         }
         let subcommands = self
             .command
@@ -207,6 +219,8 @@ impl<'c> Cursor<'c> {
             self.runsets()
         } else if option.get_long() == Some("param") {
             self.params()
+        } else if option.get_long() == Some("input") {
+            self.inputs()
         } else if names
             .iter()
             .any(|name| name.split('|').any(|one| one == "STEP"))
@@ -236,6 +250,19 @@ impl<'c> Cursor<'c> {
             .flat_map(|source| source.manifest.steps);
         steps
             .map(|step| Offer::Word(step.name.to_string(), "step".to_owned()))
+            .collect()
+    }
+
+    /// What came in so far.
+    fn inputs(&self) -> Vec<Offer> {
+        let names = Reader::open(&self.db).and_then(|state| {
+            let newest = state.newest_runset()?;
+            newest.map_or(Ok(Vec::new()), |runset| part::inputs_of(&state, &runset))
+        });
+        let names = names.unwrap_or_default().into_iter();
+        names
+            .filter(|name| !name.contains(char::is_control))
+            .map(|name| Offer::Word(name, "input".to_owned()))
             .collect()
     }
 

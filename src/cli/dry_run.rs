@@ -17,6 +17,7 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     let (runsets, seeded, _) = call.runsets_to_run(None)?;
     call.check_fit(&runsets)?;
     let store = select::store(&call.state)?;
+    let mut selections = call.selections(&runsets)?.into_iter();
     if !seeded {
         call.restore(&runsets, &store, None)?;
     }
@@ -29,15 +30,23 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
         let new = if seeded { " (new)" } else { "" };
         let _ = writeln!(text, "runset {}{new}", visible(&runset.name));
         let router = &call.source.router;
-        let told = engine::dry_run(&mut call.state, &store, &call.steps.all, router, runset)?;
+        let told = engine::dry_run(
+            &mut call.state,
+            &store,
+            &call.steps.all,
+            router,
+            runset,
+            selections.next().flatten(),
+        )?;
         let names = call.steps.all.iter().map(|step| {
             let name = visible(step.name.as_str());
             format!("{name} v{}", step.version)
         });
         let names: Vec<String> = names.collect();
         let mut runs = false;
+        let partly = told.iter().any(|told| told.left_out > 0);
         for (name, told) in names.iter().zip(&told) {
-            let Some(words) = in_words(told) else {
+            let Some(words) = in_words(told, partly) else {
                 continue;
             };
             runs |= !told.run.is_empty();
@@ -66,7 +75,8 @@ fn longest(names: &[String]) -> usize {
     names.iter().map(|name| name.width()).max().unwrap_or(0)
 }
 
-fn in_words(told: &DryRun) -> Option<String> {
+/// `partly`: something else stays to be done.
+fn in_words(told: &DryRun, partly: bool) -> Option<String> {
     let mut words = Vec::new();
     let total: u64 = told.run.iter().map(|(_, count)| count).sum();
     if total > 0 {
@@ -98,7 +108,12 @@ fn in_words(told: &DryRun) -> Option<String> {
             told.held
         ));
     }
-    if told.gathers {
+    if told.left_out > 0 {
+        words.push(format!("{} left out", told.left_out));
+    }
+    if told.gathers && partly {
+        words.push("gathers once what is left out is done, too".to_owned());
+    } else if told.gathers {
         words.push("would gather what comes of the others".to_owned());
     }
     (!words.is_empty()).then(|| words.join(", "))

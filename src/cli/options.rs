@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::error::Failure;
 use crate::manifest::length_of_time;
+use crate::model::partition::Partition;
 use crate::report::Style;
 use crate::state;
 
@@ -115,6 +116,26 @@ pub(super) struct Actions {
         requires = "run"
     )]
     pub sync: Sync,
+    #[command(flatten)]
+    pub part: PartOptions,
+}
+
+/// What of it is to run.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What of it to run (all else stays to be done)")]
+pub(super) struct PartOptions {
+    /// With -run: start tasks of these steps alone
+    #[arg(long, value_name = "STEP", num_args = 1.., requires = "run")]
+    pub only: Vec<String>,
+    /// With -run: start tasks of STEP and of the steps that may lead to it alone
+    #[arg(long, value_name = "STEP", requires = "run", conflicts_with = "only")]
+    pub until: Option<String>,
+    /// With -run: start what comes of these inputs alone: paths, rows, lines, or patterns of them
+    #[arg(long, value_name = "INPUT", num_args = 1.., requires = "run")]
+    pub input: Vec<String>,
+    /// With -run: start what comes of the K-th of N parts of the inputs alone; each input is in one of them
+    #[arg(long, value_name = "K/N", requires = "run")]
+    pub partition: Option<Partition>,
 }
 
 /// When results are brought to the disk. A killed run loses nothing with any of them.

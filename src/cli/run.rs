@@ -12,7 +12,7 @@ use super::place::{known_step, no_start_in, working_folder};
 use super::{
     check, counts, dry_run, kept, leftover, mended, own, params, select, signals, summary,
 };
-use crate::engine::{self, Scheduler, Settings};
+use crate::engine::{self, Scheduler, Selection, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
 use crate::model::event::{Event, Summary};
@@ -147,9 +147,15 @@ fn source(arguments: &Arguments) -> Result<Source, Failure> {
         source.folder = working_folder(folder)?;
     }
     let actions = &arguments.actions;
-    for name in actions.start.iter().chain(&actions.accept) {
+    for name in actions
+        .start
+        .iter()
+        .chain(&actions.accept)
+        .chain(actions.part.steps())
+    {
         known_step(&source, name)?;
     }
+    actions.part.check(&source)?;
     if arguments.actions.strict {
         check::strict(&source, &arguments.places)?;
     }
@@ -293,6 +299,7 @@ impl Call<'_> {
         let sign = has_inputs.then(|| store.sign());
         let (runsets, seeded, mut found) = self.runsets_to_run(Some(store))?;
         self.check_fit(&runsets)?;
+        let mut selections = self.selections(&runsets)?.into_iter();
         let settings = Settings {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
@@ -308,7 +315,13 @@ impl Call<'_> {
         drop(found);
         let mut failed = 0;
         for runset in &runsets {
-            let summary = self.run_one(runset, seeded, &settings, &mut local)?;
+            let summary = self.run_one(
+                runset,
+                seeded,
+                &settings,
+                selections.next().flatten(),
+                &mut local,
+            )?;
             failed += summary.failed;
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();
@@ -323,7 +336,7 @@ impl Call<'_> {
             if failed > 0 && self.actions.fail_fast {
                 break;
             }
-            if summary.failed == 0 && self.tell_held(runset)? {
+            if summary.failed == 0 && self.tell_held(runset, summary.left_out.as_ref())? {
                 failed += 1;
             }
         }
@@ -335,25 +348,6 @@ impl Call<'_> {
             .hint("-migrate-tainted -run has them done again"));
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
-    }
-
-    /// Whether tasks of the manifest's steps are left to be done, though nothing failed and nobody asked for an
-    /// end: that is no success.
-    fn tell_held(&mut self, runset: &Runset) -> Result<bool, Failure> {
-        let counts = counts::by_step(&self.source.manifest, &self.state, runset)?;
-        let left: i64 = counts
-            .iter()
-            .map(|(_, tally)| tally.pending + tally.failed)
-            .sum();
-        if left > 0 {
-            self.warn(Some(format!(
-                "{} to be done could not start, as what {} from may still change: a step above gathers, and did \
-                 not when it worked\nhint: -migrate-tainted -run has it done again, and what follows",
-                amount::count(left, "task"),
-                if left == 1 { "it comes" } else { "they come" },
-            )));
-        }
-        Ok(left > 0)
     }
 
     /// Where folders of failed tasks go, if they are to be kept.
@@ -380,6 +374,7 @@ impl Call<'_> {
         runset: &Runset,
         seeded: bool,
         settings: &Settings,
+        selection: Option<Selection>,
         local: &mut Local,
     ) -> Result<Summary, Failure> {
         let before = counts::by_step(&self.source.manifest, &self.state, runset)?;
@@ -398,7 +393,7 @@ impl Call<'_> {
         }
         let reporter = &mut self.reporter;
         let mut listener = |event: &Event| reporter.event(event);
-        let scheduler = Scheduler::new(
+        let mut scheduler = Scheduler::new(
             &mut self.state,
             local.store,
             &self.steps.all,
@@ -407,6 +402,9 @@ impl Call<'_> {
             settings.clone(),
             &mut listener,
         )?;
+        if let Some(selection) = selection {
+            scheduler.select(selection);
+        }
         let summary = local.run(scheduler)?;
         Ok(counts::complete(
             summary,

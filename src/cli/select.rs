@@ -110,7 +110,7 @@ pub(super) fn unknown_step<'n>(
 }
 
 /// The first few of the names, and how many more there are; none without names.
-fn some_of<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(super) fn some_of<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<String> {
     const SHOWN: usize = 12;
     let mut shown: Vec<String> = names.by_ref().take(SHOWN).map(str::to_owned).collect();
     match names.count() {

@@ -90,7 +90,21 @@ fn subcommand_at(root: &Command, words: &[OsString]) -> Option<usize> {
         let value_follows =
             option.get_action().takes_values() && !word.as_encoded_bytes().contains(&b'=');
         at += 1 + usize::from(value_follows);
+        if takes_several(option) {
+            let is_value = |word: &&OsString| !word.as_encoded_bytes().starts_with(b"-");
+            at += words[at.min(words.len())..]
+                .iter()
+                .take_while(is_value)
+                .count();
+        }
     }
+}
+
+/// Whether all words behind the option are its values, up to the next option.
+pub(super) fn takes_several(option: &Arg) -> bool {
+    option
+        .get_num_args()
+        .is_some_and(|number| number.max_values() > 1)
 }
 
 fn find<'c>(root: &'c Command, subcommand: &str) -> Option<&'c Command> {
@@ -157,6 +171,8 @@ mod tests {
             ("x status -db d", "x status -db d"),
             ("x -run -db d", "x -run -db d"),
             ("x -run -db", "x -run -db"),
+            ("x -run -only check", "x -run -only check"),
+            ("x -run -only a check log", "x -run -only a check log"),
             ("x -wrong check", "x -wrong check"),
             ("x -db d wrong", "x -db d wrong"),
             ("x -manifest m help status", "x -manifest m help status"),

@@ -9,6 +9,7 @@ use super::key::key_of;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;
+use super::selection::{Part, Selection};
 use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::gather::{Gather, Line};
@@ -52,6 +53,8 @@ pub(crate) struct DryRun {
     pub refused: u64,
     /// How many would wait, as what they were made of may change yet.
     pub held: u64,
+    /// How many would stay, as they are no part of what is to run.
+    pub left_out: u64,
     /// Whether it would gather what comes of others first.
     pub gathers: bool,
 }
@@ -60,13 +63,14 @@ pub(crate) struct DryRun {
 const STRETCH: usize = 256;
 
 /// Tells, for each of `steps`, what a run of `runset` would do. Reuse is carried out, in `state`:
-/// it must be a copy.
+/// it must be a copy. `selection`: the part that is to run, if not all is.
 pub(crate) fn dry_run(
     state: &mut State,
     store: &store::Reader,
     steps: &[Arc<StepPlan>],
     router: &Router,
     runset: &Runset,
+    selection: Option<Selection>,
 ) -> Result<Vec<DryRun>, Error> {
     let nothing = DryRun {
         run: Vec::new(),
@@ -74,6 +78,7 @@ pub(crate) fn dry_run(
         wait: 0,
         refused: 0,
         held: 0,
+        left_out: 0,
         gathers: false,
     };
     let lines = Lines::of(state, steps, router)?;
@@ -89,6 +94,7 @@ pub(crate) fn dry_run(
         seen: HashSet::new(),
         rings: Rings::default(),
         told: vec![nothing; steps.len()],
+        part: selection.map(Part::new),
     };
     forecaster.all()?;
     Ok(forecaster.told)
@@ -119,6 +125,7 @@ struct DryRunner<'a> {
     /// What steps gather; none where none does.
     lines: Option<Lines>,
     held: Vec<(QueueId, Ready)>,
+    part: Option<Part>,
 }
 
 impl DryRunner<'_> {
@@ -186,6 +193,12 @@ impl DryRunner<'_> {
 
     /// Decides about a task, or keeps it for later.
     fn decide_in_time(&mut self, step: &Arc<StepPlan>, mut ready: Ready) -> Result<(), Error> {
+        if let Some(part) = &mut self.part
+            && (part.is_without(step.queue) || part.passes_over(self.state, &ready)?)
+        {
+            self.told[step.queue].left_out += 1;
+            return Ok(());
+        }
         if step.reads_key {
             ready.key = Some(key_of(self.state, self.router, ready.id)?.into());
         }

@@ -281,6 +281,9 @@ impl Scheduler<'_> {
 
     /// These were to be done, and are not any more.
     fn bury(&mut self, dead: &[TaskId]) -> Result<(), Error> {
+        if let Some(part) = &mut self.part {
+            part.bury(dead);
+        }
         let Some(gathers) = &mut self.gathers else {
             return Ok(());
         };

@@ -388,6 +388,8 @@ pub struct Summary {
     pub near: Vec<(String, StepName)>,
     /// Steps that gather and wait for something.
     pub waiting: Vec<Waiting>,
+    /// What was no part of the run, if it was one of a part.
+    pub left_out: Option<LeftOut>,
     /// Pending tasks of steps that are no longer in the manifest, by step.
     pub orphaned: Vec<(String, i64)>,
     /// The first failures.
@@ -396,6 +398,25 @@ pub struct Summary {
     pub signal: Option<i32>,
     /// What ended the run that is no fault of any task.
     pub shortage: Option<Shortage>,
+}
+
+/// Tasks that are to be done and that a run was not to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many.
+    pub tasks: u64,
+    /// The options that left them out.
+    pub options: Vec<&'static str>,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tasks = match self.tasks {
+            0 => "no task".to_owned(),
+            some => crate::text::amount::count(some, "task"),
+        };
+        write!(f, "{tasks} left out by {}", self.options.join(", "))
+    }
 }
 
 /// How far a step is that gathers.

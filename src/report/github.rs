@@ -128,6 +128,9 @@ fn markdown(summary: &Summary) -> String {
             literal(&table::tainted(&summary.tainted))
         );
     }
+    if let Some(left_out) = &summary.left_out {
+        let _ = writeln!(text, "\n{}", literal(&left_out.to_string()));
+    }
     for failure in &summary.failures {
         text.push_str(&details(failure));
     }

@@ -64,7 +64,7 @@ use crate::out;
 use crate::sys;
 use event::{
     Count, Counts, Difference, Failed, Gathers, JsonEvent, Named, Outputs, Over, Ran, Sampled,
-    Tainted, Unequal,
+    Tainted, Unequal, Without,
 };
 
 /// The version of this format.
@@ -325,6 +325,7 @@ impl<'a> Over<'a> {
             tainted,
             near,
             waiting,
+            left_out,
             orphaned,
             failures,
             signal,
@@ -361,6 +362,7 @@ impl<'a> Over<'a> {
                 .collect(),
             failures: failures.iter().map(of_failure).collect(),
             waiting: waiting.iter().map(Gathers::of).collect(),
+            left_out: left_out.as_ref().map(Without::of),
             signal: *signal,
         }
     }

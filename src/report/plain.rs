@@ -339,6 +339,9 @@ pub(super) fn summary(summary: &Summary) -> String {
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
     }
     text.push_str(&table::waiting(&summary.waiting));
+    if let Some(left_out) = &summary.left_out {
+        let _ = writeln!(text, "{left_out}");
+    }
     if !summary.orphaned.is_empty() {
         let _ = writeln!(
             text,

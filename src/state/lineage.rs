@@ -51,4 +51,24 @@ impl Reader {
             })
             .during(&self.layout, "read a task's parent")
     }
+
+    /// The tasks from which this one comes and that no task left, by way of all that was gathered.
+    pub(crate) fn roots(&self, task: TaskId) -> Result<Vec<TaskId>, Error> {
+        self.connection
+            .prepare_cached(
+                "WITH RECURSIVE up (id) AS (
+                     VALUES (?1)
+                     UNION SELECT t.input_task_id FROM up JOIN task AS t ON t.id = up.id
+                         WHERE t.input_task_id IS NOT NULL
+                     UNION SELECT m.id FROM up JOIN task AS t ON t.id = up.id AND t.role = 3
+                         JOIN task AS m ON m.gathering = t.gathering AND m.role = 1 AND m.live = 1)
+                 SELECT t.id FROM up JOIN task AS t ON t.id = up.id
+                 WHERE t.input_task_id IS NULL AND t.role <> 3",
+            )
+            .and_then(|mut query| {
+                let root = |row: &Row| row.get(0).map(TaskId);
+                query.query_map([task.0], root)?.collect()
+            })
+            .during(&self.layout, "read what a task comes from")
+    }
 }

@@ -36,6 +36,7 @@ mod outside;
 mod own;
 mod page;
 mod params;
+mod part;
 mod paths;
 mod plain;
 mod privileges;

@@ -67,13 +67,15 @@ fn reached<'a>(manifest: &'a Manifest, router: &Router) -> Option<BTreeSet<&'a s
 }
 
 /// What a step leaves.
-enum Left {
+pub(in crate::cli) enum Left {
+    /// A file of that name.
     Name(String),
+    /// Some files with names like that.
     Pattern(Pattern),
 }
 
 /// All that a step may leave; none if that is not known.
-fn left(step: &Step) -> Option<Vec<Left>> {
+pub(in crate::cli) fn left(step: &Step) -> Option<Vec<Left>> {
     if let Some(promised) = &step.outputs {
         let left = promised.iter().map(|pattern| {
             if pattern.is_literal() {

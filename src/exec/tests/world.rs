@@ -264,7 +264,14 @@ impl World {
         outcome: &mut dyn FnMut(&Job) -> Outcome,
     ) -> (Vec<DryRun>, Summary) {
         let mut copy = State::private_copy(&self.folder.path().join("db")).unwrap();
-        let told = dry_run(&mut copy, &self.store, &self.steps, &self.router, runset);
+        let told = dry_run(
+            &mut copy,
+            &self.store,
+            &self.steps,
+            &self.router,
+            runset,
+            None,
+        );
         (told.unwrap(), self.run(runset, 1, outcome))
     }
 

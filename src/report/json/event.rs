@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
-use crate::model::event::Waiting;
+use crate::model::event::{LeftOut, Waiting};
 use crate::model::task::{TaskCounts, TaskId};
 use crate::text;
 
@@ -239,7 +239,26 @@ pub(super) struct Over<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Gathers<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<Without<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+}
+
+/// What was no part of the run.
+#[derive(Serialize)]
+pub(super) struct Without<'a> {
+    pub count: u64,
+    pub options: &'a [&'static str],
+}
+
+impl<'a> Without<'a> {
+    pub(super) fn of(left_out: &'a LeftOut) -> Self {
+        let LeftOut { tasks, options } = left_out;
+        Self {
+            count: *tasks,
+            options,
+        }
+    }
 }
 
 /// A step that gathers and waits.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::digest::Digest;
+use crate::model::event::LeftOut;
 use crate::model::task::TaskId;
 
 fn told(event: &Event) -> String {
@@ -184,13 +185,17 @@ fn the_pipeline() {
         runset: "r".into(),
         signal: Some(2),
         orphaned: vec![("gone".into(), 1)],
+        left_out: Some(LeftOut {
+            tasks: 3,
+            options: vec!["-only"],
+        }),
         ..Summary::default()
     };
     assert_eq!(
         told(&Event::Summary(&summary)),
         "\"summary\",\"runset\":\"r\",\"executed\":0,\"reused\":0,\"failed\":0,\"pending\":0,\
          \"final_outputs\":0,\"elapsed_seconds\":0.0,\"steps\":[],\"tainted\":[],\"near\":[],\
-         \"orphaned\":[{\"step\":\"gone\",\"count\":1}],\"failures\":[],\"signal\":2"
+         \"orphaned\":[{\"step\":\"gone\",\"count\":1}],\"failures\":[],\"left_out\":{\"count\":3,\"options\":[\"-only\"]},\"signal\":2"
     );
 }
 
