@@ -15,7 +15,9 @@ use crate::overview;
 use crate::prepare::Source;
 use crate::state::{self, Reader, Runset};
 use crate::text::Shown as _;
-use crate::view::graph::MOST;
+use crate::text::amount::count;
+use crate::view::graph::{MOST, is_too_large};
+
 use crate::view::page;
 
 /// Options of `graph`.
@@ -76,6 +78,14 @@ pub(super) fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Fai
             page::in_groups(graph.steps(), &grouped.graph)
         );
         graph = grouped.graph;
+    }
+    if matches!(arguments.format, Format::Svg) && is_too_large(&graph) {
+        let words = format!(
+            "{} are too many, and go too far, for one picture",
+            count(graph.steps(), "step")
+        );
+        return Err(Failure::usage(words)
+            .hint("leave out -whole to have them in groups, or draw `-format dot` with Graphviz"));
     }
     match arguments.format {
         Format::Text => output::print(&page::text(&graph, &title)),

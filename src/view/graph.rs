@@ -7,7 +7,7 @@ mod order;
 use std::collections::{BTreeMap, HashMap};
 
 pub(crate) use group::{Grouped, MOST};
-pub(crate) use layout::{Layout, Point, Route, Size, layout};
+pub(crate) use layout::{Layout, Point, Route, Size, is_too_large, layout};
 pub(crate) use order::real;
 
 use crate::model::task::TaskCounts;

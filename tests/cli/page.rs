@@ -59,6 +59,30 @@ fn graph_before_anything_ran_shows_what_is_declared() {
 }
 
 #[test]
+fn a_graph_too_large_for_a_picture_is_one_in_groups() {
+    let test = Test::new();
+    let steps = (0..3000).map(|step| {
+        let start = if step == 0 { "start = true\n" } else { "" };
+        let next = [step + 1, step + 1 + step * 7919 % 1000].map(|next| next.min(2999));
+        let script = next.map(|next| format!("echo > $OUTPUT_DIR/x_s{next}"));
+        let script = if step == 2999 {
+            ":".to_owned()
+        } else {
+            script.join("; ")
+        };
+        format!("[[step]]\nname = 's{step}'\n{start}script = '{script}'\n")
+    });
+    test.manifest(&steps.collect::<String>());
+    test.run(["graph", "-whole", "-format", "svg"])
+        .exits(2)
+        .says("error: 3000 steps are too many, and go too far, for one picture\nhint: leave out -whole");
+    test.run(["graph", "-whole", "-format", "dot"]).exits(0);
+    test.run(["graph", "-format", "svg"])
+        .exits(0)
+        .prints("</svg>");
+}
+
+#[test]
 fn graph_tells_what_is_tainted_and_what_left_the_manifest() {
     let pipeline = Test::with(STEPS);
     pipeline.run(["-run"]).exits(1);

@@ -76,6 +76,20 @@ pub(crate) struct Layout {
     pub routes: Vec<Route>,
 }
 
+/// Slots of a picture that can be had in seconds, and looked at.
+const MOST: usize = 400_000;
+
+/// Whether the ways of the edges are too long and too many for a picture.
+pub(crate) fn is_too_large(graph: &Graph) -> bool {
+    let edges: Vec<(usize, usize)> = graph.edges().map(|edge| (edge.from, edge.to)).collect();
+    let order = topological(graph.nodes.len(), &edges, graph.first());
+    let layers = layers(graph, &edges, &order.order, &order.back);
+    let slots = edges
+        .iter()
+        .map(|(from, to)| layers[*from].abs_diff(layers[*to]));
+    slots.sum::<usize>() > MOST
+}
+
 /// Places the nodes of `graph`, which have the given sizes.
 pub(crate) fn layout(graph: &Graph, sizes: &[Size]) -> Layout {
     let edges: Vec<(usize, usize)> = graph.edges().map(|edge| (edge.from, edge.to)).collect();
