@@ -52,10 +52,10 @@ let
     retries = optional types.ints.unsigned "How often a failed task is tried again within a run.";
     retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
-    gather = optional (types.either types.bool (types.enum [ "name" ])) "Whether one task works on all that comes to the step in a runset (`true`), or one on all that has the same key (`name`).";
+    gather = optional (types.either types.bool types.str) "Whether one task works on all that comes to the step in a runset (`true`), on all that has the same key (`name`), or on what descends from each task of a step (its name).";
     from = optional (types.listOf types.str) "Outputs of other steps that this one takes, wherever they are routed: `count`, or `stats:*.tsv` for those with such names.";
     partial = optional types.bool "For a step that gathers: whether it does so although a task before it failed for good.";
-    empty = optional types.bool "For a step that gathers everything: whether it runs although nothing came to it.";
+    empty = optional types.bool "For a step that gathers, not by key: whether it runs although nothing came to it.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
     cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";
   };

@@ -171,8 +171,8 @@ pub(crate) struct Step {
     pub warm: Option<bool>,
     /// Whether the step works on all that comes to it together: true for one task on everything in
     /// a runset, "name" for one on all that has the same key, which is what stands before the step's
-    /// name in their names.
-    #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = "^name$"))]
+    /// name in their names; the name of another step for one on what descends from each of its tasks.
+    #[schemars(with = "bool", extend("type" = ["boolean", "string"]))]
     #[schemars(extend("default" = false), example = true)]
     pub gather: Option<Gather>,
     /// Outputs of other steps that this one takes, wherever they are routed: a step's name for all, with
@@ -184,7 +184,7 @@ pub(crate) struct Step {
     /// on what is there.
     #[schemars(extend("default" = false), example = true)]
     pub partial: bool,
-    /// For a step that gathers everything: whether it runs although nothing came to it.
+    /// For a step that gathers, not by key: whether it runs although nothing came to it.
     #[schemars(extend("default" = false), example = true)]
     pub empty: bool,
 }

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod promise;
 pub mod route;
 pub mod sample;
+pub mod scope;
 pub mod task;
 pub mod trail;
 pub mod tree;

@@ -69,7 +69,7 @@ pub(crate) use read::{Filter, TaskRow, TaskStep, Which};
 pub(crate) use readers::{NewReader, Told};
 pub(crate) use record::{Finished, Logs, NewTask};
 pub(crate) use reroute::{Astray, Rerouted, sign};
-pub(crate) use reshape::Shape;
+pub(crate) use reshape::{Groups, Home, Shape};
 pub(crate) use reuse::{Equal, Usable};
 pub(crate) use runset::{Runset, RunsetId};
 pub(crate) use sample::{Drawn, Evidence};

@@ -69,7 +69,7 @@ pub(super) fn main(
             ("variables", variables(step)),
             ("params", params::of(step, &source.manifest.params)),
             ("takes", takes(step)),
-            ("gathers", gather(step)),
+            ("gathers", gather(step, &source.manifest.steps)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),
             ("age", age::of(step)),

@@ -336,7 +336,9 @@ impl Call<'_> {
             if failed > 0 && self.actions.fail_fast {
                 break;
             }
-            if summary.failed == 0 && self.tell_held(runset, summary.left_out.as_ref())? {
+            let astray = summary.waiting.iter().any(|step| step.astray > 0);
+            let left_out = summary.left_out.as_ref();
+            if summary.failed == 0 && (astray || self.tell_held(runset, left_out)?) {
                 failed += 1;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::gather::{Lines, complete_groups};
+use super::gather::{Lines, complete_group, complete_groups, group_for};
 use super::key::key_of;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
@@ -19,7 +19,7 @@ use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{Equal, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId};
+use crate::state::{Equal, Group, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId};
 use crate::store::{self, Condition};
 
 /// Why a task would be executed.
@@ -134,6 +134,7 @@ impl DryRunner<'_> {
         let mut cursors = vec![TaskId(0); self.steps.len()];
         if let Some(lines) = &mut self.lines {
             lines.count(self.state, self.steps, self.runset, false)?;
+            lines.look_at_groups(self.state, self.steps, self.runset)?;
         }
         self.gather()?;
         loop {
@@ -157,25 +158,21 @@ impl DryRunner<'_> {
     /// Makes the tasks of what is complete; whether there is more to decide now.
     fn gather(&mut self) -> Result<bool, Error> {
         let mut passed = false;
-        while let Some(lines) = &mut self.lines
-            && let Some(barrier) = lines.barriers.pass()
-        {
+        loop {
+            passed |= self.complete_scopes()?;
+            let Some(lines) = &mut self.lines else {
+                break;
+            };
+            let Some(barrier) = lines.barriers.pass() else {
+                break;
+            };
             passed = true;
-            let queue = lines.barriers.at(barrier).queue;
-            let step = &self.steps[queue];
+            let step = &self.steps[lines.barriers.at(barrier).queue];
             let Some(gather) = step.gather else {
                 continue;
             };
             for group in complete_groups(self.state, self.runset, step, gather)? {
-                let list = list::of(self.state.members(group.id)?);
-                let new = NewGather {
-                    list: Digest::of(list.as_bytes()),
-                    step: step.id,
-                    group: &group,
-                };
-                self.state.add_gather(self.runset, &new)?;
-                let line = lines.barriers.along(Line::default(), queue);
-                lines.barriers.created(queue, line, 1);
+                self.make_task(step, &group)?;
             }
         }
         let held = std::mem::take(&mut self.held);
@@ -183,12 +180,55 @@ impl DryRunner<'_> {
             self.told[queue].held -= 1;
             self.decide_in_time(&self.steps[queue], ready)?;
         }
-        for (at, barrier) in self.lines.iter().flat_map(|lines| lines.barriers.all()) {
-            let lines = self.lines.as_ref();
-            let waits = lines.is_some_and(|lines| !lines.barriers.before(at).is_nothing());
-            self.told[barrier.queue].gathers = waits;
+        if let Some(lines) = &self.lines {
+            for (at, barrier) in lines.barriers.all() {
+                self.told[barrier.queue].gathers = !lines.barriers.before(at).is_nothing();
+            }
+            for (at, kind) in lines.scopes.kinds().iter().enumerate() {
+                self.told[kind.queue].gathers = lines.scopes.incomplete(at).next().is_some();
+            }
         }
         Ok(passed)
+    }
+
+    fn complete_scopes(&mut self) -> Result<bool, Error> {
+        let mut passed = false;
+        while let Some(lines) = &mut self.lines
+            && let Some(owner) = lines.scopes.next_due()
+        {
+            for kind in 0..lines.scopes.kinds().len() {
+                let Some(lines) = &self.lines else {
+                    break;
+                };
+                if !lines.scopes.complete(owner).contains(&kind) {
+                    continue;
+                }
+                let step = &self.steps[lines.scopes.kinds()[kind].queue];
+                let group = complete_group(self.state, self.router, self.runset, step, owner)?;
+                if let Some(group) = group {
+                    self.make_task(step, &group)?;
+                    passed = true;
+                }
+            }
+            if let Some(lines) = &mut self.lines {
+                lines.scopes.close(owner);
+            }
+        }
+        Ok(passed)
+    }
+
+    fn make_task(&mut self, step: &StepPlan, group: &Group) -> Result<(), Error> {
+        let list = list::of(self.state.members(group.id)?);
+        let new = NewGather {
+            list: Digest::of(list.as_bytes()),
+            step: step.id,
+            group,
+        };
+        self.state.add_gather(self.runset, &new)?;
+        if let Some(lines) = &mut self.lines {
+            lines.created_for(self.state, step.queue, group.owner)?;
+        }
+        Ok(())
     }
 
     /// Decides about a task, or keeps it for later.
@@ -207,7 +247,7 @@ impl DryRunner<'_> {
                 Some(parent) => lines.below(self.state, parent, step.queue)?,
                 None => lines.barriers.along(Line::default(), step.queue),
             };
-            if lines.barriers.is_held(ready.line) {
+            if lines.is_held(self.state, step.queue, &ready)? {
                 self.told[step.queue].held += 1;
                 self.held.push((step.queue, ready));
                 return Ok(());
@@ -224,7 +264,7 @@ impl DryRunner<'_> {
         if refused.is_some() {
             self.told[step.queue].refused += 1;
             if let Some(lines) = &mut self.lines {
-                lines.barriers.failed(step.queue, ready.line, 1);
+                lines.failed(self.state, step.queue, ready)?;
             }
             return Ok(());
         }
@@ -286,13 +326,13 @@ impl DryRunner<'_> {
                     Some(key) => key.to_owned(),
                     None => key_of(self.state, self.router, ready.id)?,
                 };
-                let own = self.add_member((to, gather, &key), ready, (name, *object), None)?;
+                let maker = (step.queue, ready);
+                let own = self.add_member((to, gather, &key), maker, (name, *object), None)?;
                 self.add_readers(step, ready, (name, *object), own, Some(to.queue))?;
                 continue;
             }
             if let (Some(lines), Some(to)) = (&mut self.lines, to) {
-                let line = lines.barriers.along(ready.line, to.queue);
-                lines.barriers.created(to.queue, line, 1);
+                lines.created_by(self.state, (step.queue, ready), to.queue)?;
             }
             let task = NewTask {
                 object: *object,
@@ -307,7 +347,7 @@ impl DryRunner<'_> {
             }
         }
         if let Some(lines) = &mut self.lines {
-            lines.barriers.ended(step.queue, ready.line);
+            lines.ended(self.state, step.queue, ready)?;
         }
         Ok(true)
     }
@@ -325,6 +365,7 @@ impl DryRunner<'_> {
             let to = &self.steps[queue];
             if let Some(gather) = to.gather {
                 let key = key_taken(self.state, self.router, name, pattern, maker.id)?;
+                let maker = (step.queue, maker);
                 self.add_member((to, gather, &key), maker, (name, object), Some(own))?;
                 continue;
             }
@@ -339,8 +380,7 @@ impl DryRunner<'_> {
             };
             self.state.insert_reader(self.runset, &reader)?;
             if let Some(lines) = &mut self.lines {
-                let line = lines.barriers.along(maker.line, queue);
-                lines.barriers.created(queue, line, 1);
+                lines.created_by(self.state, (step.queue, maker), queue)?;
             }
         }
         Ok(())
@@ -349,11 +389,21 @@ impl DryRunner<'_> {
     fn add_member(
         &mut self,
         (step, gather, key): (&StepPlan, Gather, &str),
-        maker: &Ready,
+        (queue, maker): (QueueId, &Ready),
         (name, object): (&str, Digest),
         own: Option<TaskId>,
     ) -> Result<TaskId, Error> {
-        let group = self.state.group_of(self.runset, &step.name, gather, key)?;
+        let owner = match &mut self.lines {
+            Some(lines) => lines.owner(self.state, queue, maker, step.queue)?,
+            None => None,
+        };
+        let group = group_for(
+            self.state,
+            self.router,
+            self.runset,
+            (step, gather),
+            (key, owner),
+        )?;
         let member = NewMember {
             object,
             step: step.id,

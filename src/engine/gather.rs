@@ -6,29 +6,35 @@
 //! that completed them. A group that gains or loses a member afterwards loses its task, with all that
 //! came of it. Tasks below a group that may still change do not start.
 
+mod descent;
+mod known;
 mod lines;
+mod refuse;
 mod reshape;
 mod standing;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 pub(super) use lines::Lines;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
 
 use super::key::key_of;
-use super::outputs::{Output, Outputs};
+use super::outputs::Output;
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::barrier::BarrierId;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::gather::{Gather, Line};
+use crate::model::gather::{Gather, Line, Which};
 use crate::model::list::{self, Form};
 use crate::model::plan::{QueueId, Ready};
+use crate::model::route::Router;
+use crate::model::scope::KindId;
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{self, Group, NewGather, NewMember, Runset, State};
-use crate::text::{quoted, visible};
+use crate::text::{amount, visible};
 
 /// What a run knows of what is gathered.
 #[derive(Debug)]
@@ -59,15 +65,66 @@ pub(super) fn complete_groups(
 ) -> Result<Vec<Group>, state::Error> {
     let mut groups = state.open_groups(runset, &step.name)?;
     if step.empty && gather == Gather::All && groups.is_empty() {
-        let id = state.group_of(runset, &step.name, gather, "")?;
+        let id = state.group_of(runset, &step.name, Which::ALL)?;
         if state.gathers(id)?.is_none() {
             groups.push(Group {
                 id,
                 key: Box::default(),
+                owner: None,
             });
         }
     }
     Ok(groups)
+}
+
+/// The group of what descends from `owner`, if it has all that it gathers, and no task.
+pub(super) fn complete_group(
+    state: &mut State,
+    router: &Router,
+    runset: &Runset,
+    step: &StepPlan,
+    owner: TaskId,
+) -> Result<Option<Group>, state::Error> {
+    let key = |state: &State| key_of(state, router, owner).map(String::into_boxed_str);
+    let id = match state.find_group(runset, &step.name, Which::below(owner, ""))? {
+        Some(id) if state.gathers(id)?.is_some() => return Ok(None),
+        Some(id) if step.empty || state.has_members(id)? => id,
+        None if step.empty => {
+            let key = key(state)?;
+            state.group_of(runset, &step.name, Which::below(owner, &key))?
+        }
+        Some(_) | None => return Ok(None),
+    };
+    Ok(Some(Group {
+        id,
+        key: key(state)?,
+        owner: Some(owner),
+    }))
+}
+
+/// The group of a step that something with that key belongs to, which descends from `owner`, if that
+/// makes a difference.
+pub(super) fn group_for(
+    state: &mut State,
+    router: &Router,
+    runset: &Runset,
+    (step, gather): (&StepPlan, Gather),
+    (key, owner): (&str, Option<TaskId>),
+) -> Result<state::GroupId, state::Error> {
+    let which = match (gather, owner) {
+        (Gather::All, _) => Which::ALL,
+        (Gather::ByKey, _) => Which::of_key(key),
+        (Gather::Below(_), None) => Which::ASTRAY,
+        (Gather::Below(_), Some(owner)) => {
+            let known = state.find_group(runset, &step.name, Which::below(owner, ""))?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+            let key = key_of(state, router, owner)?;
+            return state.group_of(runset, &step.name, Which::below(owner, &key));
+        }
+    };
+    state.group_of(runset, &step.name, which)
 }
 
 impl Scheduler<'_> {
@@ -79,7 +136,10 @@ impl Scheduler<'_> {
         gathers
             .lines
             .count(self.state, self.steps, self.runset, false)?;
-        let shut: Vec<QueueId> = gathers.lines.barriers.shut_ones().collect();
+        gathers
+            .lines
+            .look_at_groups(self.state, self.steps, self.runset)?;
+        let shut: Vec<QueueId> = gathers.lines.shut_ones().collect();
         for queue in shut {
             let name = visible(self.steps[queue].name.as_str());
             self.tell(&Event::Warning(&format!(
@@ -87,8 +147,33 @@ impl Scheduler<'_> {
                  hint: -migrate-tainted -run gathers that, too"
             )));
         }
+        self.tell_astray()?;
         self.restore_lists()?;
         self.let_through()
+    }
+
+    /// Tells of what came to steps before these gathered as they do, and belongs to no group.
+    fn tell_astray(&mut self) -> Result<(), Error> {
+        let gathers = self.gathers.iter();
+        let kinds: Vec<_> = gathers
+            .flat_map(|gathers| gathers.lines.scopes.kinds().to_vec())
+            .collect();
+        for kind in kinds {
+            let step = &self.steps[kind.queue].name;
+            let astray = self.state.astray_of(self.runset, step)?;
+            if astray > 0 {
+                let (step, owner) = (visible(step), visible(&self.steps[kind.owner].name));
+                self.tell(&Event::Warning(&format!(
+                    "{} came to {step}, which gathers what descends from each task of {owner}, and \
+                     {} from none: left out\n\
+                     hint: gather = true on {step}, for all of a runset together; or see to it that \
+                     they go elsewhere",
+                    amount::count(astray, "output"),
+                    if astray == 1 { "descends" } else { "descend" },
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Writes lists again that are gone from the store: they follow from what is recorded.
@@ -112,16 +197,58 @@ impl Scheduler<'_> {
 
     /// Makes the tasks of all that has become complete.
     pub(super) fn let_through(&mut self) -> Result<(), Error> {
-        while let Some(barrier) = self.pass() {
+        loop {
+            self.complete_scopes()?;
+            let Some(barrier) = self.pass() else {
+                break;
+            };
             self.begin_group()?;
             self.make_tasks(barrier)?;
         }
-        self.release();
-        Ok(())
+        self.release()
     }
 
     fn pass(&mut self) -> Option<BarrierId> {
         self.gathers.as_mut()?.lines.barriers.pass()
+    }
+
+    /// Makes the tasks of groups below whose owners nothing is left to be done.
+    fn complete_scopes(&mut self) -> Result<(), Error> {
+        while let Some(gathers) = &mut self.gathers
+            && let Some(owner) = gathers.lines.scopes.next_due()
+        {
+            let kinds = gathers.lines.scopes.complete(owner);
+            for kind in kinds {
+                self.complete_scope(owner, kind)?;
+            }
+            if let Some(gathers) = &mut self.gathers {
+                gathers.lines.scopes.close(owner);
+            }
+        }
+        Ok(())
+    }
+
+    fn complete_scope(&mut self, owner: TaskId, kind: KindId) -> Result<(), Error> {
+        let Some(gathers) = &self.gathers else {
+            return Ok(());
+        };
+        // The task of an earlier group may have to be waited for by now.
+        if !gathers.lines.scopes.complete(owner).contains(&kind) {
+            return Ok(());
+        }
+        let step = Arc::clone(&self.steps[gathers.lines.scopes.kinds()[kind].queue]);
+        self.begin_group()?;
+        let group = complete_group(self.state, self.router, self.runset, &step, owner)?;
+        let Some(group) = group else {
+            return Ok(());
+        };
+        let outputs = self.make_task(&step, &group)?;
+        self.tell(&Event::Gathered {
+            step: &step.name,
+            tasks: 1,
+            outputs,
+        });
+        Ok(())
     }
 
     fn make_tasks(&mut self, barrier: BarrierId) -> Result<(), Error> {
@@ -129,7 +256,7 @@ impl Scheduler<'_> {
             return Ok(());
         };
         let queue = gathers.lines.barriers.at(barrier).queue;
-        let step = std::sync::Arc::clone(&self.steps[queue]);
+        let step = Arc::clone(&self.steps[queue]);
         let Some(gather) = step.gather else {
             return Ok(());
         };
@@ -139,32 +266,7 @@ impl Scheduler<'_> {
         }
         let (tasks, mut outputs) = (groups.len() as u64, 0);
         for group in groups {
-            let (list, count) = self.list_of(group.id)?;
-            outputs += count;
-            let new = NewGather {
-                list,
-                step: step.id,
-                group: &group,
-            };
-            let id = self.state.add_gather(self.runset, &new)?;
-            let Some(gathers) = &mut self.gathers else {
-                continue;
-            };
-            let line = gathers.lines.barriers.along(Line::default(), queue);
-            gathers.lines.barriers.created(queue, line, 1);
-            let ready = Ready {
-                id,
-                input: list,
-                form: Form::List,
-                parent: None,
-                name: None,
-                state: TaskState::Pending,
-                forced: false,
-                attempt: 0,
-                line,
-                key: None,
-            };
-            self.plan.created(queue, ready);
+            outputs += self.make_task(&step, &group)?;
         }
         self.tell(&Event::Gathered {
             step: &step.name,
@@ -174,16 +276,52 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// Gives back to their queues what no longer has to wait.
-    fn release(&mut self) {
-        let Some(gathers) = &mut self.gathers else {
-            return;
+    /// Makes the task of a group; how much it works on.
+    fn make_task(&mut self, step: &StepPlan, group: &Group) -> Result<u64, Error> {
+        let (list, count) = self.list_of(group.id)?;
+        let new = NewGather {
+            list,
+            step: step.id,
+            group,
         };
-        let barriers = &gathers.lines.barriers;
-        let free = |(_, ready): &mut (QueueId, Ready)| !barriers.is_held(ready.line);
-        for (queue, ready) in gathers.held.extract_if(.., free) {
-            self.plan.back(queue, ready);
+        let (id, forced) = self.state.add_gather(self.runset, &new)?;
+        if let Some(gathers) = &mut self.gathers {
+            let line = gathers
+                .lines
+                .created_for(self.state, step.queue, group.owner)?;
+            let ready = Ready {
+                id,
+                input: list,
+                form: Form::List,
+                parent: group.owner,
+                name: None,
+                state: TaskState::Pending,
+                forced,
+                attempt: 0,
+                line,
+                key: None,
+            };
+            self.plan.created(step.queue, ready);
         }
+        Ok(count)
+    }
+
+    /// Gives back to their queues what no longer has to wait.
+    fn release(&mut self) -> Result<(), Error> {
+        let Some(gathers) = &mut self.gathers else {
+            return Ok(());
+        };
+        if !gathers.lines.take_opened() {
+            return Ok(());
+        }
+        for (queue, ready) in std::mem::take(&mut gathers.held) {
+            if gathers.lines.is_held(self.state, queue, &ready)? {
+                gathers.held.push((queue, ready));
+            } else {
+                self.plan.back(queue, ready);
+            }
+        }
+        Ok(())
     }
 
     /// The task, if it may start as far as what stands above it goes.
@@ -205,7 +343,7 @@ impl Scheduler<'_> {
             Some(parent) => gathers.lines.below(self.state, parent, queue)?,
             None => gathers.lines.barriers.along(Line::default(), queue),
         };
-        if gathers.lines.barriers.is_held(ready.line) {
+        if gathers.lines.is_held(self.state, queue, &ready)? {
             gathers.held.push((queue, ready));
             return Ok(None);
         }
@@ -215,7 +353,7 @@ impl Scheduler<'_> {
     /// A task has its outputs; the last that is recorded of it.
     pub(super) fn gathered_from(&mut self, queue: QueueId, ready: &Ready) -> Result<(), Error> {
         if let Some(gathers) = &mut self.gathers {
-            gathers.lines.barriers.ended(queue, ready.line);
+            gathers.lines.ended(self.state, queue, ready)?;
             self.let_through()?;
         }
         Ok(())
@@ -224,47 +362,60 @@ impl Scheduler<'_> {
     /// A task failed for the last time in this run.
     pub(super) fn nothing_from(&mut self, queue: QueueId, ready: &Ready) -> Result<(), Error> {
         if let Some(gathers) = &mut self.gathers {
-            gathers.lines.barriers.failed(queue, ready.line, 1);
+            gathers.lines.failed(self.state, queue, ready)?;
             self.let_through()?;
         }
         Ok(())
     }
 
-    /// One more task of `queue` is to be done, a child of one with that line.
-    pub(super) fn counts(&mut self, queue: QueueId, maker: &Ready) {
+    /// One more task of `queue` is to be done, a child of `maker`, which is one of `from`.
+    pub(super) fn counts(
+        &mut self,
+        from: QueueId,
+        maker: &Ready,
+        queue: QueueId,
+    ) -> Result<(), Error> {
         if let Some(gathers) = &mut self.gathers {
-            let line = gathers.lines.barriers.along(maker.line, queue);
-            gathers.lines.barriers.created(queue, line, 1);
-            gathers.lines.keep(maker.id, maker.line);
+            gathers.lines.created_by(self.state, (from, maker), queue)?;
         }
+        Ok(())
     }
 
-    /// Adds an output to what the step gathers.
+    /// Adds an output to what `to` gathers.
     pub(super) fn add_member(
         &mut self,
         gather: Gather,
-        queue: QueueId,
-        maker: &Ready,
+        to: QueueId,
+        maker: (QueueId, &Ready),
         output: &Output,
     ) -> Result<TaskId, Error> {
         let key = match self.router.key(&output.name) {
             Some(key) => key.to_owned(),
-            None => key_of(self.state, self.router, maker.id)?,
+            None => key_of(self.state, self.router, maker.1.id)?,
         };
-        self.add_member_with(gather, queue, maker, output, (&key, None))
+        self.add_member_with((gather, to), maker, output, (&key, None))
     }
 
     /// The same of one with that key, and perhaps with another row of its own.
     pub(super) fn add_member_with(
         &mut self,
-        gather: Gather,
-        queue: QueueId,
-        maker: &Ready,
+        (gather, to): (Gather, QueueId),
+        (queue, maker): (QueueId, &Ready),
         output: &Output,
         (key, own): (&str, Option<TaskId>),
     ) -> Result<TaskId, Error> {
-        let step = std::sync::Arc::clone(&self.steps[queue]);
-        let group = self.state.group_of(self.runset, &step.name, gather, key)?;
+        let step = Arc::clone(&self.steps[to]);
+        let owner = match &mut self.gathers {
+            Some(gathers) => gathers.lines.owner(self.state, queue, maker, to)?,
+            None => None,
+        };
+        let group = group_for(
+            self.state,
+            self.router,
+            self.runset,
+            (&step, gather),
+            (key, owner),
+        )?;
         let member = NewMember {
             object: output.digest,
             step: step.id,
@@ -281,6 +432,9 @@ impl Scheduler<'_> {
 
     /// These were to be done, and are not any more.
     fn bury(&mut self, dead: &[TaskId]) -> Result<(), Error> {
+        if dead.is_empty() {
+            return Ok(());
+        }
         if let Some(part) = &mut self.part {
             part.bury(dead);
         }
@@ -291,92 +445,5 @@ impl Scheduler<'_> {
         gathers.held.retain(|(_, ready)| !dead.contains(&ready.id));
         gathers.dead.extend(dead);
         Ok(())
-    }
-
-    /// Why a task that stands below what waits for it may not leave these, if it may not.
-    pub(super) fn comes_back(
-        &self,
-        step: &StepPlan,
-        ready: &Ready,
-        outputs: &mut Outputs,
-    ) -> Result<Option<String>, Error> {
-        if !self.is_below_any(ready) {
-            return Ok(None);
-        }
-        let mut found = None;
-        outputs
-            .each_name(|name| {
-                if found.is_none() {
-                    found = self.goes_back(step, ready, name);
-                }
-            })
-            .map_err(Error::Spill)?;
-        Ok(found)
-    }
-
-    /// Whether one that took over what `source` left would fail for it.
-    pub(super) fn would_come_back(
-        &self,
-        step: &StepPlan,
-        ready: &Ready,
-        source: TaskId,
-    ) -> Result<bool, Error> {
-        if !self.is_below_any(ready) {
-            return Ok(false);
-        }
-        let mut found = false;
-        self.state.each_output(source, |name, _| {
-            found |= name.is_some_and(|name| self.goes_back(step, ready, name).is_some());
-        })?;
-        Ok(found)
-    }
-
-    /// Whether any barrier stands above the task.
-    pub(super) fn is_below_any(&self, ready: &Ready) -> bool {
-        let gathers = self.gathers.as_ref();
-        gathers.is_some_and(|gathers| gathers.lines.barriers.level(ready.line).is_some())
-    }
-
-    /// Why that output cannot be gathered, if so.
-    pub(super) fn goes_back(&self, step: &StepPlan, ready: &Ready, name: &str) -> Option<String> {
-        let barriers = &self.gathers.as_ref()?.lines.barriers;
-        let level = barriers.level(ready.line)?;
-        let route = self.route(name);
-        let takers = self.readers.of_output(step.queue, name, route);
-        let mut goes_to = route
-            .into_iter()
-            .chain(takers.iter().map(|taker| taker.queue));
-        let (queue, barrier) = goes_to.find_map(|queue| {
-            let barrier = barriers.of(queue)?;
-            (level >= barrier).then_some((queue, barrier))
-        })?;
-        let gathers = visible(self.steps[queue].name.as_str());
-        let own = visible(step.name.as_str());
-        let last = visible(self.steps[barriers.at(level).queue].name.as_str());
-        let (why, cure) = if level > barrier {
-            (
-                format!("{own} works on what came from {last}, which had waited for {gathers}"),
-                format!(
-                    "steps gather in the order of the manifest: move {last} up, before {gathers}, or \
-                     let the output have another name"
-                ),
-            )
-        } else {
-            let works = if own == gathers {
-                format!("{own} itself left it")
-            } else {
-                format!("{own} works on what came from {gathers}")
-            };
-            (
-                format!("{works}, which had gathered all by then"),
-                "let the output have another name, or a step that stands further down in the manifest \
-                 gather it"
-                    .to_owned(),
-            )
-        };
-        Some(format!(
-            "left {}, which goes to {gathers}; but {why}\nhint: {cure}",
-            quoted(name)
-        ))
     }
 }

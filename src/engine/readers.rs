@@ -95,18 +95,18 @@ impl Scheduler<'_> {
     /// Adds a task for each step that takes the output besides the one that it is routed to.
     pub(super) fn add_readers(
         &mut self,
-        queue: QueueId,
+        from: QueueId,
         maker: &Ready,
         output: &Output,
         own: TaskId,
         route: Option<QueueId>,
     ) -> Result<(), Error> {
         let readers = Arc::clone(&self.readers);
-        for Taker { queue, pattern } in readers.of_output(queue, &output.name, route) {
+        for Taker { queue, pattern } in readers.of_output(from, &output.name, route) {
             if let Some(gather) = self.steps[queue].gather {
                 let name = &output.name;
                 let key = key_taken(self.state, self.router, name, pattern, maker.id)?;
-                self.add_member_with(gather, queue, maker, output, (&key, Some(own)))?;
+                self.add_member_with((gather, queue), (from, maker), output, (&key, Some(own)))?;
                 continue;
             }
             let key = pattern.and_then(|pattern| pattern.star(&output.name));
@@ -121,7 +121,7 @@ impl Scheduler<'_> {
                     output: own,
                 },
             )?;
-            self.counts(queue, maker);
+            self.counts(from, maker, queue)?;
             let ready = Ready {
                 id,
                 input: output.digest,

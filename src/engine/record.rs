@@ -297,9 +297,11 @@ impl Scheduler<'_> {
     ) -> Result<(), Error> {
         let route = self.route(&output.name);
         if !self.readers.is_read(maker_queue) {
-            return self.add_own(route, maker, output, routed).map(drop);
+            return self
+                .add_own(route, (maker_queue, maker), output, routed)
+                .map(drop);
         }
-        let own = self.add_own(route, maker, output.clone(), routed)?;
+        let own = self.add_own(route, (maker_queue, maker), output.clone(), routed)?;
         self.add_readers(maker_queue, maker, &output, own, route)
     }
 
@@ -308,7 +310,7 @@ impl Scheduler<'_> {
     fn add_own(
         &mut self,
         queue: Option<QueueId>,
-        maker: &Ready,
+        (from, maker): (QueueId, &Ready),
         output: Output,
         routed: &mut Routed,
     ) -> Result<TaskId, Error> {
@@ -317,7 +319,7 @@ impl Scheduler<'_> {
             && let Some(gather) = self.steps[queue].gather
         {
             routed.add_gathered(&output.name, &self.steps[queue].name);
-            return self.add_member(gather, queue, maker, &output);
+            return self.add_member(gather, queue, (from, maker), &output);
         }
         let id = self.state.insert_task(
             self.runset,
@@ -344,7 +346,7 @@ impl Scheduler<'_> {
                     line: Line::default(),
                     key: None,
                 };
-                self.counts(queue, maker);
+                self.counts(from, maker, queue)?;
                 self.plan.created(queue, ready);
             }
             None => self.compare(&output.name),

@@ -82,13 +82,13 @@ fn source(
     ))
 }
 
-/// Notes steps that take what comes of themselves.
+/// Notes steps that take or gather what comes of themselves, `steps` being what each names.
 pub(super) fn circles(
     reader: &mut Reader<'_>,
-    steps: &[(&StepName, &[Source])],
+    steps: &[(&str, Vec<&str>)],
     place: impl Fn(usize) -> Range<usize>,
 ) {
-    let at = |name: &StepName| steps.iter().position(|(own, _)| *own == name);
+    let at = |name: &str| steps.iter().position(|(own, _)| *own == name);
     // Each is gone through once: 1 while it is on the way, 2 when all behind it is known.
     let mut seen = vec![0_u8; steps.len()];
     for begin in 0..steps.len() {
@@ -105,7 +105,7 @@ pub(super) fn circles(
                 continue;
             };
             *next += 1;
-            let Some(other) = at(&source.step) else {
+            let Some(other) = at(source) else {
                 continue;
             };
             match seen[other] {
@@ -115,13 +115,14 @@ pub(super) fn circles(
                 }
                 1 => {
                     let from = way.iter().position(|(on, _)| *on == other).unwrap_or(0);
-                    let mut names: Vec<&str> = way[from..]
-                        .iter()
-                        .map(|(on, _)| steps[*on].0.as_str())
-                        .collect();
-                    names.push(steps[other].0.as_str());
+                    let mut names: Vec<&str> =
+                        way[from..].iter().map(|(on, _)| steps[*on].0).collect();
+                    names.push(steps[other].0);
                     names.reverse();
-                    let message = format!("`from` goes in a circle: {}", names.join(" → "));
+                    let message = format!(
+                        "what steps take of others by name goes in a circle: {}",
+                        names.join(" → ")
+                    );
                     let error = Diagnostic::at(place(own), message);
                     reader.error(error.hint("what goes round is routed by its name"));
                 }

@@ -15,7 +15,6 @@ use super::value::{Item, Reader, list};
 use super::variables;
 use super::{NixSettings, Placed, Step};
 use crate::manifest::diagnostic::Diagnostic;
-use crate::model::gather::Gather;
 use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
@@ -48,7 +47,7 @@ pub(super) struct Fields {
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
     pub warm: Option<bool>,
-    pub gather: Option<Gather>,
+    pub gather: Option<gather::Said>,
     pub from: Option<Vec<Placed<String>>>,
     pub partial: Option<bool>,
     pub empty: Option<bool>,
@@ -201,7 +200,7 @@ impl Fields {
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
             warm: self.warm,
-            gather: self.gather,
+            gather: None,
             from: Vec::new(),
             partial: self.partial.unwrap_or(false),
             empty: self.empty.unwrap_or(false),

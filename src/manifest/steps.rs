@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::describe::literal_outputs;
 use super::field::{Field, Place};
+use super::gather::{self, Said};
 use super::read::Fields;
 use super::syntax::is_table;
 use super::texts::{Texts, moved};
@@ -115,6 +116,8 @@ pub(super) fn manifest<'i>(
     gathers(reader, &drafts);
     let sources = sources(reader, &drafts);
     let inputs = finish_inputs(reader, inputs, &drafts);
+    let gathered = gathered(reader, &drafts, &inputs);
+    circles(reader, &drafts, &sources);
     params::uses(reader, &declared, &defaults);
     for draft in &drafts {
         params::uses(reader, &declared, &draft.fields);
@@ -122,7 +125,8 @@ pub(super) fn manifest<'i>(
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
-    for (mut draft, from) in drafts.into_iter().zip(sources) {
+    let taken = sources.into_iter().zip(gathered);
+    for (mut draft, (from, gather)) in drafts.into_iter().zip(taken) {
         let place = |field| {
             let own = draft.fields.place(field);
             own.or_else(|| defaults.place(field))
@@ -136,6 +140,7 @@ pub(super) fn manifest<'i>(
         });
         draft.fields.over(&defaults);
         steps.push(Step {
+            gather,
             from,
             ..draft.fields.step()?
         });
@@ -394,23 +399,71 @@ fn sources(reader: &mut Reader<'_>, drafts: &[Draft]) -> Vec<Vec<Source>> {
     // A step whose name is wrong may be the one that is meant.
     let complete = names.len() == drafts.len();
     let of_step = |draft: &Draft| from::sources(reader, from::of(&draft.fields), &names, complete);
-    let sources: Vec<Vec<Source>> = drafts.iter().map(of_step).collect();
-    if complete {
-        let steps = names.iter().zip(&sources);
-        let steps: Vec<_> = steps.map(|(name, from)| (*name, from.as_slice())).collect();
-        from::circles(reader, &steps, |at| {
-            let place = drafts[at].fields.place(Field::From);
-            place.unwrap_or_else(|| drafts[at].place())
-        });
+    drafts.iter().map(of_step).collect()
+}
+
+/// What each step gathers.
+fn gathered(reader: &mut Reader<'_>, drafts: &[Draft], inputs: &[Input]) -> Vec<Option<Gather>> {
+    let names: Vec<&StepName> = drafts
+        .iter()
+        .filter_map(|draft| draft.fields.name.as_ref())
+        .collect();
+    let complete = names.len() == drafts.len();
+    let mut all = Vec::new();
+    for draft in drafts {
+        let Fields { gather, name, .. } = &draft.fields;
+        let Some(said) = gather else {
+            all.push(None);
+            continue;
+        };
+        all.push(gather::resolve(
+            reader,
+            said,
+            name.as_ref(),
+            &names,
+            complete,
+        ));
+        let takes = |input: &&Input| name.is_some() && input.step == *name;
+        if let (Said::Below(step), Some(input)) = (said, inputs.iter().find(takes)) {
+            let message = format!(
+                "inputs go to {}, which gathers what descends from each task of {}; they descend from none",
+                draft.fields.label,
+                quoted(&step.value)
+            );
+            let error = Diagnostic::at(input.at.at.clone(), message);
+            reader.error(error.hint("let them go to another step, or gather = true on this one"));
+        }
     }
-    sources
+    all
+}
+
+/// No step waits for what comes of itself by name.
+fn circles(reader: &mut Reader<'_>, drafts: &[Draft], sources: &[Vec<Source>]) {
+    let mut steps = Vec::new();
+    for (draft, from) in drafts.iter().zip(sources) {
+        let Some(name) = &draft.fields.name else {
+            return;
+        };
+        let mut takes: Vec<&str> = from.iter().map(|source| source.step.as_str()).collect();
+        if let Some(Said::Below(step)) = &draft.fields.gather
+            && step.value != name.as_str()
+        {
+            takes.push(&step.value);
+        }
+        steps.push((name.as_str(), takes));
+    }
+    from::circles(reader, &steps, |at| {
+        let fields = &drafts[at].fields;
+        let place = fields.place(Field::From).or(fields.place(Field::Gather));
+        place.unwrap_or_else(|| drafts[at].place())
+    });
 }
 
 /// What goes with `gather`, and what does not.
 fn gathers(reader: &mut Reader<'_>, drafts: &[Draft]) {
     for draft in drafts {
         let Fields {
-            gather,
+            ref gather,
             partial,
             empty,
             start,
@@ -431,8 +484,9 @@ fn gathers(reader: &mut Reader<'_>, drafts: &[Draft]) {
                 reader.error(error.hint("add gather = true, or leave it out"));
             }
         }
-        if empty == Some(true) && gather == Some(Gather::ByKey) {
-            let message = "`empty` goes with gather = true alone: there is no key without a member";
+        if empty == Some(true) && matches!(gather, Some(Said::ByKey)) {
+            let message =
+                "`empty` does not go with gather = \"name\": there is no key without a member";
             let error = Diagnostic::at(place(Field::Empty), message);
             reader.error(error.hint("leave `empty` out"));
         }

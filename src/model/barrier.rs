@@ -49,6 +49,8 @@ pub struct Barriers {
     passed: Vec<bool>,
     /// Whether nothing is let through, whatever is before it.
     shut: Vec<bool>,
+    /// Whether one may have opened since that was asked for.
+    opened: bool,
     /// The sets that there are: barriers, ascending.
     sets: Vec<Box<[BarrierId]>>,
     numbers: HashMap<Box<[BarrierId]>, Line>,
@@ -62,6 +64,7 @@ impl Barriers {
             before: vec![Before::default(); all.len()],
             passed: vec![false; all.len()],
             shut: vec![false; all.len()],
+            opened: false,
             all,
             sets: vec![none.clone()],
             numbers: [(none, Line(0))].into(),
@@ -150,6 +153,7 @@ impl Barriers {
         for barrier in 0..self.all.len() {
             if self.waits_for(barrier, queue, line) {
                 change(&mut self.before[barrier]);
+                self.opened |= self.before[barrier].left == 0;
             }
         }
     }
@@ -191,6 +195,11 @@ impl Barriers {
         let next = (0..self.all.len()).find(|at| !self.passed[*at] && self.is_open(*at))?;
         self.passed[next] = true;
         Some(next)
+    }
+
+    /// Whether any may have opened since this was asked.
+    pub fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.opened)
     }
 
     /// Whether a task with that line must not start, as what stands above it may change yet.

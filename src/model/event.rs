@@ -424,8 +424,10 @@ impl fmt::Display for LeftOut {
 pub struct Waiting {
     /// The step.
     pub step: StepName,
-    /// Whether it gathers by key, and not everything at once.
+    /// Whether it has groups, and does not gather everything at once.
     pub by_key: bool,
+    /// Whether it does not wait for what failed.
+    pub partial: bool,
     /// Its groups, as far as something has come for them.
     pub groups: u64,
     /// Those that have a task.
@@ -436,6 +438,8 @@ pub struct Waiting {
     pub pending: u64,
     /// Tasks before it that failed.
     pub failed: u64,
+    /// What came to it and belongs to no group, as no task whose descendants it gathers is above.
+    pub astray: u64,
 }
 
 impl fmt::Display for Waiting {
@@ -445,12 +449,21 @@ impl fmt::Display for Waiting {
         } else {
             write!(f, "{} gathered", self.members)?;
         }
-        f.write_str(", waits for ")?;
+        let stays = !self.by_key && self.complete > 0;
         match (self.pending, self.failed) {
-            (pending, 0) => write!(f, "{pending} pending"),
-            (0, failed) => write!(f, "{failed} failed"),
-            (pending, failed) => write!(f, "{pending} pending, {failed} failed"),
+            (0, 0) => {}
+            (0, failed) if self.partial => write!(f, ", without what {failed} failed would leave")?,
+            (0, failed) => write!(f, ", waits for {failed} failed")?,
+            (pending, 0) => write!(f, ", waits for {pending} pending")?,
+            (pending, failed) => write!(f, ", waits for {pending} pending, {failed} failed")?,
         }
+        if stays && !self.partial && self.failed > 0 {
+            f.write_str("; until then there is a result of a part")?;
+        }
+        if self.astray > 0 {
+            write!(f, ", {} in no group", self.astray)?;
+        }
+        Ok(())
     }
 }
 

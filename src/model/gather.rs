@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
+use crate::model::task::TaskId;
 
 /// What stands above a task and waits for others, as a number: equal sets of barriers have the same
 /// ([`super::barrier`]).
@@ -17,23 +18,44 @@ pub enum Gather {
     All,
     /// All that has the same key.
     ByKey,
+    /// All that descends from a task of the step in this place of the manifest.
+    Below(usize),
 }
 
 impl Gather {
-    /// What stands in place of a group's owner.
-    pub fn owner(self) -> i64 {
+    /// Whether it waits for all that may come in a runset, and not for each group by itself.
+    pub fn is_barrier(self) -> bool {
         match self {
-            Self::All => 0,
-            Self::ByKey => -1,
+            Self::All | Self::ByKey => true,
+            Self::Below(_) => false,
         }
     }
+}
 
-    /// The key of the group that something with that key belongs to.
-    pub fn key(self, key: &str) -> &str {
-        match self {
-            Self::All => "",
-            Self::ByKey => key,
-        }
+/// A group among those of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Which<'a> {
+    /// The task whose descendants it has; 0 where everything is one group, -1 where what has the same
+    /// key is, -2 where what belongs to no group is kept together.
+    pub owner: i64,
+    /// The key of all in it; empty where everything is one group.
+    pub key: &'a str,
+}
+
+impl<'a> Which<'a> {
+    /// That of everything.
+    pub const ALL: Self = Self { owner: 0, key: "" };
+    /// What belongs nowhere.
+    pub const ASTRAY: Self = Self { owner: -2, key: "" };
+
+    /// That of what has this key.
+    pub fn of_key(key: &'a str) -> Self {
+        Self { owner: -1, key }
+    }
+
+    /// That of what descends from a task, whose key that is.
+    pub fn below(task: TaskId, key: &'a str) -> Self {
+        Self { owner: task.0, key }
     }
 }
 

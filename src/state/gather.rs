@@ -2,11 +2,12 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{count, digest, file_name, located, number, role};
+use super::cell::{count, digest, file_name, located, number};
+use super::lineage::PARENT;
 use super::record::ROOM;
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
-use crate::model::gather::{Gather, Role};
+use crate::model::gather::Which;
 use crate::model::list::{Form, Member};
 use crate::model::name::StepName;
 use crate::model::task::{TaskId, TaskState};
@@ -22,6 +23,8 @@ pub(crate) struct Group {
     pub id: GroupId,
     /// The key that its members have; empty where a step gathers everything.
     pub key: Box<str>,
+    /// The task whose descendants its members are, if that is what makes it a group.
+    pub owner: Option<TaskId>,
 }
 
 /// An output that is gathered, or anything else that came to a step that gathers.
@@ -72,8 +75,6 @@ pub(crate) struct Unfinished {
     pub step: StepId,
     /// What is above them.
     pub parent: Option<TaskId>,
-    /// What they stand for.
-    pub role: Role,
     /// How many.
     pub count: u64,
     /// How many of these failed at the last try.
@@ -92,20 +93,21 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
-    fn find_group(
+    /// The group, if anything ever came to it.
+    pub(crate) fn find_group(
         &self,
         runset: &Runset,
         step: &StepName,
-        gather: Gather,
-        key: &str,
+        which: Which,
     ) -> Result<Option<GroupId>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id FROM gathering
-                 WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 AND key = ?4 LIMIT 1",
+                 WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 AND (owner > 0 OR key = ?4)
+                 LIMIT 1",
             )
             .and_then(|mut query| {
-                let which = (runset.id.0, step.as_str(), gather.owner(), gather.key(key));
+                let which = (runset.id.0, step.as_str(), which.owner, which.key);
                 let group = query.query_row(which, |row| row.get(0).map(GroupId));
                 group.optional()
             })
@@ -120,7 +122,8 @@ impl Reader {
     ) -> Result<Vec<Group>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, key FROM gathering AS g WHERE runset_id = ?1 AND step = ?2
+                "SELECT id, key, iif(owner > 0, owner, NULL) FROM gathering AS g
+                 WHERE runset_id = ?1 AND step = ?2 AND owner > -2
                    AND NOT EXISTS (SELECT 1 FROM task
                                    WHERE gathering = g.id AND role = 3 AND live = 1)
                    AND EXISTS (SELECT 1 FROM task WHERE gathering = g.id AND role = 1 AND live = 1)
@@ -132,11 +135,60 @@ impl Reader {
                     Ok(Group {
                         id: GroupId(number(row, 0)?),
                         key: key.into(),
+                        owner: row.get::<_, Option<i64>>(2)?.map(TaskId),
                     })
                 };
                 query
                     .query_map((runset.id.0, step.as_str()), group)?
                     .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The finished live tasks of a step whose descendants another one gathers, and no task of that one
+    /// works on these.
+    pub(crate) fn without_group(
+        &self,
+        runset: &Runset,
+        owner: &StepName,
+        step: &StepName,
+    ) -> Result<Vec<TaskId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT t.id FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
+                 WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.processed = 1 AND t.role <> 1
+                   AND NOT EXISTS (SELECT 1 FROM gathering AS g JOIN task AS r ON r.gathering = g.id
+                       WHERE g.owner = t.id AND g.owner > 0 AND g.step = ?3 AND r.role = 3 AND r.live = 1)",
+            )
+            .and_then(|mut query| {
+                let which = (&runset.name, owner.as_str(), step.as_str());
+                query
+                    .query_map(which, |row| number(row, 0).map(TaskId))?
+                    .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// Whether anything live came to a group.
+    pub(crate) fn has_members(&self, group: GroupId) -> Result<bool, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM task WHERE gathering = ?1 AND role = 1 AND live = 1)",
+            )
+            .and_then(|mut query| query.query_row([group.0], |row| row.get(0)))
+            .during(&self.layout, DOING)
+    }
+
+    /// How much came to a step and belongs to no group.
+    pub(crate) fn astray_of(&self, runset: &Runset, step: &StepName) -> Result<u64, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT count(*) FROM gathering AS g JOIN task AS m ON m.gathering = g.id
+                 WHERE g.runset_id = ?1 AND g.step = ?2 AND g.owner = ?3 AND m.role = 1 AND m.live = 1",
+            )
+            .and_then(|mut query| {
+                let which = (runset.id.0, step.as_str(), Which::ASTRAY.owner);
+                query.query_row(which, |row| natural(row, 0))
             })
             .during(&self.layout, DOING)
     }
@@ -237,7 +289,7 @@ impl Reader {
                          AS members,
                      (SELECT count(*) FROM task WHERE gathering = g.id AND role = 3 AND live = 1)
                          AS tasks
-                     FROM gathering AS g WHERE runset_id = ?1 AND step = ?2)",
+                     FROM gathering AS g WHERE runset_id = ?1 AND step = ?2 AND owner > -2)",
             )
             .and_then(|mut query| {
                 query.query_row((runset.id.0, step.as_str()), |row| {
@@ -254,20 +306,19 @@ impl Reader {
     /// What is to be done in the runset, by step and by the task above.
     pub(crate) fn each_unfinished(&self, runset: &Runset) -> Result<Vec<Unfinished>, Error> {
         self.connection
-            .prepare_cached(
-                "SELECT min(id), step_id, input_task_id, role, count(*), count(error) FROM task
-                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IS NOT NULL
-                 GROUP BY step_id, input_task_id, role, iif(role = 3, gathering, 0)",
-            )
+            .prepare_cached(&format!(
+                "SELECT min(id), step_id, {PARENT}, count(*), count(error) FROM task
+                     WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IS NOT NULL
+                     GROUP BY step_id, input_task_id, role, iif(role = 3, gathering, 0)"
+            ))
             .and_then(|mut query| {
                 let unfinished = |row: &Row| {
                     located("task", row, |row| {
                         Ok(Unfinished {
                             step: StepId(row.get(1)?),
                             parent: row.get::<_, Option<i64>>(2)?.map(TaskId),
-                            role: role(row, 3)?,
-                            count: natural(row, 4)?,
-                            failed: natural(row, 5)?,
+                            count: natural(row, 3)?,
+                            failed: natural(row, 4)?,
                         })
                     })
                 };
@@ -298,21 +349,20 @@ impl Reader {
 }
 
 impl State {
-    /// The group of a step that what has this key belongs to. Made, if it is not there.
+    /// That group of a step. Made, if it is not there.
     pub(crate) fn group_of(
         &mut self,
         runset: &Runset,
         step: &StepName,
-        gather: Gather,
-        key: &str,
+        which: Which,
     ) -> Result<GroupId, Error> {
-        if let Some(group) = self.find_group(runset, step, gather, key)? {
+        if let Some(group) = self.find_group(runset, step, which)? {
             return Ok(group);
         }
         self.reader.connection.write(
             WRITING,
             "INSERT INTO gathering (runset_id, step, owner, key) VALUES (?1, ?2, ?3, ?4)",
-            (runset.id.0, step.as_str(), gather.owner(), gather.key(key)),
+            (runset.id.0, step.as_str(), which.owner, which.key),
         )?;
         Ok(GroupId(self.reader.connection.last_insert_rowid()))
     }
@@ -353,18 +403,32 @@ impl State {
         }
     }
 
-    /// Adds the task that works on a group as it is now.
+    /// Adds the task that works on a group as it is now; whether it is to execute in any case, as one
+    /// was asked to that the group had before, and never did.
     pub(crate) fn add_gather(
         &mut self,
         runset: &Runset,
         gather: &NewGather,
-    ) -> Result<TaskId, Error> {
+    ) -> Result<(TaskId, bool), Error> {
+        let before: Option<(i64, bool)> = self
+            .connection
+            .prepare_cached(
+                "SELECT id, forced AND NOT processed FROM task
+                 WHERE gathering = ?1 AND role = 3 ORDER BY id DESC LIMIT 1",
+            )
+            .and_then(|mut query| {
+                let before = query.query_row([gather.group.id.0], |row| {
+                    Ok((number(row, 0)?, row.get(1)?))
+                });
+                before.optional()
+            })
+            .during(&self.reader.layout, DOING)?;
+        let forced = before.is_some_and(|(_, forced)| forced);
         self.reader.connection.write(
             WRITING,
             "INSERT INTO task (object_hash, kind, step_id, runset, role, gathering, key, supersedes,
-                 room)
-             VALUES (?1, ?2, ?3, ?4, 3, ?5, ?6,
-                 (SELECT max(id) FROM task WHERE gathering = ?5 AND role = 3), ?7)",
+                 forced, room)
+             VALUES (?1, ?2, ?3, ?4, 3, ?5, ?6, ?8, ?9, ?7)",
             (
                 &*gather.list.hex(),
                 Form::List.number(),
@@ -373,11 +437,13 @@ impl State {
                 gather.group.id.0,
                 &*gather.group.key,
                 ROOM,
+                before.map(|(task, _)| task),
+                forced,
             ),
         )?;
         let task = TaskId(self.reader.connection.last_insert_rowid());
         self.count(runset.id, gather.step, TaskState::Pending, 1);
-        Ok(task)
+        Ok((task, forced))
     }
 }
 

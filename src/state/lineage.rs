@@ -2,12 +2,17 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{digest, file_name, form, located, older};
+use super::cell::{digest, file_name, form, located, older, role};
 use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
+use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
+
+/// The task above a row of `task`: of what was gathered, the one that it descends from, if there is one.
+pub(super) const PARENT: &str = "iif(role <> 3, input_task_id,
+    (SELECT owner FROM gathering WHERE id = task.gathering AND owner > 0))";
 
 /// What a task works on, and where that comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +27,10 @@ pub(crate) struct Origin {
     pub name: Option<FileName>,
     /// What the task is about, where that does not follow from the name.
     pub key: Option<String>,
-    /// The task that left it.
+    /// The task that left it; of what descends from a task and was gathered, that one.
     pub parent: Option<TaskId>,
+    /// What the row stands for.
+    pub role: Role,
 }
 
 impl Reader {
@@ -31,9 +38,10 @@ impl Reader {
     /// parent to parent comes to an end.
     pub(crate) fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {
         self.connection
-            .prepare_cached(
-                "SELECT id, step_id, object_hash, name, input_task_id, kind, key FROM task WHERE id = ?1",
-            )
+            .prepare_cached(&format!(
+                "SELECT id, step_id, object_hash, name, {PARENT}, kind, key, role FROM task
+                     WHERE id = ?1"
+            ))
             .and_then(|mut query| {
                 let origin = |row: &Row| {
                     Ok(Origin {
@@ -43,6 +51,7 @@ impl Reader {
                         name: file_name(row, 3)?,
                         key: row.get(6)?,
                         parent: older(row, 4, task)?,
+                        role: role(row, 7)?,
                     })
                 };
                 query

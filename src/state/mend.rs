@@ -222,7 +222,9 @@ WITH RECURSIVE d (id) AS (
           WHERE old.live = 1
     UNION SELECT t.id FROM d JOIN task AS t ON t.input_task_id = d.id WHERE t.live = 1
     UNION SELECT g.id FROM d JOIN task AS m ON m.id = d.id AND m.role = 1
-          JOIN task AS g ON g.gathering = m.gathering AND g.role = 3 WHERE g.live = 1)
+          JOIN task AS g ON g.gathering = m.gathering AND g.role = 3 WHERE g.live = 1
+    UNION SELECT t.id FROM d JOIN gathering AS g ON g.owner = d.id AND g.owner > 0
+          JOIN task AS t ON t.gathering = g.id AND t.role = 3 WHERE t.live = 1)
 INSERT INTO below SELECT id FROM d;
 CREATE TEMP TABLE root (id INTEGER PRIMARY KEY);
 INSERT INTO root

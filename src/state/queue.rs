@@ -4,6 +4,7 @@ use rusqlite::Row;
 
 use super::cell::{Ascending, digest, file_name, form, located, older};
 use super::counts::{STATE_SQL, state_of};
+use super::lineage::PARENT;
 use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::gather::Line;
 use crate::model::plan::Ready;
@@ -20,7 +21,7 @@ impl Reader {
     ) -> Result<Vec<Ready>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT id, object_hash, name, {STATE_SQL}, forced, input_task_id, kind FROM task
+                "SELECT id, object_hash, name, {STATE_SQL}, forced, {PARENT}, kind FROM task
                  WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 AND id > ?3
                  ORDER BY id LIMIT ?4"
             ))

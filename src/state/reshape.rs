@@ -6,7 +6,7 @@ use super::cell::number;
 use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
 use super::{Context, Error, GroupId, Reader, Runset, State, StepId};
-use crate::model::gather::Gather;
+use crate::model::gather::Which;
 use crate::model::name::StepName;
 use crate::model::task::{TaskId, TaskState};
 
@@ -18,11 +18,45 @@ pub(crate) struct Shape<'a> {
     /// Its current version.
     pub step: StepId,
     /// What it gathers, if it does.
-    pub gather: Option<Gather>,
+    pub gather: Option<Groups<'a>>,
+    /// Whether it gathers nothing, too.
+    pub empty: bool,
 }
 
-/// Tells the key of a task.
-type KeyOf<'a> = &'a dyn Fn(&Reader, TaskId) -> Result<String, Error>;
+/// What makes a group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Groups<'a> {
+    /// Everything is one.
+    All,
+    /// A key.
+    Key,
+    /// A task of this step.
+    Below(&'a StepName),
+}
+
+/// Where an output belongs.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    /// As [`Which::owner`].
+    pub owner: i64,
+    /// As [`Which::key`].
+    pub group: String,
+    /// Its own key.
+    pub key: String,
+}
+
+impl Home {
+    /// The group.
+    pub(crate) fn which(&self) -> Which<'_> {
+        Which {
+            owner: self.owner,
+            key: &self.group,
+        }
+    }
+}
+
+/// Tells where an output belongs.
+type HomeOf<'a> = &'a mut dyn FnMut(&Reader, TaskId) -> Result<Home, Error>;
 
 const DOING: &str = "read what is gathered";
 const WRITING: &str = "write what is gathered";
@@ -33,13 +67,14 @@ impl State {
         &mut self,
         runset: &Runset,
         shape: &Shape,
-        key: KeyOf,
+        home: HomeOf,
     ) -> Result<(), Error> {
         match shape.gather {
-            Some(gather) => {
+            Some(groups) => {
                 self.take_members(runset, shape)?;
-                self.regroup(runset, shape, gather, key)?;
-                self.bring_together(runset, shape, gather, key)
+                self.regroup(runset, shape, groups, home)?;
+                self.bring_together(runset, shape, home)?;
+                self.leave_nothing(runset, shape)
             }
             None => self.part(runset, shape),
         }
@@ -64,13 +99,22 @@ impl State {
         &mut self,
         runset: &Runset,
         shape: &Shape,
-        gather: Gather,
-        key: KeyOf,
+        groups: Groups,
+        home: HomeOf,
     ) -> Result<(), Error> {
-        let groups = self.numbers(
-            "SELECT id FROM gathering WHERE runset_id = ?1 AND step = ?2 AND owner <> ?3",
-            (runset.id.0, shape.name.as_str(), gather.owner()),
-        )?;
+        let others = "SELECT id FROM gathering WHERE runset_id = ?1 AND step = ?2 AND";
+        let name = shape.name.as_str();
+        let groups = match groups {
+            Groups::All => self.numbers(&format!("{others} owner <> 0"), (runset.id.0, name)),
+            Groups::Key => self.numbers(&format!("{others} owner <> -1"), (runset.id.0, name)),
+            Groups::Below(step) => self.numbers(
+                &format!(
+                    "{others} (owner <= 0 OR ?3 IS NOT (SELECT s.name FROM task AS o
+                         JOIN step AS s ON s.id = o.step_id WHERE o.id = owner))"
+                ),
+                (runset.id.0, name, step.as_str()),
+            ),
+        }?;
         for group in groups {
             self.reopen(runset, GroupId(group))?;
             let members = self.numbers(
@@ -78,7 +122,7 @@ impl State {
                 [group],
             )?;
             for member in members {
-                self.make_member(runset, shape, gather, TaskId(member), key)?;
+                self.make_member(runset, shape, TaskId(member), home)?;
             }
         }
         Ok(())
@@ -89,8 +133,7 @@ impl State {
         &mut self,
         runset: &Runset,
         shape: &Shape,
-        gather: Gather,
-        key: KeyOf,
+        home: HomeOf,
     ) -> Result<(), Error> {
         let tasks: Vec<(TaskId, TaskState, i64)> = self
             .connection
@@ -108,7 +151,7 @@ impl State {
             })
             .during(&self.reader.layout, DOING)?;
         for (task, state, spent) in tasks {
-            self.make_member(runset, shape, gather, task, key)?;
+            self.make_member(runset, shape, task, home)?;
             self.count(runset.id, shape.step, state, -1);
             self.spend(runset.id, shape.step, 0_i64.saturating_sub(spent));
         }
@@ -119,20 +162,35 @@ impl State {
         &mut self,
         runset: &Runset,
         shape: &Shape,
-        gather: Gather,
         task: TaskId,
-        key: KeyOf,
+        home: HomeOf,
     ) -> Result<(), Error> {
-        let key = key(&self.reader, task)?;
-        let group = self.group_of(runset, shape.name, gather, &key)?;
+        let home = home(&self.reader, task)?;
+        let group = self.group_of(runset, shape.name, home.which())?;
         self.reader.connection.write(
             WRITING,
             "UPDATE task SET role = 1, processed = 1, error = NULL, started = NULL, elapsed = NULL,
                  worker = NULL, room = NULL, forced = 0, gathering = ?2, key = ?3
              WHERE id = ?1",
-            (task.0, group.0, key),
+            (task.0, group.0, home.key),
         )?;
         self.reopen(runset, group).map(drop)
+    }
+
+    /// What works on nothing dies where that is not asked for.
+    fn leave_nothing(&mut self, runset: &Runset, shape: &Shape) -> Result<(), Error> {
+        if shape.empty {
+            return Ok(());
+        }
+        let on_nothing = self.numbers(
+            "SELECT r.id FROM gathering AS g JOIN task AS r ON r.gathering = g.id
+             WHERE g.runset_id = ?1 AND g.step = ?2 AND r.role = 3 AND r.live = 1
+               AND NOT EXISTS (SELECT 1 FROM task
+                               WHERE gathering = g.id AND role = 1 AND live = 1)",
+            (runset.id.0, shape.name.as_str()),
+        )?;
+        let on_nothing: Vec<TaskId> = on_nothing.into_iter().map(TaskId).collect();
+        self.leave(runset, &on_nothing)
     }
 
     /// What a step gathered that does so no more is work for it, one by one, unless something was

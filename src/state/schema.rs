@@ -126,8 +126,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// `task.role` is 0 for tasks and final outputs, 1 for a member: an output that a step gathers
 /// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
 /// the group of both, a row of the table of that name; there `step` is the step's name, and `owner`
-/// is 0 where everything is one group, -1 where those of a `key` are. `task.key` is the key of a
-/// task, where it does not follow from its name. `role` 2 is a task on an output that has another
+/// is 0 where everything is one group, -1 where those of a `key` are, else the task whose descendants
+/// are; -2 where what belongs to no group is kept. `task.key` is the key of a task, where it does not follow from its name. `role` 2 is a task on an output that has another
 /// row, `task.output`; so may a member be.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
@@ -187,6 +187,7 @@ CREATE TABLE gathering (
     key TEXT NOT NULL
 );
 CREATE INDEX idx_gathering ON gathering (runset_id, step, owner, key);
+CREATE INDEX idx_gathering_owner ON gathering (owner) WHERE owner > 0;
 CREATE INDEX idx_task_gathering ON task (gathering, role) WHERE gathering IS NOT NULL;";
 
 /// Of the views `live_task` differs: in what is `tainted`, and in `made_by`, the version that made an

@@ -1,5 +1,7 @@
 //! Steps that gather what comes to them (`gather`).
 
+mod below;
+
 use rustix::process::Signal;
 
 use crate::harness::Test;
@@ -273,16 +275,32 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
             start.to_owned(),
             "step `begin` is the start step and gathers",
         ),
-        (step("gather = 'nam'"), "`gather`: `nam` is not \"name\""),
+        (
+            step("gather = 'nam'"),
+            "`gather`: `nam` is not \"name\", and no step",
+        ),
+        (step("gather = 'begni'"), "hint: did you mean `begin`?"),
+        (
+            step("gather = 'x'"),
+            "`x` gathers what comes of its own tasks",
+        ),
+        (
+            step("gather = 'y'\n[[step]]\nname = 'y'\nfrom = ['x']\nscript = ':'"),
+            "what steps take of others by name goes in a circle: x → y → x",
+        ),
+        (
+            step("gather = 'begin'\n[[input]]\nfiles = 'in/*'\nstep = 'x'"),
+            "inputs go to step `x`, which gathers what descends from each task of `begin`",
+        ),
         (
             step("gather = 1"),
-            "`gather` must be true, false or \"name\"",
+            "`gather` must be true, false, \"name\" or a step's name",
         ),
         (step("partial = true"), "`partial` is for steps that gather"),
         (step("empty = true"), "`empty` is for steps that gather"),
         (
             step("gather = 'name'\nempty = true"),
-            "`empty` goes with gather = true alone",
+            "`empty` does not go with gather = \"name\"",
         ),
         (
             format!("[defaults]\ngather = true\n{}", step("")),

@@ -98,10 +98,14 @@ pub(super) fn takes(step: &Step) -> Option<String> {
 }
 
 /// What a step gathers, and when.
-pub(super) fn gather(step: &Step) -> Option<String> {
+pub(super) fn gather(step: &Step, steps: &[Step]) -> Option<String> {
     let mut words = match step.gather? {
         Gather::All => "all of a runset, once that is there".to_owned(),
         Gather::ByKey => "what has the same key, once all is there".to_owned(),
+        Gather::Below(owner) => format!(
+            "what descends from each task of {}, once that is there",
+            steps[owner].name
+        ),
     };
     if step.partial {
         words.push_str("; without what failed");

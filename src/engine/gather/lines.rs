@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::known::Known;
 use crate::engine::step::StepPlan;
-use crate::model::barrier::{Barrier, Barriers, leading};
-use crate::model::gather::{Line, Role};
+use crate::model::barrier::{Barrier, Barriers, Before, leading};
+use crate::model::gather::{Gather, Line};
 use crate::model::plan::QueueId;
 use crate::model::route::Router;
+use crate::model::scope::{Kind, Scopes};
 use crate::model::task::TaskId;
 use crate::state::{self, Reader, Runset, StepId, Unfinished};
 
@@ -18,6 +20,11 @@ const KEPT: usize = if cfg!(test) { 4 } else { 65_536 };
 #[derive(Debug)]
 pub(in crate::engine) struct Lines {
     pub barriers: Barriers,
+    pub scopes: Scopes,
+    /// For each kind of these, what its groups wait for in all, once that is counted.
+    pub waits: Vec<Before>,
+    /// Where children of tasks count in `scopes`.
+    pub(super) known: Known,
     /// The step of this run that each version is one of.
     versions: HashMap<StepId, QueueId>,
     young: HashMap<TaskId, Line>,
@@ -31,8 +38,16 @@ impl Lines {
         steps: &[Arc<StepPlan>],
         router: &Router,
     ) -> Result<Option<Self>, state::Error> {
-        let barriers = barriers(steps, router);
-        if barriers.is_empty() {
+        if steps.iter().all(|step| step.gather.is_none()) {
+            return Ok(None);
+        }
+        let edges: Vec<Vec<QueueId>> = steps
+            .iter()
+            .map(|step| feeds(step, steps, router))
+            .collect();
+        let barriers = barriers(steps, router, &edges);
+        let scopes = scopes(steps, &edges);
+        if barriers.is_empty() && scopes.is_empty() {
             return Ok(None);
         }
         let queues: HashMap<&str, QueueId> = steps
@@ -45,6 +60,9 @@ impl Lines {
             .collect();
         Ok(Some(Self {
             barriers,
+            waits: vec![Before::default(); scopes.kinds().len()],
+            scopes,
+            known: Known::default(),
             versions,
             young: HashMap::new(),
             old: HashMap::new(),
@@ -60,11 +78,14 @@ impl Lines {
         lost: bool,
     ) -> Result<(), state::Error> {
         for step in steps.iter().filter(|step| step.gather.is_some()) {
-            let Some(barrier) = self.barriers.of(step.queue) else {
+            if state.not_gathered(runset, &self.versions_of(step.queue))? == 0 {
                 continue;
-            };
-            if state.not_gathered(runset, &self.versions_of(step.queue))? > 0 {
+            }
+            if let Some(barrier) = self.barriers.of(step.queue) {
                 self.barriers.shut(barrier);
+            }
+            if let Some(kind) = self.scopes.kind_of(step.queue) {
+                self.scopes.shut(kind);
             }
         }
         for some in state.each_unfinished(runset)? {
@@ -73,9 +94,16 @@ impl Lines {
                 continue;
             };
             let line = self.of_unfinished(state, queue, &some)?;
+            let place = self.place(state, some.parent, queue)?;
             self.barriers.created(queue, line, some.count);
+            self.scopes.created(place, queue, some.count);
             if lost {
+                for kind in self.scopes.waiting(place, queue) {
+                    self.waits[kind].left += some.count.saturating_sub(some.failed);
+                    self.waits[kind].failed += some.failed;
+                }
                 self.barriers.failed(queue, line, some.failed);
+                self.scopes.failed(place, queue, some.failed);
             }
         }
         Ok(())
@@ -92,14 +120,15 @@ impl Lines {
         queue: QueueId,
         some: &Unfinished,
     ) -> Result<Line, state::Error> {
-        match (some.role, some.parent) {
-            (Role::Task | Role::Member | Role::Reader, Some(parent)) => {
-                self.below(state, parent, queue)
-            }
-            (Role::Task | Role::Member | Role::Reader | Role::Gather, _) => {
-                Ok(self.barriers.along(Line::default(), queue))
-            }
+        match some.parent {
+            Some(parent) => self.below(state, parent, queue),
+            None => Ok(self.barriers.along(Line::default(), queue)),
         }
+    }
+
+    /// The step of this run that a version is one of.
+    pub(super) fn queue_of(&self, version: StepId) -> Option<QueueId> {
+        self.versions.get(&version).copied()
     }
 
     /// What stands above a task of `queue` that is a child of `parent`.
@@ -159,10 +188,13 @@ impl Lines {
     ) -> Result<(), state::Error> {
         for task in dead {
             let line = self.through(state, *task)?;
-            let origin = state.origin(*task)?;
-            let step = origin.and_then(|origin| origin.step);
-            if let Some(queue) = step.and_then(|step| self.versions.get(&step)) {
-                self.barriers.ended(*queue, line);
+            let Some(origin) = state.origin(*task)? else {
+                continue;
+            };
+            if let Some(queue) = origin.step.and_then(|step| self.queue_of(step)) {
+                self.barriers.ended(queue, line);
+                let place = self.place(state, origin.parent, queue)?;
+                self.scopes.ended(place, queue);
             }
         }
         Ok(())
@@ -170,18 +202,11 @@ impl Lines {
 }
 
 /// The barriers that the steps make, in the order of the manifest.
-fn barriers(steps: &[Arc<StepPlan>], router: &Router) -> Barriers {
+fn barriers(steps: &[Arc<StepPlan>], router: &Router, edges: &[Vec<QueueId>]) -> Barriers {
     let gathers: Vec<QueueId> = steps
         .iter()
-        .filter(|step| step.gather.is_some() && router.leads_to(&step.name))
+        .filter(|step| step.gather.is_some_and(Gather::is_barrier) && router.leads_to(&step.name))
         .map(|step| step.queue)
-        .collect();
-    if gathers.is_empty() {
-        return Barriers::new(Vec::new());
-    }
-    let edges: Vec<Vec<QueueId>> = steps
-        .iter()
-        .map(|step| feeds(step, steps, router))
         .collect();
     let all = gathers.iter().enumerate().map(|(at, queue)| {
         let mut later = vec![false; steps.len()];
@@ -189,13 +214,30 @@ fn barriers(steps: &[Arc<StepPlan>], router: &Router) -> Barriers {
         Barrier {
             queue: *queue,
             partial: steps[*queue].partial,
-            fed_by: leading(&edges, &[*queue], &later),
+            fed_by: leading(edges, &[*queue], &later),
         }
     });
     Barriers::new(all.collect())
 }
 
-/// The steps that outputs of this one may go to.
+/// The steps that gather what descends from each task of another one, in the order of the manifest.
+fn scopes(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Scopes {
+    let gathers_all = |step: &Arc<StepPlan>| step.gather.is_some_and(Gather::is_barrier);
+    let ends: Vec<bool> = steps.iter().map(gathers_all).collect();
+    let kind = |step: &Arc<StepPlan>| match step.gather? {
+        Gather::All | Gather::ByKey => None,
+        Gather::Below(owner) => Some(Kind {
+            queue: step.queue,
+            owner,
+            partial: step.partial,
+            fed_by: leading(edges, &[step.queue], &ends),
+            shut: false,
+        }),
+    };
+    Scopes::new(steps.iter().filter_map(kind).collect())
+}
+
+/// The steps that outputs of this one may go to, and those that gather what descends from its tasks.
 fn feeds(step: &StepPlan, steps: &[Arc<StepPlan>], router: &Router) -> Vec<QueueId> {
     let may_feed = |other: &&Arc<StepPlan>| match &step.outputs {
         None => true,
@@ -204,6 +246,7 @@ fn feeds(step: &StepPlan, steps: &[Arc<StepPlan>], router: &Router) -> Vec<Queue
             let mut sources = other.from.iter();
             patterns.any(|pattern| router.may_go(pattern, &other.name))
                 || sources.any(|source| source.step == step.name)
+                || other.gather == Some(Gather::Below(step.queue))
         }
     };
     let fed = steps.iter().filter(may_feed);

@@ -4,14 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::group_for;
+use super::lines::Lines;
 use crate::engine::key::key_of;
 use crate::engine::readers::{Readers, key_taken};
 use crate::engine::step::StepPlan;
 use crate::model::digest::Digest;
+use crate::model::gather::{Gather, Which};
 use crate::model::name::StepName;
+use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
 use crate::model::route::Router;
-use crate::state::{self, NewMember, NewReader, Runset, Shape, State, Told};
+use crate::model::scope::Belongs;
+use crate::model::task::TaskId;
+use crate::state::{self, Groups, Home, NewMember, NewReader, Reader, Runset, Shape, State, Told};
 
 /// Has what came to steps that gather be members, and what came to others be tasks. What is finished
 /// stays as it is.
@@ -26,15 +32,65 @@ pub(crate) fn reshape(
     if !gathers && !state.has_gathered(runset)? {
         return Ok(());
     }
+    let mut lines = Lines::of(state, steps, router)?;
     for step in steps {
         let shape = Shape {
             name: &step.name,
             step: step.id,
-            gather: step.gather,
+            gather: step.gather.map(|gather| match gather {
+                Gather::All => Groups::All,
+                Gather::ByKey => Groups::Key,
+                Gather::Below(owner) => Groups::Below(&steps[owner].name),
+            }),
+            empty: step.empty,
         };
-        state.reshape(runset, &shape, &|reader, task| key_of(reader, router, task))?;
+        state.reshape(runset, &shape, &mut |reader, task| {
+            home(reader, router, lines.as_mut(), step, task)
+        })?;
     }
     Ok(())
+}
+
+/// Where an output belongs that came to a step which gathers.
+fn home(
+    state: &Reader,
+    router: &Router,
+    lines: Option<&mut Lines>,
+    step: &StepPlan,
+    task: TaskId,
+) -> Result<Home, state::Error> {
+    let key = key_of(state, router, task)?;
+    let (owner, group) = match step.gather {
+        None | Some(Gather::All) => (Which::ALL.owner, String::new()),
+        Some(Gather::ByKey) => (Which::of_key(&key).owner, key.clone()),
+        Some(Gather::Below(_)) => {
+            let maker = state.origin(task)?.and_then(|origin| origin.parent);
+            match owner_above(state, lines, step.queue, maker)? {
+                Some(owner) => (owner.0, key_of(state, router, owner)?),
+                None => (Which::ASTRAY.owner, String::new()),
+            }
+        }
+    };
+    Ok(Home { owner, group, key })
+}
+
+/// The task whose descendants that step gathers, above something that `maker` left.
+fn owner_above(
+    state: &Reader,
+    lines: Option<&mut Lines>,
+    to: QueueId,
+    maker: Option<TaskId>,
+) -> Result<Option<TaskId>, state::Error> {
+    let Some((lines, maker)) = lines.zip(maker) else {
+        return Ok(None);
+    };
+    let Some(kind) = lines.scopes.kind_of(to) else {
+        return Ok(None);
+    };
+    match lines.home_of(state, maker, kind)? {
+        Belongs::To(owner) => Ok(Some(owner)),
+        Belongs::Nowhere | Belongs::Behind(_) => Ok(None),
+    }
 }
 
 /// What is asked for in the place of routes, in some words: equal for what is equal.
@@ -44,8 +100,8 @@ fn sign(steps: &[Arc<StepPlan>]) -> String {
         for source in &step.from {
             let _ = write!(words, "\n{} < {source}", step.name);
         }
-        if step.gather.is_some() && !step.from.is_empty() {
-            words.push_str(" gathered");
+        if let Some(gather) = step.gather.filter(|_| !step.from.is_empty()) {
+            let _ = write!(words, " gathered {gather:?}");
         }
     }
     Digest::of(words.as_bytes()).to_string()
@@ -69,6 +125,7 @@ fn take(
         return Ok(());
     }
     let readers = Readers::of(steps);
+    let mut lines = Lines::of(state, steps, router)?;
     for step in steps {
         let mut wanted = HashMap::new();
         let sources: BTreeSet<&StepName> = step.from.iter().map(|source| &source.step).collect();
@@ -97,7 +154,8 @@ fn take(
         let mut wanted: Vec<_> = wanted.into_values().collect();
         wanted.sort_by_key(|(output, _)| output.task);
         for (output, pattern) in wanted {
-            add(state, runset, step, router, &output, pattern.as_ref())?;
+            let taken = (&output, pattern.as_ref());
+            add(state, runset, (step, router), lines.as_mut(), taken)?;
         }
     }
     state.set_taken_as(runset, &sign)
@@ -106,10 +164,9 @@ fn take(
 fn add(
     state: &mut State,
     runset: &Runset,
-    step: &StepPlan,
-    router: &Router,
-    output: &Told,
-    pattern: Option<&Pattern>,
+    (step, router): (&StepPlan, &Router),
+    lines: Option<&mut Lines>,
+    (output, pattern): (&Told, Option<&Pattern>),
 ) -> Result<(), state::Error> {
     let Some(gather) = step.gather else {
         let key = pattern.and_then(|pattern| pattern.star(&output.name));
@@ -124,7 +181,8 @@ fn add(
         return state.insert_reader(runset, &reader).map(drop);
     };
     let key = key_taken(state, router, &output.name, pattern, output.parent)?;
-    let group = state.group_of(runset, &step.name, gather, &key)?;
+    let owner = owner_above(state, lines, step.queue, Some(output.parent))?;
+    let group = group_for(state, router, runset, (step, gather), (&key, owner))?;
     let member = NewMember {
         object: output.object,
         step: step.id,

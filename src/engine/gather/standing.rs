@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::lines::Lines;
 use crate::engine::step::StepPlan;
 use crate::model::event::Waiting;
-use crate::model::gather::Gather;
+use crate::model::gather::{Gather, Which};
 use crate::model::route::Router;
+use crate::model::task::TaskId;
 use crate::state::{self, Reader, Runset};
 
 /// Those that wait for something, in the order of the manifest.
@@ -21,25 +22,50 @@ pub(crate) fn standing(
     };
     lines.count(state, steps, runset, true)?;
     let mut waiting = Vec::new();
-    for (at, barrier) in lines.barriers.all() {
-        let before = lines.barriers.before(at);
-        let step = &steps[barrier.queue];
-        let Some(gather) = step.gather else {
+    for step in steps {
+        let (before, open) = if let Some(barrier) = lines.barriers.of(step.queue) {
+            (lines.barriers.before(barrier), 0)
+        } else if let Some(kind) = lines.scopes.kind_of(step.queue) {
+            let open = to_come(state, runset, step, lines.scopes.incomplete(kind))?;
+            (lines.waits[kind], open)
+        } else {
             continue;
         };
-        if before.is_nothing() {
+        let astray = state.astray_of(runset, &step.name)?;
+        if before.is_nothing() && astray == 0 {
             continue;
         }
         let gathered = state.gathered(runset, &step.name)?;
         waiting.push(Waiting {
             step: step.name.clone(),
-            by_key: gather == Gather::ByKey,
-            groups: gathered.groups,
+            by_key: step.gather != Some(Gather::All),
+            partial: step.partial,
+            groups: gathered.groups + open,
             complete: gathered.complete,
             members: gathered.members,
             pending: before.left,
             failed: before.failed,
+            astray,
         });
     }
     Ok(waiting)
+}
+
+/// Of how many of these owners nothing has come to the step yet.
+fn to_come(
+    state: &Reader,
+    runset: &Runset,
+    step: &StepPlan,
+    owners: impl Iterator<Item = TaskId>,
+) -> Result<u64, state::Error> {
+    let mut count = 0;
+    for owner in owners {
+        let group = state.find_group(runset, &step.name, Which::below(owner, ""))?;
+        let is_there = match group {
+            Some(group) => state.has_members(group)? || state.gathers(group)?.is_some(),
+            None => false,
+        };
+        count += u64::from(!is_there);
+    }
+    Ok(count)
 }

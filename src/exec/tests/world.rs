@@ -80,6 +80,14 @@ pub(crate) fn by_key(name: &'static str) -> Act {
     }
 }
 
+/// One that gathers what descends from each task of the step in that place.
+pub(crate) fn below(name: &'static str, owner: usize) -> Act {
+    Act {
+        gather: Some(Gather::Below(owner)),
+        ..step(name)
+    }
+}
+
 /// A success that leaves nothing.
 pub(crate) fn nothing() -> Outcome {
     left(&[])

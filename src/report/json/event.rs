@@ -269,6 +269,13 @@ pub(super) struct Gathers<'a> {
     pub complete: u64,
     pub members: u64,
     pub waits_for: WaitsFor,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub astray: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What for.
@@ -289,6 +296,7 @@ impl<'a> Gathers<'a> {
                 pending: waiting.pending,
                 failed: waiting.failed,
             },
+            astray: waiting.astray,
         }
     }
 }

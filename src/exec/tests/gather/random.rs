@@ -44,7 +44,7 @@ fn acts(shape: Shape) -> [Act; 6] {
             empty: shape.empty,
             ..gathers(name)
         },
-        Gather::ByKey => by_key(name),
+        Gather::ByKey | Gather::Below(_) => by_key(name),
     };
     let m = Act {
         partial: shape.partial,
@@ -155,7 +155,10 @@ fn reference(shape: Shape, scripts: &Scripts, failing: u16) -> Vec<Told> {
                     (None, _) => told.push((None, digest, TaskState::Done)),
                     (Some(to), None) => todo.push((to, digest, key)),
                     (Some(_), Some(at)) => {
-                        let group = gather[at].key(&key).to_owned();
+                        let group = match gather[at] {
+                            Gather::All => String::new(),
+                            Gather::ByKey | Gather::Below(_) => key.clone(),
+                        };
                         waiting[at].entry(group).or_default().push(Member {
                             name: name(number, *output).into(),
                             key: key.into(),

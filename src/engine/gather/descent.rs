@@ -1,0 +1,261 @@
+//! What a task descends from, where a step gathers all that descends from a task of another one.
+
+use std::sync::Arc;
+
+use super::lines::Lines;
+use crate::engine::step::StepPlan;
+use crate::model::gather::{Line, Role};
+use crate::model::plan::{QueueId, Ready};
+use crate::model::scope::{Belongs, KindId, Place};
+use crate::model::task::TaskId;
+use crate::state::{self, Reader};
+
+impl Lines {
+    /// Where a task of that step counts which is a child of `parent`, or works on what descends from
+    /// it; nowhere, if nothing above it is waited for.
+    pub(in crate::engine) fn place(
+        &mut self,
+        state: &Reader,
+        parent: Option<TaskId>,
+        queue: QueueId,
+    ) -> Result<Option<Place>, state::Error> {
+        let Some(parent) = parent.filter(|_| !self.scopes.is_empty()) else {
+            return Ok(None);
+        };
+        let node = self.node(state, parent)?;
+        let behind = self.scopes.kind_of(queue);
+        Ok(match behind {
+            Some(_) => Some(Place {
+                node: parent,
+                behind,
+            }),
+            None => node.map(|node| Place { node, behind }),
+        })
+    }
+
+    /// The task below which children of this one count.
+    fn node(&mut self, state: &Reader, task: TaskId) -> Result<Option<TaskId>, state::Error> {
+        let mut way = Vec::new();
+        let mut node = None;
+        let mut next = Some(task);
+        while let Some(at) = next {
+            if self.scopes.has(at) {
+                node = Some(at);
+                break;
+            }
+            if let Some(known) = self.known.get(at)
+                && known.is_none_or(|node| self.scopes.has(node))
+            {
+                node = *known;
+                break;
+            }
+            let Some(origin) = state.origin(at)? else {
+                break;
+            };
+            next = origin.parent;
+            way.push((at, origin));
+        }
+        for (at, origin) in way.into_iter().rev() {
+            let queue = origin.step.and_then(|step| self.queue_of(step));
+            if let Some(queue) = queue {
+                let gathers = origin.role == Role::Gather;
+                let behind = self.scopes.kind_of(queue).filter(|_| gathers);
+                let above = match (behind, origin.parent) {
+                    (Some(_), Some(parent)) => Some(Place {
+                        node: parent,
+                        behind,
+                    }),
+                    (Some(_), None) => None,
+                    (None, _) => node.map(|node| Place { node, behind }),
+                };
+                if self.scopes.is_owner(queue) || behind.is_some() {
+                    self.scopes.open(at, queue, above, false);
+                    node = Some(at);
+                }
+            }
+            self.known.keep(at, node);
+        }
+        Ok(node)
+    }
+
+    /// Where children count of a task that is about to be recorded.
+    pub(in crate::engine) fn place_below(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        maker: &Ready,
+    ) -> Result<Option<Place>, state::Error> {
+        let place = self.place(state, maker.parent, queue)?;
+        if !self.scopes.is_owner(queue) && self.scopes.kind_of(queue).is_none() {
+            return Ok(place);
+        }
+        self.scopes.open(maker.id, queue, place, true);
+        Ok(Some(Place {
+            node: maker.id,
+            behind: None,
+        }))
+    }
+
+    /// The steps that let nothing through.
+    pub(super) fn shut_ones(&self) -> impl Iterator<Item = QueueId> {
+        let kinds = self.scopes.kinds().iter();
+        let kinds = kinds.filter(|kind| kind.shut).map(|kind| kind.queue);
+        self.barriers.shut_ones().chain(kinds)
+    }
+
+    /// Whether what waits may be free by now, since this was asked.
+    pub(super) fn take_opened(&mut self) -> bool {
+        let barriers = self.barriers.take_opened();
+        self.scopes.take_opened() || barriers
+    }
+
+    /// The task whose group something belongs to that `maker` leaves for `to`, if that gathers so.
+    pub(in crate::engine) fn owner(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        maker: &Ready,
+        to: QueueId,
+    ) -> Result<Option<TaskId>, state::Error> {
+        let Some(kind) = self.scopes.kind_of(to) else {
+            return Ok(None);
+        };
+        match self.home(state, queue, maker, kind)? {
+            Belongs::To(owner) => Ok(Some(owner)),
+            Belongs::Nowhere | Belongs::Behind(_) => Ok(None),
+        }
+    }
+
+    /// To whose group of that kind something belongs that the task leaves.
+    pub(in crate::engine) fn home(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        maker: &Ready,
+        kind: KindId,
+    ) -> Result<Belongs, state::Error> {
+        if self.scopes.kinds()[kind].owner == queue {
+            return Ok(Belongs::To(maker.id));
+        }
+        let place = self.place(state, maker.parent, queue)?;
+        Ok(self.scopes.belongs(place, kind))
+    }
+
+    /// The same of what a task has left.
+    pub(super) fn home_of(
+        &mut self,
+        state: &Reader,
+        maker: TaskId,
+        kind: KindId,
+    ) -> Result<Belongs, state::Error> {
+        let node = self.node(state, maker)?;
+        let place = node.map(|node| Place { node, behind: None });
+        Ok(self.scopes.belongs(place, kind))
+    }
+
+    /// One more task of `queue` is to be done, a child of `maker`, which is one of `from`.
+    pub(in crate::engine) fn created_by(
+        &mut self,
+        state: &Reader,
+        (from, maker): (QueueId, &Ready),
+        queue: QueueId,
+    ) -> Result<(), state::Error> {
+        let line = self.barriers.along(maker.line, queue);
+        self.barriers.created(queue, line, 1);
+        if !self.barriers.is_empty() {
+            self.keep(maker.id, maker.line);
+        }
+        if !self.scopes.is_empty() {
+            let place = self.place_below(state, from, maker)?;
+            self.scopes.created(place, queue, 1);
+        }
+        Ok(())
+    }
+
+    /// A task that works on a group is to be done.
+    pub(in crate::engine) fn created_for(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        owner: Option<TaskId>,
+    ) -> Result<Line, state::Error> {
+        let line = match owner {
+            Some(owner) => self.below(state, owner, queue)?,
+            None => self.barriers.along(Line::default(), queue),
+        };
+        self.barriers.created(queue, line, 1);
+        let place = self.place(state, owner, queue)?;
+        self.scopes.created(place, queue, 1);
+        Ok(line)
+    }
+
+    /// All that a task left is recorded.
+    pub(in crate::engine) fn ended(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        ready: &Ready,
+    ) -> Result<(), state::Error> {
+        self.barriers.ended(queue, ready.line);
+        if !self.scopes.is_empty() {
+            let place = self.place(state, ready.parent, queue)?;
+            if self.scopes.is_owner(queue) {
+                self.scopes.open(ready.id, queue, place, true);
+            }
+            self.scopes.recorded(ready.id);
+            self.scopes.ended(place, queue);
+        }
+        Ok(())
+    }
+
+    /// A task failed for the last time in this run.
+    pub(in crate::engine) fn failed(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        ready: &Ready,
+    ) -> Result<(), state::Error> {
+        self.barriers.failed(queue, ready.line, 1);
+        let place = self.place(state, ready.parent, queue)?;
+        self.scopes.failed(place, queue, 1);
+        Ok(())
+    }
+
+    /// Whether a task of that step must wait, as what it comes from may change yet.
+    pub(in crate::engine) fn is_held(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        ready: &Ready,
+    ) -> Result<bool, state::Error> {
+        if self.barriers.is_held(ready.line) {
+            return Ok(true);
+        }
+        let place = self.place(state, ready.parent, queue)?;
+        Ok(self.scopes.is_held(place))
+    }
+
+    /// Has the groups looked at which have what they gather and no task, if nothing is left to be done
+    /// below their owners.
+    pub(in crate::engine) fn look_at_groups(
+        &mut self,
+        state: &Reader,
+        steps: &[Arc<StepPlan>],
+        runset: &state::Runset,
+    ) -> Result<(), state::Error> {
+        for kind in self.scopes.kinds().to_vec() {
+            let step = &steps[kind.queue];
+            let open = state.open_groups(runset, &step.name)?;
+            let mut owners: Vec<TaskId> =
+                open.into_iter().filter_map(|group| group.owner).collect();
+            if step.empty {
+                owners.extend(state.without_group(runset, &steps[kind.owner].name, &step.name)?);
+            }
+            for owner in owners {
+                self.node(state, owner)?;
+                self.scopes.recorded(owner);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,463 @@
+//! What is still to be done below tasks whose descendants another step gathers.
+//!
+//! A task whose step's descendants are gathered is an *owner*: it has a group for each step that gathers
+//! so, complete once nothing below it is left that may lead there. What follows from the task that
+//! works on a group does not count for that group, nor for those of steps further up in the manifest,
+//! so that of two steps which gather below the same task the later one takes in what the first one
+//! leaves. Owners stand below owners; each counts itself in the next one above as long as anything is
+//! left of it, so that the end of a task changes few numbers however many stand above it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::barrier::Before;
+use crate::model::plan::QueueId;
+use crate::model::task::TaskId;
+
+/// A step that gathers what descends from each task of another one; their order is the manifest's.
+pub type KindId = usize;
+
+/// Such a step.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// The step itself.
+    pub queue: QueueId,
+    /// The step whose tasks have a group each.
+    pub owner: QueueId,
+    /// Whether it gathers although something failed for good.
+    pub partial: bool,
+    /// Which steps' tasks may lead to it.
+    pub fed_by: Vec<bool>,
+    /// Whether it gathers nothing, in this run.
+    pub shut: bool,
+}
+
+/// Where a task counts: below this one, and there as, or behind, the one that works on what that
+/// step gathers, if it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// An owner, or a task that works on a group.
+    pub node: TaskId,
+    /// Whose group it is, of the owner.
+    pub behind: Option<KindId>,
+}
+
+/// A task below which others count.
+#[derive(Debug)]
+struct Node {
+    queue: QueueId,
+    above: Option<Place>,
+    /// Whether the task itself is not all recorded.
+    begun: bool,
+    /// For each kind, what its group waits for: tasks, and nodes below with any.
+    inner: Box<[Before]>,
+    /// The same with what does not count for the group.
+    all: Box<[Before]>,
+}
+
+/// The group that something belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belongs {
+    /// That of this owner.
+    To(TaskId),
+    /// None: no task of the step is above.
+    Nowhere,
+    /// One of an owner, whose task it comes from, or which was to be complete before what it comes from.
+    Behind(KindId),
+}
+
+/// All that is left below owners.
+#[derive(Debug, Default)]
+pub struct Scopes {
+    kinds: Vec<Kind>,
+    nodes: HashMap<TaskId, Node>,
+    /// Those that are to be looked at.
+    due: BTreeSet<TaskId>,
+    /// Whether a group has become complete since that was asked for.
+    opened: bool,
+}
+
+/// By how much a number of [`Before`] changes.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    left: i64,
+    failed: i64,
+}
+
+impl Change {
+    fn apply(self, to: &mut Before) -> Self {
+        let was = *to;
+        to.left = to.left.saturating_add_signed(self.left);
+        to.failed = to.failed.saturating_add_signed(self.failed);
+        let step = |was: u64, is: u64| i64::from(is > 0) - i64::from(was > 0);
+        Self {
+            left: step(was.left, to.left),
+            failed: step(was.failed, to.failed),
+        }
+    }
+
+    fn is_none(self) -> bool {
+        self.left == 0 && self.failed == 0
+    }
+}
+
+impl Scopes {
+    /// For these steps, with nothing counted yet.
+    pub fn new(kinds: Vec<Kind>) -> Self {
+        Self {
+            kinds,
+            ..Self::default()
+        }
+    }
+
+    /// Whether no step gathers so.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// The steps.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Has one gather nothing, in this run.
+    pub fn shut(&mut self, kind: KindId) {
+        self.kinds[kind].shut = true;
+    }
+
+    /// Which of these a step is.
+    pub fn kind_of(&self, queue: QueueId) -> Option<KindId> {
+        self.kinds.iter().position(|kind| kind.queue == queue)
+    }
+
+    /// Whether what descends from the tasks of that step is gathered.
+    pub fn is_owner(&self, queue: QueueId) -> bool {
+        self.kinds.iter().any(|kind| kind.owner == queue)
+    }
+
+    /// Whether it is known what is left below the task.
+    pub fn has(&self, task: TaskId) -> bool {
+        self.nodes.contains_key(&task)
+    }
+
+    /// Begins to count below a task of that step, which counts in that place itself. `begun`: it is
+    /// not recorded as a whole.
+    pub fn open(&mut self, task: TaskId, queue: QueueId, above: Option<Place>, begun: bool) {
+        let none = || vec![Before::default(); self.kinds.len()].into_boxed_slice();
+        let (inner, all) = (none(), none());
+        self.nodes.entry(task).or_insert_with(|| Node {
+            queue,
+            above,
+            begun,
+            inner,
+            all,
+        });
+    }
+
+    fn change(&mut self, place: Option<Place>, queue: QueueId, change: Change) {
+        for kind in 0..self.kinds.len() {
+            if self.kinds[kind].fed_by[queue] {
+                self.change_kind(place, kind, change);
+            }
+        }
+    }
+
+    fn change_kind(&mut self, mut place: Option<Place>, kind: KindId, mut change: Change) {
+        while let Some(Place { node: task, behind }) = place {
+            let Some(node) = self.nodes.get_mut(&task) else {
+                return;
+            };
+            if behind.is_none_or(|behind| behind < kind) {
+                change.apply(&mut node.inner[kind]);
+                if node.inner[kind].left == 0 {
+                    self.due.insert(task);
+                    self.opened = true;
+                }
+            }
+            change = change.apply(&mut node.all[kind]);
+            if node.all[kind].left == 0 {
+                self.due.insert(task);
+            }
+            if change.is_none() {
+                return;
+            }
+            place = node.above;
+        }
+    }
+
+    /// So many more tasks of that step are to be done there.
+    pub fn created(&mut self, place: Option<Place>, queue: QueueId, count: u64) {
+        let left = i64::try_from(count).unwrap_or(i64::MAX);
+        self.change(place, queue, Change { left, failed: 0 });
+    }
+
+    /// One was finished, or is not to be done any more.
+    pub fn ended(&mut self, place: Option<Place>, queue: QueueId) {
+        let change = Change {
+            left: -1,
+            failed: 0,
+        };
+        self.change(place, queue, change);
+    }
+
+    /// So many failed for the last time in this run.
+    pub fn failed(&mut self, place: Option<Place>, queue: QueueId, count: u64) {
+        let failed = i64::try_from(count).unwrap_or(i64::MAX);
+        let left = -failed;
+        self.change(place, queue, Change { left, failed });
+    }
+
+    /// A task has all its outputs: its own groups may be complete. They are looked at.
+    pub fn recorded(&mut self, task: TaskId) {
+        if let Some(node) = self.nodes.get_mut(&task) {
+            node.begun = false;
+            self.due.insert(task);
+        }
+    }
+
+    /// Whether nothing more can come to that group of the owner, in this run.
+    fn is_open(&self, task: TaskId, kind: KindId) -> bool {
+        if self.kinds[kind].shut {
+            return false;
+        }
+        let Some(node) = self.nodes.get(&task) else {
+            return true;
+        };
+        let Before { left, failed } = node.inner[kind];
+        !node.begun && left == 0 && (failed == 0 || self.kinds[kind].partial)
+    }
+
+    /// An owner some of whose groups may be complete by now, with the lowest ones first.
+    pub fn next_due(&mut self) -> Option<TaskId> {
+        while let Some(task) = self.due.pop_last() {
+            let Some(node) = self.nodes.get(&task) else {
+                continue;
+            };
+            if self.is_owner(node.queue) && !node.begun {
+                return Some(task);
+            }
+            self.close(task);
+        }
+        None
+    }
+
+    /// The groups of the owner that are complete, if any of them has no task.
+    pub fn complete(&self, task: TaskId) -> Vec<KindId> {
+        let Some(node) = self.nodes.get(&task) else {
+            return Vec::new();
+        };
+        let kinds = self.kinds.iter().enumerate();
+        kinds
+            .filter(|(at, kind)| kind.owner == node.queue && self.is_open(task, *at))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// Forgets a task below which there is nothing.
+    pub fn close(&mut self, task: TaskId) {
+        let is_quiet = |node: &Node| !node.begun && node.all.iter().all(|all| all.is_nothing());
+        if self.nodes.get(&task).is_some_and(is_quiet) {
+            self.nodes.remove(&task);
+        }
+    }
+
+    /// Whether a task there must not start, as what it comes from may change yet.
+    pub fn is_held(&self, mut place: Option<Place>) -> bool {
+        while let Some(Place { node, behind }) = place {
+            if behind.is_some_and(|kind| !self.is_open(node, kind)) {
+                return true;
+            }
+            place = self.nodes.get(&node).and_then(|node| node.above);
+        }
+        false
+    }
+
+    /// Whether any group became complete since this was asked.
+    pub fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// Which group of a kind that belongs to which stands in this place.
+    pub fn belongs(&self, mut place: Option<Place>, kind: KindId) -> Belongs {
+        let owner = self.kinds[kind].owner;
+        while let Some(Place { node: task, behind }) = place {
+            let Some(node) = self.nodes.get(&task) else {
+                break;
+            };
+            if node.queue == owner {
+                return match behind.filter(|behind| *behind >= kind) {
+                    Some(behind) => Belongs::Behind(behind),
+                    None => Belongs::To(task),
+                };
+            }
+            place = node.above;
+        }
+        Belongs::Nowhere
+    }
+
+    /// The kinds whose groups wait for a task of that step in that place.
+    pub fn waiting(&self, mut place: Option<Place>, queue: QueueId) -> Vec<KindId> {
+        let mut waiting = BTreeSet::new();
+        let leads = |kind: &KindId| self.kinds[*kind].fed_by[queue];
+        while let Some(Place { node: task, behind }) = place {
+            let Some(node) = self.nodes.get(&task) else {
+                break;
+            };
+            let of_node = |kind: &KindId| {
+                let counts = behind.is_none_or(|behind| behind < *kind);
+                self.kinds[*kind].owner == node.queue && counts
+            };
+            waiting.extend((0..self.kinds.len()).filter(|kind| leads(kind) && of_node(kind)));
+            place = node.above;
+        }
+        let own = |kind: &KindId| self.kinds[*kind].owner == queue;
+        waiting.extend((0..self.kinds.len()).filter(own));
+        waiting.into_iter().collect()
+    }
+
+    /// Owners whose group of that kind is not complete.
+    pub fn incomplete(&self, kind: KindId) -> impl Iterator<Item = TaskId> {
+        let owner = self.kinds[kind].owner;
+        let nodes = self.nodes.iter();
+        nodes
+            .filter(move |(task, node)| node.queue == owner && !self.is_open(**task, kind))
+            .map(|(task, _)| *task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPLIT: QueueId = 0;
+    const WORK: QueueId = 1;
+    const MERGE: QueueId = 2;
+    const REPORT: QueueId = 3;
+
+    /// 0 splits, 1 works, 2 and 3 gather what descends from each split.
+    fn scopes(partial: bool) -> Scopes {
+        let kind = |queue, partial| Kind {
+            queue,
+            owner: SPLIT,
+            partial,
+            fed_by: vec![true; 4],
+            shut: false,
+        };
+        Scopes::new(vec![kind(MERGE, partial), kind(REPORT, false)])
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // As it is used.
+    fn below(node: i64) -> Option<Place> {
+        Some(Place {
+            node: TaskId(node),
+            behind: None,
+        })
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // As it is used.
+    fn behind(node: i64, kind: KindId) -> Option<Place> {
+        Some(Place {
+            node: TaskId(node),
+            behind: Some(kind),
+        })
+    }
+
+    #[test]
+    fn groups_are_complete_one_after_the_other() {
+        let mut all = scopes(false);
+        all.open(TaskId(1), SPLIT, None, true);
+        all.created(below(1), WORK, 2);
+        all.recorded(TaskId(1));
+        assert_eq!(all.next_due(), Some(TaskId(1)));
+        assert!(all.complete(TaskId(1)).is_empty());
+        all.ended(below(1), WORK);
+        assert_eq!(all.next_due(), None);
+        all.ended(below(1), WORK);
+        assert_eq!(all.next_due(), Some(TaskId(1)));
+        assert_eq!(all.complete(TaskId(1)), [0, 1]);
+        all.created(behind(1, 0), MERGE, 1);
+        assert_eq!(
+            all.complete(TaskId(1)),
+            [0],
+            "the second one waits for the first"
+        );
+        assert!(!all.is_held(behind(1, 0)) && all.is_held(behind(1, 1)));
+        all.ended(behind(1, 0), MERGE);
+        assert_eq!(all.next_due(), Some(TaskId(1)));
+        assert_eq!(all.complete(TaskId(1)), [0, 1]);
+        all.close(TaskId(1));
+        assert!(!all.has(TaskId(1)));
+    }
+
+    #[test]
+    fn what_is_not_all_recorded_is_not_complete() {
+        let mut all = scopes(false);
+        all.open(TaskId(1), SPLIT, None, true);
+        all.created(below(1), WORK, 1);
+        all.ended(below(1), WORK);
+        assert_eq!(all.next_due(), None);
+        assert!(all.complete(TaskId(1)).is_empty());
+        all.recorded(TaskId(1));
+        assert_eq!(all.next_due(), Some(TaskId(1)));
+        assert_eq!(all.complete(TaskId(1)), [0, 1]);
+    }
+
+    #[test]
+    fn what_failed_is_missing() {
+        for partial in [false, true] {
+            let mut all = scopes(partial);
+            all.open(TaskId(1), SPLIT, None, false);
+            all.created(below(1), WORK, 2);
+            all.failed(below(1), WORK, 1);
+            all.ended(below(1), WORK);
+            assert_eq!(all.next_due(), Some(TaskId(1)));
+            let complete: &[KindId] = if partial { &[0] } else { &[] };
+            assert_eq!(all.complete(TaskId(1)), complete);
+            assert_eq!(all.is_held(behind(1, 0)), !partial);
+            all.close(TaskId(1));
+            assert!(all.has(TaskId(1)), "it is still missing");
+        }
+    }
+
+    #[test]
+    fn owners_count_in_those_above() {
+        let mut all = scopes(false);
+        all.open(TaskId(1), SPLIT, None, false);
+        all.open(TaskId(2), SPLIT, below(1), false);
+        all.created(below(2), WORK, 2);
+        all.ended(below(2), WORK);
+        all.ended(below(2), WORK);
+        assert_eq!(all.next_due(), Some(TaskId(2)), "the lower one first");
+        assert_eq!(all.complete(TaskId(2)), [0, 1]);
+        all.created(behind(2, 0), MERGE, 1);
+        assert_eq!(all.next_due(), Some(TaskId(1)));
+        assert!(all.complete(TaskId(1)).is_empty());
+        all.open(TaskId(3), MERGE, behind(2, 0), false);
+        all.created(below(3), WORK, 1);
+        all.ended(behind(2, 0), MERGE);
+        assert!(
+            all.complete(TaskId(1)).is_empty(),
+            "what follows counts there"
+        );
+        assert_eq!(all.complete(TaskId(2)), [0]);
+        all.ended(below(3), WORK);
+        assert_eq!(all.next_due(), Some(TaskId(2)));
+        all.close(TaskId(2));
+        assert_eq!(all.next_due(), Some(TaskId(1)));
+        assert_eq!(all.complete(TaskId(1)), [0, 1]);
+    }
+
+    #[test]
+    fn each_belongs_to_the_nearest_owner_that_may_still_take_it() {
+        let mut all = scopes(false);
+        all.open(TaskId(1), SPLIT, None, false);
+        all.open(TaskId(2), SPLIT, below(1), false);
+        all.open(TaskId(3), MERGE, behind(2, 0), false);
+        assert_eq!(all.belongs(below(2), 0), Belongs::To(TaskId(2)));
+        assert_eq!(all.belongs(below(3), 1), Belongs::To(TaskId(2)));
+        assert_eq!(all.belongs(below(3), 0), Belongs::Behind(0));
+        assert_eq!(all.belongs(None, 0), Belongs::Nowhere);
+        assert_eq!(all.waiting(below(3), WORK), [0, 1], "of both owners");
+        assert_eq!(all.waiting(None, WORK), [] as [KindId; 0]);
+        assert_eq!(all.waiting(None, SPLIT), [0, 1]);
+    }
+}
