@@ -47,6 +47,7 @@ let
     keep = optional (types.listOf types.str) "Variables of the host whose values are a part of the version, and that a pure script sees nevertheless.";
     params = optional (types.listOf types.str) "Parameters that the script gets though nothing of the step mentions them.";
     outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";
+    folders = optional types.bool "Whether a folder that the script leaves is an output, with all that is in it.";
     parallel = optional types.ints.positive "Most tasks at once.";
     timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
     retries = optional types.ints.unsigned "How often a failed task is tried again within a run.";

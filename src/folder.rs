@@ -4,6 +4,7 @@
 //! made a moment ago may lead anywhere by now. So what scripts can reach is dealt with by its name
 //! in a folder that was opened when it was made, and no link is ever followed.
 
+mod descent;
 mod remove;
 
 use std::ffi::{CStr, OsStr};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+pub(crate) use descent::Descent;
 pub(crate) use remove::remove_all;
 
 use crate::sys::{self, Look};

@@ -141,6 +141,10 @@ pub(crate) struct Step {
     #[schemars(with = "Vec<String>", inner(regex(pattern = OUTPUT)), extend("uniqueItems" = true))]
     #[schemars(example = ["*_merge.csv", "*.log?"])]
     pub outputs: Option<Arc<[Pattern]>>,
+    /// Whether a folder that the script leaves in `$OUTPUT_DIR` is an output, with all that is in it.
+    /// Without it, such a task fails.
+    #[schemars(extend("default" = false), example = true)]
+    pub folders: bool,
     /// Most tasks of this step at once; without it, as many as the run allows.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 4)]
     pub parallel: Option<NonZeroU32>,

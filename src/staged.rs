@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use crate::sys::{self, Identity};
@@ -109,6 +109,20 @@ impl Staged {
     pub(crate) fn release(&self, from: &Path, place: &Path) -> io::Result<()> {
         let _unfinished = unfinished()?;
         fs::rename(from, place)
+    }
+
+    /// The same where there is something already, a folder perhaps: that is at `from` afterwards. At once, if
+    /// the file system can do that.
+    pub(crate) fn exchange(&self, from: &Path, place: &Path) -> io::Result<()> {
+        let _unfinished = unfinished()?;
+        match renameat_with(CWD, from, CWD, place, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            other => return Ok(other?),
+        }
+        let old = self.path.join("old");
+        fs::rename(place, &old)?;
+        fs::rename(from, place)?;
+        fs::rename(&old, from)
     }
 }
 
@@ -281,6 +295,19 @@ mod tests {
         fs::create_dir(folder.path().join("files")).unwrap();
         let out = dir.path().join("out");
         folder.release(&folder.path().join("files"), &out).unwrap();
+        drop(folder);
+        assert_eq!(names(dir.path()), ["out", "page"]);
+
+        fs::write(out.join("old"), "").unwrap();
+        let folder = Staged::folder(dir.path(), "export").unwrap();
+        let made = folder.path().join("files");
+        fs::create_dir(&made).unwrap();
+        fs::write(made.join("new"), "").unwrap();
+        folder.exchange(&made, &out).unwrap();
+        assert_eq!(
+            (names(&out), names(&made)),
+            (vec!["new".to_owned()], vec!["old".to_owned()])
+        );
         drop(folder);
         assert_eq!(names(dir.path()), ["out", "page"]);
     }

@@ -55,7 +55,7 @@ use crate::text::{Shown as _, quoted};
 use database::Database;
 
 pub(crate) use accept::{Acceptance, Accepted};
-pub(crate) use durable::Sync;
+pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use finals::{Final, Selection};
 pub(crate) use gather::{Group, GroupId, NewGather, NewMember, Unfinished};
 pub(crate) use inputs::{Entries, NewEntry, Recorded};

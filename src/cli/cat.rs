@@ -10,6 +10,8 @@ use super::options::Places;
 use super::select::{self, Named};
 use crate::exec::local::Given;
 use crate::model::digest::Digest;
+use crate::model::list::Form;
+use crate::model::tree::{Entry, Kind};
 use crate::out;
 use crate::state::{Reader, TaskRow};
 use crate::store;
@@ -22,7 +24,8 @@ pub(super) struct Options {
     /// An object by four or more digits of its hash, or a task by its number: what it left
     #[arg(value_name = "HASH|TASK")]
     what: String,
-    /// Of several files that a task left, or that its input consists of, the name of one
+    /// Of several files that a task left, or that its input consists of, the name of one; in a folder, its
+    /// path
     name: Option<String>,
     /// Of a task, its input
     #[arg(long)]
@@ -32,24 +35,37 @@ pub(super) struct Options {
 /// Writes them to standard output.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let state = Reader::open(&places.db)?;
+    let store = select::store(&state)?;
+    let name = options.name.as_deref();
     let object = match select::named(&state, &options.what)? {
         Named::Object(object) => object,
-        Named::Task(row) if options.input => given(&state, &row, options.name.as_deref())?,
-        Named::Task(row) if row.step.is_none() => row.object,
-        Named::Task(row) => left(&state, &row, options.name.as_deref())?,
+        Named::Task(row) if options.input => given(&store, &row, name)?,
+        Named::Task(row) if row.step.is_none() => match name {
+            Some(path) if row.form == Form::Folder => inside(&store, &row.object, path)?,
+            Some(_) | None => row.object,
+        },
+        Named::Task(row) => left(&state, &store, &row, name)?,
     };
     let mut out = out::Data::begin();
-    write(&select::store(&state)?, &object, &mut out)?;
+    write(&store, &object, &mut out)?;
     out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The object that a task works on, or one of its files.
-fn given(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
-    let given = Given::of(&select::store(state)?, &row.object, row.form)?;
+fn given(store: &store::Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
+    let given = Given::of(store, &row.object, row.form)?;
     let Some(wanted) = name else {
         return Ok(given.main);
     };
+    if given.folder {
+        return inside(store, &given.main, wanted);
+    }
+    if let Some((folder, path)) = wanted.split_once('/')
+        && let Some(folder) = given.files.iter().find(|file| is_folder(file, folder))
+    {
+        return inside(store, &folder.digest, path);
+    }
     if let Some(file) = given.files.iter().find(|file| &*file.name == wanted) {
         return Ok(file.digest);
     }
@@ -65,39 +81,81 @@ fn given(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Fa
     })
 }
 
+fn is_folder(entry: &Entry, name: &str) -> bool {
+    entry.kind == Kind::Folder && &*entry.name == name
+}
+
+/// The object of that path in a folder.
+fn inside(store: &store::Reader, folder: &Digest, path: &str) -> Result<Digest, Failure> {
+    let wanted = path.trim_end_matches('/');
+    let mut names = Vec::new();
+    for entry in store.tree(folder)? {
+        let entry = entry?;
+        if &*entry.name == wanted && entry.kind != Kind::Folder {
+            return Ok(entry.digest);
+        }
+        if names.len() < NEAR {
+            names.push(entry.name);
+        }
+    }
+    let failure = Failure::usage(format!("the folder has no file `{}`", visible(wanted)));
+    let names = names.iter().map(|name| &**name);
+    Err(match suggest::closest(wanted, names) {
+        Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
+        None => failure.hint("without a path, `cat` shows the list of what is in it"),
+    })
+}
+
+/// Paths in a folder that are compared with one that is not there.
+const NEAR: usize = 10_000;
+
 /// The object that a task left.
-fn left(state: &Reader, row: &TaskRow, name: Option<&str>) -> Result<Digest, Failure> {
+fn left(
+    state: &Reader,
+    store: &store::Reader,
+    row: &TaskRow,
+    name: Option<&str>,
+) -> Result<Digest, Failure> {
     /// Of many outputs, how many are named.
     const SHOWN: usize = 8;
     let mut outputs = Vec::new();
-    state.each_output(row.id, |name, object| {
+    state.each_output(row.id, |name, object, form| {
         let name = name.map_or_else(String::new, |name| name.to_string());
-        outputs.push((name, object));
+        outputs.push((name, object, form));
     })?;
     if let Some(wanted) = name {
-        if let Some((_, object)) = outputs.iter().find(|(name, _)| name == wanted) {
+        let called = |wanted: &str| outputs.iter().find(|(name, ..)| name == wanted);
+        if let Some((_, object, _)) = called(wanted) {
             return Ok(*object);
+        }
+        if let Some((folder, path)) = wanted.split_once('/')
+            && let Some((_, folder, Form::Folder)) = called(folder)
+        {
+            return inside(store, folder, path);
+        }
+        if let [(_, folder, Form::Folder)] = outputs.as_slice() {
+            return inside(store, folder, wanted);
         }
         let failure = Failure::usage(format!(
             "task #{} left no output called `{}`",
             row.id,
             visible(wanted)
         ));
-        let names = outputs.iter().map(|(name, _)| name.as_str());
+        let names = outputs.iter().map(|(name, ..)| name.as_str());
         return Err(match suggest::closest(wanted, names) {
             Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
             None => failure.hint(format!("`trace {}` shows what it left", row.id)),
         });
     }
     match outputs.as_slice() {
-        [(_, object)] => Ok(*object),
+        [(_, object, _)] => Ok(*object),
         [] => Err(Failure::usage(format!("task #{} left no output", row.id))
             .hint("`log` shows what it wrote to its standard output, `cat -input` its input")),
         several => {
             let mut names: Vec<String> = several
                 .iter()
                 .take(SHOWN)
-                .map(|(name, _)| visible(name))
+                .map(|(name, ..)| visible(name))
                 .collect();
             if several.len() > SHOWN {
                 names.push("…".to_owned());

@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// The folder; without it, or for `-`, a tar goes to standard output
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     to: Option<PathBuf>,
-    /// Put files in the place of others of the same name
+    /// Put files and folders in the place of others of the same name, folders with all that is in them
     #[arg(long, requires = "to")]
     force: bool,
     #[command(flatten)]
@@ -76,9 +76,23 @@ pub(crate) fn main(
         return Ok(ExitCode::SUCCESS);
     };
     let inbox = signals::end_at_once()?;
-    let Exported { count, others } =
-        export::export(&state, &store, &selection, to, options.force, &own)
-            .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    let exported = export::export(&state, &store, &selection, to, options.force, &own)
+        .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
+    let Exported {
+        count,
+        folders,
+        gone,
+        others,
+    } = exported;
+    if let Some(first) = gone.first() {
+        out::tell(&format!(
+            "warning: {} went with the folders that were replaced, as the new ones do not have {}: {}{}\n",
+            amount::count(gone.len(), "file"),
+            if gone.len() == 1 { "it" } else { "them" },
+            visible(first),
+            if gone.len() == 1 { "" } else { ", …" },
+        ));
+    }
     if let (true, Some(first)) = (options.names.is_empty(), others.first()) {
         out::tell(&format!(
             "warning: {} has {} that {} none of these: {}{}\n",
@@ -90,11 +104,16 @@ pub(crate) fn main(
         ));
     }
     if !output.quiet {
-        output::print(&format!(
-            "{}: {}\n",
-            to.shown(),
-            amount::count(count, "file")
-        ))?;
+        let words = match (count, folders) {
+            (_, 0) => amount::count(count, "file"),
+            (0, _) => amount::count(folders, "folder"),
+            _ => format!(
+                "{}, {}",
+                amount::count(count, "file"),
+                amount::count(folders, "folder")
+            ),
+        };
+        output::print(&format!("{}: {words}\n", to.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

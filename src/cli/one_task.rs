@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::select;
 use crate::engine::key_of;
-use crate::exec::local::{Given, fill_in};
+use crate::exec::local::{Given, fill_in, unfold_in};
 use crate::manifest::Step;
 use crate::model::task::{INPUT_DIR, KEY, TaskState};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
@@ -108,7 +108,7 @@ impl OneTask {
         let runnable = steps.runnable.iter().find(|one| one.name == step.name);
         let runnable = runnable.ok_or_else(|| Failure::usage("no such step"))?;
         let program = runnable.program.as_ref().map_err(Failure::usage)?;
-        let [input, output, temporary] = ["input", "out", "tmp"].map(|name| place.join(name));
+        let [input, output, temporary] = [INPUT, "out", "tmp"].map(|name| place.join(name));
         for folder in [&output, &temporary] {
             fs::create_dir(folder).map_err(|error| no_place(&error))?;
         }
@@ -120,7 +120,9 @@ impl OneTask {
             if runnable.input_dir {
                 fill_in(&store, place, FILES, &given.files)?;
             }
-            if let Some(loan) = store.borrow(&given.main)? {
+            if given.folder {
+                unfold_in(&store, place, INPUT, &given.main)?;
+            } else if let Some(loan) = store.borrow(&given.main)? {
                 let linked = std::os::unix::fs::symlink(loan.path(), &input);
                 linked.map_err(|error| no_place(&error))?;
             } else {
@@ -185,6 +187,8 @@ impl OneTask {
 
 /// The folder for the files of an input.
 const FILES: &str = "files";
+/// And where its input is.
+const INPUT: &str = "input";
 
 /// The task's folder cannot be made.
 pub(super) fn no_place(error: &std::io::Error) -> Failure {

@@ -11,6 +11,7 @@ use crate::engine::{Scheduler, Settings, StepPlan};
 use crate::exec::Executor as _;
 use crate::exec::local::{Channel, Local, Scratch};
 use crate::model::event::{Event, Summary};
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::sample::{Left, Sample, Sampled, Unequal, differences};
@@ -348,7 +349,9 @@ fn unequal(
 fn left(state: &Reader, task: TaskId) -> Result<Option<Left>, state::Error> {
     let mut all = Left::new();
     let mut nameless = false;
-    state.each_output(task, |name, digest| match name {
+    state.each_output(task, |name, digest, form| match name {
+        // A file and a folder of one name are not the same.
+        Some(name) if form == Form::Folder => all.push((format!("{}/", &**name), digest)),
         Some(name) => all.push((name.to_string(), digest)),
         None => nameless = true,
     })?;

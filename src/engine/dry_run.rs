@@ -13,7 +13,7 @@ use super::selection::{Part, Selection};
 use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::gather::{Gather, Line};
-use crate::model::list;
+use crate::model::list::{self, Form};
 use crate::model::name::{FileName, StepName};
 use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::promise::Comparison;
@@ -100,8 +100,11 @@ pub(crate) fn dry_run(
     Ok(forecaster.told)
 }
 
+/// An object, and what it is.
+type Object = (Digest, Form);
+
 /// Whether an equal task left what the step promises today.
-fn keeps_promise(step: &StepPlan, outputs: &[(Option<FileName>, Digest)]) -> bool {
+fn keeps_promise(step: &StepPlan, outputs: &[(Option<FileName>, Object)]) -> bool {
     let Some(patterns) = &step.outputs else {
         return true;
     };
@@ -303,11 +306,12 @@ impl DryRunner<'_> {
     /// Takes over the outputs of `source`, if all are there.
     fn take(&mut self, step: &StepPlan, ready: &Ready, source: Equal) -> Result<bool, Error> {
         let mut outputs = Vec::new();
-        self.state.each_output(source.task, |name, object| {
-            outputs.push((name.cloned(), object));
+        self.state.each_output(source.task, |name, object, form| {
+            outputs.push((name.cloned(), (object, form)));
         })?;
-        let fits = |(name, object): &(Option<FileName>, Digest)| {
-            name.is_some() && self.store.condition(object, None) != Condition::Broken
+        let fits = |(name, (object, form)): &(Option<FileName>, Object)| {
+            let condition = || self.store.condition_as(object, *form, None);
+            name.is_some() && step.takes(*form) && condition() != Condition::Broken
         };
         if !outputs.iter().all(fits) || !keeps_promise(step, &outputs) {
             return Ok(false);
@@ -335,7 +339,8 @@ impl DryRunner<'_> {
                 lines.created_by(self.state, (step.queue, ready), to.queue)?;
             }
             let task = NewTask {
-                object: *object,
+                object: object.0,
+                form: object.1,
                 step: route.and_then(|to| self.by_name.get(to)).copied(),
                 parent: Some(ready.id),
                 name,
@@ -356,7 +361,7 @@ impl DryRunner<'_> {
         &mut self,
         step: &StepPlan,
         maker: &Ready,
-        (name, object): (&str, Digest),
+        (name, object): (&str, Object),
         own: TaskId,
         route: Option<QueueId>,
     ) -> Result<(), Error> {
@@ -371,7 +376,8 @@ impl DryRunner<'_> {
             }
             let key = pattern.and_then(|pattern| pattern.star(name));
             let reader = NewReader {
-                object,
+                object: object.0,
+                form: object.1,
                 step: to.id,
                 parent: maker.id,
                 name,
@@ -390,7 +396,7 @@ impl DryRunner<'_> {
         &mut self,
         (step, gather, key): (&StepPlan, Gather, &str),
         (queue, maker): (QueueId, &Ready),
-        (name, object): (&str, Digest),
+        (name, object): (&str, Object),
         own: Option<TaskId>,
     ) -> Result<TaskId, Error> {
         let owner = match &mut self.lines {
@@ -405,7 +411,8 @@ impl DryRunner<'_> {
             (key, owner),
         )?;
         let member = NewMember {
-            object,
+            object: object.0,
+            form: object.1,
             step: step.id,
             group,
             parent: maker.id,

@@ -418,6 +418,7 @@ impl Scheduler<'_> {
         )?;
         let member = NewMember {
             object: output.digest,
+            form: output.form,
             step: step.id,
             group,
             parent: maker.id,

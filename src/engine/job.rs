@@ -95,8 +95,9 @@ pub(crate) struct Examination {
 impl Examination {
     /// Looks at the objects.
     pub(crate) fn look(&mut self, store: &store::Reader) {
-        let mut digests = self.outputs.iter().map(|output| &output.digest);
-        self.whole = digests.all(|digest| store.is_whole(digest, self.made));
+        let made = self.made;
+        let is_whole = |output: &Output| store.is_whole_as(&output.digest, output.form, made);
+        self.whole = self.outputs.iter().all(is_whole);
     }
 }
 

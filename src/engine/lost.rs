@@ -15,7 +15,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::task::TaskId;
+use crate::model::tree::Kind;
 use crate::state::{self, Looked, Place, Reader, Runset, State, StepId, Wanted};
 use crate::store::{self, Condition};
 use crate::text::quoted;
@@ -109,6 +111,7 @@ fn look_with(
         // Without a note, a run that made something was killed: when each task ended decides.
         since: looked.map_or(0, |looked| looked.at),
         seen: HashMap::new(),
+        made: (None, None),
         lost: Lost::default(),
     };
     let begin = if all {
@@ -159,20 +162,22 @@ struct Look<'a> {
     store: &'a store::Reader,
     since: i64,
     /// Objects that were looked at.
-    seen: HashMap<Digest, bool>,
+    seen: HashMap<(Digest, Form), bool>,
+    /// The task that was asked for last, and when that had ended.
+    made: (Option<TaskId>, Option<i64>),
     lost: Lost,
 }
 
 impl Look<'_> {
     fn at(&mut self, wanted: Wanted, is_final: bool) -> Result<(), state::Error> {
-        let whole = match self.seen.get(&wanted.object) {
+        let whole = match self.seen.get(&(wanted.object, wanted.form)) {
             Some(whole) => *whole,
             None => self.is_whole(&wanted)?,
         };
         if self.seen.len() >= STRETCH {
             self.seen.clear();
         }
-        self.seen.insert(wanted.object, whole);
+        self.seen.insert((wanted.object, wanted.form), whole);
         let Some(maker) = wanted.maker.filter(|_| !whole) else {
             return Ok(());
         };
@@ -191,7 +196,36 @@ impl Look<'_> {
     }
 
     fn is_whole(&mut self, wanted: &Wanted) -> Result<bool, state::Error> {
-        let changed = match self.store.changed(&wanted.object) {
+        if !self.is_object_whole(&wanted.object, wanted.maker)? {
+            return Ok(false);
+        }
+        if wanted.form != Form::Folder {
+            return Ok(true);
+        }
+        let tree = match self.store.tree(&wanted.object) {
+            Ok(tree) => tree,
+            Err(error) => return Ok(!error.is_loss()),
+        };
+        for entry in tree {
+            match entry {
+                Ok(entry) if entry.kind == Kind::Folder => {}
+                Ok(entry) => {
+                    if !self.is_object_whole(&entry.digest, wanted.maker)? {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Ok(!error.is_loss()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_object_whole(
+        &mut self,
+        object: &Digest,
+        maker: Option<TaskId>,
+    ) -> Result<bool, state::Error> {
+        let changed = match self.store.changed(object) {
             Ok(Some(changed)) => changed,
             Ok(None) => return Ok(false),
             // Nothing is known of what cannot be looked at.
@@ -200,16 +234,22 @@ impl Look<'_> {
         if changed <= self.since {
             return Ok(true);
         }
-        let made = match wanted.maker {
-            Some(maker) => self.state.made(maker)?,
-            None => None,
-        };
-        if made.is_some_and(|made| changed <= made) {
+        if self.made(maker)?.is_some_and(|made| changed <= made) {
             return Ok(true);
         }
-        let read = self.store.verify_stored(&wanted.object);
+        let read = self.store.verify_stored(object);
         self.lost.doubted |= read.is_ok();
         Ok(!read.is_err_and(|error| error.is_loss()))
+    }
+
+    /// When that task had ended, if it is known; asked once for all that it left.
+    fn made(&mut self, maker: Option<TaskId>) -> Result<Option<i64>, state::Error> {
+        if let Some(task) = maker
+            && self.made.0 != maker
+        {
+            self.made = (maker, self.state.made(task)?);
+        }
+        Ok(maker.and(self.made.1))
     }
 }
 
@@ -277,7 +317,7 @@ struct Tops<'a> {
     state: &'a Reader,
     store: &'a store::Reader,
     /// Whether the input of a task is there.
-    known: HashMap<Digest, bool>,
+    known: HashMap<(Digest, Form), bool>,
 }
 
 impl Tops<'_> {
@@ -289,10 +329,12 @@ impl Tops<'_> {
                 break;
             };
             let store = self.store;
-            let is_there = *self.known.entry(origin.input).or_insert_with(|| {
-                origin.input == Digest::EMPTY
-                    || store.condition(&origin.input, None) != Condition::Broken
-            });
+            let is_there = *self
+                .known
+                .entry((origin.input, origin.form))
+                .or_insert_with(|| {
+                    origin.input == Digest::EMPTY || is_there(store, &origin.input, origin.form)
+                });
             if is_there {
                 break;
             }
@@ -300,6 +342,12 @@ impl Tops<'_> {
         }
         Ok(at)
     }
+}
+
+/// Whether that, and all that is in it if it is a folder, is there; without reading much.
+fn is_there(store: &store::Reader, digest: &Digest, form: Form) -> bool {
+    let is_there = |digest: &Digest| store.condition(digest, None) != Condition::Broken;
+    is_there(digest) && (form != Form::Folder || store.all_in(digest, is_there))
 }
 
 fn now() -> i64 {
@@ -365,6 +413,7 @@ mod tests {
                     .unwrap();
                 for number in first..first + finals {
                     let new = NewTask {
+                        form: Form::File,
                         object: store.insert_bytes(&[number]).unwrap(),
                         step: None,
                         parent: Some(task),

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 
 /// One output of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct Output {
     pub name: Box<str>,
     /// Its bytes.
     pub digest: Digest,
+    /// What that is.
+    pub form: Form,
 }
 
 /// All outputs of a task, in order. However many there are, few are in memory.
@@ -123,7 +126,8 @@ impl Output {
         let length = u16::try_from(self.name.len()).map_err(io::Error::other)?;
         to.write_all(&length.to_le_bytes())?;
         to.write_all(self.name.as_bytes())?;
-        to.write_all(&self.digest.0)
+        to.write_all(&self.digest.0)?;
+        to.write_all(&[u8::from(self.form == Form::Folder)])
     }
 
     fn read(from: &mut impl Read) -> Option<io::Result<Self>> {
@@ -135,13 +139,19 @@ impl Output {
         }
         let mut name = vec![0; usize::from(u16::from_le_bytes(length))];
         let mut digest = Digest([0; 32]);
+        let mut folder = [0];
         Some(
             from.read_exact(&mut name)
                 .and_then(|()| from.read_exact(&mut digest.0))
+                .and_then(|()| from.read_exact(&mut folder))
                 .and_then(|()| String::from_utf8(name).map_err(io::Error::other))
                 .map(|name| Self {
                     name: name.into(),
                     digest,
+                    form: match folder {
+                        [0] => Form::File,
+                        _ => Form::Folder,
+                    },
                 }),
         )
     }
@@ -159,6 +169,7 @@ mod tests {
             let output = |n: usize| Output {
                 name: n.to_string().into(),
                 digest: Digest::of(&n.to_le_bytes()),
+                form: [Form::File, Form::Folder][n % 2],
             };
             let mut collected = Collected::new(dir.path());
             (0..count).for_each(|n| collected.push(output(n)).unwrap());

@@ -8,7 +8,6 @@ use super::outputs::Output;
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::gather::Line;
-use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::promise::Pattern;
 use crate::model::route::{Router, first_part};
@@ -114,6 +113,7 @@ impl Scheduler<'_> {
                 self.runset,
                 &NewReader {
                     object: output.digest,
+                    form: output.form,
                     step: self.steps[queue].id,
                     parent: maker.id,
                     name: &output.name,
@@ -125,7 +125,7 @@ impl Scheduler<'_> {
             let ready = Ready {
                 id,
                 input: output.digest,
-                form: Form::File,
+                form: output.form,
                 parent: Some(maker.id),
                 name: Some(output.name.clone()),
                 state: TaskState::Pending,

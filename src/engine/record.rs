@@ -10,7 +10,6 @@ use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::event::{Event, Failure, Launch, Routed, Span};
 use crate::model::gather::Line;
-use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{Finished, Logs, NewTask};
@@ -325,6 +324,7 @@ impl Scheduler<'_> {
             self.runset,
             &NewTask {
                 object: output.digest,
+                form: output.form,
                 step: queue.map(|queue| self.steps[queue].id),
                 parent: Some(parent),
                 name: Some(&output.name),
@@ -337,7 +337,7 @@ impl Scheduler<'_> {
                 let ready = Ready {
                     id,
                     input: output.digest,
-                    form: Form::File,
+                    form: output.form,
                     parent: Some(parent),
                     name: Some(output.name),
                     state: TaskState::Pending,

@@ -104,10 +104,11 @@ pub(super) fn read(
 ) -> Result<Option<Slice>, state::Error> {
     let mut outputs = Vec::new();
     let mut nameless = false;
-    let more = state.outputs_behind(task, after, SLICE, |name, digest| match name {
+    let more = state.outputs_behind(task, after, SLICE, |name, digest, form| match name {
         Some(name) => outputs.push(Output {
             name: (**name).into(),
             digest,
+            form,
         }),
         None => nameless = true,
     })?;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::task::TaskId;
-use crate::state::{self, Reader, State};
+use crate::state::{self, Doubtful, Reader, State};
 use crate::store;
 use crate::sys;
 
@@ -75,12 +77,18 @@ fn damaged(
         for row in rows {
             if let Some(maker) = row.maker
                 && !makers.contains(&maker)
-                && store.verify_stored(&row.object).is_err()
+                && !is_whole(store, &row)
             {
                 makers.insert(maker);
             }
         }
     }
+}
+
+/// Whether all bytes of it are as they were stored.
+fn is_whole(store: &store::Reader, row: &Doubtful) -> bool {
+    let is_right = |digest: &Digest| store.verify_stored(digest).is_ok();
+    is_right(&row.object) && (row.form != Form::Folder || store.all_in(&row.object, is_right))
 }
 
 #[cfg(test)]
@@ -124,6 +132,7 @@ mod tests {
                 .insert_task(
                     &runset,
                     &NewTask {
+                        form: Form::File,
                         object,
                         step: Some(step),
                         parent: Some(parent),

@@ -71,6 +71,11 @@ fn compare(compared: &mut Option<Comparison>, outputs: &[Output]) {
     }
 }
 
+/// Whether the step may leave all these today.
+fn fit(step: &StepPlan, outputs: &[Output]) -> bool {
+    outputs.iter().all(|output| step.takes(output.form))
+}
+
 /// Whether all that was left is what the step promises today: its promise is no part of its version,
 /// so an older result may break it.
 fn keeps_promise(compared: &mut Option<Comparison>) -> bool {
@@ -105,6 +110,9 @@ impl Scheduler<'_> {
             return Ok(Settled::No(ready, key));
         };
         if self.would_come_back(step, &ready, source.task)? {
+            return Ok(Settled::No(ready, key));
+        }
+        if !fit(step, &outputs) {
             return Ok(Settled::No(ready, key));
         }
         let mut compared = step.outputs.as_ref().map(Comparison::new);
@@ -162,7 +170,7 @@ impl Scheduler<'_> {
         }
         let mut all = Condition::Whole;
         for output in outputs {
-            match self.store.condition(&output.digest, None) {
+            match self.store.condition_as(&output.digest, output.form, None) {
                 Condition::Whole => {}
                 Condition::Broken => return Condition::Broken,
                 Condition::Unknown => all = Condition::Unknown,
@@ -184,6 +192,9 @@ impl Scheduler<'_> {
         if let Some(after) = examination.more.filter(|_| examination.whole) {
             self.begin_group()?;
             match read(self.state, source.task, after)? {
+                Some((outputs, _)) if !fit(&examination.step, &outputs) => {
+                    examination.whole = false;
+                }
                 Some((outputs, more)) => {
                     compare(&mut examination.compared, &outputs);
                     (examination.outputs, examination.more) = (outputs, more);

@@ -8,6 +8,7 @@ use crate::manifest::{self, Cache};
 use crate::model::digest::Digest;
 use crate::model::gather::{Gather, Source};
 use crate::model::identity::{Identity, Tools};
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
@@ -66,6 +67,8 @@ impl ReuseScope {
 
 /// One step of a run: what decides about its tasks.
 #[derive(Debug)]
+// Each is a key of its own, none excludes another.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct StepPlan {
     /// Its place in the manifest.
     pub queue: QueueId,
@@ -83,6 +86,8 @@ pub(crate) struct StepPlan {
     pub scope: ReuseScope,
     /// What it promises to leave, if it promises anything.
     pub outputs: Option<Arc<[Pattern]>>,
+    /// Whether folders are outputs.
+    pub folders: bool,
     /// Most tasks at once.
     pub parallel: Option<usize>,
     /// Further executions after a failed one.
@@ -101,6 +106,14 @@ pub(crate) struct StepPlan {
     pub from: Vec<Source>,
     /// Whether its script reads what its task is about.
     pub reads_key: bool,
+}
+
+impl StepPlan {
+    /// Whether the step may leave what has this form today. It is no part of its version: a script that
+    /// leaves a folder fails without it, and another result it cannot have.
+    pub(super) fn takes(&self, form: Form) -> bool {
+        self.folders || form != Form::Folder
+    }
 }
 
 /// What a step is, for its fingerprint; `host` gives the digest of the value that a variable has

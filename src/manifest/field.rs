@@ -67,6 +67,7 @@ fields! {
     Keep "keep" Nix Defaults Step;
     Params "params" Defaults Step;
     Outputs "outputs" Defaults Step;
+    Folders "folders" Defaults Step;
     Parallel "parallel" Defaults Step;
     Timeout "timeout" Defaults Step;
     Retries "retries" Defaults Step;

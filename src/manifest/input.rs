@@ -219,6 +219,7 @@ impl Draft {
             | Field::Keep
             | Field::Params
             | Field::Outputs
+            | Field::Folders
             | Field::Parallel
             | Field::Timeout
             | Field::Retries

@@ -40,6 +40,7 @@ pub(super) struct Fields {
     pub keep: Option<Vec<String>>,
     pub params: Option<Vec<Placed<String>>>,
     pub outputs: Option<Arc<[Pattern]>>,
+    pub folders: Option<bool>,
     pub parallel: Option<NonZeroU32>,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
@@ -89,6 +90,7 @@ impl Fields {
             Field::Keep => self.keep = variables::kept(reader, &what, item),
             Field::Params => self.params = params(reader, &what, item),
             Field::Outputs => self.outputs = outputs(reader, &what, item),
+            Field::Folders => self.folders = reader.flag(&what, item),
             Field::Parallel => {
                 self.parallel = reader.count(&what, 1, item).and_then(NonZeroU32::new);
             }
@@ -145,6 +147,7 @@ impl Fields {
             keep,
             params,
             outputs,
+            folders,
             parallel,
             timeout,
             retries,
@@ -168,6 +171,7 @@ impl Fields {
         fill(&mut self.keep, keep.as_ref());
         fill(&mut self.params, params.as_ref());
         fill(&mut self.outputs, outputs.as_ref());
+        fill(&mut self.folders, folders.as_ref());
         fill(&mut self.parallel, parallel.as_ref());
         fill(&mut self.timeout, timeout.as_ref());
         fill(&mut self.retries, retries.as_ref());
@@ -193,6 +197,7 @@ impl Fields {
             keep: self.keep.unwrap_or_default(),
             params: names(self.params.unwrap_or_default()),
             outputs: self.outputs,
+            folders: self.folders.unwrap_or(false),
             parallel: self.parallel,
             timeout: self.timeout,
             retries: self.retries.unwrap_or(0),

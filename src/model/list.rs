@@ -10,13 +10,16 @@ use std::collections::{HashMap, HashSet};
 use crate::model::digest::Digest;
 use crate::model::tree::{self, Entry, Kind};
 
-/// What the object of a task's input is. A file and a list of the same bytes are different inputs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// What the object of an output, or of a task's input, is. A file, a folder and a list of the same bytes
+/// are different inputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
     /// A file.
     #[default]
     File,
-    /// A list of files.
+    /// A folder: the object is the list of what is in it, with the paths below it.
+    Folder,
+    /// A list of files, or of folders, that were brought together.
     List,
 }
 
@@ -25,18 +28,19 @@ impl Form {
     pub fn number(self) -> i64 {
         match self {
             Self::File => 0,
+            Self::Folder => 1,
             Self::List => 2,
         }
     }
 
     /// What [`Form::number`] gave.
     pub fn of(number: i64) -> Option<Self> {
-        let all = [Self::File, Self::List];
+        let all = [Self::File, Self::Folder, Self::List];
         all.into_iter().find(|form| form.number() == number)
     }
 }
 
-/// A file that is brought together with others.
+/// A file or folder that is brought together with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Its own name.
@@ -45,6 +49,8 @@ pub struct Member {
     pub key: Box<str>,
     /// Of its bytes.
     pub digest: Digest,
+    /// What it is.
+    pub form: Form,
 }
 
 /// A list that was read.
@@ -52,7 +58,7 @@ pub struct Member {
 pub struct List {
     /// The file that is `INPUT_FILE`; none where that is the list itself.
     pub main: Option<Digest>,
-    /// What is in `INPUT_DIR`.
+    /// What is in `INPUT_DIR`: files, and folders with the hash of the list of what is in them.
     pub files: Vec<Entry>,
 }
 
@@ -60,11 +66,16 @@ impl List {
     /// None for what is no list.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut files = tree::read(bytes)?;
-        if files.iter().any(|entry| entry.kind != Kind::File) {
+        let has = |entry: &Entry| matches!(entry.kind, Kind::File | Kind::Folder);
+        if !files.iter().all(has) {
             return None;
         }
-        let has_main = files.first().is_some_and(|first| first.name.is_empty());
+        let is_main = |first: &Entry| first.name.is_empty() && first.kind == Kind::File;
+        let has_main = files.first().is_some_and(is_main);
         let main = has_main.then(|| files.remove(0).digest);
+        if !files.iter().all(|entry| tree::is_inner(&entry.name)) {
+            return None;
+        }
         Some(Self { main, files })
     }
 
@@ -80,7 +91,7 @@ pub fn with_main(main: Digest, others: impl IntoIterator<Item = (Box<str>, Diges
     let others = others.into_iter();
     let mut entries: Vec<Entry> = std::iter::once((Box::from(""), main))
         .chain(others)
-        .map(|(name, digest)| entry(name, digest))
+        .map(|(name, digest)| entry(name, digest, Form::File))
         .collect();
     tree::write(&mut entries)
 }
@@ -90,7 +101,7 @@ pub fn with_main(main: Digest, others: impl IntoIterator<Item = (Box<str>, Diges
 /// before their first extension and in the order of their hashes.
 pub fn of(mut members: Vec<Member>) -> String {
     members.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let mut named: Vec<(Box<str>, Digest)> = Vec::with_capacity(members.len());
+    let mut named: Vec<Named> = Vec::with_capacity(members.len());
     for alike in members.chunk_by(|a, b| a.name == b.name) {
         let keyed = alike.iter().any(|member| member.key != alike[0].key);
         named.extend(alike.iter().map(|member| {
@@ -99,21 +110,27 @@ pub fn of(mut members: Vec<Member>) -> String {
             } else {
                 member.name.clone()
             };
-            (name, member.digest)
+            (name, member.digest, member.form)
         }));
     }
     named.sort_unstable();
     number(&mut named);
     let mut entries: Vec<Entry> = named
         .into_iter()
-        .map(|(name, digest)| entry(name, digest))
+        .map(|(name, digest, form)| entry(name, digest, form))
         .collect();
     tree::write(&mut entries)
 }
 
-fn entry(name: Box<str>, digest: Digest) -> Entry {
+/// What is brought together, by the name that it gets.
+type Named = (Box<str>, Digest, Form);
+
+fn entry(name: Box<str>, digest: Digest, form: Form) -> Entry {
     Entry {
-        kind: Kind::File,
+        kind: match form {
+            Form::Folder => Kind::Folder,
+            Form::File | Form::List => Kind::File,
+        },
         digest,
         name,
     }
@@ -132,11 +149,11 @@ fn with_key(key: &str, name: &str) -> Box<str> {
 }
 
 /// Numbers those of equal name, which stand side by side.
-fn number(named: &mut [(Box<str>, Digest)]) {
+fn number(named: &mut [Named]) {
     if named.windows(2).all(|pair| pair[0].0 != pair[1].0) {
         return;
     }
-    let mut taken: HashSet<Box<str>> = named.iter().map(|(name, _)| name.clone()).collect();
+    let mut taken: HashSet<Box<str>> = named.iter().map(|(name, ..)| name.clone()).collect();
     // Of very many the numbers before it are not tried again.
     let mut next: HashMap<Box<str>, usize> = HashMap::new();
     for alike in named.chunk_by_mut(|a, b| a.0 == b.0) {
@@ -145,7 +162,7 @@ fn number(named: &mut [(Box<str>, Digest)]) {
         }
         let name = alike[0].0.clone();
         let at = next.entry(name.clone()).or_insert(1);
-        for (own, _) in alike {
+        for (own, ..) in alike {
             *own = loop {
                 let tried = with_number(&name, *at);
                 *at += 1;
@@ -183,6 +200,7 @@ mod tests {
 
     fn member(name: &str, key: &str, bytes: &str) -> Member {
         Member {
+            form: Form::File,
             name: name.into(),
             key: key.into(),
             digest: Digest::of(bytes.as_bytes()),
@@ -218,7 +236,7 @@ mod tests {
 
     #[test]
     fn forms_have_numbers() {
-        for form in [Form::File, Form::List] {
+        for form in [Form::File, Form::Folder, Form::List] {
             assert_eq!(Form::of(form.number()), Some(form));
         }
         assert_eq!(Form::of(3), None);

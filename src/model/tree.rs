@@ -7,13 +7,13 @@
 //! ```
 //!
 //! `f` is a file, `x` one that can be executed, `l` a link with where it leads to, `d` an empty
-//! folder. A name with a backslash or a line end in it is written as `sha256sum` does: `\\`, `\n`,
+//! folder; among things that were brought together `d` is any folder, with the list of what is in it. A name with a backslash or a line end in it is written as `sha256sum` does: `\\`, `\n`,
 //! `\r`, and a backslash at the beginning of the line. Sorted by name, then by hash, as bytes.
 
 use crate::model::digest::Digest;
 
 /// The first line.
-const HEADER: &str = "task-pipeline tree 1\n";
+pub const HEADER: &str = "task-pipeline tree 1\n";
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub enum Kind {
     Executable,
     /// A symbolic link; its hash is of where it leads to.
     Link,
-    /// An empty folder; its hash is that of nothing.
+    /// An empty folder, whose hash is that of nothing; or a folder with the list of what is in it.
     Folder,
 }
 
@@ -77,30 +77,34 @@ pub fn write<N: AsRef<str>>(entries: &mut [Entry<N>]) -> String {
     let mut text = String::with_capacity(HEADER.len() + entries.len() * 70 + names);
     text.push_str(HEADER);
     for entry in entries {
-        let name = entry.name.as_ref();
-        let escaped = name.contains(['\\', '\n', '\r']);
-        if escaped {
-            text.push('\\');
-        }
-        text.push(entry.kind.letter());
-        text.push(' ');
-        text.push_str(&entry.digest.hex());
-        text.push_str("  ");
-        if escaped {
-            for c in name.chars() {
-                match c {
-                    '\\' => text.push_str("\\\\"),
-                    '\n' => text.push_str("\\n"),
-                    '\r' => text.push_str("\\r"),
-                    c => text.push(c),
-                }
-            }
-        } else {
-            text.push_str(name);
-        }
-        text.push('\n');
+        add(&mut text, entry.kind, &entry.digest, entry.name.as_ref());
     }
     text
+}
+
+/// Adds the line of an entry, which is to come in order.
+pub fn add(text: &mut String, kind: Kind, digest: &Digest, name: &str) {
+    let escaped = name.contains(['\\', '\n', '\r']);
+    if escaped {
+        text.push('\\');
+    }
+    text.push(kind.letter());
+    text.push(' ');
+    text.push_str(&digest.hex());
+    text.push_str("  ");
+    if escaped {
+        for c in name.chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                c => text.push(c),
+            }
+        }
+    } else {
+        text.push_str(name);
+    }
+    text.push('\n');
 }
 
 /// What [`write`] gave; none for what it never gives.
@@ -113,7 +117,8 @@ pub fn read(bytes: &[u8]) -> Option<Vec<Entry>> {
     lines.split_terminator('\n').map(line).collect()
 }
 
-fn line(line: &str) -> Option<Entry> {
+/// An entry of its line, without the end of that.
+pub fn line(line: &str) -> Option<Entry> {
     let (escaped, line) = match line.strip_prefix('\\') {
         Some(rest) => (true, rest),
         None => (false, line),
@@ -149,6 +154,35 @@ fn unescape(name: &str) -> Option<String> {
         });
     }
     Some(text)
+}
+
+/// The longest path in a folder, in bytes: no program could name what has a longer one.
+pub const LONGEST: usize = 4095;
+
+/// Whether the path leads from a folder to something in it, by names alone.
+pub fn is_inner(path: &str) -> bool {
+    path.len() <= LONGEST
+        && !path.contains('\0')
+        && path.split('/').all(|name| !matches!(name, "" | "." | ".."))
+}
+
+/// Whether a link of that path in a folder stays in it, whatever other links there are that do: it goes
+/// up first and then down, not up behind a name, which may be that of a link.
+pub fn stays_inside(path: &str, target: &[u8]) -> bool {
+    if target.is_empty() || target[0] == b'/' {
+        return false;
+    }
+    let mut room = path.matches('/').count();
+    let mut down = false;
+    for name in target.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." if down || room == 0 => return false,
+            b".." => room -= 1,
+            _ => down = true,
+        }
+    }
+    true
 }
 
 /// How an entry differs between two lists.
@@ -241,6 +275,40 @@ mod tests {
         );
         assert_eq!(read(text.as_bytes()).unwrap(), entries);
         assert_eq!(read(write::<&str>(&mut []).as_bytes()), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_leads_out_of_a_folder_is_seen() {
+        for path in ["a", "a/b", ".x", "..x/a b\n", "ä/…"] {
+            assert!(is_inner(path), "{path}");
+        }
+        let long = "a/".repeat(2050);
+        for path in ["", "/a", "a/", "a//b", ".", "a/../b", "a\0", &long] {
+            assert!(!is_inner(path), "{path}");
+        }
+        for (path, target) in [
+            ("l", "a"),
+            ("l", "."),
+            ("l", "./a/b"),
+            ("l", "not there"),
+            ("d/l", "../a"),
+            ("d/e/l", "../..//a"),
+            ("d/l", ".."),
+        ] {
+            assert!(stays_inside(path, target.as_bytes()), "{path} {target}");
+        }
+        for (path, target) in [
+            ("l", ""),
+            ("l", "/a"),
+            ("l", ".."),
+            ("d/l", "../../a"),
+            // `a` may lead to any place in there.
+            ("l", "a/../b"),
+            ("d/l", "./../.."),
+        ] {
+            assert!(!stays_inside(path, target.as_bytes()), "{path} {target}");
+        }
+        assert!(stays_inside("l", b"\xff"));
     }
 
     #[test]

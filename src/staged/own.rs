@@ -68,20 +68,28 @@ impl Own {
         own.map(|own| own.what).or_else(|| self.around(&path))
     }
 
-    /// What the file `name` in the folder `path` would take the place of. `identity`: of what is there.
+    /// What the file `name` in the folder `path` would take the place of; or a `whole` folder of that name, with
+    /// all that is in it. `identity`: of what is there.
     pub(crate) fn in_folder(
         &self,
         path: &Path,
         name: &OsStr,
         identity: Option<Identity>,
+        whole: bool,
     ) -> Option<&'static str> {
         let place = Place {
             path: path.join(name),
             identity,
             folder: Identity::at(path).ok(),
         };
+        let is_in = |own: &&Thing| {
+            let mut above = own.place.path.ancestors().skip(1);
+            let is_there = |above: &Path| Identity::at(above).ok() == place.identity;
+            whole && place.identity.is_some() && above.any(is_there)
+        };
         let mut things = self.things.iter();
-        things.find(|own| own.place.is(&place)).map(|own| own.what)
+        let found = things.find(|own| own.place.is(&place) || is_in(own));
+        found.map(|own| own.what)
     }
 
     /// The thing that is this path, or that it lies in.
@@ -199,9 +207,9 @@ mod tests {
         ] {
             assert_eq!(own.at_folder(&at(path)), what, "{path}");
         }
-        let file = |name: &str| own.in_folder(&at("manifest/.."), name.as_ref(), None);
+        let file = |name: &str| own.in_folder(&at("manifest/.."), name.as_ref(), None, false);
         assert_eq!(file("pipeline.toml"), None, "there is no such folder");
-        let file = |name: &str| own.in_folder(&at("far/.."), name.as_ref(), None);
+        let file = |name: &str| own.in_folder(&at("far/.."), name.as_ref(), None, false);
         assert_eq!(file("pipeline.toml"), Some("the manifest"));
         assert_eq!(file("result"), None);
     }

@@ -13,9 +13,10 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{Ascending, digest, located, number, older};
+use super::cell::{Ascending, digest, form, located, number, older};
 use super::{Context, Error, Reader, Runset, State};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::task::TaskId;
 use crate::sys;
 
@@ -40,6 +41,8 @@ pub(crate) struct Doubtful {
     pub maker: Option<TaskId>,
     /// The object.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
 }
 
 impl Reader {
@@ -94,7 +97,7 @@ impl Reader {
     pub(crate) fn doubtful(&self, after: TaskId, count: i64) -> Result<Vec<Doubtful>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, input_task_id, object_hash FROM task WHERE id > ?1
+                "SELECT id, input_task_id, object_hash, kind FROM task WHERE id > ?1
                  ORDER BY id LIMIT ?2",
             )
             .and_then(|mut query| {
@@ -213,5 +216,6 @@ fn doubtful(row: &Row, task: TaskId) -> rusqlite::Result<Doubtful> {
         task,
         maker: older(row, 1, task)?,
         object: digest(row, 2)?,
+        form: form(row, 3)?,
     })
 }

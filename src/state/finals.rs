@@ -1,8 +1,9 @@
 //! Outputs to be exported: the final ones, which no step takes, or others by name.
 
-use super::cell::{Wrong, digest, located};
+use super::cell::{Wrong, digest, form, located};
 use super::{Context, Error, Reader, Runset};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
 
@@ -24,6 +25,8 @@ pub(crate) struct Final {
     pub name: FileName,
     /// Its bytes.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// Whether another one of the same name has other bytes.
     pub clashes: bool,
 }
@@ -40,17 +43,17 @@ impl Reader {
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT id, name, object_hash, count(*) OVER (PARTITION BY name) > 1, above
+                "SELECT id, name, object_hash, count(*) OVER (PARTITION BY name) > 1, above, kind
                  FROM (SELECT coalesce(max(iif(t.input_task_id >= t.id, t.id, NULL)), min(t.id)) AS id, coalesce(nullif(t.name, ''), t.object_hash) AS name,
-                           t.object_hash, max(iif(t.input_task_id >= t.id, t.input_task_id, NULL)) AS above
+                           t.object_hash, max(iif(t.input_task_id >= t.id, t.input_task_id, NULL)) AS above, t.kind AS kind
                        FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
                        LEFT JOIN step AS s ON s.id = p.step_id
                        WHERE t.live = 1 AND t.output IS NULL AND (?1 IS NULL OR t.runset = ?1)
                          AND (t.step_id IS NULL
                               AND (?2 OR t.name IN (SELECT value FROM json_each(?3)))
                               OR s.name IN (SELECT value FROM json_each(?4)))
-                       GROUP BY 2, 3)
-                 ORDER BY name, object_hash",
+                       GROUP BY 2, 3, t.kind)
+                 ORDER BY name, object_hash, kind",
             )
             .during(&self.layout, DOING)?;
         let everything = selection.names.is_empty() && selection.steps.is_empty();
@@ -92,6 +95,7 @@ fn output(row: &rusqlite::Row) -> rusqlite::Result<Final> {
     Ok(Final {
         name: row.get(1)?,
         object: digest(row, 2)?,
+        form: form(row, 5)?,
         clashes: row.get(3)?,
     })
 }

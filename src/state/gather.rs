@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{count, digest, file_name, located, number};
+use super::cell::{count, digest, file_name, form, located, number};
 use super::lineage::PARENT;
 use super::record::ROOM;
 use super::{Context, Error, Reader, Runset, State, StepId};
@@ -32,6 +32,8 @@ pub(crate) struct Group {
 pub(crate) struct NewMember<'a> {
     /// Its bytes.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// The version of the step that gathers it.
     pub step: StepId,
     /// The group.
@@ -197,7 +199,7 @@ impl Reader {
     pub(crate) fn members(&self, group: GroupId) -> Result<Vec<Member>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, name, key, object_hash FROM task
+                "SELECT id, name, key, object_hash, kind FROM task
                  WHERE gathering = ?1 AND role = 1 AND live = 1",
             )
             .and_then(|mut query| {
@@ -208,6 +210,7 @@ impl Reader {
                             name: file_name(row, 1)?.map_or_else(Box::default, Into::into),
                             key: key.unwrap_or_default().into(),
                             digest: digest(row, 3)?,
+                            form: form(row, 4)?,
                         })
                     })
                 };
@@ -377,8 +380,8 @@ impl State {
         self.reader.connection.write(
             WRITING,
             "INSERT INTO task (object_hash, step_id, input_task_id, processed, runset, name, role,
-                 gathering, key, output)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, 1, ?6, ?7, ?8)",
+                 gathering, key, output, kind)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, 1, ?6, ?7, ?8, ?9)",
             (
                 &*member.object.hex(),
                 member.step.0,
@@ -388,6 +391,7 @@ impl State {
                 member.group.0,
                 member.key,
                 member.output.map(|output| output.0),
+                member.form.number(),
             ),
         )?;
         let task = TaskId(self.reader.connection.last_insert_rowid());

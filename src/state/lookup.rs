@@ -127,6 +127,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::list::Form;
     use crate::model::task::TaskState;
     use crate::state::State;
     use crate::state::{Finished, NewTask, StepId};
@@ -144,6 +145,7 @@ mod tests {
         let runset = state.create_runset("r", 0).unwrap();
         for number in 0..300 {
             let row = |text: String, step: Option<i64>, parent, name| NewTask {
+                form: Form::File,
                 object: Digest::of(text.as_bytes()),
                 step: step.map(StepId),
                 parent,

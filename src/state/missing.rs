@@ -1,9 +1,10 @@
 //! What is needed to find final outputs and inputs whose objects are gone, and to have them made
 //! again.
 
-use super::cell::{Wrong, digest, file_name, located, older};
+use super::cell::{Wrong, digest, file_name, form, located, older};
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::task::TaskId;
 
@@ -14,6 +15,8 @@ pub(crate) struct Wanted {
     pub maker: Option<TaskId>,
     /// The object.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// Its file name.
     pub name: Option<FileName>,
 }
@@ -65,7 +68,7 @@ impl Reader {
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT id, input_task_id, object_hash, name, live = 1 AND runset = ?4,
+                "SELECT id, input_task_id, object_hash, name, kind, live = 1 AND runset = ?4,
                      substr(object_hash, 1, 4)
                  FROM task
                  WHERE step_id IS NULL AND substr(object_hash, 1, 4) >= ?1
@@ -84,13 +87,13 @@ impl Reader {
             let before = last.as_ref().unwrap_or(after);
             let read = |row: &rusqlite::Row| {
                 let place = Place {
-                    prefix: row.get(5)?,
+                    prefix: row.get(6)?,
                     row: row.get(0)?,
                 };
                 if place <= *before {
                     return Err(Wrong::Order.into_error());
                 }
-                let wanted = row.get::<_, bool>(4)?.then(|| wanted(row)).transpose()?;
+                let wanted = row.get::<_, bool>(5)?.then(|| wanted(row)).transpose()?;
                 Ok((place, wanted))
             };
             let (place, wanted) = located("task", row, read).during(&self.layout, DOING)?;
@@ -110,11 +113,11 @@ impl Reader {
         self.connection
             .prepare_cached(
                 "SELECT * FROM (
-                     SELECT id, input_task_id, object_hash, name FROM task
+                     SELECT id, input_task_id, object_hash, name, kind FROM task
                      WHERE processed = 0 AND live = 1 AND runset = ?1 AND input_task_id IS NOT NULL
                      LIMIT ?2)
                  UNION ALL SELECT * FROM (
-                     SELECT m.id, m.input_task_id, m.object_hash, m.name FROM task AS g
+                     SELECT m.id, m.input_task_id, m.object_hash, m.name, m.kind FROM task AS g
                      JOIN task AS m ON m.gathering = g.gathering AND m.role = 1 AND m.live = 1
                      WHERE g.processed = 0 AND g.live = 1 AND g.runset = ?1 AND g.role = 3
                        AND m.input_task_id IS NOT NULL
@@ -217,6 +220,7 @@ fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
         Ok(Wanted {
             maker: older(row, 1, TaskId(row.get(0)?))?,
             object: digest(row, 2)?,
+            form: form(row, 4)?,
             name: file_name(row, 3)?,
         })
     })

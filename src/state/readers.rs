@@ -2,10 +2,11 @@
 
 use rusqlite::Row;
 
-use super::cell::{digest, file_name, located, number};
+use super::cell::{digest, file_name, form, located, number};
 use super::record::ROOM;
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::{TaskId, TaskState};
 
@@ -14,6 +15,8 @@ use crate::model::task::{TaskId, TaskState};
 pub(crate) struct NewReader<'a> {
     /// Its bytes.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// The version of the step that takes it.
     pub step: StepId,
     /// The task that left it.
@@ -37,6 +40,8 @@ pub(crate) struct Told {
     pub name: FileName,
     /// Its bytes.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
 }
 
 const DOING: &str = "read who takes what";
@@ -45,7 +50,7 @@ impl Reader {
     /// The live outputs of the finished tasks of a step in the runset.
     pub(crate) fn outputs_of(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
         self.told(
-            "SELECT o.id, o.input_task_id, o.name, o.object_hash
+            "SELECT o.id, o.input_task_id, o.name, o.object_hash, o.kind
              FROM step AS s JOIN task AS m ON m.step_id = s.id AND m.step_id IS NOT NULL
              JOIN task AS o ON o.input_task_id = m.id
              WHERE s.name = ?2 AND m.runset = ?1 AND m.live = 1 AND m.processed = 1 AND m.role <> 1
@@ -58,7 +63,7 @@ impl Reader {
     /// What a step takes in the runset besides what is routed to it.
     pub(crate) fn taken_by(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
         self.told(
-            "SELECT t.id, t.input_task_id, t.name, t.object_hash
+            "SELECT t.id, t.input_task_id, t.name, t.object_hash, t.kind
              FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
              WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output IS NOT NULL",
             runset,
@@ -74,11 +79,13 @@ impl Reader {
                     located("task", row, |row| {
                         let left = file_name(row, 2)?.zip(row.get::<_, Option<i64>>(1)?);
                         let (task, object) = (TaskId(number(row, 0)?), digest(row, 3)?);
+                        let form = form(row, 4)?;
                         Ok(left.map(|(name, parent)| Told {
                             task,
                             parent: TaskId(parent),
                             name,
                             object,
+                            form,
                         }))
                     })
                 };
@@ -109,8 +116,8 @@ impl State {
         self.reader.connection.write(
             "write a task",
             "INSERT INTO task (object_hash, step_id, input_task_id, runset, name, role, output, key,
-                 room)
-             VALUES (?1, ?2, ?3, ?4, ?5, 2, ?6, ?7, ?8)",
+                 room, kind)
+             VALUES (?1, ?2, ?3, ?4, ?5, 2, ?6, ?7, ?8, ?9)",
             (
                 &*reader.object.hex(),
                 reader.step.0,
@@ -120,6 +127,7 @@ impl State {
                 reader.output.0,
                 reader.key,
                 ROOM,
+                reader.form.number(),
             ),
         )?;
         let task = TaskId(self.reader.connection.last_insert_rowid());

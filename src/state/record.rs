@@ -7,6 +7,7 @@ use rusqlite::Params;
 use super::counts::{STATE_SQL, state_of};
 use super::{Context, Equal, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::task::{Step, TaskId, TaskState};
 
 /// A task to be added.
@@ -14,6 +15,8 @@ use crate::model::task::{Step, TaskId, TaskState};
 pub(crate) struct NewTask<'a> {
     /// Its input; for a final output, the result.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// The step version that it is to run; none for a final output.
     pub step: Option<StepId>,
     /// The task that left the object.
@@ -97,10 +100,11 @@ impl State {
         self.reader.connection.write(
             "write a task",
             "INSERT INTO task
-                 (object_hash, step_id, input_task_id, processed, runset, name, forced, room)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (object_hash, kind, step_id, input_task_id, processed, runset, name, forced, room)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             (
                 &*task.object.hex(),
+                task.form.number(),
                 task.step.map(|step| step.0),
                 task.parent.map(|parent| parent.0),
                 processed,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::cell::{Ascending, digest, file_name, located, some_number};
+use super::cell::{Ascending, digest, file_name, form, located, some_number};
 use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
@@ -185,12 +185,12 @@ impl Reader {
         Ok(newest.map(TaskId))
     }
 
-    /// Calls `each` with name and object of every output that the task left, in order. The first
-    /// implementation did not record names.
+    /// Calls `each` with name and object of every output that the task left, in order, and what that is.
+    /// The first implementation did not record names.
     pub(crate) fn each_output(
         &self,
         task: TaskId,
-        each: impl FnMut(Option<&FileName>, Digest),
+        each: impl FnMut(Option<&FileName>, Digest, Form),
     ) -> Result<(), Error> {
         self.outputs_behind(task, TaskId(0), usize::MAX, each)
             .map(drop)
@@ -203,13 +203,13 @@ impl Reader {
         task: TaskId,
         after: TaskId,
         count: usize,
-        mut each: impl FnMut(Option<&FileName>, Digest),
+        mut each: impl FnMut(Option<&FileName>, Digest, Form),
     ) -> Result<Option<TaskId>, Error> {
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
         // A task that supersedes another has the same parent; it stands for no other output.
         self.connection
             .prepare_cached(
-                "SELECT id, name, object_hash FROM task
+                "SELECT id, name, object_hash, kind FROM task
                  WHERE input_task_id = ?1 AND id > ?2 AND supersedes IS NULL AND output IS NULL
                  ORDER BY id LIMIT ?3",
             )
@@ -220,7 +220,7 @@ impl Reader {
                 while let Some(row) = rows.next()? {
                     last = Some(located("task", row, |row| {
                         let id = order.next(row)?;
-                        each(file_name(row, 1)?.as_ref(), digest(row, 2)?);
+                        each(file_name(row, 1)?.as_ref(), digest(row, 2)?, form(row, 3)?);
                         Ok(id)
                     })?);
                     seen += 1;

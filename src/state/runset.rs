@@ -6,6 +6,7 @@ use super::cell::{Wrong, located};
 use super::record::NewTask;
 use super::{Context, Error, Reader, State, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::task::TaskId;
 
 /// The row of a runset.
@@ -87,6 +88,7 @@ impl State {
             runset,
             &NewTask {
                 object: Digest::EMPTY,
+                form: Form::File,
                 step: Some(step),
                 parent: None,
                 name: None,

@@ -111,7 +111,7 @@ CREATE INDEX idx_task_digits ON task (name)
 
 /// What format 4 added.
 ///
-/// `task.kind` is 0 where `object_hash` is a file's, 2 where it is that of a list of files
+/// `task.kind` is 0 where `object_hash` is a file's, 1 where it is that of a folder, 2 where it is that of a list of files
 /// ([`crate::model::list`]). `task.executed` is when the execution ended whose outputs a finished task has, in milliseconds
 /// since 1970: a task that takes them over has that of the one that it took them from.
 /// `step.current` is 1 for the one version of each name that was registered last. `file` says what

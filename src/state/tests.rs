@@ -72,6 +72,7 @@ impl Fixture {
             .insert_task(
                 &self.runset,
                 &NewTask {
+                    form: Form::File,
                     object: Digest::of(name.as_bytes()),
                     step,
                     parent: Some(parent),
@@ -252,7 +253,7 @@ fn an_output_is_told_once_after_a_migration() {
     f.state.migrate_tainted(&f.runset, &[a, b2]).unwrap();
     let mut outputs = Vec::new();
     f.state
-        .each_output(start, |name, _| outputs.push(name.unwrap().to_string()))
+        .each_output(start, |name, _, _| outputs.push(name.unwrap().to_string()))
         .unwrap();
     assert_eq!(outputs, ["x_b"]);
 }

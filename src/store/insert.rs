@@ -16,6 +16,8 @@ use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 use crate::sys::{self, Identity, Look, Shortage, Writers};
 
+/// The rights to execute.
+const EXECUTE: u32 = 0o111;
 /// Bytes that are copied between two looks at whether anybody wants them.
 const PART: u64 = 64 << 20;
 
@@ -67,6 +69,7 @@ pub(crate) struct Candidate<'a> {
     pub(super) file: File,
     pub(super) size: u64,
     pub(super) identity: Identity,
+    pub(super) executable: bool,
     /// Whether its own bytes may still change, so that a copy must become the object.
     pub(super) shared: bool,
     /// The object of the same bytes, if it was looked for and is there.
@@ -82,6 +85,11 @@ impl Candidate<'_> {
     /// In bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether anybody may execute it.
+    pub(crate) fn is_executable(&self) -> bool {
+        self.executable
     }
 }
 
@@ -113,6 +121,7 @@ impl Store {
             file,
             size: look.size,
             identity: look.identity,
+            executable: look.mode & EXECUTE != 0,
             shared,
             twin: twin.map(Box::new),
         })
@@ -394,7 +403,7 @@ fn open_up(entry: Entry) -> Result<io::Result<File>, InsertError> {
         return Err(InsertError::Closed { mode: look.mode });
     }
     entry
-        .set_mode(0o400)
+        .set_mode(0o400 | (look.mode & EXECUTE))
         .map_err(io_error("change the mode of", entry))?;
     Ok(entry.open())
 }

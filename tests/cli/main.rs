@@ -13,6 +13,7 @@ mod early;
 mod exported;
 mod failure;
 mod files;
+mod folders;
 mod from;
 mod gather;
 mod harness;

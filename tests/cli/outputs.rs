@@ -26,7 +26,8 @@ fn what_is_no_regular_file_with_a_utf8_name_fails_the_task() {
     for (script, error) in [
         (
             "mkdir sub; echo x > sub/x",
-            "output \"sub\" is a folder, not a regular file",
+            "output \"sub\" is a folder, not a regular file; hint: with `folders = true` on the step it is an \
+             output, with all that is in it",
         ),
         ("ln -s good link", LINK),
         ("ln -s nowhere link", LINK),

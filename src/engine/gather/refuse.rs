@@ -58,7 +58,7 @@ impl Scheduler<'_> {
             return Ok(false);
         }
         let mut found = false;
-        self.state.each_output(source, |name, _| {
+        self.state.each_output(source, |name, _, _| {
             found |= name.is_some_and(|name| self.refusal(step, name, &refusals).is_some());
         })?;
         Ok(found)

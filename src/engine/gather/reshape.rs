@@ -172,6 +172,7 @@ fn add(
         let key = pattern.and_then(|pattern| pattern.star(&output.name));
         let reader = NewReader {
             object: output.object,
+            form: output.form,
             step: step.id,
             parent: output.parent,
             name: &output.name,
@@ -185,6 +186,7 @@ fn add(
     let group = group_for(state, router, runset, (step, gather), (&key, owner))?;
     let member = NewMember {
         object: output.object,
+        form: output.form,
         step: step.id,
         group,
         parent: output.parent,

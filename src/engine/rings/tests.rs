@@ -14,6 +14,7 @@ use crate::exec::fake::ended;
 use crate::exec::tests::world::in_memory;
 use crate::model::digest::Digest;
 use crate::model::identity::Identity;
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::TaskId;
@@ -157,6 +158,7 @@ impl Run {
                 .register(&known, &name(queue), &identity, queue == 0, None, 0)
                 .unwrap();
             Arc::new(StepPlan {
+                folders: false,
                 queue,
                 name: name(queue),
                 id: made.id,
@@ -285,6 +287,7 @@ fn execute(world: &World, job: &Job) -> Outcome {
         .unwrap();
     let outputs = script.leaves(job.ready.name.as_deref(), input).iter();
     let outputs = outputs.map(|left| Output {
+        form: Form::File,
         name: left.name(world.len()).into(),
         digest: content(CONTENTS[left.content]),
     });

@@ -1,17 +1,21 @@
-//! From the files in a task's output folder to a list of objects.
+//! From what is in a task's output folder to a list of objects.
 
+mod fold;
 mod insert;
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use insert::Offer;
 pub(super) use insert::Source;
 
 use rustix::fs::{DirEntry, FileType};
 
 use crate::engine::{Collected, Output, Outputs};
 use crate::folder::{self, Folder};
+use crate::model::list::Form;
 use crate::model::promise::{Broken, Comparison, Pattern};
 use crate::store::{self, InsertError};
 use crate::sys::Shortage;
@@ -73,94 +77,191 @@ fn hint(error: &InsertError) -> &'static str {
     }
 }
 
-/// Makes objects of all files in the folder, which is empty afterwards.
+/// How outputs are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// What the step promises to leave, if it promises anything.
+    pub promised: Option<&'a Arc<[Pattern]>>,
+    /// Whether folders are outputs.
+    pub folders: bool,
+    /// The folder for the file with a list that is too long for memory.
+    pub spill: &'a Path,
+}
+
+/// Makes objects of all files in the folder, and of the folders where these are outputs. It is empty afterwards.
 ///
 /// Names are in order, in stretches of some thousands if there are more. Nothing is inserted if one
-/// of them is unacceptable by its kind or name, or they are not what is `promised`. `spill` is the folder for the file with a list that
-/// is too long for memory.
-pub(super) fn collect(
-    source: Source,
-    promised: Option<&Arc<[Pattern]>>,
-    spill: &Path,
-) -> Result<Outputs, OutputError> {
-    let mut names = validate(source.folder, promised.map(Comparison::new))?;
-    let mut outputs = Collected::new(spill);
-    let io =
-        |source| OutputError::from(store::io_error("write a list of outputs in", spill)(source));
-    while !names.is_empty() {
-        names.sort_unstable();
-        let whole = names.len() < STRETCH;
-        let digests = match insert::adopt(source, &names) {
-            Ok(digests) => digests,
+/// of them is unacceptable by its kind or name, or they are not what is promised.
+pub(super) fn collect(source: Source, terms: Terms) -> Result<Outputs, OutputError> {
+    let mut found = validate(source.folder, terms)?;
+    let mut outputs = Collected::new(terms.spill);
+    let io = |source| {
+        OutputError::from(store::io_error("write a list of outputs in", terms.spill)(
+            source,
+        ))
+    };
+    // Whoever starts early knows its row by the place of its input among all outputs.
+    let nobody: Offer = &|_, _, _| ();
+    let offer = if found.folders.is_empty() {
+        source.offer
+    } else {
+        nobody
+    };
+    let source = Source { offer, ..source };
+    loop {
+        let Found { mut files, folders } = found;
+        let whole = files.len() + folders.len() < STRETCH;
+        files.sort_unstable();
+        let adopted = match insert::adopt(source, &files) {
+            Ok(adopted) => adopted,
             Err((_, InsertError::Store(error))) => return Err(error.into()),
             Err((index, source)) => {
                 return Err(OutputError::Unfit {
-                    name: names.swap_remove(index).into(),
+                    name: files.swap_remove(index).into(),
                     source,
                 });
             }
         };
-        for (name, digest) in names.into_iter().zip(digests) {
-            outputs.push(Output { name, digest }).map_err(io)?;
+        let files = files.into_iter().zip(adopted);
+        let mut stretch: Vec<Output> = files
+            .map(|(name, adopted)| Output {
+                name,
+                digest: adopted.digest,
+                form: Form::File,
+            })
+            .collect();
+        for name in folders {
+            stretch.push(Output {
+                digest: fold::fold(source, &name)?,
+                form: Form::Folder,
+                name,
+            });
+        }
+        stretch.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for output in stretch {
+            outputs.push(output).map_err(io)?;
         }
         if whole {
             break;
         }
-        names = read_names(source.folder)?;
+        found = read_names(source.folder)?;
     }
     outputs.end().map_err(io)
 }
 
-/// Looks at every entry's name and kind; the first names, at most a stretch of them.
-fn validate(
-    folder: &Folder,
-    mut compared: Option<Comparison>,
-) -> Result<Vec<Box<str>>, OutputError> {
-    let mut names = Vec::new();
-    let mut bad = Vec::new();
-    let mut more = 0;
+/// Names of outputs, at most a stretch of them.
+#[derive(Debug, Default)]
+struct Found {
+    files: Vec<Box<str>>,
+    folders: Vec<Box<str>>,
+}
+
+impl Found {
+    fn add(&mut self, name: &str, kind: FileType) {
+        if kind == FileType::Directory {
+            self.folders.push(name.into());
+        } else {
+            self.files.push(name.into());
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.files.len() + self.folders.len()
+    }
+}
+
+/// Outputs that are not acceptable, in words.
+#[derive(Debug, Default)]
+struct Bad {
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Bad {
+    fn add(&mut self, name: &OsStr, problem: &str) {
+        if self.named.len() < NAMED {
+            self.named.push(format!("output {name:?} {problem}"));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn end(mut self) -> Result<(), OutputError> {
+        if self.named.is_empty() {
+            return Ok(());
+        }
+        self.named.sort();
+        if self.more > 0 {
+            self.named.push(format!("and {} more", self.more));
+        }
+        Err(OutputError::Bad(self.named))
+    }
+}
+
+/// Looks at every entry's name and kind, in folders that are outputs too; the first names.
+fn validate(folder: &Arc<Folder>, terms: Terms) -> Result<Found, OutputError> {
+    let mut compared = terms.promised.map(Comparison::new);
+    let mut found = Found::default();
+    let mut bad = Bad::default();
     let io = |error: io::Error| store::io_error("read the output folder", folder.path())(error);
     for entry in folder.names().map_err(io)? {
         let entry = entry.map_err(|error| io(error.into()))?;
         if folder::is_self(entry.file_name()) {
             continue;
         }
-        let name = entry.file_name().to_str();
-        let problem = match (kind(folder, &entry)?, name) {
-            (FileType::RegularFile, Ok(name)) => {
-                if let Some(compared) = &mut compared {
-                    compared.saw(name);
-                }
-                if names.len() < STRETCH {
-                    names.push(name.into());
-                }
-                continue;
+        let kind = kind(folder, &entry)?;
+        let own = folder::shown(entry.file_name());
+        let taken = match kind {
+            FileType::RegularFile => true,
+            FileType::Directory if terms.folders => true,
+            FileType::Directory => {
+                bad.add(own, NO_FOLDER);
+                false
             }
-            (FileType::RegularFile, Err(_)) => "has a name that is not UTF-8".to_owned(),
-            (FileType::Symlink, _) => {
-                "is a symbolic link, not a regular file; hint: `cp -L` copies what \
-                                       a link leads to"
-                    .to_owned()
+            FileType::Symlink => {
+                bad.add(own, A_LINK);
+                false
             }
-            (other, _) => format!("is {}, not a regular file", folder::kind(other)),
+            other @ (FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown) => {
+                bad.add(
+                    own,
+                    &format!("is {}, not a regular file", folder::kind(other)),
+                );
+                false
+            }
         };
-        if bad.len() < NAMED {
-            let name = folder::shown(entry.file_name());
-            bad.push(format!("output {name:?} {problem}"));
-        } else {
-            more += 1;
+        if !taken {
+            continue;
         }
+        let Ok(name) = entry.file_name().to_str() else {
+            bad.add(own, NO_TEXT);
+            continue;
+        };
+        if let Some(compared) = &mut compared {
+            compared.saw(name);
+        }
+        if kind == FileType::Directory {
+            fold::check(folder, name, &mut bad)?;
+        }
+        if found.len() >= STRETCH {
+            continue;
+        }
+        found.add(name, kind);
     }
-    if bad.is_empty() {
-        compared.map_or(Ok(()), Comparison::end)?;
-        return Ok(names);
-    }
-    bad.sort();
-    if more > 0 {
-        bad.push(format!("and {more} more"));
-    }
-    Err(OutputError::Bad(bad))
+    bad.end()?;
+    compared.map_or(Ok(()), Comparison::end)?;
+    Ok(found)
 }
+
+const NO_TEXT: &str = "has a name that is not UTF-8";
+const NO_FOLDER: &str = "is a folder, not a regular file; hint: with `folders = true` on the step it is an \
+                         output, with all that is in it";
+const A_LINK: &str =
+    "is a symbolic link, not a regular file; hint: `cp -L` copies what a link leads to";
 
 fn kind(folder: &Folder, entry: &DirEntry) -> Result<FileType, store::Error> {
     let kind = entry.file_type();
@@ -174,85 +275,23 @@ fn kind(folder: &Folder, entry: &DirEntry) -> Result<FileType, store::Error> {
 }
 
 /// The next names, at most a stretch of them: what was inserted is gone from the folder.
-fn read_names(folder: &Folder) -> Result<Vec<Box<str>>, OutputError> {
-    let read = || {
-        let mut names = Vec::new();
-        for entry in folder.names()? {
-            let entry = entry?;
-            if folder::is_self(entry.file_name()) {
-                continue;
-            }
-            let name = entry.file_name().to_str().map_err(io::Error::other)?;
-            names.push(name.into());
-            if names.len() == STRETCH {
-                break;
-            }
+fn read_names(folder: &Folder) -> Result<Found, OutputError> {
+    let mut found = Found::default();
+    let io = |error: io::Error| store::io_error("read the output folder", folder.path())(error);
+    for entry in folder.names().map_err(io)? {
+        let entry = entry.map_err(|error| io(error.into()))?;
+        if folder::is_self(entry.file_name()) {
+            continue;
         }
-        Ok(names)
-    };
-    read().map_err(|error| store::io_error("read the output folder", folder.path())(error).into())
+        let name = entry.file_name().to_str();
+        let name = name.map_err(|error| io(io::Error::other(error)))?;
+        found.add(name, kind(folder, &entry)?);
+        if found.len() == STRETCH {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-    use crate::exec::tests::world::in_memory;
-    use crate::model::digest::Digest;
-    use crate::store::Store;
-
-    fn collect(dir: &Path, store: &Store, folder: &Path) -> Result<Outputs, OutputError> {
-        let folder = Arc::new(Folder::open(folder).unwrap());
-        let source = Source {
-            store,
-            folder: &folder,
-            quiet: true,
-            offer: &|_, _, _| (),
-        };
-        super::collect(source, None, dir)
-    }
-
-    fn fixture() -> (tempfile::TempDir, Store, std::path::PathBuf) {
-        let dir = in_memory();
-        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
-        let out = dir.path().join("out");
-        fs::create_dir(&out).unwrap();
-        (dir, store, out)
-    }
-
-    #[test]
-    fn every_file_once_however_many() {
-        for count in [0, 1, STRETCH - 1, STRETCH, STRETCH + 1, 2 * STRETCH + 3] {
-            let (dir, store, out) = fixture();
-            for n in 0..count {
-                fs::write(out.join(format!("{n:05}")), n.to_string()).unwrap();
-            }
-            let outputs = collect(dir.path(), &store, &out).unwrap();
-            let mut all: Vec<Output> = outputs.map(Result::unwrap).collect();
-            all.sort_by(|a, b| a.name.cmp(&b.name));
-            assert_eq!(all.len(), count);
-            for (n, output) in all.iter().enumerate() {
-                assert_eq!(*output.name, format!("{n:05}"));
-                assert_eq!(output.digest, Digest::of(n.to_string().as_bytes()));
-            }
-            assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
-        }
-    }
-
-    #[test]
-    fn bad_ones_are_all_named_and_nothing_is_adopted() {
-        let (dir, store, out) = fixture();
-        fs::write(out.join("good"), "good").unwrap();
-        fs::create_dir(out.join("dir")).unwrap();
-        fs::write(out.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
-        let error = collect(dir.path(), &store, &out).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "output \"\\xFF\" has a name that is not UTF-8\n\
-             output \"dir\" is a folder, not a regular file"
-        );
-        assert!(out.join("good").exists());
-    }
-}
+mod tests;

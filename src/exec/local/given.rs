@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::list::{Form, List};
-use crate::model::tree::Entry;
+use crate::model::tree::{Entry, Kind};
 use crate::store::{self, Loan, Reader};
 
 /// An input, taken apart.
@@ -15,6 +15,8 @@ use crate::store::{self, Loan, Reader};
 pub(crate) struct Given {
     /// What is `INPUT_FILE`.
     pub main: Digest,
+    /// Whether that is a folder.
+    pub folder: bool,
     /// What is in `INPUT_DIR`.
     pub files: Vec<Entry>,
 }
@@ -23,8 +25,9 @@ impl Given {
     /// Of the object `input`; a list is read.
     pub(crate) fn of(store: &Reader, input: &Digest, form: Form) -> Result<Self, store::Error> {
         match form {
-            Form::File => Ok(Self {
+            Form::File | Form::Folder => Ok(Self {
                 main: *input,
+                folder: form == Form::Folder,
                 files: Vec::new(),
             }),
             Form::List => {
@@ -41,6 +44,7 @@ impl Given {
                 })?;
                 Ok(Self {
                     main: list.main.unwrap_or(*input),
+                    folder: false,
                     files: list.files,
                 })
             }
@@ -49,7 +53,9 @@ impl Given {
 }
 
 /// Makes the folder `name` with these files in it. They are links to the objects, which nobody may
-/// write to; root may, and gets copies. What is lent is a link in any case.
+/// write to; root may, and gets copies. Of folders everybody gets copies: what is in them can be executed
+/// and links lead from one to another. What is lent is
+/// a link in any case.
 pub(super) fn fill(
     store: &Reader,
     parent: &Folder,
@@ -72,6 +78,18 @@ pub(crate) fn fill_in(
     fill(store, &opened, name, files)
 }
 
+/// Makes the folder that an object stands for in one that nobody else knows of yet.
+pub(crate) fn unfold_in(
+    store: &Reader,
+    parent: &Path,
+    name: &str,
+    tree: &Digest,
+) -> Result<(), store::Error> {
+    let opened = Folder::open(parent);
+    let opened = opened.map_err(store::io_error("open the folder", parent))?;
+    store.unfold(tree, &opened, name).map(drop)
+}
+
 fn fill_with(
     store: &Reader,
     parent: &Folder,
@@ -85,6 +103,10 @@ fn fill_with(
     let mut loans = Vec::new();
     for file in files {
         let entry = folder.entry(&*file.name);
+        if file.kind == Kind::Folder {
+            store.unfold(&file.digest, &folder, &file.name)?;
+            continue;
+        }
         if let Some(loan) = store.borrow(&file.digest)? {
             let linked = entry.lead_to(loan.path());
             linked.map_err(store::io_error("make the link", entry))?;
@@ -148,6 +170,7 @@ mod tests {
             name: "x".into(),
             key: "".into(),
             digest: Digest::of(b"x"),
+            form: Form::File,
         };
         let input = store
             .insert_bytes(list::of(vec![member]).as_bytes())
@@ -160,7 +183,7 @@ mod tests {
     fn what_is_gone_or_no_list_is_told() {
         let (_dir, store, folder) = fixture();
         let file = Entry {
-            kind: crate::model::tree::Kind::File,
+            kind: Kind::File,
             digest: Digest::of(b"gone"),
             name: "x".into(),
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::collect::{OutputError, Source, collect};
+use super::collect::{OutputError, Source, Terms, collect};
 use super::early::Start;
 use super::execution::{Execution, Fault};
 use super::kept::Kept;
@@ -389,7 +389,12 @@ impl<'a> Worker<'a> {
             quiet,
             offer: &|names, index, shared| (self.offer)(job.ready.id, names, index, shared),
         };
-        collect(source, job.step.outputs.as_ref(), self.site.scratch.path())
+        let terms = Terms {
+            promised: job.step.outputs.as_ref(),
+            folders: job.step.folders,
+            spill: self.site.scratch.path(),
+        };
+        collect(source, terms)
     }
 
     /// What an ended script's task comes to.

@@ -37,16 +37,28 @@ pub(super) struct Workspace {
     began: Duration,
     /// Whether its input was removed.
     released: bool,
+    /// What its input is.
+    input_kind: InputKind,
     /// Whether there is a folder with the files of its input.
     has_files: bool,
     /// Files outside that are lent to the present task.
     loans: Vec<Loan>,
-    /// Whether its input is a link to one of them.
-    is_link: bool,
     input: PathBuf,
     files: PathBuf,
     output: PathBuf,
     temporary: PathBuf,
+}
+
+/// What is at `INPUT_FILE`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum InputKind {
+    /// A file, over which the next one can be written.
+    #[default]
+    File,
+    /// A link to what is lent.
+    Link,
+    /// A folder.
+    Folder,
 }
 
 /// The folders, as they were made.
@@ -96,9 +108,9 @@ impl Workspace {
             left: None,
             began: Duration::ZERO,
             released: false,
+            input_kind: InputKind::File,
             has_files: false,
             loans: Vec::new(),
-            is_link: false,
             input: PathBuf::new(),
             files: PathBuf::new(),
             output: PathBuf::new(),
@@ -145,14 +157,16 @@ impl Workspace {
         let given = Given::of(store, input, form)?;
         let loan = store.borrow(&given.main)?;
         let entry = self.prepare()?.folder.entry(INPUT);
-        if given.main == Digest::EMPTY {
+        if given.folder {
+            self.unfold(store, &given.main)?;
+        } else if given.main == Digest::EMPTY {
             let _ = entry.remove();
             entry.create().map_err(store::io_error("make", entry))?;
         } else if let Some(loan) = loan {
             let _ = entry.remove();
             let led = entry.lead_to(loan.path());
             led.map_err(store::io_error("make the link", entry))?;
-            self.is_link = true;
+            self.input_kind = InputKind::Link;
             self.loans.push(loan);
         } else {
             store.copy_out(&given.main, entry)?;
@@ -177,6 +191,17 @@ impl Workspace {
         Ok(lent)
     }
 
+    fn unfold(&mut self, store: &Store, tree: &Digest) -> Result<(), store::Error> {
+        self.input_kind = InputKind::Folder;
+        match &self.made {
+            Some(made) => {
+                let _ = made.folder.entry(INPUT).remove();
+                store.unfold(tree, &made.folder, INPUT).map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+
     fn fill(&mut self, store: &Store, files: &[tree::Entry]) -> Result<(), store::Error> {
         self.has_files = true;
         if let Some(made) = &self.made {
@@ -193,33 +218,29 @@ impl Workspace {
         Ok(touched.map(|path| format!("{} was written or replaced", path.shown())))
     }
 
-    /// Takes away the link to what is lent; whether it is gone.
-    fn remove_link(&mut self) -> bool {
+    /// Removes what was made for an input besides a file; whether it is gone.
+    fn remove_input(&mut self) -> bool {
         self.loans.clear();
-        if !std::mem::take(&mut self.is_link) {
+        let input = std::mem::take(&mut self.input_kind);
+        let files = std::mem::take(&mut self.has_files);
+        let Some(made) = &self.made else {
             return true;
+        };
+        let entry = made.folder.entry(INPUT);
+        match input {
+            InputKind::File => {}
+            InputKind::Link => self.released = entry.remove().is_ok(),
+            InputKind::Folder => self.released = remove_all(entry),
         }
-        self.released = self
-            .input_entry()
-            .is_some_and(|input| input.remove().is_ok());
-        self.released
-    }
-
-    /// Removes the folder with the files of an input; whether it is gone.
-    fn remove_files(&mut self) -> bool {
-        match &self.made {
-            Some(made) if std::mem::take(&mut self.has_files) => {
-                remove_all(made.folder.entry(FILES))
-            }
-            Some(_) | None => true,
-        }
+        let is_gone = input == InputKind::File || self.released;
+        is_gone && (!files || remove_all(made.folder.entry(FILES)))
     }
 
     fn prepare(&mut self) -> Result<&Made, store::Error> {
         self.began = since_1970(SystemTime::now());
         self.left = None;
         // That of one that could not be made ready.
-        if !self.remove_link() || !self.remove_files() {
+        if !self.remove_input() {
             self.discard();
         }
         self.released = false;
@@ -305,7 +326,7 @@ impl Workspace {
         let path = kept.take(task, self.scratch.entry(&self.name()))?;
         self.made = None;
         self.loans.clear();
-        self.is_link = false;
+        self.input_kind = InputKind::File;
         self.generation += 1;
         self.rename();
         Ok(path)
@@ -314,7 +335,7 @@ impl Workspace {
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
     pub(super) fn finish(&mut self, quiet: bool, emptied: bool) {
-        if !self.remove_link() || !quiet || !self.remove_files() || !self.is_as_made(emptied) {
+        if !self.remove_input() || !quiet || !self.is_as_made(emptied) {
             self.discard();
         }
     }
@@ -366,7 +387,7 @@ impl Workspace {
         self.made = None;
         self.has_files = false;
         self.loans.clear();
-        self.is_link = false;
+        self.input_kind = InputKind::File;
         remove_all(self.scratch.entry(&self.name()));
         self.generation += 1;
         self.rename();

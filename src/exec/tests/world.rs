@@ -15,6 +15,7 @@ use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
 use crate::model::gather::{Gather, Source};
 use crate::model::identity::Identity;
+use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::promise::Pattern;
 use crate::model::route::Router;
@@ -98,6 +99,7 @@ pub(crate) fn left(outputs: &[(&str, &str)]) -> Outcome {
     let output = |(name, content): &(&str, &str)| {
         let digest = STORE.with(|(_, store)| store.insert_bytes(content.as_bytes()).unwrap());
         Output {
+            form: Form::File,
             name: (*name).into(),
             digest,
         }
@@ -165,6 +167,7 @@ impl World {
             let made = state.register(&known, &name, &identity, queue == 0, None, 0);
             let made = made.unwrap();
             Arc::new(StepPlan {
+                folders: false,
                 queue,
                 name,
                 id: made.id,

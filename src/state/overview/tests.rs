@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::task::TaskState;
 use crate::state::{Finished, Logs, NewTask, State};
@@ -30,6 +31,7 @@ fn pipeline() -> (State, Runset) {
         .unwrap();
     for (step, name) in [(Some(b), "b"), (None, "end")] {
         let new = NewTask {
+            form: Form::File,
             object: Digest::of(name.as_bytes()),
             step,
             parent: Some(task),

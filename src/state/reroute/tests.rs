@@ -1,6 +1,7 @@
 use super::super::{Finished, NewTask};
 use super::*;
 use crate::model::identity::Identity;
+use crate::model::list::Form;
 use crate::model::task::TaskState;
 
 /// A start task of `a` that left `x_b`, `x_c` and `end`.
@@ -75,6 +76,7 @@ impl World {
         let step = self.router().route(name).map(ToString::to_string);
         let step = step.and_then(|step| self.step(&step));
         let task = NewTask {
+            form: Form::File,
             object: Digest::of(name.as_bytes()),
             step,
             parent: Some(self.start),
@@ -133,7 +135,7 @@ impl World {
     fn outputs(&self) -> Vec<String> {
         let mut all = Vec::new();
         self.state
-            .each_output(self.start, |name, _| all.push(name.unwrap().to_string()))
+            .each_output(self.start, |name, _, _| all.push(name.unwrap().to_string()))
             .unwrap();
         all
     }

@@ -31,6 +31,7 @@ impl World {
 
     fn add(&mut self, runset: &Runset) -> TaskId {
         let task = NewTask {
+            form: Form::File,
             object: Digest::EMPTY,
             step: Some(self.step),
             parent: None,

@@ -41,6 +41,7 @@ impl World {
     /// A finished task on this input, which left one output.
     fn done(&mut self, step: StepId, input: &str, name: &str) -> TaskId {
         let task = NewTask {
+            form: Form::File,
             object: Digest::of(input.as_bytes()),
             step: Some(step),
             parent: None,
@@ -52,6 +53,7 @@ impl World {
             .succeed(&self.runset, step, id, TaskState::Pending, &FINISHED)
             .unwrap();
         let output = NewTask {
+            form: Form::File,
             object: Digest::of(input.to_uppercase().as_bytes()),
             step: None,
             parent: Some(id),

@@ -18,6 +18,7 @@ fn a_failed_write_is_the_last_one() {
             how,
         }));
         let task = NewTask {
+            form: Form::File,
             object: Digest::EMPTY,
             step: None,
             parent: Some(start),

@@ -33,15 +33,67 @@ pub(crate) struct Source<'a> {
 /// The first file in order that did not become an object, and why.
 pub(super) type Failed = (usize, InsertError);
 
-/// Makes objects of the files `names`: their digests, in the same order. After a failure some of
-/// the files behind it may be objects, too.
-pub(super) fn adopt(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, Failed> {
+/// A file of which an object was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Adopted {
+    /// Of its bytes.
+    pub digest: Digest,
+    /// Whether anybody could execute it.
+    pub executable: bool,
+}
+
+/// Makes objects of the files `names`, in the same order. After a failure some of the files behind it
+/// may be objects, too.
+pub(super) fn adopt(source: Source, names: &[Box<str>]) -> Result<Vec<Adopted>, Failed> {
+    all(names.len(), &|index, before| {
+        let Source { store, folder, .. } = source;
+        let name = &*names[index];
+        let candidate = store.candidate(folder.entry(name), source.quiet)?;
+        before(candidate.size());
+        let executable = candidate.is_executable();
+        let inserted = match SharedOutput::of(candidate, folder, name) {
+            Ok(shared) => {
+                let shared = Arc::new(shared);
+                (source.offer)(names, index, &shared);
+                store.insert_shared(&shared)
+            }
+            Err(candidate) => store.insert(candidate),
+        };
+        Ok(adopted(inserted?, executable))
+    })
+}
+
+/// The same of files that are in several folders, and are not offered to anybody.
+pub(super) fn adopt_in(
+    source: Source,
+    files: &[(Arc<Folder>, &str)],
+) -> Result<Vec<Adopted>, Failed> {
+    all(files.len(), &|index, before| {
+        let (folder, name) = &files[index];
+        let candidate = source.store.candidate(folder.entry(*name), source.quiet)?;
+        before(candidate.size());
+        let executable = candidate.is_executable();
+        let inserted = source.store.insert(candidate)?;
+        Ok(adopted(inserted, executable))
+    })
+}
+
+fn adopted(inserted: Inserted, executable: bool) -> Adopted {
+    Adopted {
+        digest: inserted.digest,
+        executable,
+    }
+}
+
+/// Makes an object of a file, by its number; the second is told its size before its bytes are read.
+type One<'a> = &'a (dyn Fn(usize, &mut dyn FnMut(u64)) -> Result<Adopted, InsertError> + Sync);
+
+fn all(count: usize, one: One) -> Result<Vec<Adopted>, Failed> {
     let batch = Batch {
-        source,
-        names,
+        one,
         next: AtomicUsize::new(0),
-        digests: names.iter().map(|_| OnceLock::new()).collect(),
-        end: AtomicUsize::new(names.len()),
+        adopted: (0..count).map(|_| OnceLock::new()).collect(),
+        end: AtomicUsize::new(count),
         failed: Mutex::new(None),
     };
     std::thread::scope(|scope| batch.lead(scope));
@@ -49,16 +101,15 @@ pub(super) fn adopt(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, F
     if let Some(failed) = failed.unwrap_or_else(PoisonError::into_inner) {
         return Err(failed);
     }
-    let digests = batch.digests.into_iter();
-    Ok(digests.filter_map(OnceLock::into_inner).collect())
+    let adopted = batch.adopted.into_iter();
+    Ok(adopted.filter_map(OnceLock::into_inner).collect())
 }
 
 struct Batch<'a> {
-    source: Source<'a>,
-    names: &'a [Box<str>],
+    one: One<'a>,
     /// The first that no thread has taken.
     next: AtomicUsize,
-    digests: Vec<OnceLock<Digest>>,
+    adopted: Vec<OnceLock<Adopted>>,
     /// None is taken from here on: that of the first failure so far.
     end: AtomicUsize,
     failed: Mutex<Option<Failed>>,
@@ -70,7 +121,7 @@ impl Batch<'_> {
         let mut alone = true;
         self.work(|size| {
             let left = self
-                .names
+                .adopted
                 .len()
                 .saturating_sub(self.next.load(Ordering::Relaxed));
             let helpers = if size >= LARGE { left } else { left / WORTH };
@@ -93,25 +144,10 @@ impl Batch<'_> {
             if index >= self.end.load(Ordering::Relaxed) {
                 return;
             }
-            match self.one(index, &mut before) {
-                Ok(inserted) => drop(self.digests[index].set(inserted.digest)),
+            match (self.one)(index, &mut before) {
+                Ok(adopted) => drop(self.adopted[index].set(adopted)),
                 Err(error) => self.fail(index, error),
             }
-        }
-    }
-
-    fn one(&self, index: usize, before: &mut impl FnMut(u64)) -> Result<Inserted, InsertError> {
-        let Source { store, folder, .. } = self.source;
-        let name = &*self.names[index];
-        let candidate = store.candidate(folder.entry(name), self.source.quiet)?;
-        before(candidate.size());
-        match SharedOutput::of(candidate, folder, name) {
-            Ok(shared) => {
-                let shared = Arc::new(shared);
-                (self.source.offer)(self.names, index, &shared);
-                store.insert_shared(&shared)
-            }
-            Err(candidate) => store.insert(candidate),
         }
     }
 
@@ -130,6 +166,11 @@ mod tests {
     use std::fs::{self, File};
 
     use super::*;
+
+    fn digests(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, Failed> {
+        let adopted = adopt(source, names)?;
+        Ok(adopted.into_iter().map(|one| one.digest).collect())
+    }
 
     fn names(count: usize) -> Vec<Box<str>> {
         (0..count).map(|n| format!("{n:04}").into()).collect()
@@ -156,7 +197,7 @@ mod tests {
             for (n, name) in names.iter().enumerate() {
                 fs::write(source.folder.path().join(&**name), (n % 7).to_string()).unwrap();
             }
-            let digests = adopt(source, &names).unwrap();
+            let digests = digests(source, &names).unwrap();
             let right = (0..500).map(|n| Digest::of((n % 7).to_string().as_bytes()));
             assert_eq!(digests, right.collect::<Vec<_>>());
             assert!(digests.iter().all(|digest| source.store.contains(digest)));
@@ -172,7 +213,7 @@ mod tests {
             for (n, name) in names.iter().enumerate() {
                 fs::write(source.folder.path().join(&**name), bytes(n)).unwrap();
             }
-            let digests = adopt(source, &names).unwrap();
+            let digests = digests(source, &names).unwrap();
             assert_eq!(digests, [0, 1, 2].map(|n| Digest::of(&bytes(n))));
         });
     }

@@ -29,6 +29,8 @@ pub(crate) struct Runnable {
     pub version: i64,
     /// What it promises to leave, if it promises anything.
     pub outputs: Option<Arc<[Pattern]>>,
+    /// Whether folders are outputs.
+    pub folders: bool,
     /// Longest time of an execution.
     pub timeout: Option<Duration>,
     /// The program that runs the script, if it was found.

@@ -9,6 +9,7 @@ use super::super::world::{Act, World, by_key, gathers, left, step};
 use crate::engine::{Job, Outcome};
 use crate::model::digest::Digest;
 use crate::model::gather::Gather;
+use crate::model::list::Form;
 use crate::model::list::{self, Member};
 use crate::model::task::TaskState;
 
@@ -160,6 +161,7 @@ fn reference(shape: Shape, scripts: &Scripts, failing: u16) -> Vec<Told> {
                             Gather::ByKey | Gather::Below(_) => key.clone(),
                         };
                         waiting[at].entry(group).or_default().push(Member {
+                            form: Form::File,
                             name: name(number, *output).into(),
                             key: key.into(),
                             digest,
