@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod complete;
 mod counts;
+mod covered;
 mod describe;
 mod dry_run;
 mod error;

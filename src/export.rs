@@ -286,7 +286,7 @@ fn append_folder(archive: &mut Archive, name: &str) -> Result<(), Error> {
 }
 
 /// The name that an output gets.
-fn file_name(output: Final) -> String {
+pub(crate) fn file_name(output: Final) -> String {
     if output.clashes {
         apart(&output.name, &output.object)
     } else {

@@ -8,9 +8,11 @@ mod find;
 mod known;
 mod links;
 mod look;
+mod own;
 mod pattern;
 mod read;
 mod snapshot;
+mod target;
 mod texts;
 mod watch;
 
@@ -23,11 +25,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{CWD, Mode, OFlags};
 
 pub(crate) use error::Error;
-pub(crate) use find::{find, look};
+pub(crate) use find::find;
 pub(crate) use known::Known;
 pub(crate) use read::Keep;
 pub(crate) use read::read;
 pub(crate) use snapshot::Snapshot;
+pub(crate) use target::look;
 pub(crate) use texts::Texts;
 pub(crate) use watch::{Begun, Trouble, Watch};
 
@@ -38,8 +41,8 @@ use crate::sys::{self, Seen};
 #[derive(Debug)]
 pub(crate) struct Root {
     fd: OwnedFd,
-    /// A folder in it in which no file is ever found: the device and the number.
-    skip: Option<(u64, u64)>,
+    /// Folders in it in which no file is ever found: the device and the number.
+    skip: Vec<(u64, u64)>,
     /// Set when nobody wants what is read any more.
     stop: Arc<AtomicBool>,
 }
@@ -59,10 +62,9 @@ impl Root {
         stop: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let fd = rustix::fs::openat(CWD, path, FOLDER, Mode::empty())?;
-        let skip = skip.and_then(|skip| sys::seen_at(CWD, skip).ok());
         Ok(Self {
             fd: sys::descriptors::keep(fd),
-            skip: skip.map(|(_, seen)| (seen.device, seen.inode)),
+            skip: skip.map(own::of).unwrap_or_default(),
             stop,
         })
     }

@@ -26,6 +26,8 @@ use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{InputKind, Manifest, Texts};
 use crate::model::digest::Digest;
+use crate::model::entry::EntryName;
+use crate::model::event::Compared;
 use crate::model::file::Lent;
 use crate::model::list::Form;
 use crate::model::name::StepName;
@@ -143,6 +145,36 @@ impl Inputs {
         known: &mut Known,
         store: Option<&Store>,
     ) -> Result<Self, Error> {
+        Self::gather_with(outside, known, store, true)
+    }
+
+    /// How what can be seen without running anything differs from what is recorded of the runset:
+    /// lines of commands are passed over.
+    pub(crate) fn seen(
+        outside: &Outside,
+        known: &mut Known,
+        state: &Reader,
+        runset: &Runset,
+    ) -> Result<Compared, Error> {
+        let seen = Self::gather_with(outside, known, None, false)?;
+        let names = state.names_of_versions()?;
+        let mut merge = Merge::new(&seen.entries);
+        state.each_entry(runset, |recorded| {
+            let name = EntryName::parse(&recorded.identity);
+            if !matches!(name, Some(EntryName::Line { .. })) {
+                let step = recorded.step.and_then(|step| names.get(&step));
+                merge.recorded(recorded, step);
+            }
+        })?;
+        Ok(merge.finish().counts())
+    }
+
+    fn gather_with(
+        outside: &Outside,
+        known: &mut Known,
+        store: Option<&Store>,
+        commands: bool,
+    ) -> Result<Self, Error> {
         let stop = Arc::clone(outside.stop);
         let root = Root::open_until(outside.folder, Some(outside.db), stop);
         let root = root.map_err(Error::Folder)?;
@@ -171,6 +203,7 @@ impl Inputs {
         // A command may take its time, and do more than look.
         for (number, input) in inputs() {
             if let Some(InputKind::Lines(command)) = input.kind()
+                && commands
                 && gatherer.errors.is_empty()
             {
                 gatherer.lines(number, input, command)?;

@@ -1,12 +1,17 @@
 //! What whoever takes final outputs has to know of them: that they are not all, or of older steps.
 
 use super::error::Failure;
+use super::fit::Fit;
 use super::options::Places;
 use super::status;
+use crate::files::Known;
+use crate::inputs::{Inputs, Outside};
+use crate::model::event::Compared;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
+use crate::prepare::Source;
 use crate::report::table;
-use crate::state::{Lock, Reader, Runset};
+use crate::state::{self, Lock, Reader, Rerouted, Runset};
 use crate::text::amount;
 use crate::text::visible;
 
@@ -47,6 +52,69 @@ pub(super) fn of(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec
         });
         let steps: Vec<String> = steps.collect();
         lines.push(format!("changed since the last run: {}", steps.join(", ")));
+    }
+    if !running {
+        lines.extend(of_manifest(places, state, runset)?);
+    }
+    Ok(lines)
+}
+
+/// What the manifest has otherwise by now: where things begin, go, and come in.
+fn of_manifest(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    let Ok(manifest) = places.manifest() else {
+        return Ok(lines);
+    };
+    let Ok(mut source) = Source::load(&manifest) else {
+        let words =
+            "the manifest has errors, so that nobody knows what changed since; check tells them";
+        return Ok(vec![words.to_owned()]);
+    };
+    if let Some(folder) = &places.workdir {
+        source.folder.clone_from(folder);
+    }
+    let newest = state.newest_runset()?;
+    if newest.is_none_or(|newest| newest.name != runset.name) {
+        return Ok(lines);
+    }
+    lines.extend(Fit::of(&source, state, runset)?.warning());
+    let sign = state::sign(source.manifest.steps.iter().map(|step| &step.name));
+    for Rerouted { from, to, count } in state.would_be_rerouted(runset, &source.router, &sign)? {
+        lines.push(table::rerouted(from.as_ref(), to.as_ref(), count));
+    }
+    if source.manifest.inputs.is_empty() && !state.has_entries(runset)? {
+        return Ok(lines);
+    }
+    let outside = Outside {
+        manifest: &source.manifest,
+        texts: &source.texts,
+        router: &source.router,
+        folder: &source.folder,
+        db: state.layout().root(),
+        programs: &[],
+        stop: &source.stop,
+    };
+    let mut known = Known::new(state.contents()?);
+    match Inputs::seen(&outside, &mut known, state, runset) {
+        Ok(Compared {
+            new: 0,
+            changed: 0,
+            gone: 0,
+            ..
+        }) => {}
+        Ok(compared) => {
+            let compared = Compared {
+                unchanged: 0,
+                ..compared
+            };
+            lines.push(format!(
+                "inputs since the last run: {compared}; -run acts on that"
+            ));
+        }
+        Err(_) => lines.push(
+            "inputs cannot be compared with those of the last run; -run -dry-run tells why"
+                .to_owned(),
+        ),
     }
     Ok(lines)
 }

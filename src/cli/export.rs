@@ -10,7 +10,7 @@ use clap::Args;
 use super::error::Failure;
 use super::options::{Output, Places};
 use super::select::{self, InRunset};
-use super::{caveats, output, own, signals};
+use super::{caveats, covered, output, own, signals};
 use crate::export::{self, Error, Exported};
 use crate::model::name::StepName;
 use crate::out::{self, Stream};
@@ -60,6 +60,13 @@ pub(crate) fn main(
         }
     }
     let store = select::store(&state)?;
+    if let Some(to) = options
+        .to
+        .as_deref()
+        .filter(|to| !own::is_standard_output(to))
+    {
+        covered::check(places, &state, &selection, to)?;
+    }
     let to = options
         .to
         .as_deref()

@@ -7,27 +7,19 @@ use std::ffi::OsStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Dir, FileType, Mode};
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use super::error::{Error, io_error};
 use super::links::Link;
 use super::look::{Path, look_at_all};
 use super::pattern::{Meaning, Pattern, Rest};
-use super::{FOLDER, Root, links, stat};
+use super::target::{Found, FoundFolder, Target, broken_link, open, target};
+use super::{Root, links, own, stat};
 use crate::folder::{is_self, kind};
 use crate::model::file::Stat;
 use crate::model::glob::{Glob, Part};
 use crate::sys;
-
-/// A file, or a folder, as it was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found<P = Box<str>> {
-    /// Below the root, with `/` between names.
-    pub path: P,
-    /// How it looked.
-    pub stat: Stat,
-}
 
 /// What patterns stand for at the moment.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +27,10 @@ pub(crate) struct Looked {
     /// Each once, sorted by path.
     pub files: Vec<Found>,
     /// The folders that were listed for that, or in which a name was not that may be there later.
-    pub folders: Vec<Found<Box<[u8]>>>,
+    pub folders: Vec<FoundFolder>,
+    /// Folders on the way in which nothing else can be meant, sorted by path: whoever moves one away and
+    /// back changes no file.
+    pub ways: Vec<FoundFolder>,
     /// The links on the way, sorted by path.
     pub links: Vec<Link>,
 }
@@ -73,14 +68,23 @@ pub(super) fn find_at_most<'g, T>(
         most,
         files: Vec::new(),
         folders: Vec::new(),
+        ways: Vec::new(),
         links: Vec::new(),
+        out: globs
+            .iter()
+            .copied()
+            .filter(|glob| glob.takes_out())
+            .collect(),
+        left_out: false,
         pattern: Pattern(&[]),
         above: Vec::new(),
         path: Vec::new(),
     };
     let mut wrong = Vec::new();
     for (number, glob) in globs.iter().enumerate() {
-        if let Err(error) = search.glob(glob) {
+        if !glob.takes_out()
+            && let Err(error) = search.glob(glob)
+        {
             wrong.push((number, error));
         }
     }
@@ -90,6 +94,7 @@ pub(super) fn find_at_most<'g, T>(
     let Search {
         mut files,
         mut folders,
+        mut ways,
         mut links,
         ..
     } = search;
@@ -98,8 +103,10 @@ pub(super) fn find_at_most<'g, T>(
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
     }
-    folders.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    folders.dedup_by(|a, b| a.path == b.path);
+    for some in [&mut folders, &mut ways] {
+        some.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        some.dedup_by(|a, b| a.path == b.path);
+    }
     links.sort_by(|a, b| a.path.cmp(&b.path));
     links.dedup_by(|a, b| a.path == b.path);
     let (wrong, done) = look_at_all(root, &mut files, meanwhile);
@@ -115,44 +122,23 @@ pub(super) fn find_at_most<'g, T>(
     let looked = Looked {
         files,
         folders,
+        ways,
         links,
     };
     (Ok(looked), done)
-}
-
-/// Looks at the file at `path`.
-pub(crate) fn look(root: &Root, path: &str) -> Result<Stat, Error> {
-    let bytes = path.as_bytes();
-    let special = |kind| Error::Special {
-        path: path.to_owned(),
-        kind,
-    };
-    match target(root.fd(), bytes).map_err(io_error("look at", bytes))? {
-        Target::File(stat) => Ok(stat),
-        Target::Folder => Err(special(kind(FileType::Directory))),
-        Target::Other(found) => Err(special(kind(found))),
-        Target::BrokenLink => Err(broken_link(root.fd(), bytes, path.to_owned())?),
-        Target::Circle => Err(Error::Circle(path.to_owned())),
-        Target::Nothing => Err(Error::Absent(path.to_owned())),
-    }
-}
-
-/// What something of a name is.
-enum Target {
-    File(Stat),
-    Folder,
-    Other(FileType),
-    BrokenLink,
-    Circle,
-    Nothing,
 }
 
 struct Search<'a> {
     root: &'a Root,
     most: usize,
     files: Vec<Path>,
-    folders: Vec<Found<Box<[u8]>>>,
+    folders: Vec<FoundFolder>,
+    ways: Vec<FoundFolder>,
     links: Vec<Link>,
+    /// What takes out of all others.
+    out: Vec<&'a Glob>,
+    /// Whether something was.
+    left_out: bool,
     /// The present one.
     pattern: Pattern<'a>,
     /// The folders that the present one is in, and itself: device and number.
@@ -167,6 +153,7 @@ impl<'a> Search<'a> {
         self.above.clear();
         self.path.clear();
         let before = self.files.len();
+        self.left_out = false;
         let found = self.look(glob.is_literal());
         match found {
             Err(Error::TooMany { most, .. }) => Err(Error::TooMany {
@@ -175,7 +162,9 @@ impl<'a> Search<'a> {
             }),
             Err(Error::Own(_)) => Err(Error::Own(glob.text().to_owned())),
             Err(error) => Err(error),
-            Ok(()) if self.files.len() == before => Err(Error::Nothing(glob.text().to_owned())),
+            Ok(()) if self.files.len() == before && !self.left_out => {
+                Err(Error::Nothing(glob.text().to_owned()))
+            }
             Ok(()) => Ok(()),
         }
     }
@@ -197,7 +186,7 @@ impl<'a> Search<'a> {
         }
         let root = self.root;
         if !self.path.is_empty() {
-            links::note(root, &self.path, 0, &mut self.links);
+            links::note(root, &self.path, 0, (&mut self.links, &mut self.ways));
             let (_, seen) = sys::seen(root.fd()).map_err(io_error("look at", b"."))?;
             self.above.push((seen.device, seen.inode));
         }
@@ -220,17 +209,28 @@ impl<'a> Search<'a> {
 
     /// Whether the present path is that of the folder in which no file is found.
     fn is_own(&self) -> bool {
-        self.root.skip.is_some_and(|skip| {
-            let seen = sys::seen_at(self.root.fd(), self.path.as_slice());
-            seen.is_ok_and(|(_, seen)| (seen.device, seen.inode) == skip)
-        })
+        let skip = &self.root.skip;
+        let seen = sys::seen_at(self.root.fd(), self.path.as_slice());
+        seen.is_ok_and(|(_, seen)| skip.contains(&(seen.device, seen.inode)))
+    }
+
+    /// Whether the present path is taken out of what is found.
+    fn is_out(&mut self) -> bool {
+        let out = !self.out.is_empty()
+            && std::str::from_utf8(&self.path)
+                .is_ok_and(|path| self.out.iter().any(|glob| glob.covers(path)));
+        self.left_out |= out;
+        out
     }
 
     fn folder(&mut self, opened: OwnedFd, rest: Rest) -> Result<(), Error> {
         use std::os::fd::AsFd;
+        if self.is_out() {
+            return Ok(());
+        }
         let (_, seen) = sys::seen(opened.as_fd()).map_err(io_error("look at", &self.path))?;
         let identity = (seen.device, seen.inode);
-        if self.root.skip == Some(identity) {
+        if self.root.skip.contains(&identity) {
             return Ok(());
         }
         if self.above.contains(&identity) {
@@ -244,18 +244,26 @@ impl<'a> Search<'a> {
             for name in names {
                 let meaning = self.pattern.meaning(rest, name.as_bytes());
                 self.enter(length, name.as_bytes());
-                links::note(self.root, &self.path, length, &mut self.links);
+                links::note(
+                    self.root,
+                    &self.path,
+                    length,
+                    (&mut self.links, &mut self.ways),
+                );
                 all &= self.named(opened.as_fd(), name.as_bytes(), &meaning)?;
                 self.path.truncate(length);
             }
         } else {
             self.list(opened, rest)?;
         }
-        if !all {
-            self.folders.push(Found {
-                path: self.path.as_slice().into(),
-                stat: stat(&seen),
-            });
+        let found = Found {
+            path: self.path.as_slice().into(),
+            stat: stat(&seen),
+        };
+        if all {
+            self.ways.push(found);
+        } else {
+            self.folders.push(found);
         }
         self.above.pop();
         Ok(())
@@ -266,12 +274,14 @@ impl<'a> Search<'a> {
         let length = self.path.len();
         let mut dir = Dir::new(opened).map_err(io_error(list, &self.path))?;
         let mut entries: Vec<(Box<[u8]>, FileType, Meaning)> = Vec::new();
+        let mut of_db = 0;
         while let Some(entry) = dir.read() {
             let entry = entry.map_err(io_error(list, &self.path))?;
             if is_self(entry.file_name()) {
                 continue;
             }
             let name = entry.file_name().to_bytes();
+            of_db += usize::from(matches!(name, b"db" | b"objects"));
             let meaning = self.pattern.meaning(rest, name);
             let kind = entry.file_type();
             let is_meant = match kind {
@@ -286,6 +296,12 @@ impl<'a> Search<'a> {
             };
             if is_meant {
                 entries.push((name.into(), kind, meaning));
+            }
+        }
+        if of_db == 2 {
+            let folder = dir.fd().map_err(io_error(list, &self.path))?;
+            if own::is_db(folder) {
+                return Ok(());
             }
         }
         entries
@@ -304,7 +320,12 @@ impl<'a> Search<'a> {
                     )?,
                 },
                 _ => {
-                    links::note(self.root, &self.path, length, &mut self.links);
+                    links::note(
+                        self.root,
+                        &self.path,
+                        length,
+                        (&mut self.links, &mut self.ways),
+                    );
                     self.named(folder, &name, &meaning)?;
                 }
             }
@@ -315,6 +336,9 @@ impl<'a> Search<'a> {
 
     /// The present path is that of a file, which looks like that if somebody has looked.
     fn push(&mut self, stat: Option<Stat>) -> Result<(), Error> {
+        if self.is_out() {
+            return Ok(());
+        }
         if self.files.len() >= self.most {
             return Err(Error::TooMany {
                 glob: String::new(),
@@ -336,6 +360,9 @@ impl<'a> Search<'a> {
 
     /// Looks at what has that name in a folder; `path` is already its own. Whether it is what is meant.
     fn named(&mut self, folder: BorrowedFd, name: &[u8], meaning: &Meaning) -> Result<bool, Error> {
+        if self.is_out() {
+            return Ok(true);
+        }
         let target = target(folder, name).map_err(io_error("look at", &self.path))?;
         let is_there = match &target {
             Target::File(_) => meaning.file,
@@ -401,36 +428,4 @@ fn order((a, a_kind): (&[u8], FileType), (b, b_kind): (&[u8], FileType)) -> Orde
     };
     let names = a[..common].cmp(&b[..common]);
     names.then_with(|| next(a, a_kind).cmp(&next(b, b_kind)))
-}
-
-fn open(folder: BorrowedFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let name = if name.is_empty() { b"." } else { name };
-    rustix::fs::openat(folder, name, FOLDER, Mode::empty())
-}
-
-fn broken_link(folder: BorrowedFd, name: &[u8], path: String) -> Result<Error, Error> {
-    let target = rustix::fs::readlinkat(folder, name, Vec::new());
-    let target = target.map_err(io_error("read the link", path.as_bytes()))?;
-    Ok(Error::BrokenLink {
-        path,
-        target: target.to_string_lossy().into_owned(),
-    })
-}
-
-fn target(folder: BorrowedFd, name: &[u8]) -> rustix::io::Result<Target> {
-    match sys::seen_at(folder, name) {
-        Ok((FileType::RegularFile, seen)) => Ok(Target::File(stat(&seen))),
-        Ok((FileType::Directory, _)) => Ok(Target::Folder),
-        Ok((other, _)) => Ok(Target::Other(other)),
-        Err(Errno::LOOP) => Ok(Target::Circle),
-        Err(Errno::NOENT | Errno::NOTDIR) => {
-            let link = sys::look_at(folder, name).is_ok_and(|look| look.kind == FileType::Symlink);
-            Ok(if link {
-                Target::BrokenLink
-            } else {
-                Target::Nothing
-            })
-        }
-        Err(error) => Err(error),
-    }
 }

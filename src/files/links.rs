@@ -2,6 +2,7 @@
 
 use rustix::fs::FileType;
 
+use super::target::{Found, FoundFolder};
 use super::{Root, stat};
 use crate::model::file::Stat;
 use crate::sys;
@@ -18,9 +19,14 @@ pub(crate) struct Link {
 /// More than the system follows.
 const MOST: usize = 40;
 
-/// Notes the links that are followed on the way to `path`, those behind others too. Of its first
-/// `known` bytes that was done already.
-pub(super) fn note(root: &Root, path: &[u8], known: usize, links: &mut Vec<Link>) {
+/// Notes the links that are followed on the way to `path`, those behind others too, and the folders. Of
+/// its first `known` bytes that was done already.
+pub(super) fn note(
+    root: &Root,
+    path: &[u8],
+    known: usize,
+    (links, ways): (&mut Vec<Link>, &mut Vec<FoundFolder>),
+) {
     let mut at = path[..known].to_vec();
     let mut ahead = names(&path[known..]);
     let mut followed = 0;
@@ -33,6 +39,12 @@ pub(super) fn note(root: &Root, path: &[u8], known: usize, links: &mut Vec<Link>
         let Ok((kind, seen)) = sys::seen_itself_at(root.fd(), &*at) else {
             return;
         };
+        if kind == FileType::Directory && ways.last().is_none_or(|way| *way.path != *at) {
+            ways.push(Found {
+                path: at.as_slice().into(),
+                stat: stat(&seen),
+            });
+        }
         if kind != FileType::Symlink {
             continue;
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::Error;
-use super::find::{Found, Looked, find_while};
+use super::find::{Looked, find_while};
 use super::known::Known;
 use super::links::Link;
 use super::read::{Keep, read};
+use super::target::{Found, FoundFolder};
 use super::{Root, now, stat};
 use crate::model::digest::Digest;
 use crate::model::file::Stat;
@@ -21,7 +22,8 @@ pub(crate) struct Snapshot {
     root: Arc<Root>,
     globs: Arc<[Glob]>,
     files: Vec<Taken>,
-    folders: Vec<Found<Box<[u8]>>>,
+    folders: Vec<FoundFolder>,
+    ways: Vec<FoundFolder>,
     links: Vec<Link>,
     /// The variables of a task that their text mentions.
     mentions: BTreeSet<Box<str>>,
@@ -65,6 +67,7 @@ impl Snapshot {
         let Looked {
             files,
             folders,
+            ways,
             links,
         } = looked?;
         let mut snapshot = Self {
@@ -72,6 +75,7 @@ impl Snapshot {
             globs: Arc::clone(globs),
             files: Vec::with_capacity(files.len()),
             folders,
+            ways,
             links,
             mentions: BTreeSet::new(),
             taken,
@@ -149,9 +153,15 @@ impl Snapshot {
             let seen = sys::seen_itself_at(root, &*link.path);
             seen.is_ok_and(|(_, seen)| stat(&seen) == link.stat)
         };
+        // What comes and goes in it is of no interest.
+        let is_same_way = |way: &FoundFolder| {
+            let seen = sys::seen_at(root, &*way.path);
+            seen.is_ok_and(|(_, seen)| !was_moved(&stat(&seen), &way.stat))
+        };
         let files = self.files.iter();
         let folders = self.folders.iter();
-        self.links.iter().all(is_same_link)
+        self.ways.iter().all(is_same_way)
+            && self.links.iter().all(is_same_link)
             && files
                 .map(|file| (file.path.as_bytes(), &file.stat))
                 .chain(folders.map(|folder| (&*folder.path, &folder.stat)))
@@ -199,8 +209,32 @@ impl Snapshot {
         let files = files.map(|(new, _)| new.path.to_string());
         let links = self.links.iter().filter(|link| !old.links.contains(link));
         let links = links.map(|link| String::from_utf8_lossy(&link.path).into_owned());
-        files.chain(links).collect()
+        let folders = moved_since(&self.folders, &old.folders);
+        let ways = moved_since(&self.ways, &old.ways);
+        files.chain(links).chain(folders).chain(ways).collect()
     }
+}
+
+/// Of the same folders, those that were moved.
+fn moved_since<'a>(new: &'a [FoundFolder], old: &'a [FoundFolder]) -> impl Iterator<Item = String> {
+    let old = |path: &[u8]| {
+        let at = old.binary_search_by(|one| (*one.path).cmp(path)).ok()?;
+        Some(&old[at].stat)
+    };
+    let moved = new
+        .iter()
+        .filter(move |new| old(&new.path).is_some_and(|old| was_moved(&new.stat, old)));
+    moved.map(|one| match &*one.path {
+        [] => ".".to_owned(),
+        path => String::from_utf8_lossy(path).into_owned(),
+    })
+}
+
+/// Whether a folder is another one, or was moved away and back: that changes its change time alone.
+/// What comes and goes in it changes that of its content, too.
+fn was_moved(new: &Stat, old: &Stat) -> bool {
+    (new.device, new.inode) != (old.device, old.inode)
+        || new.changed != old.changed && new.modified == old.modified
 }
 
 fn note(all: &mut BTreeSet<Box<str>>, mentions: &str) {

@@ -422,3 +422,78 @@ fn a_new_match_in_a_folder_without_one_shows() {
         );
     }
 }
+
+#[test]
+fn what_is_taken_out_is_not_found() {
+    let world = World::new();
+    for path in ["lib/a.py", "lib/b.py", "lib/out/c.py", "out/x", "top.py"] {
+        world.write(path, path);
+    }
+    symlink("nowhere", world.at("lib/out/broken")).unwrap();
+    symlink("nowhere", world.at("lib/gone")).unwrap();
+    for (globs, expected) in [
+        (
+            &["lib", "!lib/out", "!lib/gone"][..],
+            &["lib/a.py", "lib/b.py"][..],
+        ),
+        (&["!lib", "**/*.py"], &["top.py"]),
+        (&["!**/b.py", "lib/*.py"], &["lib/a.py"]),
+        (&["out", "!out"], &[]),
+        (&["!out"], &[]),
+    ] {
+        assert_eq!(
+            world.find(globs),
+            Ok(expected.iter().map(|&one| one.to_owned()).collect()),
+            "{globs:?}"
+        );
+    }
+    assert!(world.find(&["none/*", "!lib"]).is_err());
+}
+
+#[test]
+fn no_db_is_found_whatever_its_name_and_wherever_its_objects_are() {
+    let world = World::new();
+    fs::create_dir(world.at("objs")).unwrap();
+    symlink("../objs", world.at("db/objects")).unwrap();
+    world.write("objs/ab/cd/ef", "object");
+    world.write("other/db", "SQLite format 3\0and so on");
+    world.write("other/objects/ab/cd/ef", "object");
+    world.write("mine/db", "no database");
+    world.write("mine/objects/x", "x");
+    world.write("a", "a");
+    let root = Root::open(world.dir.path(), Some(&world.at("db"))).unwrap();
+    let world = World {
+        root: Arc::new(root),
+        ..world
+    };
+    for globs in [&["**"][..], &["."]] {
+        let expected = ["a", "mine/db", "mine/objects/x"].map(str::to_owned);
+        assert_eq!(world.find(globs), Ok(expected.into()));
+    }
+}
+
+#[test]
+fn a_folder_that_was_moved_away_and_back_may_have_been_another() {
+    for globs in [&["lib/deep/a"][..], &["lib/*/a"], &["lib"], &["**"]] {
+        let world = World::new();
+        world.write("lib/deep/a", "1");
+        world.write("other/a", "2");
+        let mut taken = world.snapshot(globs, &mut Known::default());
+        assert_eq!(taken.check().unwrap(), Vec::<String>::new(), "{globs:?}");
+        let deep = world.at("lib/deep");
+        fs::rename(&deep, world.at("kept")).unwrap();
+        fs::rename(world.at("other"), &deep).unwrap();
+        fs::rename(&deep, world.at("other")).unwrap();
+        fs::rename(world.at("kept"), &deep).unwrap();
+        let moved = taken.check().unwrap();
+        assert!(
+            moved.contains(&"lib/deep".to_owned()),
+            "{globs:?} {moved:?}"
+        );
+        assert_eq!(taken.check().unwrap(), Vec::<String>::new(), "{globs:?}");
+        // What a script makes beside its files is its own affair.
+        world.write("lib/deep/new", "3");
+        fs::remove_file(world.at("lib/deep/new")).unwrap();
+        assert_eq!(taken.check().unwrap(), Vec::<String>::new(), "{globs:?}");
+    }
+}

@@ -92,6 +92,7 @@ impl Gatherer<'_> {
                 continue;
             };
             let globs = globs.iter().map(|glob| &*glob.value);
+            let globs = globs.filter(|glob| !glob.starts_with('!'));
             self.entries.push(Entry {
                 identity: EntryName::File(found.path.to_string()).to_text().into(),
                 key: Some(key_of_file(globs, &found.path).into()),

@@ -110,7 +110,8 @@ impl Input {
         const ANY: &str = "x";
         match self.kind()? {
             InputKind::Files(globs) => {
-                let name = globs.first()?.value.rsplit('/').next()?;
+                let mut globs = globs.iter().filter(|glob| !glob.value.starts_with('!'));
+                let name = globs.next()?.value.rsplit('/').next()?;
                 Some(name.replace(['*', '?', '[', ']', '{', '}'], ANY))
             }
             InputKind::Rows(_) => self.name.as_ref()?.fill(|_| Some(ANY)).ok(),
@@ -325,17 +326,32 @@ fn files(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<Str
             reader.error(error.hint("name files: [\"data/*.csv\"]"));
         }
         let entry = format!("an entry of {what}");
-        return items
-            .iter()
-            .filter_map(|item| below(reader, &entry, item))
-            .collect();
+        let files = items.iter().filter_map(|item| below(reader, &entry, item));
+        let files = files.collect();
+        return some_come_in(reader, what, files, item);
     }
     if !matches!(item.get_ref(), DeValue::String(_)) {
         let hint = "for instance \"data/**/*.csv\"".to_owned();
         reader.wrong_type(what, "a string or an array of strings", item, Some(hint));
         return Vec::new();
     }
-    below(reader, what, item).into_iter().collect()
+    let files = below(reader, what, item).into_iter().collect();
+    some_come_in(reader, what, files, item)
+}
+
+/// The same patterns, if not all of them only take out.
+fn some_come_in(
+    reader: &mut Reader<'_>,
+    what: &str,
+    files: Vec<Placed<String>>,
+    item: &Item<'_>,
+) -> Vec<Placed<String>> {
+    if !files.is_empty() && files.iter().all(|glob| glob.value.starts_with('!')) {
+        let message = format!("{what} says what does not come in, and nothing that does");
+        let hint = "name files: [\"data/*.csv\", \"!data/old.csv\"]";
+        reader.error(Diagnostic::at(item.span(), message).hint(hint));
+    }
+    files
 }
 
 /// A pattern of files below the manifest's folder.

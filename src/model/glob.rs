@@ -9,12 +9,16 @@ use crate::text::quoted;
 /// A pattern of paths below a folder. `*` stands for any characters of a name, `?` for any one,
 /// `[…]` for one of several, `**` between two `/` for any folders or none.
 ///
+/// One that begins with `!` takes out of the others what it stands for, and what lies in folders that it
+/// stands for.
+///
 /// What a pattern does not name by its dot, it passes over if it is hidden, as a shell does. Only a
 /// folder that is named in full is all that is in it.
 #[derive(Clone)]
 pub struct Glob {
     text: Box<str>,
     parts: Box<[Part]>,
+    takes_out: bool,
 }
 
 /// What one name of a path must be.
@@ -93,6 +97,11 @@ impl Glob {
     /// Reads a pattern.
     pub fn parse(text: &str) -> Result<Self, BadGlob> {
         let own = || text.to_owned();
+        let whole = text;
+        let (takes_out, text) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
         if text.is_empty() {
             return Err(BadGlob::Empty);
         }
@@ -123,8 +132,9 @@ impl Glob {
             return Err(BadGlob::Long(own()));
         }
         Ok(Self {
-            text: text.into(),
+            text: whole.into(),
             parts: parts.into(),
+            takes_out,
         })
     }
 
@@ -134,13 +144,16 @@ impl Glob {
             return Ok(self);
         }
         let mut text = String::new();
+        if self.takes_out {
+            text.push('!');
+        }
         for letter in folder.chars() {
             if matches!(letter, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
                 text.push('\\');
             }
             text.push(letter);
         }
-        Self::parse(&(text + &self.text))
+        Self::parse(&(text + self.pattern()))
     }
 
     /// The path that it stands for, if it names all of it.
@@ -155,6 +168,33 @@ impl Glob {
     /// The pattern as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same without the `!` that it may begin with.
+    pub fn pattern(&self) -> &str {
+        if self.takes_out {
+            &self.text[1..]
+        } else {
+            &self.text
+        }
+    }
+
+    /// Whether it takes out of the others what it stands for.
+    pub fn takes_out(&self) -> bool {
+        self.takes_out
+    }
+
+    /// Whether it stands for the path, or for a folder that the path lies in: the whole folder, whatever
+    /// its parts are.
+    pub fn covers(&self, path: &str) -> bool {
+        let ends = path.match_indices('/').map(|(at, _)| at);
+        ends.chain([path.len()])
+            .any(|end| self.matches(&path[..end]))
+    }
+
+    /// Whether it says of the path that it is a dependency, or that it is none.
+    pub fn tells_of(&self, path: &str) -> bool {
+        self.matches(path) || self.takes_out && self.covers(path)
     }
 
     /// What the names of a path must be; none for the folder itself.
@@ -315,6 +355,7 @@ mod tests {
             ("x/**/y/*.md", &["x/y/a.md", "x/1/2/y/a.md"], &["x/a.md"]),
             ("**/.x", &["a/.x", ".x"], &["a/.y"]),
             (r"a\*b", &["a*b"], &["axb"]),
+            (r"\!a", &["!a"], &["a"]),
         ] {
             let glob = glob(pattern);
             for path in yes {
@@ -337,6 +378,23 @@ mod tests {
         ] {
             assert_eq!(glob(pattern).base(), base, "{pattern}");
         }
+    }
+
+    #[test]
+    fn what_takes_out_takes_folders_with_all_that_is_in_them() {
+        for (pattern, yes, no) in [
+            ("!out", &["out", "out/x/.y"][..], &["about", "x/out"][..]),
+            ("!lib/*.d", &["lib/a.d", "lib/a.d/x"], &["lib/a", "a.d"]),
+            ("!**/tmp", &["tmp/x", "a/b/tmp/x"], &["a/tmpx"]),
+        ] {
+            let glob = glob(pattern);
+            assert!(glob.takes_out() && glob.text() == pattern);
+            assert!(yes.iter().all(|path| glob.covers(path)), "{pattern}");
+            assert!(!no.iter().any(|path| glob.covers(path)), "{pattern}");
+        }
+        let below = glob("!x*").below("a*/").unwrap();
+        assert!(below.takes_out() && below.covers("a*/xy/z") && !below.covers("ab/xy"));
+        assert!(Glob::parse("!").is_err() && Glob::parse("!/etc").is_err());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::{Error, Source, SourceError};
 use crate::files::{self, Keep, Known, Root, Snapshot, Texts, Watch};
-use crate::manifest::Placed;
 use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Placed, Step};
 use crate::model::digest::Digest;
 use crate::model::glob::Glob;
 use crate::model::identity::Files;
@@ -26,6 +26,11 @@ pub(super) struct Declared {
     pub known: Option<Known>,
     /// To tell what changed in them.
     pub texts: Texts,
+}
+
+/// Whether the step declares files, and does not only say which are none.
+fn has_files(step: &Step) -> bool {
+    step.files.iter().any(|glob| !glob.value.takes_out())
 }
 
 /// The files of a step, or of several with the same patterns.
@@ -45,7 +50,7 @@ impl Declared {
             texts,
         };
         let steps = &source.manifest.steps;
-        if steps.iter().all(|step| step.files.is_empty()) {
+        if !steps.iter().any(has_files) {
             return Ok(declared);
         }
         let root = Arc::new(source.root(state.layout().root())?);
@@ -63,7 +68,7 @@ impl Declared {
         let mut taken: HashMap<Vec<&str>, Arc<Taken>> = HashMap::new();
         let mut wrong = Wrong::default();
         for (place, step) in steps.iter().enumerate() {
-            if step.files.is_empty() {
+            if !has_files(step) {
                 continue;
             }
             let patterns: Vec<&str> = step.files.iter().map(|glob| glob.value.text()).collect();
@@ -198,7 +203,7 @@ impl Source {
     /// folder, none is found.
     pub(crate) fn declared_files(&self, own: &Path) -> Result<Vec<Vec<Box<str>>>, SourceError> {
         let steps = &self.manifest.steps;
-        if steps.iter().all(|step| step.files.is_empty()) {
+        if !steps.iter().any(has_files) {
             return Ok(steps.iter().map(|_| Vec::new()).collect());
         }
         let root = self.root(own)?;

@@ -39,3 +39,60 @@ fn what_is_not_the_present_result_is_told_by_export() {
         .exits(0)
         .never_says("mine.txt");
 }
+
+#[test]
+fn results_are_not_exported_to_where_they_would_be_inputs() {
+    let test = Test::with(
+        r#"
+[[input]]
+files = ["**/*.txt", "!kept"]
+step = "count"
+
+[[step]]
+name = "count"
+files = ["lib"]
+script = 'wc -c < "$INPUT_FILE" > "$OUTPUT_DIR/r.txt"; echo > "$OUTPUT_DIR/r.csv"'
+"#,
+    );
+    test.write("a.txt", "a");
+    test.write("lib/x.sh", "x");
+    test.runs();
+    test.run(["export", "-to", "results"])
+        .exits(2)
+        .says("`results/r.txt` would be one of the `files` of an [[input]]")
+        .says(
+            "hint: nothing was written; name another folder with -to, or add \"!results\" to these",
+        );
+    assert!(!test.path("results").exists());
+    let lib = test.path("lib/new");
+    test.run(["export", "-to", lib.to_str().unwrap(), "r.csv"])
+        .exits(2)
+        .says("`lib/new/r.csv` would be one of the `files` of step count");
+    std::os::unix::fs::symlink("lib", test.path("link")).unwrap();
+    test.run(["export", "-to", "link/new", "r.csv"]).exits(2);
+    let outside = tempfile::tempdir().unwrap();
+    let outside = outside.path().join("r");
+    for fits in ["kept/r", outside.to_str().unwrap(), "results"] {
+        test.run(["export", "-to", fits, "r.csv"]).exits(0);
+    }
+    test.run(["export", "-to", "kept/all"])
+        .exits(0)
+        .never_says("warning");
+    test.write("b.txt", "b");
+    test.run(["export", "-to", "kept/more"])
+        .exits(0)
+        .says("warning: inputs since the last run: 1 new; -run acts on that");
+    let manifest = test.read("workflow.toml");
+    test.manifest(
+        &manifest
+            .replace("name = \"count\"", "name = \"r\"")
+            .replace("step = \"count\"", ""),
+    );
+    test.run(["export", "-to", "kept/other"])
+        .exits(0)
+        .says("warning: ");
+    test.manifest("broken");
+    test.run(["export", "-to", "kept/last"])
+        .exits(0)
+        .says("the manifest has errors");
+}

@@ -111,7 +111,7 @@ fn a_file_that_no_version_knows_of() {
     ran.says(&format!("warning: step `a` uses `tool.sh`, {words}"))
         .says(
             " --> workflow.toml:5:1\n  |\n5 | ./tool.sh > \"$OUTPUT_DIR/a_page\"\n  | ^^^^^^^^^\n\
-             hint: `files = [\"tool.sh\"]` makes one\n",
+             hint: `files = [\"tool.sh\"]` makes one; with `!` before a name, no result depends on it\n",
         )
         .says("warning: step `page` uses `template.html`, which");
     for words in [["check", "-strict"], ["-run", "-strict"]] {
@@ -125,7 +125,7 @@ fn a_file_that_no_version_knows_of() {
     test.run(["-run"])
         .exits(1)
         .says(&format!(
-            "warning: workflow.toml:5: step `a` uses `tool.sh`, {words}hint: `files = [\"tool.sh\"]` makes one\n"
+            "warning: workflow.toml:5: step `a` uses `tool.sh`, {words}hint: `files = [\"tool.sh\"]` makes one; with `!` before a name, no result depends on it\n"
         ))
         .says("warning: workflow.toml:9: step `page` uses `template.html`");
     test.run(["-run"])
@@ -222,7 +222,7 @@ fn a_file_that_the_version_knows_of_is_no_matter() {
     test.write("other", "");
     test.run(["check"])
         .exits(0)
-        .says("hint: add \"lib/x\" to the step's `files`\n");
+        .says("hint: add \"lib/x\" to the step's `files`; with `!` before a name, no result depends on it\n");
 }
 
 #[test]

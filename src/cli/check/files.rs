@@ -94,6 +94,7 @@ fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnosti
     } else {
         format!("add {list} to the step's `files`")
     };
+    let hint = format!("{hint}; with `!` before a name, no result depends on it");
     let name = quoted(step.name.as_str());
     let told = found.into_iter().map(|Named { lead, span, within }| match lead {
         Lead::Beside(path) => {
@@ -212,7 +213,7 @@ impl Folder<'_> {
     /// The pattern, if it stands for something that is in none of `declared`; or the folder in which
     /// what it stands for begins.
     fn of_pattern(&self, path: &str, declared: &[&Glob]) -> Option<String> {
-        if declared.iter().any(|glob| glob.text() == path) {
+        if declared.iter().any(|glob| glob.pattern() == path) {
             return None;
         }
         let is_fixed = |part: &&str| !part.contains(['*', '?', '[']);
@@ -241,7 +242,7 @@ impl Folder<'_> {
 }
 
 fn is_declared(path: &str, declared: &[&Glob]) -> bool {
-    declared.iter().any(|glob| glob.matches(path))
+    declared.iter().any(|glob| glob.tells_of(path))
 }
 
 #[cfg(test)]
@@ -322,11 +323,14 @@ mod tests {
         );
         assert_eq!(
             hint,
-            "`files = [\"tool.sh\", \"t.html\", \"lib/a.py\", \"a b\", \"lib\"]` makes one"
+            "`files = [\"tool.sh\", \"t.html\", \"lib/a.py\", \"a b\", \"lib\"]` makes one; with `!` before a name, no result depends on it"
         );
         let (marked, hint) = warnings(&["t.html"], "cat t.html tool.sh lib/*.py");
         assert_eq!(marked, ["tool.sh", "lib/*.py"]);
-        assert_eq!(hint, "add \"tool.sh\", \"lib/*.py\" to the step's `files`");
+        assert_eq!(
+            hint,
+            "add \"tool.sh\", \"lib/*.py\" to the step's `files`; with `!` before a name, no result depends on it"
+        );
         assert_eq!(warnings(&["lib/a*"], "cat lib/*.py").0, ["lib/*.py"]);
     }
 
@@ -413,6 +417,16 @@ mod tests {
                 "awk '{ lib }'; echo lib | cat; echo t.html; sed s/$a/$b/",
             ),
             (&["lib/*"], "cat lib/$x lib/$x/y"),
+            (
+                &["!lib", "!*.html", "!tool.sh"],
+                "cat lib/a.py lib; ls lib/*; cat t$x.html t.html; ./tool.sh",
+            ),
+            (&["lib/a.py", "!lib/b.py"], "cat lib/*.py"),
+            (
+                &[],
+                "[ $x = lib ]; test conf != t.html; [[ $x == lib && -z conf && lib =~ $y ]]",
+            ),
+            (&[], "case $x in lib) ;; t.html | conf) ;; esac"),
         ] {
             assert_eq!(
                 warnings(declared, script).0,

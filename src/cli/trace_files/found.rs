@@ -69,7 +69,7 @@ impl World<'_> {
             let Some(inner) = inner.to_str().filter(|inner| !inner.is_empty()) else {
                 continue;
             };
-            let is_declared = self.declared.iter().any(|glob| glob.matches(inner));
+            let is_declared = self.declared.iter().any(|glob| glob.tells_of(inner));
             if about.is_dir() {
                 if how != Use::Look && !is_declared {
                     found.folders.insert(inner.to_owned());

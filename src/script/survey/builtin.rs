@@ -95,8 +95,32 @@ impl Scan<'_> {
                     .iter()
                     .for_each(|part| self.could_be_path(part, Role::Argument));
             }
+        } else if matches!(name, "test" | "[") {
+            self.compared(arguments);
         } else {
             self.files(arguments);
+        }
+    }
+
+    /// What a test is about: what it compares are texts and numbers.
+    pub(super) fn compared(&mut self, words: &[Word]) {
+        const OPERATORS: &[&str] = &[
+            "=", "==", "!=", "=~", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge",
+        ];
+        const OF_TEXTS: &[&str] = &["-n", "-z"];
+        let is_one = |at: Option<usize>, of: &[&str]| {
+            let word = at.and_then(|at| words.get(at)).and_then(Word::text);
+            word.is_some_and(|word| of.contains(&word))
+        };
+        for (at, word) in words.iter().enumerate() {
+            let before = at.checked_sub(1);
+            let is_text = is_one(before, OPERATORS)
+                || is_one(Some(at + 1), OPERATORS)
+                || is_one(before, OF_TEXTS)
+                || is_one(Some(at), OPERATORS);
+            if !is_text {
+                self.files(std::slice::from_ref(word));
+            }
         }
     }
 

@@ -421,25 +421,27 @@ impl<'a> Scan<'a> {
     /// What stands behind `[[`.
     fn condition(&mut self) {
         let mut asks = false;
+        let mut words = Vec::new();
         loop {
             self.lines();
             match self.peek() {
-                None => return,
+                None => break,
                 Some(letter) if ends_word(letter) => drop(self.next()),
                 Some(_) => {
                     let word = self.word();
+                    let is_asked = std::mem::replace(&mut asks, word.text() == Some("-v"));
                     match word.text() {
-                        Some("]]") => return,
-                        Some(name) if asks => {
+                        Some("]]") => break,
+                        Some(name) if is_asked => {
                             let name = name_at(name).to_owned();
                             self.reads(&name, word.at);
                         }
-                        _ => self.could_be_path(&word, Role::Argument),
+                        _ => words.push(word),
                     }
-                    asks = word.text() == Some("-v");
                 }
             }
         }
+        self.compared(&words);
     }
 
     /// An assignment, if one stands here: the name.

@@ -151,3 +151,36 @@ fn a_folder_given_with_workdir_is_where_files_are() {
     let checked = test.text(&["check", "-workdir", there]);
     assert!(checked.contains("  files     lib/a\n"), "{checked}");
 }
+
+#[test]
+fn what_is_no_dependency_can_be_said() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = '''
+mkdir -p out; date +%N > out/x; cat out/x > $OUTPUT_DIR/o.txt; [ $1 = lib ] || echo lib\n'''\n",
+    );
+    test.write("lib", "");
+    test.runs();
+    let told = test.run(["-run", "-strict"]).exits(1);
+    let told = told
+        .says("uses `out")
+        .says("with `!` before a name, no result depends on it");
+    told.never_says("`lib`");
+    let before = test.rows("SELECT max(version) FROM step");
+    let manifest = test.read("workflow.toml");
+    test.manifest(&manifest.replace("start = true\n", "start = true\nfiles = ['!out']\n"));
+    test.run(["check", "-strict"]).exits(0);
+    test.run(["-run", "-strict"]).exits(0).never_says("version");
+    assert_eq!(test.rows("SELECT max(version) FROM step"), before);
+    // It takes out of what others find.
+    test.write("lib2/a", "a");
+    test.write("lib2/log", "1");
+    test.manifest(&manifest.replace(
+        "start = true\n",
+        "start = true\nfiles = ['lib2', '!lib2/log', '!out']\n",
+    ));
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    test.write("lib2/log", "2");
+    test.run(["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("nothing is tainted");
+}

@@ -1,0 +1,124 @@
+//! Folders in which files are inputs, or declared by a step: who exports to one changes the pipeline by its
+//! own results.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Failure;
+use super::options::Places;
+use super::place::plain;
+use crate::export;
+use crate::manifest::InputKind;
+use crate::model::glob::Glob;
+use crate::prepare::Source;
+use crate::state::{Reader, Selection};
+use crate::text::{Shown as _, quoted, visible};
+
+/// Fails if one of the selected outputs would be, in the folder `to`, what the manifest names.
+pub(super) fn check(
+    places: &Places,
+    state: &Reader,
+    selection: &Selection,
+    to: &Path,
+) -> Result<(), Failure> {
+    // Results can be had without a manifest that is right.
+    let Ok(manifest) = places.manifest() else {
+        return Ok(());
+    };
+    let Ok(mut source) = Source::load(&manifest) else {
+        return Ok(());
+    };
+    if let Some(folder) = &places.workdir {
+        source.folder.clone_from(folder);
+    }
+    let mut sets: Vec<(String, Vec<Glob>)> = Vec::new();
+    for step in &source.manifest.steps {
+        let globs = step.files.iter().map(|glob| glob.value.clone()).collect();
+        sets.push((
+            format!("the `files` of step {}", visible(&step.name)),
+            globs,
+        ));
+    }
+    for input in &source.manifest.inputs {
+        if let Some(InputKind::Files(globs)) = input.kind() {
+            let globs = globs
+                .iter()
+                .filter_map(|glob| Glob::parse(&glob.value).ok());
+            sets.push(("the `files` of an [[input]]".to_owned(), globs.collect()));
+        }
+    }
+    sets.retain(|(_, globs)| !globs.is_empty());
+    let folders = inner(&source.folder, to);
+    if sets.is_empty() || folders.is_empty() {
+        return Ok(());
+    }
+    let mut found = None;
+    state.each_final(selection, |output| {
+        if found.is_none() {
+            let name = export::file_name(output);
+            let paths = folders.iter().map(|folder| format!("{folder}{name}"));
+            found = paths
+                .flat_map(|path| sets.iter().map(move |set| (path.clone(), set)))
+                .find(|(path, (_, globs))| has(globs, path))
+                .map(|(path, (whose, _))| (path, whose.clone()));
+        }
+        Ok::<(), crate::state::Error>(())
+    })?;
+    let Some((path, whose)) = found else {
+        return Ok(());
+    };
+    let folder = folders
+        .first()
+        .map_or("", |folder| folder.trim_end_matches('/'));
+    let out = if folder.is_empty() {
+        String::new()
+    } else {
+        format!(", or add \"!{folder}\" to these")
+    };
+    Err(Failure::usage(format!(
+        "{} would be one of {whose}: an export to {} changes what the pipeline works on",
+        quoted(&path),
+        to.shown()
+    ))
+    .hint(format!(
+        "nothing was written; name another folder with -to{out}"
+    )))
+}
+
+fn has(globs: &[Glob], path: &str) -> bool {
+    globs
+        .iter()
+        .any(|glob| !glob.takes_out() && glob.matches(path))
+        && !globs
+            .iter()
+            .any(|glob| glob.takes_out() && glob.covers(path))
+}
+
+/// How `to` begins below the folder, with a `/` at its end, by its name and by what links lead to.
+fn inner(folder: &Path, to: &Path) -> Vec<String> {
+    let Ok(named) = std::path::absolute(to).map(|to| plain(&to)) else {
+        return Vec::new();
+    };
+    let there = named.ancestors().find_map(|above| {
+        let rest = named.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    });
+    let folders = [Some(folder.to_owned()), folder.canonicalize().ok()];
+    let mut inner: Vec<String> = Vec::new();
+    for path in [Some(named), there].into_iter().flatten() {
+        for folder in folders.iter().flatten() {
+            let rest: Option<PathBuf> = path.strip_prefix(folder).ok().map(Path::to_owned);
+            let Some(rest) = rest.as_deref().and_then(Path::to_str) else {
+                continue;
+            };
+            let rest = if rest.is_empty() {
+                String::new()
+            } else {
+                format!("{rest}/")
+            };
+            if !inner.contains(&rest) {
+                inner.push(rest);
+            }
+        }
+    }
+    inner
+}
