@@ -114,6 +114,8 @@ pub(crate) struct Scheduler<'a> {
     summary: Summary,
     /// When the oldest result that was used again was made, in milliseconds since 1970.
     oldest: Option<i64>,
+    /// Tasks that failed and are to be tried again.
+    retrying: HashMap<TaskId, Failure>,
     /// No more tasks start.
     stopping: bool,
     /// Whether it was told that fewer run at once.
@@ -185,6 +187,7 @@ impl<'a> Scheduler<'a> {
             oldest: None,
             in_hand: HashMap::new(),
             recordings: 0,
+            retrying: HashMap::new(),
             stopping: false,
             scarce: false,
             began: now,
@@ -215,6 +218,10 @@ impl<'a> Scheduler<'a> {
             let age = crate::sys::now().as_millisecond().saturating_sub(executed);
             Duration::from_millis(u64::try_from(age).unwrap_or(0))
         });
+        // The end came before their next try.
+        for (_, failure) in std::mem::take(&mut self.retrying) {
+            self.failed(failure);
+        }
         if self.summary.executed + self.summary.reused + self.summary.failed > 0 {
             lost::note(self.state, self.store, self.runset)?;
         }

@@ -248,13 +248,8 @@ impl Manifest {
         }
     }
 
-    /// Whether there may be files for `INPUT_DIR` for tasks of the step: those that it gathers, and those that
-    /// inputs bring.
+    /// Whether inputs may bring files for `INPUT_DIR` to tasks of the step.
     pub(crate) fn brings_files(&self, step: &StepName) -> bool {
-        let gathers = |step: &Step| step.gather.is_some();
-        if self.step(step).is_some_and(gathers) {
-            return true;
-        }
         let mut inputs = self.inputs.iter().filter(|input| !input.paths.is_empty());
         inputs.any(|input| input.step.as_ref().is_none_or(|takes| takes == step))
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::files::Texts;
 use crate::manifest::{Manifest, literal_outputs};
 use crate::model::digest::Digest;
+use crate::model::gather::Gather;
 use crate::model::identity::Tools;
 use crate::model::name::StepName;
 use crate::model::route::Router;
@@ -55,6 +56,15 @@ fn steps(
     for step in manifest.iter().flat_map(|manifest| &manifest.steps) {
         let at = graph.step(step.name.as_str());
         graph.nodes[at].start = step.start;
+        let gathers = step.gather.map(|gather| match gather {
+            Gather::All => "all of a runset together".to_owned(),
+            Gather::ByKey => "what has the same key, together".to_owned(),
+            Gather::Below(owner) => {
+                let owner = manifest.map_or("", |manifest| manifest.steps[owner].name.as_str());
+                format!("what descends from each task of {owner}, together")
+            }
+        });
+        graph.nodes[at].inputs.extend(gathers);
     }
     if let Some(manifest) = manifest {
         let router = manifest.routes();

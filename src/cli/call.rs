@@ -264,7 +264,7 @@ impl Call<'_> {
                 self.compare_inputs(&runset, found, store)?;
             }
             if let Some(start) = start.filter(|_| fed) {
-                self.state.restart(&runset, start)?;
+                self.restart(&runset, start, fed)?;
             }
             self.reshape(&runset)?;
             self.state.commit()?;
@@ -383,9 +383,25 @@ impl Call<'_> {
 
     /// Has the step's tasks run again, or gives it a first one, unless that can only come in.
     fn restart(&mut self, runset: &Runset, step: StepId, fed: bool) -> Result<(), Failure> {
-        let again = self.state.restart(runset, step)?;
+        let mut again = self.state.restart(runset, step)?;
+        let gathers = self.steps.all.iter().find(|one| one.id == step);
+        if let Some(step) = gathers.filter(|step| step.gather.is_some()) {
+            let groups = self.state.force_groups(runset, &step.name, step.id)?;
+            again += i64::try_from(groups).unwrap_or(i64::MAX);
+        }
         let tally = self.state.tallies(runset.id)?.get(&step).copied();
-        if again == 0 && !fed && tally.unwrap_or_default().total() == 0 {
+        let is_none = again == 0 && tally.unwrap_or_default().total() == 0;
+        if is_none && fed {
+            let begins = self.steps.all.iter().find(|one| one.id == step);
+            let told = begins.map(|step| {
+                format!(
+                    "step {} has no task in runset {} yet, and begins with what comes to it",
+                    step.name,
+                    visible(&runset.name)
+                )
+            });
+            self.warn(told);
+        } else if is_none {
             self.state.seed(runset, step)?;
             let begins = self.steps.all.iter().find(|one| one.id == step);
             let start = self.source.manifest.start().map(|step| &step.name);

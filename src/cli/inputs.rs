@@ -144,7 +144,8 @@ impl Call<'_> {
         };
         let is = |what: fn(&Step) -> bool| manifest.step(step).is_some_and(what);
         !is(|step| step.start)
-            && (is(|step| step.gather.is_some() || !step.from.is_empty())
+            && (manifest.start().is_none()
+                || is(|step| step.gather.is_some() || !step.from.is_empty())
                 || named(step)
                 || found.is_some_and(|found| found.inputs.feed(step)))
     }

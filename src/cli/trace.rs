@@ -21,9 +21,9 @@ use crate::model::identity::Identity;
 use crate::model::task::TaskId;
 use crate::out;
 use crate::state::{Reader, Runset, StepId, TaskRow};
-use crate::text::suggest;
 use crate::text::time::short;
 use crate::text::visible;
+use crate::text::{amount, suggest};
 use crate::view::lineage::{Line, draw};
 
 /// Options of `trace`.
@@ -42,8 +42,10 @@ pub(super) struct Options {
 
 /// Of many places where an object was, how many are traced.
 const MOST: u32 = 20;
-/// Members that are told of what was gathered.
+/// Members that are told of what was gathered, in one tree.
 const MEMBERS: usize = 100;
+/// Tasks above a member that are told on its line; of more, the nearest and the topmost.
+const ABOVE: usize = 8;
 
 /// Prints it.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
@@ -147,9 +149,19 @@ struct Node {
     entry: Option<EntryName>,
     /// Of a member, the task that works on what was gathered.
     gathered_by: Option<TaskId>,
-    /// Whether it is told as one of those that a task gathered.
-    from: bool,
+    /// Of one that is told as gathered by a task: the tasks that it comes from, the nearest first.
+    from: Option<Vec<TaskRow>>,
+    /// Of a task that gathered, how much.
+    gathered: Option<u64>,
     asked: bool,
+}
+
+/// What is to be told next.
+enum Work {
+    /// A member.
+    Member(TaskId),
+    /// Those of a task.
+    Members(TaskId),
 }
 
 struct Tracer<'a> {
@@ -160,20 +172,7 @@ struct Tracer<'a> {
 impl Tracer<'_> {
     /// Adds the tree from the start to `row` and from there to the final outputs.
     fn add(&mut self, row: &TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
-        let mut above = Vec::new();
-        // What was gathered comes from many.
-        let mut at = match row.role {
-            Role::Task | Role::Member | Role::Reader => row.parent,
-            Role::Gather => None,
-        };
-        while let Some(id) = at {
-            let Some(parent) = self.state.task(id)? else {
-                break;
-            };
-            // Parents come before children; a damaged table must not hold us for ever.
-            at = parent.parent.filter(|next| *next < id);
-            above.push(parent);
-        }
+        let above = self.above(row)?;
         let depth = above.len();
         for (depth, row) in above.into_iter().rev().enumerate() {
             self.push(depth, row, nodes)?;
@@ -197,26 +196,71 @@ impl Tracer<'_> {
         Ok(())
     }
 
-    /// Adds the members that a task works on, the first ones of many.
-    fn push_members(
-        &mut self,
-        depth: usize,
-        task: TaskId,
-        nodes: &mut Vec<Node>,
-    ) -> Result<(), Failure> {
-        for member in self.state.gathered_in(task, MEMBERS)? {
-            if let Some(row) = self.state.task(member)? {
-                nodes.push(Node {
-                    depth,
-                    row,
-                    entry: None,
-                    gathered_by: None,
-                    from: true,
-                    asked: false,
-                });
+    /// Adds the members that a task works on, the first ones of many, and what these come from.
+    fn push_members(&mut self, nodes: &mut Vec<Node>) -> Result<(), Failure> {
+        let Some(top) = nodes.last() else {
+            return Ok(());
+        };
+        let mut told = 0;
+        let mut seen = HashSet::new();
+        // Those whose members follow, the next one last.
+        let mut stack = vec![(top.depth + 1, Work::Members(top.row.id))];
+        while let Some((depth, work)) = stack.pop() {
+            let member = match work {
+                Work::Member(member) => member,
+                Work::Members(task) => {
+                    let members = self.state.gathered_in(task, MEMBERS - told)?;
+                    told += members.len();
+                    let members = members.into_iter().rev();
+                    stack.extend(members.map(|member| (depth, Work::Member(member))));
+                    continue;
+                }
+            };
+            let Some(row) = self.state.task(member)? else {
+                continue;
+            };
+            let from = self.above(&row)?;
+            let top = from.last();
+            let entry = match top.unwrap_or(&row) {
+                row if row.parent.is_none() && row.name.is_some() => self.state.entry_of(row.id)?,
+                _ => None,
+            };
+            let source = top.filter(|top| top.role == Role::Gather).map(|top| top.id);
+            let gathered = source.map(|task| self.state.members_of(task)).transpose()?;
+            nodes.push(Node {
+                depth,
+                row,
+                entry,
+                gathered_by: None,
+                from: Some(from),
+                gathered,
+                asked: false,
+            });
+            if let Some(task) = source
+                && seen.insert(task)
+            {
+                stack.push((depth + 1, Work::Members(task)));
             }
         }
         Ok(())
+    }
+
+    /// The tasks above, the nearest first; up to one that works on what was gathered.
+    fn above(&self, row: &TaskRow) -> Result<Vec<TaskRow>, Failure> {
+        let mut above = Vec::new();
+        let mut at = match row.role {
+            Role::Task | Role::Member | Role::Reader => row.parent,
+            Role::Gather => None,
+        };
+        while let Some(id) = at {
+            let Some(parent) = self.state.task(id)? else {
+                break;
+            };
+            // Parents come before children; a damaged table must not hold us for ever.
+            at = parent.parent.filter(|next| *next < id);
+            above.push(parent);
+        }
+        Ok(above)
     }
 
     fn push(&mut self, depth: usize, row: TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
@@ -236,20 +280,25 @@ impl Tracer<'_> {
             Role::Member => self.state.gathered_by(row.id)?,
             Role::Task | Role::Reader | Role::Gather => None,
         };
+        let gathered = match row.role {
+            Role::Gather => Some(self.state.members_of(row.id)?),
+            Role::Task | Role::Member | Role::Reader => None,
+        };
         // Where the tree begins with it, nothing else says where it comes from.
-        let gathers = (row.role == Role::Gather && depth == 0).then_some(row.id);
+        let begins = gathered.is_some() && depth == 0;
         nodes.push(Node {
             depth,
             row,
             entry,
             gathered_by,
-            from: false,
+            from: None,
+            gathered,
             asked: false,
         });
-        match gathers {
-            Some(task) => self.push_members(depth + 1, task, nodes),
-            None => Ok(()),
+        if begins {
+            self.push_members(nodes)?;
         }
+        Ok(())
     }
 
     fn identity(&self, row: &TaskRow) -> Option<&Identity> {
@@ -269,12 +318,25 @@ impl Tracer<'_> {
     fn label(&self, node: &Node) -> String {
         let row = &node.row;
         let mut label = String::new();
-        if node.from {
+        if let Some(above) = &node.from {
             let name = row.name.as_deref().unwrap_or_default();
             let hash = row.object.hex();
             let _ = write!(label, "from {} {}", visible(name), &hash[..8]);
-            if let Some(maker) = row.parent {
-                let _ = write!(label, " of #{maker}");
+            for (at, task) in above.iter().enumerate() {
+                if above.len() > ABOVE && (ABOVE / 2..above.len() - ABOVE / 2).contains(&at) {
+                    if at == ABOVE / 2 {
+                        label.push_str(" ← …");
+                    }
+                    continue;
+                }
+                let step = task.step.as_ref().map_or("", |step| step.name.as_str());
+                let _ = write!(label, " ← #{} {}", task.id, visible(step));
+            }
+            if let Some(count) = node.gathered {
+                let _ = write!(label, " of {}", amount::count(count, "output"));
+            }
+            if let Some(entry) = &node.entry {
+                let _ = write!(label, " ← {entry}");
             }
             return label;
         }
@@ -313,6 +375,9 @@ impl Tracer<'_> {
                 if let Some(time) = elapsed(row) {
                     let _ = write!(label, ", {}", short(time));
                 }
+                if let Some(count) = node.gathered {
+                    let _ = write!(label, ", of {}", amount::count(count, "output"));
+                }
                 if let Some(identity) = self.identity(row) {
                     let _ = write!(label, ", {}", environment(identity));
                 }
@@ -333,6 +398,13 @@ impl Tracer<'_> {
                 task["asked"] = json!(node.asked);
                 if let Some(by) = node.gathered_by {
                     task["gathered_by"] = json!(by);
+                }
+                if let Some(count) = node.gathered {
+                    task["gathered"] = json!(count);
+                }
+                if let Some(from) = &node.from {
+                    let from: Vec<Value> = from.iter().map(to_json).collect();
+                    task["from"] = json!(from);
                 }
                 if let Some(entry) = &node.entry {
                     task["entry"] = json!(entry);

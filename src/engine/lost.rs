@@ -11,10 +11,11 @@
 //! The rest, as single objects that are gone among many, or bytes that a disk has lost without a
 //! word, is noticed by whoever uses them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
 
 use crate::model::digest::Digest;
+use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::task::TaskId;
 use crate::model::tree::Kind;
@@ -274,12 +275,11 @@ pub(crate) fn restore(
             store,
             known: HashMap::new(),
         };
-        let tasks: BTreeSet<TaskId> = lost
-            .makers
-            .iter()
-            .map(|maker| tops.of(*maker))
-            .collect::<Result<_, _>>()?;
-        let tasks: Vec<TaskId> = tasks.into_iter().collect();
+        let mut found = BTreeSet::new();
+        for maker in &lost.makers {
+            tops.of(*maker, &mut found)?;
+        }
+        let tasks: Vec<TaskId> = found.into_iter().collect();
         (redone.tasks, redone.hopeless) = state.redo_all(runset, current, &tasks)?;
     }
     let noted = state.looked(runset)?;
@@ -321,26 +321,45 @@ struct Tops<'a> {
 }
 
 impl Tops<'_> {
-    /// The nearest task from `maker` upwards whose input is there.
-    fn of(&mut self, maker: TaskId) -> Result<TaskId, state::Error> {
-        let mut at = maker;
-        while let Some(origin) = self.state.origin(at)? {
-            let Some(parent) = origin.parent else {
-                break;
-            };
-            let store = self.store;
-            let is_there = *self
-                .known
-                .entry((origin.input, origin.form))
-                .or_insert_with(|| {
-                    origin.input == Digest::EMPTY || is_there(store, &origin.input, origin.form)
-                });
-            if is_there {
-                break;
+    /// Adds the nearest task from `maker` upwards whose input is there; of what was gathered, the nearest
+    /// ones above what of it is not.
+    fn of(&mut self, maker: TaskId, found: &mut BTreeSet<TaskId>) -> Result<(), state::Error> {
+        let mut seen = HashSet::new();
+        let mut next = vec![maker];
+        while let Some(at) = next.pop() {
+            if !seen.insert(at) {
+                continue;
             }
-            at = parent;
+            let Some(origin) = self.state.origin(at)? else {
+                continue;
+            };
+            if origin.role == Role::Gather {
+                let known = next.len();
+                let state = self.state;
+                state.each_gathered(at, |member, form, maker| {
+                    if !self.is_there(member, form) {
+                        next.extend(maker);
+                    }
+                })?;
+                if next.len() == known {
+                    found.insert(at);
+                }
+                continue;
+            }
+            match origin.parent {
+                Some(parent) if !self.is_there(origin.input, origin.form) => next.push(parent),
+                Some(_) | None => {
+                    found.insert(at);
+                }
+            }
         }
-        Ok(at)
+        Ok(())
+    }
+
+    fn is_there(&mut self, object: Digest, form: Form) -> bool {
+        let store = self.store;
+        let known = self.known.entry((object, form));
+        *known.or_insert_with(|| object == Digest::EMPTY || is_there(store, &object, form))
     }
 }
 

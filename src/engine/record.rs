@@ -140,6 +140,8 @@ impl Scheduler<'_> {
             span,
             retry: Some(pause),
         });
+        let failure = failure(step, &ready, error.to_owned());
+        self.retrying.insert(ready.id, failure);
         ready.attempt += 1;
         ready.state = TaskState::Failed;
         let due = self.millis() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -160,12 +162,8 @@ impl Scheduler<'_> {
             span,
             retry: None,
         });
-        self.failed(Failure {
-            task: ready.id,
-            step: step.name.clone(),
-            input_name: ready.name.as_deref().map(str::to_owned),
-            error,
-        });
+        self.retrying.remove(&ready.id);
+        self.failed(failure(step, ready, error));
         self.nothing_from(step.queue, ready)
     }
 
@@ -190,6 +188,15 @@ fn pause(delay: Duration, attempt: u32) -> Duration {
     const LONGEST: Duration = Duration::from_mins(1);
     let doubled = delay.saturating_mul(2_u32.saturating_pow(attempt));
     doubled.min(LONGEST.max(delay))
+}
+
+fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
+    Failure {
+        task: ready.id,
+        step: step.name.clone(),
+        input_name: ready.name.as_deref().map(str::to_owned),
+        error,
+    }
 }
 
 fn span(finished: &Finished, launch: Option<Launch>) -> Span {
@@ -249,6 +256,9 @@ impl Scheduler<'_> {
     fn record_end(&mut self, recording: &mut Recording) -> Result<(), Error> {
         let Recording { step, ready, .. } = recording;
         let (task, state) = (ready.id, ready.state);
+        if state == TaskState::Failed {
+            self.retrying.remove(&task);
+        }
         let (reused, span) = match &mut recording.how {
             How::Executed {
                 finished,

@@ -281,6 +281,43 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
+    /// Calls `each` with the live members that this task works on, what they are, and what left them.
+    pub(crate) fn each_gathered(
+        &self,
+        task: TaskId,
+        mut each: impl FnMut(Digest, Form, Option<TaskId>),
+    ) -> Result<(), Error> {
+        let mut query = self
+            .connection
+            .prepare_cached(
+                "SELECT m.id, m.object_hash, m.input_task_id, m.kind FROM task AS g
+                 JOIN task AS m ON m.gathering = g.gathering AND m.role = 1
+                 WHERE g.id = ?1 AND g.role = 3 AND m.live = 1",
+            )
+            .during(&self.layout, DOING)?;
+        let mut rows = query.query([task.0]).during(&self.layout, DOING)?;
+        while let Some(row) = rows.next().during(&self.layout, DOING)? {
+            let member = |row: &Row| {
+                let maker = row.get::<_, Option<i64>>(2)?.map(TaskId);
+                Ok((digest(row, 1)?, form(row, 3)?, maker))
+            };
+            let (object, form, maker) = located("task", row, member).during(&self.layout, DOING)?;
+            each(object, form, maker);
+        }
+        Ok(())
+    }
+
+    /// How many live members the group of a task has.
+    pub(crate) fn members_of(&self, task: TaskId) -> Result<u64, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT count(*) FROM task AS g JOIN task AS m ON m.gathering = g.gathering
+                 WHERE g.id = ?1 AND g.role = 3 AND m.role = 1 AND m.live = 1",
+            )
+            .and_then(|mut query| query.query_row([task.0], |row| natural(row, 0)))
+            .during(&self.layout, DOING)
+    }
+
     /// What a step has gathered in the runset.
     pub(crate) fn gathered(&self, runset: &Runset, step: &StepName) -> Result<Gathered, Error> {
         self.connection
@@ -405,6 +442,39 @@ impl State {
             Some(task) => self.bury(runset, &[task]),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Has the next task of each group of a step execute in any case, where there is none at the moment.
+    /// How many groups.
+    pub(crate) fn force_groups(
+        &mut self,
+        runset: &Runset,
+        name: &StepName,
+        step: StepId,
+    ) -> Result<usize, Error> {
+        // A row that never lives, which the next one takes the place of.
+        self.reader.connection.write(
+            WRITING,
+            "INSERT INTO task (object_hash, kind, step_id, runset, role, gathering, key, supersedes,
+                 forced, live)
+             SELECT coalesce((SELECT object_hash FROM task WHERE id = g.last), ?5), ?4, ?3,
+                 ?6, 3, g.id, g.key, g.last, 1, 0
+             FROM (SELECT id, key, (SELECT max(id) FROM task WHERE gathering = gathering.id AND role = 3)
+                     AS last
+                 FROM gathering WHERE runset_id = ?1 AND step = ?2 AND owner > -2) AS g
+             WHERE EXISTS (SELECT 1 FROM task WHERE gathering = g.id AND role = 1 AND live = 1)
+               AND NOT EXISTS (SELECT 1 FROM task
+                               WHERE gathering = g.id AND role = 3 AND (live = 1 OR id = g.last
+                                   AND forced AND NOT processed))",
+            (
+                runset.id.0,
+                name.as_str(),
+                step.0,
+                Form::List.number(),
+                &*Digest::EMPTY.hex(),
+                &runset.name,
+            ),
+        )
     }
 
     /// Adds the task that works on a group as it is now; whether it is to execute in any case, as one

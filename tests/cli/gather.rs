@@ -334,3 +334,86 @@ fn what_waits_below_a_step_that_gathers_by_now_is_no_success() {
     test.run(["-run", "-migrate-tainted"]).exits(0);
     test.runs().never_says("could not start");
 }
+
+#[test]
+fn what_is_gone_below_a_gather_is_made_again_in_one_run() {
+    let test = Test::with(
+        r#"
+[[input]]
+files = "in/*"
+step = "b"
+[[step]]
+name = "b"
+script = 'sed s/^/b/ $INPUT_FILE > $OUTPUT_DIR/x_m'
+[[step]]
+name = "m"
+gather = true
+script = 'cat $INPUT_DIR/* > $OUTPUT_DIR/x_r'
+[[step]]
+name = "r"
+script = 'sort $INPUT_FILE > $OUTPUT_DIR/fin'
+"#,
+    );
+    std::fs::create_dir(test.path("in")).unwrap();
+    for name in ["1", "2", "3"] {
+        test.write(&format!("in/{name}"), format!("{name}\n"));
+    }
+    test.runs();
+    for entry in std::fs::read_dir(test.path("db/objects")).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    test.runs()
+        .says("3 tasks run again")
+        .says("5 run, 0 reused");
+    assert_eq!(test.output("fin"), "b1\nb2\nb3\n");
+    test.objects_are_whole();
+    test.tally_is_right();
+}
+
+#[test]
+fn what_is_asked_to_execute_does_so_on_what_there_is_then() {
+    let test = Test::with(
+        r#"
+[[input]]
+files = "in/*"
+step = "b"
+[[step]]
+name = "b"
+script = 'test "$(cat $INPUT_FILE)" != bad; cp $INPUT_FILE $OUTPUT_DIR/x_m'
+[[step]]
+name = "m"
+gather = true
+script = 'echo m >> $COUNT; env | grep -c "^INPUT_D" > $OUTPUT_DIR/x_n || true'
+[[step]]
+name = "n"
+script = 'cp $INPUT_FILE $OUTPUT_DIR/fin'
+"#,
+    );
+    std::fs::create_dir(test.path("in")).unwrap();
+    test.write("in/1", "1");
+    test.write("in/2", "bad");
+    test.run(["-run", "-start", "n"])
+        .exits(1)
+        .says("step n has no task in runset")
+        .says("m: 1 gathered, waits for 1 failed");
+    test.run(["-run", "-start", "n"])
+        .exits(1)
+        .says("step n has no task");
+    assert!(test.finals().is_empty());
+    std::fs::remove_file(test.path("in/2")).unwrap();
+    test.runs();
+    assert_eq!(
+        test.output("fin"),
+        "0\n",
+        "no folder for who does not mention it"
+    );
+    test.write("in/2", "2");
+    test.runs();
+    std::fs::remove_file(test.path("in/2")).unwrap();
+    test.run(["-run", "-start", "m"])
+        .exits(0)
+        .says("1 gone")
+        .says("1 run, 1 reused");
+    assert_eq!(test.times("m"), 3);
+    test.tally_is_right();
+}

@@ -103,7 +103,7 @@ fn a_pause_before_a_retry_is_not_waited_for() {
         test.rows("SELECT count(*) FROM task WHERE error IS NOT NULL") == ["3"]
     });
     running.signal(Signal::INT);
-    let ran = running.end().exits(130);
+    let ran = running.end().exits(130).says("3 failed");
     assert!(ran.elapsed < Duration::from_secs(50), "{ran}");
 }
 

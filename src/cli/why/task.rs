@@ -56,8 +56,7 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         _ => None,
     };
     if row.role == Role::Gather && row.live {
-        let members = state.gathered_in(row.id, usize::MAX)?.len();
-        let members = u64::try_from(members).unwrap_or(u64::MAX);
+        let members = state.members_of(row.id)?;
         let _ = writeln!(text, "  gathered: {}", amount::count(members, "output"));
     }
     if let Some(entry) = &entry {

@@ -66,6 +66,19 @@ fn each_file_is_merged_by_itself() {
         .says("0 run, 5 reused");
     test.tally_is_right();
     test.objects_are_whole();
+    let tree = test.text(&["trace", "b.txt"]);
+    assert!(tree.contains(" merge v2, reused"), "{tree}");
+    assert!(tree.contains(", of 2 outputs"), "{tree}");
+    assert!(
+        tree.lines()
+            .any(|line| line.contains("from merge ") && line.contains(" split ← file `in/b.txt`")),
+        "{tree}"
+    );
+    let graph = test.text(&["graph"]);
+    assert!(
+        graph.contains("← what descends from each task of split, together"),
+        "{graph}"
+    );
     let check = test.text(&["check"]);
     assert!(
         check.contains("gathers   what descends from each task of split, once that is there"),
