@@ -45,7 +45,11 @@ pub(crate) struct Root {
     skip: Vec<(u64, u64)>,
     /// Set when nobody wants what is read any more.
     stop: Arc<AtomicBool>,
+    tell: Option<Tell>,
 }
+
+/// Told a file's path and size (bytes) before one is read that takes long.
+pub(crate) type Tell = fn(&str, u64);
 
 impl Root {
     /// Opens it.
@@ -66,7 +70,13 @@ impl Root {
             fd: sys::descriptors::keep(fd),
             skip: skip.map(own::of).unwrap_or_default(),
             stop,
+            tell: None,
         })
+    }
+
+    /// Whoever waits learns of what takes long.
+    pub(crate) fn telling(self, tell: Option<Tell>) -> Self {
+        Self { tell, ..self }
     }
 
     fn is_stopped(&self) -> bool {

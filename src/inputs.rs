@@ -56,6 +56,8 @@ pub(crate) struct Outside<'a> {
     pub programs: &'a [Option<Vec<String>>],
     /// Set when the user wants an end.
     pub stop: &'a Arc<AtomicBool>,
+    /// Told of files that take long to read.
+    pub tell: Option<files::Tell>,
 }
 
 /// A file, a row or a line that came in.
@@ -177,10 +179,11 @@ impl Inputs {
     ) -> Result<Self, Error> {
         let stop = Arc::clone(outside.stop);
         let root = Root::open_until(outside.folder, Some(outside.db), stop);
-        let root = root.map_err(Error::Folder)?;
+        let root = root.map_err(Error::Folder)?.telling(outside.tell);
         let mut gatherer = Gatherer {
             outside,
             root: &root,
+            temporary: store.map(Store::scratch),
             entries: Vec::new(),
             errors: Vec::new(),
             bare: Vec::new(),

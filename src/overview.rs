@@ -123,6 +123,11 @@ impl Steps {
             self.order.push(step.id);
             self.versions.insert(step.id, (at, step.clone()));
         }
+        for accepted in state.accepted(runset)? {
+            if let Some(at) = self.node(accepted.step) {
+                self.graph.nodes[at].accepted += accepted.count;
+            }
+        }
         if let Some(finals) = totals.get(&StepId::FINAL) {
             let at = self.graph.sink();
             self.graph.nodes[at].tally = *finals;

@@ -51,6 +51,8 @@ pub(crate) struct Source {
     pub params: Values,
     /// Set when the user wants an end.
     pub stop: Arc<AtomicBool>,
+    /// Told of files that take long to read.
+    pub tell: Option<files::Tell>,
 }
 
 /// A manifest that cannot be used.
@@ -111,6 +113,7 @@ impl Source {
             texts,
             params: Values::default(),
             stop: Arc::default(),
+            tell: None,
         })
     }
 }

@@ -342,6 +342,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Where copies are made.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+}
+
 impl Reader {
     /// The folder `root`, which is not made if it is not there.
     pub(crate) fn new(root: &Path) -> Self {

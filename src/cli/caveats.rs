@@ -86,6 +86,7 @@ fn of_manifest(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec<S
         return Ok(lines);
     }
     let outside = Outside {
+        tell: None,
         manifest: &source.manifest,
         texts: &source.texts,
         router: &source.router,

@@ -35,6 +35,7 @@ impl Call<'_> {
         };
         let db = self.state.layout().root().to_owned();
         let outside = Outside {
+            tell: self.source.tell,
             manifest: &self.source.manifest,
             texts: &self.source.texts,
             router: &self.source.router,

@@ -216,6 +216,11 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Whether somebody reads along who wants to know what goes on.
+    pub(super) fn tells_people(&self) -> bool {
+        !self.quiet && self.log_format == LogFormat::Text
+    }
+
     /// The style of reports that is asked for.
     pub(super) fn style(&self) -> Style {
         Style {

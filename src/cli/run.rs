@@ -17,12 +17,13 @@ use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
 use crate::model::event::{Event, Summary};
 use crate::model::name::StepName;
+use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
-use crate::text::amount;
+use crate::text::{amount, visible};
 
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -45,6 +46,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
     source.stop = Arc::clone(&inbox.stop);
+    source.tell = arguments.output.tells_people().then_some(tell_of_reading);
     let db = &arguments.places.db;
     let supply = PackageOptions {
         host: arguments.supply.host_env,
@@ -126,6 +128,15 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+/// Of a file that takes long to read.
+fn tell_of_reading(path: &str, size: u64) {
+    out::tell(&format!(
+        "reading {}, {}\n",
+        visible(path),
+        amount::bytes(size)
+    ));
 }
 
 /// Tells what steps depend on and no version of them knows.
@@ -379,6 +390,7 @@ impl Call<'_> {
         selection: Option<Selection>,
         local: &mut Local,
     ) -> Result<Summary, Failure> {
+        self.state.give_back_superseded()?;
         let before = counts::by_step(&self.source.manifest, &self.state, runset)?;
         self.reporter.event(&Event::Runset {
             name: &runset.name,

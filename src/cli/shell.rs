@@ -1,6 +1,8 @@
 //! `shell`: an interactive shell, or a command, where a task of a step would run: in its environment and
 //! its folder, with its input. What it leaves is thrown away.
 
+mod watch;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
@@ -8,11 +10,10 @@ use std::io::{self, IsTerminal as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
-use std::sync::Arc;
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGQUIT};
 
+use self::watch::Watch;
 use super::error::Failure;
 use super::one_task::{OneTask, no_place};
 use super::options::{ParamOptions, Places};
@@ -67,6 +68,8 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         Some(word) => Some(named(places, step, word)?),
         None => OneTask::of(places, step, &PREFERRED)?,
     };
+    // From here on there is something to take away.
+    let watch = Watch::new(io::stdin().is_terminal())?;
     let place = OneTask::place()?;
     let one = OneTask::prepare(
         places,
@@ -88,11 +91,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     } else {
         alone(&one, &options.command)?
     };
-    // They are meant for what runs, which gets them too and has its own mind about them.
-    for signal in [SIGINT, SIGQUIT] {
-        let _ = signal_hook::flag::register(signal, Arc::default());
-    }
-    let ended = command.status().map_err(|error| {
+    let ended = watch.run(&mut command).map_err(|error| {
         Failure::usage(format!(
             "cannot start {}: {error}",
             Path::new(command.get_program()).shown()

@@ -150,7 +150,10 @@ fn cells(row: &TaskRow) -> Vec<String> {
         row.id.to_string(),
         step.map_or_else(String::new, |step| visible(&step.name)),
         step.map_or_else(String::new, |step| format!("v{}", step.version)),
-        state_in_words(row).to_owned(),
+        match row.made_by {
+            Some(version) => format!("{}, by v{version}", state_in_words(row)),
+            None => state_in_words(row).to_owned(),
+        },
         elapsed(row).map_or_else(String::new, short),
         row.name.as_deref().map_or_else(String::new, visible),
         row.error

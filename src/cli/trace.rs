@@ -369,6 +369,9 @@ impl Tracer<'_> {
             Some(step) => {
                 let (name, state) = (visible(&step.name), state_in_words(row));
                 let _ = write!(label, "#{} {name} v{}, {state}", row.id, step.version);
+                if let Some(version) = row.made_by {
+                    let _ = write!(label, ", accepted, made by v{version}");
+                }
                 if let Some(source) = row.reused_from {
                     let _ = write!(label, " (outputs of #{source})");
                 }

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -29,6 +31,12 @@ pub(crate) enum Keep<'s> {
 
 /// How often a file is read that changes meanwhile.
 const TRIES: usize = 3;
+/// Reading so many bytes takes longer than to wait until the file need not be read again.
+const LONG: u64 = if cfg!(test) { 2 << 20 } else { 1 << 30 };
+/// The longest such wait: some more than what a file's times may hide.
+const WAIT: Duration = Duration::from_secs(3);
+/// Between two looks at the clock.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Reads the file at `path`, unless it is known what is in one that looks like it. How it looks now,
 /// and what is in it.
@@ -42,12 +50,11 @@ pub(crate) fn read(
         if root.is_stopped() {
             return Err(Error::Stopped);
         }
-        let began = now();
         let read = try_read(root, path, keep);
         if root.is_stopped() {
             return Err(Error::Stopped);
         }
-        if let Some((stat, content)) = read? {
+        if let Some((began, stat, content)) = read? {
             known.put(stat, content.clone(), began);
             return Ok((stat, content));
         }
@@ -55,8 +62,19 @@ pub(crate) fn read(
     Err(Error::Changing(path.to_owned()))
 }
 
-/// None if it changed meanwhile.
-fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content)>, Error> {
+/// A large file that changed just now would have to be read again, as the next change may not show: better
+/// to wait for that moment. Whether it still looks the same.
+fn let_settle(root: &Root, file: &File, stat_before: &Stat) -> Result<bool, Errno> {
+    let began = Instant::now();
+    while !stat_before.is_settled(now()) && began.elapsed() < WAIT && !root.is_stopped() {
+        thread::sleep(LOOK);
+    }
+    let (_, seen) = sys::seen(file.as_fd())?;
+    Ok(stat(&seen) == *stat_before)
+}
+
+/// None if it changed meanwhile; and not before when it was read, in nanoseconds since 1970.
+fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(i64, Stat, Content)>, Error> {
     let failed = |action| io_error::<Errno>(action, path.as_bytes());
     // A FIFO is not waited for.
     let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -70,6 +88,15 @@ fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content
         });
     }
     let before = stat(&before);
+    if before.size >= LONG {
+        if let Some(tell) = root.tell {
+            tell(path, before.size);
+        }
+        if !let_settle(root, &file, &before).map_err(failed("look at"))? {
+            return Ok(None);
+        }
+    }
+    let began = now();
     let reading = |error| io_error("read", path.as_bytes())(error);
     let (content, bytes, length) = if before.size <= KEPT {
         let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0) + 1);
@@ -105,5 +132,5 @@ fn try_read(root: &Root, path: &str, keep: Keep) -> Result<Option<(Stat, Content
     {
         store.insert_bytes(&bytes)?;
     }
-    Ok(Some((before, content)))
+    Ok(Some((began, before, content)))
 }

@@ -40,6 +40,8 @@ pub(crate) struct Taken {
     pub stat: Stat,
     /// Of its bytes.
     pub digest: Digest,
+    /// Whether another change of it would be seen.
+    settled: bool,
 }
 
 impl Snapshot {
@@ -99,7 +101,13 @@ impl Snapshot {
                     }
                 },
             };
-            snapshot.files.push(Taken { path, stat, digest });
+            let settled = stat.is_settled(taken) || known.is_settled(&stat);
+            snapshot.files.push(Taken {
+                path,
+                stat,
+                digest,
+                settled,
+            });
         }
         if wrong.is_empty() {
             Ok(snapshot)
@@ -123,6 +131,7 @@ impl Snapshot {
     #[cfg(test)]
     pub(crate) fn settle(&mut self) {
         self.taken += 3_600_000_000_000;
+        self.files.iter_mut().for_each(|file| file.settled = true);
     }
 
     /// The object that stands for them all.
@@ -144,10 +153,9 @@ impl Snapshot {
     /// soon after a change that another would not show.
     fn looks_the_same(&self) -> bool {
         let root = self.root.fd();
-        let same = |path: &[u8], known: &Stat| {
+        let same = |path: &[u8], known: &Stat, settled: bool| {
             let path = if path.is_empty() { b"." } else { path };
-            known.is_settled(self.taken)
-                && sys::seen_at(root, path).is_ok_and(|(_, seen)| stat(&seen) == *known)
+            settled && sys::seen_at(root, path).is_ok_and(|(_, seen)| stat(&seen) == *known)
         };
         let is_same_link = |link: &Link| {
             let seen = sys::seen_itself_at(root, &*link.path);
@@ -163,9 +171,12 @@ impl Snapshot {
         self.ways.iter().all(is_same_way)
             && self.links.iter().all(is_same_link)
             && files
-                .map(|file| (file.path.as_bytes(), &file.stat))
-                .chain(folders.map(|folder| (&*folder.path, &folder.stat)))
-                .all(|(path, stat)| same(path, stat))
+                .map(|file| (file.path.as_bytes(), &file.stat, file.settled))
+                .chain(folders.map(|folder| {
+                    let settled = folder.stat.is_settled(self.taken);
+                    (&*folder.path, &folder.stat, settled)
+                }))
+                .all(|(path, stat, settled)| same(path, stat, settled))
     }
 
     /// Looks at the files again. If one looks another way it is read, and if then all are as they
@@ -179,12 +190,12 @@ impl Snapshot {
         // What did not change since it was read, and was not read too soon, is known.
         let mut known = Known::default();
         for file in &self.files {
-            if file.stat.is_settled(self.taken) {
+            if file.settled {
                 let content = crate::model::file::Content {
                     digest: file.digest,
                     mentions: "".into(),
                 };
-                known.put(file.stat, content, self.taken);
+                known.put(file.stat, content, i64::MAX);
             }
         }
         let mut now = Self::take(&self.root, &self.globs, &mut known, Keep::Nothing)

@@ -497,3 +497,27 @@ fn a_folder_that_was_moved_away_and_back_may_have_been_another() {
         assert_eq!(taken.check().unwrap(), Vec::<String>::new(), "{globs:?}");
     }
 }
+
+#[test]
+fn a_large_file_that_was_just_written_is_read_once_and_told() {
+    use std::sync::atomic::AtomicUsize;
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    let world = World::new();
+    world.write("large", &"x".repeat(3 << 20));
+    world.write("small", "x");
+    let root = Root::open(world.dir.path(), None).unwrap();
+    let root = root.telling(Some(|path, size| {
+        assert_eq!((path, size), ("large", 3 << 20));
+        TOLD.fetch_add(1, Ordering::Relaxed);
+    }));
+    let world = World {
+        root: Arc::new(root),
+        ..world
+    };
+    let mut known = Known::default();
+    let mut taken = world.snapshot(&["*"], &mut known);
+    assert!(known.is_settled(&taken.files()[0].stat));
+    assert_eq!(taken.check().unwrap(), Vec::<String>::new());
+    assert_eq!(taken.check().unwrap(), Vec::<String>::new());
+    assert_eq!(TOLD.load(Ordering::Relaxed), 1);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 
 use super::lines::{self, BadLines};
 use super::{Entry, Error, Outside, Source};
@@ -36,6 +37,8 @@ pub(super) fn of_file(error: &files::Error, at: Range<usize>) -> Diagnostic {
 pub(super) struct Gatherer<'a> {
     pub outside: &'a Outside<'a>,
     pub root: &'a Root,
+    /// Where a command has its temporary files, if anything is to change.
+    pub temporary: Option<&'a Path>,
     pub entries: Vec<Entry>,
     pub errors: Vec<Diagnostic>,
     pub bare: Vec<(String, Range<usize>)>,
@@ -123,7 +126,7 @@ impl Gatherer<'_> {
         let told = match lines::of(
             &command.value,
             programs,
-            self.outside.folder,
+            (self.outside.folder, self.temporary),
             self.outside.stop,
         ) {
             Ok(told) => told,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -87,14 +88,15 @@ pub(super) struct Told {
 }
 
 /// The lines that `command` writes; it runs in `folder`, and finds programs in these folders before
-/// those of the host's PATH.
+/// those of the host's PATH. `temporary`: the folder of the run; a later one ends what has its `TMPDIR`
+/// there, should this one be killed.
 pub(super) fn of(
     command: &str,
     programs: &[String],
-    folder: &Path,
+    (folder, temporary): (&Path, Option<&Path>),
     stop: &AtomicBool,
 ) -> Result<Told, BadLines> {
-    let (output, words) = run(command, programs, folder, stop, LIMIT)?;
+    let (output, words) = run(command, programs, (folder, temporary), stop, LIMIT)?;
     Ok(Told {
         lines: split(&output)?,
         words,
@@ -138,11 +140,16 @@ enum Heard {
 fn run(
     command: &str,
     programs: &[String],
-    folder: &Path,
+    (folder, temporary): (&Path, Option<&Path>),
     stop: &AtomicBool,
     limit: Duration,
 ) -> Result<(Vec<u8>, String), BadLines> {
     let mut shell = Command::new("sh");
+    if let Some(temporary) = temporary {
+        let own = temporary.join("lines");
+        fs::create_dir_all(&own).map_err(BadLines::Start)?;
+        shell.env("TMPDIR", own);
+    }
     if !programs.is_empty() {
         let mut path = OsString::from(programs.join(":"));
         if let Some(host) = std::env::var_os("PATH") {
@@ -263,7 +270,7 @@ mod tests {
 
     fn run_here(command: &str, limit: Duration) -> Result<Vec<u8>, BadLines> {
         let never = AtomicBool::new(false);
-        run(command, &[], Path::new("/"), &never, limit).map(|(output, _)| output)
+        run(command, &[], (Path::new("/"), None), &never, limit).map(|(output, _)| output)
     }
 
     fn said(error: &BadLines) -> String {
@@ -313,7 +320,7 @@ mod tests {
         let stopped = run(
             "sleep 600",
             &[],
-            Path::new("/"),
+            (Path::new("/"), None),
             &AtomicBool::new(true),
             LIMIT,
         );

@@ -32,6 +32,7 @@ impl World {
         let manifest = Manifest::parse(&self.text).unwrap();
         let texts = Texts::new(Path::new("workflow.toml"), &self.text);
         let outside = Outside {
+            tell: None,
             manifest: &manifest,
             texts: &texts,
             router: &manifest.routes(),

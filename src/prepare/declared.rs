@@ -220,10 +220,12 @@ impl Source {
 
     fn root(&self, own: &Path) -> Result<Root, SourceError> {
         let stop = Arc::clone(&self.stop);
-        Root::open_until(&self.folder, Some(own), stop).map_err(|source| SourceError::Read {
+        let root = Root::open_until(&self.folder, Some(own), stop);
+        let root = root.map_err(|source| SourceError::Read {
             path: self.folder.clone(),
             source,
-        })
+        })?;
+        Ok(root.telling(self.tell))
     }
 
     /// The errors with the lines of the manifest that they are about.

@@ -142,6 +142,37 @@ impl State {
         Ok(given)
     }
 
+    /// What was accepted and is superseded by now is again of the version that made it, and serves that:
+    /// nobody needs it for the other one.
+    pub(crate) fn give_back_superseded(&mut self) -> Result<(), Error> {
+        const DEAD: &str =
+            "SELECT task_id FROM accepted JOIN task ON task.id = task_id WHERE task.live = 0";
+        let doing = "write what is accepted";
+        let any: bool = self
+            .connection
+            .prepare_cached(&format!("SELECT EXISTS ({DEAD})"))
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .during(&self.reader.layout, DOING)?;
+        if any {
+            let connection = &mut self.reader.connection;
+            connection.write(
+                doing,
+                &format!(
+                    "UPDATE task SET step_id =
+                         (SELECT from_step FROM accepted WHERE task_id = task.id)
+                     WHERE id IN ({DEAD})"
+                ),
+                [],
+            )?;
+            connection.write(
+                doing,
+                &format!("DELETE FROM accepted WHERE task_id IN ({DEAD})"),
+                [],
+            )?;
+        }
+        Ok(())
+    }
+
     /// Nothing is accepted that counts for what made it.
     fn unmark_at_home(&mut self, home: StepId) -> Result<(), Error> {
         self.reader

@@ -139,6 +139,7 @@ impl Database {
         params: impl Params,
     ) -> Result<usize, Error> {
         self.begin_writing()?;
+        self.effort.wrote();
         self.execute(action, sql, params)
     }
 

@@ -42,7 +42,11 @@ pub(super) fn restrict(connection: &mut Connection, layout: &Layout) -> rusqlite
 /// What a statement costs so far. A file can have so many rows in it that no question would come to
 /// an end: each page of a tree has the same page below it many times.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Effort(Arc<AtomicU64>);
+pub(super) struct Effort {
+    spent: Arc<AtomicU64>,
+    /// Rows that this process wrote, which may be in no file yet.
+    written: Arc<AtomicU64>,
+}
 
 /// Steps of `SQLite` between two looks at the effort; they take some hundredths of a second.
 const STRETCH: i32 = 1_000_000;
@@ -58,11 +62,14 @@ impl Effort {
         // The process may go to another folder.
         let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let files = [whole(layout.database()), whole(layout.log())];
-        let spent = effort.clone();
+        let own = effort.clone();
         let is_over = move || {
-            let stretches = spent.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let stretches = own.spent.fetch_add(1, Ordering::Relaxed) + 1;
+            let written = own.written.load(Ordering::Relaxed);
             stretches.saturating_mul(u64::from(STRETCH.unsigned_abs()))
-                > files.iter().map(|file| size(file) * STEPS).sum::<u64>() + FREE
+                > files.iter().map(|file| size(file) * STEPS).sum::<u64>()
+                    + written.saturating_mul(ROW)
+                    + FREE
         };
         connection.progress_handler(STRETCH, Some(is_over))?;
         Ok(effort)
@@ -70,10 +77,17 @@ impl Effort {
 
     /// Another statement begins.
     pub(super) fn begin(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.spent.store(0, Ordering::Relaxed);
+    }
+
+    /// A row was written, or some.
+    pub(super) fn wrote(&self) {
+        self.written.fetch_add(1, Ordering::Relaxed);
     }
 }
 
+/// Steps that each row is worth that was written.
+const ROW: u64 = 16_384;
 /// Steps for a file of any size.
 const FREE: u64 = 5_000_000;
 

@@ -669,3 +669,32 @@ fn what_was_found_in_files_is_known_again() {
     f.state.put_contents([(&stat(7), &a)], true).unwrap();
     assert_eq!(f.state.contents().unwrap(), [(stat(7), a)]);
 }
+
+#[test]
+fn what_was_written_into_a_copy_may_be_read_there() {
+    use crate::model::file::{Content, Stat};
+    let dir = tempfile::tempdir().unwrap();
+    drop(State::open(dir.path()).unwrap());
+    let mut state = State::private_copy(dir.path()).unwrap();
+    let content = Content {
+        digest: Digest::of(b"x"),
+        mentions: "".into(),
+    };
+    let looks: Vec<Stat> = (0..3000)
+        .map(|inode| Stat {
+            device: 1,
+            inode,
+            size: 0,
+            modified: 0,
+            changed: 0,
+            executable: false,
+        })
+        .collect();
+    let all = looks.iter().map(|stat| (stat, &content));
+    state.put_contents(all, false).unwrap();
+    let count = state
+        .connection
+        .prepare_cached("SELECT count(*) FROM file AS a JOIN file AS b ON a.stat <> b.mentions")
+        .and_then(|mut query| query.query_row([], |row| row.get::<_, i64>(0)));
+    assert_eq!(count.unwrap(), 9_000_000);
+}

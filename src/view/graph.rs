@@ -41,6 +41,8 @@ pub(crate) struct Node {
     pub tally: TaskCounts,
     /// Finished live tasks of versions that compute something else than the current one.
     pub tainted: i64,
+    /// Live tasks that count for a version that did not make them.
+    pub accepted: i64,
     /// Of a group of steps, how many; 0 for a step by itself.
     pub members: usize,
 }
@@ -132,7 +134,7 @@ impl Node {
         Some(format!("v{}", current.number))
     }
 
-    /// `2 failed, 3 pending, 10 done, 1 of them tainted`.
+    /// `2 failed, 3 pending, 10 done, 1 of them tainted, 2 of them accepted`.
     pub(crate) fn counts(&self) -> String {
         if self.sink {
             let total = self.tally.total();
@@ -150,6 +152,7 @@ impl Node {
             (self.tally.done, "done"),
             (self.tally.reused, "reused"),
             (self.tainted, "of them tainted"),
+            (self.accepted, "of them accepted"),
         ]
         .iter()
         .filter(|(count, _)| *count > 0)

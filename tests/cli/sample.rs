@@ -478,3 +478,25 @@ fn what_gathers_in_one_version_alone_is_not_compared() {
         .exits(2)
         .says("so their tasks cannot be compared");
 }
+
+#[test]
+fn who_made_what_is_accepted_is_told_and_serves_that_version_again() {
+    let test = ran(RANGES, CLASSES);
+    test.run(["-migrate-tainted", "-sample", "2"]).exits(0);
+    test.run(["-migrate-tainted", "-accept", "tr"]).exits(0);
+    let accepted = test.rows("SELECT min(id) FROM live_task WHERE step = 'tr'");
+    let told = test.text(&["trace", &accepted[0]]);
+    assert!(told.contains("tr v2, done, accepted, made by v1"), "{told}");
+    let told = test.text(&["tasks", "-step", "tr"]);
+    assert!(told.contains("done, by v1"), "{told}");
+    assert!(test.text(&["graph"]).contains("10 of them accepted"));
+    test.manifest(&pipeline(NUMBERS));
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    let before = test.times("tr");
+    test.manifest(&pipeline(RANGES));
+    test.run(["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("0 run");
+    assert_eq!(test.times("tr"), before);
+    test.tally_is_right();
+}

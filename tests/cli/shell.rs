@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::harness::Test;
+use rustix::process::Signal;
+
+use crate::harness::{Running, Test, wait_for};
 
 /// A step that starts, and `page`, with these lines and this script.
 fn pipeline(more: &str, script: &str) -> Test {
@@ -203,4 +205,31 @@ fn a_folder_that_cannot_be_kept_is_told() {
         .exits(2)
         .says("cannot keep what failed tasks leave")
         .says("hint: ");
+}
+
+#[test]
+fn a_signal_ends_a_command_with_all_that_it_started() {
+    let test = pipeline("", "cp $INPUT_FILE $OUTPUT_DIR/out");
+    test.runs();
+    let lives = || {
+        let pid = test.read("pid");
+        let words = std::fs::read(format!("/proc/{}/cmdline", pid.trim()));
+        words.is_ok_and(|words| !words.is_empty())
+    };
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
+        let own = tempfile::tempdir().unwrap();
+        let script = "trap - INT; sleep 600 & echo $! > pid; echo ready >&2; wait";
+        let mut command = test.command(["shell", "page", "--", "bash", "-c", script]);
+        command.env("TMPDIR", own.path()).stdin(Stdio::null());
+        let running = Running::start(command);
+        running.says("ready");
+        running.signal(signal);
+        running.end().exits(status);
+        wait_for("the end of what it started", || !lives());
+        assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 0);
+    }
+    let script = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
+    test.run(["shell", "page", "--", "sh", "-c", script])
+        .exits(0);
+    wait_for("the end of what it left", || !lives());
 }

@@ -99,6 +99,7 @@ impl Node {
         self.inputs = Vec::new();
         self.tally += other.tally;
         self.tainted += other.tainted;
+        self.accepted += other.accepted;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::FILES;
-use crate::harness::Test;
+use crate::harness::{Test, wait_for};
 
 #[test]
 fn killed_at_any_moment_of_the_comparison() {
@@ -53,4 +53,28 @@ fn killed_at_any_moment_of_the_comparison() {
     assert_eq!(test.output("of_0.txt"), format!("marked {last}\n"));
     test.tally_is_right();
     test.objects_are_whole();
+}
+
+#[test]
+fn a_command_that_outlives_a_killed_run_is_ended_by_the_next() {
+    let test = Test::with(
+        "[[input]]\nlines = '[ -e go ] || { echo $$ > pid; sleep 600; }; echo a'\nstep = 'a'\n\
+         [[step]]\nname = 'a'\nscript = ':'\n",
+    );
+    let running = test.start(["-run"]);
+    wait_for("the command", || {
+        std::fs::read_to_string(test.path("pid")).is_ok_and(|text| text.ends_with('\n'))
+    });
+    running.signal(Signal::KILL);
+    running.end();
+    let pid = test.read("pid");
+    let lives = || {
+        let words = std::fs::read(format!("/proc/{}/cmdline", pid.trim()));
+        words.is_ok_and(|words| !words.is_empty())
+    };
+    assert!(lives());
+    test.write("go", "");
+    test.runs().says("1 run");
+    assert!(!lives());
+    test.nothing_temporary_is_left();
 }
