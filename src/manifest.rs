@@ -1,6 +1,7 @@
 //! The manifest: a pipeline's steps, read from TOML.
 
 mod cache;
+mod circles;
 mod describe;
 pub(crate) mod diagnostic;
 mod duration;
@@ -19,6 +20,7 @@ mod template;
 mod texts;
 mod value;
 mod variables;
+mod with;
 
 pub(crate) use cache::Cache;
 pub(crate) use describe::literal_outputs;
@@ -106,7 +108,7 @@ pub(crate) struct Step {
     /// Variables for the script.
     #[schemars(extend("propertyNames" = {
         "pattern": VARIABLE,
-        "not": { "pattern": "^(PATH|INPUT_FILE|INPUT_DIR|OUTPUT_DIR|TMPDIR|TASK_PIPELINE_.*)$" },
+        "not": { "pattern": "^(PATH|INPUT_FILE|INPUT_DIR|WITH_DIR|WITH_FILE|OUTPUT_DIR|TMPDIR|TASK_PIPELINE_.*)$" },
     }))]
     #[schemars(extend("default" = {}), example = json!({ "LANG": "C.UTF-8" }))]
     pub env: BTreeMap<String, String>,
@@ -184,6 +186,11 @@ pub(crate) struct Step {
     #[schemars(with = "Vec<String>", extend("default" = []), extend("uniqueItems" = true))]
     #[schemars(example = ["count", "stats:*.tsv"])]
     pub from: Vec<Source>,
+    /// Steps whose outputs, all of a runset, each task gets besides its input, in `$WITH_DIR`; it waits
+    /// for them.
+    #[schemars(with = "Vec<String>", extend("default" = []), extend("uniqueItems" = true))]
+    #[schemars(example = ["index"])]
+    pub with: Vec<StepName>,
     /// For a step that gathers: whether it does so although a task before it failed for good. It works
     /// on what is there.
     #[schemars(extend("default" = false), example = true)]

@@ -171,6 +171,11 @@ impl Steps {
                 let to = self.graph.step(step.name.as_str());
                 self.graph.declare(from, to);
             }
+            for source in &step.with {
+                let from = self.graph.step(source.as_str());
+                let to = self.graph.step(step.name.as_str());
+                self.graph.give(from, to);
+            }
             let Some(from) = self.graph.find(step.name.as_str()) else {
                 continue;
             };

@@ -23,7 +23,7 @@ use crate::model::event::Event;
 use crate::model::identity::{Change, Tools};
 use crate::model::name::StepName;
 use crate::model::route::Router;
-use crate::model::task::INPUT_DIR;
+use crate::model::task::{INPUT_DIR, WITH_DIR};
 use crate::packages;
 use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
@@ -335,6 +335,7 @@ impl Steps {
                 partial: step.partial,
                 empty: step.empty,
                 from: step.from.clone(),
+                with: step.with.clone(),
                 reads_key: identity.reads_key(),
             }));
             runnable.push(Arc::new(Runnable {
@@ -352,6 +353,8 @@ impl Steps {
                 folder: source.folder.clone(),
                 // What the script calls may use it unseen, and would use `/` in its place.
                 input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
+                with_dir: (!step.with.is_empty() && identity.mentions(WITH_DIR))
+                    .then(|| step.with.clone().into()),
                 key: identity.reads_key(),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),

@@ -6,8 +6,10 @@
 
 mod accept;
 mod begun;
+mod below;
 mod cell;
 mod contents;
+mod context;
 mod counts;
 mod database;
 mod durable;
@@ -55,9 +57,10 @@ use crate::text::{Shown as _, quoted};
 use database::Database;
 
 pub(crate) use accept::{Acceptance, Accepted};
+pub(crate) use context::Buried;
 pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use finals::{Final, Selection};
-pub(crate) use gather::{Group, GroupId, NewGather, NewMember, Unfinished};
+pub(crate) use gather::{Group, GroupId, NewGather, NewMember};
 pub(crate) use inputs::{Entries, NewEntry, Recorded};
 pub(crate) use layout::Layout;
 pub(crate) use lineage::Origin;

@@ -28,7 +28,7 @@ use crate::prepare::Source;
 use crate::report::Reporter;
 use crate::text::amount::count;
 use crate::text::{Shown as _, visible, with_hints};
-use describe::{gather, launch, limits, packages, takes, variables};
+use describe::{gather, launch, limits, packages, takes, variables, with};
 pub(super) use lint::{strict, tell};
 use routes::{COMPARED, Routes};
 
@@ -69,6 +69,7 @@ pub(super) fn main(
             ("variables", variables(step)),
             ("params", params::of(step, &source.manifest.params)),
             ("takes", takes(step)),
+            ("with", with(step)),
             ("gathers", gather(step, &source.manifest.steps)),
             ("routes", routes.of(step)),
             ("limits", limits(step)),

@@ -146,7 +146,9 @@ impl Call<'_> {
         let is = |what: fn(&Step) -> bool| manifest.step(step).is_some_and(what);
         !is(|step| step.start)
             && (manifest.start().is_none()
-                || is(|step| step.gather.is_some() || !step.from.is_empty())
+                || is(|step| {
+                    step.gather.is_some() || !step.from.is_empty() || !step.with.is_empty()
+                })
                 || named(step)
                 || found.is_some_and(|found| found.inputs.feed(step)))
     }

@@ -12,13 +12,16 @@ use tempfile::TempDir;
 use super::error::Failure;
 use super::options::Places;
 use super::select;
-use crate::engine::key_of;
-use crate::exec::local::{Given, fill_in, unfold_in};
+use crate::engine::{context, key_of};
+use crate::exec::local::{Given, fill_in, fill_with_steps_in, unfold_in};
 use crate::manifest::Step;
-use crate::model::task::{INPUT_DIR, KEY, TaskState};
+use crate::model::list::{Form, List};
+use crate::model::name::StepName;
+use crate::model::task::{INPUT_DIR, KEY, TaskState, WITH_DIR};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
+use crate::store;
 use crate::text::visible;
 
 /// How its step's script is run on its input.
@@ -112,11 +115,16 @@ impl OneTask {
         for folder in [&output, &temporary] {
             fs::create_dir(folder).map_err(|error| no_place(&error))?;
         }
+        let mut variables = Variables::clone(&runnable.variables);
         if let Some(task) = task {
             let recorded = Reader::open(&places.db)?;
             let store = select::store(&recorded)?;
             store.lend(recorded.lent()?);
             let given = Given::of(&store, &task.object, task.form)?;
+            if let Some(steps) = &runnable.with_dir {
+                give(&recorded, &store, source, task, (place, steps))?;
+                variables.insert(WITH_DIR.into(), place.join(GIVEN).into());
+            }
             if runnable.input_dir {
                 fill_in(&store, place, FILES, &given.files)?;
             }
@@ -137,7 +145,6 @@ impl OneTask {
                 fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
             }
         }
-        let mut variables = Variables::clone(&runnable.variables);
         let version = runnable.version.to_string();
         let number = task.map_or_else(String::new, |task| task.id.to_string());
         let runset = task.map_or("", |task| task.runset.as_str());
@@ -189,6 +196,29 @@ impl OneTask {
 const FILES: &str = "files";
 /// And where its input is.
 const INPUT: &str = "input";
+
+/// The folder for what other steps left.
+const GIVEN: &str = "with";
+
+/// Puts into `place` what these steps left: what the task got, or would get now.
+fn give(
+    state: &Reader,
+    store: &store::Reader,
+    source: &Source,
+    task: &TaskRow,
+    (place, steps): (&Path, &[StepName]),
+) -> Result<(), Failure> {
+    let files = match (&task.context, state.runset(&task.runset)?) {
+        (Some(list), _) => Given::of(store, list, Form::List)?.files,
+        (None, Some(runset)) => {
+            let text = context(state, &source.router, &runset, steps)?;
+            List::read(text.as_bytes()).map_or_else(Vec::new, |list| list.files)
+        }
+        (None, None) => Vec::new(),
+    };
+    fill_with_steps_in(store, place, GIVEN, files, steps)?;
+    Ok(())
+}
 
 /// The task's folder cannot be made.
 pub(super) fn no_place(error: &std::io::Error) -> Failure {

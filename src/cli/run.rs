@@ -15,7 +15,7 @@ use super::{
 use crate::engine::{self, Scheduler, Selection, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
-use crate::model::event::{Event, Summary};
+use crate::model::event::{Event, Summary, Waiting};
 use crate::model::name::StepName;
 use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
@@ -347,7 +347,7 @@ impl Call<'_> {
             if failed > 0 && self.actions.fail_fast {
                 break;
             }
-            let astray = summary.waiting.iter().any(|step| step.astray > 0);
+            let astray = summary.waiting.iter().any(Waiting::is_astray);
             let left_out = summary.left_out.as_ref();
             if summary.failed == 0 && (astray || self.tell_held(runset, left_out)?) {
                 failed += 1;

@@ -33,8 +33,8 @@ pub(super) struct Older {
     pub version: i64,
     /// How many.
     pub tainted: i64,
-    /// Whether one of the two gathers what comes to it and the other does not: what a task works on is
-    /// another thing then.
+    /// Whether one of the two gathers what comes to it and the other does not, or gets other steps'
+    /// outputs besides: what a task works on is another thing then.
     pub regrouped: bool,
     /// Whether a larger sample than the one at hand found outputs that differ.
     differed: bool,
@@ -44,7 +44,8 @@ impl Older {
     /// Why nothing can be said of them.
     pub(super) fn regrouped_in_words(&self) -> String {
         format!(
-            "step {} gathers in one of the versions {} and {} alone, so their tasks cannot be compared",
+            "step {} takes other things together in the versions {} and {} (`gather`, `with`), so their \
+             tasks cannot be compared",
             self.step.name, self.version, self.step.version
         )
     }
@@ -62,11 +63,10 @@ impl Call<'_> {
                 continue;
             };
             let versions = self.state.versions(step.name.as_str())?;
-            let gathers = |id: StepId| {
+            let takes = |id: StepId| {
                 let version = versions.iter().find(|version| version.id == id);
-                version
-                    .and_then(|version| version.identity.as_ref())
-                    .is_some_and(|identity| identity.gather)
+                let identity = version.and_then(|version| version.identity.as_ref());
+                identity.map(|identity| (identity.gather, &identity.with, identity.each))
             };
             for one in std::iter::once(first).chain(tainted) {
                 let version = versions.iter().find(|version| version.id == one.step);
@@ -75,7 +75,7 @@ impl Call<'_> {
                     from: one.step,
                     version: version.map_or(0, |version| version.version),
                     tainted: one.count,
-                    regrouped: gathers(one.step) != gathers(step.id),
+                    regrouped: takes(one.step) != takes(step.id),
                     differed: false,
                 });
             }

@@ -17,7 +17,7 @@ use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
 use super::{graph, output, summary};
 use crate::engine::{self, Lost};
-use crate::model::event::Waiting;
+use crate::model::event::{Awaited, Waiting};
 use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -81,7 +81,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let source = graph::source(places)?;
     let gathers = source.as_ref().is_some_and(|source| {
         let mut steps = source.manifest.steps.iter();
-        steps.any(|step| step.gather.is_some())
+        steps.any(|step| step.gather.is_some() || !step.with.is_empty())
     });
     let next = Next::of(places, &state, running.is_some(), gathers)?;
     let status = |runset: &Runset| -> Result<Status, Failure> {
@@ -373,17 +373,33 @@ impl Status {
                 "count": count,
             })).collect::<Vec<_>>(),
             "would_fail": self.untold,
-            "waiting": self.waiting.iter().map(|one| json!({
-                "step": one.step.as_str(),
-                "groups": one.groups,
-                "complete": one.complete,
-                "members": one.members,
-                "waits_for": { "pending": one.pending, "failed": one.failed },
-            })).collect::<Vec<_>>(),
+            "waiting": self.waiting.iter().map(waiting).collect::<Vec<_>>(),
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
         })
     }
+}
+
+fn waiting(one: &Waiting) -> Value {
+    let mut told = json!({ "step": one.step.as_str() });
+    match &one.what {
+        Awaited::Members {
+            groups,
+            complete,
+            members,
+            ..
+        } => {
+            told["groups"] = json!(groups);
+            told["complete"] = json!(complete);
+            told["members"] = json!(members);
+        }
+        Awaited::With { steps, tasks } => {
+            told["with"] = steps.iter().map(StepName::as_str).collect();
+            told["tasks"] = json!(tasks);
+        }
+    }
+    told["waits_for"] = json!({ "pending": one.pending, "failed": one.failed });
+    told
 }
 
 impl StepStatus {

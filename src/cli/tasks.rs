@@ -206,6 +206,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "name": row.name,
         "object": row.object.to_string(),
         "parent": row.parent,
+        "context": row.context.map(|context| context.to_string()),
         "supersedes": row.supersedes,
         "reused_from": row.reused_from,
         "forced": row.forced,

@@ -18,9 +18,10 @@ use crate::cli::reference::Reference;
 use crate::model::entry::EntryName;
 use crate::model::gather::Role;
 use crate::model::identity::Identity;
+use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::out;
-use crate::state::{Reader, Runset, StepId, TaskRow};
+use crate::state::{Reader, Runset, StepId, TaskRow, TaskStep};
 use crate::text::time::short;
 use crate::text::visible;
 use crate::text::{amount, suggest};
@@ -153,6 +154,8 @@ struct Node {
     from: Option<Vec<TaskRow>>,
     /// Of a task that gathered, how much.
     gathered: Option<u64>,
+    /// Of what a task got besides its input, the step that left it.
+    with: Option<String>,
     asked: bool,
 }
 
@@ -174,6 +177,8 @@ impl Tracer<'_> {
     fn add(&mut self, row: &TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
         let above = self.above(row)?;
         let depth = above.len();
+        let maker = above.first().and_then(|maker| maker.step.clone());
+        let given = row.role != Role::Reader && row.live;
         for (depth, row) in above.into_iter().rev().enumerate() {
             self.push(depth, row, nodes)?;
         }
@@ -191,7 +196,70 @@ impl Tracer<'_> {
             {
                 stack.push((depth + 1, by));
             }
+            let is_asked = at.id == row.id;
+            let context = at.context.filter(|_| is_asked && at.live);
+            let (runset, task) = (at.runset.clone(), at.step.clone());
             self.push(depth, at, nodes)?;
+            if let (Some(_), Some(step)) = (context, task) {
+                self.push_context(depth + 1, &runset, &step, nodes)?;
+            }
+        }
+        if let Some(maker) = maker.filter(|_| given) {
+            self.push_given(depth + 1, row, &maker, nodes)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what a task of that step got besides its input, the first ones of many.
+    fn push_context(
+        &mut self,
+        depth: usize,
+        runset: &str,
+        step: &TaskStep,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Failure> {
+        let Some(runset) = self.state.runset(runset)? else {
+            return Ok(());
+        };
+        let identity = self.identities.get(&step.id).and_then(Option::as_ref);
+        let with = identity.map_or_else(Vec::new, |identity| identity.with.clone());
+        let mut left = MEMBERS;
+        for source in with.iter().filter_map(|name| StepName::new(name).ok()) {
+            let outputs = self.state.outputs_of(&runset, &source)?;
+            for output in outputs.iter().take(left) {
+                if let Some(row) = self.state.task(output.task)? {
+                    nodes.push(Node {
+                        depth,
+                        from: Some(self.above(&row)?),
+                        row,
+                        entry: None,
+                        gathered_by: None,
+                        gathered: None,
+                        with: Some(source.to_string()),
+                        asked: false,
+                    });
+                }
+            }
+            left = left.saturating_sub(outputs.len());
+        }
+        Ok(())
+    }
+
+    /// Adds the tasks that got what `maker` left besides their inputs, the first ones of many.
+    fn push_given(
+        &mut self,
+        depth: usize,
+        row: &TaskRow,
+        maker: &TaskStep,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Failure> {
+        let Some(runset) = self.state.runset(&row.runset)? else {
+            return Ok(());
+        };
+        for task in self.state.given_to(&runset, &maker.name, MEMBERS)? {
+            if let Some(row) = self.state.task(task)? {
+                self.push(depth, row, nodes)?;
+            }
         }
         Ok(())
     }
@@ -234,6 +302,7 @@ impl Tracer<'_> {
                 gathered_by: None,
                 from: Some(from),
                 gathered,
+                with: None,
                 asked: false,
             });
             if let Some(task) = source
@@ -293,6 +362,7 @@ impl Tracer<'_> {
             gathered_by,
             from: None,
             gathered,
+            with: None,
             asked: false,
         });
         if begins {
@@ -321,7 +391,13 @@ impl Tracer<'_> {
         if let Some(above) = &node.from {
             let name = row.name.as_deref().unwrap_or_default();
             let hash = row.object.hex();
-            let _ = write!(label, "from {} {}", visible(name), &hash[..8]);
+            let _ = match &node.with {
+                Some(step) => {
+                    let place = format!("{step}/{name}");
+                    write!(label, "with {} {}", visible(&place), &hash[..8])
+                }
+                None => write!(label, "from {} {}", visible(name), &hash[..8]),
+            };
             for (at, task) in above.iter().enumerate() {
                 if above.len() > ABOVE && (ABOVE / 2..above.len() - ABOVE / 2).contains(&at) {
                     if at == ABOVE / 2 {
@@ -408,6 +484,9 @@ impl Tracer<'_> {
                 if let Some(from) = &node.from {
                     let from: Vec<Value> = from.iter().map(to_json).collect();
                     task["from"] = json!(from);
+                }
+                if let Some(step) = &node.with {
+                    task["with"] = json!(step);
                 }
                 if let Some(entry) = &node.entry {
                     task["entry"] = json!(entry);

@@ -4,22 +4,25 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::gather::{Lines, complete_group, complete_groups, group_for};
+use super::gather::{Lines, complete_group, complete_groups, context, group_for};
 use super::key::key_of;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;
 use super::selection::{Part, Selection};
 use super::step::{ReuseScope, StepPlan};
+use crate::model::barrier::BarrierId;
 use crate::model::digest::Digest;
-use crate::model::gather::{Gather, Line};
+use crate::model::gather::Gather;
 use crate::model::list::{self, Form};
 use crate::model::name::{FileName, StepName};
 use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{Equal, Group, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId};
+use crate::state::{
+    Buried, Equal, Group, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId,
+};
 use crate::store::{self, Condition};
 
 /// Why a task would be executed.
@@ -85,6 +88,7 @@ pub(crate) fn dry_run(
     let mut forecaster = DryRunner {
         lines,
         held: Vec::new(),
+        contexts: HashMap::new(),
         state,
         store,
         steps,
@@ -129,6 +133,8 @@ struct DryRunner<'a> {
     lines: Option<Lines>,
     held: Vec<(QueueId, Ready)>,
     part: Option<Part>,
+    /// What tasks get at a barrier besides their inputs.
+    contexts: HashMap<BarrierId, Digest>,
 }
 
 impl DryRunner<'_> {
@@ -170,7 +176,16 @@ impl DryRunner<'_> {
                 break;
             };
             passed = true;
-            let step = &self.steps[lines.barriers.at(barrier).queue];
+            let at = lines.barriers.at(barrier);
+            let step = &self.steps[at.queue];
+            if !at.gathers() {
+                let list = context(self.state, self.router, self.runset, &step.with)?;
+                let list = Digest::of(list.as_bytes());
+                let buried = self.state.gives_this(self.runset, &step.with, &list)?;
+                self.contexts.insert(barrier, list);
+                self.bury(&buried)?;
+                continue;
+            }
             let Some(gather) = step.gather else {
                 continue;
             };
@@ -184,7 +199,11 @@ impl DryRunner<'_> {
             self.decide_in_time(&self.steps[queue], ready)?;
         }
         if let Some(lines) = &self.lines {
-            for (at, barrier) in lines.barriers.all() {
+            let gathering = lines
+                .barriers
+                .all()
+                .filter(|(_, barrier)| barrier.gathers());
+            for (at, barrier) in gathering {
                 self.told[barrier.queue].gathers = !lines.barriers.before(at).is_nothing();
             }
             for (at, kind) in lines.scopes.kinds().iter().enumerate() {
@@ -227,9 +246,9 @@ impl DryRunner<'_> {
             step: step.id,
             group,
         };
-        self.state.add_gather(self.runset, &new)?;
+        let (task, _) = self.state.add_gather(self.runset, &new)?;
         if let Some(lines) = &mut self.lines {
-            lines.created_for(self.state, step.queue, group.owner)?;
+            lines.created_for(self.state, step.queue, (task, group.owner))?;
         }
         Ok(())
     }
@@ -246,14 +265,16 @@ impl DryRunner<'_> {
             ready.key = Some(key_of(self.state, self.router, ready.id)?.into());
         }
         if let Some(lines) = &mut self.lines {
-            ready.line = match ready.parent {
-                Some(parent) => lines.below(self.state, parent, step.queue)?,
-                None => lines.barriers.along(Line::default(), step.queue),
-            };
+            ready.line = lines.above_of(self.state, step, &ready)?;
             if lines.is_held(self.state, step.queue, &ready)? {
                 self.told[step.queue].held += 1;
                 self.held.push((step.queue, ready));
                 return Ok(());
+            }
+            if let Some(barrier) = lines.barriers.with(step.queue)
+                && ready.context.is_none()
+            {
+                ready.context = self.contexts.get(&barrier).copied().map(Box::new);
             }
         }
         self.decide(step, &ready)
@@ -319,6 +340,13 @@ impl DryRunner<'_> {
         self.state
             .reuse(self.runset, step.id, ready.id, ready.state, &source)?;
         self.told[step.queue].reuse += 1;
+        if let Some(context) = &ready.context {
+            self.state.put_context(ready.id, context)?;
+        }
+        if !outputs.is_empty() {
+            let buried = self.state.gives_more(self.runset, &step.name)?;
+            self.bury(&buried)?;
+        }
         for (name, object) in &outputs {
             let name = name.as_deref();
             let route = name.and_then(|name| self.router.route(name));
@@ -420,18 +448,26 @@ impl DryRunner<'_> {
             key,
             output: own,
         };
-        // What is dead for it was held, and is not found any more.
-        let (task, dead) = self.state.add_member(self.runset, &member)?;
+        let (task, buried) = self.state.add_member(self.runset, &member)?;
+        self.bury(&buried)?;
+        Ok(task)
+    }
+
+    /// What is dead was held, and is not found any more.
+    fn bury(&mut self, buried: &Buried) -> Result<(), Error> {
+        if let Some(part) = &mut self.part {
+            part.bury(buried);
+        }
         let told = &mut self.told;
         self.held.retain(|(queue, ready)| {
-            let is_dead = dead.contains(&ready.id);
+            let is_dead = buried.unfinished.contains(&ready.id);
             told[*queue].held -= u64::from(is_dead);
             !is_dead
         });
         if let Some(lines) = &mut self.lines {
-            lines.bury(self.state, &dead)?;
+            lines.bury(self.state, buried)?;
         }
-        Ok(task)
+        Ok(())
     }
 
     fn runs(&mut self, step: &StepPlan, reason: Reason) {

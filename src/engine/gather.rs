@@ -12,13 +12,15 @@ mod lines;
 mod refuse;
 mod reshape;
 mod standing;
+mod with;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub(super) use lines::Lines;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
+pub(crate) use with::context;
 
 use super::key::key_of;
 use super::outputs::Output;
@@ -27,13 +29,13 @@ use super::{Error, Scheduler};
 use crate::model::barrier::BarrierId;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::gather::{Gather, Line, Which};
+use crate::model::gather::{Gather, Which};
 use crate::model::list::{self, Form};
 use crate::model::plan::{QueueId, Ready};
 use crate::model::route::Router;
 use crate::model::scope::KindId;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{self, Group, NewGather, NewMember, Runset, State};
+use crate::state::{self, Buried, Group, NewGather, NewMember, Runset, State};
 use crate::text::{amount, visible};
 
 /// What a run knows of what is gathered.
@@ -44,6 +46,10 @@ pub(super) struct Gathers {
     held: Vec<(QueueId, Ready)>,
     /// Tasks that were to be done, and are dead.
     dead: HashSet<TaskId>,
+    /// What tasks get at a barrier besides their inputs, once that is certain.
+    contexts: HashMap<BarrierId, Digest>,
+    /// Steps that left something in this run for others to get, where these were told.
+    gave: HashSet<QueueId>,
 }
 
 impl Gathers {
@@ -52,6 +58,8 @@ impl Gathers {
             lines,
             held: Vec::new(),
             dead: HashSet::new(),
+            contexts: HashMap::new(),
+            gave: HashSet::new(),
         }
     }
 }
@@ -255,7 +263,11 @@ impl Scheduler<'_> {
         let Some(gathers) = &self.gathers else {
             return Ok(());
         };
-        let queue = gathers.lines.barriers.at(barrier).queue;
+        let at = gathers.lines.barriers.at(barrier);
+        if !at.gathers() {
+            return self.give(barrier);
+        }
+        let queue = at.queue;
         let step = Arc::clone(&self.steps[queue]);
         let Some(gather) = step.gather else {
             return Ok(());
@@ -288,7 +300,7 @@ impl Scheduler<'_> {
         if let Some(gathers) = &mut self.gathers {
             let line = gathers
                 .lines
-                .created_for(self.state, step.queue, group.owner)?;
+                .created_for(self.state, step.queue, (id, group.owner))?;
             let ready = Ready {
                 id,
                 input: list,
@@ -300,6 +312,7 @@ impl Scheduler<'_> {
                 attempt: 0,
                 line,
                 key: None,
+                context: None,
             };
             self.plan.created(step.queue, ready);
         }
@@ -339,15 +352,13 @@ impl Scheduler<'_> {
         if gathers.dead.remove(&ready.id) {
             return Ok(None);
         }
-        ready.line = match ready.parent {
-            Some(parent) => gathers.lines.below(self.state, parent, queue)?,
-            None => gathers.lines.barriers.along(Line::default(), queue),
-        };
+        let step = Arc::clone(&self.steps[queue]);
+        ready.line = gathers.lines.above_of(self.state, &step, &ready)?;
         if gathers.lines.is_held(self.state, queue, &ready)? {
             gathers.held.push((queue, ready));
             return Ok(None);
         }
-        Ok(Some(ready))
+        self.with_context(&step, ready).map(Some)
     }
 
     /// A task has its outputs; the last that is recorded of it.
@@ -431,20 +442,22 @@ impl Scheduler<'_> {
         Ok(task)
     }
 
-    /// These were to be done, and are not any more.
-    fn bury(&mut self, dead: &[TaskId]) -> Result<(), Error> {
-        if dead.is_empty() {
+    /// Some were to be done, and are not any more; others are to be done in the place of some.
+    fn bury(&mut self, buried: &Buried) -> Result<(), Error> {
+        if buried.unfinished.is_empty() && buried.made.is_empty() {
             return Ok(());
         }
         if let Some(part) = &mut self.part {
-            part.bury(dead);
+            part.bury(buried);
         }
         let Some(gathers) = &mut self.gathers else {
             return Ok(());
         };
-        gathers.lines.bury(self.state, dead)?;
+        let more = gathers.lines.bury(self.state, buried)?;
+        let dead = &buried.unfinished;
         gathers.held.retain(|(_, ready)| !dead.contains(&ready.id));
         gathers.dead.extend(dead);
+        more.into_iter().for_each(|queue| self.plan.added(queue));
         Ok(())
     }
 }

@@ -32,9 +32,9 @@ impl Scheduler<'_> {
         if self.stopping || !alone {
             return Ok(None);
         }
-        // What is taken by others besides has rows between those of the outputs.
+        // What is taken by others besides, or given to them, has rows between those of the outputs.
         let maker = self.in_hand.get(&parent).map(|parent| parent.step.queue);
-        if maker.is_some_and(|maker| self.readers.is_read(maker)) {
+        if maker.is_some_and(|maker| self.readers.is_read(maker) || self.is_given(maker)) {
             return Ok(None);
         }
         let name = &names[index];
@@ -47,6 +47,7 @@ impl Scheduler<'_> {
         };
         let step = Arc::clone(&self.steps[queue]);
         if step.gather.is_some()
+            || !step.with.is_empty()
             || step.reads_key
             || self.plan.is_closed(queue)
             || self.may_be_equal(&step, size)?
@@ -68,6 +69,7 @@ impl Scheduler<'_> {
                 attempt: 0,
                 line: Line::default(),
                 key: None,
+                context: None,
             }),
             runset: Arc::clone(&self.runset_name),
             more: false,

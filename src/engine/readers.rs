@@ -133,6 +133,7 @@ impl Scheduler<'_> {
                 attempt: 0,
                 line: Line::default(),
                 key: None,
+                context: None,
             };
             self.plan.created(queue, ready);
         }

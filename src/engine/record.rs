@@ -282,6 +282,9 @@ impl Scheduler<'_> {
                 (Some(source.made_by), not_executed())
             }
         };
+        if let Some(context) = &ready.context {
+            self.state.put_context(task, context)?;
+        }
         if step.reads_key {
             self.state.put_key(task, ready.key.as_deref())?;
         }
@@ -304,6 +307,7 @@ impl Scheduler<'_> {
         output: Output,
         routed: &mut Routed,
     ) -> Result<(), Error> {
+        self.gives_more(maker_queue)?;
         let route = self.route(&output.name);
         if !self.readers.is_read(maker_queue) {
             return self
@@ -355,6 +359,7 @@ impl Scheduler<'_> {
                     attempt: 0,
                     line: Line::default(),
                     key: None,
+                    context: None,
                 };
                 self.counts(from, maker, queue)?;
                 self.plan.created(queue, ready);

@@ -43,6 +43,7 @@ pub(super) fn key(step: &StepPlan, ready: &Ready) -> Option<Key> {
             .clone()
             .filter(|_| step.reuse_rule == ReuseRule::ContentAndName),
         key: ready.key.clone(),
+        context: ready.context.clone(),
     })
 }
 
@@ -58,7 +59,7 @@ pub(super) fn look(
     let about = step.reads_key.then_some(key.key.as_deref());
     state.finished_equal(
         &step.equal,
-        (&key.input, key.form),
+        (&key.input, key.form, key.context.as_deref()),
         name,
         about,
         scope.look(runset),

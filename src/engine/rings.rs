@@ -159,6 +159,7 @@ impl Rings {
             form: origin.form,
             name: origin.name.filter(|_| alike.name).map(Into::into),
             key: origin.key.filter(|_| alike.key).map(Into::into),
+            context: origin.context.map(Box::new),
         });
         [Some(version.hash), key.map(hash)]
     }
@@ -199,6 +200,7 @@ impl Version {
             alike.queue == key.queue
                 && origin.input == key.input
                 && origin.form == key.form
+                && origin.context.as_ref() == key.context.as_deref()
                 && (!alike.name || origin.name.as_deref() == key.name.as_deref())
                 && (!alike.key || origin.key.as_deref() == key.key.as_deref())
         })

@@ -9,7 +9,7 @@ use super::{Error, Scheduler};
 use crate::model::event::LeftOut;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::TaskId;
-use crate::state::{self, Reader};
+use crate::state::{self, Buried, Reader};
 
 /// Tasks of which it is kept whether they come from what is left out, in each of two generations.
 const KEPT: usize = if cfg!(test) { 4 } else { 65_536 };
@@ -69,10 +69,17 @@ impl Part {
         Ok(over)
     }
 
-    /// These are not to be done any more.
-    pub(super) fn bury(&mut self, dead: &[TaskId]) {
-        for task in dead {
+    /// These are not to be done any more, and others are in the place of some.
+    pub(super) fn bury(&mut self, Buried { unfinished, made }: &Buried) {
+        for task in unfinished {
             self.passed_over.remove(task);
+        }
+        if let Some(entries) = &mut self.selection.entries {
+            for one in made {
+                if let Some(starts) = entries.get(&one.old).copied() {
+                    entries.insert(one.task, starts);
+                }
+            }
         }
     }
 

@@ -104,6 +104,8 @@ pub(crate) struct StepPlan {
     pub empty: bool,
     /// What it takes of other steps, wherever that is routed.
     pub from: Vec<Source>,
+    /// The steps whose outputs its tasks get besides their inputs; sorted.
+    pub with: Vec<StepName>,
     /// Whether its script reads what its task is about.
     pub reads_key: bool,
 }
@@ -146,6 +148,8 @@ pub(crate) fn identity(
         files: None,
         params: BTreeMap::new(),
         gather: step.gather.is_some(),
+        with: step.with.iter().map(ToString::to_string).collect(),
+        each: false,
         rest: BTreeMap::new(),
     }
 }

@@ -4,6 +4,7 @@ mod gather;
 mod many;
 mod order;
 mod shortages;
+mod with;
 pub(crate) mod world;
 
 use std::time::{Duration, Instant};

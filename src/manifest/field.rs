@@ -77,6 +77,7 @@ fields! {
     Warm "warm" Defaults Step;
     Gather "gather" Step;
     From "from" Step;
+    With "with" Step;
     Partial "partial" Step;
     Nixpkgs "nixpkgs" Nix;
     Rows "rows" Input;

@@ -1,7 +1,5 @@
 //! The key `from`: outputs of other steps, wherever they are routed.
 
-use std::ops::Range;
-
 use super::Placed;
 use super::read::Fields;
 use super::value::Reader;
@@ -80,56 +78,6 @@ fn source(
             }
         },
     ))
-}
-
-/// Notes steps that take or gather what comes of themselves, `steps` being what each names.
-pub(super) fn circles(
-    reader: &mut Reader<'_>,
-    steps: &[(&str, Vec<&str>)],
-    place: impl Fn(usize) -> Range<usize>,
-) {
-    let at = |name: &str| steps.iter().position(|(own, _)| *own == name);
-    // Each is gone through once: 1 while it is on the way, 2 when all behind it is known.
-    let mut seen = vec![0_u8; steps.len()];
-    for begin in 0..steps.len() {
-        let mut way: Vec<(usize, usize)> = vec![(begin, 0)];
-        if seen[begin] > 0 {
-            continue;
-        }
-        seen[begin] = 1;
-        while let Some((step, next)) = way.last_mut() {
-            let own = *step;
-            let Some(source) = steps[own].1.get(*next) else {
-                seen[own] = 2;
-                way.pop();
-                continue;
-            };
-            *next += 1;
-            let Some(other) = at(source) else {
-                continue;
-            };
-            match seen[other] {
-                0 => {
-                    seen[other] = 1;
-                    way.push((other, 0));
-                }
-                1 => {
-                    let from = way.iter().position(|(on, _)| *on == other).unwrap_or(0);
-                    let mut names: Vec<&str> =
-                        way[from..].iter().map(|(on, _)| steps[*on].0).collect();
-                    names.push(steps[other].0);
-                    names.reverse();
-                    let message = format!(
-                        "what steps take of others by name goes in a circle: {}",
-                        names.join(" → ")
-                    );
-                    let error = Diagnostic::at(place(own), message);
-                    reader.error(error.hint("what goes round is routed by its name"));
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// The sources of a step, by what it sets.

@@ -212,6 +212,7 @@ impl Draft {
             Field::Start
             | Field::Gather
             | Field::From
+            | Field::With
             | Field::Partial
             | Field::Script
             | Field::Env

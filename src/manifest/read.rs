@@ -50,6 +50,7 @@ pub(super) struct Fields {
     pub warm: Option<bool>,
     pub gather: Option<gather::Said>,
     pub from: Option<Vec<Placed<String>>>,
+    pub with: Option<Vec<Placed<String>>>,
     pub partial: Option<bool>,
     pub empty: Option<bool>,
     pub nixpkgs: Option<String>,
@@ -88,7 +89,7 @@ impl Fields {
             Field::Shell => self.shell = shell(reader, &what, item),
             Field::Pure => self.pure = reader.flag(&what, item),
             Field::Keep => self.keep = variables::kept(reader, &what, item),
-            Field::Params => self.params = params(reader, &what, item),
+            Field::Params => self.params = placed(reader, &what, item),
             Field::Outputs => self.outputs = outputs(reader, &what, item),
             Field::Folders => self.folders = reader.flag(&what, item),
             Field::Parallel => {
@@ -105,13 +106,8 @@ impl Fields {
             Field::Cache => self.cache = cache::read(reader, &what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Gather => self.gather = gather::read(reader, &what, item),
-            Field::From => {
-                self.from = list(reader, &what, item, |reader, what, item| {
-                    let at = reader.inside(item);
-                    let value = reader.string(what, item)?;
-                    Some(Placed { value, at })
-                });
-            }
+            Field::From => self.from = placed(reader, &what, item),
+            Field::With => self.with = placed(reader, &what, item),
             Field::Partial => self.partial = reader.flag(&what, item),
             Field::Empty => self.empty = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
@@ -137,6 +133,7 @@ impl Fields {
             nixpkgs: _,
             gather: _,
             from: _,
+            with: _,
             partial: _,
             empty: _,
             packages,
@@ -207,6 +204,7 @@ impl Fields {
             warm: self.warm,
             gather: None,
             from: Vec::new(),
+            with: Vec::new(),
             partial: self.partial.unwrap_or(false),
             empty: self.empty.unwrap_or(false),
         })
@@ -374,7 +372,8 @@ fn shell(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Str
     Some(words)
 }
 
-fn params(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Placed<String>>> {
+/// Strings, each with its place.
+fn placed(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Placed<String>>> {
     list(reader, what, item, |reader, what, item| {
         let value = reader.string(what, item)?;
         let at = reader.inside(item);

@@ -1,5 +1,7 @@
 //! The manifest as a whole: its tables, and what must hold between the steps.
 
+mod between;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -7,16 +9,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::describe::literal_outputs;
 use super::field::{Field, Place};
-use super::gather::{self, Said};
+use super::gather::Said;
 use super::read::Fields;
 use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, Placed, Step, StepPlaces, from, input, params, read};
+use super::{Input, Manifest, NixSettings, Placed, Step, StepPlaces, input, params, read};
 use crate::manifest::diagnostic::Diagnostic;
-use crate::model::gather::{Gather, Source};
 use crate::model::glob::Glob;
-use crate::model::name::StepName;
 use crate::model::param::Params;
 use crate::model::route::Router;
 use crate::text::quoted;
@@ -114,10 +114,11 @@ pub(super) fn manifest<'i>(
     names(reader, &drafts);
     starts(reader, &drafts, !inputs.is_empty());
     gathers(reader, &drafts);
-    let sources = sources(reader, &drafts);
+    between::waits(reader, &drafts, !inputs.is_empty());
+    let sources = between::sources(reader, &drafts);
     let inputs = finish_inputs(reader, inputs, &drafts);
-    let gathered = gathered(reader, &drafts, &inputs);
-    circles(reader, &drafts, &sources);
+    let gathered = between::gathered(reader, &drafts, &inputs);
+    between::circles(reader, &drafts, &sources);
     params::uses(reader, &declared, &defaults);
     for draft in &drafts {
         params::uses(reader, &declared, &draft.fields);
@@ -126,7 +127,7 @@ pub(super) fn manifest<'i>(
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
     let taken = sources.into_iter().zip(gathered);
-    for (mut draft, (from, gather)) in drafts.into_iter().zip(taken) {
+    for (mut draft, ((from, with), gather)) in drafts.into_iter().zip(taken) {
         let place = |field| {
             let own = draft.fields.place(field);
             own.or_else(|| defaults.place(field))
@@ -142,6 +143,7 @@ pub(super) fn manifest<'i>(
         steps.push(Step {
             gather,
             from,
+            with,
             ..draft.fields.step()?
         });
     }
@@ -388,75 +390,6 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
         None => "exactly one step has start = true".to_owned(),
     };
     reader.missing(Diagnostic::at(likely.place(), "no step is the start step").hint(hint));
-}
-
-/// What each step takes of others.
-fn sources(reader: &mut Reader<'_>, drafts: &[Draft]) -> Vec<Vec<Source>> {
-    let names: Vec<&StepName> = drafts
-        .iter()
-        .filter_map(|draft| draft.fields.name.as_ref())
-        .collect();
-    // A step whose name is wrong may be the one that is meant.
-    let complete = names.len() == drafts.len();
-    let of_step = |draft: &Draft| from::sources(reader, from::of(&draft.fields), &names, complete);
-    drafts.iter().map(of_step).collect()
-}
-
-/// What each step gathers.
-fn gathered(reader: &mut Reader<'_>, drafts: &[Draft], inputs: &[Input]) -> Vec<Option<Gather>> {
-    let names: Vec<&StepName> = drafts
-        .iter()
-        .filter_map(|draft| draft.fields.name.as_ref())
-        .collect();
-    let complete = names.len() == drafts.len();
-    let mut all = Vec::new();
-    for draft in drafts {
-        let Fields { gather, name, .. } = &draft.fields;
-        let Some(said) = gather else {
-            all.push(None);
-            continue;
-        };
-        all.push(gather::resolve(
-            reader,
-            said,
-            name.as_ref(),
-            &names,
-            complete,
-        ));
-        let takes = |input: &&Input| name.is_some() && input.step == *name;
-        if let (Said::Below(step), Some(input)) = (said, inputs.iter().find(takes)) {
-            let message = format!(
-                "inputs go to {}, which gathers what descends from each task of {}; they descend from none",
-                draft.fields.label,
-                quoted(&step.value)
-            );
-            let error = Diagnostic::at(input.at.at.clone(), message);
-            reader.error(error.hint("let them go to another step, or gather = true on this one"));
-        }
-    }
-    all
-}
-
-/// No step waits for what comes of itself by name.
-fn circles(reader: &mut Reader<'_>, drafts: &[Draft], sources: &[Vec<Source>]) {
-    let mut steps = Vec::new();
-    for (draft, from) in drafts.iter().zip(sources) {
-        let Some(name) = &draft.fields.name else {
-            return;
-        };
-        let mut takes: Vec<&str> = from.iter().map(|source| source.step.as_str()).collect();
-        if let Some(Said::Below(step)) = &draft.fields.gather
-            && step.value != name.as_str()
-        {
-            takes.push(&step.value);
-        }
-        steps.push((name.as_str(), takes));
-    }
-    from::circles(reader, &steps, |at| {
-        let fields = &drafts[at].fields;
-        let place = fields.place(Field::From).or(fields.place(Field::Gather));
-        place.unwrap_or_else(|| drafts[at].place())
-    });
 }
 
 /// What goes with `gather`, and what does not.

@@ -75,6 +75,8 @@ fn refused(name: &str) -> Option<(String, &'static str)> {
 
 /// Whether the variable is one that each task is given.
 fn is_reserved(name: &str) -> bool {
-    matches!(name, "INPUT_FILE" | "INPUT_DIR" | "OUTPUT_DIR" | "TMPDIR")
-        || name.starts_with("TASK_PIPELINE_")
+    matches!(
+        name,
+        "INPUT_FILE" | "INPUT_DIR" | "WITH_DIR" | "WITH_FILE" | "OUTPUT_DIR" | "TMPDIR"
+    ) || name.starts_with("TASK_PIPELINE_")
 }

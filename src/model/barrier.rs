@@ -1,6 +1,8 @@
-//! What waits for everything before it: where a step gathers, and when all that it gathers is there.
+//! What waits for everything before it: where a step gathers, and where its tasks get what others
+//! left besides their own inputs; and when all of that is there.
 //!
-//! Each such step is a *barrier*, in the order of the manifest. What stands above a task are the
+//! Each step that gathers is a *barrier*, and so is each set of steps whose outputs others get
+//! (`with`), in the order of the manifest. What stands above a task are the
 //! barriers that its data came through; the last of them is its *level*. A barrier is open once no
 //! task of a lower level is left that may lead to it, so each waits for those before it, and no two
 //! for each other. Only numbers are kept: how many such tasks are left for each barrier.
@@ -16,8 +18,12 @@ pub type BarrierId = usize;
 /// A barrier as the manifest has it.
 #[derive(Debug, Clone)]
 pub struct Barrier {
-    /// The step whose tasks wait at it.
+    /// The step whose tasks wait at it; the first of several.
     pub queue: QueueId,
+    /// Further ones, which get the same.
+    pub others: Vec<QueueId>,
+    /// The steps whose outputs these get; none for one that gathers.
+    pub with: Vec<QueueId>,
     /// Whether it opens although a task before it failed for good.
     pub partial: bool,
     /// Which steps' tasks may lead to it, by their places.
@@ -54,6 +60,18 @@ pub struct Barriers {
     /// The sets that there are: barriers, ascending.
     sets: Vec<Box<[BarrierId]>>,
     numbers: HashMap<Box<[BarrierId]>, Line>,
+}
+
+impl Barrier {
+    /// The steps whose tasks wait at it.
+    pub fn queues(&self) -> impl Iterator<Item = QueueId> {
+        std::iter::once(self.queue).chain(self.others.iter().copied())
+    }
+
+    /// Whether a step gathers there.
+    pub fn gathers(&self) -> bool {
+        self.with.is_empty()
+    }
 }
 
 impl Barriers {
@@ -98,17 +116,34 @@ impl Barriers {
             .map(|(barrier, _)| barrier.queue)
     }
 
-    /// The barrier of that step, if its tasks wait at one.
+    /// The barrier of that step, if it gathers.
     pub fn of(&self, queue: QueueId) -> Option<BarrierId> {
-        self.all.iter().position(|barrier| barrier.queue == queue)
+        let is_it = |barrier: &Barrier| barrier.queue == queue && barrier.gathers();
+        self.all.iter().position(is_it)
+    }
+
+    /// Where tasks of that step wait for what they get besides their inputs.
+    pub fn with(&self, queue: QueueId) -> Option<BarrierId> {
+        let mut all = self.all.iter();
+        all.position(|barrier| !barrier.gathers() && barrier.queues().any(|own| own == queue))
+    }
+
+    /// Whether any tasks get something besides their inputs.
+    pub fn give(&self) -> bool {
+        self.all.iter().any(|barrier| !barrier.gathers())
+    }
+
+    /// Where others wait for what tasks of that step leave, to get it besides their inputs.
+    pub fn given_by(&self, queue: QueueId) -> impl Iterator<Item = BarrierId> {
+        let all = self.all.iter().enumerate();
+        let given = all.filter(move |(_, barrier)| barrier.with.contains(&queue));
+        given.map(|(at, _)| at)
     }
 
     /// What stands above a task of `queue` whose input came along `line`.
     pub fn along(&mut self, line: Line, queue: QueueId) -> Line {
-        match self.of(queue) {
-            Some(own) => self.through(line, own),
-            None => line,
-        }
+        let own = [self.of(queue), self.with(queue)].into_iter().flatten();
+        own.fold(line, |line, own| self.through(line, own))
     }
 
     /// The same behind one more barrier.
@@ -236,6 +271,8 @@ mod tests {
         // 0 → 1 → 2 (gathers) → 3 (gathers), and 0 may lead everywhere.
         let barrier = |queue, fed_by: [bool; 4]| Barrier {
             queue,
+            others: Vec::new(),
+            with: Vec::new(),
             partial,
             fed_by: fed_by.to_vec(),
         };
@@ -298,6 +335,46 @@ mod tests {
         assert_eq!(all.before(1).left, 1);
         all.created(1, second, 1);
         assert_eq!(all.before(1).left, 1);
+    }
+
+    #[test]
+    fn whoever_gets_what_others_left_waits_for_them() {
+        // 1 and 2 get what 0 leaves, and 2 gathers.
+        let all = vec![
+            Barrier {
+                queue: 1,
+                others: vec![2],
+                with: vec![0],
+                partial: false,
+                fed_by: vec![true, false, false],
+            },
+            Barrier {
+                queue: 2,
+                others: Vec::new(),
+                with: Vec::new(),
+                partial: false,
+                fed_by: vec![true, true, false],
+            },
+        ];
+        let mut all = Barriers::new(all);
+        assert_eq!([all.of(1), all.of(2)], [None, Some(1)]);
+        assert_eq!(
+            [all.with(0), all.with(1), all.with(2)],
+            [None, Some(0), Some(0)]
+        );
+        assert_eq!(all.given_by(0).collect::<Vec<_>>(), [0]);
+        let none = Line::default();
+        all.created(0, none, 1);
+        let one = all.along(none, 1);
+        all.created(1, one, 1);
+        let both = all.along(none, 2);
+        assert_eq!((all.level(one), all.level(both)), (Some(0), Some(1)));
+        assert!(all.is_held(one));
+        all.ended(0, none);
+        assert!(!all.is_held(one) && all.is_held(both));
+        assert_eq!([all.pass(), all.pass()], [Some(0), None]);
+        all.ended(1, one);
+        assert!(!all.is_held(both));
     }
 
     #[test]

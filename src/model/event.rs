@@ -8,6 +8,7 @@ use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::sample::{Sample, Sampled};
 use crate::model::task::{TaskCounts, TaskId};
+use crate::text::visible;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -424,44 +425,84 @@ impl fmt::Display for LeftOut {
 pub struct Waiting {
     /// The step.
     pub step: StepName,
-    /// Whether it has groups, and does not gather everything at once.
-    pub by_key: bool,
-    /// Whether it does not wait for what failed.
-    pub partial: bool,
-    /// Its groups, as far as something has come for them.
-    pub groups: u64,
-    /// Those that have a task.
-    pub complete: u64,
-    /// What has come.
-    pub members: u64,
+    /// What it waits with.
+    pub what: Awaited,
     /// Tasks before it that are to be done.
     pub pending: u64,
     /// Tasks before it that failed.
     pub failed: u64,
-    /// What came to it and belongs to no group, as no task whose descendants it gathers is above.
-    pub astray: u64,
+}
+
+/// What a step has that waits for more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Awaited {
+    /// It gathers.
+    Members {
+        /// By key, and not everything at once.
+        by_key: bool,
+        /// It does not wait for what failed.
+        partial: bool,
+        /// Its groups, as far as something has come for them.
+        groups: u64,
+        /// Those that have a task.
+        complete: u64,
+        /// What has come.
+        members: u64,
+        /// What came to it and belongs to no group, as no task whose descendants it gathers is above.
+        astray: u64,
+    },
+    /// Its tasks get what others leave.
+    With {
+        /// These others.
+        steps: Vec<StepName>,
+        /// Its tasks that are to be done.
+        tasks: u64,
+    },
+}
+
+impl Waiting {
+    /// Whether something came to it that belongs to no group.
+    pub fn is_astray(&self) -> bool {
+        matches!(self.what, Awaited::Members { astray, .. } if astray > 0)
+    }
 }
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.by_key {
-            write!(f, "{} of {} groups done", self.complete, self.groups)?;
-        } else {
-            write!(f, "{} gathered", self.members)?;
-        }
-        let stays = !self.by_key && self.complete > 0;
+        let (partial, stays, astray) = match &self.what {
+            Awaited::Members {
+                by_key,
+                partial,
+                groups,
+                complete,
+                members,
+                astray,
+            } => {
+                if *by_key {
+                    write!(f, "{complete} of {groups} groups done")?;
+                } else {
+                    write!(f, "{members} gathered")?;
+                }
+                (*partial, !by_key && *complete > 0, *astray)
+            }
+            Awaited::With { steps, tasks } => {
+                let names: Vec<String> = steps.iter().map(|step| visible(step.as_str())).collect();
+                write!(f, "{tasks} to be done with {}", names.join(", "))?;
+                (false, false, 0)
+            }
+        };
         match (self.pending, self.failed) {
             (0, 0) => {}
-            (0, failed) if self.partial => write!(f, ", without what {failed} failed would leave")?,
+            (0, failed) if partial => write!(f, ", without what {failed} failed would leave")?,
             (0, failed) => write!(f, ", waits for {failed} failed")?,
             (pending, 0) => write!(f, ", waits for {pending} pending")?,
             (pending, failed) => write!(f, ", waits for {pending} pending, {failed} failed")?,
         }
-        if stays && !self.partial && self.failed > 0 {
+        if stays && !partial && self.failed > 0 {
             f.write_str("; until then there is a result of a part")?;
         }
-        if self.astray > 0 {
-            write!(f, ", {} in no group", self.astray)?;
+        if astray > 0 {
+            write!(f, ", {astray} in no group")?;
         }
         Ok(())
     }

@@ -66,6 +66,12 @@ pub struct Identity {
     /// Whether it gathers what comes to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gather: bool,
+    /// The steps whose outputs its tasks get besides their inputs; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
+    /// Whether each of its tasks gets one of these outputs alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub each: bool,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -164,6 +170,9 @@ pub enum Change {
     Params(Vec<ParamChange>),
     /// `gather` was switched; true: it is on now.
     Gather(bool),
+    /// `with` or `each` say something else: the steps whose outputs its tasks get, and whether each
+    /// gets one of these alone.
+    With(Vec<String>, bool),
     /// What only a newer version of this program knows: its names; none if the record cannot be
     /// read.
     Unknown(Vec<String>),
@@ -189,6 +198,9 @@ impl fmt::Display for Change {
             }
             Self::Gather(true) => f.write_str("it gathers"),
             Self::Gather(false) => f.write_str("it gathers no more"),
+            Self::With(steps, _) if steps.is_empty() => f.write_str("with nothing"),
+            Self::With(steps, false) => write!(f, "with {}", steps.join(", ")),
+            Self::With(steps, true) => write!(f, "with each of {}", steps.join(", ")),
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
             Self::Unknown(names) => {
                 let names = names.join(", ");
@@ -254,6 +266,12 @@ impl Identity {
         if self.gather {
             feed.text(b'g', "gather");
         }
+        if !self.with.is_empty() {
+            feed.list(b'w', self.with.iter().map(String::as_str));
+        }
+        if self.each {
+            feed.text(b'e', "each");
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -313,6 +331,9 @@ impl Identity {
         }
         if self.gather != old.gather {
             changes.push(Change::Gather(self.gather));
+        }
+        if (&self.with, self.each) != (&old.with, old.each) {
+            changes.push(Change::With(self.with.clone(), self.each));
         }
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));

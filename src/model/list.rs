@@ -96,10 +96,31 @@ pub fn with_main(main: Digest, others: impl IntoIterator<Item = (Box<str>, Diges
     tree::write(&mut entries)
 }
 
+/// The object for what a task gets besides its input: for each of these steps what that left, called
+/// as in a list of its own and in a folder of the step's name. Neither order matters.
+pub fn context<'a>(steps: impl IntoIterator<Item = (&'a str, Vec<Member>)>) -> String {
+    let of_step = |(step, members): (&str, Vec<Member>)| {
+        let named = named(members).into_iter();
+        let placed =
+            named.map(|(name, digest, form)| entry(format!("{step}/{name}").into(), digest, form));
+        placed.collect::<Vec<Entry>>()
+    };
+    let mut entries: Vec<Entry> = steps.into_iter().flat_map(of_step).collect();
+    tree::write(&mut entries)
+}
+
 /// The object for these files; their order does not matter. Those of equal name get others: each is
 /// called by its key and its name, if the keys differ, and those that are equal still are numbered,
 /// before their first extension and in the order of their hashes.
-pub fn of(mut members: Vec<Member>) -> String {
+pub fn of(members: Vec<Member>) -> String {
+    let named = named(members).into_iter();
+    let named = named.map(|(name, digest, form)| entry(name, digest, form));
+    let mut entries: Vec<Entry> = named.collect();
+    tree::write(&mut entries)
+}
+
+/// Under which names they are in a list.
+fn named(mut members: Vec<Member>) -> Vec<Named> {
     members.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut named: Vec<Named> = Vec::with_capacity(members.len());
     for alike in members.chunk_by(|a, b| a.name == b.name) {
@@ -115,11 +136,7 @@ pub fn of(mut members: Vec<Member>) -> String {
     }
     named.sort_unstable();
     number(&mut named);
-    let mut entries: Vec<Entry> = named
-        .into_iter()
-        .map(|(name, digest, form)| entry(name, digest, form))
-        .collect();
-    tree::write(&mut entries)
+    named
 }
 
 /// What is brought together, by the name that it gets.
@@ -316,6 +333,18 @@ mod tests {
                 assert!(name.len() <= ROOM, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn what_steps_left_stands_in_folders_of_their_names() {
+        let one = || vec![member("x", "a", "1"), member("x", "b", "2")];
+        let other = || vec![member("x", "", "3")];
+        let text = context([("s", one()), ("t", other()), ("u", Vec::new())]);
+        assert_eq!(context([("t", other()), ("s", one())]), text);
+        let list = List::read(text.as_bytes()).unwrap();
+        let named: Vec<_> = list.files.iter().map(|file| &*file.name).collect();
+        assert_eq!(named, ["s/a_x", "s/b_x", "t/x"]);
+        assert_eq!(context([("u", Vec::new())]), of(Vec::new()));
     }
 
     #[test]

@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::task::INPUT_DIR;
+use crate::model::task::{INPUT_DIR, WITH_DIR, WITH_FILE};
 
 /// Beginnings of the variables that only some tasks have, or that differ from task to task.
-const PREFIXES: [&[u8]; 3] = [b"TASK_PIPELINE_", PARAM.as_bytes(), INPUT_DIR.as_bytes()];
+const PREFIXES: [&[u8]; 5] = [
+    b"TASK_PIPELINE_",
+    PARAM.as_bytes(),
+    INPUT_DIR.as_bytes(),
+    WITH_DIR.as_bytes(),
+    WITH_FILE.as_bytes(),
+];
 const PARAM: &str = "PARAM_";
 /// Parameters of one file that are kept; a file that mentions more is a list of them, and no script.
 const MOST: usize = 200;
@@ -41,7 +47,7 @@ impl Mentions {
         let ahead = if last { 0 } else { LONGEST };
         let end = self.rest.len().saturating_sub(ahead);
         for at in 0..end {
-            if !matches!(self.rest[at], b'T' | b'P' | b'I') {
+            if !matches!(self.rest[at], b'T' | b'P' | b'I' | b'W') {
                 continue;
             }
             let rest = &self.rest[at..];

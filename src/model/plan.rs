@@ -41,9 +41,12 @@ pub struct Ready {
     pub line: Line,
     /// What it is about, for a step whose script reads that; known once it is about to start.
     pub key: Option<Box<str>>,
+    /// What it gets besides its input, as a list; none without, and before it is known.
+    pub context: Option<Box<Digest>>,
 }
 
-/// What makes two tasks equal: the step, the input, and its name where the script can tell it.
+/// What makes two tasks equal: the step, the input, what comes with it, and its name where the script
+/// can tell it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The step.
@@ -56,6 +59,8 @@ pub struct Key {
     pub name: Option<Box<str>>,
     /// What the task is about, for a step whose script reads that.
     pub key: Option<Box<str>>,
+    /// What it gets besides its input.
+    pub context: Option<Box<Digest>>,
 }
 
 /// The answer to "what now?".
@@ -241,6 +246,11 @@ impl Plan {
                 queue.more = true;
             }
         });
+    }
+
+    /// Tasks were added to the database, and are to be read from there.
+    pub fn added(&mut self, queue: QueueId) {
+        self.queues.change(queue, |queue| queue.more = true);
     }
 
     /// A taken task starts. With a `key`, equal tasks can be parked behind it.

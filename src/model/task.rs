@@ -5,13 +5,22 @@ use std::fmt;
 /// The variable with the folder of an input's files: only tasks of steps that mention it have it.
 pub const INPUT_DIR: &str = "INPUT_DIR";
 
+/// The variable with the folder of what other steps left for a task: only tasks of steps that mention
+/// it have it.
+pub const WITH_DIR: &str = "WITH_DIR";
+
+/// The variable with the one such file that a task gets: as with the folder.
+pub const WITH_FILE: &str = "WITH_FILE";
+
 /// The variable with the key of a task: only tasks of steps that mention it have it.
 pub const KEY: &str = "TASK_PIPELINE_KEY";
 
 /// The variables that the runner sets for each task; a host that has them set is a task itself.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 12] = [
     "INPUT_FILE",
     INPUT_DIR,
+    WITH_DIR,
+    WITH_FILE,
     "OUTPUT_DIR",
     "TMPDIR",
     "TASK_PIPELINE_STEP",

@@ -222,6 +222,11 @@ pub(super) fn digest(row: &Row, column: usize) -> rusqlite::Result<Digest> {
     row.get(column)
 }
 
+/// The same, or nothing.
+pub(super) fn some_digest(row: &Row, column: usize) -> rusqlite::Result<Option<Digest>> {
+    row.get(column)
+}
+
 impl FromSql for StepName {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Self::new(value.as_str()?).map_err(FromSqlError::other)

@@ -2,12 +2,12 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{count, digest, file_name, form, located, number};
+use super::cell::{count, digest, file_name, form, located, number, role};
 use super::lineage::PARENT;
 use super::record::ROOM;
-use super::{Context, Error, Reader, Runset, State, StepId};
+use super::{Buried, Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
-use crate::model::gather::Which;
+use crate::model::gather::{Role, Which};
 use crate::model::list::{Form, Member};
 use crate::model::name::StepName;
 use crate::model::task::{TaskId, TaskState};
@@ -73,6 +73,8 @@ pub(crate) struct Gathered {
 /// Rows of the same step and with the same task above them that are to be done.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unfinished {
+    /// One of them.
+    pub one: TaskId,
     /// Their step version.
     pub step: StepId,
     /// What is above them.
@@ -81,6 +83,8 @@ pub(crate) struct Unfinished {
     pub count: u64,
     /// How many of these failed at the last try.
     pub failed: u64,
+    /// What they stand for.
+    pub role: Role,
 }
 
 const DOING: &str = "read what is gathered";
@@ -343,11 +347,38 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
+    /// The tasks that left what this one gathered, each once.
+    pub(crate) fn makers_of_members(&self, task: TaskId) -> Result<Vec<TaskId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT DISTINCT m.input_task_id FROM task AS g
+                 JOIN task AS m ON m.gathering = g.gathering AND m.role = 1
+                 WHERE g.id = ?1 AND m.live = 1 AND m.input_task_id IS NOT NULL",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([task.0], |row| number(row, 0).map(TaskId))?
+                    .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// How many tasks of a step version are to be done in the runset.
+    pub(crate) fn unfinished_of(&self, runset: &Runset, step: StepId) -> Result<u64, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT count(*) FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2",
+            )
+            .and_then(|mut query| query.query_row((&runset.name, step.0), |row| natural(row, 0)))
+            .during(&self.layout, DOING)
+    }
+
     /// What is to be done in the runset, by step and by the task above.
     pub(crate) fn each_unfinished(&self, runset: &Runset) -> Result<Vec<Unfinished>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT min(id), step_id, {PARENT}, count(*), count(error) FROM task
+                "SELECT min(id), step_id, {PARENT}, count(*), count(error), role FROM task
                      WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IS NOT NULL
                      GROUP BY step_id, input_task_id, role, iif(role = 3, gathering, 0)"
             ))
@@ -355,10 +386,12 @@ impl Reader {
                 let unfinished = |row: &Row| {
                     located("task", row, |row| {
                         Ok(Unfinished {
+                            one: TaskId(number(row, 0)?),
                             step: StepId(row.get(1)?),
                             parent: row.get::<_, Option<i64>>(2)?.map(TaskId),
                             count: natural(row, 3)?,
                             failed: natural(row, 4)?,
+                            role: role(row, 5)?,
                         })
                     })
                 };
@@ -408,12 +441,12 @@ impl State {
     }
 
     /// Adds a member. What worked on the group without it is dead, with all that was made of it;
-    /// which of these were not finished.
+    /// what became of these.
     pub(crate) fn add_member(
         &mut self,
         runset: &Runset,
         member: &NewMember,
-    ) -> Result<(TaskId, Vec<TaskId>), Error> {
+    ) -> Result<(TaskId, Buried), Error> {
         self.reader.connection.write(
             WRITING,
             "INSERT INTO task (object_hash, step_id, input_task_id, processed, runset, name, role,
@@ -437,10 +470,10 @@ impl State {
     }
 
     /// The group has changed: what worked on it is dead.
-    pub(super) fn reopen(&mut self, runset: &Runset, group: GroupId) -> Result<Vec<TaskId>, Error> {
+    pub(super) fn reopen(&mut self, runset: &Runset, group: GroupId) -> Result<Buried, Error> {
         match self.gathers(group)? {
             Some(task) => self.bury(runset, &[task]),
-            None => Ok(Vec::new()),
+            None => Ok(Buried::default()),
         }
     }
 

@@ -3,9 +3,7 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{digest, form, located};
-use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
-use super::supersede::below;
 use super::{Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
@@ -173,54 +171,6 @@ impl State {
             )?;
         }
         Ok(())
-    }
-
-    /// Tasks, and all that was made of them, live no more.
-    /// Those of them that were not finished.
-    pub(super) fn bury(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<Vec<TaskId>, Error> {
-        // Counts in memory must be in the table first.
-        self.flush_tallies()?;
-        self.reader
-            .connection
-            .write_all(WRITING, "CREATE TEMP TABLE dead (id INTEGER PRIMARY KEY)")?;
-        for task in tasks {
-            self.reader.connection.write(
-                WRITING,
-                "INSERT OR IGNORE INTO dead SELECT id FROM task WHERE id = ?1 AND live = 1",
-                [task.0],
-            )?;
-        }
-        let statement = format!(
-            "{} INSERT OR IGNORE INTO dead SELECT id FROM d;",
-            below("dead")
-        );
-        self.reader.connection.write_all(WRITING, &statement)?;
-        let lost: Vec<(i64, i64, i64, i64)> = self
-            .connection
-            .prepare(&format!(
-                "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*), coalesce(sum(elapsed), 0)
-                 FROM dead JOIN task USING (id) WHERE role <> 1 GROUP BY 1, 2"
-            ))
-            .and_then(|mut query| {
-                let row = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-                query.query_map([], row)?.collect()
-            })
-            .during(&self.reader.layout, WRITING)?;
-        for (step, state, count, spent) in lost {
-            self.count(runset.id, StepId(step), state_of(state), -count);
-            self.spend(runset.id, StepId(step), 0_i64.saturating_sub(spent));
-        }
-        let unfinished = self
-            .connection
-            .prepare("SELECT id FROM dead JOIN task USING (id) WHERE processed = 0")
-            .and_then(|mut query| query.query_map([], |row| row.get(0).map(TaskId))?.collect())
-            .during(&self.reader.layout, WRITING)?;
-        self.reader.connection.write_all(
-            WRITING,
-            "UPDATE task SET live = 0 WHERE id IN (SELECT id FROM dead);
-             DROP TABLE dead;",
-        )?;
-        Ok(unfinished)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{digest, file_name, form, located, older, role};
+use super::cell::{digest, file_name, form, located, older, role, some_digest};
 use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::gather::Role;
@@ -31,6 +31,8 @@ pub(crate) struct Origin {
     pub parent: Option<TaskId>,
     /// What the row stands for.
     pub role: Role,
+    /// What the task got besides its input.
+    pub context: Option<Digest>,
 }
 
 impl Reader {
@@ -39,7 +41,7 @@ impl Reader {
     pub(crate) fn origin(&self, task: TaskId) -> Result<Option<Origin>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT id, step_id, object_hash, name, {PARENT}, kind, key, role FROM task
+                "SELECT id, step_id, object_hash, name, {PARENT}, kind, key, role, context FROM task
                      WHERE id = ?1"
             ))
             .and_then(|mut query| {
@@ -52,6 +54,7 @@ impl Reader {
                         key: row.get(6)?,
                         parent: older(row, 4, task)?,
                         role: role(row, 7)?,
+                        context: some_digest(row, 8)?,
                     })
                 };
                 query

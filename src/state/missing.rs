@@ -93,7 +93,10 @@ impl Reader {
                 if place <= *before {
                     return Err(Wrong::Order.into_error());
                 }
-                let wanted = row.get::<_, bool>(5)?.then(|| wanted(row)).transpose()?;
+                let wanted = row
+                    .get::<_, bool>(5)?
+                    .then(|| wanted_row(row))
+                    .transpose()?;
                 Ok((place, wanted))
             };
             let (place, wanted) = located("task", row, read).during(&self.layout, DOING)?;
@@ -104,13 +107,15 @@ impl Reader {
     }
 
     /// At most `count` tasks of the runset that are to be done and whose input another one made, and
-    /// as much of what is gathered for those that are to be done.
+    /// as much of what is gathered for those that are to be done, or that they get besides.
     pub(crate) fn wanted_inputs(
         &self,
         runset: &Runset,
         count: usize,
     ) -> Result<Vec<Wanted>, Error> {
-        self.connection
+        let mut wanted = self.wanted_context(runset, count)?;
+        let inputs: Vec<Wanted> = self
+            .connection
             .prepare_cached(
                 "SELECT * FROM (
                      SELECT id, input_task_id, object_hash, name, kind FROM task
@@ -125,9 +130,28 @@ impl Reader {
             )
             .and_then(|mut query| {
                 let limit = i64::try_from(count).unwrap_or(i64::MAX);
-                query.query_map((&runset.name, limit), wanted)?.collect()
+                query
+                    .query_map((&runset.name, limit), wanted_row)?
+                    .collect()
             })
-            .during(&self.layout, DOING)
+            .during(&self.layout, DOING)?;
+        wanted.extend(inputs);
+        Ok(wanted)
+    }
+
+    /// As much of what tasks that are to be done get besides their inputs.
+    fn wanted_context(&self, runset: &Runset, count: usize) -> Result<Vec<Wanted>, Error> {
+        let mut wanted = Vec::new();
+        for source in self.sources_of_unfinished(runset)? {
+            let outputs = self.outputs_of(runset, &source)?.into_iter();
+            wanted.extend(outputs.take(count).map(|output| Wanted {
+                maker: Some(output.parent),
+                object: output.object,
+                form: output.form,
+                name: Some(output.name),
+            }));
+        }
+        Ok(wanted)
     }
 
     /// When the runset's objects were last known to be there.
@@ -162,17 +186,17 @@ impl State {
         const WRITING: &str = "write tasks to be executed again";
         self.reader
             .connection
-            .write_all(WRITING, "CREATE TEMP TABLE again (id INTEGER PRIMARY KEY)")?;
+            .write_all(WRITING, "CREATE TEMP TABLE redone (id INTEGER PRIMARY KEY)")?;
         for task in tasks {
             self.reader
                 .connection
-                .write(WRITING, "INSERT INTO again VALUES (?1)", [task.0])?;
+                .write(WRITING, "INSERT INTO redone VALUES (?1)", [task.0])?;
         }
-        let which = "t.id IN (SELECT id FROM again)";
+        let which = "t.id IN (SELECT id FROM redone)";
         let made = self.supersede(runset, current, which, true)?;
         self.reader
             .connection
-            .write_all(WRITING, "DROP TABLE again")?;
+            .write_all(WRITING, "DROP TABLE redone")?;
         let mut left = Vec::new();
         for task in tasks {
             let live: bool = self
@@ -215,7 +239,7 @@ fn looked_key(runset: &Runset) -> String {
     format!("objects of {}", runset.id.0)
 }
 
-fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
+fn wanted_row(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
     located("task", row, |row| {
         Ok(Wanted {
             maker: older(row, 1, TaskId(row.get(0)?))?,

@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 
-use super::cell::{Ascending, digest, file_name, form, located, older};
+use super::cell::{Ascending, digest, file_name, form, located, older, some_digest};
 use super::counts::{STATE_SQL, state_of};
 use super::lineage::PARENT;
 use super::{Context, Error, Reader, Runset, StepId};
@@ -21,7 +21,8 @@ impl Reader {
     ) -> Result<Vec<Ready>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT id, object_hash, name, {STATE_SQL}, forced, {PARENT}, kind FROM task
+                "SELECT id, object_hash, name, {STATE_SQL}, forced, {PARENT}, kind, context
+                 FROM task
                  WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 AND id > ?3
                  ORDER BY id LIMIT ?4"
             ))
@@ -52,5 +53,6 @@ fn ready(row: &Row, id: TaskId) -> rusqlite::Result<Ready> {
         attempt: 0,
         line: Line::default(),
         key: None,
+        context: some_digest(row, 7)?.map(Box::new),
     })
 }

@@ -4,7 +4,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row};
 
 use super::cell::{
-    Ascending, Wrong, digest, file_name, form, located, number, older, role, some_number,
+    Ascending, Wrong, digest, file_name, form, located, number, older, role, some_digest,
+    some_number,
 };
 use super::counts::{STATE_SQL, state_of};
 use super::{Context, Error, Logs, Reader, StepId};
@@ -58,6 +59,8 @@ pub(crate) struct TaskRow {
     pub made_by: Option<i64>,
     /// What it stands for.
     pub role: Role,
+    /// What it got besides its input.
+    pub context: Option<Digest>,
 }
 
 /// The step version that a task runs.
@@ -104,7 +107,7 @@ pub(super) fn columns() -> String {
         "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
                 t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind,
-                {MADE_BY}, t.role
+                {MADE_BY}, t.role, t.context
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -156,6 +159,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         form: form(row, 19)?,
         made_by: some_number(row, 20)?,
         role: role(row, 21)?,
+        context: some_digest(row, 22)?,
     })
 }
 

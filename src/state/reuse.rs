@@ -43,7 +43,7 @@ const EQUAL: &str = "SELECT id, coalesce(reused_from, id), max(coalesce(executed
     WHERE step_id = ?1 AND processed = 1 AND step_id IS NOT NULL
       AND substr(object_hash, 1, 6) = ?2 AND object_hash = ?3 AND (?4 OR name IS ?5)
       AND (?6 IS NULL OR executed BETWEEN ?6 AND ?12) AND (?7 OR runset = ?8)
-      AND kind = ?9 AND role <> 1 AND (?10 OR key IS ?11)
+      AND kind = ?9 AND role <> 1 AND (?10 OR key IS ?11) AND context IS ?13
       AND NOT EXISTS (SELECT 1 FROM accepted WHERE task_id = task.id)";
 
 impl Reader {
@@ -63,13 +63,13 @@ impl Reader {
             .during(&self.layout, "read step versions")
     }
 
-    /// The usable finished task of one of `steps` on `input` that was executed last, superseded or
+    /// The usable finished task of one of `steps` on `input`, with the same besides it, that was executed last, superseded or
     /// not; with `name`, only one whose input had that name; with `key`, only one that is about the same.
     #[allow(clippy::option_option)] // Some inputs have no name, and that may be what counts.
     pub(crate) fn finished_equal(
         &self,
         steps: &[StepId],
-        (input, form): (&Digest, Form),
+        (input, form, context): (&Digest, Form, Option<&Digest>),
         name: Option<Option<&str>>,
         key: Option<Option<&str>>,
         usable: Usable,
@@ -94,6 +94,7 @@ impl Reader {
                         key.is_none(),
                         key.flatten(),
                         usable.within.map(|(_, until)| until),
+                        context.map(ToString::to_string),
                     ];
                     query.query_row(which, |row| located("task", row, equal))
                 })

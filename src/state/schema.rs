@@ -128,7 +128,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// the group of both, a row of the table of that name; there `step` is the step's name, and `owner`
 /// is 0 where everything is one group, -1 where those of a `key` are, else the task whose descendants
 /// are; -2 where what belongs to no group is kept. `task.key` is the key of a task, where it does not follow from its name. `role` 2 is a task on an output that has another
-/// row, `task.output`; so may a member be.
+/// row, `task.output`; so may a member be. `context` is the hash of the list of what a finished task got
+/// besides its input.
 const GROWN: &str = "
 ALTER TABLE task ADD COLUMN executed INTEGER;
 ALTER TABLE task ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
@@ -136,6 +137,7 @@ ALTER TABLE task ADD COLUMN role INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE task ADD COLUMN gathering INTEGER;
 ALTER TABLE task ADD COLUMN key TEXT;
 ALTER TABLE task ADD COLUMN output INTEGER;
+ALTER TABLE task ADD COLUMN context TEXT;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE file (
     device INTEGER NOT NULL,
@@ -275,6 +277,7 @@ DROP TABLE lent;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;
+ALTER TABLE task DROP COLUMN context;
 ALTER TABLE task DROP COLUMN output;
 ALTER TABLE task DROP COLUMN key;
 ALTER TABLE task DROP COLUMN gathering;

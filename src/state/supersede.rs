@@ -1,6 +1,7 @@
 //! Taint and migration: finished tasks make way for new ones, and what follows from them with
 //! them.
 
+use super::below::{AGAIN, below};
 use super::cell::{count, located};
 use super::counts::{STATE_SQL, state_of};
 use super::record::ROOM;
@@ -81,7 +82,7 @@ impl State {
                 (output.task.0, output.to.map(|step| step.0)),
             )?;
         }
-        self.find_what_is_below()?;
+        self.find_what_is_below(runset)?;
         let names = self.names_of_versions()?;
         let mut migrated = Migrated::default();
         for (from, to, count) in self.replace_roots(runset, false)? {
@@ -127,7 +128,7 @@ impl State {
         forced: bool,
     ) -> Result<Vec<(StepId, i64)>, Error> {
         self.find_roots(runset, current, which)?;
-        self.find_what_is_below()?;
+        self.find_what_is_below(runset)?;
         let mut made = Migrated::default();
         for (_, to, count) in self.replace_roots(runset, forced)? {
             made.tainted(to.unwrap_or(StepId::FINAL), count);
@@ -160,27 +161,29 @@ impl State {
             .write_all("find the tasks to supersede", &statements)
     }
 
-    fn find_what_is_below(&mut self) -> Result<(), Error> {
+    fn find_what_is_below(&mut self, runset: &Runset) -> Result<(), Error> {
+        const FINDING: &str = "find the tasks to supersede";
         let statements = format!(
-            "CREATE TEMP TABLE below (id INTEGER PRIMARY KEY);
-             {} INSERT INTO below SELECT id FROM d;
-             DELETE FROM root WHERE id IN (SELECT id FROM below);
-             INSERT INTO below SELECT id FROM root;",
+            "CREATE TEMP TABLE below (id INTEGER PRIMARY KEY); {AGAIN}
+             {} INSERT INTO below SELECT id FROM d;",
             below("root")
         );
-        self.reader
-            .connection
-            .write_all("find the tasks to supersede", &statements)
+        self.reader.connection.write_all(FINDING, &statements)?;
+        self.spread(runset, "below", Some("root"), None)?;
+        self.reader.connection.write_all(
+            FINDING,
+            "DELETE FROM root WHERE id IN (SELECT id FROM below);
+             INSERT INTO below SELECT id FROM root;",
+        )
     }
 
-    /// How many tasks of a step version, or final outputs, gave way to those of another.
-    fn replace_roots(&mut self, runset: &Runset, forced: bool) -> Result<Vec<Replaced>, Error> {
+    /// Counts these no more.
+    pub(super) fn uncount(&mut self, runset: &Runset, dead: &str) -> Result<(), Error> {
         let lost: Vec<(i64, i64, i64, i64)> = self
             .connection
             .prepare(&format!(
                 "SELECT coalesce(step_id, 0), {STATE_SQL}, count(*), coalesce(sum(elapsed), 0)
-                 FROM below
-                 JOIN task USING (id) WHERE role <> 1 GROUP BY 1, 2"
+                 FROM {dead} JOIN task USING (id) WHERE role <> 1 GROUP BY 1, 2"
             ))
             .and_then(|mut query| {
                 query
@@ -194,6 +197,12 @@ impl State {
             self.count(runset.id, StepId(step), state_of(state), -count);
             self.spend(runset.id, StepId(step), 0_i64.saturating_sub(spent));
         }
+        Ok(())
+    }
+
+    /// How many tasks of a step version, or final outputs, gave way to those of another.
+    fn replace_roots(&mut self, runset: &Runset, forced: bool) -> Result<Vec<Replaced>, Error> {
+        self.uncount(runset, "below")?;
         let made: Vec<Replaced> = self
             .connection
             .prepare(
@@ -236,31 +245,13 @@ impl State {
              WHERE runset_id = ?1 AND task_id IN (SELECT id FROM root)",
             [runset.id.0],
         )?;
+        self.make_again(runset, "below")?;
         self.reader.connection.write_all(
             "clean up",
             "DROP TABLE current; DROP TABLE root; DROP TABLE below;",
         )?;
         Ok(made)
     }
-}
-
-/// The live rows that were made of those of the table `of`, of whatever was made of them, and so on,
-/// as `d`: what descends from a row, and what gathers it.
-pub(super) fn below(of: &str) -> String {
-    let gathers = "JOIN task AS m ON m.id = above.id AND m.role = 1
-        JOIN task AS t ON t.gathering = m.gathering AND t.role = 3 WHERE t.live = 1";
-    let owns = "JOIN gathering AS g ON g.owner = above.id AND g.owner > 0
-        JOIN task AS t ON t.gathering = g.id AND t.role = 3 WHERE t.live = 1";
-    let descends = "JOIN task AS t ON t.input_task_id = above.id WHERE t.live = 1";
-    format!(
-        "WITH RECURSIVE d (id) AS (
-             SELECT t.id FROM {of} AS above {descends}
-             UNION SELECT t.id FROM {of} AS above {gathers}
-             UNION SELECT t.id FROM {of} AS above {owns}
-             UNION SELECT t.id FROM d AS above {descends}
-             UNION SELECT t.id FROM d AS above {gathers}
-             UNION SELECT t.id FROM d AS above {owns})"
-    )
 }
 
 fn taint(row: &rusqlite::Row) -> rusqlite::Result<Taint> {

@@ -302,7 +302,7 @@ fn an_equal_task_is_found_by_content_and_by_name_where_asked() {
     let find = |f: &Fixture, name| {
         let found = f
             .state
-            .finished_equal(&[b], (&input, Form::File), name, None, ANY)
+            .finished_equal(&[b], (&input, Form::File, None), name, None, ANY)
             .unwrap();
         found.map(|equal| equal.task)
     };
@@ -509,7 +509,7 @@ fn is_brought_to_the_present_format(old: i64, back: &str) {
     assert_eq!(state.time_spent(&runset).unwrap()[&step], 7);
     assert_eq!(state.tallies(runset.id).unwrap()[&step].done, 1);
     let found = state
-        .finished_equal(&[step], (&Digest::EMPTY, Form::File), None, None, ANY)
+        .finished_equal(&[step], (&Digest::EMPTY, Form::File, None), None, None, ANY)
         .unwrap();
     let found = found.map(|equal| equal.task);
     assert_eq!(found, Some(task));

@@ -36,6 +36,7 @@ pub(crate) fn details(
                 | Change::Tools(_)
                 | Change::Params(_)
                 | Change::Gather(_)
+                | Change::With(..)
                 | Change::Unknown(_) => lines(&change, new, old),
             },
             change,
@@ -51,7 +52,11 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
             .iter()
             .map(|name| format!("  {name}: {}", kept(name, new, old)))
             .collect(),
-        Change::Pure(_) | Change::Files(_) | Change::Gather(_) | Change::Unknown(_) => Vec::new(),
+        Change::Pure(_)
+        | Change::Files(_)
+        | Change::Gather(_)
+        | Change::With(..)
+        | Change::Unknown(_) => Vec::new(),
         // What is short is told whole.
         Change::Params(changes) => changes
             .iter()

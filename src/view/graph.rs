@@ -71,6 +71,8 @@ pub(crate) struct Edge {
     pub observed: i64,
     /// Whether a script names an output that goes this way.
     pub declared: bool,
+    /// Whether tasks there get outputs from here besides their inputs.
+    pub with: bool,
 }
 
 /// How a node stands; the worst that is true of it.
@@ -209,12 +211,18 @@ impl Graph {
         self.edge(from, to).declared = true;
     }
 
+    /// Notes that tasks of one node get what is left at the other besides their inputs.
+    pub(crate) fn give(&mut self, from: usize, to: usize) {
+        self.edge(from, to).with = true;
+    }
+
     fn edge(&mut self, from: usize, to: usize) -> &mut Edge {
         self.edges.entry((from, to)).or_insert(Edge {
             from,
             to,
             observed: 0,
             declared: false,
+            with: false,
         })
     }
 
@@ -294,7 +302,8 @@ mod tests {
                 from: 0,
                 to: 0,
                 observed: 5,
-                declared: true
+                declared: true,
+                with: false
             }]
         );
     }

@@ -286,7 +286,7 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         ),
         (
             step("gather = 'y'\n[[step]]\nname = 'y'\nfrom = ['x']\nscript = ':'"),
-            "what steps take of others by name goes in a circle: x → y → x",
+            "`from` and `gather` go in a circle: x → y → x",
         ),
         (
             step("gather = 'begin'\n[[input]]\nfiles = 'in/*'\nstep = 'x'"),

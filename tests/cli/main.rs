@@ -67,3 +67,4 @@ mod templates;
 mod terminal;
 mod trace_files;
 mod warm;
+mod with;

@@ -473,7 +473,7 @@ fn what_gathers_in_one_version_alone_is_not_compared() {
     test.runs();
     test.manifest(&format!("{}gather = true\n", takes_in(script)));
     test.run(["-migrate-tainted", "-sample", "5"])
-        .says("step k gathers in one of the versions 1 and 2 alone");
+        .says("step k takes other things together in the versions 1 and 2");
     test.run(["-migrate-tainted", "-accept", "k"])
         .exits(2)
         .says("so their tasks cannot be compared");

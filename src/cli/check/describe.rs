@@ -97,6 +97,12 @@ pub(super) fn takes(step: &Step) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
+/// Whose outputs the step's tasks get besides their inputs.
+pub(super) fn with(step: &Step) -> Option<String> {
+    let words: Vec<String> = step.with.iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| format!("all of {}, once that is there", words.join(", ")))
+}
+
 /// What a step gathers, and when.
 pub(super) fn gather(step: &Step, steps: &[Step]) -> Option<String> {
     let mut words = match step.gather? {

@@ -9,9 +9,11 @@ use super::super::select;
 use super::super::tasks::state_in_words;
 use super::changes;
 use crate::engine::ReuseScope;
+use crate::exec::local::Given;
 use crate::files::Texts;
 use crate::manifest::Cache;
 use crate::model::gather::Role;
+use crate::model::list::Form;
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::Source;
 use crate::state::{Acceptance, Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
@@ -61,6 +63,9 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
     }
     if let Some(entry) = &entry {
         let _ = writeln!(text, "  from outside: {entry}");
+    }
+    if let Some(with) = case.with() {
+        let _ = writeln!(text, "  with: {with}");
     }
     if let Some(acceptance) = &case.acceptance {
         let _ = writeln!(text, "  {}", acceptance.in_words(step.version));
@@ -199,6 +204,19 @@ fn refused(cache: Cache, executed: Option<i64>, now: i64, elsewhere: bool) -> Op
 }
 
 impl Case<'_> {
+    /// What it got besides its input, in words.
+    fn with(&self) -> Option<String> {
+        let steps = &self.version(self.step.id)?.identity.as_ref()?.with;
+        let steps: Vec<String> = steps.iter().map(|step| visible(step)).collect();
+        let list = self.row.context.as_ref().and_then(|context| {
+            let store = select::store(self.state).ok()?;
+            Given::of(&store, context, Form::List).ok()
+        });
+        let files = list.map(|list| u64::try_from(list.files.len()).unwrap_or(u64::MAX));
+        let files = files.map(|files| format!(", {}", amount::count(files, "file")));
+        (!steps.is_empty()).then(|| format!("{}{}", steps.join(", "), files.unwrap_or_default()))
+    }
+
     fn version(&self, id: StepId) -> Option<&StepVersion> {
         self.versions.iter().find(|version| version.id == id)
     }
@@ -256,6 +274,17 @@ impl Case<'_> {
             let _ = writeln!(text, "its input changed: it took the place of task #{old}");
             return Ok(());
         }
+        if let Some(before) = &before
+            && before.context.is_some()
+            && before.context != self.row.context
+            && before.step.as_ref().map(|step| step.id) == Some(self.step.id)
+        {
+            let _ = writeln!(
+                text,
+                "what it gets besides its input changed: it took the place of task #{old}"
+            );
+            return Ok(());
+        }
         let before = before.and_then(|before| before.step);
         if let Some(before) = &before
             && before.name != self.step.name
@@ -303,6 +332,15 @@ impl Case<'_> {
                 return Ok(());
             }
             let other = self.state.task(earlier)?;
+            if let Some(other) = &other
+                && other.context != row.context
+            {
+                let _ = writeln!(
+                    text,
+                    "task #{earlier}, on the same input, got something else besides"
+                );
+                return Ok(());
+            }
             let refused = other.zip(self.cache).and_then(|(other, cache)| {
                 let now = row.started.unwrap_or_else(|| now().as_millisecond());
                 refused(cache, other.executed, now, other.runset != row.runset)
@@ -362,6 +400,12 @@ impl Case<'_> {
     }
 
     fn pending(&self, text: &mut String) -> Result<(), Failure> {
+        if self.with().is_some() && self.row.context.is_none() {
+            text.push_str(
+                "  will run once all of that is there, unless an equal task had the same\n",
+            );
+            return Ok(());
+        }
         let equal = match self.current() {
             Some(current) if !self.row.forced => self.state.equal_versions(current.id)?,
             _ => Vec::new(),
@@ -374,7 +418,7 @@ impl Case<'_> {
             let usable = scope.look(&self.row.runset);
             self.state.finished_equal(
                 &equal,
-                (&self.row.object, self.row.form),
+                (&self.row.object, self.row.form, self.row.context.as_ref()),
                 None,
                 None,
                 usable,

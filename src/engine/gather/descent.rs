@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::lines::Lines;
 use crate::engine::step::StepPlan;
-use crate::model::gather::{Line, Role};
+use crate::model::gather::{Gather, Line, Role};
+use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::scope::{Belongs, KindId, Place};
 use crate::model::task::TaskId;
@@ -177,16 +178,31 @@ impl Lines {
         &mut self,
         state: &Reader,
         queue: QueueId,
-        owner: Option<TaskId>,
+        (task, owner): (TaskId, Option<TaskId>),
     ) -> Result<Line, state::Error> {
         let line = match owner {
-            Some(owner) => self.below(state, owner, queue)?,
+            Some(_) => self.through(state, task)?,
             None => self.barriers.along(Line::default(), queue),
         };
         self.barriers.created(queue, line, 1);
         let place = self.place(state, owner, queue)?;
         self.scopes.created(place, queue, 1);
         Ok(line)
+    }
+
+    /// What stands above a task that is about to start.
+    pub(in crate::engine) fn above_of(
+        &mut self,
+        state: &Reader,
+        step: &StepPlan,
+        ready: &Ready,
+    ) -> Result<Line, state::Error> {
+        let gathers = matches!(step.gather, Some(Gather::Below(_))) && ready.form == Form::List;
+        match ready.parent {
+            Some(_) if gathers => self.through(state, ready.id),
+            Some(parent) => self.below(state, parent, step.queue),
+            None => Ok(self.barriers.along(Line::default(), step.queue)),
+        }
     }
 
     /// All that a task left is recorded.

@@ -1,17 +1,17 @@
 //! What stands above tasks, and how much of a runset is before each barrier.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::known::Known;
 use crate::engine::step::StepPlan;
 use crate::model::barrier::{Barrier, Barriers, Before, leading};
-use crate::model::gather::{Gather, Line};
+use crate::model::gather::{Gather, Line, Role};
 use crate::model::plan::QueueId;
 use crate::model::route::Router;
 use crate::model::scope::{Kind, Scopes};
 use crate::model::task::TaskId;
-use crate::state::{self, Reader, Runset, StepId, Unfinished};
+use crate::state::{self, Buried, Reader, Runset, StepId};
 
 /// Tasks of which it is kept what stands above their children, in each of two generations.
 const KEPT: usize = if cfg!(test) { 4 } else { 65_536 };
@@ -32,13 +32,14 @@ pub(in crate::engine) struct Lines {
 }
 
 impl Lines {
-    /// None where no step gathers.
+    /// None where no step gathers, nor gets what others leave.
     pub(in crate::engine) fn of(
         state: &Reader,
         steps: &[Arc<StepPlan>],
         router: &Router,
     ) -> Result<Option<Self>, state::Error> {
-        if steps.iter().all(|step| step.gather.is_none()) {
+        let waits = |step: &Arc<StepPlan>| step.gather.is_some() || !step.with.is_empty();
+        if !steps.iter().any(waits) {
             return Ok(None);
         }
         let edges: Vec<Vec<QueueId>> = steps
@@ -93,7 +94,10 @@ impl Lines {
             let Some(queue) = self.versions.get(&some.step).copied() else {
                 continue;
             };
-            let line = self.of_unfinished(state, queue, &some)?;
+            let line = match (some.role, some.parent) {
+                (Role::Gather, Some(_)) => self.through(state, some.one)?,
+                (_, parent) => self.above(state, queue, parent)?,
+            };
             let place = self.place(state, some.parent, queue)?;
             self.barriers.created(queue, line, some.count);
             self.scopes.created(place, queue, some.count);
@@ -114,13 +118,14 @@ impl Lines {
         versions.map(|(id, _)| *id).collect()
     }
 
-    fn of_unfinished(
+    /// What stands above a task of `queue`.
+    fn above(
         &mut self,
         state: &Reader,
         queue: QueueId,
-        some: &Unfinished,
+        parent: Option<TaskId>,
     ) -> Result<Line, state::Error> {
-        match some.parent {
+        match parent {
             Some(parent) => self.below(state, parent, queue),
             None => Ok(self.barriers.along(Line::default(), queue)),
         }
@@ -161,11 +166,19 @@ impl Lines {
             };
             next = origin.parent;
             let queue = origin.step.and_then(|step| self.versions.get(&step));
-            missing.push((at, queue.copied()));
+            let gathers = origin.role == Role::Gather && next.is_some();
+            missing.push((at, queue.copied(), gathers));
         }
-        for (at, queue) in missing.into_iter().rev() {
+        for (at, queue, gathers) in missing.into_iter().rev() {
             if let Some(queue) = queue {
                 line = self.barriers.along(line, queue);
+            }
+            // What it gathered may have waited for more than the task that all of it descends from.
+            if gathers && self.barriers.give() {
+                for maker in state.makers_of_members(at)? {
+                    let other = self.through(state, maker)?;
+                    line = self.barriers.both(line, other);
+                }
             }
             self.keep(at, line);
         }
@@ -180,13 +193,14 @@ impl Lines {
         self.young.insert(task, line);
     }
 
-    /// These were to be done, and are dead.
+    /// These were to be done, and are dead; and others are to be done in the place of some. The steps
+    /// that these are of.
     pub(in crate::engine) fn bury(
         &mut self,
         state: &Reader,
-        dead: &[TaskId],
-    ) -> Result<(), state::Error> {
-        for task in dead {
+        Buried { unfinished, made }: &Buried,
+    ) -> Result<HashSet<QueueId>, state::Error> {
+        for task in unfinished {
             let line = self.through(state, *task)?;
             let Some(origin) = state.origin(*task)? else {
                 continue;
@@ -197,27 +211,92 @@ impl Lines {
                 self.scopes.ended(place, queue);
             }
         }
-        Ok(())
+        let mut more = HashSet::new();
+        for one in made {
+            let Some(queue) = self.versions.get(&one.step).copied() else {
+                continue;
+            };
+            let line = self.above(state, queue, one.parent)?;
+            self.barriers.created(queue, line, 1);
+            let place = self.place(state, one.parent, queue)?;
+            self.scopes.created(place, queue, 1);
+            more.insert(queue);
+        }
+        Ok(more)
     }
 }
 
-/// The barriers that the steps make, in the order of the manifest.
+/// The barriers that the steps make: in the order of the manifest, but each behind those of the steps
+/// that it names.
 fn barriers(steps: &[Arc<StepPlan>], router: &Router, edges: &[Vec<QueueId>]) -> Barriers {
-    let gathers: Vec<QueueId> = steps
-        .iter()
-        .filter(|step| step.gather.is_some_and(Gather::is_barrier) && router.leads_to(&step.name))
-        .map(|step| step.queue)
-        .collect();
-    let all = gathers.iter().enumerate().map(|(at, queue)| {
-        let mut later = vec![false; steps.len()];
-        gathers[at..].iter().for_each(|own| later[*own] = true);
-        Barrier {
-            queue: *queue,
-            partial: steps[*queue].partial,
-            fed_by: leading(edges, &[*queue], &later),
+    let mut all: Vec<Barrier> = Vec::new();
+    let mut seen = vec![false; steps.len()];
+    for step in steps {
+        add_barriers(step, steps, router, &mut seen, &mut all);
+    }
+    if all.is_empty() {
+        return Barriers::new(all);
+    }
+    let mut later = vec![false; steps.len()];
+    for barrier in all.iter_mut().rev() {
+        barrier.queues().for_each(|own| later[own] = true);
+        let mut targets = barrier.with.clone();
+        if barrier.gathers() {
+            targets.push(barrier.queue);
         }
-    });
-    Barriers::new(all.collect())
+        barrier.fed_by = leading(edges, &targets, &later);
+        // What these leave themselves is waited for.
+        let given = barrier.with.iter();
+        given.for_each(|source| barrier.fed_by[*source] = true);
+    }
+    Barriers::new(all)
+}
+
+/// Adds those of the steps that this one names, and then its own.
+fn add_barriers(
+    step: &StepPlan,
+    steps: &[Arc<StepPlan>],
+    router: &Router,
+    seen: &mut [bool],
+    all: &mut Vec<Barrier>,
+) {
+    if std::mem::replace(&mut seen[step.queue], true) {
+        return;
+    }
+    let from = step.from.iter().map(|source| &source.step);
+    let named = from.chain(&step.with);
+    let named = named.filter_map(|name| steps.iter().find(|other| other.name == *name));
+    let owner = match step.gather {
+        Some(Gather::Below(owner)) => Some(&steps[owner]),
+        Some(Gather::All | Gather::ByKey) | None => None,
+    };
+    for other in named.chain(owner) {
+        add_barriers(other, steps, router, seen, all);
+    }
+    if !router.leads_to(&step.name) {
+        return;
+    }
+    let barrier = |with: Vec<QueueId>| Barrier {
+        queue: step.queue,
+        others: Vec::new(),
+        partial: step.partial && with.is_empty(),
+        with,
+        fed_by: Vec::new(),
+    };
+    let named = |other: &&Arc<StepPlan>| step.with.contains(&other.name);
+    let with: Vec<QueueId> = steps
+        .iter()
+        .filter(named)
+        .map(|other| other.queue)
+        .collect();
+    match all.iter_mut().find(|known| known.with == with) {
+        _ if with.is_empty() => {}
+        Some(known) => known.others.push(step.queue),
+        None => all.push(barrier(with)),
+    }
+    if step.gather.is_some_and(Gather::is_barrier) {
+        all.push(barrier(Vec::new()));
+    }
 }
 
 /// The steps that gather what descends from each task of another one, in the order of the manifest.
@@ -240,6 +319,8 @@ fn scopes(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Scopes {
 /// The steps that outputs of this one may go to, and those that gather what descends from its tasks.
 fn feeds(step: &StepPlan, steps: &[Arc<StepPlan>], router: &Router) -> Vec<QueueId> {
     let may_feed = |other: &&Arc<StepPlan>| match &step.outputs {
+        // Whoever gets what it leaves does its work again for that.
+        _ if other.with.contains(&step.name) => true,
         None => true,
         Some(patterns) => {
             let mut patterns = patterns.iter();

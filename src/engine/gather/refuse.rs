@@ -14,6 +14,8 @@ use crate::text::{quoted, visible};
 enum Why {
     /// It gathers all, and had done so before this one, if that is another one.
     Before(BarrierId),
+    /// Its tasks get all that this step leaves, and had got it before this one, if that is another one.
+    Given(BarrierId),
     /// It gathers what descends from tasks of a step of which none is above.
     Nowhere(KindId),
     /// It gathers so, and had done it before this one gathered.
@@ -72,7 +74,10 @@ impl Scheduler<'_> {
         let mut refusals = Vec::new();
         if let Some(level) = lines.barriers.level(ready.line) {
             let above = lines.barriers.all().filter(|(at, _)| *at <= level);
+            let above = above.filter(|(_, barrier)| barrier.gathers());
             refusals.extend(above.map(|(_, barrier)| (barrier.queue, Why::Before(level))));
+            let given = lines.barriers.given_by(step.queue).find(|at| *at <= level);
+            refusals.extend(given.map(|at| (lines.barriers.at(at).queue, Why::Given(level))));
         }
         for kind in 0..lines.scopes.kinds().len() {
             let queue = lines.scopes.kinds()[kind].queue;
@@ -87,6 +92,11 @@ impl Scheduler<'_> {
 
     /// Why that output cannot be gathered, if so.
     fn refusal(&self, step: &StepPlan, name: &str, refusals: &Refusals) -> Option<String> {
+        for (queue, why) in refusals {
+            if let Why::Given(level) = why {
+                return self.cannot_be_given(step, name, *queue, *level);
+            }
+        }
         let route = self.route(name);
         let takers = self.readers.of_output(step.queue, name, route);
         let mut goes_to = route
@@ -102,6 +112,26 @@ impl Scheduler<'_> {
         ))
     }
 
+    /// Why that output cannot be given to tasks of `queue`.
+    fn cannot_be_given(
+        &self,
+        step: &StepPlan,
+        name: &str,
+        queue: QueueId,
+        level: BarrierId,
+    ) -> Option<String> {
+        let lines = &self.gathers.as_ref()?.lines;
+        let of = |queue: QueueId| visible(self.steps[queue].name.as_str());
+        let (gets, own) = (of(queue), visible(step.name.as_str()));
+        let last = of(lines.barriers.at(level).queue);
+        Some(format!(
+            "left {}, which {gets} gets of {own} besides its input; but {own} works on what came from \
+             {last}, which came after all of that\n\
+             hint: let {own} work on something else, or take it out of `with` of {gets}",
+            quoted(name)
+        ))
+    }
+
     /// Why, and what can be done about it.
     fn in_words(&self, step: &StepPlan, queue: QueueId, why: Why) -> Option<(String, String)> {
         let lines = &self.gathers.as_ref()?.lines;
@@ -109,7 +139,7 @@ impl Scheduler<'_> {
         let (gathers, own) = (name(queue), visible(step.name.as_str()));
         let kinds = lines.scopes.kinds();
         let last = match why {
-            Why::Before(level) => Some(lines.barriers.at(level).queue),
+            Why::Before(level) | Why::Given(level) => Some(lines.barriers.at(level).queue),
             Why::Behind(other) => Some(kinds[other].queue),
             Why::Nowhere(kind) => {
                 let owner = name(kinds[kind].owner);

@@ -1,10 +1,10 @@
-//! How far steps that gather are, from what is recorded.
+//! How far steps that wait for others are, from what is recorded.
 
 use std::sync::Arc;
 
 use super::lines::Lines;
 use crate::engine::step::StepPlan;
-use crate::model::event::Waiting;
+use crate::model::event::{Awaited, Waiting};
 use crate::model::gather::{Gather, Which};
 use crate::model::route::Router;
 use crate::model::task::TaskId;
@@ -23,6 +23,7 @@ pub(crate) fn standing(
     lines.count(state, steps, runset, true)?;
     let mut waiting = Vec::new();
     for step in steps {
+        waiting.extend(with(state, step, &lines, runset)?);
         let (before, open) = if let Some(barrier) = lines.barriers.of(step.queue) {
             (lines.barriers.before(barrier), 0)
         } else if let Some(kind) = lines.scopes.kind_of(step.queue) {
@@ -38,17 +39,43 @@ pub(crate) fn standing(
         let gathered = state.gathered(runset, &step.name)?;
         waiting.push(Waiting {
             step: step.name.clone(),
-            by_key: step.gather != Some(Gather::All),
-            partial: step.partial,
-            groups: gathered.groups + open,
-            complete: gathered.complete,
-            members: gathered.members,
+            what: Awaited::Members {
+                by_key: step.gather != Some(Gather::All),
+                partial: step.partial,
+                groups: gathered.groups + open,
+                complete: gathered.complete,
+                members: gathered.members,
+                astray,
+            },
             pending: before.left,
             failed: before.failed,
-            astray,
         });
     }
     Ok(waiting)
+}
+
+/// Whether a step's tasks wait for what they get of others.
+fn with(
+    state: &Reader,
+    step: &StepPlan,
+    lines: &Lines,
+    runset: &Runset,
+) -> Result<Option<Waiting>, state::Error> {
+    let barrier = lines.barriers.with(step.queue);
+    let before = barrier.map(|barrier| lines.barriers.before(barrier));
+    let Some(before) = before.filter(|before| !before.is_nothing()) else {
+        return Ok(None);
+    };
+    let tasks = state.unfinished_of(runset, step.id)?;
+    Ok((tasks > 0).then(|| Waiting {
+        step: step.name.clone(),
+        what: Awaited::With {
+            steps: step.with.clone(),
+            tasks,
+        },
+        pending: before.left,
+        failed: before.failed,
+    }))
 }
 
 /// Of how many of these owners nothing has come to the step yet.

@@ -176,6 +176,7 @@ impl Run {
                 empty: false,
                 reads_key: false,
                 from: Vec::new(),
+                with: Vec::new(),
             })
         };
         self.steps = world.iter().enumerate().map(runnable).collect();

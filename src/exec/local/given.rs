@@ -1,5 +1,5 @@
 //! What a task gets for its input: `INPUT_FILE`, and where it is a list of files, those in
-//! `INPUT_DIR`.
+//! `INPUT_DIR`; and what other steps left, in `WITH_DIR`.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::list::{Form, List};
+use crate::model::name::StepName;
 use crate::model::tree::{Entry, Kind};
 use crate::store::{self, Loan, Reader};
 
@@ -50,6 +51,50 @@ impl Given {
             }
         }
     }
+}
+
+/// Makes the folder `name` with one in it for each of these steps, in which is what the step left, of these
+/// files.
+pub(super) fn fill_with_steps(
+    store: &Reader,
+    parent: &Folder,
+    name: &str,
+    mut files: Vec<Entry>,
+    steps: &[StepName],
+) -> Result<Vec<Loan>, store::Error> {
+    let place = parent.entry(name);
+    let folder = parent.make(name);
+    let folder = folder.map_err(store::io_error("make the folder", place))?;
+    let mut loans = Vec::new();
+    for step in steps {
+        let of_step = |file: &Entry| {
+            let rest = file.name.strip_prefix(step.as_str());
+            rest.and_then(|rest| rest.strip_prefix('/')).map(Box::from)
+        };
+        let own: Vec<Entry> = files
+            .extract_if(.., |file| of_step(file).is_some())
+            .collect();
+        let own = own.into_iter().map(|file| Entry {
+            name: of_step(&file).unwrap_or_default(),
+            ..file
+        });
+        let own: Vec<Entry> = own.collect();
+        loans.extend(fill(store, &folder, step.as_str(), &own)?);
+    }
+    Ok(loans)
+}
+
+/// The same in a folder that nobody else knows of yet.
+pub(crate) fn fill_with_steps_in(
+    store: &Reader,
+    parent: &Path,
+    name: &str,
+    files: Vec<Entry>,
+    steps: &[StepName],
+) -> Result<(), store::Error> {
+    let opened = Folder::open(parent);
+    let opened = opened.map_err(store::io_error("open the folder", parent))?;
+    fill_with_steps(store, &opened, name, files, steps).map(drop)
 }
 
 /// Makes the folder `name` with these files in it. They are links to the objects, which nobody may
@@ -161,6 +206,32 @@ mod tests {
         }
         fs::write(dir.path().join("copies/fastq_1"), "other").unwrap();
         assert_eq!(fs::read(store.path(&one)).unwrap(), b"one");
+    }
+
+    #[test]
+    fn what_steps_left_is_in_folders_of_theirs() {
+        let (dir, store, folder) = fixture();
+        let member = |text: &str| list::Member {
+            name: "x".into(),
+            key: text.into(),
+            digest: store.insert_bytes(text.as_bytes()).unwrap(),
+            form: Form::File,
+        };
+        let left = [
+            ("index", vec![member("1"), member("2")]),
+            ("index 2", vec![member("3")]),
+        ];
+        let list = store.insert_bytes(list::context(left).as_bytes()).unwrap();
+        let steps = ["index", "index 2", "none"].map(|name| StepName::new(name).unwrap());
+        let given = Given::of(&store, &list, Form::List).unwrap();
+        fill_with_steps(&store, &folder, "with", given.files, &steps).unwrap();
+        let read = |path: &str| fs::read(dir.path().join("with").join(path)).unwrap();
+        assert_eq!(
+            [read("index/1_x"), read("index/2_x"), read("index 2/x")],
+            [b"1", b"2", b"3"]
+        );
+        let none = fs::read_dir(dir.path().join("with/none")).unwrap();
+        assert_eq!(none.count(), 0);
     }
 
     #[test]

@@ -205,21 +205,7 @@ impl<'a> Worker<'a> {
             Ok(files) => files,
             Err(trouble) => return stale(trouble, &words_of(job, "before"), ""),
         };
-        let begun = match execution.early {
-            Some(early) => {
-                self.workspace
-                    .begin_early(self.site.store, &early.shared, job.step.input_dir)
-            }
-            None => self
-                .workspace
-                .begin(
-                    self.site.store,
-                    &job.ready.input,
-                    job.ready.form,
-                    job.step.input_dir,
-                )
-                .map(|()| true),
-        };
+        let begun = self.make_ready(execution);
         if !begun.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))? {
             return Ok(execution.is_off());
         }
@@ -300,6 +286,20 @@ impl<'a> Worker<'a> {
             }
             other => other,
         }
+    }
+
+    /// Gives the task what it works on; whether that is still to be had.
+    fn make_ready(&mut self, execution: &Execution) -> Result<bool, store::Error> {
+        let (store, job) = (self.site.store, &execution.job);
+        let (dir, workspace) = (job.step.input_dir, &mut self.workspace);
+        if let Some(early) = execution.early {
+            return workspace.begin_early(store, &early.shared, dir);
+        }
+        workspace.begin(store, &job.ready.input, job.ready.form, dir)?;
+        if let (Some(steps), Some(list)) = (&job.step.with_dir, &job.ready.context) {
+            workspace.give(store, list, steps)?;
+        }
+        Ok(true)
     }
 
     fn run(

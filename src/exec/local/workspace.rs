@@ -19,6 +19,7 @@ use super::kept::Kept;
 use crate::folder::{self, Entry, Folder, remove_all};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
+use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::model::tree;
 use crate::store::{self, Loan, SharedOutput, Store};
@@ -39,12 +40,13 @@ pub(super) struct Workspace {
     released: bool,
     /// What its input is.
     input_kind: InputKind,
-    /// Whether there is a folder with the files of its input.
-    has_files: bool,
+    /// The folders that it has besides: with the files of its input, and with what other steps left.
+    more: Vec<&'static str>,
     /// Files outside that are lent to the present task.
     loans: Vec<Loan>,
     input: PathBuf,
     files: PathBuf,
+    given: PathBuf,
     output: PathBuf,
     temporary: PathBuf,
 }
@@ -73,6 +75,7 @@ struct Made {
 
 const INPUT: &str = "input";
 const FILES: &str = "files";
+const GIVEN: &str = "with";
 const OUTPUT: &str = "out";
 const TEMPORARY: &str = "tmp";
 
@@ -109,10 +112,11 @@ impl Workspace {
             began: Duration::ZERO,
             released: false,
             input_kind: InputKind::File,
-            has_files: false,
+            more: Vec::new(),
             loans: Vec::new(),
             input: PathBuf::new(),
             files: PathBuf::new(),
+            given: PathBuf::new(),
             output: PathBuf::new(),
             temporary: PathBuf::new(),
         };
@@ -128,6 +132,11 @@ impl Workspace {
     /// `INPUT_DIR`, where there is one.
     pub(super) fn input_dir(&self) -> &Path {
         &self.files
+    }
+
+    /// `WITH_DIR`, where there is one.
+    pub(super) fn with_dir(&self) -> &Path {
+        &self.given
     }
 
     /// `OUTPUT_DIR`.
@@ -203,7 +212,7 @@ impl Workspace {
     }
 
     fn fill(&mut self, store: &Store, files: &[tree::Entry]) -> Result<(), store::Error> {
-        self.has_files = true;
+        self.more.push(FILES);
         if let Some(made) = &self.made {
             let loans = given::fill(store, &made.folder, FILES, files)?;
             self.loans.extend(loans);
@@ -218,11 +227,27 @@ impl Workspace {
         Ok(touched.map(|path| format!("{} was written or replaced", path.shown())))
     }
 
+    /// Makes ready what these steps left by that list, for a task that is about to begin.
+    pub(super) fn give(
+        &mut self,
+        store: &Store,
+        list: &Digest,
+        steps: &[StepName],
+    ) -> Result<(), store::Error> {
+        self.more.push(GIVEN);
+        let files = Given::of(store, list, Form::List)?.files;
+        if let Some(made) = &self.made {
+            let loans = given::fill_with_steps(store, &made.folder, GIVEN, files, steps)?;
+            self.loans.extend(loans);
+        }
+        Ok(())
+    }
+
     /// Removes what was made for an input besides a file; whether it is gone.
     fn remove_input(&mut self) -> bool {
         self.loans.clear();
         let input = std::mem::take(&mut self.input_kind);
-        let files = std::mem::take(&mut self.has_files);
+        let more = std::mem::take(&mut self.more);
         let Some(made) = &self.made else {
             return true;
         };
@@ -233,7 +258,8 @@ impl Workspace {
             InputKind::Folder => self.released = remove_all(entry),
         }
         let is_gone = input == InputKind::File || self.released;
-        is_gone && (!files || remove_all(made.folder.entry(FILES)))
+        let mut more = more.iter();
+        is_gone && more.all(|name| remove_all(made.folder.entry(name)))
     }
 
     fn prepare(&mut self) -> Result<&Made, store::Error> {
@@ -385,7 +411,7 @@ impl Workspace {
     /// Removes everything and goes on under a new name.
     fn discard(&mut self) {
         self.made = None;
-        self.has_files = false;
+        self.more.clear();
         self.loans.clear();
         self.input_kind = InputKind::File;
         remove_all(self.scratch.entry(&self.name()));
@@ -402,6 +428,7 @@ impl Workspace {
         let folder = self.scratch.path().join(self.name());
         self.input = folder.join(INPUT);
         self.files = folder.join(FILES);
+        self.given = folder.join(GIVEN);
         self.output = folder.join(OUTPUT);
         self.temporary = folder.join(TEMPORARY);
     }

@@ -36,6 +36,7 @@ pub(crate) struct Act {
     pub empty: bool,
     pub outputs: &'static [&'static str],
     pub from: &'static [&'static str],
+    pub with: &'static [&'static str],
 }
 
 /// One with nothing special.
@@ -51,6 +52,7 @@ pub(crate) fn step(name: &'static str) -> Act {
         empty: false,
         outputs: &[],
         from: &[],
+        with: &[],
     }
 }
 
@@ -135,6 +137,8 @@ pub(crate) struct Row {
     pub name: Option<FileName>,
     pub object: Digest,
     pub state: TaskState,
+    /// What it got besides its input.
+    pub context: Option<Digest>,
     /// Names of the tasks above.
     pub above: Vec<Option<FileName>>,
 }
@@ -157,12 +161,13 @@ impl World {
         let store = STORE.with(|(_, store)| Arc::clone(store));
         let (mut state, lock) = State::open_again(&folder.path().join("db"));
         let known = state.known_steps().unwrap();
-        let identity = Identity {
-            script: ":".to_owned(),
-            shell: vec!["sh".to_owned()],
-            ..Identity::default()
-        };
         let register = |(queue, act): (usize, Act)| {
+            let identity = Identity {
+                script: ":".to_owned(),
+                shell: vec!["sh".to_owned()],
+                with: act.with.iter().map(|name| (*name).to_owned()).collect(),
+                ..Identity::default()
+            };
             let name = StepName::new(act.name).unwrap();
             let made = state.register(&known, &name, &identity, queue == 0, None, 0);
             let made = made.unwrap();
@@ -192,6 +197,11 @@ impl World {
                 empty: act.empty,
                 reads_key: false,
                 from: act.from.iter().map(|text| source(text)).collect(),
+                with: act
+                    .with
+                    .iter()
+                    .map(|name| StepName::new(name).unwrap())
+                    .collect(),
             })
         };
         let steps: Vec<_> = steps.into_iter().enumerate().map(register).collect();
@@ -352,6 +362,7 @@ impl World {
                     TaskState::Reused => TaskState::Done,
                     TaskState::Pending | TaskState::Failed | TaskState::Done => row.state,
                 },
+                context: row.context,
                 above: above.clone(),
             });
             above.push(row.name);
@@ -374,6 +385,7 @@ impl World {
                     name: wanted.name,
                     object: wanted.object,
                     state: TaskState::Done,
+                    context: None,
                     above: Vec::new(),
                 });
             });

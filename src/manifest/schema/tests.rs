@@ -48,10 +48,15 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
         step["gather"] = json!(true);
         manifest["input"] = json!([input("step", &json!("a"))]);
     }
+    // Nor does it wait for what comes of it.
+    if place == Place::Step && key == "with" && value[0].is_string() {
+        step["start"] = json!(false);
+        manifest["input"] = json!([input("step", &json!("a"))]);
+    }
     let mut steps = vec![step];
     // Those that the example names.
-    if key == "from" && value[0].is_string() {
-        for name in ["count", "stats"] {
+    if ["from", "with"].contains(&key) && value[0].is_string() {
+        for name in ["count", "stats", "index"] {
             steps.push(json!({ "name": name, "script": ":" }));
         }
     }

@@ -36,10 +36,11 @@ prop_compose! {
         })),
         params in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..3),
         gather: bool,
+        (with, each) in (prop::collection::vec("[ab]{1,2}", 0..3), any::<bool>()),
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
-        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, rest }
+        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, with, each, rest }
     }
 }
 

@@ -14,6 +14,7 @@ fn ready(id: i64) -> Ready {
         attempt: 0,
         line: Line::default(),
         key: None,
+        context: None,
     }
 }
 
@@ -24,6 +25,7 @@ fn key(queue: QueueId) -> Key {
         form: Form::File,
         name: None,
         key: None,
+        context: None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
-use crate::model::event::{LeftOut, Waiting};
+use crate::model::event::{Awaited, LeftOut, Waiting};
+use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
 use crate::text;
 
@@ -261,21 +262,35 @@ impl<'a> Without<'a> {
     }
 }
 
-/// A step that gathers and waits.
+/// A step that waits.
 #[derive(Serialize)]
 pub(super) struct Gathers<'a> {
     pub step: &'a str,
-    pub groups: u64,
-    pub complete: u64,
-    pub members: u64,
+    #[serde(flatten)]
+    pub what: What<'a>,
     pub waits_for: WaitsFor,
-    #[serde(skip_serializing_if = "is_zero")]
-    pub astray: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so.
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// What it has.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum What<'a> {
+    Members {
+        groups: u64,
+        complete: u64,
+        members: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        astray: u64,
+    },
+    With {
+        with: Vec<&'a str>,
+        tasks: u64,
+    },
 }
 
 /// What for.
@@ -289,14 +304,28 @@ impl<'a> Gathers<'a> {
     pub(super) fn of(waiting: &'a Waiting) -> Self {
         Self {
             step: waiting.step.as_str(),
-            groups: waiting.groups,
-            complete: waiting.complete,
-            members: waiting.members,
+            what: match &waiting.what {
+                Awaited::Members {
+                    groups,
+                    complete,
+                    members,
+                    astray,
+                    ..
+                } => What::Members {
+                    groups: *groups,
+                    complete: *complete,
+                    members: *members,
+                    astray: *astray,
+                },
+                Awaited::With { steps, tasks } => What::With {
+                    with: steps.iter().map(StepName::as_str).collect(),
+                    tasks: *tasks,
+                },
+            },
             waits_for: WaitsFor {
                 pending: waiting.pending,
                 failed: waiting.failed,
             },
-            astray: waiting.astray,
         }
     }
 }

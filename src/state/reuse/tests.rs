@@ -62,9 +62,13 @@ impl World {
 
     fn find(&self, usable: Usable) -> Option<Equal> {
         let equal = &self.equal;
-        let found =
-            self.state
-                .finished_equal(equal, (&Digest::EMPTY, Form::File), None, None, usable);
+        let found = self.state.finished_equal(
+            equal,
+            (&Digest::EMPTY, Form::File, None),
+            None,
+            None,
+            usable,
+        );
         found.unwrap()
     }
 }
@@ -100,9 +104,10 @@ fn the_last_execution_is_taken_whichever_row_it_has() {
         (Some(first), Some(200))
     );
     assert_eq!(world.find(any).unwrap().made_by, first);
-    let of_none = world
-        .state
-        .finished_equal(&[], (&Digest::EMPTY, Form::File), None, None, any);
+    let of_none =
+        world
+            .state
+            .finished_equal(&[], (&Digest::EMPTY, Form::File, None), None, None, any);
     assert_eq!(of_none.unwrap(), None);
 }
 

@@ -76,9 +76,9 @@ impl World {
             elsewhere: true,
         };
         let input = Digest::of(input.as_bytes());
-        let found = self
-            .state
-            .finished_equal(&[step], (&input, Form::File), None, None, usable);
+        let found =
+            self.state
+                .finished_equal(&[step], (&input, Form::File, None), None, None, usable);
         found.unwrap().map(|equal| equal.task)
     }
 }

@@ -108,7 +108,7 @@ fn a_list_and_a_file_of_the_same_bytes_are_different_inputs() {
     let equal = |f: &Fixture, form| {
         let found = f
             .state
-            .finished_equal(&[a], (&Digest::of(b"1"), form), None, None, ANY);
+            .finished_equal(&[a], (&Digest::of(b"1"), form, None), None, None, ANY);
         found.unwrap().map(|equal| equal.task)
     };
     let before = |f: &Fixture, form| {

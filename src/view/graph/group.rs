@@ -82,9 +82,11 @@ impl Graph {
                 to,
                 observed: 0,
                 declared: false,
+                with: false,
             });
             one.observed += edge.observed;
             one.declared |= edge.declared;
+            one.with |= edge.with;
         }
         graph.edges = edges;
         Grouped { graph, place }

@@ -29,6 +29,8 @@ pub(crate) fn dot(graph: &Graph, title: &str) -> String {
     for edge in graph.edges() {
         let look = if edge.observed > 0 {
             format!("label=\"{}\"", edge.observed)
+        } else if edge.with && !edge.declared {
+            "label=\"with\", style=dotted, arrowhead=odot".to_owned()
         } else {
             "style=dashed".to_owned()
         };
@@ -52,6 +54,8 @@ pub(crate) fn mermaid(graph: &Graph, title: &str) -> String {
     for edge in graph.edges() {
         if edge.observed > 0 {
             let _ = writeln!(out, "  n{} -->|{}| n{}", edge.from, edge.observed, edge.to);
+        } else if edge.with && !edge.declared {
+            let _ = writeln!(out, "  n{} -.->|with| n{}", edge.from, edge.to);
         } else {
             let _ = writeln!(out, "  n{} -.-> n{}", edge.from, edge.to);
         }

@@ -156,6 +156,7 @@ pub(super) fn edges(page: &Page) -> Markup {
         ("To", Column::Text),
         ("Outputs", Column::Number),
         ("In the script", Column::Text),
+        ("With each input", Column::Text),
     ];
     let mut table = Table::new("edges", "What goes from step to step", false, &columns);
     let all = page.graph.edges().count();
@@ -164,7 +165,8 @@ pub(super) fn edges(page: &Page) -> Markup {
             .text(&page.graph.nodes[edge.from].name)
             .text(&page.graph.nodes[edge.to].name)
             .number(&grouped(edge.observed), Some(edge.observed))
-            .text(if edge.declared { "yes" } else { "no" });
+            .text(if edge.declared { "yes" } else { "no" })
+            .text(if edge.with { "yes" } else { "no" });
     }
     html! {
         details {

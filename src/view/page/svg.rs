@@ -181,6 +181,7 @@ impl<'a> Box<'a> {
 /// The look of an edge.
 fn kind(edge: &Edge, route: &Route) -> &'static str {
     match (edge.observed > 0, route.back) {
+        (false, _) if edge.with && !edge.declared => "edge with",
         (false, _) => "edge declared",
         (true, false) => "edge",
         (true, true) => "edge back",

@@ -11,10 +11,16 @@ const COLUMNS: usize = 80;
 
 /// How much came an edge's way, in words.
 pub(super) fn way(edge: &Edge) -> String {
-    match (edge.observed, edge.declared) {
+    let outputs = match (edge.observed, edge.declared) {
+        (0, false) if edge.with => return "given with each input".to_owned(),
         (0, _) => "in the script, not seen yet".to_owned(),
         (1, _) => "1 output".to_owned(),
         (many, _) => format!("{many} outputs"),
+    };
+    if edge.with {
+        outputs + "; given with each input"
+    } else {
+        outputs
     }
 }
 
@@ -37,6 +43,7 @@ pub(crate) fn text(graph: &Graph, title: &str) -> String {
             let arrow = match (edge.from == edge.to, edge.observed > 0) {
                 (true, _) => '↻',
                 (false, true) => '→',
+                (false, false) if edge.with && !edge.declared => '+',
                 (false, false) => '⇢',
             };
             let name = cut_middle(&visible(&graph.nodes[edge.to].name), 44);
@@ -122,10 +129,13 @@ mod tests {
         graph.observe(a, b, 1);
         graph.observe(b, b, 3);
         graph.declare(b, sink);
+        let c = graph.step("index");
+        graph.give(c, b);
         assert_eq!(
             text(&graph, "runset r"),
             "runset r\n\n\
              ! extract v2 (start)\n    2 done, 2 of them tainted\n    tainted: 2 of v1\n    → work: 1 output\n\n\
+             · index\n    no tasks\n    + work: given with each input\n\n\
              ✗ work\n    1 failed\n    ↻ work: 3 outputs\n    \
              ⇢ final outputs: in the script, not seen yet\n\n\
              ■ final outputs: none\n"

@@ -91,6 +91,7 @@ fn ready(id: i64) -> Ready {
         attempt: 0,
         line: Line::default(),
         key: None,
+        context: None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
-use crate::model::task::{INPUT_DIR, KEY};
+use crate::model::task::{INPUT_DIR, KEY, WITH_DIR};
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
@@ -186,6 +186,7 @@ impl<'a> TaskEnvironment<'a> {
         match name {
             "INPUT_FILE" => self.workspace.input().to_str(),
             INPUT_DIR => self.workspace.input_dir().to_str(),
+            WITH_DIR => self.workspace.with_dir().to_str(),
             "OUTPUT_DIR" => self.workspace.output().to_str(),
             "TMPDIR" => self.workspace.temporary().to_str(),
             "TASK_PIPELINE_STEP" => Some(self.job.step.name.as_str()),
@@ -214,6 +215,7 @@ impl<'a> TaskEnvironment<'a> {
         ]
         .into_iter()
         .chain(self.input_dir())
+        .chain(self.with_dir())
         .chain(self.key())
     }
 
@@ -224,6 +226,12 @@ impl<'a> TaskEnvironment<'a> {
     fn input_dir(&self) -> Option<(&'static str, &OsStr)> {
         let folder = self.workspace.input_dir().as_os_str();
         self.job.step.input_dir.then_some((INPUT_DIR, folder))
+    }
+
+    fn with_dir(&self) -> Option<(&'static str, &OsStr)> {
+        let folder = self.workspace.with_dir().as_os_str();
+        self.job.step.with_dir.as_ref()?;
+        Some((WITH_DIR, folder))
     }
 
     fn set_in(&self, launches: &mut [SpawnSpec]) -> io::Result<()> {

@@ -47,6 +47,8 @@ pub(crate) struct Runnable {
     pub warm: OnceLock<Option<Warmth>>,
     /// Whether its tasks have `INPUT_DIR`: the script knows of it, or they come with files.
     pub input_dir: bool,
+    /// The steps in `WITH_DIR`, where its tasks have that: the script knows of it.
+    pub with_dir: Option<Arc<[StepName]>>,
     /// Whether its tasks have `TASK_PIPELINE_KEY`: the script knows of it.
     pub key: bool,
     /// How it runs without a shell, once that was asked.
@@ -87,8 +89,8 @@ impl Runnable {
     /// How a shell runs many tasks, if one can.
     pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
-            // A warm shell is told of neither.
-            if self.input_dir || self.key {
+            // A warm shell is told of none of these.
+            if self.input_dir || self.key || self.with_dir.is_some() {
                 return None;
             }
             let program = self.program.as_ref().ok()?;

@@ -1,0 +1,124 @@
+//! What tasks get besides their inputs: all that other steps left (`with`).
+
+use std::collections::HashMap;
+
+use crate::engine::key::key_of;
+use crate::engine::step::StepPlan;
+use crate::engine::{Error, Scheduler};
+use crate::model::barrier::BarrierId;
+use crate::model::digest::Digest;
+use crate::model::list::{self, Member};
+use crate::model::name::StepName;
+use crate::model::plan::{QueueId, Ready};
+use crate::model::route::Router;
+use crate::state::{self, Reader, Runset};
+
+/// The list of what these steps have left in the runset, as an object has it.
+pub(crate) fn context(
+    state: &Reader,
+    router: &Router,
+    runset: &Runset,
+    with: &[StepName],
+) -> Result<String, state::Error> {
+    let mut steps = Vec::with_capacity(with.len());
+    for step in with {
+        let outputs = state.outputs_of(runset, step)?;
+        let mut alike: HashMap<&str, usize> = HashMap::new();
+        for output in &outputs {
+            *alike.entry(&output.name).or_default() += 1;
+        }
+        let mut members = Vec::with_capacity(outputs.len());
+        for output in &outputs {
+            // Where nothing else has the name, no key is asked for.
+            let key = match alike.get(&*output.name) {
+                Some(2..) => key_of(state, router, output.parent)?,
+                Some(_) | None => String::new(),
+            };
+            members.push(Member {
+                name: output.name.to_string().into(),
+                key: key.into(),
+                digest: output.object,
+                form: output.form,
+            });
+        }
+        steps.push((step.as_str(), members));
+    }
+    Ok(list::context(steps))
+}
+
+impl Scheduler<'_> {
+    /// What is given there, as an object in the store.
+    fn given_at(&mut self, barrier: BarrierId) -> Result<Option<Digest>, Error> {
+        let Some(gathers) = &self.gathers else {
+            return Ok(None);
+        };
+        if let Some(known) = gathers.contexts.get(&barrier) {
+            return Ok(Some(*known));
+        }
+        let queue = gathers.lines.barriers.at(barrier).queue;
+        let with = &self.steps[queue].with;
+        let text = context(self.state, self.router, self.runset, with)?;
+        let list = self.store.insert_bytes(text.as_bytes());
+        let list = list.map_err(Error::List)?;
+        if let Some(gathers) = &mut self.gathers {
+            gathers.contexts.insert(barrier, list);
+        }
+        Ok(Some(list))
+    }
+
+    /// All that is given there is: whoever got something else does its work again.
+    pub(super) fn give(&mut self, barrier: BarrierId) -> Result<(), Error> {
+        let Some(list) = self.given_at(barrier)? else {
+            return Ok(());
+        };
+        let Some(gathers) = &self.gathers else {
+            return Ok(());
+        };
+        let queue = gathers.lines.barriers.at(barrier).queue;
+        let with = &self.steps[queue].with;
+        let buried = self.state.gives_this(self.runset, with, &list)?;
+        self.bury(&buried)
+    }
+
+    /// A step that others are given the outputs of leaves one more.
+    pub(in crate::engine) fn gives_more(&mut self, queue: QueueId) -> Result<(), Error> {
+        let Some(gathers) = &mut self.gathers else {
+            return Ok(());
+        };
+        let given: Vec<BarrierId> = gathers.lines.barriers.given_by(queue).collect();
+        // Whether anybody got what there was in this run, or may have got it in an earlier one.
+        let mut got = !given.is_empty() && gathers.gave.insert(queue);
+        for barrier in given {
+            got |= gathers.contexts.remove(&barrier).is_some();
+        }
+        if !got {
+            return Ok(());
+        }
+        let step = std::sync::Arc::clone(&self.steps[queue]);
+        let buried = self.state.gives_more(self.runset, &step.name)?;
+        self.bury(&buried)
+    }
+
+    /// Notes with a task about to start what it gets besides its input.
+    pub(super) fn with_context(
+        &mut self,
+        step: &StepPlan,
+        mut ready: Ready,
+    ) -> Result<Ready, Error> {
+        if step.with.is_empty() || ready.context.is_some() {
+            return Ok(ready);
+        }
+        let gathers = self.gathers.as_ref();
+        let barrier = gathers.and_then(|gathers| gathers.lines.barriers.with(step.queue));
+        if let Some(barrier) = barrier {
+            ready.context = self.given_at(barrier)?.map(Box::new);
+        }
+        Ok(ready)
+    }
+
+    /// Whether others are given what the step leaves.
+    pub(in crate::engine) fn is_given(&self, queue: QueueId) -> bool {
+        let gathers = self.gathers.as_ref();
+        gathers.is_some_and(|gathers| gathers.lines.barriers.given_by(queue).next().is_some())
+    }
+}

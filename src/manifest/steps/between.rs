@@ -1,0 +1,128 @@
+//! What steps say of each other.
+
+use super::Draft;
+use crate::manifest::circles::{self, Way};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::field::Field;
+use crate::manifest::gather::{self, Said};
+use crate::manifest::read::Fields;
+use crate::manifest::value::Reader;
+use crate::manifest::{Input, from, with};
+use crate::model::gather::{Gather, Source};
+use crate::model::name::StepName;
+use crate::text::quoted;
+
+/// What each step takes of others, and whose outputs its tasks get besides.
+pub(super) fn sources(
+    reader: &mut Reader<'_>,
+    drafts: &[Draft],
+) -> Vec<(Vec<Source>, Vec<StepName>)> {
+    let names: Vec<&StepName> = drafts
+        .iter()
+        .filter_map(|draft| draft.fields.name.as_ref())
+        .collect();
+    // A step whose name is wrong may be the one that is meant.
+    let complete = names.len() == drafts.len();
+    let mut all = Vec::with_capacity(drafts.len());
+    for Draft { fields, .. } in drafts {
+        let from = from::sources(reader, from::of(fields), &names, complete);
+        all.push((from, with::steps(reader, fields, &names, complete)));
+    }
+    all
+}
+
+/// What each step gathers.
+pub(super) fn gathered(
+    reader: &mut Reader<'_>,
+    drafts: &[Draft],
+    inputs: &[Input],
+) -> Vec<Option<Gather>> {
+    let names: Vec<&StepName> = drafts
+        .iter()
+        .filter_map(|draft| draft.fields.name.as_ref())
+        .collect();
+    let complete = names.len() == drafts.len();
+    let mut all = Vec::new();
+    for draft in drafts {
+        let Fields { gather, name, .. } = &draft.fields;
+        let Some(said) = gather else {
+            all.push(None);
+            continue;
+        };
+        all.push(gather::resolve(
+            reader,
+            said,
+            name.as_ref(),
+            &names,
+            complete,
+        ));
+        let takes = |input: &&Input| name.is_some() && input.step == *name;
+        if let (Said::Below(step), Some(input)) = (said, inputs.iter().find(takes)) {
+            let message = format!(
+                "inputs go to {}, which gathers what descends from each task of {}; they descend from none",
+                draft.fields.label,
+                quoted(&step.value)
+            );
+            let error = Diagnostic::at(input.at.at.clone(), message);
+            reader.error(error.hint("let them go to another step, or gather = true on this one"));
+        }
+    }
+    all
+}
+
+/// No step waits for what comes of itself by name.
+pub(super) fn circles(
+    reader: &mut Reader<'_>,
+    drafts: &[Draft],
+    sources: &[(Vec<Source>, Vec<StepName>)],
+) {
+    let names: Vec<&StepName> = drafts
+        .iter()
+        .filter_map(|draft| draft.fields.name.as_ref())
+        .collect();
+    if names.len() < drafts.len() {
+        return;
+    }
+    let all = drafts.iter().zip(sources);
+    let ways: Vec<Vec<Way>> = all.map(|of_step| ways(of_step, &names)).collect();
+    circles::note(reader, &names, &ways);
+}
+
+/// The steps that a step names in `from`, `with` and `gather`.
+fn ways<'a>(
+    (draft, (from, with)): (&'a Draft, &'a (Vec<Source>, Vec<StepName>)),
+    names: &[&'a StepName],
+) -> Vec<Way<'a>> {
+    let way = |field: Field, to: &'a StepName| Way {
+        key: field.key(),
+        to,
+        at: draft.fields.place(field).unwrap_or_else(|| draft.place()),
+    };
+    let from = from.iter().map(|source| way(Field::From, &source.step));
+    let with = with.iter().map(|step| way(Field::With, step));
+    let gathered = match &draft.fields.gather {
+        Some(Said::Below(step)) => names.iter().find(|name| name.as_str() == step.value),
+        Some(Said::All | Said::ByKey) | None => None,
+    };
+    // That it is none of its own is told elsewhere.
+    let gathered = gathered.filter(|name| draft.fields.name.as_ref() != Some(**name));
+    let gathered = gathered.map(|name| way(Field::Gather, name));
+    from.chain(with).chain(gathered).collect()
+}
+
+/// Where the pipeline starts there is nothing to wait for, unless inputs lead to it.
+pub(super) fn waits(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
+    for draft in drafts.iter().filter(|_| !inputs) {
+        let Fields {
+            start, label, with, ..
+        } = &draft.fields;
+        if *start == Some(true)
+            && with.as_ref().is_some_and(|with| !with.is_empty())
+            && let Some(place) = draft.fields.place(Field::With)
+        {
+            let message = format!("{label} is the start step: all others come after it");
+            let error = Diagnostic::at(place, message);
+            reader.error(error.hint("leave `with` out, or let another step start"));
+        }
+    }
+}
