@@ -7,9 +7,11 @@ use crate::manifest::{Manifest, literal_outputs};
 use crate::model::digest::Digest;
 use crate::model::gather::Gather;
 use crate::model::identity::Tools;
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::{TaskCounts, TaskState};
+use crate::model::tree::Kind;
 use crate::state::{Accepted, Error, Reader, RecordedStep, Runset, ShownTask, StepId};
 use crate::store;
 use crate::text::amount::grouped_count;
@@ -193,12 +195,13 @@ impl Steps {
     /// Adds where scripts say that their outputs go: those of the manifest, or the newest ones
     /// recorded if there is no manifest.
     fn declare(&mut self, manifest: Option<&Manifest>) {
-        let scripts: Vec<(usize, String)> = match manifest {
+        let scripts: Vec<(usize, String, bool)> = match manifest {
             Some(manifest) => manifest
                 .steps
                 .iter()
                 .filter_map(|step| {
-                    Some((self.graph.find(step.name.as_str())?, step.script.clone()))
+                    let at = self.graph.find(step.name.as_str())?;
+                    Some((at, step.script.clone(), step.folders))
                 })
                 .collect(),
             None => self
@@ -206,13 +209,13 @@ impl Steps {
                 .iter()
                 .filter_map(|id| self.versions.get(id))
                 .filter(|(_, step)| step.current)
-                .map(|(at, step)| (*at, step.script.clone()))
+                .map(|(at, step)| (*at, step.script.clone(), false))
                 .collect(),
         };
-        let nodes = scripts.iter().map(|(at, _)| &self.graph.nodes[*at].name);
+        let nodes = scripts.iter().map(|(at, ..)| &self.graph.nodes[*at].name);
         let router = Router::new(nodes.filter_map(|name| StepName::new(name).ok()));
-        for (from, script) in scripts {
-            for output in literal_outputs(&script) {
+        for (from, script, folders) in scripts {
+            for output in literal_outputs(&script, folders) {
                 let to = match router.route(&output) {
                     Some(step) => self.graph.step(step.as_str()),
                     None => self.graph.sink(),
@@ -318,7 +321,7 @@ fn sizes(
     nodes: usize,
 ) -> Result<Vec<Spread>, Error> {
     let most = (LOOKED_AT / nodes.max(1)).clamp(100, 2000);
-    let mut samples: Vec<Sample<Digest>> = vec![Sample::new(most); nodes];
+    let mut samples: Vec<Sample<(Digest, Form)>> = vec![Sample::new(most); nodes];
     state.each_left(runset, |step, object| {
         if let Some(step) = steps.node(step) {
             samples[step].offer(object);
@@ -330,11 +333,21 @@ fn sizes(
             let sizes: Vec<u64> = sample
                 .kept()
                 .iter()
-                .filter_map(|object| store.size_of(object))
+                .filter_map(|(object, form)| match form {
+                    Form::Folder => size_of_folder(store, object),
+                    Form::File | Form::List => store.size_of(object),
+                })
                 .collect();
             Spread::of_sample(sizes, sample.seen())
         })
         .collect())
+}
+
+/// Of what is in a folder, as far as that is looked at.
+fn size_of_folder(store: &store::Reader, folder: &Digest) -> Option<u64> {
+    let entries = store.tree(folder).ok()?.take(LOOKED_AT).flatten();
+    let files = entries.filter(|entry| matches!(entry.kind, Kind::File | Kind::Executable));
+    Some(files.filter_map(|file| store.size_of(&file.digest)).sum())
 }
 
 fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {

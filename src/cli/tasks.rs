@@ -12,6 +12,7 @@ use super::options::Places;
 use super::output;
 use super::select::{self, InRunset};
 use crate::model::gather::Role;
+use crate::model::list::Form;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Reader, TaskRow, Which};
 use crate::text::time::short;
@@ -198,6 +199,11 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
             Role::Member => "member",
             Role::Reader => "reader",
             Role::Gather => "gather",
+        },
+        "kind": match row.form {
+            Form::File => "file",
+            Form::Folder => "folder",
+            Form::List => "list",
         },
         "state": row.state,
         "live": row.live,

@@ -18,6 +18,7 @@ use crate::cli::reference::Reference;
 use crate::model::entry::EntryName;
 use crate::model::gather::Role;
 use crate::model::identity::Identity;
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::out;
@@ -394,9 +395,15 @@ impl Tracer<'_> {
             let _ = match &node.with {
                 Some(step) => {
                     let place = format!("{step}/{name}");
-                    write!(label, "with {} {}", visible(&place), &hash[..8])
+                    write!(
+                        label,
+                        "with {}{} {}",
+                        visible(&place),
+                        slash(row),
+                        &hash[..8]
+                    )
                 }
-                None => write!(label, "from {} {}", visible(name), &hash[..8]),
+                None => write!(label, "from {}{} {}", visible(name), slash(row), &hash[..8]),
             };
             for (at, task) in above.iter().enumerate() {
                 if above.len() > ABOVE && (ABOVE / 2..above.len() - ABOVE / 2).contains(&at) {
@@ -420,8 +427,9 @@ impl Tracer<'_> {
             let hash = row.object.hex();
             let entry = node.entry.as_ref().map(ToString::to_string);
             label = format!(
-                "{} {} → ",
+                "{}{} {} → ",
                 entry.unwrap_or_else(|| visible(name)),
+                slash(row),
                 &hash[..8]
             );
         }
@@ -496,5 +504,13 @@ impl Tracer<'_> {
             })
             .collect();
         json!({ "schema": 1, "tasks": tasks })
+    }
+}
+
+/// Behind the name of a folder.
+fn slash(row: &TaskRow) -> &'static str {
+    match row.form {
+        Form::Folder => "/",
+        Form::File | Form::List => "",
     }
 }

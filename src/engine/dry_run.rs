@@ -23,7 +23,7 @@ use crate::model::task::{TaskId, TaskState};
 use crate::state::{
     Buried, Equal, Group, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId,
 };
-use crate::store::{self, Condition};
+use crate::store;
 
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -331,8 +331,7 @@ impl DryRunner<'_> {
             outputs.push((name.cloned(), (object, form)));
         })?;
         let fits = |(name, (object, form)): &(Option<FileName>, Object)| {
-            let condition = || self.store.condition_as(object, *form, None);
-            name.is_some() && step.takes(*form) && condition() != Condition::Broken
+            name.is_some() && step.takes(*form) && self.store.is_there_as(object, *form)
         };
         if !outputs.iter().all(fits) || !keeps_promise(step, &outputs) {
             return Ok(false);

@@ -20,7 +20,7 @@ use crate::model::list::Form;
 use crate::model::task::TaskId;
 use crate::model::tree::Kind;
 use crate::state::{self, Looked, Place, Reader, Runset, State, StepId, Wanted};
-use crate::store::{self, Condition};
+use crate::store;
 use crate::text::quoted;
 
 /// Final outputs, and tasks to be done, that are looked at in any case.
@@ -359,14 +359,8 @@ impl Tops<'_> {
     fn is_there(&mut self, object: Digest, form: Form) -> bool {
         let store = self.store;
         let known = self.known.entry((object, form));
-        *known.or_insert_with(|| object == Digest::EMPTY || is_there(store, &object, form))
+        *known.or_insert_with(|| object == Digest::EMPTY || store.is_there_as(&object, form))
     }
-}
-
-/// Whether that, and all that is in it if it is a folder, is there; without reading much.
-fn is_there(store: &store::Reader, digest: &Digest, form: Form) -> bool {
-    let is_there = |digest: &Digest| store.condition(digest, None) != Condition::Broken;
-    is_there(digest) && (form != Form::Folder || store.all_in(digest, is_there))
 }
 
 fn now() -> i64 {

@@ -131,7 +131,10 @@ impl Texts {
 
     /// The text of a file, or why it is not to be had.
     fn text(&self, entry: &Entry) -> Result<String, &'static str> {
-        let stored = self.stored(&entry.digest);
+        let stored = match self.store.size_of(&entry.digest) {
+            Some(size) if size <= KEPT => self.stored(&entry.digest),
+            Some(_) | None => None,
+        };
         let bytes = stored.or_else(|| self.on_host(entry));
         let bytes = bytes.ok_or("not stored: larger than 1 MiB, or removed")?;
         String::from_utf8(bytes).map_err(|_| "no text")

@@ -6,10 +6,12 @@ const FOLDER: [&str; 2] = ["$OUTPUT_DIR", "${OUTPUT_DIR}"];
 /// The names of files that `script` mentions literally in its output folder, in order, each once:
 /// `$OUTPUT_DIR/NAME`, `${OUTPUT_DIR}/NAME`, `"$OUTPUT_DIR"/NAME` and the like.
 ///
+/// Of a step that leaves `folders`, what is in one stands for the folder.
+///
 /// A best effort, not a shell: names with a `$`, a glob or a further `/` in them are left out, as
 /// are lines that are comments; a script can write files that are not found here, and mention
 /// files that it does not write.
-pub(crate) fn literal_outputs(script: &str) -> Vec<String> {
+pub(crate) fn literal_outputs(script: &str, folders: bool) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let lines = script.lines();
     for line in lines.filter(|line| !line.trim_start().starts_with('#')) {
@@ -20,7 +22,7 @@ pub(crate) fn literal_outputs(script: &str) -> Vec<String> {
                 continue;
             }
             let after = FOLDER.iter().find_map(|dir| line[at..].strip_prefix(dir));
-            if let Some(name) = after.and_then(|after| literal(after, before == Some('"')))
+            if let Some(name) = after.and_then(|after| literal(after, before == Some('"'), folders))
                 && !found.contains(&name)
             {
                 found.push(name);
@@ -31,7 +33,7 @@ pub(crate) fn literal_outputs(script: &str) -> Vec<String> {
 }
 
 /// The file name in `after`, which follows the output folder; `quoted`: within double quotes.
-fn literal(after: &str, mut quoted: bool) -> Option<String> {
+fn literal(after: &str, mut quoted: bool, folders: bool) -> Option<String> {
     let mut rest = after;
     if quoted && let Some(unquoted) = rest.strip_prefix('"') {
         quoted = false;
@@ -44,6 +46,7 @@ fn literal(after: &str, mut quoted: bool) -> Option<String> {
             '\'' if single => single = false,
             _ if single && c != '/' => name.push(c),
             '"' => quoted = !quoted,
+            '/' if folders && !name.is_empty() => return Some(name),
             '/' | '$' | '`' | '\\' => return None,
             _ if quoted => name.push(c),
             '\'' => single = true,
@@ -76,7 +79,7 @@ mod tests {
             ),
             ("echo 'größe' > $OUTPUT_DIR/größe.txt", &["größe.txt"]),
         ] {
-            assert_eq!(literal_outputs(script), names, "{script}");
+            assert_eq!(literal_outputs(script, false), names, "{script}");
         }
     }
 
@@ -100,7 +103,26 @@ mod tests {
             "echo $OUTPUT_DIR/'unclosed",
             "",
         ] {
-            assert_eq!(literal_outputs(script), Vec::<String>::new(), "{script}");
+            assert_eq!(
+                literal_outputs(script, false),
+                Vec::<String>::new(),
+                "{script}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_in_a_folder_stands_for_it() {
+        for (script, names) in [
+            (
+                "mkdir -p $OUTPUT_DIR/a/b \"$OUTPUT_DIR/c d/e\"",
+                &["a", "c d"] as &[_],
+            ),
+            ("mkdir $OUTPUT_DIR/a/; echo x > $OUTPUT_DIR/a/$x", &["a"]),
+            ("echo x > $OUTPUT_DIR/$x/a; echo x > $OUTPUT_DIR/a$x/b", &[]),
+            ("echo x > $OUTPUT_DIR//a", &[]),
+        ] {
+            assert_eq!(literal_outputs(script, true), names, "{script}");
         }
     }
 }

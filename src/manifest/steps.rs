@@ -446,8 +446,8 @@ fn likely_start(drafts: &[Draft]) -> &Draft {
     let router = Router::new(drafts.iter().filter_map(named));
     let reached: Vec<_> = drafts
         .iter()
-        .filter_map(|draft| draft.fields.script.as_deref())
-        .flat_map(literal_outputs)
+        .filter_map(|draft| Some((draft.fields.script.as_deref()?, draft.fields.folders)))
+        .flat_map(|(script, folders)| literal_outputs(script, folders == Some(true)))
         .filter_map(|output| router.route(&output).cloned())
         .collect();
     drafts

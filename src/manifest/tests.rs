@@ -163,7 +163,7 @@ cat $INPUT_FILE | sort > $OUTPUT_DIR/next
     );
     let router = manifest.routes();
     let outputs_of = |step: &str| -> Vec<_> {
-        super::literal_outputs(&manifest.step(step).unwrap().script)
+        super::literal_outputs(&manifest.step(step).unwrap().script, false)
             .iter()
             .map(|output| router.route(output).map(ToString::to_string))
             .collect()

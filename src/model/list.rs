@@ -348,6 +348,27 @@ mod tests {
     }
 
     #[test]
+    fn folders_are_members_too_and_no_name_leads_elsewhere() {
+        let folder = Member {
+            form: Form::Folder,
+            ..member("x", "", "1")
+        };
+        let text = of(vec![folder, member("x", "", "1"), member("y", "", "1")]);
+        let one = Digest::of(b"1");
+        let wanted = format!("task-pipeline tree 1\nf {one}  x.1\nd {one}  x.2\nf {one}  y\n");
+        assert_eq!(text, wanted);
+        assert_eq!(List::read(text.as_bytes()).unwrap().files.len(), 3);
+        for name in ["../y", "/y", "a/../y", "."] {
+            let other = text.replace("  y", &format!("  {name}"));
+            assert_eq!(List::read(other.as_bytes()), None, "{name}");
+        }
+        for kind in ["x", "l"] {
+            let other = text.replace("\nd ", &format!("\n{kind} "));
+            assert_eq!(List::read(other.as_bytes()), None, "{kind}");
+        }
+    }
+
+    #[test]
     fn a_file_comes_with_others() {
         let [row, one, two] = ["row", "1", "2"].map(|bytes| Digest::of(bytes.as_bytes()));
         let text = with_main(row, [("b".into(), two), ("a".into(), one)]);

@@ -2,11 +2,12 @@
 
 use rusqlite::Row;
 
-use super::cell::{Wrong, count, digest, file_name, located, number, some_number};
+use super::cell::{Wrong, count, digest, file_name, form, located, number, some_number};
 use super::counts::{STATE_SQL, state_of, tally_of_step};
 use super::{Context, Error, Reader, Runset, StepId};
 use crate::model::digest::Digest;
 use crate::model::identity::Identity;
+use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::task::{TaskCounts, TaskId, TaskState};
 
@@ -190,15 +191,15 @@ impl Reader {
             .during(&self.layout, "read tasks")
     }
 
-    /// Calls `each` with every live output: the step version that left it, and the object.
+    /// Calls `each` with every live output: the step version that left it, the object, and what that is.
     pub(crate) fn each_left(
         &self,
         runset: Option<&Runset>,
-        mut each: impl FnMut(StepId, Digest),
+        mut each: impl FnMut(StepId, (Digest, Form)),
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "SELECT task.id, parent.step_id, task.object_hash
+                "SELECT task.id, parent.step_id, task.object_hash, task.kind
                  FROM task JOIN task AS parent ON parent.id = task.input_task_id
                  WHERE task.live = 1 AND parent.step_id IS NOT NULL AND task.output IS NULL
                    AND (?1 IS NULL OR task.runset = ?1)",
@@ -207,7 +208,7 @@ impl Reader {
                 let mut rows = query.query([runset.map(|runset| &runset.name)])?;
                 while let Some(row) = rows.next()? {
                     let (step, object) = located("task", row, |row| {
-                        Ok((StepId(row.get(1)?), digest(row, 2)?))
+                        Ok((StepId(row.get(1)?), (digest(row, 2)?, form(row, 3)?)))
                     })?;
                     each(step, object);
                 }

@@ -170,6 +170,12 @@ impl Reader {
             && (form != Form::Folder || self.all_in(digest, |entry| self.is_whole(entry, made)))
     }
 
+    /// Whether what has that form is there, as far as it is known without reading large objects.
+    pub(crate) fn is_there_as(&self, digest: &Digest, form: Form) -> bool {
+        let is_there = |digest: &Digest| self.condition(digest, None) != Condition::Broken;
+        is_there(digest) && (form != Form::Folder || self.all_in(digest, is_there))
+    }
+
     /// Whether that is so of all objects of a folder.
     pub(crate) fn all_in(&self, digest: &Digest, mut is_so: impl FnMut(&Digest) -> bool) -> bool {
         self.tree(digest).is_ok_and(|mut tree| {

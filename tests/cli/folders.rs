@@ -409,3 +409,115 @@ fn large_files_and_folders_side_by_side() {
     assert!(sums.len() == 2 && sums[0] == sums[1]);
     test.objects_are_whole();
 }
+
+#[test]
+fn questions_tell_of_folders() {
+    let test = Test::new();
+    let gather = |x: &str| {
+        format!(
+            "[[input]]\nlines = 'cat lines'\nstep = 'make'\n\
+             [[step]]\nname = 'make'\nfolders = true\n\
+             script = 'mkdir -p $OUTPUT_DIR/$(cat $INPUT_FILE)_all; echo {x} > $OUTPUT_DIR/$(cat $INPUT_FILE)_all/x'\n\
+             [[step]]\nname = 'all'\ngather = true\nscript = 'echo all > $OUTPUT_DIR/end'\n"
+        )
+    };
+    test.manifest(&gather("old"));
+    test.write("lines", "a\nb\n");
+    test.runs();
+    let all = |test: &Test| {
+        test.rows("SELECT id FROM live_task WHERE step = 'all'")
+            .remove(0)
+    };
+    let trace = test.text(&["trace", "end"]);
+    assert!(trace.contains("from a_all/ "), "{trace}");
+    let trace = test.json(&["trace", "-json", "end"]);
+    let kinds: Vec<&str> = trace["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["kind"].as_str().unwrap())
+        .collect();
+    for kind in ["file", "folder", "list"] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+    test.write("lines", "a\nc\n");
+    test.manifest(&gather("new"));
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    let why = test.text(&["why", &all(&test)]);
+    for line in [
+        "its input changed",
+        "a_all:",
+        "b_all removed",
+        "c_all added",
+    ] {
+        assert!(why.contains(line), "{line}: {why}");
+    }
+    let page = test.path("page.html");
+    test.text(&["report", "-o", page.to_str().unwrap()]);
+    let check = test.text(&["graph"]);
+    assert!(check.contains("all"), "{check}");
+}
+
+#[test]
+fn checks_know_what_goes_where() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nfolders = true\n\
+         script = 'mkdir -p \"$OUTPUT_DIR/x_next/a\"; echo 1 > $OUTPUT_DIR/y.d/1'\n\
+         [[step]]\nname = 'next'\nscript = 'true'\n",
+    );
+    let check = test.text(&["check"]);
+    assert!(
+        check.contains("x_next → next, y.d → final output"),
+        "{check}"
+    );
+    test.manifest(
+        &test
+            .read("workflow.toml")
+            .replace("folders = true", "folders = 1"),
+    );
+    assert!(test.refusal(&["check"]).contains("`folders`"));
+}
+
+/// Trees of a few names, some of which sort oddly beside others.
+#[test]
+fn whatever_is_in_a_folder_comes_out_as_it_went_in() {
+    let make = r#"
+mkdir r_next; cd r_next
+seed=$SEED
+next() { seed=$(( (seed * 1103515245 + 12345) % 2147483648 )); n=$(( seed / 65536 % $1 )); }
+for i in $(seq 60); do
+    path=.
+    next 4; depth=$n
+    for j in $(seq $depth); do next 5; path=$path/$(printf 'a%s' "$(echo '- . b 0 é' | cut -d' ' -f$((n+1)))"); done
+    mkdir -p $path 2>/dev/null || continue
+    next 6; name=$(echo 'a a- a.b é x y' | cut -d' ' -f$((n+1)))
+    [ -e $path/$name ] || [ -h $path/$name ] || case $((seed / 131072 % 5)) in
+        0) echo $seed > $path/$name;;
+        1) echo $((seed % 3)) > $path/$name; chmod +x $path/$name;;
+        2) ln -s a $path/$name;;
+        3) mkdir $path/$name;;
+        4) : > $path/$name;;
+    esac
+done
+cd ..; sh -e $HERE/list r_next > list"#;
+    for seed in [1, 22, 333, 4444] {
+        let test = Test::new();
+        test.write("list", LIST);
+        let next = "sh -e $HERE/list $INPUT_FILE > $OUTPUT_DIR/list_after; cp -a $INPUT_FILE $OUTPUT_DIR/copy";
+        test.manifest(&pipeline(make, next));
+        let script = format!(
+            "HERE={} SEED={seed} $PROGRAM -run && $PROGRAM export -to out && sh -e list out/copy > after",
+            test.path("").display()
+        );
+        let Some(ran) = as_a_user(&test, &script) else {
+            return;
+        };
+        ran.exits(0);
+        let list = test.read("out/list");
+        assert!(list.lines().count() > 20, "{list}");
+        assert_eq!(test.read("out/list_after"), list, "{seed}");
+        assert_eq!(test.read("after"), list, "{seed}");
+        let rows = test.rows("SELECT count(DISTINCT object_hash) FROM task WHERE kind = 1");
+        assert_eq!(rows, ["1"], "{seed}");
+    }
+}

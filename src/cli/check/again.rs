@@ -59,7 +59,7 @@ fn ways(step: &Step, router: &Router, manifest: &Manifest) -> Vec<(usize, String
     if !survey::is_shell(&step.shell) || (step.gather.is_none() && !is_plain(&step.script)) {
         return Vec::new();
     }
-    literal_outputs(&step.script)
+    literal_outputs(&step.script, step.folders)
         .into_iter()
         .filter_map(|name| {
             let to = router.route(&name)?;

@@ -94,7 +94,7 @@ pub(in crate::cli) fn left(step: &Step) -> Option<Vec<Left>> {
         return None;
     }
     // Each mention is a name; and no program in it can find the folder by itself.
-    let names = literal_outputs(script);
+    let names = literal_outputs(script, step.folders);
     let mentioned: usize = names
         .iter()
         .map(|name| literal_mentions(script, name))

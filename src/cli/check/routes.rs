@@ -22,7 +22,7 @@ impl<'a> Routes<'a> {
 
     /// Those of a step.
     pub(super) fn of(&mut self, step: &Step) -> Option<String> {
-        let mut names = literal_outputs(&step.script);
+        let mut names = literal_outputs(&step.script, step.folders);
         let mut prefixes = if survey::is_shell(&step.shell) {
             survey::of(&step.script).prefixes
         } else {

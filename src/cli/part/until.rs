@@ -95,7 +95,7 @@ fn feeds(source: &Source, recorded: &Went, place: usize, step: &Step) -> Vec<usi
 
 /// Names of outputs that stand in a script, perhaps among others.
 fn names_in(step: &Step) -> Vec<String> {
-    let mut names = literal_outputs(&step.script);
+    let mut names = literal_outputs(&step.script, step.folders);
     if survey::is_shell(&step.shell) {
         let prefixes = survey::of(&step.script).prefixes.into_iter();
         names.extend(prefixes.map(|prefix| format!("{}*{}", prefix.name, prefix.suffix)));

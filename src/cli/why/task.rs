@@ -13,6 +13,7 @@ use crate::exec::local::Given;
 use crate::files::Texts;
 use crate::manifest::Cache;
 use crate::model::gather::Role;
+use crate::model::identity::FileChanges;
 use crate::model::list::Form;
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::Source;
@@ -272,6 +273,16 @@ impl Case<'_> {
             && before.object != self.row.object
         {
             let _ = writeln!(text, "its input changed: it took the place of task #{old}");
+            if before.form == self.row.form && before.form != Form::File {
+                let mut changes = FileChanges {
+                    new: Some(self.row.object),
+                    old: Some(before.object),
+                    names: Vec::new(),
+                };
+                for line in self.texts.lines(&mut changes) {
+                    let _ = writeln!(text, "    {}", visible(&line));
+                }
+            }
             return Ok(());
         }
         if let Some(before) = &before

@@ -86,13 +86,7 @@ fn check_one(folder: &Folder, path: &str, bad: &mut Bad) -> Result<Vec<Box<str>>
                 let below = format!("{}/{name}", &path[inner..]);
                 let below = below.trim_start_matches('/');
                 if !tree::stays_inside(below, target.as_encoded_bytes()) {
-                    bad.add(
-                        at.as_os_str(),
-                        &format!(
-                            "is a link to {target:?}, which may lie outside; hint: `cp -L` copies what a \
-                             link leads to, `ln -sr` makes one that stays inside"
-                        ),
-                    );
+                    bad.add(at.as_os_str(), &leads_outside(target));
                 }
             }
             other @ (FileType::Fifo
@@ -106,6 +100,13 @@ fn check_one(folder: &Folder, path: &str, bad: &mut Bad) -> Result<Vec<Box<str>>
         }
     }
     Ok(folders)
+}
+
+fn leads_outside(target: &OsStr) -> String {
+    format!(
+        "is a link to {target:?}, which may lie outside; hint: `cp -L` copies what a link leads to, `ln -sr` \
+         makes one that stays inside"
+    )
 }
 
 /// Sees to it that the folder can be emptied; why it is not acceptable, if so.
@@ -207,8 +208,15 @@ impl Folding<'_> {
             FileType::Symlink => {
                 let target = folder.entry(&**name).target();
                 let target = target.map_err(|error| self.failed(error))?;
-                let target = target.as_os_str().as_encoded_bytes();
-                What::Link(self.source.store.insert_bytes(target)?)
+                let bytes = target.as_os_str().as_encoded_bytes();
+                // Somebody may have put another one there since.
+                if !tree::stays_inside(&self.path, bytes) {
+                    let mut bad = Bad::default();
+                    let path = format!("{}/{}", self.name, self.path);
+                    bad.add(path.as_ref(), &leads_outside(target.as_os_str()));
+                    bad.end()?;
+                }
+                What::Link(self.source.store.insert_bytes(bytes)?)
             }
             FileType::Directory => What::Empty,
             FileType::RegularFile
