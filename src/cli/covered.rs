@@ -9,14 +9,16 @@ use super::place::plain;
 use crate::export;
 use crate::manifest::InputKind;
 use crate::model::glob::Glob;
+use crate::model::list::Form;
 use crate::prepare::Source;
 use crate::state::{Reader, Selection};
+use crate::store;
 use crate::text::{Shown as _, quoted, visible};
 
 /// Fails if one of the selected outputs would be, in the folder `to`, what the manifest names.
 pub(super) fn check(
     places: &Places,
-    state: &Reader,
+    (state, store): (&Reader, &store::Reader),
     selection: &Selection,
     to: &Path,
 ) -> Result<(), Failure> {
@@ -53,13 +55,25 @@ pub(super) fn check(
     }
     let mut found = None;
     state.each_final(selection, |output| {
-        if found.is_none() {
-            let name = export::file_name(output);
-            let paths = folders.iter().map(|folder| format!("{folder}{name}"));
-            found = paths
-                .flat_map(|path| sets.iter().map(move |set| (path.clone(), set)))
-                .find(|(path, (_, globs))| has(globs, path))
-                .map(|(path, (whose, _))| (path, whose.clone()));
+        let (object, form) = (output.object, output.form);
+        let name = export::file_name(output);
+        let mut look = |name: &str| {
+            if found.is_none() {
+                let paths = folders.iter().map(|folder| format!("{folder}{name}"));
+                found = paths
+                    .flat_map(|path| sets.iter().map(move |set| (path.clone(), set)))
+                    .find(|(path, (_, globs))| has(globs, path))
+                    .map(|(path, (whose, _))| (path, whose.clone()));
+            }
+        };
+        look(&name);
+        // What cannot be read cannot be exported.
+        if form == Form::Folder
+            && let Ok(tree) = store.tree(&object)
+        {
+            for entry in tree.flatten() {
+                look(&format!("{name}/{}", entry.name));
+            }
         }
         Ok::<(), crate::state::Error>(())
     })?;

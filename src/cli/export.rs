@@ -65,7 +65,7 @@ pub(crate) fn main(
         .as_deref()
         .filter(|to| !own::is_standard_output(to))
     {
-        covered::check(places, &state, &selection, to)?;
+        covered::check(places, (&state, &store), &selection, to)?;
     }
     let to = options
         .to

@@ -325,6 +325,19 @@ fn a_folder_replaces_another_one_whole() {
 }
 
 #[test]
+fn a_folder_is_not_exported_among_inputs() {
+    let test = Test::with(
+        "[[input]]\nfiles = 'in/**/*.csv'\nstep = 'make'\n\
+         [[step]]\nname = 'make'\nfolders = true\nscript = 'mkdir $OUTPUT_DIR/d; cp $INPUT_FILE $OUTPUT_DIR/d/x.csv'\n",
+    );
+    test.write("in/a.csv", "1");
+    test.runs();
+    let refused = test.refusal(&["export", "-to", "in"]);
+    assert!(refused.contains("in/d/x.csv"), "{refused}");
+    test.text(&["export", "-to", "out"]);
+}
+
+#[test]
 fn a_tar_has_all_of_a_folder() {
     let test = Test::with(&pipeline(
         "mkdir -p d/a/b e; echo 1 > d/a/1; ln -s a/1 d/l; echo 'echo hi' > d/run; chmod +x d/run; : > \"d/$(printf 'n%.0s' $(seq 200))\"",
