@@ -234,7 +234,8 @@ rec {
             token = "/run/secrets/api-token";
           };
           description = ''
-            Files that scripts read as `$CREDENTIALS_DIRECTORY/<name>` (systemd.exec(5),
+            Files outside the store that are the secrets of those names for the steps that list them in
+            `secrets`; other scripts read them as `$CREDENTIALS_DIRECTORY/<name>` (systemd.exec(5),
             LoadCredential).
           '';
         };

@@ -46,6 +46,7 @@ let
     pure = optional types.bool "Whether the script sees only its packages and variables.";
     keep = optional (types.listOf types.str) "Variables of the host whose values are a part of the version, and that a pure script sees nevertheless.";
     params = optional (types.listOf types.str) "Parameters that the script gets though nothing of the step mentions them.";
+    secrets = optional (types.listOf types.str) "Secrets that the run is given for the script (`-secret`): `$SECRET_NAME` is the path of a file with one.";
     outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";
     folders = optional types.bool "Whether a folder that the script leaves is an output, with all that is in it.";
     parallel = optional types.ints.positive "Most tasks at once.";

@@ -35,6 +35,7 @@ mod reference;
 mod report;
 mod run;
 mod sample;
+mod secrets;
 mod select;
 mod shell;
 mod signals;

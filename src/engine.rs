@@ -47,7 +47,7 @@ pub(crate) use selection::Selection;
 pub(crate) use step::ReuseRule;
 pub(crate) use step::{ReuseScope, StepPlan, identity, reuse_rule};
 
-use crate::model::event::{Event, Failure, Summary};
+use crate::model::event::{Event, Failure, Lacking, Summary};
 use crate::model::name::StepName;
 use crate::model::plan::{Key, Next, Plan, QueueId, Ready};
 use crate::model::route::Router;
@@ -383,6 +383,7 @@ impl<'a> Scheduler<'a> {
                             self.plan.start(queue, examination.key.clone());
                             return Ok(Turn::Examine(examination));
                         }
+                        Settled::No(..) if !step.lacks.is_empty() => self.lacks_secrets(&step),
                         Settled::No(ready, key) => {
                             self.plan.start(queue, key.clone());
                             let job = self.hand_out(step, ready, key);
@@ -427,6 +428,19 @@ impl<'a> Scheduler<'a> {
         };
         self.in_hand.insert(ready.id, InHand { step, ready, key });
         job
+    }
+
+    /// Notes that a task stays to be done, as the step is not given all that its script needs.
+    fn lacks_secrets(&mut self, step: &StepPlan) {
+        let lacking = &mut self.summary.lacking;
+        match lacking.iter_mut().find(|one| one.step == step.name) {
+            Some(known) => known.tasks += 1,
+            None => lacking.push(Lacking {
+                step: step.name.clone(),
+                tasks: 1,
+                secrets: step.lacks.to_vec(),
+            }),
+        }
     }
 
     /// Notes a failure for the summary.

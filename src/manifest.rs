@@ -14,6 +14,7 @@ mod params;
 mod place;
 mod read;
 mod schema;
+mod secrets;
 mod steps;
 mod syntax;
 mod template;
@@ -137,6 +138,11 @@ pub(crate) struct Step {
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
     #[schemars(example = ["threshold"])]
     pub params: Vec<String>,
+    /// Secrets that the run is given for the script: `$SECRET_NAME` is the path of a file with one. What the
+    /// script writes on its standard output and standard error is kept without them.
+    #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []), extend("uniqueItems" = true))]
+    #[schemars(example = ["api_token"])]
+    pub secrets: Vec<String>,
     /// Patterns of the names that the script leaves, all of them: `*` stands for any characters, `?`
     /// for any one, and at the end of a pattern for "may be missing". A task that leaves something
     /// else, or nothing that matches one without that mark, fails. Without it, any names.

@@ -21,6 +21,7 @@ pub mod promise;
 pub mod route;
 pub mod sample;
 pub mod scope;
+pub mod secret;
 pub mod task;
 pub mod trail;
 pub mod tree;

@@ -7,6 +7,7 @@ mod limits;
 mod params;
 mod parts;
 mod roots;
+mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -33,6 +34,7 @@ use environments::{known, resolve, tools};
 use host::HostEnvironment;
 pub(crate) use limits::TooLong;
 pub(crate) use params::{BadParams, Given, Values};
+pub(crate) use secrets::{BadSecret, Secrets};
 
 /// A manifest and where it is.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(crate) struct Source {
     pub router: Router,
     /// The values of its parameters; without any before they are resolved.
     pub params: Values,
+    /// Its secrets; none before they are given.
+    pub secrets: Secrets,
     /// Set when the user wants an end.
     pub stop: Arc<AtomicBool>,
     /// Told of files that take long to read.
@@ -112,6 +116,7 @@ impl Source {
             manifest,
             texts,
             params: Values::default(),
+            secrets: Secrets::default(),
             stop: Arc::default(),
             tell: None,
         })
@@ -274,7 +279,7 @@ impl Steps {
         listener: &mut Listener,
     ) -> Result<Self, Error> {
         let now = sys::now().as_millisecond();
-        let mut surroundings = HostEnvironment::of_host(&source.folder);
+        let mut surroundings = HostEnvironment::of_host(&source.folder, source.secrets.hidden());
         let limits = ArgumentLimits::here();
         let mut all = Vec::new();
         let mut runnable = Vec::new();
@@ -294,7 +299,9 @@ impl Steps {
                 engine::identity(step, tools(step), &|name| surroundings.digest(name));
             identity.files = files.map(|taken| taken.files.clone());
             let parameters = source.params.of_step(step, &mut identity);
+            let secrets = source.secrets.of_step(&step.secrets);
             let parameters = Parameters {
+                secrets: &secrets,
                 given: &parameters,
                 declared: Some(&is_param),
             };
@@ -337,6 +344,7 @@ impl Steps {
                 from: step.from.clone(),
                 with: step.with.clone(),
                 reads_key: identity.reads_key(),
+                lacks: source.secrets.lacking(&step.secrets),
             }));
             runnable.push(Arc::new(Runnable {
                 queue,
@@ -358,6 +366,7 @@ impl Steps {
                 key: identity.reads_key(),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
+                mask: source.secrets.mask().cloned(),
             }));
         }
         Ok(Self {

@@ -17,7 +17,7 @@ mod shortage;
 use std::fs::File;
 use std::io;
 use std::num::NonZero;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -191,6 +191,12 @@ impl Lease {
 /// Gives the file `to` the bytes of `from` without copying them, where the file system can do that.
 pub(crate) fn clone_file(from: &File, to: &File) -> bool {
     system::clone_file(from, to)
+}
+
+/// A file in memory, which nobody can write to and whose path this process's children can open, as often as
+/// they want, for as long as it is open here. Its owner alone may read it. None where there is no such thing.
+pub(crate) fn in_memory(bytes: &[u8]) -> io::Result<Option<(OwnedFd, PathBuf)>> {
+    system::in_memory(bytes)
 }
 
 /// Has the system read the first `length` bytes of the file into memory, without waiting for them.

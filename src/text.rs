@@ -19,6 +19,7 @@
 pub(crate) mod amount;
 pub(crate) mod command;
 pub(crate) mod diff;
+pub(crate) mod mask;
 mod screen;
 pub(crate) mod suggest;
 pub(crate) mod time;

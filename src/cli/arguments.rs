@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::options::{Actions, Output, PackageOptions, ParamOptions, Places};
+use super::options::{Actions, Output, PackageOptions, ParamOptions, Places, SecretOptions};
 use super::{
     cat, check, complete, describe, export, graph, lock, log, report, shell, status, tasks, trace,
     trace_files, why,
@@ -31,6 +31,8 @@ pub(super) struct Arguments {
     pub actions: Actions,
     #[command(flatten)]
     pub params: ParamOptions,
+    #[command(flatten)]
+    pub secrets: SecretOptions,
     #[command(flatten)]
     pub supply: PackageOptions,
     #[command(flatten)]

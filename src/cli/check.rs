@@ -9,6 +9,7 @@ mod params;
 mod programs;
 pub(super) mod reach;
 mod routes;
+mod secrets;
 mod syntax;
 mod variables;
 mod written;
@@ -68,6 +69,7 @@ pub(super) fn main(
             ("files", paths(files)),
             ("variables", variables(step)),
             ("params", params::of(step, &source.manifest.params)),
+            ("secrets", secrets::of(step)),
             ("takes", takes(step)),
             ("with", with(step)),
             ("gathers", gather(step, &source.manifest.steps)),

@@ -108,6 +108,9 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
             told.held
         ));
     }
+    if told.lacking > 0 {
+        words.push(format!("{} would wait for secrets", told.lacking));
+    }
     if told.left_out > 0 {
         words.push(format!("{} left out", told.left_out));
     }

@@ -178,6 +178,15 @@ impl ParamOptions {
     }
 }
 
+/// What its scripts get and nobody else.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Secrets")]
+pub(super) struct SecretOptions {
+    /// Give the secret NAME: what FILE has, or a variable (`env:VARIABLE`); repeatable
+    #[arg(long, value_name = "NAME=FILE", value_hint = ValueHint::FilePath)]
+    pub secret: Vec<OsString>,
+}
+
 /// Where packages come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Packages")]

@@ -10,7 +10,7 @@ use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    check, counts, dry_run, kept, leftover, mended, own, params, select, signals, summary,
+    check, counts, dry_run, kept, leftover, mended, own, params, secrets, select, signals, summary,
 };
 use crate::engine::{self, Scheduler, Selection, Settings};
 use crate::exec::Executor as _;
@@ -167,6 +167,7 @@ fn source(arguments: &Arguments) -> Result<Source, Failure> {
         known_step(&source, name)?;
     }
     actions.part.check(&source)?;
+    secrets::give(&arguments.secrets, &mut source)?;
     if arguments.actions.strict {
         check::strict(&source, &arguments.places)?;
     }
@@ -349,7 +350,8 @@ impl Call<'_> {
             }
             let astray = summary.waiting.iter().any(Waiting::is_astray);
             let left_out = summary.left_out.as_ref();
-            if summary.failed == 0 && (astray || self.tell_held(runset, left_out)?) {
+            let is_left = astray || !summary.lacking.is_empty();
+            if summary.failed == 0 && (is_left || self.tell_held(runset, left_out)?) {
                 failed += 1;
             }
         }

@@ -122,6 +122,10 @@ impl Call<'_> {
         let mut drawn = Vec::new();
         let known = self.state.evidence(runset.id)?;
         for older in self.older(runset)? {
+            if let [secret, ..] = &older.step.lacks[..] {
+                let message = format!("step {} is not given {secret}", older.step.name);
+                return Err(Failure::usage(message).hint(format!("-secret {secret}=FILE")));
+            }
             if older.regrouped {
                 let words = older.regrouped_in_words();
                 self.reporter.event(&Event::Warning(&words));

@@ -16,8 +16,8 @@ use clap::Args;
 use self::watch::Watch;
 use super::error::Failure;
 use super::one_task::{OneTask, no_place};
-use super::options::{ParamOptions, Places};
-use super::{params, place, select};
+use super::options::{ParamOptions, Places, SecretOptions};
+use super::{params, place, secrets, select};
 use crate::manifest::Step;
 use crate::model::task::TaskState;
 use crate::out;
@@ -39,6 +39,8 @@ pub(super) struct Options {
     host_env: bool,
     #[command(flatten)]
     params: ParamOptions,
+    #[command(flatten)]
+    secrets: SecretOptions,
     /// A command to run in place of the shell, after `--`
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<OsString>,
@@ -60,10 +62,12 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     }
     place::known_step(&source, &options.step)?;
     source.params = params::of_one_task(places, &options.params, &source)?;
+    secrets::give(&options.secrets, &mut source)?;
     let step = source
         .manifest
         .step(&options.step)
         .ok_or_else(|| Failure::usage("no such step"))?;
+    secrets::check_step(&source, step)?;
     let task = match &options.task {
         Some(word) => Some(named(places, step, word)?),
         None => OneTask::of(places, step, &PREFERRED)?,

@@ -16,9 +16,9 @@ use clap::Args;
 
 use super::error::{Failure, signal_status};
 use super::one_task::OneTask;
-use super::options::{ParamOptions, Places};
+use super::options::{ParamOptions, Places, SecretOptions};
 use super::output::print;
-use super::{params, place, signals};
+use super::{params, place, secrets, signals};
 use crate::exec::local::Channel;
 use crate::manifest::Step;
 use crate::out;
@@ -44,6 +44,8 @@ pub(super) struct Options {
     host_env: bool,
     #[command(flatten)]
     params: ParamOptions,
+    #[command(flatten)]
+    secrets: SecretOptions,
 }
 
 /// Runs a task and prints what it used.
@@ -54,6 +56,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     }
     place::known_step(&source, &options.step)?;
     source.params = params::of_one_task(places, &options.params, &source)?;
+    secrets::give(&options.secrets, &mut source)?;
     // The second signal ends it at once: nobody hears the first one but what runs.
     let (inbox, emergency) = {
         let channel = Channel::default();
@@ -64,6 +67,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         .manifest
         .step(&options.step)
         .ok_or_else(|| Failure::usage("no such step"))?;
+    secrets::check_step(&source, step)?;
     let chosen = choose(places, step, options.task.as_deref())?;
     let row = chosen.as_ref().map(|chosen| &chosen.row);
     let place = OneTask::place()?;

@@ -58,6 +58,8 @@ pub(crate) struct DryRun {
     pub held: u64,
     /// How many would stay, as they are no part of what is to run.
     pub left_out: u64,
+    /// How many would stay, as their step is not given all its secrets.
+    pub lacking: u64,
     /// Whether it would gather what comes of others first.
     pub gathers: bool,
 }
@@ -82,6 +84,7 @@ pub(crate) fn dry_run(
         refused: 0,
         held: 0,
         left_out: 0,
+        lacking: 0,
         gathers: false,
     };
     let lines = Lines::of(state, steps, router)?;
@@ -470,6 +473,10 @@ impl DryRunner<'_> {
     }
 
     fn runs(&mut self, step: &StepPlan, reason: Reason) {
+        if !step.lacks.is_empty() {
+            self.told[step.queue].lacking += 1;
+            return;
+        }
         let run = &mut self.told[step.queue].run;
         match run.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,

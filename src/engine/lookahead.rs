@@ -49,6 +49,7 @@ impl Scheduler<'_> {
         if step.gather.is_some()
             || !step.with.is_empty()
             || step.reads_key
+            || !step.lacks.is_empty()
             || self.plan.is_closed(queue)
             || self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?

@@ -222,6 +222,11 @@ impl Scheduler<'_> {
             self.plan.ended(queue, key.as_ref());
             return Ok(None);
         }
+        if !step.lacks.is_empty() {
+            self.plan.ended(queue, key.as_ref());
+            self.lacks_secrets(&step);
+            return Ok(None);
+        }
         Ok(Some(Turn::Do(Box::new(self.hand_out(step, ready, key)))))
     }
 }

@@ -108,6 +108,8 @@ pub(crate) struct StepPlan {
     pub with: Vec<StepName>,
     /// Whether its script reads what its task is about.
     pub reads_key: bool,
+    /// Its secrets that the run is not given: it executes nothing.
+    pub lacks: Box<[String]>,
 }
 
 impl StepPlan {
@@ -150,6 +152,7 @@ pub(crate) fn identity(
         gather: step.gather.is_some(),
         with: step.with.iter().map(ToString::to_string).collect(),
         each: false,
+        secrets: step.secrets.clone(),
         rest: BTreeMap::new(),
     }
 }

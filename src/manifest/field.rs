@@ -66,6 +66,7 @@ fields! {
     Pure "pure" Nix Defaults Step;
     Keep "keep" Nix Defaults Step;
     Params "params" Defaults Step;
+    Secrets "secrets" Defaults Step;
     Outputs "outputs" Defaults Step;
     Folders "folders" Defaults Step;
     Parallel "parallel" Defaults Step;
@@ -120,6 +121,7 @@ impl Field {
             "backoff" | "delay" | "retry_after" | "retry_wait" => Self::RetryDelay,
             "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
+            "secret" | "credentials" | "credential" => Self::Secrets,
             "collect" | "merge" | "group" | "group_by" => Self::Gather,
             "id" | "title" => Self::Name,
             _ => return None,

@@ -220,6 +220,7 @@ impl Draft {
             | Field::Pure
             | Field::Keep
             | Field::Params
+            | Field::Secrets
             | Field::Outputs
             | Field::Folders
             | Field::Parallel

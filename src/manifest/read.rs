@@ -39,6 +39,7 @@ pub(super) struct Fields {
     pub pure: Option<bool>,
     pub keep: Option<Vec<String>>,
     pub params: Option<Vec<Placed<String>>>,
+    pub secrets: Option<Vec<String>>,
     pub outputs: Option<Arc<[Pattern]>>,
     pub folders: Option<bool>,
     pub parallel: Option<NonZeroU32>,
@@ -90,6 +91,7 @@ impl Fields {
             Field::Pure => self.pure = reader.flag(&what, item),
             Field::Keep => self.keep = variables::kept(reader, &what, item),
             Field::Params => self.params = placed(reader, &what, item),
+            Field::Secrets => self.secrets = variables::secrets(reader, &what, item),
             Field::Outputs => self.outputs = outputs(reader, &what, item),
             Field::Folders => self.folders = reader.flag(&what, item),
             Field::Parallel => {
@@ -143,6 +145,7 @@ impl Fields {
             pure,
             keep,
             params,
+            secrets,
             outputs,
             folders,
             parallel,
@@ -167,6 +170,7 @@ impl Fields {
         fill(&mut self.pure, pure.as_ref());
         fill(&mut self.keep, keep.as_ref());
         fill(&mut self.params, params.as_ref());
+        fill(&mut self.secrets, secrets.as_ref());
         fill(&mut self.outputs, outputs.as_ref());
         fill(&mut self.folders, folders.as_ref());
         fill(&mut self.parallel, parallel.as_ref());
@@ -193,6 +197,7 @@ impl Fields {
             pure: self.pure.unwrap_or(false),
             keep: self.keep.unwrap_or_default(),
             params: names(self.params.unwrap_or_default()),
+            secrets: self.secrets.unwrap_or_default(),
             outputs: self.outputs,
             folders: self.folders.unwrap_or(false),
             parallel: self.parallel,

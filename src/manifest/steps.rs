@@ -14,7 +14,7 @@ use super::read::Fields;
 use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, Placed, Step, StepPlaces, input, params, read};
+use super::{Input, Manifest, NixSettings, Placed, Step, StepPlaces, input, params, read, secrets};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
 use crate::model::param::Params;
@@ -115,6 +115,9 @@ pub(super) fn manifest<'i>(
     starts(reader, &drafts, !inputs.is_empty());
     gathers(reader, &drafts);
     between::waits(reader, &drafts, !inputs.is_empty());
+    for draft in &drafts {
+        secrets::check(reader, &draft.fields, draft.place());
+    }
     let sources = between::sources(reader, &drafts);
     let inputs = finish_inputs(reader, inputs, &drafts);
     let gathered = between::gathered(reader, &drafts, &inputs);

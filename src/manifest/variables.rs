@@ -22,6 +22,27 @@ pub(super) fn kept(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Opti
     })
 }
 
+/// Names of secrets, each once.
+pub(super) fn secrets(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
+    let mut seen: Vec<String> = Vec::new();
+    list(reader, what, item, |reader, what, item| {
+        let name = reader.string(what, item)?;
+        let error = Diagnostic::at(reader.inside(item), "");
+        if !is_variable(&name) {
+            let message = format!("{} cannot be a secret's name", quoted(&name));
+            reader.error(Diagnostic { message, ..error }.hint(VARIABLE));
+        } else if seen.contains(&name) {
+            let message = format!("secret {} stands there twice", quoted(&name));
+            reader.error(Diagnostic { message, ..error }.hint("leave one of them out"));
+        } else {
+            seen.push(name);
+        }
+        Some(())
+    })?;
+    seen.sort();
+    Some(seen)
+}
+
 const VARIABLE: &str = "letters, digits and underscores, no digit first";
 
 fn is_variable(name: &str) -> bool {

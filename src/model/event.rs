@@ -389,6 +389,8 @@ pub struct Summary {
     pub near: Vec<(String, StepName)>,
     /// Steps that gather and wait for something.
     pub waiting: Vec<Waiting>,
+    /// Steps that are not given all their secrets.
+    pub lacking: Vec<Lacking>,
     /// What was no part of the run, if it was one of a part.
     pub left_out: Option<LeftOut>,
     /// Pending tasks of steps that are no longer in the manifest, by step.
@@ -399,6 +401,30 @@ pub struct Summary {
     pub signal: Option<i32>,
     /// What ended the run that is no fault of any task.
     pub shortage: Option<Shortage>,
+}
+
+/// Tasks that are to be done and whose script lacks a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// Their step.
+    pub step: StepName,
+    /// How many.
+    pub tasks: u64,
+    /// The secrets that were not given.
+    pub secrets: Vec<String>,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tasks = crate::text::amount::count(self.tasks, "task");
+        let need = if self.tasks == 1 { "needs" } else { "need" };
+        let secrets = self.secrets.join(", ");
+        write!(
+            f,
+            "{}: {tasks} {need} what is not given: {secrets}",
+            self.step
+        )
+    }
 }
 
 /// Tasks that are to be done and that a run was not to start.

@@ -72,6 +72,9 @@ pub struct Identity {
     /// Whether each of its tasks gets one of these outputs alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub each: bool,
+    /// The names of its secrets; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -173,6 +176,8 @@ pub enum Change {
     /// `with` or `each` say something else: the steps whose outputs its tasks get, and whether each
     /// gets one of these alone.
     With(Vec<String>, bool),
+    /// Secrets: the names of those that are new in the list, or gone from it.
+    Secrets(Vec<String>),
     /// What only a newer version of this program knows: its names; none if the record cannot be
     /// read.
     Unknown(Vec<String>),
@@ -201,6 +206,7 @@ impl fmt::Display for Change {
             Self::With(steps, _) if steps.is_empty() => f.write_str("with nothing"),
             Self::With(steps, false) => write!(f, "with {}", steps.join(", ")),
             Self::With(steps, true) => write!(f, "with each of {}", steps.join(", ")),
+            Self::Secrets(names) => write!(f, "secrets ({})", names.join(", ")),
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
             Self::Unknown(names) => {
                 let names = names.join(", ");
@@ -272,6 +278,9 @@ impl Identity {
         if self.each {
             feed.text(b'e', "each");
         }
+        if !self.secrets.is_empty() {
+            feed.list(b'c', self.secrets.iter().map(String::as_str));
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -334,6 +343,11 @@ impl Identity {
         }
         if (&self.with, self.each) != (&old.with, old.each) {
             changes.push(Change::With(self.with.clone(), self.each));
+        }
+        if self.secrets != old.secrets {
+            let in_one = |one: &&String| self.secrets.contains(one) != old.secrets.contains(one);
+            let all = self.secrets.iter().chain(&old.secrets);
+            changes.push(Change::Secrets(all.filter(in_one).cloned().collect()));
         }
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));

@@ -1,7 +1,7 @@
 //! What scripts find around them: variables and the shell. Worked out once for all steps that have
 //! the same, of which there may be thousands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,11 @@ pub(super) struct HostEnvironment<'a> {
 }
 
 impl<'a> HostEnvironment<'a> {
-    /// Those of this process; scripts run in `folder`.
-    pub(super) fn of_host(folder: &'a Path) -> Self {
+    /// Those of this process without `hidden`; scripts run in `folder`.
+    pub(super) fn of_host(folder: &'a Path, hidden: &BTreeSet<OsString>) -> Self {
+        let host = std::env::vars_os().filter(|(name, _)| !hidden.contains(name));
         Self {
-            host: std::env::vars_os().collect(),
+            host: host.collect(),
             host_path: local::host_path(),
             folder,
             variables: HashMap::new(),
@@ -51,6 +52,11 @@ impl<'a> HostEnvironment<'a> {
             &identity.env,
             &identity.tools,
             parameters.given,
+            parameters
+                .secrets
+                .iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>(),
         );
         // Strings, lists and maps with text keys always have a JSON form.
         let key = serde_json::to_string(&decisive).unwrap_or_default();

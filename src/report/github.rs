@@ -128,6 +128,9 @@ fn markdown(summary: &Summary) -> String {
             literal(&table::tainted(&summary.tainted))
         );
     }
+    for lacking in &summary.lacking {
+        let _ = writeln!(text, "\n{}", literal(&lacking.to_string()));
+    }
     if let Some(left_out) = &summary.left_out {
         let _ = writeln!(text, "\n{}", literal(&left_out.to_string()));
     }

@@ -63,8 +63,8 @@ use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
 use event::{
-    Count, Counts, Difference, Failed, Gathers, JsonEvent, Named, Outputs, Over, Ran, Sampled,
-    Tainted, Unequal, Without,
+    Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Named, Outputs, Over, Ran,
+    Sampled, Tainted, Unequal, Without,
 };
 
 /// The version of this format.
@@ -325,6 +325,7 @@ impl<'a> Over<'a> {
             tainted,
             near,
             waiting,
+            lacking,
             left_out,
             orphaned,
             failures,
@@ -362,6 +363,7 @@ impl<'a> Over<'a> {
                 .collect(),
             failures: failures.iter().map(of_failure).collect(),
             waiting: waiting.iter().map(Gathers::of).collect(),
+            lacking: lacking.iter().map(Lacks::of).collect(),
             left_out: left_out.as_ref().map(Without::of),
             signal: *signal,
         }

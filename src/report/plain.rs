@@ -339,6 +339,13 @@ pub(super) fn summary(summary: &Summary) -> String {
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
     }
     text.push_str(&table::waiting(&summary.waiting));
+    for lacking in &summary.lacking {
+        let options = lacking
+            .secrets
+            .iter()
+            .map(|name| format!(" -secret {name}=FILE"));
+        let _ = writeln!(text, "{lacking}\nhint:{}", options.collect::<String>());
+    }
     if let Some(left_out) = &summary.left_out {
         let _ = writeln!(text, "{left_out}");
     }

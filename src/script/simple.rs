@@ -7,6 +7,7 @@
 //! it does not know for certain is left to the shell.
 
 use crate::model::param;
+use crate::model::secret;
 use crate::model::task::VARIABLES;
 use crate::script::shell::Shell;
 
@@ -329,9 +330,11 @@ fn is_one_word(value: &str) -> bool {
     !value.is_empty() && value.chars().all(is_plain)
 }
 
-/// Whether the variable is that of a parameter.
+/// Whether the variable is that of a parameter, or of the path of a secret.
 fn is_parameter(name: &str) -> bool {
-    name.strip_prefix(param::VARIABLE)
+    [param::VARIABLE, secret::VARIABLE]
+        .iter()
+        .find_map(|before| name.strip_prefix(before))
         .is_some_and(|name| !name.is_empty())
 }
 

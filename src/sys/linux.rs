@@ -7,25 +7,42 @@ mod processes;
 mod start;
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::fs::{Advice, AtFlags, FileType, OFlags, Statx, StatxAttributes, StatxFlags};
+use rustix::fs::{
+    Advice, AtFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags, Statx, StatxAttributes,
+    StatxFlags,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
-use super::{Identity, Look, Writers};
+use super::{Identity, Look, Writers, descriptors};
 pub(super) use mounts::is_unchangeable;
 #[cfg(target_env = "gnu")]
 pub(super) use observe::observe;
 pub(super) use processes::{Process, can_be_continued, marked, wait_for_any};
 pub(super) use start::{had_error, had_output};
+
+pub(super) fn in_memory(bytes: &[u8]) -> io::Result<Option<(OwnedFd, PathBuf)>> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(rustix::fs::memfd_create(c"task-pipeline", flags)?);
+    file.write_all(bytes)?;
+    rustix::fs::fchmod(&file, Mode::RUSR)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    let file = descriptors::keep(OwnedFd::from(file));
+    // By this process's number, as children may close what they inherit.
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    Ok(Some((file, path.into())))
+}
 
 pub(super) const NO_ATIME: OFlags = OFlags::NOATIME;
 

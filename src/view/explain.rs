@@ -37,6 +37,7 @@ pub(crate) fn details(
                 | Change::Params(_)
                 | Change::Gather(_)
                 | Change::With(..)
+                | Change::Secrets(_)
                 | Change::Unknown(_) => lines(&change, new, old),
             },
             change,
@@ -56,6 +57,7 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
         | Change::Files(_)
         | Change::Gather(_)
         | Change::With(..)
+        | Change::Secrets(_)
         | Change::Unknown(_) => Vec::new(),
         // What is short is told whole.
         Change::Params(changes) => changes

@@ -52,6 +52,7 @@ mod rings;
 mod sample;
 mod schedule;
 mod script;
+mod secrets;
 mod seed;
 mod shell;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use super::super::error::Failure;
 use super::super::options::Places;
 use super::files::{self, Folder};
-use super::{again, params, programs, reach, syntax, variables, written};
+use super::{again, params, programs, reach, secrets, syntax, variables, written};
 use crate::manifest::Step;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::event::Event;
@@ -20,6 +20,7 @@ pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
     found.extend(syntax::of(source));
     found.extend(reach::of(source));
     found.extend(again::of(source));
+    found.extend(secrets::unread(&source.manifest));
     found.extend(programs::references(source));
     found.extend(programs::twice(source, &places.db));
     found.sort_by_key(|one| one.span.as_ref().map_or(0, |span| span.start));
@@ -66,6 +67,7 @@ pub(super) fn unseen(
                 &survey,
                 &source.manifest.params,
             ));
+            found.extend(secrets::unlisted(step, place, source.texts.all(), &survey));
             found.extend(written::of(step, place, source.texts.all(), &survey));
         }
         if files {

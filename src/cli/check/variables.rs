@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Step, StepPlaces};
 use crate::model::param::VARIABLE;
+use crate::model::secret;
 use crate::script::survey::{self, Survey, Variable};
 use crate::text::quoted;
 
@@ -25,6 +26,7 @@ pub(super) fn unseen(
         !survey::is_usual(name)
             // Told as what it is.
             && !name.starts_with(VARIABLE)
+            && !name.starts_with(secret::VARIABLE)
             && !step.keep.contains(name)
             && !step.env.contains_key(name)
             && (!variable.perhaps_set || is_set(name))

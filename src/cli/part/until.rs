@@ -13,7 +13,7 @@ use crate::state::{self, Reader};
 /// Of each step of the manifest whether it is that one or may lead to it.
 ///
 /// A step leads where its `outputs` say, or else its script, and to those that take what it leaves
-/// (`from`). Of one of which that is not all there is to know, it counts where its outputs went so
+/// (`from`, `with`). Of one of which that is not all there is to know, it counts where its outputs went so
 /// far; and if they went to no step yet, it may lead to all that stand behind it in the manifest.
 pub(super) fn leading_to(
     source: &Source,
@@ -87,6 +87,7 @@ fn feeds(source: &Source, recorded: &Went, place: usize, step: &Step) -> Vec<usi
                     .iter()
                     .any(|pattern| router.may_go(pattern, &reader.name))
                 || reader.from.iter().any(|source| source.step == step.name)
+                || reader.with.contains(&step.name)
                 || anywhere && *other > place
         })
         .map(|(other, _)| other)

@@ -94,7 +94,19 @@ pub(super) fn script(
 ) -> Result<Script, Failure> {
     let one = OneTask::prepare(places, options.host_env, source, step, task, place)?;
     let mut command = one.command(&one.program, &one.arguments);
-    let [stdout, stderr] = ["stdout", "stderr"].map(|name| File::create(place.join(name)));
+    // What it says may have a secret in it, and no file may.
+    let path = |name: &str| match step.secrets.as_slice() {
+        [] => place.join(name),
+        _ => "/dev/null".into(),
+    };
+    let create = |name: &str| {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path(name))
+    };
+    let [stdout, stderr] = ["stdout", "stderr"].map(create);
     command
         .stdin(Stdio::null())
         .stdout(stdout.map_err(|error| no_place(&error))?)

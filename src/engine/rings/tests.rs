@@ -175,6 +175,7 @@ impl Run {
                 partial: false,
                 empty: false,
                 reads_key: false,
+                lacks: Box::default(),
                 from: Vec::new(),
                 with: Vec::new(),
             })

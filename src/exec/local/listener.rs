@@ -29,10 +29,12 @@ impl Sink for Listener<'_, '_, '_> {
     }
 
     fn wrote(&mut self, stream: Stream, bytes: &[u8]) {
-        self.record.add(stream, bytes);
-        if let Some(live) = &mut self.live {
-            live.wrote(stream, bytes);
-        }
+        let live = &mut self.live;
+        self.record.add(stream, bytes, &mut |stream, bytes| {
+            if let Some(live) = live {
+                live.wrote(stream, bytes);
+            }
+        });
     }
 
     fn due(&self) -> Option<Instant> {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use crate::folder::Folder;
 use crate::model::digest::Digest;
@@ -10,9 +11,12 @@ use crate::process::Stream;
 use crate::state::Logs;
 use crate::store::{self, Store};
 use crate::sys;
+use crate::text::mask::{Mask, Masked};
 
 /// What a task writes, on both streams.
 pub(super) struct Record<'a> {
+    mask: Option<Arc<Mask>>,
+    masked: [Masked; 2],
     stdout: Captured<'a>,
     /// Standard error, for its last words.
     pub stderr: Captured<'a>,
@@ -20,16 +24,49 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Files in this folder hold what is too long for memory; no other worker has that number.
-    pub(super) fn new(scratch: &'a Folder, worker: i64) -> Self {
+    /// What `mask` has is kept nowhere.
+    pub(super) fn new(scratch: &'a Folder, worker: i64, mask: Option<&Arc<Mask>>) -> Self {
         let of = |stream| Captured::new(scratch, worker, stream);
         Self {
+            mask: mask.cloned(),
+            masked: <[Masked; 2]>::default(),
             stdout: of("stdout"),
             stderr: of("stderr"),
         }
     }
 
-    /// Adds what came on a stream.
-    pub(super) fn add(&mut self, stream: Stream, bytes: &[u8]) {
+    /// Adds what came on a stream, and passes on what is kept of it.
+    pub(super) fn add(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+        pass: &mut dyn FnMut(Stream, &[u8]),
+    ) {
+        let Some(mask) = &self.mask else {
+            self.put(stream, bytes);
+            return pass(stream, bytes);
+        };
+        let mut shown = Vec::new();
+        let masked = &mut self.masked[usize::from(stream == Stream::Stderr)];
+        masked.add(mask, bytes, &mut |bytes| shown.extend_from_slice(bytes));
+        self.put(stream, &shown);
+        pass(stream, &shown);
+    }
+
+    /// The task has ended: nothing more comes.
+    pub(super) fn end(&mut self, pass: &mut dyn FnMut(Stream, &[u8])) {
+        let Some(mask) = self.mask.take() else {
+            return;
+        };
+        for (at, stream) in [Stream::Stdout, Stream::Stderr].into_iter().enumerate() {
+            let mut shown = Vec::new();
+            self.masked[at].end(&mask, &mut |bytes| shown.extend_from_slice(bytes));
+            self.put(stream, &shown);
+            pass(stream, &shown);
+        }
+    }
+
+    fn put(&mut self, stream: Stream, bytes: &[u8]) {
         match stream {
             Stream::Stdout => self.stdout.add(bytes),
             Stream::Stderr => self.stderr.add(bytes),

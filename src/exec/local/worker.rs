@@ -148,14 +148,15 @@ impl<'a> Worker<'a> {
         let started = sys::now().as_millisecond();
         let clock = Instant::now();
         let site = self.site;
-        let mut record = Record::new(&site.scratch, self.number);
+        let mask = execution.job.step.mask.as_ref();
+        let mut record = Record::new(&site.scratch, self.number, mask);
         // What is lent is lent once, and the task of a warm shell that dies is started again.
         self.alone = execution.early.is_some();
         let mut tried = self.try_execute(execution, &mut record);
         if matches!(tried, Err(Fault::Lost)) {
             // In a shell of its own, which tells how it ends.
             self.alone = true;
-            record = Record::new(&site.scratch, self.number);
+            record = Record::new(&site.scratch, self.number, mask);
             tried = self.try_execute(execution, &mut record);
         }
         for _ in 1..TRIES {
@@ -165,7 +166,7 @@ impl<'a> Worker<'a> {
             execution.warning = Some(format!("{what}: it was run again"));
             // That is an object by now.
             execution.early = None;
-            record = Record::new(&site.scratch, self.number);
+            record = Record::new(&site.scratch, self.number, mask);
             tried = self.try_execute(execution, &mut record);
         }
         let outcome = tried.unwrap_or_else(Outcome::from);
@@ -311,6 +312,11 @@ impl<'a> Worker<'a> {
             .tell
             .map(|tell| Live::new(tell, job.ready.id, &job.step.name));
         let ended = self.launch(job, record, &mut live);
+        record.end(&mut |stream, bytes| {
+            if let Some(live) = &mut live {
+                live.wrote(stream, bytes);
+            }
+        });
         if let Some(live) = &mut live {
             live.end();
         }

@@ -196,6 +196,7 @@ impl World {
                 partial: act.partial,
                 empty: act.empty,
                 reads_key: false,
+                lacks: Box::default(),
                 from: act.from.iter().map(|text| source(text)).collect(),
                 with: act
                     .with

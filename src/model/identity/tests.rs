@@ -36,11 +36,16 @@ prop_compose! {
         })),
         params in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..3),
         gather: bool,
-        (with, each) in (prop::collection::vec("[ab]{1,2}", 0..3), any::<bool>()),
+        (with, each, secrets) in (
+            prop::collection::vec("[ab]{1,2}", 0..3),
+            any::<bool>(),
+            prop::collection::btree_set("[ab]{1,2}", 0..3),
+        ),
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
-        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, with, each, rest }
+        let secrets = secrets.into_iter().collect();
+        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, with, each, secrets, rest }
     }
 }
 
@@ -96,7 +101,7 @@ fn full() -> Identity {
 
 /// Identities with their records and fingerprints, as they are in the databases of users. A line
 /// that is here stays as it is: a change of it would taint every task, or blank its history.
-fn recorded() -> [(Identity, &'static str, &'static str); 5] {
+fn recorded() -> [(Identity, &'static str, &'static str); 6] {
     let kept = Identity {
         keep: vec!["LANG".into(), "TZ".into()],
         kept: [
@@ -115,6 +120,10 @@ fn recorded() -> [(Identity, &'static str, &'static str); 5] {
     };
     let instead = Identity {
         tools: Tools::HostInstead,
+        ..plain()
+    };
+    let secrets = Identity {
+        secrets: vec!["api_token".into(), "key".into()],
         ..plain()
     };
     [
@@ -157,6 +166,14 @@ fn recorded() -> [(Identity, &'static str, &'static str); 5] {
                 r#""mentions":["TASK_PIPELINE_KEY"]}}"#,
             ),
             "87aa0909ba295e4e659abcf46e961bb8cce1343f9a28473caf9e82355e7957ae",
+        ),
+        (
+            secrets,
+            concat!(
+                r#"{"script":"true","shell":["sh","-c"],"env":{},"pure":false,"keep":[],"tools":"Host","#,
+                r#""secrets":["api_token","key"]}"#,
+            ),
+            "ee977e6cf9dfb229228b307b6e09d235bc04d98318dc6cb63d12a97e2eb768ad",
         ),
     ]
 }

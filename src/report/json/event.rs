@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
-use crate::model::event::{Awaited, LeftOut, Waiting};
+use crate::model::event::{Awaited, Lacking, LeftOut, Waiting};
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
 use crate::text;
@@ -241,8 +241,33 @@ pub(super) struct Over<'a> {
     pub waiting: Vec<Gathers<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<Without<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacks<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+}
+
+/// A step that is not given all its secrets.
+#[derive(Serialize)]
+pub(super) struct Lacks<'a> {
+    pub step: &'a str,
+    pub count: u64,
+    pub secrets: &'a [String],
+}
+
+impl<'a> Lacks<'a> {
+    pub(super) fn of(lacking: &'a Lacking) -> Self {
+        let Lacking {
+            step,
+            tasks,
+            secrets,
+        } = lacking;
+        Self {
+            step: step.as_str(),
+            count: *tasks,
+            secrets,
+        }
+    }
 }
 
 /// What was no part of the run.

@@ -17,6 +17,7 @@ use crate::model::plan::{QueueId, Ready};
 use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
 use crate::process::Variables;
+use crate::text::mask::Mask;
 
 /// How a step's script is run.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Runnable {
     pub direct: OnceLock<Option<DirectPipeline>>,
     /// The files that it declares.
     pub files: Option<Arc<Watch>>,
+    /// What is kept out of what its scripts write.
+    pub mask: Option<Arc<Mask>>,
 }
 
 /// A task to be run here.
@@ -109,10 +112,12 @@ impl Runnable {
     }
 }
 
-/// The parameters of a pipeline, as a step has them.
+/// What a run gives the scripts of a step.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Parameters<'a> {
-    /// Those that the step's scripts get, with their values.
+    /// Variables of its secrets, with their paths.
+    pub secrets: &'a [(String, OsString)],
+    /// The parameters that they get, with their values.
     pub given: &'a [(&'a str, &'a str)],
     /// Whether the pipeline has one of that name: what the host has under its name passes to no script.
     pub declared: Option<&'a dyn Fn(&str) -> bool>,
@@ -163,6 +168,9 @@ pub(crate) fn variables(
     }
     for (name, value) in parameters.given {
         variables.insert(param::variable(name).into(), value.into());
+    }
+    for (name, path) in parameters.secrets {
+        variables.insert(name.into(), path.clone());
     }
     variables
 }
@@ -259,6 +267,7 @@ mod tests {
         let declared = |name: &str| name == "x";
         let given = |values: &[(&str, &str)]| -> Vec<String> {
             let parameters = Parameters {
+                secrets: &[],
                 given: values,
                 declared: Some(&declared),
             };
