@@ -1,6 +1,7 @@
 //! What is gathered: when it is complete, what it is, and that the order of ends makes no difference.
 
 mod descent;
+mod nested;
 mod random;
 
 use super::world::{Act, World, by_key, gathers, has, left, nothing, step};
