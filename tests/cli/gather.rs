@@ -417,3 +417,8 @@ script = 'cp $INPUT_FILE $OUTPUT_DIR/fin'
     assert_eq!(test.times("m"), 3);
     test.tally_is_right();
 }
+
+#[test]
+fn killed_while_the_last_member_comes_in() {
+    crate::last_member::killed_as_it_is_recorded(5);
+}

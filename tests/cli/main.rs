@@ -22,6 +22,7 @@ mod injection;
 mod inputs;
 mod interrupt;
 mod keep;
+mod last_member;
 mod leftover;
 mod limits;
 mod links;

@@ -9,6 +9,8 @@ mod generate;
 mod harness;
 #[path = "../cli/injection.rs"]
 mod injection;
+#[path = "../cli/last_member.rs"]
+mod last_member;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/privileges.rs"]
 mod privileges;
@@ -123,4 +125,9 @@ fn results_are_those_of_a_run_from_nothing() {
         seed += 1;
     }
     println!("{} pipelines", seed - first);
+}
+
+#[test]
+fn killed_fifty_times_while_the_last_member_comes_in() {
+    last_member::killed_as_it_is_recorded(50);
 }
