@@ -534,3 +534,31 @@ cd ..; sh -e $HERE/list r_next > list"#;
         assert_eq!(rows, ["1"], "{seed}");
     }
 }
+
+#[test]
+fn a_folder_is_given_besides_the_input() {
+    let test = Test::with(
+        "[defaults]\nfolders = true\n\
+         [[step]]\nname = 'begin'\nstart = true\nscript = 'cd $OUTPUT_DIR; echo 1 > 1_use; echo 2 > 2_use; echo x > x_index'\n\
+         [[step]]\nname = 'index'\nscript = 'mkdir $OUTPUT_DIR/idx; cp $INPUT_FILE $OUTPUT_DIR/idx/data; chmod +x $OUTPUT_DIR/idx/data'\n\
+         [[step]]\nname = 'use'\nwith = ['index']\nscript = '''\n\
+         test -x $WITH_DIR/index/idx/data; cat $INPUT_FILE $WITH_DIR/index/idx/data > $OUTPUT_DIR/$(cat $INPUT_FILE).txt\n'''\n",
+    );
+    test.run(["-run"]).exits(0).says("4 run");
+    assert_eq!(test.output("1.txt"), "1\nx\n");
+    test.run(["-run", "-fresh"])
+        .exits(0)
+        .says("1 run, 3 reused");
+    // A file of what is given besides is gone.
+    let lost = test.object(&hash(b"x\n"));
+    fs::remove_file(&lost).unwrap();
+    let changed = test
+        .read("workflow.toml")
+        .replace("cat $INPUT_FILE $WITH", "true; cat $INPUT_FILE $WITH");
+    test.manifest(&changed);
+    test.run(["-migrate-tainted", "-run"]);
+    test.run(["-run"]).exits(0);
+    assert!(test.finals()["2.txt"].iter().all(|all| all == b"2\nx\n"));
+    assert!(lost.exists());
+    test.tally_is_right();
+}
