@@ -57,6 +57,7 @@ let
     gather = optional (types.either types.bool types.str) "Whether one task works on all that comes to the step in a runset (`true`), on all that has the same key (`name`), or on what descends from each task of a step (its name).";
     from = optional (types.listOf types.str) "Outputs of other steps that this one takes, wherever they are routed: `count`, or `stats:*.tsv` for those with such names.";
     "with" = optional (types.listOf types.str) "Steps whose outputs, all of a runset, each task gets besides its input, in `$WITH_DIR`; it waits for them.";
+    each = optional types.bool "With one step in `with`: whether there is a task for each of that step's outputs, which it gets alone, in `$WITH_FILE`.";
     partial = optional types.bool "For a step that gathers: whether it does so although a task before it failed for good.";
     empty = optional types.bool "For a step that gathers, not by key: whether it runs although nothing came to it.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";

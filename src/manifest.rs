@@ -197,6 +197,10 @@ pub(crate) struct Step {
     #[schemars(with = "Vec<String>", extend("default" = []), extend("uniqueItems" = true))]
     #[schemars(example = ["index"])]
     pub with: Vec<StepName>,
+    /// With one step in `with`: whether there is a task for each of that step's outputs, which it gets
+    /// alone, in `$WITH_FILE`.
+    #[schemars(extend("default" = false), example = true)]
+    pub each: bool,
     /// For a step that gathers: whether it does so although a task before it failed for good. It works
     /// on what is there.
     #[schemars(extend("default" = false), example = true)]

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crate::engine::{self, Listener, ReuseScope, StepPlan};
-use crate::exec::local::{Parameters, Runnable};
+use crate::exec::local::{Parameters, Runnable, With};
 use crate::files;
 use crate::manifest::{Manifest, Step, Texts};
 use crate::model::environment::Environment;
@@ -24,7 +24,7 @@ use crate::model::event::Event;
 use crate::model::identity::{Change, Tools};
 use crate::model::name::StepName;
 use crate::model::route::Router;
-use crate::model::task::{INPUT_DIR, WITH_DIR};
+use crate::model::task::{INPUT_DIR, WITH_DIR, WITH_FILE};
 use crate::packages;
 use crate::state::{self, Reader, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
@@ -343,6 +343,7 @@ impl Steps {
                 empty: step.empty,
                 from: step.from.clone(),
                 with: step.with.clone(),
+                each: step.each,
                 reads_key: identity.reads_key(),
                 lacks: source.secrets.lacking(&step.secrets),
             }));
@@ -361,8 +362,12 @@ impl Steps {
                 folder: source.folder.clone(),
                 // What the script calls may use it unseen, and would use `/` in its place.
                 input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
-                with_dir: (!step.with.is_empty() && identity.mentions(WITH_DIR))
-                    .then(|| step.with.clone().into()),
+                with_dir: (!step.with.is_empty()
+                    && (identity.mentions(WITH_DIR) || identity.mentions(WITH_FILE)))
+                .then(|| With {
+                    steps: step.with.clone().into(),
+                    each: step.each,
+                }),
                 key: identity.reads_key(),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),

@@ -57,7 +57,7 @@ use crate::text::{Shown as _, quoted};
 use database::Database;
 
 pub(crate) use accept::{Acceptance, Accepted};
-pub(crate) use context::Buried;
+pub(crate) use context::{Buried, NewPair};
 pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use finals::{Final, Selection};
 pub(crate) use gather::{Group, GroupId, NewGather, NewMember};

@@ -17,7 +17,7 @@ use crate::exec::local::{Given, fill_in, fill_with_steps_in, unfold_in};
 use crate::manifest::Step;
 use crate::model::list::{Form, List};
 use crate::model::name::StepName;
-use crate::model::task::{INPUT_DIR, KEY, TaskState, WITH_DIR};
+use crate::model::task::{INPUT_DIR, KEY, TaskState, WITH_DIR, WITH_FILE};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
@@ -121,9 +121,13 @@ impl OneTask {
             let store = select::store(&recorded)?;
             store.lend(recorded.lent()?);
             let given = Given::of(&store, &task.object, task.form)?;
-            if let Some(steps) = &runnable.with_dir {
-                give(&recorded, &store, source, task, (place, steps))?;
+            if let Some(with) = &runnable.with_dir {
+                let given = give(&recorded, &store, source, task, (place, &with.steps))?;
                 variables.insert(WITH_DIR.into(), place.join(GIVEN).into());
+                if let Some(only) = given.filter(|_| with.each) {
+                    let file = place.join(GIVEN).join(&*only);
+                    variables.insert(WITH_FILE.into(), file.into());
+                }
             }
             if runnable.input_dir {
                 fill_in(&store, place, FILES, &given.files)?;
@@ -200,14 +204,15 @@ const INPUT: &str = "input";
 /// The folder for what other steps left.
 const GIVEN: &str = "with";
 
-/// Puts into `place` what these steps left: what the task got, or would get now.
+/// Puts into `place` what these steps left: what the task got, or would get now. Where in it the only file is,
+/// if there is one.
 fn give(
     state: &Reader,
     store: &store::Reader,
     source: &Source,
     task: &TaskRow,
     (place, steps): (&Path, &[StepName]),
-) -> Result<(), Failure> {
+) -> Result<Option<Box<str>>, Failure> {
     let files = match (&task.context, state.runset(&task.runset)?) {
         (Some(list), _) => Given::of(store, list, Form::List)?.files,
         (None, Some(runset)) => {
@@ -216,8 +221,12 @@ fn give(
         }
         (None, None) => Vec::new(),
     };
+    let only = match files.as_slice() {
+        [only] => Some(only.name.clone()),
+        _ => None,
+    };
     fill_with_steps_in(store, place, GIVEN, files, steps)?;
-    Ok(())
+    Ok(only)
 }
 
 /// The task's folder cannot be made.

@@ -443,6 +443,9 @@ impl Tracer<'_> {
                     Some(task) => {
                         let _ = write!(label, "gathered by #{task}");
                     }
+                    None if row.context.is_some() && row.live => {
+                        label.push_str("with each output of another step");
+                    }
                     None => label.push_str(if row.live {
                         "waits for the others"
                     } else {

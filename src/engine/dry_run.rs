@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::gather::{Lines, complete_group, complete_groups, context, group_for};
+use super::gather::{Lines, complete_group, complete_groups, context, group_for, key_of_pair};
 use super::key::key_of;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
@@ -21,7 +21,7 @@ use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{
-    Buried, Equal, Group, NewGather, NewMember, NewReader, NewTask, Runset, State, StepId,
+    Buried, Equal, Group, NewGather, NewMember, NewPair, NewReader, NewTask, Runset, State, StepId,
 };
 use crate::store;
 
@@ -277,10 +277,39 @@ impl DryRunner<'_> {
             if let Some(barrier) = lines.barriers.with(step.queue)
                 && ready.context.is_none()
             {
+                if step.each {
+                    return self.pair(step, &ready);
+                }
                 ready.context = self.contexts.get(&barrier).copied().map(Box::new);
             }
         }
         self.decide(step, &ready)
+    }
+
+    /// Puts its pairs in the place of a task, which come up in their turn.
+    fn pair(&mut self, step: &StepPlan, ready: &Ready) -> Result<(), Error> {
+        let text = context(self.state, self.router, self.runset, &step.with)?;
+        let about = key_of(self.state, self.router, ready.id)?;
+        for (name, alone) in list::each_alone(&text) {
+            let key = key_of_pair(&about, &name);
+            let pair = NewPair {
+                own: ready.id,
+                step: step.id,
+                context: Digest::of(alone.as_bytes()),
+                key: &key,
+            };
+            self.state.add_pair(self.runset, &pair)?;
+            if let Some(lines) = &mut self.lines {
+                lines.created_by(self.state, (step.queue, ready), step.queue)?;
+            }
+        }
+        let task = (ready.id, step.id, ready.state);
+        let list = Digest::of(text.as_bytes());
+        self.state.stand_for_pairs(self.runset, task, &list)?;
+        if let Some(lines) = &mut self.lines {
+            lines.ended(self.state, step.queue, ready)?;
+        }
+        Ok(())
     }
 
     fn decide(&mut self, step: &StepPlan, ready: &Ready) -> Result<(), Error> {

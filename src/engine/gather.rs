@@ -21,6 +21,7 @@ pub(super) use lines::Lines;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
 pub(crate) use with::context;
+pub(super) use with::key_of_pair;
 
 use super::key::key_of;
 use super::outputs::Output;
@@ -358,7 +359,10 @@ impl Scheduler<'_> {
             gathers.held.push((queue, ready));
             return Ok(None);
         }
-        self.with_context(&step, ready).map(Some)
+        match self.pair(&step, ready)? {
+            Some(ready) => self.with_context(&step, ready).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A task has its outputs; the last that is recorded of it.

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::step::{ReuseRule, StepPlan};
+use crate::model::gather::Role;
 use crate::model::name::StepName;
 use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::task::TaskId;
@@ -150,7 +151,9 @@ impl Rings {
 
     /// What a task adds to the trail: its step, and what tasks equal to it have in common.
     fn hashes(&self, origin: Origin) -> [Option<u64>; 2] {
-        let Some(version) = origin.step.and_then(|step| self.versions.get(&step)) else {
+        // What stands for the pairs below it is no task.
+        let step = origin.step.filter(|_| origin.role != Role::Member);
+        let Some(version) = step.and_then(|step| self.versions.get(&step)) else {
             return [None; 2];
         };
         let key = version.equal.map(|alike| Key {
@@ -177,7 +180,8 @@ impl Rings {
             let Some(origin) = state.origin(at)? else {
                 break;
             };
-            let version = origin.step.and_then(|step| self.versions.get(&step));
+            let step = origin.step.filter(|_| origin.role != Role::Member);
+            let version = step.and_then(|step| self.versions.get(&step));
             if let Some(version) = version {
                 if is_it(version, &origin) {
                     between.push(&version.name);

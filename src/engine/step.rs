@@ -106,6 +106,8 @@ pub(crate) struct StepPlan {
     pub from: Vec<Source>,
     /// The steps whose outputs its tasks get besides their inputs; sorted.
     pub with: Vec<StepName>,
+    /// Whether each task gets one of these alone.
+    pub each: bool,
     /// Whether its script reads what its task is about.
     pub reads_key: bool,
     /// Its secrets that the run is not given: it executes nothing.
@@ -151,7 +153,7 @@ pub(crate) fn identity(
         params: BTreeMap::new(),
         gather: step.gather.is_some(),
         with: step.with.iter().map(ToString::to_string).collect(),
-        each: false,
+        each: step.each,
         secrets: step.secrets.clone(),
         rest: BTreeMap::new(),
     }

@@ -79,6 +79,7 @@ fields! {
     Gather "gather" Step;
     From "from" Step;
     With "with" Step;
+    Each "each" Step;
     Partial "partial" Step;
     Nixpkgs "nixpkgs" Nix;
     Rows "rows" Input;

@@ -213,6 +213,7 @@ impl Draft {
             | Field::Gather
             | Field::From
             | Field::With
+            | Field::Each
             | Field::Partial
             | Field::Script
             | Field::Env

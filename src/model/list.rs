@@ -109,6 +109,13 @@ pub fn context<'a>(steps: impl IntoIterator<Item = (&'a str, Vec<Member>)>) -> S
     tree::write(&mut entries)
 }
 
+/// What is in one that [`context`] gave, each by itself in a list of its own, with the path that it has there.
+pub fn each_alone(context: &str) -> Vec<(Box<str>, String)> {
+    let files = List::read(context.as_bytes()).map_or_else(Vec::new, |list| list.files);
+    let alone = |file: Entry| (file.name.clone(), tree::write(&mut [file]));
+    files.into_iter().map(alone).collect()
+}
+
 /// The object for these files; their order does not matter. Those of equal name get others: each is
 /// called by its key and its name, if the keys differ, and those that are equal still are numbered,
 /// before their first extension and in the order of their hashes.

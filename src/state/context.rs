@@ -45,6 +45,19 @@ struct Given {
     with: Vec<String>,
 }
 
+/// A task on an input with one of the files that another step left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewPair<'a> {
+    /// The task that stands for all pairs of the input.
+    pub own: TaskId,
+    /// The version of the step.
+    pub step: StepId,
+    /// The list of the one file.
+    pub context: Digest,
+    /// What it is about.
+    pub key: &'a str,
+}
+
 const DOING: &str = "read what tasks get of other steps";
 const WRITING: &str = "write what tasks get of other steps";
 
@@ -55,10 +68,10 @@ impl Reader {
             .and_then(|mut query| {
                 let given = |row: &Row| {
                     let record: String = row.get(1)?;
-                    let with = Identity::from_json(&record).map(|identity| identity.with);
+                    let identity = Identity::from_json(&record).unwrap_or_default();
                     Ok(Given {
                         step: StepId(row.get(0)?),
-                        with: with.unwrap_or_default(),
+                        with: identity.with,
                     })
                 };
                 query.query_map([], given)?.collect()
@@ -119,7 +132,8 @@ impl Reader {
                 .connection
                 .prepare_cached(
                     "SELECT EXISTS (SELECT 1 FROM task WHERE step_id = ?1 AND step_id IS NOT NULL
-                         AND runset = ?2 AND live = 1 AND processed = 1 AND context <> ?3)",
+                         AND runset = ?2 AND live = 1 AND processed = 1 AND context <> ?3
+                         AND NOT (role = 2 AND output = input_task_id))",
                 )
                 .and_then(|mut query| {
                     let which = (step.0, &runset.name, &*context.hex());
@@ -170,6 +184,45 @@ impl State {
             .map(drop)
     }
 
+    /// A task stands for its pairs from now on, with each of the files in that list; whether it was to
+    /// execute in any case.
+    pub(crate) fn stand_for_pairs(
+        &mut self,
+        runset: &Runset,
+        (task, step, from): (TaskId, StepId, TaskState),
+        context: &Digest,
+    ) -> Result<(), Error> {
+        self.reader.connection.write(
+            WRITING,
+            "UPDATE task SET role = 1, processed = 1, context = ?2, error = NULL, room = NULL
+             WHERE id = ?1",
+            (task.0, &*context.hex()),
+        )?;
+        self.count(runset.id, step, from, -1);
+        Ok(())
+    }
+
+    /// Adds a pair.
+    pub(crate) fn add_pair(&mut self, runset: &Runset, pair: &NewPair) -> Result<TaskId, Error> {
+        self.reader.connection.write(
+            WRITING,
+            "INSERT INTO task (object_hash, kind, step_id, input_task_id, runset, name, role, output,
+                 key, context, forced, room)
+             SELECT object_hash, kind, ?2, id, runset, name, 2, id, ?3, ?4, forced, ?5
+             FROM task WHERE id = ?1",
+            (
+                pair.own.0,
+                pair.step.0,
+                pair.key,
+                &*pair.context.hex(),
+                ROOM,
+            ),
+        )?;
+        let task = TaskId(self.reader.connection.last_insert_rowid());
+        self.count(runset.id, pair.step, TaskState::Pending, 1);
+        Ok(task)
+    }
+
     /// That step leaves something more: whoever got what it had left is dead, with all that was made of
     /// that.
     pub(crate) fn gives_more(
@@ -180,7 +233,7 @@ impl State {
         if !self.is_given(runset, source)? {
             return Ok(Buried::default());
         }
-        self.bury_given(runset, &[], Some(source), None)
+        self.bury_given(runset, &[], &[], Some(source), None)
     }
 
     /// Tasks that get what these steps leave get this by now: finished ones that got something else are
@@ -200,18 +253,41 @@ impl State {
         if !self.got_else(runset, &steps, context)? {
             return Ok(Buried::default());
         }
-        self.bury_given(runset, &[], None, Some((&steps, context)))
+        self.bury_given(runset, &[], &[], None, Some((&steps, context)))
+    }
+
+    /// Has pairs of a step version made anew of which some are to be done: what they are made of is another
+    /// version's business.
+    pub(super) fn part_pairs(&mut self, runset: &Runset, step: StepId) -> Result<(), Error> {
+        let anew: Vec<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT DISTINCT output FROM task
+                 WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id = ?2 AND role = 2
+                   AND output = input_task_id",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map((&runset.name, step.0), |row| row.get(0))?
+                    .collect()
+            })
+            .during(&self.reader.layout, DOING)?;
+        if anew.is_empty() {
+            return Ok(());
+        }
+        self.bury_given(runset, &[], &anew, None, None).map(drop)
     }
 
     /// Tasks, and all that was made of them, live no more.
     pub(super) fn bury(&mut self, runset: &Runset, tasks: &[TaskId]) -> Result<Buried, Error> {
-        self.bury_given(runset, tasks, None, None)
+        self.bury_given(runset, tasks, &[], None, None)
     }
 
     fn bury_given(
         &mut self,
         runset: &Runset,
         tasks: &[TaskId],
+        anew: &[i64],
         more: Option<&StepName>,
         else_than: Option<(&[StepId], &Digest)>,
     ) -> Result<Buried, Error> {
@@ -228,19 +304,27 @@ impl State {
                 [task.0],
             )?;
         }
+        for task in anew {
+            self.reader.connection.write(
+                WRITING,
+                "INSERT OR IGNORE INTO again VALUES (?1)",
+                [task],
+            )?;
+        }
         if let Some((steps, context)) = else_than {
             for step in steps {
                 self.reader.connection.write(
                     WRITING,
                     "INSERT INTO again SELECT id FROM task WHERE step_id = ?1 AND step_id IS NOT NULL
-                         AND runset = ?2 AND live = 1 AND processed = 1 AND context <> ?3",
+                         AND runset = ?2 AND live = 1 AND processed = 1 AND context <> ?3
+                         AND NOT (role = 2 AND output = input_task_id)",
                     (step.0, &runset.name, &*context.hex()),
                 )?;
             }
-            self.reader
-                .connection
-                .write_all(WRITING, "INSERT OR IGNORE INTO dead SELECT id FROM again")?;
         }
+        self.reader
+            .connection
+            .write_all(WRITING, "INSERT OR IGNORE INTO dead SELECT id FROM again")?;
         let statement = format!(
             "{} INSERT OR IGNORE INTO dead SELECT id FROM d;",
             below("dead")
@@ -302,6 +386,7 @@ impl State {
                         "INSERT OR IGNORE INTO again
                          SELECT id FROM task WHERE step_id = ?1 AND step_id IS NOT NULL
                              AND runset = ?2 AND live = 1 AND processed = 1 AND context IS NOT NULL
+                             AND NOT (role = 2 AND output = input_task_id)
                              AND id NOT IN (SELECT id FROM {dead}{others})"
                     ),
                     (one.step.0, &runset.name),
@@ -325,7 +410,7 @@ impl State {
             &format!(
                 "INSERT INTO task (object_hash, kind, role, key, output, step_id, input_task_id, runset,
                      name, supersedes, room)
-                 SELECT t.object_hash, t.kind, t.role, t.key, t.output,
+                 SELECT t.object_hash, t.kind, iif(t.role = 1, 0, t.role), t.key, t.output,
                      coalesce((SELECT now.id FROM step AS now WHERE now.name = s.name AND now.current),
                          t.step_id),
                      t.input_task_id, t.runset, t.name, t.id, ?1

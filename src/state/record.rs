@@ -241,6 +241,7 @@ impl State {
     ) -> Result<u64, Error> {
         let mut moved = 0;
         for (step, to) in self.unfinished_older(runset, current)? {
+            self.part_pairs(runset, step)?;
             moved += self.give_to(runset, step, to)?;
         }
         Ok(moved)
@@ -261,6 +262,10 @@ impl State {
         to: StepId,
         which: &str,
     ) -> Result<i64, Error> {
+        let pairs = format!(
+            "UPDATE task SET step_id = ?3 WHERE {which} AND live = 1 AND role = 1
+                 AND context IS NOT NULL AND runset = ?1 AND step_id = ?2"
+        );
         let which = format!("{which} AND live = 1 AND role <> 1 AND runset = ?1 AND step_id = ?2");
         let counts: Vec<(i64, i64, i64)> = self
             .reader
@@ -280,6 +285,12 @@ impl State {
         self.reader.connection.write(
             "give tasks to another version",
             &format!("UPDATE task SET step_id = ?3 WHERE {which}"),
+            (&runset.name, from.0, to.0),
+        )?;
+        // What stands for pairs goes with them.
+        self.reader.connection.write(
+            "give tasks to another version",
+            &pairs,
             (&runset.name, from.0, to.0),
         )?;
         let mut moved = 0;

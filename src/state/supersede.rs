@@ -151,7 +151,9 @@ impl State {
              CREATE TEMP TABLE root (id INTEGER PRIMARY KEY, step_id INTEGER);
              INSERT INTO root SELECT t.id, c.id FROM task AS t JOIN step AS s ON s.id = t.step_id
                  JOIN current AS c ON c.name = s.name
-                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1 AND t.role <> 1
+                 WHERE t.runset = {} AND t.processed = 1 AND t.live = 1
+                     AND (t.role <> 1 OR t.context IS NOT NULL)
+                     AND NOT (t.role = 2 AND t.output = t.input_task_id)
                      AND {which};",
             ids.join(","),
             quoted(&runset.name),

@@ -265,6 +265,57 @@ script = 'echo first >> $COUNT'
 }
 
 #[test]
+fn each_input_is_worked_on_with_each_file() {
+    let test = test();
+    let pairs = pipeline()
+        .replace("with = [\"index\"]", "with = [\"index\"]\neach = true")
+        .replace(
+            "cat $WITH_DIR/index/* | sort |",
+            "test -f $WITH_FILE; sort $WITH_FILE |",
+        );
+    test.manifest(&pairs);
+    test.runs().says("7 run");
+    assert_eq!(times(&test), [2, 4, 1]);
+    assert_eq!(test.output("1_a_words.names"), "a_words\n");
+    assert_eq!(test.output("all"), "two\none\ntwo\n");
+    let task = &test.rows("SELECT min(id) FROM live_task WHERE step = 'known'")[0];
+    let command = "echo $TASK_PIPELINE_KEY; cat $WITH_FILE";
+    let shell = test.text(&["shell", "known", task, "--", "/bin/sh", "-c", command]);
+    assert_eq!(shell, "1_a_words\ntwo\n");
+    let check = test.text(&["check"]);
+    assert!(check.contains("each output of index by itself"), "{check}");
+    test.runs().says("0 run");
+    // One of the files, and one of the inputs.
+    test.write("index/a.txt", "five\n");
+    test.runs().says("4 run, 2 reused");
+    assert_eq!(test.output("all"), "one\nfive\n");
+    fs::remove_file(test.path("in/1.txt")).unwrap();
+    test.runs();
+    assert_eq!(test.output("all"), "five\n");
+    assert_eq!(
+        test.rows("SELECT count(*) FROM live_task WHERE step = 'known'"),
+        ["2"]
+    );
+    test.tally_is_right();
+    // Another script, and back to all at once.
+    test.manifest(&pairs.replace("comm -12", "comm -1 -2"));
+    test.run(["-run", "-migrate-tainted"])
+        .exits(0)
+        .says("2 run");
+    test.tally_is_right();
+    test.manifest(pipeline());
+    test.run(["-run", "-migrate-tainted"])
+        .exits(0)
+        .says("2 run");
+    assert_eq!(test.output("all"), "five\n");
+    assert_eq!(
+        test.rows("SELECT count(*) FROM live_task WHERE step = 'known'"),
+        ["1"]
+    );
+    test.tally_is_right();
+}
+
+#[test]
 fn killed_at_any_moment_it_is_the_same_in_the_end() {
     let calm = test();
     let whole = calm.run(["-run", "-parallel", "3"]).exits(0).elapsed;
@@ -346,6 +397,16 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
             manifest("with = ['x']", "", ""),
             "step `begin` is the start step: all others come after it",
             5,
+        ),
+        (
+            manifest("", "each = true", ""),
+            "`each` goes with one step in `with`, and step `x` has another number",
+            9,
+        ),
+        (
+            manifest("", "each = true\nwith = ['y']\ngather = true", ""),
+            "step `x` gathers, and has `each`",
+            9,
         ),
         (
             manifest("", "with = 'y'", ""),

@@ -100,7 +100,14 @@ pub(super) fn takes(step: &Step) -> Option<String> {
 /// Whose outputs the step's tasks get besides their inputs.
 pub(super) fn with(step: &Step) -> Option<String> {
     let words: Vec<String> = step.with.iter().map(ToString::to_string).collect();
-    (!words.is_empty()).then(|| format!("all of {}, once that is there", words.join(", ")))
+    let words = words.join(", ");
+    (!words.is_empty()).then(|| {
+        if step.each {
+            format!("each output of {words} by itself, once all are there")
+        } else {
+            format!("all of {words}, once that is there")
+        }
+    })
 }
 
 /// What a step gathers, and when.

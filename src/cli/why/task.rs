@@ -91,6 +91,13 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
 fn member_text(state: &Reader, row: &TaskRow, step: &str) -> Result<String, Failure> {
     let step = visible(step);
     let name = visible(row.name.as_deref().unwrap_or_default());
+    if row.context.is_some() {
+        return Ok(format!(
+            "#{} is {name}, on which {step} works with each output of another step: tasks that are its \
+             children\n",
+            row.id
+        ));
+    }
     let mut text = format!("#{} is {name}, which {step} gathers", row.id);
     let _ = match state.gathered_by(row.id)? {
         Some(task) => writeln!(text, ": it is part of the input of task #{task}"),

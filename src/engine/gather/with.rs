@@ -10,8 +10,9 @@ use crate::model::digest::Digest;
 use crate::model::list::{self, Member};
 use crate::model::name::StepName;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::route::Router;
-use crate::state::{self, Reader, Runset};
+use crate::model::route::{Router, first_part};
+use crate::model::task::TaskState;
+use crate::state::{self, NewPair, Reader, Runset};
 
 /// The list of what these steps have left in the runset, as an object has it.
 pub(crate) fn context(
@@ -44,6 +45,13 @@ pub(crate) fn context(
         steps.push((step.as_str(), members));
     }
     Ok(list::context(steps))
+}
+
+/// What a pair is about: the input's key and what stands before the first dot in the name that the one
+/// file, `STEP/NAME`, has in the list.
+pub(in crate::engine) fn key_of_pair(about: &str, path: &str) -> String {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    format!("{about}_{}", first_part(name))
 }
 
 impl Scheduler<'_> {
@@ -97,6 +105,53 @@ impl Scheduler<'_> {
         let step = std::sync::Arc::clone(&self.steps[queue]);
         let buried = self.state.gives_more(self.runset, &step.name)?;
         self.bury(&buried)
+    }
+
+    /// Puts its pairs in the place of a task about to start, if it is to work with each of the files that
+    /// another step left; else gives it back.
+    pub(super) fn pair(&mut self, step: &StepPlan, ready: Ready) -> Result<Option<Ready>, Error> {
+        if !step.each || ready.context.is_some() {
+            return Ok(Some(ready));
+        }
+        let barrier = self
+            .gathers
+            .as_ref()
+            .and_then(|gathers| gathers.lines.barriers.with(step.queue));
+        let Some(barrier) = barrier else {
+            return Ok(Some(ready));
+        };
+        let Some(list) = self.given_at(barrier)? else {
+            return Ok(Some(ready));
+        };
+        self.begin_group()?;
+        let text = context(self.state, self.router, self.runset, &step.with)?;
+        let about = key_of(self.state, self.router, ready.id)?;
+        for (name, alone) in list::each_alone(&text) {
+            let alone = self.store.insert_bytes(alone.as_bytes());
+            let alone = alone.map_err(Error::List)?;
+            let key = key_of_pair(&about, &name);
+            let pair = NewPair {
+                own: ready.id,
+                step: step.id,
+                context: alone,
+                key: &key,
+            };
+            let id = self.state.add_pair(self.runset, &pair)?;
+            self.counts(step.queue, &ready, step.queue)?;
+            let pair = Ready {
+                id,
+                parent: Some(ready.id),
+                context: Some(Box::new(alone)),
+                key: None,
+                state: TaskState::Pending,
+                ..ready.clone()
+            };
+            self.plan.created(step.queue, pair);
+        }
+        let task = (ready.id, step.id, ready.state);
+        self.state.stand_for_pairs(self.runset, task, &list)?;
+        self.gathered_from(step.queue, &ready)?;
+        Ok(None)
     }
 
     /// Notes with a task about to start what it gets besides its input.

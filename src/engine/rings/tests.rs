@@ -178,6 +178,7 @@ impl Run {
                 lacks: Box::default(),
                 from: Vec::new(),
                 with: Vec::new(),
+                each: false,
             })
         };
         self.steps = world.iter().enumerate().map(runnable).collect();

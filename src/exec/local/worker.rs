@@ -297,8 +297,8 @@ impl<'a> Worker<'a> {
             return workspace.begin_early(store, &early.shared, dir);
         }
         workspace.begin(store, &job.ready.input, job.ready.form, dir)?;
-        if let (Some(steps), Some(list)) = (&job.step.with_dir, &job.ready.context) {
-            workspace.give(store, list, steps)?;
+        if let (Some(with), Some(list)) = (&job.step.with_dir, &job.ready.context) {
+            workspace.give(store, list, &with.steps)?;
         }
         Ok(true)
     }

@@ -47,6 +47,8 @@ pub(super) struct Workspace {
     input: PathBuf,
     files: PathBuf,
     given: PathBuf,
+    /// Of what is in there, the only one.
+    given_file: PathBuf,
     output: PathBuf,
     temporary: PathBuf,
 }
@@ -117,6 +119,7 @@ impl Workspace {
             input: PathBuf::new(),
             files: PathBuf::new(),
             given: PathBuf::new(),
+            given_file: PathBuf::new(),
             output: PathBuf::new(),
             temporary: PathBuf::new(),
         };
@@ -132,6 +135,11 @@ impl Workspace {
     /// `INPUT_DIR`, where there is one.
     pub(super) fn input_dir(&self) -> &Path {
         &self.files
+    }
+
+    /// `WITH_FILE`, where there is one.
+    pub(super) fn with_file(&self) -> &Path {
+        &self.given_file
     }
 
     /// `WITH_DIR`, where there is one.
@@ -236,6 +244,9 @@ impl Workspace {
     ) -> Result<(), store::Error> {
         self.more.push(GIVEN);
         let files = Given::of(store, list, Form::List)?.files;
+        if let [only] = files.as_slice() {
+            self.given_file = self.given.join(&*only.name);
+        }
         if let Some(made) = &self.made {
             let loans = given::fill_with_steps(store, &made.folder, GIVEN, files, steps)?;
             self.loans.extend(loans);

@@ -25,6 +25,7 @@ use crate::store::Store;
 
 /// A step.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Act {
     pub name: &'static str,
     pub reuse_rule: bool,
@@ -37,6 +38,7 @@ pub(crate) struct Act {
     pub outputs: &'static [&'static str],
     pub from: &'static [&'static str],
     pub with: &'static [&'static str],
+    pub each: bool,
 }
 
 /// One with nothing special.
@@ -53,6 +55,7 @@ pub(crate) fn step(name: &'static str) -> Act {
         outputs: &[],
         from: &[],
         with: &[],
+        each: false,
     }
 }
 
@@ -166,6 +169,7 @@ impl World {
                 script: ":".to_owned(),
                 shell: vec!["sh".to_owned()],
                 with: act.with.iter().map(|name| (*name).to_owned()).collect(),
+                each: act.each,
                 ..Identity::default()
             };
             let name = StepName::new(act.name).unwrap();
@@ -203,6 +207,7 @@ impl World {
                     .iter()
                     .map(|name| StepName::new(name).unwrap())
                     .collect(),
+                each: act.each,
             })
         };
         let steps: Vec<_> = steps.into_iter().enumerate().map(register).collect();
@@ -350,9 +355,9 @@ impl World {
             ..Filter::default()
         };
         let all: Result<(), crate::state::Error> = self.state.each_task(&filter, |row| {
-            let mut above = row
-                .parent
-                .map_or_else(Vec::new, |parent| names[&parent].clone());
+            let mut above = row.parent.map_or_else(Vec::new, |parent| {
+                names.get(&parent).cloned().unwrap_or_default()
+            });
             let step = row.step.as_ref().map(|step| step.name.clone());
             rows.push(Row {
                 step,

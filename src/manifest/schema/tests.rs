@@ -49,13 +49,20 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
         manifest["input"] = json!([input("step", &json!("a"))]);
     }
     // Nor does it wait for what comes of it.
-    if place == Place::Step && key == "with" && value[0].is_string() {
+    if place == Place::Step
+        && (key == "with" && value[0].is_string() || key == "each" && *value == json!(true))
+    {
+        if key == "each" {
+            step["with"] = json!(["index"]);
+        }
         step["start"] = json!(false);
         manifest["input"] = json!([input("step", &json!("a"))]);
     }
     let mut steps = vec![step];
     // Those that the example names.
-    if ["from", "with"].contains(&key) && value[0].is_string() {
+    if key == "each" && *value == json!(true)
+        || ["from", "with"].contains(&key) && value[0].is_string()
+    {
         for name in ["count", "stats", "index"] {
             steps.push(json!({ "name": name, "script": ":" }));
         }

@@ -110,8 +110,41 @@ fn ways<'a>(
     from.chain(with).chain(gathered).collect()
 }
 
+/// What goes with `each`: one step in `with`, and one input at a time.
+fn pairs(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    for draft in drafts {
+        let Fields {
+            each,
+            with,
+            gather,
+            label,
+            ..
+        } = &draft.fields;
+        let Some(place) = draft
+            .fields
+            .place(Field::Each)
+            .filter(|_| *each == Some(true))
+        else {
+            continue;
+        };
+        let (message, hint) = match with.as_deref().unwrap_or_default() {
+            [_] if gather.is_none() => continue,
+            [_] => (
+                format!("{label} gathers, and has `each`: it would have no single inputs to pair"),
+                "leave out one of them",
+            ),
+            _ => (
+                format!("`each` goes with one step in `with`, and {label} has another number"),
+                "for instance with = [\"index\"], for a task on each input with each output of that step",
+            ),
+        };
+        reader.error(Diagnostic::at(place, message).hint(hint));
+    }
+}
+
 /// Where the pipeline starts there is nothing to wait for, unless inputs lead to it.
 pub(super) fn waits(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
+    pairs(reader, drafts);
     for draft in drafts.iter().filter(|_| !inputs) {
         let Fields {
             start, label, with, ..

@@ -9,7 +9,7 @@ use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
-use crate::model::task::{INPUT_DIR, KEY, WITH_DIR};
+use crate::model::task::{INPUT_DIR, KEY, WITH_DIR, WITH_FILE};
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 
 /// See the module. All are connected to the same pipes.
@@ -187,6 +187,7 @@ impl<'a> TaskEnvironment<'a> {
             "INPUT_FILE" => self.workspace.input().to_str(),
             INPUT_DIR => self.workspace.input_dir().to_str(),
             WITH_DIR => self.workspace.with_dir().to_str(),
+            WITH_FILE => self.workspace.with_file().to_str(),
             "OUTPUT_DIR" => self.workspace.output().to_str(),
             "TMPDIR" => self.workspace.temporary().to_str(),
             "TASK_PIPELINE_STEP" => Some(self.job.step.name.as_str()),
@@ -216,6 +217,7 @@ impl<'a> TaskEnvironment<'a> {
         .into_iter()
         .chain(self.input_dir())
         .chain(self.with_dir())
+        .chain(self.with_file())
         .chain(self.key())
     }
 
@@ -226,6 +228,12 @@ impl<'a> TaskEnvironment<'a> {
     fn input_dir(&self) -> Option<(&'static str, &OsStr)> {
         let folder = self.workspace.input_dir().as_os_str();
         self.job.step.input_dir.then_some((INPUT_DIR, folder))
+    }
+
+    fn with_file(&self) -> Option<(&'static str, &OsStr)> {
+        let file = self.workspace.with_file().as_os_str();
+        let with = self.job.step.with_dir.as_ref();
+        with.filter(|with| with.each).map(|_| (WITH_FILE, file))
     }
 
     fn with_dir(&self) -> Option<(&'static str, &OsStr)> {

@@ -48,8 +48,8 @@ pub(crate) struct Runnable {
     pub warm: OnceLock<Option<Warmth>>,
     /// Whether its tasks have `INPUT_DIR`: the script knows of it, or they come with files.
     pub input_dir: bool,
-    /// The steps in `WITH_DIR`, where its tasks have that: the script knows of it.
-    pub with_dir: Option<Arc<[StepName]>>,
+    /// What is in `WITH_DIR`, where its tasks have that: the script knows of it.
+    pub with_dir: Option<With>,
     /// Whether its tasks have `TASK_PIPELINE_KEY`: the script knows of it.
     pub key: bool,
     /// How it runs without a shell, once that was asked.
@@ -58,6 +58,15 @@ pub(crate) struct Runnable {
     pub files: Option<Arc<Watch>>,
     /// What is kept out of what its scripts write.
     pub mask: Option<Arc<Mask>>,
+}
+
+/// What tasks get besides their inputs.
+#[derive(Debug)]
+pub(crate) struct With {
+    /// The steps that left it.
+    pub steps: Arc<[StepName]>,
+    /// Whether each task gets one file alone, in `WITH_FILE`.
+    pub each: bool,
 }
 
 /// A task to be run here.
