@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::select;
 use crate::engine::{context, key_of};
-use crate::exec::local::{Given, fill_in, fill_with_steps_in, unfold_in};
+use crate::exec::local::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 use crate::manifest::Step;
 use crate::model::list::{Form, List};
 use crate::model::name::StepName;
@@ -134,14 +134,8 @@ impl OneTask {
             }
             if given.folder {
                 unfold_in(&store, place, INPUT, &given.main)?;
-            } else if let Some(loan) = store.borrow(&given.main)? {
-                let linked = std::os::unix::fs::symlink(loan.path(), &input);
-                linked.map_err(|error| no_place(&error))?;
             } else {
-                let mut object = store.open_verified(&given.main)?;
-                File::create(&input)
-                    .and_then(|mut file| std::io::copy(&mut object, &mut file))
-                    .map_err(|error| no_place(&error))?;
+                copy_in(&store, place, INPUT, &given.main)?;
             }
         } else {
             File::create(&input).map_err(|error| no_place(&error))?;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use channel::{Channel, Emergency, Message};
-pub(crate) use given::{Given, fill_in, fill_with_steps_in, unfold_in};
+pub(crate) use given::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 pub(crate) use kept::{Kept, prune_kept};
 pub(crate) use launch::step::{Parameters, Runnable, With, program, variables};
 pub(crate) use scratch::Scratch;

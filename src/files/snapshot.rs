@@ -164,7 +164,7 @@ impl Snapshot {
         // What comes and goes in it is of no interest.
         let is_same_way = |way: &FoundFolder| {
             let seen = sys::seen_at(root, &*way.path);
-            seen.is_ok_and(|(_, seen)| !was_moved(&stat(&seen), &way.stat))
+            seen.is_ok_and(|(_, seen)| !stat(&seen).was_moved(&way.stat))
         };
         let files = self.files.iter();
         let folders = self.folders.iter();
@@ -234,18 +234,11 @@ fn moved_since<'a>(new: &'a [FoundFolder], old: &'a [FoundFolder]) -> impl Itera
     };
     let moved = new
         .iter()
-        .filter(move |new| old(&new.path).is_some_and(|old| was_moved(&new.stat, old)));
+        .filter(move |new| old(&new.path).is_some_and(|old| new.stat.was_moved(old)));
     moved.map(|one| match &*one.path {
         [] => ".".to_owned(),
         path => String::from_utf8_lossy(path).into_owned(),
     })
-}
-
-/// Whether a folder is another one, or was moved away and back: that changes its change time alone.
-/// What comes and goes in it changes that of its content, too.
-fn was_moved(new: &Stat, old: &Stat) -> bool {
-    (new.device, new.inode) != (old.device, old.inode)
-        || new.changed != old.changed && new.modified == old.modified
 }
 
 fn note(all: &mut BTreeSet<Box<str>>, mentions: &str) {

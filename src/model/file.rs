@@ -35,6 +35,13 @@ impl Stat {
         self.changed < soon.start && !soon.contains(&self.modified)
     }
 
+    /// Whether a folder that looked like `old` is another one, or was moved away and back: that changes its
+    /// change time alone. What comes and goes in it changes that of its content, too.
+    pub fn was_moved(&self, old: &Self) -> bool {
+        (self.device, self.inode) != (old.device, old.inode)
+            || self.changed != old.changed && self.modified == old.modified
+    }
+
     /// The recorded form.
     pub fn to_bytes(&self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];

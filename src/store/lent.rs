@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
-use std::io::Seek as _;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLockReadGuard};
 
@@ -12,7 +12,7 @@ use super::hash::hash;
 use super::{Error, Evidence, Reader, io_error, is_absent};
 use crate::folder::kind;
 use crate::model::digest::Digest;
-use crate::model::file::Lent;
+use crate::model::file::{Lent, Stat};
 use crate::sys;
 
 /// A file that is lent to somebody.
@@ -24,6 +24,8 @@ pub(crate) struct Loan {
     /// Where it is, whatever becomes of links on the way.
     path: PathBuf,
     evidence: Evidence,
+    /// The folders on the way there, as they were before.
+    ways: Vec<Stat>,
 }
 
 impl Loan {
@@ -32,10 +34,33 @@ impl Loan {
         &self.path
     }
 
-    /// Whether nothing was done to the file since it was lent.
+    /// Whether nothing was done to the file since it was lent, nor to a folder on the way by which another
+    /// one may have been there meanwhile.
     fn is_as_it_was(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|now| Evidence::of(&now) == self.evidence)
+            && ways(&self.path).is_ok_and(|now| {
+                let mut folders = now.iter().zip(&self.ways);
+                folders.all(|(now, then)| !now.was_moved(then))
+            })
     }
+}
+
+/// The folders that `path` leads through, which no link is part of.
+fn ways(path: &Path) -> io::Result<Vec<Stat>> {
+    let folders = path.ancestors().skip(1);
+    let seen = folders.map(|folder| sys::seen_at(rustix::fs::CWD, folder));
+    let stats = seen.map(|seen| {
+        let (_, seen) = seen?;
+        Ok(Stat {
+            device: seen.device,
+            inode: seen.inode,
+            size: seen.size,
+            modified: seen.modified,
+            changed: seen.changed,
+            executable: seen.executable,
+        })
+    });
+    stats.collect()
 }
 
 fn is_of(evidence: &Evidence, lent: &Lent) -> bool {
@@ -80,14 +105,15 @@ impl Reader {
             what,
         };
         let opened = fs::canonicalize(&name).and_then(|path| {
+            let ways = ways(&path)?;
             // A FIFO would be waited for.
             let metadata = fs::metadata(&path)?;
             let file = metadata.is_file().then(|| File::open(&path)).transpose()?;
-            Ok((path, metadata, file))
+            Ok((path, ways, metadata, file))
         });
-        let (path, mut file) = match opened {
-            Ok((path, _, Some(file))) => (path, file),
-            Ok((_, metadata, None)) => return Err(outside(kind(sys::file_type(&metadata)))),
+        let (path, ways, mut file) = match opened {
+            Ok((path, ways, _, Some(file))) => (path, ways, file),
+            Ok((_, _, metadata, None)) => return Err(outside(kind(sys::file_type(&metadata)))),
             Err(error) if is_absent(&error) => return Err(outside("gone")),
             Err(error) => return Err(io_error("open", &name)(error)),
         };
@@ -106,6 +132,7 @@ impl Reader {
             name,
             path,
             evidence,
+            ways,
         };
         Ok(Some((file, loan)))
     }
@@ -137,7 +164,6 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
-    use crate::model::file::Stat;
     use crate::store::Store;
 
     fn lent(path: &Path, settled: bool) -> Lent {
@@ -192,6 +218,31 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let error = store.open_verified(&digest).unwrap_err();
         assert!(error.to_string().ends_with("big is gone"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_on_the_way_that_was_moved_away_and_back_may_have_had_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let [way, aside] = ["way", "aside"].map(|name| dir.path().join(name));
+        fs::create_dir_all(way.join("in")).unwrap();
+        let path = way.join("in/big");
+        fs::write(&path, "one").unwrap();
+        let digest = Digest::of(b"one");
+        store.lend([(digest, lent(&path, true))]);
+        let loans = [store.borrow(&digest).unwrap().unwrap()];
+        // What comes and goes beside it is of no interest.
+        fs::write(way.join("in/other"), "").unwrap();
+        fs::write(way.join("other"), "").unwrap();
+        assert!(store.touched(&loans).unwrap().is_none());
+        let now = [store.borrow(&digest).unwrap().unwrap()];
+        let made = fs::metadata(&way).unwrap().ctime_nsec();
+        // Until the clock of the file system has moved on.
+        while fs::metadata(&way).unwrap().ctime_nsec() == made {
+            fs::rename(&way, &aside).unwrap();
+            fs::rename(&aside, &way).unwrap();
+        }
+        assert_eq!(store.touched(&now).unwrap(), Some(path.as_path()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::model::digest::Digest;
 use crate::model::list::{Form, List};
 use crate::model::name::StepName;
@@ -108,19 +108,42 @@ pub(super) fn fill(
     files: &[Entry],
 ) -> Result<Vec<Loan>, store::Error> {
     let root = rustix::process::geteuid().is_root();
-    fill_with(store, parent, name, files, root)
+    let way = if root { Way::Copies } else { Way::Links };
+    fill_with(store, parent, name, files, way)
 }
 
-/// The same in a folder that nobody else knows of yet.
+/// The same in a folder that nobody else knows of yet, for somebody who may do with them whatever comes to
+/// mind: all are copies.
 pub(crate) fn fill_in(
     store: &Reader,
     parent: &Path,
     name: &str,
     files: &[Entry],
-) -> Result<Vec<Loan>, store::Error> {
+) -> Result<(), store::Error> {
     let opened = Folder::open(parent);
     let opened = opened.map_err(store::io_error("open the folder", parent))?;
-    fill(store, &opened, name, files)
+    fill_with(store, &opened, name, files, Way::OwnCopies).map(drop)
+}
+
+/// Makes a copy, in a folder that nobody else knows of yet; of what is lent, too.
+pub(crate) fn copy_in(
+    store: &Reader,
+    parent: &Path,
+    name: &str,
+    file: &Digest,
+) -> Result<(), store::Error> {
+    let opened = Folder::open(parent);
+    let opened = opened.map_err(store::io_error("open the folder", parent))?;
+    copy(store, file, opened.entry(name))
+}
+
+fn copy(store: &Reader, file: &Digest, entry: folder::Entry) -> Result<(), store::Error> {
+    let mut object = store.open_verified(file)?;
+    let mut copy = entry.create().map_err(store::io_error("make", entry))?;
+    let copied = io::copy(&mut object, &mut copy);
+    copied
+        .map(drop)
+        .map_err(store::io_error("copy an input to", entry))
 }
 
 /// Makes the folder that an object stands for in one that nobody else knows of yet.
@@ -135,12 +158,23 @@ pub(crate) fn unfold_in(
     store.unfold(tree, &opened, name).map(drop)
 }
 
+/// How files come to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As links.
+    Links,
+    /// As copies, and as links to what is lent.
+    Copies,
+    /// As copies, whatever they are.
+    OwnCopies,
+}
+
 fn fill_with(
     store: &Reader,
     parent: &Folder,
     name: &str,
     files: &[Entry],
-    copies: bool,
+    way: Way,
 ) -> Result<Vec<Loan>, store::Error> {
     let place = parent.entry(name);
     let folder = parent.make(name);
@@ -152,13 +186,17 @@ fn fill_with(
             store.unfold(&file.digest, &folder, &file.name)?;
             continue;
         }
+        if way == Way::OwnCopies {
+            copy(store, &file.digest, entry)?;
+            continue;
+        }
         if let Some(loan) = store.borrow(&file.digest)? {
             let linked = entry.lead_to(loan.path());
             linked.map_err(store::io_error("make the link", entry))?;
             loans.push(loan);
             continue;
         }
-        if copies {
+        if way == Way::Copies {
             store.copy_new(&file.digest, entry)?;
             continue;
         }
@@ -197,14 +235,17 @@ mod tests {
         // The same bytes as a file are nothing but a file.
         let file = Given::of(&store, &input, Form::File).unwrap();
         assert_eq!((file.main, file.files.len()), (input, 0));
-        for (name, copies) in [("links", false), ("copies", true)] {
-            fill_with(&store, &folder, name, &given.files, copies).unwrap();
+        for way in [Way::Links, Way::Copies, Way::OwnCopies] {
+            let name = &format!("{way:?}");
+            fill_with(&store, &folder, name, &given.files, way).unwrap();
             let path = dir.path().join(name).join("fastq_1");
             assert_eq!(fs::read(&path).unwrap(), b"one");
-            assert_eq!(path.is_symlink(), !copies);
+            assert_eq!(path.is_symlink(), way == Way::Links);
             assert_eq!(fs::read_dir(dir.path().join(name)).unwrap().count(), 1);
         }
-        fs::write(dir.path().join("copies/fastq_1"), "other").unwrap();
+        for name in ["Copies/fastq_1", "OwnCopies/fastq_1"] {
+            fs::write(dir.path().join(name), "other").unwrap();
+        }
         assert_eq!(fs::read(store.path(&one)).unwrap(), b"one");
     }
 
@@ -258,9 +299,10 @@ mod tests {
             digest: Digest::of(b"gone"),
             name: "x".into(),
         };
-        for (name, copies) in [("links", false), ("copies", true)] {
-            let error =
-                fill_with(&store, &folder, name, std::slice::from_ref(&file), copies).unwrap_err();
+        for way in [Way::Links, Way::Copies, Way::OwnCopies] {
+            let name = &format!("{way:?}");
+            let files = std::slice::from_ref(&file);
+            let error = fill_with(&store, &folder, name, files, way).unwrap_err();
             assert!(matches!(error, store::Error::Missing { .. }), "{error}");
         }
         let no_list = store.insert_bytes(b"x").unwrap();

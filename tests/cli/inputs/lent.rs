@@ -128,6 +128,24 @@ fn a_file_that_becomes_another_fails_the_task_that_reads_it() {
         .says("in/a was written or replaced while count ran: it was run again");
     assert_eq!(test.output("bytes"), "thirdx");
     assert_eq!(test.times("count"), 4);
+    // One whose folder was another one for a while.
+    fs::remove_file(test.path("go")).unwrap();
+    test.write("in/a", "fourth");
+    let running = test.start(["-run", "-verbose"]);
+    running.says("ready");
+    fs::rename(test.path("in"), test.path("aside")).unwrap();
+    test.write("in/a", "wrong");
+    fs::remove_dir_all(test.path("in")).unwrap();
+    fs::rename(test.path("aside"), test.path("in")).unwrap();
+    test.write("go", "");
+    running
+        .end()
+        .exits(0)
+        .says("in/a was written or replaced while count ran: it was run again");
+    assert_eq!(
+        (test.output("bytes"), test.times("count")),
+        ("fourthx".into(), 6)
+    );
 }
 
 #[test]
@@ -181,6 +199,47 @@ script = 'cat "$INPUT_DIR"/* > "$OUTPUT_DIR/both.txt"'
     test.write("in/b", "d");
     test.runs().says("1 changed").says("1 run");
     assert!(test.object(&hash(b"d")).is_file());
+}
+
+#[test]
+fn a_shell_has_copies_of_files_that_stay_where_they_lie() {
+    let test = Test::with(
+        r#"
+[[input]]
+rows = "s.csv"
+paths = ["file"]
+name = "{id}"
+copy = false
+step = "row"
+
+[[input]]
+files = "in/*"
+copy = false
+step = "all"
+
+[[step]]
+name = "row"
+script = 'cat "$INPUT_DIR/file" > "$OUTPUT_DIR/got.txt"; echo >> "$OUTPUT_DIR/got.txt"'
+
+[[step]]
+name = "all"
+script = 'cat "$INPUT_FILE" > "$OUTPUT_DIR/one.txt"; echo >> "$OUTPUT_DIR/one.txt"'
+"#,
+    );
+    test.write("s.csv", "id,file\none,big\n");
+    test.write("big", "of the row");
+    test.write("in/a", "a");
+    test.runs().says("2 run");
+    for (step, path) in [("all", "$INPUT_FILE"), ("row", "$INPUT_DIR/file")] {
+        let script = format!("cat {path}; echo more >> {path}; rm {path}");
+        test.run(["shell", step, "--", "sh", "-c", &script])
+            .exits(0);
+    }
+    assert_eq!(
+        (test.read("in/a"), test.read("big")),
+        ("a".into(), "of the row".into())
+    );
+    test.runs().says("2 unchanged").says("0 run");
 }
 
 #[test]
