@@ -54,6 +54,8 @@ pub(crate) struct Outside<'a> {
     /// Where the command of an input finds programs before those of the host, by the input's place in
     /// the manifest; none if that is not known yet.
     pub programs: &'a [Option<Vec<String>>],
+    /// The pipeline's parameters, for commands.
+    pub params: &'a [(&'a str, &'a str)],
     /// Set when the user wants an end.
     pub stop: &'a Arc<AtomicBool>,
     /// Told of files that take long to read.

@@ -93,6 +93,7 @@ fn of_manifest(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec<S
         folder: &source.folder,
         db: state.layout().root(),
         programs: &[],
+        params: &[],
         stop: &source.stop,
     };
     let mut known = Known::new(state.contents()?);

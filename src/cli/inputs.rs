@@ -42,6 +42,7 @@ impl Call<'_> {
             folder: &self.source.folder,
             db: &db,
             programs: &self.steps.programs,
+            params: &self.source.params.all(),
             stop: &self.inbox.stop,
         };
         match Inputs::gather(&outside, &mut known, store) {

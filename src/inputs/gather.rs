@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-use super::lines::{self, BadLines};
+use super::lines::{self, BadLines, Place};
 use super::{Entry, Error, Outside, Source};
 use crate::files::{self, Keep, Known, Root};
 use crate::manifest::diagnostic::Diagnostic;
@@ -125,8 +125,12 @@ impl Gatherer<'_> {
         };
         let told = match lines::of(
             &command.value,
-            programs,
-            (self.outside.folder, self.temporary),
+            &Place {
+                folder: self.outside.folder,
+                temporary: self.temporary,
+                programs,
+                params: self.outside.params,
+            },
             self.outside.stop,
         ) {
             Ok(told) => told,

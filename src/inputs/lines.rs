@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::rows::digits;
 use crate::model::name::FileName;
+use crate::model::param;
 use crate::process::describe;
 use crate::text::quoted;
 
@@ -87,16 +88,22 @@ pub(super) struct Told {
     pub words: String,
 }
 
-/// The lines that `command` writes; it runs in `folder`, and finds programs in these folders before
-/// those of the host's PATH. `temporary`: the folder of the run; a later one ends what has its `TMPDIR`
-/// there, should this one be killed.
-pub(super) fn of(
-    command: &str,
-    programs: &[String],
-    (folder, temporary): (&Path, Option<&Path>),
-    stop: &AtomicBool,
-) -> Result<Told, BadLines> {
-    let (output, words) = run(command, programs, (folder, temporary), stop, LIMIT)?;
+/// Where a command runs, and with what.
+pub(super) struct Place<'a> {
+    /// Where it starts.
+    pub folder: &'a Path,
+    /// The run's own folder, if there is a run: a later run ends what has its `TMPDIR` there, should this one be
+    /// killed.
+    pub temporary: Option<&'a Path>,
+    /// Where it finds programs before those of the host's PATH.
+    pub programs: &'a [String],
+    /// The pipeline's parameters; it has those that it mentions.
+    pub params: &'a [(&'a str, &'a str)],
+}
+
+/// The lines that `command` writes.
+pub(super) fn of(command: &str, place: &Place, stop: &AtomicBool) -> Result<Told, BadLines> {
+    let (output, words) = run(command, place, stop, LIMIT)?;
     Ok(Told {
         lines: split(&output)?,
         words,
@@ -139,19 +146,25 @@ enum Heard {
 
 fn run(
     command: &str,
-    programs: &[String],
-    (folder, temporary): (&Path, Option<&Path>),
+    place: &Place,
     stop: &AtomicBool,
     limit: Duration,
 ) -> Result<(Vec<u8>, String), BadLines> {
     let mut shell = Command::new("sh");
-    if let Some(temporary) = temporary {
+    // Of the others some may be too long for a program's environment.
+    let params = place.params.iter();
+    shell.envs(
+        params
+            .map(|(name, value)| (param::variable(name), value))
+            .filter(|(name, _)| param::is_mentioned(command, name)),
+    );
+    if let Some(temporary) = place.temporary {
         let own = temporary.join("lines");
         fs::create_dir_all(&own).map_err(BadLines::Start)?;
         shell.env("TMPDIR", own);
     }
-    if !programs.is_empty() {
-        let mut path = OsString::from(programs.join(":"));
+    if !place.programs.is_empty() {
+        let mut path = OsString::from(place.programs.join(":"));
         if let Some(host) = std::env::var_os("PATH") {
             path.push(":");
             path.push(host);
@@ -160,7 +173,7 @@ fn run(
     }
     let mut child = shell
         .args(["-e", "-c", command])
-        .current_dir(folder)
+        .current_dir(place.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -268,9 +281,18 @@ fn tail(error: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn root() -> Place<'static> {
+        Place {
+            folder: Path::new("/"),
+            temporary: None,
+            programs: &[],
+            params: &[("one", "1"), ("other", "2")],
+        }
+    }
+
     fn run_here(command: &str, limit: Duration) -> Result<Vec<u8>, BadLines> {
         let never = AtomicBool::new(false);
-        run(command, &[], (Path::new("/"), None), &never, limit).map(|(output, _)| output)
+        run(command, &root(), &never, limit).map(|(output, _)| output)
     }
 
     fn said(error: &BadLines) -> String {
@@ -302,6 +324,10 @@ mod tests {
             failed.starts_with("it failed: ") && failed.ends_with("3\nno"),
             "{failed}"
         );
+        assert_eq!(
+            run_here("echo $PARAM_one; env | grep -c ^PARAM_", LIMIT).unwrap(),
+            b"1\n1\n"
+        );
         assert!(run_here("false; echo a", LIMIT).is_err(), "-e");
         assert!(run_here("kill -9 $$", LIMIT).is_err());
     }
@@ -317,13 +343,7 @@ mod tests {
             run_here("sleep 600 &", LIMIT).is_err(),
             "it holds the output open"
         );
-        let stopped = run(
-            "sleep 600",
-            &[],
-            (Path::new("/"), None),
-            &AtomicBool::new(true),
-            LIMIT,
-        );
+        let stopped = run("sleep 600", &root(), &AtomicBool::new(true), LIMIT);
         assert!(matches!(stopped, Err(BadLines::Interrupted)));
         assert!(began.elapsed() < LIMIT);
     }

@@ -39,6 +39,7 @@ impl World {
             folder: self.folder.path(),
             db: &self.folder.path().join("db"),
             programs: &vec![Some(Vec::new()); manifest.inputs.len()],
+            params: &[],
             stop: &Arc::default(),
         };
         Inputs::gather(&outside, &mut Known::default(), None)

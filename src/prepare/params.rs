@@ -161,6 +161,14 @@ impl Values {
             .collect()
     }
 
+    /// All, by name.
+    pub(crate) fn all(&self) -> Vec<(&str, &str)> {
+        let pairs = self.values.iter();
+        pairs
+            .map(|(name, value)| (name.as_str(), value.text.as_str()))
+            .collect()
+    }
+
     /// Whether the pipeline has the parameter.
     pub(super) fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
@@ -187,9 +195,9 @@ impl Values {
 
     /// The longest value, with its name.
     pub(super) fn longest(&self) -> Option<(&str, &str)> {
-        let pairs = self.values.iter();
-        let pairs = pairs.map(|(name, value)| (name.as_str(), value.text.as_str()));
-        pairs.max_by_key(|(name, text)| name.len() + text.len())
+        self.all()
+            .into_iter()
+            .max_by_key(|(name, text)| name.len() + text.len())
     }
 }
 

@@ -279,6 +279,25 @@ fn any_text_arrives_however_a_script_is_started() {
 }
 
 #[test]
+fn commands_of_inputs_have_those_that_they_mention() {
+    let test = Test::with(
+        "[params]\nfolder = { type = 'string', default = 'one' }\n\
+         [[input]]\nlines = 'ls \"$PARAM_folder\"'\nstep = 'a'\n\
+         [[step]]\nname = 'a'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/$TASK_PIPELINE_KEY'\n",
+    );
+    test.write("one/x", "");
+    test.write("o ther/y", "");
+    test.write("o ther/z", "");
+    test.run(["-run"]).exits(0).says("inputs: 1 new");
+    test.run(["-run", "-param", "folder=o ther"])
+        .exits(0)
+        .says("inputs: 2 new, 1 gone");
+    assert_eq!(test.finals().keys().collect::<Vec<_>>(), ["y", "z"]);
+    // Remembered.
+    test.run(["-run"]).exits(0).says("inputs: 2 unchanged");
+}
+
+#[test]
 fn what_is_no_value_is_an_error_before_anything_runs() {
     let params = format!("{PARAMS}n = {{ type = 'int' }}\n");
     let test = Test::with(&pipeline(&params, "", SCRIPT));
