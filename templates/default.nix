@@ -59,6 +59,16 @@ in
     In a Git repository, `git add` the files before calling Nix.
   '';
 
+  samples = template "samples" "A sheet of samples with paired files, a reference, one report over all" ''
+    # Paired reads of many samples
+
+    - put your samples into `samples.csv`
+    - `nix run .#results` runs what is new or changed and writes `results/`
+
+    `README.md` says what this is in Nextflow and Snakemake. In a Git repository, `git add` the files before
+    calling Nix.
+  '';
+
   site = template "site" "A static site: pages, a list of them, a feed" ''
     # A static site
 

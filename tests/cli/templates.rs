@@ -115,6 +115,56 @@ fn a_site_with_a_list_and_a_feed() {
 }
 
 #[test]
+fn samples_with_a_reference_and_a_report() {
+    let test = instantiate("samples");
+    assert_eq!(results(&test, &[]), 1 + 3 + 3 + 3 + 1);
+    let summary = test.read("results/summary.md");
+    // As many pairs of each gene as the reads were made with, each read counted.
+    for line in [
+        "| control | 24 | 864 | 49.1 % |",
+        "| gene | control | treated | washed |",
+        "| alpha | 10 | 2 | 8 |",
+        "| beta | 8 | 6 | 8 |",
+        "| gamma | 6 | 16 | 8 |",
+    ] {
+        assert!(summary.contains(line), "no {line} in\n{summary}");
+    }
+    // Another sample; one that is gone; reads that are others; another reference; another word length.
+    let sheet = test.read("samples.csv");
+    test.write(
+        "samples.csv",
+        sheet.clone() + "again,control,reads/control_1.fastq,reads/control_2.fastq\n",
+    );
+    assert_eq!(
+        results(&test, &[]),
+        3 + 1,
+        "with the key of the sample in the name"
+    );
+    assert!(
+        test.read("results/summary.md")
+            .contains("| gene | again | control |")
+    );
+    test.write("samples.csv", &sheet);
+    assert_eq!(results(&test, &[]), 0);
+    assert_eq!(test.read("results/summary.md"), summary);
+    let reads = test.read("reads/washed_1.fastq");
+    let first: String = reads.split_inclusive('\n').take(4).collect();
+    test.write("reads/washed_1.fastq", first);
+    assert_eq!(results(&test, &[]), 3 + 1);
+    let reference = test.read("reference.fa");
+    test.write("reference.fa", reference.replace(">alpha", ">omega"));
+    assert_eq!(results(&test, &[]), 1 + 3 + 1);
+    assert!(test.read("results/summary.md").contains("| omega | 10 |"));
+    assert_eq!(results(&test, &["-param", "length=21"]), 1 + 3 + 3);
+    // A sample that fails holds the report back, and the run says so.
+    test.write("reads/washed_2.fastq", "");
+    std::fs::remove_file(test.path("reads/washed_2.fastq")).unwrap();
+    test.run(["-run", "-host-env"])
+        .exits(2)
+        .says("washed_2.fastq");
+}
+
+#[test]
 fn a_matrix_of_builds_and_tests() {
     let test = instantiate("matrix");
     assert_eq!(results(&test, &[]), 2 + 4 + 1);

@@ -30,7 +30,9 @@ const FLAKE: &[&str] = &[
 ];
 
 /// The templates, in their order.
-pub const TEMPLATES: [&str; 7] = ["ci", "data", "default", "matrix", "nixos", "site", "words"];
+pub const TEMPLATES: [&str; 8] = [
+    "ci", "data", "default", "matrix", "nixos", "samples", "site", "words",
+];
 
 /// The folders that all tests share.
 pub struct World {

@@ -204,6 +204,7 @@ fn the_templates_of_other_shapes_run_with_their_packages() {
     let Some(world) = world() else { return };
     for (template, result) in [
         ("matrix", "table.txt"),
+        ("samples", "summary.md"),
         ("site", "index.html"),
         ("words", "words.tsv"),
     ] {

@@ -221,8 +221,13 @@ impl Folder<'_> {
         let (base, last) = (base.join("/"), path.get(base.join("/").len()..)?);
         let last = last.trim_start_matches('/');
         if last.contains('/') {
-            // What is in it nobody knows.
-            return self.has(&base, true, declared).then_some(base);
+            return if base.is_empty() {
+                let parts: Vec<&str> = last.split('/').collect();
+                self.fits("", &parts, declared).then(|| path.to_owned())
+            } else {
+                // What is in it nobody knows.
+                self.has(&base, true, declared).then_some(base)
+            };
         }
         let glob = Glob::parse(last).ok()?;
         let [Part::Some(names)] = glob.parts() else {
@@ -238,6 +243,29 @@ impl Folder<'_> {
             })
             .any(|path| !self.is_own(&self.path.join(&path)) && !is_declared(&path, declared))
             .then(|| path.to_owned())
+    }
+}
+
+impl Folder<'_> {
+    /// Whether something in `folder` that is in none of `declared` has a path of these parts.
+    fn fits(&self, folder: &str, parts: &[&str], declared: &[&Glob]) -> bool {
+        let Some((first, rest)) = parts.split_first() else {
+            return self.has(folder.trim_end_matches('/'), true, declared);
+        };
+        if !first.contains(['*', '?', '[']) {
+            return self.fits(&format!("{folder}{first}/"), rest, declared);
+        }
+        let Ok(glob) = Glob::parse(first) else {
+            return false;
+        };
+        let [Part::Some(names)] = glob.parts() else {
+            return false;
+        };
+        let entries = fs::read_dir(self.path.join(folder)).into_iter().flatten();
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| names.matches(name.as_bytes()))
+            .any(|name| self.fits(&format!("{folder}{name}/"), rest, declared))
     }
 }
 
@@ -349,6 +377,9 @@ mod tests {
             ("cat lib/$x.py", "`lib/*.py`"),
             ("cat t$x.html", "`t*.html`"),
             ("cat $(cat lib/$x/y)", "`lib`"),
+            ("cat */conf.toml; cat */a.py", "`*/a.py`"),
+            ("dd if=t.html", "`t.html`"),
+            ("x --in=\"lib/$x.py\"", "`lib/*.py`"),
             ("cat ../elsewhere/ref", "elsewhere/ref`"),
             ("cat ../elsewhere/$x", "elsewhere`"),
         ] {
@@ -417,6 +448,11 @@ mod tests {
                 "awk '{ lib }'; echo lib | cat; echo t.html; sed s/$a/$b/",
             ),
             (&["lib/*"], "cat lib/$x lib/$x/y"),
+            (
+                &[],
+                "awk -v conf=\"$INPUT_DIR/a\" none; dd if=\"$INPUT_FILE\" of=\"$OUTPUT_DIR/y\"",
+            ),
+            (&[], "cat */conf.toml"),
             (
                 &["!lib", "!*.html", "!tool.sh"],
                 "cat lib/a.py lib; ls lib/*; cat t$x.html t.html; ./tool.sh",

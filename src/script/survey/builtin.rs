@@ -149,7 +149,11 @@ impl Scan<'_> {
                 self.could_be_path(word, role);
                 continue;
             };
-            if !first.starts_with('-') {
+            // `if=FILE`: what stands behind it counts.
+            let is_named = first
+                .split_once('=')
+                .is_some_and(|(name, _)| !name.is_empty() && name_at(name) == name);
+            if !first.starts_with('-') && !is_named {
                 self.could_be_path(word, role);
             }
             let parts = [

@@ -153,10 +153,7 @@ fn words_that_could_be_paths() {
             "python3 script.py --template=t.html -Ilib -f a.awk",
             &["script.py", "t.html", "lib", "a.awk"],
         ),
-        (
-            "awk -v t=table.txt -f p.awk",
-            &["t=table.txt", "table.txt", "p.awk"],
-        ),
+        ("awk -v t=table.txt -f p.awk", &["table.txt", "p.awk"]),
         (
             "PYTHONPATH=lib:$PWD/more:$X/y python3 -m tool",
             &["lib", "./more", "tool"],
@@ -178,7 +175,7 @@ fn words_that_could_be_paths() {
         ),
         (". ./env.sh; source lib.sh", &["./env.sh", "lib.sh"]),
         ("exec ./tool.sh x", &["./tool.sh", "x"]),
-        ("env A=b ./tool.sh", &["A=b", "b", "./tool.sh"]),
+        ("env A=b ./tool.sh", &["b", "./tool.sh"]),
         ("[ -f x ] && [[ -e y ]]", &["x", "y"]),
         ("x=$(cat a) `cat b` <(cat c)", &["a", "b", "c"]),
         ("cat <<EOF\na $(cat b)\nEOF", &["b"]),
