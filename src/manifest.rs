@@ -24,7 +24,7 @@ mod variables;
 mod with;
 
 pub(crate) use cache::Cache;
-pub(crate) use describe::literal_outputs;
+pub(crate) use describe::{VALUE, literal_outputs, named_outputs};
 pub(crate) use duration::length_of_time;
 pub(crate) use given::{Form, given, unknown as unknown_param};
 pub(crate) use input::{Input, InputKind, Placed};
@@ -263,6 +263,13 @@ impl Manifest {
             Some(manifest) if errors.is_empty() => Ok(manifest),
             _ => Err(errors),
         }
+    }
+
+    /// Whether tasks of the step may be given links to files where they lie, which tell of these more than their
+    /// bytes.
+    pub(crate) fn lends_to(&self, step: &StepName) -> bool {
+        let mut inputs = self.inputs.iter();
+        inputs.any(|input| !input.copy && input.step.as_ref().is_none_or(|to| to == step))
     }
 
     /// Whether inputs may bring files for `INPUT_DIR` to tasks of the step.

@@ -321,16 +321,16 @@ impl Steps {
             if let Some(too_long) = limits::together(step, variables.iter(), &limits) {
                 return Err(Error::TooLong(too_long));
             }
-            let mut arguments: Vec<_> = step.shell[1..].iter().map(Into::into).collect();
-            arguments.push(step.script.as_str().into());
+            let arguments = step.shell[1..].iter().chain([&step.script]);
             let program = surroundings.program(&step.shell[0], &variables);
+            let lent = source.manifest.lends_to(&step.name);
             all.push(Arc::new(StepPlan {
                 queue,
                 name: step.name.clone(),
                 id: registered.id,
                 equal: registered.equal,
                 version: registered.version,
-                reuse_rule: engine::reuse_rule(step, &identity),
+                reuse_rule: engine::reuse_rule(step, &identity, lent),
                 scope: ReuseScope::of(step.cache, now),
                 outputs: step.outputs.clone(),
                 folders: step.folders,
@@ -344,7 +344,7 @@ impl Steps {
                 from: step.from.clone(),
                 with: step.with.clone(),
                 each: step.each,
-                reads_key: identity.reads_key(),
+                reads_key: identity.reads_key() || lent,
                 lacks: source.secrets.lacking(&step.secrets),
             }));
             runnable.push(Arc::new(Runnable {
@@ -357,7 +357,7 @@ impl Steps {
                 program,
                 wants_warm: step.warm,
                 warm: OnceLock::new(),
-                arguments,
+                arguments: arguments.map(Into::into).collect(),
                 variables,
                 folder: source.folder.clone(),
                 // What the script calls may use it unseen, and would use `/` in its place.

@@ -108,7 +108,7 @@ pub(crate) struct StepPlan {
     pub with: Vec<StepName>,
     /// Whether each task gets one of these alone.
     pub each: bool,
-    /// Whether its script reads what its task is about.
+    /// Whether its script may know what its task is about.
     pub reads_key: bool,
     /// Its secrets that the run is not given: it executes nothing.
     pub lacks: Box<[String]>,
@@ -159,11 +159,12 @@ pub(crate) fn identity(
     }
 }
 
-/// When outputs of an equal task may be taken for tasks of this step.
-pub(crate) fn reuse_rule(step: &manifest::Step, identity: &Identity) -> ReuseRule {
+/// When outputs of an equal task may be taken for tasks of this step. `lent`: whether inputs may be links, which
+/// tell any program the name.
+pub(crate) fn reuse_rule(step: &manifest::Step, identity: &Identity, lent: bool) -> ReuseRule {
     if step.cache == Cache::Never || identity.reads_task() {
         ReuseRule::Never
-    } else if identity.reads_input_name() {
+    } else if lent || identity.reads_input_name() {
         ReuseRule::ContentAndName
     } else {
         ReuseRule::Content

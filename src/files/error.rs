@@ -12,6 +12,14 @@ pub(crate) enum Error {
     /// There is no such file.
     #[error("{} matches no file", quoted(.0))]
     Nothing(String),
+    /// All that is there is taken out.
+    #[error("{} finds nothing but what {} takes out", quoted(glob), quoted(by))]
+    TakenOut {
+        /// The pattern.
+        glob: String,
+        /// What takes out of it, or one of those.
+        by: String,
+    },
     /// There is no file of that name.
     #[error("there is no file {}", quoted(.0))]
     Absent(String),
@@ -77,6 +85,9 @@ impl Error {
                 "check the spelling: patterns begin in the manifest's folder; `*` does not match \
                  hidden files, and `**/` looks into folders"
             }
+            Self::TakenOut { .. } => {
+                "remove the one or the other: what is named is a dependency, or it is none"
+            }
             Self::Absent(_) => "check the spelling",
             Self::Own(_) => "name files beside it: what the db holds changes with every run",
             Self::BrokenLink { .. } => "mend or remove the link",
@@ -100,6 +111,7 @@ impl Error {
         let stored = match self {
             Self::Store(error) => error.hint(),
             Self::Nothing(_)
+            | Self::TakenOut { .. }
             | Self::Absent(_)
             | Self::Own(_)
             | Self::BrokenLink { .. }
@@ -120,6 +132,7 @@ impl Error {
             Self::Io { source, .. } => Shortage::of(source),
             Self::Store(error) => error.shortage(),
             Self::Nothing(_)
+            | Self::TakenOut { .. }
             | Self::Absent(_)
             | Self::Own(_)
             | Self::BrokenLink { .. }

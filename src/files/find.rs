@@ -75,7 +75,7 @@ pub(super) fn find_at_most<'g, T>(
             .copied()
             .filter(|glob| glob.takes_out())
             .collect(),
-        left_out: false,
+        left_out: None,
         pattern: Pattern(&[]),
         above: Vec::new(),
         path: Vec::new(),
@@ -137,8 +137,8 @@ struct Search<'a> {
     links: Vec<Link>,
     /// What takes out of all others.
     out: Vec<&'a Glob>,
-    /// Whether something was.
-    left_out: bool,
+    /// One that took something out of the present one.
+    left_out: Option<&'a Glob>,
     /// The present one.
     pattern: Pattern<'a>,
     /// The folders that the present one is in, and itself: device and number.
@@ -153,7 +153,7 @@ impl<'a> Search<'a> {
         self.above.clear();
         self.path.clear();
         let before = self.files.len();
-        self.left_out = false;
+        self.left_out = None;
         let found = self.look(glob.is_literal());
         match found {
             Err(Error::TooMany { most, .. }) => Err(Error::TooMany {
@@ -162,9 +162,13 @@ impl<'a> Search<'a> {
             }),
             Err(Error::Own(_)) => Err(Error::Own(glob.text().to_owned())),
             Err(error) => Err(error),
-            Ok(()) if self.files.len() == before && !self.left_out => {
-                Err(Error::Nothing(glob.text().to_owned()))
-            }
+            Ok(()) if self.files.len() == before => Err(match self.left_out {
+                Some(by) => Error::TakenOut {
+                    glob: glob.text().to_owned(),
+                    by: by.text().to_owned(),
+                },
+                None => Error::Nothing(glob.text().to_owned()),
+            }),
             Ok(()) => Ok(()),
         }
     }
@@ -216,11 +220,15 @@ impl<'a> Search<'a> {
 
     /// Whether the present path is taken out of what is found.
     fn is_out(&mut self) -> bool {
-        let out = !self.out.is_empty()
-            && std::str::from_utf8(&self.path)
-                .is_ok_and(|path| self.out.iter().any(|glob| glob.covers(path)));
-        self.left_out |= out;
-        out
+        if self.out.is_empty() {
+            return false;
+        }
+        let out = std::str::from_utf8(&self.path).ok().and_then(|path| {
+            let mut out = self.out.iter();
+            out.find(|glob| glob.covers(path)).copied()
+        });
+        self.left_out = self.left_out.or(out);
+        out.is_some()
     }
 
     fn folder(&mut self, opened: OwnedFd, rest: Rest) -> Result<(), Error> {

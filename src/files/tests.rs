@@ -438,7 +438,6 @@ fn what_is_taken_out_is_not_found() {
         ),
         (&["!lib", "**/*.py"], &["top.py"]),
         (&["!**/b.py", "lib/*.py"], &["lib/a.py"]),
-        (&["out", "!out"], &[]),
         (&["!out"], &[]),
     ] {
         assert_eq!(
@@ -448,6 +447,17 @@ fn what_is_taken_out_is_not_found() {
         );
     }
     assert!(world.find(&["none/*", "!lib"]).is_err());
+    for (globs, by) in [
+        (["out", "!out"], "finds nothing but what `!out` takes out"),
+        (["!out", "out/*"], "finds nothing but what `!out` takes out"),
+        (
+            ["lib/a.py", "!lib"],
+            "finds nothing but what `!lib` takes out",
+        ),
+    ] {
+        let error = world.find(&globs).unwrap_err();
+        assert!(error.contains(by), "{error}");
+    }
 }
 
 #[test]

@@ -65,7 +65,10 @@ impl Gatherer<'_> {
             match files::find(self.root, wanted.iter().map(|(_, glob)| glob)) {
                 Ok(looked) => break looked,
                 Err(errors) => {
-                    let nothing = |error: &files::Error| matches!(error, files::Error::Nothing(_));
+                    let nothing = |error: &files::Error| {
+                        use files::Error::{Nothing, TakenOut};
+                        matches!(error, Nothing(_) | TakenOut { .. })
+                    };
                     if input.empty && errors.iter().all(|(_, error)| nothing(error)) {
                         let without: Vec<usize> = errors.iter().map(|(at, _)| *at).collect();
                         let mut at = 0..;

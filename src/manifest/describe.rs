@@ -12,6 +12,16 @@ const FOLDER: [&str; 2] = ["$OUTPUT_DIR", "${OUTPUT_DIR}"];
 /// are lines that are comments; a script can write files that are not found here, and mention
 /// files that it does not write.
 pub(crate) fn literal_outputs(script: &str, folders: bool) -> Vec<String> {
+    let mut found = named_outputs(script, folders);
+    found.retain(|name| !name.contains(VALUE));
+    found
+}
+
+/// In a name in place of the value of a variable.
+pub(crate) const VALUE: char = '\0';
+
+/// The same, and names with values of variables in them.
+pub(crate) fn named_outputs(script: &str, folders: bool) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let lines = script.lines();
     for line in lines.filter(|line| !line.trim_start().starts_with('#')) {
@@ -41,13 +51,19 @@ fn literal(after: &str, mut quoted: bool, folders: bool) -> Option<String> {
     }
     let mut name = String::new();
     let mut single = false;
-    for c in rest.strip_prefix('/')?.chars() {
+    let mut rest = rest.strip_prefix('/')?;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
         match c {
             '\'' if single => single = false,
             _ if single && c != '/' => name.push(c),
             '"' => quoted = !quoted,
             '/' if folders && !name.is_empty() => return Some(name),
-            '/' | '$' | '`' | '\\' => return None,
+            '$' => {
+                rest = behind_variable(rest)?;
+                name.push(VALUE);
+            }
+            '/' | '`' | '\\' => return None,
             _ if quoted => name.push(c),
             '\'' => single = true,
             '*' | '?' | '[' | '{' => return None,
@@ -58,9 +74,33 @@ fn literal(after: &str, mut quoted: bool, folders: bool) -> Option<String> {
     (!name.is_empty() && !single && !quoted).then_some(name)
 }
 
+/// What follows the variable that `text` begins with.
+fn behind_variable(text: &str) -> Option<&str> {
+    let is_of_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    let (inner, behind) = match text.strip_prefix('{') {
+        Some(inner) => inner.split_once('}')?,
+        None => text.split_at(text.find(|c| !is_of_name(c)).unwrap_or(text.len())),
+    };
+    let is_name = inner.chars().all(is_of_name) && !inner.starts_with(|c: char| c.is_ascii_digit());
+    (is_name && !inner.is_empty()).then_some(behind)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::literal_outputs;
+    use super::{literal_outputs, named_outputs};
+
+    #[test]
+    fn values_of_variables_have_their_place() {
+        for (script, names) in [
+            ("a > \"$OUTPUT_DIR/${KEY}_s.txt\"", &["\0_s.txt"] as &[_]),
+            ("a > $OUTPUT_DIR/x_$KEY; b", &["x_\0"]),
+            ("a > $OUTPUT_DIR/${KEY%.*}_s", &[]),
+            ("a > $OUTPUT_DIR/$(b)_s", &[]),
+            ("a > $OUTPUT_DIR/$1_s", &[]),
+        ] {
+            assert_eq!(named_outputs(script, false), names, "{script}");
+        }
+    }
 
     #[test]
     fn literal_names_are_found() {

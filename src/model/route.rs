@@ -72,6 +72,27 @@ impl Router {
             .find_map(|tail| self.names.get(tail))
     }
 
+    /// The step that each name goes to that ends so, whatever stands before it.
+    pub fn certain(&self, end: &str) -> Option<&StepName> {
+        // No step's name has this in it.
+        let name = format!("\0{end}");
+        for stem in stems(&name) {
+            // What stands before it could make the name of another step.
+            if self
+                .names
+                .iter()
+                .any(|step| step.as_str().ends_with(&stem[1..]))
+            {
+                return None;
+            }
+            let step = tails(stem, &['_']).find_map(|tail| self.names.get(tail));
+            if step.is_some() {
+                return step;
+            }
+        }
+        None
+    }
+
     /// Whether anything may be routed to that step.
     pub fn leads_to(&self, step: &StepName) -> bool {
         self.names.contains(step)

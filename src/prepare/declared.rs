@@ -76,20 +76,19 @@ impl Declared {
                 declared.steps.insert(place, Arc::clone(same));
                 continue;
             }
-            let globs: Arc<[Glob]> = step.files.iter().map(|glob| glob.value.clone()).collect();
-            let learn = |known: &mut Known| {
+            let mut learn = |known: &mut Known| {
                 let first = recorded.is_none();
                 let contents = recorded.get_or_insert_with(|| state.contents());
                 if first && let Ok(contents) = contents {
                     *known = Known::new(std::mem::take(contents));
                 }
             };
-            let snapshot = match Snapshot::take_while(&root, &globs, &mut known, keep, learn) {
-                Ok(snapshot) => snapshot,
-                Err(errors) => {
-                    wrong.add(&step.files, &errors, source);
-                    continue;
-                }
+            let take = |globs: Vec<Glob>| {
+                let globs = globs.into();
+                Snapshot::take_while(&root, &globs, &mut known, keep, &mut learn)
+            };
+            let Some(snapshot) = wrong.or_found(source, step, take) else {
+                continue;
             };
             let tree = snapshot.tree();
             let files = Files {
@@ -136,11 +135,48 @@ impl Declared {
     }
 }
 
+/// Whether a step does without what all steps have: a pattern of its own takes out all that one of
+/// `[defaults]` finds.
+fn gives_up(steps: &[Step], globs: &[Placed<Glob>], (at, error): &(usize, files::Error)) -> bool {
+    let files::Error::TakenOut { by, .. } = error else {
+        return false;
+    };
+    let has = |step: &&Step, glob: &Placed<Glob>| step.files.iter().any(|one| one.at == glob.at);
+    let is_of_all = |glob: &Placed<Glob>| steps.iter().filter(|step| has(step, glob)).count() > 1;
+    let by = globs.iter().find(|glob| glob.value.text() == by);
+    is_of_all(&globs[*at]) && by.is_some_and(|by| !is_of_all(by))
+}
+
 /// What is wrong, by the place in the manifest: of a pattern that several steps have, once.
 #[derive(Default)]
 struct Wrong(BTreeMap<(usize, usize), Diagnostic>);
 
 impl Wrong {
+    /// What is found by the step's patterns, without those that it gives up.
+    fn or_found<T>(
+        &mut self,
+        source: &Source,
+        step: &Step,
+        mut find: impl FnMut(Vec<Glob>) -> Result<T, Vec<(usize, files::Error)>>,
+    ) -> Option<T> {
+        let steps = &source.manifest.steps;
+        let mut wanted = step.files.clone();
+        loop {
+            match find(wanted.iter().map(|glob| glob.value.clone()).collect()) {
+                Ok(found) => return Some(found),
+                Err(errors) if errors.iter().all(|one| gives_up(steps, &wanted, one)) => {
+                    let mut at = 0..;
+                    let is_in = |at: usize| errors.iter().any(|(given_up, _)| *given_up == at);
+                    wanted.retain(|_| at.next().is_none_or(|at| !is_in(at)));
+                }
+                Err(errors) => {
+                    self.add(&wanted, &errors, source);
+                    return None;
+                }
+            }
+        }
+    }
+
     fn add(&mut self, globs: &[Placed<Glob>], errors: &[(usize, files::Error)], source: &Source) {
         for (glob, error) in errors {
             let at = globs[*glob].at.clone();
@@ -210,9 +246,9 @@ impl Source {
         let mut wrong = Wrong::default();
         let mut all = Vec::new();
         for step in steps {
-            match files::find(&root, step.files.iter().map(|glob| &glob.value)) {
-                Ok(looked) => all.push(looked.files.into_iter().map(|file| file.path).collect()),
-                Err(errors) => wrong.add(&step.files, &errors, self),
+            let find = |globs: Vec<Glob>| files::find(&root, &globs);
+            if let Some(looked) = wrong.or_found(self, step, find) {
+                all.push(looked.files.into_iter().map(|file| file.path).collect());
             }
         }
         wrong.or(self, all)

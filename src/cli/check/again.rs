@@ -1,7 +1,7 @@
 //! Outputs that certainly lead back to the step that leaves them.
 
 use crate::manifest::diagnostic::Diagnostic;
-use crate::manifest::{Manifest, Step, StepPlaces, literal_outputs};
+use crate::manifest::{Manifest, Step, StepPlaces, VALUE, named_outputs};
 use crate::model::route::Router;
 use crate::prepare::Source;
 use crate::script::{simple, survey};
@@ -37,12 +37,23 @@ fn found(manifest: &Manifest, router: &Router, text: &str) -> Vec<Diagnostic> {
             .chain([step.name.as_str()])
             .collect::<Vec<_>>()
             .join(" → ");
+        let by_from = ring
+            .iter()
+            .any(|(at, _)| !manifest.steps[*at].from.is_empty());
         let message = format!(
-            "step {} leaves {}, whose name leads back to it ({round})",
+            "step {} leaves {}, {} back to it ({round})",
             quoted(step.name.as_str()),
-            quoted(output)
+            quoted(output),
+            if by_from {
+                "which leads"
+            } else {
+                "whose name leads"
+            }
         );
-        let hint = if step.gather.is_some() {
+        let hint = if by_from {
+            "let `from` name steps before it alone, or a pattern behind a colon that does not match this; \
+             set `rounds` if so many rounds are meant"
+        } else if step.gather.is_some() {
             "a task cannot gather what comes of itself and will fail: leave it under a name without the step's"
         } else {
             "it would go round without an end: leave it under a name without the step's, or set `rounds` \
@@ -59,15 +70,30 @@ fn ways(step: &Step, router: &Router, manifest: &Manifest) -> Vec<(usize, String
     if !survey::is_shell(&step.shell) || (step.gather.is_none() && !is_plain(&step.script)) {
         return Vec::new();
     }
-    literal_outputs(&step.script, step.folders)
-        .into_iter()
-        .filter_map(|name| {
-            let to = router.route(&name)?;
-            let at = manifest.steps.iter().position(|step| step.name == *to)?;
-            Some((at, name))
-        })
-        .collect()
+    let mut ways = Vec::new();
+    for name in named_outputs(&step.script, step.folders) {
+        let end = name.rsplit_once(VALUE).map(|(_, end)| end);
+        let to = match end {
+            Some(end) => router.certain(end),
+            None => router.route(&name),
+        };
+        let takes = |other: &Step| {
+            let mut from = other.from.iter().filter(|from| from.step == step.name);
+            Some(&other.name) == to
+                || from.any(|from| match &from.pattern {
+                    None => true,
+                    Some(pattern) => end.is_none() && pattern.matches(&name),
+                })
+        };
+        let steps = manifest.steps.iter().enumerate();
+        let takes = steps.filter(|(_, other)| takes(other));
+        ways.extend(takes.map(|(at, _)| (at, name.replace(VALUE, ANY))));
+    }
+    ways
 }
+
+/// In messages, for the value of a variable.
+const ANY: &str = "*";
 
 /// Whether all of the script is done each time, as far as its words tell: what it leaves under some
 /// condition may be what ends a ring.
@@ -111,6 +137,7 @@ fn ring(ways: &[Vec<(usize, String)>], start: usize) -> Option<Vec<(usize, Strin
 /// Where the output's name stands in the manifest, else the script.
 fn place(step: &Step, places: &StepPlaces, text: &str, output: &str) -> std::ops::Range<usize> {
     let folder = step.script.find("OUTPUT_DIR");
+    let output = output.rsplit(ANY).next().unwrap_or(output);
     let at = folder.and_then(|from| {
         let behind = step.script[from..].find(output)?;
         Some(from + behind)
@@ -163,6 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn names_with_values_in_them_and_what_is_taken_wherever_it_is_routed() {
+        let by_key = "cp $INPUT_FILE \"$OUTPUT_DIR/${TASK_PIPELINE_KEY}_s.txt\"";
+        assert_eq!(
+            messages(&[("s", "", by_key)]),
+            ["step `s` leaves `*_s.txt`, whose name leads back to it (s → s)"]
+        );
+        // Of some keys another step has it.
+        let none: [&str; 0] = [];
+        assert_eq!(messages(&[("s", "", by_key), ("b_s", "", ":")]), none);
+        let other = "cp $INPUT_FILE $OUTPUT_DIR/other";
+        assert_eq!(
+            messages(&[
+                ("a", "from = ['b']", "cp x $OUTPUT_DIR/x_b"),
+                ("b", "", other)
+            ]),
+            ["step `a` leaves `x_b`, which leads back to it (a → b → a)"]
+        );
+    }
+
+    #[test]
     fn a_ring_of_several_is_told_once() {
         let left = |name: &str| format!("cp $INPUT_FILE $OUTPUT_DIR/x_{name}\necho done");
         let (one, two, three) = (left("two"), left("three"), left("one"));
@@ -179,6 +226,8 @@ mod tests {
             ("", "[ -s $INPUT_FILE ] && cp $INPUT_FILE $OUTPUT_DIR/again"),
             ("", "if true; then cp $INPUT_FILE $OUTPUT_DIR/again; fi"),
             ("", "cp $INPUT_FILE $OUTPUT_DIR/$x.again"),
+            ("", "cp $INPUT_FILE $OUTPUT_DIR/${x}again"),
+            ("from = ['begin']", "cp $INPUT_FILE $OUTPUT_DIR/other"),
             ("", "cp $INPUT_FILE $OUTPUT_DIR/other"),
             ("shell = ['python3', '-c']", "open('$OUTPUT_DIR/again')"),
         ] {

@@ -207,4 +207,31 @@ proptest! {
             prop_assert_eq!(router.route(&format!("{file}.{extension}")), Some(step));
         }
     }
+
+    #[test]
+    fn what_is_certain_is_so_for_each_beginning(
+        names in vec("[ab][ab_.]{0,3}", 1..6), begin in "[ab_.]{0,4}", end in "[ab_.]{1,5}"
+    ) {
+        let router = router(names.iter().map(String::as_str));
+        if let Some(step) = router.certain(&end) {
+            prop_assert_eq!(router.route(&format!("{begin}{end}")), Some(step));
+        }
+    }
+}
+
+#[test]
+fn an_end_that_decides() {
+    let router = router(["s", "b_s", "a.b"]);
+    let certain = |end| router.certain(end).map(StepName::as_str);
+    for (end, step) in [
+        ("_s.txt", None),
+        ("_c_s.txt", Some("s")),
+        ("_b_s.txt", Some("b_s")),
+        ("s.txt", None),
+        (".a_s", Some("s")),
+        ("", None),
+        ("_x", None),
+    ] {
+        assert_eq!(certain(end), step, "{end}");
+    }
 }

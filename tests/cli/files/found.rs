@@ -184,3 +184,40 @@ mkdir -p out; date +%N > out/x; cat out/x > $OUTPUT_DIR/o.txt; [ $1 = lib ] || e
         .exits(0)
         .says("nothing is tainted");
 }
+
+#[test]
+fn what_is_named_and_taken_out_is_an_error() {
+    let step = |name: &str, more: &str| {
+        format!("[[step]]\nname = '{name}'\n{more}\nscript = 'cat cfg/* > /dev/null; :'\n")
+    };
+    let test = Test::with(&format!(
+        "[defaults]\nfiles = ['!cfg']\n{}",
+        step("a", "start = true\nfiles = ['cfg/a']")
+    ));
+    test.write("cfg/a", "a");
+    test.write("lib/b", "b");
+    for command in [&["check"][..], &["-run"]] {
+        let told = test.run(command).exits(2);
+        told.says(":6:")
+            .says("`cfg/a` finds nothing but what `!cfg` takes out");
+    }
+    // A step may do without what all others have.
+    test.manifest(&format!(
+        "[defaults]\nfiles = ['cfg']\n{}{}",
+        step("a", "start = true"),
+        step("b", "files = ['!cfg', 'lib']")
+    ));
+    test.run(["check"]).exits(0);
+    test.runs();
+    // Of an input as of a step.
+    let input = |more: &str| {
+        let step = step("a", "");
+        format!("[[input]]\nfiles = ['lib/*', '!lib']\nstep = 'a'\n{more}\n{step}")
+    };
+    test.manifest(&input(""));
+    let told = test.run(["-run"]).exits(2);
+    told.says(":2:")
+        .says("`lib/*` finds nothing but what `!lib` takes out");
+    test.manifest(&input("empty = true"));
+    test.run(["-run"]).exits(0).says("inputs: none");
+}

@@ -202,6 +202,41 @@ script = 'cat "$INPUT_DIR"/* > "$OUTPUT_DIR/both.txt"'
 }
 
 #[test]
+fn a_link_tells_its_name_so_that_counts() {
+    let test = Test::with(
+        r#"
+[[input]]
+files = "in/**"
+copy = false
+step = "name"
+
+[[step]]
+name = "name"
+script = 'readlink "$INPUT_FILE" > "$OUTPUT_DIR/where.txt"'
+"#,
+    );
+    test.write("in/a", "aaa");
+    let is_at = |path: &str| {
+        let place = fs::canonicalize(test.path(path)).unwrap();
+        assert_eq!(test.output("where.txt").trim(), place.to_str().unwrap());
+    };
+    test.runs().says("1 run");
+    is_at("in/a");
+    for (from, to) in [("in/a", "in/b"), ("in/b", "in/sub/b")] {
+        fs::create_dir_all(test.path("in/sub")).unwrap();
+        fs::rename(test.path(from), test.path(to)).unwrap();
+        test.runs().says("1 new, 1 gone").says("1 run");
+        is_at(to);
+    }
+    fs::rename(test.path("in/sub/b"), test.path("in/b")).unwrap();
+    test.runs().says("0 run, 1 reused");
+    is_at("in/b");
+    test.run(["-run", "-fresh"])
+        .exits(0)
+        .says("0 run, 1 reused");
+}
+
+#[test]
 fn a_shell_has_copies_of_files_that_stay_where_they_lie() {
     let test = Test::with(
         r#"
