@@ -9,12 +9,13 @@ mod builtin;
 mod expand;
 mod mention;
 mod paths;
+mod programs;
 mod scan;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use mention::{of_text, of_value};
+pub use mention::{imports, of_text, of_value};
 use scan::Scan;
 
 /// What a script names.

@@ -75,9 +75,9 @@ pub(super) fn unseen(
         });
     }
     for file in &step.files {
-        if let Some(script) = folder.script(file.value.text()) {
+        if let Some(found) = folder.script(file.value.text()) {
             let within = format!(" in `{}`", visible(file.value.text()));
-            note(&survey::of(&script).words, &within, &|_| file.at.clone());
+            note(&found.words, &within, &|_| file.at.clone());
         }
     }
     in_words(step, declared, found)
@@ -154,8 +154,8 @@ impl Folder<'_> {
             .then(|| Lead::Elsewhere(full.to_string_lossy().into_owned()))
     }
 
-    /// The text of a file there, if it is a script for a shell: what a step calls or sources uses files, too.
-    fn script(&self, path: &str) -> Option<String> {
+    /// What a file there uses, if it is a script: what a step calls or sources uses files, too.
+    fn script(&self, path: &str) -> Option<Survey> {
         const LONGEST: u64 = 64 << 10;
         let full = self.path.join(path);
         let about = fs::metadata(&full).ok()?;
@@ -163,6 +163,10 @@ impl Folder<'_> {
             return None;
         }
         let text = fs::read_to_string(full).ok()?;
+        let folder = path.rfind('/').map_or("", |end| &path[..=end]);
+        if Path::new(path).extension().is_some_and(|end| end == "py") {
+            return Some(survey::imports(&text, folder));
+        }
         let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
         let is_shell = match first {
             Some(words) => {
@@ -174,7 +178,7 @@ impl Folder<'_> {
                 .extension()
                 .is_some_and(|end| end == "sh" || end == "bash"),
         };
-        is_shell.then_some(text)
+        is_shell.then(|| survey::of(&beside(text, folder)))
     }
 
     /// Whether something is there, outside the folder, that a result could depend on.
@@ -267,6 +271,26 @@ impl Folder<'_> {
             .filter(|name| names.matches(name.as_bytes()))
             .any(|name| self.fits(&format!("{folder}{name}/"), rest, declared))
     }
+}
+
+/// The script with the folder that it lies in where it asks for that.
+fn beside(mut text: String, folder: &str) -> String {
+    const ASKED: [&str; 4] = [
+        "$(dirname \"$0\")",
+        "$(dirname $0)",
+        "${0%/*}",
+        "$(dirname \"${BASH_SOURCE[0]}\")",
+    ];
+    let folder = match folder.trim_end_matches('/') {
+        "" => ".",
+        folder => folder,
+    };
+    for asked in ASKED {
+        if text.contains(asked) {
+            text = text.replace(asked, folder);
+        }
+    }
+    text
 }
 
 fn is_declared(path: &str, declared: &[&Glob]) -> bool {
@@ -386,6 +410,31 @@ mod tests {
             let told = messages("", &[], script);
             assert_eq!(told.len(), 1, "{script} {told:?}");
             assert!(told[0].contains(found), "{script} {told:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_declared_file_takes_from_beside_it_is_found() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().canonicalize().unwrap();
+        for (name, text) in [
+            ("lib/main.py", "import os\nimport util\n"),
+            ("lib/util.py", ""),
+            ("lib/run.sh", "cat \"$(dirname \"$0\")\"/list\n"),
+            ("lib/list", ""),
+        ] {
+            fs::create_dir_all(path.join("lib")).unwrap();
+            fs::write(path.join(name), text).unwrap();
+        }
+        let folder = Folder {
+            path: &path,
+            db: None,
+        };
+        for (script, uses) in [("lib/main.py", "lib/util.py"), ("lib/run.sh", "lib/list")] {
+            let found = folder.script(script).unwrap().words;
+            let leads = found.iter().filter_map(|spot| folder.lead(spot, &[]));
+            let leads: Vec<Lead> = leads.collect();
+            assert_eq!(leads, [Lead::Beside(uses.to_owned())], "{script}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What calls mean for variables, folders and files.
 
+use super::programs::without_texts;
 use super::scan::Scan;
 use super::word::{Piece, Word, name_at};
 use super::{Prefix, Role};
@@ -98,7 +99,8 @@ impl Scan<'_> {
         } else if matches!(name, "test" | "[") {
             self.compared(arguments);
         } else {
-            self.files(arguments);
+            self.modules(name, arguments);
+            self.files(&without_texts(name, arguments));
         }
     }
 

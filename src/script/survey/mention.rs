@@ -25,9 +25,8 @@ pub fn of_text(script: &str) -> Survey {
         for (inner, word) in pieces(line) {
             words.push(spot(word, at + inner, role));
         }
-        for module in modules(line) {
-            words.push(spot(&format!("{module}.py"), at, Role::Argument));
-            words.push(spot(&format!("{module}/__init__.py"), at, Role::Argument));
+        for path in modules(line).into_iter().chain(required(line)) {
+            words.push(spot(&path, at, Role::Argument));
         }
     }
     words.retain(|word| !word.path.is_empty());
@@ -98,8 +97,33 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(move |word| (word.as_ptr() as usize - begin, word))
 }
 
-/// The modules of Python that a line imports, as paths.
-fn modules(line: &str) -> Vec<String> {
+/// The modules that a file of Python imports which lies in `folder` (it ends with a `/`, or is empty): they are
+/// found beside it.
+pub fn imports(text: &str, folder: &str) -> Survey {
+    let found = lines(text).flat_map(|(at, line)| {
+        let paths = modules(line).into_iter();
+        paths.map(move |path| spot(&format!("{folder}{path}"), at, Role::Argument))
+    });
+    Survey {
+        words: found.collect(),
+        ..Survey::default()
+    }
+}
+
+/// What a line of JavaScript names without the end of its name.
+pub(super) fn required(line: &str) -> Vec<String> {
+    let strings = strings(line).map(|(_, text)| text);
+    let without_end = strings.filter(|text| {
+        let name = text.rsplit('/').next().unwrap_or_default();
+        text.starts_with(['.']) && text.contains('/') && !name.is_empty() && !name.contains('.')
+    });
+    without_end
+        .flat_map(|text| [format!("{text}.js"), format!("{text}/index.js")])
+        .collect()
+}
+
+/// The files of the modules of Python that a line imports, as far as one sees.
+pub(super) fn modules(line: &str) -> Vec<String> {
     let mut words = line.split_whitespace();
     let (Some("import" | "from"), Some(names)) = (words.next(), words.next()) else {
         return Vec::new();
@@ -108,5 +132,6 @@ fn modules(line: &str) -> Vec<String> {
     names
         .filter(|name| !name.is_empty())
         .map(|name| name.replace('.', "/"))
+        .flat_map(|name| [format!("{name}.py"), format!("{name}/__init__.py")])
         .collect()
 }

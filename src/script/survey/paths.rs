@@ -97,7 +97,7 @@ impl Scan<'_> {
         );
     }
 
-    fn note(&mut self, text: String, at: usize, role: Role, glob: bool) {
+    pub(super) fn note(&mut self, text: String, at: usize, role: Role, glob: bool) {
         if text.is_empty() || text.contains(['\n', '\0']) || text.contains("://") {
             return;
         }

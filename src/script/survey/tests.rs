@@ -148,7 +148,7 @@ fn words_that_could_be_paths() {
         ("F=t; cat $F.txt \"lib/$F\"", &["t", "t.txt", "lib/t"]),
         ("for f in a b; do cat $f.x; done", &["a", "b", "a.x", "b.x"]),
         ("cat ${F:-t.txt} \"${G=lib/u}\"", &["t.txt", "lib/u"]),
-        ("sed -ft.txt -n; grep -rn x.y", &["t.txt", "x.y"]),
+        ("sed -ft.txt -n; grep -rn z x.y", &["t.txt", "x.y"]),
         (
             "python3 script.py --template=t.html -Ilib -f a.awk",
             &["script.py", "t.html", "lib", "a.awk"],
@@ -156,7 +156,7 @@ fn words_that_could_be_paths() {
         ("awk -v t=table.txt -f p.awk", &["table.txt", "p.awk"]),
         (
             "PYTHONPATH=lib:$PWD/more:$X/y python3 -m tool",
-            &["lib", "./more", "tool"],
+            &["lib", "./more", "tool.py", "tool/__main__.py", "tool"],
         ),
         ("export PATH=$PWD/bin:$PATH", &["./bin"]),
         (
@@ -329,4 +329,36 @@ fn deep_nesting_and_length_are_bearable() {
     of(&"cat <<E\n".repeat(2_000));
     of(&"{ ".repeat(100_000));
     of(&"((".repeat(20_000));
+}
+
+#[test]
+fn modules_are_found_by_their_names() {
+    for (script, found) in [
+        ("python3 -m mod.sub \"$INPUT_FILE\"", "mod/sub.py"),
+        ("python3 -m mod", "mod/__main__.py"),
+        ("python3 -c 'import sys; import mod'", "mod.py"),
+        ("python3 -c 'from pkg.mod import f'", "pkg/mod.py"),
+        ("node -e 'require(\"./m\")'", "./m.js"),
+    ] {
+        let paths = paths(script);
+        assert!(paths.iter().any(|path| path == found), "{script} {paths:?}");
+    }
+    let of_file = imports("import os, util\nfrom .more import x\n", "lib/").words;
+    assert!(of_file.iter().any(|word| word.path == "lib/more.py"));
+}
+
+#[test]
+fn patterns_and_numbers_are_no_files() {
+    for (script, files) in [
+        ("grep data $INPUT_FILE", &[] as &[&str]),
+        ("grep -rn -A 2 data lib", &["lib"]),
+        ("grep -e data -f list lib", &["list", "lib"]),
+        ("grep -f list lib", &["list", "lib"]),
+        ("grep --file=list lib", &["list", "lib"]),
+        ("sort -t a -k 1 b", &["b"]),
+        ("head -n 1 b; tail -c 1 b", &["b", "b"]),
+        ("cut -d a -f 1 b", &["b"]),
+    ] {
+        assert_eq!(paths(script), files, "{script}");
+    }
 }
