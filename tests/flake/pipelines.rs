@@ -91,8 +91,10 @@ fn every_key_of_a_step_is_an_option() {
         .unwrap();
     let schema: serde_json::Value = serde_json::from_str(&succeeded(&schema)).unwrap();
     // Names are those of the attributes, packages become store paths, and `from` names steps that are
-    // there: other tests have these.
-    let others = ["name", "packages", "script", "start", "from", "with"];
+    // there: other tests have these. What does not go with `gather` has a step of its own.
+    let others = [
+        "name", "packages", "script", "start", "from", "with", "each",
+    ];
     let attributes = |table: &serde_json::Value| {
         let mut keys = serde_json::Map::new();
         for (key, property) in table["properties"].as_object().unwrap() {
@@ -130,7 +132,8 @@ fn every_key_of_a_step_is_an_option() {
                    params.threshold = {{ type = \"float\"; default = 0.5; min = 0; max = 1; help = \"…\"; volatile = true; }};
                    params.mode = {{ type = \"string\"; values = [ \"fast\" \"exact\" ]; }};
                    steps.begin = {{ start = true; script = \":\"; }};
-                   steps.all = {{ script = \":\"; from = [ \"begin\" ]; \"with\" = [ \"begin\" ]; }} // {step}; }}"
+                   steps.all = {{ script = \":\"; from = [ \"begin\" ]; \"with\" = [ \"begin\" ]; }} // {step};
+                   steps.pairs = {{ script = \":\"; \"with\" = [ \"begin\" ]; each = true; }}; }}"
             ),
         )
         .unwrap_or_else(|said| panic!("{said}"));
