@@ -60,12 +60,13 @@ impl Reader {
         )
     }
 
-    /// What a step takes in the runset besides what is routed to it.
+    /// What a step takes in the runset besides what is routed to it; not the pairs, which are made of what
+    /// it has.
     pub(crate) fn taken_by(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
         self.told(
             "SELECT t.id, t.input_task_id, t.name, t.object_hash, t.kind
              FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
-             WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output IS NOT NULL",
+             WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output <> t.input_task_id",
             runset,
             step,
         )

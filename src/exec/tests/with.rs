@@ -1,6 +1,9 @@
 //! What tasks get of other steps besides their inputs: that they wait for it, that it is the same
 //! whatever the order of ends, and that they do their work again once it is another.
 
+mod random;
+mod shape;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -223,6 +223,31 @@ impl World {
         }
     }
 
+    /// Has a step have that script: a version that it had before, or a new one. What was done with
+    /// another one is to be done again.
+    pub(crate) fn edit(&mut self, runset: &Runset, queue: usize, script: &str) {
+        let plan = Arc::get_mut(&mut self.steps[queue]).unwrap();
+        let identity = Identity {
+            script: script.to_owned(),
+            shell: vec!["sh".to_owned()],
+            with: plan.with.iter().map(ToString::to_string).collect(),
+            each: plan.each,
+            ..Identity::default()
+        };
+        let known = self.state.known_steps().unwrap();
+        let made = self
+            .state
+            .register(&known, &plan.name, &identity, queue == 0, None, 0);
+        let made = made.unwrap();
+        (plan.id, plan.version) = (made.id, made.version);
+        plan.equal = self.state.equal_versions(made.id).unwrap();
+        let current: Vec<_> = self.steps.iter().map(|step| step.id).collect();
+        self.state.migrate_tainted(runset, &current).unwrap();
+        self.state.update_unfinished(runset, &current).unwrap();
+        crate::engine::reshape(&mut self.state, runset, &self.steps, &self.router).unwrap();
+        self.state.commit().unwrap();
+    }
+
     /// A runset with a start task.
     pub(crate) fn fresh(&mut self) -> Runset {
         let runset = self.state.create_runset("r", 0).unwrap();
