@@ -291,7 +291,7 @@ impl DryRunner<'_> {
         let text = context(self.state, self.router, self.runset, &step.with)?;
         let about = key_of(self.state, self.router, ready.id)?;
         for (name, alone) in list::each_alone(&text) {
-            let key = key_of_pair(&about, &name);
+            let key = key_of_pair(self.router, &about, &name);
             let pair = NewPair {
                 own: ready.id,
                 step: step.id,

@@ -63,6 +63,11 @@ impl Gathers {
             gave: HashSet::new(),
         }
     }
+
+    /// Whether the task was to be done, and is dead; asked once.
+    pub(super) fn buried(&mut self, task: TaskId) -> bool {
+        self.dead.remove(&task)
+    }
 }
 
 /// The groups of a step that are complete and have no task.
@@ -350,7 +355,7 @@ impl Scheduler<'_> {
         let Some(gathers) = &mut self.gathers else {
             return Ok(Some(ready));
         };
-        if gathers.dead.remove(&ready.id) {
+        if gathers.buried(ready.id) {
             return Ok(None);
         }
         let step = Arc::clone(&self.steps[queue]);

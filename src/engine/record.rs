@@ -54,8 +54,18 @@ impl Scheduler<'_> {
         };
         self.begin_group()?;
         let InHand { step, ready, key } = task;
-        let ready = Arc::unwrap_or_clone(ready);
+        let mut ready = Arc::unwrap_or_clone(ready);
         let span = span(&ended.finished, ended.launch);
+        if self.is_dead(&step, &ready, Some(span)) {
+            self.plan.ended(step.queue, key.as_ref());
+            return Ok(None);
+        }
+        if self.is_outdated(&step, &ready) {
+            ready.context = None;
+            self.comes_again(&step, ready, span);
+            self.plan.ended(step.queue, key.as_ref());
+            return Ok(None);
+        }
         let mut ended = ended;
         if let Outcome::Success(outputs) = &mut ended.outcome
             && let Some(error) = self.comes_back(&step, &ready, outputs)?
@@ -129,6 +139,22 @@ impl Scheduler<'_> {
             span: Some(span),
         });
         self.plan.back(step.queue, ready);
+    }
+
+    /// Whether the task was superseded since it started: nothing of it counts, and what is done in its
+    /// place is another task.
+    fn is_dead(&mut self, step: &StepPlan, ready: &Ready, span: Option<Span>) -> bool {
+        let gathers = self.gathers.as_mut();
+        let is_dead = gathers.is_some_and(|gathers| gathers.buried(ready.id));
+        if is_dead {
+            self.retrying.remove(&ready.id);
+            self.tell(&Event::Cancelled {
+                task: ready.id,
+                step: &step.name,
+                span,
+            });
+        }
+        is_dead
     }
 
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
@@ -243,6 +269,9 @@ impl Scheduler<'_> {
     pub(super) fn record(&mut self, recording: &mut Recording) -> Result<bool, Error> {
         self.begin_group()?;
         for _ in 0..SLICE {
+            if self.is_dead(&recording.step, &recording.ready, recording.span()) {
+                return Ok(true);
+            }
             let Some(output) = recording.next(self.state)? else {
                 self.record_end(recording)?;
                 return Ok(true);

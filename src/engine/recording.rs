@@ -78,6 +78,14 @@ impl Recording {
         recording
     }
 
+    /// When it ran, if it did.
+    pub(super) fn span(&self) -> Option<Span> {
+        match &self.how {
+            How::Executed { span, .. } => Some(*span),
+            How::Reused(_) => None,
+        }
+    }
+
     /// The next output to be recorded.
     pub(super) fn next(&mut self, state: &State) -> Result<Option<Output>, Error> {
         if let How::Reused(source) = self.how

@@ -7,6 +7,7 @@ use super::known::Known;
 use crate::engine::step::StepPlan;
 use crate::model::barrier::{Barrier, Barriers, Before, leading};
 use crate::model::gather::{Gather, Line, Role};
+use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::route::Router;
 use crate::model::scope::{Kind, Scopes};
@@ -302,18 +303,40 @@ fn add_barriers(
 /// The steps that gather what descends from each task of another one, in the order of the manifest.
 fn scopes(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Scopes {
     let gathers_all = |step: &Arc<StepPlan>| step.gather.is_some_and(Gather::is_barrier);
-    let ends: Vec<bool> = steps.iter().map(gathers_all).collect();
+    let ends = |own: &StepPlan| -> Vec<bool> {
+        let waits = |step: &Arc<StepPlan>| gathers_all(step) || waits_for(step, own, steps);
+        steps.iter().map(waits).collect()
+    };
     let kind = |step: &Arc<StepPlan>| match step.gather? {
         Gather::All | Gather::ByKey => None,
         Gather::Below(owner) => Some(Kind {
             queue: step.queue,
             owner,
             partial: step.partial,
-            fed_by: leading(edges, &[step.queue], &ends),
+            fed_by: leading(edges, &[step.queue], &ends(step)),
             shut: false,
         }),
     };
     Scopes::new(steps.iter().filter_map(kind).collect())
+}
+
+/// Whether tasks of `step` get what `source` leaves, or what is made of that for certain: nothing of
+/// theirs can be for `source`.
+fn waits_for(step: &StepPlan, source: &StepPlan, steps: &[Arc<StepPlan>]) -> bool {
+    let mut seen = vec![false; steps.len()];
+    let mut next: Vec<&StepName> = step.with.iter().collect();
+    while let Some(name) = next.pop() {
+        if *name == source.name {
+            return true;
+        }
+        let named = steps.iter().find(|other| other.name == *name);
+        let new = named.filter(|other| !std::mem::replace(&mut seen[other.queue], true));
+        if let Some(other) = new {
+            next.extend(other.from.iter().map(|source| &source.step));
+            next.extend(&other.with);
+        }
+    }
+    false
 }
 
 /// The steps that outputs of this one may go to, and those that gather what descends from its tasks.

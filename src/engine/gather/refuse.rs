@@ -78,6 +78,11 @@ impl Scheduler<'_> {
             refusals.extend(above.map(|(_, barrier)| (barrier.queue, Why::Before(level))));
             let given = lines.barriers.given_by(step.queue).find(|at| *at <= level);
             refusals.extend(given.map(|at| (lines.barriers.at(at).queue, Why::Given(level))));
+            // What waited for all groups of a step comes too late for any.
+            for kind in lines.scopes.kinds() {
+                let waited = lines.barriers.given_by(kind.queue).find(|at| *at <= level);
+                refusals.extend(waited.map(|at| (kind.queue, Why::Before(at))));
+            }
         }
         for kind in 0..lines.scopes.kinds().len() {
             let queue = lines.scopes.kinds()[kind].queue;

@@ -47,11 +47,15 @@ pub(crate) fn context(
     Ok(list::context(steps))
 }
 
-/// What a pair is about: the input's key and what stands before the first dot in the name that the one
-/// file, `STEP/NAME`, has in the list.
-pub(in crate::engine) fn key_of_pair(about: &str, path: &str) -> String {
+/// What a pair is about: the input's key, and that of the name which the one file, `STEP/NAME`, has in
+/// the list; the former alone, if that is nothing but a route.
+pub(in crate::engine) fn key_of_pair(router: &Router, about: &str, path: &str) -> String {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    format!("{about}_{}", first_part(name))
+    let key = match router.route(name) {
+        None => Some(first_part(name)),
+        Some(_) => router.key(name),
+    };
+    key.map_or_else(|| about.to_owned(), |key| format!("{about}_{key}"))
 }
 
 impl Scheduler<'_> {
@@ -129,7 +133,7 @@ impl Scheduler<'_> {
         for (name, alone) in list::each_alone(&text) {
             let alone = self.store.insert_bytes(alone.as_bytes());
             let alone = alone.map_err(Error::List)?;
-            let key = key_of_pair(&about, &name);
+            let key = key_of_pair(self.router, &about, &name);
             let pair = NewPair {
                 own: ready.id,
                 step: step.id,
@@ -171,9 +175,36 @@ impl Scheduler<'_> {
         Ok(ready)
     }
 
+    /// Whether the task got something besides its input that is not all by now.
+    pub(in crate::engine) fn is_outdated(&self, step: &StepPlan, ready: &Ready) -> bool {
+        let (Some(got), Some(gathers)) = (&ready.context, &self.gathers) else {
+            return false;
+        };
+        let barrier = gathers.lines.barriers.with(step.queue);
+        let given = barrier.map(|barrier| gathers.contexts.get(&barrier));
+        // What a pair got is one file of that.
+        !step.each && given.is_some_and(|given| given != Some(&**got))
+    }
+
     /// Whether others are given what the step leaves.
     pub(in crate::engine) fn is_given(&self, queue: QueueId) -> bool {
         let gathers = self.gathers.as_ref();
         gathers.is_some_and(|gathers| gathers.lines.barriers.given_by(queue).next().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_pair_is_without_a_route() {
+        let names = ["pair", "index"].map(|name| StepName::new(name).unwrap());
+        let router = Router::new(names);
+        let key = |path: &str| key_of_pair(&router, "x", path);
+        assert_eq!(key("index/a.b.txt"), "x_a");
+        assert_eq!(key("index/1_pair"), "x_1");
+        assert_eq!(key("index/1_a_pair.txt"), "x_1_a");
+        assert_eq!(key("index/pair.txt"), "x");
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::world::{Act, World, gathers, left, nothing, step};
+use super::world::{Act, World, below, gathers, left, nothing, step};
 use crate::engine::{Job, Outcome};
 use crate::model::digest::Digest;
 use crate::model::list::List;
@@ -498,6 +498,90 @@ fn whoever_dies_with_pairs_leaves_them_as_they_would_be() {
         world.die(&runset, 2, ends, &mut act_on_pairs);
         world.run(&runset, 2, &mut act_on_pairs);
         assert_eq!(world.rows(&runset), undisturbed.rows(&expected), "{ends}");
+    }
+}
+
+#[test]
+fn what_is_superseded_while_it_runs_leaves_nothing() {
+    // Nobody says what map leaves, so a group waits for it that may lead to what map gets.
+    for each in [true, false] {
+        let map = Act {
+            each,
+            ..with("map", &["last"])
+        };
+        let all = [
+            step("begin"),
+            step("split"),
+            map,
+            below("merge", 1),
+            step("last"),
+        ];
+        let mut world = World::new(all);
+        let runset = world.fresh();
+        let mut mapped = 0;
+        // What is mapped ends when there is nothing else.
+        let mut next = |hand: &[Box<Job>]| {
+            let mut names = hand.iter().map(|job| job.step.name.as_str());
+            Some(names.position(|name| name != "map").unwrap_or(0))
+        };
+        let mut act = |job: &Job| {
+            let content = job.ready.input.hex();
+            match job.step.name.as_str() {
+                "begin" => left(&[("1_split", "1"), ("2_split", "2"), ("0_last", "0")]),
+                "split" => left(&[("a_merge", &*content), ("b_map", &*content)]),
+                "merge" => left(&[("c_last", &*content)]),
+                "last" => left(&[("d", &*content)]),
+                _ => {
+                    mapped += 1;
+                    left(&[("out", &*content)])
+                }
+            }
+        };
+        let summary = world.run_in_order(&runset, 8, &mut next, &mut act).unwrap();
+        let live = if each { 6 } else { 2 };
+        assert_eq!(summary.failed, 0);
+        assert_eq!(world.counts(&runset, 2)[..2], [0, 0]);
+        let finals = world.finals(&runset).into_iter();
+        let names: Vec<_> = finals.filter_map(|row| row.name).collect();
+        let count = |wanted: &str| names.iter().filter(|name| ***name == *wanted).count();
+        assert_eq!((count("out"), count("d")), (live, 3), "{names:?}");
+        assert!(mapped > live, "some had to do their work again");
+        let given = tasks(&world, &runset, "map").into_iter();
+        let most = given.filter_map(|(names, _)| Some(names?.len())).max();
+        assert_eq!(most, Some(if each { 1 } else { 3 }));
+    }
+}
+
+#[test]
+fn all_groups_are_given_though_those_that_get_them_might_lead_there() {
+    // Nobody says what map leaves: it could be for merge.
+    for parallel in [1, 8] {
+        let map = Act {
+            each: true,
+            ..with("map", &["merge"])
+        };
+        let mut world = World::new([step("begin"), step("split"), map, below("merge", 1)]);
+        let runset = world.fresh();
+        let mut merged = 0;
+        let summary = world.run(&runset, parallel, &mut |job| {
+            let content = job.ready.input.hex();
+            match job.step.name.as_str() {
+                "begin" => left(&[("1_split", "1"), ("2_split", "2")]),
+                "split" => left(&[("a_merge", &*content), ("b_map", &*content)]),
+                "merge" => {
+                    merged += 1;
+                    left(&[("c_map", &*content)])
+                }
+                _ => {
+                    assert_eq!(merged, 2, "it waits for all");
+                    left(&[("out", "o")])
+                }
+            }
+        });
+        assert_eq!(summary.failed, 0);
+        assert_eq!(world.counts(&runset, 2)[..2], [0, 0]);
+        assert_eq!(tasks(&world, &runset, "map").len(), 8);
+        assert_eq!(world.finals(&runset).len(), 8);
     }
 }
 
