@@ -11,6 +11,8 @@ use crate::engine::{Job, Outcome};
 use crate::model::digest::Digest;
 use crate::model::gather::Gather;
 use crate::model::list::{self, Form, Member};
+use crate::model::name::StepName;
+use crate::model::route::Router;
 use crate::model::task::TaskState;
 use crate::state::Runset;
 
@@ -157,6 +159,7 @@ struct Output {
 
 /// All, done one step after the other, as nothing leads back.
 fn reference(acts: &[Act], scene: &Scene) -> Vec<Told> {
+    let router = Router::new(NAMES.map(|name| StepName::new(name).unwrap()));
     let mut outputs: Vec<Output> = Vec::new();
     let mut told = Vec::new();
     for (queue, act) in acts.iter().enumerate() {
@@ -196,12 +199,16 @@ fn reference(acts: &[Act], scene: &Scene) -> Vec<Told> {
         for (input, key) in tasks {
             if act.each {
                 for (path, alone) in list::each_alone(&given) {
-                    let stem = path.split_once('/').unwrap().1.split('.').next().unwrap();
-                    all.push((
-                        input,
-                        format!("{key}_{stem}"),
-                        Some(Digest::of(alone.as_bytes())),
-                    ));
+                    let name = path.split_once('/').unwrap().1;
+                    let of_file = match router.route(name) {
+                        Some(_) => router.key(name),
+                        None => name.split('.').next(),
+                    };
+                    let key = match of_file {
+                        Some(of_file) => format!("{key}_{of_file}"),
+                        None => key.clone(),
+                    };
+                    all.push((input, key, Some(Digest::of(alone.as_bytes()))));
                 }
             } else {
                 let context = (!act.with.is_empty()).then(|| Digest::of(given.as_bytes()));
