@@ -15,7 +15,7 @@ use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::tree::Kind;
-use crate::staged::{Own, Staged};
+use crate::staged::{self, Own, Staged};
 use crate::state::{self, Final, Reader, Selection};
 use crate::store;
 use crate::sys::Identity;
@@ -122,6 +122,7 @@ pub(crate) fn export(
         .map_err(io_error("make the folder", &complete))?;
     let (mut names, mut folders) = (Vec::new(), 0);
     state.each_final(selection, |output| {
+        staged::go_on().map_err(io_error("write to", to))?;
         let (object, form) = (output.object, output.form);
         let name = file_name(output);
         let written = match form {

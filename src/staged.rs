@@ -171,13 +171,19 @@ pub(crate) fn discard() {
     let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     unfinished.over = true;
     for path in std::mem::take(&mut unfinished.paths) {
-        // Other threads may still add to it.
+        // Other threads may still be at one part of it each.
         for _ in 0..TRIES {
             if remove(&path).is_ok() {
                 break;
             }
         }
     }
+}
+
+/// An error once the program is about to end: to be asked before each part that is added to a folder. Who
+/// adds faster than [`discard`] removes would keep that from ever being done.
+pub(crate) fn go_on() -> io::Result<()> {
+    unfinished().map(drop)
 }
 
 fn unfinished() -> io::Result<MutexGuard<'static, Unfinished>> {
