@@ -25,6 +25,7 @@ mod lent;
 mod lineage;
 mod lock;
 mod lookup;
+mod members;
 mod mend;
 mod missing;
 mod open;

@@ -243,7 +243,7 @@ impl DryRunner<'_> {
     }
 
     fn make_task(&mut self, step: &StepPlan, group: &Group) -> Result<(), Error> {
-        let list = list::of(self.state.members(group.id)?);
+        let list = list::of(self.state.members(group.id, usize::MAX)?);
         let new = NewGather {
             list: Digest::of(list.as_bytes()),
             step: step.id,

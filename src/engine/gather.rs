@@ -9,6 +9,7 @@
 mod descent;
 mod known;
 mod lines;
+mod list;
 mod refuse;
 mod reshape;
 mod standing;
@@ -31,7 +32,7 @@ use crate::model::barrier::BarrierId;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::gather::{Gather, Which};
-use crate::model::list::{self, Form};
+use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::route::Router;
 use crate::model::scope::KindId;
@@ -198,15 +199,6 @@ impl Scheduler<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The list of a group's members, as an object in the store, and how many there are.
-    fn list_of(&mut self, group: state::GroupId) -> Result<(Digest, u64), Error> {
-        let members = self.state.members(group)?;
-        let count = members.len() as u64;
-        let text = list::of(members);
-        let list = self.store.insert_bytes(text.as_bytes());
-        Ok((list.map_err(Error::List)?, count))
     }
 
     /// Makes the tasks of all that has become complete.

@@ -38,6 +38,14 @@ impl Form {
         let all = [Self::File, Self::Folder, Self::List];
         all.into_iter().find(|form| form.number() == number)
     }
+
+    /// As what it stands in the list of what was brought together.
+    pub fn in_list(self) -> Kind {
+        match self {
+            Self::Folder => Kind::Folder,
+            Self::File | Self::List => Kind::File,
+        }
+    }
 }
 
 /// A file or folder that is brought together with others.
@@ -77,6 +85,15 @@ impl List {
             return None;
         }
         Some(Self { main, files })
+    }
+
+    /// The same of no more than the beginning of what may be long: [`List::main`]; none for what is no list.
+    pub fn main_of(beginning: &[u8]) -> Option<Option<Digest>> {
+        let lines = beginning.strip_prefix(tree::HEADER.as_bytes())?;
+        let first = lines.split(|byte| *byte == b'\n').next();
+        let first = first.and_then(|line| tree::line(std::str::from_utf8(line).ok()?));
+        let main = first.filter(|entry| entry.name.is_empty() && entry.kind == Kind::File);
+        Some(main.map(|entry| entry.digest))
     }
 
     /// All objects that it names, some perhaps more than once.
@@ -151,10 +168,7 @@ type Named = (Box<str>, Digest, Form);
 
 fn entry(name: Box<str>, digest: Digest, form: Form) -> Entry {
     Entry {
-        kind: match form {
-            Form::Folder => Kind::Folder,
-            Form::File | Form::List => Kind::File,
-        },
+        kind: form.in_list(),
         digest,
         name,
     }
@@ -389,5 +403,11 @@ mod tests {
         assert_eq!(named, [("a", one), ("b", two)]);
         assert_eq!(list.objects().copied().collect::<Vec<_>>(), [row, one, two]);
         assert_eq!(List::read(b"x"), None);
+        let beginning = |text: &str| List::main_of(&text.as_bytes()[..100.min(text.len())]);
+        assert_eq!(beginning(&text), Some(Some(row)));
+        for members in [Vec::new(), vec![member("ä", "", "1"); 9]] {
+            assert_eq!(beginning(&of(members)), Some(None));
+        }
+        assert_eq!(beginning("x"), None);
     }
 }

@@ -2,13 +2,13 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::cell::{count, digest, file_name, form, located, number, role};
+use super::cell::{count, digest, form, located, number, role};
 use super::lineage::PARENT;
 use super::record::ROOM;
 use super::{Buried, Context, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
 use crate::model::gather::{Role, Which};
-use crate::model::list::{Form, Member};
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::task::{TaskId, TaskState};
 
@@ -87,7 +87,7 @@ pub(crate) struct Unfinished {
     pub role: Role,
 }
 
-const DOING: &str = "read what is gathered";
+pub(super) const DOING: &str = "read what is gathered";
 const WRITING: &str = "write what is gathered";
 
 impl Reader {
@@ -195,30 +195,6 @@ impl Reader {
             .and_then(|mut query| {
                 let which = (runset.id.0, step.as_str(), Which::ASTRAY.owner);
                 query.query_row(which, |row| natural(row, 0))
-            })
-            .during(&self.layout, DOING)
-    }
-
-    /// The members of a group, with their names and keys.
-    pub(crate) fn members(&self, group: GroupId) -> Result<Vec<Member>, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT id, name, key, object_hash, kind FROM task
-                 WHERE gathering = ?1 AND role = 1 AND live = 1",
-            )
-            .and_then(|mut query| {
-                let member = |row: &Row| {
-                    located("task", row, |row| {
-                        let key: Option<String> = row.get(2)?;
-                        Ok(Member {
-                            name: file_name(row, 1)?.map_or_else(Box::default, Into::into),
-                            key: key.unwrap_or_default().into(),
-                            digest: digest(row, 3)?,
-                            form: form(row, 4)?,
-                        })
-                    })
-                };
-                query.query_map([group.0], member)?.collect()
             })
             .during(&self.layout, DOING)
     }
@@ -554,6 +530,6 @@ impl State {
     }
 }
 
-fn natural(row: &Row, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn natural(row: &Row, column: usize) -> rusqlite::Result<u64> {
     Ok(count(row, column)?.unsigned_abs())
 }

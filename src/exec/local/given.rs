@@ -32,17 +32,8 @@ impl Given {
                 files: Vec::new(),
             }),
             Form::List => {
-                let failed = |source| store::Error::Io {
-                    action: "read the list of files",
-                    path: store.path(input),
-                    source,
-                };
-                let mut bytes = Vec::new();
-                let mut object = store.open_verified(input)?;
-                object.read_to_end(&mut bytes).map_err(failed)?;
-                let list = List::read(&bytes).ok_or_else(|| {
-                    failed(io::Error::new(io::ErrorKind::InvalidData, "it is none"))
-                })?;
+                let (bytes, none) = read_list(store, input, u64::MAX)?;
+                let list = List::read(&bytes).ok_or(none)?;
                 Ok(Self {
                     main: list.main.unwrap_or(*input),
                     folder: false,
@@ -51,6 +42,48 @@ impl Given {
             }
         }
     }
+
+    /// The same for one who does not ask for `INPUT_DIR`: a list may be long, and is not read.
+    pub(super) fn without_files(
+        store: &Reader,
+        input: &Digest,
+        form: Form,
+    ) -> Result<Self, store::Error> {
+        match form {
+            Form::File | Form::Folder => Self::of(store, input, form),
+            Form::List => {
+                let (bytes, none) = read_list(store, input, BEGINNING)?;
+                let main = List::main_of(&bytes).ok_or(none)?;
+                Ok(Self {
+                    main: main.unwrap_or(*input),
+                    folder: false,
+                    files: Vec::new(),
+                })
+            }
+        }
+    }
+}
+
+/// Bytes of a list that have its first entry in them, if the name of that is empty.
+const BEGINNING: u64 = 256;
+
+/// What is in a list, `most` bytes of it, and the error to be told if that is none.
+fn read_list(
+    store: &Reader,
+    list: &Digest,
+    most: u64,
+) -> Result<(Vec<u8>, store::Error), store::Error> {
+    let failed = |source| store::Error::Io {
+        action: "read the list of files",
+        path: store.path(list),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let object = store.open_verified(list)?;
+    let read = object.take(most).read_to_end(&mut bytes);
+    read.map_err(failed)?;
+    let none = io::Error::new(io::ErrorKind::InvalidData, "it is none");
+    Ok((bytes, failed(none)))
 }
 
 /// Makes the folder `name` with one in it for each of these steps, in which is what the step left, of these
@@ -232,6 +265,8 @@ mod tests {
         let input = store.insert_bytes(text.as_bytes()).unwrap();
         let given = Given::of(&store, &input, Form::List).unwrap();
         assert_eq!(given.main, row);
+        let without = Given::without_files(&store, &input, Form::List).unwrap();
+        assert_eq!((without.main, without.files.len()), (row, 0));
         // The same bytes as a file are nothing but a file.
         let file = Given::of(&store, &input, Form::File).unwrap();
         assert_eq!((file.main, file.files.len()), (input, 0));
@@ -289,6 +324,8 @@ mod tests {
             .unwrap();
         let given = Given::of(&store, &input, Form::List).unwrap();
         assert_eq!((given.main, given.files.len()), (input, 1));
+        let without = Given::without_files(&store, &input, Form::List).unwrap();
+        assert_eq!((without.main, without.files.len()), (input, 0));
     }
 
     #[test]

@@ -171,7 +171,11 @@ impl Workspace {
         form: Form,
         dir: bool,
     ) -> Result<(), store::Error> {
-        let given = Given::of(store, input, form)?;
+        let given = if dir {
+            Given::of(store, input, form)?
+        } else {
+            Given::without_files(store, input, form)?
+        };
         let loan = store.borrow(&given.main)?;
         let entry = self.prepare()?.folder.entry(INPUT);
         if given.folder {

@@ -7,7 +7,7 @@ mod random;
 use super::world::{Act, World, by_key, gathers, has, left, nothing, step};
 use crate::engine::{Job, Outcome};
 use crate::model::digest::Digest;
-use crate::model::list::{Form, List};
+use crate::model::list::{self, Form, List, Member};
 use crate::model::task::TaskState;
 use crate::state::Runset;
 
@@ -78,6 +78,42 @@ fn all_that_comes_is_one_task() {
                 .waiting
                 .is_empty()
         );
+    }
+}
+
+/// Lists of more than a few members are written piece by piece.
+#[test]
+fn a_list_is_the_same_whatever_its_length() {
+    for alike in [false, true] {
+        for count in 1..=7 {
+            let mut world = World::new([step("begin"), gathers("merge")]);
+            let runset = world.fresh();
+            let name = |number| match (alike, number) {
+                (true, 3) => "2_merge".to_owned(),
+                _ => format!("{number}_merge"),
+            };
+            let members = (0..count).map(|number| Member {
+                name: name(number).into(),
+                key: "".into(),
+                digest: Digest::of(number.to_string().as_bytes()),
+                form: Form::File,
+            });
+            let outputs: Vec<_> = (0..count).map(|n| (name(n), n.to_string())).collect();
+            let outputs: Vec<_> = outputs.iter().map(|(a, b)| (&**a, &**b)).collect();
+            world.run(&runset, 1, &mut |job| match job.step.name.as_str() {
+                "begin" => left(&outputs),
+                _ => nothing(),
+            });
+            let rows = world.rows(&runset).into_iter();
+            let of_merge = rows.filter(|row| {
+                row.step
+                    .as_ref()
+                    .is_some_and(|step| step.as_str() == "merge")
+            });
+            let lists: Vec<Digest> = of_merge.map(|row| row.object).collect();
+            let wanted = list::of(members.collect());
+            assert_eq!(lists, [Digest::of(wanted.as_bytes())], "{alike} {count}");
+        }
     }
 }
 
