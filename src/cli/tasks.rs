@@ -156,12 +156,21 @@ fn cells(row: &TaskRow) -> Vec<String> {
             None => state_in_words(row).to_owned(),
         },
         elapsed(row).map_or_else(String::new, short),
-        row.name.as_deref().map_or_else(String::new, visible),
+        input(row),
         row.error
             .as_deref()
             .and_then(|error| error.lines().next())
             .map_or_else(String::new, visible),
     ]
+}
+
+/// The name of its input; of a pair, with the key that tells it from others on the same input.
+fn input(row: &TaskRow) -> String {
+    let name = row.name.as_deref().map_or_else(String::new, visible);
+    match row.key.as_ref().filter(|_| row.pair_of.is_some()) {
+        Some(key) => format!("{name} ({})", visible(key)),
+        None => name,
+    }
 }
 
 /// How long the last execution took.

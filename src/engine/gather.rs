@@ -21,8 +21,8 @@ use std::sync::Arc;
 pub(super) use lines::Lines;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
-pub(crate) use with::context;
 pub(super) use with::key_of_pair;
+pub(crate) use with::{context, given_by};
 
 use super::key::key_of;
 use super::outputs::Output;

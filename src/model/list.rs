@@ -118,12 +118,24 @@ pub fn with_main(main: Digest, others: impl IntoIterator<Item = (Box<str>, Diges
 pub fn context<'a>(steps: impl IntoIterator<Item = (&'a str, Vec<Member>)>) -> String {
     let of_step = |(step, members): (&str, Vec<Member>)| {
         let named = named(members).into_iter();
-        let placed =
-            named.map(|(name, digest, form)| entry(format!("{step}/{name}").into(), digest, form));
+        let placed = named.map(|(name, digest, form, _)| entry(path(step, &name), digest, form));
         placed.collect::<Vec<Entry>>()
     };
     let mut entries: Vec<Entry> = steps.into_iter().flat_map(of_step).collect();
     tree::write(&mut entries)
+}
+
+/// Where in what [`context`] gives the outputs of a step are, in their order.
+pub fn paths(step: &str, members: Vec<Member>) -> Vec<Box<str>> {
+    let mut paths = vec![Box::from(""); members.len()];
+    for (name, .., at) in named(members) {
+        paths[at] = path(step, &name);
+    }
+    paths
+}
+
+fn path(step: &str, name: &str) -> Box<str> {
+    format!("{step}/{name}").into()
 }
 
 /// What is in one that [`context`] gave, each by itself in a list of its own, with the path that it has there.
@@ -133,29 +145,35 @@ pub fn each_alone(context: &str) -> Vec<(Box<str>, String)> {
     files.into_iter().map(alone).collect()
 }
 
+/// The list of the one thing that is at that path in what [`context`] gives.
+pub fn alone(path: &str, digest: Digest, form: Form) -> String {
+    tree::write(&mut [entry(path.into(), digest, form)])
+}
+
 /// The object for these files; their order does not matter. Those of equal name get others: each is
 /// called by its key and its name, if the keys differ, and those that are equal still are numbered,
 /// before their first extension and in the order of their hashes.
 pub fn of(members: Vec<Member>) -> String {
     let named = named(members).into_iter();
-    let named = named.map(|(name, digest, form)| entry(name, digest, form));
+    let named = named.map(|(name, digest, form, _)| entry(name, digest, form));
     let mut entries: Vec<Entry> = named.collect();
     tree::write(&mut entries)
 }
 
 /// Under which names they are in a list.
-fn named(mut members: Vec<Member>) -> Vec<Named> {
-    members.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+fn named(members: Vec<Member>) -> Vec<Named> {
+    let mut members: Vec<(Member, usize)> = members.into_iter().zip(0..).collect();
+    members.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let mut named: Vec<Named> = Vec::with_capacity(members.len());
-    for alike in members.chunk_by(|a, b| a.name == b.name) {
-        let keyed = alike.iter().any(|member| member.key != alike[0].key);
-        named.extend(alike.iter().map(|member| {
+    for alike in members.chunk_by(|(a, _), (b, _)| a.name == b.name) {
+        let keyed = alike.iter().any(|(member, _)| member.key != alike[0].0.key);
+        named.extend(alike.iter().map(|(member, at)| {
             let name = if keyed {
                 with_key(&member.key, &member.name)
             } else {
                 member.name.clone()
             };
-            (name, member.digest, member.form)
+            (name, member.digest, member.form, *at)
         }));
     }
     named.sort_unstable();
@@ -163,8 +181,8 @@ fn named(mut members: Vec<Member>) -> Vec<Named> {
     named
 }
 
-/// What is brought together, by the name that it gets.
-type Named = (Box<str>, Digest, Form);
+/// What is brought together, by the name that it gets, and which of all it was.
+type Named = (Box<str>, Digest, Form, usize);
 
 fn entry(name: Box<str>, digest: Digest, form: Form) -> Entry {
     Entry {
@@ -365,6 +383,12 @@ mod tests {
         let list = List::read(text.as_bytes()).unwrap();
         let named: Vec<_> = list.files.iter().map(|file| &*file.name).collect();
         assert_eq!(named, ["s/a_x", "s/b_x", "t/x"]);
+        let mut reversed = one();
+        reversed.reverse();
+        let placed = paths("s", reversed);
+        assert_eq!(placed, ["s/b_x".into(), "s/a_x".into()]);
+        let alone = alone("s/b_x", Digest::of(b"2"), Form::File);
+        assert_eq!(each_alone(&text)[1], ("s/b_x".into(), alone));
         assert_eq!(context([("u", Vec::new())]), of(Vec::new()));
     }
 

@@ -43,6 +43,7 @@ pub(crate) struct Made {
 struct Given {
     step: StepId,
     with: Vec<String>,
+    each: bool,
 }
 
 /// A task on an input with one of the files that another step left.
@@ -72,6 +73,7 @@ impl Reader {
                     Ok(Given {
                         step: StepId(row.get(0)?),
                         with: identity.with,
+                        each: identity.each,
                     })
                 };
                 query.query_map([], given)?.collect()
@@ -94,27 +96,38 @@ impl Reader {
         Ok(sources)
     }
 
-    /// The live tasks that got what that step left, at most `most` of each version of a step.
-    pub(crate) fn given_to(
+    /// The live tasks that got an output of that step, at most `most` of each version of a step. `alone`: the
+    /// hash of the list of that output, which is what a pair gets.
+    pub(crate) fn given_to<E: From<Error>>(
         &self,
         runset: &Runset,
         source: &str,
         most: usize,
-    ) -> Result<Vec<TaskId>, Error> {
+        alone: impl FnOnce() -> Result<Option<Digest>, E>,
+    ) -> Result<Vec<TaskId>, E> {
+        let mut given = self.given()?;
+        given.retain(|given| given.with.iter().any(|name| name == source));
+        let alone = if given.iter().any(|given| given.each) {
+            alone()?.map(|alone| alone.hex().to_string())
+        } else {
+            None
+        };
         let mut tasks = Vec::new();
-        for given in self.given()? {
-            if !given.with.iter().any(|name| name == source) {
+        for given in given {
+            if given.each && alone.is_none() {
                 continue;
             }
+            let alone = alone.as_ref().filter(|_| given.each);
             let of_version: Vec<TaskId> = self
                 .connection
                 .prepare_cached(
                     "SELECT id FROM task WHERE step_id = ?1 AND step_id IS NOT NULL AND runset = ?2
-                         AND live = 1 AND context IS NOT NULL ORDER BY id LIMIT ?3",
+                         AND live = 1 AND context IS NOT NULL AND role <> 1
+                         AND (?3 IS NULL OR context = ?3) ORDER BY id LIMIT ?4",
                 )
                 .and_then(|mut query| {
                     let most = i64::try_from(most).unwrap_or(i64::MAX);
-                    let which = (given.step.0, &runset.name, most);
+                    let which = (given.step.0, &runset.name, alone, most);
                     query
                         .query_map(which, |row| number(row, 0).map(TaskId))?
                         .collect()

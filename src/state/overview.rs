@@ -142,8 +142,7 @@ impl Reader {
             .during(&self.layout, "read counts")
     }
 
-    /// How many live tasks of one step version came from tasks of another; step 0 for final
-    /// outputs.
+    /// How many live outputs of one step version's tasks went to another; step 0 for final ones.
     pub(crate) fn flows(
         &self,
         runset: Option<&Runset>,
@@ -154,6 +153,7 @@ impl Reader {
                      max(iif(parent.id >= task.id, parent.id, NULL))
                  FROM task JOIN task AS parent ON parent.id = task.input_task_id
                  WHERE task.live = 1 AND parent.step_id IS NOT NULL
+                   AND NOT (task.role = 2 AND task.output = task.input_task_id)
                    AND (?1 IS NULL OR task.runset = ?1)
                  GROUP BY 2, 3 ORDER BY 2, 3",
             )

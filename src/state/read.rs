@@ -26,6 +26,8 @@ pub(crate) struct TaskRow {
     pub step: Option<TaskStep>,
     /// The task that left the object.
     pub parent: Option<TaskId>,
+    /// Of a pair, the row that stands for all pairs of the input.
+    pub pair_of: Option<TaskId>,
     /// How far it is.
     pub state: TaskState,
     /// How its last execution failed.
@@ -61,6 +63,20 @@ pub(crate) struct TaskRow {
     pub role: Role,
     /// What it got besides its input.
     pub context: Option<Digest>,
+    /// What it is about, where that does not follow from its name.
+    pub key: Option<String>,
+}
+
+impl TaskRow {
+    /// The row that its input has.
+    pub(crate) fn own_row(&self) -> TaskId {
+        self.pair_of.unwrap_or(self.id)
+    }
+
+    /// Whether it is no task, but stands for the pairs of its input with each output of another step.
+    pub(crate) fn stands_for_pairs(&self) -> bool {
+        self.role == Role::Member && self.context.is_some()
+    }
 }
 
 /// The step version that a task runs.
@@ -104,10 +120,11 @@ pub(crate) enum Which {
 /// No error of ours is so long as to be cut.
 pub(super) fn columns() -> String {
     format!(
-        "SELECT t.id, t.object_hash, t.step_id, s.name, s.version, t.input_task_id,
+        "SELECT t.id, t.object_hash, t.step_id, s.name, s.version,
+                iif({PAIR}, (SELECT own.input_task_id FROM task AS own WHERE own.id = t.output), t.input_task_id),
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
                 t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind,
-                {MADE_BY}, t.role, t.context
+                {MADE_BY}, t.role, t.context, iif({PAIR}, t.output, NULL), t.key
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -115,6 +132,9 @@ pub(super) fn columns() -> String {
 /// Of the current version itself it is clear without a question.
 const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL AND t.role <> 1 AND NOT s.current
     AND s.fingerprint IS NOT (SELECT n.fingerprint FROM step AS n WHERE n.name = s.name AND n.current))";
+
+/// Whether a row `t` is a task on an input with one output of another step.
+pub(super) const PAIR: &str = "(t.role = 2 AND t.output = t.input_task_id)";
 
 /// Of accepted tasks.
 const MADE_BY: &str = "(SELECT m.version FROM accepted AS a JOIN step AS m ON m.id = a.from_step
@@ -160,6 +180,8 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         made_by: some_number(row, 20)?,
         role: role(row, 21)?,
         context: some_digest(row, 22)?,
+        pair_of: older(row, 23, own)?,
+        key: row.get(24)?,
     })
 }
 

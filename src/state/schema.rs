@@ -207,7 +207,10 @@ SELECT task.id, task.runset, step.name AS step, step.version,
          ELSE 'done' END AS state,
     processed = 1 AND NOT step.current AND step.fingerprint IS NOT
         (SELECT now.fingerprint FROM step AS now WHERE now.name = step.name AND now.current) AS tainted,
-    task.name AS input_name, object_hash AS input_hash, input_task_id AS parent, reused_from,
+    task.name AS input_name, object_hash AS input_hash,
+    iif(role = 2 AND output = input_task_id,
+        (SELECT own.input_task_id FROM task AS own WHERE own.id = task.output), input_task_id) AS parent,
+    reused_from,
     strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
     worker, error,
     (SELECT made.version FROM accepted JOIN step AS made ON made.id = accepted.from_step

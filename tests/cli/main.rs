@@ -37,6 +37,7 @@ mod outputs;
 mod outside;
 mod own;
 mod page;
+mod pairs;
 mod params;
 mod part;
 mod paths;

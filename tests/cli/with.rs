@@ -89,7 +89,7 @@ fn questions_tell_of_it() {
     test.runs();
     let task = &test.rows("SELECT min(id) FROM live_task WHERE step = 'known'")[0];
     let tree = test.text(&["trace", task]);
-    assert!(tree.contains("with index/words"), "{tree}");
+    assert!(tree.contains("with index/a_words"), "{tree}");
     let index = &test.rows("SELECT min(id) FROM task WHERE name = 'words'")[0];
     let tree = test.text(&["trace", index]);
     assert!(tree.contains(&format!("#{task} known")), "{tree}");

@@ -55,7 +55,7 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         state_in_words(row)
     );
     let entry = match (row.parent, &row.name) {
-        (None, Some(_)) => state.entry_of(row.id)?,
+        (None, Some(_)) => state.entry_of(row.own_row())?,
         _ => None,
     };
     if row.role == Role::Gather && row.live {
@@ -150,7 +150,7 @@ fn superseded(state: &Reader, row: &TaskRow, text: &mut String) -> Result<(), Fa
             let _ = writeln!(text, "  superseded: task #{new} took {whose}");
             return Ok(());
         }
-        let parent = at.parent.filter(|parent| *parent < at.id);
+        let parent = at.pair_of.or(at.parent).filter(|parent| *parent < at.id);
         let above = parent.map(|parent| state.task(parent)).transpose()?;
         if let Some(Some(parent)) = above {
             at = parent;
@@ -220,7 +220,11 @@ impl Case<'_> {
             let store = select::store(self.state).ok()?;
             Given::of(&store, context, Form::List).ok()
         });
-        let files = list.map(|list| u64::try_from(list.files.len()).unwrap_or(u64::MAX));
+        let list = list.map(|list| list.files);
+        if let (Some(_), Some([only])) = (self.row.pair_of, list.as_deref()) {
+            return Some(visible(&only.name));
+        }
+        let files = list.map(|files| u64::try_from(files.len()).unwrap_or(u64::MAX));
         let files = files.map(|files| format!(", {}", amount::count(files, "file")));
         (!steps.is_empty()).then(|| format!("{}{}", steps.join(", "), files.unwrap_or_default()))
     }

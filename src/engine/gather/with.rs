@@ -12,7 +12,7 @@ use crate::model::name::StepName;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::route::{Router, first_part};
 use crate::model::task::TaskState;
-use crate::state::{self, NewPair, Reader, Runset};
+use crate::state::{self, NewPair, Reader, Runset, Told};
 
 /// The list of what these steps have left in the runset, as an object has it.
 pub(crate) fn context(
@@ -24,27 +24,43 @@ pub(crate) fn context(
     let mut steps = Vec::with_capacity(with.len());
     for step in with {
         let outputs = state.outputs_of(runset, step)?;
-        let mut alike: HashMap<&str, usize> = HashMap::new();
-        for output in &outputs {
-            *alike.entry(&output.name).or_default() += 1;
-        }
-        let mut members = Vec::with_capacity(outputs.len());
-        for output in &outputs {
-            // Where nothing else has the name, no key is asked for.
-            let key = match alike.get(&*output.name) {
-                Some(2..) => key_of(state, router, output.parent)?,
-                Some(_) | None => String::new(),
-            };
-            members.push(Member {
-                name: output.name.to_string().into(),
-                key: key.into(),
-                digest: output.object,
-                form: output.form,
-            });
-        }
-        steps.push((step.as_str(), members));
+        steps.push((step.as_str(), members(state, router, &outputs)?));
     }
     Ok(list::context(steps))
+}
+
+/// What a step has left in the runset, with the path that each has in that list.
+pub(crate) fn given_by(
+    state: &Reader,
+    router: &Router,
+    runset: &Runset,
+    step: &StepName,
+) -> Result<Vec<(Box<str>, Told)>, state::Error> {
+    let outputs = state.outputs_of(runset, step)?;
+    let paths = list::paths(step.as_str(), members(state, router, &outputs)?);
+    Ok(paths.into_iter().zip(outputs).collect())
+}
+
+fn members(state: &Reader, router: &Router, outputs: &[Told]) -> Result<Vec<Member>, state::Error> {
+    let mut alike: HashMap<&str, usize> = HashMap::new();
+    for output in outputs {
+        *alike.entry(&output.name).or_default() += 1;
+    }
+    let mut members = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        // Where nothing else has the name, no key is asked for.
+        let key = match alike.get(&*output.name) {
+            Some(2..) => key_of(state, router, output.parent)?,
+            Some(_) | None => String::new(),
+        };
+        members.push(Member {
+            name: output.name.to_string().into(),
+            key: key.into(),
+            digest: output.object,
+            form: output.form,
+        });
+    }
+    Ok(members)
 }
 
 /// What a pair is about: the input's key, and that of the name which the one file, `STEP/NAME`, has in
