@@ -16,6 +16,7 @@ mod dry_run;
 mod error;
 mod export;
 mod fit;
+mod gc;
 mod graph;
 mod inputs;
 mod kept;
@@ -101,6 +102,7 @@ fn answer() -> ExitCode {
             export::main(&arguments.places, export, &arguments.output)
         }
         Some(Subcommand::Graph(graph)) => graph::main(&arguments.places, graph),
+        Some(Subcommand::Gc(options)) => gc::main(&arguments.places, options),
         Some(Subcommand::Report(report)) => {
             report::main(&arguments.places, report, &arguments.output)
         }

@@ -44,6 +44,7 @@ mod exec;
 mod export;
 mod files;
 mod folder;
+mod gc;
 mod inputs;
 mod manifest;
 pub mod model;

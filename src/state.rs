@@ -18,6 +18,7 @@ pub(crate) mod fault;
 mod files;
 mod finals;
 mod gather;
+mod gc;
 mod guard;
 mod inputs;
 mod layout;
@@ -28,6 +29,7 @@ mod lookup;
 mod members;
 mod mend;
 mod missing;
+mod needs;
 mod open;
 mod overview;
 mod params;
@@ -35,6 +37,7 @@ mod queue;
 mod read;
 mod reader;
 mod readers;
+mod reading;
 mod record;
 mod reroute;
 mod reshape;
@@ -62,6 +65,7 @@ pub(crate) use context::{Buried, NewPair};
 pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use finals::{Final, Selection};
 pub(crate) use gather::{Group, GroupId, NewGather, NewMember};
+pub(crate) use gc::{Doomed, Weighed};
 pub(crate) use inputs::{Entries, NewEntry, Recorded};
 pub(crate) use layout::Layout;
 pub(crate) use lineage::Origin;
@@ -71,6 +75,7 @@ pub(crate) use missing::{Looked, Place, Wanted};
 pub(crate) use overview::{RecordedStep, ShownTask};
 pub(crate) use read::{Filter, TaskRow, TaskStep, Which};
 pub(crate) use readers::{NewReader, Told};
+pub(crate) use reading::Reading;
 pub(crate) use record::{Finished, Logs, NewTask};
 pub(crate) use reroute::{Astray, Rerouted, sign};
 pub(crate) use reshape::{Groups, Home, Shape};
@@ -86,6 +91,8 @@ pub(crate) use supersede::{Migrated, Taint};
 pub(crate) struct Reader {
     connection: Database,
     layout: Layout,
+    /// Of one who reads beside others.
+    _reading: Option<Reading>,
 }
 
 /// A state database, for one who also writes to it.
@@ -222,6 +229,9 @@ pub(crate) enum Error {
     /// What was to be written together cannot be any more.
     #[error("nothing more is written to {}: what was being written was taken back", .0.shown())]
     Abandoned(PathBuf),
+    /// Somebody reads what is to go.
+    #[error("somebody reads from {}, and goes on doing so", .0.shown())]
+    Read(PathBuf),
     /// Of this failure, and all writing that was tried since. Nothing was written.
     #[error(transparent)]
     Failed(Arc<Error>),
@@ -324,6 +334,9 @@ impl Error {
             Self::ReadOnly(_) => Some("check the owner and mode of the db folder and its files"),
             Self::Locked(error) => error.hint(),
             Self::Failed(first) => first.hint(),
+            Self::Read(_) => Some(
+                "end what reads there (a report, an export, a shell of a task), and call it again: nothing was removed",
+            ),
             Self::Lost(_) => Some("let nothing else write to the db folder during a run"),
             Self::Io { source, .. } => hint_at(source),
             Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,

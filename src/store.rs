@@ -15,6 +15,7 @@ mod look;
 mod read;
 mod shards;
 mod shared;
+mod sweep;
 mod tree;
 
 use std::collections::{HashMap, HashSet};
@@ -34,6 +35,7 @@ pub(crate) use lent::Loan;
 pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub(crate) use look::Condition;
 pub(crate) use shared::SharedOutput;
+pub(crate) use sweep::{Amount, Swept};
 pub(crate) use tree::TreeWriter;
 
 use crate::folder::{Entry, kind};

@@ -4,8 +4,8 @@ use clap::Parser;
 
 use super::options::{Actions, Output, PackageOptions, ParamOptions, Places, SecretOptions};
 use super::{
-    cat, check, complete, describe, export, graph, lock, log, report, shell, status, tasks, trace,
-    trace_files, why,
+    cat, check, complete, describe, export, gc, graph, lock, log, report, shell, status, tasks,
+    trace, trace_files, why,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -64,6 +64,8 @@ pub(super) enum Subcommand {
     Cat(cat::Options),
     /// Write final outputs as files into a folder, or as a tar
     Export(export::Options),
+    /// Free what no runset that is kept needs: rows, objects, what dead runs left
+    Gc(gc::Options),
     /// Print the manifest's JSON Schema, for editors
     Schema,
     /// Show the steps, and what went and can go from one to the other

@@ -11,7 +11,7 @@ use crate::report::json;
 use crate::sys::Shortage;
 use crate::text::Shown as _;
 use crate::text::{self, visible};
-use crate::{engine, out, packages, state, store};
+use crate::{engine, gc, out, packages, state, store};
 
 /// Why the program ends without success; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +260,21 @@ impl From<engine::Error> for Failure {
                 Self::usage(&error).hint_at(source)
             }
             error @ engine::Error::Worker(None) => Self::usage(error),
+        }
+    }
+}
+
+impl From<gc::Error> for Failure {
+    fn from(error: gc::Error) -> Self {
+        match error {
+            gc::Error::State(error) => error.into(),
+            gc::Error::List(ref cause) => {
+                let failure = Self::usage(&error);
+                match cause.hint() {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
         }
     }
 }

@@ -325,6 +325,9 @@ impl Call<'_> {
             }
         }
         drop(found);
+        for runset in &runsets {
+            self.state.set_ran(runset)?;
+        }
         let mut failed = 0;
         for runset in &runsets {
             let summary = self.run_one(

@@ -145,6 +145,7 @@ WHERE input_task_id IS NOT NULL AND supersedes IS NULL AND name IS NOT NULL AND 
 GROUP BY input_task_id, name HAVING count(*) > 1;
 INSERT OR IGNORE INTO doubtful
 SELECT r.id FROM task AS r WHERE r.reused_from IS NOT NULL AND r.processed = 1
+  AND EXISTS (SELECT 1 FROM task AS source WHERE source.id = r.reused_from)
   AND (SELECT count(*) FROM task AS c WHERE c.input_task_id = r.id AND c.supersedes IS NULL
          AND c.output IS NULL)
    <> (SELECT count(*) FROM task AS c

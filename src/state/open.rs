@@ -13,7 +13,8 @@ use super::cell::Wrong;
 use super::database::Database;
 use super::guard::wait_when_busy;
 use super::{
-    Context, Error, Layout, Lock, Mended, Reader, State, Sync, files, guard, mend, reader, schema,
+    Context, Error, Layout, Lock, Mended, Reader, Reading, State, Sync, files, guard, mend, reader,
+    schema,
 };
 
 const COPYING: &str = "copy the database";
@@ -22,12 +23,18 @@ impl Reader {
     /// Opens an existing db folder for reading.
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         let layout = Layout::new(root);
+        let reading = Some(Reading::begin(&layout));
         let (connection, format) = reader::open(&layout)?;
-        if format < schema::FORMAT {
+        let reader = if format < schema::FORMAT {
             // Only a writer may bring the file itself to the present format.
-            return Ok(State::copy_of(Some(&connection), layout)?.reader);
-        }
-        Ok(Self::with(connection, layout))
+            State::copy_of(Some(&connection), layout)?.reader
+        } else {
+            Self::with(connection, layout)
+        };
+        Ok(Self {
+            _reading: reading,
+            ..reader
+        })
     }
 
     /// A private copy of some rows: of each table those that meet an SQL condition.
@@ -56,6 +63,7 @@ impl Reader {
         Self {
             connection: Database::new(connection, layout.clone(), effort),
             layout,
+            _reading: None,
         }
     }
 }
@@ -80,6 +88,7 @@ impl State {
         state.mended = mended;
         state.lock = Some(lock.clone());
         state.newest_task()?;
+        state.drop_strays()?;
         Ok((state, lock, created))
     }
 

@@ -114,7 +114,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// `task.kind` is 0 where `object_hash` is a file's, 1 where it is that of a folder, 2 where it is that of a list of files
 /// ([`crate::model::list`]). `task.executed` is when the execution ended whose outputs a finished task has, in milliseconds
 /// since 1970: a task that takes them over has that of the one that it took them from.
-/// `step.current` is 1 for the one version of each name that was registered last. `file` says what
+/// `step.current` is 1 for the one version of each name that was registered last. `runset.ran` is higher in the
+/// one that a run worked on later. `file` says what
 /// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
 /// of a task that stand in it. `entry` has the task of
 /// each thing that a manifest's inputs name. `param` has the parameters that were given to a runset, in
@@ -139,6 +140,7 @@ ALTER TABLE task ADD COLUMN key TEXT;
 ALTER TABLE task ADD COLUMN output INTEGER;
 ALTER TABLE task ADD COLUMN context TEXT;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runset ADD COLUMN ran INTEGER;
 CREATE TABLE file (
     device INTEGER NOT NULL,
     inode INTEGER NOT NULL,
@@ -280,6 +282,7 @@ DROP TABLE lent;
 DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;
+ALTER TABLE runset DROP COLUMN ran;
 ALTER TABLE task DROP COLUMN context;
 ALTER TABLE task DROP COLUMN output;
 ALTER TABLE task DROP COLUMN key;

@@ -69,6 +69,8 @@ pub(crate) struct Look {
     pub owner: u32,
     /// In bytes.
     pub size: u64,
+    /// The bytes that it takes on the disk.
+    pub taken: u64,
     /// Which one it is.
     pub identity: Identity,
     /// When it last changed in any way, which no program can set: seconds and nanoseconds.
@@ -85,6 +87,7 @@ impl Look {
             links: number(stat.st_nlink),
             owner: stat.st_uid,
             size: number(stat.st_size),
+            taken: number::<_, u64>(stat.st_blocks).saturating_mul(512),
             identity: Identity {
                 device: number(stat.st_dev),
                 inode: stat.st_ino,

@@ -75,6 +75,7 @@ fn of(found: &Statx) -> Look {
         links: found.stx_nlink.into(),
         owner: found.stx_uid,
         size: found.stx_size,
+        taken: found.stx_blocks.saturating_mul(512),
         identity: Identity {
             device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
             inode: found.stx_ino,

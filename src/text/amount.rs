@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::quoted;
+
 /// `1 task`, `2 tasks`.
 pub(crate) fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> String {
     format!("{number} {}", noun(number, what))
@@ -50,9 +52,64 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
+/// Reads `50G`, `1.5T`, `300MiB`, `4096`: a number of bytes, with a unit of 1024 of the one before.
+pub(crate) fn read_bytes(text: &str) -> Result<u64, String> {
+    let units = ["", "K", "M", "G", "T", "P", "E"];
+    let form = || format!("{} is no size: say 500M, 50G, 1.5T", quoted(text));
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let unit = unit
+        .strip_suffix("iB")
+        .or(unit.strip_suffix('B'))
+        .unwrap_or(unit);
+    let power = units.iter().position(|one| one.eq_ignore_ascii_case(unit));
+    let scale = 1024_u64.pow(u32::try_from(power.ok_or_else(form)?).unwrap_or(0));
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let part = &part[..part.len().min(9)];
+    let ten = 10_u64.pow(u32::try_from(part.len()).unwrap_or(0));
+    let (Ok(whole), Ok(part)) = (whole.parse::<u64>(), part.parse::<u64>()) else {
+        return Err(form());
+    };
+    let fraction = u128::from(part) * u128::from(scale) / u128::from(ten);
+    whole
+        .checked_mul(scale)
+        .and_then(|bytes| bytes.checked_add(u64::try_from(fraction).ok()?))
+        .ok_or_else(|| format!("{} is more than can be", quoted(text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("0", 0),
+            ("1k", 1024),
+            ("300MiB", 300 << 20),
+            ("50G", 50 << 30),
+            ("50GB", 50 << 30),
+            ("1.5T", 3 << 39),
+            ("0.5K", 512),
+        ] {
+            assert_eq!(read_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "G",
+            "-1",
+            "5X",
+            "1.G",
+            ".5G",
+            "1 G",
+            "99999999E",
+            "1.2.3G",
+            "5GG",
+        ] {
+            assert!(read_bytes(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn one_is_one_and_all_others_are_many() {

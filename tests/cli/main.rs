@@ -16,6 +16,7 @@ mod files;
 mod folders;
 mod from;
 mod gather;
+mod gc;
 mod harness;
 mod include;
 mod injection;

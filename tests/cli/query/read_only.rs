@@ -198,7 +198,7 @@ fn an_older_format_is_read_by_whoever_may_not_write() {
              ALTER TABLE task DROP COLUMN role; ALTER TABLE task DROP COLUMN kind;
              DROP TABLE sample; DROP TABLE accepted; DROP TABLE param; DROP TABLE entry;
              DROP TABLE file; DROP TABLE lent;
-             ALTER TABLE step DROP COLUMN current; ALTER TABLE task DROP COLUMN executed;
+             ALTER TABLE step DROP COLUMN current; ALTER TABLE runset DROP COLUMN ran; ALTER TABLE task DROP COLUMN executed;
              DROP INDEX idx_task_final; DROP INDEX idx_task_digits;
              ALTER TABLE task DROP COLUMN room; PRAGMA user_version = 2;",
         )

@@ -1,0 +1,151 @@
+//! Rows that go.
+//!
+//! At any moment of it the database is whole. With the first group of writes the runsets are gone, so that
+//! nobody finds them; rows of no runset are taken out in the order of their numbers, so that who leaves
+//! something goes before what it left: a task that is still there has all its outputs.
+
+use std::time::Duration;
+
+use super::super::{Context, Error, Reading, State};
+use super::{DOING, STRAYS};
+
+/// Rows that are looked at in one group of writes.
+const GROUP: i64 = 20_000;
+
+const REMOVING: &str = "remove rows";
+
+/// What belongs to runsets that are not kept. `meta` has what is noted of each under its number.
+const RUNSETS: &str = "
+DELETE FROM entry WHERE runset_id IN (SELECT id FROM runset WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM param WHERE runset_id IN (SELECT id FROM runset WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM sample WHERE runset_id IN (SELECT id FROM runset WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM tally WHERE runset_id IN (SELECT id FROM runset WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM gathering WHERE runset_id IN (SELECT id FROM runset WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM meta WHERE key IN (SELECT words || ' of ' || id FROM runset
+    JOIN (SELECT 'objects' AS words UNION SELECT 'start' UNION SELECT 'routes')
+    WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM meta WHERE key IN (SELECT 'taken in ' || id FROM runset WHERE name NOT IN (SELECT name FROM kept));
+DELETE FROM runset WHERE name NOT IN (SELECT name FROM kept);";
+
+/// What nothing names any more once the rows are gone.
+const REST: &str = "
+DELETE FROM step WHERE id IN (SELECT id FROM unused);
+DELETE FROM sample WHERE from_step NOT IN (SELECT id FROM step) OR to_step NOT IN (SELECT id FROM step);
+DELETE FROM gathering WHERE owner > 0 AND owner NOT IN (SELECT id FROM task)
+    AND NOT EXISTS (SELECT 1 FROM task WHERE gathering = gathering.id);
+DELETE FROM file WHERE hash NOT IN (SELECT object FROM needed);
+DELETE FROM lent WHERE hash NOT IN (SELECT object FROM needed);";
+
+impl State {
+    /// Waits until nobody reads any more what goes; see [`Reading`].
+    pub(crate) fn let_nobody_read(&self, patience: Duration) -> Result<Reading, Error> {
+        Reading::end_all(&self.reader.layout, patience)
+    }
+
+    /// What is remembered of files without need.
+    pub(crate) fn drop_rest(&mut self) -> Result<(), Error> {
+        self.reader.connection.write_all(REMOVING, REST)?;
+        self.commit()
+    }
+
+    /// Removes the rows that were chosen.
+    pub(crate) fn drop_rows(&mut self) -> Result<(), Error> {
+        self.mind_parents(false)?;
+        self.put_meta(STRAYS, "1")?;
+        self.reader.connection.write_all(REMOVING, RUNSETS)?;
+        self.commit()?;
+        let last = self.newest_task()?.0;
+        let mut from = 0;
+        while from < last {
+            let to = from + GROUP;
+            self.relink(from, to)?;
+            let connection = &mut self.reader.connection;
+            connection.write(REMOVING, STRAY_ROWS, (from, to))?;
+            connection.write(
+                REMOVING,
+                "DELETE FROM task WHERE id IN (SELECT id FROM doomed WHERE id > ?1 AND id <= ?2)",
+                (from, to),
+            )?;
+            connection.write(
+                REMOVING,
+                "DELETE FROM accepted WHERE task_id > ?1 AND task_id <= ?2
+                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
+                (from, to),
+            )?;
+            connection.write(
+                REMOVING,
+                "DELETE FROM log WHERE task_id > ?1 AND task_id <= ?2
+                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)
+                   AND task_id NOT IN (SELECT id FROM taken)",
+                (from, to),
+            )?;
+            self.commit()?;
+            from = to;
+        }
+        self.drop_rest()?;
+        self.no_strays()?;
+        self.mind_parents(true)
+    }
+
+    /// What took the place of rows that go takes that of what these took the place of: so each output still has
+    /// one row of its own.
+    fn relink(&mut self, from: i64, to: i64) -> Result<(), Error> {
+        let doomed: Vec<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT id FROM doomed WHERE id > ?1 AND id <= ?2
+                   AND EXISTS (SELECT 1 FROM task WHERE supersedes = doomed.id) ORDER BY id",
+            )
+            .and_then(|mut query| query.query_map((from, to), |row| row.get(0))?.collect())
+            .during(&self.reader.layout, DOING)?;
+        for row in doomed {
+            self.reader.connection.write(
+                REMOVING,
+                "UPDATE task SET supersedes = (SELECT old.supersedes FROM task AS old WHERE old.id = ?1)
+                 WHERE supersedes = ?1",
+                [row],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Removes rows of no runset, which a collection left that was killed: else one that is made under the name of
+    /// theirs would have them.
+    pub(in super::super) fn drop_strays(&mut self) -> Result<(), Error> {
+        if self.meta(STRAYS)?.is_none() {
+            return Ok(());
+        }
+        self.mind_parents(false)?;
+        let last = self.newest_task()?.0;
+        let mut from = 0;
+        while from < last {
+            let to = from + GROUP;
+            self.reader
+                .connection
+                .write(REMOVING, STRAY_ROWS, (from, to))?;
+            self.commit()?;
+            from = to;
+        }
+        self.no_strays()?;
+        self.mind_parents(true)
+    }
+
+    /// Whether a row may go only after all that it left.
+    pub(super) fn mind_parents(&self, minds: bool) -> Result<(), Error> {
+        self.reader
+            .connection
+            .set("foreign_keys", if minds { "ON" } else { "OFF" })
+            .during(&self.reader.layout, REMOVING)
+    }
+
+    fn no_strays(&mut self) -> Result<(), Error> {
+        self.reader
+            .connection
+            .write(REMOVING, "DELETE FROM meta WHERE key = ?1", [STRAYS])?;
+        self.commit()
+    }
+}
+
+/// Those of some numbers.
+const STRAY_ROWS: &str = "DELETE FROM task WHERE id > ?1 AND id <= ?2
+    AND runset NOT IN (SELECT name FROM runset)";

@@ -1,0 +1,264 @@
+//! What `gc` removes, and what it must not.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::harness::{Running, Test, files, hash, wait_for};
+
+/// Each runset makes objects of its own, some that all have, folders, and something gathered.
+const PIPELINE: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = '''
+echo "begin of $RUN"
+for i in 1 2 3; do echo "$RUN $i" > $OUTPUT_DIR/${i}_part; done
+echo same > $OUTPUT_DIR/4_part
+'''
+keep = ["RUN"]
+
+[[step]]
+name = "part"
+folders = true
+script = '''
+echo part >> $COUNT
+echo "part on $(cat $INPUT_FILE)" >&2
+mkdir $OUTPUT_DIR/f_all
+cp $INPUT_FILE $OUTPUT_DIR/f_all/x
+ln -s x $OUTPUT_DIR/f_all/link
+'''
+env = { LC_ALL = "C" }
+keep = ["COUNT"]
+
+[[step]]
+name = "all"
+gather = true
+script = 'cat $INPUT_DIR/*/x > $OUTPUT_DIR/final.txt'
+"#;
+
+fn fresh(test: &Test, run: &str) {
+    let mut command = test.command(["-run", "-fresh", "-runset", run]);
+    command.env("RUN", run);
+    Running::start(command).end().exits(0);
+}
+
+fn three() -> Test {
+    let test = Test::with(PIPELINE);
+    for run in ["one", "two", "three"] {
+        fresh(&test, run);
+    }
+    test
+}
+
+fn objects(test: &Test) -> BTreeSet<String> {
+    let objects = test.path("db/objects");
+    let name = |path: &std::path::PathBuf| {
+        let below = path.strip_prefix(&objects).unwrap();
+        below.to_str().unwrap().replace('/', "")
+    };
+    files(&objects).iter().map(name).collect()
+}
+
+fn rows(test: &Test) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in [
+        "task",
+        "runset",
+        "tally",
+        "step",
+        "log",
+        "gathering",
+        "meta",
+    ] {
+        rows.extend(test.rows(&format!("SELECT * FROM {table}")));
+    }
+    rows
+}
+
+/// Everything that is asked about a runset can be answered.
+fn is_whole(test: &Test, runset: &str) {
+    test.tally_is_right();
+    test.objects_are_whole();
+    for task in test.rows(&format!("SELECT id FROM task WHERE runset = '{runset}'")) {
+        test.text(&["trace", &format!("#{task}")]);
+        if test.rows(&format!("SELECT step_id FROM task WHERE id = {task}")) != ["NULL"] {
+            test.text(&["log", &format!("#{task}")]);
+            test.text(&["why", &format!("#{task}")]);
+        }
+    }
+    let to = format!("out-{runset}");
+    test.text(&["export", "-force", "-runset", runset, "-to", &to]);
+    assert!(
+        test.read(&format!("{to}/final.txt"))
+            .contains(&format!("{runset} 2\n"))
+    );
+    test.run(["-run", "-runset", runset]).exits(0).says("0 run");
+}
+
+fn add(test: &Test, bytes: &[u8]) -> String {
+    let name = hash(bytes);
+    test.write(
+        &format!("db/objects/{}/{}/{}", &name[..2], &name[2..4], &name[4..]),
+        bytes,
+    );
+    name
+}
+
+#[test]
+fn without_options_only_that_goes_which_nothing_needs() {
+    let test = three();
+    let (before, recorded) = (objects(&test), rows(&test));
+    let extra = add(&test, b"left by a task that failed");
+    fs::create_dir_all(test.path("db/objects/ab/cd")).unwrap();
+    test.write("db/objects/ab/cd/mine", "of somebody");
+    test.write("db/objects/aside/x", "put aside");
+    let told = test.json(&["gc", "-dry-run", "-json"]);
+    assert_eq!(told["removed"]["objects"], 1, "{told}");
+    assert!(objects(&test).contains(&extra));
+    let done = test.json(&["gc", "-json"]);
+    assert_eq!(
+        (&done["removed"], &done["kept"]),
+        (&told["removed"], &told["kept"])
+    );
+    assert_eq!(done["possible"]["runsets"], 2, "{done}");
+    let mut after = objects(&test);
+    assert!(after.remove("abcdmine") && after.remove("asidex"));
+    assert_eq!(after, before);
+    assert_eq!(rows(&test), recorded);
+    let said = test.text(&["gc"]);
+    assert!(said.starts_with("removed nothing\nkept "), "{said}");
+    assert!(said.contains("-keep-runsets N can free up to "), "{said}");
+}
+
+#[test]
+fn with_runsets_that_go_go_the_objects_that_they_alone_need() {
+    let test = three();
+    let told = test.json(&["gc", "-dry-run", "-keep-runsets", "1", "-json"]);
+    let before = (objects(&test), rows(&test));
+    assert_eq!(
+        told["removed"]["runsets"],
+        serde_json::json!(["two", "one"])
+    );
+    let done = test.json(&["gc", "-keep-runsets", "1", "-json"]);
+    assert_eq!(
+        (&done["removed"], &done["kept"]),
+        (&told["removed"], &told["kept"])
+    );
+    assert_ne!((objects(&test), rows(&test)), before);
+    assert_eq!(test.rows("SELECT DISTINCT runset FROM task"), ["three"]);
+    assert_eq!(test.rows("SELECT name FROM runset"), ["three"]);
+    is_whole(&test, "three");
+    // A db that never had the others has the same objects.
+    let alone = Test::with(PIPELINE);
+    fresh(&alone, "three");
+    let same = |test: &Test| test.rows("SELECT DISTINCT object_hash FROM task ORDER BY 1");
+    assert_eq!(same(&test), same(&alone));
+    let again = test.text(&["gc", "-keep-runsets", "1"]);
+    assert!(again.starts_with("removed nothing\n"), "{again}");
+    test.refusal(&["status", "-runset", "one"]);
+}
+
+#[test]
+fn what_was_taken_over_from_a_runset_that_goes_stays_with_what_it_wrote() {
+    let test = Test::with(PIPELINE);
+    fresh(&test, "one");
+    fresh(&test, "two");
+    // `4_part` is the same in all of them.
+    let source = test
+        .rows("SELECT id, reused_from FROM task WHERE runset = 'two' AND reused_from IS NOT NULL");
+    let source = source[0].split('|').map(str::to_owned).collect::<Vec<_>>();
+    let log = test.text(&["log", &format!("#{}", source[0])]);
+    assert!(log.contains("part on same"), "{log}");
+    test.text(&["gc", "-keep-runsets", "1"]);
+    assert_eq!(test.text(&["log", &format!("#{}", source[0])]), log);
+    is_whole(&test, "two");
+    let count = test.times("part");
+    // Taken over again, though the task that was executed is gone.
+    fresh(&test, "three");
+    assert_eq!(test.times("part"), count + 3);
+    test.text(&["gc", "-keep-runsets", "1"]);
+    is_whole(&test, "three");
+    let of_none = "SELECT task_id FROM log WHERE task_id NOT IN (SELECT id FROM task)
+        AND task_id NOT IN (SELECT reused_from FROM task WHERE reused_from IS NOT NULL)";
+    assert_eq!(test.rows(of_none), Vec::<String>::new());
+}
+
+#[test]
+fn numbers_of_rows_are_not_used_again() {
+    let test = three();
+    // The first one has the newest rows.
+    let mut command = test.command(["-run", "-runset", "one", "-start", "part"]);
+    command.env("RUN", "one");
+    Running::start(command).end().exits(0);
+    let last = test.rows("SELECT max(id) FROM task");
+    test.text(&["gc", "-keep-runsets", "1"]);
+    assert_eq!(test.rows("SELECT max(id) FROM task"), last);
+    assert_eq!(
+        test.rows("SELECT name FROM runset ORDER BY id"),
+        ["one", "three"]
+    );
+    is_whole(&test, "one");
+    is_whole(&test, "three");
+}
+
+#[test]
+fn the_runset_that_ran_last_stays_though_it_had_nothing_to_do() {
+    let test = three();
+    test.run(["-run", "-runset", "one"]).exits(0);
+    test.text(&["gc", "-keep-runsets", "1"]);
+    assert_eq!(
+        test.rows("SELECT name FROM runset ORDER BY id"),
+        ["one", "three"]
+    );
+    test.text(&["gc", "-keep-runsets", "1", "-older-than", "30d"]);
+    is_whole(&test, "one");
+}
+
+#[test]
+fn the_oldest_runsets_go_until_the_objects_fit() {
+    let test = three();
+    let kept = |test: &Test, size: &str| {
+        let told = test.json(&["gc", "-dry-run", "-max-size", size, "-json"]);
+        told["removed"]["runsets"].as_array().unwrap().len()
+    };
+    let all = test.json(&["gc", "-dry-run", "-json"])["kept"]["bytes"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(kept(&test, &all.to_string()), 0);
+    assert_eq!(kept(&test, &(all - 1).to_string()), 1);
+    assert_eq!(kept(&test, "1"), 2);
+    let output = test.call(["gc", "-max-size", "1"]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("more than 1 B: what stays is needed by the newest runset"),
+        "{told}"
+    );
+    is_whole(&test, "three");
+}
+
+#[test]
+fn beside_a_run_it_is_refused() {
+    let test = Test::with(
+        "[[step]]\nname = 'wait'\nstart = true\nscript = 'touch began; while ! test -e go; do sleep 0.01; done'\n",
+    );
+    let run = test.start(["-run"]);
+    wait_for("the task", || test.path("began").exists());
+    let told = test.refusal(&["gc"]);
+    assert!(
+        told.contains(&format!("is in use by process {}", run.pid())),
+        "{told}"
+    );
+    test.text(&["gc", "-dry-run"]);
+    test.write("go", "");
+    run.end().exits(0);
+    test.text(&["gc"]);
+}
+
+#[test]
+fn where_there_is_no_db_none_is_made() {
+    let test = Test::new();
+    let told = test.refusal(&["gc"]);
+    assert!(told.contains("there is no db at ./db"), "{told}");
+    assert!(!test.path("db").exists());
+}
