@@ -45,6 +45,7 @@ mod summary;
 mod tasks;
 mod trace;
 mod trace_files;
+mod verify;
 mod why;
 mod words;
 
@@ -95,6 +96,7 @@ fn answer() -> ExitCode {
         Some(Subcommand::Why(options)) => why::main(&arguments.places, options),
         Some(Subcommand::Trace(options)) => trace::main(&arguments.places, options),
         Some(Subcommand::TraceFiles(options)) => trace_files::main(&arguments.places, options),
+        Some(Subcommand::Verify(options)) => verify::main(&arguments.places, options),
         Some(Subcommand::Shell(options)) => shell::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),

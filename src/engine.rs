@@ -39,7 +39,7 @@ pub(crate) use dry_run::{DryRun, Reason, dry_run};
 pub(crate) use gather::{context, given_by, reshape, standing};
 pub(crate) use job::{Ended, Job, Outcome, Reply, Short, Stop, Turn};
 pub(crate) use key::key_of;
-pub(crate) use lost::{Lost, Redone, look, restore};
+pub(crate) use lost::{Lost, Redone, Tops, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
 pub(crate) use selection::Selection;

@@ -5,6 +5,7 @@
 //! ```text
 //! main            the exit status of the command line, nothing else
 //! cli             options, subcommands, exit codes; the only place that prints errors
+//! verify          whether objects, rows and links are as they were recorded
 //! overview        what pages tell, gathered from state, store and manifest
 //! export          final outputs as files in a folder
 //! prepare         manifest, packages and host together: steps, registered and ready to run
@@ -60,6 +61,7 @@ mod state;
 mod store;
 mod sys;
 mod text;
+mod verify;
 mod view;
 
 pub use cli::main;

@@ -65,6 +65,7 @@ mod wanted;
 
 pub(crate) use error::{BadPackage, Error};
 pub(crate) use resolve::{known, resolve};
+pub(crate) use roots::look::LookedAt;
 pub(crate) use update::{PinState, Update, inspect, lock_file, lock_update};
 
 /// The packages of a manifest.
@@ -156,6 +157,14 @@ fn warning_once(progress: &mut dyn FnMut(Progress)) -> impl FnMut(Progress) {
 /// collection may take what older versions of the steps used. Gives the number removed.
 pub(crate) fn prune_roots(roots: &Path, keep: &BTreeSet<String>) -> Result<usize, Error> {
     Ok(roots::prune(roots, keep, &StoreDir::of_environment()?)?)
+}
+
+/// Looks at the GC roots under `roots`, and whether they hold `paths`; changes nothing, and starts no program.
+pub(crate) fn look_at_roots(roots: &Path, paths: &[String]) -> LookedAt {
+    StoreDir::of_environment().map_or_else(
+        |_| LookedAt::default(),
+        |store| roots::look::look(roots, paths, &store),
+    )
 }
 
 /// The folder that relative references start from.

@@ -6,6 +6,7 @@
 mod bars;
 mod github;
 pub(crate) mod json;
+pub(crate) mod meter;
 mod plain;
 mod sampled;
 pub(crate) mod table;

@@ -5,6 +5,7 @@
 //! is in the file whole or not at all.
 
 mod accept;
+mod audit;
 mod begun;
 mod below;
 mod cell;
@@ -61,6 +62,7 @@ use crate::text::{Shown as _, quoted};
 use database::Database;
 
 pub(crate) use accept::{Acceptance, Accepted};
+pub(crate) use audit::{Misfit, MisfitKind, Reference, Told as Audited, Use};
 pub(crate) use context::{Buried, NewPair};
 pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use finals::{Final, Selection};

@@ -7,6 +7,7 @@
 //! and mends one that was damaged.
 
 mod aside;
+mod audit;
 mod hash;
 mod insert;
 mod lent;
@@ -29,6 +30,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use rustix::io::Errno;
 
+pub(crate) use audit::{Depth, Found, Stray};
 pub(crate) use hash::{Inserted, LARGE, hash_until};
 pub(crate) use insert::{InsertError, remove};
 pub(crate) use lent::Loan;

@@ -5,7 +5,7 @@ use clap::Parser;
 use super::options::{Actions, Output, PackageOptions, ParamOptions, Places, SecretOptions};
 use super::{
     cat, check, complete, describe, export, gc, graph, lock, log, report, shell, status, tasks,
-    trace, trace_files, why,
+    trace, trace_files, verify, why,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -58,6 +58,8 @@ pub(super) enum Subcommand {
     Trace(trace::Options),
     /// Observe one task of a step: which files it uses that no version knows
     TraceFiles(trace_files::Options),
+    /// Whether all is there and as it was recorded: objects, rows, links to packages
+    Verify(verify::Options),
     /// A shell, or a command, where a task of a step would run, with its input
     Shell(shell::Options),
     /// The bytes of an object, or of what a task left

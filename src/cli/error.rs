@@ -11,7 +11,7 @@ use crate::report::json;
 use crate::sys::Shortage;
 use crate::text::Shown as _;
 use crate::text::{self, visible};
-use crate::{engine, gc, out, packages, state, store};
+use crate::{engine, gc, out, packages, state, store, verify};
 
 /// Why the program ends without success; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,6 +237,15 @@ impl From<state::Error> for Failure {
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
+        }
+    }
+}
+
+impl From<verify::Error> for Failure {
+    fn from(error: verify::Error) -> Self {
+        match error {
+            verify::Error::State(error) => error.into(),
+            verify::Error::Kept { ref source } => Self::usage(&error).hint_at(source),
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::text::quoted;
 const FEW: usize = if cfg!(test) { 4 } else { 256 };
 /// Rows that are read at once.
 const STRETCH: usize = if cfg!(test) { 3 } else { 4096 };
+/// Objects of which it is remembered whether they are there.
+const MOST: usize = 1 << 16;
 /// Names that are told.
 const NAMED: usize = 3;
 
@@ -270,11 +272,7 @@ pub(crate) fn restore(
     let lost = look_with(state, store, runset, false, &looked.sign)?;
     let mut redone = Redone::default();
     if !lost.makers.is_empty() {
-        let mut tops = Tops {
-            state,
-            store,
-            known: HashMap::new(),
-        };
+        let mut tops = Tops::new(state, store);
         let mut found = BTreeSet::new();
         for maker in &lost.makers {
             tops.of(*maker, &mut found)?;
@@ -313,17 +311,31 @@ pub(super) fn note(
 }
 
 /// Finds the tasks to begin with.
-struct Tops<'a> {
+#[derive(Debug)]
+pub(crate) struct Tops<'a> {
     state: &'a Reader,
     store: &'a store::Reader,
     /// Whether the input of a task is there.
     known: HashMap<(Digest, Form), bool>,
 }
 
-impl Tops<'_> {
+impl<'a> Tops<'a> {
+    /// Nothing is known yet.
+    pub(crate) fn new(state: &'a Reader, store: &'a store::Reader) -> Self {
+        Self {
+            state,
+            store,
+            known: HashMap::new(),
+        }
+    }
+
     /// Adds the nearest task from `maker` upwards whose input is there; of what was gathered, the nearest
     /// ones above what of it is not.
-    fn of(&mut self, maker: TaskId, found: &mut BTreeSet<TaskId>) -> Result<(), state::Error> {
+    pub(crate) fn of(
+        &mut self,
+        maker: TaskId,
+        found: &mut BTreeSet<TaskId>,
+    ) -> Result<(), state::Error> {
         let mut seen = HashSet::new();
         let mut next = vec![maker];
         while let Some(at) = next.pop() {
@@ -356,8 +368,12 @@ impl Tops<'_> {
         Ok(())
     }
 
-    fn is_there(&mut self, object: Digest, form: Form) -> bool {
+    /// Whether the object is there, as far as that is known without reading a large one.
+    pub(crate) fn is_there(&mut self, object: Digest, form: Form) -> bool {
         let store = self.store;
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
         let known = self.known.entry((object, form));
         *known.or_insert_with(|| object == Digest::EMPTY || store.is_there_as(&object, form))
     }

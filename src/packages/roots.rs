@@ -7,6 +7,7 @@
 //! but links that can be of this module, by name and by what they lead to.
 
 mod folder;
+pub(super) mod look;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -5,7 +5,7 @@
 
 mod layout;
 mod model;
-mod terminal;
+pub(super) mod terminal;
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! Counts of live tasks and the time that they took, kept with every write, so that no question
 //! has to look at all rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, Statement};
 
 use super::cell::{count, located};
 use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
@@ -158,11 +158,37 @@ pub(super) fn recount(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(tasks(&kept) != tasks(&right))
 }
 
+/// The step versions, each in a runset, whose counts are not those of the rows.
+pub(super) fn differing(database: &impl Asked) -> rusqlite::Result<usize> {
+    let (kept, right) = (kept(database)?, counted(database)?);
+    let keys: HashSet<_> = kept.keys().chain(right.keys()).collect();
+    let tally = |counts: &Counts, key: &(RunsetId, StepId)| {
+        let delta = counts.get(key);
+        delta.map(|delta| delta.tally).unwrap_or_default()
+    };
+    let differing = keys
+        .into_iter()
+        .filter(|key| tally(&kept, key) != tally(&right, key));
+    Ok(differing.count())
+}
+
+/// Who can be asked.
+pub(super) trait Asked {
+    /// A question.
+    fn question(&self, sql: &str) -> rusqlite::Result<Statement<'_>>;
+}
+
+impl Asked for Connection {
+    fn question(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+        self.prepare(sql)
+    }
+}
+
 type Counts = HashMap<(RunsetId, StepId), Delta>;
 
-fn kept(connection: &Connection) -> rusqlite::Result<Counts> {
+fn kept(connection: &impl Asked) -> rusqlite::Result<Counts> {
     let mut query = connection
-        .prepare("SELECT runset_id, step_id, pending, failed, done, reused, spent FROM tally")?;
+        .question("SELECT runset_id, step_id, pending, failed, done, reused, spent FROM tally")?;
     let rows = query.query_map([], |row| {
         let tally = TaskCounts {
             pending: row.get(2)?,
@@ -179,13 +205,13 @@ fn kept(connection: &Connection) -> rusqlite::Result<Counts> {
 }
 
 /// In one pass over all rows: grouping them in SQL would sort them, which takes four times as long.
-fn counted(connection: &Connection) -> rusqlite::Result<Counts> {
-    let mut query = connection.prepare("SELECT name, id FROM runset")?;
+fn counted(connection: &impl Asked) -> rusqlite::Result<Counts> {
+    let mut query = connection.question("SELECT name, id FROM runset")?;
     let runsets: HashMap<String, RunsetId> = query
         .query_map([], |row| Ok((row.get(0)?, RunsetId(row.get(1)?))))?
         .collect::<Result<_, _>>()?;
     let mut counts = Counts::new();
-    let mut query = connection.prepare(&format!(
+    let mut query = connection.question(&format!(
         "SELECT runset, coalesce(step_id, 0), {STATE_SQL}, coalesce(elapsed, 0) FROM task
          WHERE live = 1 AND runset IS NOT NULL AND role <> 1"
     ))?;

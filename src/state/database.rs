@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, Params, Statement, Transaction};
 
-use super::counts::Deltas;
+use super::counts::{Asked, Deltas};
 use super::guard::Effort;
 use super::{Context, Error, Layout};
 
@@ -230,6 +230,12 @@ impl Database {
         self.fault.call(&self.connection)?;
         self.effort.begin();
         self.connection.execute_batch(statements)
+    }
+}
+
+impl Asked for Database {
+    fn question(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+        self.prepare(sql)
     }
 }
 

@@ -150,6 +150,12 @@ impl State {
         Self::with(connection, layout)
     }
 
+    /// One with this database, for tests.
+    #[cfg(test)]
+    pub(super) fn with_connection(connection: Connection, layout: Layout) -> Self {
+        Self::with(connection, layout)
+    }
+
     /// Opens a db folder that was open just now: what other tests start may have the lock until it
     /// executes something else.
     #[cfg(test)]

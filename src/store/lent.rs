@@ -147,6 +147,26 @@ impl Reader {
         Ok(Some(&touched.name))
     }
 
+    /// Whether a file outside that is to be the object is it, or with `quick` is as large; none if there is
+    /// none.
+    pub(crate) fn lent_as_it_was(&self, digest: &Digest, quick: bool) -> Option<Result<(), Error>> {
+        let lent = self.lent().get(digest).cloned()?;
+        if !quick {
+            return Some(self.open_lent(digest).map(drop));
+        }
+        let outside = |what| Error::Outside {
+            path: lent.path.clone(),
+            what,
+        };
+        Some(match fs::metadata(&lent.path) {
+            Ok(now) if !now.is_file() => Err(outside(kind(sys::file_type(&now)))),
+            Ok(now) if now.len() != lent.stat.size => Err(outside("another file by now")),
+            Ok(_) => Ok(()),
+            Err(error) if is_absent(&error) => Err(outside("gone")),
+            Err(error) => Err(io_error("look at", &lent.path)(error)),
+        })
+    }
+
     fn is_known_lent(&self, digest: &Digest, metadata: &Metadata, lent: &Lent) -> bool {
         (lent.settled && is_of(&Evidence::of(metadata), lent)) || self.is_known(digest, metadata)
     }

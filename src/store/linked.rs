@@ -19,7 +19,7 @@ const DIGITS: usize = 6;
 /// A file that is renamed to learn whether that can be done.
 pub(crate) const PROBE: &str = ".probe";
 /// On a disk of its own.
-const FOUND: &str = "lost+found";
+pub(super) const FOUND: &str = "lost+found";
 
 /// The name of a run's folder, by a number of which the last digits count.
 pub(crate) fn name_of_run(number: u64) -> String {
@@ -72,7 +72,7 @@ fn stranger(root: &Path) -> std::io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-fn is_of_objects(name: &OsStr) -> bool {
+pub(super) fn is_of_objects(name: &OsStr) -> bool {
     name.len() == 2 && name.as_encoded_bytes().iter().copied().all(is_digit)
 }
 

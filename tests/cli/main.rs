@@ -70,5 +70,6 @@ mod taint;
 mod templates;
 mod terminal;
 mod trace_files;
+mod verify;
 mod warm;
 mod with;

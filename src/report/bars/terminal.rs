@@ -12,7 +12,7 @@ use crate::text;
 
 /// What is to be written next. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Terminal(Arc<Mutex<Pending>>);
+pub(in crate::report) struct Terminal(Arc<Mutex<Pending>>);
 
 #[derive(Debug, Default)]
 struct Pending {
@@ -34,7 +34,7 @@ pub(super) fn size() -> Size {
 
 impl Terminal {
     /// Writes all that `draw` draws in one call.
-    pub(super) fn at_once(&self, draw: impl FnOnce()) {
+    pub(in crate::report) fn at_once(&self, draw: impl FnOnce()) {
         self.pending().held = true;
         draw();
         self.pending().held = false;

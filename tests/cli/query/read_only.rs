@@ -32,6 +32,7 @@ const QUESTIONS: &[(&[&str], &str)] = &[
     (&["cat", "1", "x_wait.txt"], "hello"),
     (&["cat", "5891b5b5"], "hello"),
     (&["export"], "done.txt"),
+    (&["verify"], "nothing is wrong: "),
     (&["graph"], "first"),
     (&["report", "-o", "-"], "<html"),
     (&["check"], "2 steps"),

@@ -1,0 +1,194 @@
+use std::fs;
+
+use super::*;
+use crate::model::digest::Digest;
+use crate::model::identity::Identity;
+use crate::model::list::Form;
+use crate::model::name::StepName;
+use crate::model::task::{TaskId, TaskState};
+use crate::state::{Finished, NewTask, Runset, State, StepId};
+use crate::store::Store;
+
+/// A start task that has left these files, each to a task of another step that has left it as it was.
+struct World {
+    _folder: tempfile::TempDir,
+    state: State,
+    store: Store,
+}
+
+const ENDED: Finished = Finished {
+    started: 0,
+    elapsed: 0,
+    worker: 0,
+};
+
+impl World {
+    fn new(files: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
+        let mut world = Self {
+            _folder: folder,
+            state: State::in_memory(),
+            store,
+        };
+        let [begin, work] = ["begin", "work"].map(|name| world.step(name));
+        let runset = world.state.create_runset("r", 0).unwrap();
+        let start = world.state.seed(&runset, begin).unwrap();
+        world.end(&runset, begin, start);
+        for file in files {
+            let task = world.add(&runset, Some(work), start, file, Form::File);
+            world.end(&runset, work, task);
+            world.add(&runset, None, task, file, Form::File);
+        }
+        world.state.commit().unwrap();
+        world
+    }
+
+    fn step(&mut self, name: &str) -> StepId {
+        let identity = Identity {
+            script: name.to_owned(),
+            shell: vec!["sh".into()],
+            ..Identity::default()
+        };
+        let known = self.state.known_steps().unwrap();
+        let name = StepName::new(name).unwrap();
+        let step = self.state.register(&known, &name, &identity, true, None, 0);
+        step.unwrap().id
+    }
+
+    fn end(&mut self, runset: &Runset, step: StepId, task: TaskId) {
+        let ended = self
+            .state
+            .succeed(runset, step, task, TaskState::Pending, &ENDED);
+        ended.unwrap();
+    }
+
+    fn add(
+        &mut self,
+        runset: &Runset,
+        step: Option<StepId>,
+        parent: TaskId,
+        text: &str,
+        form: Form,
+    ) -> TaskId {
+        let object = self.store.insert_bytes(text.as_bytes()).unwrap();
+        let task = NewTask {
+            form,
+            object,
+            step,
+            parent: Some(parent),
+            name: Some("file"),
+            forced: false,
+        };
+        self.state.insert_task(runset, &task).unwrap()
+    }
+
+    fn look(&self) -> (Sum, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let how = How {
+            quick: false,
+            threads: 3,
+            stop: &AtomicBool::new(false),
+            progress: &Progress::default(),
+        };
+        let db = Db {
+            state: &self.state,
+            store: &self.store,
+            manifest: None,
+        };
+        let sum = look(db, how, &mut |finding| findings.push(finding)).unwrap();
+        findings.sort_by(|a, b| a.words.cmp(&b.words));
+        (sum, findings)
+    }
+
+    /// What is found, as words without hashes.
+    fn found(&self) -> Vec<(What, Severity)> {
+        let (_, findings) = self.look();
+        findings
+            .iter()
+            .map(|one| (one.what, one.severity))
+            .collect()
+    }
+
+    fn spoil(&self, text: &str) {
+        let path = self.store.path(&Digest::of(text.as_bytes()));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "spoilt").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+        fs::set_permissions(&path, mode).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let world = World::new(&["one", "two"]);
+    let (sum, findings) = world.look();
+    assert_eq!(findings, []);
+    assert!(!sum.is_anything_wrong());
+    assert_eq!((sum.objects, sum.read, sum.tasks, sum.unused), (2, 6, 5, 0));
+}
+
+#[test]
+fn what_is_damaged_or_gone_is_told_with_what_it_means() {
+    let world = World::new(&["one", "two", "three"]);
+    world.spoil("one");
+    fs::remove_file(world.store.path(&Digest::of(b"two"))).unwrap();
+    world.store.insert_bytes(b"unused").unwrap();
+    let (sum, findings) = world.look();
+    assert_eq!(sum.wrong, [0, 2, 0]);
+    assert_eq!((sum.unused, sum.unused_bytes), (1, 6));
+    let words: Vec<&str> = findings.iter().map(|one| &*one.words).collect();
+    // Of the two rows that each has, the newest says what it is.
+    assert!(
+        words[0].starts_with("final output #3 `file` is damaged: its bytes now hash to "),
+        "{words:?}"
+    );
+    assert!(
+        words[0].ends_with("; task #2 makes it")
+            || words[0].contains("it can be made from task #1 on"),
+        "{words:?}"
+    );
+    assert!(
+        words[1].starts_with("final output #5 `file` is missing; "),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn what_a_list_names_is_needed() {
+    let mut world = World::new(&["one"]);
+    let runset = world.state.newest_runset().unwrap().unwrap();
+    let inner = Digest::of(b"inner");
+    let list = format!("task-pipeline tree 1\nf {inner}  a/b\n");
+    world.add(&runset, None, TaskId(2), &list, Form::Folder);
+    let no_list = world.add(&runset, None, TaskId(2), "no list", Form::List);
+    world.state.commit().unwrap();
+    let (_, findings) = world.look();
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert_eq!(
+        (findings[0].what, findings[0].task),
+        (What::Row, Some(no_list))
+    );
+    assert_eq!(
+        (findings[1].what, findings[1].object),
+        (What::Missing, Some(inner))
+    );
+    assert!(
+        findings[1].words.starts_with("what is in the folder #4"),
+        "{findings:?}"
+    );
+    world.store.insert_bytes(b"inner").unwrap();
+    assert_eq!(world.found(), [(What::Row, Severity::Again)]);
+}
+
+#[test]
+fn what_comes_while_it_is_looked_at_is_not_wrong() {
+    let mut world = World::new(&["one"]);
+    // As a run does: the object first, then the row, which was not there when the rows were read.
+    world.store.insert_bytes(b"new").unwrap();
+    assert_eq!(world.found(), []);
+    let runset = world.state.newest_runset().unwrap().unwrap();
+    world.add(&runset, None, TaskId(2), "new", Form::File);
+    world.state.commit().unwrap();
+    assert_eq!(world.found(), []);
+}
