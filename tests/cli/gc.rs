@@ -1,5 +1,7 @@
 //! What `gc` removes, and what it must not.
 
+mod model;
+
 use std::collections::BTreeSet;
 use std::fs;
 
