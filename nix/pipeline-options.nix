@@ -137,6 +137,16 @@ in
       description = "What the pipeline can be given with `-param`, and scripts read as `$PARAM_NAME`.";
     };
 
+    store = mkOption {
+      type = types.submodule {
+        options = {
+          keep_runsets = optional types.ints.positive "How many runsets stay, those that ran last, once a run has ended with success.";
+        };
+      };
+      default = { };
+      description = "What of the db stays.";
+    };
+
     defaults = mkOption {
       type = types.submodule { options = common; };
       default = { };

@@ -145,6 +145,7 @@ in
     program {
       inherit (config) name src strict;
       settings = withoutEmpty {
+        store = withoutEmpty config.store;
         defaults = table "${where}, defaults" config.defaults;
         step = map (
           step:

@@ -57,6 +57,8 @@ use crate::model::route::Router;
 pub(crate) struct Manifest {
     /// What holds for all steps' packages.
     pub nix: NixSettings,
+    /// What holds for the db.
+    pub store: StoreSettings,
     /// The steps in the order of the file; one of them starts, or there are inputs.
     pub steps: Vec<Step>,
     /// What comes in from outside, in the order of the file.
@@ -81,6 +83,15 @@ pub(crate) struct NixSettings {
 impl NixSettings {
     /// `nixpkgs` where the manifest names none: the same on each machine, whatever its registry.
     pub(crate) const NIXPKGS: &str = "github:NixOS/nixpkgs/nixos-unstable";
+}
+
+/// The `[store]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+pub(crate) struct StoreSettings {
+    /// How many runsets stay, those that ran last, when a run ends with success; with the others go the
+    /// objects that they alone need. Without it all stay.
+    #[schemars(range(min = 1), example = 30)]
+    pub keep_runsets: Option<u32>,
 }
 
 /// A step as the manifest describes it. The schema's properties of a step are these, with their

@@ -154,9 +154,15 @@ fn warning_once(progress: &mut dyn FnMut(Progress)) -> impl FnMut(Progress) {
 }
 
 /// Removes the GC roots under `roots` that hold nothing of `keep` (store paths), so that a
-/// collection may take what older versions of the steps used. Gives the number removed.
-pub(crate) fn prune_roots(roots: &Path, keep: &BTreeSet<String>) -> Result<usize, Error> {
-    Ok(roots::prune(roots, keep, &StoreDir::of_environment()?)?)
+/// collection may take what older versions of the steps used. Gives the number removed, or with
+/// `removes` false how many it would be.
+pub(crate) fn prune_roots(
+    roots: &Path,
+    keep: &BTreeSet<String>,
+    removes: bool,
+) -> Result<usize, Error> {
+    let store = StoreDir::of_environment()?;
+    Ok(roots::prune(roots, keep, &store, removes)?)
 }
 
 /// Looks at the GC roots under `roots`, and whether they hold `paths`; changes nothing, and starts no program.

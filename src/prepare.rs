@@ -34,6 +34,7 @@ use environments::{known, resolve, tools};
 use host::HostEnvironment;
 pub(crate) use limits::TooLong;
 pub(crate) use params::{BadParams, Given, Values};
+pub(crate) use roots::release;
 pub(crate) use secrets::{BadSecret, Secrets};
 
 /// A manifest and where it is.
@@ -242,7 +243,7 @@ impl Steps {
         let mut steps = Self::with(source, state, &tools, listener)?;
         steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {
-            roots::keep(source, state, resolved.held, listener)?;
+            roots::keep(source, state, &resolved.held, listener)?;
         }
         Ok(steps)
     }

@@ -85,6 +85,11 @@ impl Failure {
         }
     }
 
+    /// What went wrong, without what to do about it.
+    pub(super) fn message(&self) -> &str {
+        self.message.trim_end()
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

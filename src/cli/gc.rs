@@ -1,23 +1,26 @@
 //! `gc`: what no runset that is kept needs goes.
 
-use std::fmt::Write as _;
+mod after_run;
+mod freed;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::options::Places;
-use super::output;
-use crate::gc::{Collected, Collection, Wish};
+use super::{kept, leftover, output};
+use crate::exec::local::{Scratch, count_runs};
+use crate::gc::{Collection, Wish};
 use crate::manifest::length_of_time;
 use crate::out;
-use crate::state::{Reader, State};
+use crate::prepare;
+use crate::state::{Layout, Lock, Reader, State};
 use crate::store;
 use crate::sys;
-use crate::text::amount::{bytes, grouped, grouped_count, read_bytes};
-use crate::text::visible;
+use crate::text::amount::read_bytes;
+pub(super) use freed::Freed;
 
 /// Options of `gc`.
 #[derive(Debug, Args)]
@@ -43,6 +46,9 @@ pub(super) struct Options {
     json: bool,
 }
 
+/// What processes have for it that a killed run left running, and that are to end.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// How long to wait for whoever reads.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,154 +62,83 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         let (state, lock, _) = State::open(&places.db)?;
         (state, Some(lock))
     };
-    let store = store::Reader::new(&state.layout().objects());
-    let wish = Wish {
-        keep: options
-            .keep_runsets
-            .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
-        before: options.older_than.map(|age| {
-            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            sys::now().as_millisecond().saturating_sub(age)
-        }),
-        size: options.max_size,
-    };
-    let collected =
-        Collection::new(&mut state, &store)?.collect(&wish, options.dry_run, PATIENCE)?;
-    if options.json {
-        output::print_json(format!("{:#}\n", to_json(&collected, options.dry_run)))?;
+    let dry = options.dry_run;
+    let mut warnings = Vec::new();
+    // Nothing is a leftover while a run is at work.
+    let folders = if dry && Lock::holder(state.layout()).is_some() {
+        0
     } else {
-        output::print(&text(&collected, options.dry_run))?;
+        leftovers(state.layout(), dry, &mut warnings)?
+    };
+    let mut freed = free(&mut state, &options.wish(), dry, PATIENCE)?;
+    freed.folders += folders;
+    freed.warnings.extend(warnings);
+    if options.json {
+        output::print_json(format!("{:#}\n", freed.to_json(dry)))?;
+    } else {
+        output::print(&freed.text(dry))?;
     }
-    for warning in warnings(&collected, &wish) {
+    for warning in freed.warnings() {
         out::tell(&format!("warning: {warning}\n"));
     }
-    Ok(ExitCode::from(u8::from(collected.swept.left > 0)))
+    Ok(ExitCode::from(u8::from(freed.collected.swept.left > 0)))
 }
 
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// What goes, in one line; none if nothing does.
-fn gone(collected: &Collected) -> Option<String> {
-    let Collected { doomed, swept, .. } = collected;
-    let mut parts = Vec::new();
-    if !doomed.runsets.is_empty() {
-        parts.push(grouped_count(number(doomed.runsets.len() as u64), "runset"));
-    }
-    let rows = doomed.rows + doomed.strays;
-    if rows > 0 {
-        parts.push(grouped_count(number(rows), "row"));
-    }
-    if doomed.superseded > 0 {
-        parts.push(grouped_count(number(doomed.superseded), "superseded row"));
-    }
-    if doomed.versions > 0 {
-        parts.push(format!(
-            "{} of steps",
-            grouped_count(number(doomed.versions), "version")
-        ));
-    }
-    if swept.unneeded.objects > 0 {
-        parts.push(format!(
-            "{} with {}",
-            grouped_count(number(swept.unneeded.objects), "object"),
-            bytes(swept.unneeded.bytes)
-        ));
-    }
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-fn text(collected: &Collected, dry: bool) -> String {
-    let verb = if dry { "would remove" } else { "removed" };
-    let mut text = match gone(collected) {
-        Some(gone) => format!("{verb} {gone}\n"),
-        None => format!("{verb} nothing\n"),
+/// Frees what is wished for; with `dry`, of a copy of the database, says what it would be. `patience`: how long to
+/// wait for those who read.
+pub(super) fn free(
+    state: &mut State,
+    wish: &Wish,
+    dry: bool,
+    patience: Duration,
+) -> Result<Freed, Failure> {
+    let store = store::Reader::new(&state.layout().objects());
+    let collected = Collection::new(state, &store)?.collect(wish, dry, patience)?;
+    let mut freed = Freed {
+        folders: kept::prune(state, !dry),
+        most: wish.size,
+        collected,
+        ..Freed::default()
     };
-    if !collected.doomed.runsets.is_empty() {
-        let names: Vec<_> = collected
-            .doomed
-            .runsets
-            .iter()
-            .map(|name| visible(name))
-            .collect();
-        let _ = writeln!(text, "  runsets: {}", names.join(", "));
+    match prepare::release(state, dry) {
+        Ok((roots, environments)) => {
+            freed.roots = roots;
+            freed.environments = environments;
+        }
+        Err(error) => freed
+            .warnings
+            .push(format!("links to packages stay: {error}")),
     }
-    let stays = collected.swept.stays();
-    let _ = writeln!(
-        text,
-        "{} {}, {}",
-        if dry { "would keep" } else { "kept" },
-        grouped_count(number(stays.objects), "object"),
-        bytes(stays.bytes)
-    );
-    if collected.older_runsets > 0 {
-        let _ = writeln!(
-            text,
-            "-keep-runsets N can free up to {}: what {} older than the last one {} alone",
-            bytes(collected.older.bytes),
-            grouped_count(number(collected.older_runsets), "runset"),
-            if collected.older_runsets == 1 {
-                "needs"
-            } else {
-                "need"
-            },
-        );
+    if !dry {
+        state.end()?;
     }
-    if collected.superseded > 0 {
-        let _ = writeln!(
-            text,
-            "-older-than TIME can remove up to {} superseded rows",
-            grouped(collected.superseded)
-        );
-    }
-    text
+    Ok(freed)
 }
 
-fn warnings(collected: &Collected, wish: &Wish) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(error) = &collected.swept.error {
-        warnings.push(format!(
-            "{} could not be looked at or removed, and stay: {error}",
-            grouped_count(number(collected.swept.left), "thing")
-        ));
+/// Removes what killed runs left, and ends what they left running; how many folders that are.
+fn leftovers(layout: &Layout, dry: bool, warnings: &mut Vec<String>) -> Result<usize, Failure> {
+    let (scratch, objects) = (layout.scratch(), layout.objects());
+    let count = count_runs(&scratch, &objects);
+    if dry {
+        return Ok(count);
     }
-    if collected.lists > 0 {
-        warnings.push(format!(
-            "{} gone from the store, and nobody knows what they name: a run makes them again",
-            grouped_count(number(collected.lists), "list")
-        ));
-    }
-    if let (true, Some(most)) = (collected.too_large, wish.size) {
-        warnings.push(format!(
-            "the objects take {}, more than {}: what stays is needed by the newest runset",
-            bytes(collected.swept.stays().bytes),
-            bytes(most)
-        ));
-    }
-    warnings
+    let own = Scratch::new(&scratch, &objects, GRACE)?;
+    warnings.extend(leftover::of_a_killed_run(own.leftover()));
+    own.close();
+    Ok(count.saturating_sub(count_runs(&scratch, &objects)))
 }
 
-fn to_json(collected: &Collected, dry: bool) -> Value {
-    let Collected { doomed, swept, .. } = collected;
-    let stays = swept.stays();
-    json!({
-        "schema": 1,
-        "dry_run": dry,
-        "removed": {
-            "runsets": doomed.runsets,
-            "rows": doomed.rows + doomed.strays,
-            "superseded_rows": doomed.superseded,
-            "versions": doomed.versions,
-            "objects": swept.unneeded.objects,
-            "bytes": swept.unneeded.bytes,
-        },
-        "kept": { "objects": stays.objects, "bytes": stays.bytes },
-        "possible": {
-            "runsets": collected.older_runsets,
-            "bytes": collected.older.bytes,
-            "superseded_rows": collected.superseded,
-        },
-        "left": swept.left,
-    })
+impl Options {
+    fn wish(&self) -> Wish {
+        Wish {
+            keep: self
+                .keep_runsets
+                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            before: self.older_than.map(|age| {
+                let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+                sys::now().as_millisecond().saturating_sub(age)
+            }),
+            size: self.max_size,
+        }
+    }
 }

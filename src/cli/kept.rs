@@ -18,10 +18,12 @@ pub(super) fn folder(layout: &Layout) -> Result<Kept, Failure> {
     })
 }
 
-/// Removes those of tasks that failed once and have not now.
-pub(super) fn prune(state: &State) {
-    prune_kept(&state.layout().failed(), |task| match state.task(task) {
-        Ok(row) => row.is_some_and(|row| row.live && row.state == TaskState::Failed),
-        Err(_) => true,
-    });
+/// Removes those of tasks that failed once and have not now. How many; with `removes` false, how many it would be.
+pub(super) fn prune(state: &State, removes: bool) -> usize {
+    prune_kept(&state.layout().failed(), removes, |task| {
+        match state.task(task) {
+            Ok(row) => row.is_some_and(|row| row.live && row.state == TaskState::Failed),
+            Err(_) => true,
+        }
+    })
 }

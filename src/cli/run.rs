@@ -246,6 +246,14 @@ impl Call<'_> {
     }
 
     fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
+        let done = self.execute(channel)?;
+        if done == ExitCode::SUCCESS {
+            self.keep_few_runsets();
+        }
+        Ok(done)
+    }
+
+    fn execute(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
         self.with_store(channel, |call, store, scratch| {
             let again = engine::recover(&mut call.state, store)?;
             if again > 0 {
@@ -257,9 +265,9 @@ impl Call<'_> {
                     }
                 )));
             }
-            kept::prune(&call.state);
+            kept::prune(&call.state, true);
             let done = call.run_all(store, scratch, channel);
-            kept::prune(&call.state);
+            kept::prune(&call.state, true);
             done
         })
     }

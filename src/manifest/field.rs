@@ -5,6 +5,8 @@
 pub(super) enum Place {
     /// `[nix]`
     Nix,
+    /// `[store]`
+    Store,
     /// `[defaults]`
     Defaults,
     /// `[[step]]`
@@ -18,6 +20,7 @@ impl Place {
     pub(super) fn header(self) -> &'static str {
         match self {
             Self::Nix => "[nix]",
+            Self::Store => "[store]",
             Self::Defaults => "[defaults]",
             Self::Step => "[[step]]",
             Self::Input => "[[input]]",
@@ -82,6 +85,7 @@ fields! {
     Each "each" Step;
     Partial "partial" Step;
     Nixpkgs "nixpkgs" Nix;
+    KeepRunsets "keep_runsets" Store;
     Rows "rows" Input;
     Paths "paths" Input;
     Lines "lines" Input;

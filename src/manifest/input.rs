@@ -231,7 +231,8 @@ impl Draft {
             | Field::Rounds
             | Field::Cache
             | Field::Warm
-            | Field::Nixpkgs => {}
+            | Field::Nixpkgs
+            | Field::KeepRunsets => {}
         }
     }
 

@@ -56,6 +56,7 @@ pub(super) struct Fields {
     pub partial: Option<bool>,
     pub empty: Option<bool>,
     pub nixpkgs: Option<String>,
+    pub keep_runsets: Option<u32>,
 }
 
 impl Fields {
@@ -115,6 +116,7 @@ impl Fields {
             Field::Partial => self.partial = reader.flag(&what, item),
             Field::Empty => self.empty = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
+            Field::KeepRunsets => self.keep_runsets = reader.count(&what, 1, item),
             // Of inputs, which are read elsewhere.
             Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Copy => {}
         }
@@ -135,6 +137,7 @@ impl Fields {
             start: _,
             script: _,
             nixpkgs: _,
+            keep_runsets: _,
             gather: _,
             from: _,
             with: _,
@@ -259,7 +262,7 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
             Some(name) => format!("step {}", quoted(name)),
             None => "a step".to_owned(),
         },
-        Place::Nix | Place::Defaults | Place::Input => place.header().to_owned(),
+        Place::Nix | Place::Store | Place::Defaults | Place::Input => place.header().to_owned(),
     }
 }
 

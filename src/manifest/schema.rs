@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, Place};
-use super::{GLOB, Input, NixSettings, Step};
+use super::{GLOB, Input, NixSettings, Step, StoreSettings};
 
 /// The JSON Schema (draft 2020-12) of a manifest.
 ///
@@ -28,6 +28,7 @@ pub(crate) fn schema() -> Value {
                 "items": { "type": "string", "pattern": GLOB },
             },
             "nix": table(Place::Nix, "Nix settings for all steps."),
+            "store": table(Place::Store, "What of the db stays."),
             "defaults": table(Place::Defaults, "Values for steps that do not set their own; variables in env are joined."),
             "params": super::params::schema(),
             "step": {
@@ -60,13 +61,14 @@ fn step() -> Value {
     step
 }
 
-/// A table with the properties of [`Step`], [`NixSettings`] and [`Input`] that it can hold.
+/// A table with the properties of [`Step`], [`NixSettings`], [`StoreSettings`] and [`Input`] that it can hold.
 fn table(place: Place, description: &str) -> Value {
     let mut all = properties(&match place {
         Place::Input => schema_for!(Input),
-        Place::Nix | Place::Defaults | Place::Step => schema_for!(Step),
+        Place::Nix | Place::Store | Place::Defaults | Place::Step => schema_for!(Step),
     });
     all.extend(properties(&schema_for!(NixSettings)));
+    all.extend(properties(&schema_for!(StoreSettings)));
     all.retain(|key, _| Field::named(key).is_some_and(|field| field.places().contains(&place)));
     json!({
         "description": description,

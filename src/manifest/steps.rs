@@ -14,7 +14,10 @@ use super::read::Fields;
 use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
-use super::{Input, Manifest, NixSettings, Placed, Step, StepPlaces, input, params, read, secrets};
+use super::{
+    Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings, input, params, read,
+    secrets,
+};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
 use crate::model::param::Params;
@@ -23,7 +26,9 @@ use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 6] = ["include", "nix", "defaults", "params", "step", "input"];
+const TABLES: [&str; 7] = [
+    "include", "nix", "store", "defaults", "params", "step", "input",
+];
 
 /// What a part can hold of these.
 const OF_PARTS: [&str; 4] = ["include", "params", "step", "input"];
@@ -73,6 +78,7 @@ pub(super) fn manifest<'i>(
     roots: &[DeTable<'_>],
 ) -> Option<Manifest> {
     let mut nix = Fields::default();
+    let mut store = Fields::default();
     let mut defaults = Fields::default();
     let mut drafts = Vec::new();
     let mut inputs = Vec::new();
@@ -91,6 +97,7 @@ pub(super) fn manifest<'i>(
                 reader.error(Diagnostic::at(key.span(), message).hint(hint));
             }
             "nix" => nix = table(reader, Place::Nix, item),
+            "store" => store = table(reader, Place::Store, item),
             "params" => params::read(reader, item, &mut params, &mut declared),
             "defaults" => defaults = table(reader, Place::Defaults, item),
             "step" => drafts.extend(steps(reader, key.span(), item)),
@@ -155,6 +162,9 @@ pub(super) fn manifest<'i>(
             nixpkgs: nix
                 .nixpkgs
                 .unwrap_or_else(|| NixSettings::NIXPKGS.to_owned()),
+        },
+        store: StoreSettings {
+            keep_runsets: store.keep_runsets,
         },
         start: steps.iter().position(|step| step.start),
         inputs,
@@ -305,7 +315,7 @@ fn unknown(
             }
             Some(meant) => format!("did you mean [{meant}]?"),
             None => {
-                "a manifest can hold include, [nix], [defaults], [params], [[input]] and [[step]]"
+                "a manifest can hold include, [nix], [store], [defaults], [params], [[input]] and [[step]]"
                     .to_owned()
             }
         }),

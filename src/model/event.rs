@@ -99,6 +99,19 @@ pub enum Event<'a> {
         /// The version.
         version: i64,
     },
+    /// What no runset needs that is kept was removed.
+    Freed {
+        /// Runsets.
+        runsets: u64,
+        /// Rows.
+        rows: u64,
+        /// Objects.
+        objects: u64,
+        /// The bytes that these took.
+        bytes: u64,
+        /// All of it in one line.
+        words: &'a str,
+    },
     /// Outputs have another route by now, as the steps have other names.
     Rerouted {
         /// The step that they went to; none if they were final.
@@ -228,6 +241,7 @@ impl Event<'_> {
             | Self::Sampling { .. }
             | Self::Accepted { .. }
             | Self::GivenBack { .. }
+            | Self::Freed { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)
             | Self::Gathered { .. }

@@ -108,23 +108,25 @@ impl Roots {
 }
 
 /// Removes the links below `folder` that hold nothing of `keep` (store paths), so that the next
-/// collection may take what no step uses any more. Gives the number of links removed.
+/// collection may take what no step uses any more. Gives the number of links removed, or with `removes` false
+/// how many would be.
 pub(super) fn prune(
     folder: &Path,
     keep: &BTreeSet<String>,
     store: &StoreDir,
+    removes: bool,
 ) -> Result<usize, RootsError> {
     // Nothing is made for it.
     if matches!(folder.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(0);
     }
-    let mut removed = 0;
+    let mut count = 0;
     each_link(&folder::of_db(folder)?, store, |_, _, target| {
         let keep = target.to_str().is_some_and(|path| keep.contains(path));
-        removed += usize::from(!keep);
-        keep
+        count += usize::from(!keep);
+        keep || !removes
     })?;
-    Ok(removed)
+    Ok(count)
 }
 
 /// Calls `keep` for each link with the folder that it is in, its name and what it leads to;

@@ -111,12 +111,17 @@ struct Kept<'a> {
     packages: Cow<'a, [Package]>,
 }
 
+/// What is in such a record.
+pub(super) fn packages(record: &str) -> Option<Vec<Package>> {
+    let kept: Kept = serde_json::from_str(record).ok()?;
+    Some(kept.packages.into_owned())
+}
+
 impl packages::Cache for Cache<'_> {
     fn get(&self, key: &Digest) -> Option<Vec<Package>> {
         // What cannot be read is resolved again.
         let json = self.0.environment(key).ok().flatten()?;
-        let kept: Kept = serde_json::from_str(&json).ok()?;
-        Some(kept.packages.into_owned())
+        packages(&json)
     }
 
     fn put(

@@ -72,6 +72,7 @@ impl Actions {
             | Event::Sampled(_)
             | Event::Accepted { .. }
             | Event::GivenBack { .. }
+            | Event::Freed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }

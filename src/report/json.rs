@@ -26,6 +26,7 @@
 //! | `sampled` | `runset`, `step`, `version`, `from` (the version that the tasks are of), `tasks` (that were run), `tainted` (of how many), `differing`, `failed`, `equal` (whether neither is there), `differences` (of the first five tasks), `next`: what came of a sample |
 //! | `accepted` | `runset`, `step`, `count`, `version`, `from`, `tasks`, `tainted`, `sampled_at`: tainted tasks are taken over as they are, on a sample of `tasks` of `tainted` |
 //! | `given_back` | `step`, `count`, `version`: accepted tasks count again for the version that made them |
+//! | `freed` | `runsets`, `rows`, `objects`, `bytes`: what was removed, as `keep_runsets` says |
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
@@ -173,6 +174,18 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             step: step.as_str(),
             count: *count,
             version: *version,
+        },
+        Event::Freed {
+            runsets,
+            rows,
+            objects,
+            bytes,
+            words: _,
+        } => JsonEvent::Freed {
+            runsets: *runsets,
+            rows: *rows,
+            objects: *objects,
+            bytes: *bytes,
         },
         Event::Rerouted {
             from,

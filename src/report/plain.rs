@@ -95,6 +95,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             "{step}: {} again of version {version}, which made them\n",
             amount::count(*count, "accepted task")
         ),
+        Event::Freed { words, .. } => format!("removed {words}\n"),
         Event::Rerouted {
             from,
             to,

@@ -154,6 +154,7 @@ impl Trace {
             | Event::Sampled(_)
             | Event::Accepted { .. }
             | Event::GivenBack { .. }
+            | Event::Freed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }

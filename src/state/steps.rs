@@ -170,6 +170,17 @@ impl Reader {
             .during(&self.layout, "read steps")
     }
 
+    /// All resolved environments, as JSON, by their keys.
+    pub(crate) fn environments(&self) -> Result<Vec<(String, String)>, Error> {
+        self.connection
+            .prepare_cached("SELECT key, value FROM environment")
+            .and_then(|mut query| {
+                let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+                query.query_map([], row)?.collect()
+            })
+            .during(&self.layout, "read an environment")
+    }
+
     /// A resolved environment, as JSON.
     pub(crate) fn environment(&self, key: &Digest) -> Result<Option<String>, Error> {
         self.connection
@@ -288,6 +299,15 @@ impl State {
                 "UPDATE step SET is_start = ?2, parallel = ?3 WHERE id = ?1",
                 (id.0, is_start, parallel),
             )
+            .map(drop)
+    }
+
+    /// Forgets a resolved environment.
+    pub(crate) fn drop_environment(&mut self, key: &str) -> Result<(), Error> {
+        let delete = "DELETE FROM environment WHERE key = ?1";
+        self.reader
+            .connection
+            .write("forget an environment", delete, [key])
             .map(drop)
     }
 

@@ -264,3 +264,71 @@ fn where_there_is_no_db_none_is_made() {
     assert!(told.contains("there is no db at ./db"), "{told}");
     assert!(!test.path("db").exists());
 }
+
+#[test]
+fn what_a_killed_run_left_goes() {
+    let test = Test::with(
+        "[[step]]\nname = 'wait'\nstart = true\nscript = 'touch began; while ! test -e go; do sleep 0.01; done'\n",
+    );
+    let run = test.start(["-run"]);
+    wait_for("the task", || test.path("began").exists());
+    run.signal(rustix::process::Signal::KILL);
+    drop(run.end());
+    assert!(test.path("db/tmp").exists());
+    let told = test.json(&["gc", "-dry-run", "-json"]);
+    assert_eq!(told["removed"]["folders"], 1, "{told}");
+    let output = test.call(["gc"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.starts_with("removed 1 leftover folder\n"),
+        "{output:?}"
+    );
+    assert!(!test.path("db/tmp").exists());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("that an earlier run left behind"), "{told}");
+}
+
+#[test]
+fn the_folder_of_a_failed_task_goes_with_its_task() {
+    let test = Test::with("[[step]]\nname = 'a'\nstart = true\nscript = 'exit 3'\n");
+    test.run(["-run", "-keep-failed"]).exits(1);
+    test.run(["-run", "-fresh", "-keep-failed"]).exits(1);
+    let kept = |task: &str| test.path(&format!("db/failed/{task}")).exists();
+    assert!(kept("1") && kept("2"));
+    test.text(&["gc"]);
+    assert!(kept("1") && kept("2"));
+    let done = test.json(&["gc", "-keep-runsets", "1", "-json"]);
+    assert_eq!(done["removed"]["folders"], 1, "{done}");
+    assert!(!kept("1") && kept("2"));
+}
+
+#[test]
+fn a_manifest_can_say_how_many_runsets_stay() {
+    let test = Test::with(&format!("[store]\nkeep_runsets = 2\n{PIPELINE}"));
+    fresh(&test, "one");
+    fresh(&test, "two");
+    let mut command = test.command(["-run", "-fresh", "-runset", "three"]);
+    command.env("RUN", "three");
+    Running::start(command)
+        .end()
+        .exits(0)
+        .says("removed 1 runset, ");
+    assert_eq!(
+        test.rows("SELECT name FROM runset ORDER BY id"),
+        ["two", "three"]
+    );
+    is_whole(&test, "two");
+    // What was run now is not what goes.
+    test.run(["-run", "-fresh", "-log-format", "json"])
+        .exits(0)
+        .says(r#""event":"freed","runsets":1"#);
+    let names = test.rows("SELECT name FROM runset ORDER BY id");
+    assert_eq!(names[0], "two");
+    test.run(["-run"]).exits(0).never_says("removed");
+    let failing = PIPELINE.replace("echo same", "exit 1; echo same");
+    test.manifest(&format!("[store]\nkeep_runsets = 1\n{failing}"));
+    test.run(["-run", "-fresh"]).exits(1).never_says("removed");
+    assert_eq!(test.rows("SELECT count(*) FROM runset"), ["3"]);
+    test.manifest("[store]\nkeep_runsets = 0\n[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    test.run(["check"]).exits(2).says("keep_runsets");
+}

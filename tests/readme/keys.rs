@@ -67,6 +67,7 @@ fn every_key_of_a_manifest_is_there_with_its_default() {
     let schema: serde_json::Value = serde_json::from_str(&said(&["schema"])).unwrap();
     for (heading, table) in [
         ("### Of `[nix]`", &schema["properties"]["nix"]),
+        ("### Of `[store]`", &schema["properties"]["store"]),
         ("### Of a step", &schema["properties"]["step"]["items"]),
         ("### Of an input", &schema["properties"]["input"]["items"]),
     ] {

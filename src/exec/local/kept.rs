@@ -28,19 +28,24 @@ impl Kept {
     }
 }
 
-/// Removes what is kept in the folder at `path` of tasks that are not wanted, and the folder if it is empty then.
-pub(crate) fn prune_kept(path: &Path, wanted: impl Fn(TaskId) -> bool) {
+/// Removes what is kept in the folder at `path` of tasks that are not wanted, and the folder if it is empty then. How
+/// many; with `removes` false, how many it would be.
+pub(crate) fn prune_kept(path: &Path, removes: bool, wanted: impl Fn(TaskId) -> bool) -> usize {
     let Ok(folder) = Folder::open(path) else {
-        return;
+        return 0;
     };
+    let mut count = 0;
     let names = folder.names().into_iter().flatten().flatten();
     for name in names.filter(|name| !is_self(name.file_name())) {
         let name = shown(name.file_name());
         let number = name.to_str().and_then(|name| name.parse().ok());
         // What is no number is not this program's.
         if number.is_some_and(|number| !wanted(TaskId(number))) {
-            remove_all(folder.entry(name));
+            count += usize::from(!removes || remove_all(folder.entry(name)));
         }
     }
-    let _ = std::fs::remove_dir(path);
+    if removes {
+        let _ = std::fs::remove_dir(path);
+    }
+    count
 }

@@ -150,6 +150,19 @@ impl Scratch {
     }
 }
 
+/// How many folders of runs are in `parent`, and among `objects`.
+pub(crate) fn count_runs(parent: &Path, objects: &Path) -> usize {
+    let in_one = |parent: &Path| {
+        let opened = Folder::open(parent);
+        let names = opened.and_then(|folder| folder.names()).into_iter();
+        let names = names.flatten().flatten();
+        names
+            .filter(|name| is_of_run(shown(name.file_name())))
+            .count()
+    };
+    in_one(parent) + in_one(&objects.join(AMONG))
+}
+
 /// Removes the folders of runs from `parent`, and it too if it is empty then. Other things there are
 /// not this program's, whose folder ever that is. A link in its place goes, for what it leads to
 /// may be anybody's.

@@ -4,12 +4,19 @@ use super::super::Manifest;
 use super::super::field::{Field, Place};
 use super::schema;
 
-const PLACES: [Place; 4] = [Place::Nix, Place::Defaults, Place::Step, Place::Input];
+const PLACES: [Place; 5] = [
+    Place::Nix,
+    Place::Store,
+    Place::Defaults,
+    Place::Step,
+    Place::Input,
+];
 
 /// The schema of a table.
 fn table(schema: &Value, place: Place) -> &Value {
     match place {
         Place::Nix => &schema["properties"]["nix"],
+        Place::Store => &schema["properties"]["store"],
         Place::Defaults => &schema["properties"]["defaults"],
         Place::Step => &schema["properties"]["step"]["items"],
         Place::Input => &schema["properties"]["input"]["items"],
@@ -27,11 +34,12 @@ fn example(schema: &Value, place: Place, key: &str) -> Value {
 /// A manifest that is right but for `key`, which `place` sets to `value`.
 fn manifest(place: Place, key: &str, value: &Value) -> String {
     let mut step = json!({ "name": "a", "start": true, "script": ":" });
-    let mut manifest = json!({ "nix": {}, "defaults": {} });
+    let mut manifest = json!({ "nix": {}, "store": {}, "defaults": {} });
     // For the steps' `params`.
     manifest["params"] = json!({ "threshold": { "type": "float" } });
     match place {
         Place::Nix => manifest["nix"][key] = value.clone(),
+        Place::Store => manifest["store"][key] = value.clone(),
         Place::Defaults => manifest["defaults"][key] = value.clone(),
         Place::Step => step[key] = value.clone(),
         Place::Input => manifest["input"] = json!([input(key, value)]),
@@ -151,7 +159,7 @@ fn the_defaults_are_those_of_the_parser() {
     for place in PLACES {
         let neutral = match place {
             Place::Input => manifest(Place::Input, "step", &json!("a")),
-            Place::Nix | Place::Defaults | Place::Step => {
+            Place::Nix | Place::Store | Place::Defaults | Place::Step => {
                 manifest(Place::Step, "name", &json!("a"))
             }
         };

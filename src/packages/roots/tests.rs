@@ -39,7 +39,10 @@ impl Db {
 
     #[track_caller]
     fn prune(&self, keep: &BTreeSet<String>) -> usize {
-        prune(&self.at("gcroots"), keep, &self.store).unwrap()
+        let told = prune(&self.at("gcroots"), keep, &self.store, false).unwrap();
+        let done = prune(&self.at("gcroots"), keep, &self.store, true).unwrap();
+        assert_eq!(told, done);
+        done
     }
 }
 
@@ -120,7 +123,7 @@ fn a_link_in_place_of_the_folder() {
     db.link("gcroots", "elsewhere");
     let error = db.open().unwrap_err();
     assert!(matches!(error, RootsError::Elsewhere { .. }), "{error}");
-    prune(&db.at("gcroots"), &BTreeSet::new(), &db.store).unwrap_err();
+    prune(&db.at("gcroots"), &BTreeSet::new(), &db.store, true).unwrap_err();
     assert!(is_untouched(&db));
     fs::remove_file(db.at("gcroots")).unwrap();
     fs::write(db.at("gcroots"), "").unwrap();

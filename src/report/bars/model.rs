@@ -127,6 +127,7 @@ impl Model {
             | Event::Sampled(_)
             | Event::Accepted { .. }
             | Event::GivenBack { .. }
+            | Event::Freed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }

@@ -71,6 +71,12 @@ pub(super) enum JsonEvent<'a> {
         count: i64,
         version: i64,
     },
+    Freed {
+        runsets: u64,
+        rows: u64,
+        objects: u64,
+        bytes: u64,
+    },
     Rerouted {
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'a str>,

@@ -285,4 +285,14 @@ fn samples() {
         }),
         r#""given_back","step":"tr","count":9,"version":2"#
     );
+    assert_eq!(
+        told(&Event::Freed {
+            runsets: 1,
+            rows: 9,
+            objects: 3,
+            bytes: 4096,
+            words: "1 runset",
+        }),
+        r#""freed","runsets":1,"rows":9,"objects":3,"bytes":4096"#
+    );
 }

@@ -87,14 +87,14 @@ fn read(test: &Test) -> Db {
             .map(Result::unwrap)
             .collect()
     };
-    let text = |value: Value| match value {
-        Value::Text(text) => Some(text),
+    let words = |value: Value| match value {
+        Value::Text(words) => Some(words),
         _ => None,
     };
     for (id, name, _) in
         pairs("SELECT id, name, 0 FROM runset ORDER BY coalesce(ran, 0) DESC, id DESC")
     {
-        read.runsets.push((id, text(name).unwrap()));
+        read.runsets.push((id, words(name).unwrap()));
     }
     for (id, owner, _) in pairs("SELECT id, owner, 0 FROM gathering WHERE owner > 0") {
         let Value::Integer(owner) = owner else {
@@ -106,10 +106,10 @@ fn read(test: &Test) -> Db {
         read.entries.insert(task);
     }
     for (task, stdout, stderr) in pairs("SELECT task_id, stdout, stderr FROM log") {
-        read.logs.insert(task, (text(stdout), text(stderr)));
+        read.logs.insert(task, (words(stdout), words(stderr)));
     }
     for (step, tree, _) in pairs("SELECT id, json_extract(identity, '$.files.tree'), 0 FROM step") {
-        read.files.insert(step, text(tree));
+        read.files.insert(step, words(tree));
     }
     read
 }
@@ -211,8 +211,8 @@ impl Db {
             needed.extend(stderr);
         }
         while let Some((list, nests)) = lists.pop() {
-            let text = fs::read_to_string(test.object(&list)).unwrap();
-            for line in text.lines().skip(1) {
+            let lines = fs::read_to_string(test.object(&list)).unwrap();
+            for line in lines.lines().skip(1) {
                 let (kind, object) = line.trim_start_matches('\\').split_at(2);
                 let object = object[..64].to_owned();
                 if nests && kind == "d " {
@@ -253,7 +253,7 @@ impl World {
     }
 
     fn write(&self) {
-        let [a, b, c, d, e] = self.salts;
+        let [one, fold, join, shape, lib] = self.salts;
         for (input, content) in &self.inputs {
             self.test
                 .write(&format!("in/{input}_split.txt"), format!("{content}\n"));
@@ -261,9 +261,9 @@ impl World {
         for gone in (0..4).filter(|input| !self.inputs.contains_key(input)) {
             let _ = fs::remove_file(self.test.path(&format!("in/{gone}_split.txt")));
         }
-        self.test.write("lib.txt", format!("lib {e}\n"));
+        self.test.write("lib.txt", format!("lib {lib}\n"));
         let mut text = String::from("[[input]]\nfiles = 'in/*'\nempty = true\n");
-        let gather = match (self.gather, d % 3) {
+        let gather = match (self.gather, shape % 3) {
             (false, _) => "",
             (true, 0) => "gather = true\n",
             (true, 1) => "gather = 'name'\n",
@@ -273,14 +273,14 @@ impl World {
         let at = "\"$OUTPUT_DIR\"";
         let _ = write!(
             text,
-            "[[step]]\nname = 'split'\nscript = '''\n: {a}\necho split {a} >&2\nread x < \"$INPUT_FILE\"\n\
-             echo $((x / 2)) {a} > {at}/one_fold.txt\necho $x > {at}/two_join.txt\necho {a} > {at}/three_plain.txt'''\n\
-             [[step]]\nname = 'fold'\nfolders = true\nfiles = ['lib.txt']\nscript = '''\n: {b}\necho fold\nmkdir {at}/f_join\n\
-             cp \"$INPUT_FILE\" {at}/f_join/x\nln -s x {at}/f_join/l\n[ {b} = 1 ] || cp lib.txt {at}/f_join/lib\n\
+            "[[step]]\nname = 'split'\nscript = '''\n: {one}\necho split {one} >&2\nread x < \"$INPUT_FILE\"\n\
+             echo $((x / 2)) {one} > {at}/one_fold.txt\necho $x > {at}/two_join.txt\necho {one} > {at}/three_plain.txt'''\n\
+             [[step]]\nname = 'fold'\nfolders = true\nfiles = ['lib.txt']\nscript = '''\n: {fold}\necho fold\nmkdir {at}/f_join\n\
+             cp \"$INPUT_FILE\" {at}/f_join/x\nln -s x {at}/f_join/l\n[ {fold} = 1 ] || cp lib.txt {at}/f_join/lib\n\
              mkdir {at}/f_join/none'''\n\
-             [[step]]\nname = 'join'\n{gather}script = '''\n: {c}\n\
+             [[step]]\nname = 'join'\n{gather}script = '''\n: {join}\n\
              if [ -n \"${{INPUT_DIR-}}\" ]; then ls -R \"$INPUT_DIR\"; else ls -R \"$INPUT_FILE\" | tail -n +2; fi > {at}/final'''\n\
-             [[step]]\nname = 'plain'\n{with}script = '''\n: {c}\ncat \"$INPUT_FILE\" > {at}/other-{c}'''\n",
+             [[step]]\nname = 'plain'\n{with}script = '''\n: {join}\ncat \"$INPUT_FILE\" > {at}/other-{join}'''\n",
         );
         self.test.manifest(&text);
     }
