@@ -60,6 +60,8 @@ let
     each = optional types.bool "With one step in `with`: whether there is a task for each of that step's outputs, which it gets alone, in `$WITH_FILE`.";
     partial = optional types.bool "For a step that gathers: whether it does so although a task before it failed for good.";
     empty = optional types.bool "For a step that gathers, not by key: whether it runs although nothing came to it.";
+    sandbox = optional types.bool "Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of the machine.";
+    network = optional types.bool "With `sandbox`: whether the script has the network.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
     cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";
   };

@@ -36,6 +36,7 @@ mod reference;
 mod report;
 mod run;
 mod sample;
+mod sandbox;
 mod secrets;
 mod select;
 mod shell;
@@ -57,12 +58,16 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::out::{self, Stream};
+use crate::sys;
 use crate::text::visible;
 use arguments::{Arguments, Subcommand};
 pub(crate) use error::Failure;
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
+    if let Some(status) = sys::sandbox::become_parent() {
+        return status;
+    }
     let status = answer();
     out::finish();
     status

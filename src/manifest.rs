@@ -13,6 +13,7 @@ mod input;
 mod params;
 mod place;
 mod read;
+mod sandbox;
 mod schema;
 mod secrets;
 mod steps;
@@ -192,6 +193,13 @@ pub(crate) struct Step {
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
     #[schemars(with = "bool", example = true)]
     pub warm: Option<bool>,
+    /// Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of
+    /// the machine. It is pure, too.
+    #[schemars(extend("default" = false), example = true)]
+    pub sandbox: bool,
+    /// Whether it has the network in there.
+    #[schemars(extend("default" = false), example = true)]
+    pub network: bool,
     /// Whether the step works on all that comes to it together: true for one task on everything in
     /// a runset, "name" for one on all that has the same key, which is what stands before the step's
     /// name in their names; the name of another step for one on what descends from each of its tasks.

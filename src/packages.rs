@@ -6,6 +6,7 @@
 //! pins        pins as inputs of a generated flake
 //! folder      whether a flake in a plain folder has changed; git: the same in a repository
 //! key         what decides an environment, as a digest: the key of the cache
+//! closure     all that packages need, for those who see nothing else
 //! kept        what the cache gave, checked: whoever wrote it may not be trusted
 //! resolve     the order of things: pins, cache, what vanished, roots
 //! build       one call for everything that no earlier run resolved
@@ -42,6 +43,7 @@ mod agree;
 mod build;
 mod cached;
 mod child;
+mod closure;
 mod command;
 mod diagnose;
 mod error;
@@ -63,6 +65,7 @@ mod tools;
 mod update;
 mod wanted;
 
+pub(crate) use closure::{Closure, closure, known_closure};
 pub(crate) use error::{BadPackage, Error};
 pub(crate) use resolve::{known, resolve};
 pub(crate) use roots::look::LookedAt;
@@ -110,6 +113,16 @@ impl Request<'_> {
 pub(crate) trait Cache {
     /// What was put under `key`, or what somebody else put there: it is checked before use.
     fn get(&self, key: &Digest) -> Option<Vec<Package>>;
+
+    /// The store paths that were put under `key`, or what somebody else put there.
+    fn paths(&self, key: &Digest) -> Option<Vec<String>>;
+
+    /// Keeps store paths under `key`.
+    fn put_paths(
+        &mut self,
+        key: &Digest,
+        paths: &[String],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
     /// Keeps a step's packages under `key`.
     fn put(

@@ -7,6 +7,7 @@ mod limits;
 mod params;
 mod parts;
 mod roots;
+mod sandbox;
 mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,12 +22,12 @@ use crate::files;
 use crate::manifest::{Manifest, Step, Texts};
 use crate::model::environment::Environment;
 use crate::model::event::Event;
-use crate::model::identity::{Change, Tools};
+use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::{INPUT_DIR, WITH_DIR, WITH_FILE};
-use crate::packages;
-use crate::state::{self, Reader, Runset, State, StepId, Taint};
+use crate::packages::{self, Closure};
+use crate::state::{self, Reader, Registration, Runset, State, StepId, Taint};
 use crate::sys::{self, ArgumentLimits};
 use crate::text::Shown as _;
 use declared::Declared;
@@ -240,7 +241,9 @@ impl Steps {
     ) -> Result<Self, Error> {
         let resolved = resolve(source, state, supply, listener)?;
         let tools = |step: &Step| tools(step, &resolved.environments, supply.host);
-        let mut steps = Self::with(source, state, &tools, listener)?;
+        let closures =
+            environments::closures(source, state, &resolved.environments, Some(supply.stop))?;
+        let mut steps = Self::with(source, state, &tools, &closures, listener)?;
         steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {
             roots::keep(source, state, &resolved.held, listener)?;
@@ -268,7 +271,8 @@ impl Steps {
             Some(before) => before.clone(),
             None => tools(step, &known.environments, known.host),
         };
-        let mut steps = Self::with(source, state, &tools, listener)?;
+        let closures = environments::closures(source, state, &known.environments, None)?;
+        let mut steps = Self::with(source, state, &tools, &closures, listener)?;
         steps.programs = environments::programs(source, &known.environments, known.host);
         Ok(steps)
     }
@@ -277,6 +281,7 @@ impl Steps {
         source: &Source,
         state: &mut State,
         tools: &dyn Fn(&Step) -> Tools,
+        closures: &BTreeMap<StepName, Closure>,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
         let now = sys::now().as_millisecond();
@@ -300,7 +305,10 @@ impl Steps {
                 engine::identity(step, tools(step), &|name| surroundings.digest(name));
             identity.files = files.map(|taken| taken.files.clone());
             let parameters = source.params.of_step(step, &mut identity);
-            let secrets = source.secrets.of_step(&step.secrets);
+            let mut secrets = source.secrets.of_step(&step.secrets);
+            if step.sandbox {
+                secrets = sandbox::secrets(secrets);
+            }
             let parameters = Parameters {
                 secrets: &secrets,
                 given: &parameters,
@@ -324,30 +332,16 @@ impl Steps {
             }
             let arguments = step.shell[1..].iter().chain([&step.script]);
             let program = surroundings.program(&step.shell[0], &variables);
-            let lent = source.manifest.lends_to(&step.name);
-            all.push(Arc::new(StepPlan {
-                queue,
-                name: step.name.clone(),
-                id: registered.id,
-                equal: registered.equal,
-                version: registered.version,
-                reuse_rule: engine::reuse_rule(step, &identity, lent),
-                scope: ReuseScope::of(step.cache, now),
-                outputs: step.outputs.clone(),
-                folders: step.folders,
-                parallel: parallel.and_then(|most| usize::try_from(most).ok()),
-                retries: step.retries,
-                retry_delay: step.retry_delay,
-                rounds: step.rounds,
-                gather: step.gather,
-                partial: step.partial,
-                empty: step.empty,
-                from: step.from.clone(),
-                with: step.with.clone(),
-                each: step.each,
-                reads_key: identity.reads_key() || lent,
-                lacks: source.secrets.lacking(&step.secrets),
-            }));
+            let of_packages = closures.get(&step.name);
+            let files = files.map(|files| &**files);
+            let sandbox = sandbox::of_step(source, step, &identity, (files, of_packages), &program);
+            all.push(Arc::new(plan(
+                source,
+                (queue, step),
+                &registered,
+                &identity,
+                now,
+            )));
             runnable.push(Arc::new(Runnable {
                 queue,
                 name: step.name.clone(),
@@ -372,6 +366,7 @@ impl Steps {
                 key: identity.reads_key(),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
+                sandbox,
                 mask: source.secrets.mask().cloned(),
             }));
         }
@@ -431,6 +426,42 @@ impl Steps {
             tainted.push((step.name.clone(), count, changes));
         }
         Ok(tainted)
+    }
+}
+
+/// What the scheduler is to know of a step.
+fn plan(
+    source: &Source,
+    (queue, step): (usize, &Step),
+    registered: &Registration,
+    identity: &Identity,
+    now: i64,
+) -> StepPlan {
+    let lent = source.manifest.lends_to(&step.name);
+    StepPlan {
+        queue,
+        name: step.name.clone(),
+        id: registered.id,
+        equal: registered.equal.clone(),
+        version: registered.version,
+        reuse_rule: engine::reuse_rule(step, identity, lent),
+        scope: ReuseScope::of(step.cache, now),
+        outputs: step.outputs.clone(),
+        folders: step.folders,
+        parallel: step
+            .parallel
+            .and_then(|most| usize::try_from(most.get()).ok()),
+        retries: step.retries,
+        retry_delay: step.retry_delay,
+        rounds: step.rounds,
+        gather: step.gather,
+        partial: step.partial,
+        empty: step.empty,
+        from: step.from.clone(),
+        with: step.with.clone(),
+        each: step.each,
+        reads_key: identity.reads_key() || lent,
+        lacks: source.secrets.lacking(&step.secrets),
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) use reuse::{Equal, Usable};
 pub(crate) use runset::{Runset, RunsetId};
 pub(crate) use sample::{Drawn, Evidence};
 pub(crate) use schema::FORMAT;
-pub(crate) use steps::{StepId, StepVersion};
+pub(crate) use steps::{Registration, StepId, StepVersion};
 pub(crate) use supersede::{Migrated, Taint};
 
 /// A state database, for one who asks it.

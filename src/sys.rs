@@ -12,6 +12,7 @@ use other as system;
 
 pub(crate) mod descriptors;
 mod file;
+pub(crate) mod sandbox;
 mod shortage;
 
 use std::fs::File;

@@ -29,8 +29,8 @@ use crate::prepare::Source;
 use crate::report::Reporter;
 use crate::text::amount::count;
 use crate::text::{Shown as _, visible, with_hints};
-use describe::{gather, launch, limits, packages, takes, variables, with};
-pub(super) use lint::{strict, tell};
+use describe::{gather, launch, limits, packages, sandbox, takes, variables, with};
+pub(super) use lint::{strict, tell, unseen_files};
 use routes::{COMPARED, Routes};
 
 /// Options of `check`.
@@ -76,6 +76,7 @@ pub(super) fn main(
             ("routes", routes.of(step)),
             ("limits", limits(step)),
             ("age", age::of(step)),
+            ("sandbox", sandbox(step)),
             ("shell", launch(step)),
         ] {
             if let Some(words) = words {

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::error::Failure;
 use super::options::Places;
+use super::sandbox::refused;
 use super::select;
 use crate::engine::{context, key_of};
-use crate::exec::local::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
+use crate::exec::local::{Given, Sandbox, copy_in, fill_in, fill_with_steps_in, unfold_in};
 use crate::manifest::Step;
 use crate::model::list::{Form, List};
 use crate::model::name::StepName;
@@ -22,6 +23,7 @@ use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
 use crate::store;
+use crate::sys::sandbox::inside;
 use crate::text::visible;
 
 /// How its step's script is run on its input.
@@ -38,6 +40,8 @@ pub(super) struct OneTask {
     pub output: PathBuf,
     /// Where it starts.
     pub folder: PathBuf,
+    /// The folder that it sees in its sandbox, and the file that says what else.
+    sandbox: Option<(PathBuf, NamedTempFile)>,
 }
 
 impl OneTask {
@@ -143,14 +147,28 @@ impl OneTask {
                 fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
             }
         }
+        let sandbox = match &runnable.sandbox {
+            None => None,
+            Some(sandbox) => Some((place.to_owned(), see(sandbox, place)?)),
+        };
+        let inside = |path: &Path| match sandbox {
+            None => path.to_owned(),
+            Some(_) => inside(place, path),
+        };
+        for name in [WITH_DIR, WITH_FILE] {
+            if let Some(path) = variables.get_mut(OsStr::new(name)) {
+                *path = inside(Path::new(path)).into();
+            }
+        }
         let version = runnable.version.to_string();
         let number = task.map_or_else(String::new, |task| task.id.to_string());
         let runset = task.map_or("", |task| task.runset.as_str());
         let input_name = task.and_then(|task| task.name.as_deref()).unwrap_or("");
+        let seen = [&input, &output, &temporary].map(|path| inside(path));
         let own: [(&str, &OsStr); 8] = [
-            ("INPUT_FILE", input.as_os_str()),
-            ("OUTPUT_DIR", output.as_os_str()),
-            ("TMPDIR", temporary.as_os_str()),
+            ("INPUT_FILE", seen[0].as_os_str()),
+            ("OUTPUT_DIR", seen[1].as_os_str()),
+            ("TMPDIR", seen[2].as_os_str()),
             ("TASK_PIPELINE_STEP", step.name.as_str().as_ref()),
             ("TASK_PIPELINE_VERSION", version.as_ref()),
             ("TASK_PIPELINE_TASK", number.as_ref()),
@@ -158,7 +176,7 @@ impl OneTask {
             ("TASK_PIPELINE_INPUT_NAME", input_name.as_ref()),
         ];
         if runnable.input_dir {
-            variables.insert(INPUT_DIR.into(), place.join(FILES).into());
+            variables.insert(INPUT_DIR.into(), inside(&place.join(FILES)).into());
         }
         if runnable.key {
             let key = match task {
@@ -175,12 +193,24 @@ impl OneTask {
             input,
             output,
             folder: source.folder.clone(),
+            sandbox,
         })
+    }
+
+    /// The path that the script sees.
+    pub(super) fn seen(&self, path: &Path) -> PathBuf {
+        match &self.sandbox {
+            None => path.to_owned(),
+            Some((folder, _)) => inside(folder, path),
+        }
     }
 
     /// The program with these arguments, in the task's folder and environment.
     pub(super) fn command(&self, program: &Path, arguments: &[OsString]) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.sandbox {
+            None => Command::new(program),
+            Some((folder, view)) => Sandbox::command(view.path(), folder, program),
+        };
         command
             .args(arguments)
             .env_clear()
@@ -188,6 +218,21 @@ impl OneTask {
             .current_dir(&self.folder);
         command
     }
+}
+
+/// What is seen in the sandbox, in a file, if one can be made in that folder.
+fn see(sandbox: &Sandbox, place: &Path) -> Result<NamedTempFile, Failure> {
+    if let Some(problem) = sandbox.problem() {
+        return Err(refused(sandbox, problem));
+    }
+    sandbox
+        .probe(place)
+        .map_err(|problem| refused(sandbox, &problem))?;
+    let view = NamedTempFile::new().map_err(|error| no_place(&error))?;
+    sandbox
+        .write(view.path())
+        .map_err(|error| no_place(&error))?;
+    Ok(view)
 }
 
 /// The folder for the files of an input.

@@ -10,7 +10,8 @@ use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    check, counts, dry_run, kept, leftover, mended, own, params, secrets, select, signals, summary,
+    check, counts, dry_run, kept, leftover, mended, own, params, sandbox, secrets, select, signals,
+    summary,
 };
 use crate::engine::{self, Scheduler, Selection, Settings};
 use crate::exec::Executor as _;
@@ -284,7 +285,9 @@ impl Call<'_> {
         let scratch = Scratch::new(&layout.scratch(), &layout.objects(), self.actions.grace)?;
         channel.emergency().is_in(&scratch);
         self.warn(leftover::of_a_killed_run(scratch.leftover()));
-        let store = Store::open(&layout.objects(), scratch.folder().path())?;
+        let place = scratch.folder().path();
+        sandbox::check(self.source, &self.steps, place, layout.root())?;
+        let store = Store::open(&layout.objects(), place)?;
         store.lend(self.state.lent()?);
         let done = execute(self, &store, &scratch);
         self.warn(leftover::of_this_run(&scratch.close()));

@@ -186,12 +186,13 @@ fn head(step: &Step, task: Option<&TaskRow>, one: &OneTask, script: &Path, left:
         Some(_) => "",
         None => "  (empty: a start step has no input)",
     };
-    line("$INPUT_FILE", &one.input, input);
+    line("$INPUT_FILE", &one.seen(&one.input), input);
     let left = match left {
         0 => String::new(),
         files => format!("  (what the task left: {files} files)"),
     };
-    line("$OUTPUT_DIR", &one.output, &left);
+    line("$OUTPUT_DIR", &one.seen(&one.output), &left);
+    let script = &one.seen(script);
     let words = one.arguments.split_last().map_or(&[][..], |(_, rest)| rest);
     let mut run = one.program.shown().to_string();
     for word in words.iter().filter(|word| *word != "-c") {

@@ -63,6 +63,10 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         (signals::listen(&channel)?, channel.emergency().clone())
     };
     source.stop = Arc::clone(&inbox.stop);
+    for step in &mut source.manifest.steps {
+        // What a sandbox does not show could not be seen to be missing.
+        step.sandbox = false;
+    }
     let step = source
         .manifest
         .step(&options.step)

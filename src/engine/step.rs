@@ -155,6 +155,8 @@ pub(crate) fn identity(
         with: step.with.iter().map(ToString::to_string).collect(),
         each: step.each,
         secrets: step.secrets.clone(),
+        sandbox: step.sandbox,
+        network: step.sandbox && step.network,
         rest: BTreeMap::new(),
     }
 }

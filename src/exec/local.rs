@@ -10,6 +10,7 @@ mod launch;
 mod listener;
 mod live;
 mod pool;
+mod sandbox;
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub(crate) use channel::{Channel, Emergency, Message};
 pub(crate) use given::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 pub(crate) use kept::{Kept, prune_kept};
 pub(crate) use launch::step::{Parameters, Runnable, With, program, variables};
+pub(crate) use sandbox::{Problem, Sandbox};
 pub(crate) use scratch::{Scratch, count_runs};
 pub(crate) use worker::{host_path, need};
 

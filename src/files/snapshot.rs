@@ -122,6 +122,11 @@ impl Snapshot {
         &self.files
     }
 
+    /// Where they are, below the root.
+    pub(crate) fn paths(&self) -> Vec<Box<str>> {
+        self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
     /// The variables of a task that their text mentions.
     pub(crate) fn mentions(&self) -> impl Iterator<Item = &str> {
         self.mentions.iter().map(|name| &**name)

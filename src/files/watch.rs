@@ -82,6 +82,13 @@ impl Watch {
         }
     }
 
+    /// The paths of the files, below the root.
+    pub(crate) fn paths(&self) -> Vec<Box<str>> {
+        let state = self.lock();
+        let snapshot = state.snapshot.as_ref();
+        snapshot.map_or_else(Vec::new, |snapshot| snapshot.paths())
+    }
+
     /// A task begins now.
     #[cfg(test)]
     pub(crate) fn begin(&self) -> Begun {

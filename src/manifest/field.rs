@@ -79,6 +79,8 @@ fields! {
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
+    Sandbox "sandbox" Defaults Step;
+    Network "network" Defaults Step;
     Gather "gather" Step;
     From "from" Step;
     With "with" Step;
@@ -126,6 +128,7 @@ impl Field {
             "backoff" | "delay" | "retry_after" | "retry_wait" => Self::RetryDelay,
             "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
+            "isolated" | "isolate" | "hermetic" | "container" => Self::Sandbox,
             "secret" | "credentials" | "credential" => Self::Secrets,
             "collect" | "merge" | "group" | "group_by" => Self::Gather,
             "id" | "title" => Self::Name,

@@ -231,6 +231,8 @@ impl Draft {
             | Field::Rounds
             | Field::Cache
             | Field::Warm
+            | Field::Sandbox
+            | Field::Network
             | Field::Nixpkgs
             | Field::KeepRunsets => {}
         }

@@ -15,6 +15,8 @@ pub(crate) struct StepPlaces {
     pub env: Option<Range<usize>>,
     /// Its packages, or those of `[defaults]`.
     pub packages: Option<Range<usize>>,
+    /// Whether it has a sandbox, by itself or by `[defaults]`.
+    pub sandbox: Option<Range<usize>>,
 }
 
 impl StepPlaces {

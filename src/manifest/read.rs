@@ -49,6 +49,8 @@ pub(super) struct Fields {
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
     pub warm: Option<bool>,
+    pub sandbox: Option<bool>,
+    pub network: Option<bool>,
     pub gather: Option<gather::Said>,
     pub from: Option<Vec<Placed<String>>>,
     pub with: Option<Vec<Placed<String>>>,
@@ -109,6 +111,8 @@ impl Fields {
             Field::Rounds => self.rounds = reader.count(&what, 1, item),
             Field::Cache => self.cache = cache::read(reader, &what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
+            Field::Sandbox => self.sandbox = reader.flag(&what, item),
+            Field::Network => self.network = reader.flag(&what, item),
             Field::Gather => self.gather = gather::read(reader, &what, item),
             Field::From => self.from = placed(reader, &what, item),
             Field::With => self.with = placed(reader, &what, item),
@@ -161,6 +165,8 @@ impl Fields {
             rounds,
             cache,
             warm,
+            sandbox,
+            network,
         } = base;
         for (variable, value) in env {
             self.env
@@ -186,10 +192,13 @@ impl Fields {
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
         fill(&mut self.warm, warm.as_ref());
+        fill(&mut self.sandbox, sandbox.as_ref());
+        fill(&mut self.network, network.as_ref());
     }
 
     /// The step that these fields make, if they have all that one needs.
     pub(super) fn step(self) -> Option<Step> {
+        let sandbox = self.sandbox.unwrap_or(false);
         Some(Step {
             name: self.name?,
             start: self.start.unwrap_or(false),
@@ -200,7 +209,8 @@ impl Fields {
             env: self.env,
             packages: self.packages.unwrap_or_default(),
             files: self.files,
-            pure: self.pure.unwrap_or(false),
+            // What the host has set is not seen in there either.
+            pure: self.pure.unwrap_or(false) || sandbox,
             keep: self.keep.unwrap_or_default(),
             params: names(self.params.unwrap_or_default()),
             secrets: self.secrets.unwrap_or_default(),
@@ -213,6 +223,8 @@ impl Fields {
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
             warm: self.warm,
+            sandbox,
+            network: self.network.unwrap_or(false),
             gather: None,
             from: Vec::new(),
             with: Vec::new(),

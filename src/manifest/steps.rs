@@ -16,7 +16,7 @@ use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
 use super::{
     Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings, input, params, read,
-    secrets,
+    sandbox, secrets,
 };
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
@@ -123,16 +123,15 @@ pub(super) fn manifest<'i>(
     gathers(reader, &drafts);
     between::waits(reader, &drafts, !inputs.is_empty());
     for draft in &drafts {
+        sandbox::check(reader, &draft.fields, &defaults, draft.place());
         secrets::check(reader, &draft.fields, draft.place());
+        params::uses(reader, &declared, &draft.fields);
     }
     let sources = between::sources(reader, &drafts);
     let inputs = finish_inputs(reader, inputs, &drafts);
     let gathered = between::gathered(reader, &drafts, &inputs);
     between::circles(reader, &drafts, &sources);
     params::uses(reader, &declared, &defaults);
-    for draft in &drafts {
-        params::uses(reader, &declared, &draft.fields);
-    }
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
@@ -148,6 +147,7 @@ pub(super) fn manifest<'i>(
             shell: place(Field::Shell),
             env: place(Field::Env),
             packages: place(Field::Packages),
+            sandbox: place(Field::Sandbox),
         });
         draft.fields.over(&defaults);
         steps.push(Step {

@@ -217,3 +217,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_step_can_do_without_the_sandbox_of_all() {
+    let text = "
+        [defaults]
+        sandbox = true
+        network = true
+        [[step]]
+        name = 'a'
+        start = true
+        script = ':'
+        [[step]]
+        name = 'b'
+        script = ':'
+        sandbox = false
+        pure = false
+        warm = true
+    ";
+    let manifest = Manifest::parse(text).unwrap();
+    let of = |step: &Step| (step.sandbox, step.pure);
+    let all: Vec<_> = manifest.steps.iter().map(of).collect();
+    assert_eq!(all, [(true, true), (false, false)]);
+}

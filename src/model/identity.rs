@@ -40,6 +40,8 @@ use crate::model::task::KEY;
 /// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`,
 /// `retry_delay`, `rounds`, `cache`, `warm`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+// Each is a part of its own, none excludes another.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Identity {
     /// The script, to the byte.
     pub script: String,
@@ -75,6 +77,12 @@ pub struct Identity {
     /// The names of its secrets; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Whether it runs in a sandbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sandbox: bool,
+    /// Whether it has the network in there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
     /// What a newer version of this program recorded besides; empty for what a manifest says.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -178,6 +186,8 @@ pub enum Change {
     With(Vec<String>, bool),
     /// Secrets: the names of those that are new in the list, or gone from it.
     Secrets(Vec<String>),
+    /// `sandbox` or `network` were switched; whether each of them is on now.
+    Sandbox(bool, bool),
     /// What only a newer version of this program knows: its names; none if the record cannot be
     /// read.
     Unknown(Vec<String>),
@@ -207,6 +217,9 @@ impl fmt::Display for Change {
             Self::With(steps, false) => write!(f, "with {}", steps.join(", ")),
             Self::With(steps, true) => write!(f, "with each of {}", steps.join(", ")),
             Self::Secrets(names) => write!(f, "secrets ({})", names.join(", ")),
+            Self::Sandbox(false, _) => f.write_str("no sandbox"),
+            Self::Sandbox(true, false) => f.write_str("a sandbox"),
+            Self::Sandbox(true, true) => f.write_str("a sandbox with network"),
             Self::Unknown(names) if names.is_empty() => f.write_str("what is not recorded"),
             Self::Unknown(names) => {
                 let names = names.join(", ");
@@ -281,6 +294,12 @@ impl Identity {
         if !self.secrets.is_empty() {
             feed.list(b'c', self.secrets.iter().map(String::as_str));
         }
+        if self.sandbox {
+            feed.text(b'b', "sandbox");
+        }
+        if self.network {
+            feed.text(b'o', "network");
+        }
         if !self.rest.is_empty() {
             feed.list(b'r', self.rest.keys().map(String::as_str));
             self.rest
@@ -348,6 +367,9 @@ impl Identity {
             let in_one = |one: &&String| self.secrets.contains(one) != old.secrets.contains(one);
             let all = self.secrets.iter().chain(&old.secrets);
             changes.push(Change::Secrets(all.filter(in_one).cloned().collect()));
+        }
+        if (self.sandbox, self.network) != (old.sandbox, old.network) {
+            changes.push(Change::Sandbox(self.sandbox, self.network));
         }
         if self.rest != old.rest {
             changes.push(Change::Unknown(differing(&self.rest, &old.rest)));

@@ -225,10 +225,11 @@ impl<'a> Nix<'a> {
         Ok(lines(&answer))
     }
 
-    /// Everything that `derivation` needs for its build, itself included.
-    pub(super) fn requisites(&self, derivation: &str) -> Result<Vec<String>, CallError> {
+    /// Everything that these need, themselves included: a derivation for its build, other store paths when they
+    /// are used.
+    pub(super) fn requisites(&self, paths: &[String]) -> Result<Vec<String>, CallError> {
         let mut command = self.store_command("--query");
-        command.args(["--requisites", "--", derivation]);
+        command.args(["--requisites", "--"]).args(paths);
         let answer = self.call(&mut command, &mut |_| {})?;
         Ok(lines(&answer))
     }

@@ -53,7 +53,7 @@ pub(super) fn several(
         let Some(derivation) = derivation.filter(|_| !failure.builds.is_empty()) else {
             continue;
         };
-        let Ok(needs) = nix.requisites(&derivation) else {
+        let Ok(needs) = nix.requisites(std::slice::from_ref(&derivation)) else {
             continue;
         };
         for build in failure.builds.keys().filter(|build| needs.contains(build)) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use super::{Error, PackageOptions, Source};
 use crate::engine::Listener;
@@ -102,6 +103,36 @@ pub(super) fn resolve(
     })?)
 }
 
+/// All that the packages of steps in a sandbox need, by step. What is not known is asked of Nix if it may be.
+pub(super) fn closures(
+    source: &Source,
+    state: &mut State,
+    environments: &BTreeMap<StepName, Environment>,
+    ask: Option<&AtomicBool>,
+) -> Result<BTreeMap<StepName, packages::Closure>, Error> {
+    let mut closures = BTreeMap::new();
+    for step in source.manifest.steps.iter().filter(|step| step.sandbox) {
+        let Some(environment) = environments.get(&step.name) else {
+            continue;
+        };
+        let mut cache = Cache(state);
+        let found = match ask {
+            Some(stop) => Some(packages::closure(
+                &step.name,
+                environment,
+                &source.path,
+                &mut cache,
+                stop,
+            )?),
+            None => packages::known_closure(environment, &cache)?,
+        };
+        if let Some(found) = found {
+            closures.insert(step.name.clone(), found);
+        }
+    }
+    Ok(closures)
+}
+
 /// Resolved environments in the state database.
 struct Cache<'a>(&'a mut State);
 
@@ -122,6 +153,21 @@ impl packages::Cache for Cache<'_> {
         // What cannot be read is resolved again.
         let json = self.0.environment(key).ok().flatten()?;
         packages(&json)
+    }
+
+    fn paths(&self, key: &Digest) -> Option<Vec<String>> {
+        let json = self.0.environment(key).ok().flatten()?;
+        serde_json::from_str(&json).ok()
+    }
+
+    fn put_paths(
+        &mut self,
+        key: &Digest,
+        paths: &[String],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self
+            .0
+            .put_environment(key, &serde_json::to_string(paths)?)?)
     }
 
     fn put(

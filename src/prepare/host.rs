@@ -47,7 +47,7 @@ impl<'a> HostEnvironment<'a> {
     pub(super) fn variables(&mut self, identity: &Identity, parameters: Parameters) -> Variables {
         // All of the identity that they depend on.
         let decisive = (
-            identity.pure,
+            (identity.pure, identity.sandbox),
             &identity.keep,
             &identity.env,
             &identity.tools,

@@ -54,13 +54,6 @@ pub(crate) enum Opening {
 impl Invocation {
     /// The same as the last arguments of another program, which is to become it or to wait for it:
     /// a sandbox, `nice`, `srun`. The name that the program is called by is lost.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "nothing is wrapped yet; this is the one place for it"
-        )
-    )]
     pub(crate) fn within(self, program: &Path, arguments: &[&OsStr]) -> io::Result<Self> {
         let outer = std::iter::once(program.as_os_str()).chain(arguments.iter().copied());
         let inner = std::iter::once(self.program.as_os_str());

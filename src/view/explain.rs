@@ -38,6 +38,7 @@ pub(crate) fn details(
                 | Change::Gather(_)
                 | Change::With(..)
                 | Change::Secrets(_)
+                | Change::Sandbox(..)
                 | Change::Unknown(_) => lines(&change, new, old),
             },
             change,
@@ -58,6 +59,7 @@ fn lines(change: &Change, new: &Identity, old: &Identity) -> Vec<String> {
         | Change::Gather(_)
         | Change::With(..)
         | Change::Secrets(_)
+        | Change::Sandbox(..)
         | Change::Unknown(_) => Vec::new(),
         // What is short is told whole.
         Change::Params(changes) => changes

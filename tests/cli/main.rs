@@ -53,6 +53,8 @@ mod report;
 mod reroute;
 mod rings;
 mod sample;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod schedule;
 mod script;
 mod secrets;

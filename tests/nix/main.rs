@@ -14,5 +14,7 @@ mod path;
 mod received;
 mod restore;
 mod roots;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod warnings;
 mod world;

@@ -1,10 +1,16 @@
-//! Results that grow old: of scripts that get something from elsewhere.
+//! Scripts that get something from elsewhere: results that grow old, and what a sandbox denies.
 
 use crate::manifest::{Cache, Step};
 use crate::script::{network, survey};
 
-/// What to know of a step whose results are used again for ever, and that uses the network.
+/// What to know of a step that uses the network: it has none, or its results are used again for ever.
 pub(super) fn of(step: &Step) -> Option<String> {
+    if step.sandbox && !step.network && survey::is_shell(&step.shell) {
+        let word = network::first_use(&step.script)?;
+        return Some(format!(
+            "{word} uses the network, and the sandbox has none: network = true gives it"
+        ));
+    }
     // Start tasks are always executed.
     if step.start || step.cache != Cache::Always || !survey::is_shell(&step.shell) {
         return None;

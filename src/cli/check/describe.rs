@@ -42,7 +42,9 @@ pub(super) fn packages(source: &Source) -> Result<Vec<Option<String>>, Failure> 
                     format!("{} ({pin})", package.installable)
                 })
                 .collect();
-            let pure = if step.pure {
+            let pure = if step.sandbox {
+                ""
+            } else if step.pure {
                 "; nothing else (pure)"
             } else {
                 ""
@@ -67,6 +69,9 @@ pub(super) fn variables(step: &Step) -> Option<String> {
 
 /// What runs the step's script, as far as its text tells.
 pub(super) fn launch(step: &Step) -> Option<String> {
+    if step.sandbox {
+        return Some("one a task, in a sandbox of its own".to_owned());
+    }
     let name = Path::new(&step.shell[0]).file_name()?.to_str()?;
     let options: Vec<&str> = step.shell[1..].iter().map(String::as_str).collect();
     // Which shell it is depends on the machine, or on the step's packages.
@@ -89,6 +94,25 @@ pub(super) fn launch(step: &Step) -> Option<String> {
         },
     };
     Some(format!("one a task: {cold}"))
+}
+
+/// What a step sees, if it runs in a sandbox.
+pub(super) fn sandbox(step: &Step) -> Option<String> {
+    let programs = match step.packages.as_slice() {
+        [] => "the host's programs",
+        _ => "its packages",
+    };
+    let files = match step.files.as_slice() {
+        [] => "",
+        _ => ", its files",
+    };
+    let network = if step.network {
+        "and the network"
+    } else {
+        "and no network"
+    };
+    step.sandbox
+        .then(|| format!("sees {programs}, its input{files} {network}"))
 }
 
 /// What a step takes of others, wherever that is routed.

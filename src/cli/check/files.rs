@@ -45,6 +45,34 @@ pub(super) fn unseen(
     survey: &Survey,
     folder: &Folder,
 ) -> Vec<Diagnostic> {
+    let found = named(step, declared, places, text, survey, folder);
+    in_words(step, declared, found)
+}
+
+/// Their paths, those beside the manifest as `files` would say them.
+pub(super) fn unseen_paths(
+    step: &Step,
+    declared: &[&Glob],
+    places: &StepPlaces,
+    text: &str,
+    survey: &Survey,
+    folder: &Folder,
+) -> Vec<String> {
+    let found = named(step, declared, places, text, survey, folder);
+    let paths = found.into_iter().map(|one| match one.lead {
+        Lead::Beside(path) | Lead::Elsewhere(path) => path,
+    });
+    paths.collect()
+}
+
+fn named(
+    step: &Step,
+    declared: &[&Glob],
+    places: &StepPlaces,
+    text: &str,
+    survey: &Survey,
+    folder: &Folder,
+) -> Vec<Named> {
     let mut found: Vec<Named> = Vec::new();
     let mut note = |spots: &[Spot], within: &str, span: &dyn Fn(&Spot) -> Range<usize>| {
         for spot in spots {
@@ -80,7 +108,7 @@ pub(super) fn unseen(
             note(&found.words, &within, &|_| file.at.clone());
         }
     }
-    in_words(step, declared, found)
+    found
 }
 
 fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnostic> {

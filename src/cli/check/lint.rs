@@ -1,5 +1,7 @@
 //! What is no error and yet hardly meant.
 
+use std::path::Path;
+
 use super::super::error::Failure;
 use super::super::options::Places;
 use super::files::{self, Folder};
@@ -10,7 +12,7 @@ use crate::model::event::Event;
 use crate::model::glob::Glob;
 use crate::model::name::StepName;
 use crate::prepare::Source;
-use crate::script::survey;
+use crate::script::survey::{self, Survey};
 use crate::text::Shown as _;
 use crate::text::amount::count;
 
@@ -46,12 +48,7 @@ pub(super) fn unseen(
         if !variables && !files {
             continue;
         }
-        let is_shell = survey::is_shell(survey::started(&step.shell));
-        let survey = if is_shell {
-            survey::of(&step.script)
-        } else {
-            survey::of_text(&step.script)
-        };
+        let survey = self::survey(step);
         if variables && survey::is_shell(&step.shell) {
             found.extend(variables::unseen(
                 step,
@@ -82,6 +79,30 @@ pub(super) fn unseen(
         }
     }
     found
+}
+
+/// The files that a step names and does not declare, as it would declare those beside the manifest. `db`: the folder
+/// that is the program's own.
+pub(in super::super) fn unseen_files(source: &Source, step: &Step, db: &Path) -> Vec<String> {
+    let folder = Folder {
+        path: &source.folder,
+        db: db.canonicalize().ok(),
+    };
+    let mut steps = source.manifest.steps.iter().zip(&source.manifest.places);
+    let Some((_, place)) = steps.find(|(other, _)| other.name == step.name) else {
+        return Vec::new();
+    };
+    let text = source.texts.all();
+    files::unseen_paths(step, &declared(step), place, text, &survey(step), &folder)
+}
+
+/// What the step's script uses.
+fn survey(step: &Step) -> Survey {
+    if survey::is_shell(survey::started(&step.shell)) {
+        survey::of(&step.script)
+    } else {
+        survey::of_text(&step.script)
+    }
 }
 
 /// What the step says that its version knows of.

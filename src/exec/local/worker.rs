@@ -275,7 +275,9 @@ impl<'a> Worker<'a> {
         }
         let quiet = self.site.orphans.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
-        self.workspace.finish(quiet, emptied);
+        // What one task left there the next must not see.
+        let tidy = execution.job.step.sandbox.is_none() || self.workspace.is_tidy();
+        self.workspace.finish(quiet && tidy, emptied);
         if !quiet {
             self.pipes = None;
             self.commands.clear();
@@ -411,7 +413,13 @@ impl<'a> Worker<'a> {
         (record, files): (&Record, Option<(&Watch, Begun)>),
         quiet: bool,
     ) -> Result<Outcome, Fault> {
-        let failed = |how: String| Err(Fault::Task(how + &record.stderr.last_words()));
+        let failed = |how: String| {
+            let last = record.stderr.last_words();
+            let sandbox = job.step.sandbox.as_ref();
+            let hint = sandbox.and_then(|sandbox| sandbox.hint(&last));
+            let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
+            Err(Fault::Task(how + &last + &hint))
+        };
         if ended.cut == Some(StopReason::Asked) {
             return Ok(Outcome::Cancelled);
         }

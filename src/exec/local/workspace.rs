@@ -16,7 +16,7 @@ use rustix::fs::FileType;
 
 use super::given::{self, Given};
 use super::kept::Kept;
-use crate::folder::{self, Entry, Folder, remove_all};
+use crate::folder::{self, Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::name::StepName;
@@ -125,6 +125,27 @@ impl Workspace {
         };
         own.rename();
         own
+    }
+
+    /// The folder that all of these are in.
+    pub(super) fn folder(&self) -> &Path {
+        self.input.parent().unwrap_or(&self.input)
+    }
+
+    /// Whether nothing is in there but what was made for the task.
+    pub(super) fn is_tidy(&self) -> bool {
+        const OWN: [&str; 5] = [INPUT, FILES, GIVEN, OUTPUT, TEMPORARY];
+        let Some(made) = &self.made else {
+            return true;
+        };
+        let known = |name: &str| OWN.contains(&name);
+        made.folder.names().is_ok_and(|mut names| {
+            names.all(|name| {
+                name.is_ok_and(|name| {
+                    is_self(name.file_name()) || shown(name.file_name()).to_str().is_some_and(known)
+                })
+            })
+        })
     }
 
     /// `INPUT_FILE`.

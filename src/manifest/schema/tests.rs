@@ -47,6 +47,10 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
     if let (Place::Input, "step", Some(name)) = (place, key, value.as_str()) {
         step["name"] = json!(name);
     }
+    // It is for steps in a sandbox.
+    if place == Place::Step && key == "network" && *value == json!(true) {
+        step["sandbox"] = json!(true);
+    }
     // No start step gathers, and these go with that.
     if place == Place::Step
         && ["gather", "partial", "empty"].contains(&key)

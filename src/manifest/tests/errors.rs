@@ -110,6 +110,25 @@ script = " "
 }
 
 #[test]
+fn what_does_not_go_with_a_sandbox() {
+    assert_snapshot!(messages("
+        network = true
+    "), @"`network` is for steps in a sandbox, and step `a` is in none | true | add sandbox = true, or leave it out: without a sandbox, scripts have the network");
+    assert_snapshot!(messages("
+        sandbox = true
+        warm = true
+        pure = false
+    "), @r"
+    step `a` has a sandbox, and a warm shell would run many tasks in it | true | leave `warm` out: each task has a sandbox of its own
+    step `a` has a sandbox, in which no variables of the host are seen | false | leave `pure` out, and name what the script reads in `keep`
+    ");
+    assert_snapshot!(messages("
+        sandbox = 1
+        network = true
+    "), @"`sandbox` must be true or false, not a whole number | 1 | -");
+}
+
+#[test]
 fn keys() {
     assert_snapshot!(messages("
         scirpt = 1
@@ -127,7 +146,7 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, files, env, shell, pure, keep, params, secrets, outputs, folders, parallel, timeout, retries, retry_delay, rounds, cache, warm, gather, from, with, each, partial, empty
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, files, env, shell, pure, keep, params, secrets, outputs, folders, parallel, timeout, retries, retry_delay, rounds, cache, warm, sandbox, network, gather, from, with, each, partial, empty
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]] or [[input]]

@@ -36,16 +36,18 @@ prop_compose! {
         })),
         params in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..3),
         gather: bool,
-        (with, each, secrets) in (
+        (with, each, secrets, sandbox, network) in (
             prop::collection::vec("[ab]{1,2}", 0..3),
             any::<bool>(),
             prop::collection::btree_set("[ab]{1,2}", 0..3),
+            any::<bool>(),
+            any::<bool>(),
         ),
         rest in prop::collection::btree_map("[ab]{1,2}", "[ab]{0,2}", 0..2),
     ) -> Identity {
         let rest = rest.into_iter().map(|(name, value)| (name, value.into())).collect();
         let secrets = secrets.into_iter().collect();
-        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, with, each, secrets, rest }
+        Identity { script, shell, env, pure, keep, tools, kept, files, params, gather, with, each, secrets, sandbox, network, rest }
     }
 }
 
@@ -101,7 +103,7 @@ fn full() -> Identity {
 
 /// Identities with their records and fingerprints, as they are in the databases of users. A line
 /// that is here stays as it is: a change of it would taint every task, or blank its history.
-fn recorded() -> [(Identity, &'static str, &'static str); 6] {
+fn recorded() -> [(Identity, &'static str, &'static str); 7] {
     let kept = Identity {
         keep: vec!["LANG".into(), "TZ".into()],
         kept: [
@@ -124,6 +126,11 @@ fn recorded() -> [(Identity, &'static str, &'static str); 6] {
     };
     let secrets = Identity {
         secrets: vec!["api_token".into(), "key".into()],
+        ..plain()
+    };
+    let sandbox = Identity {
+        sandbox: true,
+        network: true,
         ..plain()
     };
     [
@@ -174,6 +181,14 @@ fn recorded() -> [(Identity, &'static str, &'static str); 6] {
                 r#""secrets":["api_token","key"]}"#,
             ),
             "ee977e6cf9dfb229228b307b6e09d235bc04d98318dc6cb63d12a97e2eb768ad",
+        ),
+        (
+            sandbox,
+            concat!(
+                r#"{"script":"true","shell":["sh","-c"],"env":{},"pure":false,"keep":[],"tools":"Host","#,
+                r#""sandbox":true,"network":true}"#,
+            ),
+            "eff400c3c0fe67b6f982fc02fb632f98ed30b27d2fb545bd95fecee2d7cd1dd7",
         ),
     ]
 }

@@ -1,16 +1,20 @@
 //! The commands of one worker, kept from task to task: to make one takes as long as to open a file.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
+use crate::exec::local::sandbox::Sandbox;
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
 use crate::model::task::{INPUT_DIR, KEY, WITH_DIR, WITH_FILE};
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
+use crate::sys::sandbox::inside;
 
 /// See the module. All are connected to the same pipes.
 #[derive(Debug, Default)]
@@ -20,6 +24,8 @@ pub(crate) struct LaunchCache(HashMap<QueueId, StepCommands>);
 #[derive(Debug, Default)]
 pub(crate) struct StepCommands {
     shell: Option<SpawnSpec>,
+    /// The task's folder that is seen in the sandbox that the shell is in.
+    folder: PathBuf,
     /// With what they were made of.
     direct: Option<(Vec<Expanded>, Vec<SpawnSpec>)>,
 }
@@ -58,9 +64,13 @@ impl StepCommands {
         own: &TaskEnvironment,
         pipes: &Pipes,
     ) -> io::Result<&SpawnSpec> {
+        if job.step.sandbox.is_some() && self.folder != own.workspace.folder() {
+            self.shell = None;
+            own.workspace.folder().clone_into(&mut self.folder);
+        }
         let launch = match &mut self.shell {
             Some(launch) => launch,
-            none => none.insert(shell(own, &job.step.arguments)?.prepare(pipes)?),
+            none => none.insert(sandboxed(own, &job.step.arguments)?.prepare(pipes)?),
         };
         own.set_in(std::slice::from_mut(launch))?;
         Ok(launch)
@@ -127,6 +137,19 @@ pub(crate) fn shell(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result
     of_shell(step, arguments, environment(&step.variables, step, own))
 }
 
+/// The same, in the sandbox that the step has, if it has one.
+fn sandboxed(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invocation> {
+    let shell = shell(own, arguments)?;
+    let Some(sandbox) = &own.job.step.sandbox else {
+        return Ok(shell);
+    };
+    let view = own
+        .workspace
+        .own_file(&format!("view{}", own.job.step.queue));
+    sandbox.write(&view)?;
+    Sandbox::around(shell, &view, own.workspace.folder())
+}
+
 /// The step's shell with these arguments and variables.
 pub(crate) fn of_shell(
     step: &Runnable,
@@ -157,9 +180,15 @@ fn environment(variables: &Variables, step: &Runnable, own: &TaskEnvironment) ->
     let mut all = variables.clone();
     all.insert("TASK_PIPELINE_STEP".into(), step.name.as_str().into());
     all.insert("TASK_PIPELINE_VERSION".into(), own.version.clone().into());
-    all.extend(own.pairs().map(|(name, value)| (name.into(), value.into())));
+    all.extend(
+        own.pairs()
+            .map(|(name, value)| (name.into(), value.into_owned())),
+    );
     all
 }
+
+/// A variable's name and value.
+type Pair<'p> = (&'static str, Cow<'p, OsStr>);
 
 /// A task's own variables.
 pub(crate) struct TaskEnvironment<'a> {
@@ -200,19 +229,20 @@ impl<'a> TaskEnvironment<'a> {
         }
     }
 
-    fn input_name(&self) -> &str {
+    fn input_name(&self) -> &'a str {
         self.job.ready.name.as_deref().unwrap_or_default()
     }
 
     /// Those that differ from task to task.
-    fn pairs(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
+    fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        let text = |text: &'a str| Cow::Borrowed(OsStr::new(text));
         [
-            ("INPUT_FILE", self.workspace.input().as_os_str()),
-            ("OUTPUT_DIR", self.workspace.output().as_os_str()),
-            ("TMPDIR", self.workspace.temporary().as_os_str()),
-            ("TASK_PIPELINE_TASK", self.task.as_ref()),
-            ("TASK_PIPELINE_RUNSET", self.job.runset.as_ref()),
-            ("TASK_PIPELINE_INPUT_NAME", self.input_name().as_ref()),
+            ("INPUT_FILE", self.path(self.workspace.input())),
+            ("OUTPUT_DIR", self.path(self.workspace.output())),
+            ("TMPDIR", self.path(self.workspace.temporary())),
+            ("TASK_PIPELINE_TASK", Cow::Borrowed(OsStr::new(&*self.task))),
+            ("TASK_PIPELINE_RUNSET", text(self.job.runset)),
+            ("TASK_PIPELINE_INPUT_NAME", text(self.input_name())),
         ]
         .into_iter()
         .chain(self.input_dir())
@@ -221,31 +251,41 @@ impl<'a> TaskEnvironment<'a> {
         .chain(self.key())
     }
 
-    fn key(&self) -> Option<(&'static str, &OsStr)> {
-        Some((KEY, self.job.ready.key.as_deref()?.as_ref()))
+    /// As the script sees it.
+    fn path(&self, path: &'a Path) -> Cow<'a, OsStr> {
+        match &self.job.step.sandbox {
+            None => Cow::Borrowed(path.as_os_str()),
+            Some(_) => inside(self.workspace.folder(), path)
+                .into_os_string()
+                .into(),
+        }
     }
 
-    fn input_dir(&self) -> Option<(&'static str, &OsStr)> {
-        let folder = self.workspace.input_dir().as_os_str();
-        self.job.step.input_dir.then_some((INPUT_DIR, folder))
+    fn key(&self) -> Option<Pair<'_>> {
+        let key = OsStr::new(self.job.ready.key.as_deref()?);
+        Some((KEY, Cow::Borrowed(key)))
     }
 
-    fn with_file(&self) -> Option<(&'static str, &OsStr)> {
-        let file = self.workspace.with_file().as_os_str();
-        let with = self.job.step.with_dir.as_ref();
-        with.filter(|with| with.each).map(|_| (WITH_FILE, file))
+    fn input_dir(&self) -> Option<Pair<'_>> {
+        let is_there = self.job.step.input_dir;
+        is_there.then(|| (INPUT_DIR, self.path(self.workspace.input_dir())))
     }
 
-    fn with_dir(&self) -> Option<(&'static str, &OsStr)> {
-        let folder = self.workspace.with_dir().as_os_str();
+    fn with_file(&self) -> Option<Pair<'_>> {
+        let with = self.job.step.with_dir.as_ref()?;
+        with.each
+            .then(|| (WITH_FILE, self.path(self.workspace.with_file())))
+    }
+
+    fn with_dir(&self) -> Option<Pair<'_>> {
         self.job.step.with_dir.as_ref()?;
-        Some((WITH_DIR, folder))
+        Some((WITH_DIR, self.path(self.workspace.with_dir())))
     }
 
     fn set_in(&self, launches: &mut [SpawnSpec]) -> io::Result<()> {
         launches.iter_mut().try_for_each(|launch| {
             self.pairs()
-                .try_for_each(|(name, value)| launch.set(name, value))
+                .try_for_each(|(name, value)| launch.set(name, &value))
         })
     }
 }

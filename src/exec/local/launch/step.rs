@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::super::sandbox::Sandbox;
 use super::direct::DirectPipeline;
 use super::warmth::{Warmth, warmth};
 use crate::engine;
@@ -17,6 +18,7 @@ use crate::model::plan::{QueueId, Ready};
 use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
 use crate::process::Variables;
+use crate::sys::sandbox;
 use crate::text::mask::Mask;
 
 /// How a step's script is run.
@@ -56,6 +58,8 @@ pub(crate) struct Runnable {
     pub direct: OnceLock<Option<DirectPipeline>>,
     /// The files that it declares.
     pub files: Option<Arc<Watch>>,
+    /// What its scripts see, if they run in a sandbox.
+    pub sandbox: Option<Sandbox>,
     /// What is kept out of what its scripts write.
     pub mask: Option<Arc<Mask>>,
 }
@@ -101,8 +105,8 @@ impl Runnable {
     /// How a shell runs many tasks, if one can.
     pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
-            // A warm shell is told of none of these.
-            if self.input_dir || self.key || self.with_dir.is_some() {
+            // A warm shell is told of none of these, and what is left in a sandbox would stay there.
+            if self.sandbox.is_some() || self.input_dir || self.key || self.with_dir.is_some() {
                 return None;
             }
             let program = self.program.as_ref().ok()?;
@@ -114,6 +118,10 @@ impl Runnable {
     /// How the script runs without a shell, if it can.
     pub(crate) fn direct(&self) -> Option<&DirectPipeline> {
         let of = || {
+            // Its files would be opened outside.
+            if self.sandbox.is_some() {
+                return None;
+            }
             let program = self.program.as_ref().ok()?;
             DirectPipeline::of(program, &self.arguments, &self.variables, &self.folder)
         };
@@ -147,6 +155,9 @@ impl Parameters<'_> {
     }
 }
 
+/// Where a script in a sandbox finds the host's programs.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The variables of a step's scripts, given those of the host.
 pub(crate) fn variables(
     identity: &Identity,
@@ -171,6 +182,17 @@ pub(crate) fn variables(
             path.push(host);
         }
         variables.insert("PATH".into(), path);
+    }
+    if identity.sandbox {
+        let mut own = |name: &str, value: &str| {
+            if !identity.keep.iter().any(|keep| keep == name) {
+                variables.insert(name.into(), value.into());
+            }
+        };
+        own("HOME", sandbox::HOME);
+        if identity.tools == Tools::Host {
+            own("PATH", SYSTEM_PATH);
+        }
     }
     for (name, value) in &identity.env {
         variables.insert(name.into(), value.into());

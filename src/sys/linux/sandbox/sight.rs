@@ -1,0 +1,232 @@
+//! What is seen in a sandbox: files and folders of the host, and what is made in memory.
+
+use std::ffi::CString;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+
+use super::{Inner, Trouble, trouble};
+use crate::sys::sandbox::{HOME, SEALED, Shown, TASK};
+
+/// Where the host's files are while the sandbox is made.
+const HOST: &str = "/.host";
+/// Devices that every program may use.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Links among them.
+const LINKS: [(&str, &str); 5] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+    ("/dev/ptmx", "pts/ptmx"),
+];
+/// What root could change of the whole machine, though it has no rights in there.
+const OF_THE_MACHINE: [&str; 5] = [
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    "/proc/irq",
+    "/proc/bus",
+    "/proc/fs",
+];
+
+impl Inner<'_> {
+    /// Makes what is seen, and goes there.
+    pub(super) fn make(&self) -> Result<(), Trouble> {
+        let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", flags).map_err(trouble("take the mounts of", "/"))?;
+        // Any folder that is there for certain; nothing below it is shown.
+        let root = Path::new("/proc");
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount("tmpfs", root, "tmpfs", flags, c"mode=755")
+            .map_err(trouble("mount memory at", root))?;
+        let host = root.join(&HOST[1..]);
+        fs::create_dir(&host).map_err(trouble("make", &*host))?;
+        rustix::process::pivot_root(root, &*host).map_err(trouble("change the root to", root))?;
+        std::env::set_current_dir("/").map_err(trouble("go to", "/"))?;
+        self.make_own_folders()?;
+        let shown = self.view.shown.iter().chain(self.lent);
+        for Shown { at, folder, .. } in shown.clone() {
+            place(at, *folder)?;
+        }
+        place(&self.view.folder, true)?;
+        if OWN.iter().any(|own| self.view.folder.starts_with(own)) {
+            // All around it can be written to.
+            own(&self.view.folder)?;
+            restrict(&self.view.folder, RDONLY, 0)?;
+        }
+        for Shown { from, at, .. } in shown {
+            show(from, at, RDONLY | NOSUID | NODEV)?;
+        }
+        for (at, target) in &self.view.links {
+            make_parents(at)?;
+            std::os::unix::fs::symlink(target, at).map_err(trouble("make the link", at))?;
+        }
+        for (at, text) in &self.view.texts {
+            make_parents(at)?;
+            fs::write(at, text.as_bytes()).map_err(trouble("write", at))?;
+        }
+        for (at, bytes) in self.copied {
+            make_parents(at)?;
+            let write = || {
+                fs::write(at, bytes)?;
+                fs::set_permissions(at, Permissions::from_mode(0o400))
+            };
+            write().map_err(trouble("write", *at))?;
+        }
+        let task = Path::new(TASK);
+        place(task, true)?;
+        show(self.folder, task, NOSUID | NODEV)?;
+        for sealed in SEALED.map(|name| task.join(name)) {
+            if sealed.is_dir() {
+                own(&sealed)?;
+                restrict(&sealed, RDONLY, 0)?;
+            }
+        }
+        make_devices()?;
+        make_processes()?;
+        let gone = rustix::mount::unmount(HOST, UnmountFlags::DETACH);
+        gone.map_err(trouble("take away", HOST))?;
+        fs::remove_dir(HOST).map_err(trouble("remove", HOST))?;
+        restrict(Path::new("/"), RDONLY, 0)
+    }
+
+    /// Makes the folders that it can write to.
+    fn make_own_folders(&self) -> Result<(), Trouble> {
+        for (folder, mode) in [(HOME, 0o700), ("/dev/shm", 0o1777), ("/tmp", 0o1777)] {
+            if folder == "/tmp" && !self.sees_below(folder) {
+                // On the disk, where there is room.
+                let target = Path::new(TASK).join("tmp");
+                return std::os::unix::fs::symlink(target, folder)
+                    .map_err(trouble("make the link", folder));
+            }
+            fs::create_dir_all(folder).map_err(trouble("make", folder))?;
+            fs::set_permissions(folder, Permissions::from_mode(mode))
+                .map_err(trouble("change the mode of", folder))?;
+            own(Path::new(folder))?;
+        }
+        Ok(())
+    }
+
+    /// Whether something of the host is seen below that folder.
+    fn sees_below(&self, folder: &str) -> bool {
+        let shown = self.view.shown.iter().chain(self.lent);
+        let mut shown = shown.map(|one| &one.at).chain([&self.view.folder]);
+        shown.any(|at| at.starts_with(folder))
+    }
+}
+
+/// Folders that can be written to.
+const OWN: [&str; 3] = [HOME, "/dev/shm", "/tmp"];
+
+/// Makes the folder a mount of its own.
+fn own(folder: &Path) -> Result<(), Trouble> {
+    rustix::mount::mount_bind(folder, folder).map_err(trouble("mount", folder))
+}
+
+/// Makes an empty file or folder for what is to be seen there.
+fn place(at: &Path, folder: bool) -> Result<(), Trouble> {
+    let make = || {
+        if folder {
+            fs::create_dir(at)
+        } else {
+            File::create_new(at).map(drop)
+        }
+    };
+    let placed = make().or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        fs::create_dir_all(at.parent().unwrap_or(at))?;
+        make()
+    });
+    match placed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(trouble("make", at)),
+    }
+}
+
+fn make_parents(at: &Path) -> Result<(), Trouble> {
+    let parent = at.parent().unwrap_or(at);
+    fs::create_dir_all(parent).map_err(trouble("make", parent))
+}
+
+const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
+const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
+const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+
+/// Shows a file or folder of the host there, with these restrictions.
+fn show(from: &Path, at: &Path, attributes: u64) -> Result<(), Trouble> {
+    let from = Path::new(HOST).join(from.strip_prefix("/").unwrap_or(from));
+    rustix::mount::mount_bind_recursive(&*from, at).map_err(trouble("show", at))?;
+    restrict(at, attributes, libc::AT_RECURSIVE)
+}
+
+/// Restricts what can be done in a mount, and in those below it if the flags say so.
+#[allow(unsafe_code)]
+fn restrict(at: &Path, attributes: u64, flags: libc::c_int) -> Result<(), Trouble> {
+    let path = CString::new(at.as_os_str().as_bytes())
+        .map_err(|error| trouble("restrict", at)(io::Error::from(error)))?;
+    let wanted = libc::mount_attr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: the kernel reads the path, which ends with a NUL, and as many bytes of the numbers as are
+    // there. No crate has the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            &raw const wanted,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(trouble("restrict", at)(io::Error::last_os_error()))
+    }
+}
+
+fn make_devices() -> Result<(), Trouble> {
+    for name in DEVICES {
+        let device = Path::new("/dev").join(name);
+        place(&device, false)?;
+        show(&device, &device, NOSUID | NOEXEC)?;
+    }
+    let terminals = Path::new("/dev/pts");
+    place(terminals, true)?;
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let how = c"newinstance,ptmxmode=0666,mode=620";
+    rustix::mount::mount("devpts", terminals, "devpts", flags, how)
+        .map_err(trouble("mount", terminals))?;
+    for (at, target) in LINKS {
+        std::os::unix::fs::symlink(target, at).map_err(trouble("make the link", at))?;
+    }
+    Ok(())
+}
+
+fn make_processes() -> Result<(), Trouble> {
+    let processes = Path::new("/proc");
+    place(processes, true)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount("proc", processes, "proc", flags, None)
+        .map_err(trouble("mount", processes))?;
+    if rustix::process::geteuid().is_root() {
+        for part in OF_THE_MACHINE.map(Path::new) {
+            if part.exists() {
+                own(part)?;
+                restrict(part, RDONLY, 0)?;
+            }
+        }
+    }
+    Ok(())
+}
