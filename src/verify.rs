@@ -14,6 +14,7 @@ mod judge;
 mod lists;
 mod needs;
 mod objects;
+mod repair;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use finding::{Finding, Severity, Sum, What};
 pub(crate) use judge::Manifest;
+pub(crate) use repair::{Repaired, repair};
 
 use crate::packages;
 use crate::state::{self, Audited, Misfit, MisfitKind, Reader};

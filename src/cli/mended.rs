@@ -2,8 +2,8 @@
 
 use crate::state::Mended;
 
-/// What was wrong and has been mended, and what to do about the rest.
-pub(super) fn words(mended: Mended) -> Vec<String> {
+/// What has been done.
+pub(super) fn done(mended: Mended) -> Vec<String> {
     let mut done = Vec::new();
     match mended.orphans {
         0 => {}
@@ -18,6 +18,12 @@ pub(super) fn words(mended: Mended) -> Vec<String> {
     if mended.other {
         done.push("counts were corrected".to_owned());
     }
+    done
+}
+
+/// What was wrong and has been mended, and what to do about the rest.
+pub(super) fn words(mended: Mended) -> Vec<String> {
+    let done = done(mended);
     let mut told = Vec::new();
     if mended.emptied {
         told.push(

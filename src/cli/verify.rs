@@ -6,20 +6,23 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::options::Places;
-use super::{graph, output, select};
+use super::{graph, mended, output, select};
+use crate::exec::local::Scratch;
 use crate::model::name::StepName;
+use crate::out;
 use crate::report::meter::Meter;
-use crate::state::{Lock, Reader};
+use crate::state::{Lock, Reader, State};
+use crate::store::Store;
 use crate::sys;
 use crate::text::{Shown as _, amount, visible};
-use crate::verify::{self, Db, Finding, How, Manifest, Progress, Severity, Sum, What};
+use crate::verify::{self, Db, Finding, How, Manifest, Progress, Repaired, Severity, Sum, What};
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
@@ -27,6 +30,9 @@ pub(super) struct Options {
     /// Only whether every object is there and not empty; its bytes are not read
     #[arg(long)]
     quick: bool,
+    /// Put aside what is damaged, and have the next -run make again what can be made
+    #[arg(long)]
+    repair: bool,
     /// One JSON object a line for each thing that is wrong, and one with what was looked at
     #[arg(long)]
     json: bool,
@@ -34,31 +40,68 @@ pub(super) struct Options {
 
 /// Looks at all, and prints what is wrong.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    if options.repair {
+        return repair(places, options);
+    }
     let state = Reader::open(&places.db)?;
     let store = select::store(&state)?;
     let running = Lock::holder(state.layout());
-    let manifest = graph::source(places)?.map(|source| Manifest {
-        steps: source
-            .manifest
-            .steps
-            .iter()
-            .map(|step| step.name.clone())
-            .collect(),
-        folder: source.folder,
-    });
+    let manifest = manifest(places)?;
     let db = Db {
         state: &state,
         store: &store,
         manifest: manifest.as_ref(),
     };
     let mut told = Told::new(options.json);
-    let sum = look(db, options.quick, &mut |finding| told.add(&finding))?;
-    told.end(&sum, options.quick, running.is_some())?;
+    let sum = with_bar(options.quick, |how| {
+        verify::look(db, how, &mut |finding| told.add(&finding))
+    })?;
+    told.end(&sum, options.quick, running.is_some(), None)?;
     Ok(ExitCode::from(u8::from(sum.is_anything_wrong())))
 }
 
-/// Looks at all, with a bar on a terminal.
-fn look(db: Db, quick: bool, tell: &mut dyn FnMut(Finding)) -> Result<Sum, Failure> {
+/// The same, and does what can be done about it.
+fn repair(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    // Nothing is made where nothing is.
+    drop(Reader::open(&places.db)?);
+    let (mut state, _lock, _) = State::open(&places.db)?;
+    for words in mended::words(state.mended()) {
+        out::tell(&format!("warning: {words}\n"));
+    }
+    let layout = state.layout().clone();
+    let scratch = Scratch::new(&layout.scratch(), &layout.objects(), Duration::ZERO)?;
+    let store = Store::open(&layout.objects(), scratch.folder().path())?;
+    store.lend(state.lent()?);
+    let manifest = manifest(places)?;
+    let mut told = Told::new(options.json);
+    let (sum, repaired) = with_bar(options.quick, |how| {
+        let tell = &mut |finding: &Finding| told.add(finding);
+        verify::repair(&mut state, &store, manifest.as_ref(), how, tell)
+    })?;
+    drop(store);
+    scratch.close();
+    let left = repaired.left_count > 0;
+    told.end(&sum, options.quick, false, Some(&repaired))?;
+    Ok(ExitCode::from(u8::from(left)))
+}
+
+/// What the manifest says that helps, if it is at hand.
+fn manifest(places: &Places) -> Result<Option<Manifest>, Failure> {
+    Ok(graph::source(places)?.map(|source| {
+        let steps = source.manifest.steps.iter();
+        Manifest {
+            steps: steps.map(|step| step.name.clone()).collect(),
+            folder: source.folder,
+            router: source.router,
+        }
+    }))
+}
+
+/// Does it, with a bar on a terminal.
+fn with_bar<T>(
+    quick: bool,
+    work: impl FnOnce(How) -> Result<T, verify::Error>,
+) -> Result<T, Failure> {
     let progress = Arc::new(Progress::default());
     let drawn = Arc::clone(&progress);
     let began = Instant::now();
@@ -86,9 +129,9 @@ fn look(db: Db, quick: bool, tell: &mut dyn FnMut(Finding)) -> Result<Sum, Failu
         stop: &AtomicBool::new(false),
         progress: &progress,
     };
-    let sum = verify::look(db, how, tell);
+    let done = work(how);
     drop(meter);
-    Ok(sum?)
+    Ok(done?)
 }
 
 /// Of those that say the same, how many are shown.
@@ -137,17 +180,28 @@ impl Told {
         }
     }
 
-    fn end(self, sum: &Sum, quick: bool, running: bool) -> Result<(), Failure> {
+    fn end(
+        self,
+        sum: &Sum,
+        quick: bool,
+        running: bool,
+        repaired: Option<&Repaired>,
+    ) -> Result<(), Failure> {
         if let Some(failure) = self.failed {
             return Err(failure);
         }
         if self.json {
-            return output::print_json(format!("{}\n", summary(sum, quick)));
+            let summary = summary(sum, quick, repaired);
+            return output::print_json(format!("{summary}\n"));
         }
-        output::print(&self.text(sum, quick, running))
+        let mut text = self.text(sum, quick, running, repaired.is_none());
+        if let Some(repaired) = repaired {
+            text.push_str(&repaired_in_words(repaired));
+        }
+        output::print(&text)
     }
 
-    fn text(&self, sum: &Sum, quick: bool, running: bool) -> String {
+    fn text(&self, sum: &Sum, quick: bool, running: bool, hints: bool) -> String {
         let mut text = String::new();
         for severity in Severity::ALL {
             let mut groups = self.groups.iter().filter(|((of, _), _)| *of == severity);
@@ -164,7 +218,9 @@ impl Told {
                 if more > 0 {
                     let _ = writeln!(text, "    and {more} more (-json tells each)");
                 }
-                let _ = writeln!(text, "    hint: {}", what.advice(severity));
+                if hints {
+                    let _ = writeln!(text, "    hint: {}", what.advice(severity));
+                }
             }
         }
         let looked = looked_at(sum, quick);
@@ -230,8 +286,103 @@ fn to_json(finding: &Finding) -> Value {
     })
 }
 
-fn summary(sum: &Sum, quick: bool) -> Value {
+/// What was done, a line for each kind of thing.
+fn repaired_in_words(repaired: &Repaired) -> String {
+    let Repaired {
+        aside,
+        strays,
+        modes,
+        lists,
+        logs,
+        inputs,
+        mended,
+        indexes,
+        tasks,
+        runsets,
+        left,
+        left_count,
+    } = repaired;
+    let mut text = String::new();
+    let mut tell = |count: &u64, what: &str, done: &str| {
+        if *count > 0 {
+            let _ = writeln!(text, "{} {done}", grouped(*count, what));
+        }
+    };
+    tell(aside, "damaged object", "put aside, into objects/aside");
+    tell(strays, "other thing", "put aside, into objects/aside");
+    tell(modes, "mode", "set");
+    tell(lists, "list", "written again");
+    tell(inputs, "input", "taken in again");
+    tell(logs, "lost log", "forgotten");
+    if *indexes {
+        text.push_str("the indexes of the database were made anew\n");
+    }
+    if let Some(mended) = mended {
+        let done = mended::done(*mended);
+        let done = if done.is_empty() {
+            "nothing had to be changed".to_owned()
+        } else {
+            done.join(", ")
+        };
+        let _ = writeln!(text, "rows: {done}");
+        if mended.orphans > 0 || mended.other {
+            text.push_str(
+                "  what rows that are gone stood for cannot be found out: -run -start STEP, or -run -fresh, \
+                 makes sure of it\n",
+            );
+        }
+    }
+    if *tasks > 0 {
+        let _ = writeln!(
+            text,
+            "{} again with the next -run",
+            match tasks {
+                1 => "1 task runs".to_owned(),
+                many => format!("{many} tasks run"),
+            }
+        );
+    }
+    if !runsets.is_empty() {
+        let names: Vec<&str> = runsets.iter().map(String::as_str).take(SHOWN).collect();
+        let more = if runsets.len() > SHOWN { ", …" } else { "" };
+        let _ = writeln!(
+            text,
+            "  some of them in older runsets ({}{more}): -run -runset NAME, or all",
+            names.join(", ")
+        );
+    }
+    if *left_count > 0 {
+        let _ = writeln!(
+            text,
+            "not to be had again: {}",
+            grouped(*left_count, "thing")
+        );
+        for words in left {
+            let _ = writeln!(text, "  {}", visible(words));
+        }
+    } else if text.is_empty() {
+        text.push_str("nothing had to be done\n");
+    }
+    text
+}
+
+fn summary(sum: &Sum, quick: bool, repaired: Option<&Repaired>) -> Value {
     let [lost, again, leftover] = sum.wrong;
+    let repaired = repaired.map(|repaired| {
+        json!({
+            "aside": repaired.aside,
+            "strays": repaired.strays,
+            "modes": repaired.modes,
+            "lists": repaired.lists,
+            "inputs": repaired.inputs,
+            "logs": repaired.logs,
+            "rows": repaired.mended.is_some(),
+            "indexes": repaired.indexes,
+            "tasks": repaired.tasks,
+            "runsets": repaired.runsets,
+            "left": repaired.left_count,
+        })
+    });
     json!({
         "schema": 1,
         "summary": {
@@ -246,6 +397,7 @@ fn summary(sum: &Sum, quick: bool) -> Value {
             "roots": sum.roots,
             "unused": sum.unused,
             "unused_bytes": sum.unused_bytes,
+            "repaired": repaired,
         },
     })
 }

@@ -19,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub(super) use lines::Lines;
+pub(crate) use list::list_of;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
 pub(super) use with::key_of_pair;

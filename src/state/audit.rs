@@ -2,9 +2,12 @@
 //! order, whether every row leads to rows that are there, and which objects all of them need.
 
 mod objects;
+mod repair;
 
-use super::counts::differing;
-use super::{Context, Error, Reader};
+use rusqlite::OptionalExtension as _;
+
+use super::counts::miscounted;
+use super::{Context, Error, Reader, StepId};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::task::TaskId;
@@ -127,7 +130,7 @@ pub(crate) struct Rows {
 
 /// Rows that do not lead where they should: the table, a question for their numbers, and what is wrong.
 /// A row and one that it leads to are in one table where only live ones count.
-const CHECKS: [(&str, &str, &str); 14] = [
+const CHECKS: [(&str, &str, &str); 15] = [
     (
         "task",
         "SELECT id FROM task WHERE input_task_id >= id",
@@ -195,6 +198,12 @@ const CHECKS: [(&str, &str, &str); 14] = [
         "SELECT e.task_id FROM entry AS e LEFT JOIN task AS t ON t.id = e.task_id
          WHERE t.id IS NULL OR t.live = 0",
         "an input has no task that counts",
+    ),
+    (
+        "task",
+        "SELECT id FROM task WHERE input_task_id IS NULL AND role = 0 AND name IS NOT NULL
+             AND step_id IS NOT NULL AND live = 1 AND id NOT IN (SELECT task_id FROM entry)",
+        "nothing says where its input came from",
     ),
     (
         "step",
@@ -302,17 +311,31 @@ impl Reader {
 
     /// Whether the counts are those of the rows.
     fn counts(&self, tell: &mut Listener) -> rusqlite::Result<()> {
-        let differing = differing(&self.connection)?;
-        if differing > 0 {
+        let name = |sql: &str, id: i64| {
+            let mut query = self.connection.prepare(sql)?;
+            query.query_row([id], |row| row.get(0)).optional()
+        };
+        for one in miscounted(&self.connection)? {
+            let runset: Option<String> =
+                name("SELECT name FROM runset WHERE id = ?1", one.runset.0)?;
+            let step: Option<String> = name("SELECT name FROM step WHERE id = ?1", one.step.0)?;
+            let what = match step {
+                _ if one.step == StepId::FINAL => "final outputs".to_owned(),
+                Some(step) => format!("tasks of step {step}"),
+                None => format!("tasks of step version {}", one.step.0),
+            };
+            let words = format!(
+                "runset {}: {} {what} are counted ({} done), and there are {} ({})",
+                runset.unwrap_or_else(|| one.runset.0.to_string()),
+                one.told.total(),
+                one.told.finished(),
+                one.right.total(),
+                one.right.finished(),
+            );
             tell(Told::Wrong(Misfit {
                 kind: MisfitKind::Counts,
                 task: None,
-                words: match differing {
-                    1 => "the counts of 1 step version are not those of its rows".to_owned(),
-                    many => {
-                        format!("the counts of {many} step versions are not those of their rows")
-                    }
-                },
+                words,
             }));
         }
         Ok(())

@@ -158,18 +158,37 @@ pub(super) fn recount(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(tasks(&kept) != tasks(&right))
 }
 
-/// The step versions, each in a runset, whose counts are not those of the rows.
-pub(super) fn differing(database: &impl Asked) -> rusqlite::Result<usize> {
-    let (kept, right) = (kept(database)?, counted(database)?);
-    let keys: HashSet<_> = kept.keys().chain(right.keys()).collect();
+/// Counts that are not those of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Miscounted {
+    /// The runset.
+    pub runset: RunsetId,
+    /// The step version; that of final outputs for these.
+    pub step: StepId,
+    /// What is counted.
+    pub told: TaskCounts,
+    /// What there is.
+    pub right: TaskCounts,
+}
+
+/// All of them.
+pub(super) fn miscounted(database: &impl Asked) -> rusqlite::Result<Vec<Miscounted>> {
+    let (kept, counted) = (kept(database)?, counted(database)?);
+    let keys: HashSet<_> = kept.keys().chain(counted.keys()).collect();
     let tally = |counts: &Counts, key: &(RunsetId, StepId)| {
         let delta = counts.get(key);
         delta.map(|delta| delta.tally).unwrap_or_default()
     };
-    let differing = keys
-        .into_iter()
-        .filter(|key| tally(&kept, key) != tally(&right, key));
-    Ok(differing.count())
+    let one = |key: &(RunsetId, StepId)| Miscounted {
+        runset: key.0,
+        step: key.1,
+        told: tally(&kept, key),
+        right: tally(&counted, key),
+    };
+    let all = keys.into_iter().map(one);
+    let mut wrong: Vec<_> = all.filter(|one| one.told != one.right).collect();
+    wrong.sort_by_key(|one| (one.runset.0, one.step.0));
+    Ok(wrong)
 }
 
 /// Who can be asked.

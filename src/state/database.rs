@@ -154,6 +154,23 @@ impl Database {
         self.or_stop(done)
     }
 
+    /// Changes much at once, in a transaction of its own. No group is open.
+    pub(super) fn change<T>(
+        &mut self,
+        action: &'static str,
+        change: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.effort.begin();
+        let changed = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            let done = change(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        let done = changed().during(&self.layout, action);
+        self.or_stop(done)
+    }
+
     /// Brings the open group to the file.
     pub(super) fn commit(&mut self) -> Result<(), Error> {
         if self.is_grouped()? {

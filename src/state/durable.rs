@@ -205,7 +205,12 @@ impl State {
             id: super::RunsetId(id),
             name,
         };
-        let which = format!("t.id = {}", task.0);
+        // A pair comes of the row that stands for all of its input.
+        let which = format!(
+            "t.id = (SELECT iif(role = 2 AND output = input_task_id, output, id)
+                 FROM task WHERE id = {})",
+            task.0
+        );
         self.supersede(&runset, &[super::StepId(step)], &which, true)
             .map(drop)
     }

@@ -7,6 +7,7 @@ use super::gather::{DOING, natural};
 use super::{Context, Error, GroupId, Reader};
 use crate::model::digest::Digest;
 use crate::model::list::{Form, Member};
+use crate::model::task::TaskId;
 
 impl Reader {
     /// The members of a group, with their names and keys; at most `most`.
@@ -58,6 +59,17 @@ impl Reader {
             each(name.as_deref().unwrap_or_default(), object, form);
         }
         Ok(())
+    }
+
+    /// The group that the task works on, or belongs to.
+    pub(crate) fn group_of_task(&self, task: TaskId) -> Result<Option<GroupId>, Error> {
+        self.connection
+            .prepare_cached("SELECT gathering FROM task WHERE id = ?1")
+            .and_then(|mut query| {
+                let group = |row: &Row| Ok(row.get::<_, Option<i64>>(0)?.map(GroupId));
+                query.query_row([task.0], group)
+            })
+            .during(&self.layout, DOING)
     }
 
     /// How many members a group has.

@@ -188,10 +188,18 @@ impl State {
             .connection
             .write_all(WRITING, "CREATE TEMP TABLE redone (id INTEGER PRIMARY KEY)")?;
         for task in tasks {
-            self.reader
-                .connection
-                .write(WRITING, "INSERT INTO redone VALUES (?1)", [task.0])?;
+            self.reader.connection.write(
+                WRITING,
+                "INSERT OR IGNORE INTO redone VALUES (?1)",
+                [task.0],
+            )?;
         }
+        // Pairs come of the row that stands for all of an input.
+        self.reader.connection.write_all(
+            WRITING,
+            "INSERT OR IGNORE INTO redone SELECT output FROM redone JOIN task USING (id)
+                 WHERE role = 2 AND output = input_task_id",
+        )?;
         let which = "t.id IN (SELECT id FROM redone)";
         let made = self.supersede(runset, current, which, true)?;
         self.reader

@@ -1,10 +1,11 @@
 //! What lies where an object belongs and is none.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use super::{Error, Store, no_place};
+use super::{Error, Store, io_error, no_place};
 use crate::folder::{Entry, Folder};
 use crate::model::digest::Digest;
 
@@ -34,17 +35,44 @@ impl Store {
     }
 
     fn put_aside(&self, what: &Path, digest: &Digest) -> Result<(), Error> {
+        self.put_aside_as(what, OsStr::new(&*digest.hex()))
+            .map(drop)
+    }
+
+    /// Puts what is in the place of an object aside, whatever it is: nothing is there then. Where it is now.
+    pub(crate) fn put_object_aside(&self, digest: &Digest) -> Result<PathBuf, Error> {
+        self.put_aside_as(&self.path(digest), OsStr::new(&*digest.hex()))
+    }
+
+    /// The same with something that lies among objects and is none.
+    pub(crate) fn put_stray_aside(&self, path: &Path) -> Result<PathBuf, Error> {
+        self.put_aside_as(path, path.file_name().unwrap_or(OsStr::new("nameless")))
+    }
+
+    fn put_aside_as(&self, what: &Path, name: &OsStr) -> Result<PathBuf, Error> {
         let folder = self.root.join(ASIDE);
         fs::create_dir_all(&folder).map_err(no_place("make the folder", &folder))?;
         let folder = Folder::open(&folder).map_err(no_place("open the folder", &folder))?;
-        let mut to = digest.to_string();
+        let mut to = name.to_owned();
         let mut number = 1;
         while folder.entry(&to).look().is_ok() {
             number += 1;
-            to = format!("{digest}.{number}");
+            name.clone_into(&mut to);
+            to.push(format!(".{number}"));
         }
+        let to = folder.entry(&to);
         Entry::from(what)
-            .rename(folder.entry(&to), false)
-            .map_err(|error| no_place("put aside", what)(error.into()))
+            .rename(to, false)
+            .map_err(|error| no_place("put aside", what)(error.into()))?;
+        Ok(to.path())
+    }
+
+    /// Gives an object's file the mode that all have.
+    pub(crate) fn give_mode(&self, digest: &Digest) -> Result<(), Error> {
+        let path = self.path(digest);
+        let entry = Entry::from(&path);
+        entry
+            .set_mode(self.mode)
+            .map_err(io_error("change the mode of", entry))
     }
 }

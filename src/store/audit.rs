@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,6 +14,7 @@ use super::linked::{AMONG, FOUND, PROBE, is_of_objects};
 use super::{Reader, hash_until, is_absent};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
+use crate::sys::{self, Look};
 
 /// What lies among objects and is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +134,34 @@ fn audit(path: &Path, digest: &Digest, depth: &Depth) -> Audit {
         mode: None,
         size: 0,
     };
-    let look = match entry.look() {
+    // Whatever is not a file is not opened for long.
+    let opened = if depth.quick {
+        Ok(None)
+    } else {
+        entry.open().map(Some)
+    };
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => match entry.look() {
+            Err(_) if is_absent(&error) => return of(Found::Missing),
+            Ok(look) if look.kind != FileType::RegularFile => {
+                return of(Found::Other(kind(look.kind)));
+            }
+            Ok(look) => {
+                return Audit {
+                    found: Found::Unreadable(error.to_string()),
+                    mode: wrong_mode(&look),
+                    size: look.size,
+                };
+            }
+            Err(_) => return of(Found::Unreadable(error.to_string())),
+        },
+    };
+    let looked = match &file {
+        Some(file) => sys::look(file.as_fd()),
+        None => entry.look(),
+    };
+    let look = match looked {
         Ok(look) => look,
         Err(error) if is_absent(&error) => return of(Found::Missing),
         Err(error) => return of(Found::Unreadable(error.to_string())),
@@ -140,29 +169,25 @@ fn audit(path: &Path, digest: &Digest, depth: &Depth) -> Audit {
     if look.kind != FileType::RegularFile {
         return of(Found::Other(kind(look.kind)));
     }
-    let bits = look.mode & 0o7777;
-    let mode = (bits & FORBIDDEN != 0 || bits & NEEDED == 0).then_some(bits);
+    let (mode, size) = (wrong_mode(&look), look.size);
     let with = |found, size| Audit { found, mode, size };
-    let opened = entry.open().and_then(|file| {
-        let size = file.metadata()?.len();
-        Ok((file, size))
-    });
-    let (file, size) = match opened {
-        Ok(opened) => opened,
-        Err(error) if is_absent(&error) => return of(Found::Missing),
-        Err(error) => return with(Found::Unreadable(error.to_string()), look.size),
-    };
     if size == 0 && *digest != Digest::EMPTY {
         return with(Found::Empty, size);
     }
-    if depth.quick {
+    let Some(file) = file else {
         return with(Found::Whole, size);
-    }
+    };
     match hash(&file, size, depth) {
         Ok(found) if found == *digest => with(Found::Whole, size),
         Ok(found) => with(Found::Altered(found), size),
         Err(error) => with(Found::Unreadable(error.to_string()), size),
     }
+}
+
+/// The mode, if an object must not have it.
+fn wrong_mode(look: &Look) -> Option<u32> {
+    let bits = look.mode & 0o7777;
+    (bits & FORBIDDEN != 0 || bits & NEEDED == 0).then_some(bits)
 }
 
 fn hash(file: &File, size: u64, depth: &Depth) -> io::Result<Digest> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::needs::Need;
 use crate::model::digest::Digest;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
@@ -122,7 +123,7 @@ impl What {
                 "record that nothing but a question needs is wrong",
                 "records that nothing but questions need are wrong",
             ),
-            Self::Counts => ("set of counts is wrong", "sets of counts are wrong"),
+            Self::Counts => ("count is wrong", "counts are wrong"),
             Self::Root => (
                 "package is not held, or not there",
                 "packages are not held, or not there",
@@ -141,24 +142,28 @@ impl What {
                 "restore them from a backup of the db, or put the inputs back as they were, and run"
             }
             (Self::Missing | Self::Damaged, Severity::Again) => {
-                "-run makes again what it needs of them; -run -start STEP all that a step left"
+                "`verify -repair` has made again what can be, by the next -run"
             }
             (Self::Missing | Self::Damaged, Severity::Leftover) => {
-                "nothing has to be done: they are missed by questions alone (`log`, `why`, `trace`)"
+                "`verify -repair` puts aside what is damaged; questions alone miss it (`log`, `why`, `trace`)"
             }
             (Self::Unreadable, _) => {
                 "check the owner and mode of the folders and files, and the disk; then verify again"
             }
-            (Self::Mode, _) => "chmod a-w,u+r: an object is never written to",
-            (Self::Stray, _) => "move them away: nothing of the program's looks at them",
+            (Self::Mode, _) => "`verify -repair` sets it",
+            (Self::Stray, _) => "`verify -repair` puts them aside, into objects/aside",
             (Self::Input, _) => "-run compares inputs, and does again what worked on them",
             (Self::Database, _) => {
                 "restore the file `db` from a backup, or move it away and run again: the objects beside it stay"
             }
-            (Self::Index, _) => "sqlite3 db/db REINDEX makes the indexes anew",
-            (Self::Row, _) => "restore the file `db` from a backup, or go on with -run -fresh",
+            (Self::Index, _) => "`verify -repair` makes the indexes anew",
+            (Self::Row, _) => {
+                "`verify -repair` takes them out, and has done again what they belonged to; or restore the file `db` from a backup"
+            }
             (Self::Record, _) => "nothing has to be done",
-            (Self::Counts, _) => "they are for `status` and the summary alone",
+            (Self::Counts, _) => {
+                "`verify -repair` counts again; where there are fewer than were counted rows are gone: -run -start STEP"
+            }
             (Self::Root, _) => "-run has them held, and makes again what is not there",
         }
     }
@@ -185,6 +190,8 @@ pub(crate) struct Finding {
     pub path: Option<PathBuf>,
     /// What is wrong, in words.
     pub words: String,
+    /// What needs the object.
+    pub(super) need: Option<Need>,
 }
 
 impl Finding {
@@ -200,6 +207,7 @@ impl Finding {
             name: None,
             path: None,
             words,
+            need: None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::finding::{Finding, Severity, What};
@@ -13,6 +14,7 @@ use crate::model::entry::EntryName;
 use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::name::StepName;
+use crate::model::route::Router;
 use crate::model::task::TaskId;
 use crate::state::{self, Reader, TaskRow, Use};
 use crate::store::{self, Found, hash_until};
@@ -31,9 +33,22 @@ pub(super) struct Trouble {
     pub outside: Option<String>,
 }
 
+/// Where one begins who makes an object again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// It is a list of what is recorded.
+    List,
+    /// It came in from outside.
+    Outside,
+    /// This task, or one above it, makes it.
+    Task(TaskId),
+}
+
 /// What is at hand to make it again with, beside the db.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Manifest {
+    /// Where outputs go by their names.
+    pub router: Router,
     /// The steps that there are.
     pub steps: HashSet<StepName>,
     /// The folder that inputs are found from.
@@ -53,6 +68,8 @@ pub(super) struct Judge<'a> {
     newest: Option<String>,
 }
 
+/// What a context is.
+const CONTEXT: &str = "the list of what a task got besides its input,";
 /// Verdicts that are remembered.
 const MOST: usize = 4096;
 
@@ -81,6 +98,7 @@ impl<'a> Judge<'a> {
         };
         let mut finding = Finding::new(what, Severity::Leftover, String::new());
         finding.object = Some(trouble.object);
+        finding.need = trouble.need;
         let how = match &trouble.found {
             Found::Whole | Found::Missing => "is missing".to_owned(),
             Found::Other(what) => format!("is damaged: {what} is in its place, not a file"),
@@ -130,9 +148,11 @@ impl<'a> Judge<'a> {
         finding.name = row.name.clone().map(String::from);
         finding.step = row.step.as_ref().map(|step| step.name.clone());
         let of = |what: &str| format!("{what} #{}", row.id);
+        let is_context = !need.within && row.context == Some(need.object);
         let role = match need.by {
             Use::Log => of("what a task wrote,"),
-            Use::Context => of("the list of what a task got besides its input,"),
+            Use::Context => of(CONTEXT),
+            Use::Live if is_context => of(CONTEXT),
             Use::Live | Use::Past | Use::Files | Use::File if need.within => match row.form {
                 Form::Folder => of("what is in the folder"),
                 Form::List | Form::File => of("what is in the list of"),
@@ -166,17 +186,13 @@ impl<'a> Judge<'a> {
     }
 
     fn verdict(&mut self, need: &Need, row: &TaskRow) -> Result<Verdict, state::Error> {
-        let again = |why: &str| (Severity::Again, Some(why.to_owned()));
-        let from = match (row.role, row.parent) {
-            (Role::Gather, _) if !need.within => {
-                return Ok(again("it follows from what was gathered"));
+        let from = match start(need, row) {
+            Start::List => {
+                let why = "it follows from what is recorded".to_owned();
+                return Ok((Severity::Again, Some(why)));
             }
-            // What of it is gone is found from there.
-            (Role::Gather, _) => row.id,
-            (Role::Task | Role::Member | Role::Reader, Some(maker)) => maker,
-            (Role::Task | Role::Member | Role::Reader, None) => {
-                return self.come_in_again(row.id, &need.object);
-            }
+            Start::Outside => return self.come_in_again(row.id, &need.object),
+            Start::Task(from) => from,
         };
         if let Some(known) = self.known.get(&from) {
             return Ok(known.clone());
@@ -189,8 +205,17 @@ impl<'a> Judge<'a> {
         Ok(verdict)
     }
 
+    /// Adds the tasks that are to run for what that one left.
+    pub(super) fn begin(
+        &mut self,
+        maker: TaskId,
+        found: &mut BTreeSet<TaskId>,
+    ) -> Result<(), state::Error> {
+        self.tops.of(maker, found)
+    }
+
     /// Whether the tasks can run again that lead to what the task left.
-    fn by_running(&mut self, maker: TaskId) -> Result<Verdict, state::Error> {
+    pub(super) fn by_running(&mut self, maker: TaskId) -> Result<Verdict, state::Error> {
         let mut tops = BTreeSet::new();
         self.tops.of(maker, &mut tops)?;
         for top in &tops {
@@ -237,13 +262,8 @@ impl<'a> Judge<'a> {
         let (EntryName::File(path), Some(manifest)) = (&entry, self.manifest) else {
             return again;
         };
-        let path = manifest.folder.join(path);
-        match File::open(&path).and_then(|file| {
-            let size = file.metadata()?.len();
-            let never = AtomicBool::new(false);
-            hash_until(&file, size, &never, |_| ())
-        }) {
-            Ok(found) if found.digest == *object => Ok((
+        match hash(&manifest.folder.join(path)) {
+            Ok(found) if found == *object => Ok((
                 Severity::Again,
                 Some(format!("{entry} is as it was: -run takes it in again")),
             )),
@@ -253,4 +273,40 @@ impl<'a> Judge<'a> {
             Err(error) => lost(format!("{entry} cannot be read: {error}")),
         }
     }
+
+    /// The file outside that is that object, if one is.
+    pub(super) fn file_of(
+        &self,
+        manifest: &Manifest,
+        task: TaskId,
+        object: &Digest,
+    ) -> Result<Option<PathBuf>, state::Error> {
+        let Some(EntryName::File(path)) = self.state.entry_of(task)? else {
+            return Ok(None);
+        };
+        let path = manifest.folder.join(path);
+        let is_it = hash(&path).is_ok_and(|found| found == *object);
+        Ok(is_it.then_some(path))
+    }
+}
+
+/// Where one begins who makes again what the row needs.
+pub(super) fn start(need: &Need, row: &TaskRow) -> Start {
+    if !need.within && row.context == Some(need.object) && row.object != need.object {
+        return Start::List;
+    }
+    match (row.role, row.parent) {
+        (Role::Gather, _) if !need.within => Start::List,
+        // What of it is gone is found from there.
+        (Role::Gather, _) => Start::Task(row.id),
+        (Role::Task | Role::Member | Role::Reader, Some(maker)) => Start::Task(maker),
+        (Role::Task | Role::Member | Role::Reader, None) => Start::Outside,
+    }
+}
+
+fn hash(path: &Path) -> io::Result<Digest> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let never = AtomicBool::new(false);
+    Ok(hash_until(&file, size, &never, |_| ())?.digest)
 }

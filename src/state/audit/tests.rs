@@ -152,7 +152,7 @@ fn counts_records_and_environments_are_told() {
         (
             "DELETE FROM tally WHERE step_id = 0",
             MisfitKind::Counts,
-            "1 step version",
+            "runset r: 0 final outputs are counted (0 done), and there are 1 (1)",
         ),
         (
             "UPDATE step SET fingerprint = 'x' WHERE id = 1",

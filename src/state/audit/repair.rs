@@ -1,0 +1,111 @@
+//! Rows that do not lead where they should are taken out, and what they belonged to is done again.
+
+use super::super::{Context, Error, Mended, State, mend};
+use crate::model::digest::Digest;
+use crate::model::task::TaskId;
+
+/// Rows that cannot be read as what they are said to be, or lead to what is not there and cannot be done without.
+/// What their makers left is not all there without them.
+const UNFIT: &str = "
+CREATE TEMP TABLE unfit (id INTEGER PRIMARY KEY);
+INSERT INTO unfit
+SELECT t.id FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id
+LEFT JOIN gathering AS g ON g.id = t.gathering
+WHERE t.step_id IS NOT NULL AND s.id IS NULL
+   OR t.gathering IS NOT NULL AND g.id IS NULL OR t.role = 3 AND t.gathering IS NULL
+   OR g.owner > 0 AND NOT EXISTS (SELECT 1 FROM task AS o WHERE o.id = g.owner)
+   OR t.output IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM task AS o WHERE o.id = t.output AND (o.live = 1 OR t.live = 0))
+   OR coalesce(length(t.object_hash) <> 64 OR t.object_hash GLOB '*[^0-9a-f]*', 1)
+   OR t.context IS NOT NULL AND (length(t.context) <> 64 OR t.context GLOB '*[^0-9a-f]*')
+   OR t.kind NOT IN (0, 1, 2) OR t.role NOT IN (0, 1, 2, 3)
+   OR t.live NOT IN (0, 1) OR t.processed NOT IN (0, 1);";
+
+/// Nothing is left of them that anybody would stumble over; and what says that it is about a row that is not
+/// there goes.
+const TAKEN_OUT: &str = "
+UPDATE task SET live = 0, processed = 0, error = NULL, input_task_id = NULL, output = NULL,
+    gathering = NULL, context = NULL, kind = 0, role = 0,
+    object_hash = iif(coalesce(length(object_hash) <> 64 OR object_hash GLOB '*[^0-9a-f]*', 1),
+        'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', object_hash),
+    step_id = iif(step_id IN (SELECT id FROM step), step_id, NULL)
+WHERE id IN (SELECT id FROM unfit);
+DELETE FROM gathering WHERE owner > 0 AND owner NOT IN (SELECT id FROM task);
+DELETE FROM accepted WHERE task_id NOT IN (SELECT id FROM task)
+    OR from_step NOT IN (SELECT id FROM step);
+INSERT INTO runset (name) SELECT DISTINCT runset FROM task
+    WHERE runset IS NOT NULL AND runset NOT IN (SELECT name FROM runset);
+UPDATE task SET live = 0
+WHERE input_task_id IS NULL AND role = 0 AND name IS NOT NULL AND step_id IS NOT NULL AND live = 1
+    AND id NOT IN (SELECT task_id FROM entry);
+UPDATE task SET error = NULL WHERE processed = 1 AND error IS NOT NULL AND live = 1;
+UPDATE task SET processed = 1 WHERE step_id IS NULL AND processed = 0 AND live = 1;";
+
+/// An input whose task was taken out comes in again as if it was new.
+const ENTRIES: &str = "
+UPDATE entry SET task_id = coalesce(
+    (SELECT max(id) FROM task WHERE supersedes = entry.task_id AND live = 1), task_id)
+WHERE task_id IN (SELECT id FROM task WHERE live = 0);
+DELETE FROM entry WHERE task_id NOT IN (SELECT id FROM task WHERE live = 1);
+DROP TABLE unfit;";
+
+const DOING: &str = "take rows out that lead nowhere";
+
+impl State {
+    /// Takes out what leads nowhere, and has done again what it belonged to, as far as that is known; what was
+    /// done, and the tasks that have to be executed again, for a row is gone that stood for what they left.
+    pub(crate) fn repair_rows(&mut self) -> Result<(Mended, Vec<TaskId>), Error> {
+        self.commit()?;
+        self.reader.connection.write_all(DOING, UNFIT)?;
+        let makers: Vec<TaskId> = self
+            .connection
+            .prepare(
+                "SELECT DISTINCT input_task_id FROM task WHERE id IN (SELECT id FROM unfit)
+                     AND live <> 0 AND input_task_id NOT IN (SELECT id FROM unfit)
+                     AND input_task_id IN (SELECT id FROM task)",
+            )
+            .and_then(|mut query| {
+                let maker = |row: &rusqlite::Row| row.get(0).map(TaskId);
+                query.query_map([], maker)?.collect()
+            })
+            .during(&self.reader.layout, DOING)?;
+        self.reader.connection.write_all(DOING, TAKEN_OUT)?;
+        // Counts in memory are of what there was.
+        self.commit()?;
+        let mended = self.reader.connection.change(DOING, mend::all)?;
+        self.reader.connection.write_all(DOING, ENTRIES)?;
+        self.commit()?;
+        Ok((mended, makers))
+    }
+
+    /// Forgets what tasks wrote that is gone: of how many tasks.
+    pub(crate) fn forget_logs(&mut self, gone: &[Digest]) -> Result<u64, Error> {
+        const FORGETTING: &str = "forget what tasks wrote";
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let connection = &mut self.reader.connection;
+        let make = "CREATE TEMP TABLE gone (hash TEXT PRIMARY KEY) WITHOUT ROWID";
+        connection.write_all(FORGETTING, make)?;
+        for object in gone {
+            let put = "INSERT OR IGNORE INTO gone VALUES (?1)";
+            connection.write(FORGETTING, put, [&*object.hex()])?;
+        }
+        let forgotten = connection.write(
+            FORGETTING,
+            "UPDATE log SET stdout = iif(stdout IN (SELECT hash FROM gone), NULL, stdout),
+                 stderr = iif(stderr IN (SELECT hash FROM gone), NULL, stderr)
+             WHERE stdout IN (SELECT hash FROM gone) OR stderr IN (SELECT hash FROM gone)",
+            [],
+        )?;
+        connection.write_all(FORGETTING, "DROP TABLE gone")?;
+        Ok(forgotten as u64)
+    }
+
+    /// Makes all indexes anew.
+    pub(crate) fn repair_indexes(&mut self) -> Result<(), Error> {
+        const MAKING: &str = "make the indexes anew";
+        self.reader.connection.write_all(MAKING, "REINDEX")?;
+        self.commit()
+    }
+}

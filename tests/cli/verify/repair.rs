@@ -1,0 +1,268 @@
+//! `verify -repair`: what can be had again is, what is damaged is put aside, what is lost is said.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::{found, object_of, overwrite, ran};
+use crate::harness::{Test, files, hash, wait_for};
+
+/// Does something to a db that has run, has it repaired, runs, and looks whether all is as it was.
+#[track_caller]
+fn is_repaired(damage: impl Fn(&Test), told: &str) {
+    let test = ran();
+    let before = test.finals();
+    damage(&test);
+    assert_ne!(found(&test), [""; 0], "{told}");
+    let output = test.call(["verify", "-repair"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(told), "{told}: {said}");
+    assert_eq!(output.status.code(), Some(0), "{told}: {said}");
+    test.tally_is_right();
+    test.runs();
+    assert_eq!(found(&test), [""; 0], "{told}");
+    assert_eq!(test.finals(), before, "{told}");
+    test.tally_is_right();
+    test.runs().says("0 run, 0 reused");
+}
+
+#[test]
+fn what_can_be_had_again_is_after_the_next_run() {
+    for text in [
+        "1 of A\n",
+        "2 of B\n",
+        "../row",
+        "head\ndata of x\nid,file\nx,data.bin\n1 of A\n",
+    ] {
+        is_repaired(
+            |test| {
+                let all = test.output("whole.txt");
+                let text = if text.starts_with("head") { &all } else { text };
+                overwrite(&object_of(test, text), b"spoilt");
+            },
+            "1 damaged object put aside, into objects/aside",
+        );
+        is_repaired(
+            |test| {
+                let all = test.output("whole.txt");
+                let text = if text.starts_with("head") { &all } else { text };
+                fs::remove_file(object_of(test, text)).unwrap();
+            },
+            "1 task runs again with the next -run",
+        );
+    }
+}
+
+#[test]
+fn what_lies_outside_and_lists_are_had_again_at_once() {
+    is_repaired(
+        |test| fs::remove_file(object_of(test, "A\n")).unwrap(),
+        "1 input taken in again",
+    );
+    for query in [
+        "SELECT object_hash FROM task WHERE role = 3",
+        "SELECT context FROM task WHERE context IS NOT NULL",
+    ] {
+        is_repaired(
+            |test| overwrite(&test.object(&test.rows(query)[0]), b""),
+            "1 list written again",
+        );
+    }
+    // A row of a sheet, and the file that it names.
+    for text in ["data of x\n", "id,file\nx,data.bin\n"] {
+        is_repaired(
+            |test| fs::remove_file(object_of(test, text)).unwrap(),
+            "again with the next -run",
+        );
+    }
+}
+
+#[test]
+fn all_objects_at_once_are_had_again() {
+    is_repaired(
+        |test| fs::remove_dir_all(test.path("db/objects")).unwrap(),
+        "again with the next -run",
+    );
+    is_repaired(
+        |test| {
+            for path in files(&test.path("db/objects")) {
+                overwrite(&path, b"the same in all of them");
+            }
+        },
+        "damaged objects put aside",
+    );
+}
+
+#[test]
+fn leftovers_are_put_aside_and_never_removed() {
+    let extra = hash(b"nobody refers to it");
+    is_repaired(
+        |test| {
+            let log = test.object(&test.rows("SELECT stdout FROM log LIMIT 1")[0]);
+            overwrite(&log, b"not what it said");
+            let path = object_of(test, "1 of A\n");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+            fs::write(path.with_file_name("garbage"), "x").unwrap();
+            fs::create_dir(test.path("db/objects/folder")).unwrap();
+            fs::create_dir_all(test.object(&extra).parent().unwrap()).unwrap();
+            fs::write(test.object(&extra), "something else").unwrap();
+        },
+        "2 damaged objects put aside, into objects/aside\n2 other things put aside",
+    );
+    let test = ran();
+    for round in ["", ".2"] {
+        let path = object_of(&test, "1 of A\n");
+        overwrite(&path, round.as_bytes());
+        test.run(["verify", "-repair"]).exits(0);
+        let aside = format!("db/objects/aside/{}{round}", hash(b"1 of A\n"));
+        assert_eq!(test.read(&aside), round);
+        test.runs();
+    }
+}
+
+#[test]
+fn rows_that_lead_nowhere_are_taken_out() {
+    for (damage, whole) in [
+        ("DELETE FROM step WHERE name = 'merge'", true),
+        (
+            "UPDATE task SET object_hash = 'x' WHERE name = 'whole.txt'",
+            true,
+        ),
+        (
+            "UPDATE task SET object_hash = 'x', kind = 9 WHERE name = 'a.1_merge'",
+            true,
+        ),
+        ("UPDATE task SET processed = 0 WHERE role = 3", true),
+        ("DELETE FROM gathering", true),
+        ("UPDATE tally SET done = done + 1", true),
+        (
+            "DELETE FROM task WHERE id = (SELECT task_id FROM entry LIMIT 1)",
+            true,
+        ),
+        ("UPDATE entry SET task_id = 12345", true),
+        (
+            "UPDATE task SET output = 12345 WHERE name = 'whole.txt'",
+            true,
+        ),
+        (
+            "UPDATE task SET error = 'x' WHERE name = 'all_report'",
+            true,
+        ),
+        // Nothing says that there was such a row.
+        ("DELETE FROM task WHERE name = 'all_report'", false),
+        (
+            "UPDATE task SET input_task_id = id WHERE name = 'all_report'",
+            false,
+        ),
+    ] {
+        let test = ran();
+        let before = test.finals();
+        test.alter(&format!("PRAGMA foreign_keys = OFF; {damage}"));
+        assert_ne!(found(&test), [""; 0], "{damage}");
+        test.run(["verify", "-repair"]).exits(0);
+        test.tally_is_right();
+        let left = found(&test);
+        assert!(
+            left.iter().all(|one| one == "missing leftover"),
+            "{damage}: {left:?}"
+        );
+        test.run(["-run"]).exits(0);
+        test.tally_is_right();
+        if whole {
+            assert_eq!(test.finals(), before, "{damage}");
+        } else {
+            test.run(["-run", "-start", "merge"]).exits(0);
+            assert_eq!(test.finals(), before, "{damage}");
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_is_said_by_its_name_and_leaves_the_rest_as_it_is() {
+    let test = ran();
+    let before = test.finals();
+    fs::remove_file(object_of(&test, "A\n")).unwrap();
+    fs::remove_file(object_of(&test, "1 of A\n")).unwrap();
+    fs::remove_file(object_of(&test, "1 of B\n")).unwrap();
+    fs::remove_file(test.path("in/a.txt")).unwrap();
+    let output = test.call(["verify", "-repair"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("not to be had again: 2 things"), "{said}");
+    assert!(
+        said.contains("`a.txt`") && said.contains("in/a.txt"),
+        "{said}"
+    );
+    assert!(said.contains("1 task runs again"), "{said}");
+    // The finals are there, and stay as long as the input is put back.
+    test.write("in/a.txt", "A\n");
+    test.runs();
+    assert_eq!(test.finals(), before);
+    test.run(["verify", "-repair"]).exits(0);
+    test.runs();
+    assert_eq!(found(&test), [""; 0]);
+    assert_eq!(test.finals(), before);
+}
+
+#[test]
+fn a_db_that_is_in_use_is_not_repaired() {
+    let test = Test::with(
+        "[[step]]\nname = 'wait'\nstart = true\n\
+         script = 'touch started; while [ ! -e go ]; do sleep 0.05; done'\n",
+    );
+    let run = test.start(["-run"]);
+    wait_for("the start", || test.path("started").exists());
+    let said = test.refusal(&["verify", "-repair"]);
+    assert!(
+        said.contains(&format!("is in use by process {}", run.pid())),
+        "{said}"
+    );
+    test.text(&["verify"]);
+    test.write("go", "");
+    run.end().exits(0);
+    let said = test.refusal(&["verify", "-repair", "-db", "elsewhere"]);
+    assert!(said.contains("there is no db at"), "{said}");
+    assert!(!test.path("elsewhere").exists());
+}
+
+#[test]
+fn each_runset_has_its_own_made_again() {
+    let test = ran();
+    let first = test.rows("SELECT name FROM runset")[0].clone();
+    test.write("in/a.txt", "other\n");
+    test.run(["-run", "-fresh"]).exits(0);
+    // Only the older one has it.
+    fs::remove_file(object_of(&test, "1 of A\n")).unwrap();
+    let output = test.call(["verify", "-repair"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains(&format!("in older runsets ({first})")),
+        "{said}"
+    );
+    test.runs().says("0 run, 0 reused");
+    test.run(["-run", "-runset", &first]).exits(0);
+    assert_eq!(found(&test), [""; 0]);
+}
+
+#[test]
+fn what_pairs_left_is_had_again() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'for n in 1 2; do echo $n > $OUTPUT_DIR/${n}_pair; echo i$n > $OUTPUT_DIR/${n}_index; done'\n\
+         [[step]]\nname = 'index'\nscript = 'cat $INPUT_FILE > $OUTPUT_DIR/$TASK_PIPELINE_KEY.idx'\n\
+         [[step]]\nname = 'pair'\nwith = ['index']\neach = true\n\
+         script = 'cat $INPUT_FILE $WITH_DIR/index/* > $OUTPUT_DIR/$TASK_PIPELINE_KEY.out'\n",
+    );
+    test.runs();
+    let before = test.finals();
+    for text in ["1\ni1\n", "2\ni1\n"] {
+        fs::remove_file(object_of(&test, text)).unwrap();
+    }
+    test.run(["verify", "-repair"]).exits(0);
+    test.runs();
+    assert_eq!(found(&test), [""; 0]);
+    assert_eq!(test.finals(), before);
+    // As a run does by itself.
+    fs::remove_file(object_of(&test, "1\ni2\n")).unwrap();
+    test.runs();
+    assert_eq!(test.finals(), before);
+}
