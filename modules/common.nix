@@ -216,6 +216,40 @@ rec {
           '';
         };
 
+        gc = {
+          keepRunsets = mkOption {
+            type = types.nullOr types.ints.positive;
+            default = null;
+            example = 30;
+            description = ''
+              How many runsets stay, those that ran last; with the others go the objects that they alone
+              need. Null: all.
+            '';
+          };
+          olderThan = mkOption {
+            type = types.nullOr types.singleLineStr;
+            default = null;
+            example = "30d";
+            description = "Of the runsets that stay, superseded tasks go that ended longer ago than that.";
+          };
+          maxSize = mkOption {
+            type = types.nullOr types.singleLineStr;
+            default = null;
+            example = "50G";
+            description = "As many of the oldest runsets go as it takes for the objects to take no more room than that.";
+          };
+          schedule = mkOption {
+            type = types.nullOr types.singleLineStr;
+            default = null;
+            example = "weekly";
+            description = ''
+              When that is done, as a systemd calendar expression (systemd.time(7)), by a service of its
+              own, `task-pipeline-<name>-gc`; null for after each run that has ended with success, if any
+              of the others is set.
+            '';
+          };
+        };
+
         environmentFile = mkOption {
           type = types.nullOr types.externalPath;
           default = null;
@@ -269,13 +303,57 @@ rec {
       "${pkgs.writeText "task-pipeline-${name}-params.json" (builtins.toJSON given)}"
     ];
 
+  # The call that removes what is not to be kept; null where nothing of that is asked for.
+  gcScript =
+    package: cfg:
+    let
+      given =
+        option: value:
+        lib.optionals (value != null) [
+          option
+          (toString value)
+        ];
+      options =
+        given "-keep-runsets" cfg.gc.keepRunsets
+        ++ given "-older-than" cfg.gc.olderThan
+        ++ given "-max-size" cfg.gc.maxSize;
+    in
+    if options == [ ] && cfg.gc.schedule == null then
+      null
+    else
+      pkgs.writeShellScript "task-pipeline-gc" ''
+        exec ${lib.getExe package} ${
+          lib.escapeShellArgs (
+            [
+              "-db"
+              (toString cfg.db)
+              "gc"
+            ]
+            ++ options
+          )
+        }
+      '';
+
+  # Whether a service of its own does it.
+  gcAlone = cfg: cfg.gc.schedule != null;
+
+  # Beside a run it is refused, and tried again.
+  gcRetry = {
+    Restart = "on-failure";
+    RestartSec = "10min";
+  };
+
   # What has to hold before a unit is written, in words that say what to do.
   assertions =
-    option: name: cfg:
+    option: pipelines: name: cfg:
     let
       at = "${option}.${builtins.toJSON name}";
     in
     [
+      {
+        assertion = cfg.gc.schedule == null || !(pipelines ? "${name}-gc");
+        message = "${at}: `gc.schedule` makes a unit called like that of the pipeline ${builtins.toJSON "${name}-gc"}: rename one of them.";
+      }
       {
         assertion = builtins.match unitName name != null;
         message = "${at}: a pipeline's name is part of a unit's name: letters, digits, '_', '.' and '-' only, the first a letter or a digit.";

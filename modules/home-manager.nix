@@ -25,6 +25,7 @@ let
     name: pipeline:
     let
       folder = common.manifestFolder cfg.package option name pipeline;
+      gc = common.gcScript cfg.package pipeline;
       work = "${stateDir name}/work";
     in
     {
@@ -64,6 +65,7 @@ let
         OOMPolicy = "continue";
         SyslogIdentifier = "task-pipeline-${name}";
       }
+      // lib.optionalAttrs (gc != null && !common.gcAlone pipeline) { ExecStartPost = "-${gc}"; }
       // lib.optionalAttrs (pipeline.environmentFile != null) {
         EnvironmentFile = [ (toString pipeline.environmentFile) ];
       }
@@ -72,6 +74,42 @@ let
       }
       // pipeline.serviceConfig;
     };
+
+  # What is not to be kept goes: the same service, with another command and without secrets.
+  gcService =
+    name: pipeline:
+    let
+      run = service name pipeline;
+      other = [
+        "ExecStartPost"
+        "EnvironmentFile"
+        "LoadCredential"
+      ];
+    in
+    run
+    // {
+      Unit = run.Unit // {
+        Description = "Room in the db of the pipeline ${name}";
+      };
+      Service =
+        removeAttrs run.Service other
+        // common.gcRetry
+        // {
+          ExecStart = "${common.gcScript cfg.package pipeline}";
+          SyslogIdentifier = "task-pipeline-${name}-gc";
+        }
+        // pipeline.serviceConfig;
+    };
+
+  gcTimer = name: pipeline: {
+    Unit.Description = "Schedule of room in the db of the pipeline ${name}";
+    Timer = {
+      OnCalendar = pipeline.gc.schedule;
+      Persistent = pipeline.persistent;
+      Unit = "task-pipeline-${name}-gc.service";
+    };
+    Install.WantedBy = [ "timers.target" ];
+  };
 
   timer = name: pipeline: {
     Unit.Description = "Schedule of the pipeline ${name}";
@@ -85,6 +123,8 @@ let
   };
 
   units = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}" value);
+  gcUnits = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}-gc" value);
+  gcAlone = lib.filterAttrs (_: common.gcAlone) enabled;
 in
 {
   options = {
@@ -129,12 +169,13 @@ in
           message = "services.task-pipeline: pipelines become systemd units, which this platform has not; run them with programs.task-pipeline and a scheduler of your own.";
         }
       ]
-      ++ lib.concatLists (lib.mapAttrsToList (common.assertions option) enabled);
+      ++ lib.concatLists (lib.mapAttrsToList (common.assertions option enabled) enabled);
 
-      systemd.user.services = units (lib.mapAttrs service enabled);
-      systemd.user.timers = units (
-        lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled)
-      );
+      systemd.user.services =
+        units (lib.mapAttrs service enabled) // gcUnits (lib.mapAttrs gcService gcAlone);
+      systemd.user.timers =
+        units (lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled))
+        // gcUnits (lib.mapAttrs gcTimer gcAlone);
     })
   ];
 }

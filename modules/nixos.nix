@@ -100,6 +100,7 @@ let
     let
       home = stateDir name;
       folder = common.manifestFolder cfg.package option name pipeline;
+      gc = common.gcScript cfg.package pipeline;
       ownDb = lib.hasPrefix "${home}/" (toString pipeline.db);
       places =
         lib.optional (!ownDb) (toString pipeline.db)
@@ -144,6 +145,7 @@ let
           OOMPolicy = mkDefault "continue";
           SyslogIdentifier = mkDefault "task-pipeline-${name}";
         }
+        (mkIf (gc != null && !common.gcAlone pipeline) { ExecStartPost = "-${gc}"; })
         (mkIf (!ownDb) { ReadWritePaths = [ (toString pipeline.db) ]; })
         (mkIf (pipeline.environmentFile != null) {
           EnvironmentFile = [ (toString pipeline.environmentFile) ];
@@ -154,6 +156,48 @@ let
         (lib.mapAttrs (_: lib.mkOverride 90) pipeline.serviceConfig)
       ];
     };
+
+  # What is not to be kept goes: the same service, with another command.
+  gcService =
+    name: pipeline:
+    let
+      run = service name pipeline;
+    in
+    {
+      inherit (run) unitConfig environment;
+      description = "Room in the db of the pipeline ${name}";
+      documentation = [ "man:task-pipeline(1)" ];
+      restartIfChanged = false;
+      stopIfChanged = false;
+      serviceConfig = mkMerge [
+        hardening
+        {
+          Type = "oneshot";
+          ExecStart = "${common.gcScript cfg.package pipeline}";
+          User = pipeline.user;
+          Group = pipeline.group;
+          StateDirectory = "task-pipeline/${name}";
+          StateDirectoryMode = mkDefault "0750";
+          WorkingDirectory = stateDir name;
+          SyslogIdentifier = mkDefault "task-pipeline-${name}-gc";
+        }
+        common.gcRetry
+        (mkIf (!lib.hasPrefix "${stateDir name}/" (toString pipeline.db)) {
+          ReadWritePaths = [ (toString pipeline.db) ];
+        })
+        (lib.mapAttrs (_: lib.mkOverride 90) pipeline.serviceConfig)
+      ];
+    };
+
+  gcTimer = name: pipeline: {
+    description = "Schedule of room in the db of the pipeline ${name}";
+    wantedBy = [ "timers.target" ];
+    timerConfig = {
+      OnCalendar = pipeline.gc.schedule;
+      Persistent = pipeline.persistent;
+      Unit = "task-pipeline-${name}-gc.service";
+    };
+  };
 
   timer = name: pipeline: {
     description = "Schedule of the pipeline ${name}";
@@ -215,6 +259,8 @@ let
     );
 
   units = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}" value);
+  gcUnits = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}-gc" value);
+  gcAlone = lib.filterAttrs (_: common.gcAlone) enabled;
   foreignDbs = lib.filterAttrs (
     name: pipeline: !(lib.hasPrefix "${stateDir name}/" (toString pipeline.db))
   ) enabled;
@@ -246,14 +292,17 @@ in
   config = mkIf cfg.enable {
     assertions = lib.concatLists (
       lib.mapAttrsToList (
-        name: pipeline: common.assertions option name pipeline ++ hidden name pipeline
+        name: pipeline: common.assertions option enabled name pipeline ++ hidden name pipeline
       ) enabled
     );
 
     environment.systemPackages = [ cfg.package ];
 
-    systemd.services = units (lib.mapAttrs service enabled);
-    systemd.timers = units (lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled));
+    systemd.services =
+      units (lib.mapAttrs service enabled) // gcUnits (lib.mapAttrs gcService gcAlone);
+    systemd.timers =
+      units (lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled))
+      // gcUnits (lib.mapAttrs gcTimer gcAlone);
     systemd.tmpfiles.rules = lib.mapAttrsToList (
       _: pipeline: "d ${builtins.toJSON (toString pipeline.db)} 0750 ${pipeline.user} ${pipeline.group} -"
     ) foreignDbs;

@@ -266,6 +266,56 @@ fn without_a_schedule_there_is_no_timer_and_no_new_runset() {
 }
 
 #[test]
+fn room_is_made_after_a_run_or_at_its_own_time() {
+    let Some(world) = world() else { return };
+    let units = |name: &str, gc: &str| {
+        let pipeline = format!("{GOOD} {gc}");
+        let machine = machine("p", &pipeline, "");
+        world.build_expression(name, &machine).unwrap()
+    };
+    let script = |unit: &std::path::Path, key: &str| {
+        let unit = fs::read_to_string(unit).unwrap();
+        let line = unit.lines().find_map(|line| line.strip_prefix(key));
+        // Words may be quoted.
+        line.map(|script| fs::read_to_string(script).unwrap().replace('\'', ""))
+    };
+    let plain = units("gc-none", "");
+    let run = plain.join("task-pipeline-p.service");
+    assert_eq!(script(&run, "ExecStartPost=-"), None);
+    assert!(!plain.join("task-pipeline-p-gc.service").exists());
+
+    let after = units(
+        "gc-after",
+        "gc = { keepRunsets = 30; olderThan = \"30d\"; };",
+    );
+    let said = script(&after.join("task-pipeline-p.service"), "ExecStartPost=-").unwrap();
+    contains(
+        &said,
+        &["-db /var/lib/task-pipeline/p/db gc -keep-runsets 30 -older-than 30d\n"],
+    );
+    assert!(!after.join("task-pipeline-p-gc.timer").exists());
+
+    let alone = units(
+        "gc-alone",
+        "gc = { maxSize = \"50G\"; schedule = \"weekly\"; };",
+    );
+    let unit = alone.join("task-pipeline-p-gc.service");
+    contains(
+        &script(&unit, "ExecStart=").unwrap(),
+        &["gc -max-size 50G\n"],
+    );
+    let service = fs::read_to_string(&unit).unwrap();
+    contains(
+        &service,
+        &["User=task-pipeline-p\n", "ProtectSystem=strict\n"],
+    );
+    let timer = fs::read_to_string(alone.join("task-pipeline-p-gc.timer")).unwrap();
+    contains(&timer, &["OnCalendar=weekly\n"]);
+    let run = alone.join("task-pipeline-p.service");
+    assert_eq!(script(&run, "ExecStartPost=-"), None);
+}
+
+#[test]
 fn a_lock_file_beside_the_manifest_is_taken_along() {
     let Some(world) = world() else { return };
     let folder = world.folder("module-lock");
