@@ -208,3 +208,6 @@ impl<'a> Collection<'a> {
         Ok(self.store.sweep(needed, removes)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

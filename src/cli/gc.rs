@@ -64,11 +64,16 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     };
     let dry = options.dry_run;
     let mut warnings = Vec::new();
-    // Nothing is a leftover while a run is at work.
-    let folders = if dry && Lock::holder(state.layout()).is_some() {
-        0
-    } else {
-        leftovers(state.layout(), dry, &mut warnings)?
+    let run = Lock::holder(state.layout()).filter(|_| dry);
+    let folders = match run {
+        // Nothing is a leftover while a run is at work.
+        Some(run) => {
+            warnings.push(format!(
+                "{run} is at work on the db: what it has not recorded yet counts as what nothing needs"
+            ));
+            0
+        }
+        None => leftovers(state.layout(), dry, &mut warnings)?,
     };
     let mut freed = free(&mut state, &options.wish(), dry, PATIENCE)?;
     freed.folders += folders;
@@ -113,6 +118,12 @@ pub(super) fn free(
         state.end()?;
     }
     Ok(freed)
+}
+
+/// What the objects take, and what would be freed without any options.
+pub(super) fn stored(places: &Places) -> Result<Freed, Failure> {
+    let mut copy = State::private_copy(&places.db)?;
+    free(&mut copy, &Wish::default(), true, PATIENCE)
 }
 
 /// Removes what killed runs left, and ends what they left running; how many folders that are.

@@ -15,7 +15,7 @@ use super::fit::Fit;
 use super::options::Places;
 use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
-use super::{graph, output, summary};
+use super::{gc, graph, output, summary};
 use crate::engine::{self, Lost};
 use crate::model::event::{Awaited, Waiting};
 use crate::model::identity::{Change, Identity, Tools};
@@ -32,6 +32,9 @@ use crate::text::visible;
 pub(super) struct Options {
     #[command(flatten)]
     runset: InRunset,
+    /// Also what the objects take, and what `gc` would free: looks at each of them
+    #[arg(long)]
+    store: bool,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -105,15 +108,22 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
             .map(status)
             .collect::<Result<_, _>>()?,
     };
+    let stored = options.store.then(|| gc::stored(places)).transpose()?;
     if options.json {
         let mut objects: Vec<Value> = statuses.iter().map(Status::to_json).collect();
+        if let Some(stored) = &stored {
+            for object in &mut objects {
+                object["store"] = stored.to_json(true);
+            }
+        }
         let value = match objects.len() {
             1 if options.runset.runset.as_deref() != Some(select::ALL) => objects.remove(0),
             _ => Value::Array(objects),
         };
         output::print_json(format!("{value:#}\n"))
     } else {
-        let texts: Vec<String> = statuses.iter().map(Status::text).collect();
+        let mut texts: Vec<String> = statuses.iter().map(Status::text).collect();
+        texts.extend(stored.map(|stored| stored.standing()));
         output::print(&texts.join("\n"))
     }?;
     Ok(ExitCode::SUCCESS)

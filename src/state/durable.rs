@@ -46,7 +46,7 @@ pub(crate) struct Doubtful {
 }
 
 impl Reader {
-    fn set_synchronous(&self, level: &str) -> Result<(), Error> {
+    pub(super) fn set_synchronous(&self, level: &str) -> Result<(), Error> {
         self.connection
             .set("synchronous", level)
             .during(&self.layout, "set up the database")

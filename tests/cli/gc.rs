@@ -332,3 +332,22 @@ fn a_manifest_can_say_how_many_runsets_stay() {
     test.manifest("[store]\nkeep_runsets = 0\n[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
     test.run(["check"]).exits(2).says("keep_runsets");
 }
+
+#[test]
+fn status_says_what_the_store_takes_if_it_is_asked() {
+    let test = three();
+    add(&test, b"left by a task that failed");
+    let said = test.text(&["status", "-store"]);
+    let kept = test.json(&["gc", "-dry-run", "-json"])["kept"]["objects"]
+        .as_u64()
+        .unwrap();
+    assert!(
+        said.contains(&format!("store: {} objects, ", kept + 1)),
+        "{said}"
+    );
+    assert!(said.contains("; gc frees 1 object with "), "{said}");
+    assert!(said.contains("-keep-runsets N can free up to "), "{said}");
+    assert!(!test.text(&["status"]).contains("store: "));
+    let json = test.json(&["status", "-store", "-json"]);
+    assert_eq!(json["store"]["removed"]["objects"], 1, "{json}");
+}

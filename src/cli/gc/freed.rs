@@ -92,6 +92,14 @@ impl Freed {
         let stays = collected.swept.stays();
         let count = grouped_count(number(stays.objects), "object");
         let _ = writeln!(text, "{kept} {count}, {}", bytes(stays.bytes));
+        text.push_str(&self.possible());
+        text
+    }
+
+    /// What more could go.
+    fn possible(&self) -> String {
+        let collected = &self.collected;
+        let mut text = String::new();
         if collected.older_runsets > 0 {
             let _ = writeln!(
                 text,
@@ -113,6 +121,20 @@ impl Freed {
             );
         }
         text
+    }
+
+    /// How it stands while nothing goes.
+    pub(in super::super) fn standing(&self) -> String {
+        let swept = &self.collected.swept;
+        let mut all = swept.stays();
+        all += swept.unneeded;
+        let line = self.line().unwrap_or_else(|| "nothing".to_owned());
+        format!(
+            "store: {}, {}; gc frees {line}\n{}",
+            grouped_count(number(all.objects), "object"),
+            bytes(all.bytes),
+            self.possible()
+        )
     }
 
     /// What is not as it should be.
@@ -142,7 +164,7 @@ impl Freed {
     }
 
     /// The same as [`Freed::text`] for programs.
-    pub(super) fn to_json(&self, dry: bool) -> Value {
+    pub(in super::super) fn to_json(&self, dry: bool) -> Value {
         let collected = &self.collected;
         let (doomed, swept) = (&collected.doomed, &collected.swept);
         let stays = swept.stays();

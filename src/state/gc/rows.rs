@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::super::{Context, Error, Reading, State};
+use super::super::{Context, Error, Reading, State, Sync};
 use super::{DOING, STRAYS};
 
 /// Rows that are looked at in one group of writes.
@@ -42,10 +42,17 @@ impl State {
         Reading::end_all(&self.reader.layout, patience)
     }
 
-    /// What is remembered of files without need.
+    /// Removes what nothing names any more. After it no power cut brings rows back: the objects that they named will
+    /// be gone.
     pub(crate) fn drop_rest(&mut self) -> Result<(), Error> {
+        self.commit()?;
+        self.set_synchronous("FULL")?;
         self.reader.connection.write_all(REMOVING, REST)?;
-        self.commit()
+        self.no_strays()?;
+        if self.sync != Sync::Commit {
+            self.set_synchronous("NORMAL")?;
+        }
+        Ok(())
     }
 
     /// Removes the rows that were chosen.
@@ -83,7 +90,6 @@ impl State {
             from = to;
         }
         self.drop_rest()?;
-        self.no_strays()?;
         self.mind_parents(true)
     }
 
