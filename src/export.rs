@@ -127,7 +127,7 @@ pub(crate) fn export(
         let name = file_name(output);
         let written = match form {
             Form::Folder if folder.entry(&name).look().is_ok() => return Err(Error::Twice(name)),
-            Form::Folder => store.unfold(&object, &folder, &name),
+            Form::Folder => store.unfold(&object, &folder, &name, &staged::go_on),
             Form::File | Form::List => store.copy_new(&object, folder.entry(&name)),
         };
         match written {

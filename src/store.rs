@@ -107,6 +107,12 @@ impl Evidence {
     }
 }
 
+/// Asked before each file of what may take long: fails once nobody waits for it any more.
+pub(crate) type GoOn<'a> = &'a (dyn Fn() -> io::Result<()> + Sync);
+
+/// For what is done whoever waits.
+pub(crate) const TO_THE_END: GoOn = &|| Ok(());
+
 /// A failure to store or fetch an object.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {

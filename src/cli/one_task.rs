@@ -134,7 +134,7 @@ impl OneTask {
                 }
             }
             if runnable.input_dir {
-                fill_in(&store, place, FILES, &given.files)?;
+                fill_in(&store, place, FILES, given.files)?;
             }
             if given.folder {
                 unfold_in(&store, place, INPUT, &given.main)?;

@@ -1,5 +1,6 @@
 //! The executor of this machine: threads, each of which runs one task after the other.
 
+mod batch;
 mod channel;
 mod collect;
 mod early;

@@ -74,17 +74,9 @@ impl List {
     /// None for what is no list.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut files = tree::read(bytes)?;
-        let has = |entry: &Entry| matches!(entry.kind, Kind::File | Kind::Folder);
-        if !files.iter().all(has) {
-            return None;
-        }
-        let is_main = |first: &Entry| first.name.is_empty() && first.kind == Kind::File;
         let has_main = files.first().is_some_and(is_main);
         let main = has_main.then(|| files.remove(0).digest);
-        if !files.iter().all(|entry| tree::is_inner(&entry.name)) {
-            return None;
-        }
-        Some(Self { main, files })
+        files.iter().all(is_file).then_some(Self { main, files })
     }
 
     /// The same of no more than the beginning of what may be long: [`List::main`]; none for what is no list.
@@ -92,8 +84,7 @@ impl List {
         let lines = beginning.strip_prefix(tree::HEADER.as_bytes())?;
         let first = lines.split(|byte| *byte == b'\n').next();
         let first = first.and_then(|line| tree::line(std::str::from_utf8(line).ok()?));
-        let main = first.filter(|entry| entry.name.is_empty() && entry.kind == Kind::File);
-        Some(main.map(|entry| entry.digest))
+        Some(first.filter(is_main).map(|entry| entry.digest))
     }
 
     /// All objects that it names, some perhaps more than once.
@@ -101,6 +92,16 @@ impl List {
         let files = self.files.iter().map(|entry| &entry.digest);
         self.main.iter().chain(files)
     }
+}
+
+/// Whether that is `INPUT_FILE` and not in `INPUT_DIR`.
+pub fn is_main(entry: &Entry) -> bool {
+    entry.name.is_empty() && entry.kind == Kind::File
+}
+
+/// Whether that may be in `INPUT_DIR`.
+pub fn is_file(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::File | Kind::Folder) && tree::is_inner(&entry.name)
 }
 
 /// The object for a file and others that belong to it, each of another name.

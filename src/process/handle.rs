@@ -196,6 +196,11 @@ impl Handle {
         }
     }
 
+    /// Whether children that are not running yet never will be.
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.lock().phase, Phase::Refused)
+    }
+
     /// Sends `signal` to running children and all in their groups.
     pub(crate) fn signal(&self, signal: Signal) {
         self.lock().signal(signal);

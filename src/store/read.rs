@@ -140,6 +140,16 @@ impl Reader {
             })
     }
 
+    /// Fails unless the object is in the store itself, with the bytes that it is named after.
+    pub(crate) fn check_stored(&self, digest: &Digest) -> Result<(), Error> {
+        let (mut object, metadata, path) = self.open_stored(digest)?;
+        if metadata.len() > SMALL {
+            return self.verify_open(digest, &mut object, &metadata);
+        }
+        let bytes = read_small(&mut object, metadata.len()).map_err(io_error("read", &path))?;
+        self.check(digest, Digest::of(&bytes))
+    }
+
     pub(super) fn open_stored(
         &self,
         digest: &Digest,

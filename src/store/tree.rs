@@ -1,8 +1,10 @@
 //! Folders as objects: the list of what is in them, in the form of [`crate::model::tree`]. Each file in
 //! it is an object of its own, and so is where a link leads to.
 
+mod listed;
+
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +12,8 @@ use std::sync::atomic::AtomicBool;
 
 use tempfile::NamedTempFile;
 
-use super::{Condition, Error, Reader, Store, hash_until, io_error};
+use self::listed::Listed;
+use super::{Condition, Error, GoOn, Reader, Store, hash_until, io_error};
 use crate::folder::{Descent, Folder};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
@@ -23,38 +26,22 @@ const LONG: usize = if cfg!(test) { 1000 } else { 1 << 20 };
 /// What is in a folder, entry by entry: however much that is, little of it is in memory.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    lines: BufReader<File>,
-    path: PathBuf,
-    line: String,
+    lines: Listed,
     /// The entry before; of a link, nothing may be below it.
     last: Option<Entry>,
 }
 
 impl Tree {
-    fn wrong(&self, what: &'static str) -> Error {
-        Error::Io {
-            action: "read the list of a folder in",
-            path: self.path.clone(),
-            source: io::Error::new(io::ErrorKind::InvalidData, what),
-        }
-    }
-
     fn read(&mut self) -> Result<Option<Entry>, Error> {
-        self.line.clear();
-        let read = (&mut self.lines).take(1 << 16).read_line(&mut self.line);
-        if read.map_err(io_error("read", &self.path))? == 0 {
+        let Some(entry) = self.lines.read()? else {
             return Ok(None);
-        }
-        let line = self.line.strip_suffix('\n');
-        let Some(entry) = line.and_then(tree::line) else {
-            return Err(self.wrong("it is none"));
         };
         let is_ordered = self.last.as_ref().is_none_or(|last| {
             let rest = entry.name.strip_prefix(&*last.name);
             last.name < entry.name && !rest.is_some_and(|rest| rest.starts_with('/'))
         });
         if !tree::is_inner(&entry.name) || !is_ordered {
-            return Err(self.wrong("it has names that no folder has"));
+            return Err(self.lines.wrong("it has names that no folder has"));
         }
         self.last = Some(entry.clone());
         Ok(Some(entry))
@@ -72,20 +59,8 @@ impl Iterator for Tree {
 impl Reader {
     /// What is in the folder that the object stands for: by path, ascending.
     pub(crate) fn tree(&self, digest: &Digest) -> Result<Tree, Error> {
-        let path = self.path(digest);
-        let mut lines = BufReader::new(self.open_verified(digest)?);
-        let mut head = [0; HEADER.len()];
-        let read = lines.read_exact(&mut head);
-        let tree = Tree {
-            lines,
-            path,
-            line: String::new(),
-            last: None,
-        };
-        if read.is_err() || head != *HEADER.as_bytes() {
-            return Err(tree.wrong("it is none"));
-        }
-        Ok(tree)
+        let lines = self.lines(digest, "read the list of a folder in")?;
+        Ok(Tree { lines, last: None })
     }
 
     /// Where the link leads to whose entry that is.
@@ -114,6 +89,7 @@ impl Reader {
         digest: &Digest,
         parent: &Folder,
         name: &str,
+        go_on: GoOn,
     ) -> Result<u64, Error> {
         let tree = self.tree(digest)?;
         let place = parent.entry(name);
@@ -129,6 +105,7 @@ impl Reader {
             };
             let folder = way.to(above)?;
             let place = folder.entry(own);
+            go_on().map_err(io_error("make", place))?;
             match entry.kind {
                 Kind::File | Kind::Executable => {
                     self.copy_new(&entry.digest, place)?;
@@ -310,8 +287,10 @@ impl<'a> TreeWriter<'a> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::store::TO_THE_END;
 
     fn fixture() -> (tempfile::TempDir, Store, Folder) {
         let dir = tempfile::tempdir().unwrap();
@@ -354,7 +333,10 @@ mod tests {
         list.add(Kind::Link, &to, "a/l").unwrap();
         list.add(Kind::Folder, &Digest::EMPTY, "z").unwrap();
         let digest = list.end().unwrap();
-        assert_eq!(store.unfold(&digest, &folder, "out").unwrap(), 2);
+        assert_eq!(
+            store.unfold(&digest, &folder, "out", TO_THE_END).unwrap(),
+            2
+        );
         let out = dir.path().join("out");
         assert_eq!(fs::read(out.join("a/b/c")).unwrap(), b"one");
         assert_eq!(fs::read(out.join("a/l")).unwrap(), b"one");
@@ -370,8 +352,34 @@ mod tests {
         assert!(store.is_whole_as(&digest, Form::File, None));
         assert!(!store.is_whole_as(&digest, Form::Folder, None));
         assert!(store.find_all_in(&digest).is_err());
-        let error = store.unfold(&digest, &folder, "again").unwrap_err();
+        let error = store.unfold(&digest, &folder, "again", TO_THE_END);
+        let error = error.unwrap_err();
         assert!(matches!(error, Error::Missing { .. }), "{error}");
+    }
+
+    #[test]
+    fn it_is_not_made_to_its_end_if_that_is_not_wanted_any_more() {
+        let (dir, store, folder) = fixture();
+        let x = store.insert_bytes(b"x").unwrap();
+        let mut list = TreeWriter::new(&store);
+        for n in 0..9 {
+            let kind = [Kind::File, Kind::Link, Kind::Folder][n % 3];
+            list.add(kind, &x, &n.to_string()).unwrap();
+        }
+        let digest = list.end().unwrap();
+        let left = AtomicUsize::new(1);
+        let go_on = || {
+            let left = left.fetch_sub(1, Ordering::Relaxed);
+            let error = || io::ErrorKind::Interrupted.into();
+            (left > 0).then_some(()).ok_or_else(error)
+        };
+        let error = store.unfold(&digest, &folder, "out", &go_on).unwrap_err();
+        let is_that = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
+        assert!(
+            matches!(&error, Error::Io { source, .. } if is_that(source)),
+            "{error}"
+        );
+        assert_eq!(fs::read_dir(dir.path().join("out")).unwrap().count(), 1);
     }
 
     #[test]
@@ -399,11 +407,11 @@ mod tests {
             let digest = list.end().unwrap();
             let name = format!("out {number}");
             assert!(
-                store.unfold(&digest, &folder, &name).is_err(),
+                store.unfold(&digest, &folder, &name, TO_THE_END).is_err(),
                 "{entries:?}"
             );
         }
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
-        assert!(store.unfold(&x, &folder, "no list").is_err());
+        assert!(store.unfold(&x, &folder, "no list", TO_THE_END).is_err());
     }
 }

@@ -1,15 +1,19 @@
 //! What a task gets for its input: `INPUT_FILE`, and where it is a list of files, those in
 //! `INPUT_DIR`; and what other steps left, in `WITH_DIR`.
 
+mod fill;
+
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use crate::folder::{self, Folder};
+pub(super) use fill::Filler;
+
+use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::list::{Form, List};
 use crate::model::name::StepName;
-use crate::model::tree::{Entry, Kind};
-use crate::store::{self, Loan, Reader};
+use crate::model::tree::Entry;
+use crate::store::{self, Reader, TO_THE_END};
 
 /// An input, taken apart.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl Given {
         }
     }
 
-    /// The same for one who does not ask for `INPUT_DIR`: a list may be long, and is not read.
+    /// The same without what is in `INPUT_DIR`: a list may be long, and is not read.
     pub(super) fn without_files(
         store: &Reader,
         input: &Digest,
@@ -87,37 +91,7 @@ fn read_list(
 }
 
 /// Makes the folder `name` with one in it for each of these steps, in which is what the step left, of these
-/// files.
-pub(super) fn fill_with_steps(
-    store: &Reader,
-    parent: &Folder,
-    name: &str,
-    mut files: Vec<Entry>,
-    steps: &[StepName],
-) -> Result<Vec<Loan>, store::Error> {
-    let place = parent.entry(name);
-    let folder = parent.make(name);
-    let folder = folder.map_err(store::io_error("make the folder", place))?;
-    let mut loans = Vec::new();
-    for step in steps {
-        let of_step = |file: &Entry| {
-            let rest = file.name.strip_prefix(step.as_str());
-            rest.and_then(|rest| rest.strip_prefix('/')).map(Box::from)
-        };
-        let own: Vec<Entry> = files
-            .extract_if(.., |file| of_step(file).is_some())
-            .collect();
-        let own = own.into_iter().map(|file| Entry {
-            name: of_step(&file).unwrap_or_default(),
-            ..file
-        });
-        let own: Vec<Entry> = own.collect();
-        loans.extend(fill(store, &folder, step.as_str(), &own)?);
-    }
-    Ok(loans)
-}
-
-/// The same in a folder that nobody else knows of yet.
+/// files; all in a folder that nobody else knows of yet.
 pub(crate) fn fill_with_steps_in(
     store: &Reader,
     parent: &Path,
@@ -125,37 +99,22 @@ pub(crate) fn fill_with_steps_in(
     files: Vec<Entry>,
     steps: &[StepName],
 ) -> Result<(), store::Error> {
-    let opened = Folder::open(parent);
-    let opened = opened.map_err(store::io_error("open the folder", parent))?;
-    fill_with_steps(store, &opened, name, files, steps).map(drop)
+    let filler = Filler::for_anything(store);
+    let files = files.into_iter().map(Ok);
+    filler.fill_by_steps(&open(parent)?, name, files, steps)?;
+    Ok(())
 }
 
-/// Makes the folder `name` with these files in it. They are links to the objects, which nobody may
-/// write to; root may, and gets copies. Of folders everybody gets copies: what is in them can be executed
-/// and links lead from one to another. What is lent is
-/// a link in any case.
-pub(super) fn fill(
-    store: &Reader,
-    parent: &Folder,
-    name: &str,
-    files: &[Entry],
-) -> Result<Vec<Loan>, store::Error> {
-    let root = rustix::process::geteuid().is_root();
-    let way = if root { Way::Copies } else { Way::Links };
-    fill_with(store, parent, name, files, way)
-}
-
-/// The same in a folder that nobody else knows of yet, for somebody who may do with them whatever comes to
-/// mind: all are copies.
+/// The same with these files themselves, for somebody who may do with them whatever comes to mind.
 pub(crate) fn fill_in(
     store: &Reader,
     parent: &Path,
     name: &str,
-    files: &[Entry],
+    files: Vec<Entry>,
 ) -> Result<(), store::Error> {
-    let opened = Folder::open(parent);
-    let opened = opened.map_err(store::io_error("open the folder", parent))?;
-    fill_with(store, &opened, name, files, Way::OwnCopies).map(drop)
+    let files = files.into_iter().map(Ok);
+    Filler::for_anything(store).fill(&open(parent)?, name, files)?;
+    Ok(())
 }
 
 /// Makes a copy, in a folder that nobody else knows of yet; of what is lent, too.
@@ -165,18 +124,7 @@ pub(crate) fn copy_in(
     name: &str,
     file: &Digest,
 ) -> Result<(), store::Error> {
-    let opened = Folder::open(parent);
-    let opened = opened.map_err(store::io_error("open the folder", parent))?;
-    copy(store, file, opened.entry(name))
-}
-
-fn copy(store: &Reader, file: &Digest, entry: folder::Entry) -> Result<(), store::Error> {
-    let mut object = store.open_verified(file)?;
-    let mut copy = entry.create().map_err(store::io_error("make", entry))?;
-    let copied = io::copy(&mut object, &mut copy);
-    copied
-        .map(drop)
-        .map_err(store::io_error("copy an input to", entry))
+    fill::copy(store, file, open(parent)?.entry(name))
 }
 
 /// Makes the folder that an object stands for in one that nobody else knows of yet.
@@ -186,60 +134,13 @@ pub(crate) fn unfold_in(
     name: &str,
     tree: &Digest,
 ) -> Result<(), store::Error> {
-    let opened = Folder::open(parent);
-    let opened = opened.map_err(store::io_error("open the folder", parent))?;
-    store.unfold(tree, &opened, name).map(drop)
+    store
+        .unfold(tree, &open(parent)?, name, TO_THE_END)
+        .map(drop)
 }
 
-/// How files come to a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// As links.
-    Links,
-    /// As copies, and as links to what is lent.
-    Copies,
-    /// As copies, whatever they are.
-    OwnCopies,
-}
-
-fn fill_with(
-    store: &Reader,
-    parent: &Folder,
-    name: &str,
-    files: &[Entry],
-    way: Way,
-) -> Result<Vec<Loan>, store::Error> {
-    let place = parent.entry(name);
-    let folder = parent.make(name);
-    let folder = folder.map_err(store::io_error("make the folder", place))?;
-    let mut loans = Vec::new();
-    for file in files {
-        let entry = folder.entry(&*file.name);
-        if file.kind == Kind::Folder {
-            store.unfold(&file.digest, &folder, &file.name)?;
-            continue;
-        }
-        if way == Way::OwnCopies {
-            copy(store, &file.digest, entry)?;
-            continue;
-        }
-        if let Some(loan) = store.borrow(&file.digest)? {
-            let linked = entry.lead_to(loan.path());
-            linked.map_err(store::io_error("make the link", entry))?;
-            loans.push(loan);
-            continue;
-        }
-        if way == Way::Copies {
-            store.copy_new(&file.digest, entry)?;
-            continue;
-        }
-        store.open_verified(&file.digest)?;
-        // Scripts go to other folders.
-        let object = std::path::absolute(store.path(&file.digest));
-        let linked = object.and_then(|object| entry.lead_to(&object));
-        linked.map_err(store::io_error("make the link", entry))?;
-    }
-    Ok(loans)
+fn open(folder: &Path) -> Result<Folder, store::Error> {
+    Folder::open(folder).map_err(store::io_error("open the folder", folder))
 }
 
 #[cfg(test)]
@@ -250,16 +151,15 @@ mod tests {
     use crate::model::list;
     use crate::store::Store;
 
-    fn fixture() -> (tempfile::TempDir, Store, Folder) {
+    fn fixture() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
-        (dir, store, folder)
+        (dir, store)
     }
 
     #[test]
     fn a_row_comes_with_its_files() {
-        let (dir, store, folder) = fixture();
+        let (dir, store) = fixture();
         let [row, one] = ["row", "one"].map(|text| store.insert_bytes(text.as_bytes()).unwrap());
         let text = list::with_main(row, [("fastq_1".into(), one)]);
         let input = store.insert_bytes(text.as_bytes()).unwrap();
@@ -270,49 +170,18 @@ mod tests {
         // The same bytes as a file are nothing but a file.
         let file = Given::of(&store, &input, Form::File).unwrap();
         assert_eq!((file.main, file.files.len()), (input, 0));
-        for way in [Way::Links, Way::Copies, Way::OwnCopies] {
-            let name = &format!("{way:?}");
-            fill_with(&store, &folder, name, &given.files, way).unwrap();
-            let path = dir.path().join(name).join("fastq_1");
-            assert_eq!(fs::read(&path).unwrap(), b"one");
-            assert_eq!(path.is_symlink(), way == Way::Links);
-            assert_eq!(fs::read_dir(dir.path().join(name)).unwrap().count(), 1);
-        }
-        for name in ["Copies/fastq_1", "OwnCopies/fastq_1"] {
-            fs::write(dir.path().join(name), "other").unwrap();
-        }
-        assert_eq!(fs::read(store.path(&one)).unwrap(), b"one");
-    }
-
-    #[test]
-    fn what_steps_left_is_in_folders_of_theirs() {
-        let (dir, store, folder) = fixture();
-        let member = |text: &str| list::Member {
-            name: "x".into(),
-            key: text.into(),
-            digest: store.insert_bytes(text.as_bytes()).unwrap(),
-            form: Form::File,
-        };
-        let left = [
-            ("index", vec![member("1"), member("2")]),
-            ("index 2", vec![member("3")]),
-        ];
-        let list = store.insert_bytes(list::context(left).as_bytes()).unwrap();
-        let steps = ["index", "index 2", "none"].map(|name| StepName::new(name).unwrap());
-        let given = Given::of(&store, &list, Form::List).unwrap();
-        fill_with_steps(&store, &folder, "with", given.files, &steps).unwrap();
-        let read = |path: &str| fs::read(dir.path().join("with").join(path)).unwrap();
-        assert_eq!(
-            [read("index/1_x"), read("index/2_x"), read("index 2/x")],
-            [b"1", b"2", b"3"]
-        );
-        let none = fs::read_dir(dir.path().join("with/none")).unwrap();
-        assert_eq!(none.count(), 0);
+        let listed: Result<Vec<Entry>, _> = store.list(&input).unwrap().collect();
+        assert_eq!(listed.unwrap(), given.files);
+        fill_in(&store, dir.path(), "in", given.files).unwrap();
+        assert_eq!(fs::read(dir.path().join("in/fastq_1")).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path().join("in")).unwrap().count(), 1);
+        copy_in(&store, dir.path(), "row", &given.main).unwrap();
+        assert_eq!(fs::read(dir.path().join("row")).unwrap(), b"row");
     }
 
     #[test]
     fn what_was_brought_together_is_told_by_its_list() {
-        let (_dir, store, _) = fixture();
+        let (_dir, store) = fixture();
         let member = list::Member {
             name: "x".into(),
             key: "".into(),
@@ -329,21 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_or_no_list_is_told() {
-        let (_dir, store, folder) = fixture();
-        let file = Entry {
-            kind: Kind::File,
-            digest: Digest::of(b"gone"),
-            name: "x".into(),
-        };
-        for way in [Way::Links, Way::Copies, Way::OwnCopies] {
-            let name = &format!("{way:?}");
-            let files = std::slice::from_ref(&file);
-            let error = fill_with(&store, &folder, name, files, way).unwrap_err();
-            assert!(matches!(error, store::Error::Missing { .. }), "{error}");
-        }
+    fn what_is_no_list_is_told() {
+        let (_dir, store) = fixture();
         let no_list = store.insert_bytes(b"x").unwrap();
         let error = Given::of(&store, &no_list, Form::List).unwrap_err();
+        assert!(error.to_string().contains("list of files"), "{error}");
+        let error = Given::without_files(&store, &no_list, Form::List).unwrap_err();
         assert!(error.to_string().contains("list of files"), "{error}");
     }
 }

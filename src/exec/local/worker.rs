@@ -206,7 +206,11 @@ impl<'a> Worker<'a> {
             Ok(files) => files,
             Err(trouble) => return stale(trouble, &words_of(job, "before"), ""),
         };
-        let begun = self.make_ready(execution);
+        let begun = match self.make_ready(execution) {
+            // However far it came.
+            Err(_) if self.handle.is_ended() => Ok(false),
+            other => other,
+        };
         if !begun.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))? {
             return Ok(execution.is_off());
         }
@@ -298,9 +302,17 @@ impl<'a> Worker<'a> {
         if let Some(early) = execution.early {
             return workspace.begin_early(store, &early.shared, dir);
         }
-        workspace.begin(store, &job.ready.input, job.ready.form, dir)?;
+        let handle = self.handle;
+        let go_on = || {
+            if handle.is_ended() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Ok(())
+        };
+        let input = (&job.ready.input, job.ready.form);
+        workspace.begin(store, input, dir, &go_on)?;
         if let (Some(with), Some(list)) = (&job.step.with_dir, &job.ready.context) {
-            workspace.give(store, list, &with.steps)?;
+            workspace.give(store, list, &with.steps, &go_on)?;
         }
         Ok(true)
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FileType;
 
-use super::given::{self, Given};
+use super::given::{Filler, Given};
 use super::kept::Kept;
 use crate::folder::{self, Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
@@ -22,7 +22,7 @@ use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::model::tree;
-use crate::store::{self, Loan, SharedOutput, Store};
+use crate::store::{self, GoOn, Loan, SharedOutput, Store, TO_THE_END};
 use crate::sys::{self, Look};
 use crate::text::Shown as _;
 
@@ -184,23 +184,20 @@ impl Workspace {
         self.scratch.path().join(name)
     }
 
-    /// Makes all ready for a task that works on `input`; `dir`: whether it has `INPUT_DIR`.
+    /// Makes all ready for a task that works on `input`; `dir`: whether it has `INPUT_DIR`. What is
+    /// there once that failed goes with the next task, or with the workspace.
     pub(super) fn begin(
         &mut self,
         store: &Store,
-        input: &Digest,
-        form: Form,
+        (input, form): (&Digest, Form),
         dir: bool,
+        go_on: GoOn,
     ) -> Result<(), store::Error> {
-        let given = if dir {
-            Given::of(store, input, form)?
-        } else {
-            Given::without_files(store, input, form)?
-        };
+        let given = Given::without_files(store, input, form)?;
         let loan = store.borrow(&given.main)?;
         let entry = self.prepare()?.folder.entry(INPUT);
         if given.folder {
-            self.unfold(store, &given.main)?;
+            self.unfold(store, &given.main, go_on)?;
         } else if given.main == Digest::EMPTY {
             let _ = entry.remove();
             entry.create().map_err(store::io_error("make", entry))?;
@@ -213,10 +210,11 @@ impl Workspace {
         } else {
             store.copy_out(&given.main, entry)?;
         }
-        if dir {
-            self.fill(store, &given.files)?;
+        match form {
+            _ if !dir => Ok(()),
+            Form::File | Form::Folder => self.fill(store, [], go_on),
+            Form::List => self.fill(store, store.list(input)?, go_on),
         }
-        Ok(())
     }
 
     /// The same for a task whose input is lent to it; whether that is still to be had.
@@ -228,26 +226,31 @@ impl Workspace {
     ) -> Result<bool, store::Error> {
         let lent = shared.lend(self.prepare()?.folder.entry(INPUT))?;
         if lent && dir {
-            self.fill(store, &[])?;
+            self.fill(store, [], TO_THE_END)?;
         }
         Ok(lent)
     }
 
-    fn unfold(&mut self, store: &Store, tree: &Digest) -> Result<(), store::Error> {
+    fn unfold(&mut self, store: &Store, tree: &Digest, go_on: GoOn) -> Result<(), store::Error> {
         self.input_kind = InputKind::Folder;
         match &self.made {
             Some(made) => {
                 let _ = made.folder.entry(INPUT).remove();
-                store.unfold(tree, &made.folder, INPUT).map(drop)
+                store.unfold(tree, &made.folder, INPUT, go_on).map(drop)
             }
             None => Ok(()),
         }
     }
 
-    fn fill(&mut self, store: &Store, files: &[tree::Entry]) -> Result<(), store::Error> {
+    fn fill(
+        &mut self,
+        store: &Store,
+        files: impl IntoIterator<Item = Result<tree::Entry, store::Error>>,
+        go_on: GoOn,
+    ) -> Result<(), store::Error> {
         self.more.push(FILES);
         if let Some(made) = &self.made {
-            let loans = given::fill(store, &made.folder, FILES, files)?;
+            let loans = Filler::for_task(store, go_on).fill(&made.folder, FILES, files)?;
             self.loans.extend(loans);
         }
         Ok(())
@@ -266,15 +269,17 @@ impl Workspace {
         store: &Store,
         list: &Digest,
         steps: &[StepName],
+        go_on: GoOn,
     ) -> Result<(), store::Error> {
         self.more.push(GIVEN);
-        let files = Given::of(store, list, Form::List)?.files;
-        if let [only] = files.as_slice() {
-            self.given_file = self.given.join(&*only.name);
-        }
         if let Some(made) = &self.made {
-            let loans = given::fill_with_steps(store, &made.folder, GIVEN, files, steps)?;
+            let filler = Filler::for_task(store, go_on);
+            let files = store.list(list)?;
+            let (loans, only) = filler.fill_by_steps(&made.folder, GIVEN, files, steps)?;
             self.loans.extend(loans);
+            if let Some(only) = only {
+                self.given_file = self.given.join(&*only);
+            }
         }
         Ok(())
     }

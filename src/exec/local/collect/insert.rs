@@ -1,18 +1,11 @@
 //! Making objects of files: in several threads where there are many, or large ones.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{Builder, Scope};
+use std::sync::Arc;
 
+use super::super::batch::all;
 use crate::folder::Folder;
 use crate::model::digest::Digest;
-use crate::store::{InsertError, Inserted, LARGE, SharedOutput, Store};
-use crate::sys;
-
-/// Most threads for a task's outputs. Files are renamed one at a time whatever their number.
-const MOST: usize = 4;
-/// Files that are worth a thread of its own.
-const WORTH: usize = 32;
+use crate::store::{InsertError, Inserted, SharedOutput, Store};
 
 /// Told the names of all outputs, and which of them it is.
 pub(super) type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<SharedOutput>) + Sync);
@@ -85,87 +78,12 @@ fn adopted(inserted: Inserted, executable: bool) -> Adopted {
     }
 }
 
-/// Makes an object of a file, by its number; the second is told its size before its bytes are read.
-type One<'a> = &'a (dyn Fn(usize, &mut dyn FnMut(u64)) -> Result<Adopted, InsertError> + Sync);
-
-fn all(count: usize, one: One) -> Result<Vec<Adopted>, Failed> {
-    let batch = Batch {
-        one,
-        next: AtomicUsize::new(0),
-        adopted: (0..count).map(|_| OnceLock::new()).collect(),
-        end: AtomicUsize::new(count),
-        failed: Mutex::new(None),
-    };
-    std::thread::scope(|scope| batch.lead(scope));
-    let failed = batch.failed.into_inner();
-    if let Some(failed) = failed.unwrap_or_else(PoisonError::into_inner) {
-        return Err(failed);
-    }
-    let adopted = batch.adopted.into_iter();
-    Ok(adopted.filter_map(OnceLock::into_inner).collect())
-}
-
-struct Batch<'a> {
-    one: One<'a>,
-    /// The first that no thread has taken.
-    next: AtomicUsize,
-    adopted: Vec<OnceLock<Adopted>>,
-    /// None is taken from here on: that of the first failure so far.
-    end: AtomicUsize,
-    failed: Mutex<Option<Failed>>,
-}
-
-impl Batch<'_> {
-    /// Works through the files, and calls for help once that is worth it.
-    fn lead<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        let mut alone = true;
-        self.work(|size| {
-            let left = self
-                .adopted
-                .len()
-                .saturating_sub(self.next.load(Ordering::Relaxed));
-            let helpers = if size >= LARGE { left } else { left / WORTH };
-            if alone && helpers > 0 {
-                alone = false;
-                for _ in 1..(helpers + 1).min(sys::cores()).min(MOST) {
-                    let helper = Builder::new().name("adopt".to_owned());
-                    if helper.spawn_scoped(scope, || self.work(|_| ())).is_err() {
-                        break;
-                    }
-                }
-            }
-        });
-    }
-
-    /// `before` is told each file's size before its bytes are read.
-    fn work(&self, mut before: impl FnMut(u64)) {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.end.load(Ordering::Relaxed) {
-                return;
-            }
-            match (self.one)(index, &mut before) {
-                Ok(adopted) => drop(self.adopted[index].set(adopted)),
-                Err(error) => self.fail(index, error),
-            }
-        }
-    }
-
-    /// All before `index` have been taken, so what fails first in order is found in the end.
-    fn fail(&self, index: usize, error: InsertError) {
-        self.end.fetch_min(index, Ordering::Relaxed);
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.as_ref().is_none_or(|(first, _)| index < *first) {
-            *failed = Some((index, error));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
 
     use super::*;
+    use crate::store::LARGE;
 
     fn digests(source: Source, names: &[Box<str>]) -> Result<Vec<Digest>, Failed> {
         let adopted = adopt(source, names)?;

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::*;
 use crate::exec::tests::world::in_memory;
 use crate::model::digest::Digest;
-use crate::store::Store;
+use crate::store::{Store, TO_THE_END};
 
 fn collect(dir: &Path, store: &Store, folder: &Path) -> Result<Outputs, OutputError> {
     let folder = Arc::new(Folder::open(folder).unwrap());
@@ -236,7 +236,7 @@ fn a_folder_may_be_as_deep_as_a_path_can_tell() {
         let outputs = outputs.map(|outputs| {
             let parent = Folder::open(dir.path()).unwrap();
             let tree = outputs[0].digest;
-            let files = store.unfold(&tree, &parent, "again").unwrap();
+            let files = store.unfold(&tree, &parent, "again", TO_THE_END).unwrap();
             assert_eq!(files, depth as u64);
         });
         assert!(folder::remove_all(&dir.path().join("again")));
@@ -303,7 +303,7 @@ proptest::proptest! {
         run(dir.path(), "cp -a out/d before");
         let first = with_folders(dir.path(), &store, &out).unwrap();
         let parent = Folder::open(&out).unwrap();
-        store.unfold(&first[0].digest, &parent, "d").unwrap();
+        store.unfold(&first[0].digest, &parent, "d", TO_THE_END).unwrap();
         run(dir.path(), "diff -r --no-dereference out/d before
             list() { (cd \"$1\" && find . -printf '%P %y %l ' '(' -type f -executable -printf x -o -true ')' -printf '\\n'); }
             [ \"$(list out/d | sort)\" = \"$(list before | sort)\" ]");

@@ -9,7 +9,7 @@ fn fixture() -> (tempfile::TempDir, Store, Workspace) {
     let scratch = Arc::new(Folder::open(dir.path()).unwrap());
     let mut workspace = Workspace::new(scratch, 0);
     workspace
-        .begin(&store, &Digest::EMPTY, Form::File, false)
+        .begin(&store, (&Digest::EMPTY, Form::File), false, TO_THE_END)
         .unwrap();
     (dir, store, workspace)
 }
@@ -19,7 +19,7 @@ fn next(store: &Store, workspace: &mut Workspace, quiet: bool) -> bool {
     let before = workspace.output().to_owned();
     workspace.finish(quiet, false);
     workspace
-        .begin(store, &Digest::EMPTY, Form::File, false)
+        .begin(store, (&Digest::EMPTY, Form::File), false, TO_THE_END)
         .unwrap();
     for folder in [workspace.output(), workspace.temporary()] {
         assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
@@ -60,7 +60,7 @@ fn outputs_are_taken_from_what_lies_in_the_folders_place_alone() {
         let found = found.map(|folder| folder.is_empty().unwrap());
         workspace.finish(true, true);
         workspace
-            .begin(&store, &Digest::EMPTY, Form::File, false)
+            .begin(&store, (&Digest::EMPTY, Form::File), false, TO_THE_END)
             .unwrap();
         (found, workspace.output() == output)
     };
