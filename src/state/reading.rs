@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Error, Layout};
@@ -30,8 +30,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 impl Reading {
     /// From now on nothing goes that is read.
     pub(super) fn begin(layout: &Layout) -> Self {
-        let open = File::open(layout.objects()).ok();
-        let open = open.filter(|open| {
+        let open = folder_of(layout).filter(|open| {
             lock(open, FlockOperation::NonBlockingLockShared, PATIENCE) == Some(true)
         });
         Self { _open: open }
@@ -39,7 +38,7 @@ impl Reading {
 
     /// Waits until nobody reads any more, and lets nobody begin; fails if that takes longer than `patience`.
     pub(super) fn end_all(layout: &Layout, patience: Duration) -> Result<Self, Error> {
-        let Ok(open) = File::open(layout.objects()) else {
+        let Some(open) = folder_of(layout) else {
             return Ok(Self { _open: None });
         };
         match lock(&open, FlockOperation::NonBlockingLockExclusive, patience) {
@@ -48,6 +47,13 @@ impl Reading {
             None => Ok(Self { _open: None }),
         }
     }
+}
+
+/// The folder of objects. What else may be there is not opened: of a FIFO that would take for ever.
+fn folder_of(layout: &Layout) -> Option<File> {
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = rustix::fs::open(layout.objects(), how, Mode::empty());
+    open.ok().map(File::from)
 }
 
 /// Whether it is locked in time; none where there are no locks.
