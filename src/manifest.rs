@@ -191,7 +191,7 @@ pub(crate) struct Step {
     pub cache: Cache,
     /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
-    #[schemars(with = "bool", example = true)]
+    #[schemars(with = "bool", example = false)]
     pub warm: Option<bool>,
     /// Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of
     /// the machine. It is pure, too.

@@ -30,7 +30,7 @@ pub(super) use mounts::is_unchangeable;
 #[cfg(target_env = "gnu")]
 pub(super) use observe::observe;
 pub(super) use processes::{Process, can_be_continued, marked, wait_for_any};
-pub(super) use sandbox::sandboxed;
+pub(super) use sandbox::{sandboxed, serve};
 pub(super) use start::{had_error, had_output};
 
 pub(super) fn in_memory(bytes: &[u8]) -> io::Result<Option<(OwnedFd, PathBuf)>> {

@@ -14,10 +14,14 @@ use super::system;
 
 /// The word with which this program is the parent of a sandbox.
 pub(crate) const ENTRY: &str = "in-a-sandbox";
+/// The word behind it with which it makes one sandbox after the other.
+pub(crate) const SERVER: &str = "for-many";
 /// Where the task's folder is in there.
 pub(crate) const TASK: &str = "/task";
 /// What `HOME` is in there: an empty folder.
 pub(crate) const HOME: &str = "/home/task";
+/// Folders that a program in there can write to, besides the task's.
+pub(crate) const OWN: [&str; 3] = [HOME, "/dev/shm", "/tmp"];
 /// Where the files of secrets are in there.
 pub(crate) const SECRETS: &str = "/run/secrets";
 /// Folders of a task's folder in which nothing can be changed, and in which links may lead out of it.
@@ -127,13 +131,24 @@ pub(crate) fn become_parent() -> Option<ExitCode> {
     if words.next()? != ENTRY {
         return None;
     }
-    let status = match (words.next(), words.next()) {
-        (Some(view), Some(folder)) => {
+    let first = words.next();
+    let serves = first.as_ref().is_some_and(|word| word == SERVER);
+    let view = if serves { words.next() } else { first };
+    let status = match (view, words.next()) {
+        (Some(view), Some(place)) => {
             let read = std::fs::read(&view).and_then(|bytes| {
                 View::from_bytes(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
             });
             match read {
-                Ok(view) => system::sandboxed(&view, folder.as_ref(), &words.collect::<Vec<_>>()),
+                Ok(view) => {
+                    let words: Vec<OsString> = words.collect();
+                    let enter = if serves {
+                        system::serve
+                    } else {
+                        system::sandboxed
+                    };
+                    enter(&view, place.as_ref(), &words)
+                }
                 Err(error) => tell("read what is to be seen", Path::new(&view), &error),
             }
         }

@@ -40,6 +40,11 @@ impl Test {
         }
     }
 
+    /// An empty folder that is not below `/tmp`.
+    pub fn apart() -> Self {
+        Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
     fn within(parent: &Path) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("task-pipeline-")

@@ -233,7 +233,7 @@ fn nothing_outlives_it() {
         "setsid sh -c 'while :; do sleep 0.05; date > $OUTPUT_DIR/late; done' > /dev/null 2>&1 &
         nohup sleep 4711 > /dev/null 2>&1 &
         while test ! -e $OUTPUT_DIR/late; do sleep 0.01; done
-        rm $OUTPUT_DIR/late; echo x > $OUTPUT_DIR/x.txt; kill -STOP -1 2> /dev/null || :";
+        rm $OUTPUT_DIR/late; echo x > $OUTPUT_DIR/x.txt";
     test.manifest(&pipeline("", script));
     test.runs().never_says("background");
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -244,32 +244,115 @@ fn nothing_outlives_it() {
     test.nothing_temporary_is_left();
 }
 
-#[test]
-fn what_one_task_leaves_no_other_sees() {
-    if is_left_out() {
-        return;
-    }
-    let test = Test::new();
-    test.manifest(
+/// Tasks of one step, one after the other in one worker. `extra`: what each does besides.
+fn many(test: &Test, extra: &str) {
+    test.manifest(&format!(
         r#"
         [[input]]
-        lines = "seq 5"
+        lines = "seq 12"
         step = "a"
 
         [[step]]
         name = "a"
         sandbox = true
+        secrets = ["token"]
+        timeout = "1m"
         script = '''
         for folder in /task /tmp "$HOME" /dev/shm; do
             test ! -e "$folder/left"
             echo "$TASK_PIPELINE_TASK" > "$folder/left"
         done
+        ! (echo x > /x) 2> /dev/null
+        ! (echo x > ./x) 2> /dev/null
+        test "$(hostname)" = localhost
+        test "$(cat "$SECRET_token")" = s3cr3t-t0ken
+        test "$(ls /proc | grep -c '^[0-9]')" -lt 8
+        test -z "$(ls -A /.host 2> /dev/null)"
+        test "$TASK_PIPELINE_INPUT_NAME" = "$(cat "$INPUT_FILE")"
+        nohup sleep 4714 > /dev/null 2>&1 &
+        for fd in $(ls /proc/self/fd); do test $fd -lt 4; done
+        test ! -s /dev/stdin
+        {extra}
         cp "$INPUT_FILE" "$OUTPUT_DIR/n.txt"
         '''
-        "#,
-    );
-    test.run(["-run", "-parallel", "1"]).exits(0);
-    assert_eq!(test.finals()["n.txt"].len(), 5);
+        "#
+    ));
+    test.write("token", "s3cr3t-t0ken\n");
+}
+
+const MANY: [&str; 6] = [
+    "-run",
+    "-parallel",
+    "1",
+    "-verbose",
+    "-secret",
+    "token=token",
+];
+
+#[test]
+fn what_one_task_leaves_no_other_sees() {
+    if is_left_out() {
+        return;
+    }
+    // One sandbox each, and all from one server.
+    for test in [Test::new(), Test::apart()] {
+        many(&test, "");
+        test.run(MANY).exits(0).never_says("background");
+        assert_eq!(test.finals()["n.txt"].len(), 12);
+        test.nothing_temporary_is_left();
+        test.objects_are_whole();
+    }
+}
+
+#[test]
+fn ends_of_one_among_many_are_its_own() {
+    if is_left_out() {
+        return;
+    }
+    for (extra, told) in [
+        ("exit 7", "exit status 7"),
+        ("exit 137", "exit status 137"),
+        ("kill -9 $$", "killed by SIGKILL"),
+        ("kill -9 0", "killed by SIGKILL"),
+        ("sleep 60", "timed out after 1s"),
+        (
+            "trap '' TERM; while :; do sleep 1; done",
+            "timed out after 1s",
+        ),
+        ("kill -STOP $$", "timed out after 1s"),
+    ] {
+        let test = Test::apart();
+        many(
+            &test,
+            &format!("if test \"$(cat $INPUT_FILE)\" = 6; then {extra}; fi"),
+        );
+        test.manifest(&test.read("workflow.toml").replace("\"1m\"", "\"1s\""));
+        let mut arguments = MANY.to_vec();
+        arguments.extend(["-grace", "200ms"]);
+        test.run(&arguments).exits(1).says(told).says("1 failed");
+        assert_eq!(test.finals()["n.txt"].len(), 11, "{extra}");
+        test.nothing_temporary_is_left();
+    }
+}
+
+#[test]
+fn an_interrupted_run_of_many_goes_on() {
+    if is_left_out() {
+        return;
+    }
+    let test = Test::apart();
+    many(&test, "echo begun; test -e go || sleep 0.2");
+    let running = test.start(MANY);
+    running.says("begun");
+    running.signal(rustix::process::Signal::TERM);
+    running.end().exits(143);
+    let running = test.start(MANY);
+    running.says("begun");
+    running.signal(rustix::process::Signal::KILL);
+    running.end();
+    test.run(MANY).exits(0);
+    assert_eq!(test.finals()["n.txt"].len(), 12);
+    test.nothing_temporary_is_left();
 }
 
 #[test]

@@ -124,10 +124,15 @@ fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnosti
     };
     let hint = format!("{hint}; with `!` before a name, no result depends on it");
     let name = quoted(step.name.as_str());
+    let but = if step.sandbox {
+        "its sandbox does not show it"
+    } else {
+        "a change of it makes no new version"
+    };
     let told = found.into_iter().map(|Named { lead, span, within }| match lead {
         Lead::Beside(path) => {
             let message = format!(
-                "step {name} uses {}{within}, which is in none of its `files`: a change of it makes no new version",
+                "step {name} uses {}{within}, which is in none of its `files`: {but}",
                 quoted(&path)
             );
             Diagnostic::at(span, message).hint(hint.clone())
@@ -135,7 +140,7 @@ fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnosti
         Lead::Elsewhere(path) => {
             let message = format!(
                 "step {name} uses {}{within}, which is not beside the manifest, where `files` could name it: \
-                 a change of it makes no new version",
+                 {but}",
                 quoted(&path)
             );
             Diagnostic::at(span, message).hint(

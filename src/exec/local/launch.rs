@@ -2,6 +2,7 @@
 
 pub(super) mod cache;
 pub(super) mod direct;
+pub(super) mod served;
 pub(super) mod step;
 pub(super) mod warm;
 pub(super) mod warmth;

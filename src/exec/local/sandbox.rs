@@ -142,6 +142,24 @@ impl Sandbox {
         invocation.within(Path::new(OWN), &words)
     }
 
+    /// What starts the same in one sandbox after the other: its server, which tells by the FIFO.
+    pub(super) fn server(
+        invocation: Invocation,
+        view: &Path,
+        fifo: &Path,
+    ) -> io::Result<Invocation> {
+        let [entry, server] = [sandbox::ENTRY, sandbox::SERVER].map(OsStr::new);
+        let words = [entry, server, view.as_os_str(), fifo.as_os_str()];
+        invocation.within(Path::new(OWN), &words)
+    }
+
+    /// Whether a server can make it: nothing is seen where each task has a folder of its own.
+    pub(super) fn can_be_served(&self) -> bool {
+        let places = self.view.shown.iter().map(|one| &*one.at);
+        let mut places = places.chain([&*self.view.folder]);
+        places.all(|at| !sandbox::OWN.iter().any(|own| at.starts_with(own)))
+    }
+
     /// The same as a command.
     pub(crate) fn command(view: &Path, folder: &Path, program: &Path) -> Command {
         let mut command = Command::new(OWN);

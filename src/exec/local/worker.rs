@@ -12,6 +12,7 @@ use super::early::Start;
 use super::execution::{Execution, Fault};
 use super::kept::Kept;
 use super::launch::cache::{LaunchCache, Prepared, TaskEnvironment};
+use super::launch::served::Servers;
 use super::launch::step::{Runnable, TaskLaunch};
 use super::launch::warm::{self, Shells};
 use super::listener::Listener;
@@ -63,10 +64,12 @@ pub(crate) fn need(steps: &[Arc<Runnable>]) -> Need {
     const ASKED: usize = 50;
     // No more than one of a step.
     let warm = steps.iter().filter(|step| step.warm().is_some());
+    let served = steps.iter().filter(|step| step.sandbox.is_some());
     let shells = match steps.len() {
         0..=ASKED => warm.take(warm::KEPT).count(),
         _ => warm::KEPT,
-    } as u64;
+    } + served.take(warm::KEPT).count();
+    let shells = shells as u64;
     Need {
         // Where it reads what tasks write; the folders. What it says to its shells, and they to it.
         movable: 2 + 2 + 2 * shells,
@@ -92,6 +95,8 @@ pub(super) struct Worker<'a> {
     disk: DiskReads,
     /// Connected to `pipes`.
     shells: Shells,
+    /// Connected to `pipes`.
+    servers: Servers,
     /// Kept from task to task while nothing else can hold them.
     pipes: Option<Pipes>,
     /// Connected to `pipes`.
@@ -120,6 +125,7 @@ impl<'a> Worker<'a> {
             workspace: Workspace::new(Arc::clone(&site.scratch), number),
             disk: DiskReads::default(),
             shells: Shells::default(),
+            servers: Servers::default(),
             pipes: None,
             commands: LaunchCache::default(),
             launched: None,
@@ -286,6 +292,7 @@ impl<'a> Worker<'a> {
             self.pipes = None;
             self.commands.clear();
             self.shells = Shells::default();
+            self.servers = Servers::default();
         }
         match outcome {
             Err(_) | Ok(Outcome::Failure(_) | Outcome::Stale(_)) if execution.was_disturbed() => {
@@ -391,6 +398,11 @@ impl<'a> Worker<'a> {
                 .run(job, &own, self.handle, pipes, orphans, &mut sink)?;
             if let Some(ended) = warm {
                 self.launched = Some(Launch::Warm);
+                return Ok(ended);
+            }
+            let served = (self.servers).run(job, &own, self.handle, pipes, orphans, &mut sink)?;
+            if let Some(ended) = served {
+                self.launched = Some(Launch::Shell);
                 return Ok(ended);
             }
         }

@@ -132,6 +132,11 @@ impl Workspace {
         self.input.parent().unwrap_or(&self.input)
     }
 
+    /// Whether files outside are lent to the present task.
+    pub(super) fn is_lent(&self) -> bool {
+        !self.loans.is_empty()
+    }
+
     /// Whether nothing is in there but what was made for the task.
     pub(super) fn is_tidy(&self) -> bool {
         const OWN: [&str; 5] = [INPUT, FILES, GIVEN, OUTPUT, TEMPORARY];

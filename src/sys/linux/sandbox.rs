@@ -5,6 +5,7 @@
 //! nothing outlives the program. All three are in the group of the first, so that signals to it reach
 //! the program; the other two are deaf to them.
 
+mod serve;
 mod sight;
 mod terminal;
 
@@ -22,7 +23,12 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets, UnshareFlags};
 
+pub(crate) use serve::serve;
+
 use crate::sys::sandbox::{FAILED, INPUT, SEALED, Shown, View, tell};
+
+/// What errors without a path are about.
+const HERE: &str = "the sandbox";
 
 /// What could not be done.
 struct Trouble {
@@ -71,13 +77,12 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
         .map_err(|errno| trouble("block signals of", folder)(io::Error::from(errno)))?;
     let folder = fs::canonicalize(folder).map_err(trouble("find", folder))?;
     let lent = lent(&folder);
-    let copied: Vec<(&Path, Vec<u8>)> = view
-        .copied
-        .iter()
-        .map(|(from, at)| Ok((&**at, fs::read(from).map_err(trouble("read", from))?)))
-        .collect::<Result<_, _>>()?;
+    let copied = copied(view)?;
     let (status, told) = super::super::pipe().map_err(trouble("make a pipe for", &*folder))?;
-    unshare(view.network)?;
+    unshare(
+        view.network,
+        UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS,
+    )?;
     let inner = Inner {
         view,
         folder: &folder,
@@ -86,7 +91,7 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
     };
     let Some(first) = fork().map_err(trouble("fork in", &*folder))? else {
         drop(status);
-        leave(match inner.first(&words, told) {
+        leave(match inner.alone(&words, told) {
             Ok(()) => 0,
             Err(trouble) => trouble.tell(),
         });
@@ -130,15 +135,19 @@ fn lent(folder: &Path) -> Vec<Shown> {
     found
 }
 
-/// Takes leave of the host's namespaces, as the user that this process has.
+/// The bytes of what is copied, and where they are to be.
+fn copied(view: &View) -> Result<Vec<(&Path, Vec<u8>)>, Trouble> {
+    let files = view.copied.iter();
+    files
+        .map(|(from, at)| Ok((&**at, fs::read(from).map_err(trouble("read", from))?)))
+        .collect()
+}
+
+/// Takes leave of the host's namespaces for users, mounts, perhaps network and `more`, as the user that this process has.
 #[allow(unsafe_code)]
-fn unshare(network: bool) -> Result<(), Trouble> {
+fn unshare(network: bool, more: UnshareFlags) -> Result<(), Trouble> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let mut flags = UnshareFlags::NEWUSER
-        | UnshareFlags::NEWNS
-        | UnshareFlags::NEWPID
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS;
+    let mut flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS | more;
     if !network {
         flags |= UnshareFlags::NEWNET;
     }
@@ -165,19 +174,25 @@ struct Inner<'a> {
 }
 
 impl Inner<'_> {
-    /// The part of the first process in there.
-    fn first(&self, words: &[CString], told: OwnedFd) -> Result<(), Trouble> {
-        let here = Path::new("the sandbox");
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(trouble("tie to its parent", here))?;
-        // What this process has of the host, its program above all, nobody is to reach through it.
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-            .map_err(trouble("hide", here))?;
+    /// The part of the first process in there, where nothing was made before.
+    fn alone(&self, words: &[CString], told: OwnedFd) -> Result<(), Trouble> {
+        hide()?;
         self.make()?;
-        rustix::system::sethostname(b"localhost").map_err(trouble("name", here))?;
         if !self.view.network {
-            raise_loopback().map_err(trouble("raise the loopback of", here))?;
+            raise_loopback().map_err(trouble("raise the loopback of", HERE))?;
         }
+        self.run(words, None, told)
+    }
+
+    /// Runs the program, with these variables or those of this process.
+    fn run(
+        &self,
+        words: &[CString],
+        variables: Option<&[CString]>,
+        told: OwnedFd,
+    ) -> Result<(), Trouble> {
+        let here = Path::new(HERE);
+        rustix::system::sethostname(b"localhost").map_err(trouble("name", here))?;
         give_up_rights().map_err(trouble("give up the rights of", here))?;
         terminal::guard().map_err(trouble("guard the terminal of", here))?;
         let Some((program, words)) = words.split_first() else {
@@ -185,7 +200,7 @@ impl Inner<'_> {
         };
         let child = fork().map_err(trouble("fork in", here))?;
         let Some(child) = child else {
-            leave(self.start(program, words));
+            leave(self.start(program, words, variables));
         };
         let status = wait(child);
         // Nobody listens if that fails.
@@ -194,13 +209,13 @@ impl Inner<'_> {
     }
 
     /// Becomes the program; or the exit status if that fails.
-    fn start(&self, program: &CString, words: &[CString]) -> u8 {
+    fn start(&self, program: &CString, words: &[CString], variables: Option<&[CString]>) -> u8 {
         let shown = Path::new(std::ffi::OsStr::from_bytes(program.to_bytes()));
         if let Err(error) = std::env::set_current_dir(&self.view.folder) {
             return tell("go to", &self.view.folder, &error);
         }
         close_all();
-        let error = become_program(program, words);
+        let error = become_program(program, words, variables);
         let text = format!("cannot start {shown:?}: {error}\n");
         let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
         if error.kind() == io::ErrorKind::NotFound {
@@ -209,6 +224,14 @@ impl Inner<'_> {
             126
         }
     }
+}
+
+/// Ends this process with its parent, and hides what it has of the host, its program above all, from all in there.
+fn hide() -> Result<(), Trouble> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(trouble("tie to its parent", HERE))?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(trouble("hide", HERE))
 }
 
 /// Programs that talk to themselves do it over the loopback, which is down at first.
@@ -298,9 +321,13 @@ fn close_all() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-/// Becomes the program with the environment of this process; or why not.
+/// Becomes the program with these variables, or those of this process; or why not.
 #[allow(unsafe_code)]
-fn become_program(program: &CString, words: &[CString]) -> io::Error {
+fn become_program(
+    program: &CString,
+    words: &[CString],
+    variables: Option<&[CString]>,
+) -> io::Error {
     // SAFETY: the default does nothing in this process; Rust's runtime has it ignored.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let mut name_and_words = Vec::from([program.clone()]);
@@ -309,7 +336,11 @@ fn become_program(program: &CString, words: &[CString]) -> io::Error {
     if let Err(errno) = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&none), None) {
         return errno.into();
     }
-    match nix::unistd::execv(program, &name_and_words) {
+    let done = match variables {
+        None => nix::unistd::execv(program, &name_and_words),
+        Some(variables) => nix::unistd::execve(program, &name_and_words, variables),
+    };
+    match done {
         Ok(never) => match never {},
         Err(errno) => errno.into(),
     }

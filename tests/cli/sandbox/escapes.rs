@@ -12,7 +12,9 @@ use crate::privileges::as_a_user;
 
 /// Runs the script in a sandbox as the user of the test, and as another one where that is root. It says `out` where it got out.
 fn try_out(test: &Test, keys: &str, script: &str) {
-    test.manifest(&pipeline(keys, &format!("{script}\necho done")));
+    // Where the script were in no sandbox it says so, and touches nothing of the machine.
+    let guard = "if test ! -d /task; then echo out of no sandbox; exit; fi";
+    test.manifest(&pipeline(keys, &format!("{guard}\n{script}\necho done")));
     let check = |ran: Ran| {
         ran.exits(0).says("| done").never_says("| out");
     };
@@ -88,13 +90,11 @@ fn nothing_else_can_be_written_to() {
     let script = r#"
         for path in /x ./x mine /usr/x /etc/x /etc/passwd /dev/x /dev/pts/x /run/x /home/x /home/task/../x /proc/sys/kernel/core_pattern \
             /proc/sys/vm/drop_caches /proc/sysrq-trigger /proc/irq/default_smp_affinity /task/../x; do
-            if (echo x >> "$path") 2> /dev/null; then echo "out $path"; fi
+            if (: >> "$path") 2> /dev/null; then echo "out $path"; fi
         done
         for folder in / . /usr /etc /dev /run; do
-            if mkdir "$folder/new" 2> /dev/null || rm -rf "$folder/new" 2> /dev/null && test -e "$folder/new"; then echo "out $folder"; fi
-            if chmod 777 "$folder" 2> /dev/null && test -w "$folder/."; then
-                if (: > "$folder/y") 2> /dev/null; then echo "out $folder"; fi
-            fi
+            if mkdir "$folder/new" 2> /dev/null; then rmdir "$folder/new"; echo "out $folder"; fi
+            if chmod --reference="$folder" "$folder" 2> /dev/null; then echo "out mode of $folder"; fi
         done
         for how in "remount,rw /" "remount,rw,bind /" "remount,rw,bind /usr" "--bind /task /usr" "-t tmpfs tmpfs /mnt"; do
             if mount -o $how 2> /dev/null; then echo "out mount $how"; fi
@@ -103,7 +103,7 @@ fn nothing_else_can_be_written_to() {
         if unshare -Urm sh -c 'mount -o remount,rw,bind / || mount -o remount,rw,bind /usr || umount /usr || umount -l /proc/sys' 2> /dev/null; then
             echo out of another user namespace
         fi
-        if unshare -Ur sh -c 'echo x > /proc/sys/kernel/core_pattern' 2> /dev/null; then echo out core_pattern; fi
+        if unshare -Ur sh -c ': >> /proc/sys/kernel/core_pattern' 2> /dev/null; then echo out core_pattern; fi
     "#;
     try_out(&test, "files = ['mine']", script);
     assert_eq!(test.read("mine"), "as it was");
@@ -169,7 +169,6 @@ fn processes_of_others_cannot_be_reached() {
         for own in exe root cwd environ mem maps fd/0 fd/3 fd/4 ns/mnt; do
             if cat "/proc/1/$own" > /dev/null 2>&1 || readlink "/proc/1/$own" > /dev/null 2>&1; then echo "out first process $own"; fi
         done
-        if kill -9 1 2> /dev/null && ! test -e /proc/1; then echo out killed; fi
         if strace -p 1 -e none 2>&1 | grep -q 'attached'; then echo out ptrace; fi
         if nsenter -t 1 -m true 2> /dev/null; then echo out nsenter; fi
         test "$(ls /proc | grep -c '^[0-9]')" -lt 8 || echo out processes

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::direct::{self, DirectPipeline, Expanded, Stage};
+use super::served;
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::sandbox::Sandbox;
 use crate::exec::local::workspace::Workspace;
@@ -280,6 +281,11 @@ impl<'a> TaskEnvironment<'a> {
     fn with_dir(&self) -> Option<Pair<'_>> {
         self.job.step.with_dir.as_ref()?;
         Some((WITH_DIR, self.path(self.workspace.with_dir())))
+    }
+
+    /// For a server of sandboxes.
+    pub(super) fn message(&self) -> Vec<u8> {
+        served::message(self.workspace.folder(), self.pairs())
     }
 
     fn set_in(&self, launches: &mut [SpawnSpec]) -> io::Result<()> {

@@ -10,10 +10,12 @@ use std::path::Path;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::{Inner, Trouble, trouble};
-use crate::sys::sandbox::{HOME, SEALED, Shown, TASK};
+use crate::sys::sandbox::{HOME, OWN, SEALED, Shown, TASK};
 
 /// Where the host's files are while the sandbox is made.
 const HOST: &str = "/.host";
+/// Memory that processes share.
+const SHARED: &str = "/dev/shm";
 /// Devices that every program may use.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Links among them.
@@ -36,18 +38,39 @@ const OF_THE_MACHINE: [&str; 5] = [
 impl Inner<'_> {
     /// Makes what is seen, and goes there.
     pub(super) fn make(&self) -> Result<(), Trouble> {
-        let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        rustix::mount::mount_change("/", flags).map_err(trouble("take the mounts of", "/"))?;
-        // Any folder that is there for certain; nothing below it is shown.
-        let root = Path::new("/proc");
-        let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        rustix::mount::mount("tmpfs", root, "tmpfs", flags, c"mode=755")
-            .map_err(trouble("mount memory at", root))?;
-        let host = root.join(&HOST[1..]);
-        fs::create_dir(&host).map_err(trouble("make", &*host))?;
-        rustix::process::pivot_root(root, &*host).map_err(trouble("change the root to", root))?;
-        std::env::set_current_dir("/").map_err(trouble("go to", "/"))?;
+        enter()?;
         self.make_own_folders()?;
+        self.make_lasting()?;
+        self.make_own()?;
+        leave_host()?;
+        fs::remove_dir(HOST).map_err(trouble("remove", HOST))?;
+        restrict(Path::new("/"), RDONLY, 0)
+    }
+
+    /// Makes what is the same for all tasks of a step, of which nothing can be changed, and goes there.
+    pub(super) fn make_base(&self) -> Result<(), Trouble> {
+        enter()?;
+        for folder in [HOME, SHARED] {
+            fs::create_dir_all(folder).map_err(trouble("make", folder))?;
+        }
+        link_temporary()?;
+        self.make_lasting()?;
+        restrict(Path::new("/"), RDONLY, 0)
+    }
+
+    /// Makes what is a task's own, on such a base.
+    pub(super) fn make_on_base(&self) -> Result<(), Trouble> {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        for (folder, how) in [(HOME, c"mode=700"), (SHARED, c"mode=1777")] {
+            rustix::mount::mount("tmpfs", folder, "tmpfs", flags, how)
+                .map_err(trouble("mount memory at", folder))?;
+        }
+        self.make_own()?;
+        leave_host()
+    }
+
+    /// What is the same for all tasks of a step.
+    fn make_lasting(&self) -> Result<(), Trouble> {
         let shown = self.view.shown.iter().chain(self.lent);
         for Shown { at, folder, .. } in shown.clone() {
             place(at, *folder)?;
@@ -77,8 +100,14 @@ impl Inner<'_> {
             };
             write().map_err(trouble("write", *at))?;
         }
+        place(Path::new(TASK), true)?;
+        make_devices()?;
+        place(Path::new("/proc"), true)
+    }
+
+    /// What is a task's own.
+    fn make_own(&self) -> Result<(), Trouble> {
         let task = Path::new(TASK);
-        place(task, true)?;
         show(self.folder, task, NOSUID | NODEV)?;
         for sealed in SEALED.map(|name| task.join(name)) {
             if sealed.is_dir() {
@@ -86,22 +115,14 @@ impl Inner<'_> {
                 restrict(&sealed, RDONLY, 0)?;
             }
         }
-        make_devices()?;
-        make_processes()?;
-        let gone = rustix::mount::unmount(HOST, UnmountFlags::DETACH);
-        gone.map_err(trouble("take away", HOST))?;
-        fs::remove_dir(HOST).map_err(trouble("remove", HOST))?;
-        restrict(Path::new("/"), RDONLY, 0)
+        make_processes()
     }
 
     /// Makes the folders that it can write to.
     fn make_own_folders(&self) -> Result<(), Trouble> {
-        for (folder, mode) in [(HOME, 0o700), ("/dev/shm", 0o1777), ("/tmp", 0o1777)] {
+        for (folder, mode) in [(HOME, 0o700), (SHARED, 0o1777), ("/tmp", 0o1777)] {
             if folder == "/tmp" && !self.sees_below(folder) {
-                // On the disk, where there is room.
-                let target = Path::new(TASK).join("tmp");
-                return std::os::unix::fs::symlink(target, folder)
-                    .map_err(trouble("make the link", folder));
+                return link_temporary();
             }
             fs::create_dir_all(folder).map_err(trouble("make", folder))?;
             fs::set_permissions(folder, Permissions::from_mode(mode))
@@ -119,8 +140,32 @@ impl Inner<'_> {
     }
 }
 
-/// Folders that can be written to.
-const OWN: [&str; 3] = [HOME, "/dev/shm", "/tmp"];
+/// Leaves the host's files, which are then in [`HOST`].
+fn enter() -> Result<(), Trouble> {
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", flags).map_err(trouble("take the mounts of", "/"))?;
+    // Any folder that is there for certain; nothing below it is shown.
+    let root = Path::new("/proc");
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", root, "tmpfs", flags, c"mode=755")
+        .map_err(trouble("mount memory at", root))?;
+    let host = root.join(&HOST[1..]);
+    fs::create_dir(&host).map_err(trouble("make", &*host))?;
+    rustix::process::pivot_root(root, &*host).map_err(trouble("change the root to", root))?;
+    std::env::set_current_dir("/").map_err(trouble("go to", "/"))?;
+    Ok(())
+}
+
+fn leave_host() -> Result<(), Trouble> {
+    let gone = rustix::mount::unmount(HOST, UnmountFlags::DETACH);
+    gone.map_err(trouble("take away", HOST))
+}
+
+/// On the disk, where there is room.
+fn link_temporary() -> Result<(), Trouble> {
+    let target = Path::new(TASK).join("tmp");
+    std::os::unix::fs::symlink(target, "/tmp").map_err(trouble("make the link", "/tmp"))
+}
 
 /// Makes the folder a mount of its own.
 fn own(folder: &Path) -> Result<(), Trouble> {
@@ -216,7 +261,6 @@ fn make_devices() -> Result<(), Trouble> {
 
 fn make_processes() -> Result<(), Trouble> {
     let processes = Path::new("/proc");
-    place(processes, true)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("proc", processes, "proc", flags, None)
         .map_err(trouble("mount", processes))?;
