@@ -243,8 +243,8 @@ impl State {
                  INSERT OR IGNORE INTO saved SELECT target FROM reference
                      WHERE target IN (SELECT id FROM doomed) AND source NOT IN (SELECT id FROM doomed);
                  INSERT OR IGNORE INTO saved SELECT d.id FROM doomed AS d JOIN task AS t ON t.id = d.id
-                     WHERE t.input_task_id IS NOT NULL AND t.output IS NULL
-                       AND t.input_task_id NOT IN (SELECT id FROM doomed)
+                     JOIN task AS p ON p.id = t.input_task_id
+                     WHERE t.output IS NULL AND p.id NOT IN (SELECT id FROM doomed)
                        AND NOT EXISTS (SELECT 1 FROM task AS next WHERE next.supersedes = t.id);",
             )?;
             let saved = connection.write(

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 
+use std::sync::{Mutex, PoisonError, mpsc};
+
 use rustix::fs::FileType;
 
 use super::{Error, LARGE, Reader, io_error, is_absent, remove};
@@ -50,6 +52,17 @@ pub(crate) struct Swept {
     pub error: Option<Error>,
 }
 
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.unneeded += other.unneeded;
+        for (rank, amount) in other.needed {
+            *self.needed.entry(rank).or_default() += amount;
+        }
+        self.left += other.left;
+        self.error = self.error.take().or(other.error);
+    }
+}
+
 impl Swept {
     fn failed(&mut self, error: Error) {
         self.left += 1;
@@ -64,6 +77,9 @@ impl Swept {
     }
 }
 
+/// Threads that go through folders.
+const WORKERS: usize = 8;
+
 /// Digits of the names of an object and of the two folders above it.
 const DIGITS: usize = 60;
 
@@ -77,24 +93,57 @@ impl Reader {
         mut needed: impl FnMut(u8) -> Result<Vec<(Digest, i64)>, E>,
         removes: bool,
     ) -> Result<Swept, E> {
-        let mut swept = Swept::default();
-        for first in 0..=u8::MAX {
-            let path = self.root.join(format!("{first:02x}"));
-            match Folder::open(&path) {
-                Ok(folder) => {
-                    let needed = needed(first)?;
-                    Sweep {
-                        needed: &needed,
-                        removes,
-                        swept: &mut swept,
-                    }
-                    .outer(&folder, first);
-                }
-                Err(error) if is_absent(&error) => {}
-                Err(error) => swept.failed(io_error("open the folder", &path)(error)),
+        let (give, take) = mpsc::sync_channel(1);
+        let take = Mutex::new(take);
+        let next = || {
+            let take = take.lock().unwrap_or_else(PoisonError::into_inner);
+            take.recv().ok()
+        };
+        let work = || {
+            let mut swept = Swept::default();
+            while let Some((first, needed)) = next() {
+                self.sweep_one(first, needed, removes, &mut swept);
             }
+            swept
+        };
+        // What they do is wait for the disk.
+        std::thread::scope(|scope| {
+            let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+            let workers: Vec<_> = (0..WORKERS).filter_map(start).collect();
+            let mut swept = Swept::default();
+            let given = (0..=u8::MAX).try_for_each(|first| {
+                let needed = needed(first)?;
+                if workers.is_empty() {
+                    self.sweep_one(first, needed, removes, &mut swept);
+                } else {
+                    // One that is gone has panicked, which is told below.
+                    let _ = give.send((first, needed));
+                }
+                Ok(())
+            });
+            drop(give);
+            for worker in workers {
+                match worker.join() {
+                    Ok(own) => swept += own,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            given.map(|()| swept)
+        })
+    }
+
+    fn sweep_one(&self, first: u8, needed: Vec<(Digest, i64)>, removes: bool, swept: &mut Swept) {
+        let path = self.root.join(format!("{first:02x}"));
+        match Folder::open(&path) {
+            Ok(folder) => Sweep {
+                needed,
+                removes,
+                swept,
+            }
+            .outer(&folder, first),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => swept.failed(io_error("open the folder", &path)(error)),
         }
-        Ok(swept)
     }
 
     /// Calls `each` with all that a list or folder names, and what that is; whether it is there.
@@ -147,7 +196,7 @@ fn named(line: &[u8]) -> Option<(Digest, Form)> {
 }
 
 struct Sweep<'a> {
-    needed: &'a [(Digest, i64)],
+    needed: Vec<(Digest, i64)>,
     removes: bool,
     swept: &'a mut Swept,
 }
