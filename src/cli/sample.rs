@@ -313,7 +313,7 @@ fn counts(groups: &[(Older, Vec<TaskId>)]) -> Vec<(StepName, TaskCounts)> {
 }
 
 /// How what the task left apart differs from what is recorded of it; none if it does not.
-fn unequal(
+pub(super) fn unequal(
     recorded: &Reader,
     apart: &Reader,
     task: TaskId,

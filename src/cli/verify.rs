@@ -1,5 +1,7 @@
 //! `verify`: whether objects, rows and links are as they were recorded.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
-use super::options::Places;
+use super::options::{ParamOptions, Places, SecretOptions};
 use super::{graph, mended, output, select};
 use crate::exec::local::Scratch;
 use crate::model::name::StepName;
@@ -26,6 +28,7 @@ use crate::verify::{self, Db, Finding, How, Manifest, Progress, Repaired, Severi
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
 pub(super) struct Options {
     /// Only whether every object is there and not empty; its bytes are not read
     #[arg(long)]
@@ -33,6 +36,24 @@ pub(super) struct Options {
     /// Put aside what is damaged, and have the next -run make again what can be made
     #[arg(long)]
     repair: bool,
+    /// Also run N finished tasks again, of all steps, and compare what they leave; nothing is recorded
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        conflicts_with = "repair"
+    )]
+    sample: Option<u32>,
+    /// With -sample: another number takes other tasks
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
+    seed: u64,
+    /// With -sample: use the host's programs in place of packages
+    #[arg(long, requires = "sample")]
+    host_env: bool,
+    #[command(flatten)]
+    params: ParamOptions,
+    #[command(flatten)]
+    secrets: SecretOptions,
     /// One JSON object a line for each thing that is wrong, and one with what was looked at
     #[arg(long)]
     json: bool,
@@ -42,6 +63,10 @@ pub(super) struct Options {
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     if options.repair {
         return repair(places, options);
+    }
+    if options.sample.is_some() {
+        // What is missing is told before anything is looked at.
+        places.manifest()?;
     }
     let state = Reader::open(&places.db)?;
     let store = select::store(&state)?;
@@ -57,7 +82,13 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         verify::look(db, how, &mut |finding| told.add(&finding))
     })?;
     told.end(&sum, options.quick, running.is_some(), None)?;
-    Ok(ExitCode::from(u8::from(sum.is_anything_wrong())))
+    let wrong = u8::from(sum.is_anything_wrong());
+    drop((store, state));
+    let again = match options.sample {
+        Some(most) => again::main(places, options, usize::try_from(most).unwrap_or(usize::MAX))?,
+        None => 0,
+    };
+    Ok(ExitCode::from(wrong.max(again)))
 }
 
 /// The same, and does what can be done about it.

@@ -89,6 +89,17 @@ impl Reader {
         step: StepId,
         most: usize,
     ) -> Result<Vec<TaskId>, Error> {
+        self.draw_by(runset, step, most, 0)
+    }
+
+    /// The same, others for another seed.
+    pub(crate) fn draw_by(
+        &self,
+        runset: &Runset,
+        step: StepId,
+        most: usize,
+        seed: u64,
+    ) -> Result<Vec<TaskId>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT id, object_hash, name, kind FROM task
@@ -102,7 +113,7 @@ impl Reader {
                 };
                 let mut rows = query.query((step.0, &runset.name))?;
                 while let Some(row) = rows.next()? {
-                    let (task, hash) = located("task", row, of_row)?;
+                    let (task, hash) = located("task", row, |row| of_row(row, seed))?;
                     smallest.offer(hash, task);
                 }
                 Ok(smallest.end())
@@ -222,13 +233,16 @@ impl State {
 }
 
 /// The task and the hash of what it works on, by which it is taken or not.
-fn of_row(row: &Row) -> rusqlite::Result<(TaskId, Digest)> {
+fn of_row(row: &Row, seed: u64) -> rusqlite::Result<(TaskId, Digest)> {
     let task = Ascending::new().next(row)?;
     let mut about = digest(row, 1)?.0.to_vec();
     about.extend(form(row, 3)?.number().to_le_bytes());
     if let Some(name) = file_name(row, 2)? {
         about.push(b'/');
         about.extend(name.as_bytes());
+    }
+    if seed != 0 {
+        about.extend(seed.to_le_bytes());
     }
     Ok((task, Digest::of(&about)))
 }

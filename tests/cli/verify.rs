@@ -1,6 +1,7 @@
 //! `verify`: damage is found and told as what it is, and nothing else is.
 
 mod repair;
+mod sample;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
