@@ -8,7 +8,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::direct::{self, DirectPipeline, Expanded, Stage};
-use super::served;
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::sandbox::Sandbox;
 use crate::exec::local::workspace::Workspace;
@@ -283,9 +282,18 @@ impl<'a> TaskEnvironment<'a> {
         Some((WITH_DIR, self.path(self.workspace.with_dir())))
     }
 
-    /// For a server of sandboxes.
+    /// What a server of sandboxes is told of the task: its folder, and its variables.
     pub(super) fn message(&self) -> Vec<u8> {
-        served::message(self.workspace.folder(), self.pairs())
+        let mut message = self.workspace.folder().as_os_str().as_bytes().to_vec();
+        message.push(0);
+        for (name, value) in self.pairs() {
+            message.extend_from_slice(name.as_bytes());
+            message.push(b'=');
+            message.extend_from_slice(value.as_bytes());
+            message.push(0);
+        }
+        message.push(0);
+        message
     }
 
     fn set_in(&self, launches: &mut [SpawnSpec]) -> io::Result<()> {

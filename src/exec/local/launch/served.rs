@@ -1,9 +1,5 @@
 //! A worker's servers of sandboxes: each makes those of one step, one after the other.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-
 use super::cache::{self, TaskEnvironment};
 use super::step::TaskLaunch;
 use super::warm::KEPT;
@@ -87,21 +83,4 @@ impl Servers {
         let server = Sandbox::server(shell, &view, &fifo).ok()?;
         Warm::start(&server.prepare(pipes).ok()?, &fifo).ok()
     }
-}
-
-/// What a server is told of a task: its folder, and its variables.
-pub(super) fn message<'p>(
-    folder: &Path,
-    pairs: impl Iterator<Item = (&'static str, std::borrow::Cow<'p, OsStr>)>,
-) -> Vec<u8> {
-    let mut message = folder.as_os_str().as_bytes().to_vec();
-    message.push(0);
-    for (name, value) in pairs {
-        message.extend_from_slice(name.as_bytes());
-        message.push(b'=');
-        message.extend_from_slice(value.as_bytes());
-        message.push(0);
-    }
-    message.push(0);
-    message
 }
