@@ -349,6 +349,7 @@ impl<'a> Scheduler<'a> {
                 return Ok(self.nothing());
             }
             match self.plan.decide() {
+                Next::Wait if self.is_over() && self.give_way()? => {}
                 Next::Wait => return Ok(self.nothing()),
                 // Reads, too, are cheaper in a transaction than each with locks of its own.
                 Next::Refill {

@@ -25,3 +25,4 @@ pub mod secret;
 pub mod task;
 pub mod trail;
 pub mod tree;
+pub mod waits;

@@ -175,6 +175,7 @@ impl DryRunner<'_> {
             let Some(lines) = &mut self.lines else {
                 break;
             };
+            lines.settle(self.state)?;
             let Some(barrier) = lines.barriers.pass() else {
                 break;
             };

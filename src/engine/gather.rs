@@ -32,11 +32,10 @@ use super::{Error, Scheduler};
 use crate::model::barrier::BarrierId;
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::gather::{Gather, Which};
+use crate::model::gather::{Gather, KindId, Which};
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::route::Router;
-use crate::model::scope::KindId;
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{self, Buried, Group, NewGather, NewMember, Runset, State};
 use crate::text::{amount, visible};
@@ -206,6 +205,9 @@ impl Scheduler<'_> {
     pub(super) fn let_through(&mut self) -> Result<(), Error> {
         loop {
             self.complete_scopes()?;
+            if let Some(gathers) = &mut self.gathers {
+                gathers.lines.settle(self.state)?;
+            }
             let Some(barrier) = self.pass() else {
                 break;
             };
@@ -213,6 +215,22 @@ impl Scheduler<'_> {
             self.make_tasks(barrier)?;
         }
         self.release()
+    }
+
+    /// Nothing runs, and nothing could: has something go on that waits for what waits for it, whether there
+    /// is such.
+    pub(super) fn give_way(&mut self) -> Result<bool, Error> {
+        while let Some(gathers) = &mut self.gathers
+            && let Some(barrier) = gathers.lines.give_way()
+        {
+            self.begin_group()?;
+            self.make_tasks(barrier)?;
+            self.let_through()?;
+            if self.plan.is_open() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn pass(&mut self) -> Option<BarrierId> {

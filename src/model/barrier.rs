@@ -6,10 +6,14 @@
 //! barriers that its data came through; the last of them is its *level*. A barrier is open once no
 //! task of a lower level is left that may lead to it, so each waits for those before it, and no two
 //! for each other. Only numbers are kept: how many such tasks are left for each barrier.
+//!
+//! A group below a task that is not complete ([`crate::model::scope`]) counts like the task that it will
+//! have. Some of what is behind such groups may wait at a barrier that waits for it ([`crate::model::waits`]):
+//! that is waited for only as long as anything else goes on.
 
 use std::collections::HashMap;
 
-use crate::model::gather::Line;
+use crate::model::gather::{KindId, Line};
 use crate::model::plan::QueueId;
 
 /// The place of a barrier among all of them, from 0.
@@ -44,22 +48,79 @@ impl Before {
     pub fn is_nothing(self) -> bool {
         self == Self::default()
     }
+
+    /// Whether all that is to come is there.
+    fn is_clear(self, partial: bool) -> bool {
+        self.left == 0 && (self.failed == 0 || partial)
+    }
+}
+
+/// What a barrier waits for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    /// What does not wait for it, whatever comes.
+    certain: Before,
+    /// What may.
+    round: Before,
+}
+
+/// What stands above a task: both ascending.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Above {
+    barriers: Box<[BarrierId]>,
+    kinds: Box<[KindId]>,
+}
+
+/// How one of them stands in this run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gate {
+    count: Count,
+    /// Whether what waited there was let through, since it was closed.
+    passed: bool,
+    /// Whether it lets through nothing, whatever is before it.
+    shut: bool,
+    /// Whether it no longer waits for what may wait for it.
+    yielded: bool,
 }
 
 /// All barriers of a pipeline, and what is before them.
 #[derive(Debug)]
 pub struct Barriers {
     all: Vec<Barrier>,
-    before: Vec<Before>,
-    /// Whether what waited there was let through.
-    passed: Vec<bool>,
-    /// Whether nothing is let through, whatever is before it.
-    shut: Vec<bool>,
+    /// How each of them stands.
+    gates: Vec<Gate>,
+    /// The steps that gather below tasks.
+    kinds: Vec<QueueId>,
+    /// For each of these and each barrier, whether its groups may wait for the barrier.
+    round: Vec<Vec<bool>>,
     /// Whether one may have opened since that was asked for.
     opened: bool,
-    /// The sets that there are: barriers, ascending.
-    sets: Vec<Box<[BarrierId]>>,
-    numbers: HashMap<Box<[BarrierId]>, Line>,
+    /// The sets that there are.
+    sets: Vec<Above>,
+    numbers: HashMap<Above, Line>,
+}
+
+/// A group below a task that is not complete: it may have a task once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The step that gathers.
+    pub queue: QueueId,
+    /// What will stand above that task, and perhaps more.
+    pub line: Line,
+    /// Whether it is known that it will have none in this run.
+    pub failed: bool,
+    /// The barriers that what it waits for waits at.
+    pub held_at: Box<[BarrierId]>,
+}
+
+impl Expected {
+    fn among<'b>(&self, before: &'b mut Before) -> &'b mut u64 {
+        if self.failed {
+            &mut before.failed
+        } else {
+            &mut before.left
+        }
+    }
 }
 
 impl Barrier {
@@ -75,17 +136,17 @@ impl Barrier {
 }
 
 impl Barriers {
-    /// These, in their order, with nothing before them yet.
-    pub fn new(all: Vec<Barrier>) -> Self {
-        let none: Box<[BarrierId]> = Box::default();
+    /// These, in their order, with nothing before them yet; and the steps that gather below tasks, with
+    /// the barriers that their groups may wait for.
+    pub fn new(all: Vec<Barrier>, kinds: Vec<QueueId>, round: Vec<Vec<bool>>) -> Self {
         Self {
-            before: vec![Before::default(); all.len()],
-            passed: vec![false; all.len()],
-            shut: vec![false; all.len()],
+            gates: vec![Gate::default(); all.len()],
             opened: false,
             all,
-            sets: vec![none.clone()],
-            numbers: [(none, Line(0))].into(),
+            kinds,
+            round,
+            sets: vec![Above::default()],
+            numbers: [(Above::default(), Line(0))].into(),
         }
     }
 
@@ -106,13 +167,13 @@ impl Barriers {
 
     /// Lets nothing through, in this run.
     pub fn shut(&mut self, barrier: BarrierId) {
-        self.shut[barrier] = true;
+        self.gates[barrier].shut = true;
     }
 
     /// The steps whose barriers let nothing through.
     pub fn shut_ones(&self) -> impl Iterator<Item = QueueId> {
-        let all = self.all.iter().zip(&self.shut);
-        all.filter(|(_, shut)| **shut)
+        let all = self.all.iter().zip(&self.gates);
+        all.filter(|(_, gate)| gate.shut)
             .map(|(barrier, _)| barrier.queue)
     }
 
@@ -142,29 +203,51 @@ impl Barriers {
 
     /// What stands above a task of `queue` whose input came along `line`.
     pub fn along(&mut self, line: Line, queue: QueueId) -> Line {
+        if self.all.is_empty() {
+            return line;
+        }
         let own = [self.of(queue), self.with(queue)].into_iter().flatten();
-        own.fold(line, |line, own| self.through(line, own))
+        let line = own.fold(line, |line, own| self.through(line, own));
+        match self.kinds.iter().position(|own| *own == queue) {
+            Some(kind) => self.behind(line, kind),
+            None => line,
+        }
     }
 
     /// The same behind one more barrier.
     pub fn through(&mut self, line: Line, barrier: BarrierId) -> Line {
-        let set = &self.sets[line.0 as usize];
-        let Err(at) = set.binary_search(&barrier) else {
-            return line;
-        };
-        let mut more = set.to_vec();
-        more.insert(at, barrier);
-        self.number(more.into())
+        let above = &self.sets[line.0 as usize];
+        match with(&above.barriers, barrier) {
+            Some(barriers) => self.number(Above {
+                barriers,
+                kinds: above.kinds.clone(),
+            }),
+            None => line,
+        }
+    }
+
+    /// The same behind a group below a task.
+    fn behind(&mut self, line: Line, kind: KindId) -> Line {
+        let above = &self.sets[line.0 as usize];
+        match with(&above.kinds, kind) {
+            Some(kinds) => self.number(Above {
+                barriers: above.barriers.clone(),
+                kinds,
+            }),
+            None => line,
+        }
     }
 
     /// What stands above what comes of both.
     pub fn both(&mut self, one: Line, other: Line) -> Line {
-        let barriers = self.sets[other.0 as usize].clone();
+        let Above { barriers, kinds } = self.sets[other.0 as usize].clone();
         let through = |line, barrier: &BarrierId| self.through(line, *barrier);
-        barriers.iter().fold(one, through)
+        let line = barriers.iter().fold(one, through);
+        let behind = |line, kind: &KindId| self.behind(line, *kind);
+        kinds.iter().fold(line, behind)
     }
 
-    fn number(&mut self, set: Box<[BarrierId]>) -> Line {
+    fn number(&mut self, set: Above) -> Line {
         if let Some(known) = self.numbers.get(&set) {
             return *known;
         }
@@ -176,7 +259,7 @@ impl Barriers {
 
     /// The last barrier above; none above a task that none stands above.
     pub fn level(&self, line: Line) -> Option<BarrierId> {
-        self.sets[line.0 as usize].last().copied()
+        self.sets[line.0 as usize].barriers.last().copied()
     }
 
     /// Whether `barrier` waits for tasks of that step with that line.
@@ -184,51 +267,131 @@ impl Barriers {
         self.level(line).is_none_or(|level| level < barrier) && self.all[barrier].fed_by[queue]
     }
 
-    fn change(&mut self, queue: QueueId, line: Line, mut change: impl FnMut(&mut Before)) {
+    /// Whether what has that line may wait for the barrier.
+    fn goes_round(&self, barrier: BarrierId, line: Line) -> bool {
+        let mut kinds = self.sets[line.0 as usize].kinds.iter();
+        kinds.any(|kind| self.round[*kind][barrier])
+    }
+
+    fn change(
+        &mut self,
+        queue: QueueId,
+        line: Line,
+        but: &[BarrierId],
+        mut change: impl FnMut(&mut Before),
+    ) {
         for barrier in 0..self.all.len() {
-            if self.waits_for(barrier, queue, line) {
-                change(&mut self.before[barrier]);
-                self.opened |= self.before[barrier].left == 0;
+            if !self.waits_for(barrier, queue, line) || but.contains(&barrier) {
+                continue;
+            }
+            let goes_round = self.goes_round(barrier, line);
+            let count = &mut self.gates[barrier].count;
+            let before = if goes_round {
+                &mut count.round
+            } else {
+                &mut count.certain
+            };
+            change(before);
+            self.opened |= before.left == 0;
+            if !self.is_complete(barrier) {
+                self.gates[barrier].passed = false;
             }
         }
     }
 
     /// So many more tasks are to be done.
     pub fn created(&mut self, queue: QueueId, line: Line, count: u64) {
-        self.change(queue, line, |before| before.left += count);
+        self.change(queue, line, &[], |before| before.left += count);
     }
 
     /// One was finished, or is not to be done any more.
     pub fn ended(&mut self, queue: QueueId, line: Line) {
-        self.change(queue, line, |before| {
+        self.change(queue, line, &[], |before| {
             before.left = before.left.saturating_sub(1);
         });
     }
 
     /// So many failed for the last time in this run.
     pub fn failed(&mut self, queue: QueueId, line: Line, count: u64) {
-        self.change(queue, line, |before| {
+        self.change(queue, line, &[], |before| {
             before.left = before.left.saturating_sub(count);
             before.failed += count;
         });
     }
 
+    /// A group that may have a task once is not complete.
+    pub fn expects(&mut self, group: &Expected) {
+        self.change(group.queue, group.line, &group.held_at, |before| {
+            *group.among(before) += 1;
+        });
+    }
+
+    /// It is not waited for any more.
+    pub fn settled(&mut self, group: &Expected) {
+        self.change(group.queue, group.line, &group.held_at, |before| {
+            let among = group.among(before);
+            *among = among.saturating_sub(1);
+        });
+    }
+
+    /// Whether tasks of that step may lead to any of them.
+    pub fn are_fed_by(&self, queue: QueueId) -> bool {
+        self.all.iter().any(|barrier| barrier.fed_by[queue])
+    }
+
     /// What is before it.
     pub fn before(&self, barrier: BarrierId) -> Before {
-        self.before[barrier]
+        let Count { certain, round } = self.gates[barrier].count;
+        Before {
+            left: certain.left + round.left,
+            failed: certain.failed + round.failed,
+        }
     }
 
     /// Whether nothing more can come to what waits there, in this run.
-    pub fn is_open(&self, barrier: BarrierId) -> bool {
-        let Before { left, failed } = self.before[barrier];
-        left == 0 && (failed == 0 || self.all[barrier].partial) && !self.shut[barrier]
+    fn is_complete(&self, barrier: BarrierId) -> bool {
+        !self.gates[barrier].shut && self.before(barrier).is_clear(self.all[barrier].partial)
     }
 
-    /// The first one that is open and was not passed yet; it is passed by this. To be asked again,
-    /// once what waited there counts.
+    /// Whether what waits there goes on: nothing more can come, but perhaps of what waits for that.
+    pub fn is_open(&self, barrier: BarrierId) -> bool {
+        let Gate {
+            count,
+            shut,
+            yielded,
+            ..
+        } = self.gates[barrier];
+        let partial = self.all[barrier].partial;
+        !shut && count.certain.is_clear(partial) && (yielded || count.round.is_clear(partial))
+    }
+
+    /// The first one that nothing more can come to and was not passed since; it is passed by this. To be
+    /// asked again, once what waited there counts.
     pub fn pass(&mut self) -> Option<BarrierId> {
-        let next = (0..self.all.len()).find(|at| !self.passed[*at] && self.is_open(*at))?;
-        self.passed[next] = true;
+        let is_due = |at: &BarrierId| !self.gates[*at].passed && self.is_complete(*at);
+        let next = (0..self.all.len()).find(is_due)?;
+        self.gates[next].passed = true;
+        Some(next)
+    }
+
+    /// Nothing goes on: one that waits only for what may wait for it does so no longer. Those for which
+    /// `is_waited_for` holds come first, then those that let through what others leave.
+    pub fn give_way(&mut self, is_waited_for: impl Fn(BarrierId) -> bool) -> Option<BarrierId> {
+        let may = |at: &BarrierId| {
+            let Gate {
+                count,
+                shut,
+                yielded,
+                ..
+            } = self.gates[*at];
+            let partial = self.all[*at].partial;
+            let waits = count.round.left > 0 && (count.round.failed == 0 || partial);
+            !shut && !yielded && waits && count.certain.is_clear(partial)
+        };
+        let all = (0..self.all.len()).filter(may);
+        let next = all.min_by_key(|at| (!is_waited_for(*at), self.all[*at].gathers(), *at))?;
+        self.gates[next].yielded = true;
+        self.opened = true;
         Some(next)
     }
 
@@ -239,9 +402,17 @@ impl Barriers {
 
     /// Whether a task with that line must not start, as what stands above it may change yet.
     pub fn is_held(&self, line: Line) -> bool {
-        let above = &self.sets[line.0 as usize];
+        let above = &self.sets[line.0 as usize].barriers;
         above.iter().any(|barrier| !self.is_open(*barrier))
     }
+}
+
+/// The set with one more; none, if it has that.
+fn with(set: &[usize], one: usize) -> Option<Box<[usize]>> {
+    let at = set.binary_search(&one).err()?;
+    let mut more = set.to_vec();
+    more.insert(at, one);
+    Some(more.into())
 }
 
 /// Which steps may lead to `targets`, by way of `edges` (from a step to all that it may lead to) and
@@ -276,10 +447,14 @@ mod tests {
             partial,
             fed_by: fed_by.to_vec(),
         };
-        Barriers::new(vec![
-            barrier(2, [true, true, false, false]),
-            barrier(3, [true, true, true, false]),
-        ])
+        Barriers::new(
+            vec![
+                barrier(2, [true, true, false, false]),
+                barrier(3, [true, true, true, false]),
+            ],
+            Vec::new(),
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -356,7 +531,7 @@ mod tests {
                 fed_by: vec![true, true, false],
             },
         ];
-        let mut all = Barriers::new(all);
+        let mut all = Barriers::new(all, Vec::new(), Vec::new());
         assert_eq!([all.of(1), all.of(2)], [None, Some(1)]);
         assert_eq!(
             [all.with(0), all.with(1), all.with(2)],

@@ -11,6 +11,9 @@ use crate::model::task::TaskId;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Line(pub(super) u32);
 
+/// A step that gathers what descends from each task of another one; their order is the manifest's.
+pub type KindId = usize;
+
 /// What a step gathers into one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gather {

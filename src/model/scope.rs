@@ -7,14 +7,12 @@
 //! leaves. Owners stand below owners; each counts itself in the next one above as long as anything is
 //! left of it, so that the end of a task changes few numbers however many stand above it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::model::barrier::Before;
+use crate::model::barrier::{BarrierId, Before};
+use crate::model::gather::KindId;
 use crate::model::plan::QueueId;
 use crate::model::task::TaskId;
-
-/// A step that gathers what descends from each task of another one; their order is the manifest's.
-pub type KindId = usize;
 
 /// Such a step.
 #[derive(Debug, Clone)]
@@ -48,7 +46,7 @@ struct Node {
     above: Option<Place>,
     /// Whether the task itself is not all recorded.
     begun: bool,
-    /// For each kind, what its group waits for: tasks, and nodes below with any.
+    /// For each counter, what its group waits for: tasks, and nodes below with any.
     inner: Box<[Before]>,
     /// The same with what does not count for the group.
     all: Box<[Before]>,
@@ -65,15 +63,38 @@ pub enum Belongs {
     Behind(KindId),
 }
 
+/// What is counted below each owner.
+#[derive(Debug)]
+struct Counter {
+    kind: KindId,
+    /// Of what leads to the kind, that which waits at this barrier; all, without.
+    held_at: Option<BarrierId>,
+    /// The steps whose tasks count.
+    of: Vec<bool>,
+}
+
+/// How a group stands that is not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incomplete {
+    /// Whether it is known that it will not be complete in this run.
+    pub failed: bool,
+    /// The barriers that some of what it waits for waits at.
+    pub held_at: Box<[BarrierId]>,
+}
+
 /// All that is left below owners.
 #[derive(Debug, Default)]
 pub struct Scopes {
     kinds: Vec<Kind>,
+    /// Of each kind the one of all that leads to it, in their order; then others.
+    counters: Vec<Counter>,
     nodes: HashMap<TaskId, Node>,
     /// Those that are to be looked at.
     due: BTreeSet<TaskId>,
     /// Whether a group has become complete since that was asked for.
     opened: bool,
+    /// Owners whose groups may stand otherwise since that was asked for.
+    changed: HashSet<TaskId>,
 }
 
 /// By how much a number of [`Before`] changes.
@@ -101,9 +122,25 @@ impl Change {
 }
 
 impl Scopes {
-    /// For these steps, with nothing counted yet.
-    pub fn new(kinds: Vec<Kind>) -> Self {
+    /// For these steps, with nothing counted yet; and for these pairs it is counted what of those waits at
+    /// the barrier, which are the tasks of these steps.
+    pub fn new(kinds: Vec<Kind>, held: Vec<(KindId, BarrierId, Vec<bool>)>) -> Self {
+        let all = kinds.iter().enumerate().map(|(kind, own)| Counter {
+            kind,
+            held_at: None,
+            of: own.fed_by.clone(),
+        });
+        let held = held.into_iter().map(|(kind, at, of)| Counter {
+            kind,
+            held_at: Some(at),
+            of: of
+                .iter()
+                .zip(&kinds[kind].fed_by)
+                .map(|(of, fed)| *of && *fed)
+                .collect(),
+        });
         Self {
+            counters: all.chain(held).collect(),
             kinds,
             ..Self::default()
         }
@@ -142,8 +179,9 @@ impl Scopes {
     /// Begins to count below a task of that step, which counts in that place itself. `begun`: it is
     /// not recorded as a whole.
     pub fn open(&mut self, task: TaskId, queue: QueueId, above: Option<Place>, begun: bool) {
-        let none = || vec![Before::default(); self.kinds.len()].into_boxed_slice();
+        let none = || vec![Before::default(); self.counters.len()].into_boxed_slice();
         let (inner, all) = (none(), none());
+        self.changed.insert(task);
         self.nodes.entry(task).or_insert_with(|| Node {
             queue,
             above,
@@ -154,27 +192,30 @@ impl Scopes {
     }
 
     fn change(&mut self, place: Option<Place>, queue: QueueId, change: Change) {
-        for kind in 0..self.kinds.len() {
-            if self.kinds[kind].fed_by[queue] {
-                self.change_kind(place, kind, change);
+        for counter in 0..self.counters.len() {
+            if self.counters[counter].of[queue] {
+                self.change_one(place, counter, change);
             }
         }
     }
 
-    fn change_kind(&mut self, mut place: Option<Place>, kind: KindId, mut change: Change) {
+    fn change_one(&mut self, mut place: Option<Place>, counter: usize, mut change: Change) {
+        let kind = self.counters[counter].kind;
         while let Some(Place { node: task, behind }) = place {
             let Some(node) = self.nodes.get_mut(&task) else {
                 return;
             };
             if behind.is_none_or(|behind| behind < kind) {
-                change.apply(&mut node.inner[kind]);
-                if node.inner[kind].left == 0 {
+                if !change.apply(&mut node.inner[counter]).is_none() {
+                    self.changed.insert(task);
+                }
+                if node.inner[counter].left == 0 {
                     self.due.insert(task);
                     self.opened = true;
                 }
             }
-            change = change.apply(&mut node.all[kind]);
-            if node.all[kind].left == 0 {
+            change = change.apply(&mut node.all[counter]);
+            if node.all[counter].left == 0 {
                 self.due.insert(task);
             }
             if change.is_none() {
@@ -211,6 +252,7 @@ impl Scopes {
         if let Some(node) = self.nodes.get_mut(&task) {
             node.begun = false;
             self.due.insert(task);
+            self.changed.insert(task);
         }
     }
 
@@ -250,6 +292,33 @@ impl Scopes {
             .filter(|(at, kind)| kind.owner == node.queue && self.is_open(task, *at))
             .map(|(at, _)| at)
             .collect()
+    }
+
+    /// Owners whose groups may stand otherwise since this was asked.
+    pub fn take_changed(&mut self) -> HashSet<TaskId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// How a group of that kind of the owner stands, if it is not complete and may be.
+    pub fn incomplete_one(&self, task: TaskId, kind: KindId) -> Option<Incomplete> {
+        let node = self.nodes.get(&task)?;
+        if node.queue != self.kinds[kind].owner || self.kinds[kind].shut || self.is_open(task, kind)
+        {
+            return None;
+        }
+        let held = self.counters.iter().zip(&node.inner);
+        let held = held.filter(|(counter, inner)| counter.kind == kind && inner.left > 0);
+        Some(Incomplete {
+            failed: !node.begun && node.inner[kind].left == 0,
+            held_at: held.filter_map(|(counter, _)| counter.held_at).collect(),
+        })
+    }
+
+    /// Whether any group waits for what waits at that barrier.
+    pub fn waits_at(&self, barrier: BarrierId) -> bool {
+        let counters = self.counters.iter().enumerate();
+        let mut own = counters.filter(|(_, counter)| counter.held_at == Some(barrier));
+        own.any(|(at, _)| self.nodes.values().any(|node| node.inner[at].left > 0))
     }
 
     /// Forgets a task below which there is nothing.
@@ -342,7 +411,7 @@ mod tests {
             fed_by: vec![true; 4],
             shut: false,
         };
-        Scopes::new(vec![kind(MERGE, partial), kind(REPORT, false)])
+        Scopes::new(vec![kind(MERGE, partial), kind(REPORT, false)], Vec::new())
     }
 
     #[allow(clippy::unnecessary_wraps)] // As it is used.

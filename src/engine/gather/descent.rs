@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::lines::Lines;
 use crate::engine::step::StepPlan;
-use crate::model::gather::{Gather, Line, Role};
+use crate::model::barrier::{BarrierId, Expected};
+use crate::model::gather::{Gather, KindId, Line, Role};
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::scope::{Belongs, KindId, Place};
+use crate::model::scope::{Belongs, Incomplete, Place};
 use crate::model::task::TaskId;
 use crate::state::{self, Reader};
 
@@ -249,6 +250,56 @@ impl Lines {
         }
         let place = self.place(state, ready.parent, queue)?;
         Ok(self.scopes.is_held(place))
+    }
+
+    /// Has barriers wait for the groups that are not complete by now, and for no others.
+    pub(in crate::engine) fn settle(&mut self, state: &Reader) -> Result<(), state::Error> {
+        for owner in self.scopes.take_changed() {
+            for kind in 0..self.scopes.kinds().len() {
+                self.settle_one(state, owner, kind)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_one(
+        &mut self,
+        state: &Reader,
+        owner: TaskId,
+        kind: KindId,
+    ) -> Result<(), state::Error> {
+        let queue = self.scopes.kinds()[kind].queue;
+        if !self.barriers.are_fed_by(queue) {
+            return Ok(());
+        }
+        let known = self.expected.remove(&(owner, kind));
+        let stands = self.scopes.incomplete_one(owner, kind);
+        let is = match (stands, &known) {
+            (None, _) => None,
+            (Some(Incomplete { failed, held_at }), known) => Some(Expected {
+                queue,
+                line: match known {
+                    Some(known) => known.line,
+                    None => self.below(state, owner, queue)?,
+                },
+                failed,
+                held_at,
+            }),
+        };
+        if is != known {
+            is.iter().for_each(|is| self.barriers.expects(is));
+            known.iter().for_each(|was| self.barriers.settled(was));
+        }
+        if let Some(is) = is {
+            self.expected.insert((owner, kind), is);
+        }
+        Ok(())
+    }
+
+    /// Nothing goes on: the barrier that no longer waits for what may wait for it, if there is one.
+    pub(in crate::engine) fn give_way(&mut self) -> Option<BarrierId> {
+        let scopes = &self.scopes;
+        self.barriers.give_way(|barrier| scopes.waits_at(barrier))
     }
 
     /// Has the groups looked at which have what they gather and no task, if nothing is left to be done

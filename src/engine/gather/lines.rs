@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::known::Known;
 use crate::engine::step::StepPlan;
-use crate::model::barrier::{Barrier, Barriers, Before, leading};
-use crate::model::gather::{Gather, Line, Role};
+use crate::model::barrier::{Barrier, Barriers, Before, Expected, leading};
+use crate::model::gather::{Gather, KindId, Line, Role};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::route::Router;
 use crate::model::scope::{Kind, Scopes};
 use crate::model::task::TaskId;
+use crate::model::waits::Waits;
 use crate::state::{self, Buried, Reader, Runset, StepId};
 
 /// Tasks of which it is kept what stands above their children, in each of two generations.
@@ -26,6 +27,8 @@ pub(in crate::engine) struct Lines {
     pub waits: Vec<Before>,
     /// Where children of tasks count in `scopes`.
     pub(super) known: Known,
+    /// Groups that barriers wait for.
+    pub(super) expected: HashMap<(TaskId, KindId), Expected>,
     /// The step of this run that each version is one of.
     versions: HashMap<StepId, QueueId>,
     young: HashMap<TaskId, Line>,
@@ -48,7 +51,16 @@ impl Lines {
             .map(|step| feeds(step, steps, router))
             .collect();
         let barriers = barriers(steps, router, &edges);
-        let scopes = scopes(steps, &edges);
+        let kinds = kinds(steps, &edges);
+        let waits = Waits::of(&barriers, &kinds);
+        let held = waits.direct.iter().map(|(kind, at)| {
+            let mut of = vec![false; steps.len()];
+            barriers[*at].queues().for_each(|queue| of[queue] = true);
+            (*kind, *at, of)
+        });
+        let scopes = Scopes::new(kinds.clone(), held.collect());
+        let gathering = kinds.iter().map(|kind| kind.queue).collect();
+        let barriers = Barriers::new(barriers, gathering, waits.round);
         if barriers.is_empty() && scopes.is_empty() {
             return Ok(None);
         }
@@ -65,6 +77,7 @@ impl Lines {
             waits: vec![Before::default(); scopes.kinds().len()],
             scopes,
             known: Known::default(),
+            expected: HashMap::new(),
             versions,
             young: HashMap::new(),
             old: HashMap::new(),
@@ -229,14 +242,11 @@ impl Lines {
 
 /// The barriers that the steps make: in the order of the manifest, but each behind those of the steps
 /// that it names.
-fn barriers(steps: &[Arc<StepPlan>], router: &Router, edges: &[Vec<QueueId>]) -> Barriers {
+fn barriers(steps: &[Arc<StepPlan>], router: &Router, edges: &[Vec<QueueId>]) -> Vec<Barrier> {
     let mut all: Vec<Barrier> = Vec::new();
     let mut seen = vec![false; steps.len()];
     for step in steps {
         add_barriers(step, steps, router, &mut seen, &mut all);
-    }
-    if all.is_empty() {
-        return Barriers::new(all);
     }
     let mut later = vec![false; steps.len()];
     for barrier in all.iter_mut().rev() {
@@ -250,7 +260,7 @@ fn barriers(steps: &[Arc<StepPlan>], router: &Router, edges: &[Vec<QueueId>]) ->
         let given = barrier.with.iter();
         given.for_each(|source| barrier.fed_by[*source] = true);
     }
-    Barriers::new(all)
+    all
 }
 
 /// Adds those of the steps that this one names, and then its own.
@@ -301,7 +311,7 @@ fn add_barriers(
 }
 
 /// The steps that gather what descends from each task of another one, in the order of the manifest.
-fn scopes(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Scopes {
+fn kinds(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Vec<Kind> {
     let gathers_all = |step: &Arc<StepPlan>| step.gather.is_some_and(Gather::is_barrier);
     let ends = |own: &StepPlan| -> Vec<bool> {
         let waits = |step: &Arc<StepPlan>| gathers_all(step) || waits_for(step, own, steps);
@@ -317,7 +327,7 @@ fn scopes(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Scopes {
             shut: false,
         }),
     };
-    Scopes::new(steps.iter().filter_map(kind).collect())
+    steps.iter().filter_map(kind).collect()
 }
 
 /// Whether tasks of `step` get what `source` leaves, or what is made of that for certain: nothing of

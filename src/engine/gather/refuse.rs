@@ -4,8 +4,9 @@ use crate::engine::outputs::Outputs;
 use crate::engine::step::StepPlan;
 use crate::engine::{Error, Scheduler};
 use crate::model::barrier::BarrierId;
+use crate::model::gather::KindId;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::scope::{Belongs, KindId};
+use crate::model::scope::Belongs;
 use crate::model::task::TaskId;
 use crate::text::{quoted, visible};
 

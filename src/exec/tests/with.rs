@@ -1,6 +1,7 @@
 //! What tasks get of other steps besides their inputs: that they wait for it, that it is the same
 //! whatever the order of ends, and that they do their work again once it is another.
 
+mod groups;
 mod random;
 mod shape;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::world::{Act, World, below, gathers, left, nothing, step};
+use super::world::{Act, World, below, by_key, gathers, left, nothing, step};
 use crate::engine::{Job, Outcome};
 use crate::model::digest::Digest;
 use crate::model::list::List;
