@@ -291,6 +291,7 @@ impl DryRunner<'_> {
     fn pair(&mut self, step: &StepPlan, ready: &Ready) -> Result<(), Error> {
         let text = context(self.state, self.router, self.runset, &step.with)?;
         let about = key_of(self.state, self.router, ready.id)?;
+        let mut pairs = 0;
         for (name, alone) in list::each_alone(&text) {
             let key = key_of_pair(self.router, &about, &name);
             let pair = NewPair {
@@ -300,15 +301,13 @@ impl DryRunner<'_> {
                 key: &key,
             };
             self.state.add_pair(self.runset, &pair)?;
-            if let Some(lines) = &mut self.lines {
-                lines.created_by(self.state, (step.queue, ready), step.queue)?;
-            }
+            pairs += 1;
         }
         let task = (ready.id, step.id, ready.state);
         let list = Digest::of(text.as_bytes());
         self.state.stand_for_pairs(self.runset, task, &list)?;
         if let Some(lines) = &mut self.lines {
-            lines.ended(self.state, step.queue, ready)?;
+            lines.paired(self.state, step.queue, ready, pairs)?;
         }
         Ok(())
     }

@@ -25,8 +25,20 @@ pub struct Kind {
     pub partial: bool,
     /// Which steps' tasks may lead to it.
     pub fed_by: Vec<bool>,
+    /// The first barrier that waits for all that comes of it: what is of that level or above may not lead
+    /// to it any more.
+    pub too_late: Option<BarrierId>,
     /// Whether it gathers nothing, in this run.
     pub shut: bool,
+}
+
+/// What counts of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// Its step.
+    pub queue: QueueId,
+    /// The last barrier above it.
+    pub level: Option<BarrierId>,
 }
 
 /// Where a task counts: below this one, and there as, or behind, the one that works on what that
@@ -121,6 +133,14 @@ impl Change {
     }
 }
 
+impl Kind {
+    /// Whether nothing of that level may lead to it any more.
+    pub fn is_too_late(&self, level: Option<BarrierId>) -> bool {
+        self.too_late
+            .is_some_and(|at| level.is_some_and(|level| level >= at))
+    }
+}
+
 impl Scopes {
     /// For these steps, with nothing counted yet; and for these pairs it is counted what of those waits at
     /// the barrier, which are the tasks of these steps.
@@ -191,9 +211,10 @@ impl Scopes {
         });
     }
 
-    fn change(&mut self, place: Option<Place>, queue: QueueId, change: Change) {
+    fn change(&mut self, place: Option<Place>, task: Counted, change: Change) {
         for counter in 0..self.counters.len() {
-            if self.counters[counter].of[queue] {
+            let Counter { kind, of, .. } = &self.counters[counter];
+            if of[task.queue] && !self.kinds[*kind].is_too_late(task.level) {
                 self.change_one(place, counter, change);
             }
         }
@@ -226,25 +247,25 @@ impl Scopes {
     }
 
     /// So many more tasks of that step are to be done there.
-    pub fn created(&mut self, place: Option<Place>, queue: QueueId, count: u64) {
+    pub fn created(&mut self, place: Option<Place>, task: Counted, count: u64) {
         let left = i64::try_from(count).unwrap_or(i64::MAX);
-        self.change(place, queue, Change { left, failed: 0 });
+        self.change(place, task, Change { left, failed: 0 });
     }
 
     /// One was finished, or is not to be done any more.
-    pub fn ended(&mut self, place: Option<Place>, queue: QueueId) {
+    pub fn ended(&mut self, place: Option<Place>, task: Counted) {
         let change = Change {
             left: -1,
             failed: 0,
         };
-        self.change(place, queue, change);
+        self.change(place, task, change);
     }
 
     /// So many failed for the last time in this run.
-    pub fn failed(&mut self, place: Option<Place>, queue: QueueId, count: u64) {
+    pub fn failed(&mut self, place: Option<Place>, task: Counted, count: u64) {
         let failed = i64::try_from(count).unwrap_or(i64::MAX);
         let left = -failed;
-        self.change(place, queue, Change { left, failed });
+        self.change(place, task, Change { left, failed });
     }
 
     /// A task has all its outputs: its own groups may be complete. They are looked at.
@@ -364,11 +385,15 @@ impl Scopes {
     }
 
     /// The kinds whose groups wait for a task of that step in that place.
-    pub fn waiting(&self, mut place: Option<Place>, queue: QueueId) -> Vec<KindId> {
+    pub fn waiting(&self, mut place: Option<Place>, task: Counted) -> Vec<KindId> {
+        let Counted { queue, level } = task;
         let mut waiting = BTreeSet::new();
-        let leads = |kind: &KindId| self.kinds[*kind].fed_by[queue];
-        while let Some(Place { node: task, behind }) = place {
-            let Some(node) = self.nodes.get(&task) else {
+        let leads = |kind: &KindId| {
+            let kind = &self.kinds[*kind];
+            kind.fed_by[queue] && !kind.is_too_late(level)
+        };
+        while let Some(Place { node, behind }) = place {
+            let Some(node) = self.nodes.get(&node) else {
                 break;
             };
             let of_node = |kind: &KindId| {
@@ -409,9 +434,14 @@ mod tests {
             owner: SPLIT,
             partial,
             fed_by: vec![true; 4],
+            too_late: None,
             shut: false,
         };
         Scopes::new(vec![kind(MERGE, partial), kind(REPORT, false)], Vec::new())
+    }
+
+    fn of(queue: QueueId) -> Counted {
+        Counted { queue, level: None }
     }
 
     #[allow(clippy::unnecessary_wraps)] // As it is used.
@@ -434,23 +464,23 @@ mod tests {
     fn groups_are_complete_one_after_the_other() {
         let mut all = scopes(false);
         all.open(TaskId(1), SPLIT, None, true);
-        all.created(below(1), WORK, 2);
+        all.created(below(1), of(WORK), 2);
         all.recorded(TaskId(1));
         assert_eq!(all.next_due(), Some(TaskId(1)));
         assert!(all.complete(TaskId(1)).is_empty());
-        all.ended(below(1), WORK);
+        all.ended(below(1), of(WORK));
         assert_eq!(all.next_due(), None);
-        all.ended(below(1), WORK);
+        all.ended(below(1), of(WORK));
         assert_eq!(all.next_due(), Some(TaskId(1)));
         assert_eq!(all.complete(TaskId(1)), [0, 1]);
-        all.created(behind(1, 0), MERGE, 1);
+        all.created(behind(1, 0), of(MERGE), 1);
         assert_eq!(
             all.complete(TaskId(1)),
             [0],
             "the second one waits for the first"
         );
         assert!(!all.is_held(behind(1, 0)) && all.is_held(behind(1, 1)));
-        all.ended(behind(1, 0), MERGE);
+        all.ended(behind(1, 0), of(MERGE));
         assert_eq!(all.next_due(), Some(TaskId(1)));
         assert_eq!(all.complete(TaskId(1)), [0, 1]);
         all.close(TaskId(1));
@@ -461,8 +491,8 @@ mod tests {
     fn what_is_not_all_recorded_is_not_complete() {
         let mut all = scopes(false);
         all.open(TaskId(1), SPLIT, None, true);
-        all.created(below(1), WORK, 1);
-        all.ended(below(1), WORK);
+        all.created(below(1), of(WORK), 1);
+        all.ended(below(1), of(WORK));
         assert_eq!(all.next_due(), None);
         assert!(all.complete(TaskId(1)).is_empty());
         all.recorded(TaskId(1));
@@ -475,9 +505,9 @@ mod tests {
         for partial in [false, true] {
             let mut all = scopes(partial);
             all.open(TaskId(1), SPLIT, None, false);
-            all.created(below(1), WORK, 2);
-            all.failed(below(1), WORK, 1);
-            all.ended(below(1), WORK);
+            all.created(below(1), of(WORK), 2);
+            all.failed(below(1), of(WORK), 1);
+            all.ended(below(1), of(WORK));
             assert_eq!(all.next_due(), Some(TaskId(1)));
             let complete: &[KindId] = if partial { &[0] } else { &[] };
             assert_eq!(all.complete(TaskId(1)), complete);
@@ -492,23 +522,23 @@ mod tests {
         let mut all = scopes(false);
         all.open(TaskId(1), SPLIT, None, false);
         all.open(TaskId(2), SPLIT, below(1), false);
-        all.created(below(2), WORK, 2);
-        all.ended(below(2), WORK);
-        all.ended(below(2), WORK);
+        all.created(below(2), of(WORK), 2);
+        all.ended(below(2), of(WORK));
+        all.ended(below(2), of(WORK));
         assert_eq!(all.next_due(), Some(TaskId(2)), "the lower one first");
         assert_eq!(all.complete(TaskId(2)), [0, 1]);
-        all.created(behind(2, 0), MERGE, 1);
+        all.created(behind(2, 0), of(MERGE), 1);
         assert_eq!(all.next_due(), Some(TaskId(1)));
         assert!(all.complete(TaskId(1)).is_empty());
         all.open(TaskId(3), MERGE, behind(2, 0), false);
-        all.created(below(3), WORK, 1);
-        all.ended(behind(2, 0), MERGE);
+        all.created(below(3), of(WORK), 1);
+        all.ended(behind(2, 0), of(MERGE));
         assert!(
             all.complete(TaskId(1)).is_empty(),
             "what follows counts there"
         );
         assert_eq!(all.complete(TaskId(2)), [0]);
-        all.ended(below(3), WORK);
+        all.ended(below(3), of(WORK));
         assert_eq!(all.next_due(), Some(TaskId(2)));
         all.close(TaskId(2));
         assert_eq!(all.next_due(), Some(TaskId(1)));
@@ -525,8 +555,8 @@ mod tests {
         assert_eq!(all.belongs(below(3), 1), Belongs::To(TaskId(2)));
         assert_eq!(all.belongs(below(3), 0), Belongs::Behind(0));
         assert_eq!(all.belongs(None, 0), Belongs::Nowhere);
-        assert_eq!(all.waiting(below(3), WORK), [0, 1], "of both owners");
-        assert_eq!(all.waiting(None, WORK), [] as [KindId; 0]);
-        assert_eq!(all.waiting(None, SPLIT), [0, 1]);
+        assert_eq!(all.waiting(below(3), of(WORK)), [0, 1], "of both owners");
+        assert_eq!(all.waiting(None, of(WORK)), [] as [KindId; 0]);
+        assert_eq!(all.waiting(None, of(SPLIT)), [0, 1]);
     }
 }

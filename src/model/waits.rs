@@ -27,7 +27,7 @@ impl Waits {
         let mut direct = Vec::new();
         for (id, kind) in kinds.iter().enumerate() {
             for (at, barrier) in barriers.iter().enumerate() {
-                if barrier.queues().any(|queue| kind.fed_by[queue]) {
+                if barrier.queues().any(|queue| kind.fed_by[queue]) && !kind.is_too_late(Some(at)) {
                     direct.push((id, at));
                     edges[first + id].push(at);
                 }
@@ -92,6 +92,7 @@ mod tests {
             owner: 1,
             partial: false,
             fed_by: of_groups.to_vec(),
+            too_late: None,
             shut: false,
         };
         let report = [true, true, true, true, false];
@@ -133,6 +134,7 @@ mod tests {
             owner: 0,
             partial: false,
             fed_by: vec![true, true, false, false],
+            too_late: None,
             shut: false,
         };
         let gathers = barrier(3, &[], [true, true, true, false]);

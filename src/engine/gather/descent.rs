@@ -70,7 +70,9 @@ impl Lines {
                     (Some(_), None) => None,
                     (None, _) => node.map(|node| Place { node, behind }),
                 };
-                if self.scopes.is_owner(queue) || behind.is_some() {
+                // What stands for pairs owns nothing.
+                let owns = origin.role != Role::Member && self.scopes.is_owner(queue);
+                if owns || behind.is_some() {
                     self.scopes.open(at, queue, above, false);
                     node = Some(at);
                 }
@@ -169,8 +171,26 @@ impl Lines {
         }
         if !self.scopes.is_empty() {
             let place = self.place_below(state, from, maker)?;
-            self.scopes.created(place, queue, 1);
+            self.scopes.created(place, self.counted(queue, line), 1);
         }
+        Ok(())
+    }
+
+    /// A task is not to be done itself, but so many pairs in its place; it owns no group then, each of these may.
+    pub(in crate::engine) fn paired(
+        &mut self,
+        state: &Reader,
+        queue: QueueId,
+        task: &Ready,
+        pairs: u64,
+    ) -> Result<(), state::Error> {
+        let line = self.barriers.along(task.line, queue);
+        self.barriers.created(queue, line, pairs);
+        self.keep(task.id, task.line);
+        self.barriers.ended(queue, task.line);
+        let place = self.place(state, task.parent, queue)?;
+        self.scopes.created(place, self.counted(queue, line), pairs);
+        self.scopes.ended(place, self.counted(queue, task.line));
         Ok(())
     }
 
@@ -187,7 +207,7 @@ impl Lines {
         };
         self.barriers.created(queue, line, 1);
         let place = self.place(state, owner, queue)?;
-        self.scopes.created(place, queue, 1);
+        self.scopes.created(place, self.counted(queue, line), 1);
         Ok(line)
     }
 
@@ -220,7 +240,7 @@ impl Lines {
                 self.scopes.open(ready.id, queue, place, true);
             }
             self.scopes.recorded(ready.id);
-            self.scopes.ended(place, queue);
+            self.scopes.ended(place, self.counted(queue, ready.line));
         }
         Ok(())
     }
@@ -234,7 +254,8 @@ impl Lines {
     ) -> Result<(), state::Error> {
         self.barriers.failed(queue, ready.line, 1);
         let place = self.place(state, ready.parent, queue)?;
-        self.scopes.failed(place, queue, 1);
+        self.scopes
+            .failed(place, self.counted(queue, ready.line), 1);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::model::gather::{Gather, KindId, Line, Role};
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::route::Router;
-use crate::model::scope::{Kind, Scopes};
+use crate::model::scope::{Counted, Kind, Scopes};
 use crate::model::task::TaskId;
 use crate::model::waits::Waits;
 use crate::state::{self, Buried, Reader, Runset, StepId};
@@ -51,7 +51,7 @@ impl Lines {
             .map(|step| feeds(step, steps, router))
             .collect();
         let barriers = barriers(steps, router, &edges);
-        let kinds = kinds(steps, &edges);
+        let kinds = kinds(steps, &edges, &barriers);
         let waits = Waits::of(&barriers, &kinds);
         let held = waits.direct.iter().map(|(kind, at)| {
             let mut of = vec![false; steps.len()];
@@ -114,17 +114,24 @@ impl Lines {
             };
             let place = self.place(state, some.parent, queue)?;
             self.barriers.created(queue, line, some.count);
-            self.scopes.created(place, queue, some.count);
+            let counted = self.counted(queue, line);
+            self.scopes.created(place, counted, some.count);
             if lost {
-                for kind in self.scopes.waiting(place, queue) {
+                for kind in self.scopes.waiting(place, counted) {
                     self.waits[kind].left += some.count.saturating_sub(some.failed);
                     self.waits[kind].failed += some.failed;
                 }
                 self.barriers.failed(queue, line, some.failed);
-                self.scopes.failed(place, queue, some.failed);
+                self.scopes.failed(place, counted, some.failed);
             }
         }
         Ok(())
+    }
+
+    /// What counts of a task of `queue` with that line.
+    pub(super) fn counted(&self, queue: QueueId, line: Line) -> Counted {
+        let level = self.barriers.level(line);
+        Counted { queue, level }
     }
 
     fn versions_of(&self, queue: QueueId) -> Vec<StepId> {
@@ -222,7 +229,8 @@ impl Lines {
             if let Some(queue) = origin.step.and_then(|step| self.queue_of(step)) {
                 self.barriers.ended(queue, line);
                 let place = self.place(state, origin.parent, queue)?;
-                self.scopes.ended(place, queue);
+                let counted = self.counted(queue, line);
+                self.scopes.ended(place, counted);
             }
         }
         let mut more = HashSet::new();
@@ -233,7 +241,8 @@ impl Lines {
             let line = self.above(state, queue, one.parent)?;
             self.barriers.created(queue, line, 1);
             let place = self.place(state, one.parent, queue)?;
-            self.scopes.created(place, queue, 1);
+            let counted = self.counted(queue, line);
+            self.scopes.created(place, counted, 1);
             more.insert(queue);
         }
         Ok(more)
@@ -311,7 +320,7 @@ fn add_barriers(
 }
 
 /// The steps that gather what descends from each task of another one, in the order of the manifest.
-fn kinds(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Vec<Kind> {
+fn kinds(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>], barriers: &[Barrier]) -> Vec<Kind> {
     let gathers_all = |step: &Arc<StepPlan>| step.gather.is_some_and(Gather::is_barrier);
     let ends = |own: &StepPlan| -> Vec<bool> {
         let waits = |step: &Arc<StepPlan>| gathers_all(step) || waits_for(step, own, steps);
@@ -324,6 +333,9 @@ fn kinds(steps: &[Arc<StepPlan>], edges: &[Vec<QueueId>]) -> Vec<Kind> {
             owner,
             partial: step.partial,
             fed_by: leading(edges, &[step.queue], &ends(step)),
+            too_late: barriers.iter().position(|barrier| {
+                !barrier.gathers() && waits_for(&steps[barrier.queue], step, steps)
+            }),
             shut: false,
         }),
     };

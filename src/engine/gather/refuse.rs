@@ -81,7 +81,7 @@ impl Scheduler<'_> {
             refusals.extend(given.map(|at| (lines.barriers.at(at).queue, Why::Given(level))));
             // What waited for all groups of a step comes too late for any.
             for kind in lines.scopes.kinds() {
-                let waited = lines.barriers.given_by(kind.queue).find(|at| *at <= level);
+                let waited = kind.too_late.filter(|at| *at <= level);
                 refusals.extend(waited.map(|at| (kind.queue, Why::Before(at))));
             }
         }

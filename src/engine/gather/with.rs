@@ -146,6 +146,7 @@ impl Scheduler<'_> {
         self.begin_group()?;
         let text = context(self.state, self.router, self.runset, &step.with)?;
         let about = key_of(self.state, self.router, ready.id)?;
+        let mut pairs = 0;
         for (name, alone) in list::each_alone(&text) {
             let alone = self.store.insert_bytes(alone.as_bytes());
             let alone = alone.map_err(Error::List)?;
@@ -157,7 +158,7 @@ impl Scheduler<'_> {
                 key: &key,
             };
             let id = self.state.add_pair(self.runset, &pair)?;
-            self.counts(step.queue, &ready, step.queue)?;
+            pairs += 1;
             let pair = Ready {
                 id,
                 parent: Some(ready.id),
@@ -170,7 +171,12 @@ impl Scheduler<'_> {
         }
         let task = (ready.id, step.id, ready.state);
         self.state.stand_for_pairs(self.runset, task, &list)?;
-        self.gathered_from(step.queue, &ready)?;
+        if let Some(gathers) = &mut self.gathers {
+            gathers
+                .lines
+                .paired(self.state, step.queue, &ready, pairs)?;
+            self.let_through()?;
+        }
         Ok(None)
     }
 

@@ -186,3 +186,53 @@ fn killed_at_any_moment() {
         test.tally_is_right();
     }
 }
+
+/// What each of `merge`, `all` and `other` waits for is below the same tasks, and nothing says that it
+/// cannot lead to each other but what they do.
+fn with_an_index(of_merge: &str, of_other: &str) -> String {
+    format!(
+        r#"
+[[step]]
+name = "index"
+start = true
+script = 'echo i > $OUTPUT_DIR/idx'
+[[input]]
+files = "in/*"
+step = "split"
+[[step]]
+name = "split"
+script = 'for to in merge other; do cat $INPUT_FILE > $OUTPUT_DIR/${{TASK_PIPELINE_KEY}}_$to; done'
+[[step]]
+name = "all"
+gather = true
+script = 'cat $INPUT_DIR/* > $OUTPUT_DIR/sum.txt'
+[[step]]
+name = "other"
+with = ["index"]
+script = '{of_other} cat $INPUT_FILE $WITH_DIR/index/* > $OUTPUT_DIR/other-$TASK_PIPELINE_KEY.txt'
+[[step]]
+name = "merge"
+gather = "split"
+script = '{of_merge} cat $INPUT_DIR/* > $OUTPUT_DIR/${{TASK_PIPELINE_KEY}}_all'
+"#
+    )
+}
+
+#[test]
+fn steps_that_wait_for_each_other_by_names_alone_go_on() {
+    let test = Test::with(&with_an_index(":;", ":;"));
+    for number in 1..4 {
+        test.write(&format!("in/{number}"), &format!("{number}\n"));
+    }
+    test.runs().says("11 run, 0 reused, 0 failed, 0 pending");
+    test.runs().says("0 run, 0 reused");
+    assert_eq!(test.text(&["cat", "sum.txt"]), "1\n2\n3\n");
+    for (merge, other) in [("true;", ":;"), ("true;", "true;"), (":;", "true;")] {
+        test.manifest(&with_an_index(merge, other));
+        test.run(["-run", "-migrate-tainted"])
+            .exits(0)
+            .says("0 failed, 0 pending");
+        test.runs().says("0 run, 0 reused");
+        assert_eq!(test.text(&["cat", "sum.txt"]), "1\n2\n3\n");
+    }
+}

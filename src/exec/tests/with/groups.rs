@@ -152,3 +152,44 @@ fn whoever_gets_what_groups_leave_by_way_of_names_waits_for_it() {
     let got = tasks(&world, &runset, "late").remove(0).0;
     assert_eq!(got.map(|names| names.len()), Some(2));
 }
+
+#[test]
+fn what_follows_from_those_that_get_all_groups_holds_up_none() {
+    let mut world = World::new([
+        step("begin"),
+        step("index"),
+        below("merge", 0),
+        with("late", &["index", "merge"]),
+        step("last"),
+    ]);
+    let runset = world.fresh();
+    let act = |job: &Job| match job.step.name.as_str() {
+        "begin" => left(&[("index", "i")]),
+        "index" => left(&[("late", "l")]),
+        "late" => left(&[("last", "l")]),
+        _ => nothing(),
+    };
+    assert_eq!(count(&mut world, &runset, act), [1, 1, 0, 1, 1]);
+}
+
+#[test]
+fn of_a_task_with_pairs_each_of_these_has_a_group_and_it_has_none() {
+    let act = |job: &Job| match job.step.name.as_str() {
+        "begin" => left(&[("pair", "p"), ("index", "i")]),
+        "index" => left(&[("a", "a"), ("b", "b")]),
+        _ => nothing(),
+    };
+    let pair = Act {
+        each: true,
+        ..with("pair", &["index"])
+    };
+    let merge = Act {
+        empty: true,
+        reuse_rule: false,
+        ..below("merge", 2)
+    };
+    let mut world = World::new([step("begin"), step("index"), pair, merge]);
+    let runset = world.fresh();
+    assert_eq!(count(&mut world, &runset, act), [1, 1, 2, 2, 0]);
+    assert_eq!(count(&mut world, &runset, act), [0; 5]);
+}
