@@ -226,13 +226,13 @@ fn steps_that_wait_for_each_other_by_names_alone_go_on() {
     }
     test.runs().says("11 run, 0 reused, 0 failed, 0 pending");
     test.runs().says("0 run, 0 reused");
-    assert_eq!(test.text(&["cat", "sum.txt"]), "1\n2\n3\n");
+    assert_eq!(test.output("sum.txt"), "1\n2\n3\n");
     for (merge, other) in [("true;", ":;"), ("true;", "true;"), (":;", "true;")] {
         test.manifest(&with_an_index(merge, other));
         test.run(["-run", "-migrate-tainted"])
             .exits(0)
             .says("0 failed, 0 pending");
         test.runs().says("0 run, 0 reused");
-        assert_eq!(test.text(&["cat", "sum.txt"]), "1\n2\n3\n");
+        assert_eq!(test.output("sum.txt"), "1\n2\n3\n");
     }
 }
