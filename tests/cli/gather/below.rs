@@ -222,7 +222,7 @@ script = '{of_merge} cat $INPUT_DIR/* > $OUTPUT_DIR/${{TASK_PIPELINE_KEY}}_all'
 fn steps_that_wait_for_each_other_by_names_alone_go_on() {
     let test = Test::with(&with_an_index(":;", ":;"));
     for number in 1..4 {
-        test.write(&format!("in/{number}"), &format!("{number}\n"));
+        test.write(&format!("in/{number}"), format!("{number}\n"));
     }
     test.runs().says("11 run, 0 reused, 0 failed, 0 pending");
     test.runs().says("0 run, 0 reused");

@@ -5,8 +5,11 @@ use crate::engine::{Job, Outcome};
 use crate::exec::tests::world::{Act, World};
 use crate::model::digest::Digest;
 
-fn named(act: Act, outputs: &'static [&'static str]) -> Act {
-    Act { outputs, ..act }
+fn named(act: &Act, outputs: &'static [&'static str]) -> Act {
+    Act {
+        outputs,
+        ..act.clone()
+    }
 }
 
 /// How often each step's tasks were done.
@@ -41,13 +44,13 @@ fn what_gathers_waits_for_groups_that_something_unrelated_holds_up() {
     for last in [by_key("all"), gathers("all")] {
         // Steps that gather stand before and behind what holds the groups up.
         for turned in [false, true] {
-            let all = named(last.clone(), &["fin.*?"]);
-            let other = named(with("other", &["split"]), &["pin.*"]);
+            let all = named(&last, &["fin.*?"]);
+            let other = named(&with("other", &["split"]), &["pin.*"]);
             let (fourth, fifth) = if turned { (other, all) } else { (all, other) };
             let mut world = World::new([
                 step("begin"),
-                named(step("split"), &["*_merge", "*_other"]),
-                named(below("merge", 1), &["*_all"]),
+                named(&step("split"), &["*_merge", "*_other"]),
+                named(&below("merge", 1), &["*_all"]),
                 fourth,
                 fifth,
             ]);
@@ -102,16 +105,16 @@ fn nobody_waits_for_an_index_until_nothing_else_goes_on() {
     let mut world = World::new([
         step("begin"),
         step("index"),
-        named(step("split"), &["*_merge", "*_other"]),
+        named(&step("split"), &["*_merge", "*_other"]),
         with("other", &["index"]),
         below("merge", 2),
-        named(step("long"), &["end"]),
+        named(&step("long"), &["end"]),
     ]);
     let runset = world.fresh();
     let mut order = Vec::new();
     let mut long_last = |jobs: &[Box<Job>]| {
-        let is_quick = |job: &Box<Job>| job.step.queue != 5;
-        Some(jobs.iter().position(is_quick).unwrap_or(0))
+        let quick = jobs.iter().position(|job| job.step.queue != 5);
+        Some(quick.unwrap_or(0))
     };
     let summary = world.run_in_order(&runset, 4, &mut long_last, &mut |job| {
         order.push(job.step.name.to_string());
