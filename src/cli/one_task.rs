@@ -1,6 +1,8 @@
 //! One task of a step on its own, outside of any run: its input, its folders and its environment as a run
 //! would give them. What it leaves is recorded nowhere.
 
+mod given;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,20 +11,18 @@ use std::sync::atomic::AtomicBool;
 
 use tempfile::{NamedTempFile, TempDir};
 
+use self::given::Gift;
 use super::error::Failure;
 use super::options::Places;
 use super::sandbox::refused;
 use super::select;
-use crate::engine::{context, key_of};
+use crate::engine::key_of;
 use crate::exec::local::{Given, Sandbox, copy_in, fill_in, fill_with_steps_in, unfold_in};
 use crate::manifest::Step;
-use crate::model::list::{Form, List};
-use crate::model::name::StepName;
 use crate::model::task::{INPUT_DIR, KEY, TaskState, WITH_DIR, WITH_FILE};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
-use crate::store;
 use crate::sys::sandbox::inside;
 use crate::text::visible;
 
@@ -42,6 +42,8 @@ pub(super) struct OneTask {
     pub folder: PathBuf,
     /// The folder that it sees in its sandbox, and the file that says what else.
     sandbox: Option<(PathBuf, NamedTempFile)>,
+    /// Where it stands for pairs (`each`), as it did not start yet: how many; it is the first of them.
+    pub pairs: usize,
 }
 
 impl OneTask {
@@ -120,18 +122,29 @@ impl OneTask {
             fs::create_dir(folder).map_err(|error| no_place(&error))?;
         }
         let mut variables = Variables::clone(&runnable.variables);
+        let mut pairs = 0;
         if let Some(task) = task {
             let recorded = Reader::open(&places.db)?;
             let store = select::store(&recorded)?;
             store.lend(recorded.lent()?);
             let given = Given::of(&store, &task.object, task.form)?;
-            if let Some(with) = &runnable.with_dir {
-                let given = give(&recorded, &store, source, task, (place, &with.steps))?;
-                variables.insert(WITH_DIR.into(), place.join(GIVEN).into());
-                if let Some(only) = given.filter(|_| with.each) {
-                    let file = place.join(GIVEN).join(&*only);
-                    variables.insert(WITH_FILE.into(), file.into());
+            let mut key = None;
+            if runnable.with_dir.is_some() || step.each {
+                let gift = Gift::of(&recorded, &store, source, task, step)?;
+                pairs = gift.pairs;
+                key = Some(gift.key(&recorded, source, task)?);
+                if runnable.with_dir.is_some() {
+                    variables.insert(WITH_DIR.into(), place.join(GIVEN).into());
+                    if let Some(only) = gift.files.first().filter(|_| step.each) {
+                        let file = place.join(GIVEN).join(&*only.name);
+                        variables.insert(WITH_FILE.into(), file.into());
+                    }
+                    fill_with_steps_in(&store, place, GIVEN, gift.files, &step.with)?;
                 }
+            }
+            if runnable.key {
+                let key = key.map_or_else(|| key_of(&recorded, &source.router, task.id), Ok)?;
+                variables.insert(KEY.into(), key.into());
             }
             if runnable.input_dir {
                 fill_in(&store, place, FILES, given.files)?;
@@ -143,6 +156,9 @@ impl OneTask {
             }
         } else {
             File::create(&input).map_err(|error| no_place(&error))?;
+            if runnable.key {
+                variables.insert(KEY.into(), OsString::new());
+            }
             if runnable.input_dir {
                 fs::create_dir(place.join(FILES)).map_err(|error| no_place(&error))?;
             }
@@ -178,13 +194,6 @@ impl OneTask {
         if runnable.input_dir {
             variables.insert(INPUT_DIR.into(), inside(&place.join(FILES)).into());
         }
-        if runnable.key {
-            let key = match task {
-                Some(task) => key_of(&Reader::open(&places.db)?, &source.router, task.id)?,
-                None => String::new(),
-            };
-            variables.insert(KEY.into(), key.into());
-        }
         variables.extend(own.map(|(name, value)| (name.into(), value.into())));
         Ok(Self {
             program: program.clone(),
@@ -194,6 +203,7 @@ impl OneTask {
             output,
             folder: source.folder.clone(),
             sandbox,
+            pairs,
         })
     }
 
@@ -242,31 +252,6 @@ const INPUT: &str = "input";
 
 /// The folder for what other steps left.
 const GIVEN: &str = "with";
-
-/// Puts into `place` what these steps left: what the task got, or would get now. Where in it the only file is,
-/// if there is one.
-fn give(
-    state: &Reader,
-    store: &store::Reader,
-    source: &Source,
-    task: &TaskRow,
-    (place, steps): (&Path, &[StepName]),
-) -> Result<Option<Box<str>>, Failure> {
-    let files = match (&task.context, state.runset(&task.runset)?) {
-        (Some(list), _) => Given::of(store, list, Form::List)?.files,
-        (None, Some(runset)) => {
-            let text = context(state, &source.router, &runset, steps)?;
-            List::read(text.as_bytes()).map_or_else(Vec::new, |list| list.files)
-        }
-        (None, None) => Vec::new(),
-    };
-    let only = match files.as_slice() {
-        [only] => Some(only.name.clone()),
-        _ => None,
-    };
-    fill_with_steps_in(store, place, GIVEN, files, steps)?;
-    Ok(only)
-}
 
 /// The task's folder cannot be made.
 pub(super) fn no_place(error: &std::io::Error) -> Failure {

@@ -19,11 +19,12 @@ use super::one_task::{OneTask, no_place};
 use super::options::{ParamOptions, Places, SecretOptions};
 use super::{params, place, secrets, select};
 use crate::manifest::Step;
-use crate::model::task::TaskState;
+use crate::model::gather::Role;
+use crate::model::task::{INPUT_DIR, TaskId, TaskState, WITH_DIR, WITH_FILE};
 use crate::out;
 use crate::prepare::Source;
 use crate::state::{Layout, Reader, TaskRow};
-use crate::text::{Shown as _, visible};
+use crate::text::{Shown as _, amount, visible};
 
 /// Options of `shell`.
 #[derive(Debug, Args)]
@@ -109,7 +110,7 @@ pub(super) fn named(places: &Places, step: &Step, word: &str) -> Result<TaskRow,
     let state = Reader::open(&places.db)?;
     let task = select::task(&state, word)?;
     if task.step.as_ref().is_some_and(|of| of.name == step.name) {
-        return Ok(task);
+        return is_a_task(&state, task);
     }
     let of = task.step.as_ref().map_or_else(
         || "is a final output".to_owned(),
@@ -121,6 +122,30 @@ pub(super) fn named(places: &Places, step: &Step, word: &str) -> Result<TaskRow,
             step.name.as_str()
         )),
     )
+}
+
+/// Fails for a row that only stands for something that tasks of its step are made of.
+fn is_a_task(state: &Reader, row: TaskRow) -> Result<TaskRow, Failure> {
+    if row.role != Role::Member {
+        return Ok(row);
+    }
+    let (what, tasks) = if row.stands_for_pairs() {
+        let pairs = state.children(row.id, !row.live)?;
+        let pairs: Vec<TaskId> = pairs.into_iter().map(|pair| pair.id).collect();
+        (
+            "an input that is worked on with each output of another step",
+            pairs,
+        )
+    } else {
+        let by: Vec<_> = state.gathered_by(row.id)?.into_iter().collect();
+        ("an output that is gathered", by)
+    };
+    let failure = Failure::usage(format!("#{} is {what}, and no task", row.id));
+    Err(match tasks.as_slice() {
+        [] => failure.hint("there is no task that works on it yet"),
+        [only] => failure.hint(format!("its task is #{only}")),
+        [first, .., last] => failure.hint(format!("its tasks are #{first} to #{last}")),
+    })
 }
 
 /// What the task left when it failed, if that was kept, as what is in `OUTPUT_DIR` now; how many files.
@@ -187,9 +212,19 @@ fn head(step: &Step, task: Option<&TaskRow>, one: &OneTask, script: &Path, left:
         None => "  (empty: a start step has no input)",
     };
     line("$INPUT_FILE", &one.seen(&one.input), input);
+    for name in [INPUT_DIR, WITH_DIR, WITH_FILE] {
+        let Some(value) = one.variables.get(OsStr::new(name)) else {
+            continue;
+        };
+        let note = match one.pairs {
+            2.. if name == WITH_FILE => format!("  (the first of {}, each for itself)", one.pairs),
+            _ => String::new(),
+        };
+        line(&format!("${name}"), Path::new(value), &note);
+    }
     let left = match left {
         0 => String::new(),
-        files => format!("  (what the task left: {files} files)"),
+        files => format!("  (what the task left: {})", amount::count(files, "file")),
     };
     line("$OUTPUT_DIR", &one.seen(&one.output), &left);
     let script = &one.seen(script);

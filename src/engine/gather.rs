@@ -22,8 +22,7 @@ pub(super) use lines::Lines;
 pub(crate) use list::list_of;
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
-pub(super) use with::key_of_pair;
-pub(crate) use with::{context, given_by};
+pub(crate) use with::{context, given_by, key_of_pair};
 
 use super::key::key_of;
 use super::outputs::Output;

@@ -146,7 +146,7 @@ fn the_steps_own_shell_is_talked_to() {
         assert!(shown.contains("[page #2] $"), "{shown}");
         assert!(shown.contains("failed, exit status 3"), "{shown}");
         if !shell.contains("python") {
-            assert!(shown.contains("what the task left: 1 files"), "{shown}");
+            assert!(shown.contains("what the task left: 1 file"), "{shown}");
         }
         test.nothing_temporary_is_left();
     }
@@ -232,4 +232,142 @@ fn a_signal_ends_a_command_with_all_that_it_started() {
     test.run(["shell", "page", "--", "sh", "-c", script])
         .exits(0);
     wait_for("the end of what it left", || !lives());
+}
+
+/// What a task has, by a script that its step and a shell run alike.
+const SHOW: &str = r#"
+show() { if test -d "$2"; then echo "$1"; (cd "$2"; grep -R . . | sort || true); elif test -e "$2"; then echo "$1"; cat "$2"; fi; }
+show input "$INPUT_FILE"; show files "${INPUT_DIR-/none}"; show with "${WITH_DIR-/none}"; show one "${WITH_FILE-/none}"
+echo "key $TASK_PIPELINE_KEY"
+test -z "${SECRET_token-}" || wc -c < $SECRET_token
+"#;
+
+#[test]
+fn whatever_a_task_has_is_there_in_bash() {
+    let test = Test::with(&format!(
+        r#"
+[defaults]
+shell = ["bash", "-euo", "pipefail", "-c"]
+[[step]]
+name = "begin"
+start = true
+folders = true
+script = '''
+mkdir -p $OUTPUT_DIR/x_inner/deep; echo 1 > $OUTPUT_DIR/x_inner/deep/a
+for i in 1 2; do echo $i > $OUTPUT_DIR/${{i}}_all; echo $i > $OUTPUT_DIR/${{i}}_pair; done
+'''
+[[step]]
+name = "inner"
+secrets = ["token"]
+script = '''{SHOW}'''
+[[step]]
+name = "all"
+gather = true
+outputs = ["p", "q"]
+script = '''{SHOW}
+echo p > $OUTPUT_DIR/p; echo q > $OUTPUT_DIR/q'''
+[[step]]
+name = "pair"
+with = ["all"]
+each = true
+script = '''{SHOW}'''
+[[step]]
+name = "whole"
+from = ["begin:1_pair"]
+with = ["all", "begin"]
+script = '''{SHOW}'''
+"#
+    ));
+    test.write("token", "secret-token");
+    let secret = ["-secret", "token=token"];
+    test.run(["-run", "-secret", "token=token"])
+        .exits(0)
+        .says("8 run");
+    for task in test.rows("SELECT id || ' ' || step FROM live_task WHERE step <> 'begin'") {
+        let (task, step) = task.split_once(' ').unwrap();
+        let mut words = vec!["shell", step, task];
+        if step == "inner" {
+            words.extend(secret);
+        }
+        words.extend(["--", "bash", "-c", SHOW]);
+        let seen = test.text(&words);
+        assert_eq!(seen, test.text(&["log", task]), "{step}");
+        let has = match step {
+            "inner" => &["input\n./deep/a:1\n", "\n12\n"][..],
+            "all" => &["files\n./1_all:1\n./2_all:2\n"],
+            "pair" => &["with\n./all/", "\none\n"],
+            _ => &[
+                "./all/p:p\n./all/q:q\n./begin/1_all:1\n",
+                "./begin/x_inner/deep/a:1\n",
+            ],
+        };
+        for has in has {
+            assert!(seen.contains(has), "{step}: {seen}");
+        }
+    }
+    test.nothing_temporary_is_left();
+}
+
+#[test]
+fn a_pair_that_waits_has_one_output() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2; do echo $i > $OUTPUT_DIR/${i}_pair; echo $i > $OUTPUT_DIR/${i}_index; done'
+[[step]]
+name = "index"
+outputs = ["?.idx"]
+script = 'echo index $(cat $INPUT_FILE) > $OUTPUT_DIR/$TASK_PIPELINE_KEY.idx'
+[[step]]
+name = "pair"
+with = ["index"]
+each = true
+outputs = ["*.out"]
+script = 'test ! -e broken; cat $WITH_FILE > $OUTPUT_DIR/$TASK_PIPELINE_KEY.out'
+"#,
+    );
+    test.run(["-run", "-only", "begin"]).exits(0);
+    let command = [
+        "--",
+        "sh",
+        "-c",
+        "cat $INPUT_FILE $WITH_FILE; ls $WITH_DIR/*; echo $TASK_PIPELINE_KEY",
+    ];
+    let shell = |words: &[&str]| test.text(&[&["shell", "pair"], words, &command[..]].concat());
+    let refused = test.refusal(&[&["shell", "pair"], &command[..]].concat());
+    assert!(
+        refused.contains("works with each output of index, and there is none yet"),
+        "{refused}"
+    );
+    assert!(refused.contains("-run -until index"), "{refused}");
+    test.run(["-run", "-only", "index"]).exits(0);
+    let waits = test.rows("SELECT id FROM live_task WHERE step = 'pair'");
+    assert_eq!(waits.len(), 2);
+    let first = shell(&[&waits[1]]);
+    assert_eq!(first, "2\nindex 1\n1.idx\n2_1\n");
+    let head = test
+        .command(["shell", "pair"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let head = String::from_utf8(head.stderr).unwrap();
+    assert!(head.contains("(the first of 2, each for itself)"), "{head}");
+    // By then they are tasks, and have failed.
+    test.write("broken", "");
+    test.run(["-run"]).exits(1);
+    let failed = test.rows("SELECT id FROM live_task WHERE step = 'pair'");
+    let seen: Vec<String> = failed.iter().map(|task| shell(&[task])).collect();
+    assert_eq!(seen[3], "2\nindex 2\n2.idx\n2_2\n");
+    assert_eq!(seen.iter().filter(|seen| **seen == first).count(), 1);
+    let refused = test.refusal(&[&["shell", "pair", &waits[1]], &command[..]].concat());
+    assert!(refused.contains("and no task"), "{refused}");
+    assert!(
+        refused.contains(&format!("its tasks are #{} to #{}", failed[2], failed[3])),
+        "{refused}"
+    );
+    std::fs::remove_file(test.path("broken")).unwrap();
+    test.runs();
+    assert_eq!(test.output("2_1.out"), "index 1\n");
 }

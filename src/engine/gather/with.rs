@@ -65,7 +65,7 @@ fn members(state: &Reader, router: &Router, outputs: &[Told]) -> Result<Vec<Memb
 
 /// What a pair is about: the input's key, and that of the name which the one file, `STEP/NAME`, has in
 /// the list; the former alone, if that is nothing but a route.
-pub(in crate::engine) fn key_of_pair(router: &Router, about: &str, path: &str) -> String {
+pub(crate) fn key_of_pair(router: &Router, about: &str, path: &str) -> String {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let key = match router.route(name) {
         None => Some(first_part(name)),
