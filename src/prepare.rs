@@ -232,10 +232,12 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// Resolves what is not resolved yet, and registers each step as it is now, in a group of writes
-    /// that stays open.
+    /// that stays open. These runsets remember what parameters are given, as soon as there are versions that
+    /// were made of them.
     pub(crate) fn register(
         source: &Source,
         state: &mut State,
+        runsets: &[Runset],
         supply: PackageOptions,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
@@ -244,6 +246,10 @@ impl Steps {
         let closures =
             environments::closures(source, state, &resolved.environments, Some(supply.stop))?;
         let mut steps = Self::with(source, state, &tools, &closures, listener)?;
+        let given = &source.params.given;
+        for runset in runsets {
+            state.give_params(runset, &given.values, &given.forgotten)?;
+        }
         steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {
             roots::keep(source, state, &resolved.held, listener)?;

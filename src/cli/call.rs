@@ -275,7 +275,6 @@ impl Call<'_> {
             return Ok((vec![runset], true, found));
         }
         for runset in &existing {
-            self.give(runset)?;
             if let Some(found) = &mut found {
                 self.compare_inputs(runset, found, store)?;
             }
@@ -315,8 +314,8 @@ impl Call<'_> {
         Ok(newest.filter(|newest| !all && newest.id == runset.id))
     }
 
-    /// Records the parameters that this call gives the runset.
-    pub(super) fn give(&mut self, runset: &Runset) -> Result<(), Failure> {
+    /// Records the parameters that this call gives a new runset. One that was there has them by now.
+    fn give(&mut self, runset: &Runset) -> Result<(), Failure> {
         let given = &self.source.params.given;
         Ok(self
             .state

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 
 use super::error::Failure;
+use super::fit::Fit;
 use super::options::{Actions, ParamOptions, Places};
 use super::select;
 use crate::manifest::diagnostic::render;
@@ -105,14 +106,8 @@ pub(super) fn of_runsets(
     if source.manifest.params.is_empty() {
         return Ok(Values::default());
     }
-    let runsets = match actions.runset.as_deref() {
-        _ if actions.fresh => Vec::new(),
-        None => state.newest_runset()?.into_iter().collect(),
-        Some(select::ALL) => state.runsets()?,
-        Some(name) => state.runset(name)?.into_iter().collect(),
-    };
     let mut all: Vec<(Runset, Values)> = Vec::new();
-    for runset in runsets {
+    for runset in about(state, actions)? {
         let values = in_runset(source, given, state, Some(&runset))?;
         all.push((runset, values));
     }
@@ -135,6 +130,34 @@ pub(super) fn of_runsets(
         }
     }
     Ok(values)
+}
+
+/// The runsets that are there and that a run is about.
+fn about(state: &Reader, actions: &Actions) -> Result<Vec<Runset>, state::Error> {
+    Ok(match actions.runset.as_deref() {
+        _ if actions.fresh => Vec::new(),
+        None => state.newest_runset()?.into_iter().collect(),
+        Some(select::ALL) => state.runsets()?,
+        Some(name) => state.runset(name)?.into_iter().collect(),
+    })
+}
+
+/// The runsets that are to remember what is given now: none of another pipeline, and none for a sample.
+pub(super) fn remembered_by(
+    source: &Source,
+    state: &Reader,
+    actions: &Actions,
+) -> Result<Vec<Runset>, Failure> {
+    if source.params.given.is_nothing() || actions.sample.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut runsets = Vec::new();
+    for runset in about(state, actions)? {
+        if Fit::of(source, state, &runset)?.check_kind().is_ok() {
+            runsets.push(runset);
+        }
+    }
+    Ok(runsets)
 }
 
 /// The values that they have in a runset, or in a new one.

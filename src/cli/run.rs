@@ -100,7 +100,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter.event(event);
     };
     let steps = if acts(actions) {
-        Steps::register(&source, &mut state, supply, &mut listener)
+        let runsets = params::remembered_by(&source, &state, actions)?;
+        Steps::register(&source, &mut state, &runsets, supply, &mut listener)
             .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?
     } else {
         let known = Known::of(&source, &mut state, supply)?;
@@ -217,14 +218,10 @@ impl Call<'_> {
             return self.sample(channel, usize::try_from(most).unwrap_or(usize::MAX));
         }
         if !self.actions.accept.is_empty() {
-            for runset in self.selected()? {
-                self.give(&runset)?;
-            }
             self.accept(&self.actions.accept)?;
         } else if self.actions.migrate_tainted {
             let runsets = self.selected()?;
             for runset in &runsets {
-                self.give(runset)?;
                 self.migrate(runset)?;
             }
             self.state.end()?;

@@ -17,6 +17,13 @@ pub(crate) struct Given {
     pub forgotten: BTreeSet<String>,
 }
 
+impl Given {
+    /// Whether nothing changes by it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.values.is_empty() && self.forgotten.is_empty()
+    }
+}
+
 /// The parameters of a pipeline with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Values {

@@ -473,3 +473,41 @@ fn they_are_listed_and_what_is_none_is_warned_of() {
         "threshold=\tfloat, default 0.5, at least 0.0, at most 1.0\n"
     );
 }
+
+/// The runner is killed by the command that it asks what comes in: versions are registered by then.
+#[test]
+fn a_run_that_is_killed_has_remembered_what_it_was_given() {
+    let params = "[params]\nx = { type = 'int', default = 0 }\n";
+    let test = Test::with(&format!(
+        "{params}[[input]]\nlines = 'echo $PARAM_x >> asked; test ! -e kill || kill -9 $PPID; echo a'\nstep = 'work'\n\
+         [[step]]\nname = 'work'\nscript = 'echo $PARAM_x > $OUTPUT_DIR/end'\n"
+    ));
+    test.runs();
+    assert_eq!(test.output("end"), "0\n");
+    for (word, value) in [("x=1", "1"), ("x=2", "2"), ("x", "0")] {
+        test.write("kill", "");
+        let mut killed = test.command(["-run", "-migrate-tainted", "-param", word]);
+        let status = killed.status().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9)
+        );
+        std::fs::remove_file(test.path("kill")).unwrap();
+        let made = test.rows("SELECT count(*) FROM step WHERE name = 'work' AND current");
+        assert_eq!(made, ["1"]);
+        test.run(["-run", "-migrate-tainted"])
+            .exits(0)
+            .never_says("changed: parameter");
+        assert_eq!(test.output("end"), format!("{value}\n"));
+        let asked = test.read("asked");
+        assert!(asked.ends_with(&format!("{value}\n{value}\n")), "{asked}");
+    }
+    // Another pipeline's runset remembers nothing, and one that is refused has no version either.
+    test.write(
+        "other.toml",
+        format!("{params}[[step]]\nname = 'b'\nstart = true\nscript = 'echo $PARAM_x'\n"),
+    );
+    test.run(["-run", "-manifest", "other.toml", "-param", "x=7"])
+        .exits(2);
+    assert_eq!(test.rows("SELECT count(*) FROM param"), ["0"]);
+}

@@ -54,7 +54,7 @@ impl World {
             locked: false,
             stop: &stop,
         };
-        let registered = Steps::register(&self.source, state, supply, &mut |_| {});
+        let registered = Steps::register(&self.source, state, &[], supply, &mut |_| {});
         let steps = registered.map_err(|error| match error {
             prepare::Error::State(error) => error,
             error => panic!("{error}"),
