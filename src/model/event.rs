@@ -519,7 +519,7 @@ impl fmt::Display for Waiting {
                 astray,
             } => {
                 if *by_key {
-                    write!(f, "{complete} of {groups} groups done")?;
+                    write!(f, "{complete} of {groups} groups gathered")?;
                 } else {
                     write!(f, "{members} gathered")?;
                 }

@@ -91,7 +91,7 @@ pub(crate) fn params(given: &[(&str, &str)]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// `merge: 12 of 14 groups done, waits for 1 pending, 1 failed`, a line a step.
+/// `merge: 12 of 14 groups gathered, waits for 1 pending, 1 failed`, a line a step.
 pub(crate) fn waiting(waiting: &[Waiting]) -> String {
     waiting.iter().fold(String::new(), |mut text, one| {
         let _ = writeln!(text, "{}: {one}", visible(one.step.as_str()));

@@ -271,12 +271,12 @@ impl<'a> Worker<'a> {
             let kept = self.workspace.set_aside(keep, execution.job.ready.id);
             let words = match kept {
                 Ok(path) => format!(
-                    "what it left is kept in {}; `task-pipeline shell {} {}` shows it",
+                    "failed, and what it left is kept in {}; `task-pipeline shell {} {}` shows it",
                     path.shown(),
                     execution.job.step.name,
                     execution.job.ready.id
                 ),
-                Err(error) => format!("what it left cannot be kept: {error}"),
+                Err(error) => format!("failed, and what it left cannot be kept: {error}"),
             };
             execution.warning = Some(match execution.warning.take() {
                 Some(before) => format!("{before}; {words}"),

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Page, charts, in_groups, sections, svg, timeline};
 
 use crate::text;
+use crate::text::amount;
 use crate::text::time::point;
 
 const STYLE: &str = include_str!("style.css");
@@ -91,7 +92,7 @@ fn head(page: &Page) -> Markup {
 fn graph(page: &Page) -> Markup {
     let steps = match page.grouped {
         Some(steps) => in_groups(steps, &page.graph),
-        None => format!("{} steps", page.graph.steps()),
+        None => amount::count(page.graph.steps(), "step"),
     };
     let title = format!("Graph of {steps}; the table below says the same");
     html! {

@@ -90,7 +90,7 @@ fn each_file_is_merged_by_itself() {
 fn a_failed_one_holds_up_its_own_group() {
     let test = with("", &[("a", "3 1 2"), ("b", "5 4")]);
     test.write("broken", "1");
-    let told = "merge: 1 of 2 groups done, waits for 1 failed";
+    let told = "merge: 1 of 2 groups gathered, waits for 1 failed";
     test.run(["-run"]).exits(1).says(told);
     assert_eq!(test.output("b.txt"), "4 5 ");
     let status = test.text(&["status"]);
@@ -105,12 +105,12 @@ fn a_failed_one_holds_up_its_own_group() {
     test.manifest(&pipeline("partial = true"));
     test.run(["-run"])
         .exits(1)
-        .says("merge: 2 of 2 groups done, without what 1 failed would leave");
+        .says("merge: 2 of 2 groups gathered, without what 1 failed would leave");
     assert_eq!(test.output("a.txt"), "2 3 ");
     std::fs::remove_file(test.path("broken")).unwrap();
     test.runs()
         .says("2 run, 0 reused")
-        .never_says("groups done");
+        .never_says("groups gathered");
     assert_eq!(test.output("a.txt"), "1 2 3 ");
     assert_eq!(test.times("merge"), 3);
     test.tally_is_right();
@@ -157,7 +157,7 @@ fn another_way_to_gather_is_followed() {
     test.run(["-run"])
         .exits(1)
         .says("1 output came to merge, which gathers what descends from each task of split")
-        .says("merge: 2 of 2 groups done, 1 in no group");
+        .says("merge: 2 of 2 groups gathered, 1 in no group");
     test.run(["-run", "-start", "other"]).exits(1).says(
         "left `merge`, which goes to merge; but merge gathers what descends from each task of split, \
          and other works on what came from none",

@@ -79,13 +79,13 @@ fn a_failed_member_holds_up_its_own_group_alone() {
                 }
                 (_, false) => {
                     assert_eq!(sizes(&world, &runset, "merge"), [2]);
-                    assert_eq!(told, ["1 of 2 groups done, waits for 1 failed"]);
+                    assert_eq!(told, ["1 of 2 groups gathered, waits for 1 failed"]);
                 }
                 (_, true) => {
                     assert_eq!(sizes(&world, &runset, "merge"), [2, 2]);
                     assert_eq!(
                         told,
-                        ["2 of 2 groups done, without what 1 failed would leave"]
+                        ["2 of 2 groups gathered, without what 1 failed would leave"]
                     );
                 }
             }
