@@ -297,3 +297,81 @@ fn what_cannot_be_chosen() {
             .says("the manifest has no [[input]]");
     }
 }
+
+/// Groups in groups, what all of them leave, and pairs with that.
+const NESTED: &str = r#"
+[[step]]
+name = "begin"
+start = true
+outputs = ["*_split", "*_pair"]
+script = 'echo begin >> $COUNT; echo a > $OUTPUT_DIR/a_split; echo b > $OUTPUT_DIR/b_split; echo p > $OUTPUT_DIR/p_pair'
+[[step]]
+name = "split"
+outputs = ["*_cut"]
+script = 'echo split >> $COUNT; for i in 1 2; do echo $i > $OUTPUT_DIR/${TASK_PIPELINE_KEY}${i}_cut; done'
+[[step]]
+name = "cut"
+outputs = ["*_inner"]
+script = 'echo cut >> $COUNT; for i in 1 2; do echo $i > $OUTPUT_DIR/${TASK_PIPELINE_KEY}${i}_inner; done'
+[[step]]
+name = "inner"
+gather = "cut"
+outputs = ["*_outer"]
+script = 'echo inner >> $COUNT; cat $INPUT_DIR/* > $OUTPUT_DIR/${TASK_PIPELINE_KEY}_outer'
+[[step]]
+name = "outer"
+gather = "split"
+outputs = ["*.txt"]
+script = 'echo outer >> $COUNT; cat $INPUT_DIR/* > $OUTPUT_DIR/$TASK_PIPELINE_KEY.txt'
+[[step]]
+name = "pair"
+with = ["outer"]
+each = true
+outputs = ["*.out"]
+script = 'echo pair >> $COUNT; cat $INPUT_FILE $WITH_FILE > $OUTPUT_DIR/$TASK_PIPELINE_KEY.out'
+"#;
+
+#[test]
+fn a_part_of_nested_groups_and_pairs() {
+    let test = Test::with(NESTED);
+    let times = || {
+        let steps = ["begin", "split", "cut", "inner", "outer", "pair"];
+        steps.map(|step| test.times(step))
+    };
+    // What a later step leaves under any name leads back to none of those before it.
+    test.run(["-run", "-until", "split"])
+        .exits(0)
+        .says("left out by -until");
+    assert_eq!(times(), [1, 2, 0, 0, 0, 0]);
+    test.run(["-run", "-only", "outer", "inner", "pair"])
+        .exits(0)
+        .says("0 run");
+    test.run(["-run", "-only", "cut"]).exits(0).says("4 run");
+    assert_eq!(times(), [1, 2, 4, 0, 0, 0]);
+    // No group of groups is gathered in part, and no pair begins.
+    test.run(["-run", "-only", "outer", "pair"])
+        .exits(0)
+        .says("0 run");
+    test.run(["-run", "-until", "inner"]).exits(0).says("4 run");
+    test.run(["-run", "-only", "pair"]).exits(0).says("0 run");
+    test.run(["-run", "-until", "outer"]).exits(0).says("2 run");
+    assert_eq!(times(), [1, 2, 4, 4, 2, 0]);
+    test.run(["-run", "-until", "pair"]).exits(0).says("2 run");
+    test.run(["-run"]).exits(0).says("0 run");
+    assert_eq!(test.output("p_a.out"), "p\n1\n2\n1\n2\n");
+    // Done again from the middle, as far as what is gathered.
+    test.run(["-run", "-start", "cut", "-until", "inner"])
+        .exits(0)
+        .says("left out by -until");
+    assert_eq!(times(), [1, 2, 8, 4, 2, 2], "what is gathered is the same");
+    test.run(["-run"]).exits(0).says("0 failed, 0 pending");
+    test.tally_is_right();
+
+    let whole = Test::with(NESTED);
+    whole
+        .run(["-run", "-until", "pair"])
+        .exits(0)
+        .says("15 run");
+    whole.run(["-run"]).exits(0).says("0 run");
+    assert_eq!(whole.finals(), test.finals());
+}

@@ -65,7 +65,13 @@ fn feeds(source: &Source, recorded: &Went, place: usize, step: &Step) -> Vec<usi
             Left::Pattern(pattern) => patterns.push(pattern),
         }
     }
-    let went = recorded.get(&step.name).filter(|_| known.is_none());
+    // Of such a pattern it is not known where it goes, any more than of no promise at all.
+    let vague = known.is_none()
+        || patterns
+            .extract_if(.., |pattern| router.route(&pattern.glob()).is_none())
+            .count()
+            > 0;
+    let went = recorded.get(&step.name).filter(|_| vague);
     let names = if known.is_none() {
         names_in(step)
     } else {
@@ -78,7 +84,7 @@ fn feeds(source: &Source, recorded: &Went, place: usize, step: &Step) -> Vec<usi
             .map(StepName::as_str),
     );
     to.extend(went.into_iter().flatten().map(StepName::as_str));
-    let anywhere = known.is_none() && went.is_none();
+    let anywhere = vague && went.is_none();
     let others = source.manifest.steps.iter().enumerate();
     others
         .filter(|(other, reader)| {
