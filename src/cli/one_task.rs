@@ -23,6 +23,7 @@ use crate::model::task::{INPUT_DIR, KEY, TaskState, WITH_DIR, WITH_FILE};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
+use crate::store;
 use crate::sys::sandbox::inside;
 use crate::text::visible;
 
@@ -106,13 +107,7 @@ impl OneTask {
         let mut state = State::private_copy_of_steps(&places.db)
             .or_else(|_| State::private_copy(&places.db))?;
         let known = Known::of(source, &mut state, supply)?;
-        if known.unresolved.contains(&step.name) {
-            return Err(Failure::usage(format!(
-                "the packages of step {} are not resolved yet",
-                visible(step.name.as_str())
-            ))
-            .hint("-run resolves them; -host-env takes the host's programs in place of them"));
-        }
+        check_resolved(&known, step)?;
         let steps = Steps::without_registering(source, &mut state, &known, &mut |_| {})?;
         let runnable = steps.runnable.iter().find(|one| one.name == step.name);
         let runnable = runnable.ok_or_else(|| Failure::usage("no such step"))?;
@@ -134,12 +129,7 @@ impl OneTask {
                 pairs = gift.pairs;
                 key = Some(gift.key(&recorded, source, task)?);
                 if runnable.with_dir.is_some() {
-                    variables.insert(WITH_DIR.into(), place.join(GIVEN).into());
-                    if let Some(only) = gift.files.first().filter(|_| step.each) {
-                        let file = place.join(GIVEN).join(&*only.name);
-                        variables.insert(WITH_FILE.into(), file.into());
-                    }
-                    fill_with_steps_in(&store, place, GIVEN, gift.files, &step.with)?;
+                    put(&store, place, gift, step, &mut variables)?;
                 }
             }
             if runnable.key {
@@ -252,6 +242,35 @@ const INPUT: &str = "input";
 
 /// The folder for what other steps left.
 const GIVEN: &str = "with";
+
+fn check_resolved(known: &Known, step: &Step) -> Result<(), Failure> {
+    if !known.unresolved.contains(&step.name) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the packages of step {} are not resolved yet",
+        visible(step.name.as_str())
+    ))
+    .hint("-run resolves them; -host-env takes the host's programs in place of them"))
+}
+
+/// Puts into `place` what other steps left, and says where it is.
+fn put(
+    store: &store::Reader,
+    place: &Path,
+    gift: Gift,
+    step: &Step,
+    variables: &mut Variables,
+) -> Result<(), Failure> {
+    let folder = place.join(GIVEN);
+    if let Some(only) = gift.files.first().filter(|_| step.each) {
+        variables.insert(WITH_FILE.into(), folder.join(&*only.name).into());
+    }
+    variables.insert(WITH_DIR.into(), folder.into());
+    Ok(fill_with_steps_in(
+        store, place, GIVEN, gift.files, &step.with,
+    )?)
+}
 
 /// The task's folder cannot be made.
 pub(super) fn no_place(error: &std::io::Error) -> Failure {

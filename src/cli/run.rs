@@ -87,9 +87,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         path: &db.to_string_lossy(),
         created,
     });
-    for words in mended::words(state.mended()) {
-        reporter.event(&Event::Warning(&words));
-    }
+    tell_mended(&state, &mut reporter);
     source.params = params::of_runsets(&source, &given, &state, actions)?;
     let mut unresolved = Vec::new();
     let mut registered = Vec::new();
@@ -130,6 +128,13 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+/// Tells what was wrong in the database.
+fn tell_mended(state: &State, reporter: &mut Reporter) {
+    for words in mended::words(state.mended()) {
+        reporter.event(&Event::Warning(&words));
+    }
 }
 
 /// Of a file that takes long to read.

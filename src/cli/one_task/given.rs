@@ -5,6 +5,7 @@ use crate::engine::{context, key_of, key_of_pair};
 use crate::exec::local::Given;
 use crate::manifest::Step;
 use crate::model::list::{Form, List};
+use crate::model::name::StepName;
 use crate::model::tree::Entry;
 use crate::prepare::Source;
 use crate::state::{Reader, TaskRow};
@@ -82,7 +83,7 @@ fn is_as_now(state: &Reader, task: &TaskRow, step: &Step) -> Result<bool, Failur
     let version = versions.iter().find(|version| version.id == of.id);
     let identity = version.and_then(|version| version.identity.as_ref());
     Ok(identity.is_some_and(|identity| {
-        let names = step.with.iter().map(|with| with.as_str());
+        let names = step.with.iter().map(StepName::as_str);
         identity.each == step.each && names.eq(identity.with.iter().map(String::as_str))
     }))
 }
