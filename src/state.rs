@@ -273,7 +273,9 @@ impl Error {
             Some(Code::DiskFull) => Self::Full(path),
             // What SQLite says where the file of the memory that processes share cannot grow.
             Some(Code::SystemIoFailure | Code::CannotOpen)
-                if path.parent().is_some_and(crate::sys::is_full) =>
+                if path
+                    .parent()
+                    .is_some_and(|folder| crate::sys::is_full(folder, "")) =>
             {
                 Self::Full(path)
             }

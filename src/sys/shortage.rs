@@ -76,9 +76,17 @@ impl Shortage {
     }
 }
 
-/// Whether there is as good as no room on the disk of this folder.
-pub(crate) fn is_full(folder: &Path) -> bool {
+/// Whether there is as good as no room on the disk of this folder, for one whose last words these are. Who
+/// met that may have done so a moment ago, while something else took the last of it.
+pub(crate) fn is_full(folder: &Path, words: &str) -> bool {
     const LEAST: u64 = 64 << 10;
+    /// Where somebody says that there is none.
+    const LITTLE: u64 = 16 << 20;
+    let least = if words.contains("No space left on device") {
+        LITTLE
+    } else {
+        LEAST
+    };
     rustix::fs::statvfs(folder).is_ok_and(|room| {
         let own = if rustix::process::geteuid().is_root() {
             // Some of the room may be kept for it.
@@ -87,7 +95,7 @@ pub(crate) fn is_full(folder: &Path) -> bool {
             room.f_bavail
         };
         // Some file systems make inodes as needed and say 0.
-        own.saturating_mul(room.f_frsize) < LEAST || (room.f_files > 0 && room.f_favail == 0)
+        own.saturating_mul(room.f_frsize) < least || (room.f_files > 0 && room.f_favail == 0)
     })
 }
 
@@ -126,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_disk_with_room_is_not_full() {
-        assert!(!is_full(&std::env::temp_dir()));
-        assert!(!is_full(Path::new("/no/such/folder")));
+        for words in ["", "cp: No space left on device"] {
+            assert!(!is_full(&std::env::temp_dir(), words));
+            assert!(!is_full(Path::new("/no/such/folder"), words));
+        }
     }
 }

@@ -50,8 +50,9 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed) || is_full(self.scratch.path())
+    /// Whether there is no room, for a script with these last words.
+    fn is_full(&self, words: &str) -> bool {
+        self.full.load(Ordering::Relaxed) || is_full(self.scratch.path(), words)
     }
 }
 
@@ -481,9 +482,9 @@ impl<'a> Worker<'a> {
             None => {
                 let how = process::describe(ended.status);
                 // It may well have failed for that, as every other one would.
-                if self.site.is_full() {
+                let words = record.stderr.last_words();
+                if self.site.is_full(&words) {
                     let folder = self.site.scratch.path().shown();
-                    let words = record.stderr.last_words();
                     let error = format!("{how}, and the disk of {folder} is full{words}");
                     return Err(Fault::of(Some(Shortage::Room), error));
                 }
