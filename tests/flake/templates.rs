@@ -222,6 +222,11 @@ fn the_templates_of_other_shapes_run_with_their_packages() {
 fn the_nixos_template_evaluates_and_its_unit_runs() {
     let Some(world) = world() else { return };
     let folder = instantiate(world, "nixos", "unit");
+    // The machine that tests it may well be that full.
+    let manifest = folder.join("workflow.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("-gt 90 ]"));
+    fs::write(&manifest, text.replace("-gt 90 ]", "-gt 100 ]")).unwrap();
     nix(world, &folder, &["flake", "check", "path:."]);
     nix(world, &folder, &["run", "path:."]);
 
