@@ -11,6 +11,7 @@ pub mod gather;
 pub mod glob;
 pub mod identity;
 pub mod installable;
+pub mod line;
 pub mod list;
 pub mod mention;
 pub mod name;

@@ -11,13 +11,9 @@
 //! have. Some of what is behind such groups may wait at a barrier that waits for it ([`crate::model::waits`]):
 //! that is waited for only as long as anything else goes on.
 
-use std::collections::HashMap;
-
-use crate::model::gather::{KindId, Line};
+use crate::model::gather::{BarrierId, Line};
+use crate::model::line::Lines;
 use crate::model::plan::QueueId;
-
-/// The place of a barrier among all of them, from 0.
-pub type BarrierId = usize;
 
 /// A barrier as the manifest has it.
 #[derive(Debug, Clone)]
@@ -64,13 +60,6 @@ struct Count {
     round: Before,
 }
 
-/// What stands above a task: both ascending.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-struct Above {
-    barriers: Box<[BarrierId]>,
-    kinds: Box<[KindId]>,
-}
-
 /// How one of them stands in this run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Gate {
@@ -95,9 +84,7 @@ pub struct Barriers {
     round: Vec<Vec<bool>>,
     /// Whether one may have opened since that was asked for.
     opened: bool,
-    /// The sets that there are.
-    sets: Vec<Above>,
-    numbers: HashMap<Above, Line>,
+    lines: Lines,
 }
 
 /// A group below a task that is not complete: it may have a task once.
@@ -145,8 +132,7 @@ impl Barriers {
             all,
             kinds,
             round,
-            sets: vec![Above::default()],
-            numbers: [(Above::default(), Line(0))].into(),
+            lines: Lines::default(),
         }
     }
 
@@ -207,59 +193,21 @@ impl Barriers {
             return line;
         }
         let own = [self.of(queue), self.with(queue)].into_iter().flatten();
-        let line = own.fold(line, |line, own| self.through(line, own));
+        let line = own.fold(line, |line, own| self.lines.through(line, own));
         match self.kinds.iter().position(|own| *own == queue) {
-            Some(kind) => self.behind(line, kind),
-            None => line,
-        }
-    }
-
-    /// The same behind one more barrier.
-    pub fn through(&mut self, line: Line, barrier: BarrierId) -> Line {
-        let above = &self.sets[line.0 as usize];
-        match with(&above.barriers, barrier) {
-            Some(barriers) => self.number(Above {
-                barriers,
-                kinds: above.kinds.clone(),
-            }),
-            None => line,
-        }
-    }
-
-    /// The same behind a group below a task.
-    fn behind(&mut self, line: Line, kind: KindId) -> Line {
-        let above = &self.sets[line.0 as usize];
-        match with(&above.kinds, kind) {
-            Some(kinds) => self.number(Above {
-                barriers: above.barriers.clone(),
-                kinds,
-            }),
+            Some(kind) => self.lines.behind(line, kind),
             None => line,
         }
     }
 
     /// What stands above what comes of both.
     pub fn both(&mut self, one: Line, other: Line) -> Line {
-        let Above { barriers, kinds } = self.sets[other.0 as usize].clone();
-        let through = |line, barrier: &BarrierId| self.through(line, *barrier);
-        let line = barriers.iter().fold(one, through);
-        let behind = |line, kind: &KindId| self.behind(line, *kind);
-        kinds.iter().fold(line, behind)
-    }
-
-    fn number(&mut self, set: Above) -> Line {
-        if let Some(known) = self.numbers.get(&set) {
-            return *known;
-        }
-        let line = Line(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
-        self.sets.push(set.clone());
-        self.numbers.insert(set, line);
-        line
+        self.lines.both(one, other)
     }
 
     /// The last barrier above; none above a task that none stands above.
     pub fn level(&self, line: Line) -> Option<BarrierId> {
-        self.sets[line.0 as usize].barriers.last().copied()
+        self.lines.barriers(line).last().copied()
     }
 
     /// Whether `barrier` waits for tasks of that step with that line.
@@ -269,7 +217,7 @@ impl Barriers {
 
     /// Whether what has that line may wait for the barrier.
     fn goes_round(&self, barrier: BarrierId, line: Line) -> bool {
-        let mut kinds = self.sets[line.0 as usize].kinds.iter();
+        let mut kinds = self.lines.kinds(line).iter();
         kinds.any(|kind| self.round[*kind][barrier])
     }
 
@@ -402,17 +350,9 @@ impl Barriers {
 
     /// Whether a task with that line must not start, as what stands above it may change yet.
     pub fn is_held(&self, line: Line) -> bool {
-        let above = &self.sets[line.0 as usize].barriers;
+        let above = self.lines.barriers(line);
         above.iter().any(|barrier| !self.is_open(*barrier))
     }
-}
-
-/// The set with one more; none, if it has that.
-fn with(set: &[usize], one: usize) -> Option<Box<[usize]>> {
-    let at = set.binary_search(&one).err()?;
-    let mut more = set.to_vec();
-    more.insert(at, one);
-    Some(more.into())
 }
 
 /// Which steps may lead to `targets`, by way of `edges` (from a step to all that it may lead to) and

@@ -11,6 +11,9 @@ use crate::model::task::TaskId;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Line(pub(super) u32);
 
+/// The place of a barrier among all of them, from 0 ([`super::barrier`]).
+pub type BarrierId = usize;
+
 /// A step that gathers what descends from each task of another one; their order is the manifest's.
 pub type KindId = usize;
 

@@ -9,7 +9,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::model::barrier::{BarrierId, Before};
+use crate::model::barrier::Before;
+use crate::model::gather::BarrierId;
 use crate::model::gather::KindId;
 use crate::model::plan::QueueId;
 use crate::model::task::TaskId;

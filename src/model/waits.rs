@@ -4,7 +4,8 @@
 //! A group below a task waits for all that may lead to it, and some of that may wait at a barrier itself.
 //! That barrier must not wait for the group in turn, and none that it waits for, or nothing would ever go on.
 
-use crate::model::barrier::{Barrier, BarrierId};
+use crate::model::barrier::Barrier;
+use crate::model::gather::BarrierId;
 use crate::model::gather::KindId;
 use crate::model::scope::Kind;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::lines::Lines;
 use crate::engine::step::StepPlan;
-use crate::model::barrier::{BarrierId, Expected};
+use crate::model::barrier::Expected;
+use crate::model::gather::BarrierId;
 use crate::model::gather::{Gather, KindId, Line, Role};
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};

@@ -3,7 +3,7 @@
 use crate::engine::outputs::Outputs;
 use crate::engine::step::StepPlan;
 use crate::engine::{Error, Scheduler};
-use crate::model::barrier::BarrierId;
+use crate::model::gather::BarrierId;
 use crate::model::gather::KindId;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::scope::Belongs;
