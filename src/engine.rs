@@ -413,6 +413,7 @@ impl<'a> Scheduler<'a> {
             version: step.version,
             input_name: ready.name.as_deref(),
             input: ready.input,
+            form: ready.form,
             attempt: ready.attempt,
         });
         if let Some(key) = &key {

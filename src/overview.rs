@@ -134,7 +134,7 @@ impl Steps {
             let at = self.graph.sink();
             self.graph.nodes[at].tally = *finals;
         }
-        for (from, to, count) in state.flows(runset)? {
+        for (from, to, count, folders) in state.flows(runset)? {
             let Some(from) = self.node(from) else {
                 continue;
             };
@@ -144,7 +144,7 @@ impl Steps {
                 self.node(to)
             };
             if let Some(to) = to {
-                self.graph.observe(from, to, count);
+                self.graph.observe(from, to, count, folders);
             }
         }
         Ok(())
@@ -389,7 +389,11 @@ impl Steps {
             version: version.version,
             state: row.state,
             tainted: !version.equal && row.state.is_finished(),
-            input: row.name.as_deref().unwrap_or_default().to_owned(),
+            input: format!(
+                "{}{}",
+                row.name.as_deref().unwrap_or_default(),
+                row.form.slash()
+            ),
             object: row.object.to_string(),
             started: row.started,
             elapsed: row.elapsed,

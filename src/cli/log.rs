@@ -118,10 +118,9 @@ impl Printer<'_> {
             || "final output".to_owned(),
             |step| format!("{} v{}", visible(&step.name), step.version),
         );
-        let input = row
-            .name
-            .as_ref()
-            .map_or_else(String::new, |name| format!(" on {}", visible(name)));
+        let input = row.name.as_ref().map_or_else(String::new, |name| {
+            format!(" on {}{}", visible(name), row.form.slash())
+        });
         let how = match &row.error {
             Some(error) => format!(": {}", visible(first_line(error))),
             None => String::new(),

@@ -196,7 +196,7 @@ fn head(step: &Step, task: Option<&TaskRow>, one: &OneTask, script: &Path, left:
     if let Some(task) = task {
         let _ = write!(text, " #{}", task.id);
         if let Some(name) = &task.name {
-            let _ = write!(text, ", {}", visible(name));
+            let _ = write!(text, ", {}{}", visible(name), task.form.slash());
         }
         if let Some(error) = &task.error {
             let first = error.lines().next().unwrap_or_default();

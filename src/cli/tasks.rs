@@ -12,7 +12,6 @@ use super::options::Places;
 use super::output;
 use super::select::{self, InRunset};
 use crate::model::gather::Role;
-use crate::model::list::Form;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Reader, TaskRow, Which};
 use crate::text::time::short;
@@ -166,7 +165,7 @@ fn cells(row: &TaskRow) -> Vec<String> {
 
 /// The name of its input; of a pair, with the key that tells it from others on the same input.
 fn input(row: &TaskRow) -> String {
-    let name = row.name.as_deref().map_or_else(String::new, visible);
+    let name = row.name.as_deref().map_or_else(String::new, visible) + row.form.slash();
     match row.key.as_ref().filter(|_| row.pair_of.is_some()) {
         Some(key) => format!("{name} ({})", visible(key)),
         None => name,
@@ -209,11 +208,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
             Role::Reader => "reader",
             Role::Gather => "gather",
         },
-        "kind": match row.form {
-            Form::File => "file",
-            Form::Folder => "folder",
-            Form::List => "list",
-        },
+        "kind": row.form.word(),
         "state": row.state,
         "live": row.live,
         "tainted": row.tainted,

@@ -221,6 +221,7 @@ fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
         task: ready.id,
         step: step.name.clone(),
         input_name: ready.name.as_deref().map(str::to_owned),
+        form: ready.form,
         error,
     }
 }
@@ -360,7 +361,7 @@ impl Scheduler<'_> {
         if let Some(queue) = queue
             && let Some(gather) = self.steps[queue].gather
         {
-            routed.add_gathered(&output.name, &self.steps[queue].name);
+            routed.add_gathered(&output.name, output.form, &self.steps[queue].name);
             return self.add_member(gather, queue, (from, maker), &output);
         }
         let id = self.state.insert_task(
@@ -374,7 +375,11 @@ impl Scheduler<'_> {
                 forced: false,
             },
         )?;
-        routed.add(&output.name, queue.map(|queue| &self.steps[queue].name));
+        routed.add(
+            &output.name,
+            output.form,
+            queue.map(|queue| &self.steps[queue].name),
+        );
         match queue {
             Some(queue) => {
                 let ready = Ready {

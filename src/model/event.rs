@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::digest::Digest;
 use crate::model::identity::Change;
+use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::sample::{Sample, Sampled};
 use crate::model::task::{TaskCounts, TaskId};
@@ -157,6 +158,8 @@ pub enum Event<'a> {
         input_name: Option<&'a str>,
         /// Its input object.
         input: Digest,
+        /// What that is.
+        form: Form,
         /// 0 for the first execution in this run.
         attempt: u32,
     },
@@ -328,8 +331,19 @@ pub struct Routed {
     pub gathered: Vec<(StepName, u64)>,
     /// Final outputs: how many.
     pub finals: u64,
-    /// The names of the first few outputs, with the step that each went to.
-    pub names: Vec<(String, Option<StepName>)>,
+    /// The first few outputs.
+    pub names: Vec<Left>,
+}
+
+/// An output that is told by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub form: Form,
+    /// The step that it went to; none if it is final.
+    pub step: Option<StepName>,
 }
 
 impl Routed {
@@ -337,8 +351,8 @@ impl Routed {
     pub const NAMED: usize = 8;
 
     /// Adds one output.
-    pub fn add(&mut self, name: &str, route: Option<&StepName>) {
-        self.name(name, route);
+    pub fn add(&mut self, name: &str, form: Form, route: Option<&StepName>) {
+        self.name(name, form, route);
         match route {
             None => self.finals += 1,
             Some(step) => one_more(&mut self.steps, step),
@@ -346,14 +360,18 @@ impl Routed {
     }
 
     /// Adds one output that a step gathers.
-    pub fn add_gathered(&mut self, name: &str, step: &StepName) {
-        self.name(name, Some(step));
+    pub fn add_gathered(&mut self, name: &str, form: Form, step: &StepName) {
+        self.name(name, form, Some(step));
         one_more(&mut self.gathered, step);
     }
 
-    fn name(&mut self, name: &str, route: Option<&StepName>) {
+    fn name(&mut self, name: &str, form: Form, route: Option<&StepName>) {
         if self.names.len() < Self::NAMED {
-            self.names.push((name.to_owned(), route.cloned()));
+            self.names.push(Left {
+                name: name.to_owned(),
+                form,
+                step: route.cloned(),
+            });
         }
     }
 
@@ -566,6 +584,8 @@ pub struct Failure {
     pub step: StepName,
     /// The name of its input.
     pub input_name: Option<String>,
+    /// What its input is.
+    pub form: Form,
     /// How it ended, and its last words.
     pub error: String,
 }

@@ -39,6 +39,23 @@ impl Form {
         all.into_iter().find(|form| form.number() == number)
     }
 
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+            Self::List => "list",
+        }
+    }
+
+    /// What stands behind its name where people read that.
+    pub fn slash(self) -> &'static str {
+        match self {
+            Self::Folder => "/",
+            Self::File | Self::List => "",
+        }
+    }
+
     /// As what it stands in the list of what was brought together.
     pub fn in_list(self) -> Kind {
         match self {

@@ -148,7 +148,7 @@ fn markdown(summary: &Summary) -> String {
 
 fn details(failure: &Failure) -> String {
     let input = match &failure.input_name {
-        Some(name) => format!(" on {name}"),
+        Some(name) => format!(" on {name}{}", failure.form.slash()),
         None => String::new(),
     };
     let what = literal(&format!("{} #{}{input}", failure.step, failure.task));
@@ -184,6 +184,7 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::list::Form;
     use crate::model::name::StepName;
     use crate::model::task::{TaskCounts, TaskId};
 
@@ -211,6 +212,7 @@ mod tests {
                 task: TaskId(7),
                 step,
                 input_name: Some("x\n*y*".into()),
+                form: Form::File,
                 error: "exit 1\n```\n".into(),
             }],
             ..Summary::default()

@@ -31,7 +31,7 @@
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
 //! | `gathered` | `step`, `tasks`, `outputs`: a step has all that it gathers, for so many tasks |
-//! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `attempt` (from 0): handed to the workers |
+//! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `kind` (what that is: `file`, `folder`, `list`), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `outputs` |
 //! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `retry_in_seconds` (if it is tried again) |
@@ -46,7 +46,7 @@
 //! runs many tasks). A `done` that is `reused_from` another task has the `launch` `reused`.
 //!
 //! `outputs` has `total`, `final`, `steps` (per step `step` and `count`) and `names`: the first
-//! eight, each with `name` and, unless it is final, `step`. `near` are final outputs (`name`)
+//! eight, each with `name`, `kind` (`file` or `folder`) and, unless it is final, `step`. `near` are final outputs (`name`)
 //! whose name is close to that of a `step`, `orphaned` unfinished tasks (`count`) of a `step` that
 //! is not in the manifest. The `kind` of an error is `usage` (command line, manifest, state),
 //! `environment` (a package cannot be had) or `signal`.
@@ -64,7 +64,7 @@ use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
 use event::{
-    Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Named, Outputs, Over, Ran,
+    Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Left, Named, Outputs, Over, Ran,
     Sampled, Tainted, Unequal, Without,
 };
 
@@ -244,6 +244,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             version,
             input_name,
             input,
+            form,
             attempt,
         } => JsonEvent::Started {
             task: *task,
@@ -251,6 +252,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             version: *version,
             input_name: *input_name,
             input: input.hex().to_string(),
+            kind: form.word(),
             attempt: *attempt,
         },
         Event::Output {
@@ -314,9 +316,10 @@ impl<'a> Outputs<'a> {
             names: outputs
                 .names
                 .iter()
-                .map(|(name, step)| Named {
-                    name,
-                    step: step.as_ref().map(StepName::as_str),
+                .map(|left| Left {
+                    name: &left.name,
+                    kind: left.form.word(),
+                    step: left.step.as_ref().map(StepName::as_str),
                 })
                 .collect(),
         }
@@ -433,6 +436,7 @@ fn of_failure(failure: &Failure) -> Failed<'_> {
         task: failure.task,
         step: failure.step.as_str(),
         input_name: failure.input_name.as_deref(),
+        kind: failure.form.word(),
         error: &failure.error,
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{sampled, table};
-use crate::model::event::{Event, Routed, Span, Summary};
+use crate::model::event::{Event, Left, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
@@ -138,6 +138,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             version,
             input_name,
             input,
+            form,
             attempt,
         } => {
             let again = match attempt {
@@ -146,7 +147,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             };
             format!(
                 "{step} #{task}: started, version {version}, input {} {}{again}\n",
-                input_name.map_or_else(|| "(none)".to_owned(), visible),
+                input_name.map_or_else(|| "(none)".to_owned(), |name| visible(name) + form.slash()),
                 &input.hex()[..8],
             )
         }
@@ -299,9 +300,9 @@ fn routes(outputs: &Routed) -> String {
 
 fn names(outputs: &Routed) -> String {
     let mut text = String::new();
-    for (name, route) in &outputs.names {
-        let route = route.as_ref().map_or("final output", StepName::as_str);
-        let _ = writeln!(text, "  {} → {route}", visible(name));
+    for Left { name, form, step } in &outputs.names {
+        let route = step.as_ref().map_or("final output", StepName::as_str);
+        let _ = writeln!(text, "  {}{} → {route}", visible(name), form.slash());
     }
     let more = outputs.total() - outputs.names.len() as u64;
     if more > 0 {
@@ -367,7 +368,7 @@ pub(super) fn summary(summary: &Summary) -> String {
     }
     for failure in &summary.failures {
         let input = match &failure.input_name {
-            Some(name) => format!(" on {}", visible(name)),
+            Some(name) => format!(" on {}{}", visible(name), failure.form.slash()),
             None => String::new(),
         };
         let _ = writeln!(text, "failed: {} #{}{input}", failure.step, failure.task);

@@ -99,9 +99,10 @@ impl Trace {
             Event::Started {
                 task,
                 input_name: Some(name),
+                form,
                 ..
             } => {
-                self.inputs.insert(*task, (*name).to_owned());
+                self.inputs.insert(*task, format!("{name}{}", form.slash()));
             }
             Event::Done {
                 task,

@@ -60,6 +60,8 @@ pub(crate) struct ShownTask {
     pub step: StepId,
     /// Its input.
     pub object: Digest,
+    /// What that is.
+    pub form: Form,
     /// The file name under which its parent left the input.
     pub name: Option<FileName>,
     /// Its state.
@@ -142,15 +144,16 @@ impl Reader {
             .during(&self.layout, "read counts")
     }
 
-    /// How many live outputs of one step version's tasks went to another; step 0 for final ones.
+    /// How many live outputs of one step version's tasks went to another, and how many of them are
+    /// folders; step 0 for final ones.
     pub(crate) fn flows(
         &self,
         runset: Option<&Runset>,
-    ) -> Result<Vec<(StepId, StepId, i64)>, Error> {
+    ) -> Result<Vec<(StepId, StepId, i64, i64)>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT max(iif(parent.id >= task.id, task.id, NULL)), parent.step_id, coalesce(task.step_id, 0), count(*),
-                     max(iif(parent.id >= task.id, parent.id, NULL))
+                     max(iif(parent.id >= task.id, parent.id, NULL)), sum(task.kind = 1)
                  FROM task JOIN task AS parent ON parent.id = task.input_task_id
                  WHERE task.live = 1 AND parent.step_id IS NOT NULL
                    AND NOT (task.role = 2 AND task.output = task.input_task_id)
@@ -225,7 +228,7 @@ impl Reader {
     ) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT {TASK}, {STATE_SQL}, NULL, NULL FROM task
+                "SELECT {TASK}, {STATE_SQL}, NULL, NULL, kind FROM task
                  WHERE live = 1 AND step_id IS NOT NULL AND role <> 1
                    AND (?1 IS NULL OR runset = ?1)
                  ORDER BY processed = 0 AND error IS NOT NULL DESC, elapsed DESC, id LIMIT ?2"
@@ -249,7 +252,7 @@ impl Reader {
     ) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr
+                "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr, kind
                  FROM (SELECT *, row_number() OVER (PARTITION BY step_id ORDER BY id) AS nth
                        FROM task
                        WHERE processed = 0 AND live = 1 AND error IS NOT NULL
@@ -283,11 +286,16 @@ fn execution(row: &Row) -> rusqlite::Result<Execution> {
     })
 }
 
-fn flow(row: &Row) -> rusqlite::Result<(StepId, StepId, i64)> {
+fn flow(row: &Row) -> rusqlite::Result<(StepId, StepId, i64, i64)> {
     if let Some(above) = row.get::<_, Option<i64>>(4)? {
         return Err(Wrong::Circle(TaskId(above)).into_error());
     }
-    Ok((StepId(row.get(1)?), StepId(row.get(2)?), count(row, 3)?))
+    Ok((
+        StepId(row.get(1)?),
+        StepId(row.get(2)?),
+        count(row, 3)?,
+        count(row, 5)?,
+    ))
 }
 
 fn recorded(row: &Row) -> rusqlite::Result<RecordedStep> {
@@ -314,6 +322,7 @@ fn task_row(row: &Row) -> rusqlite::Result<ShownTask> {
         id: TaskId(row.get(0)?),
         step: StepId(row.get(1)?),
         object: digest(row, 2)?,
+        form: form(row, 11)?,
         name: file_name(row, 3)?,
         started: some_number(row, 4)?,
         elapsed: some_number(row, 5)?,

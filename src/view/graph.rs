@@ -11,6 +11,7 @@ pub(crate) use layout::{Layout, Point, Route, Size, is_too_large, layout};
 pub(crate) use order::real;
 
 use crate::model::task::TaskCounts;
+use crate::text::amount::count;
 
 /// Steps and the ways between them. Cycles and loops at one step are allowed.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     pub versions: Vec<Version>,
     /// The live tasks of all versions; of the sink, the final outputs.
     pub tally: TaskCounts,
+    /// Of the sink, how many of the final outputs are folders.
+    pub folders: i64,
     /// Finished live tasks of versions that compute something else than the current one.
     pub tainted: i64,
     /// Live tasks that count for a version that did not make them.
@@ -69,6 +72,8 @@ pub(crate) struct Edge {
     pub to: usize,
     /// How many live tasks or final outputs came this way.
     pub observed: i64,
+    /// How many of those are folders.
+    pub folders: i64,
     /// Whether a script names an output that goes this way.
     pub declared: bool,
     /// Whether tasks there get outputs from here besides their inputs.
@@ -139,11 +144,12 @@ impl Node {
     /// `2 failed, 3 pending, 10 done, 1 of them tainted, 2 of them accepted`.
     pub(crate) fn counts(&self) -> String {
         if self.sink {
-            let total = self.tally.total();
-            return match total {
-                0 => "none".to_owned(),
-                1 => "1 file".to_owned(),
-                _ => format!("{total} files"),
+            let files = self.tally.total() - self.folders;
+            return match (files, self.folders) {
+                (0, 0) => "none".to_owned(),
+                (_, 0) => count(files, "file"),
+                (0, folders) => count(folders, "folder"),
+                (_, folders) => format!("{}, {}", count(files, "file"), count(folders, "folder")),
             };
         }
         let members = i64::try_from(self.members).unwrap_or(i64::MAX);
@@ -201,9 +207,14 @@ impl Graph {
         self.nodes.len() - 1
     }
 
-    /// Notes that `count` outputs went from one node to the other.
-    pub(crate) fn observe(&mut self, from: usize, to: usize, count: i64) {
-        self.edge(from, to).observed += count;
+    /// Notes that `count` outputs went from one node to the other, `folders` of which are folders.
+    pub(crate) fn observe(&mut self, from: usize, to: usize, count: i64, folders: i64) {
+        let edge = self.edge(from, to);
+        edge.observed += count;
+        edge.folders += folders;
+        if self.nodes[to].sink {
+            self.nodes[to].folders += folders;
+        }
     }
 
     /// Notes that a script names an output that goes this way.
@@ -221,6 +232,7 @@ impl Graph {
             from,
             to,
             observed: 0,
+            folders: 0,
             declared: false,
             with: false,
         })
@@ -279,10 +291,10 @@ mod tests {
         let middle = graph.step("middle");
         let first = graph.step("first");
         graph.nodes[first].start = true;
-        graph.observe(first, middle, 1);
-        graph.observe(middle, middle, 1);
-        graph.observe(middle, last, 1);
-        graph.observe(last, first, 1);
+        graph.observe(first, middle, 1, 0);
+        graph.observe(middle, middle, 1, 0);
+        graph.observe(middle, last, 1, 0);
+        graph.observe(last, first, 1, 0);
         graph.declare(last, sink);
         assert_eq!(graph.in_order(), [first, middle, last, sink]);
     }
@@ -292,8 +304,8 @@ mod tests {
         let mut graph = Graph::default();
         assert_eq!(graph.step("a"), graph.step("a"));
         assert_eq!(graph.find("b"), None);
-        graph.observe(0, 0, 2);
-        graph.observe(0, 0, 3);
+        graph.observe(0, 0, 2, 1);
+        graph.observe(0, 0, 3, 0);
         graph.declare(0, 0);
         let edges: Vec<_> = graph.edges().copied().collect();
         assert_eq!(
@@ -302,6 +314,7 @@ mod tests {
                 from: 0,
                 to: 0,
                 observed: 5,
+                folders: 1,
                 declared: true,
                 with: false
             }]

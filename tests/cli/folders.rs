@@ -1,5 +1,7 @@
 //! Folders as outputs (`folders`).
 
+mod told;
+
 use std::fs;
 
 use crate::harness::{Test, hash};

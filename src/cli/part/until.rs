@@ -30,7 +30,7 @@ type Went = HashMap<StepName, HashSet<StepName>>;
 fn recorded(state: &Reader) -> Result<Went, state::Error> {
     let names = state.names_of_versions()?;
     let mut went = Went::new();
-    for (from, to, _) in state.flows(None)? {
+    for (from, to, ..) in state.flows(None)? {
         if let (Some(from), Some(to)) = (names.get(&from), names.get(&to)) {
             went.entry(from.clone()).or_default().insert(to.clone());
         }

@@ -39,12 +39,10 @@ impl<'a> Gifts<'a> {
     }
 
     /// Of a pair, the one output of another step in it.
-    pub(super) fn alone(&self, row: &TaskRow) -> Option<Box<str>> {
+    pub(super) fn alone(&self, row: &TaskRow) -> Option<Entry> {
         row.pair_of?;
-        match self.list(row)?.as_slice() {
-            [only] => Some(only.name.clone()),
-            _ => None,
-        }
+        let mut files = self.list(row)?;
+        files.pop().filter(|_| files.is_empty())
     }
 
     fn list(&self, row: &TaskRow) -> Option<Vec<Entry>> {

@@ -9,7 +9,7 @@ use super::super::tasks::{elapsed, state_in_words, to_json};
 use super::tree::{Above, Node, Tracer};
 use crate::model::gather::Role;
 use crate::model::list::Form;
-use crate::state::TaskRow;
+use crate::model::tree::{Entry, Kind};
 use crate::text::amount;
 use crate::text::time::short;
 use crate::text::visible;
@@ -41,7 +41,7 @@ impl Tracer<'_> {
             label = format!(
                 "{}{} {} → ",
                 entry.unwrap_or_else(|| visible(name)),
-                slash(row),
+                row.form.slash(),
                 &hash[..8]
             );
         }
@@ -82,8 +82,8 @@ impl Tracer<'_> {
                 if let Some(count) = node.gathered {
                     let _ = write!(label, ", of {}", amount::count(count, "output"));
                 }
-                if let Some(path) = &node.alone {
-                    let _ = write!(label, ", with {}", visible(path));
+                if let Some(only) = &node.alone {
+                    let _ = write!(label, ", with {}", alone(only));
                 }
                 if let Some(identity) = self.identity(row) {
                     let _ = write!(label, ", {}", environment(identity));
@@ -116,8 +116,9 @@ impl Tracer<'_> {
                 if let Some((step, _)) = node.with.as_ref().and_then(|path| path.split_once('/')) {
                     task["with"] = json!(step);
                 }
-                if let Some(path) = &node.alone {
-                    task["with_file"] = json!(path);
+                if let Some(only) = &node.alone {
+                    task["with_file"] = json!(only.name);
+                    task["with_kind"] = json!(form(only).word());
                 }
                 if let Some(entry) = &node.entry {
                     task["entry"] = json!(entry);
@@ -130,6 +131,19 @@ impl Tracer<'_> {
     }
 }
 
+/// The one output of another step in a pair.
+fn alone(only: &Entry) -> String {
+    visible(&only.name) + form(only).slash()
+}
+
+/// What that is.
+fn form(only: &Entry) -> Form {
+    match only.kind {
+        Kind::Folder => Form::Folder,
+        Kind::File | Kind::Executable | Kind::Link => Form::File,
+    }
+}
+
 /// The line of what a task was given.
 fn given(node: &Node, above: &[Above]) -> String {
     let row = &node.row;
@@ -139,8 +153,8 @@ fn given(node: &Node, above: &[Above]) -> String {
         Some(path) => ("with", &**path),
         None => ("from", name),
     };
-    let mut label = format!("{how} {}{} {}", visible(name), slash(row), &hash[..8]);
-    for (at, Above { row, alone }) in above.iter().enumerate() {
+    let mut label = format!("{how} {}{} {}", visible(name), row.form.slash(), &hash[..8]);
+    for (at, Above { row, alone: only }) in above.iter().enumerate() {
         if above.len() > ABOVE && (ABOVE / 2..above.len() - ABOVE / 2).contains(&at) {
             if at == ABOVE / 2 {
                 label.push_str(" ← …");
@@ -149,8 +163,8 @@ fn given(node: &Node, above: &[Above]) -> String {
         }
         let step = row.step.as_ref().map_or("", |step| step.name.as_str());
         let _ = write!(label, " ← #{} {}", row.id, visible(step));
-        if let Some(path) = alone {
-            let _ = write!(label, " with {}", visible(path));
+        if let Some(only) = only {
+            let _ = write!(label, " with {}", alone(only));
         }
     }
     if let Some(count) = node.gathered {
@@ -160,12 +174,4 @@ fn given(node: &Node, above: &[Above]) -> String {
         let _ = write!(label, " ← {entry}");
     }
     label
-}
-
-/// Behind the name of a folder.
-fn slash(row: &TaskRow) -> &'static str {
-    match row.form {
-        Form::Folder => "/",
-        Form::File | Form::List => "",
-    }
 }

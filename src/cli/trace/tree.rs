@@ -10,6 +10,7 @@ use crate::model::gather::Role;
 use crate::model::identity::Identity;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
+use crate::model::tree::Entry;
 use crate::state::{Reader, StepId, TaskRow};
 
 /// Members that are told of what was gathered, and outputs that a task got besides its input, in one tree.
@@ -32,7 +33,7 @@ pub(super) struct Node {
     /// Of what a task got besides its input, where it had that, `STEP/NAME`.
     pub with: Option<Box<str>>,
     /// Of a pair, the one output of another step in it, as `STEP/NAME`.
-    pub alone: Option<Box<str>>,
+    pub alone: Option<Entry>,
     /// Whether it is what was asked about.
     pub asked: bool,
 }
@@ -42,7 +43,7 @@ pub(super) struct Above {
     /// What is recorded of it.
     pub row: TaskRow,
     /// Of a pair, the one output of another step in it.
-    pub alone: Option<Box<str>>,
+    pub alone: Option<Entry>,
 }
 
 /// What is to be told next.

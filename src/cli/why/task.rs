@@ -44,7 +44,7 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
     };
     let hash = row.object.hex();
     let input = match &row.name {
-        Some(name) => format!(" on {} ({})", visible(name), &hash[..8]),
+        Some(name) => format!(" on {}{} ({})", visible(name), row.form.slash(), &hash[..8]),
         None => String::new(),
     };
     let mut text = format!(
@@ -90,7 +90,7 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
 
 fn member_text(state: &Reader, row: &TaskRow, step: &str) -> Result<String, Failure> {
     let step = visible(step);
-    let name = visible(row.name.as_deref().unwrap_or_default());
+    let name = visible(row.name.as_deref().unwrap_or_default()) + row.form.slash();
     if row.context.is_some() {
         return Ok(format!(
             "#{} is {name}, on which {step} works with each output of another step: tasks that are its \
@@ -111,7 +111,7 @@ fn member_text(state: &Reader, row: &TaskRow, step: &str) -> Result<String, Fail
 }
 
 fn final_text(places: &Places, state: &Reader, row: &TaskRow) -> Result<String, Failure> {
-    let name = visible(row.name.as_deref().unwrap_or_default());
+    let name = visible(row.name.as_deref().unwrap_or_default()) + row.form.slash();
     let is = if row.live { "is" } else { "was" };
     let mut text = format!(
         "#{} {is} the final output {name}: no part of that name {is} a step's\n",

@@ -173,6 +173,7 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::model::event::Span;
+    use crate::model::list::Form;
     use crate::model::task::TaskId;
 
     fn name(text: &str) -> StepName {
@@ -211,13 +212,14 @@ mod tests {
                 version: 1,
                 input_name: None,
                 input: crate::model::digest::Digest::of(b""),
+                form: Form::File,
                 attempt: 0,
             });
         }
         let mut outputs = Routed::default();
-        outputs.add("b", Some(&b));
-        outputs.add("x_b", Some(&b));
-        outputs.add("end", None);
+        outputs.add("b", Form::File, Some(&b));
+        outputs.add("x_b", Form::File, Some(&b));
+        outputs.add("end", Form::File, None);
         model.event(&Event::Done {
             task: TaskId(1),
             step: &a,

@@ -110,6 +110,7 @@ pub(super) enum JsonEvent<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         input_name: Option<&'a str>,
         input: String,
+        kind: &'static str,
         attempt: u32,
     },
     Output {
@@ -223,7 +224,16 @@ pub(super) struct Outputs<'a> {
     pub total: u64,
     pub r#final: u64,
     pub steps: Vec<Count<'a>>,
-    pub names: Vec<Named<'a>>,
+    pub names: Vec<Left<'a>>,
+}
+
+/// An output by its name.
+#[derive(Serialize)]
+pub(super) struct Left<'a> {
+    pub name: &'a str,
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<&'a str>,
 }
 
 /// How a run ended.
@@ -368,6 +378,7 @@ pub(super) struct Failed<'a> {
     pub step: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_name: Option<&'a str>,
+    pub kind: &'static str,
     pub error: &'a str,
 }
 

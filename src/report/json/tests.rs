@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::digest::Digest;
 use crate::model::event::LeftOut;
+use crate::model::list::Form;
 use crate::model::task::TaskId;
 
 fn told(event: &Event) -> String {
@@ -36,8 +37,8 @@ fn is_documented(event: &serde_json::Value) {
 fn tasks() {
     let step = StepName::new("größe").unwrap();
     let mut outputs = Routed::default();
-    outputs.add("a_größe", Some(&step));
-    outputs.add("end\n\u{1f}", None);
+    outputs.add("a_größe", Form::Folder, Some(&step));
+    outputs.add("end\n\u{1f}", Form::File, None);
     let task = TaskId(7);
     let span = Span {
         started: 1_699_999_999_999,
@@ -54,7 +55,7 @@ fn tasks() {
         outputs: &outputs,
     };
     let left = "\"outputs\":{\"total\":2,\"final\":1,\"steps\":[{\"step\":\"größe\",\"count\":1}],\
-        \"names\":[{\"name\":\"a_größe\",\"step\":\"größe\"},{\"name\":\"end\\n\\u001f\"}]}";
+        \"names\":[{\"name\":\"a_größe\",\"kind\":\"folder\",\"step\":\"größe\"},{\"name\":\"end\\n\\u001f\",\"kind\":\"file\"}]}";
     assert_eq!(
         told(&done(None, span)),
         format!("\"done\",\"task\":7,\"step\":\"größe\",{ran},{left}")
@@ -107,10 +108,11 @@ fn tasks() {
             version: 1,
             input_name: None,
             input: Digest::of(b""),
+            form: Form::List,
             attempt: 0,
         }),
         format!(
-            "\"started\",\"task\":7,\"step\":\"größe\",\"version\":1,\"input\":\"{}\",\"attempt\":0",
+            "\"started\",\"task\":7,\"step\":\"größe\",\"version\":1,\"input\":\"{}\",\"kind\":\"list\",\"attempt\":0",
             Digest::of(b"")
         )
     );

@@ -61,8 +61,8 @@ fn steps_flows_and_counts() {
     let names: Vec<_> = steps.iter().map(|s| (s.name.as_str(), s.version)).collect();
     assert_eq!(names, [("a", 1), ("a", 2), ("b", 1)]);
     let flows = [
-        (steps[0].id, StepId::FINAL, 1),
-        (steps[0].id, steps[2].id, 1),
+        (steps[0].id, StepId::FINAL, 1, 0),
+        (steps[0].id, steps[2].id, 1, 0),
     ];
     assert_eq!(state.flows(Some(&runset)).unwrap(), flows);
     assert_eq!(state.flows(None).unwrap(), flows);

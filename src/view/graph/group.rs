@@ -81,10 +81,12 @@ impl Graph {
                 from,
                 to,
                 observed: 0,
+                folders: 0,
                 declared: false,
                 with: false,
             });
             one.observed += edge.observed;
+            one.folders += edge.folders;
             one.declared |= edge.declared;
             one.with |= edge.with;
         }
@@ -148,12 +150,12 @@ mod tests {
         for number in 1..=10 {
             let step = graph.step(&format!("part_{number}"));
             graph.nodes[step].tally.done = 1;
-            graph.observe(start, step, 2);
+            graph.observe(start, step, 2, 0);
             graph.declare(step, sink);
         }
         graph.nodes[4].tally.failed = 1;
         let merge = graph.step("merge_1");
-        graph.observe(4, merge, 5);
+        graph.observe(4, merge, 5, 0);
         assert!(graph.grouped(12).is_none());
         let grouped = graph.grouped(11).unwrap().graph;
         assert_eq!(

@@ -112,7 +112,7 @@ mod tests {
         let a = graph.step("a\"b\\<x>");
         let sink = graph.sink();
         graph.nodes[a].tally.failed = 1;
-        graph.observe(a, a, 4);
+        graph.observe(a, a, 4, 0);
         graph.declare(a, sink);
         graph
     }

@@ -290,7 +290,7 @@ mod tests {
         let long = format!("</title><script>{}", "x".repeat(60));
         let node = graph.step(&long);
         graph.nodes[node].start = true;
-        graph.observe(node, node, 1234);
+        graph.observe(node, node, 1234, 0);
         let svg = standalone(&graph, "a & b");
         assert!(!svg.contains("<script"));
         assert!(svg.contains(&html(&long)));
@@ -305,7 +305,7 @@ mod tests {
         let mut graph = Graph::default();
         for (from, to) in (0..400).map(|n| (n % 40, n * 7 % 41)) {
             let (from, to) = (graph.step(&from.to_string()), graph.step(&to.to_string()));
-            graph.observe(from, to, 1);
+            graph.observe(from, to, 1, 0);
         }
         assert!(graph.edges().count() > TITLED);
         let svg = picture(&graph, "");

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::text::amount::count;
 use crate::text::visible;
 use crate::text::width::cut_middle;
 use crate::view::graph::{Edge, Graph, Node};
@@ -14,8 +15,15 @@ pub(super) fn way(edge: &Edge) -> String {
     let outputs = match (edge.observed, edge.declared) {
         (0, false) if edge.with => return "given with each input".to_owned(),
         (0, _) => "in the script, not seen yet".to_owned(),
-        (1, _) => "1 output".to_owned(),
-        (many, _) => format!("{many} outputs"),
+        (all, _) if all == edge.folders => count(all, "folder"),
+        (all, _) => {
+            let outputs = count(all, "output");
+            match edge.folders {
+                0 => outputs,
+                1 => outputs + ", 1 of them a folder",
+                folders => format!("{outputs}, {folders} of them folders"),
+            }
+        }
     };
     if edge.with {
         outputs + "; given with each input"
@@ -126,8 +134,8 @@ mod tests {
             })
             .to_vec();
         graph.nodes[b].tally.failed = 1;
-        graph.observe(a, b, 1);
-        graph.observe(b, b, 3);
+        graph.observe(a, b, 1, 0);
+        graph.observe(b, b, 3, 0);
         graph.declare(b, sink);
         let c = graph.step("index");
         graph.give(c, b);
@@ -154,7 +162,7 @@ mod tests {
             reused: 1_000_000_000,
         };
         graph.nodes[at].tainted = 1_000_000_000;
-        graph.observe(at, at, i64::MAX);
+        graph.observe(at, at, i64::MAX, 0);
         let text = text(&graph, &"x".repeat(300));
         assert!(text.lines().all(|line| line.width() <= 80), "{text}");
         assert!(!text.contains('\u{1b}'));

@@ -13,7 +13,7 @@ fn graph(count: usize, edges: &[(usize, usize)]) -> Graph {
     }
     graph.nodes[0].start = true;
     for (from, to) in edges {
-        graph.observe(*from, *to, 1);
+        graph.observe(*from, *to, 1, 0);
     }
     graph
 }
@@ -81,7 +81,7 @@ fn a_fan_of_100_stays_narrow_and_shares_its_trunk() {
     );
     let sink = graph.sink();
     for node in 1..100 {
-        graph.observe(node, sink, 1);
+        graph.observe(node, sink, 1, 0);
     }
     let layout = laid_out(&graph);
     assert!(layout.size.width < 2000.0, "{}", layout.size.width);

@@ -13,7 +13,7 @@ fn hostile() -> Page {
     let at = graph.step(HOSTILE);
     graph.nodes[at].start = true;
     graph.nodes[at].tally.failed = 1;
-    graph.observe(at, at, 1);
+    graph.observe(at, at, 1, 0);
     let task = Task {
         id: 1,
         name: HOSTILE.into(),
