@@ -53,6 +53,15 @@ impl Layout {
         fs::metadata(self.database()).is_ok_and(|file| file.len() == 0) && self.has_objects()
     }
 
+    /// Whether the file of the database is there and has nothing in it but zeros, as file systems
+    /// leave one that was made shortly before the power went. No page is longer.
+    pub(super) fn is_blank(&self) -> bool {
+        const LONGEST: u64 = 65_536;
+        let path = self.database();
+        fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= LONGEST)
+            && fs::read(&path).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+    }
+
     /// What was committed to it last, until that is brought to the file itself.
     pub(super) fn log(&self) -> PathBuf {
         self.root.join("db-wal")

@@ -79,10 +79,14 @@ impl State {
         let lock = Lock::take(&layout)?;
         let created = make_file(&layout.database())?;
         files::check(&layout)?;
-        let mut connection =
-            Connection::open(layout.file_name()).during(&layout, "open the database")?;
-        guard::restrict(&mut connection, &layout).during(&layout, "open the database")?;
-        let mended = prepare(&mut connection, &layout, created)?;
+        let (connection, mended) = match connect(&layout, created) {
+            // With its log it could have been a whole one.
+            Err(Error::Corrupt { .. }) if layout.is_blank() => {
+                begin_anew(&layout)?;
+                connect(&layout, false)?
+            }
+            connected => connected?,
+        };
         lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
         state.mended = mended;
@@ -188,6 +192,26 @@ impl State {
             mended: Mended::default(),
         }
     }
+}
+
+fn connect(layout: &Layout, created: bool) -> Result<(Connection, Mended), Error> {
+    const OPENING: &str = "open the database";
+    let mut connection = Connection::open(layout.file_name()).during(layout, OPENING)?;
+    guard::restrict(&mut connection, layout).during(layout, OPENING)?;
+    let mended = prepare(&mut connection, layout, created)?;
+    Ok((connection, mended))
+}
+
+/// Takes the zeros from a file that holds nothing else. `SQLite` removes the log of an empty one.
+fn begin_anew(layout: &Layout) -> Result<(), Error> {
+    let path = layout.database();
+    let file = fs::OpenOptions::new().write(true).open(&path);
+    file.and_then(|file| file.set_len(0))
+        .map_err(|source| Error::Io {
+            action: "empty",
+            path,
+            source,
+        })
 }
 
 fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<Mended, Error> {

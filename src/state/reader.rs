@@ -81,7 +81,15 @@ fn connect(path: &Path, layout: &Layout, flags: OpenFlags) -> Result<Connection,
 
 /// With the first question `SQLite` opens all of its files.
 fn checked(connection: Connection, layout: &Layout) -> Result<(Connection, i64), Error> {
-    let format = schema::check(&connection, layout)?;
+    let format = match schema::check(&connection, layout) {
+        Err(Error::Corrupt { .. }) if layout.is_blank() && layout.has_objects() => {
+            return Err(Error::Emptied(layout.database()));
+        }
+        Err(Error::Corrupt { .. }) if layout.is_blank() => {
+            return Err(Error::Absent(layout.root().to_owned()));
+        }
+        checked => checked?,
+    };
     if schema::is_bare(&connection, layout)? && layout.has_objects() {
         return Err(Error::Emptied(layout.database()));
     }

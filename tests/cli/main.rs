@@ -43,6 +43,7 @@ mod params;
 mod part;
 mod paths;
 mod plain;
+mod power;
 mod privileges;
 mod promise;
 mod query;

@@ -352,3 +352,34 @@ fn a_damaged_db_is_mended_and_that_is_told() {
     test.tally_is_right();
     test.runs().never_says("warning");
 }
+
+#[test]
+fn a_file_of_zeros_is_no_database_yet() {
+    for length in [512, 4096] {
+        let test = Test::with(ONE);
+        fs::create_dir(test.path("db")).unwrap();
+        fs::write(test.path("db/db"), vec![0; length]).unwrap();
+        let refusal = test.refusal(&["tasks"]);
+        assert!(refusal.contains("there is no db"), "{refusal}");
+        test.runs();
+        assert_eq!(test.output("out"), "result\n");
+        // The objects tell that there was one.
+        for ending in ["db-wal", "db-shm"] {
+            fs::remove_file(test.path("db").join(ending)).unwrap();
+        }
+        fs::write(test.path("db/db"), vec![0; length]).unwrap();
+        let refusal = test.refusal(&["tasks"]);
+        assert!(refusal.contains("empty"), "{refusal}");
+        test.runs().says("lost (a power cut in the first run");
+    }
+}
+
+#[test]
+fn a_file_of_zeros_and_something_else_stays_as_it_is() {
+    let test = Test::with(ONE);
+    let mut bytes = vec![0; 4096];
+    bytes[4000] = b'x';
+    test.write("db/db", &bytes);
+    test.run(["-run"]).exits(2).says("not a usable database");
+    assert_eq!(fs::read(test.path("db/db")).unwrap(), bytes);
+}

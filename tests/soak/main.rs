@@ -11,6 +11,8 @@ mod harness;
 mod injection;
 #[path = "../cli/last_member.rs"]
 mod last_member;
+#[path = "../cli/power.rs"]
+mod power;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/privileges.rs"]
 mod privileges;
@@ -66,6 +68,13 @@ fn every_read_of_the_database_fails_once() {
 fn every_other_write_fails_once() {
     let calls = ["write", "mkdir", "rename", "unlink", "linkat", "renameat2"];
     every(&calls, &["ENOSPC", "EIO"], "-run -parallel 4 -quiet");
+}
+
+#[test]
+fn the_power_goes_at_every_moment_of_a_run() {
+    for sync in ["lazy", "end", "commit"] {
+        println!("{sync}: {} ends", power::all(sync));
+    }
 }
 
 /// 200 runs with 1, 2 and 6 workers each.

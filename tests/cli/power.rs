@@ -1,0 +1,164 @@
+//! The power goes amid a run. Everything that the run did to the disk is recorded; for each moment,
+//! what a file system may have kept of it is laid out anew, and the next run goes on from that.
+
+#[path = "power/disk.rs"]
+mod disk;
+#[path = "power/record.rs"]
+mod record;
+
+use std::fs;
+
+use disk::{Luck, Remains};
+use record::Recording;
+
+use crate::harness::{Running, Test, hash};
+use crate::injection::{is_possible, rows};
+
+/// A fan-out, a merge, and an output of some blocks.
+const MANIFEST: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2 3 4 5; do echo "v$i" > "$OUTPUT_DIR/a${i}_mid"; done'
+[[step]]
+name = "mid"
+script = '''
+for i in 1 2 3 4 5 6 7 8; do cat "$INPUT_FILE" "$INPUT_FILE" > "$OUTPUT_DIR/${TASK_PIPELINE_KEY}_merge"; done
+head -c 20000 /dev/zero | tr '\0' "$(cut -c2 "$INPUT_FILE")" > "$OUTPUT_DIR/$TASK_PIPELINE_KEY.big"
+echo said
+'''
+[[step]]
+name = "merge"
+gather = true
+script = 'cat "$INPUT_DIR"/* > "$OUTPUT_DIR/all.txt"'
+"#;
+
+/// A run to be cut off anywhere.
+pub struct Story {
+    sync: &'static str,
+    recording: Recording,
+    /// The live rows at its end.
+    rows: Vec<String>,
+    /// Where the objects lie that it made.
+    whole: Test,
+}
+
+impl Story {
+    /// Records a run.
+    pub fn of(sync: &'static str) -> Self {
+        let whole = Test::in_memory();
+        whole.manifest(MANIFEST);
+        let arguments = format!("-run -parallel 2 -sync {sync}");
+        let options = record::OPTIONS;
+        Running::start(whole.shell(&format!("exec strace {options} $PROGRAM {arguments}")))
+            .end()
+            .exits(0);
+        let text = fs::read(whole.path("calls")).unwrap();
+        Self {
+            sync,
+            recording: Recording::of(&text, &whole.path("db")),
+            rows: rows(&whole),
+            whole,
+        }
+    }
+
+    /// How many moments there are.
+    pub fn moments(&self) -> usize {
+        self.recording.len()
+    }
+
+    /// The power goes at a moment, and this is what the disk keeps.
+    pub fn ends(&self, moment: usize, luck: Luck) {
+        let test = Test::in_memory();
+        test.manifest(MANIFEST);
+        let objects = self.whole.path("db/objects");
+        let remains = Remains::at(&self.recording, moment, luck, &objects);
+        remains.lay_out(&test.path("db"));
+        let when = format!(
+            "-sync {}, moment {moment} of {}, {luck:?}",
+            self.sync,
+            self.moments()
+        );
+        if another_boot(&test) && self.sync == "commit" {
+            all_recorded_is_whole(&test, &when);
+        }
+        let ran = test.run(["-run"]);
+        assert_eq!(ran.status, 0, "{when}: {ran}");
+        assert_eq!(rows(&test), self.rows, "{when}: {ran}");
+        test.tally_is_right();
+        let again = test.run(["verify"]);
+        assert_eq!(again.status, 0, "{when}: {ran}\nthen {again}");
+    }
+}
+
+/// The machine was started again since: whether the database says anything at all. No file is
+/// younger than the end of the task that left it, as none was touched but by the power cut.
+fn another_boot(test: &Test) -> bool {
+    if !test.path("db/db").exists() {
+        return false;
+    }
+    let db = rusqlite::Connection::open(test.path("db/db")).unwrap();
+    db.execute_batch(
+        "UPDATE meta SET value = 'another' WHERE key = 'boot';
+         UPDATE task SET started = started + 600000, executed = executed + 600000;",
+    )
+    .is_ok()
+}
+
+/// With `-sync commit` no row is on the disk without its object.
+fn all_recorded_is_whole(test: &Test, when: &str) {
+    let empty = hash(b"");
+    for object in test.rows("SELECT DISTINCT object_hash FROM task") {
+        if object != empty {
+            let bytes = fs::read(test.object(&object));
+            let bytes = bytes.unwrap_or_else(|error| panic!("{when}: {object}: {error}"));
+            assert_eq!(hash(&bytes), object, "{when}");
+        }
+    }
+}
+
+/// The moments between which equal distances lie, and a different fate for each.
+pub fn some(sync: &'static str, count: usize) {
+    if !is_possible() {
+        return;
+    }
+    let story = Story::of(sync);
+    assert!(story.moments() > 50, "{}", story.moments());
+    for nth in 0..count {
+        let moment = (nth * story.moments()).div_ceil(count) + 1;
+        story.ends(
+            moment.min(story.moments()),
+            Luck::nth(if nth % 6 < 4 { nth % 6 } else { nth }),
+        );
+    }
+}
+
+/// Each moment, with each fate and some at random; how many there were.
+#[allow(dead_code, reason = "takes minutes: of the soak tests")]
+pub fn all(sync: &'static str) -> usize {
+    if !is_possible() {
+        return 0;
+    }
+    let story = Story::of(sync);
+    for moment in 1..=story.moments() {
+        for nth in 0..8 {
+            story.ends(moment, Luck::nth(nth + usize::from(nth > 4) * moment * 40));
+        }
+    }
+    story.moments() * 8
+}
+
+#[test]
+fn the_power_goes_amid_a_run_that_syncs_each_group() {
+    some("commit", 30);
+}
+
+#[test]
+fn the_power_goes_amid_a_run_that_syncs_nothing() {
+    some("lazy", 30);
+}
+
+#[test]
+fn the_power_goes_amid_a_run_that_syncs_at_its_end() {
+    some("end", 15);
+}
