@@ -50,6 +50,10 @@ let
     outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";
     folders = optional types.bool "Whether a folder that the script leaves is an output, with all that is in it.";
     parallel = optional types.ints.positive "Most tasks at once.";
+    cpus = optional types.ints.positive "CPUs that each task takes of those of the run; `$CPUS` in its script.";
+    memory = optional types.str "Memory that each task takes, as `2G`; `2G..16G` for one that is tried again with twice as much when that was not enough.";
+    gpus = optional types.ints.unsigned "GPUs that each task takes, for itself alone.";
+    uses = optional (types.attrsOf types.ints.positive) "What each task takes of what `limits` names.";
     timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
     retries = optional types.ints.unsigned "How often a failed task is tried again within a run.";
     retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
@@ -147,6 +151,15 @@ in
       };
       default = { };
       description = "What of the db stays.";
+    };
+
+    limits = mkOption {
+      type = types.attrsOf types.ints.positive;
+      default = { };
+      example = {
+        database = 2;
+      };
+      description = "How much there is, for all tasks that run at a time, of what steps name in `uses`.";
     };
 
     defaults = mkOption {

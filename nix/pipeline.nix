@@ -146,6 +146,7 @@ in
       inherit (config) name src strict;
       settings = withoutEmpty {
         store = withoutEmpty config.store;
+        inherit (config) limits;
         defaults = table "${where}, defaults" config.defaults;
         step = map (
           step:

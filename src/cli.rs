@@ -34,6 +34,7 @@ mod place;
 mod planned;
 mod reference;
 mod report;
+mod resources;
 mod run;
 mod sample;
 mod sandbox;

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use dry_run::{DryRun, Reason, dry_run};
 pub(crate) use gather::{context, given_by, key_of_pair, list_of, reshape, standing};
-pub(crate) use job::{Ended, Job, Outcome, Reply, Short, Stop, Turn};
+pub(crate) use job::{Ended, Grant, Job, Outcome, Reply, Short, Stop, Turn};
 pub(crate) use key::key_of;
 pub(crate) use lost::{Lost, Redone, Tops, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
@@ -49,7 +49,8 @@ pub(crate) use step::{ReuseScope, StepPlan, identity, reuse_rule};
 
 use crate::model::event::{Event, Failure, Lacking, Summary};
 use crate::model::name::StepName;
-use crate::model::plan::{Key, Next, Plan, QueueId, Ready};
+use crate::model::plan::{Key, Lane, Next, Plan, QueueId, Ready};
+use crate::model::resources::Supply;
 use crate::model::route::Router;
 use crate::model::task::TaskId;
 use crate::state::{self, Equal, Runset, State};
@@ -70,6 +71,8 @@ pub(crate) struct Settings {
     pub parallel: usize,
     /// Whether the first failure stops the start of more.
     pub fail_fast: bool,
+    /// What there is for the tasks.
+    pub supply: Supply,
 }
 
 /// Ends a run that goes wrong in a way that no task is to blame for.
@@ -109,6 +112,8 @@ pub(crate) struct Scheduler<'a> {
     plan: Plan,
     /// What executors have, and nothing else: what is not in here is not recorded.
     in_hand: HashMap<TaskId, InHand>,
+    /// The places of those that no task has, in the run's supply.
+    gpus: Vec<usize>,
     /// Ends that are recorded in part, of which executors have the rest.
     recordings: usize,
     summary: Summary,
@@ -148,6 +153,8 @@ struct InHand {
     ready: Arc<Ready>,
     /// What equal tasks have in common with it.
     key: Option<Key>,
+    /// The GPUs that are its own.
+    gpus: Vec<usize>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -167,8 +174,16 @@ impl<'a> Scheduler<'a> {
             (step.parallel, tally.pending + tally.failed > 0)
         });
         let now = Instant::now();
+        let mut plan = Plan::new(settings.parallel, queues);
+        if !steps.iter().all(|step| step.resources.is_nothing()) {
+            let demands = steps.iter();
+            let demands = demands.map(|step| settings.supply.demands(&step.resources));
+            plan.share(settings.supply.amounts(), demands);
+        }
         Ok(Self {
-            plan: Plan::new(settings.parallel, queues),
+            plan,
+            // Those with the least numbers are given out first.
+            gpus: (0..settings.supply.gpus.len()).rev().collect(),
             readers: Arc::new(Readers::of(steps)),
             gathers: gather::Lines::of(state, steps, router)?
                 .map(|lines| Box::new(Gathers::new(lines))),
@@ -381,12 +396,13 @@ impl<'a> Scheduler<'a> {
                     match self.settle(&step, ready, key)? {
                         Settled::Yes => {}
                         Settled::Examine(examination) => {
-                            self.plan.start(queue, examination.key.clone());
+                            let lane = Lane::from((queue, &examination.ready));
+                            self.plan.start(lane, examination.key.clone());
                             return Ok(Turn::Examine(examination));
                         }
                         Settled::No(..) if !step.lacks.is_empty() => self.lacks_secrets(&step),
                         Settled::No(ready, key) => {
-                            self.plan.start(queue, key.clone());
+                            self.plan.start(Lane::from((queue, &ready)), key.clone());
                             let job = self.hand_out(step, ready, key);
                             return Ok(Turn::Do(Box::new(job)));
                         }
@@ -420,16 +436,43 @@ impl<'a> Scheduler<'a> {
             // What it leaves is newer.
             self.found.remove(key);
         }
+        let own = self.gpus.len();
+        let own = own.saturating_sub(step.resources.gpus.try_into().unwrap_or(own));
+        let gpus = self.gpus.split_off(own);
         let ready = Arc::new(ready);
         let job = Job {
+            grant: self.grant(&step, &ready, &gpus),
             step: Arc::clone(&step),
             ready: Arc::clone(&ready),
             runset: Arc::clone(&self.runset_name),
             more: self.plan.has_waiting(step.queue),
             ahead: self.plan.ahead(step.queue),
         };
-        self.in_hand.insert(ready.id, InHand { step, ready, key });
+        let in_hand = InHand {
+            step,
+            ready,
+            key,
+            gpus,
+        };
+        self.in_hand.insert(in_hand.ready.id, in_hand);
         job
+    }
+
+    /// What a task is given that is not the same for all of its step.
+    fn grant(&self, step: &StepPlan, ready: &Ready, gpus: &[usize]) -> Grant {
+        let supply = &self.settings.supply;
+        let memory = step.resources.memory.map(|memory| {
+            let rungs = memory.rungs(supply.memory);
+            let at = usize::from(ready.raised).min(rungs.len() - 1);
+            rungs[at]
+        });
+        let mut gpus: Vec<usize> = gpus.to_vec();
+        gpus.sort_unstable();
+        let gpus: Vec<&str> = gpus.iter().map(|at| &*supply.gpus[*at]).collect();
+        Grant {
+            memory,
+            gpus: (!gpus.is_empty()).then(|| gpus.join(",").into()),
+        }
     }
 
     /// Notes that a task stays to be done, as the step is not given all that its script needs.

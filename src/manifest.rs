@@ -1,5 +1,6 @@
 //! The manifest: a pipeline's steps, read from TOML.
 
+mod amounts;
 mod cache;
 mod circles;
 mod describe;
@@ -13,6 +14,7 @@ mod input;
 mod params;
 mod place;
 mod read;
+mod resources;
 mod sandbox;
 mod schema;
 mod secrets;
@@ -51,6 +53,7 @@ use crate::model::installable::Installable;
 use crate::model::name::StepName;
 use crate::model::param::Params;
 use crate::model::promise::Pattern;
+use crate::model::resources::{Memory, Resources};
 use crate::model::route::Router;
 
 /// A pipeline: its steps, with all defaults applied.
@@ -60,6 +63,8 @@ pub(crate) struct Manifest {
     pub nix: NixSettings,
     /// What holds for the db.
     pub store: StoreSettings,
+    /// How much there is of what steps use, by name.
+    pub limits: BTreeMap<String, u32>,
     /// The steps in the order of the file; one of them starts, or there are inputs.
     pub steps: Vec<Step>,
     /// What comes in from outside, in the order of the file.
@@ -168,6 +173,23 @@ pub(crate) struct Step {
     /// Most tasks of this step at once; without it, as many as the run allows.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 4)]
     pub parallel: Option<NonZeroU32>,
+    /// CPUs that a task takes of those of the run (`-cpus`); `$CPUS` in its script. Without it, they are not
+    /// counted.
+    #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 2)]
+    pub cpus: Option<NonZeroU32>,
+    /// Memory that a task takes of that of the run (`-memory`). "2G..16G": one that is killed because that was
+    /// not enough is tried again with twice as much, up to the end.
+    #[schemars(with = "String", regex(pattern = amounts::MEMORY), example = &"2G..16G")]
+    pub memory: Option<Memory>,
+    /// GPUs that a task takes of those of the run (`-gpus`), for itself alone; `$CUDA_VISIBLE_DEVICES` and
+    /// `$HIP_VISIBLE_DEVICES` name them.
+    #[schemars(range(max = u32::MAX), extend("default" = 0), example = 1)]
+    pub gpus: u32,
+    /// What a task takes of what `[limits]` names.
+    #[schemars(extend("propertyNames" = { "pattern": amounts::NAME }))]
+    #[schemars(inner(range(min = 1, max = u32::MAX)))]
+    #[schemars(extend("default" = {}), example = json!({ "database": 1 }))]
+    pub uses: BTreeMap<String, u32>,
     /// Longest time for one try of one task: whole numbers with d, h, m, s or ms. Without it, no
     /// limit.
     #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME), example = &"1h30m")]
@@ -249,6 +271,16 @@ impl Step {
     pub(crate) const ROUNDS: u32 = 1000;
     /// The retry delay of a step that names none.
     pub(crate) const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+    /// What each of its tasks takes.
+    pub(crate) fn resources(&self) -> Resources {
+        Resources {
+            cpus: self.cpus,
+            memory: self.memory,
+            gpus: self.gpus,
+            uses: self.uses.clone(),
+        }
+    }
 }
 
 impl Manifest {

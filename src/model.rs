@@ -19,6 +19,7 @@ pub mod param;
 pub mod partition;
 pub mod plan;
 pub mod promise;
+pub mod resources;
 pub mod route;
 pub mod sample;
 pub mod scope;

@@ -24,6 +24,7 @@ use crate::model::environment::Environment;
 use crate::model::event::Event;
 use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
+use crate::model::resources::CPUS;
 use crate::model::route::Router;
 use crate::model::task::{INPUT_DIR, WITH_DIR, WITH_FILE};
 use crate::packages::{self, Closure};
@@ -315,8 +316,10 @@ impl Steps {
             if step.sandbox {
                 secrets = sandbox::secrets(secrets);
             }
+            let cpus = step.cpus.map(|cpus| (CPUS, cpus.to_string()));
             let parameters = Parameters {
                 secrets: &secrets,
+                resources: cpus.as_slice(),
                 given: &parameters,
                 declared: Some(&is_param),
             };
@@ -370,6 +373,7 @@ impl Steps {
                     each: step.each,
                 }),
                 key: identity.reads_key(),
+                gpus: step.gpus > 0,
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
                 sandbox,
@@ -457,6 +461,7 @@ fn plan(
         parallel: step
             .parallel
             .and_then(|most| usize::try_from(most.get()).ok()),
+        resources: step.resources(),
         retries: step.retries,
         retry_delay: step.retry_delay,
         rounds: step.rounds,

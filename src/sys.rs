@@ -249,6 +249,16 @@ pub(crate) fn cores() -> usize {
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
+/// Bytes of memory that this process and its children may use, where the system tells.
+pub(crate) fn memory() -> Option<u64> {
+    system::memory()
+}
+
+/// How many GPUs are found.
+pub(crate) fn gpus() -> usize {
+    system::gpus()
+}
+
 /// What tells one boot of the machine from the next, where the system has such a thing.
 pub(crate) fn boot_id() -> Option<String> {
     system::boot_id()

@@ -2,7 +2,9 @@
 
 use clap::Parser;
 
-use super::options::{Actions, Output, PackageOptions, ParamOptions, Places, SecretOptions};
+use super::options::{
+    Actions, Output, PackageOptions, ParamOptions, Places, ResourceOptions, SecretOptions,
+};
 use super::{
     cat, check, complete, describe, export, gc, graph, lock, log, report, shell, status, tasks,
     trace, trace_files, verify, why,
@@ -29,6 +31,8 @@ pub(super) struct Arguments {
     pub places: Places,
     #[command(flatten)]
     pub actions: Actions,
+    #[command(flatten)]
+    pub resources: ResourceOptions,
     #[command(flatten)]
     pub params: ParamOptions,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use crate::files::Known;
 use crate::inputs::Inputs;
 use crate::model::event::{Compared, Event};
 use crate::model::name::StepName;
+use crate::model::resources::Supply;
 use crate::prepare::{Source, Steps};
 use crate::report::Reporter;
 use crate::state::{self, Astray, Lock, Migrated, Rerouted, Runset, State, StepId};
@@ -32,6 +33,8 @@ pub(super) struct Call<'a> {
     pub(super) unresolved: Vec<StepName>,
     pub(super) reporter: Reporter,
     pub(super) live: bool,
+    /// What the run has for its tasks.
+    pub(super) has: Supply,
     pub(super) inbox: &'a Inbox,
     /// What came of the comparison of what comes in from outside.
     pub(super) compared: Option<Compared>,

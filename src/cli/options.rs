@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use super::error::Failure;
 use crate::manifest::length_of_time;
 use crate::model::partition::Partition;
+use crate::model::resources::read_memory;
 use crate::report::Style;
 use crate::state;
 
@@ -81,7 +82,7 @@ pub(super) struct Actions {
     /// where old results stay (for CI)
     #[arg(long)]
     pub strict: bool,
-    /// With -run or -sample: most tasks at once; default: the number of CPUs
+    /// With -run or -sample: most tasks at once; default: the number of CPUs (-cpus)
     #[arg(
         long,
         value_name = "N",
@@ -185,6 +186,41 @@ pub(super) struct SecretOptions {
     /// Give the secret NAME: what FILE has, or a variable (`env:VARIABLE`); repeatable
     #[arg(long, value_name = "NAME=FILE", value_hint = ValueHint::FilePath)]
     pub secret: Vec<OsString>,
+}
+
+/// What a run has for its tasks.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What there is for tasks (as steps ask for it)")]
+pub(super) struct ResourceOptions {
+    /// With -run or -sample: CPUs for tasks, and without -parallel the most tasks at once; default: those
+    /// of the machine that it may use
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        requires = "executes"
+    )]
+    pub cpus: Option<u32>,
+    /// With -run or -sample: memory for tasks, as 64G; default: that of the machine
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = |text: &str| read_memory(text),
+        allow_hyphen_values = true,
+        requires = "executes"
+    )]
+    pub memory: Option<u64>,
+    /// With -run or -sample: how many GPUs there are for tasks, or which (0,2); default: those that are found
+    #[arg(
+        long,
+        value_name = "N",
+        allow_hyphen_values = true,
+        requires = "executes"
+    )]
+    pub gpus: Option<String>,
+    /// With -run or -sample: another limit for what the manifest limits in [limits]; repeatable
+    #[arg(long, value_name = "NAME=N", requires = "executes")]
+    pub limit: Vec<String>,
 }
 
 /// Where packages come from.

@@ -1,6 +1,5 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,14 +9,15 @@ use super::error::{Failure, signal_status};
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    check, counts, dry_run, kept, leftover, mended, own, params, sandbox, secrets, select, signals,
-    summary,
+    check, counts, dry_run, kept, leftover, mended, own, params, resources, sandbox, secrets,
+    select, signals, summary,
 };
 use crate::engine::{self, Scheduler, Selection, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
 use crate::model::event::{Event, Summary, Waiting};
 use crate::model::name::StepName;
+use crate::model::resources::Supply;
 use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
@@ -30,7 +30,7 @@ use crate::text::{amount, visible};
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
     check_usage(actions)?;
-    let mut source = source(arguments)?;
+    let (mut source, has) = source(arguments)?;
     if let Some(page) = Reporter::page() {
         own::check_file(&arguments.places, &page)?;
     }
@@ -39,11 +39,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let given = params::given(&arguments.params, &source.manifest, &mut |words| {
         reporter.event(&Event::Warning(&words));
     })?;
-    reporter.event(&Event::Manifest {
-        path: &source.path.to_string_lossy(),
-        steps: source.manifest.steps.len(),
-        start: source.manifest.start().map(|step| &step.name),
-    });
+    tell_manifest(&source, &mut reporter);
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
     source.stop = Arc::clone(&inbox.stop);
@@ -70,6 +66,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             unresolved: known.unresolved,
             reporter,
             live: false,
+            has,
             inbox: &inbox,
             compared: None,
             stale: 0,
@@ -121,6 +118,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         unresolved,
         reporter,
         live: arguments.output.verbose,
+        has,
         inbox: &inbox,
         compared: None,
         stale: 0,
@@ -128,6 +126,14 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+fn tell_manifest(source: &Source, reporter: &mut Reporter) {
+    reporter.event(&Event::Manifest {
+        path: &source.path.to_string_lossy(),
+        steps: source.manifest.steps.len(),
+        start: source.manifest.start().map(|step| &step.name),
+    });
 }
 
 /// Tells what was wrong in the database.
@@ -158,8 +164,8 @@ fn tell_unseen(
     check::tell(source, &arguments.places, registered, runs, &mut listener);
 }
 
-/// The manifest, fit for what is asked.
-fn source(arguments: &Arguments) -> Result<Source, Failure> {
+/// The manifest, fit for what is asked, and what there is for its tasks.
+fn source(arguments: &Arguments) -> Result<(Source, Supply), Failure> {
     let mut source = Source::load(&arguments.places.manifest()?)?;
     if let Some(folder) = &arguments.places.workdir {
         source.folder = working_folder(folder)?;
@@ -174,11 +180,15 @@ fn source(arguments: &Arguments) -> Result<Source, Failure> {
         known_step(&source, name)?;
     }
     actions.part.check(&source)?;
+    let has = resources::supply(&arguments.resources, &source.manifest)?;
+    if actions.run || actions.sample.is_some() {
+        resources::check(&has, &source.manifest)?;
+    }
     secrets::give(&arguments.secrets, &mut source)?;
     if arguments.actions.strict {
         check::strict(&source, &arguments.places)?;
     }
-    Ok(source)
+    Ok((source, has))
 }
 
 /// Begins the trace that is asked for, if one is.
@@ -257,6 +267,9 @@ impl Call<'_> {
     }
 
     fn execute(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
+        let reporter = &mut self.reporter;
+        let mut listener = |event: &Event| reporter.event(event);
+        resources::tell_capped(&self.has, &self.source.manifest, &mut listener);
         self.with_store(channel, |call, store, scratch| {
             let again = engine::recover(&mut call.state, store)?;
             if again > 0 {
@@ -328,6 +341,7 @@ impl Call<'_> {
         let settings = Settings {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
+            supply: self.has.clone(),
         };
         let mut local = self.local(channel, store, scratch);
         local.keep = self.keep_failed()?;
@@ -451,7 +465,7 @@ impl Call<'_> {
     pub(super) fn parallel(&mut self) -> usize {
         let wanted = match self.actions.parallel {
             Some(most) => usize::try_from(most).unwrap_or(usize::MAX),
-            None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            None => usize::try_from(self.has.cpus).unwrap_or(usize::MAX),
         };
         let (fitting, limit) = descriptors::make_room(wanted, local::need(&self.steps.runnable));
         if fitting < wanted {

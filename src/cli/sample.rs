@@ -213,6 +213,7 @@ impl Call<'_> {
         let settings = Settings {
             parallel: self.parallel(),
             fail_fast: false,
+            supply: self.has.clone(),
         };
         // Whatever they leave goes no further.
         let nowhere = Router::new([]);

@@ -329,6 +329,7 @@ impl Scheduler<'_> {
                 line,
                 key: None,
                 context: None,
+                raised: 0,
             };
             self.plan.created(step.queue, ready);
         }

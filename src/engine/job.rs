@@ -27,6 +27,17 @@ pub(crate) struct Job {
     pub more: bool,
     /// The input of one that is to follow soon.
     pub ahead: Option<Digest>,
+    /// What it is given that is not the same for all tasks of its step.
+    pub grant: Grant,
+}
+
+/// What a task is given of what there is only so much of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// GPUs, as the variables name them.
+    pub gpus: Option<Box<str>>,
 }
 
 /// How the execution of a task went.

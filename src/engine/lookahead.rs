@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::job::Job;
+use super::job::{Grant, Job};
 use super::step::{ReuseRule, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
@@ -50,6 +50,7 @@ impl Scheduler<'_> {
             || !step.with.is_empty()
             || step.reads_key
             || !step.lacks.is_empty()
+            || !step.resources.is_nothing()
             || self.plan.is_closed(queue)
             || self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?
@@ -71,10 +72,12 @@ impl Scheduler<'_> {
                 line: Line::default(),
                 key: None,
                 context: None,
+                raised: 0,
             }),
             runset: Arc::clone(&self.runset_name),
             more: false,
             ahead: None,
+            grant: Grant::default(),
         })))
     }
 

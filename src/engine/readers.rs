@@ -134,6 +134,7 @@ impl Scheduler<'_> {
                 line: Line::default(),
                 key: None,
                 context: None,
+                raised: 0,
             };
             self.plan.created(queue, ready);
         }

@@ -10,7 +10,7 @@ use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::event::{Event, Failure, Launch, Routed, Span};
 use crate::model::gather::Line;
-use crate::model::plan::{QueueId, Ready};
+use crate::model::plan::{Lane, QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
@@ -53,17 +53,24 @@ impl Scheduler<'_> {
             return Ok(None);
         };
         self.begin_group()?;
-        let InHand { step, ready, key } = task;
+        let InHand {
+            step,
+            ready,
+            key,
+            gpus,
+        } = task;
         let mut ready = Arc::unwrap_or_clone(ready);
+        let lane = Lane::from((step.queue, &ready));
+        self.gpus.extend(gpus);
         let span = span(&ended.finished, ended.launch);
         if self.is_dead(&step, &ready, Some(span)) {
-            self.plan.ended(step.queue, key.as_ref());
+            self.plan.ended(lane, key.as_ref());
             return Ok(None);
         }
         if self.is_outdated(&step, &ready) {
             ready.context = None;
             self.comes_again(&step, ready, span);
-            self.plan.ended(step.queue, key.as_ref());
+            self.plan.ended(lane, key.as_ref());
             return Ok(None);
         }
         let mut ended = ended;
@@ -109,17 +116,17 @@ impl Scheduler<'_> {
                 } else {
                     self.give_up(&step, &ready, error, span)?;
                 }
-                self.plan.ended(step.queue, key.as_ref());
+                self.plan.ended(lane, key.as_ref());
                 self.plan.got_through();
             }
             Outcome::Cancelled => {
                 self.comes_again(&step, ready, span);
-                self.plan.ended(step.queue, key.as_ref());
+                self.plan.ended(lane, key.as_ref());
             }
             Outcome::Short(short) => {
                 let id = ready.id;
                 self.comes_again(&step, ready, span);
-                self.plan.ended(step.queue, key.as_ref());
+                self.plan.ended(lane, key.as_ref());
                 self.relieve(id, &step.name, short);
             }
         }
@@ -252,8 +259,8 @@ impl Scheduler<'_> {
             self.recordings += 1;
             return Ok(Some(Turn::Record(recording)));
         }
-        self.plan
-            .ended(recording.step.queue, recording.key.as_ref());
+        let lane = Lane::from((recording.step.queue, &recording.ready));
+        self.plan.ended(lane, recording.key.as_ref());
         if matches!(recording.how, How::Executed { .. }) {
             self.plan.got_through();
         }
@@ -394,6 +401,7 @@ impl Scheduler<'_> {
                     line: Line::default(),
                     key: None,
                     context: None,
+                    raised: 0,
                 };
                 self.counts(from, maker, queue)?;
                 self.plan.created(queue, ready);

@@ -7,7 +7,7 @@ use super::outputs::Output;
 use super::recording::{How, Recording, read};
 use super::step::{ReuseRule, ReuseScope, StepPlan};
 use super::{Error, Scheduler};
-use crate::model::plan::{Key, Ready};
+use crate::model::plan::{Key, Lane, Ready};
 use crate::model::promise::Comparison;
 use crate::model::task::TaskId;
 use crate::state::{self, Equal, Reader};
@@ -185,9 +185,10 @@ impl Scheduler<'_> {
         &mut self,
         mut examination: Box<Examination>,
     ) -> Result<Option<Turn>, Error> {
-        let (queue, source) = (examination.step.queue, examination.source);
+        let lane = Lane::from((examination.step.queue, &examination.ready));
+        let source = examination.source;
         if self.stopping && examination.more.is_some() {
-            self.plan.ended(queue, examination.key.as_ref());
+            self.plan.ended(lane, examination.key.as_ref());
             return Ok(None);
         }
         if let Some(after) = examination.more.filter(|_| examination.whole) {
@@ -219,11 +220,11 @@ impl Scheduler<'_> {
             return self.go_on(recording);
         }
         if self.stopping {
-            self.plan.ended(queue, key.as_ref());
+            self.plan.ended(lane, key.as_ref());
             return Ok(None);
         }
         if !step.lacks.is_empty() {
-            self.plan.ended(queue, key.as_ref());
+            self.plan.ended(lane, key.as_ref());
             self.lacks_secrets(&step);
             return Ok(None);
         }

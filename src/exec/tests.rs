@@ -3,6 +3,7 @@
 mod gather;
 mod many;
 mod order;
+mod resources;
 mod shortages;
 mod with;
 pub(crate) mod world;

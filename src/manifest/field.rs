@@ -73,6 +73,10 @@ fields! {
     Outputs "outputs" Defaults Step;
     Folders "folders" Defaults Step;
     Parallel "parallel" Defaults Step;
+    Cpus "cpus" Defaults Step;
+    Memory "memory" Defaults Step;
+    Gpus "gpus" Defaults Step;
+    Uses "uses" Defaults Step;
     Timeout "timeout" Defaults Step;
     Retries "retries" Defaults Step;
     RetryDelay "retry_delay" Defaults Step;
@@ -123,6 +127,10 @@ impl Field {
             "environment" | "vars" | "variables" => Self::Env,
             "deps" | "dependencies" | "tools" | "pkgs" => Self::Packages,
             "jobs" | "concurrency" | "max_parallel" => Self::Parallel,
+            "cpu" | "cores" | "threads" | "ncpus" | "nproc" => Self::Cpus,
+            "mem" | "ram" | "max_memory" | "memory_limit" => Self::Memory,
+            "gpu" | "accelerator" | "accelerators" => Self::Gpus,
+            "limits" | "resources" | "limit" | "requires" => Self::Uses,
             "time_limit" | "max_time" => Self::Timeout,
             "attempts" | "retry" => Self::Retries,
             "backoff" | "delay" | "retry_after" | "retry_wait" => Self::RetryDelay,

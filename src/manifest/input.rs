@@ -210,6 +210,10 @@ impl Draft {
             Field::Empty => self.empty = reader.flag(&what, item).unwrap_or(false),
             // Of other tables.
             Field::Start
+            | Field::Cpus
+            | Field::Memory
+            | Field::Gpus
+            | Field::Uses
             | Field::Gather
             | Field::From
             | Field::With

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::amounts::{self, Uses};
 use super::cache::{self, Cache};
 use super::field::{Field, Place};
 use super::gather;
@@ -19,6 +20,7 @@ use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
+use crate::model::resources::Memory;
 use crate::text::quoted;
 use crate::text::suggest;
 
@@ -43,6 +45,10 @@ pub(super) struct Fields {
     pub outputs: Option<Arc<[Pattern]>>,
     pub folders: Option<bool>,
     pub parallel: Option<NonZeroU32>,
+    pub cpus: Option<NonZeroU32>,
+    pub memory: Option<Memory>,
+    pub gpus: Option<u32>,
+    pub uses: Option<Uses>,
     pub timeout: Option<Duration>,
     pub retries: Option<u32>,
     pub retry_delay: Option<Duration>,
@@ -101,6 +107,10 @@ impl Fields {
             Field::Parallel => {
                 self.parallel = reader.count(&what, 1, item).and_then(NonZeroU32::new);
             }
+            Field::Cpus => self.cpus = reader.count(&what, 1, item).and_then(NonZeroU32::new),
+            Field::Memory => self.memory = amounts::memory(reader, &what, item),
+            Field::Gpus => self.gpus = reader.count(&what, 0, item),
+            Field::Uses => self.uses = amounts::uses(reader, &what, item),
             Field::Timeout => {
                 self.timeout = reader.duration(&what, "leave the key out for no limit", item);
             }
@@ -159,6 +169,10 @@ impl Fields {
             outputs,
             folders,
             parallel,
+            cpus,
+            memory,
+            gpus,
+            uses,
             timeout,
             retries,
             retry_delay,
@@ -186,6 +200,10 @@ impl Fields {
         fill(&mut self.outputs, outputs.as_ref());
         fill(&mut self.folders, folders.as_ref());
         fill(&mut self.parallel, parallel.as_ref());
+        fill(&mut self.cpus, cpus.as_ref());
+        fill(&mut self.memory, memory.as_ref());
+        fill(&mut self.gpus, gpus.as_ref());
+        fill(&mut self.uses, uses.as_ref());
         fill(&mut self.timeout, timeout.as_ref());
         fill(&mut self.retries, retries.as_ref());
         fill(&mut self.retry_delay, retry_delay.as_ref());
@@ -217,6 +235,10 @@ impl Fields {
             outputs: self.outputs,
             folders: self.folders.unwrap_or(false),
             parallel: self.parallel,
+            cpus: self.cpus,
+            memory: self.memory,
+            gpus: self.gpus.unwrap_or(0),
+            uses: counts(self.uses.unwrap_or_default()),
             timeout: self.timeout,
             retries: self.retries.unwrap_or(0),
             retry_delay: self.retry_delay.unwrap_or(Step::RETRY_DELAY),
@@ -403,6 +425,12 @@ fn placed(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Pl
         let at = reader.inside(item);
         Some(Placed { value, at })
     })
+}
+
+/// Amounts without their places.
+pub(super) fn counts(uses: Uses) -> BTreeMap<String, u32> {
+    let uses = uses.into_iter();
+    uses.map(|(name, placed)| (name, placed.value)).collect()
 }
 
 /// Names without their places, each once.

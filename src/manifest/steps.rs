@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::amounts::{self, Uses};
 use super::describe::literal_outputs;
 use super::field::{Field, Place};
 use super::gather::Said;
@@ -16,7 +17,7 @@ use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
 use super::{
     Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings, input, params, read,
-    sandbox, secrets,
+    resources, sandbox, secrets,
 };
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
@@ -26,8 +27,8 @@ use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 7] = [
-    "include", "nix", "store", "defaults", "params", "step", "input",
+const TABLES: [&str; 8] = [
+    "include", "nix", "store", "limits", "defaults", "params", "step", "input",
 ];
 
 /// What a part can hold of these.
@@ -79,6 +80,7 @@ pub(super) fn manifest<'i>(
 ) -> Option<Manifest> {
     let mut nix = Fields::default();
     let mut store = Fields::default();
+    let mut limits = Uses::new();
     let mut defaults = Fields::default();
     let mut drafts = Vec::new();
     let mut inputs = Vec::new();
@@ -98,6 +100,7 @@ pub(super) fn manifest<'i>(
             }
             "nix" => nix = table(reader, Place::Nix, item),
             "store" => store = table(reader, Place::Store, item),
+            "limits" => limits = amounts::limits(reader, item),
             "params" => params::read(reader, item, &mut params, &mut declared),
             "defaults" => defaults = table(reader, Place::Defaults, item),
             "step" => drafts.extend(steps(reader, key.span(), item)),
@@ -123,8 +126,7 @@ pub(super) fn manifest<'i>(
     gathers(reader, &drafts);
     between::waits(reader, &drafts, !inputs.is_empty());
     for draft in &drafts {
-        sandbox::check(reader, &draft.fields, &defaults, draft.place());
-        secrets::check(reader, &draft.fields, draft.place());
+        each(reader, draft, &defaults, &limits);
         params::uses(reader, &declared, &draft.fields);
     }
     let sources = between::sources(reader, &drafts);
@@ -132,23 +134,13 @@ pub(super) fn manifest<'i>(
     let gathered = between::gathered(reader, &drafts, &inputs);
     between::circles(reader, &drafts, &sources);
     params::uses(reader, &declared, &defaults);
+    resources::check_uses(reader, &defaults, &limits);
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
     let taken = sources.into_iter().zip(gathered);
     for (mut draft, ((from, with), gather)) in drafts.into_iter().zip(taken) {
-        let place = |field| {
-            let own = draft.fields.place(field);
-            own.or_else(|| defaults.place(field))
-        };
-        places.push(StepPlaces {
-            step: draft.place(),
-            script: place(Field::Script)?,
-            shell: place(Field::Shell),
-            env: place(Field::Env),
-            packages: place(Field::Packages),
-            sandbox: place(Field::Sandbox),
-        });
+        places.push(places_of(&draft, &defaults)?);
         draft.fields.over(&defaults);
         steps.push(Step {
             gather,
@@ -166,6 +158,7 @@ pub(super) fn manifest<'i>(
         store: StoreSettings {
             keep_runsets: store.keep_runsets,
         },
+        limits: read::counts(limits),
         start: steps.iter().position(|step| step.start),
         inputs,
         params,
@@ -177,6 +170,30 @@ pub(super) fn manifest<'i>(
         places,
         steps,
     })
+}
+
+/// Where what is told of a step stands; none of one without a script.
+fn places_of(draft: &Draft, defaults: &Fields) -> Option<StepPlaces> {
+    let place = |field| {
+        let own = draft.fields.place(field);
+        own.or_else(|| defaults.place(field))
+    };
+    Some(StepPlaces {
+        step: draft.place(),
+        script: place(Field::Script)?,
+        shell: place(Field::Shell),
+        env: place(Field::Env),
+        packages: place(Field::Packages),
+        sandbox: place(Field::Sandbox),
+    })
+}
+
+/// What is wrong with a step by itself, or with what it has of `[defaults]` and `[limits]`.
+fn each(reader: &mut Reader<'_>, draft: &Draft, defaults: &Fields, limits: &Uses) {
+    sandbox::check(reader, &draft.fields, defaults, draft.place());
+    secrets::check(reader, &draft.fields, draft.place());
+    resources::check_variables(reader, &draft.fields, defaults, draft.place());
+    resources::check_uses(reader, &draft.fields, limits);
 }
 
 fn table(reader: &mut Reader<'_>, place: Place, item: &Item<'_>) -> Fields {
@@ -315,7 +332,7 @@ fn unknown(
             }
             Some(meant) => format!("did you mean [{meant}]?"),
             None => {
-                "a manifest can hold include, [nix], [store], [defaults], [params], [[input]] and [[step]]"
+                "a manifest can hold include, [nix], [store], [limits], [defaults], [params], [[input]] and [[step]]"
                     .to_owned()
             }
         }),

@@ -3,15 +3,18 @@
 //! The state database holds every pending task; a plan holds a short stretch of each step's queue
 //! and a cursor behind it, so that its size does not depend on how many tasks there are.
 
+mod queues;
 mod scarcity;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 
 use crate::model::digest::Digest;
 use crate::model::gather::Line;
 use crate::model::list::Form;
+use crate::model::resources::Demand;
 use crate::model::task::{TaskId, TaskState};
+use queues::{Queue, Queues};
 pub use scarcity::Relief;
 use scarcity::Scarcity;
 
@@ -43,6 +46,24 @@ pub struct Ready {
     pub key: Option<Box<str>>,
     /// What it gets besides its input, as a list; none without, and before it is known.
     pub context: Option<Box<Digest>>,
+    /// How often what it takes was raised, as that was not enough.
+    pub raised: u8,
+}
+
+/// The tasks of a step that take the same: the step, and how often that was raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane(QueueId, u8);
+
+impl From<QueueId> for Lane {
+    fn from(queue: QueueId) -> Self {
+        Self(queue, 0)
+    }
+}
+
+impl From<(QueueId, &Ready)> for Lane {
+    fn from((queue, ready): (QueueId, &Ready)) -> Self {
+        Self(queue, ready.raised)
+    }
 }
 
 /// What makes two tasks equal: the step, the input, what comes with it, and its name where the script
@@ -83,76 +104,6 @@ pub enum Next {
 
 /// The least and the most tasks of one step that are read at once and held in memory.
 const STRETCH: [usize; 2] = [64, 4096];
-/// Most tasks of one step that wait in memory for an equal one or for a retry.
-const HELD: usize = 256;
-
-#[derive(Debug)]
-struct Queue {
-    limit: usize,
-    running: usize,
-    /// Tasks parked or pausing, which therefore are in memory and in no queue.
-    held: usize,
-    /// Come back from a park or a pause: before all others, also when too many are held.
-    again: VecDeque<Ready>,
-    ready: VecDeque<Ready>,
-    cursor: TaskId,
-    /// Whether the database may have more behind the cursor.
-    more: bool,
-}
-
-impl Queue {
-    /// Whether a task of the step may start, as far as is known without a look at the database.
-    fn is_open(&self) -> bool {
-        self.running < self.limit
-            && (!self.again.is_empty() || self.held < HELD && (!self.ready.is_empty() || self.more))
-    }
-}
-
-/// The steps, and which of them may start a task: whatever there is to know for a decision is found
-/// without a look at all of them.
-#[derive(Debug)]
-struct Queues {
-    all: Vec<Queue>,
-    /// Those that may start one: the fewest running tasks first, then the last in the manifest.
-    open: BTreeSet<(usize, Reverse<QueueId>)>,
-}
-
-impl Queues {
-    fn new(queues: Vec<Queue>) -> Self {
-        let open = queues
-            .iter()
-            .enumerate()
-            .filter(|(_, queue)| queue.is_open());
-        Self {
-            open: open
-                .map(|(id, queue)| (queue.running, Reverse(id)))
-                .collect(),
-            all: queues,
-        }
-    }
-
-    /// The only way to change one.
-    fn change<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> T {
-        let queue = &mut self.all[id];
-        let before = queue.is_open().then_some(queue.running);
-        let done = change(queue);
-        let after = queue.is_open().then_some(queue.running);
-        if before != after {
-            if let Some(running) = before {
-                self.open.remove(&(running, Reverse(id)));
-            }
-            if let Some(running) = after {
-                self.open.insert((running, Reverse(id)));
-            }
-        }
-        done
-    }
-
-    /// The step whose task is to start next.
-    fn first(&self) -> Option<QueueId> {
-        self.open.first().map(|&(_, Reverse(id))| id)
-    }
-}
 
 /// The schedule of one run.
 #[derive(Debug)]
@@ -174,15 +125,8 @@ impl Plan {
     ///
     /// `steps`: per step its limit, and whether the database has pending tasks of it.
     pub fn new(limit: usize, steps: impl IntoIterator<Item = (Option<usize>, bool)>) -> Self {
-        let queue = |(limit, more): (Option<usize>, bool)| Queue {
-            limit: limit.unwrap_or(usize::MAX),
-            running: 0,
-            held: 0,
-            again: VecDeque::new(),
-            ready: VecDeque::new(),
-            cursor: TaskId(0),
-            more,
-        };
+        let queue =
+            |(limit, more): (Option<usize>, bool)| Queue::new(limit.unwrap_or(usize::MAX), more);
         Self {
             queues: Queues::new(steps.into_iter().map(queue).collect()),
             limit,
@@ -195,6 +139,12 @@ impl Plan {
         }
     }
 
+    /// Has tasks take of these amounts: those of each step at first, and each time that it is raised.
+    /// Before the first start.
+    pub fn share(&mut self, amounts: Vec<u64>, demands: impl IntoIterator<Item = Vec<Demand>>) {
+        self.queues.share(amounts, demands);
+    }
+
     /// What to do now.
     ///
     /// Among steps that may start one, that with the fewest running tasks comes first, so that a
@@ -204,17 +154,15 @@ impl Plan {
         if !self.has_room() {
             return Next::Wait;
         }
-        let Some(id) = self.queues.first() else {
+        let Some((id, raised)) = self.queues.first() else {
             return Next::Wait;
         };
-        let taken = self.queues.change(id, |queue| {
-            queue.again.pop_front().or_else(|| queue.ready.pop_front())
-        });
+        let taken = self.queues.change(id, |queue| queue.take(raised));
         match taken {
             Some(ready) => Next::Take(id, ready),
             None => Next::Refill {
                 queue: id,
-                after: self.queues.all[id].cursor,
+                after: self.queues.of(id).cursor,
                 count: self.stretch,
             },
         }
@@ -254,8 +202,10 @@ impl Plan {
     }
 
     /// A taken task starts. With a `key`, equal tasks can be parked behind it.
-    pub fn start(&mut self, queue: QueueId, key: Option<Key>) {
+    pub fn start(&mut self, lane: impl Into<Lane>, key: Option<Key>) {
+        let Lane(queue, raised) = lane.into();
         self.running += 1;
+        self.queues.give(queue, raised.into());
         self.queues.change(queue, |queue| queue.running += 1);
         if let Some(key) = key {
             self.flights.insert(key, Vec::new());
@@ -275,22 +225,25 @@ impl Plan {
     }
 
     /// A started task ended; those parked behind it come up again.
-    pub fn ended(&mut self, queue: QueueId, key: Option<&Key>) {
+    pub fn ended(&mut self, lane: impl Into<Lane>, key: Option<&Key>) {
+        let Lane(queue, raised) = lane.into();
         self.running -= 1;
+        self.queues.take_back(queue, raised.into());
         let parked = key.and_then(|key| self.flights.remove(key));
         self.queues.change(queue, |queue| {
             queue.running -= 1;
             if let Some(parked) = parked {
                 queue.held -= parked.len();
-                queue.again.extend(parked);
+                for ready in parked {
+                    queue.comes_again(ready);
+                }
             }
         });
     }
 
     /// A task that was taken waits again, as it was.
     pub fn back(&mut self, queue: QueueId, ready: Ready) {
-        self.queues
-            .change(queue, |queue| queue.again.push_back(ready));
+        self.queues.change(queue, |queue| queue.comes_again(ready));
     }
 
     /// Whether one more script may run, of whatever step.
@@ -321,7 +274,7 @@ impl Plan {
     /// Whether one task runs, and until it ends no other can start.
     pub fn is_quiet_but_for_one(&self) -> bool {
         self.running == 1
-            && !self.has_ready()
+            && !self.queues.is_any_open()
             && !self.is_pausing()
             && self.flights.values().all(Vec::is_empty)
     }
@@ -353,7 +306,7 @@ impl Plan {
 
     /// Whether no more of them start.
     pub fn is_closed(&self, queue: QueueId) -> bool {
-        self.queues.all[queue].limit == 0
+        self.queues.of(queue).limit == 0
     }
 
     /// Ends the pauses that are over at `now`; the next one's end, if any.
@@ -371,7 +324,7 @@ impl Plan {
             if let Some(ready) = self.pausing.remove(&id) {
                 self.queues.change(queue, |queue| {
                     queue.held -= 1;
-                    queue.again.push_back(ready);
+                    queue.comes_again(ready);
                 });
             }
         }
@@ -385,16 +338,14 @@ impl Plan {
 
     /// Whether tasks of the step wait, as far as is known without a look at the database.
     pub fn has_waiting(&self, queue: QueueId) -> bool {
-        let queue = &self.queues.all[queue];
-        !queue.again.is_empty() || !queue.ready.is_empty() || queue.more
+        self.queues.of(queue).has_waiting()
     }
 
     /// The input of the task of the step that starts when all that run now have ended, as far as is
     /// known without a look at the database.
     pub fn ahead(&self, queue: QueueId) -> Option<Digest> {
-        let next = self.queues.all[queue]
-            .ready
-            .get(self.limit.checked_sub(1)?)?;
+        let ready = &self.queues.of(queue).ready;
+        let next = ready.get(self.limit.checked_sub(1)?)?;
         Some(next.input)
     }
 

@@ -51,7 +51,7 @@ impl<'a> HostEnvironment<'a> {
             &identity.keep,
             &identity.env,
             &identity.tools,
-            parameters.given,
+            (parameters.given, parameters.resources),
             parameters
                 .secrets
                 .iter()

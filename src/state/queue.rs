@@ -54,5 +54,6 @@ fn ready(row: &Row, id: TaskId) -> rusqlite::Result<Ready> {
         line: Line::default(),
         key: None,
         context: some_digest(row, 7)?.map(Box::new),
+        raised: 0,
     })
 }

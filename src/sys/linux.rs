@@ -1,5 +1,6 @@
 //! Linux.
 
+mod machine;
 mod mounts;
 #[cfg(target_env = "gnu")]
 mod observe;
@@ -26,6 +27,7 @@ use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers, descriptors};
+pub(super) use machine::{gpus, memory};
 pub(super) use mounts::is_unchangeable;
 #[cfg(target_env = "gnu")]
 pub(super) use observe::observe;

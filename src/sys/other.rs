@@ -106,6 +106,14 @@ pub(super) fn open_descriptors() -> Option<u64> {
     None
 }
 
+pub(super) fn memory() -> Option<u64> {
+    None
+}
+
+pub(super) fn gpus() -> usize {
+    0
+}
+
 pub(super) fn boot_id() -> Option<String> {
     None
 }

@@ -52,6 +52,7 @@ mod random;
 mod received;
 mod report;
 mod reroute;
+mod resources;
 mod rings;
 mod sample;
 #[cfg(target_os = "linux")]

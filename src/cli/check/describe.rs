@@ -10,6 +10,7 @@ use crate::prepare::Source;
 use crate::script::shell::Shell;
 use crate::script::simple;
 use crate::script::warm::{Obstacle, Script};
+use crate::text::amount::count;
 use crate::text::time::exact;
 
 /// Per step, its packages and what they are pinned to.
@@ -71,6 +72,9 @@ pub(super) fn variables(step: &Step) -> Option<String> {
 pub(super) fn launch(step: &Step) -> Option<String> {
     if step.sandbox {
         return Some("one a task, in a sandbox of its own".to_owned());
+    }
+    if step.gpus > 0 {
+        return Some("one a task: each has GPUs of its own".to_owned());
     }
     let name = Path::new(&step.shell[0]).file_name()?.to_str()?;
     let options: Vec<&str> = step.shell[1..].iter().map(String::as_str).collect();
@@ -158,6 +162,18 @@ pub(super) fn limits(step: &Step) -> Option<String> {
     let mut words = Vec::new();
     if let Some(most) = step.parallel {
         words.push(format!("{most} at once"));
+    }
+    if let Some(cpus) = step.cpus {
+        words.push(count(cpus.get(), "CPU"));
+    }
+    if let Some(memory) = step.memory {
+        words.push(format!("{} of memory", memory.in_words()));
+    }
+    if step.gpus > 0 {
+        words.push(count(step.gpus, "GPU"));
+    }
+    for (name, amount) in &step.uses {
+        words.push(format!("{amount} of {name}"));
     }
     if let Some(time) = step.timeout {
         words.push(format!("{} each", exact(time)));

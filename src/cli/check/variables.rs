@@ -21,12 +21,14 @@ pub(super) fn unseen(
     if step.pure {
         return Vec::new();
     }
+    let given = step.resources();
     let counts = |variable: &Variable| {
         let name = &variable.name;
         !survey::is_usual(name)
             // Told as what it is.
             && !name.starts_with(VARIABLE)
             && !name.starts_with(secret::VARIABLE)
+            && !given.sets(name)
             && !step.keep.contains(name)
             && !step.env.contains_key(name)
             && (!variable.perhaps_set || is_set(name))
@@ -72,6 +74,13 @@ fn text_length(step: &Step, at: usize, name: &str) -> usize {
 mod tests {
     use crate::manifest::Manifest;
     use crate::script::survey;
+
+    #[test]
+    fn what_a_task_takes_is_told_to_it() {
+        assert_eq!(warnings("cpus = 2", "echo $CPUS").len(), 0);
+        assert_eq!(warnings("gpus = 1", "echo $CPUS").len(), 1);
+        assert_eq!(warnings("gpus = 1", "echo $HIP_VISIBLE_DEVICES").len(), 0);
+    }
 
     fn warnings(keys: &str, script: &str) -> Vec<(String, String)> {
         let text =

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -11,12 +10,13 @@ use super::Options;
 use crate::cli::error::{Failure, signal_status};
 use crate::cli::options::Places;
 use crate::cli::sample::unequal;
-use crate::cli::{output, params, place, secrets, select, signals};
+use crate::cli::{output, params, place, resources, secrets, select, signals};
 use crate::engine::{Scheduler, Settings, StepPlan};
 use crate::exec::Executor as _;
 use crate::exec::local::{Channel, Local, Scratch};
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
+use crate::model::resources::Supply;
 use crate::model::route::Router;
 use crate::model::sample::{Difference, Unequal};
 use crate::model::task::TaskId;
@@ -42,6 +42,7 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     if let Some(folder) = &places.workdir {
         source.folder = place::working_folder(folder)?;
     }
+    let has = resources::of_machine(&source.manifest)?;
     source.params = params::of_one_task(places, &options.params, &source)?;
     secrets::give(&options.secrets, &mut source)?;
     let channel = Channel::default();
@@ -91,7 +92,7 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
         grace: GRACE,
         keep: None,
     };
-    let ran = run(&mut apart, &runset, &steps, &mut local);
+    let ran = run(&mut apart, &runset, &steps, has, &mut local);
     let done = ran.and_then(|summary| {
         if let Some(signal) = summary.signal {
             return Ok(signal_status(signal));
@@ -179,11 +180,13 @@ fn run(
     apart: &mut State,
     runset: &Runset,
     steps: &Steps,
+    supply: Supply,
     local: &mut Local,
 ) -> Result<Summary, Failure> {
     let settings = Settings {
-        parallel: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        parallel: sys::cores(),
         fail_fast: false,
+        supply,
     };
     // Whatever they leave goes no further.
     let nowhere = Router::new([]);

@@ -163,6 +163,7 @@ impl Scheduler<'_> {
                 id,
                 parent: Some(ready.id),
                 context: Some(Box::new(alone)),
+                raised: 0,
                 key: None,
                 state: TaskState::Pending,
                 ..ready.clone()

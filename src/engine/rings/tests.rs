@@ -16,6 +16,7 @@ use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::list::Form;
 use crate::model::name::StepName;
+use crate::model::resources::{Resources, Supply};
 use crate::model::route::Router;
 use crate::model::task::TaskId;
 use crate::model::task::TaskState;
@@ -168,6 +169,7 @@ impl Run {
                 scope: ReuseScope::Any,
                 outputs: None,
                 parallel: None,
+                resources: Resources::default(),
                 retries: 0,
                 retry_delay: std::time::Duration::ZERO,
                 rounds: script.rounds,
@@ -203,6 +205,7 @@ impl Run {
             Settings {
                 parallel: 1 + dice.len() % 3,
                 fail_fast: false,
+                supply: Supply::default(),
             },
             &mut listener,
         )

@@ -9,6 +9,7 @@ use super::*;
 use crate::engine::{Settings, recover};
 use crate::exec::tests::world::in_memory;
 use crate::model::event::Summary;
+use crate::model::resources::Supply;
 use crate::prepare::{self, PackageOptions, Source, Steps};
 use crate::process;
 use crate::state::fault::{How, Planned};
@@ -75,6 +76,7 @@ impl World {
         let settings = Settings {
             parallel: 2,
             fail_fast: false,
+            supply: Supply::default(),
         };
         let channel = Channel::default();
         let mut local = Local {

@@ -18,6 +18,7 @@ use crate::model::identity::Identity;
 use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::promise::Pattern;
+use crate::model::resources::{Resources, Supply};
 use crate::model::route::Router;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Lock, Runset, State, Which};
@@ -30,6 +31,7 @@ pub(crate) struct Act {
     pub name: &'static str,
     pub reuse_rule: bool,
     pub parallel: Option<usize>,
+    pub resources: Resources,
     pub retries: u32,
     pub retry_delay: Duration,
     pub gather: Option<Gather>,
@@ -47,6 +49,7 @@ pub(crate) fn step(name: &'static str) -> Act {
         name,
         reuse_rule: true,
         parallel: None,
+        resources: Resources::default(),
         retries: 0,
         retry_delay: Duration::from_secs(1),
         gather: None,
@@ -153,6 +156,7 @@ pub(crate) struct World {
     pub steps: Vec<Arc<StepPlan>>,
     pub router: Router,
     pub fail_fast: bool,
+    pub supply: Supply,
     pub warnings: usize,
     lock: Option<Lock>,
 }
@@ -193,6 +197,7 @@ impl World {
                     patterns.map(|text| Pattern::parse(text).unwrap()).collect()
                 }),
                 parallel: act.parallel,
+                resources: act.resources.clone(),
                 retries: act.retries,
                 retry_delay: act.retry_delay,
                 rounds: 1000,
@@ -219,6 +224,7 @@ impl World {
             router: Router::new(steps.iter().map(|step| step.name.clone())),
             steps,
             fail_fast: false,
+            supply: Supply::default(),
             warnings: 0,
         }
     }
@@ -269,6 +275,7 @@ impl World {
         let settings = Settings {
             parallel,
             fail_fast: self.fail_fast,
+            supply: self.supply.clone(),
         };
         let scheduler = Scheduler::new(
             &mut self.state,

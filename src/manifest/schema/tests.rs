@@ -37,6 +37,8 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
     let mut manifest = json!({ "nix": {}, "store": {}, "defaults": {} });
     // For the steps' `params`.
     manifest["params"] = json!({ "threshold": { "type": "float" } });
+    // For their `uses`.
+    manifest["limits"] = json!({ "database": 1 });
     match place {
         Place::Nix => manifest["nix"][key] = value.clone(),
         Place::Store => manifest["store"][key] = value.clone(),

@@ -1,5 +1,8 @@
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
+use super::queues::HELD;
 use super::*;
 
 fn ready(id: i64) -> Ready {
@@ -15,6 +18,7 @@ fn ready(id: i64) -> Ready {
         line: Line::default(),
         key: None,
         context: None,
+        raised: 0,
     }
 }
 
@@ -264,4 +268,175 @@ fn no_more_of_a_closed_step_start() {
     let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
     assert!(started.iter().all(|queue| *queue == 1), "{started:?}");
     assert!(!plan.is_open());
+}
+
+/// Steps with so many tasks each, which take these amounts of what there is.
+fn sharing(limit: usize, amounts: &[u64], steps: &[(i64, &[u64])]) -> Plan {
+    let mut plan = Plan::new(limit, steps.iter().map(|_| (None, false)));
+    let demand = |takes: &[u64]| {
+        let kinds = takes.iter().copied().enumerate();
+        vec![kinds.filter(|(_, amount)| *amount > 0).collect()]
+    };
+    plan.share(
+        amounts.to_vec(),
+        steps.iter().map(|(_, takes)| demand(takes)),
+    );
+    let mut id = 0;
+    for (queue, (count, _)) in steps.iter().enumerate() {
+        for _ in 0..*count {
+            id += 1;
+            plan.created(queue, ready(id));
+        }
+    }
+    plan
+}
+
+#[test]
+fn no_more_is_given_than_there_is() {
+    let mut plan = sharing(10, &[4, 10], &[(9, &[2, 1]), (9, &[0, 4])]);
+    let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
+    // Of the first kind two fit, of the second two beside them.
+    assert_eq!(started, [1, 0, 1, 0]);
+    assert!(!plan.is_open(), "nothing is left for one more");
+    plan.ended(0, None);
+    assert_eq!(start(&mut plan), Some(0));
+}
+
+#[test]
+fn what_takes_nothing_is_not_held_up() {
+    let mut plan = sharing(10, &[1], &[(3, &[1]), (3, &[])]);
+    let started: Vec<_> = std::iter::from_fn(|| start(&mut plan)).collect();
+    assert_eq!(started, [1, 0, 1, 1]);
+}
+
+#[test]
+fn a_task_that_takes_all_comes_to_run_behind_very_many_small_ones() {
+    // The small ones end one at a time, so that there is never enough left by itself.
+    let mut plan = sharing(100, &[8], &[(3, &[8]), (100_000, &[1])]);
+    let (mut running, mut order) = (VecDeque::new(), Vec::new());
+    for _ in 0..200 {
+        while let Some(queue) = start(&mut plan) {
+            running.push_back(queue);
+            order.push(queue);
+        }
+        let ended = running.pop_front().expect("something runs");
+        plan.ended(ended, None);
+    }
+    let large: Vec<_> = order
+        .iter()
+        .enumerate()
+        .filter(|(_, queue)| **queue == 0)
+        .collect();
+    assert_eq!(large.len(), 3, "all of them had their turn");
+    let places: Vec<_> = large.iter().map(|(at, _)| *at).collect();
+    assert!(
+        places[2] < 30,
+        "as much goes to others as there is, and no more: {places:?}"
+    );
+    assert!(
+        places[0] >= 8,
+        "they are not before all others either: {places:?}"
+    );
+}
+
+#[test]
+fn what_waits_for_something_else_is_not_held_up_by_what_waits_longest() {
+    let mut plan = sharing(100, &[8, 2], &[(1, &[8, 0]), (50, &[1, 0]), (50, &[0, 1])]);
+    let mut small = Vec::new();
+    while let Some(queue) = start(&mut plan) {
+        small.push(queue);
+    }
+    assert_eq!(small.iter().filter(|queue| **queue == 2).count(), 2);
+    // One of the small ones ends: it is kept for the large one, and the others go on.
+    plan.ended(1, None);
+    assert_eq!(start(&mut plan), None);
+    plan.ended(2, None);
+    assert_eq!(start(&mut plan), Some(2));
+    for _ in 0..7 {
+        assert_eq!(start(&mut plan), None);
+        plan.ended(1, None);
+    }
+    assert_eq!(start(&mut plan), Some(0));
+}
+
+#[test]
+fn one_that_takes_more_by_now_waits_for_that_and_its_step_does_not() {
+    let mut plan = Plan::new(10, [(None, false)]);
+    let rungs = [2, 4, 8].map(|amount| Demand::from([(0, amount)]));
+    plan.share(vec![8], [rungs.to_vec()]);
+    for id in 1..=4 {
+        plan.created(0, ready(id));
+    }
+    for _ in 0..4 {
+        assert_eq!(start(&mut plan), Some(0));
+    }
+    let raised = Ready {
+        raised: 2,
+        ..ready(1)
+    };
+    plan.back(0, raised.clone());
+    plan.ended(0, None);
+    plan.created(0, ready(5));
+    assert_eq!(start(&mut plan), Some(0), "the next of the step fits");
+    for _ in 0..3 {
+        plan.ended(0, None);
+        assert_eq!(plan.decide(), Next::Wait);
+    }
+    assert!(plan.has_waiting(0));
+    plan.ended(0, None);
+    assert_eq!(plan.decide(), Next::Take(0, raised.clone()));
+    plan.start(Lane::from((0, &raised)), None);
+    plan.created(0, ready(6));
+    assert_eq!(plan.decide(), Next::Wait, "it has all there is");
+    plan.ended(Lane::from((0, &raised)), None);
+    assert_eq!(start(&mut plan), Some(0));
+}
+
+proptest! {
+    #[test]
+    fn all_come_to_run_whatever_they_take(
+        limit in 1..5_usize,
+        amounts in prop::collection::vec(1..9_u64, 3),
+        steps in prop::collection::vec((0..30_i64, prop::collection::vec(0..9_u64, 3)), 1..6),
+        dice in prop::collection::vec(any::<prop::sample::Index>(), 60),
+    ) {
+        let fits = |takes: &[u64]| -> Vec<u64> {
+            takes.iter().zip(&amounts).map(|(take, has)| *take.min(has)).collect()
+        };
+        let takes: Vec<_> = steps.iter().map(|(_, takes)| fits(takes)).collect();
+        let counts: Vec<_> = steps.iter().map(|(count, _)| *count).collect();
+        let shares: Vec<_> = counts.iter().copied().zip(takes.iter().map(|takes| &takes[..])).collect();
+        let mut plan = sharing(limit, &amounts, &shares);
+        let (mut running, mut started) = (Vec::new(), vec![0_i64; steps.len()]);
+        let mut ends = 0;
+        // Since when each waits first in its step, by what others were given meanwhile.
+        let mut waited = vec![0_u64; steps.len()];
+        loop {
+            while let Some(queue) = start(&mut plan) {
+                running.push(queue);
+                started[queue] += 1;
+                waited[queue] = 0;
+                for (other, waits) in waited.iter_mut().enumerate() {
+                    let shared = |kind: usize| takes[queue][kind] > 0 && takes[other][kind] > 0;
+                    if other != queue && started[other] < counts[other] && (0..3).any(shared) {
+                        *waits += 1;
+                    }
+                }
+                for (kind, has) in amounts.iter().enumerate() {
+                    let taken: u64 = running.iter().map(|queue| takes[*queue][kind]).sum();
+                    prop_assert!(taken <= *has);
+                }
+                prop_assert!(running.len() <= limit);
+                // Each of at most five others goes first as long as it takes to give out all that there is.
+                prop_assert!(waited.iter().all(|waits| *waits <= 5 * 9 * 3), "{:?}", waited);
+            }
+            if running.is_empty() {
+                break;
+            }
+            let at = dice[ends % dice.len()].index(running.len());
+            plan.ended(running.swap_remove(at), None);
+            ends += 1;
+        }
+        prop_assert_eq!(started, counts);
+    }
 }

@@ -92,6 +92,7 @@ fn ready(id: i64) -> Ready {
         line: Line::default(),
         key: None,
         context: None,
+        raised: 0,
     }
 }
 

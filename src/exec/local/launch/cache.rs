@@ -12,6 +12,7 @@ use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::sandbox::Sandbox;
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
+use crate::model::resources::GPUS;
 use crate::model::task::{INPUT_DIR, KEY, WITH_DIR, WITH_FILE};
 use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
 use crate::sys::sandbox::inside;
@@ -249,6 +250,7 @@ impl<'a> TaskEnvironment<'a> {
         .chain(self.with_dir())
         .chain(self.with_file())
         .chain(self.key())
+        .chain(self.gpus())
     }
 
     /// As the script sees it.
@@ -264,6 +266,12 @@ impl<'a> TaskEnvironment<'a> {
     fn key(&self) -> Option<Pair<'_>> {
         let key = OsStr::new(self.job.ready.key.as_deref()?);
         Some((KEY, Cow::Borrowed(key)))
+    }
+
+    fn gpus(&self) -> impl Iterator<Item = Pair<'_>> {
+        let gpus = self.job.grant.gpus.as_deref().map(OsStr::new);
+        let gpus = gpus.into_iter();
+        gpus.flat_map(|gpus| GPUS.map(|variable| (variable, Cow::Borrowed(gpus))))
     }
 
     fn input_dir(&self) -> Option<Pair<'_>> {

@@ -23,6 +23,8 @@ use crate::text::mask::Mask;
 
 /// How a step's script is run.
 #[derive(Debug)]
+// Each is a matter of its own, none excludes another.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Runnable {
     /// Its place in the manifest.
     pub queue: QueueId,
@@ -54,6 +56,8 @@ pub(crate) struct Runnable {
     pub with_dir: Option<With>,
     /// Whether its tasks have `TASK_PIPELINE_KEY`: the script knows of it.
     pub key: bool,
+    /// Whether its tasks have GPUs of their own.
+    pub gpus: bool,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
     /// The files that it declares.
@@ -86,6 +90,8 @@ pub(crate) struct TaskLaunch<'a> {
     pub more: bool,
     /// The input of one that is to follow soon.
     pub ahead: Option<Digest>,
+    /// What it is given that is not the same for all tasks of its step.
+    pub grant: &'a engine::Grant,
 }
 
 impl<'a> TaskLaunch<'a> {
@@ -97,6 +103,7 @@ impl<'a> TaskLaunch<'a> {
             runset: &job.runset,
             more: job.more,
             ahead: job.ahead,
+            grant: &job.grant,
         }
     }
 }
@@ -106,7 +113,8 @@ impl Runnable {
     pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
             // A warm shell is told of none of these, and what is left in a sandbox would stay there.
-            if self.sandbox.is_some() || self.input_dir || self.key || self.with_dir.is_some() {
+            let told_more = self.input_dir || self.key || self.with_dir.is_some() || self.gpus;
+            if self.sandbox.is_some() || told_more {
                 return None;
             }
             let program = self.program.as_ref().ok()?;
@@ -118,8 +126,8 @@ impl Runnable {
     /// How the script runs without a shell, if it can.
     pub(crate) fn direct(&self) -> Option<&DirectPipeline> {
         let of = || {
-            // Its files would be opened outside.
-            if self.sandbox.is_some() {
+            // Its files would be opened outside; which GPUs it has, only its variables tell.
+            if self.sandbox.is_some() || self.gpus {
                 return None;
             }
             let program = self.program.as_ref().ok()?;
@@ -134,6 +142,8 @@ impl Runnable {
 pub(crate) struct Parameters<'a> {
     /// Variables of its secrets, with their paths.
     pub secrets: &'a [(String, OsString)],
+    /// What tells them what they may take, with its value.
+    pub resources: &'a [(&'a str, String)],
     /// The parameters that they get, with their values.
     pub given: &'a [(&'a str, &'a str)],
     /// Whether the pipeline has one of that name: what the host has under its name passes to no script.
@@ -199,6 +209,9 @@ pub(crate) fn variables(
     }
     for (name, value) in parameters.given {
         variables.insert(param::variable(name).into(), value.into());
+    }
+    for (name, value) in parameters.resources {
+        variables.insert(name.into(), value.into());
     }
     for (name, path) in parameters.secrets {
         variables.insert(name.into(), path.clone());
@@ -299,6 +312,7 @@ mod tests {
         let given = |values: &[(&str, &str)]| -> Vec<String> {
             let parameters = Parameters {
                 secrets: &[],
+                resources: &[],
                 given: values,
                 declared: Some(&declared),
             };

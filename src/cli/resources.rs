@@ -1,0 +1,266 @@
+//! What a run has for its tasks, and whether each of them can ever get what it takes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::error::Failure;
+use super::options::ResourceOptions;
+use crate::manifest::Manifest;
+use crate::model::event::Event;
+use crate::model::resources::{GPUS, Lack, Supply};
+use crate::sys;
+use crate::text::amount::{bytes, count};
+use crate::text::{quoted, suggest};
+
+/// More GPUs than any machine has.
+const MANY: usize = 1024;
+
+/// What the options say, and the machine has besides. It is not asked where no step counts anything.
+pub(super) fn supply(options: &ResourceOptions, manifest: &Manifest) -> Result<Supply, Failure> {
+    let mut limits = manifest.limits.clone();
+    limits.extend(given_limits(&options.limit, &manifest.limits)?);
+    let all = || manifest.steps.iter();
+    let memory = match options.memory {
+        None if all().any(|step| step.memory.is_some()) => sys::memory(),
+        given => given,
+    };
+    let gpus = match &options.gpus {
+        Some(given) => given_gpus(given)?,
+        None if all().any(|step| step.gpus > 0) => gpus_here(std::env::var_os(GPUS[0])),
+        None => Vec::new(),
+    };
+    Ok(Supply {
+        cpus: options.cpus.unwrap_or_else(cpus),
+        memory,
+        gpus,
+        limits,
+    })
+}
+
+/// What a run without options has.
+pub(super) fn of_machine(manifest: &Manifest) -> Result<Supply, Failure> {
+    let supply = supply(&ResourceOptions::default(), manifest)?;
+    check(&supply, manifest)?;
+    Ok(supply)
+}
+
+fn cpus() -> u32 {
+    u32::try_from(sys::cores()).unwrap_or(u32::MAX)
+}
+
+/// Fails where a step's tasks take more than there is.
+pub(super) fn check(supply: &Supply, manifest: &Manifest) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    let mut hints = Vec::new();
+    for step in &manifest.steps {
+        for lack in supply.lacks(&step.resources()) {
+            let (words, hint) = words(&lack);
+            lines.push(format!("a task of step {} {words}", step.name));
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(lines.join("\n")).hint(hints.join("; ")))
+}
+
+fn words(lack: &Lack) -> (String, &'static str) {
+    match lack {
+        Lack::Cpus(asked, has) => (
+            format!("takes {asked} CPUs, and the run has {has}"),
+            "-cpus N says how many the run has",
+        ),
+        Lack::Memory(asked, has) => (
+            format!(
+                "takes {} of memory, and the run has {}",
+                bytes(*asked),
+                bytes(*has)
+            ),
+            "-memory SIZE says how much the run has",
+        ),
+        Lack::Gpus(asked, 0) => (
+            format!("takes {}, and none is found here", count(*asked, "GPU")),
+            "-gpus N says how many the run has",
+        ),
+        Lack::Gpus(asked, has) => (
+            format!("takes {}, and the run has {has}", count(*asked, "GPU")),
+            "-gpus N says how many the run has",
+        ),
+        Lack::Limit(name, asked, has) => (
+            format!("uses {asked} of {}, and its limit is {has}", quoted(name)),
+            "-limit NAME=N says how many the run has",
+        ),
+    }
+}
+
+/// Tells of steps whose tasks cannot have all the memory that they may grow to.
+pub(super) fn tell_capped(supply: &Supply, manifest: &Manifest, tell: &mut dyn FnMut(&Event)) {
+    let Some(has) = supply.memory else {
+        return;
+    };
+    for step in &manifest.steps {
+        if let Some(memory) = step.memory.filter(|memory| memory.most > has) {
+            tell(&Event::Warning(&format!(
+                "step {}: its tasks have {} of memory at most, and not {}: that is what the run has",
+                step.name,
+                bytes(has),
+                bytes(memory.most)
+            )));
+        }
+    }
+}
+
+/// `database=2`.
+fn given_limits(
+    words: &[String],
+    known: &BTreeMap<String, u32>,
+) -> Result<BTreeMap<String, u32>, Failure> {
+    let mut given = BTreeMap::new();
+    for word in words {
+        let Some((name, number)) = word.split_once('=') else {
+            let message = format!("-limit {} has no `=`", quoted(word));
+            return Err(Failure::usage(message).hint("write -limit NAME=N"));
+        };
+        if !known.contains_key(name) {
+            let hint = match suggest::closest(name, known.keys().map(String::as_str)) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None if known.is_empty() => "the manifest has no [limits]".to_owned(),
+                None => {
+                    let names: Vec<&str> = known.keys().map(String::as_str).collect();
+                    format!("[limits] has: {}", names.join(", "))
+                }
+            };
+            let message = format!("-limit: there is no limit {}", quoted(name));
+            return Err(Failure::usage(message).hint(hint));
+        }
+        let Some(number) = number.parse().ok().filter(|number| *number > 0) else {
+            let message = format!(
+                "-limit {name}: {} is no whole number from 1 to {}",
+                quoted(number),
+                u32::MAX
+            );
+            return Err(Failure::usage(message).hint("write -limit NAME=N"));
+        };
+        if given.insert(name.to_owned(), number).is_some() {
+            let message = format!("limit {} is given twice with -limit", quoted(name));
+            return Err(Failure::usage(message).hint("leave one of them out"));
+        }
+    }
+    Ok(given)
+}
+
+/// `2` is how many there are, `0,2` which.
+fn given_gpus(text: &str) -> Result<Vec<String>, Failure> {
+    let hint = "write -gpus N, or which: -gpus 0,2";
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        return match text.parse() {
+            Ok(number) if number <= MANY => Ok(numbered(number)),
+            _ => Err(Failure::usage(format!("-gpus {text}: at most {MANY}")).hint(hint)),
+        };
+    }
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_name = |name: &str| {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '/' | '.');
+        !name.is_empty() && !name.starts_with('-') && name.chars().all(word)
+    };
+    for (at, name) in names.iter().enumerate() {
+        if !is_name(name) {
+            let message = format!("-gpus: {} names no GPU", quoted(name));
+            return Err(Failure::usage(message).hint(hint));
+        }
+        if names[..at].contains(name) {
+            let message = format!("-gpus: {} is there twice", quoted(name));
+            return Err(Failure::usage(message).hint("leave one of them out"));
+        }
+    }
+    Ok(names)
+}
+
+fn numbered(number: usize) -> Vec<String> {
+    (0..number).map(|number| number.to_string()).collect()
+}
+
+/// Those that the machine has, or that whoever started this process lets it use.
+fn gpus_here(visible: Option<OsString>) -> Vec<String> {
+    let Some(visible) = visible else {
+        return numbered(sys::gpus());
+    };
+    let text = visible.to_string_lossy();
+    let names = text.split(',').map(str::trim);
+    // What cannot be used hides those behind it.
+    let names = names.take_while(|name| !name.is_empty() && !name.starts_with('-'));
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        if !all.iter().any(|one| one == name) {
+            all.push(name.to_owned());
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_are_a_number_or_names() {
+        assert_eq!(given_gpus("2").unwrap(), ["0", "1"]);
+        assert_eq!(given_gpus("0").unwrap(), [""; 0]);
+        assert_eq!(given_gpus("3,1").unwrap(), ["3", "1"]);
+        assert_eq!(
+            given_gpus("GPU-8f2a, MIG-1/2").unwrap(),
+            ["GPU-8f2a", "MIG-1/2"]
+        );
+        for text in [
+            "",
+            "-1",
+            "1,",
+            "1,1",
+            "a b",
+            "1.5x y",
+            "9999",
+            "99999999999999999999",
+        ] {
+            assert!(given_gpus(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn gpus_that_are_not_to_be_used_are_not_there() {
+        let here = |text: &str| gpus_here(Some(text.into()));
+        assert_eq!(here("2,GPU-x"), ["2", "GPU-x"]);
+        assert_eq!(here("0,-1,2"), ["0"]);
+        assert_eq!(here(""), [""; 0]);
+        assert_eq!(here("-1"), [""; 0]);
+    }
+
+    #[test]
+    fn limits_are_those_of_the_manifest() {
+        let known = [("database".to_owned(), 2)].into();
+        let given = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            given_limits(&words, &known).map_err(|failure| format!("{failure:?}"))
+        };
+        assert_eq!(
+            given(&["database=4"]),
+            Ok([("database".to_owned(), 4)].into())
+        );
+        for (words, told) in [
+            (&["database"][..], "has no `=`"),
+            (&["databse=1"], "did you mean `database`?"),
+            (&["x=1"], "[limits] has: database"),
+            (&["database=0"], "is no whole number from 1"),
+            (&["database=-1"], "is no whole number from 1"),
+            (&["database=1.5"], "is no whole number from 1"),
+            (&["database="], "is no whole number from 1"),
+            (&["database=4294967296"], "is no whole number from 1"),
+            (&["database=1", "database=2"], "given twice"),
+        ] {
+            let failure = given(words).unwrap_err();
+            assert!(failure.contains(told), "{failure}");
+        }
+    }
+}

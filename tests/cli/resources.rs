@@ -1,0 +1,237 @@
+//! What tasks take of what there is only so much of: CPUs, memory, GPUs, what the manifest limits.
+
+use crate::harness::Test;
+
+/// So many tasks of a step that takes this, and none with another at a time.
+fn alone(takes: &str, script: &str) -> String {
+    format!(
+        r#"
+        [limits]
+        database = 2
+        [[step]]
+        name = "begin"
+        start = true
+        script = 'for i in 1 2 3 4 5; do echo $i > $OUTPUT_DIR/${{i}}_act; done'
+        [[step]]
+        name = "act"
+        {takes}
+        script = '''
+        mkdir "$HOME/busy" || echo overlap >> "$COUNT"
+        {script}
+        rmdir "$HOME/busy"
+        '''
+        "#
+    )
+}
+
+#[test]
+fn tasks_start_when_there_is_enough_for_them() {
+    for (takes, arguments) in [
+        ("cpus = 2", &["-cpus", "3"][..]),
+        ("memory = '2G'", &["-memory", "3G"]),
+        ("memory = '64M..8G'", &["-memory", "100M"]),
+        ("gpus = 1", &["-gpus", "1"]),
+        ("gpus = 2", &["-gpus", "3,5,7"]),
+        ("uses = { database = 2 }", &[]),
+        ("uses = { database = 1 }", &["-limit", "database=1"]),
+    ] {
+        let test = Test::with(&alone(takes, "echo done >> \"$COUNT\"; sleep 0.05"));
+        let mut all = vec!["-run", "-parallel", "4"];
+        all.extend(arguments);
+        test.run(all).exits(0).says("6 run");
+        assert_eq!(test.count(), ["done"; 5], "{takes}");
+    }
+}
+
+#[test]
+fn beside_each_other_where_there_is_enough() {
+    // Each waits for the other.
+    let test = Test::with(
+        r#"
+        [limits]
+        database = 2
+        [defaults]
+        cpus = 1
+        uses = { database = 1 }
+        timeout = "1m"
+        [[step]]
+        name = "begin"
+        start = true
+        cpus = 2
+        uses = {}
+        script = 'echo > $OUTPUT_DIR/a_act; echo > $OUTPUT_DIR/b_act'
+        [[step]]
+        name = "act"
+        script = '''
+        : > "$HOME/$TASK_PIPELINE_INPUT_NAME"
+        until test -e "$HOME/a_act" && test -e "$HOME/b_act"; do sleep 0.02; done
+        '''
+        "#,
+    );
+    test.run(["-run", "-cpus", "2"]).exits(0).says("3 run");
+}
+
+#[test]
+fn scripts_know_what_is_theirs() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "begin"
+        start = true
+        cpus = 2
+        script = 'echo "$CPUS" > $OUTPUT_DIR/plain_next; for i in 1 2 3; do echo $i$CPUS > $OUTPUT_DIR/${i}_own; done'
+        [[step]]
+        name = "next"
+        script = 'printf "%s" "${CPUS-none}" > $OUTPUT_DIR/none; cp $INPUT_FILE $OUTPUT_DIR/plain'
+        [[step]]
+        name = "own"
+        cpus = 1
+        gpus = 1
+        script = 'echo "$CPUS $CUDA_VISIBLE_DEVICES $HIP_VISIBLE_DEVICES" > $OUTPUT_DIR/end'
+        "#,
+    );
+    test.run(["-run", "-cpus", "8", "-gpus", "4,6"]).exits(0);
+    assert_eq!(test.output("plain"), "2\n");
+    assert_eq!(test.output("none"), "none");
+    let outputs = &test.finals()["end"];
+    assert_eq!(outputs.len(), 3);
+    for text in outputs {
+        let said = String::from_utf8_lossy(text).into_owned();
+        assert!(said == "1 4 4\n" || said == "1 6 6\n", "{said}");
+    }
+}
+
+#[test]
+fn they_are_no_part_of_a_version() {
+    let manifest = |takes: &str| {
+        format!(
+            "[limits]\ndb = 1\n[[step]]\nname = 'a'\nstart = true\n{takes}\nscript = 'echo $CPUS'\n"
+        )
+    };
+    let test = Test::with(&manifest(""));
+    test.runs().says("1 run");
+    test.manifest(&manifest(
+        "cpus = 1\nmemory = '1M..2M'\ngpus = 1\nuses = { db = 1 }",
+    ));
+    test.run(["-run", "-gpus", "1"]).exits(0).says("0 run");
+}
+
+#[test]
+fn what_never_fits_is_told_before_anything_runs() {
+    for (takes, arguments, told) in [
+        (
+            "cpus = 3",
+            &["-cpus", "2"][..],
+            "a task of step act takes 3 CPUs, and the run has 2",
+        ),
+        ("cpus = 3", &["-cpus", "2"], "-cpus N"),
+        ("cpus = 100000", &[], "takes 100000 CPUs"),
+        (
+            "memory = '3G'",
+            &["-memory", "2G"],
+            "takes 3.0 GiB of memory, and the run has 2.0 GiB",
+        ),
+        ("memory = '3G..9G'", &["-memory", "2G"], "-memory SIZE"),
+        ("memory = '900T'", &[], "of memory, and the run has"),
+        (
+            "gpus = 1",
+            &["-gpus", "0"],
+            "takes 1 GPU, and none is found here",
+        ),
+        ("gpus = 3", &["-gpus", "2"], "-gpus N"),
+        (
+            "uses = { database = 2 }",
+            &["-limit", "database=1"],
+            "uses 2 of `database`, and its limit is 1",
+        ),
+        ("", &["-limit", "databse=1"], "did you mean `database`?"),
+        ("", &["-limit", "database"], "has no `=`"),
+        ("", &["-limit", "database=0"], "is no whole number from 1"),
+        ("", &["-cpus", "0"], "0 is not in 1..="),
+        ("", &["-cpus", "1.5"], "invalid digit"),
+        ("", &["-memory", "much"], "is no size"),
+        ("", &["-memory", "0"], "less than any program needs"),
+        ("", &["-memory", "-1G"], "-1G"),
+        ("", &["-gpus", "-1"], "names no GPU"),
+        ("", &["-gpus", "0,0"], "is there twice"),
+    ] {
+        let test = Test::with(&alone(takes, ":"));
+        let mut all = vec!["-run"];
+        all.extend(arguments);
+        test.run(all).exits(2).says(told);
+        assert!(!test.path("db").exists(), "{arguments:?}");
+    }
+    let test = Test::with(&alone("cpus = 3", ":"));
+    test.run(["-cpus", "2"]).exits(2).says("-run");
+}
+
+#[test]
+fn mistakes_in_the_manifest_have_their_line() {
+    for (takes, told) in [
+        ("cpus = 0", "`cpus` must be at least 1"),
+        ("cpus = -1", "`cpus` must be at least 1"),
+        ("cpus = 1.5", "`cpus` must be a whole number"),
+        ("cpus = '2'", "without quotes: 2"),
+        ("cpus = 4294967296", "`cpus` must be at most"),
+        ("memory = '16G..2G'", "the other way round: \"2G..16G\""),
+        ("memory = '2'", "with a unit: \"2G\""),
+        ("memory = 2", "with a unit: \"2G\""),
+        ("memory = '0G'", "less than any program needs"),
+        ("memory = '-2G'", "is no size"),
+        ("memory = 'lots'", "is no size"),
+        ("memory = '2G..'", "is no size"),
+        ("memory = '99999999E'", "is more than can be"),
+        ("gpus = -1", "`gpus` must be at least 0"),
+        ("uses = 1", "`uses` must be a table"),
+        ("uses = { database = 0 }", "`database` must be at least 1"),
+        (
+            "uses = { database = 1.5 }",
+            "`database` must be a whole number",
+        ),
+        ("uses = { databse = 1 }", "did you mean `database`?"),
+        ("uses = { licence = 1 }", "add [limits] with licence = 2"),
+        (
+            "uses = { database = 3 }",
+            "uses 3 of `database`, and its limit is 2",
+        ),
+        ("uses = { 'a b' = 1 }", "cannot be a limit's name"),
+        ("cpus = 2\nenv = { CPUS = '3' }", "leave the variable out"),
+        (
+            "gpus = 1\nkeep = ['CUDA_VISIBLE_DEVICES']",
+            "leave the variable out",
+        ),
+        ("cores = 2", "did you mean `cpus`?"),
+    ] {
+        let test = Test::with(&alone(takes, ":"));
+        test.run(["check"])
+            .exits(2)
+            .says(told)
+            .says("workflow.toml:");
+    }
+    let test =
+        Test::with("[limits]\ndatabase = 0\n[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    test.run(["check"]).exits(2).says("at least 1");
+    test.manifest("[limits]\ndb = 1\n[defaults]\nuses = { bd = 1 }\n[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    test.run(["check"]).exits(2).says("did you mean `db`?");
+    test.manifest("[defaults]\ncpus = 2\n[[step]]\nname = 'a'\nstart = true\nenv = { CPUS = '3' }\nscript = ':'\n");
+    test.run(["check"]).exits(2).says("`CPUS` in `env`");
+}
+
+#[test]
+fn check_shows_what_tasks_take() {
+    let test = Test::with(&alone(
+        "cpus = 2\nmemory = '2G..16G'\ngpus = 1\nuses = { database = 1 }",
+        ":",
+    ));
+    test.run(["check"])
+        .exits(0)
+        .prints("2 CPUs, 2.0 GiB to 16 GiB of memory, 1 GPU, 1 of database");
+}
+
+#[test]
+fn memory_that_the_run_has_not_is_told_to_be_the_end() {
+    let test = Test::with(&alone("memory = '64M..8G'", ":"));
+    test.run(["-run", "-memory", "100M"])
+        .exits(0)
+        .says("step act: its tasks have 100 MiB of memory at most, and not 8.0 GiB");
+}
