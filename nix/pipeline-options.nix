@@ -106,7 +106,7 @@ in
             paths = optional (types.listOf types.str) "Columns of the sheet that name files, from its folder on; the script finds these in `$INPUT_DIR`, under the columns' names.";
             lines = optional types.str "A command that each run starts; each line that it writes is an input of its own.";
             packages = optional (types.listOf (types.either types.package types.str)) "What is on the PATH of that command, before the host's.";
-            step = optional types.str "The step that takes them; without it their names route them, as those of outputs do.";
+            step = optional (types.either types.str (types.listOf types.str)) "The step that takes them, or several that each take all of them; without it their names route them, as those of outputs do.";
             name = optional types.str "The file names of rows, with columns in braces: `{sample}`.";
             copy = optional types.bool "Whether the files that it names are copied into the db; if not, scripts get a link to the file where it lies.";
             empty = optional types.bool "Whether it may have nothing, and results go that came of what it had.";

@@ -63,9 +63,10 @@ pub(crate) struct Outside<'a> {
 }
 
 /// A file, a row or a line that came in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// What tells it from all others: its kind, and its path, sheet and name, or text.
+    /// What tells it from all others that come to its step: its kind, and its path, sheet and name, or
+    /// text.
     identity: Box<str>,
     /// What its task is about, where that is not its name.
     key: Option<Box<str>>,
@@ -82,7 +83,7 @@ pub(crate) struct Entry {
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
     File(Box<str>),
     Row(Arc<Sheet>, usize, Box<[Listed]>),
@@ -127,7 +128,7 @@ impl Entry {
 /// All entries that there are.
 #[derive(Debug)]
 pub(crate) struct Inputs {
-    /// In ascending order of their identities.
+    /// In ascending order of their identities, and then of the steps' names.
     entries: Vec<Entry>,
     root: Root,
     /// Of each input that has nothing, though that is not said to be right: how the identities of its
@@ -214,7 +215,10 @@ impl Inputs {
                 gatherer.lines(number, input, command)?;
             }
         }
-        gatherer.entries.sort_by(|a, b| a.identity.cmp(&b.identity));
+        gatherer.entries.sort_by(|a, b| {
+            let by_step = || a.step.as_str().cmp(b.step.as_str());
+            a.identity.cmp(&b.identity).then_with(by_step)
+        });
         gatherer.check_identities();
         let Gatherer {
             entries,

@@ -320,13 +320,13 @@ impl Manifest {
     /// bytes.
     pub(crate) fn lends_to(&self, step: &StepName) -> bool {
         let mut inputs = self.inputs.iter();
-        inputs.any(|input| !input.copy && input.step.as_ref().is_none_or(|to| to == step))
+        inputs.any(|input| !input.copy && input.may_go_to(step))
     }
 
     /// Whether inputs may bring files for `INPUT_DIR` to tasks of the step.
     pub(crate) fn brings_files(&self, step: &StepName) -> bool {
         let mut inputs = self.inputs.iter().filter(|input| !input.paths.is_empty());
-        inputs.any(|input| input.step.as_ref().is_none_or(|takes| takes == step))
+        inputs.any(|input| input.may_go_to(step))
     }
 
     /// The step where the pipeline starts; none where it begins with inputs alone.

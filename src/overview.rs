@@ -72,10 +72,15 @@ fn steps(
         let router = manifest.routes();
         for input in &manifest.inputs {
             // Of names that are not known before they come, nothing is told.
-            let step = input.step.clone();
-            let by_name = || router.route(&input.likely_name()?).cloned();
-            if let Some(at) = step.or_else(by_name).and_then(|step| graph.find(&step)) {
-                graph.nodes[at].inputs.push(input.in_words());
+            let mut steps = input.steps.clone();
+            if steps.is_empty() {
+                let likely = input.likely_name();
+                steps.extend(likely.and_then(|name| router.route(&name).cloned()));
+            }
+            for step in &steps {
+                if let Some(at) = graph.find(step) {
+                    graph.nodes[at].inputs.push(input.in_words());
+                }
             }
         }
     }

@@ -92,9 +92,11 @@ pub(super) fn main(
         );
     }
     for input in &source.manifest.inputs {
-        let to = input.step.as_ref().map(|step| format!(" → {step}"));
-        let words = visible(&input.in_words());
-        let _ = writeln!(text, "input {words}{}", to.unwrap_or_default());
+        let _ = write!(text, "input {}", visible(&input.in_words()));
+        for (at, step) in input.steps.iter().enumerate() {
+            let _ = write!(text, "{} {step}", if at == 0 { " →" } else { "," });
+        }
+        text.push('\n');
     }
     text.push_str(&given::list(&source.manifest.params));
     let found = lint::all(&source, places);

@@ -2,9 +2,10 @@
 //!
 //! The scripts of the shells hold nothing of the command line. They call `complete` with the words
 //! up to the cursor, and get a line for each word that can stand there: the word, a tab, what it
-//! means; `:files` or `:folders` where a path can stand. So options complete with one dash or two,
+//! means; `:files` or `:folders` where a path can stand, `:files=` where it can behind a `NAME=`. So options complete with one dash or two,
 //! and steps and runsets by their names.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,8 @@ use super::options::Places;
 use super::output::print;
 use super::part;
 use super::words::takes_several;
+use crate::manifest::Manifest;
+use crate::model::param::ParamType;
 use crate::prepare::Source;
 use crate::state::Reader;
 use crate::text::visible;
@@ -54,6 +57,7 @@ pub(super) fn main(
             Offer::Word(word, help) => writeln!(text, "{word}\t{help}"),
             Offer::Files => writeln!(text, ":files"),
             Offer::Folders => writeln!(text, ":folders"),
+            Offer::FilesBehind => writeln!(text, ":files="),
         };
     }
     print(&text)?;
@@ -67,6 +71,8 @@ enum Offer {
     Word(String, String),
     Files,
     Folders,
+    /// Files behind the name and `=` that the word begins with.
+    FilesBehind,
 }
 
 /// Where a command line has got to.
@@ -76,6 +82,10 @@ struct Cursor<'c> {
     option: Option<&'c Arg>,
     /// The option that can have more values than it has.
     more: Option<&'c Arg>,
+    /// The name behind an option that takes `NAME=VALUE`: bash makes three words of that.
+    name: Option<(&'c Arg, String)>,
+    /// The same, and `=` behind it.
+    behind: Option<(&'c Arg, String)>,
     /// How many words stand before that are neither options nor their values.
     positionals: usize,
     only_values: bool,
@@ -91,6 +101,8 @@ fn offers(root: &Command, places: &Places, words: &[String]) -> Vec<Offer> {
         command: root,
         option: None,
         more: None,
+        name: None,
+        behind: None,
         positionals: 0,
         only_values: false,
         manifest: places.manifest().ok(),
@@ -104,14 +116,19 @@ fn offers(root: &Command, places: &Places, words: &[String]) -> Vec<Offer> {
     };
     offers.retain(|offer| match offer {
         Offer::Word(word, _) => word.starts_with(start),
-        Offer::Files | Offer::Folders => true,
+        Offer::Files | Offer::Folders | Offer::FilesBehind => true,
     });
     offers
 }
 
 impl<'c> Cursor<'c> {
     fn pass(&mut self, word: &str) {
-        if let Some(option) = self.option {
+        let name = self.name.take();
+        if self.behind.take().is_some() {
+            // The value, which has a name.
+        } else if word == "=" && name.is_some() {
+            self.behind = name;
+        } else if let Some(option) = self.option {
             // Bash makes three words of `-db=DIR`.
             if word == "=" {
                 return;
@@ -122,6 +139,7 @@ impl<'c> Cursor<'c> {
                 _ => {}
             }
             self.option = None;
+            self.name = takes_pair(option).then(|| (option, word.to_owned()));
             self.more = takes_several(option).then_some(option);
         } else if !self.only_values && word.len() > 1 && word.starts_with('-') {
             self.only_values = word == "--";
@@ -156,22 +174,25 @@ impl<'c> Cursor<'c> {
 
     /// What `word` can become.
     fn at(&self, word: &str) -> Vec<Offer> {
-        if let Some(option) = self.option {
-            return self.values(option);
+        if let Some((option, name)) = &self.behind {
+            return self.values_of(option, name, "");
         }
-        if let Some((name, _)) = word.split_once('=')
+        if let Some(option) = self.option {
+            return self.values(option, word);
+        }
+        if let Some((name, value)) = word.split_once('=')
             && word.starts_with('-')
         {
             return self
                 .named(name)
-                .map_or_else(Vec::new, |option| self.values(option));
+                .map_or_else(Vec::new, |option| self.values(option, value));
         }
         if word.starts_with('-') && !self.only_values {
             let dashes = if word.starts_with("--") { "--" } else { "-" };
             return self.options(dashes);
         }
         if let Some(option) = self.more {
-            return self.values(option);
+            return self.values(option, word);
         }
         let subcommands = self
             .command
@@ -182,7 +203,7 @@ impl<'c> Cursor<'c> {
             .collect();
         let mut positionals = self.command.get_positionals();
         if let Some(positional) = positionals.nth(self.positionals) {
-            offers.extend(self.values(positional));
+            offers.extend(self.values(positional, word));
         }
         offers
     }
@@ -200,7 +221,14 @@ impl<'c> Cursor<'c> {
             .collect()
     }
 
-    fn values(&self, option: &Arg) -> Vec<Offer> {
+    /// What can stand behind the option, where `begun` stands already.
+    fn values(&self, option: &Arg, begun: &str) -> Vec<Offer> {
+        if takes_pair(option) {
+            return match begun.split_once('=') {
+                Some((name, _)) => self.values_of(option, name, &format!("{name}=")),
+                None => self.names(option),
+            };
+        }
         let values = option.get_possible_values();
         if !values.is_empty() {
             let word = |value: clap::builder::PossibleValue| {
@@ -217,8 +245,6 @@ impl<'c> Cursor<'c> {
         let names = option.get_value_names().unwrap_or_default();
         if option.get_long() == Some("runset") {
             self.runsets()
-        } else if option.get_long() == Some("param") {
-            self.params()
         } else if option.get_long() == Some("input") {
             self.inputs()
         } else if names
@@ -235,11 +261,44 @@ impl<'c> Cursor<'c> {
         Source::load(self.manifest.as_deref()?).ok()
     }
 
-    fn params(&self) -> Vec<Offer> {
+    /// What can be given by an option that takes `NAME=VALUE`.
+    fn names(&self, option: &Arg) -> Vec<Offer> {
+        let Some(Manifest { params, steps, .. }) = self.source().map(|source| source.manifest)
+        else {
+            return Vec::new();
+        };
+        let offer = |name: &str, help: String| Offer::Word(format!("{name}="), help);
+        if option.get_long() == Some("param") {
+            let params = params.iter();
+            return params
+                .map(|(name, param)| offer(name, visible(&param.in_words())))
+                .collect();
+        }
+        let secrets: BTreeSet<&String> = steps.iter().flat_map(|step| &step.secrets).collect();
+        let secrets = secrets.into_iter();
+        secrets
+            .map(|name| offer(name, "secret".to_owned()))
+            .collect()
+    }
+
+    /// What can be the value of that name; `front` is what stands before it in the same word.
+    fn values_of(&self, option: &Arg, name: &str, front: &str) -> Vec<Offer> {
+        if option.get_long() != Some("param") {
+            return vec![match front {
+                "" => Offer::Files,
+                _ => Offer::FilesBehind,
+            }];
+        }
         let source = self.source();
-        let params = source.into_iter().flat_map(|source| source.manifest.params);
-        params
-            .map(|(name, param)| Offer::Word(format!("{name}="), visible(&param.in_words())))
+        let param = source.and_then(|mut source| source.manifest.params.remove(name));
+        let values = param.map_or_else(Vec::new, |param| match param.kind {
+            ParamType::Flag => vec!["true".to_owned(), "false".to_owned()],
+            ParamType::Text | ParamType::Whole | ParamType::Decimal => param.values,
+        });
+        let values = values.into_iter();
+        values
+            .filter(|value| !value.contains(char::is_control))
+            .map(|value| Offer::Word(format!("{front}{value}"), name.to_owned()))
             .collect()
     }
 
@@ -278,6 +337,12 @@ impl<'c> Cursor<'c> {
             .chain([Offer::Word("all".to_owned(), "every runset".to_owned())])
             .collect()
     }
+}
+
+/// Whether what stands behind the option is `NAME=VALUE`.
+fn takes_pair(option: &Arg) -> bool {
+    let names = option.get_value_names().unwrap_or_default();
+    names.iter().any(|name| name.starts_with("NAME="))
 }
 
 /// A help text's first line.

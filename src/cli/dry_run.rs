@@ -98,13 +98,23 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
     }
     if told.refused > 0 {
         words.push(format!(
-            "would refuse {} (they go round for ever)",
-            told.refused
+            "would refuse {} ({} round for ever)",
+            told.refused,
+            if told.refused == 1 {
+                "it goes"
+            } else {
+                "they go"
+            }
         ));
     }
     if told.held > 0 {
+        let come = if told.held == 1 {
+            "it comes"
+        } else {
+            "they come"
+        };
         words.push(format!(
-            "{} would wait until what they come from is certain",
+            "{} would wait until what {come} from is certain",
             told.held
         ));
     }

@@ -141,8 +141,8 @@ impl Call<'_> {
     pub(super) fn is_fed(&self, step: &str, found: Option<&Found>) -> bool {
         let manifest = &self.source.manifest;
         let named = |name: &str| {
-            let mut inputs = manifest.inputs.iter();
-            inputs.any(|input| input.step.as_deref() == Some(name))
+            let mut steps = manifest.inputs.iter().flat_map(|input| &input.steps);
+            steps.any(|step| step.as_str() == name)
         };
         let is = |what: fn(&Step) -> bool| manifest.step(step).is_some_and(what);
         !is(|step| step.start)

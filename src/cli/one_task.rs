@@ -5,9 +5,10 @@ mod given;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use tempfile::{NamedTempFile, TempDir};
 
@@ -23,7 +24,7 @@ use crate::model::task::{INPUT_DIR, KEY, TaskState, WITH_DIR, WITH_FILE};
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::process::Variables;
 use crate::state::{Filter, Reader, State, TaskRow, Which};
-use crate::store;
+use crate::store::{self, GoOn};
 use crate::sys::sandbox::inside;
 use crate::text::visible;
 
@@ -89,7 +90,7 @@ impl OneTask {
     }
 
     /// Makes all ready in the folder `place`, for the step as the manifest has it; without a task, its
-    /// input is empty.
+    /// input is empty. It fails soon once `stop` of the source is set.
     pub(super) fn prepare(
         places: &Places,
         host_env: bool,
@@ -98,11 +99,11 @@ impl OneTask {
         task: Option<&TaskRow>,
         place: &Path,
     ) -> Result<Self, Failure> {
-        let never = AtomicBool::new(false);
+        let go_on = || still_wanted(source);
         let supply = PackageOptions {
             host: host_env,
             locked: false,
-            stop: &never,
+            stop: &source.stop,
         };
         let mut state = State::private_copy_of_steps(&places.db)
             .or_else(|_| State::private_copy(&places.db))?;
@@ -129,7 +130,7 @@ impl OneTask {
                 pairs = gift.pairs;
                 key = Some(gift.key(&recorded, source, task)?);
                 if runnable.with_dir.is_some() {
-                    put(&store, place, gift, step, &mut variables)?;
+                    put(&store, place, gift, step, &mut variables, &go_on)?;
                 }
             }
             if runnable.key {
@@ -137,12 +138,12 @@ impl OneTask {
                 variables.insert(KEY.into(), key.into());
             }
             if runnable.input_dir {
-                fill_in(&store, place, FILES, given.files)?;
+                fill_in(&store, place, FILES, given.files, &go_on)?;
             }
             if given.folder {
-                unfold_in(&store, place, INPUT, &given.main)?;
+                unfold_in(&store, place, INPUT, &given.main, &go_on)?;
             } else {
-                copy_in(&store, place, INPUT, &given.main)?;
+                copy_in(&store, place, INPUT, &given.main, &go_on)?;
             }
         } else {
             File::create(&input).map_err(|error| no_place(&error))?;
@@ -261,15 +262,25 @@ fn put(
     gift: Gift,
     step: &Step,
     variables: &mut Variables,
+    go_on: GoOn,
 ) -> Result<(), Failure> {
     let folder = place.join(GIVEN);
     if let Some(only) = gift.files.first().filter(|_| step.each) {
         variables.insert(WITH_FILE.into(), folder.join(&*only.name).into());
     }
     variables.insert(WITH_DIR.into(), folder.into());
+    let steps = &step.with;
     Ok(fill_with_steps_in(
-        store, place, GIVEN, gift.files, &step.with,
+        store, place, GIVEN, gift.files, steps, go_on,
     )?)
+}
+
+/// Fails once a signal has come.
+fn still_wanted(source: &Source) -> io::Result<()> {
+    if source.stop.load(Ordering::Relaxed) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    Ok(())
 }
 
 /// The task's folder cannot be made.

@@ -97,6 +97,8 @@ pub(super) fn inputs_of(state: &Reader, runset: &Runset) -> Result<Vec<String>, 
         let name = EntryName::parse(&entry.identity);
         names.extend(name.map(|name| name_of(&name).to_owned()));
     })?;
+    // Those of one that several steps take stand beside each other.
+    names.dedup();
     Ok(names)
 }
 

@@ -386,9 +386,10 @@ impl Call<'_> {
             }
         }
         if self.actions.strict && self.stale > 0 {
-            let left = amount::count(self.stale, "result");
+            let stay = ("stays as it is", "stay as they are");
+            let left = amount::doing(self.stale, "result", stay);
             return Err(Failure::strict(format!(
-                "{left} stay as they are, of another version or route than today's (-strict)"
+                "{left}, of another version or route than today's (-strict)"
             ))
             .hint("-migrate-tainted -run has them done again"));
         }
@@ -470,8 +471,9 @@ impl Call<'_> {
         let (fitting, limit) = descriptors::make_room(wanted, local::need(&self.steps.runnable));
         if fitting < wanted {
             self.reporter.event(&Event::Warning(&format!(
-                "{fitting} tasks run at once, and not {wanted}: no more than {limit} files can be \
+                "{} at once, and not {wanted}: no more than {limit} files can be \
                  open\nhint: {}",
+                amount::doing(fitting, "task", ("runs", "run")),
                 Shortage::Descriptors.hint()
             )));
         }

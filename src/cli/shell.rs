@@ -10,6 +10,8 @@ use std::io::{self, IsTerminal as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
@@ -64,6 +66,8 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     place::known_step(&source, &options.step)?;
     source.params = params::of_one_task(places, &options.params, &source)?;
     secrets::give(&options.secrets, &mut source)?;
+    let watch = Watch::new(io::stdin().is_terminal())?;
+    source.stop = Arc::clone(&watch.stop);
     let step = source
         .manifest
         .step(&options.step)
@@ -74,25 +78,22 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         None => OneTask::of(places, step, &PREFERRED)?,
     };
     // From here on there is something to take away.
-    let watch = Watch::new(io::stdin().is_terminal())?;
     let place = OneTask::place()?;
-    let one = OneTask::prepare(
-        places,
-        options.host_env,
-        &source,
-        step,
-        task.as_ref(),
-        place.path(),
-    )?;
-    let left = match &task {
-        Some(task) => bring_what_it_left(places, task, &one)?,
-        None => 0,
-    };
+    let task = task.as_ref();
+    let one = OneTask::prepare(places, options.host_env, &source, step, task, place.path());
+    let ready = one.and_then(|one| match task {
+        Some(task) => Ok((bring_what_it_left(places, task, &one, &source)?, one)),
+        None => Ok((0, one)),
+    });
+    let (left, one) = ready.map_err(|failure| failure.or_signal(watch.signal()))?;
+    if let Some(signal) = watch.signal() {
+        return Err(Failure::usage("interrupted").or_signal(Some(signal)));
+    }
     let script = place.path().join("script");
     fs::write(&script, &step.script).map_err(|error| no_place(&error))?;
     let mut command = if options.command.is_empty() {
-        out::tell(&head(step, task.as_ref(), &one, &script, left));
-        interactive(&one, step, task.as_ref())
+        out::tell(&head(step, task, &one, &script, left));
+        interactive(&one, step, task)
     } else {
         alone(&one, &options.command)?
     };
@@ -149,7 +150,12 @@ fn is_a_task(state: &Reader, row: TaskRow) -> Result<TaskRow, Failure> {
 }
 
 /// What the task left when it failed, if that was kept, as what is in `OUTPUT_DIR` now; how many files.
-fn bring_what_it_left(places: &Places, task: &TaskRow, one: &OneTask) -> Result<usize, Failure> {
+fn bring_what_it_left(
+    places: &Places,
+    task: &TaskRow,
+    one: &OneTask,
+    source: &Source,
+) -> Result<usize, Failure> {
     let folder = Layout::new(&places.db).kept(task.id);
     let kept = folder.join("out");
     let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
@@ -157,7 +163,7 @@ fn bring_what_it_left(places: &Places, task: &TaskRow, one: &OneTask) -> Result<
         // A link leads to what is not this program's.
         return Ok(0);
     }
-    copy(&kept, &one.output).map_err(|error| {
+    copy(&kept, &one.output, &source.stop).map_err(|error| {
         Failure::usage(format!(
             "cannot copy what the task left in {}: {error}",
             kept.shown()
@@ -166,8 +172,8 @@ fn bring_what_it_left(places: &Places, task: &TaskRow, one: &OneTask) -> Result<
 }
 
 /// Copies what is in a folder, if there is such a folder; how many files. Links stay links, and what is
-/// neither a file nor a folder nor a link is passed over.
-fn copy(from: &Path, to: &Path) -> io::Result<usize> {
+/// neither a file nor a folder nor a link is passed over. It fails soon once `stop` is set.
+fn copy(from: &Path, to: &Path, stop: &AtomicBool) -> io::Result<usize> {
     let entries = match fs::read_dir(from) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other?,
@@ -175,10 +181,13 @@ fn copy(from: &Path, to: &Path) -> io::Result<usize> {
     let mut count = 0;
     for entry in entries {
         let entry = entry?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let (kind, from, to) = (entry.file_type()?, entry.path(), to.join(entry.file_name()));
         if kind.is_dir() {
             fs::create_dir(&to)?;
-            count += copy(&from, &to)?;
+            count += copy(&from, &to, stop)?;
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(&from)?, &to)?;
             count += 1;
@@ -207,9 +216,11 @@ fn head(step: &Step, task: Option<&TaskRow>, one: &OneTask, script: &Path, left:
     let mut line = |name: &str, value: &Path, note: &str| {
         let _ = writeln!(text, "  {name:<12}{}{note}", value.shown());
     };
-    let input = match task {
-        Some(_) => "",
-        None => "  (empty: a start step has no input)",
+    let empty = task.is_none_or(|task| task.parent.is_none() && task.name.is_none());
+    let input = if step.start && empty {
+        "  (empty: a start step has no input)"
+    } else {
+        ""
     };
     line("$INPUT_FILE", &one.seen(&one.input), input);
     for name in [INPUT_DIR, WITH_DIR, WITH_FILE] {

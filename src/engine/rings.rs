@@ -20,6 +20,7 @@ use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::task::TaskId;
 use crate::model::trail::{Trail, hash};
 use crate::state::{self, Origin, Reader, StepId};
+use crate::text::amount::count;
 use crate::text::{quoted, visible};
 
 /// Tasks of which it is kept what stands above their children, in each of two generations.
@@ -86,12 +87,14 @@ impl Rings {
         let of_step = |version: &Version, _: &Origin| version.name == step.name;
         let ring = self.ring(state, ready, of_step)?;
         let name = visible(step.name.as_str());
+        let stand = if rounds == 1 { "stands" } else { "stand" };
         Ok(Some(format!(
-            "goes round without an end, {}: {rounds} tasks of {name} stand above this one\n\
+            "goes round without an end, {}: {} of {name} {stand} above this one\n\
              hint: its input {} was routed to {name} by its name; let the script leave the last \
              output under a name without the step's, or set `rounds` on the step to more than \
              {rounds} if so many are meant",
             ring.map_or(String::new(), |(_, ring)| ring),
+            count(rounds, "task"),
             quoted(ready.name.as_deref().unwrap_or_default()),
         )))
     }

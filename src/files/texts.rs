@@ -11,6 +11,7 @@ use crate::model::file::KEPT;
 use crate::model::identity::{Change, FileChanges};
 use crate::model::tree::{self, Difference, Entry, differing};
 use crate::store::Reader;
+use crate::text::amount::count;
 use crate::text::diff;
 
 /// Lists of files and their bytes.
@@ -86,7 +87,7 @@ impl Texts {
                     if all.len() > SHOWN {
                         let more = all.len() - SHOWN;
                         all.truncate(SHOWN);
-                        all.push(format!("… and {more} lines more"));
+                        all.push(format!("… and {}", count(more, "more line")));
                     }
                     lines.extend(all.into_iter().map(|line| format!("  {line}")));
                 }

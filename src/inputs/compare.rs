@@ -41,6 +41,8 @@ impl Difference {
 pub(super) struct Merge<'a> {
     entries: &'a [Entry],
     at: usize,
+    /// What is recorded of one identity, with the steps: more than one where several take it.
+    same: Vec<(Recorded, Option<StepName>)>,
     difference: Difference,
 }
 
@@ -49,40 +51,68 @@ impl<'a> Merge<'a> {
         Self {
             entries,
             at: 0,
+            same: Vec::new(),
             difference: Difference::default(),
         }
     }
 
     /// The next one that is recorded, and the step whose task it is, by its name.
     pub(super) fn recorded(&mut self, recorded: Recorded, step: Option<&StepName>) {
-        while let Some(entry) = self.entries.get(self.at) {
-            if *entry.identity >= *recorded.identity {
-                break;
-            }
-            self.difference.made.push((self.at, None));
-            self.at += 1;
+        let differs = |(first, _): &(Recorded, _)| first.identity != recorded.identity;
+        if self.same.first().is_some_and(differs) {
+            self.settle();
         }
-        match self.entries.get(self.at) {
-            Some(entry) if *entry.identity == *recorded.identity => {
-                let same = recorded.live
-                    && recorded.object == entry.object
-                    && recorded.form == entry.form();
-                if same && step == Some(&entry.step) {
-                    self.difference.unchanged += 1;
-                } else {
-                    let old = Some(recorded.task);
-                    self.difference.made.push((self.at, old));
-                }
-                self.at += 1;
+        self.same.push((recorded, step.cloned()));
+    }
+
+    /// Compares what is recorded of one identity with the entries that have it: of each step with that of the
+    /// same step; of those that are left, one with another, as it goes to another step now.
+    fn settle(&mut self) {
+        let mut same = std::mem::take(&mut self.same);
+        let Some(identity) = same.first().map(|(first, _)| first.identity.clone()) else {
+            return;
+        };
+        let before = |entry: &Entry| *entry.identity < *identity;
+        let new = self.entries[self.at..]
+            .iter()
+            .take_while(|entry| before(entry));
+        let first = self.at + new.count();
+        self.difference
+            .made
+            .extend((self.at..first).map(|at| (at, None)));
+        let equal = self.entries[first..].iter();
+        let equal = equal.take_while(|entry| *entry.identity == *identity);
+        self.at = first + equal.count();
+        let begin = self.difference.made.len();
+        let mut elsewhere = Vec::new();
+        for at in first..self.at {
+            let entry = &self.entries[at];
+            let is_its =
+                |(_, step): &(Recorded, Option<StepName>)| step.as_ref() == Some(&entry.step);
+            let Some(place) = same.iter().position(is_its) else {
+                elsewhere.push(at);
+                continue;
+            };
+            let (recorded, _) = same.remove(place);
+            if recorded.live && recorded.object == entry.object && recorded.form == entry.form() {
+                self.difference.unchanged += 1;
+            } else {
+                self.difference.made.push((at, Some(recorded.task)));
             }
-            _ => self
-                .difference
-                .gone
-                .push((recorded.identity, recorded.task)),
         }
+        let mut left = same.drain(..);
+        for at in elsewhere {
+            let old = left.next().map(|(recorded, _)| recorded.task);
+            self.difference.made.push((at, old));
+        }
+        let gone = left.map(|(recorded, _)| (recorded.identity, recorded.task));
+        self.difference.gone.extend(gone);
+        self.difference.made[begin..].sort_unstable_by_key(|(at, _)| *at);
+        self.same = same;
     }
 
     pub(super) fn finish(mut self) -> Difference {
+        self.settle();
         let rest = self.at..self.entries.len();
         self.difference.made.extend(rest.map(|at| (at, None)));
         self.difference

@@ -93,13 +93,13 @@ impl Gatherer<'_> {
                 }
             };
             let name = found.path.rsplit('/').next().unwrap_or_default();
-            let Some(step) = self.step(input, name) else {
+            let Some((step, others)) = self.steps(input, name) else {
                 wrong.note(|| nowhere(input, &found.path, name));
                 continue;
             };
             let globs = globs.iter().map(|glob| &*glob.value);
             let globs = globs.filter(|glob| !glob.starts_with('!'));
-            self.entries.push(Entry {
+            let entry = Entry {
                 identity: EntryName::File(found.path.to_string()).to_text().into(),
                 key: Some(key_of_file(globs, &found.path).into()),
                 name: name.into(),
@@ -108,7 +108,8 @@ impl Gatherer<'_> {
                 size,
                 input: number,
                 source: Source::File(found.path),
-            });
+            };
+            self.add(entry, others);
         }
         self.errors.extend(wrong.finish());
     }
@@ -157,7 +158,7 @@ impl Gatherer<'_> {
             self.bare.push((begin.clone(), command.at.clone()));
         }
         for line in lines {
-            let Some(step) = self.step(input, &line.name) else {
+            let Some((step, others)) = self.steps(input, &line.name) else {
                 wrong.note(|| {
                     nowhere(
                         input,
@@ -168,7 +169,7 @@ impl Gatherer<'_> {
                 continue;
             };
             let bytes = line_bytes(&line.text);
-            self.entries.push(Entry {
+            let entry = Entry {
                 identity: format!("{begin}{}", line.text).into(),
                 key: None,
                 name: line.name.into(),
@@ -177,7 +178,8 @@ impl Gatherer<'_> {
                 size: bytes.len() as u64,
                 input: number,
                 source: Source::Line(line.text.into()),
-            });
+            };
+            self.add(entry, others);
         }
         self.errors.extend(wrong.finish());
         Ok(())
@@ -212,13 +214,31 @@ impl Gatherer<'_> {
         Ok((digest, stat.size))
     }
 
-    /// The step that takes an entry of this name.
-    pub(super) fn step(&self, input: &Input, name: &str) -> Option<StepName> {
-        let named = input.step.as_ref();
-        named.or_else(|| self.outside.router.route(name)).cloned()
+    /// The first step that takes an entry of this name, and the others.
+    pub(super) fn steps<'i>(
+        &self,
+        input: &'i Input,
+        name: &str,
+    ) -> Option<(StepName, &'i [StepName])> {
+        match input.steps.split_first() {
+            Some((first, others)) => Some((first.clone(), others)),
+            None => Some((self.outside.router.route(name)?.clone(), &[])),
+        }
     }
 
-    /// No entry comes in by two inputs.
+    /// Adds an entry, for its own step and for others.
+    pub(super) fn add(&mut self, entry: Entry, others: &[StepName]) {
+        for step in others {
+            let step = step.clone();
+            self.entries.push(Entry {
+                step,
+                ..entry.clone()
+            });
+        }
+        self.entries.push(entry);
+    }
+
+    /// No entry comes to a step by two inputs.
     pub(super) fn check_identities(&mut self) {
         let mut wrong: HashMap<usize, Wrong> = HashMap::new();
         let inputs = &self.outside.manifest.inputs;
@@ -226,7 +246,7 @@ impl Gatherer<'_> {
             let [one, other] = pair else {
                 continue;
             };
-            if one.identity != other.identity {
+            if one.identity != other.identity || one.step != other.step {
                 continue;
             }
             let line = self
@@ -234,12 +254,14 @@ impl Gatherer<'_> {
                 .texts
                 .line_words(place(&inputs[one.input]).start);
             wrong.entry(other.input).or_default().note(|| {
+                let name = EntryName::parse(&other.identity);
                 let message = format!(
-                    "{} comes in by the input {line} as well",
-                    EntryName::parse(&other.identity).map_or_else(String::new, |name| name.to_string())
+                    "{} comes to {} by the input {line} as well",
+                    name.map_or_else(String::new, |name| name.to_string()),
+                    other.step
                 );
                 Diagnostic::at(place(&inputs[other.input]), message).hint(
-                    "each entry is one task; what a second step needs of it, let the first one leave",
+                    "a step has one task for each file, row or line; to give it to another step, name that: step = \"…\"",
                 )
             });
         }

@@ -56,7 +56,7 @@ impl Gatherer<'_> {
                 wrong.note(|| of_sheet(sheet, bad));
                 continue;
             }
-            let Some(step) = self.step(input, &row.name) else {
+            let Some((step, others)) = self.steps(input, &row.name) else {
                 let what = format!("line {} of {path}", row.line);
                 wrong.note(|| nowhere(input, &what, &row.name));
                 continue;
@@ -69,7 +69,7 @@ impl Gatherer<'_> {
                 }
             };
             let bytes = object(&rows, row, &files);
-            self.entries.push(Entry {
+            let entry = Entry {
                 identity: format!("{begin}{}", row.name).into(),
                 key: None,
                 name: row.name.as_str().into(),
@@ -78,7 +78,8 @@ impl Gatherer<'_> {
                 size: bytes.len() as u64,
                 input: number,
                 source: Source::Row(Arc::clone(&rows), at, files),
-            });
+            };
+            self.add(entry, others);
         }
         self.errors.extend(wrong.finish());
         if rows.rows.is_empty() && !input.empty {

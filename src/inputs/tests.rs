@@ -132,9 +132,13 @@ fn what_is_wrong_is_told_at_once_with_its_place() {
     let world =
         World::new("[[input]]\nfiles = 'x*'\nstep = 'b'\n[[input]]\nfiles = 'x'\nstep = 'a'\n");
     world.write("x", "1");
+    assert_eq!(world.entries(), ["file `x` → a x", "file `x` → b x"]);
+    let inputs = "[[input]]\nfiles = 'x*'\nstep = ['b', 'a']\n[[input]]\nfiles = 'x'\nstep = 'a'\n";
+    let world = World::new(inputs);
+    world.write("x", "1");
     let said = world.errors();
     assert!(
-        said.contains("file `x` comes in by the input on line 2 as well"),
+        said.contains("file `x` comes to a by the input on line 2 as well"),
         "{said}"
     );
     assert!(said.contains("workflow.toml:5:"), "{said}");
@@ -196,10 +200,8 @@ fn take_in(world: &World, state: &mut State, runset: &Runset, step: StepId, coun
     assert_eq!(again.counts().unchanged, inputs.entries.len() as u64);
 }
 
-#[test]
-fn entries_and_records_are_gone_through_at_once() {
-    use crate::state::Recorded;
-    let entry = |identity: &str, step: &str, bytes: &str| Entry {
+fn entry(identity: &str, step: &str, bytes: &str) -> Entry {
+    Entry {
         key: None,
         identity: identity.into(),
         name: identity.into(),
@@ -208,7 +210,12 @@ fn entries_and_records_are_gone_through_at_once() {
         size: 0,
         input: 0,
         source: Source::Line(identity.into()),
-    };
+    }
+}
+
+#[test]
+fn entries_and_records_are_gone_through_at_once() {
+    use crate::state::Recorded;
     let entries = [
         entry("a", "s", "1"),
         entry("b", "s", "1"),
@@ -261,4 +268,74 @@ fn entries_and_records_are_gone_through_at_once() {
     assert_eq!(gone, ["c", "g"]);
     let counts = difference.counts().to_string();
     assert_eq!(counts, "2 new, 4 changed, 2 gone, 1 unchanged");
+}
+
+/// What is recorded (task, step, bytes); the steps that take the entry with "1" in it; what is made, and gone.
+type Case<'a> = (
+    &'a [(i64, &'a str, &'a str)],
+    &'a [&'a str],
+    &'a [(usize, Option<i64>)],
+    &'a [i64],
+);
+
+#[test]
+fn an_entry_of_several_steps_is_compared_step_by_step() {
+    use crate::state::Recorded;
+    let name = |name| StepName::new(name).unwrap();
+    let cases: [Case; 8] = [
+        (&[(1, "a", "1"), (2, "b", "1")], &["a", "b"], &[], &[]),
+        (&[(1, "b", "1")], &["a", "b"], &[(0, None)], &[]),
+        (&[(1, "b", "1"), (2, "a", "1")], &["a"], &[], &[1]),
+        (
+            &[(1, "b", "1"), (2, "a", "1")],
+            &["a", "c"],
+            &[(1, Some(1))],
+            &[],
+        ),
+        (
+            &[(1, "b", "2"), (2, "a", "1")],
+            &["a", "b"],
+            &[(1, Some(1))],
+            &[],
+        ),
+        (
+            &[(3, "x", "1"), (4, "y", "1")],
+            &["a", "b", "c"],
+            &[(0, Some(3)), (1, Some(4)), (2, None)],
+            &[],
+        ),
+        (
+            &[(3, "x", "1"), (4, "y", "1")],
+            &["a"],
+            &[(0, Some(3))],
+            &[4],
+        ),
+        (&[(1, "a", "1"), (2, "b", "1")], &[], &[], &[1, 2]),
+    ];
+    for (recorded, steps, made, gone) in cases {
+        let entries: Vec<Entry> = steps.iter().map(|step| entry("k", step, "1")).collect();
+        let mut merge = Merge::new(&entries);
+        for (task, step, bytes) in recorded {
+            let recorded = Recorded {
+                identity: "k".to_owned(),
+                task: TaskId(*task),
+                object: Digest::of(bytes.as_bytes()),
+                step: None,
+                live: true,
+                form: Form::File,
+            };
+            merge.recorded(recorded, Some(&name(step)));
+        }
+        let difference = merge.finish();
+        let is: Vec<_> = difference
+            .made
+            .iter()
+            .map(|(at, old)| (*at, old.map(|old| old.0)))
+            .collect();
+        assert_eq!(is, made, "{recorded:?} {steps:?}");
+        let is: Vec<i64> = difference.gone.iter().map(|(_, task)| task.0).collect();
+        assert_eq!(is, gone, "{recorded:?} {steps:?}");
+        let unchanged = steps.len() - made.len();
+        assert_eq!(difference.counts().unchanged, unchanged as u64);
+    }
 }

@@ -62,9 +62,10 @@ pub(crate) struct Input {
     #[schemars(with = "Vec<String>", inner(regex(pattern = r"^[^\s-]\S*$")))]
     #[schemars(extend("default" = []), example = ["curl", "nixpkgs#jq"])]
     pub packages: Vec<Installable>,
-    /// The step that takes the inputs. Without it their names route them, as those of outputs do.
-    #[schemars(with = "String", example = &"fetch")]
-    pub step: Option<StepName>,
+    /// The step that takes the inputs, or an array of steps each of which takes all of them. Without it
+    /// their names route them, as those of outputs do.
+    #[schemars(rename = "step", schema_with = "step_names", example = &"fetch")]
+    pub steps: Vec<StepName>,
     /// The file names of the rows, with columns in braces. Without it a row is known by its text.
     #[schemars(with = "String", regex(pattern = r"^[^{}]*(\{[^{}]+\}[^{}]*)+$"))]
     #[schemars(example = &"{sample}")]
@@ -105,6 +106,11 @@ impl Input {
         }
     }
 
+    /// Whether what comes in may go to that step.
+    pub(crate) fn may_go_to(&self, step: &StepName) -> bool {
+        self.steps.is_empty() || self.steps.contains(step)
+    }
+
     /// A name that one of its entries may have, if they have something in common.
     pub(crate) fn likely_name(&self) -> Option<String> {
         const ANY: &str = "x";
@@ -143,6 +149,15 @@ fn globs(_: &mut schemars::SchemaGenerator) -> Schema {
     })
 }
 
+fn step_names(_: &mut schemars::SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["string", "array"],
+        "items": { "type": "string" },
+        "minItems": 1,
+        "uniqueItems": true,
+    })
+}
+
 /// An `[[input]]` table: its place, and what it sets.
 pub(super) struct Draft {
     header: Range<usize>,
@@ -152,7 +167,7 @@ pub(super) struct Draft {
     paths: Vec<Box<str>>,
     lines: Option<Placed<String>>,
     packages: Vec<Installable>,
-    step: Option<Placed<StepName>>,
+    steps: Vec<Placed<StepName>>,
     name: Option<Template>,
     copy: bool,
     empty: bool,
@@ -169,7 +184,7 @@ impl Draft {
             paths: Vec::new(),
             lines: None,
             packages: Vec::new(),
-            step: None,
+            steps: Vec::new(),
             name: None,
             copy: true,
             empty: false,
@@ -201,10 +216,7 @@ impl Draft {
             Field::Packages => {
                 self.packages = read::packages(reader, &what, item).unwrap_or_default();
             }
-            Field::Step => {
-                let at = reader.inside(item);
-                self.step = read::name(reader, &what, item).map(|value| Placed { value, at });
-            }
+            Field::Step => self.steps = taking(reader, &what, item),
             Field::Name => self.name = template(reader, &what, item),
             Field::Copy => self.copy = reader.flag(&what, item).unwrap_or(true),
             Field::Empty => self.empty = reader.flag(&what, item).unwrap_or(false),
@@ -301,9 +313,10 @@ impl Draft {
         reader: &mut Reader<'_>,
         steps: &dyn Fn(&str) -> Result<(), Option<String>>,
     ) -> Input {
-        if let Some(step) = &self.step
-            && let Err(close) = steps(step.value.as_str())
-        {
+        for step in &self.steps {
+            let Err(close) = steps(step.value.as_str()) else {
+                continue;
+            };
             let message = format!("there is no step {}", quoted(step.value.as_str()));
             let error = Diagnostic::at(step.at.clone(), message);
             reader.error(error.hint(match close {
@@ -317,7 +330,7 @@ impl Draft {
             paths: self.paths.into(),
             lines: self.lines,
             packages: self.packages,
-            step: self.step.map(|step| step.value),
+            steps: self.steps.into_iter().map(|step| step.value).collect(),
             name: self.name,
             copy: self.copy,
             empty: self.empty,
@@ -327,6 +340,38 @@ impl Draft {
             },
         }
     }
+}
+
+/// The steps that take what comes in.
+fn taking(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<StepName>> {
+    let DeValue::Array(items) = item.get_ref() else {
+        if !matches!(item.get_ref(), DeValue::String(_)) {
+            let hint = "for instance \"fetch\"".to_owned();
+            reader.wrong_type(what, "a string or an array of strings", item, Some(hint));
+            return Vec::new();
+        }
+        let at = reader.inside(item);
+        let name = read::name(reader, what, item);
+        return name.map(|value| Placed { value, at }).into_iter().collect();
+    };
+    if items.is_empty() {
+        let error = Diagnostic::at(item.span(), format!("{what} is empty"));
+        reader.error(error.hint("name a step; without it, names lead to steps"));
+    }
+    let mut steps: Vec<Placed<StepName>> = Vec::new();
+    for item in items {
+        let at = reader.inside(item);
+        let Some(value) = read::name(reader, &format!("an entry of {what}"), item) else {
+            continue;
+        };
+        if steps.iter().any(|step| step.value == value) {
+            let message = format!("{what} names {} twice", quoted(&value));
+            reader.error(Diagnostic::at(at, message).hint("leave one of them out"));
+            continue;
+        }
+        steps.push(Placed { value, at });
+    }
+    steps
 }
 
 fn files(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<String>> {

@@ -9,6 +9,7 @@ use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::sample::{Sample, Sampled};
 use crate::model::task::{TaskCounts, TaskId};
+use crate::text::amount::{count, doing};
 use crate::text::visible;
 
 /// One thing that happened.
@@ -448,14 +449,9 @@ pub struct Lacking {
 
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tasks = crate::text::amount::count(self.tasks, "task");
-        let need = if self.tasks == 1 { "needs" } else { "need" };
+        let need = doing(self.tasks, "task", ("needs", "need"));
         let secrets = self.secrets.join(", ");
-        write!(
-            f,
-            "{}: {tasks} {need} what is not given: {secrets}",
-            self.step
-        )
+        write!(f, "{}: {need} what is not given: {secrets}", self.step)
     }
 }
 
@@ -537,7 +533,7 @@ impl fmt::Display for Waiting {
                 astray,
             } => {
                 if *by_key {
-                    write!(f, "{complete} of {groups} groups gathered")?;
+                    write!(f, "{complete} of {} gathered", count(*groups, "group"))?;
                 } else {
                     write!(f, "{members} gathered")?;
                 }

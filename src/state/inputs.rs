@@ -13,7 +13,7 @@ use crate::model::task::{TaskId, TaskState};
 /// An entry as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recorded {
-    /// What tells it from all others of the runset.
+    /// What tells it from all others of the runset that come to the same step.
     pub identity: String,
     /// Its task.
     pub task: TaskId,
@@ -30,7 +30,7 @@ pub(crate) struct Recorded {
 /// An entry whose task is to be made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewEntry<'a> {
-    /// What tells it from all others of the runset.
+    /// What tells it from all others of the runset that come to the same step.
     pub identity: &'a str,
     /// The file name of the input.
     pub name: &'a str,
@@ -139,11 +139,11 @@ impl State {
         if !dead.is_empty() {
             self.bury(runset, &dead)?;
         }
-        for (identity, _) in &entries.gone {
+        for (identity, task) in &entries.gone {
             self.reader.connection.write(
                 WRITING,
-                "DELETE FROM entry WHERE runset_id = ?1 AND identity = ?2",
-                (runset.id.0, identity),
+                "DELETE FROM entry WHERE runset_id = ?1 AND identity = ?2 AND task_id = ?3",
+                (runset.id.0, identity, task.0),
             )?;
         }
         for entry in &entries.made {
@@ -164,11 +164,19 @@ impl State {
             )?;
             let task = self.reader.connection.last_insert_rowid();
             self.count(runset.id, entry.step, TaskState::Pending, 1);
-            self.reader.connection.write(
-                WRITING,
-                "INSERT OR REPLACE INTO entry (runset_id, identity, task_id) VALUES (?1, ?2, ?3)",
-                (runset.id.0, entry.identity, task),
-            )?;
+            match entry.replaces {
+                None => self.reader.connection.write(
+                    WRITING,
+                    "INSERT INTO entry (runset_id, identity, task_id) VALUES (?1, ?2, ?3)",
+                    (runset.id.0, entry.identity, task),
+                )?,
+                Some(old) => self.reader.connection.write(
+                    WRITING,
+                    "UPDATE entry SET task_id = ?3
+                     WHERE runset_id = ?1 AND identity = ?2 AND task_id = ?4",
+                    (runset.id.0, entry.identity, task, old.0),
+                )?,
+            };
         }
         Ok(())
     }

@@ -117,8 +117,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// `step.current` is 1 for the one version of each name that was registered last. `runset.ran` is higher in the
 /// one that a run worked on later. `file` says what
 /// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
-/// of a task that stand in it. `entry` has the task of
-/// each thing that a manifest's inputs name. `param` has the parameters that were given to a runset, in
+/// of a task that stand in it. `entry` has the tasks of
+/// each thing that a manifest's inputs name, one for each step that takes it. `param` has the parameters that were given to a runset, in
 /// their text form. `accepted` has the tasks that count for another
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
@@ -153,7 +153,7 @@ CREATE TABLE entry (
     runset_id INTEGER NOT NULL,
     identity TEXT NOT NULL,
     task_id INTEGER NOT NULL,
-    PRIMARY KEY (runset_id, identity)
+    PRIMARY KEY (runset_id, identity, task_id)
 ) WITHOUT ROWID;
 CREATE TABLE lent (
     hash BLOB PRIMARY KEY,

@@ -9,14 +9,27 @@ pub(crate) fn count(number: impl Display + TryInto<i64> + Copy, what: &str) -> S
     format!("{number} {}", noun(number, what))
 }
 
+/// `1 task runs`, `2 tasks run`: with what it does, of one and of several.
+pub(crate) fn doing(
+    number: impl Display + TryInto<i64> + Copy,
+    what: &str,
+    (one, several): (&str, &str),
+) -> String {
+    let does = if is_one(number) { one } else { several };
+    format!("{} {does}", count(number, what))
+}
+
 /// `1 234 tasks`, with narrow spaces that do not break.
 pub(crate) fn grouped_count(number: i64, what: &str) -> String {
     format!("{} {}", grouped(number), noun(number, what))
 }
 
 fn noun(number: impl TryInto<i64>, what: &str) -> String {
-    let one = number.try_into().is_ok_and(|number| number == 1);
-    format!("{what}{}", if one { "" } else { "s" })
+    format!("{what}{}", if is_one(number) { "" } else { "s" })
+}
+
+fn is_one(number: impl TryInto<i64>) -> bool {
+    number.try_into().is_ok_and(|number| number == 1)
 }
 
 /// `1 234 567`, with narrow spaces that do not break.
@@ -80,6 +93,13 @@ pub(crate) fn read_bytes(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_and_several() {
+        let runs = |number: i64| doing(number, "task", ("runs", "run"));
+        let words: Vec<String> = [0, 1, 2].map(runs).to_vec();
+        assert_eq!(words, ["0 tasks run", "1 task runs", "2 tasks run"]);
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

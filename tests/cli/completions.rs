@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::harness::Test;
 
 /// What is typed, and what it is after a tab.
-const TYPED: [(&str, &str); 14] = [
+const TYPED: &[(&str, &str)] = &[
     ("task-pipeline sta", "status"),
     ("task-pipeline -migr", "-migrate-tainted"),
     ("task-pipeline --migr", "--migrate-tainted"),
@@ -26,15 +26,47 @@ const TYPED: [(&str, &str); 14] = [
     ("task-pipeline -db da", "dataset"),
     ("task-pipeline status -db=da", "-db=dataset"),
     ("task-pipeline check -manifest pi", "pipe.toml"),
+    ("task-pipeline verif", "verify"),
+    ("task-pipeline verify -quic", "-quick"),
+    ("task-pipeline verify --samp", "--sample"),
+    ("task-pipeline verify -rep", "-repair"),
+    ("task-pipeline gc -keep-r", "-keep-runsets"),
+    ("task-pipeline gc -max", "-max-size"),
+    ("task-pipeline gc -old", "-older-than"),
+    ("task-pipeline status -sto", "-store"),
+    ("task-pipeline shell proc", "process"),
+    ("task-pipeline shell process -host", "-host-env"),
+    ("task-pipeline trace-files proc", "process"),
+    ("task-pipeline -run -keep-f", "-keep-failed"),
+    ("task-pipeline -run --unt", "--until"),
+    ("task-pipeline -run -until proc", "process"),
+    ("task-pipeline -run -only begin proc", "process"),
+    ("task-pipeline -run -part", "-partition"),
+    ("task-pipeline -run -inp", "-input"),
+    ("task-pipeline -run -input in-", "in-x"),
+    ("task-pipeline -migrate-tainted -accept proc", "process"),
+    ("task-pipeline -run -params pi", "pipe.toml"),
+    ("task-pipeline -run -param mo", "mode="),
+    ("task-pipeline -run -param mode=fa", "mode=fast"),
+    ("task-pipeline -run -param loud=t", "loud=true"),
+    ("task-pipeline shell process -param=mo", "-param=mode="),
+    ("task-pipeline -run -secret tok", "token="),
+    ("task-pipeline -run -secret token=dataf", "token=datafile"),
+    ("task-pipeline -run -param mode=fast -only proc", "process"),
 ];
 
 /// A folder with a manifest, a folder, a file, and the program on PATH; the
 /// completions in `completions`.
 fn folder(shell: &str) -> Test {
     let test = Test::with(
-        "[[step]]\nname = 'begin'\nstart = true\nscript = ':'\n\
-         [[step]]\nname = 'process'\nscript = ':'\n",
+        "[params]\nmode = { type = 'string', default = 'fast', values = ['fast', 'slow'] }\n\
+         loud = { type = 'bool', default = false }\n\
+         [[input]]\nlines = 'echo in-x; echo other'\nstep = ['begin', 'process']\n\
+         [[step]]\nname = 'begin'\nscript = ': $PARAM_mode $PARAM_loud'\n\
+         [[step]]\nname = 'process'\nsecrets = ['token']\nscript = ': $SECRET_token'\n",
     );
+    // What came in is known.
+    test.run(["-run"]);
     std::fs::create_dir(test.path("dataset")).unwrap();
     test.write("datafile", "");
     test.write("pipe.toml", "");
@@ -192,6 +224,6 @@ fn fish_completes() {
             .iter()
             .map(|word| word.trim_end_matches('/'))
             .collect();
-        assert_eq!(words, [last], "{typed}: {output:?}");
+        assert_eq!(words, [*last], "{typed}: {output:?}");
     }
 }

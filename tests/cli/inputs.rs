@@ -6,6 +6,7 @@ mod lent;
 mod log;
 mod paths;
 mod rows;
+mod shared;
 
 use crate::harness::Test;
 

@@ -92,7 +92,7 @@ fn an_equal_task_in_a_branch_beside_is_no_way_round() {
     // Whoever asks what a run would do does not wait for ever either.
     test.run(["-run", "-fresh", "-dry-run"]).exits(0);
     let told = test.run(["-run", "-dry-run"]).exits(0);
-    told.prints("would refuse 1 (they go round for ever)");
+    told.prints("would refuse 1 (it goes round for ever)");
     test.tally_is_right();
 }
 

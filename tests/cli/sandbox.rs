@@ -8,7 +8,7 @@ use crate::harness::{Running, Test};
 use crate::privileges::as_a_user;
 
 /// Whether the tests of sandboxes are left out by name: where none can be made, or there is no host in them.
-fn is_left_out() -> bool {
+pub fn is_left_out() -> bool {
     const OPT_OUT: &str = "TASK_PIPELINE_TESTS_WITHOUT_SANDBOX";
     let left_out = std::env::var_os(OPT_OUT).is_some_and(|value| value == "1");
     if left_out {

@@ -371,3 +371,65 @@ script = 'test ! -e broken; cat $WITH_FILE > $OUTPUT_DIR/$TASK_PIPELINE_KEY.out'
     test.runs();
     assert_eq!(test.output("2_1.out"), "index 1\n");
 }
+
+#[test]
+fn the_task_of_a_start_step_has_an_empty_input() {
+    for more in ["", "sandbox = true\n"] {
+        if !more.is_empty() && crate::sandbox::is_left_out() {
+            continue;
+        }
+        let test = Test::with(&format!(
+            "[[step]]\nname = 'begin'\nstart = true\n{more}script = 'test ! -s $INPUT_FILE; echo x > $OUTPUT_DIR/end'\n"
+        ));
+        test.runs();
+        let script = "test -f $INPUT_FILE; wc -c < $INPUT_FILE; echo $TASK_PIPELINE_TASK";
+        for (words, says) in [(&["begin"][..], "0\n\n"), (&["begin", "1"], "0\n1\n")] {
+            let command = ["--", "sh", "-c", script];
+            let words = ["shell"].iter().chain(words).chain(&command);
+            test.run(words).exits(0).prints(says);
+        }
+        let mut command = test.command(["shell", "begin", "1"]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let head = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            head.contains("(empty: a start step has no input)"),
+            "{head}"
+        );
+        test.nothing_temporary_is_left();
+    }
+}
+
+#[test]
+fn a_signal_is_heard_while_large_folders_are_made() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nfolders = true\nscript = '''\n\
+         cd $OUTPUT_DIR; mkdir big_folder; cd big_folder; seq 20000 | xargs touch; for i in 1 2 3; do echo $i > $i; done\n\
+         cd ..; seq 20000 | sed 's/$/_all/' | xargs touch\n'''\n\
+         [[step]]\nname = 'folder'\nscript = ':'\n\
+         [[step]]\nname = 'all'\ngather = true\nscript = ': $INPUT_DIR'\n\
+         ",
+    );
+    test.run(["-run"]).exits(0);
+    for (step, signal, status) in [
+        ("folder", Signal::INT, 130),
+        ("all", Signal::TERM, 143),
+        ("all", Signal::HUP, 129),
+    ] {
+        let own = tempfile::tempdir().unwrap();
+        let mut command = test.command(["shell", step, "--", "touch", "ran"]);
+        command.env("TMPDIR", own.path());
+        let running = Running::start(command);
+        let begun = || {
+            let place = std::fs::read_dir(own.path()).unwrap().next()?.ok()?;
+            let folder = ["input", "files"].map(|name| place.path().join(name));
+            let mut made = folder.iter().flat_map(std::fs::read_dir).flatten();
+            made.next()
+        };
+        wait_for("the first file", || begun().is_some());
+        running.signal(signal);
+        let ran = running.end().exits(status);
+        assert!(ran.stderr.contains("interrupted by SIG"), "{}", ran.stderr);
+        assert_eq!(std::fs::read_dir(own.path()).unwrap().count(), 0, "{step}");
+        assert!(!test.path("ran").exists());
+    }
+}

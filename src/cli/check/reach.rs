@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Step, literal_outputs};
+use crate::model::name::StepName;
 use crate::model::promise::Pattern;
 use crate::model::route::Router;
 use crate::prepare::Source;
@@ -41,8 +42,11 @@ fn reached<'a>(manifest: &'a Manifest, router: &Router) -> Option<BTreeSet<&'a s
         .into_iter()
         .collect();
     for input in &manifest.inputs {
-        // What is not sent to one step goes where its names lead.
-        next.push(input.step.as_ref()?.as_str());
+        // What is not sent to a step goes where its names lead.
+        if input.steps.is_empty() {
+            return None;
+        }
+        next.extend(input.steps.iter().map(StepName::as_str));
     }
     while let Some(name) = next.pop() {
         if !reached.insert(name) {

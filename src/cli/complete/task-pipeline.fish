@@ -9,6 +9,9 @@ function __task_pipeline_complete
         switch $line
             case :files
                 string replace -r -- '^' "$option" (__fish_complete_path "$value")
+            case :files=
+                set -l begun (string match -r -- '^[^=]*=' $value)
+                string replace -r -- '^' "$option$begun" (__fish_complete_path (string replace -r -- '^[^=]*=' '' $value))
             case :folders
                 string replace -r -- '^' "$option" (__fish_complete_directories "$value" '')
             case '*'

@@ -7,6 +7,7 @@ use super::super::error::Failure;
 use super::{Freed, free};
 use crate::gc::Wish;
 use crate::model::event::Event;
+use crate::text::amount::doing;
 
 /// How long a run that is over waits for those who read what is to go.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -33,7 +34,8 @@ impl Call<'_> {
             Ok(None) => return,
             Err(failure) => {
                 let words = format!(
-                    "not more than {keep} runsets were to be kept: {}",
+                    "not more than {} to be kept: {}",
+                    doing(keep, "runset", ("was", "were")),
                     failure.message()
                 );
                 self.reporter.event(&Event::Warning(&words));

@@ -3,12 +3,14 @@
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use super::super::error::Failure;
@@ -22,6 +24,10 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Hears signals from its making on.
 pub(super) struct Watch {
     signals: Signals,
+    /// The last that came; 0 for none.
+    last: Arc<AtomicUsize>,
+    /// Set with the first one.
+    pub stop: Arc<AtomicBool>,
     /// Whether what runs shares a terminal with this process, from which it hears for itself.
     terminal: bool,
 }
@@ -32,9 +38,30 @@ impl Watch {
         let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter();
         // Whoever starts it by nohup wants it to survive the terminal.
         let wanted = wanted.filter(|signal| ignored.has(*signal) != Some(true));
-        let signals = Signals::new(wanted)
+        let wanted: Vec<i32> = wanted.collect();
+        let (last, stop) = (Arc::default(), Arc::default());
+        let listen = || {
+            for signal in &wanted {
+                let number = usize::try_from(*signal).unwrap_or(0);
+                flag::register_usize(*signal, Arc::clone(&last), number)?;
+                flag::register(*signal, Arc::clone(&stop))?;
+            }
+            Signals::new(&wanted)
+        };
+        let signals = listen()
             .map_err(|error| Failure::usage(format!("cannot listen to signals: {error}")))?;
-        Ok(Self { signals, terminal })
+        Ok(Self {
+            signals,
+            last,
+            stop,
+            terminal,
+        })
+    }
+
+    /// The last signal that came so far.
+    pub(super) fn signal(&self) -> Option<i32> {
+        let signal = i32::try_from(self.last.load(Ordering::Relaxed)).ok()?;
+        (signal > 0).then_some(signal)
     }
 
     /// Runs it to its end, which comes soon after a signal. Without a terminal all ends with it that it

@@ -13,7 +13,7 @@ use crate::model::digest::Digest;
 use crate::model::list::{Form, List};
 use crate::model::name::StepName;
 use crate::model::tree::Entry;
-use crate::store::{self, Reader, TO_THE_END};
+use crate::store::{self, GoOn, Reader};
 
 /// An input, taken apart.
 #[derive(Debug)]
@@ -98,8 +98,9 @@ pub(crate) fn fill_with_steps_in(
     name: &str,
     files: Vec<Entry>,
     steps: &[StepName],
+    go_on: GoOn,
 ) -> Result<(), store::Error> {
-    let filler = Filler::for_anything(store);
+    let filler = Filler::for_anything(store, go_on);
     let files = files.into_iter().map(Ok);
     filler.fill_by_steps(&open(parent)?, name, files, steps)?;
     Ok(())
@@ -111,9 +112,10 @@ pub(crate) fn fill_in(
     parent: &Path,
     name: &str,
     files: Vec<Entry>,
+    go_on: GoOn,
 ) -> Result<(), store::Error> {
     let files = files.into_iter().map(Ok);
-    Filler::for_anything(store).fill(&open(parent)?, name, files)?;
+    Filler::for_anything(store, go_on).fill(&open(parent)?, name, files)?;
     Ok(())
 }
 
@@ -123,8 +125,9 @@ pub(crate) fn copy_in(
     parent: &Path,
     name: &str,
     file: &Digest,
+    go_on: GoOn,
 ) -> Result<(), store::Error> {
-    fill::copy(store, file, open(parent)?.entry(name))
+    fill::copy(store, file, open(parent)?.entry(name), go_on)
 }
 
 /// Makes the folder that an object stands for in one that nobody else knows of yet.
@@ -133,10 +136,9 @@ pub(crate) fn unfold_in(
     parent: &Path,
     name: &str,
     tree: &Digest,
+    go_on: GoOn,
 ) -> Result<(), store::Error> {
-    store
-        .unfold(tree, &open(parent)?, name, TO_THE_END)
-        .map(drop)
+    store.unfold(tree, &open(parent)?, name, go_on).map(drop)
 }
 
 fn open(folder: &Path) -> Result<Folder, store::Error> {
@@ -149,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::model::list;
-    use crate::store::Store;
+    use crate::store::{Store, TO_THE_END};
 
     fn fixture() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
@@ -172,10 +174,10 @@ mod tests {
         assert_eq!((file.main, file.files.len()), (input, 0));
         let listed: Result<Vec<Entry>, _> = store.list(&input).unwrap().collect();
         assert_eq!(listed.unwrap(), given.files);
-        fill_in(&store, dir.path(), "in", given.files).unwrap();
+        fill_in(&store, dir.path(), "in", given.files, TO_THE_END).unwrap();
         assert_eq!(fs::read(dir.path().join("in/fastq_1")).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path().join("in")).unwrap().count(), 1);
-        copy_in(&store, dir.path(), "row", &given.main).unwrap();
+        copy_in(&store, dir.path(), "row", &given.main, TO_THE_END).unwrap();
         assert_eq!(fs::read(dir.path().join("row")).unwrap(), b"row");
     }
 

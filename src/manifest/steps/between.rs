@@ -56,7 +56,7 @@ pub(super) fn gathered(
             &names,
             complete,
         ));
-        let takes = |input: &&Input| name.is_some() && input.step == *name;
+        let takes = |input: &&Input| name.as_ref().is_some_and(|name| input.steps.contains(name));
         if let (Said::Below(step), Some(input)) = (said, inputs.iter().find(takes)) {
             let message = format!(
                 "inputs go to {}, which gathers what descends from each task of {}; they descend from none",

@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use super::errors::{errors, messages};
 use super::manifest;
 use crate::manifest::{Input, InputKind};
+use crate::model::name::StepName;
 
 #[test]
 fn the_three_kinds() {
@@ -42,8 +43,8 @@ fn the_three_kinds() {
     let [one, two, sheet, _] = &manifest.inputs[..] else {
         panic!();
     };
-    assert!(one.step.is_none() && !one.empty && two.empty);
-    assert_eq!(two.step.as_deref(), Some("a"));
+    assert!(one.steps.is_empty() && !one.empty && two.empty);
+    assert_eq!(two.steps, [StepName::new("a").unwrap()]);
     let name = sheet.name.as_ref().unwrap();
     assert_eq!(name.columns().collect::<Vec<_>>(), ["x", "y"]);
     let words: Vec<_> = manifest.inputs.iter().map(Input::in_words).collect();
@@ -146,4 +147,33 @@ fn what_is_wrong_with_one() {
     "#);
     assert_snapshot!(messages("[input]\nfiles = 'x'"), @"`input` must be a list of tables, not one table | input | an input's table is written [[input]], with two pairs of brackets");
     assert_snapshot!(messages("[[inputs]]\nfiles = 'x'"), @"unknown table `inputs` | inputs | an input's table is written [[input]]");
+}
+
+#[test]
+fn several_steps_take_one() {
+    let steps = "\n[[step]]\nname = 'a'\nscript = ':'\n[[step]]\nname = 'b'\nscript = ':'\n";
+    let taken = manifest(&format!("[[input]]\nfiles = 'x'\nstep = ['b', 'a']{steps}"));
+    let names: Vec<&str> = taken.inputs[0].steps.iter().map(StepName::as_str).collect();
+    assert_eq!(names, ["b", "a"]);
+    assert_snapshot!(messages(r#"
+        [[input]]
+        files = "x"
+        step = []
+        [[input]]
+        files = "x"
+        step = ["a", "bb", 1, "a", "b/c"]
+        [[input]]
+        files = "x"
+        step = 1
+        [[step]]
+        name = "b"
+        script = ":"
+    "#), @r#"
+    `step` is empty | [] | name a step; without it, names lead to steps
+    there is no step `bb` | bb | did you mean `b`?
+    an entry of `step` must be a string, not a whole number | 1 | in quotes it is a string: "1"
+    `step` names `a` twice | a | leave one of them out
+    bad step name: '/' cannot be part of a file name | b/c | a step's name becomes part of its inputs' file names
+    `step` must be a string or an array of strings, not a whole number | 1 | for instance "fetch"
+    "#);
 }

@@ -7,6 +7,7 @@ use super::super::command::CallError;
 use super::super::{Environment, Error, Progress, roots};
 use super::Session;
 use crate::model::name::StepName;
+use crate::text::amount::doing;
 
 impl Session<'_> {
     /// Brings back store paths of known environments that are gone; an environment that cannot be
@@ -43,8 +44,8 @@ impl Session<'_> {
     ) -> Result<(), Error> {
         let nix = self.tools.nix(steps)?;
         progress(Progress::Line(format!(
-            "restoring {} store paths that have vanished",
-            gone.len()
+            "restoring {} vanished",
+            doing(gone.len(), "store path", ("that has", "that have"))
         )));
         let invalid = nix
             .invalid(gone)

@@ -1,16 +1,19 @@
 //! Folders that are filled with files of the store.
 
-use std::io;
+use std::io::{self, Read as _};
 
 use crate::exec::local::batch;
 use crate::folder::{self, Folder};
 use crate::model::digest::Digest;
 use crate::model::name::StepName;
 use crate::model::tree::{Entry, Kind};
-use crate::store::{self, GoOn, Loan, Reader, TO_THE_END};
+use crate::store::{self, GoOn, Loan, Reader};
 
 /// Entries of a list that are in memory at once.
 const STRETCH: usize = if cfg!(test) { 5 } else { 1024 };
+
+/// Bytes that are copied at once.
+const PIECE: u64 = 64 << 20;
 
 /// How files come to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +48,11 @@ impl<'a> Filler<'a> {
     }
 
     /// For somebody who may do with them whatever comes to mind: all are copies.
-    pub(super) fn for_anything(store: &'a Reader) -> Self {
+    pub(super) fn for_anything(store: &'a Reader, go_on: GoOn<'a>) -> Self {
         Self {
             store,
             way: Way::OwnCopies,
-            go_on: TO_THE_END,
+            go_on,
         }
     }
 
@@ -140,7 +143,7 @@ impl<'a> Filler<'a> {
             return Ok(None);
         }
         if way == Way::OwnCopies {
-            copy(store, &file.digest, entry)?;
+            copy(store, &file.digest, entry, go_on)?;
             return Ok(None);
         }
         if let Some(loan) = store.borrow(&file.digest)? {
@@ -171,13 +174,27 @@ pub(super) fn copy(
     store: &Reader,
     file: &Digest,
     entry: folder::Entry,
+    go_on: GoOn,
 ) -> Result<(), store::Error> {
-    let mut object = store.open_verified(file)?;
+    // Of no bytes, as a start step has it, nothing need be in the store.
+    let object = (*file != Digest::EMPTY).then(|| store.open_verified(file));
+    let object = object.transpose()?;
     let mut copy = entry.create().map_err(store::io_error("make", entry))?;
-    let copied = io::copy(&mut object, &mut copy);
-    copied
-        .map(drop)
-        .map_err(store::io_error("copy an input to", entry))
+    let Some(mut object) = object else {
+        return Ok(());
+    };
+    let mut piece = || {
+        go_on()?;
+        io::copy(&mut (&mut object).take(PIECE), &mut copy)
+    };
+    let wrong = store::io_error("copy an input to", entry);
+    loop {
+        match piece() {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(wrong(error)),
+        }
+    }
 }
 
 fn make(parent: &Folder, name: &str) -> Result<Folder, store::Error> {
@@ -199,6 +216,7 @@ mod tests {
     use super::*;
     use crate::model::list::{self, Form, Member};
     use crate::store::Store;
+    use crate::store::TO_THE_END;
 
     fn fixture() -> (tempfile::TempDir, Store, Folder) {
         let dir = tempfile::tempdir().unwrap();
