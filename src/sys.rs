@@ -216,6 +216,12 @@ pub(crate) fn is_unchangeable(path: &Path) -> bool {
     system::is_unchangeable(path)
 }
 
+/// The kind of the file system that a path is on, if other machines may have mounted it as well. None
+/// where the system does not tell.
+pub(crate) fn network(path: &Path) -> Option<String> {
+    system::network(path)
+}
+
 /// Marks the open folder, for as long as this is open: [`is_marked`] is true for everyone who opens
 /// it. Nothing is hindered by it.
 pub(crate) fn mark(folder: &File) {

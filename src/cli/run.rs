@@ -1,5 +1,6 @@
 //! The call without a subcommand: register, migrate, seed, run, sum up.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::report::Reporter;
 use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
-use crate::text::{amount, visible};
+use crate::text::{Shown as _, amount, visible};
 
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -85,6 +86,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         created,
     });
     tell_mended(&state, &mut reporter);
+    tell_network(db, &mut reporter);
     source.params = params::of_runsets(&source, &given, &state, actions)?;
     let mut unresolved = Vec::new();
     let mut registered = Vec::new();
@@ -140,6 +142,17 @@ fn tell_manifest(source: &Source, reporter: &mut Reporter) {
 fn tell_mended(state: &State, reporter: &mut Reporter) {
     for words in mended::words(state.mended()) {
         reporter.event(&Event::Warning(&words));
+    }
+}
+
+/// Tells that locks may not reach as far as the db does.
+fn tell_network(db: &Path, reporter: &mut Reporter) {
+    if let Some(kind) = sys::network(db) {
+        reporter.event(&Event::Warning(&format!(
+            "{} is on a network file system ({kind}), whose locks may hold on this machine alone: run, and ask, from \
+             one machine at a time; a -db on a disk of this machine is faster, too",
+            db.shown()
+        )));
     }
 }
 

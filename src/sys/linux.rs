@@ -28,7 +28,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers, descriptors};
 pub(super) use machine::{gpus, memory};
-pub(super) use mounts::is_unchangeable;
+pub(super) use mounts::{is_unchangeable, network};
 #[cfg(target_env = "gnu")]
 pub(super) use observe::observe;
 pub(super) use processes::{Process, can_be_continued, marked, wait_for_any};

@@ -88,6 +88,10 @@ pub(super) fn is_unchangeable(_path: &Path) -> bool {
     false
 }
 
+pub(super) fn network(_path: &Path) -> Option<String> {
+    None
+}
+
 pub(super) fn mark(_folder: &File) {}
 
 pub(super) fn is_marked(_folder: &File) -> bool {

@@ -222,3 +222,52 @@ fn check_points_to_what_uses_the_network_and_has_no_limit() {
         assert!(!ran.stdout.contains("for ever"), "{ran}");
     }
 }
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_result_young() {
+    let test = nightly("cache = '12h'");
+    night(&test, "one");
+    // What was executed at one is a day ahead of the clock now.
+    test.alter("UPDATE task SET executed = executed + 86400000, started = started + 86400000");
+    night(&test, "two").says("3 run, 2 reused");
+    assert_eq!(done(&test), (4, 2));
+    night(&test, "three").says("1 run, 4 reused");
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_result() {
+    let test = nightly("");
+    let manifest = test.read("workflow.toml");
+    for (nth, jump) in [0_i64, -100_000, 100_000, -1].into_iter().enumerate() {
+        // Years ahead and back between two runs of one runset, while a step changes.
+        shift(
+            &test,
+            &format!(
+                "UPDATE task SET executed = executed + {jump} * 3600000, started = started + {jump} * 3600000"
+            ),
+        );
+        test.manifest(&manifest.replace(
+            "cat web $INPUT_FILE",
+            &format!("(echo {nth}; cat web $INPUT_FILE)"),
+        ));
+        test.run(["-run", "-migrate-tainted"]).exits(0);
+        let newest = format!("{nth}\nmonday\nu\n");
+        assert!(results_of_all(&test).contains(&newest), "{nth}");
+        test.runs().says("0 run, 0 reused");
+    }
+    test.run(["verify"]).exits(0);
+    assert_eq!(test.rows("SELECT count(*) FROM runset"), ["1"]);
+}
+
+/// All live final outputs.
+fn results_of_all(test: &Test) -> Vec<String> {
+    let runset = test.rows("SELECT name FROM runset");
+    results(test, &runset[0])
+}
+
+/// Changes the database, if there is one yet.
+fn shift(test: &Test, statements: &str) {
+    if test.path("db/db").exists() {
+        test.alter(statements);
+    }
+}

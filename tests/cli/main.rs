@@ -12,6 +12,7 @@ mod completions;
 mod early;
 mod exported;
 mod failure;
+mod file_systems;
 mod files;
 mod folders;
 mod from;

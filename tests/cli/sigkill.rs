@@ -62,7 +62,7 @@ impl Random {
 }
 
 #[test]
-fn killed_at_random_moments_fifty_times() {
+fn killed_at_any_moment_a_run_goes_on_and_executes_nothing_twice_that_was_recorded() {
     const SEED: u64 = 0x5eed_1234_5678_9abc;
     println!("seed {SEED:#x}");
     let calm = Test::with(MANY);

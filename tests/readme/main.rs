@@ -12,3 +12,4 @@ mod keys;
 mod layers;
 mod links;
 mod pages;
+mod promise;

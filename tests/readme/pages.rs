@@ -122,6 +122,14 @@ impl Page {
             .collect()
     }
 
+    /// What stands in it in bold.
+    pub fn bold(&self) -> Vec<String> {
+        let text = self.lines().filter(|(language, _)| language.is_none());
+        let text: String = text.flat_map(|(_, line)| [line, " "]).collect();
+        let parts = text.split("**").skip(1).step_by(2);
+        parts.map(str::to_owned).collect()
+    }
+
     /// What its links lead to.
     pub fn links(&self) -> Vec<String> {
         let text = self.lines().filter(|(language, _)| language.is_none());

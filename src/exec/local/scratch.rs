@@ -5,6 +5,7 @@ pub(super) mod notes;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,10 +91,13 @@ impl Scratch {
     }
 
     /// Whether files can be renamed from here to there, which is tried: disks are not all that
-    /// stands between folders, but also mounts, subvolumes and quotas.
+    /// stands between folders, but also mounts, subvolumes and quotas. That modes can be changed is
+    /// tried, too, before a task fails for it.
     fn is_beside(&self, there: &Folder) -> Result<bool, store::Error> {
         let (from, to) = (self.folder.entry(PROBE), there.entry(PROBE));
-        from.create().map_err(store::io_error("make", from))?;
+        let file = from.create().map_err(store::io_error("make", from))?;
+        file.set_permissions(fs::Permissions::from_mode(0o444))
+            .map_err(store::io_error("change the mode of", from))?;
         match from.rename(to, false) {
             Ok(()) => to.remove().map(|()| true),
             Err(Errno::XDEV) => from.remove().map(|()| false),
