@@ -27,6 +27,7 @@ const NETWORK: &[&str] = &[
     "orangefs",
     "smb3",
     "smbfs",
+    "sshfs",
     "wekafs",
 ];
 
