@@ -30,6 +30,7 @@ mod reuse;
 mod rings;
 mod selection;
 mod step;
+mod still;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -144,6 +145,8 @@ pub(crate) struct Scheduler<'a> {
     gathers: Option<Box<Gathers>>,
     /// What the run is of, if not of all.
     part: Option<Box<Part>>,
+    /// How often it has held still.
+    stills: u64,
 }
 
 /// A task that an executor has.
@@ -216,6 +219,7 @@ impl<'a> Scheduler<'a> {
             rings: Rings::default(),
             found: HashMap::new(),
             part: None,
+            stills: 0,
         })
     }
 

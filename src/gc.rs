@@ -1,15 +1,16 @@
 //! What no runset that is kept needs goes: rows first, then objects.
 //!
 //! Whoever calls this is the only one who writes to the db folder, so that no object comes into use
-//! while it is looked for; and nobody reads, whose rows would go.
+//! while it is looked for: no run is at work, or it holds still, and says what it needs besides that which rows
+//! name ([`Beside`]). And nobody reads, whose rows would go: beside those who read, rows stay.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::model::digest::Digest;
 use crate::model::list::Form;
-use crate::state::{self, Doomed, State, Weighed};
-use crate::store::{self, Amount, Swept};
+use crate::state::{self, Answer as Beside, Doomed, State, Weighed};
+use crate::store::{self, Amount, Removes, Swept};
 
 /// What is to go besides that which nothing needs at all.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +51,8 @@ pub(crate) struct Collected {
     pub superseded: u64,
     /// Whether the objects still take more than was wished for.
     pub too_large: bool,
+    /// Whether rows stay because somebody reads.
+    pub read: bool,
 }
 
 /// Decides what goes.
@@ -59,11 +62,16 @@ pub(crate) struct Collection<'a> {
     runsets: Vec<Weighed>,
     strays: u64,
     lists: u64,
+    beside: Option<Beside>,
 }
 
 impl<'a> Collection<'a> {
-    /// Begins one.
-    pub(crate) fn new(state: &'a mut State, store: &'a store::Reader) -> Result<Self, Error> {
+    /// Begins one; `beside` a run that holds still, if there is one.
+    pub(crate) fn new(
+        state: &'a mut State,
+        store: &'a store::Reader,
+        beside: Option<Beside>,
+    ) -> Result<Self, Error> {
         let (runsets, strays) = state.weigh()?;
         Ok(Self {
             state,
@@ -71,6 +79,7 @@ impl<'a> Collection<'a> {
             runsets,
             strays,
             lists: 0,
+            beside,
         })
     }
 
@@ -81,28 +90,46 @@ impl<'a> Collection<'a> {
         dry: bool,
         patience: Duration,
     ) -> Result<Collected, Error> {
-        let mut stay = wish.keep.unwrap_or(usize::MAX).max(1);
+        let mut stay = wish.keep.unwrap_or(usize::MAX).max(self.least());
         if let Some(most) = wish.size {
             stay = self.fitting(wish, stay, most)?;
         }
-        let doomed = self.choose(wish, stay)?;
+        let mut doomed = self.choose(wish, stay)?;
         self.find_needed()?;
-        if !dry {
-            self.drop_rows(&doomed, patience)?;
+        let mut read = false;
+        if !dry && !doomed.is_any() {
+            self.state.drop_rest()?;
+        } else if !dry {
+            // Whoever begins to read when that is done finds no row of what goes.
+            if let Some(_alone) = self.state.let_nobody_read(patience) {
+                self.state.drop_rows()?;
+            } else {
+                read = true;
+                stay = usize::MAX;
+                self.choose(&Wish::default(), stay)?;
+                self.state.keep_versions()?;
+                self.find_needed()?;
+                doomed = Doomed::default();
+            }
         }
-        let swept = self.sweep(!dry)?;
+        let swept = self.sweep(match (dry, &self.beside) {
+            (true, _) => Removes::Nothing,
+            (false, None) => Removes::Folders,
+            (false, Some(_)) => Removes::Objects,
+        })?;
         if !dry {
             self.state.end()?;
         }
-        Ok(self.collected(wish, stay, doomed, swept))
+        Ok(Collected {
+            read,
+            ..self.collected(wish, stay, doomed, swept)
+        })
     }
 
-    fn drop_rows(&mut self, doomed: &Doomed, patience: Duration) -> Result<(), Error> {
-        if !doomed.is_any() {
-            return Ok(self.state.drop_rest()?);
-        }
-        let _alone = self.state.let_nobody_read(patience)?;
-        Ok(self.state.drop_rows()?)
+    /// How many runsets stay in any case.
+    fn least(&self) -> usize {
+        let runs = self.beside.as_ref().map_or(0, |beside| beside.runsets);
+        runs.max(1)
     }
 
     fn collected(&self, wish: &Wish, stay: usize, doomed: Doomed, swept: Swept) -> Collected {
@@ -126,13 +153,14 @@ impl<'a> Collection<'a> {
             older_runsets,
             superseded: superseded.saturating_sub(doomed.superseded),
             too_large: wish.size.is_some_and(|most| swept.stays().bytes > most),
+            read: false,
             doomed,
             swept,
         }
     }
 
     fn rank(&self, place: usize) -> i64 {
-        i64::try_from(self.runsets.len() - place).unwrap_or(i64::MAX)
+        i64::try_from(self.runsets.len().saturating_sub(place)).unwrap_or(i64::MAX)
     }
 
     fn choose(&mut self, wish: &Wish, stay: usize) -> Result<Doomed, Error> {
@@ -144,17 +172,20 @@ impl<'a> Collection<'a> {
             .collect();
         let stays = |one: &Weighed| one.stays || places.contains(&one.runset.id.0);
         let all = (&self.runsets[..], self.strays);
-        Ok(self.state.choose(all, &stays, wish.before)?)
+        // What a run knows of the runsets that it works on stays whole.
+        let runs = self.beside.as_ref().map_or(0, |beside| beside.runsets);
+        let before = wish.before.map(|before| (before, self.rank(runs)));
+        Ok(self.state.choose(all, &stays, before)?)
     }
 
     /// How many runsets stay for their objects to take no more than that.
     fn fitting(&mut self, wish: &Wish, stay: usize, most: u64) -> Result<usize, Error> {
         self.choose(wish, stay)?;
         self.find_needed()?;
-        let swept = self.sweep(false)?;
+        let swept = self.sweep(Removes::Nothing)?;
         let mut left = swept.stays().bytes;
         let mut stay = stay.min(self.runsets.len());
-        while left > most && stay > 1 {
+        while left > most && stay > self.least() {
             let place = stay - 1;
             if !self.runsets[place].stays {
                 let rank = self.rank(place);
@@ -167,6 +198,9 @@ impl<'a> Collection<'a> {
 
     fn find_needed(&mut self) -> Result<(), Error> {
         self.state.find_lists()?;
+        if let Some(beside) = &self.beside {
+            self.state.name_always(&beside.objects)?;
+        }
         self.lists = 0;
         let mut at = 0;
         loop {
@@ -203,7 +237,7 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
-    fn sweep(&self, removes: bool) -> Result<Swept, Error> {
+    fn sweep(&self, removes: Removes) -> Result<Swept, Error> {
         let needed = |first| self.state.needed_in(first);
         Ok(self.store.sweep(needed, removes)?)
     }

@@ -8,6 +8,7 @@ mod accept;
 mod audit;
 mod begun;
 mod below;
+mod beside;
 mod cell;
 mod contents;
 mod context;
@@ -63,6 +64,7 @@ use database::Database;
 
 pub(crate) use accept::{Acceptance, Accepted};
 pub(crate) use audit::{Misfit, MisfitKind, Reference, Told as Audited, Use};
+pub(crate) use beside::{Answer, Asked, Heard, Question};
 pub(crate) use context::{Buried, NewPair};
 pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use finals::{Final, Selection};
@@ -103,6 +105,8 @@ pub(crate) struct State {
     reader: Reader,
     /// Of one who writes to the folder.
     lock: Option<Lock>,
+    /// Whether it writes beside a run, which says of itself that it writes.
+    beside: bool,
     sync: Sync,
     /// Whether the file says that somebody writes to it.
     marked: bool,
@@ -231,9 +235,6 @@ pub(crate) enum Error {
     /// What was to be written together cannot be any more.
     #[error("nothing more is written to {}: what was being written was taken back", .0.shown())]
     Abandoned(PathBuf),
-    /// Somebody reads what is to go.
-    #[error("somebody reads from {}, and goes on doing so", .0.shown())]
-    Read(PathBuf),
     /// Of this failure, and all writing that was tried since. Nothing was written.
     #[error(transparent)]
     Failed(Arc<Error>),
@@ -338,9 +339,6 @@ impl Error {
             Self::ReadOnly(_) => Some("check the owner and mode of the db folder and its files"),
             Self::Locked(error) => error.hint(),
             Self::Failed(first) => first.hint(),
-            Self::Read(_) => Some(
-                "end what reads there (a report, an export, a shell of a task), and call it again: nothing was removed",
-            ),
             Self::Lost(_) => Some("let nothing else write to the db folder during a run"),
             Self::Io { source, .. } => hint_at(source),
             Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
@@ -452,6 +450,9 @@ impl State {
     /// come to that are not relied on. One whose first group is the last does without.
     fn complete_group(&mut self, last: bool) -> Result<bool, Error> {
         self.flush_tallies()?;
+        if self.beside {
+            return Ok(false);
+        }
         let mut marked = self.marked;
         if last && marked {
             marked = false;

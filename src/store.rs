@@ -18,6 +18,7 @@ mod shards;
 mod shared;
 mod sweep;
 mod tree;
+mod unrecorded;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
@@ -37,8 +38,9 @@ pub(crate) use lent::Loan;
 pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub(crate) use look::Condition;
 pub(crate) use shared::SharedOutput;
-pub(crate) use sweep::{Amount, Swept};
+pub(crate) use sweep::{Amount, Removes, Swept};
 pub(crate) use tree::TreeWriter;
+pub(crate) use unrecorded::{Earlier, Session};
 
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
@@ -46,6 +48,7 @@ use crate::model::file::Lent;
 use crate::sys::{self, Shortage};
 use crate::text::Shown as _;
 use shards::Shards;
+use unrecorded::Unrecorded;
 
 /// A folder of objects, for one who reads them.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(crate) struct Store {
     owner: u32,
     /// Of every object: nobody may write to it, and whoever the umask keeps out may not read it.
     mode: u32,
+    /// Objects that are in no row yet.
+    unrecorded: Unrecorded,
 }
 
 impl Deref for Store {
@@ -348,6 +353,7 @@ impl Store {
             way: Mutex::default(),
             repeats: AtomicBool::default(),
             mode: 0o444 & !sys::umask(),
+            unrecorded: Unrecorded::default(),
         })
     }
 }

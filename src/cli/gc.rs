@@ -1,6 +1,7 @@
 //! `gc`: what no runset that is kept needs goes.
 
 mod after_run;
+mod beside;
 mod freed;
 
 use std::process::ExitCode;
@@ -16,10 +17,11 @@ use crate::gc::{Collection, Wish};
 use crate::manifest::length_of_time;
 use crate::out;
 use crate::prepare;
-use crate::state::{Layout, Lock, Reader, State};
+use crate::state::{Answer, Layout, Lock, Reader, State};
 use crate::store;
 use crate::sys;
 use crate::text::amount::read_bytes;
+use beside::Hold;
 pub(super) use freed::Freed;
 
 /// Options of `gc`.
@@ -56,26 +58,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     // Where there is no db, none is made.
     drop(Reader::open(&places.db)?);
-    let (mut state, _lock) = if options.dry_run {
-        (State::private_copy(&places.db)?, None)
-    } else {
-        let (state, lock, _) = State::open(&places.db)?;
-        (state, Some(lock))
-    };
     let dry = options.dry_run;
     let mut warnings = Vec::new();
-    let run = Lock::holder(state.layout()).filter(|_| dry);
-    let folders = match run {
-        // Nothing is a leftover while a run is at work.
-        Some(run) => {
-            warnings.push(format!(
-                "{run} is at work on the db: what it has not recorded yet counts as what nothing needs"
-            ));
-            0
-        }
-        None => leftovers(state.layout(), dry, &mut warnings)?,
+    let (mut state, hold) = if dry {
+        (State::private_copy(&places.db)?, Hold::Copy)
+    } else {
+        beside::open(&places.db)?
     };
-    let mut freed = free(&mut state, &options.wish(), dry, PATIENCE)?;
+    let run = match &hold {
+        Hold::Copy => Lock::holder(state.layout()),
+        Hold::Alone { .. } | Hold::Beside { .. } => None,
+    };
+    if let Some(run) = run {
+        warnings.push(format!(
+            "{run} is at work on the db: what it has not recorded yet counts as what nothing needs"
+        ));
+    }
+    // Nothing is a leftover while a run is at work.
+    let folders = if run.is_some() || matches!(hold, Hold::Beside { .. }) {
+        0
+    } else {
+        leftovers(state.layout(), dry, &mut warnings)?
+    };
+    let beside = match &hold {
+        Hold::Beside { answer, .. } => Some(answer.clone()),
+        Hold::Copy | Hold::Alone { .. } => None,
+    };
+    let mut freed = free(&mut state, &options.wish(), dry, PATIENCE, beside)?;
+    // The run goes on.
+    drop((state, hold));
     freed.folders += folders;
     freed.warnings.extend(warnings);
     if options.json {
@@ -86,21 +97,27 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     for warning in freed.warnings() {
         out::tell(&format!("warning: {warning}\n"));
     }
-    Ok(ExitCode::from(u8::from(freed.collected.swept.left > 0)))
+    let collected = &freed.collected;
+    Ok(ExitCode::from(u8::from(
+        collected.swept.left > 0 || collected.read,
+    )))
 }
 
 /// Frees what is wished for; with `dry`, of a copy of the database, says what it would be. `patience`: how long to
-/// wait for those who read.
+/// wait for those who read; `beside`: what a run needs that holds still.
 pub(super) fn free(
     state: &mut State,
     wish: &Wish,
     dry: bool,
     patience: Duration,
+    beside: Option<Answer>,
 ) -> Result<Freed, Failure> {
     let store = store::Reader::new(&state.layout().objects());
-    let collected = Collection::new(state, &store)?.collect(wish, dry, patience)?;
+    let runs = beside.is_some();
+    let collected = Collection::new(state, &store, beside)?.collect(wish, dry, patience)?;
     let mut freed = Freed {
-        folders: kept::prune(state, !dry),
+        // What a run has just put there may be of a task whose end is not recorded.
+        folders: if runs { 0 } else { kept::prune(state, !dry) },
         most: wish.size,
         collected,
         ..Freed::default()
@@ -123,7 +140,7 @@ pub(super) fn free(
 /// What the objects take, and what would be freed without any options.
 pub(super) fn stored(places: &Places) -> Result<Freed, Failure> {
     let mut copy = State::private_copy(&places.db)?;
-    free(&mut copy, &Wish::default(), true, PATIENCE)
+    free(&mut copy, &Wish::default(), true, PATIENCE, None)
 }
 
 /// Removes what killed runs left, and ends what they left running; how many folders that are.

@@ -337,6 +337,7 @@ impl Call<'_> {
             live: self.live,
             grace: self.actions.grace,
             keep: None,
+            runsets: 0,
         }
     }
 
@@ -358,6 +359,7 @@ impl Call<'_> {
         };
         let mut local = self.local(channel, store, scratch);
         local.keep = self.keep_failed()?;
+        local.runsets = runsets.len();
         if !seeded {
             self.restore(&runsets, store, sign.as_deref())?;
             if let (Some(found), [runset]) = (&mut found, &runsets[..]) {

@@ -11,11 +11,11 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
-use signal_hook::consts::{SIGCHLD, SIGSTOP, SIGTERM, SIGTSTP, SIGXFSZ};
+use signal_hook::consts::{SIGCHLD, SIGSTOP, SIGTERM, SIGTSTP, SIGURG, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::error::Failure;
-use crate::exec::local::{Channel, Emergency, Message};
+use crate::exec::local::{Bell, Channel, Emergency, Message};
 use crate::staged;
 use crate::sys::{self, Ignored};
 
@@ -72,7 +72,7 @@ fn hear(channel: &Channel, patience: u32, respite: Duration) -> Result<Inbox, Fa
     let ignored = Ignored::now();
     let wanted = sys::ending_signals()
         .into_iter()
-        .chain([SIGTSTP])
+        .chain([SIGTSTP, SIGURG])
         .filter(|signal| *signal == SIGTERM || ignored.has(*signal) != Some(true));
     let cannot = |error| Failure::usage(format!("cannot listen to signals: {error}"));
     let mut signals = Signals::new([0_i32; 0]).map_err(cannot)?;
@@ -88,6 +88,7 @@ fn hear(channel: &Channel, patience: u32, respite: Duration) -> Result<Inbox, Fa
         inbox: inbox.clone(),
         engine: channel.sender(),
         emergency: channel.emergency().clone(),
+        bell: channel.bell(),
         count: 0,
         patience,
         respite,
@@ -98,6 +99,7 @@ fn hear(channel: &Channel, patience: u32, respite: Duration) -> Result<Inbox, Fa
             for signal in signals.forever() {
                 match signal {
                     SIGTSTP => ear.stop(),
+                    SIGURG => ear.bell.ring(),
                     signal => ear.end(signal),
                 }
             }
@@ -111,6 +113,7 @@ struct Ear {
     inbox: Inbox,
     engine: SyncSender<Message>,
     emergency: Emergency,
+    bell: Bell,
     count: u32,
     patience: u32,
     respite: Duration,

@@ -49,6 +49,8 @@ pub(super) struct Gathers {
     dead: HashSet<TaskId>,
     /// What tasks get at a barrier besides their inputs, once that is certain.
     contexts: HashMap<BarrierId, Digest>,
+    /// All lists that tasks were given, which may be in their rows only when these have ended.
+    pub given: Vec<Digest>,
     /// Steps that left something in this run for others to get, where these were told.
     gave: HashSet<QueueId>,
 }
@@ -60,6 +62,7 @@ impl Gathers {
             held: Vec::new(),
             dead: HashSet::new(),
             contexts: HashMap::new(),
+            given: Vec::new(),
             gave: HashSet::new(),
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Ended {
     pub logs: Logs,
     /// What the user should know besides.
     pub warning: Option<String>,
+    /// In which objects were made of what it left.
+    pub session: store::Session,
 }
 
 /// What came of an execution.
@@ -101,6 +103,8 @@ pub(crate) struct Examination {
     pub(super) compared: Option<Comparison>,
     /// Whether all are as they were stored, as far as they were looked at.
     pub(super) whole: bool,
+    /// How often the run had held still when `source` was found.
+    pub(super) stills: u64,
 }
 
 impl Examination {

@@ -93,6 +93,7 @@ impl Scheduler<'_> {
                     finished: ended.finished,
                     logs: ended.logs,
                     span,
+                    _session: ended.session,
                 };
                 return self.go_on(Recording::new(step, ready, key, how, outputs));
             }
@@ -301,6 +302,7 @@ impl Scheduler<'_> {
                 finished,
                 logs,
                 span,
+                ..
             } => {
                 self.state
                     .succeed(self.runset, step.id, task, state, finished)?;

@@ -15,6 +15,7 @@ use crate::model::event::{Routed, Span};
 use crate::model::plan::{Key, Ready};
 use crate::model::task::TaskId;
 use crate::state::{self, Equal, Finished, Logs, State};
+use crate::store::Session;
 
 /// Outputs that are read or written in one go.
 pub(super) const SLICE: usize = if cfg!(test) { 10 } else { 512 };
@@ -41,6 +42,8 @@ pub(super) enum How {
         finished: Finished,
         logs: Logs,
         span: Span,
+        /// Until all is recorded.
+        _session: Session,
     },
     /// It takes over what this one left.
     Reused(Equal),

@@ -145,6 +145,7 @@ impl Scheduler<'_> {
                 key,
                 source,
                 outputs,
+                stills: self.stills,
             }))),
         }
     }
@@ -187,6 +188,11 @@ impl Scheduler<'_> {
     ) -> Result<Option<Turn>, Error> {
         let lane = Lane::from((examination.step.queue, &examination.ready));
         let source = examination.source;
+        if examination.stills != self.stills {
+            // Somebody may have removed it meanwhile. If not, all that it left is there.
+            examination.stills = self.stills;
+            examination.whole &= self.state.task(source.task)?.is_some();
+        }
         if self.stopping && examination.more.is_some() {
             self.plan.ended(lane, examination.key.as_ref());
             return Ok(None);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Executor;
 use crate::engine::{Ended, Error, Job, Outcome, Reply, Scheduler, Turn};
 use crate::state::{Finished, Logs};
+use crate::store::Session;
 
 /// Takes whatever it is given; when there is no more, what others could have come before goes on,
 /// and then one job ends.
@@ -59,5 +60,6 @@ pub(crate) fn ended(job: &Job, outcome: Outcome) -> Ended {
         launch: None,
         logs: Logs::default(),
         warning: None,
+        session: Session::default(),
     }
 }

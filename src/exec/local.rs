@@ -22,7 +22,7 @@ mod workspace;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use channel::{Channel, Emergency, Message};
+pub(crate) use channel::{Bell, Channel, Emergency, Message};
 pub(crate) use given::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 pub(crate) use kept::{Kept, prune_kept};
 pub(crate) use launch::step::{Parameters, Runnable, With, program, variables};
@@ -51,6 +51,8 @@ pub(crate) struct Local<'c> {
     pub grace: Duration,
     /// Where folders of failed tasks go, if they are kept.
     pub keep: Option<Arc<Kept>>,
+    /// On how many runsets the run works, which were the last to run. None: nobody removes anything beside it.
+    pub runsets: usize,
 }
 
 impl Executor for Local<'_> {

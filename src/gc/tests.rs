@@ -164,7 +164,7 @@ fn collect(folder: &Path, planned: Option<Planned>) -> Result<u32, Error> {
     let (mut state, _lock) = State::open_again(folder);
     let store = store::Reader::new(&folder.join("objects"));
     state.fault().plan(planned);
-    let mut collection = Collection::new(&mut state, &store)?;
+    let mut collection = Collection::new(&mut state, &store, None)?;
     let collected = collection.collect(&ALL, false, Duration::ZERO)?;
     assert!(collected.swept.error.is_none());
     Ok(state.fault().calls())

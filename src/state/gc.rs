@@ -150,14 +150,14 @@ impl State {
     }
 
     /// Settles that of all runsets these stay, the last one first, and of their superseded rows those
-    /// that are not older than `before` (milliseconds since 1970). How much goes.
+    /// that are not older than `before` (milliseconds since 1970), and all of runsets above that rank. How much goes.
     ///
     /// Nothing else may be done with this state until that is done, but to remove what goes.
     pub(crate) fn choose(
         &mut self,
         (all, strays): (&[Weighed], u64),
         keeps: &dyn Fn(&Weighed) -> bool,
-        before: Option<i64>,
+        before: Option<(i64, i64)>,
     ) -> Result<Doomed, Error> {
         self.commit()?;
         self.reader
@@ -208,7 +208,7 @@ impl State {
     }
 
     /// Superseded rows that ended before that, as far as nothing needs them that stays.
-    fn choose_superseded(&mut self, before: i64) -> Result<u64, Error> {
+    fn choose_superseded(&mut self, (before, rank): (i64, i64)) -> Result<u64, Error> {
         let connection = &mut self.reader.connection;
         // What never ran is as old as what left it.
         connection.write(
@@ -216,11 +216,11 @@ impl State {
             "INSERT INTO doomed
              SELECT t.id FROM task AS t JOIN kept ON kept.name = t.runset JOIN runset AS r ON r.name = t.runset
              LEFT JOIN task AS p ON p.id = t.input_task_id
-             WHERE t.live = 0 AND t.id <> (SELECT max(id) FROM task)
+             WHERE t.live = 0 AND kept.rank <= ?2 AND t.id <> (SELECT max(id) FROM task)
                AND max(coalesce(t.executed, t.started + t.elapsed / 1000, p.executed,
                        p.started + p.elapsed / 1000, r.created),
                    coalesce(r.created, 0)) < ?1",
-            [before],
+            (before, rank),
         )?;
         connection.write_all(
             CHOOSING,
@@ -256,6 +256,14 @@ impl State {
                 return self.count_of("doomed");
             }
         }
+    }
+
+    /// Versions of steps that no task is of stay, too.
+    pub(crate) fn keep_versions(&mut self) -> Result<(), Error> {
+        let connection = &mut self.reader.connection;
+        connection
+            .write(CHOOSING, "DELETE FROM unused", [])
+            .map(drop)
     }
 
     fn count_of(&self, table: &str) -> Result<u64, Error> {

@@ -101,6 +101,9 @@ impl Layout {
         });
         let others = [
             (self.lock(), "the db's lock"),
+            (self.new_question(), "a question to a run"),
+            (self.wanted(), "a question to a run"),
+            (self.running(), "a question to a run"),
             (self.objects(), "the folder of objects"),
             (self.scratch(), "the folder of running tasks"),
             (self.roots(), "the folder of links to packages"),
@@ -112,7 +115,15 @@ impl Layout {
     /// Whether something of that name in the folder is no reason to think that the folder has
     /// another purpose: the program's own, what file systems put there, or hidden.
     pub(super) fn is_own(&self, name: &OsStr) -> bool {
-        let own = [self.objects(), self.roots(), self.scratch(), self.failed()];
+        let own = [
+            self.objects(),
+            self.roots(),
+            self.scratch(),
+            self.failed(),
+            self.new_question(),
+            self.wanted(),
+            self.running(),
+        ];
         name.as_encoded_bytes().starts_with(b".")
             || name == "lost+found"
             || own.iter().any(|path| path.file_name() == Some(name))
@@ -128,6 +139,21 @@ impl Layout {
         let path = self.lock();
         fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() < LONGEST)
             && fs::read_to_string(&path).is_ok_and(is_number)
+    }
+
+    /// A question to a run, which is being written.
+    pub(super) fn new_question(&self) -> PathBuf {
+        self.root.join("gc-new")
+    }
+
+    /// A question to a run, which nobody has heard ([`super::Question`]).
+    pub(super) fn wanted(&self) -> PathBuf {
+        self.root.join("gc-wanted")
+    }
+
+    /// The same, heard.
+    pub(super) fn running(&self) -> PathBuf {
+        self.root.join("gc-running")
     }
 
     pub(super) fn lock(&self) -> PathBuf {

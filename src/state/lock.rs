@@ -15,7 +15,7 @@ use rustix::fs::{FileType, FlockOperation};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::Layout;
+use super::{Layout, beside};
 use crate::folder::Entry;
 use crate::sys::{self, Identity};
 use crate::text::Shown as _;
@@ -125,8 +125,24 @@ impl Lock {
         sys::is_marked(&folder).then(|| named(layout))
     }
 
-    /// Takes the lock of the db folder; does not wait.
-    pub(crate) fn take(layout: &Layout) -> Result<Self, LockError> {
+    /// Takes the lock of the db folder; waits for nobody, or, if it `waits`, for one who only removes what nothing needs.
+    pub(crate) fn take(layout: &Layout, waits: bool) -> Result<Self, LockError> {
+        let mut since = Instant::now();
+        loop {
+            let taken = Self::take_now(layout);
+            if !waits || !matches!(taken, Err(LockError::Held { .. })) {
+                return taken;
+            }
+            if beside::at_work(layout, false).is_some() {
+                since = Instant::now();
+            } else if since.elapsed() > A_MOMENT {
+                return taken;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn take_now(layout: &Layout) -> Result<Self, LockError> {
         let root = layout.root();
         let folder = File::open(root).map_err(failed(root))?;
         let folder = exclusive(folder, root, layout)?;
@@ -137,7 +153,13 @@ impl Lock {
             database: OnceLock::new(),
         }));
         lock.check(layout)?;
-        Ok(lock)
+        match beside::at_work(layout, true) {
+            None => Ok(lock),
+            Some(holder) => Err(LockError::Held {
+                db: root.to_owned(),
+                holder,
+            }),
+        }
     }
 
     /// The database is there, or was made: from now on it has to stay.
@@ -223,6 +245,9 @@ fn exclusive(open: File, path: &Path, layout: &Layout) -> Result<Locked, LockErr
         open,
     })
 }
+
+/// Between having the lock and saying what for, and between no longer saying so and giving it back.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// A run that is killed while it starts a child has the lock until that is another program.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
@@ -349,9 +374,9 @@ mod tests {
     fn what_a_dead_process_holds_for_a_moment_is_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let first = Lock::take(&layout).unwrap();
+        let first = Lock::take(&layout, false).unwrap();
         let began = Instant::now();
-        let refused = Lock::take(&layout);
+        let refused = Lock::take(&layout, false);
         assert!(matches!(refused, Err(LockError::Held { .. })));
         assert!(began.elapsed() < LAST_MOMENT);
         let mut child = std::process::Command::new("true").spawn().unwrap();
@@ -361,7 +386,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             drop(first);
         });
-        Lock::take(&layout).unwrap();
+        Lock::take(&layout, false).unwrap();
         thread.join().unwrap();
     }
 }

@@ -18,6 +18,7 @@ use super::{
 };
 
 const COPYING: &str = "copy the database";
+const DOING: &str = "set up the database";
 
 impl Reader {
     /// Opens an existing db folder for reading.
@@ -73,10 +74,15 @@ impl State {
     ///
     /// Fails if another process has it open for writing.
     pub(crate) fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
+        Self::open_or_wait(root, true)
+    }
+
+    /// The same; if it `waits`, for one who only removes what nothing needs.
+    pub(crate) fn open_or_wait(root: &Path, waits: bool) -> Result<(Self, Lock, bool), Error> {
         let layout = Layout::new(root);
         make_folder(root)?;
         files::check_alone(&layout)?;
-        let lock = Lock::take(&layout)?;
+        let lock = Lock::take(&layout, waits)?;
         let created = make_file(&layout.database())?;
         files::check(&layout)?;
         let (connection, mended) = match connect(&layout, created) {
@@ -94,6 +100,22 @@ impl State {
         state.newest_task()?;
         state.drop_strays()?;
         Ok((state, lock, created))
+    }
+
+    /// Opens the db folder for writing beside a run that holds still ([`Question`](super::Question)).
+    pub(crate) fn open_beside(layout: &Layout) -> Result<Self, Error> {
+        files::check(layout)?;
+        let mut connection =
+            Connection::open(layout.file_name()).during(layout, "open the database")?;
+        guard::restrict(&mut connection, layout).during(layout, "open the database")?;
+        wait_when_busy(&connection, layout)?;
+        schema::check(&connection, layout)?;
+        guard::check_conditions(&connection, layout)?;
+        settings(&connection, layout)?;
+        let mut state = Self::with(connection, layout.clone());
+        state.beside = true;
+        state.set_synchronous("NORMAL")?;
+        Ok(state)
     }
 
     /// A copy of the db folder's database in the present format, for one who tries out what would
@@ -187,6 +209,7 @@ impl State {
         Self {
             reader: Reader::with(connection, layout),
             lock: None,
+            beside: false,
             sync: Sync::default(),
             marked: false,
             mended: Mended::default(),
@@ -215,7 +238,6 @@ fn begin_anew(layout: &Layout) -> Result<(), Error> {
 }
 
 fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Result<Mended, Error> {
-    const DOING: &str = "set up the database";
     wait_when_busy(connection, layout)?;
     // Before the file of another program is changed.
     let format = schema::check(connection, layout)?;
@@ -230,6 +252,19 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
         // On a busy disk each sync would take as long as the start of a run may.
         synchronous(connection, "OFF")?;
     }
+    settings(connection, layout)?;
+    let emptied = !created && schema::is_bare(connection, layout)? && layout.has_objects();
+    let mut mended = schema::migrate(connection, layout, format)?;
+    if mend::is_called_for(connection).during(layout, DOING)? {
+        mended = mend::counts(connection).during(layout, "count tasks")?;
+    }
+    // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
+    synchronous(connection, "NORMAL")?;
+    Ok(Mended { emptied, ..mended })
+}
+
+/// How writers write.
+fn settings(connection: &Connection, layout: &Layout) -> Result<(), Error> {
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL;
@@ -242,15 +277,7 @@ fn prepare(connection: &mut Connection, layout: &Layout, created: bool) -> Resul
     // Whoever may only read needs the files beside the database (`reader`).
     connection
         .file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))
-        .during(layout, DOING)?;
-    let emptied = !created && schema::is_bare(connection, layout)? && layout.has_objects();
-    let mut mended = schema::migrate(connection, layout, format)?;
-    if mend::is_called_for(connection).during(layout, DOING)? {
-        mended = mend::counts(connection).during(layout, "count tasks")?;
-    }
-    // In WAL mode: a commit is a write without a sync (`Sync::Lazy`).
-    synchronous(connection, "NORMAL")?;
-    Ok(Mended { emptied, ..mended })
+        .during(layout, DOING)
 }
 
 /// A database in a file of `SQLite`'s own, in memory while it is small.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Error, Layout};
+use super::Layout;
 
 /// Held by one who reads, or by one who lets nobody read.
 #[derive(Debug)]
@@ -36,15 +36,15 @@ impl Reading {
         Self { _open: open }
     }
 
-    /// Waits until nobody reads any more, and lets nobody begin; fails if that takes longer than `patience`.
-    pub(super) fn end_all(layout: &Layout, patience: Duration) -> Result<Self, Error> {
+    /// Waits until nobody reads any more, and lets nobody begin; none if that takes longer than `patience`.
+    pub(super) fn end_all(layout: &Layout, patience: Duration) -> Option<Self> {
         let Some(open) = folder_of(layout) else {
-            return Ok(Self { _open: None });
+            return Some(Self { _open: None });
         };
         match lock(&open, FlockOperation::NonBlockingLockExclusive, patience) {
-            Some(false) => Err(Error::Read(layout.root().to_owned())),
-            Some(true) => Ok(Self { _open: Some(open) }),
-            None => Ok(Self { _open: None }),
+            Some(false) => None,
+            Some(true) => Some(Self { _open: Some(open) }),
+            None => Some(Self { _open: None }),
         }
     }
 }
@@ -80,12 +80,12 @@ mod tests {
         std::fs::create_dir(layout.objects()).unwrap();
         let none = Duration::ZERO;
         let [one, other] = [(); 2].map(|()| Reading::begin(&layout));
-        assert!(Reading::end_all(&layout, none).is_err());
+        assert!(Reading::end_all(&layout, none).is_none());
         drop(one);
-        assert!(Reading::end_all(&layout, none).is_err());
+        assert!(Reading::end_all(&layout, none).is_none());
         drop(other);
         let alone = Reading::end_all(&layout, none).unwrap();
-        assert!(Reading::end_all(&layout, none).is_err());
+        assert!(Reading::end_all(&layout, none).is_none());
         // Who comes meanwhile waits.
         let thread = std::thread::spawn({
             let layout = layout.clone();
@@ -93,7 +93,7 @@ mod tests {
         });
         drop(alone);
         let reading = thread.join().unwrap();
-        assert!(Reading::end_all(&layout, none).is_err());
+        assert!(Reading::end_all(&layout, none).is_none());
         drop(reading);
         Reading::end_all(&layout, none).unwrap();
     }

@@ -135,6 +135,7 @@ impl Store {
             return Ok(None);
         }
         let digest = Digest::of(&read_small(file, look.size)?);
+        self.note(&digest);
         if self.is_small_and_whole(&digest) {
             return Ok(Some(digest));
         }
@@ -199,6 +200,7 @@ impl Store {
     /// Makes an object of `bytes`.
     pub(crate) fn insert_bytes(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
+        self.note(&digest);
         // Tasks often say the same, and a file that is made only to be removed is dear.
         if self.is_small_and_whole(&digest) {
             return Ok(digest);
@@ -269,6 +271,7 @@ impl Store {
 
     /// Renames a complete file to its place; makes the two folders above it when they are missing.
     fn place(&self, from: Entry, digest: &Digest) -> Result<(), Error> {
+        self.note(digest);
         let to = self.path(digest);
         if !self.shards.prepare(digest, &to)? {
             self.make_way(digest, &to)?;

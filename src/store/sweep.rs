@@ -16,6 +16,17 @@ use crate::folder::{Folder, is_self, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 
+/// What goes of that which nothing needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Removes {
+    /// It is only counted.
+    Nothing,
+    /// Objects; the folders that these leave empty may be known to somebody.
+    Objects,
+    /// These folders, too.
+    Folders,
+}
+
 /// Objects, and the bytes that they take on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Amount {
@@ -85,13 +96,13 @@ const DIGITS: usize = 60;
 
 impl Reader {
     /// Goes through all objects. `needed` gives those that are needed whose names begin with a byte, in
-    /// order and each with a rank; the others are removed if `removes`.
+    /// order and each with a rank; of the others goes what `removes` says.
     ///
     /// What is none of the store's own stays. A failure with one object is no reason to leave the others.
     pub(crate) fn sweep<E>(
         &self,
         mut needed: impl FnMut(u8) -> Result<Vec<(Digest, i64)>, E>,
-        removes: bool,
+        removes: Removes,
     ) -> Result<Swept, E> {
         let (give, take) = mpsc::sync_channel(1);
         let take = Mutex::new(take);
@@ -132,7 +143,13 @@ impl Reader {
         })
     }
 
-    fn sweep_one(&self, first: u8, needed: Vec<(Digest, i64)>, removes: bool, swept: &mut Swept) {
+    fn sweep_one(
+        &self,
+        first: u8,
+        needed: Vec<(Digest, i64)>,
+        removes: Removes,
+        swept: &mut Swept,
+    ) {
         let path = self.root.join(format!("{first:02x}"));
         match Folder::open(&path) {
             Ok(folder) => Sweep {
@@ -197,7 +214,7 @@ fn named(line: &[u8]) -> Option<(Digest, Form)> {
 
 struct Sweep<'a> {
     needed: Vec<(Digest, i64)>,
-    removes: bool,
+    removes: Removes,
     swept: &'a mut Swept,
 }
 
@@ -214,7 +231,7 @@ impl Sweep<'_> {
             match entry.open_folder() {
                 Ok(folder) => {
                     // What an object is added to is made again.
-                    if self.inner(&folder, first, second) && self.removes {
+                    if self.inner(&folder, first, second) && self.removes == Removes::Folders {
                         let _ = entry.remove_folder();
                     }
                 }
@@ -222,7 +239,7 @@ impl Sweep<'_> {
                 Err(error) => self.swept.failed(io_error("open the folder", entry)(error)),
             }
         }
-        if self.removes && outer.is_empty().unwrap_or(false) {
+        if self.removes == Removes::Folders && outer.is_empty().unwrap_or(false) {
             let _ = std::fs::remove_dir(outer.path());
         }
     }
@@ -269,7 +286,8 @@ impl Sweep<'_> {
             self.swept.needed.entry(rank).or_default().add(look.taken);
             return false;
         }
-        if self.removes {
+        let goes = self.removes > Removes::Nothing;
+        if goes {
             let removed = if look.size < LARGE {
                 entry.remove()
             } else {
@@ -281,7 +299,7 @@ impl Sweep<'_> {
             }
         }
         self.swept.unneeded.add(look.taken);
-        self.removes
+        goes
     }
 
     fn names(&mut self, folder: &Folder) -> Option<Vec<String>> {

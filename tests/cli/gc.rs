@@ -1,5 +1,6 @@
 //! What `gc` removes, and what it must not.
 
+mod beside;
 mod model;
 
 use std::collections::BTreeSet;
@@ -237,24 +238,6 @@ fn the_oldest_runsets_go_until_the_objects_fit() {
         "{told}"
     );
     is_whole(&test, "three");
-}
-
-#[test]
-fn beside_a_run_it_is_refused() {
-    let test = Test::with(
-        "[[step]]\nname = 'wait'\nstart = true\nscript = 'touch began; while ! test -e go; do sleep 0.01; done'\n",
-    );
-    let run = test.start(["-run"]);
-    wait_for("the task", || test.path("began").exists());
-    let told = test.refusal(&["gc"]);
-    assert!(
-        told.contains(&format!("is in use by process {}", run.pid())),
-        "{told}"
-    );
-    test.text(&["gc", "-dry-run"]);
-    test.write("go", "");
-    run.end().exits(0);
-    test.text(&["gc"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl Call<'_> {
                 keep: Some(keep),
                 ..Wish::default()
             };
-            free(&mut self.state, &wish, false, PATIENCE).map(Some)
+            free(&mut self.state, &wish, false, PATIENCE, None).map(Some)
         };
         let freed = match removed() {
             Ok(Some(freed)) => freed,

@@ -153,6 +153,13 @@ impl Freed {
                 grouped_count(number(collected.lists), "list")
             ));
         }
+        if collected.read {
+            warnings.push(
+                "runsets and superseded tasks stay: somebody reads from the db, and goes on doing so\n\
+                 hint: end what reads there (a report, an export, a shell of a task), and call it again"
+                    .to_owned(),
+            );
+        }
         if let (true, Some(most)) = (collected.too_large, self.most) {
             warnings.push(format!(
                 "the objects take {}, more than {}: what stays is needed by the newest runset",

@@ -84,6 +84,7 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     let store = Store::open(&layout.objects(), scratch.folder().path())?;
     store.lend(state.lent()?);
     let mut local = Local {
+        runsets: 0,
         channel: &channel,
         store: &store,
         steps: Arc::clone(&steps.runnable),

@@ -90,6 +90,7 @@ impl Scheduler<'_> {
         let list = list.map_err(Error::List)?;
         if let Some(gathers) = &mut self.gathers {
             gathers.contexts.insert(barrier, list);
+            gathers.given.push(list);
         }
         Ok(Some(list))
     }

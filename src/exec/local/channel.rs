@@ -1,6 +1,7 @@
 //! What comes to a run from outside: signals, and an end that does not wait for the engine.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +18,8 @@ pub(crate) enum Message {
     Look,
     /// A worker panicked.
     Broken,
+    /// Somebody asks the run to hold still.
+    Asked,
 }
 
 /// Messages come in here, from any thread.
@@ -25,12 +28,42 @@ pub(crate) struct Channel {
     pub(super) sender: SyncSender<Message>,
     pub(super) receiver: Receiver<Message>,
     pub(super) emergency: Emergency,
+    /// Whether a question is on its way: one is enough.
+    pub(super) bell: Bell,
+}
+
+/// Has a run look whether somebody asks it to hold still.
+#[derive(Debug, Clone)]
+pub(crate) struct Bell {
+    rung: Arc<AtomicBool>,
+    sender: SyncSender<Message>,
+}
+
+impl Bell {
+    /// Does so, once until it is heard.
+    pub(crate) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::Relaxed) && self.sender.try_send(Message::Asked).is_err()
+        {
+            self.rung.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Bell {
+    /// It was heard.
+    pub(super) fn heard(&self) {
+        self.rung.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Default for Channel {
     fn default() -> Self {
         let (sender, receiver) = mpsc::sync_channel(64);
         Self {
+            bell: Bell {
+                rung: Arc::default(),
+                sender: sender.clone(),
+            },
             sender,
             receiver,
             emergency: Emergency::default(),
@@ -42,6 +75,11 @@ impl Channel {
     /// For the thread that gets the signals.
     pub(crate) fn sender(&self) -> SyncSender<Message> {
         self.sender.clone()
+    }
+
+    /// For the same thread.
+    pub(crate) fn bell(&self) -> Bell {
+        self.bell.clone()
     }
 
     /// For the same thread.

@@ -5,6 +5,8 @@
 //! leaves more to start than it takes wakes one other worker, or adds one: as many threads as are
 //! of use come to be, and in a queue of short tasks none has to wait for another.
 
+mod still;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -13,7 +15,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::Local;
-use super::channel::Message;
+use super::channel::{Bell, Message};
 use super::early::{Early, Start};
 use super::worker::{Site, Worker};
 use crate::engine::{Ended, Error, Job, Reply, Scheduler, Stop, Turn};
@@ -22,6 +24,7 @@ use crate::model::task::TaskId;
 use crate::process::{Handle, Roll};
 use crate::store::SharedOutput;
 use crate::sys::Orphans;
+use still::{GLANCE, Still};
 
 /// What the lock guards.
 struct Dispatch<'a> {
@@ -57,6 +60,7 @@ struct Pool<'a, 'c> {
     called: Condvar,
     /// Others who want the lock from a worker that does much under it.
     waiting: AtomicUsize,
+    bell: &'c Bell,
     keeper: &'c SyncSender<Message>,
     /// With a handle for each worker.
     tasks: &'c Roll,
@@ -64,6 +68,8 @@ struct Pool<'a, 'c> {
     /// What those who are asked to end have for it.
     grace: Duration,
     site: Site<'c>,
+    /// See [`Local::runsets`].
+    runsets: usize,
 }
 
 /// Has workers take turns until the run is over, and gives the scheduler back if nothing went wrong.
@@ -71,12 +77,14 @@ struct Pool<'a, 'c> {
 pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Scheduler<'a>, Error> {
     let channel = local.channel;
     let pool = Pool {
+        bell: &channel.bell,
         keeper: &channel.sender,
         tasks: channel.emergency.tasks(),
         called: Condvar::new(),
         waiting: AtomicUsize::new(0),
         live: local.live,
         grace: local.grace,
+        runsets: local.runsets,
         site: Site {
             store: local.store,
             steps: Arc::clone(&local.steps),
@@ -108,6 +116,7 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
             pool.tasks.kill();
         }
     });
+    pool.site.store.end_noting();
     channel.emergency.tasks().clear();
     // Whoever panicked last is noticed too.
     drop(pool.lock());
@@ -128,14 +137,18 @@ impl<'a, 'c> Pool<'a, 'c> {
     {
         // When those who were asked to end are made to.
         let mut last: Option<Instant> = None;
+        let mut still: Option<Still> = None;
         loop {
             let mut dispatch = self.lock();
-            if last.is_some_and(|last| last <= Instant::now()) {
-                self.tasks.kill();
-                last = None;
-            }
+            self.end_late(&mut last);
             if dispatch.over {
                 return;
+            }
+            if let Some(asked) = still.take_if(|still| still.is_due()) {
+                match self.hold_still(&mut dispatch, asked, receiver, &mut last) {
+                    Ok(not_yet) => still = not_yet,
+                    Err(error) => return self.fail(&mut dispatch, error),
+                }
             }
             let due = dispatch.scheduler.tick(Instant::now());
             if let Err(error) = due.and_then(|()| self.call(&mut dispatch, scope)) {
@@ -144,26 +157,46 @@ impl<'a, 'c> Pool<'a, 'c> {
             if dispatch.scheduler.is_over() {
                 return;
             }
-            dispatch.alarm = dispatch.scheduler.due().into_iter().chain(last).min();
+            let look = still.as_ref().map(|_| Instant::now() + GLANCE);
+            let due = dispatch.scheduler.due();
+            dispatch.alarm = due.into_iter().chain(last).chain(look).min();
             let patience = dispatch.alarm.map_or(Duration::from_hours(1), |alarm| {
                 alarm.saturating_duration_since(Instant::now())
             });
             drop(dispatch);
             match receiver.recv_timeout(patience) {
                 Ok(Message::Signal(signal)) => {
-                    let mut dispatch = self.lock();
-                    match dispatch.scheduler.interrupt(signal) {
-                        Stop::Ask => {
-                            self.tasks.end();
-                            last = Some(Instant::now() + self.grace);
-                        }
-                        Stop::Kill => self.tasks.kill(),
+                    self.interrupt(&mut self.lock(), signal, &mut last);
+                }
+                Ok(Message::Asked) => {
+                    self.bell.heard();
+                    if still.is_none() {
+                        still = self.asked();
                     }
                 }
                 Ok(Message::Broken) => return self.fail(&mut self.lock(), Error::Worker(None)),
                 Ok(Message::Look)
                 | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
+        }
+    }
+
+    /// A signal came in; when those are to be ended who are asked to end now.
+    fn interrupt(&self, dispatch: &mut Dispatch, signal: i32, last: &mut Option<Instant>) {
+        match dispatch.scheduler.interrupt(signal) {
+            Stop::Ask => {
+                self.tasks.end();
+                *last = Some(Instant::now() + self.grace);
+            }
+            Stop::Kill => self.tasks.kill(),
+        }
+    }
+
+    /// Ends those who were asked to, and had their time.
+    fn end_late(&self, last: &mut Option<Instant>) {
+        if last.is_some_and(|last| last <= Instant::now()) {
+            self.tasks.kill();
+            *last = None;
         }
     }
 

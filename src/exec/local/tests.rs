@@ -80,6 +80,7 @@ impl World {
         };
         let channel = Channel::default();
         let mut local = Local {
+            runsets: 0,
             keep: None,
             channel: &channel,
             store: &store,

@@ -27,7 +27,7 @@ use crate::model::event::Launch;
 use crate::model::task::TaskId;
 use crate::process::{self, Handle, Pipes, RunError, Sink, StopReason, Stream};
 use crate::state::{Finished, Logs};
-use crate::store::{self, SharedOutput, Store};
+use crate::store::{self, Session, SharedOutput, Store};
 use crate::sys::descriptors::Need;
 use crate::sys::{self, DiskReads, Orphans, Shortage, is_full};
 use crate::text::{Shown as _, visible};
@@ -106,6 +106,8 @@ pub(super) struct Worker<'a> {
     launched: Option<Launch>,
     /// Whether no warm shell may run it.
     alone: bool,
+    /// In which objects are made of what it left.
+    session: Option<Session>,
 }
 
 impl<'a> Worker<'a> {
@@ -131,6 +133,7 @@ impl<'a> Worker<'a> {
             commands: LaunchCache::default(),
             launched: None,
             alone: false,
+            session: None,
         }
     }
 
@@ -177,6 +180,8 @@ impl<'a> Worker<'a> {
             tried = self.try_execute(execution, &mut record);
         }
         let outcome = tried.unwrap_or_else(Outcome::from);
+        let session = self.session.take();
+        let session = session.unwrap_or_else(|| site.store.session());
         let (outcome, logs) = match record.keep(self.site.store) {
             Ok(logs) => (outcome, logs),
             // What came first is the cause.
@@ -200,6 +205,7 @@ impl<'a> Worker<'a> {
             launch: self.launched.take(),
             logs,
             warning: execution.warning.take(),
+            session,
         }
     }
 
@@ -222,6 +228,8 @@ impl<'a> Worker<'a> {
             return Ok(execution.is_off());
         }
         let run = self.run(job, record);
+        let store = self.site.store;
+        self.session.get_or_insert_with(|| store.session());
         let (outcome, left) = match run {
             Ok(ended) => {
                 let left = ended.left.as_ref();

@@ -102,6 +102,18 @@ impl State {
         Ok(())
     }
 
+    /// These are needed, whatever rows say.
+    pub(crate) fn name_always(&mut self, objects: &[Digest]) -> Result<(), Error> {
+        for object in objects {
+            self.reader.connection.write(
+                CHOOSING,
+                "INSERT INTO named VALUES (?1, ?2)",
+                (object.0, ALWAYS),
+            )?;
+        }
+        Ok(())
+    }
+
     /// All is named that is needed.
     pub(crate) fn settle_needed(&mut self) -> Result<(), Error> {
         let needed = format!(

@@ -42,8 +42,8 @@ DELETE FROM file WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM lent WHERE hash NOT IN (SELECT object FROM needed);";
 
 impl State {
-    /// Waits until nobody reads any more what goes; see [`Reading`].
-    pub(crate) fn let_nobody_read(&self, patience: Duration) -> Result<Reading, Error> {
+    /// Waits until nobody reads any more what goes, and nobody can; none if somebody goes on for so long. See [`Reading`].
+    pub(crate) fn let_nobody_read(&self, patience: Duration) -> Option<Reading> {
         Reading::end_all(&self.reader.layout, patience)
     }
 

@@ -34,7 +34,7 @@ struct Row {
 
 /// All that is recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Db {
+pub(super) struct Db {
     rows: BTreeMap<i64, Row>,
     /// From the last one that ran to the first.
     runsets: Vec<(i64, String)>,
@@ -45,7 +45,7 @@ struct Db {
     files: BTreeMap<i64, Option<String>>,
 }
 
-fn read(test: &Test) -> Db {
+pub(super) fn read(test: &Test) -> Db {
     let db = test.db();
     let mut read = Db::default();
     let mut query = db
@@ -190,6 +190,11 @@ impl Db {
         counted.collect()
     }
 
+    /// All that rows need.
+    pub(super) fn needed_by_all(&self, test: &Test) -> BTreeSet<String> {
+        self.needed(test, &self.rows.keys().copied().collect())
+    }
+
     fn needed(&self, test: &Test, stay: &BTreeSet<i64>) -> BTreeSet<String> {
         let mut needed = BTreeSet::new();
         let mut lists: Vec<(String, bool)> = self
@@ -226,9 +231,9 @@ impl Db {
     }
 }
 
-struct World {
-    test: Test,
-    random: Random,
+pub(super) struct World {
+    pub(super) test: Test,
+    pub(super) random: Random,
     salts: [usize; 5],
     gather: bool,
     with: bool,
@@ -237,7 +242,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut world = Self {
             test: Test::in_memory(),
             random: Random::new(seed),
@@ -292,6 +297,12 @@ impl World {
     }
 
     fn change(&mut self) {
+        let words = self.alter();
+        self.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// Changes something; what to run next.
+    pub(super) fn alter(&mut self) -> Vec<String> {
         match self.random.below(7) {
             0..3 => {
                 let which = self.random.below(5);
@@ -317,11 +328,11 @@ impl World {
             6 => &["-run", "-start", "split"],
             _ => &["-run", "-runset", &old],
         };
-        self.run(words);
+        words.iter().map(|word| (*word).to_owned()).collect()
     }
 
     /// Collects, and compares; killed meanwhile, some times, if that is asked for.
-    fn collect(&mut self, kills: usize) {
+    pub(super) fn collect(&mut self, kills: usize) {
         let test = &self.test;
         let before = read(test);
         let keep = [None, Some(1), Some(2), Some(3)][self.random.below(4)];
@@ -368,10 +379,7 @@ impl World {
         assert_eq!(names, runsets);
         let needed = after.needed(test, &stay);
         let stored: BTreeSet<String> = objects(test);
-        let missing: Vec<_> = needed.difference(&stored).collect();
-        // Of no byte, and large files of steps, which are not kept.
-        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert!(missing.iter().all(|object| *object == empty), "{missing:?}");
+        assert_eq!(missing(&needed, &stored), Vec::<&String>::new());
         let extra: Vec<_> = stored.difference(&needed).collect();
         assert!(extra.is_empty(), "{extra:?}");
         let again = test.json(&words);
@@ -383,6 +391,17 @@ impl World {
         assert_eq!(test.rows("PRAGMA foreign_key_check"), Vec::<String>::new());
         self.runsets = test.rows("SELECT name FROM runset ORDER BY id");
     }
+}
+
+/// What is needed and is not there.
+pub(super) fn missing<'a>(
+    needed: &'a BTreeSet<String>,
+    stored: &'a BTreeSet<String>,
+) -> Vec<&'a String> {
+    // Of no byte.
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let missing = needed.difference(stored);
+    missing.filter(|object| *object != empty).collect()
 }
 
 /// What stays is as it was.
