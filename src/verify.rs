@@ -141,7 +141,11 @@ pub(crate) fn look(db: Db, how: How, tell: &mut dyn FnMut(Finding)) -> Result<Su
             }
             objects::Event::Stray(stray) => {
                 let words = format!("{} is {}", stray.path.shown(), stray.what);
-                let finding = Finding::new(What::Stray, Severity::Leftover, words);
+                let finding = if stray.unreadable {
+                    Finding::new(What::Unreadable, Severity::Lost, words)
+                } else {
+                    Finding::new(What::Stray, Severity::Leftover, words)
+                };
                 count(Finding {
                     path: Some(stray.path),
                     ..finding

@@ -325,6 +325,7 @@ fn repaired_in_words(repaired: &Repaired) -> String {
         modes,
         lists,
         logs,
+        gone,
         inputs,
         mended,
         indexes,
@@ -345,6 +346,7 @@ fn repaired_in_words(repaired: &Repaired) -> String {
     tell(lists, "list", "written again");
     tell(inputs, "input", "taken in again");
     tell(logs, "lost log", "forgotten");
+    tell(gone, "superseded object", "given up");
     if *indexes {
         text.push_str("the indexes of the database were made anew\n");
     }
@@ -405,6 +407,7 @@ fn summary(sum: &Sum, quick: bool, repaired: Option<&Repaired>) -> Value {
             "strays": repaired.strays,
             "modes": repaired.modes,
             "lists": repaired.lists,
+            "gone": repaired.gone,
             "inputs": repaired.inputs,
             "logs": repaired.logs,
             "rows": repaired.mended.is_some(),

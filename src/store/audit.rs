@@ -16,13 +16,15 @@ use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
 use crate::sys::{self, Look};
 
-/// What lies among objects and is none.
+/// What lies among objects and is none, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stray {
     /// Where.
     pub path: PathBuf,
     /// What it is, or why that is not known.
     pub what: String,
+    /// Whether it could not be looked at: it may well be a folder of objects.
+    pub unreadable: bool,
 }
 
 /// How an object was found.
@@ -75,8 +77,8 @@ impl Reader {
         let mut strays = Vec::new();
         for (name, path) in names(&self.root, &mut strays) {
             let known = [ASIDE, FOUND, AMONG].iter().any(|known| name == *known);
-            if !(known || name == PROBE || is_of_objects(&name) && is_folder(&path)) {
-                strays.push(stray(path));
+            if !(known || name == PROBE || is_of_objects(&name) && is_folder(&path, &mut strays)) {
+                strays.extend(stray(path));
             }
         }
         strays
@@ -92,12 +94,13 @@ impl Reader {
         let mut strays = Vec::new();
         let one = format!("{first:02x}");
         let folder = self.root.join(&one);
-        if !is_folder(&folder) {
+        // What else is there is found with what lies beside it.
+        if !is_folder(&folder, &mut Vec::new()) {
             return strays;
         }
         for (two, path) in names(&folder, &mut strays) {
-            if !is_of_objects(&two) || !is_folder(&path) {
-                strays.push(stray(path));
+            if !is_of_objects(&two) || !is_folder(&path, &mut strays) {
+                strays.extend(stray(path));
                 continue;
             }
             for (rest, path) in names(&path, &mut strays) {
@@ -108,7 +111,7 @@ impl Reader {
                             return strays;
                         }
                     }
-                    Ok(_) | Err(_) => strays.push(stray(path)),
+                    Ok(_) | Err(_) => strays.extend(stray(path)),
                 }
             }
         }
@@ -197,9 +200,16 @@ fn hash(file: &File, size: u64, depth: &Depth) -> io::Result<Digest> {
     Ok(hash_until(file, size, depth.stop, see)?.digest)
 }
 
-/// Whether it is one, and no link to one.
-fn is_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+/// Whether it is one, and no link to one. What cannot be looked at is noted, and is not known to be none.
+fn is_folder(path: &Path, strays: &mut Vec<Stray>) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(found) => found.is_dir(),
+        Err(error) if is_absent(&error) => false,
+        Err(error) => {
+            strays.push(unreadable(path.to_owned(), &error));
+            true
+        }
+    }
 }
 
 /// The names in a folder, in order; that it cannot be read is noted among what is wrong.
@@ -219,21 +229,33 @@ fn names(folder: &Path, strays: &mut Vec<Stray>) -> Vec<(std::ffi::OsString, Pat
         Err(error) if is_absent(&error) => Vec::new(),
         Err(error) => {
             strays.push(Stray {
-                path: folder.to_owned(),
                 what: format!("a folder that cannot be read: {error}"),
+                ..unreadable(folder.to_owned(), &error)
             });
             Vec::new()
         }
     }
 }
 
-fn stray(path: PathBuf) -> Stray {
-    let look = Entry::from(&path).look();
-    let what = match look {
-        Ok(look) => kind(look.kind).to_owned(),
-        Err(error) => format!("something that cannot be looked at: {error}"),
-    };
-    Stray { path, what }
+/// What is there and has no place there; none if it is gone by now.
+fn stray(path: PathBuf) -> Option<Stray> {
+    match Entry::from(&*path).look() {
+        Ok(look) => Some(Stray {
+            path,
+            what: kind(look.kind).to_owned(),
+            unreadable: false,
+        }),
+        Err(error) if is_absent(&error) => None,
+        Err(error) => Some(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: PathBuf, error: &io::Error) -> Stray {
+    Stray {
+        path,
+        what: format!("something that cannot be looked at: {error}"),
+        unreadable: true,
+    }
 }
 
 #[cfg(test)]

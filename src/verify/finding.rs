@@ -94,7 +94,10 @@ impl What {
         let (one, many) = match self {
             Self::Missing => ("object is missing", "objects are missing"),
             Self::Damaged => ("object is damaged", "objects are damaged"),
-            Self::Unreadable => ("object cannot be read", "objects cannot be read"),
+            Self::Unreadable => (
+                "object, or folder of them, cannot be read",
+                "objects, or folders of them, cannot be read",
+            ),
             Self::Mode => (
                 "object has a mode that none has",
                 "objects have modes that none has",
@@ -145,7 +148,7 @@ impl What {
                 "`verify -repair` has made again what can be, by the next -run"
             }
             (Self::Missing | Self::Damaged, Severity::Leftover) => {
-                "`verify -repair` puts aside what is damaged; questions alone miss it (`log`, `why`, `trace`)"
+                "`verify -repair` puts aside what is damaged and gives up what is gone; questions alone miss it (`log`, `why`, `trace`)"
             }
             (Self::Unreadable, _) => {
                 "check the owner and mode of the folders and files, and the disk; then verify again"

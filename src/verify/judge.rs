@@ -66,6 +66,8 @@ pub(super) struct Judge<'a> {
     /// By the task that made it.
     known: HashMap<TaskId, Verdict>,
     newest: Option<String>,
+    /// What a repair has found to be gone for good, and nothing but questions miss.
+    given_up: HashSet<Digest>,
 }
 
 /// What a context is.
@@ -85,6 +87,7 @@ impl<'a> Judge<'a> {
             tops: Tops::new(state, store),
             known: HashMap::new(),
             newest: state.newest_runset()?.map(|runset| runset.name),
+            given_up: state.given_up()?,
         })
     }
 
@@ -134,6 +137,10 @@ impl<'a> Judge<'a> {
         };
         if let Some(role) = of_step {
             return Ok(Some((role.to_owned(), None)));
+        }
+        let is_gone = finding.what == What::Missing && self.given_up.contains(&need.object);
+        if is_gone && need.by != Use::Live {
+            return Ok(None);
         }
         finding.task = Some(need.row);
         // A row that cannot be read is told of elsewhere.

@@ -33,6 +33,8 @@ pub(crate) struct Repaired {
     pub lists: u64,
     /// Tasks of which it is forgotten what they wrote, as that is gone.
     pub logs: u64,
+    /// Objects that only superseded tasks had, and that are gone for good.
+    pub gone: u64,
     /// Inputs that were taken in again.
     pub inputs: u64,
     /// What became of rows, if anything was wrong with them.
@@ -99,6 +101,9 @@ pub(crate) fn repair(
     wanted.logs.retain(|object| !store.contains(object));
     repaired.logs = state.forget_logs(&wanted.logs)?;
     let again = wanted.make(state, store, manifest, &mut repaired, makers)?;
+    wanted.past.retain(|object| !store.contains(object));
+    state.give_up(&wanted.past)?;
+    repaired.gone = wanted.past.len() as u64;
     redo(state, manifest, again, &mut repaired)?;
     state.end()?;
     Ok((sum, repaired))
@@ -113,6 +118,8 @@ struct Wanted {
     rows: bool,
     indexes: bool,
     logs: Vec<Digest>,
+    /// Of superseded tasks.
+    past: Vec<Digest>,
     needs: Vec<Need>,
     hopeless: Vec<String>,
     more_hopeless: u64,
@@ -130,6 +137,11 @@ impl Wanted {
                     && need.by == Use::Log
                 {
                     self.logs.push(need.object);
+                }
+                if let Some(need) = finding.need
+                    && matches!(need.by, Use::Past | Use::Context)
+                {
+                    self.past.push(need.object);
                 }
                 self.needs.extend(
                     finding

@@ -1,6 +1,8 @@
 //! Rows that do not lead where they should are taken out, and what they belonged to is done again.
 
-use super::super::{Context, Error, Mended, State, mend};
+use std::collections::HashSet;
+
+use super::super::{Context, Error, Mended, Reader, State, mend};
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
 
@@ -49,7 +51,24 @@ WHERE task_id IN (SELECT id FROM task WHERE live = 0);
 DELETE FROM entry WHERE task_id NOT IN (SELECT id FROM task WHERE live = 1);
 DROP TABLE unfit;";
 
+/// What the keys of `meta` begin with that name an object nobody looks for any more.
+pub(in super::super) const GONE: &str = "gone ";
+
 const DOING: &str = "take rows out that lead nowhere";
+
+impl Reader {
+    /// Objects that are gone, and were given up.
+    pub(crate) fn given_up(&self) -> Result<HashSet<Digest>, Error> {
+        self.connection
+            .prepare("SELECT substr(key, 6) FROM meta WHERE key > ?1 AND key < 'gone!'")
+            .and_then(|mut query| {
+                let object = |row: &rusqlite::Row| Ok(row.get_ref(0)?.as_str()?.parse().ok());
+                let objects = query.query_map([GONE], object)?;
+                objects.filter_map(Result::transpose).collect()
+            })
+            .during(&self.layout, "read what is gone")
+    }
+}
 
 impl State {
     /// Takes out what leads nowhere, and has done again what it belonged to, as far as that is known; what was
@@ -100,6 +119,18 @@ impl State {
         )?;
         connection.write_all(FORGETTING, "DROP TABLE gone")?;
         Ok(forgotten as u64)
+    }
+
+    /// Notes that these objects are gone, and that nothing but questions about what was misses them.
+    pub(crate) fn give_up(&mut self, objects: &[Digest]) -> Result<(), Error> {
+        for object in objects {
+            self.reader.connection.write(
+                "write what is gone",
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, '')",
+                [format!("{GONE}{object}")],
+            )?;
+        }
+        Ok(())
     }
 
     /// Makes all indexes anew.

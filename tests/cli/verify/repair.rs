@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::{found, object_of, overwrite, ran};
-use crate::harness::{Test, files, hash, wait_for};
+use super::{MANIFEST, found, object_of, overwrite, ran};
+use crate::harness::{Running, Test, files, hash, wait_for};
+use crate::injection::is_possible;
 
 /// Does something to a db that has run, has it repaired, runs, and looks whether all is as it was.
 #[track_caller]
@@ -116,6 +117,87 @@ fn leftovers_are_put_aside_and_never_removed() {
         let aside = format!("db/objects/aside/{}{round}", hash(b"1 of A\n"));
         assert_eq!(test.read(&aside), round);
         test.runs();
+    }
+}
+
+#[test]
+fn what_only_superseded_tasks_had_is_given_up_once() {
+    let test = ran();
+    test.manifest(&MANIFEST.replace("echo \"$n of", "echo \"part $n of"));
+    let old = ["1 of A\n", "2 of B\n"].map(|part| object_of(&test, part));
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    test.text(&["verify"]);
+    fs::remove_file(&old[0]).unwrap();
+    overwrite(&old[1], b"damaged");
+    assert_eq!(found(&test), ["damaged leftover", "missing leftover"]);
+    let told = test.call(["verify", "-repair"]);
+    assert_eq!(told.status.code(), Some(0));
+    let said = String::from_utf8(told.stdout).unwrap();
+    assert!(said.contains("2 superseded objects given up\n"), "{said}");
+    test.text(&["verify"]);
+    // What is damaged later is told again.
+    fs::write(&old[0], "damaged").unwrap();
+    assert_eq!(test.call(["verify"]).status.code(), Some(1));
+    test.call(["verify", "-repair"]);
+    test.text(&["verify"]);
+    test.run(["-run"]).exits(0);
+    // What goes with the rows is not remembered.
+    test.text(&["gc", "-older-than", "1ms"]);
+    assert_eq!(
+        test.rows("SELECT key FROM meta WHERE key GLOB 'gone *'"),
+        Vec::<String>::new()
+    );
+    test.text(&["verify"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_as_such_and_left() {
+    if !is_possible() {
+        return;
+    }
+    let test = ran();
+    let part = object_of(&test, "1 of A\n");
+    let folders = [
+        part.clone(),
+        part.parent().unwrap().to_owned(),
+        part.parent().unwrap().parent().unwrap().to_owned(),
+    ];
+    let before = files(&test.path("db/objects"));
+    for path in folders {
+        let db = test.path("db");
+        let db = db.to_str().unwrap();
+        for (call, error) in [
+            ("openat", "EIO"),
+            ("openat", "EACCES"),
+            ("statx", "EIO"),
+            ("openat,statx,read,getdents64", "EIO"),
+        ] {
+            let path = path.to_str().unwrap();
+            let ran = Running::start(test.shell(&format!(
+                "exec strace -f -o /dev/null -P {path} -e inject={call}:error={error} $PROGRAM verify -repair -json -db {db}"
+            )))
+            .end();
+            assert_eq!(ran.status, 1, "{path} {call} {error}: {ran:?}");
+            for line in ran.stdout.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                let told = line["finding"].as_str();
+                assert!(
+                    matches!(told, None | Some("unreadable")),
+                    "{path} {call} {error}: {line}"
+                );
+            }
+            assert_eq!(
+                files(&test.path("db/objects")),
+                before,
+                "{path} {call} {error}"
+            );
+            assert!(!test.path("db/objects/aside").exists());
+            assert_eq!(
+                test.rows("SELECT id FROM task WHERE processed = 0"),
+                Vec::<String>::new()
+            );
+            test.text(&["verify"]);
+        }
     }
 }
 
