@@ -14,6 +14,7 @@ mod covered;
 mod describe;
 mod dry_run;
 mod error;
+mod evict;
 mod export;
 mod fit;
 mod gc;
@@ -111,6 +112,7 @@ fn answer() -> ExitCode {
         }
         Some(Subcommand::Graph(graph)) => graph::main(&arguments.places, graph),
         Some(Subcommand::Gc(options)) => gc::main(&arguments.places, options),
+        Some(Subcommand::Evict(options)) => evict::main(&arguments.places, options),
         Some(Subcommand::Report(report)) => {
             report::main(&arguments.places, report, &arguments.output)
         }

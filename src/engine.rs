@@ -26,6 +26,7 @@ mod record;
 mod recording;
 mod recover;
 mod relief;
+mod remake;
 mod reuse;
 mod rings;
 mod selection;
@@ -44,9 +45,7 @@ pub(crate) use lost::{Lost, Redone, Tops, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
 pub(crate) use selection::Selection;
-#[cfg(test)]
-pub(crate) use step::ReuseRule;
-pub(crate) use step::{ReuseScope, StepPlan, identity, reuse_rule};
+pub(crate) use step::{ReuseRule, ReuseScope, StepPlan, identity, reuse_rule};
 
 use crate::model::event::{Event, Failure, Lacking, Summary};
 use crate::model::name::StepName;
@@ -58,6 +57,7 @@ use crate::state::{self, Equal, Runset, State};
 use crate::store;
 use gather::Gathers;
 use readers::Readers;
+use remake::Remakes;
 use reuse::Settled;
 use rings::Rings;
 use selection::Part;
@@ -143,6 +143,8 @@ pub(crate) struct Scheduler<'a> {
     readers: Arc<Readers>,
     /// What steps gather; none where none does.
     gathers: Option<Box<Gathers>>,
+    /// Tasks that run again for bytes that were dropped.
+    remakes: Remakes,
     /// What the run is of, if not of all.
     part: Option<Box<Part>>,
     /// How often it has held still.
@@ -218,6 +220,7 @@ impl<'a> Scheduler<'a> {
                 .collect(),
             rings: Rings::default(),
             found: HashMap::new(),
+            remakes: Remakes::default(),
             part: None,
             stills: 0,
         })
@@ -228,6 +231,7 @@ impl<'a> Scheduler<'a> {
         if self.plan.has_ready() {
             recover::keep_few(self.state)?;
         }
+        self.begin_remaking()?;
         self.begin_gathering()
     }
 
@@ -241,6 +245,7 @@ impl<'a> Scheduler<'a> {
         for (_, failure) in std::mem::take(&mut self.retrying) {
             self.failed(failure);
         }
+        self.end_remaking()?;
         if self.summary.executed + self.summary.reused + self.summary.failed > 0 {
             lost::note(self.state, self.store, self.runset)?;
         }
@@ -384,7 +389,11 @@ impl<'a> Scheduler<'a> {
                 Next::Take(queue, ready) => {
                     let step = Arc::clone(&self.steps[queue]);
                     self.begin_group()?;
-                    if self.passes_over(&ready)? {
+                    if self.remakes.is(ready.id) {
+                        self.plan.start(Lane::from((queue, &ready)), None);
+                        return Ok(Turn::Do(Box::new(self.hand_out(step, ready, None))));
+                    }
+                    if self.passes_over(queue, &ready)? {
                         continue;
                     }
                     let Some(ready) = self.pass_barriers(queue, ready)? else {
@@ -406,6 +415,9 @@ impl<'a> Scheduler<'a> {
                         }
                         Settled::No(..) if !step.lacks.is_empty() => self.lacks_secrets(&step),
                         Settled::No(ready, key) => {
+                            let Some(ready) = self.with_bytes(queue, ready)? else {
+                                continue;
+                            };
                             self.plan.start(Lane::from((queue, &ready)), key.clone());
                             let job = self.hand_out(step, ready, key);
                             return Ok(Turn::Do(Box::new(job)));

@@ -41,6 +41,7 @@
 
 mod cli;
 mod engine;
+mod evict;
 mod exec;
 mod export;
 mod files;

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use crate::engine::{self, Listener, ReuseScope, StepPlan};
+use crate::engine::{self, Listener, ReuseRule, ReuseScope, StepPlan};
 use crate::exec::local::{Parameters, Runnable, With};
 use crate::files;
-use crate::manifest::{Manifest, Step, Texts};
+use crate::manifest::{Cache, Manifest, Step, Texts};
 use crate::model::environment::Environment;
 use crate::model::event::Event;
 use crate::model::identity::{Change, Identity, Tools};
@@ -311,7 +311,7 @@ impl Steps {
             let mut identity =
                 engine::identity(step, tools(step), &|name| surroundings.digest(name));
             identity.files = files.map(|taken| taken.files.clone());
-            let parameters = source.params.of_step(step, &mut identity);
+            let of_params = source.params.of_step(step, &mut identity);
             let mut secrets = source.secrets.of_step(&step.secrets);
             if step.sandbox {
                 secrets = sandbox::secrets(secrets);
@@ -320,7 +320,7 @@ impl Steps {
             let parameters = Parameters {
                 secrets: &secrets,
                 resources: cpus.as_slice(),
-                given: &parameters,
+                given: &of_params,
                 declared: Some(&is_param),
             };
             let parallel = step.parallel.map(std::num::NonZeroU32::get);
@@ -348,7 +348,7 @@ impl Steps {
                 source,
                 (queue, step),
                 &registered,
-                &identity,
+                (&identity, &of_params),
                 now,
             )));
             runnable.push(Arc::new(Runnable {
@@ -392,6 +392,22 @@ impl Steps {
     /// The step called `name`.
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<StepPlan>> {
         self.all.iter().find(|step| step.name.as_str() == name)
+    }
+
+    /// The versions that would leave the same for the same input if they ran today, for certain, with the names of their
+    /// steps. What other steps get besides their inputs is not made again, nor what comes of packages that are not
+    /// resolved.
+    pub(crate) fn steady(&self, unresolved: &[StepName]) -> HashMap<StepId, StepName> {
+        let gives = |name: &StepName| self.all.iter().any(|step| step.with.contains(name));
+        let steady = self
+            .all
+            .iter()
+            .filter(|step| step.steady && !gives(&step.name) && !unresolved.contains(&step.name));
+        let versions = steady.flat_map(|step| {
+            let equal = step.equal.iter();
+            equal.map(|version| (*version, step.name.clone()))
+        });
+        versions.collect()
     }
 
     /// The rows of all current versions.
@@ -444,17 +460,24 @@ fn plan(
     source: &Source,
     (queue, step): (usize, &Step),
     registered: &Registration,
-    identity: &Identity,
+    (identity, params): (&Identity, &[(&str, &str)]),
     now: i64,
 ) -> StepPlan {
     let lent = source.manifest.lends_to(&step.name);
+    let reuse_rule = engine::reuse_rule(step, identity, lent);
+    let is_volatile = |(name, _): &(&str, &str)| source.params.is_volatile(name);
     StepPlan {
         queue,
         name: step.name.clone(),
         id: registered.id,
         equal: registered.equal.clone(),
         version: registered.version,
-        reuse_rule: engine::reuse_rule(step, identity, lent),
+        steady: step.cache == Cache::Always
+            && reuse_rule != ReuseRule::Never
+            && step.secrets.is_empty()
+            && !step.network
+            && !params.iter().any(is_volatile),
+        reuse_rule,
         scope: ReuseScope::of(step.cache, now),
         outputs: step.outputs.clone(),
         folders: step.folders,

@@ -15,6 +15,7 @@ mod context;
 mod counts;
 mod database;
 mod durable;
+mod evict;
 #[cfg(test)]
 pub(crate) mod fault;
 mod files;
@@ -67,6 +68,7 @@ pub(crate) use audit::{Misfit, MisfitKind, Reference, Told as Audited, Use};
 pub(crate) use beside::{Answer, Asked, Heard, Question};
 pub(crate) use context::{Buried, NewPair};
 pub(crate) use durable::{Doubtful, Sync};
+pub(crate) use evict::Kept;
 pub(crate) use finals::{Final, Selection};
 pub(crate) use gather::{Group, GroupId, NewGather, NewMember};
 pub(crate) use gc::{Doomed, Weighed};

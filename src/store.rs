@@ -8,6 +8,7 @@
 
 mod aside;
 mod audit;
+mod evicted;
 mod hash;
 mod insert;
 mod lent;
@@ -62,6 +63,8 @@ pub(crate) struct Reader {
     broken: Mutex<HashSet<Digest>>,
     /// Files outside that are objects where they lie.
     lent: RwLock<HashMap<Digest, Lent>>,
+    /// Those whose bytes were dropped, in order.
+    evicted: RwLock<Vec<Digest>>,
 }
 
 /// A folder of objects, for one who also adds some. Shared by the workers of a run.
@@ -178,6 +181,9 @@ pub(crate) enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// Its bytes were dropped, as they can be made again.
+    #[error("the bytes of object {0} were evicted: all is known of it but these")]
+    Evicted(Digest),
     /// What is there is no file.
     #[error("object {digest} is damaged: {} is {found}, not a file", path.shown())]
     NotAFile {
@@ -219,6 +225,7 @@ impl Error {
             | Self::NotAFolder { .. }
             | Self::Replaced(_)
             | Self::Outside { .. }
+            | Self::Evicted(_)
             | Self::LinkToNothing { .. }
             | Self::LinkToOther { .. } => false,
         }
@@ -239,6 +246,7 @@ impl Error {
             | Self::LinkToOther { .. }
             | Self::Replaced(_)
             | Self::Outside { .. }
+            | Self::Evicted(_)
             | Self::Missing { .. }
             | Self::NotAFile { .. }
             | Self::Damaged { .. } => None,
@@ -260,6 +268,9 @@ impl Error {
             Self::Outside { .. } => {
                 Some("run again: inputs are compared then, and what has changed is another task")
             }
+            Self::Evicted(_) => Some(
+                "-run makes them again where it needs them; -run -start STEP, with the step that left them, in any case",
+            ),
             Self::NotAFolder { .. } => {
                 Some("move it away: the folder of objects is made anew, or put the right one there")
             }
@@ -373,6 +384,7 @@ impl Reader {
             known: Mutex::default(),
             broken: Mutex::default(),
             lent: RwLock::default(),
+            evicted: RwLock::default(),
         }
     }
 

@@ -6,8 +6,8 @@ use super::options::{
     Actions, Output, PackageOptions, ParamOptions, Places, ResourceOptions, SecretOptions,
 };
 use super::{
-    cat, check, complete, describe, export, gc, graph, lock, log, report, shell, status, tasks,
-    trace, trace_files, verify, why,
+    cat, check, complete, describe, evict, export, gc, graph, lock, log, report, shell, status,
+    tasks, trace, trace_files, verify, why,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -72,6 +72,8 @@ pub(super) enum Subcommand {
     Export(export::Options),
     /// Free what no runset that is kept needs: rows, objects, what dead runs left
     Gc(gc::Options),
+    /// Drop the bytes of what can be made again; all else that is known of it stays
+    Evict(evict::Options),
     /// Print the manifest's JSON Schema, for editors
     Schema,
     /// Show the steps, and what went and can go from one to the other

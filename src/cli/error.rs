@@ -11,7 +11,7 @@ use crate::report::json;
 use crate::sys::Shortage;
 use crate::text::Shown as _;
 use crate::text::{self, visible};
-use crate::{engine, gc, out, packages, state, store, verify};
+use crate::{engine, evict, gc, out, packages, state, store, verify};
 
 /// Why the program ends without success; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,6 +283,21 @@ impl From<gc::Error> for Failure {
         match error {
             gc::Error::State(error) => error.into(),
             gc::Error::List(ref cause) => {
+                let failure = Self::usage(&error);
+                match cause.hint() {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+        }
+    }
+}
+
+impl From<evict::Error> for Failure {
+    fn from(error: evict::Error) -> Self {
+        match error {
+            evict::Error::State(error) => error.into(),
+            evict::Error::Store(ref cause) => {
                 let failure = Self::usage(&error);
                 match cause.hint() {
                     Some(hint) => failure.hint(hint),

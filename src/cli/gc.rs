@@ -119,6 +119,7 @@ pub(super) fn free(
         // What a run has just put there may be of a task whose end is not recorded.
         folders: if runs { 0 } else { kept::prune(state, !dry) },
         most: wish.size,
+        evicted: state.evicted_amount()?,
         collected,
         ..Freed::default()
     };

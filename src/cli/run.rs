@@ -317,6 +317,7 @@ impl Call<'_> {
         sandbox::check(self.source, &self.steps, place, layout.root())?;
         let store = Store::open(&layout.objects(), place)?;
         store.lend(self.state.lent()?);
+        store.set_evicted(self.state.evicted()?);
         let done = execute(self, &store, &scratch);
         self.warn(leftover::of_this_run(&scratch.close()));
         done
@@ -376,7 +377,7 @@ impl Call<'_> {
                 runset,
                 seeded,
                 &settings,
-                selections.next().flatten(),
+                selections.next().flatten().as_ref(),
                 &mut local,
             )?;
             failed += summary.failed;
@@ -395,7 +396,7 @@ impl Call<'_> {
             }
             let astray = summary.waiting.iter().any(Waiting::is_astray);
             let left_out = summary.left_out.as_ref();
-            let is_left = astray || !summary.lacking.is_empty();
+            let is_left = astray || !summary.lacking.is_empty() || summary.without_bytes > 0;
             if summary.failed == 0 && (is_left || self.tell_held(runset, left_out)?) {
                 failed += 1;
             }
@@ -435,7 +436,7 @@ impl Call<'_> {
         runset: &Runset,
         seeded: bool,
         settings: &Settings,
-        selection: Option<Selection>,
+        selection: Option<&Selection>,
         local: &mut Local,
     ) -> Result<Summary, Failure> {
         self.state.give_back_superseded()?;
@@ -455,19 +456,29 @@ impl Call<'_> {
         }
         let reporter = &mut self.reporter;
         let mut listener = |event: &Event| reporter.event(event);
-        let mut scheduler = Scheduler::new(
-            &mut self.state,
-            local.store,
-            &self.steps.all,
-            &self.source.router,
-            runset,
-            settings.clone(),
-            &mut listener,
-        )?;
-        if let Some(selection) = selection {
-            scheduler.select(selection);
-        }
-        let summary = local.run(scheduler)?;
+        let mut before = Summary::default();
+        let summary = loop {
+            let mut scheduler = Scheduler::new(
+                &mut self.state,
+                local.store,
+                &self.steps.all,
+                &self.source.router,
+                runset,
+                settings.clone(),
+                &mut listener,
+            )?;
+            if let Some(selection) = selection {
+                scheduler.select(selection.clone());
+            }
+            let mut summary = local.run(scheduler)?;
+            summary.add_earlier(&before);
+            let is_over = summary.signal.is_some() || summary.shortage.is_some();
+            if summary.superseded == 0 || is_over {
+                break summary;
+            }
+            // What was found to be superseded only as it ran again is done now.
+            before = summary;
+        };
         Ok(counts::complete(
             summary,
             &self.source.manifest,

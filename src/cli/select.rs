@@ -44,6 +44,7 @@ pub(super) fn store(state: &Reader) -> Result<store::Reader, state::Error> {
         let settled = false;
         (digest, Lent { settled, ..lent })
     }));
+    store.set_evicted(state.evicted()?);
     Ok(store)
 }
 

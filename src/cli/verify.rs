@@ -103,6 +103,7 @@ fn repair(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let scratch = Scratch::new(&layout.scratch(), &layout.objects(), Duration::ZERO)?;
     let store = Store::open(&layout.objects(), scratch.folder().path())?;
     store.lend(state.lent()?);
+    store.set_evicted(state.evicted()?);
     let manifest = manifest(places)?;
     let mut told = Told::new(options.json);
     let (sum, repaired) = with_bar(options.quick, |how| {
@@ -259,6 +260,13 @@ impl Told {
             let _ = writeln!(text, "looked at {looked}");
         } else {
             let _ = writeln!(text, "nothing is wrong: {looked}");
+        }
+        if sum.evicted > 0 {
+            let _ = writeln!(
+                text,
+                "{} whose bytes were evicted, which is no error: they are made again where they are needed",
+                grouped(sum.evicted, "object")
+            );
         }
         if sum.unused > 0 {
             let _ = writeln!(
@@ -431,6 +439,7 @@ fn summary(sum: &Sum, quick: bool, repaired: Option<&Repaired>) -> Value {
             "roots": sum.roots,
             "unused": sum.unused,
             "unused_bytes": sum.unused_bytes,
+            "evicted": sum.evicted,
             "repaired": repaired,
         },
     })

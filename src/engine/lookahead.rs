@@ -29,7 +29,7 @@ impl Scheduler<'_> {
         size: u64,
     ) -> Result<Option<Box<Job>>, Error> {
         let alone = self.in_hand.contains_key(&parent) && self.plan.is_quiet_but_for_one();
-        if self.stopping || !alone {
+        if self.stopping || !alone || self.remakes.is(parent) {
             return Ok(None);
         }
         // What is taken by others besides, or given to them, has rows between those of the outputs.

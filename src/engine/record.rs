@@ -62,6 +62,10 @@ impl Scheduler<'_> {
         let mut ready = Arc::unwrap_or_clone(ready);
         let lane = Lane::from((step.queue, &ready));
         self.gpus.extend(gpus);
+        if self.remakes.is(ready.id) {
+            self.plan.ended(lane, None);
+            return self.remade(ended, (step, ready));
+        }
         let span = span(&ended.finished, ended.launch);
         if self.is_dead(&step, &ready, Some(span)) {
             self.plan.ended(lane, key.as_ref());
@@ -218,13 +222,13 @@ impl Scheduler<'_> {
 }
 
 /// Twice as long after each try: what is overloaded gets time to recover.
-fn pause(delay: Duration, attempt: u32) -> Duration {
+pub(super) fn pause(delay: Duration, attempt: u32) -> Duration {
     const LONGEST: Duration = Duration::from_mins(1);
     let doubled = delay.saturating_mul(2_u32.saturating_pow(attempt));
     doubled.min(LONGEST.max(delay))
 }
 
-fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
+pub(super) fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
     Failure {
         task: ready.id,
         step: step.name.clone(),
@@ -234,7 +238,7 @@ fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
     }
 }
 
-fn span(finished: &Finished, launch: Option<Launch>) -> Span {
+pub(super) fn span(finished: &Finished, launch: Option<Launch>) -> Span {
     Span {
         started: finished.started,
         elapsed: Duration::from_micros(finished.elapsed.unsigned_abs()),
@@ -334,6 +338,9 @@ impl Scheduler<'_> {
             span,
             outputs: &recording.routed,
         });
+        if self.remakes.finals.remove(&task) {
+            self.make_finals_again(task)?;
+        }
         let (queue, ready) = (recording.step.queue, &recording.ready);
         self.gathered_from(queue, ready)
     }
@@ -389,26 +396,28 @@ impl Scheduler<'_> {
             output.form,
             queue.map(|queue| &self.steps[queue].name),
         );
-        match queue {
-            Some(queue) => {
-                let ready = Ready {
-                    id,
-                    input: output.digest,
-                    form: output.form,
-                    parent: Some(parent),
-                    name: Some(output.name),
-                    state: TaskState::Pending,
-                    forced: false,
-                    attempt: 0,
-                    line: Line::default(),
-                    key: None,
-                    context: None,
-                    raised: 0,
-                };
-                self.counts(from, maker, queue)?;
-                self.plan.created(queue, ready);
+        if let Some(queue) = queue {
+            let ready = Ready {
+                id,
+                input: output.digest,
+                form: output.form,
+                parent: Some(parent),
+                name: Some(output.name),
+                state: TaskState::Pending,
+                forced: false,
+                attempt: 0,
+                line: Line::default(),
+                key: None,
+                context: None,
+                raised: 0,
+            };
+            self.counts(from, maker, queue)?;
+            self.plan.created(queue, ready);
+        } else {
+            if self.is_without_bytes(&output.digest, output.form) {
+                self.remakes.finals.insert(parent);
             }
-            None => self.compare(&output.name),
+            self.compare(&output.name);
         }
         Ok(id)
     }

@@ -25,6 +25,7 @@ pub(crate) fn recover(state: &mut State, store: &store::Reader) -> Result<u64, s
     let rebooted = last.is_some() && last != boot;
     let mut again = 0;
     if rebooted {
+        drop_damaged(store);
         for maker in damaged(state, store, durable)? {
             state.redo(maker)?;
             again += 1;
@@ -85,9 +86,25 @@ fn damaged(
     }
 }
 
+/// Bytes that had been dropped and were made again may not have come to the disk: they count as dropped still.
+fn drop_damaged(store: &store::Reader) {
+    for object in store.back() {
+        if store
+            .verify_stored(&object)
+            .is_err_and(|error| error.is_loss())
+        {
+            // What cannot be removed is found by whoever uses it.
+            let _ = store.drop_bytes(&object, false);
+        }
+    }
+}
+
 /// Whether all bytes of it are as they were stored.
 fn is_whole(store: &store::Reader, row: &Doubtful) -> bool {
-    let is_right = |digest: &Digest| store.verify_stored(digest).is_ok();
+    let is_right = |digest: &Digest| match store.verify_stored(digest) {
+        Ok(_) | Err(store::Error::Evicted(_)) => true,
+        Err(_) => false,
+    };
     is_right(&row.object) && (row.form != Form::Folder || store.all_in(&row.object, is_right))
 }
 

@@ -234,6 +234,10 @@ impl Scheduler<'_> {
             self.lacks_secrets(&step);
             return Ok(None);
         }
+        let Some(ready) = self.with_bytes(step.queue, ready)? else {
+            self.plan.ended(lane, key.as_ref());
+            return Ok(None);
+        };
         Ok(Some(Turn::Do(Box::new(self.hand_out(step, ready, key)))))
     }
 }

@@ -139,11 +139,19 @@ impl Scheduler<'_> {
     }
 
     /// Whether the task stays to be done, as it is no part of what is to run.
-    pub(super) fn passes_over(&mut self, ready: &Ready) -> Result<bool, Error> {
+    pub(super) fn passes_over(&mut self, queue: QueueId, ready: &Ready) -> Result<bool, Error> {
         match &mut self.part {
+            Some(part) if part.is_without(queue) => Ok(true),
             Some(part) => Ok(part.passes_over(self.state, ready)?),
             None => Ok(false),
         }
+    }
+
+    /// Whether no task of the step is a part of what is to run.
+    pub(super) fn is_left_out(&self, queue: QueueId) -> bool {
+        self.part
+            .as_ref()
+            .is_some_and(|part| part.is_without(queue))
     }
 
     /// What is to be done and was no part of the run; none of a run of all.

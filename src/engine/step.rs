@@ -81,6 +81,8 @@ pub(crate) struct StepPlan {
     pub equal: Vec<StepId>,
     /// The number of its current version.
     pub version: i64,
+    /// Whether it leaves the same for the same input whenever it runs, as far as the manifest says.
+    pub steady: bool,
     /// When outputs of an equal task may be taken.
     pub reuse_rule: ReuseRule,
     /// And of which those that may.

@@ -202,6 +202,17 @@ pub enum Event<'a> {
         /// The pause before it is tried again; none if it is not.
         retry: Option<Duration>,
     },
+    /// A finished task ran again, as the bytes that it had left were dropped and are needed.
+    Remade {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// When and where it ran.
+        span: Span,
+        /// Whether it left the same as before.
+        same: bool,
+    },
     /// A task that was started is given up because the run is to end, or begins anew as it had
     /// started too early. It stays pending.
     Cancelled {
@@ -252,6 +263,7 @@ impl Event<'_> {
             | Self::Started { .. }
             | Self::Output { .. }
             | Self::Done { .. }
+            | Self::Remade { .. }
             | Self::Cancelled { .. }
             | Self::Summary(_) => false,
         }
@@ -406,6 +418,12 @@ pub struct Summary {
     /// How long ago the oldest result was made that was taken over in this run; none if there was
     /// none, or it is not recorded.
     pub oldest_reused: Option<Duration>,
+    /// Tasks that ran again in this run for bytes that were dropped.
+    pub remade: u64,
+    /// Tasks to be done whose bytes could not be made again.
+    pub without_bytes: u64,
+    /// Tasks that are to be done again, as what they left when they ran again was something else.
+    pub superseded: u64,
     /// Tasks that failed in this run.
     pub failed: u64,
     /// Live tasks of the runset that are not finished, the failed ones left out.
@@ -434,6 +452,17 @@ pub struct Summary {
     pub signal: Option<i32>,
     /// What ended the run that is no fault of any task.
     pub shortage: Option<Shortage>,
+}
+
+impl Summary {
+    /// What came before in the same run. What failed then was tried again.
+    pub fn add_earlier(&mut self, before: &Self) {
+        self.executed += before.executed;
+        self.reused += before.reused;
+        self.remade += before.remade;
+        self.elapsed += before.elapsed;
+        self.oldest_reused = self.oldest_reused.max(before.oldest_reused);
+    }
 }
 
 /// Tasks that are to be done and whose script lacks a secret.

@@ -304,6 +304,12 @@ impl Plan {
         });
     }
 
+    /// Tasks of a step that was closed may start again, so many at once.
+    pub fn open(&mut self, queue: QueueId, limit: Option<usize>) {
+        self.queues
+            .change(queue, |queue| queue.limit = limit.unwrap_or(usize::MAX));
+    }
+
     /// Whether no more of them start.
     pub fn is_closed(&self, queue: QueueId) -> bool {
         self.queues.of(queue).limit == 0

@@ -181,6 +181,11 @@ impl Values {
         self.values.contains_key(name)
     }
 
+    /// Whether the parameter may have another value where all else is the same.
+    pub(super) fn is_volatile(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value.volatile)
+    }
+
     /// Those that a step's scripts get; what of them is not volatile becomes a part of the version.
     pub(super) fn of_step<'a>(
         &'a self,

@@ -80,6 +80,7 @@ impl Actions {
             | Event::Done { .. }
             | Event::Failed { .. }
             | Event::Cancelled { .. }
+            | Event::Remade { .. }
             | Event::Warning(_)
             | Event::Interrupted { .. } => None,
         }

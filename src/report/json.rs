@@ -35,6 +35,7 @@
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `outputs` |
 //! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `retry_in_seconds` (if it is tried again) |
+//! | `remade` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `same`: it ran again for bytes that were dropped |
 //! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
@@ -293,6 +294,17 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             ran: ran(span),
             retry_in_seconds: retry.map(|pause| pause.as_secs_f64()),
         },
+        Event::Remade {
+            task,
+            step,
+            span,
+            same,
+        } => JsonEvent::Remade {
+            task: *task,
+            step: step.as_str(),
+            ran: ran(span),
+            same: *same,
+        },
         Event::Cancelled { task, step, span } => JsonEvent::Cancelled {
             task: *task,
             step: step.as_str(),
@@ -333,6 +345,10 @@ impl<'a> Over<'a> {
             executed,
             reused,
             oldest_reused,
+            remade,
+            // Told as a warning.
+            without_bytes: _,
+            superseded: _,
             failed,
             pending,
             finals,
@@ -353,6 +369,7 @@ impl<'a> Over<'a> {
             runset,
             executed: *executed,
             reused: *reused,
+            remade: Some(*remade).filter(|count| *count > 0),
             oldest_reused_seconds: oldest_reused.map(|age| age.as_secs_f64()),
             failed: *failed,
             pending: *pending,

@@ -175,6 +175,15 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             span,
             retry,
         } => format!("{step} #{task}: {}", failed(error, span, *retry)),
+        Event::Remade {
+            task,
+            step,
+            span,
+            same: _,
+        } => format!(
+            "{step} #{task}: ran again for what was evicted, {}\n",
+            short(span.elapsed)
+        ),
         Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
     }
 }
@@ -325,6 +334,13 @@ pub(super) fn summary(summary: &Summary) -> String {
         amount::count(summary.finals, "final output"),
         short(summary.elapsed),
     );
+    if summary.remade > 0 {
+        let _ = writeln!(
+            text,
+            "{} ran again, as what they had left was evicted and is needed",
+            amount::count(summary.remade, "task")
+        );
+    }
     // Of the present session everybody knows.
     if let Some(age) = summary
         .oldest_reused

@@ -135,6 +135,12 @@ impl Trace {
                 step,
                 span: Some(span),
             } => self.task(*task, step, span, json!({"result": "cancelled"})),
+            Event::Remade {
+                task,
+                step,
+                span,
+                same,
+            } => self.task(*task, step, span, json!({"result": "remade", "same": same})),
             Event::Interrupted { signal, .. } => {
                 let now = sys::now().as_microsecond();
                 self.entry(&json!({

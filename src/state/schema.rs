@@ -118,7 +118,9 @@ CREATE INDEX idx_task_digits ON task (name)
 /// one that a run worked on later. `file` says what
 /// bytes a file had: `stat` is what one can see of it without reading it, `mentions` the variables
 /// of a task that stand in it. `entry` has the tasks of
-/// each thing that a manifest's inputs name, one for each step that takes it. `param` has the parameters that were given to a runset, in
+/// each thing that a manifest's inputs name, one for each step that takes it. `evicted` has the objects whose bytes were
+/// dropped, of `size` bytes, as they can be made again; `unsteady` the step versions that left something else on the same
+/// input, with the task that did. `param` has the parameters that were given to a runset, in
 /// their text form. `accepted` has the tasks that count for another
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
@@ -161,6 +163,14 @@ CREATE TABLE lent (
     stat BLOB NOT NULL,
     settled INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE evicted (
+    hash BLOB PRIMARY KEY,
+    size INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE unsteady (
+    step_id INTEGER PRIMARY KEY,
+    task_id INTEGER NOT NULL
+);
 CREATE TABLE param (
     runset_id INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -278,6 +288,8 @@ DROP INDEX idx_task_gathering;
 DROP TABLE gathering;
 DROP TABLE accepted;
 DROP TABLE param;
+DROP TABLE unsteady;
+DROP TABLE evicted;
 DROP TABLE lent;
 DROP TABLE entry;
 DROP TABLE file;

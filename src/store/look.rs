@@ -25,10 +25,13 @@ impl Reader {
     /// ended, in microseconds since 1970, if that is known.
     ///
     /// Of a small object every byte is looked at. Of a large one it is known if it was read already,
-    /// or if nothing was done to its file since it was made: no program can set that time.
+    /// or if nothing was done to its file since it was made: no program can set that time. One whose
+    /// bytes were dropped is as it was, too.
     pub(crate) fn condition(&self, digest: &Digest, made: Option<i64>) -> Condition {
-        let Ok(metadata) = fs::symlink_metadata(self.path(digest)) else {
-            return Condition::Broken;
+        let metadata = match fs::symlink_metadata(self.path(digest)) {
+            Ok(metadata) => metadata,
+            Err(error) if is_absent(&error) && self.is_evicted(digest) => return Condition::Whole,
+            Err(_) => return Condition::Broken,
         };
         if metadata.is_file() && metadata.len() > SMALL {
             return self.condition_of_large(digest, &metadata, made);

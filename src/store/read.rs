@@ -163,6 +163,9 @@ impl Reader {
         let object = match Entry::from(&path).open() {
             Ok(file) => file,
             Err(source) if is_absent(&source) && Entry::from(&path).look().is_err() => {
+                if self.is_evicted(digest) {
+                    return Err(Error::Evicted(*digest));
+                }
                 return Err(Error::Missing {
                     digest: *digest,
                     path,

@@ -232,6 +232,8 @@ pub(crate) struct Sum {
     pub unused: u64,
     /// Their bytes.
     pub unused_bytes: u64,
+    /// Objects that are needed and whose bytes were dropped, as they can be made again.
+    pub evicted: u64,
     /// By how bad it is, what is wrong.
     pub wrong: [u64; 3],
 }

@@ -36,6 +36,7 @@ pub(super) fn look(
 ) -> Result<(), Error> {
     let ended = AtomicBool::new(false);
     let unused = [AtomicU64::new(0), AtomicU64::new(0)];
+    let evicted = AtomicU64::new(0);
     let (send, receive) = sync_channel(WAITING);
     for stray in store.strays() {
         tell(Event::Stray(stray))?;
@@ -45,6 +46,7 @@ pub(super) fn look(
         store,
         how,
         unused: &unused,
+        evicted: &evicted,
         ended: &ended,
     };
     let next = AtomicU64::new(0);
@@ -66,6 +68,7 @@ pub(super) fn look(
     })?;
     let [count, bytes] = unused.map(AtomicU64::into_inner);
     (sum.unused, sum.unused_bytes) = (count, bytes);
+    sum.evicted = evicted.into_inner();
     sum.objects = how.progress.objects.load(Ordering::Relaxed);
     Ok(())
 }
@@ -75,6 +78,7 @@ struct Work<'a> {
     store: &'a Reader,
     how: How<'a>,
     unused: &'a [AtomicU64; 2],
+    evicted: &'a AtomicU64,
     ended: &'a AtomicBool,
 }
 
@@ -164,6 +168,10 @@ impl Work<'_> {
         // It may have come by now, or be behind a link.
         let audit = self.store.audit(&need.object, &self.depth());
         if audit.found == Found::Whole || self.is_over() {
+            return;
+        }
+        if audit.found == Found::Missing && self.store.is_evicted(&need.object) {
+            self.evicted.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let _ = send.send(Event::Trouble(Trouble {

@@ -10,6 +10,7 @@
 mod age;
 mod completions;
 mod early;
+mod evict;
 mod exported;
 mod failure;
 mod file_systems;

@@ -20,6 +20,8 @@ pub(in super::super) struct Freed {
     pub(super) roots: usize,
     /// Records of what packages are.
     pub(super) environments: usize,
+    /// How many objects are without their bytes, as these can be made again, and how many bytes that were.
+    pub(super) evicted: (u64, u64),
     /// What the objects were to take at most.
     pub(super) most: Option<u64>,
     /// What else there is to say.
@@ -129,8 +131,16 @@ impl Freed {
         let mut all = swept.stays();
         all += swept.unneeded;
         let line = self.line().unwrap_or_else(|| "nothing".to_owned());
+        let evicted = match self.evicted {
+            (0, _) => String::new(),
+            (count, size) => format!(
+                "evicted: the bytes of {}, {}\n",
+                grouped_count(number(count), "object"),
+                bytes(size)
+            ),
+        };
         format!(
-            "store: {}, {}; gc frees {line}\n{}",
+            "store: {}, {}; gc frees {line}\n{evicted}{}",
             grouped_count(number(all.objects), "object"),
             bytes(all.bytes),
             self.possible()
@@ -195,6 +205,7 @@ impl Freed {
                 "bytes": collected.older.bytes,
                 "superseded_rows": collected.superseded,
             },
+            "evicted": { "objects": self.evicted.0, "bytes": self.evicted.1 },
             "left": swept.left,
         })
     }

@@ -83,6 +83,7 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     channel.emergency().is_in(&scratch);
     let store = Store::open(&layout.objects(), scratch.folder().path())?;
     store.lend(state.lent()?);
+    store.set_evicted(state.evicted()?);
     let mut local = Local {
         runsets: 0,
         channel: &channel,

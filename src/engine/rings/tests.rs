@@ -159,6 +159,7 @@ impl Run {
                 .register(&known, &name(queue), &identity, queue == 0, None, 0)
                 .unwrap();
             Arc::new(StepPlan {
+                steady: true,
                 folders: false,
                 queue,
                 name: name(queue),

@@ -540,7 +540,7 @@ fn explain(error: &store::Error, job: &TaskLaunch) -> String {
              backup",
             job.ready.name.as_deref().unwrap_or("it"),
         ),
-        store::Error::Outside { .. } => match error.hint() {
+        store::Error::Outside { .. } | store::Error::Evicted(_) => match error.hint() {
             Some(hint) => format!("{error}\nhint: {hint}"),
             None => error.to_string(),
         },

@@ -180,6 +180,7 @@ impl World {
             let made = state.register(&known, &name, &identity, queue == 0, None, 0);
             let made = made.unwrap();
             Arc::new(StepPlan {
+                steady: true,
                 folders: false,
                 queue,
                 name,

@@ -111,7 +111,7 @@ impl Model {
                     lane.end();
                 }
             }),
-            Event::Cancelled { step, .. } => self.with(step, |lane| {
+            Event::Cancelled { step, .. } | Event::Remade { step, .. } => self.with(step, |lane| {
                 lane.running = lane.running.saturating_sub(1);
             }),
             Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),

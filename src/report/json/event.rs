@@ -139,6 +139,13 @@ pub(super) enum JsonEvent<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_seconds: Option<f64>,
     },
+    Remade {
+        task: TaskId,
+        step: &'a str,
+        #[serde(flatten)]
+        ran: Option<Ran>,
+        same: bool,
+    },
     Cancelled {
         task: TaskId,
         step: &'a str,
@@ -242,6 +249,8 @@ pub(super) struct Over<'a> {
     pub runset: &'a str,
     pub executed: u64,
     pub reused: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remade: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_reused_seconds: Option<f64>,
     pub failed: u64,

@@ -85,6 +85,15 @@ fn tasks() {
         )
     );
     assert_eq!(
+        told(&Event::Remade {
+            task,
+            step: &step,
+            span,
+            same: false,
+        }),
+        format!("\"remade\",\"task\":7,\"step\":\"größe\",{ran},\"same\":false")
+    );
+    assert_eq!(
         told(&Event::Cancelled {
             task,
             step: &step,

@@ -40,7 +40,9 @@ DELETE FROM gathering WHERE owner > 0 AND owner NOT IN (SELECT id FROM task)
     AND NOT EXISTS (SELECT 1 FROM task WHERE gathering = gathering.id);
 DELETE FROM file WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM lent WHERE hash NOT IN (SELECT object FROM needed);
-DELETE FROM meta WHERE key > 'gone ' AND key < 'gone!' AND unhex(substr(key, 6)) NOT IN (SELECT object FROM needed);";
+DELETE FROM meta WHERE key > 'gone ' AND key < 'gone!' AND unhex(substr(key, 6)) NOT IN (SELECT object FROM needed);
+DELETE FROM evicted WHERE hash NOT IN (SELECT object FROM needed);
+DELETE FROM unsteady WHERE step_id NOT IN (SELECT id FROM step);";
 
 impl State {
     /// Waits until nobody reads any more what goes, and nobody can; none if somebody goes on for so long. See [`Reading`].

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::super::world::{Act, World, left, step};
 use crate::engine::{Job, Outcome};
+use crate::evict::{Wish, evict};
 use crate::model::digest::Digest;
 use crate::model::gather::Gather;
 use crate::model::list::{self, Form, Member};
@@ -15,6 +16,7 @@ use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::TaskState;
 use crate::state::Runset;
+use crate::store::Store;
 
 const NAMES: [&str; 7] = ["begin", "index", "act", "merge", "late", "pair", "last"];
 const KEYS: [&str; 3] = ["", "x", "y"];
@@ -375,6 +377,40 @@ fn found(world: &World, runset: &Runset) -> Vec<Told> {
     sorted(told.collect())
 }
 
+/// Whether something of what the task works on has no bytes.
+fn lacks(store: &Store, job: &Job) -> bool {
+    let ready = &job.ready;
+    let context = ready.context.as_deref();
+    store.lacks(&ready.input, ready.form).unwrap()
+        || context.is_some_and(|context| store.lacks(context, Form::List).unwrap())
+}
+
+/// Drops the bytes of what can be made again, of these steps.
+fn drop_bytes(world: &mut World, acts: &[Act], steps: u8) {
+    let gives = |name: &str| acts.iter().any(|act| act.with.contains(&name));
+    let steady = world.steps.iter().filter(|step| !gives(step.name.as_str()));
+    let steady = steady.flat_map(|step| {
+        let equal = step.equal.iter();
+        equal.map(|version| (*version, step.name.clone()))
+    });
+    let wanted = world
+        .steps
+        .iter()
+        .filter(|step| steps >> step.queue & 1 == 1);
+    let wish = Wish {
+        steps: Some(wanted.map(|step| step.name.clone()).collect()),
+        ..Wish::default()
+    };
+    evict(
+        &mut world.state,
+        &world.store,
+        &steady.collect(),
+        &wish,
+        false,
+    )
+    .unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 40 } else { 600 }))]
 
@@ -388,10 +424,14 @@ proptest! {
         dice in any::<u64>(),
         parallel in 1..5_usize,
         dies in prop::collection::vec((0..4_usize, 0..20_usize), 0..4),
+        evicts in prop::collection::vec((0..3_usize, any::<u8>(), any::<bool>()), 0..4),
     ) {
         let acts = promising(acts, &scripts, promises);
         let mut world = World::new(acts.iter().cloned());
         let runset = world.fresh();
+        // All worlds of this thread have one store.
+        world.store.set_evicted(Vec::new());
+        let store = std::sync::Arc::clone(&world.store);
         let mut scene = Scene { scripts, versions: [0; NAMES.len()], failing };
         let mut dice = dice;
         let mut roll = |hand: &[Box<Job>]| {
@@ -418,8 +458,11 @@ proptest! {
                 assert!(ends < MOST, "it goes on and on");
                 Some(roll(hand))
             };
-            let mut act = |job: &Job| scene.outcome(job);
-            world.run_in_order(&runset, parallel, &mut next, &mut act).unwrap();
+            let mut act = |job: &Job| {
+                assert!(!lacks(&store, job), "{job:?}");
+                scene.outcome(job)
+            };
+            while world.run_in_order(&runset, parallel, &mut next, &mut act).unwrap().superseded > 0 {}
             // What waits for what has failed, and for how long, others look at.
             if failing == 0 {
                 let Some(expected) = reference(&acts, &scene) else {
@@ -428,10 +471,19 @@ proptest! {
                 prop_assert_eq!(found(&world, &runset), expected, "round {}", round);
                 let again = world.run(&runset, parallel, &mut |job| panic!("once more: {job:?}"));
                 prop_assert_eq!(again.executed + again.reused, 0, "round {}", round);
+                for last in world.finals(&runset) {
+                    prop_assert!(store.contains(&last.object), "{:?}", last);
+                }
+            }
+            for (_, steps, _) in evicts.iter().filter(|(at, _, first)| *at == round && *first) {
+                drop_bytes(&mut world, &acts, *steps);
             }
             for (_, queue, version) in edits.iter().filter(|(at, ..)| *at == round) {
                 scene.versions[*queue] = *version;
                 world.edit(&runset, *queue, SCRIPTS[*version]);
+            }
+            for (_, steps, _) in evicts.iter().filter(|(at, _, first)| *at == round && !*first) {
+                drop_bytes(&mut world, &acts, *steps);
             }
         }
     }

@@ -1,0 +1,123 @@
+//! `evict`: bytes that can be made again go; all else that is known of them stays.
+
+mod told;
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+
+use super::error::Failure;
+use super::options::{ParamOptions, Places};
+use super::place::known_step;
+use super::{output, params, select};
+use crate::evict::{Steady, Wish, evict};
+use crate::model::name::StepName;
+use crate::out;
+use crate::prepare::{Known, PackageOptions, Source, Steps};
+use crate::state::{Reader, State};
+use crate::text::amount::read_bytes;
+pub(super) use told::Told;
+
+/// Options of `evict`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What a run needs of it again, it makes again: the tasks nearest to it run. What cannot be made again for\n\
+    certain is never dropped: inputs, final outputs, and what start tasks leave, or steps with secrets, the\n\
+    network, or `cache` other than true."
+)]
+pub(super) struct Options {
+    /// Only what these steps left
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+    /// No more than it takes for all objects to take no more than that, such as 50G; the largest go first
+    #[arg(long, value_name = "SIZE", value_parser = read_bytes)]
+    max_size: Option<u64>,
+    /// Only what tasks of this runset left, and none of another one; default: of all
+    #[arg(long, value_name = "NAME")]
+    runset: Option<String>,
+    /// Say what would go; change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Steps ran with the host's programs in place of packages
+    #[arg(long)]
+    host_env: bool,
+    #[command(flatten)]
+    params: ParamOptions,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// Drops them, and says what they were.
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    let mut source = Source::load(&places.manifest()?)?;
+    // Where there is no db, none is made.
+    drop(Reader::open(&places.db)?);
+    source.params = params::of_one_task(places, &options.params, &source)?;
+    let (mut state, _lock) = if options.dry_run {
+        (State::private_copy(&places.db)?, None)
+    } else {
+        let (state, lock, _) = State::open(&places.db)?;
+        (state, Some(lock))
+    };
+    let wish = options.wish(&source, &state)?;
+    let steady = steady(places, &source, options.host_env)?;
+    let store = select::store(&state)?;
+    let evicted = evict(&mut state, &store, &steady, &wish, options.dry_run)?;
+    if !options.dry_run {
+        state.end()?;
+    }
+    let told = Told {
+        evicted,
+        all: state.evicted_amount()?,
+        most: options.max_size,
+    };
+    if options.json {
+        output::print_json(format!("{:#}\n", told.to_json(options.dry_run)))?;
+    } else {
+        output::print(&told.text(options.dry_run))?;
+    }
+    for warning in told.warnings() {
+        out::tell(&format!("warning: {warning}\n"));
+    }
+    Ok(ExitCode::from(u8::from(told.evicted.left > 0)))
+}
+
+/// What would come of the steps just so if they ran now.
+fn steady(places: &Places, source: &Source, host: bool) -> Result<Steady, Failure> {
+    let never = AtomicBool::new(false);
+    let supply = PackageOptions {
+        host,
+        locked: false,
+        stop: &never,
+    };
+    // Versions are registered by those who run them.
+    let mut copy =
+        State::private_copy_of_steps(&places.db).or_else(|_| State::private_copy(&places.db))?;
+    let known = Known::of(source, &mut copy, supply)?;
+    let steps = Steps::without_registering(source, &mut copy, &known, &mut |_| {})?;
+    Ok(steps.steady(&known.unresolved))
+}
+
+impl Options {
+    fn wish(&self, source: &Source, state: &Reader) -> Result<Wish, Failure> {
+        let mut steps = HashSet::new();
+        for name in &self.steps {
+            known_step(source, name)?;
+            steps.extend(StepName::new(name).ok());
+        }
+        let runset = self.runset.clone().filter(|name| name != select::ALL);
+        if let Some(name) = &runset
+            && state.runset(name)?.is_none()
+        {
+            return Err(select::unknown_runset(state, name)?);
+        }
+        Ok(Wish {
+            steps: (!steps.is_empty()).then_some(steps),
+            runset,
+            size: self.max_size,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! What was dropped, in words.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::evict::Evicted;
+use crate::store::Amount;
+use crate::text::amount::{bytes, grouped_count};
+use crate::text::visible;
+
+/// What was dropped, or would be.
+pub(in super::super) struct Told {
+    /// It.
+    pub(super) evicted: Evicted,
+    /// How many objects are without their bytes by now, and how many bytes these had.
+    pub(super) all: (u64, u64),
+    /// What the objects were to take at most.
+    pub(super) most: Option<u64>,
+}
+
+fn objects(amount: &Amount) -> String {
+    let count = i64::try_from(amount.objects).unwrap_or(i64::MAX);
+    format!(
+        "{}, {}",
+        grouped_count(count, "object"),
+        bytes(amount.bytes)
+    )
+}
+
+fn json_of(amount: &Amount) -> Value {
+    json!({ "objects": amount.objects, "bytes": amount.bytes })
+}
+
+impl Told {
+    /// What went, by step, and what stays.
+    pub(super) fn text(&self, dry: bool) -> String {
+        let (dropped, kept) = if dry {
+            ("would evict", "would keep")
+        } else {
+            ("evicted", "kept")
+        };
+        let evicted = &self.evicted;
+        if evicted.all.objects == 0 {
+            return format!("{dropped} nothing\n{kept} {}\n", objects(&evicted.stays));
+        }
+        let mut text = format!("{dropped} {}\n", objects(&evicted.all));
+        for (step, amount) in &evicted.steps {
+            let _ = writeln!(text, "  {}: {}", visible(step.as_str()), objects(amount));
+        }
+        let _ = writeln!(text, "{kept} {}", objects(&evicted.stays));
+        text
+    }
+
+    /// What is not as it was wished for.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let evicted = &self.evicted;
+        let mut warnings = Vec::new();
+        if let Some(error) = &evicted.error {
+            let count = i64::try_from(evicted.left).unwrap_or(i64::MAX);
+            warnings.push(format!(
+                "the bytes of {} stay: {error}",
+                grouped_count(count, "object")
+            ));
+        }
+        if let (true, Some(most)) = (evicted.too_large, self.most) {
+            warnings.push(format!(
+                "the objects take {}, more than {}: the rest is needed, or cannot be made again for certain",
+                bytes(evicted.stays.bytes),
+                bytes(most)
+            ));
+        }
+        warnings
+    }
+
+    /// The same as [`Told::text`] for programs.
+    pub(super) fn to_json(&self, dry: bool) -> Value {
+        let evicted = &self.evicted;
+        let steps: Map<String, Value> = evicted
+            .steps
+            .iter()
+            .map(|(step, amount)| (step.to_string(), json_of(amount)))
+            .collect();
+        let (count, size) = self.all;
+        json!({
+            "schema": 1,
+            "dry_run": dry,
+            "evicted": {
+                "objects": evicted.all.objects,
+                "bytes": evicted.all.bytes,
+                "steps": steps,
+            },
+            "kept": json_of(&evicted.stays),
+            "without_bytes": { "objects": count, "bytes": size },
+            "left": evicted.left,
+        })
+    }
+}

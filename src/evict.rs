@@ -1,0 +1,397 @@
+//! Bytes of objects that can be made again go; all that is known of them stays.
+//!
+//! What a task left can be made again for certain if its step would do just the same today, and what it worked on is there
+//! or can be made again in turn. Where anything else needs the same bytes, they stay.
+//!
+//! Whoever calls this is the only one who writes to the db folder.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::model::digest::Digest;
+use crate::model::gather::Role;
+use crate::model::list::Form;
+use crate::model::name::StepName;
+use crate::model::task::TaskId;
+use crate::state::{self, GroupId, Kept, State, StepId};
+use crate::store::{self, Amount};
+
+/// What is to go of what can.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wish {
+    /// What these steps left; none for all of them.
+    pub steps: Option<HashSet<StepName>>,
+    /// What tasks of the runset of that name left; none for all of them.
+    pub runset: Option<String>,
+    /// No more than it takes for the objects to need no more bytes than that, the largest first.
+    pub size: Option<u64>,
+}
+
+/// The versions of steps that would leave the same for the same input if they ran today.
+pub(crate) type Steady = HashMap<StepId, StepName>;
+
+/// A failure to drop bytes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Of the database.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// Of the objects.
+    #[error("nothing is dropped: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// What went, or would go.
+#[derive(Debug, Default)]
+pub(crate) struct Evicted {
+    /// By the step that left it.
+    pub steps: BTreeMap<StepName, Amount>,
+    /// All of it.
+    pub all: Amount,
+    /// What the objects take that stay.
+    pub stays: Amount,
+    /// Objects that could not be removed.
+    pub left: u64,
+    /// Why the first of these could not be.
+    pub error: Option<store::Error>,
+    /// Whether the objects still take more than was wished for.
+    pub too_large: bool,
+}
+
+/// Drops what is wished for, or only says what would be dropped.
+pub(crate) fn evict(
+    state: &mut State,
+    store: &store::Reader,
+    steady: &Steady,
+    wish: &Wish,
+    dry: bool,
+) -> Result<Evicted, Error> {
+    let mut steady = steady.clone();
+    for version in state.unsteady()? {
+        // Whatever has the same fingerprint has the same name, and no other version is steady.
+        if let Some(name) = steady.remove(&version) {
+            steady.retain(|_, other| *other != name);
+        }
+    }
+    let mut all = find(state, store, &steady, wish)?;
+    let mut evicted = Evicted {
+        stays: store.taken()?,
+        ..Evicted::default()
+    };
+    if let Some(most) = wish.size {
+        all.sort_unstable_by_key(|one| (std::cmp::Reverse(one.taken), one.object));
+        let mut left = evicted.stays.bytes;
+        let mut enough = |one: &Dropped| {
+            let takes = left > most;
+            left = left.saturating_sub(if takes { one.taken } else { 0 });
+            takes
+        };
+        all.retain(&mut enough);
+        evicted.too_large = left > most;
+    }
+    if !dry && !all.is_empty() {
+        let objects: Vec<_> = all.iter().map(|one| (one.object, one.size)).collect();
+        state.put_evicted(&objects)?;
+        store.set_evicted(state.evicted()?);
+    }
+    for one in all {
+        match store.drop_bytes(&one.object, dry) {
+            Ok(()) => {
+                let amount = Amount {
+                    objects: 1,
+                    bytes: one.taken,
+                };
+                evicted.all += amount;
+                *evicted.steps.entry(one.step).or_default() += amount;
+            }
+            Err(error) => {
+                evicted.left += 1;
+                evicted.error.get_or_insert(error);
+            }
+        }
+    }
+    evicted.stays.objects -= evicted.all.objects.min(evicted.stays.objects);
+    evicted.stays.bytes -= evicted.all.bytes.min(evicted.stays.bytes);
+    Ok(evicted)
+}
+
+/// An object whose bytes can go.
+#[derive(Debug)]
+struct Dropped {
+    object: Digest,
+    step: StepName,
+    size: u64,
+    taken: u64,
+}
+
+/// What can go.
+fn find(
+    state: &State,
+    store: &store::Reader,
+    steady: &Steady,
+    wish: &Wish,
+) -> Result<Vec<Dropped>, Error> {
+    let [entries, accepted] = state.entries_and_accepted()?;
+    let mut finder = Finder {
+        store,
+        steady,
+        wish,
+        entries,
+        accepted,
+        settled: state.settled_groups()?,
+        makers: HashMap::new(),
+        owns: HashMap::new(),
+        broken: HashSet::new(),
+        objects: HashMap::new(),
+        known: HashMap::new(),
+        failed: None,
+    };
+    finder.objects.insert(Digest::EMPTY, Fate::Stays);
+    state.each_kept(wish.runset.as_deref(), |row| {
+        finder.row(&row);
+        Ok(())
+    })?;
+    state.each_beside(|object| finder.stays(object))?;
+    for tree in state.trees_of_steps()? {
+        finder.all_stays(&tree);
+    }
+    finder.end()
+}
+
+/// What becomes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It stays.
+    Stays,
+    /// It can go, as a task of this version leaves it.
+    Goes(StepId),
+}
+
+/// Goes through all rows, each after those that it comes from.
+struct Finder<'a> {
+    store: &'a store::Reader,
+    steady: &'a Steady,
+    wish: &'a Wish,
+    entries: HashSet<TaskId>,
+    accepted: HashSet<TaskId>,
+    settled: HashSet<GroupId>,
+    /// The tasks that can run again, and would leave the same.
+    makers: HashMap<TaskId, StepId>,
+    /// Rows that stand for the pairs of an input, with the tasks that left it.
+    owns: HashMap<TaskId, Option<TaskId>>,
+    /// Groups of which something can not be had again.
+    broken: HashSet<GroupId>,
+    objects: HashMap<Digest, Fate>,
+    /// Whether all is there that a list or folder names; whether it was dropped is no matter if the second is set.
+    known: HashMap<(Digest, bool), bool>,
+    failed: Option<store::Error>,
+}
+
+impl Finder<'_> {
+    fn row(&mut self, row: &Kept) {
+        if row.role == Role::Member && row.group.is_none() {
+            self.owns.insert(row.id, row.parent);
+        }
+        if row.role == Role::Member
+            && row.live
+            && let Some(group) = row.group
+            && !self.has_from(row, row.parent)
+        {
+            self.broken.insert(group);
+        }
+        if let Some(step) = row.step
+            && self.can_run(row, step)
+        {
+            self.makers.insert(row.id, step);
+        }
+        self.judge(row);
+    }
+
+    /// Whether the task would leave the same if it ran again.
+    fn can_run(&mut self, row: &Kept, step: StepId) -> bool {
+        if !row.finished
+            || row.role == Role::Member
+            || !self.steady.contains_key(&step)
+            || self.accepted.contains(&row.id)
+        {
+            return false;
+        }
+        // What a superseded one got besides, or what was gathered for it, is not what there is by now.
+        let is_alone = row.role != Role::Gather && row.context.is_none();
+        if !row.live && !is_alone {
+            return false;
+        }
+        if let Some(list) = row.context
+            && !self.has(list, Form::List, false)
+        {
+            return false;
+        }
+        if row.role == Role::Gather {
+            let is_whole = row.group.is_some_and(|group| !self.broken.contains(&group));
+            return is_whole && self.store.contains(&row.object);
+        }
+        let (source, maker) = match row.parent.filter(|_| row.is_pair) {
+            Some(own) => (own, self.owns.get(&own).copied().flatten()),
+            None => (row.id, row.parent),
+        };
+        // One that nothing came to is a start task: what it leaves comes from outside.
+        (maker.is_some() || self.entries.contains(&source)) && self.has_from(row, maker)
+    }
+
+    /// Whether the object of the row is there for whoever runs again, or will be.
+    fn has_from(&mut self, row: &Kept, maker: Option<TaskId>) -> bool {
+        match maker {
+            Some(maker) if self.makers.contains_key(&maker) => self.has(row.object, row.form, true),
+            // Only a row that counts keeps it.
+            Some(_) | None => row.live && self.has(row.object, row.form, false),
+        }
+    }
+
+    fn has(&mut self, object: Digest, form: Form, dropped: bool) -> bool {
+        let store = self.store;
+        let is_there =
+            |object: &Digest| store.contains(object) || dropped && store.is_evicted(object);
+        if form == Form::File {
+            return is_there(&object);
+        }
+        if let Some(known) = self.known.get(&(object, dropped)) {
+            return *known;
+        }
+        let (mut all, mut folders) = (true, Vec::new());
+        let read = store.each_named(&object, |named, within| {
+            if within != Form::Folder {
+                all &= is_there(&named);
+            } else if form == Form::List {
+                folders.push(named);
+            }
+        });
+        let mut has = read.is_ok_and(|there| there) && all;
+        for folder in folders {
+            has = has && self.has(folder, Form::Folder, dropped);
+        }
+        self.known.insert((object, dropped), has);
+        has
+    }
+
+    /// What the row means for its object.
+    fn judge(&mut self, row: &Kept) {
+        let Some(parent) = row.parent.filter(|_| row.step.is_some()) else {
+            // A final output, an input, or what was gathered.
+            match row.role {
+                Role::Gather => self.stays(row.object),
+                Role::Task | Role::Member | Role::Reader => self.stays_as(row.object, row.form),
+            }
+            return;
+        };
+        if row.role == Role::Gather {
+            return self.stays(row.object);
+        }
+        let waits = row.live && !row.finished;
+        if row.is_pair {
+            if waits {
+                self.stays_as(row.object, row.form);
+            }
+            return;
+        }
+        let waits = waits
+            || row.live
+                && row.role == Role::Member
+                && row
+                    .group
+                    .is_some_and(|group| !self.settled.contains(&group));
+        match self.makers.get(&parent) {
+            Some(step) if !waits && row.here && self.is_wanted(*step) => {
+                let step = *step;
+                self.goes_as(row.object, row.form, step);
+            }
+            Some(_) | None if row.live => self.stays_as(row.object, row.form),
+            Some(_) | None => {
+                if row.form == Form::Folder {
+                    self.stays(row.object);
+                }
+            }
+        }
+    }
+
+    fn is_wanted(&self, step: StepId) -> bool {
+        let steps = self.wish.steps.as_ref();
+        steps.is_none_or(|steps| {
+            let name = self.steady.get(&step);
+            name.is_some_and(|name| steps.contains(name))
+        })
+    }
+
+    fn stays(&mut self, object: Digest) {
+        self.objects.insert(object, Fate::Stays);
+    }
+
+    fn stays_as(&mut self, object: Digest, form: Form) {
+        self.stays(object);
+        if form != Form::File {
+            self.all_stays(&object);
+        }
+    }
+
+    /// All that is in a list or folder.
+    fn all_stays(&mut self, list: &Digest) {
+        self.stays(*list);
+        for (object, form) in self.named(list) {
+            self.stays(object);
+            if form == Form::Folder {
+                for (inner, _) in self.named(&object) {
+                    self.stays(inner);
+                }
+            }
+        }
+    }
+
+    fn goes_as(&mut self, object: Digest, form: Form, step: StepId) {
+        if form == Form::File {
+            self.objects.entry(object).or_insert(Fate::Goes(step));
+            return;
+        }
+        self.stays(object);
+        for (named, within) in self.named(&object) {
+            if within != Form::Folder {
+                self.objects.entry(named).or_insert(Fate::Goes(step));
+            }
+        }
+    }
+
+    /// What a list or folder names. Where it cannot be read nothing goes at all: it could be needed.
+    fn named(&mut self, list: &Digest) -> Vec<(Digest, Form)> {
+        let mut all = Vec::new();
+        let read = self
+            .store
+            .each_named(list, |object, form| all.push((object, form)));
+        if let Err(error) = read {
+            self.failed.get_or_insert(error);
+        }
+        all
+    }
+
+    fn end(self) -> Result<Vec<Dropped>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error.into());
+        }
+        let mut all = Vec::new();
+        for (object, fate) in self.objects {
+            let Fate::Goes(step) = fate else {
+                continue;
+            };
+            if let (Some((size, taken)), Some(step)) =
+                (self.store.extent(&object), self.steady.get(&step))
+            {
+                all.push(Dropped {
+                    object,
+                    step: step.clone(),
+                    size,
+                    taken,
+                });
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests;
