@@ -147,6 +147,10 @@ in
       type = types.submodule {
         options = {
           keep_runsets = optional types.ints.positive "How many runsets stay, those that ran last, once a run has ended with success.";
+          keep = optional (types.enum [
+            "all"
+            "finals"
+          ]) "Whose bytes stay once a run has ended with success: those of all, or of final outputs and of what cannot be made again.";
         };
       };
       default = { };

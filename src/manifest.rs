@@ -11,6 +11,7 @@ mod from;
 mod gather;
 mod given;
 mod input;
+mod kept;
 mod params;
 mod place;
 mod read;
@@ -31,6 +32,7 @@ pub(crate) use describe::{VALUE, literal_outputs, named_outputs};
 pub(crate) use duration::length_of_time;
 pub(crate) use given::{Form, given, unknown as unknown_param};
 pub(crate) use input::{Input, InputKind, Placed};
+pub(crate) use kept::KeptBytes;
 pub(crate) use place::StepPlaces;
 pub(crate) use schema::schema;
 pub(crate) use steps::includes;
@@ -98,6 +100,11 @@ pub(crate) struct StoreSettings {
     /// objects that they alone need. Without it all stay.
     #[schemars(range(min = 1), example = 30)]
     pub keep_runsets: Option<u32>,
+    /// Whose bytes stay when a run ends with success: those of all, or of final outputs and what cannot be made
+    /// again for certain ("finals"). What is dropped is made again as soon as a run needs it.
+    #[schemars(with = "String", extend("enum" = ["all", "finals"], "default" = "all"))]
+    #[schemars(example = &"finals")]
+    pub keep: KeptBytes,
 }
 
 /// A step as the manifest describes it. The schema's properties of a step are these, with their

@@ -1,5 +1,6 @@
 //! `evict`: bytes that can be made again go; all else that is known of them stays.
 
+mod after_run;
 mod told;
 
 use std::collections::HashSet;
@@ -18,7 +19,7 @@ use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::state::{Reader, State};
 use crate::text::amount::read_bytes;
-pub(super) use told::Told;
+use told::Told;
 
 /// Options of `evict`.
 #[derive(Debug, Args)]

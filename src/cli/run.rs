@@ -275,6 +275,7 @@ impl Call<'_> {
         let done = self.execute(channel)?;
         if done == ExitCode::SUCCESS {
             self.keep_few_runsets();
+            self.keep_finals();
         }
         Ok(done)
     }

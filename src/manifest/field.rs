@@ -92,6 +92,7 @@ fields! {
     Partial "partial" Step;
     Nixpkgs "nixpkgs" Nix;
     KeepRunsets "keep_runsets" Store;
+    KeepBytes "keep" Store;
     Rows "rows" Input;
     Paths "paths" Input;
     Lines "lines" Input;
@@ -107,7 +108,12 @@ impl Field {
         headers.join(" or ")
     }
 
-    /// The field with this key.
+    /// The field with this key that `place` can hold.
+    pub(super) fn at(place: Place, key: &str) -> Option<Self> {
+        Self::of(place).find(|field| field.key() == key)
+    }
+
+    /// A field with this key.
     pub(super) fn named(key: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.key() == key)
     }

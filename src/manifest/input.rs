@@ -250,7 +250,8 @@ impl Draft {
             | Field::Sandbox
             | Field::Network
             | Field::Nixpkgs
-            | Field::KeepRunsets => {}
+            | Field::KeepRunsets
+            | Field::KeepBytes => {}
         }
     }
 

@@ -12,6 +12,7 @@ use super::amounts::{self, Uses};
 use super::cache::{self, Cache};
 use super::field::{Field, Place};
 use super::gather;
+use super::kept::{self, KeptBytes};
 use super::value::{Item, Reader, list};
 use super::variables;
 use super::{NixSettings, Placed, Step};
@@ -65,6 +66,7 @@ pub(super) struct Fields {
     pub empty: Option<bool>,
     pub nixpkgs: Option<String>,
     pub keep_runsets: Option<u32>,
+    pub keep_bytes: Option<KeptBytes>,
 }
 
 impl Fields {
@@ -131,6 +133,7 @@ impl Fields {
             Field::Empty => self.empty = reader.flag(&what, item),
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             Field::KeepRunsets => self.keep_runsets = reader.count(&what, 1, item),
+            Field::KeepBytes => self.keep_bytes = kept::read(reader, &what, item),
             // Of inputs, which are read elsewhere.
             Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Copy => {}
         }
@@ -152,6 +155,7 @@ impl Fields {
             script: _,
             nixpkgs: _,
             keep_runsets: _,
+            keep_bytes: _,
             gather: _,
             from: _,
             with: _,
@@ -269,20 +273,18 @@ pub(super) fn each_key(
     let mut seen = Vec::new();
     let mut meant = Vec::new();
     for (key, item) in table {
-        match Field::named(key.get_ref()) {
-            Some(field) if field.places().contains(&place) => {
-                seen.push((field, item.span()));
-                read(reader, field, item);
-            }
-            known => {
-                let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
-                let close = known.is_none().then(|| close(place, key.get_ref()));
-                let close = close.flatten();
-                meant.extend(close.map(|field| (field, item.span())));
-                let hint = hint(place, key.get_ref(), known, close);
-                reader.error(Diagnostic::at(key.span(), message).hint(hint));
-            }
+        if let Some(field) = Field::at(place, key.get_ref()) {
+            seen.push((field, item.span()));
+            read(reader, field, item);
+            continue;
         }
+        let known = Field::named(key.get_ref());
+        let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
+        let close = known.is_none().then(|| close(place, key.get_ref()));
+        let close = close.flatten();
+        meant.extend(close.map(|field| (field, item.span())));
+        let hint = hint(place, key.get_ref(), known, close);
+        reader.error(Diagnostic::at(key.span(), message).hint(hint));
     }
     // What is only misspelt is not missing as well.
     seen.append(&mut meant);
@@ -303,7 +305,7 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
 /// The field of `place` that an unknown key was perhaps meant to be.
 fn close(place: Place, key: &str) -> Option<Field> {
     suggest::closest(key, Field::of(place).map(Field::key))
-        .and_then(Field::named)
+        .and_then(|key| Field::at(place, key))
         .or_else(|| Field::alias(key).filter(|field| field.places().contains(&place)))
 }
 

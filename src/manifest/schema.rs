@@ -69,8 +69,11 @@ fn table(place: Place, description: &str) -> Value {
         Place::Nix | Place::Store | Place::Defaults | Place::Step => schema_for!(Step),
     });
     all.extend(properties(&schema_for!(NixSettings)));
-    all.extend(properties(&schema_for!(StoreSettings)));
-    all.retain(|key, _| Field::named(key).is_some_and(|field| field.places().contains(&place)));
+    if place == Place::Store {
+        // It has a key of the name of another one of steps.
+        all.extend(properties(&schema_for!(StoreSettings)));
+    }
+    all.retain(|key, _| Field::at(place, key).is_some());
     json!({
         "description": description,
         "type": "object",

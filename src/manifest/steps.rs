@@ -157,6 +157,7 @@ pub(super) fn manifest<'i>(
         },
         store: StoreSettings {
             keep_runsets: store.keep_runsets,
+            keep: store.keep_bytes.unwrap_or_default(),
         },
         limits: read::counts(limits),
         start: steps.iter().position(|step| step.start),

@@ -114,6 +114,15 @@ pub enum Event<'a> {
         /// All of it in one line.
         words: &'a str,
     },
+    /// The bytes of what can be made again were dropped.
+    Evicted {
+        /// Objects.
+        objects: u64,
+        /// The bytes that these took.
+        bytes: u64,
+        /// All of it in one line.
+        words: &'a str,
+    },
     /// Outputs have another route by now, as the steps have other names.
     Rerouted {
         /// The step that they went to; none if they were final.
@@ -257,6 +266,7 @@ impl Event<'_> {
             | Self::Accepted { .. }
             | Self::GivenBack { .. }
             | Self::Freed { .. }
+            | Self::Evicted { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)
             | Self::Gathered { .. }

@@ -73,6 +73,7 @@ impl Actions {
             | Event::Accepted { .. }
             | Event::GivenBack { .. }
             | Event::Freed { .. }
+            | Event::Evicted { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }

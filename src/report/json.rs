@@ -26,6 +26,7 @@
 //! | `sampled` | `runset`, `step`, `version`, `from` (the version that the tasks are of), `tasks` (that were run), `tainted` (of how many), `differing`, `failed`, `equal` (whether neither is there), `differences` (of the first five tasks), `next`: what came of a sample |
 //! | `accepted` | `runset`, `step`, `count`, `version`, `from`, `tasks`, `tainted`, `sampled_at`: tainted tasks are taken over as they are, on a sample of `tasks` of `tainted` |
 //! | `given_back` | `step`, `count`, `version`: accepted tasks count again for the version that made them |
+//! | `evicted` | `objects`, `bytes`: what was dropped, as `keep` says |
 //! | `freed` | `runsets`, `rows`, `objects`, `bytes`: what was removed, as `keep_runsets` says |
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
@@ -175,6 +176,14 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             step: step.as_str(),
             count: *count,
             version: *version,
+        },
+        Event::Evicted {
+            objects,
+            bytes,
+            words: _,
+        } => JsonEvent::Evicted {
+            objects: *objects,
+            bytes: *bytes,
         },
         Event::Freed {
             runsets,

@@ -96,6 +96,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             amount::count(*count, "accepted task")
         ),
         Event::Freed { words, .. } => format!("removed {words}\n"),
+        Event::Evicted { words, .. } => format!("{words}\n"),
         Event::Rerouted {
             from,
             to,

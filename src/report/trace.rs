@@ -162,6 +162,7 @@ impl Trace {
             | Event::Accepted { .. }
             | Event::GivenBack { .. }
             | Event::Freed { .. }
+            | Event::Evicted { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }

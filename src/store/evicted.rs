@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::PoisonError;
 
-use super::{Error, Reader, io_error, is_absent, remove};
+use super::{Error, Reader, Removes, io_error, is_absent, remove};
 use crate::folder::Entry;
 use crate::model::digest::Digest;
 use crate::model::list::Form;
@@ -83,7 +83,7 @@ impl Reader {
 
     /// What all objects take, as the file system counts it.
     pub(crate) fn taken(&self) -> Result<super::Amount, Error> {
-        let swept = self.sweep(|_| Ok::<_, io::Error>(Vec::new()), false);
+        let swept = self.sweep(|_| Ok::<_, io::Error>(Vec::new()), Removes::Nothing);
         let swept = swept.map_err(io_error("read", &self.root))?;
         match swept.error {
             Some(error) => Err(error),

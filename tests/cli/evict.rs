@@ -1,6 +1,8 @@
 //! `evict`: bytes go that can be made again, and all that is known of them stays.
 
-use crate::harness::{Test, hash, wait_for};
+use rustix::process::Signal;
+
+use crate::harness::{Running, Test, hash, wait_for};
 
 /// Two files are taken apart, worked on, and brought together.
 const PIPELINE: &str = r#"
@@ -207,4 +209,176 @@ fn a_step_that_is_edited_has_its_inputs_made_again() {
         "the last step's task, and what it left"
     );
     test.run(["-run"]).exits(0).says("0 run");
+}
+
+#[test]
+fn keep_finals_drops_after_each_run_that_succeeds() {
+    let test = ran();
+    let manifest = format!("[store]\nkeep = \"finals\"\n{PIPELINE}");
+    test.manifest(&manifest.replace("cat $INPUT_DIR", "false"));
+    test.run(["-migrate-tainted", "-run"]).exits(1);
+    assert!(is_there(&test, "one of it\n"), "it has failed");
+    test.manifest(&manifest);
+    test.run(["-run"]).exits(0).says("evicted 6 objects");
+    assert!(!is_there(&test, "one of it\n"));
+    let run = test.run(["-run", "-log-format", "json"]).exits(0);
+    run.never_says("\"evicted\"");
+    test.manifest(&manifest.replace("\"finals\"", "\"some\""));
+    let bad = test.run(["check"]).exits(2);
+    bad.says("neither \"all\" nor \"finals\"")
+        .says("workflow.toml:2");
+}
+
+/// A process that is killed between the two leaves what is recorded and still there: it counts as there.
+#[test]
+fn killed_at_any_moment_it_has_dropped_what_is_recorded_and_nothing_else() {
+    let test = Test::new();
+    test.manifest(&PIPELINE.replace("cat $INPUT_FILE", "seq 300; cat $INPUT_FILE"));
+    test.write("in/a.txt", "one two\n");
+    test.run(["-run"]).exits(0);
+    let mut killed = 0;
+    for pause in 0..20 {
+        let evict = test.start(["evict"]);
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < std::time::Duration::from_millis(6 * pause) {
+            std::hint::spin_loop();
+        }
+        evict.signal(Signal::KILL);
+        let _ = evict.end();
+        killed += 1;
+        let recorded = test.rows("SELECT lower(hex(hash)) FROM evicted");
+        let missing = test
+            .rows("SELECT DISTINCT object_hash FROM task")
+            .into_iter()
+            .filter(|name| *name != hash(b"") && !test.object(name).exists());
+        for name in missing {
+            assert!(recorded.contains(&name), "{name} after {killed}");
+        }
+    }
+    test.text(&["evict"]);
+    test.run(["-run"]).exits(0).says("0 run");
+    test.text(&["verify"]);
+    assert!(!is_there(&test, "one of it\n"));
+    let before = test.count().len();
+    test.manifest(
+        &PIPELINE
+            .replace("cat $INPUT_FILE", "seq 300; cat $INPUT_FILE")
+            .replace("cat $INPUT_DIR/*", "sort $INPUT_DIR/*"),
+    );
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    assert_eq!(test.count().len() - before, 1 + 302 + 1);
+}
+
+/// The time of day, for instance.
+#[test]
+fn a_step_that_leaves_something_else_is_named_and_what_followed_is_done_again() {
+    let test = Test::new();
+    let pipeline = PIPELINE.replace("tr a-z A-Z < $INPUT_FILE", "cat $INPUT_FILE $SALT");
+    let pipeline = pipeline.replace("keep = [\"COUNT\"]", "keep = [\"COUNT\", \"SALT\"]");
+    test.manifest(&pipeline);
+    test.write("in/a.txt", "one two\n");
+    test.write("salt", "first\n");
+    let with_salt = |arguments: &[&str]| {
+        let mut command = test.command(arguments);
+        command.env("SALT", test.path("salt"));
+        Running::start(command).end()
+    };
+    with_salt(&["-run"]).exits(0);
+    let mut command = test.command(["evict", "act"]);
+    command.env("SALT", test.path("salt"));
+    Running::start(command)
+        .end()
+        .exits(0)
+        .prints("act: 2 objects");
+    test.write("salt", "second\n");
+    test.manifest(&pipeline.replace("cat $INPUT_DIR/*", "sort $INPUT_DIR/*"));
+    with_salt(&["-migrate-tainted", "-run"])
+        .exits(0)
+        .says("act is not deterministic")
+        .says("x_all");
+    let end = test.output("end.txt");
+    assert_eq!(sorted(&end), ["one of it", "second", "second", "two of it"]);
+    test.tally_is_right();
+    with_salt(&["-run"]).exits(0).says("0 run");
+    let mut command = test.command(["evict", "act"]);
+    command.env("SALT", test.path("salt"));
+    Running::start(command)
+        .end()
+        .exits(0)
+        .prints("evicted nothing");
+}
+
+#[test]
+fn folders_pairs_and_what_others_get_are_as_they_were() {
+    let test = Test::new();
+    let manifest = r#"
+[[input]]
+files = "in/*.txt"
+step = "index"
+
+[[step]]
+name = "index"
+folders = true
+script = '''
+mkdir $OUTPUT_DIR/all_use $OUTPUT_DIR/all_use/empty
+cp $INPUT_FILE $OUTPUT_DIR/all_use/copy
+ln -s copy $OUTPUT_DIR/all_use/link
+cat $INPUT_FILE $INPUT_FILE > $OUTPUT_DIR/all_use/twice
+echo key > $OUTPUT_DIR/key_mark
+'''
+
+[[step]]
+name = "mark"
+script = 'cat $INPUT_FILE > $OUTPUT_DIR/marked.x'
+outputs = ["marked.x"]
+
+[[step]]
+name = "use"
+with = ["mark"]
+each = true
+script = 'cat $INPUT_FILE/link $INPUT_FILE/twice $WITH_FILE > $OUTPUT_DIR/end'
+"#;
+    test.manifest(manifest);
+    test.write("in/a.txt", "word\n");
+    test.run(["-run"]).exits(0);
+    let told = test.json(&["evict", "-json"]);
+    assert!(!is_there(&test, "word\nword\n"), "{told}");
+    assert!(
+        is_there(&test, "word\n"),
+        "the input has the bytes of a file in the folder"
+    );
+    test.text(&["verify"]);
+    test.run(["-run"]).exits(0).says("0 run");
+    test.manifest(&manifest.replace("cat $INPUT_FILE/link", "cat -- $INPUT_FILE/link"));
+    test.run(["-migrate-tainted", "-run", "-only", "use"])
+        .exits(0)
+        .says("1 task ran again");
+    assert_eq!(test.output("end"), "word\nword\nword\nkey\n");
+    assert!(is_there(&test, "word\nword\n"));
+    test.text(&["verify"]);
+    test.tally_is_right();
+}
+
+#[test]
+fn no_more_goes_than_it_takes_and_the_largest_first() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'for i in 1 2 3; do echo $i > $OUTPUT_DIR/${i}_act; done'\n\
+         [[step]]\nname = 'act'\nscript = 'head -c ${i:-$(cat $INPUT_FILE)}00000 /dev/zero > $OUTPUT_DIR/x_next'\n\
+         [[step]]\nname = 'next'\nscript = 'wc -c < $INPUT_FILE > $OUTPUT_DIR/end'\n",
+    );
+    test.run(["-run"]).exits(0);
+    let all = test.json(&["evict", "-dry-run", "-json"]);
+    let (goes, stays) = (&all["evicted"], &all["kept"]["bytes"]);
+    assert_eq!(goes["objects"], 3, "{all}");
+    let whole = goes["bytes"].as_u64().unwrap() + stays.as_u64().unwrap();
+    let less = (whole - 1000).to_string();
+    let told = test.json(&["evict", "-max-size", &less, "-json"]);
+    assert_eq!(told["evicted"]["objects"], 1);
+    assert!(
+        told["evicted"]["bytes"].as_u64().unwrap() >= 300_000,
+        "{told}"
+    );
+    test.run(["evict", "-max-size", "1"])
+        .exits(0)
+        .says("cannot be made again");
 }

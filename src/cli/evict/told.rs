@@ -10,7 +10,7 @@ use crate::text::amount::{bytes, grouped_count};
 use crate::text::visible;
 
 /// What was dropped, or would be.
-pub(in super::super) struct Told {
+pub(super) struct Told {
     /// It.
     pub(super) evicted: Evicted,
     /// How many objects are without their bytes by now, and how many bytes these had.
@@ -33,6 +33,11 @@ fn json_of(amount: &Amount) -> Value {
 }
 
 impl Told {
+    /// What went, in one line.
+    pub(super) fn line(&self) -> String {
+        format!("evicted {}", objects(&self.evicted.all))
+    }
+
     /// What went, by step, and what stays.
     pub(super) fn text(&self, dry: bool) -> String {
         let (dropped, kept) = if dry {

@@ -128,6 +128,7 @@ impl Model {
             | Event::Accepted { .. }
             | Event::GivenBack { .. }
             | Event::Freed { .. }
+            | Event::Evicted { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }

@@ -71,6 +71,10 @@ pub(super) enum JsonEvent<'a> {
         count: i64,
         version: i64,
     },
+    Evicted {
+        objects: u64,
+        bytes: u64,
+    },
     Freed {
         runsets: u64,
         rows: u64,

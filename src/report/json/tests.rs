@@ -297,6 +297,14 @@ fn samples() {
         r#""given_back","step":"tr","count":9,"version":2"#
     );
     assert_eq!(
+        told(&Event::Evicted {
+            objects: 3,
+            bytes: 4096,
+            words: "3 objects",
+        }),
+        r#""evicted","objects":3,"bytes":4096"#
+    );
+    assert_eq!(
         told(&Event::Freed {
             runsets: 1,
             rows: 9,
