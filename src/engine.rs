@@ -84,7 +84,7 @@ pub(crate) enum Error {
     State(#[from] state::Error),
     /// The list of what a step gathers could not be kept.
     #[error("cannot keep the list of what is gathered: {0}")]
-    List(store::Error),
+    List(#[from] store::Error),
     /// A list of outputs could not be read back.
     #[error("cannot read back a task's list of outputs: {0}")]
     Spill(std::io::Error),

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
-use super::gather::{Lines, complete_group, complete_groups, context, group_for, key_of_pair};
+use super::gather::{
+    Lines, complete_group, complete_groups, context, group_for, key_of_pair, list_given, list_of,
+};
 use super::key::key_of;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
@@ -183,8 +185,7 @@ impl DryRunner<'_> {
             let at = lines.barriers.at(barrier);
             let step = &self.steps[at.queue];
             if !at.gathers() {
-                let list = context(self.state, self.router, self.runset, &step.with)?;
-                let list = Digest::of(list.as_bytes());
+                let list = list_given(self.state, self.router, self.runset, &step.with, None)?;
                 let buried = self.state.gives_this(self.runset, &step.with, &list)?;
                 self.contexts.insert(barrier, list);
                 self.bury(&buried)?;
@@ -244,9 +245,9 @@ impl DryRunner<'_> {
     }
 
     fn make_task(&mut self, step: &StepPlan, group: &Group) -> Result<(), Error> {
-        let list = list::of(self.state.members(group.id, usize::MAX)?);
+        let (list, _) = list_of(self.state, None, group.id)?;
         let new = NewGather {
-            list: Digest::of(list.as_bytes()),
+            list,
             step: step.id,
             group,
         };

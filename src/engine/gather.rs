@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub(super) use lines::Lines;
-pub(crate) use list::list_of;
+pub(crate) use list::{list_given, list_of};
 pub(crate) use reshape::reshape;
 pub(crate) use standing::standing;
 pub(crate) use with::{context, given_by, key_of_pair};

@@ -5,7 +5,7 @@
 //! a file with others that belong to it, such as a row with those that it names. Then that one has
 //! the name "" in the list, is `INPUT_FILE`, and is not in `INPUT_DIR`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::model::digest::Digest;
 use crate::model::tree::{self, Entry, Kind};
@@ -213,7 +213,8 @@ fn entry(name: Box<str>, digest: Digest, form: Form) -> Entry {
 /// Bytes of a file name: what all file systems have room for.
 const ROOM: usize = 255;
 
-fn with_key(key: &str, name: &str) -> Box<str> {
+/// What is called `name`, of which there are some with other keys.
+pub fn with_key(key: &str, name: &str) -> Box<str> {
     let whole = format!("{key}_{name}");
     if whole.len() <= ROOM {
         return whole.into();
@@ -228,18 +229,16 @@ fn number(named: &mut [Named]) {
         return;
     }
     let mut taken: HashSet<Box<str>> = named.iter().map(|(name, ..)| name.clone()).collect();
-    // Of very many the numbers before it are not tried again.
-    let mut next: HashMap<Box<str>, usize> = HashMap::new();
     for alike in named.chunk_by_mut(|a, b| a.0 == b.0) {
         if alike.len() == 1 {
             continue;
         }
         let name = alike[0].0.clone();
-        let at = next.entry(name.clone()).or_insert(1);
+        let mut at = 1;
         for (own, ..) in alike {
             *own = loop {
-                let tried = with_number(&name, *at);
-                *at += 1;
+                let tried = with_number(&name, at);
+                at += 1;
                 if taken.insert(tried.clone()) {
                     break tried;
                 }
@@ -249,7 +248,7 @@ fn number(named: &mut [Named]) {
 }
 
 /// `a.tar.gz` to `a.1.tar.gz`. Dots in front begin no extension.
-fn with_number(name: &str, number: usize) -> Box<str> {
+pub fn with_number(name: &str, number: usize) -> Box<str> {
     let hidden = name.len() - name.trim_start_matches('.').len();
     let dot = name[hidden..]
         .find('.')
@@ -261,6 +260,18 @@ fn with_number(name: &str, number: usize) -> Box<str> {
     }
     let digits = number.to_string();
     format!("{digits}.{}", end_of(name, ROOM - digits.len() - 1)).into()
+}
+
+/// Whether [`with_number`] may give that name.
+pub fn may_have_number(name: &str) -> bool {
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
+    name.split('.').any(is_number)
+}
+
+/// Whether [`with_number`] may give that one for several names: what has room is given for one alone.
+pub fn may_be_of_several(name: &str) -> bool {
+    // The end of a name begins with a whole character.
+    name.len() + 4 > ROOM
 }
 
 /// The last bytes of a name, `most` of them or a few fewer.

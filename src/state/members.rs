@@ -3,7 +3,7 @@
 use rusqlite::Row;
 
 use super::cell::{digest, file_name, form, located};
-use super::gather::{DOING, natural};
+use super::gather::DOING;
 use super::{Context, Error, GroupId, Reader};
 use crate::model::digest::Digest;
 use crate::model::list::{Form, Member};
@@ -34,29 +34,32 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
-    /// Calls `each` with the members whose names are behind `after`, in the order of these; at most
-    /// `most`, which are in memory together.
-    pub(crate) fn each_member_after(
+    /// Calls `each` with the name and the key of all members of a group, and with what they are.
+    pub(crate) fn each_member(
         &self,
         group: GroupId,
-        after: &str,
-        most: usize,
-        mut each: impl FnMut(&str, Digest, Form),
+        mut each: impl FnMut(&str, &str, Digest, Form),
     ) -> Result<(), Error> {
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT id, name, object_hash, kind FROM task
-                 WHERE gathering = ?1 AND role = 1 AND live = 1 AND name > ?2
-                 ORDER BY name LIMIT ?3",
+                "SELECT id, name, key, object_hash, kind FROM task
+                 WHERE gathering = ?1 AND role = 1 AND live = 1",
             )
             .during(&self.layout, DOING)?;
-        let rows = query.query((group.0, after, limit(most)));
-        let mut rows = rows.during(&self.layout, DOING)?;
+        let mut rows = query.query([group.0]).during(&self.layout, DOING)?;
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
-            let member = |row: &Row| Ok((file_name(row, 1)?, digest(row, 2)?, form(row, 3)?));
-            let (name, object, form) = located("task", row, member).during(&self.layout, DOING)?;
-            each(name.as_deref().unwrap_or_default(), object, form);
+            let member = |row: &Row| {
+                let key: Option<String> = row.get(2)?;
+                each(
+                    file_name(row, 1)?.as_deref().unwrap_or_default(),
+                    key.as_deref().unwrap_or_default(),
+                    digest(row, 3)?,
+                    form(row, 4)?,
+                );
+                Ok(())
+            };
+            located("task", row, member).during(&self.layout, DOING)?;
         }
         Ok(())
     }
@@ -69,16 +72,6 @@ impl Reader {
                 let group = |row: &Row| Ok(row.get::<_, Option<i64>>(0)?.map(GroupId));
                 query.query_row([task.0], group)
             })
-            .during(&self.layout, DOING)
-    }
-
-    /// How many members a group has.
-    pub(crate) fn members_in(&self, group: GroupId) -> Result<u64, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT count(*) FROM task WHERE gathering = ?1 AND role = 1 AND live = 1",
-            )
-            .and_then(|mut query| query.query_row([group.0], |row| natural(row, 0)))
             .during(&self.layout, DOING)
     }
 }

@@ -49,30 +49,49 @@ const DOING: &str = "read who takes what";
 impl Reader {
     /// The live outputs of the finished tasks of a step in the runset.
     pub(crate) fn outputs_of(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
+        let mut told = Vec::new();
+        self.each_output_of(runset, step, |one| told.push(one))?;
+        Ok(told)
+    }
+
+    /// Calls `each` with these.
+    pub(crate) fn each_output_of(
+        &self,
+        runset: &Runset,
+        step: &StepName,
+        each: impl FnMut(Told),
+    ) -> Result<(), Error> {
         self.told(
             "SELECT o.id, o.input_task_id, o.name, o.object_hash, o.kind
              FROM step AS s JOIN task AS m ON m.step_id = s.id AND m.step_id IS NOT NULL
              JOIN task AS o ON o.input_task_id = m.id
              WHERE s.name = ?2 AND m.runset = ?1 AND m.live = 1 AND m.processed = 1 AND m.role <> 1
                AND o.live = 1 AND o.output IS NULL AND o.name IS NOT NULL",
-            runset,
-            step,
+            (runset, step),
+            each,
         )
     }
 
     /// What a step takes in the runset besides what is routed to it; not the pairs, which are made of what
     /// it has.
     pub(crate) fn taken_by(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
+        let mut told = Vec::new();
         self.told(
             "SELECT t.id, t.input_task_id, t.name, t.object_hash, t.kind
              FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
              WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output <> t.input_task_id",
-            runset,
-            step,
-        )
+            (runset, step),
+            |one| told.push(one),
+        )?;
+        Ok(told)
     }
 
-    fn told(&self, sql: &str, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
+    fn told(
+        &self,
+        sql: &str,
+        (runset, step): (&Runset, &StepName),
+        each: impl FnMut(Told),
+    ) -> Result<(), Error> {
         self.connection
             .prepare_cached(sql)
             .and_then(|mut query| {
@@ -91,7 +110,9 @@ impl Reader {
                     })
                 };
                 let rows = query.query_map((&runset.name, step.as_str()), told)?;
-                rows.filter_map(Result::transpose).collect()
+                let mut told = rows.filter_map(Result::transpose);
+                let mut each = each;
+                told.try_for_each(|one| one.map(&mut each))
             })
             .during(&self.layout, DOING)
     }

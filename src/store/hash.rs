@@ -114,14 +114,15 @@ fn read(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-#[derive(Default)]
-struct Hasher {
+/// Hashes what comes piece by piece.
+#[derive(Debug, Default)]
+pub(super) struct Hasher {
     state: Sha256,
     total: u64,
 }
 
 impl Hasher {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.total += bytes.len() as u64;
     }
@@ -139,7 +140,7 @@ impl Hasher {
         }
     }
 
-    fn end(self) -> Inserted {
+    pub(super) fn end(self) -> Inserted {
         Inserted {
             digest: Digest(self.state.finalize().into()),
             size: self.total,

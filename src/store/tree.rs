@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use tempfile::NamedTempFile;
 
 use self::listed::Listed;
+use super::hash::Hasher;
 use super::{Condition, Error, GoOn, Reader, Store, hash_until, io_error};
 use crate::folder::{Descent, Folder};
 use crate::model::digest::Digest;
@@ -224,18 +225,27 @@ fn is_above(one: &str, other: &str) -> bool {
 /// A list while it is made: entries come in order.
 #[derive(Debug)]
 pub(crate) struct TreeWriter<'a> {
-    store: &'a Store,
+    /// None where no object is made of it.
+    store: Option<&'a Store>,
     text: String,
     written: Option<NamedTempFile>,
+    /// What was not kept.
+    hasher: Hasher,
 }
 
 impl<'a> TreeWriter<'a> {
     /// Of nothing yet.
     pub(crate) fn new(store: &'a Store) -> Self {
+        Self::kept_in(Some(store))
+    }
+
+    /// The same; where there is no store, only to find out its hash.
+    pub(crate) fn kept_in(store: Option<&'a Store>) -> Self {
         Self {
             store,
             text: HEADER.to_owned(),
             written: None,
+            hasher: Hasher::default(),
         }
     }
 
@@ -249,7 +259,12 @@ impl<'a> TreeWriter<'a> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let scratch = &self.store.scratch;
+        let Some(store) = self.store else {
+            self.hasher.add(self.text.as_bytes());
+            self.text.clear();
+            return Ok(());
+        };
+        let scratch = &store.scratch;
         let file = match &mut self.written {
             Some(file) => file,
             none => none.insert(
@@ -262,23 +277,27 @@ impl<'a> TreeWriter<'a> {
         Ok(())
     }
 
-    /// Makes the list an object. All that it names are there by now.
+    /// Makes the list an object. All that it names are there by now. Its hash.
     pub(crate) fn end(mut self) -> Result<Digest, Error> {
         static NEVER: AtomicBool = AtomicBool::new(false);
+        let Some(store) = self.store else {
+            self.hasher.add(self.text.as_bytes());
+            return Ok(self.hasher.end().digest);
+        };
         if self.written.is_none() {
-            return self.store.insert_bytes(self.text.as_bytes());
+            return store.insert_bytes(self.text.as_bytes());
         }
         self.flush()?;
         let Some(file) = self.written else {
-            return self.store.insert_bytes(&[]);
+            return store.insert_bytes(&[]);
         };
         let (read, metadata) = File::open(file.path())
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(io_error("open", file.path()))?;
         let inserted = hash_until(&read, metadata.len(), &NEVER, |_| ());
         let inserted = inserted.map_err(io_error("read", file.path()))?;
-        self.store.place_copy(file, &inserted.digest)?;
-        self.store.remember_large(&inserted);
+        store.place_copy(file, &inserted.digest)?;
+        store.remember_large(&inserted);
         Ok(inserted.digest)
     }
 }
@@ -317,6 +336,11 @@ mod tests {
             let digest = list.end().unwrap();
             let text = tree::write(&mut entries.clone());
             assert_eq!(digest, Digest::of(text.as_bytes()));
+            let mut unkept = TreeWriter::kept_in(None);
+            for entry in &entries {
+                unkept.add(entry.kind, &entry.digest, &entry.name).unwrap();
+            }
+            assert_eq!(unkept.end().unwrap(), digest);
             let read: Vec<Entry> = store.tree(&digest).unwrap().map(Result::unwrap).collect();
             assert_eq!(read, entries);
         }

@@ -263,7 +263,7 @@ fn write_list(
     if row.context != Some(need.object) {
         if let Some(group) = state.group_of_task(row.id)? {
             // That it is another one by now is no reason to stop.
-            let _ = engine::list_of(state, store, group);
+            let _ = engine::list_of(state, Some(store), group);
         }
         return Ok(store.contains(&need.object));
     }

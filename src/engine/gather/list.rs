@@ -1,73 +1,102 @@
-//! The lists that tasks on what was gathered work on.
+//! The lists that tasks on what was gathered work on, and of what tasks get besides.
 
 use super::super::{Error, Scheduler};
+use crate::engine::key::key_of;
 use crate::model::digest::Digest;
 use crate::model::list;
-use crate::state::{GroupId, Reader};
-use crate::store::{Store, TreeWriter};
+use crate::model::name::StepName;
+use crate::model::route::Router;
+use crate::model::task::TaskId;
+use crate::state::{GroupId, Reader, Runset};
+use crate::store::{Gathered, Store, TreeWriter};
 
 /// Members of a group that are held in memory, if it has no more.
 const MANY: usize = if cfg!(test) { 2 } else { 16 << 10 };
-/// Members of a larger one that are sorted at once.
-const AT_ONCE: usize = if cfg!(test) { 2 } else { 64 << 10 };
 
 impl Scheduler<'_> {
     /// The list of a group's members, as an object in the store, and how many there are.
     pub(super) fn list_of(&mut self, group: GroupId) -> Result<(Digest, u64), Error> {
-        list_of(self.state, self.store, group)
+        list_of(self.state, Some(self.store), group)
     }
 }
 
-/// The list of a group's members, as an object in the store, and how many there are.
+/// The list of a group's members, as an object in the store, if it is to be in one; and how many there are.
 pub(crate) fn list_of(
     state: &Reader,
-    store: &Store,
+    store: Option<&Store>,
     group: GroupId,
 ) -> Result<(Digest, u64), Error> {
-    let mut members = state.members(group, MANY + 1)?;
+    let members = state.members(group, MANY + 1)?;
     if members.len() > MANY {
         drop(members);
-        if let Some(written) = write_list(state, store, group)? {
-            return Ok(written);
-        }
-        members = state.members(group, usize::MAX)?;
+        return list_of_many(state, store, group);
     }
     let count = members.len() as u64;
-    let list = store.insert_bytes(list::of(members).as_bytes());
-    Ok((list.map_err(Error::List)?, count))
+    let list = list::of(members);
+    let list = match store {
+        Some(store) => store.insert_bytes(list.as_bytes())?,
+        None => Digest::of(list.as_bytes()),
+    };
+    Ok((list, count))
 }
 
-/// The same piece by piece, in the order of their names; none if some have the same, and get others.
-fn write_list(
+fn list_of_many(
     state: &Reader,
-    store: &Store,
+    store: Option<&Store>,
     group: GroupId,
-) -> Result<Option<(Digest, u64)>, Error> {
-    let mut list = TreeWriter::new(store);
-    let (mut behind, mut count) = (String::new(), 0);
-    loop {
-        let (before, mut differ, mut wrote) = (count, true, Ok(()));
-        let after = behind.clone();
-        state.each_member_after(group, &after, AT_ONCE, |name, digest, form| {
-            differ = differ && name > behind.as_str();
-            if differ && wrote.is_ok() {
-                wrote = list.add(form.in_list(), &digest, name);
-                count += 1;
-                behind.clear();
-                behind.push_str(name);
+) -> Result<(Digest, u64), Error> {
+    let mut gathered = Gathered::for_list_in(store);
+    let mut added = Ok(());
+    state.each_member(group, |name, key, digest, form| {
+        if added.is_ok() {
+            added = gathered.add(name, key.as_bytes(), &digest, form);
+        }
+    })?;
+    added?;
+    let count = gathered.count();
+    let mut list = TreeWriter::kept_in(store);
+    let key = |key: &[u8]| Ok(String::from_utf8_lossy(key).into());
+    gathered.named(key, |kind, digest, name| -> Result<(), Error> {
+        Ok(list.add(kind, digest, name)?)
+    })?;
+    Ok((list.end()?, count))
+}
+
+/// The list that [`super::context`] gives, as an object in the store, if it is to be in one.
+pub(crate) fn list_given(
+    state: &Reader,
+    router: &Router,
+    runset: &Runset,
+    with: &[StepName],
+    store: Option<&Store>,
+) -> Result<Digest, Error> {
+    let mut steps: Vec<(String, &StepName)> = with
+        .iter()
+        .map(|step| (format!("{}/", step.as_str()), step))
+        .collect();
+    // Nothing of one step is between what is of another one.
+    steps.sort_unstable();
+    let mut list = TreeWriter::kept_in(store);
+    for (mut path, step) in steps {
+        let mut gathered = Gathered::for_list_in(store);
+        let mut added = Ok(());
+        state.each_output_of(runset, step, |output| {
+            if added.is_ok() {
+                let maker = output.parent.0.to_be_bytes();
+                added = gathered.add(&output.name, &maker, &output.object, output.form);
             }
         })?;
-        wrote.map_err(Error::List)?;
-        if !differ {
-            return Ok(None);
-        }
-        if count == before {
-            break;
-        }
+        added?;
+        let key = |maker: &[u8]| -> Result<Box<str>, Error> {
+            let maker = maker.try_into().map_or(0, i64::from_be_bytes);
+            Ok(key_of(state, router, TaskId(maker))?.into())
+        };
+        let folder = path.len();
+        gathered.named(key, |kind, digest, name| {
+            path.truncate(folder);
+            path.push_str(name);
+            Ok(list.add(kind, digest, &path)?)
+        })?;
     }
-    // One of the name that ended a piece was passed over, and so were those without a name.
-    if state.members_in(group)? != count {
-        return Ok(None);
-    }
-    Ok(Some((list.end().map_err(Error::List)?, count)))
+    Ok(list.end()?)
 }

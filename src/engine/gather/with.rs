@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::list_given;
 use crate::engine::key::key_of;
 use crate::engine::step::StepPlan;
 use crate::engine::{Error, Scheduler};
@@ -85,9 +86,7 @@ impl Scheduler<'_> {
         }
         let queue = gathers.lines.barriers.at(barrier).queue;
         let with = &self.steps[queue].with;
-        let text = context(self.state, self.router, self.runset, with)?;
-        let list = self.store.insert_bytes(text.as_bytes());
-        let list = list.map_err(Error::List)?;
+        let list = list_given(self.state, self.router, self.runset, with, Some(self.store))?;
         if let Some(gathers) = &mut self.gathers {
             gathers.contexts.insert(barrier, list);
             gathers.given.push(list);
