@@ -143,13 +143,14 @@ impl Reader {
     fn wanted_context(&self, runset: &Runset, count: usize) -> Result<Vec<Wanted>, Error> {
         let mut wanted = Vec::new();
         for source in self.sources_of_unfinished(runset)? {
-            let outputs = self.outputs_of(runset, &source)?.into_iter();
-            wanted.extend(outputs.take(count).map(|output| Wanted {
-                maker: Some(output.parent),
-                object: output.object,
-                form: output.form,
-                name: Some(output.name),
-            }));
+            self.some_outputs_of(runset, &source, count, |output| {
+                wanted.push(Wanted {
+                    maker: Some(output.parent),
+                    object: output.object,
+                    form: output.form,
+                    name: Some(output.name),
+                });
+            })?;
         }
         Ok(wanted)
     }

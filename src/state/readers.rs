@@ -61,13 +61,25 @@ impl Reader {
         step: &StepName,
         each: impl FnMut(Told),
     ) -> Result<(), Error> {
+        self.some_outputs_of(runset, step, usize::MAX, each)
+    }
+
+    /// Calls `each` with at most `most` of these.
+    pub(super) fn some_outputs_of(
+        &self,
+        runset: &Runset,
+        step: &StepName,
+        most: usize,
+        each: impl FnMut(Told),
+    ) -> Result<(), Error> {
         self.told(
             "SELECT o.id, o.input_task_id, o.name, o.object_hash, o.kind
              FROM step AS s JOIN task AS m ON m.step_id = s.id AND m.step_id IS NOT NULL
              JOIN task AS o ON o.input_task_id = m.id
              WHERE s.name = ?2 AND m.runset = ?1 AND m.live = 1 AND m.processed = 1 AND m.role <> 1
-               AND o.live = 1 AND o.output IS NULL AND o.name IS NOT NULL",
-            (runset, step),
+               AND o.live = 1 AND o.output IS NULL AND o.name IS NOT NULL
+             LIMIT ?3",
+            (runset, step, most),
             each,
         )
     }
@@ -79,8 +91,9 @@ impl Reader {
         self.told(
             "SELECT t.id, t.input_task_id, t.name, t.object_hash, t.kind
              FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
-             WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output <> t.input_task_id",
-            (runset, step),
+             WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output <> t.input_task_id
+             LIMIT ?3",
+            (runset, step, usize::MAX),
             |one| told.push(one),
         )?;
         Ok(told)
@@ -89,7 +102,7 @@ impl Reader {
     fn told(
         &self,
         sql: &str,
-        (runset, step): (&Runset, &StepName),
+        (runset, step, most): (&Runset, &StepName, usize),
         each: impl FnMut(Told),
     ) -> Result<(), Error> {
         self.connection
@@ -109,7 +122,8 @@ impl Reader {
                         }))
                     })
                 };
-                let rows = query.query_map((&runset.name, step.as_str()), told)?;
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                let rows = query.query_map((&runset.name, step.as_str(), most), told)?;
                 let mut told = rows.filter_map(Result::transpose);
                 let mut each = each;
                 told.try_for_each(|one| one.map(&mut each))

@@ -15,6 +15,7 @@ mod failure;
 mod flat;
 mod flat_table;
 mod floor;
+mod gather;
 mod generate;
 mod generate_python;
 mod goal;

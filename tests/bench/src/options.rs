@@ -53,6 +53,8 @@ pub struct Options {
     pub works: Vec<Work>,
     /// Whether the start-up is measured.
     pub start: bool,
+    /// Rounds of a gather; 0: it is not measured.
+    pub gather: usize,
     /// Whether a second run after 1 000 000 tasks is measured.
     pub second_of_million: bool,
     /// Rounds of each level of durability; 0: it is not measured.
@@ -73,6 +75,7 @@ pub struct Options {
 
 /// What is measured besides works, by name.
 const START: &str = "start";
+const GATHER: &str = "gather";
 const SECOND_OF_MILLION: &str = "second-1000000";
 const DURABILITY: &str = "durability";
 const ENVIRONMENT: &str = "environment";
@@ -148,7 +151,7 @@ impl Options {
         }
         let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
-        names.extend([START, DURABILITY, ENVIRONMENT]);
+        names.extend([START, GATHER, DURABILITY, ENVIRONMENT]);
         if !said.quick {
             names.push(SECOND_OF_MILLION);
         }
@@ -187,6 +190,7 @@ impl Options {
             out,
             works,
             start: asked(START),
+            gather: if asked(GATHER) { rounds } else { 0 },
             second_of_million: asked(SECOND_OF_MILLION) && !said.quick,
             durability: if asked(DURABILITY) { rounds } else { 0 },
             flat: flat.filter(|_| asked(FLAT)).unwrap_or(0),

@@ -15,7 +15,8 @@ use super::options::Options;
 use super::scratch::{Scratch, is_full};
 use super::work::{BIG, Fingerprint, Source, Work};
 use super::{
-    check, durability, environment, flat, generate, interrupt, machine, multiply, profile, start,
+    check, durability, environment, flat, gather, generate, interrupt, machine, multiply, profile,
+    start,
 };
 
 /// All that was measured.
@@ -142,6 +143,9 @@ impl<'a> Suite<'a> {
                 self.scratch.path(),
                 rounds,
             )?);
+        }
+        if options.gather > 0 {
+            works.push(gather::measure(&mut self, options.gather)?);
         }
         let durability = match options.durability {
             0 => Vec::new(),
