@@ -40,6 +40,7 @@ pub(crate) use lent::Loan;
 pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
 pub(crate) use look::Condition;
 pub(crate) use named::Gathered;
+pub(crate) use read::Held;
 pub(crate) use shared::SharedOutput;
 pub(crate) use sweep::{Amount, Removes, Swept};
 pub(crate) use tree::TreeWriter;
@@ -392,6 +393,11 @@ impl Reader {
 
     /// Where the object is, or would be.
     pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(Self::place(digest))
+    }
+
+    /// Where it is in the store.
+    fn place(digest: &Digest) -> String {
         let hex = digest.hex();
         let mut path = String::with_capacity(67);
         path.push_str(&hex[..2]);
@@ -399,7 +405,7 @@ impl Reader {
         path.push_str(&hex[2..4]);
         path.push('/');
         path.push_str(&hex[4..]);
-        self.root.join(path)
+        path
     }
 
     /// Whether there is a file for the object; its bytes are not looked at.

@@ -7,7 +7,7 @@ use rustix::fs::FileType;
 
 use super::hash::hash;
 use super::{Error, Reader, SMALL, io_error, is_absent};
-use crate::folder::{Entry, kind};
+use crate::folder::{Entry, Folder, kind};
 use crate::model::digest::Digest;
 use crate::sys;
 
@@ -34,6 +34,40 @@ fn cut(file: &File, size: u64) -> io::Result<()> {
         return Ok(());
     }
     file.set_len(size)
+}
+
+/// A store whose folder is held open: for many small objects, one after the other.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    store: &'a Reader,
+    root: Option<Folder>,
+}
+
+/// Objects for which the folder is opened.
+const WORTH: usize = 4;
+/// Bytes that are read without a look at how many there are.
+const TINY: usize = 4096;
+
+impl Held<'_> {
+    /// The same as [`Reader::check_stored`].
+    pub(crate) fn check(&self, digest: &Digest) -> Result<(), Error> {
+        if self.is_tiny_and_whole(digest) {
+            return Ok(());
+        }
+        self.store.check_stored(digest)
+    }
+
+    /// Whether the object is there, tiny, and right. Nothing else has its bytes than a file, unless these
+    /// are none.
+    fn is_tiny_and_whole(&self, digest: &Digest) -> bool {
+        let Some(root) = &self.root else {
+            return false;
+        };
+        let mut bytes = [0; TINY];
+        let opened = root.entry(&*Reader::place(digest)).open();
+        let read = opened.and_then(|mut object| object.read(&mut bytes));
+        read.is_ok_and(|read| (1..TINY).contains(&read) && Digest::of(&bytes[..read]) == *digest)
+    }
 }
 
 impl Reader {
@@ -66,7 +100,7 @@ impl Reader {
             self.check(digest, Digest::of(&bytes))?;
             let mut copy = make()?;
             copy.write_all(&bytes)
-                .and_then(|()| cut(&copy, size))
+                .and_then(|()| if new { Ok(()) } else { cut(&copy, size) })
                 .map_err(io_error("write", to))?;
         } else {
             self.verify_open(digest, &mut object, &metadata)?;
@@ -148,6 +182,14 @@ impl Reader {
         }
         let bytes = read_small(&mut object, metadata.len()).map_err(io_error("read", &path))?;
         self.check(digest, Digest::of(&bytes))
+    }
+
+    /// For a look at that many objects.
+    pub(crate) fn hold(&self, objects: usize) -> Held<'_> {
+        // Where that is not worth it, or does not work, whole paths are looked at.
+        let worth = objects >= WORTH;
+        let root = worth.then(|| Folder::open(&self.root).ok()).flatten();
+        Held { store: self, root }
     }
 
     pub(super) fn open_stored(

@@ -125,16 +125,26 @@ impl<'a> Filler<'a> {
         files: &[Entry],
         loans: &mut Vec<Loan>,
     ) -> Result<(), store::Error> {
+        let held = self.store.hold(if self.way == Way::Links {
+            files.len()
+        } else {
+            0
+        });
         let added = batch::all(files.len(), &|index, before| {
             before(0);
-            self.put(folder, &files[index])
+            self.put(folder, &held, &files[index])
         });
         let added = added.map_err(|(_, error)| error)?;
         loans.extend(added.into_iter().flatten());
         Ok(())
     }
 
-    fn put(&self, folder: &Folder, file: &Entry) -> Result<Option<Loan>, store::Error> {
+    fn put(
+        &self,
+        folder: &Folder,
+        held: &Held,
+        file: &Entry,
+    ) -> Result<Option<Loan>, store::Error> {
         let Self { store, way, go_on } = *self;
         let entry = folder.entry(&*file.name);
         go_on().map_err(store::io_error("make", entry))?;
@@ -155,7 +165,7 @@ impl<'a> Filler<'a> {
             store.copy_new(&file.digest, entry)?;
             return Ok(None);
         }
-        store.check_stored(&file.digest)?;
+        held.check(&file.digest)?;
         // Scripts go to other folders.
         let object = store.path(&file.digest);
         let object = if object.is_absolute() {
@@ -337,6 +347,29 @@ mod tests {
         let no_list = store.insert_bytes(b"x").unwrap();
         let error = store.list(&no_list).unwrap_err();
         assert!(error.to_string().contains("list of files"), "{error}");
+    }
+
+    #[test]
+    fn among_many_one_that_is_gone_or_another_is_told() {
+        let (_dir, store, folder) = fixture();
+        let members = (0..10).map(|n| member(&store, &n.to_string(), &n.to_string()));
+        let text = list::of(members.collect());
+        let list = store.insert_bytes(text.as_bytes()).unwrap();
+        let place = store.path(&Digest::of(b"7"));
+        fs::remove_file(&place).unwrap();
+        let filler = with(Way::Links, &store, TO_THE_END);
+        let fill = |name: &str| filler.fill(&folder, name, store.list(&list).unwrap());
+        let error = fill("gone").unwrap_err();
+        assert!(matches!(error, store::Error::Missing { .. }), "{error}");
+        for (name, other) in [("other", "8"), ("none", ""), ("more", "77")] {
+            fs::write(&place, other).unwrap();
+            let error = fill(name).unwrap_err();
+            assert!(matches!(error, store::Error::Damaged { .. }), "{error}");
+        }
+        fs::remove_file(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        let error = fill("folder").unwrap_err();
+        assert!(matches!(error, store::Error::NotAFile { .. }), "{error}");
     }
 
     #[test]
