@@ -106,18 +106,29 @@ impl Reader {
         step: &StepName,
         which: Which,
     ) -> Result<Option<GroupId>, Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT id FROM gathering
-                 WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 AND (owner > 0 OR key = ?4)
-                 LIMIT 1",
-            )
-            .and_then(|mut query| {
-                let which = (runset.id.0, step.as_str(), which.owner, which.key);
-                let group = query.query_row(which, |row| row.get(0).map(GroupId));
-                group.optional()
-            })
-            .during(&self.layout, DOING)
+        let named = (runset.id.0, step.as_str(), which.owner);
+        let group = |row: &Row| row.get(0).map(GroupId);
+        // In one question the index would not be used to its end: among many keys that takes long.
+        if which.owner > 0 {
+            self.connection
+                .prepare_cached(
+                    "SELECT id FROM gathering
+                     WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 LIMIT 1",
+                )
+                .and_then(|mut query| query.query_row(named, group).optional())
+        } else {
+            let (runset, step, owner) = named;
+            self.connection
+                .prepare_cached(
+                    "SELECT id FROM gathering
+                     WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 AND key = ?4 LIMIT 1",
+                )
+                .and_then(|mut query| {
+                    let named = (runset, step, owner, which.key);
+                    query.query_row(named, group).optional()
+                })
+        }
+        .during(&self.layout, DOING)
     }
 
     /// The groups of a step that have members and no task that works on them, by their keys.

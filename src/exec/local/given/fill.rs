@@ -7,7 +7,7 @@ use crate::folder::{self, Folder};
 use crate::model::digest::Digest;
 use crate::model::name::StepName;
 use crate::model::tree::{Entry, Kind};
-use crate::store::{self, GoOn, Loan, Reader};
+use crate::store::{self, GoOn, Held, Loan, Reader};
 
 /// Entries of a list that are in memory at once.
 const STRETCH: usize = if cfg!(test) { 5 } else { 1024 };
