@@ -94,7 +94,9 @@ impl<'a> Merge<'a> {
                 continue;
             };
             let (recorded, _) = same.remove(place);
-            if recorded.live && recorded.object == entry.object && recorded.form == entry.form() {
+            let about = entry.key.as_deref().unwrap_or(&entry.name);
+            let is_same = recorded.object == entry.object && recorded.form == entry.form();
+            if recorded.live && is_same && *recorded.about == *about {
                 self.difference.unchanged += 1;
             } else {
                 self.difference.made.push((at, Some(recorded.task)));

@@ -239,6 +239,7 @@ fn entries_and_records_are_gone_through_at_once() {
     ] {
         let recorded = Recorded {
             identity: identity.to_owned(),
+            about: identity.into(),
             task: TaskId(task),
             object: Digest::of(bytes.as_bytes()),
             step: None,
@@ -318,6 +319,7 @@ fn an_entry_of_several_steps_is_compared_step_by_step() {
         for (task, step, bytes) in recorded {
             let recorded = Recorded {
                 identity: "k".to_owned(),
+                about: "k".into(),
                 task: TaskId(*task),
                 object: Digest::of(bytes.as_bytes()),
                 step: None,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rusqlite::Row;
 
 use super::below::{AGAIN, below};
-use super::cell::{located, number, older};
+use super::cell::{digest, located, number, older};
 use super::record::ROOM;
 use super::{Context as _, Error, Reader, Runset, State, StepId};
 use crate::model::digest::Digest;
@@ -61,6 +61,17 @@ pub(crate) struct NewPair<'a> {
 
 const DOING: &str = "read what tasks get of other steps";
 const WRITING: &str = "write what tasks get of other steps";
+
+/// One of the pairs of an input.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    /// What stands for all pairs of that input.
+    pub own: TaskId,
+    /// What it is about.
+    pub key: Box<str>,
+    /// The list of the one thing that it gets besides.
+    pub context: Digest,
+}
 
 impl Reader {
     fn given(&self) -> Result<Vec<Given>, Error> {
@@ -184,6 +195,34 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The live pairs of a step in the runset, those of one input behind each other.
+    pub(crate) fn pairs_of(&self, runset: &Runset, step: &StepName) -> Result<Vec<Pair>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT t.id, t.output, coalesce(t.key, ''), t.context
+                 FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
+                 WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.role = 2
+                   AND t.output = t.input_task_id AND t.context IS NOT NULL ORDER BY 2",
+            )
+            .and_then(|mut query| {
+                let pair = |row: &Row| {
+                    located("task", row, |row| {
+                        Ok(Pair {
+                            own: TaskId(number(row, 1)?),
+                            key: row.get(2)?,
+                            context: digest(row, 3)?,
+                        })
+                    })
+                };
+                query
+                    .query_map((&runset.name, step.as_str()), pair)?
+                    .collect()
+            })
+            .during(&self.layout, DOING)
+    }
+}
+
 impl State {
     /// Notes what a task got besides its input.
     pub(crate) fn put_context(&mut self, task: TaskId, context: &Digest) -> Result<(), Error> {
@@ -289,6 +328,15 @@ impl State {
             return Ok(());
         }
         self.bury_given(runset, &[], &anew, None, None).map(drop)
+    }
+
+    /// What stands for pairs gives way to pairs that are made anew.
+    pub(crate) fn unpair(&mut self, runset: &Runset, own: &[TaskId]) -> Result<(), Error> {
+        if own.is_empty() {
+            return Ok(());
+        }
+        let own: Vec<i64> = own.iter().map(|task| task.0).collect();
+        self.bury_given(runset, &[], &own, None, None).map(drop)
     }
 
     /// Tasks, and all that was made of them, live no more.

@@ -25,6 +25,8 @@ pub(crate) struct Recorded {
     pub live: bool,
     /// What the input is.
     pub form: Form,
+    /// What the task is about: the key, else the file name.
+    pub about: Box<str>,
 }
 
 /// An entry whose task is to be made.
@@ -68,7 +70,7 @@ impl Reader {
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT t.id, e.identity, t.object_hash, t.step_id, t.live, t.kind
+                "SELECT t.id, e.identity, t.object_hash, t.step_id, t.live, t.kind, coalesce(t.key, t.name, '')
                  FROM entry AS e JOIN task AS t ON t.id = e.task_id
                  WHERE e.runset_id = ?1 ORDER BY e.identity",
             )
@@ -190,5 +192,6 @@ fn recorded(row: &Row) -> rusqlite::Result<Recorded> {
         step: row.get::<_, Option<i64>>(3)?.map(StepId),
         live: row.get(4)?,
         form: form(row, 5)?,
+        about: row.get(6)?,
     })
 }

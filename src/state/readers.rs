@@ -42,6 +42,10 @@ pub(crate) struct Told {
     pub object: Digest,
     /// What that is.
     pub form: Form,
+    /// The key that it was given, if it was given one.
+    pub key: Option<Box<str>>,
+    /// Whether it is one of what is gathered.
+    pub gathered: bool,
 }
 
 const DOING: &str = "read who takes what";
@@ -73,7 +77,7 @@ impl Reader {
         each: impl FnMut(Told),
     ) -> Result<(), Error> {
         self.told(
-            "SELECT o.id, o.input_task_id, o.name, o.object_hash, o.kind
+            "SELECT o.id, o.input_task_id, o.name, o.object_hash, o.kind, o.key, o.role = 1
              FROM step AS s JOIN task AS m ON m.step_id = s.id AND m.step_id IS NOT NULL
              JOIN task AS o ON o.input_task_id = m.id
              WHERE s.name = ?2 AND m.runset = ?1 AND m.live = 1 AND m.processed = 1 AND m.role <> 1
@@ -89,7 +93,7 @@ impl Reader {
     pub(crate) fn taken_by(&self, runset: &Runset, step: &StepName) -> Result<Vec<Told>, Error> {
         let mut told = Vec::new();
         self.told(
-            "SELECT t.id, t.input_task_id, t.name, t.object_hash, t.kind
+            "SELECT t.id, t.input_task_id, t.name, t.object_hash, t.kind, t.key, t.role = 1
              FROM step AS s JOIN task AS t ON t.step_id = s.id AND t.step_id IS NOT NULL
              WHERE s.name = ?2 AND t.runset = ?1 AND t.live = 1 AND t.output <> t.input_task_id
              LIMIT ?3",
@@ -113,12 +117,15 @@ impl Reader {
                         let left = file_name(row, 2)?.zip(row.get::<_, Option<i64>>(1)?);
                         let (task, object) = (TaskId(number(row, 0)?), digest(row, 3)?);
                         let form = form(row, 4)?;
+                        let (key, gathered) = (row.get(5)?, row.get(6)?);
                         Ok(left.map(|(name, parent)| Told {
                             task,
                             parent: TaskId(parent),
                             name,
                             object,
                             form,
+                            key,
+                            gathered,
                         }))
                     })
                 };

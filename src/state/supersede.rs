@@ -42,6 +42,10 @@ impl Migrated {
 /// From what, to what, how many; none for final outputs.
 type Replaced = (Option<StepId>, Option<StepId>, i64);
 
+/// Whether a task's key is what its name and the names of today's steps make of it, and noted only as what
+/// it was executed with: of an output's own row.
+const FOLLOWS: &str = "t.input_task_id IS NOT NULL AND t.output IS NULL AND t.role IN (0, 1)";
+
 /// Of another version than the step has now.
 const TAINTED: &str = "s.fingerprint <> c.fingerprint";
 
@@ -231,14 +235,14 @@ impl State {
         )?;
         self.reader.connection.write(
             "supersede tasks",
-            "INSERT INTO task
+            &format!("INSERT INTO task
                  (object_hash, kind, role, gathering, key, output, step_id, input_task_id, runset, name,
                   supersedes, forced, processed, room)
              SELECT t.object_hash, t.kind, iif(t.role = 1, 0, t.role),
-                 iif(t.role = 3, t.gathering, NULL), t.key, t.output, root.step_id, t.input_task_id, t.runset, t.name, t.id,
+                 iif(t.role = 3, t.gathering, NULL), iif({FOLLOWS}, NULL, t.key), t.output, root.step_id, t.input_task_id, t.runset, t.name, t.id,
                  ?1 OR t.forced AND NOT t.processed,
                  root.step_id IS NULL, iif(root.step_id IS NULL, NULL, ?2)
-             FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id",
+             FROM root JOIN task AS t ON t.id = root.id ORDER BY t.id"),
             (forced, ROOM),
         )?;
         self.reader.connection.write(

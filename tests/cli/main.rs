@@ -25,6 +25,7 @@ mod injection;
 mod inputs;
 mod interrupt;
 mod keep;
+mod keys;
 mod last_member;
 mod leftover;
 mod limits;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::group_for;
 use super::lines::Lines;
+use super::with::{given_by, key_of_pair};
 use crate::engine::key::key_of;
 use crate::engine::readers::{Readers, key_taken};
 use crate::engine::step::StepPlan;
 use crate::model::digest::Digest;
 use crate::model::gather::{Gather, Which};
+use crate::model::list;
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
@@ -117,7 +119,7 @@ fn take(
     router: &Router,
 ) -> Result<(), state::Error> {
     let known = state.taken_as(runset)?;
-    if known.is_none() && steps.iter().all(|step| step.from.is_empty()) {
+    if known.is_none() && !steps.iter().any(|step| step.each || !step.from.is_empty()) {
         return Ok(());
     }
     let sign = sign(steps);
@@ -126,6 +128,9 @@ fn take(
     }
     let readers = Readers::of(steps);
     let mut lines = Lines::of(state, steps, router)?;
+    for step in steps.iter().filter(|step| step.each) {
+        pair_again(state, runset, step, router)?;
+    }
     for step in steps {
         let mut wanted = HashMap::new();
         let sources: BTreeSet<&StepName> = step.from.iter().map(|source| &source.step).collect();
@@ -146,8 +151,17 @@ fn take(
         let mut gone = Vec::new();
         for taken in state.taken_by(runset, &step.name)? {
             let place = (taken.parent, taken.name.to_string());
-            if wanted.remove(&place).is_none() {
+            let Some((output, pattern)) = wanted.remove(&place) else {
                 gone.push(taken.task);
+                continue;
+            };
+            // One that is what the step took otherwise stays until that is migrated.
+            if taken.gathered == step.gather.is_some() {
+                let key = key_by(state, router, step, &output, pattern.as_ref())?;
+                if taken.key.as_deref() != key.as_deref() {
+                    gone.push(taken.task);
+                    wanted.insert(place, (output, pattern));
+                }
             }
         }
         state.leave(runset, &gone)?;
@@ -161,6 +175,48 @@ fn take(
     state.set_taken_as(runset, &sign)
 }
 
+/// Has pairs made again whose key is another one by today's names of steps.
+fn pair_again(
+    state: &mut State,
+    runset: &Runset,
+    step: &StepPlan,
+    router: &Router,
+) -> Result<(), state::Error> {
+    let mut paths = HashMap::new();
+    for other in &step.with {
+        for (path, told) in given_by(state, router, runset, other)? {
+            let alone = list::alone(&path, told.object, told.form);
+            paths.insert(Digest::of(alone.as_bytes()), path);
+        }
+    }
+    let mut gone = Vec::new();
+    for pair in state.pairs_of(runset, &step.name)? {
+        let Some(path) = paths.get(&pair.context) else {
+            continue;
+        };
+        let about = key_of(state, router, pair.own)?;
+        if *pair.key != *key_of_pair(router, &about, path) {
+            gone.push(pair.own);
+        }
+    }
+    gone.dedup();
+    state.unpair(runset, &gone)
+}
+
+/// The key that an output is given which a step takes by that pattern.
+fn key_by(
+    state: &Reader,
+    router: &Router,
+    step: &StepPlan,
+    output: &Told,
+    pattern: Option<&Pattern>,
+) -> Result<Option<String>, state::Error> {
+    if step.gather.is_none() {
+        return Ok(pattern.and_then(|pattern| pattern.star(&output.name)));
+    }
+    key_taken(state, router, &output.name, pattern, output.parent).map(Some)
+}
+
 fn add(
     state: &mut State,
     runset: &Runset,
@@ -168,8 +224,8 @@ fn add(
     lines: Option<&mut Lines>,
     (output, pattern): (&Told, Option<&Pattern>),
 ) -> Result<(), state::Error> {
+    let key = key_by(state, router, step, output, pattern)?;
     let Some(gather) = step.gather else {
-        let key = pattern.and_then(|pattern| pattern.star(&output.name));
         let reader = NewReader {
             object: output.object,
             form: output.form,
@@ -181,7 +237,7 @@ fn add(
         };
         return state.insert_reader(runset, &reader).map(drop);
     };
-    let key = key_taken(state, router, &output.name, pattern, output.parent)?;
+    let key = key.unwrap_or_default();
     let owner = owner_above(state, lines, step.queue, Some(output.parent))?;
     let group = group_for(state, router, runset, (step, gather), (&key, owner))?;
     let member = NewMember {
