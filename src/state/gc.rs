@@ -188,7 +188,7 @@ impl State {
         }
         self.reader.connection.write_all(
             CHOOSING,
-            "INSERT OR IGNORE INTO taken SELECT reused_from FROM task JOIN kept ON kept.name = runset
+            "INSERT OR IGNORE INTO taken SELECT reused_from FROM task CROSS JOIN kept ON kept.name = runset
                  WHERE reused_from IS NOT NULL AND id NOT IN (SELECT id FROM doomed);
              INSERT INTO unused SELECT id FROM step
                  WHERE NOT current AND version < (SELECT max(version) FROM step AS other WHERE other.name = step.name);",
@@ -197,7 +197,7 @@ impl State {
             // In the order of the rows: by an index it would take as many looks at other places.
             self.reader.connection.write_all(
                 CHOOSING,
-                "DELETE FROM unused WHERE id IN (SELECT +task.step_id FROM task JOIN kept ON kept.name = runset
+                "DELETE FROM unused WHERE id IN (SELECT +task.step_id FROM task CROSS JOIN kept ON kept.name = runset
                      WHERE +task.step_id IN (SELECT id FROM unused) AND task.id NOT IN (SELECT id FROM doomed));
                  DELETE FROM unused WHERE id IN (SELECT from_step FROM accepted JOIN task ON task.id = task_id
                      JOIN kept ON kept.name = runset);",

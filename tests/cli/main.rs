@@ -13,6 +13,7 @@ mod early;
 mod evict;
 mod exported;
 mod failure;
+mod faults;
 mod file_systems;
 mod files;
 mod folders;

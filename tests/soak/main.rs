@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../cli/faults.rs"]
+mod faults;
+mod gc;
 #[path = "../cli/warm/generate.rs"]
 mod generate;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
@@ -139,4 +142,29 @@ fn results_are_those_of_a_run_from_nothing() {
 #[test]
 fn killed_fifty_times_while_the_last_member_comes_in() {
     last_member::killed_as_it_is_recorded(50);
+}
+
+#[test]
+fn every_call_of_a_collection_and_of_a_repair_fails() {
+    for what in [faults::What::Collects, faults::What::Repairs] {
+        for call in faults::CALLS {
+            faults::fails(what, call, usize::MAX);
+        }
+    }
+}
+
+#[test]
+fn collections_and_repairs_are_killed_at_any_moment() {
+    faults::killed(faults::What::Collects, 250);
+    faults::killed(faults::What::Repairs, 250);
+}
+
+#[test]
+fn a_thousand_interleavings_of_collections_with_runs_and_readers() {
+    gc::beside::interleavings(1000..2000);
+}
+
+#[test]
+fn twenty_nights_take_no_more_than_three() {
+    gc::nights::pass(20, 2000);
 }

@@ -181,7 +181,10 @@ fn counts_records_and_environments_are_told() {
 fn what_nobody_may_remove_is_looked_at() {
     let (needs, _) = told("");
     let named: Vec<String> = needs.iter().map(|need| need.object.to_string()).collect();
-    let question = format!("SELECT DISTINCT object FROM ({NEEDS})");
+    let question = format!(
+        "SELECT DISTINCT object FROM ({})",
+        NEEDS.join(" UNION ALL ")
+    );
     let state = sound("");
     let mut query = state.connection.prepare(&question).unwrap();
     let rows = query.query_map([], |row| row.get(0)).unwrap();

@@ -27,10 +27,14 @@ const ALWAYS: i64 = i64::MAX;
 
 /// What rows that stay name, with the rank of the runset.
 fn kept() -> String {
-    format!(
-        "SELECT unhex(n.object) AS object, n.form AS form, kept.rank AS rank FROM ({NEEDS}) AS n
-         JOIN kept ON kept.name = n.runset WHERE n.task NOT IN (SELECT id FROM doomed)"
-    )
+    // Each by itself, and rows first: else all would be written down, or put into an index by their objects.
+    let arms = NEEDS.map(|needs| {
+        format!(
+            "SELECT unhex(n.object) AS object, n.form AS form, kept.rank AS rank FROM ({needs}) AS n
+             CROSS JOIN kept ON kept.name = n.runset WHERE n.task NOT IN (SELECT id FROM doomed)"
+        )
+    });
+    arms.join(" UNION ALL ")
 }
 
 impl State {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::common::{PIPELINE, add, fresh, is_whole, objects};
 use super::model::{World, missing, read};
-use super::{PIPELINE, add, fresh, is_whole, objects};
-use crate::harness::{Running, Test, hash, wait_for};
+use crate::harness::{Running, Test, files, hash, wait_for};
 
 /// Of `PIPELINE`: what waits until it is let go.
 fn waiting(test: &Test, run: &str) -> Running {
@@ -18,7 +18,7 @@ fn waiting(test: &Test, run: &str) -> Running {
     let running = Running::start(command);
     let began = format!("SELECT id FROM task WHERE runset = '{run}'");
     wait_for("the task", || {
-        test.rows(&began).len() == 1 && !super::files(&test.path("db/tmp")).is_empty()
+        test.rows(&began).len() == 1 && !files(&test.path("db/tmp")).is_empty()
     });
     running
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::types::Value;
 use rustix::process::Signal;
 
-use super::objects;
+use super::common::objects;
 use crate::harness::{Ran, Running, Test};
 use crate::random::Random;
 

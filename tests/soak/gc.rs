@@ -1,0 +1,11 @@
+//! Of the tests of collections those that are worth to be done longer.
+
+#[path = "../cli/gc/beside.rs"]
+pub mod beside;
+#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[path = "../cli/gc/common.rs"]
+mod common;
+#[path = "../cli/gc/model.rs"]
+mod model;
+#[path = "../cli/gc/nights.rs"]
+pub mod nights;
