@@ -35,7 +35,7 @@ use declared::Declared;
 use environments::{known, resolve, tools};
 use host::HostEnvironment;
 pub(crate) use limits::TooLong;
-pub(crate) use params::{BadParams, Given, Values};
+pub(crate) use params::{BadParams, Given, Remember, Values};
 pub(crate) use roots::release;
 pub(crate) use secrets::{BadSecret, Secrets};
 
@@ -238,7 +238,7 @@ impl Steps {
     pub(crate) fn register(
         source: &Source,
         state: &mut State,
-        runsets: &[Runset],
+        remember: &Remember,
         supply: PackageOptions,
         listener: &mut Listener,
     ) -> Result<Self, Error> {
@@ -247,10 +247,7 @@ impl Steps {
         let closures =
             environments::closures(source, state, &resolved.environments, Some(supply.stop))?;
         let mut steps = Self::with(source, state, &tools, &closures, listener)?;
-        let given = &source.params.given;
-        for runset in runsets {
-            state.give_params(runset, &given.values, &given.forgotten)?;
-        }
+        remember.record(&source.params.given, state)?;
         steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {
             roots::keep(source, state, &resolved.held, listener)?;

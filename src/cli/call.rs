@@ -1,13 +1,13 @@
 //! What a call without a subcommand works with, and which runsets it is about.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use super::error::Failure;
 use super::fit::Fit;
 use super::options::Actions;
-use super::select;
 use super::signals::Inbox;
+use super::{params, select};
 use crate::engine::{self, Lost, Redone};
 use crate::files::Known;
 use crate::inputs::Inputs;
@@ -16,7 +16,7 @@ use crate::model::name::StepName;
 use crate::model::resources::Supply;
 use crate::prepare::{Source, Steps};
 use crate::report::Reporter;
-use crate::state::{self, Astray, Lock, Migrated, Rerouted, Runset, State, StepId};
+use crate::state::{self, Astray, Awaited, Lock, Migrated, Rerouted, Runset, State, StepId};
 use crate::store::{self, Store};
 use crate::sys;
 use crate::text::visible;
@@ -262,7 +262,6 @@ impl Call<'_> {
                 self.check_inputs(found)?;
             }
             let runset = self.seed(start.filter(|_| !fed))?;
-            self.give(&runset)?;
             if let Some(found) = &mut found {
                 self.compare_inputs(&runset, found, store)?;
             }
@@ -317,9 +316,13 @@ impl Call<'_> {
         Ok(newest.filter(|newest| !all && newest.id == runset.id))
     }
 
-    /// Records the parameters that this call gives a new runset. One that was there has them by now.
-    fn give(&mut self, runset: &Runset) -> Result<(), Failure> {
+    /// Records the parameters that a new runset is given, by this call and by those before that did not come so
+    /// far. One that was there has them by now.
+    fn give(&mut self, runset: &Runset, before: &Awaited) -> Result<(), Failure> {
         let given = &self.source.params.given;
+        self.state.await_no_more()?;
+        self.state
+            .give_params(runset, &before.params, &BTreeSet::new())?;
         Ok(self
             .state
             .give_params(runset, &given.values, &given.forgotten)?)
@@ -328,11 +331,11 @@ impl Call<'_> {
     /// Makes a runset that begins at `start`.
     fn seed(&mut self, start: Option<StepId>) -> Result<Runset, Failure> {
         let now = sys::now();
-        let name = match self.actions.runset.as_deref() {
-            Some(name) if name != select::ALL => name.to_owned(),
-            _ => now.strftime("%Y%m%dT%H%M%SZ").to_string(),
-        };
+        let awaited = params::awaited(&self.state, self.actions)?;
+        let wanted = params::wanted_name(self.actions).or(awaited.name.as_deref());
+        let name = wanted.map_or_else(|| now.strftime("%Y%m%dT%H%M%SZ").to_string(), str::to_owned);
         let runset = self.state.create_runset(&name, now.as_millisecond())?;
+        self.give(&runset, &awaited)?;
         if let Some(start) = start {
             self.state.seed(&runset, start)?;
         }

@@ -17,8 +17,8 @@ use crate::manifest::diagnostic::render;
 use crate::manifest::{self, Form, Manifest, unknown_param};
 use crate::model::param::{BadValue, GIVEN, Params};
 use crate::out;
-use crate::prepare::{BadParams, Given, Source, SourceError, Values};
-use crate::state::{self, Reader, Runset};
+use crate::prepare::{BadParams, Given, Remember, Source, SourceError, Values};
+use crate::state::{self, Awaited, Reader, Runset};
 use crate::text::width::pad;
 use crate::text::{Shown as _, quoted, visible, with_hints};
 
@@ -107,12 +107,15 @@ pub(super) fn of_runsets(
         return Ok(Values::default());
     }
     let mut all: Vec<(Runset, Values)> = Vec::new();
+    let awaited = awaited(state, actions)?;
     for runset in about(state, actions)? {
         let values = in_runset(source, given, state, Some(&runset))?;
         all.push((runset, values));
     }
     let Some((one, values)) = all.pop() else {
-        return in_runset(source, given, state, None);
+        let params = &source.manifest.params;
+        let name = awaited.name.unwrap_or_default();
+        return Values::resolve(params, given, (&name, &awaited.params)).map_err(Failure::from);
     };
     for (other, others) in &all {
         if let Some((name, value, before)) = values.first_difference(others) {
@@ -142,14 +145,43 @@ fn about(state: &Reader, actions: &Actions) -> Result<Vec<Runset>, state::Error>
     })
 }
 
-/// The runsets that are to remember what is given now: none of another pipeline, and none for a sample.
-pub(super) fn remembered_by(
+/// What a run that was killed gave the first runset, before it was there, if the present one is about that.
+pub(super) fn awaited(state: &Reader, actions: &Actions) -> Result<Awaited, state::Error> {
+    if actions.fresh {
+        return Ok(Awaited::default());
+    }
+    let awaited = state.awaited()?;
+    Ok(match wanted_name(actions) {
+        Some(name) if awaited.name.as_deref() != Some(name) => Awaited::default(),
+        _ => awaited,
+    })
+}
+
+/// The name that a new runset is to have.
+pub(super) fn wanted_name(actions: &Actions) -> Option<&str> {
+    actions
+        .runset
+        .as_deref()
+        .filter(|name| *name != select::ALL)
+}
+
+/// Who is to remember what is given now: no runset of another pipeline, and none for a sample.
+pub(super) fn to_remember(
     source: &Source,
     state: &Reader,
     actions: &Actions,
-) -> Result<Vec<Runset>, Failure> {
-    if source.params.given.is_nothing() || actions.sample.is_some() {
-        return Ok(Vec::new());
+) -> Result<Remember, Failure> {
+    if actions.sample.is_some() {
+        return Ok(Remember::Nobody);
+    }
+    if actions.run && state.newest_runset()?.is_none() {
+        return Ok(Remember::First {
+            name: wanted_name(actions).map(str::to_owned),
+            anew: awaited(state, actions)? == Awaited::default(),
+        });
+    }
+    if source.params.given.is_nothing() {
+        return Ok(Remember::Nobody);
     }
     let mut runsets = Vec::new();
     for runset in about(state, actions)? {
@@ -157,7 +189,7 @@ pub(super) fn remembered_by(
             runsets.push(runset);
         }
     }
-    Ok(runsets)
+    Ok(Remember::These(runsets))
 }
 
 /// The values that they have in a runset, or in a new one.
@@ -173,7 +205,7 @@ pub(super) fn in_runset(
     }
     let remembered = match runset {
         Some(runset) => state.params(runset)?,
-        None => BTreeMap::new(),
+        None => state.awaited()?.params,
     };
     let name = runset.map_or("", |runset| &runset.name);
     Values::resolve(params, given, (name, &remembered)).map_err(Failure::from)

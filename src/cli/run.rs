@@ -97,8 +97,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter.event(event);
     };
     let steps = if acts(actions) {
-        let runsets = params::remembered_by(&source, &state, actions)?;
-        Steps::register(&source, &mut state, &runsets, supply, &mut listener)
+        let remember = params::to_remember(&source, &state, actions)?;
+        Steps::register(&source, &mut state, &remember, supply, &mut listener)
             .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?
     } else {
         let known = Known::of(&source, &mut state, supply)?;

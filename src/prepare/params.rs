@@ -6,6 +6,7 @@ use std::fmt;
 use crate::manifest::Step;
 use crate::model::identity::Identity;
 use crate::model::param::{self, BadValue, Params};
+use crate::state::{self, Runset, State};
 use crate::text::quoted;
 
 /// What was given to this call, of parameters that the manifest has, in their text form.
@@ -21,6 +22,39 @@ impl Given {
     /// Whether nothing changes by it.
     pub(crate) fn is_nothing(&self) -> bool {
         self.values.is_empty() && self.forgotten.is_empty()
+    }
+}
+
+/// Who remembers what a call is given.
+#[derive(Debug)]
+pub(crate) enum Remember {
+    /// Nobody.
+    Nobody,
+    /// These runsets.
+    These(Vec<Runset>),
+    /// The first runset, which is not there yet: as it is to be called, if that is said, and whether nothing
+    /// counts that was given to it before.
+    First { name: Option<String>, anew: bool },
+}
+
+impl Remember {
+    /// Records it, in the open group of writes.
+    pub(super) fn record(&self, given: &Given, state: &mut State) -> Result<(), state::Error> {
+        match self {
+            Self::Nobody => {}
+            Self::These(runsets) => {
+                for runset in runsets {
+                    state.give_params(runset, &given.values, &given.forgotten)?;
+                }
+            }
+            Self::First { name, anew } => {
+                if *anew {
+                    state.await_no_more()?;
+                }
+                state.await_first(name.as_deref(), &given.values, &given.forgotten)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Row;
 
 use super::cell::{Wrong, located};
-use super::{Context, Error, Reader, Runset, State};
+use super::{Context, Error, Reader, Runset, RunsetId, State};
 
 impl Reader {
     /// What was given to the runset, by name, in its text form.
@@ -25,6 +25,37 @@ impl Reader {
                 rows.collect()
             })
             .during(&self.layout, "read parameters")
+    }
+
+    /// What the first runset was given by a run that did not come so far as to make it; nothing once there
+    /// are runsets.
+    pub(crate) fn awaited(&self) -> Result<Awaited, Error> {
+        if self.newest_runset()?.is_some() {
+            return Ok(Awaited::default());
+        }
+        let mut params = self.params(&first())?;
+        let name = params.remove(NAME);
+        Ok(Awaited { name, params })
+    }
+}
+
+/// The first runset, before it is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// What it was given, by name, in its text form.
+    pub params: BTreeMap<String, String>,
+}
+
+/// Where its name stands: no parameter has none.
+const NAME: &str = "";
+
+/// What stands for it: rows of runsets count from 1.
+fn first() -> Runset {
+    Runset {
+        id: RunsetId(0),
+        name: String::new(),
     }
 }
 
@@ -52,6 +83,30 @@ impl State {
                 (runset.id.0, name, value),
             )?;
         }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Records what the first runset is to be called and what it is given, as long as it is not there.
+    pub(crate) fn await_first(
+        &mut self,
+        name: Option<&str>,
+        given: &BTreeMap<String, String>,
+        forgotten: &BTreeSet<String>,
+    ) -> Result<(), Error> {
+        let mut given = given.clone();
+        given.extend(name.map(|name| (NAME.to_owned(), name.to_owned())));
+        self.give_params(&first(), &given, forgotten)
+    }
+
+    /// It is there, or another one than was meant: nothing is kept for it any more.
+    pub(crate) fn await_no_more(&mut self) -> Result<(), Error> {
+        self.reader.connection.write(
+            "write parameters",
+            "DELETE FROM param WHERE runset_id = ?1",
+            [first().id.0],
+        )?;
         Ok(())
     }
 }
@@ -86,5 +141,25 @@ mod tests {
             .give_params(&one, &map(&[]), &["b".to_owned()].into())
             .unwrap();
         assert_eq!(state.params(&one).unwrap(), map(&[("a", "2")]));
+    }
+
+    #[test]
+    fn the_first_one_has_it_before_it_is_there() {
+        let mut state = State::in_memory();
+        let (a, nothing) = (map(&[("a", "1")]), BTreeSet::new());
+        state.await_first(Some("one"), &a, &nothing).unwrap();
+        state
+            .await_first(None, &map(&[("b", "2")]), &["a".to_owned()].into())
+            .unwrap();
+        let awaited = Awaited {
+            name: Some("one".to_owned()),
+            params: map(&[("b", "2")]),
+        };
+        assert_eq!(state.awaited().unwrap(), awaited);
+        let one = state.create_runset("one", 0).unwrap();
+        assert_eq!(state.awaited().unwrap(), Awaited::default());
+        state.await_no_more().unwrap();
+        assert_eq!(state.params(&first()).unwrap(), map(&[]));
+        assert_eq!(state.params(&one).unwrap(), map(&[]));
     }
 }

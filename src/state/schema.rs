@@ -121,7 +121,7 @@ CREATE INDEX idx_task_digits ON task (name)
 /// each thing that a manifest's inputs name, one for each step that takes it. `evicted` has the objects whose bytes were
 /// dropped, of `size` bytes, as they can be made again; `unsteady` the step versions that left something else on the same
 /// input, with the task that did. `param` has the parameters that were given to a runset, in
-/// their text form. `accepted` has the tasks that count for another
+/// their text form; of runset 0, the first before it is there, also its name, under an empty one. `accepted` has the tasks that count for another
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
 /// of them did not leave the same, and when, in milliseconds since 1970.

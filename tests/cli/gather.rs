@@ -420,5 +420,5 @@ script = 'cp $INPUT_FILE $OUTPUT_DIR/fin'
 
 #[test]
 fn killed_while_the_last_member_comes_in() {
-    crate::last_member::killed_as_it_is_recorded(5);
+    crate::last_member::killed_as_it_is_recorded(3);
 }

@@ -1,5 +1,6 @@
-//! Kills while the last of what is gathered comes in.
+//! Kills while the last of what a step waits for comes in.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -9,47 +10,95 @@ use crate::harness::{Test, wait_for};
 /// How long after the last script's end the last kill comes.
 const LATEST: Duration = Duration::from_millis(40);
 
-/// Two files in parts, merged file by file and then all together.
+/// Numbers that are gathered file by file, by key and all together, and given to others, all and one by one.
 const PIPELINE: &str = r#"
 [[step]]
 name = "begin"
 start = true
-script = 'echo "1 2 3" > $OUTPUT_DIR/a_split; echo "4 5" > $OUTPUT_DIR/b_split'
+script = '''
+cd $OUTPUT_DIR; echo "1 2 3" > a_split; echo "4 5" > b_split; echo x > x_pair; mkdir f_pair; echo f > f_pair/f
+'''
+folders = true
 [[step]]
 name = "split"
-script = 'for n in $(cat $INPUT_FILE); do echo $n > $OUTPUT_DIR/work.$n; done'
+script = 'for n in $(cat $INPUT_FILE); do echo $n > $OUTPUT_DIR/${n}_work; done'
 [[step]]
 name = "work"
-script = 'cp $INPUT_FILE $OUTPUT_DIR/merge; echo work >> $COUNT'
+script = '''
+n=$(cat $INPUT_FILE); cd $OUTPUT_DIR; echo $n > part_merge; echo $n > $((n % 2))_parity; echo $n > ${n}_use
+echo work >> $COUNT
+'''
 [[step]]
 name = "merge"
 gather = "split"
-script = 'cat $INPUT_DIR/* | sort | tr "\n" " " > $OUTPUT_DIR/all'
+script = 'cat $INPUT_DIR/* | sort > $OUTPUT_DIR/${TASK_PIPELINE_KEY}m_all; echo merge >> $COUNT'
+[[step]]
+name = "parity"
+gather = "name"
+script = 'cat $INPUT_DIR/* | sort > $OUTPUT_DIR/${TASK_PIPELINE_KEY}p_all; echo parity >> $COUNT'
+[[step]]
+name = "use"
+with = ["merge"]
+script = 'cat $INPUT_FILE $WITH_DIR/merge/* > $OUTPUT_DIR/${TASK_PIPELINE_KEY}u_all; echo use >> $COUNT'
+[[step]]
+name = "pair"
+with = ["parity"]
+each = true
+script = 'cat $WITH_FILE > $OUTPUT_DIR/${TASK_PIPELINE_KEY}_all; echo pair >> $COUNT'
 [[step]]
 name = "all"
 gather = true
-script = 'cat $INPUT_DIR/* | tr " " "\n" | sort > $OUTPUT_DIR/end'
+script = 'cd $INPUT_DIR; for one in *; do echo $one; cat $one; done > $OUTPUT_DIR/end'
 "#;
+
+/// The step whose last script leaves the last member, how many of these there are, and what waits for it.
+const LAST: [(&str, usize, &str); 4] = [
+    ("work", 5, "groups by name and below a step"),
+    ("merge", 2, "who gets all of what a step leaves"),
+    ("parity", 2, "pairs"),
+    ("pair", 4, "all of a runset"),
+];
+
+/// All that is recorded of what counts, but for the numbers of rows and times.
+fn end_state(test: &Test) -> BTreeMap<String, usize> {
+    let mut rows = BTreeMap::new();
+    for row in test.rows(
+        "SELECT s.name, s.version, t.name, t.object_hash, t.kind, t.role, t.processed, t.error, t.key, t.context,
+             p.name, p.object_hash, p.key, ps.name, o.name, o.object_hash, g.step, g.key, w.name, w.object_hash, t.live
+         FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id
+         LEFT JOIN task AS p ON p.id = t.input_task_id LEFT JOIN step AS ps ON ps.id = p.step_id
+         LEFT JOIN task AS o ON o.id = t.output LEFT JOIN gathering AS g ON g.id = t.gathering
+         LEFT JOIN task AS w ON w.id = g.owner",
+    ) {
+        *rows.entry(row).or_default() += 1;
+    }
+    for (name, all) in test.finals() {
+        *rows.entry(format!("{name}: {all:?}")).or_default() += 1;
+    }
+    rows
+}
 
 /// The same comes of a run however soon after the last script that leaves a member it is killed.
 pub(crate) fn killed_as_it_is_recorded(rounds: u32) {
-    for round in 0..rounds {
-        let test = Test::with(PIPELINE);
-        let running = test.start(["-run", "-parallel", "3"]);
-        wait_for("the last part", || test.times("work") == 5);
-        let began = Instant::now();
-        while began.elapsed() < LATEST * round / rounds {
-            std::hint::spin_loop();
+    let calm = Test::with(PIPELINE);
+    calm.run(["-run", "-parallel", "3"]).exits(0).says("22 run");
+    let undisturbed = end_state(&calm);
+    for (step, count, what) in LAST {
+        for round in 0..rounds {
+            let test = Test::with(PIPELINE);
+            let running = test.start(["-run", "-parallel", "3"]);
+            wait_for("the last member", || test.times(step) == count);
+            let began = Instant::now();
+            while began.elapsed() < LATEST * round / rounds {
+                std::hint::spin_loop();
+            }
+            running.signal(Signal::KILL);
+            running.end();
+            test.runs();
+            assert_eq!(end_state(&test), undisturbed, "{what}, round {round}");
+            test.tally_is_right();
+            test.objects_are_whole();
+            test.nothing_temporary_is_left();
         }
-        running.signal(Signal::KILL);
-        running.end();
-        test.runs();
-        assert_eq!(test.output("end").trim(), "1\n2\n3\n4\n5");
-        assert_eq!(
-            test.rows("SELECT step, count(*) FROM live_task GROUP BY 1 ORDER BY 1"),
-            ["all|1", "begin|1", "merge|2", "split|2", "work|5"],
-            "round {round}"
-        );
-        test.tally_is_right();
     }
 }

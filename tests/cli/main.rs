@@ -16,6 +16,7 @@ mod failure;
 mod faults;
 mod file_systems;
 mod files;
+mod first;
 mod folders;
 mod from;
 mod gather;
@@ -54,6 +55,7 @@ mod query;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 mod random;
 mod received;
+mod refused;
 mod report;
 mod reroute;
 mod resources;

@@ -10,7 +10,7 @@ use crate::engine::{Settings, recover};
 use crate::exec::tests::world::in_memory;
 use crate::model::event::Summary;
 use crate::model::resources::Supply;
-use crate::prepare::{self, PackageOptions, Source, Steps};
+use crate::prepare::{self, PackageOptions, Remember, Source, Steps};
 use crate::process;
 use crate::state::fault::{How, Planned};
 use crate::state::{Lock, State};
@@ -55,7 +55,8 @@ impl World {
             locked: false,
             stop: &stop,
         };
-        let registered = Steps::register(&self.source, state, &[], supply, &mut |_| {});
+        let registered =
+            Steps::register(&self.source, state, &Remember::Nobody, supply, &mut |_| {});
         let steps = registered.map_err(|error| match error {
             prepare::Error::State(error) => error,
             error => panic!("{error}"),
