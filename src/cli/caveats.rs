@@ -1,5 +1,6 @@
 //! What whoever takes final outputs has to know of them: that they are not all, or of older steps.
 
+use super::counts;
 use super::error::Failure;
 use super::fit::Fit;
 use super::options::Places;
@@ -22,8 +23,10 @@ pub(super) fn of(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec
     let name = visible(&runset.name);
     if total.failed + total.pending > 0 {
         lines.push(format!(
-            "runset {name} is not finished ({} failed, {} pending): these are not all of its results; -run goes on",
-            total.failed, total.pending
+            "runset {name} is not finished ({} failed, {} pending): these are not all of its results; {}",
+            total.failed,
+            total.pending,
+            what_goes_on(places, state, runset, total.failed + total.pending)?
         ));
     }
     if !tainted.is_empty() {
@@ -57,6 +60,31 @@ pub(super) fn of(places: &Places, state: &Reader, runset: &Runset) -> Result<Vec
         lines.extend(of_manifest(places, state, runset)?);
     }
     Ok(lines)
+}
+
+/// What a run would do about that many tasks that are not finished: nothing about those whose steps the
+/// manifest does not have.
+fn what_goes_on(
+    places: &Places,
+    state: &Reader,
+    runset: &Runset,
+    left: i64,
+) -> Result<String, Failure> {
+    let source = places.manifest().ok();
+    let Some(source) = source.and_then(|path| Source::load(&path).ok()) else {
+        return Ok("-run goes on".to_owned());
+    };
+    let orphaned = counts::orphaned(&source.manifest, state, &state.tallies(runset.id)?)?;
+    if orphaned.is_empty() {
+        return Ok("-run goes on".to_owned());
+    }
+    let gone = table::orphaned(&orphaned);
+    let others = left - orphaned.iter().map(|(_, count)| count).sum::<i64>();
+    Ok(if others > 0 {
+        format!("-run goes on with {others} of them; {gone}")
+    } else {
+        format!("-run does nothing about that: {gone}")
+    })
 }
 
 /// What the manifest has otherwise by now: where things begin, go, and come in.

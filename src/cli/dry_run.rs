@@ -114,7 +114,7 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
             "they come"
         };
         words.push(format!(
-            "{} would wait until what {come} from is certain",
+            "{} would wait for older tasks that {come} from, as those may leave something else this time",
             told.held
         ));
     }
@@ -127,7 +127,7 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
     if told.gathers && partly {
         words.push("gathers once what is left out is done, too".to_owned());
     } else if told.gathers {
-        words.push("would gather what comes of the others".to_owned());
+        words.push("one more task would gather what the tasks before it leave".to_owned());
     }
     (!words.is_empty()).then(|| words.join(", "))
 }

@@ -49,17 +49,17 @@ pub(super) struct OneTask {
 }
 
 impl OneTask {
-    /// A task of the step in the newest runset, one in the state that comes first if there is one; none
-    /// for a start step, which has no input.
+    /// A task of the step in the newest runset, one in the state that comes first if there is one. A start
+    /// step may have none: it has no input.
     pub(super) fn of(
         places: &Places,
         step: &Step,
         preferred: &[TaskState],
     ) -> Result<Option<TaskRow>, Failure> {
-        if step.start {
-            return Ok(None);
-        }
-        let state = Reader::open(&places.db)?;
+        let state = match Reader::open(&places.db) {
+            Err(_) if step.start => return Ok(None),
+            other => other?,
+        };
         let newest = state.newest_runset()?;
         for which in preferred {
             let filter = Filter {
@@ -76,6 +76,9 @@ impl OneTask {
             if found.is_some() {
                 return Ok(found);
             }
+        }
+        if step.start {
+            return Ok(None);
         }
         Err(Failure::usage(format!(
             "step {} has no task yet",

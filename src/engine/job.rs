@@ -57,6 +57,8 @@ pub(crate) struct Ended {
     pub warning: Option<String>,
     /// In which objects were made of what it left.
     pub session: store::Session,
+    /// What became of what one that failed left, to be told of it once it is not tried again.
+    pub kept: Option<String>,
 }
 
 /// What came of an execution.

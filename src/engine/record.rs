@@ -91,6 +91,7 @@ impl Scheduler<'_> {
                 ready.id, step.name
             )));
         }
+        let kept = ended.kept;
         match ended.outcome {
             Outcome::Success(outputs) => {
                 let how = How::Executed {
@@ -120,6 +121,7 @@ impl Scheduler<'_> {
                     self.retry(&step, ready, &error, span);
                 } else {
                     self.give_up(&step, &ready, error, span)?;
+                    self.tell_kept(&step, &ready, kept);
                 }
                 self.plan.ended(lane, key.as_ref());
                 self.plan.got_through();
@@ -184,6 +186,14 @@ impl Scheduler<'_> {
         ready.state = TaskState::Failed;
         let due = self.millis() + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.plan.pause(step.queue, ready, due);
+    }
+
+    /// Tells what became of what a failed task left.
+    fn tell_kept(&mut self, step: &StepPlan, ready: &Ready, kept: Option<String>) {
+        if let Some(words) = kept {
+            let task = format!("task {} of {}", ready.id, step.name);
+            self.tell(&Event::Warning(&format!("{task}: {words}")));
+        }
     }
 
     fn give_up(

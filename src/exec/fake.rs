@@ -61,5 +61,6 @@ pub(crate) fn ended(job: &Job, outcome: Outcome) -> Ended {
         logs: Logs::default(),
         warning: None,
         session: Session::default(),
+        kept: None,
     }
 }

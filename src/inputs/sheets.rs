@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::gather::{Gatherer, Wrong, nowhere};
+use super::gather::{Gatherer, Wrong, nowhere, place};
 use super::rows::{BadSheet, Format, Row, Sheet, Wanted};
 use super::{Entry, Listed, Source};
 use crate::files::{self, Keep, Known};
@@ -61,6 +61,11 @@ impl Gatherer<'_> {
                 wrong.note(|| nowhere(input, &what, &row.name));
                 continue;
             };
+            let to = self.outside.manifest.step(step.as_str());
+            if !input.paths.is_empty() && to.is_some_and(|to| to.gather.is_some()) {
+                wrong.note(|| gathered(input, &row.name, step.as_str()));
+                continue;
+            }
             let files = match self.named(input, row, known, keep) {
                 Ok(files) => files,
                 Err(error) => {
@@ -114,6 +119,18 @@ pub(super) fn object(sheet: &Sheet, row: &Row, files: &[Listed]) -> Vec<u8> {
     let named = sheet.columns.iter().zip(files);
     let named = named.map(|(column, file)| (column.clone(), file.digest));
     list::with_main(Digest::of(&bytes), named).into_bytes()
+}
+
+/// What gathers has files, and no files with each of these.
+fn gathered(input: &Input, name: &str, step: &str) -> Diagnostic {
+    let message = format!(
+        "the row {}, which has files (`paths`), goes to step {}, which gathers: it could not tell whose files are whose",
+        quoted(name),
+        quoted(step)
+    );
+    Diagnostic::at(place(input), message).hint(
+        "let it go to a step that works on each row with its files, and leaves what is gathered",
+    )
 }
 
 fn of_named(row: &Row, error: &files::Error) -> BadSheet {

@@ -130,6 +130,7 @@ pub(super) fn manifest<'i>(
         params::uses(reader, &declared, &draft.fields);
     }
     let sources = between::sources(reader, &drafts);
+    between::promised(reader, &drafts, &sources, &defaults);
     let inputs = finish_inputs(reader, inputs, &drafts);
     let gathered = between::gathered(reader, &drafts, &inputs);
     between::circles(reader, &drafts, &sources);

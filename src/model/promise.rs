@@ -94,6 +94,29 @@ impl Pattern {
         matches(&self.glob, &name.chars().collect::<Vec<_>>())
     }
 
+    /// Whether there is a name that both stand for.
+    pub fn meets(&self, other: &Self) -> bool {
+        // Which beginnings of the other one stand for a name that this beginning stands for, too.
+        let star = |glob: &[char], at: usize| at > 0 && glob[at - 1] == '*';
+        let (one, two) = (&self.glob, &other.glob);
+        let mut before: Vec<bool> = Vec::new();
+        for at in 0..=one.len() {
+            let mut row = vec![false; two.len() + 1];
+            for to in 0..=two.len() {
+                let both = || {
+                    let (a, b) = (one[at - 1], two[to - 1]);
+                    before[to - 1] && (a == b || a == '?' || b == '?')
+                };
+                row[to] = (at == 0 && to == 0)
+                    || (star(one, at) && (before[to] || (to > 0 && row[to - 1])))
+                    || (star(two, to) && (row[to - 1] || (at > 0 && before[to])))
+                    || (at > 0 && to > 0 && !star(one, at) && !star(two, to) && both());
+            }
+            before = row;
+        }
+        before[two.len()]
+    }
+
     /// What the first star stands for in a name that matches; the least, should there be a choice.
     pub fn star(&self, name: &str) -> Option<String> {
         let star = self.glob.iter().position(|c| *c == '*')?;
@@ -257,6 +280,40 @@ mod tests {
         let mut comparison = Comparison::new(&patterns(promised));
         names.iter().for_each(|name| comparison.saw(name));
         comparison.end().map_err(|broken| broken.to_string())
+    }
+
+    #[test]
+    fn patterns_meet_where_there_is_a_name_for_both() {
+        let texts = [
+            "a", "ab", "*", "a*", "*b", "?b", "a?c", "*.csv", "x*.csv", "*a*b", "b*a",
+        ];
+        let letters = ['a', 'b', 'c', 'x', '.', 's', 'v'];
+        let mut names: Vec<String> = vec![String::new()];
+        for length in 0..3 {
+            let shorter: Vec<String> = names
+                .iter()
+                .filter(|name| name.len() == length)
+                .cloned()
+                .collect();
+            names.extend(
+                shorter
+                    .iter()
+                    .flat_map(|name| letters.map(|letter| format!("{name}{letter}"))),
+            );
+        }
+        let tails: Vec<String> = ["", "a", "x", "xa", "b"]
+            .map(|name| format!("{name}.csv"))
+            .into();
+        names.extend(tails);
+        names.extend(["abab".to_owned(), "bab.csv".to_owned()]);
+        for one in patterns(&texts).iter() {
+            for other in patterns(&texts).iter() {
+                let both = names
+                    .iter()
+                    .any(|name| one.matches(name) && other.matches(name));
+                assert_eq!(one.meets(other), both, "{} {}", one.text(), other.text());
+            }
+        }
     }
 
     #[test]

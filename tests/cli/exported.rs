@@ -41,6 +41,24 @@ fn what_is_not_the_present_result_is_told_by_export() {
 }
 
 #[test]
+fn what_export_says_of_failed_tasks_of_a_step_that_is_gone_is_true() {
+    let begin = "[[step]]\nname = 'begin'\nstart = true\n\
+                 script = 'echo > $OUTPUT_DIR/a_work; echo > $OUTPUT_DIR/a_more; echo > $OUTPUT_DIR/b.txt'\n";
+    let failing = |name: &str| format!("[[step]]\nname = '{name}'\nscript = 'exit 1'\n");
+    let test = Test::with(&(begin.to_owned() + &failing("work") + &failing("more")));
+    test.run(["-run"]).exits(1);
+    test.manifest(&(begin.to_owned() + &failing("more")));
+    test.run(["export", "-to", "r1"])
+        .exits(0)
+        .says("(2 failed, 0 pending): these are not all of its results; -run goes on with 1 of them; 1 pending task");
+    test.manifest(begin);
+    test.run(["export", "-to", "r2"])
+        .exits(0)
+        .says("-run does nothing about that: 2 pending tasks are of steps that the manifest does not have")
+        .never_says("goes on");
+}
+
+#[test]
 fn results_are_not_exported_to_where_they_would_be_inputs() {
     let test = Test::with(
         r#"

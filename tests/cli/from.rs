@@ -84,6 +84,52 @@ fn a_script_that_changes_and_a_start_are_followed() {
 }
 
 #[test]
+fn the_trace_of_a_final_output_has_the_steps_that_take_it() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'echo 1 > $OUTPUT_DIR/a.csv; echo 2 > $OUTPUT_DIR/b.csv'\n\
+         [[step]]\nname = 'plain'\nfrom = ['begin:a.csv']\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/one.txt'\n\
+         [[step]]\nname = 'all'\ngather = true\nfrom = ['begin:*.csv']\nscript = 'ls > $OUTPUT_DIR/two.txt'\n",
+    );
+    test.runs();
+    let trace = test.text(&["trace", "a.csv"]);
+    for part in ["plain", "one.txt", "all", "two.txt", "gathered by"] {
+        assert!(trace.contains(part), "{part} in {trace}");
+    }
+    let trace = test.text(&["trace", "b.csv"]);
+    assert!(
+        !trace.contains("plain") && trace.contains("two.txt"),
+        "{trace}"
+    );
+    assert_eq!(trace.matches('◀').count(), 1, "{trace}");
+}
+
+#[test]
+fn a_pattern_that_can_match_nothing_is_refused() {
+    let manifest = |outputs: &str, from: &str| {
+        format!(
+            "[[step]]\nname = 'begin'\nstart = true\nscript = ':'\noutputs = [{outputs}]\n\
+             [[step]]\nname = 'all'\ngather = true\nscript = ':'\nfrom = ['{from}']\n"
+        )
+    };
+    let test = Test::with(&manifest("'a.txt', '*.log'", "begin:*.csv"));
+    let told = test.run(["check"]).exits(2).says(
+        "`begin:*.csv` can match nothing: by its `outputs`, step `begin` leaves no such name",
+    );
+    assert!(told.stderr.contains("workflow.toml:10:"), "{told}");
+    let told = told.says("hint: its `outputs` are `a.txt`, `*.log`");
+    drop(told);
+    for (outputs, from) in [
+        ("'a.txt'", "begin:a*"),
+        ("'*.gz'", "begin:x.*"),
+        ("", "begin"),
+    ] {
+        test.manifest(&manifest(outputs, from));
+        test.run(["check"]).exits(0);
+    }
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_where_it_stands() {
     let manifest = |a: &str, b: &str| {
         format!(

@@ -87,7 +87,7 @@ fn a_failed_member_is_told_and_waited_for() {
     );
     let dry = test.text(&["-run", "-dry-run"]);
     assert!(
-        dry.contains("would gather what comes of the others"),
+        dry.contains("one more task would gather what the tasks before it leave"),
         "{dry}"
     );
     std::fs::remove_file(test.path("broken")).unwrap();
@@ -184,7 +184,7 @@ script = 'cp $INPUT_FILE $OUTPUT_DIR/x_report'
     );
     test.run(["-run"])
         .exits(1)
-        .says("left `x_report`, which goes to report; but merge works on what came from merge, which had waited for report")
+        .says("left `x_report`, which goes to report; but merge itself gathers after report")
         .says("move merge up, before report");
     assert_eq!(
         test.rows("SELECT count(*) FROM task WHERE role = 1 AND live = 1"),

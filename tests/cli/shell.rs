@@ -153,6 +153,45 @@ fn the_steps_own_shell_is_talked_to() {
 }
 
 #[test]
+fn what_was_kept_is_told_once_behind_the_failure() {
+    let test = Test::with(
+        "[[step]]\nname = 's'\nstart = true\nretries = 2\nretry_delay = '1ms'\n\
+         script = 'sleep 60 & echo left > $OUTPUT_DIR/b; exit 3'\n",
+    );
+    let ran = test.run(["-run", "-keep-failed"]).exits(1);
+    let told: Vec<&str> = ran.stderr.lines().collect();
+    let at = |words: &str| -> Vec<usize> {
+        let all = told.iter().enumerate();
+        all.filter(|(_, line)| line.contains(words))
+            .map(|(at, _)| at)
+            .collect()
+    };
+    let (kept, failures) = (at("what it left is kept in"), at("exit status 3"));
+    assert_eq!(kept.len(), 1, "{told:?}");
+    assert_eq!(failures.len(), 3, "{told:?}");
+    assert!(kept[0] > failures[2], "{told:?}");
+    assert!(!told[kept[0]].contains("background"), "{told:?}");
+}
+
+#[test]
+fn a_start_step_begins_with_what_its_failed_task_left() {
+    let test = Test::with(
+        "[[step]]\nname = 's'\nstart = true\nscript = 'echo left > $OUTPUT_DIR/b; exit 3'\n",
+    );
+    let words =
+        "cat $OUTPUT_DIR/b $INPUT_FILE; echo $TASK_PIPELINE_TASK ${TASK_PIPELINE_RUNSET:+set}";
+    let before = test.text(&["shell", "s", "--", "sh", "-c", "ls $OUTPUT_DIR"]);
+    assert_eq!(before, "", "nothing ran yet");
+    test.run(["-run", "-keep-failed"]).exits(1);
+    for task in [&["s"] as &[_], &["s", "1"]] {
+        let all = [&["shell"], task, &["--", "sh", "-c", words]].concat();
+        assert_eq!(test.text(&all), "left\n1 set\n");
+    }
+    test.run(["trace-files", "s", "1"]).never_says("missing");
+    assert_eq!(test.text(&["cat", "-input", "1"]), "");
+}
+
+#[test]
 fn what_failed_tasks_leave_is_kept_until_they_succeed() {
     for script in [
         "cp $INPUT_FILE $OUTPUT_DIR/half; test -e good",
@@ -165,7 +204,7 @@ fn what_failed_tasks_leave_is_kept_until_they_succeed() {
         assert!(!failed.exists());
         test.run(["-run", "-keep-failed"])
             .exits(1)
-            .says("failed, and what it left is kept in ")
+            .says("task 2 of page: what it left is kept in ")
             .says("`task-pipeline shell page 2` shows it");
         assert!(failed.join("2/out/half").exists());
         assert_eq!(

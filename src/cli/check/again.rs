@@ -2,6 +2,8 @@
 
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Step, StepPlaces, VALUE, named_outputs};
+use crate::model::gather::Gather;
+use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::prepare::Source;
 use crate::script::{simple, survey};
@@ -37,9 +39,11 @@ fn found(manifest: &Manifest, router: &Router, text: &str) -> Vec<Diagnostic> {
             .chain([step.name.as_str()])
             .collect::<Vec<_>>()
             .join(" → ");
-        let by_from = ring
+        let ends = ring.iter().skip(1).chain(&ring[..1]);
+        let mut hops = ring
             .iter()
-            .any(|(at, _)| !manifest.steps[*at].from.is_empty());
+            .zip(ends.map(|(to, _)| &manifest.steps[*to].name));
+        let by_from = hops.any(|((_, output), to)| router.route(output) != Some(to));
         let message = format!(
             "step {} leaves {}, {} back to it ({round})",
             quoted(step.name.as_str()),
@@ -62,7 +66,57 @@ fn found(manifest: &Manifest, router: &Router, text: &str) -> Vec<Diagnostic> {
         let place = place(step, &manifest.places[at], text, output);
         found.push(Diagnostic::at(place, message).hint(hint.to_owned()));
     }
+    found.extend(too_late(manifest, &ways, text));
     found
+}
+
+/// What steps that gather leave for one that gathered before.
+fn too_late(manifest: &Manifest, ways: &[Vec<(usize, String)>], text: &str) -> Vec<Diagnostic> {
+    let mut order = Vec::new();
+    for at in 0..manifest.steps.len() {
+        add_in_order(manifest, at, &mut order);
+    }
+    let turn = |at: usize| order.iter().position(|one| *one == at);
+    let waits = |step: &Step| step.gather.is_some_and(Gather::is_barrier);
+    let mut found = Vec::new();
+    for (at, step) in manifest.steps.iter().enumerate() {
+        let before = |to: usize| turn(to) < turn(at) && waits(&manifest.steps[to]);
+        let left = ways[at].iter().filter(|_| waits(step));
+        let late = left.into_iter().find(|(to, _)| before(*to));
+        let Some((to, output)) = late else {
+            continue;
+        };
+        let (own, other) = (quoted(step.name.as_str()), &manifest.steps[*to].name);
+        let message = format!(
+            "step {own} gathers after {}, and leaves {} for it: its task will fail",
+            quoted(other.as_str()),
+            quoted(output)
+        );
+        let hint = format!(
+            "steps gather in the order of the manifest: move {own} up, before {}, or let the output have another name",
+            quoted(other.as_str())
+        );
+        let place = place(step, &manifest.places[at], text, output);
+        found.push(Diagnostic::at(place, message).hint(hint));
+    }
+    found
+}
+
+/// In which order steps gather: that of the manifest, and those that one names before it.
+fn add_in_order(manifest: &Manifest, at: usize, order: &mut Vec<usize>) {
+    if order.contains(&at) {
+        return;
+    }
+    let step = &manifest.steps[at];
+    let named = step.from.iter().map(|from| &from.step).chain(&step.with);
+    let place = |name: &StepName| manifest.steps.iter().position(|other| other.name == *name);
+    for other in named.filter_map(place) {
+        add_in_order(manifest, other, order);
+    }
+    if let Some(Gather::Below(owner)) = step.gather {
+        add_in_order(manifest, owner, order);
+    }
+    order.push(at);
 }
 
 /// Where each output goes that the step leaves whatever happens, with its name.
@@ -207,6 +261,31 @@ mod tests {
             ]),
             ["step `a` leaves `x_b`, which leads back to it (a → b → a)"]
         );
+    }
+
+    #[test]
+    fn what_is_left_for_a_step_that_gathered_before() {
+        let (h, g) = (("h", "gather = true", ":"), "ls > $OUTPUT_DIR/l_h");
+        let told = ["step `g` gathers after `h`, and leaves `l_h` for it: its task will fail"];
+        assert_eq!(messages(&[h, ("g", "gather = true", g)]), told);
+        assert_eq!(messages(&[h, ("g", "gather = 'name'", g)]), told);
+        let none: [&str; 0] = [];
+        assert_eq!(messages(&[("g", "gather = true", g), h]), none);
+        assert_eq!(messages(&[h, ("g", "", g)]), none);
+        let named = ("first", "with = ['g']", ":");
+        assert_eq!(messages(&[named, h, ("g", "gather = true", g)]), none);
+        assert_eq!(messages(&[("h", "", ":"), ("g", "gather = true", g)]), none);
+    }
+
+    #[test]
+    fn the_hint_is_about_the_name_where_that_is_the_cause() {
+        let by = |keys: &str| messages(&[("feed", keys, "ls > $OUTPUT_DIR/feed.xml")]);
+        for keys in ["gather = true\nfrom = ['begin']", "from = ['begin']"] {
+            assert_eq!(
+                by(keys),
+                ["step `feed` leaves `feed.xml`, whose name leads back to it (feed → feed)"]
+            );
+        }
     }
 
     #[test]

@@ -83,6 +83,7 @@ mod tests {
                 "cp $INPUT_FILE ./x/copy; tee log < x >> \"a b\"",
                 vec!["./x/copy", "log", "\"a b\""],
             ),
+            ("chmod a+x x; chmod 644 y", vec!["x", "y"]),
             ("sort -o out $INPUT_FILE", vec!["out"]),
         ] {
             assert_eq!(written(script), names, "{script}");
@@ -97,6 +98,7 @@ mod tests {
             "cd \"$OUTPUT_DIR\" && sort > x",
             "sort > \"$TMPDIR/x\" 2>&1",
             "chmod 755 $OUTPUT_DIR/x; chmod +x $OUTPUT_DIR/x",
+            "chmod a+x \"$INPUT_FILE\"; chmod u=rw,go= $TMPDIR/x; chmod -R -w $TMPDIR",
             "cp x /var/lib/x",
             "x=$(mktemp); sort > $x",
             "awk '{ print > \"x\" }'",

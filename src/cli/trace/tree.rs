@@ -75,7 +75,8 @@ impl<'a> Tracer<'a> {
         })
     }
 
-    /// Adds the tree from the start to `row` and from there to the final outputs.
+    /// Adds the tree from the start to `row` and from there to the final outputs; of one of these also what
+    /// steps made of it that take it with `from`.
     pub(super) fn add(&mut self, row: &TaskRow, nodes: &mut Vec<Node>) -> Result<(), Failure> {
         self.room = MEMBERS;
         let above = self.above(row)?;
@@ -85,7 +86,13 @@ impl<'a> Tracer<'a> {
         for (depth, row) in above.into_iter().rev().enumerate() {
             self.push_with(depth, row, nodes)?;
         }
-        let mut stack = vec![(depth, row.clone())];
+        let mut stack = Vec::new();
+        if let Some(maker) = row.parent.filter(|_| row.step.is_none()) {
+            let mut takers = self.state.children(maker, !row.live)?;
+            takers.retain(|other| other.id != row.id && other.name == row.name);
+            stack.extend(takers.into_iter().rev().map(|taker| (depth, taker)));
+        }
+        stack.push((depth, row.clone()));
         // What is gathered is there once, though all members lead to it.
         let mut gathered = HashSet::new();
         while let Some((depth, at)) = stack.pop() {

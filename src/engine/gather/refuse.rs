@@ -163,8 +163,13 @@ impl Scheduler<'_> {
         };
         if let Some(last) = last.filter(|last: &QueueId| *last != queue) {
             let last = name(last);
+            let works = if own == last {
+                format!("{own} itself gathers after {gathers}")
+            } else {
+                format!("{own} works on what came from {last}, which gathers after {gathers}")
+            };
             return Some((
-                format!("{own} works on what came from {last}, which had waited for {gathers}"),
+                works,
                 format!(
                     "steps gather in the order of the manifest: move {last} up, before {gathers}, or \
                      let the output have another name"

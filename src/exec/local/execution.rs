@@ -11,6 +11,8 @@ pub(super) struct Execution<'a> {
     /// What there is to know if it starts before its time.
     pub early: Option<&'a Start>,
     pub warning: Option<String>,
+    /// What became of the folder of one that failed.
+    pub kept: Option<String>,
 }
 
 impl<'a> Execution<'a> {
@@ -19,6 +21,7 @@ impl<'a> Execution<'a> {
             job,
             early,
             warning: None,
+            kept: None,
         }
     }
 

@@ -206,6 +206,7 @@ impl<'a> Worker<'a> {
             logs,
             warning: execution.warning.take(),
             session,
+            kept: execution.kept.take(),
         }
     }
 
@@ -280,17 +281,14 @@ impl<'a> Worker<'a> {
             let kept = self.workspace.set_aside(keep, execution.job.ready.id);
             let words = match kept {
                 Ok(path) => format!(
-                    "failed, and what it left is kept in {}; `task-pipeline shell {} {}` shows it",
+                    "what it left is kept in {}; `task-pipeline shell {} {}` shows it",
                     path.shown(),
                     execution.job.step.name,
                     execution.job.ready.id
                 ),
-                Err(error) => format!("failed, and what it left cannot be kept: {error}"),
+                Err(error) => format!("what it left cannot be kept: {error}"),
             };
-            execution.warning = Some(match execution.warning.take() {
-                Some(before) => format!("{before}; {words}"),
-                None => words,
-            });
+            execution.kept = Some(words);
         }
         let quiet = self.site.orphans.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));

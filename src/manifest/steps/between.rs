@@ -31,6 +31,49 @@ pub(super) fn sources(
     all
 }
 
+/// What a step takes of another is something that the other one may leave.
+pub(super) fn promised(
+    reader: &mut Reader<'_>,
+    drafts: &[Draft],
+    sources: &[(Vec<Source>, Vec<StepName>)],
+    defaults: &Fields,
+) {
+    for (draft, (from, _)) in drafts.iter().zip(sources) {
+        for source in from {
+            let of = |other: &&Draft| other.fields.name.as_ref() == Some(&source.step);
+            let Some(other) = drafts.iter().find(of) else {
+                continue;
+            };
+            let outputs = other.fields.outputs.as_ref().or(defaults.outputs.as_ref());
+            let (Some(wanted), Some(outputs)) = (&source.pattern, outputs) else {
+                continue;
+            };
+            if outputs.iter().any(|output| output.meets(wanted)) {
+                continue;
+            }
+            let text = source.to_string();
+            let mut texts = from::of(&draft.fields).iter();
+            let at = texts.find(|one| one.value == text);
+            let at = at.map_or_else(|| draft.place(), |one| one.at.clone());
+            let message = format!(
+                "{} can match nothing: by its `outputs`, {} leaves no such name",
+                quoted(&text),
+                other.fields.label
+            );
+            let outputs: Vec<String> = outputs.iter().map(|one| quoted(one.text())).collect();
+            let hint = match outputs.as_slice() {
+                [] => "its `outputs` are empty: it leaves nothing".to_owned(),
+                some => format!("its `outputs` are {}", some.join(", ")),
+            };
+            reader.error(Diagnostic::at(at, message).hint(hint));
+        }
+    }
+}
+
+/// What to do about rows that have files.
+const ONE_BY_ONE: &str =
+    "let them go to a step that works on each row with its files, and leaves what is gathered";
+
 /// What each step gathers.
 pub(super) fn gathered(
     reader: &mut Reader<'_>,
@@ -65,6 +108,16 @@ pub(super) fn gathered(
             );
             let error = Diagnostic::at(input.at.at.clone(), message);
             reader.error(error.hint("let them go to another step, or gather = true on this one"));
+            continue;
+        }
+        let with_files = |input: &&Input| takes(input) && !input.paths.is_empty();
+        for input in inputs.iter().filter(with_files) {
+            let message = format!(
+                "rows with files (`paths`) go to {}, which gathers: it could not tell whose files are whose",
+                draft.fields.label
+            );
+            let error = Diagnostic::at(input.at.at.clone(), message);
+            reader.error(error.hint(ONE_BY_ONE));
         }
     }
     all

@@ -13,6 +13,14 @@ const WITHOUT_FILES: &[&str] = &[
     "dirname", "printenv", "declare", "hash", "mkdir",
 ];
 
+/// Whether `chmod` takes the word for what is to be done, and not for a file.
+fn is_mode(word: &str) -> bool {
+    let of_letters = word.contains(['+', '-', '=']);
+    let letters = if of_letters { "ugoa+-=rwxXst," } else { "" };
+    let is_part = |c: char| matches!(c, '0'..='7') || letters.contains(c);
+    !word.is_empty() && word.chars().all(is_part)
+}
+
 impl Scan<'_> {
     /// A command with its words.
     pub(super) fn call(&mut self, words: &[Word]) {
@@ -74,9 +82,13 @@ impl Scan<'_> {
         let arguments = match name {
             "cp" | "mv" | "ln" | "install" | "rsync" => self.written_last(arguments),
             "tee" | "touch" | "rm" | "rmdir" | "truncate" | "chmod" => {
-                arguments
+                let mode = arguments
                     .iter()
-                    .for_each(|word| self.could_be_path(word, Role::Written));
+                    .position(|word| word.text().is_some_and(is_mode));
+                let mode = mode.filter(|_| name == "chmod");
+                let files = arguments.iter().enumerate();
+                let files = files.filter(|(at, _)| Some(*at) != mode);
+                files.for_each(|(_, word)| self.could_be_path(word, Role::Written));
                 return;
             }
             _ => arguments,

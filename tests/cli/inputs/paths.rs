@@ -33,6 +33,29 @@ fn sheet() -> Test {
 }
 
 #[test]
+fn rows_with_files_are_not_gathered() {
+    let test = sheet();
+    for gather in ["gather = true", "gather = 'name'"] {
+        test.manifest(&SHEET.replace("name = \"align\"", &format!("name = \"align\"\n{gather}")));
+        test.run(["check"])
+            .exits(2)
+            .says("rows with files (`paths`) go to step `align`, which gathers")
+            .says("hint: let them go to a step that works on each row with its files");
+    }
+    // Where the rows' names lead.
+    let named = SHEET
+        .replace("step = \"align\"", "")
+        .replace("{sample}", "{sample}_align");
+    test.manifest(&named.replace("name = \"align\"", "name = \"align\"\ngather = true"));
+    test.run(["-run"])
+        .exits(2)
+        .says("the row `a_align`, which has files (`paths`), goes to step `align`, which gathers")
+        .says("(and 1 more like it)");
+    test.manifest(&named);
+    test.runs().says("2 run");
+}
+
+#[test]
 fn a_row_comes_with_the_files_that_it_names() {
     let test = sheet();
     test.runs().says("inputs: 2 new").says("2 run");
