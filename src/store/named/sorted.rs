@@ -252,7 +252,7 @@ impl Run<'_> {
         }
         let mut length = [0; 4];
         self.take(4, |at, bytes| {
-            length[at..][..bytes.len()].copy_from_slice(bytes)
+            length[at..][..bytes.len()].copy_from_slice(bytes);
         })?;
         let length = u32::from_ne_bytes(length) as usize;
         self.take(length, |_, bytes| record.extend_from_slice(bytes))?;
