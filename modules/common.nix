@@ -179,6 +179,47 @@ rec {
           description = "Most tasks at once; null for the number of processors.";
         };
 
+        cpus = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          description = "Processors for tasks whose steps ask for `cpus`; null for all that the service may use.";
+        };
+
+        memory = mkOption {
+          type = types.nullOr types.singleLineStr;
+          default = null;
+          example = "64G";
+          description = "Memory for tasks whose steps ask for `memory`; null for all that the service may use.";
+        };
+
+        gpus = mkOption {
+          type = types.nullOr (types.either types.ints.unsigned types.singleLineStr);
+          default = null;
+          example = "0,2";
+          description = ''
+            GPUs for tasks whose steps ask for `gpus`: how many, or which; null for those that are found. The
+            service has to be allowed to use their devices (`serviceConfig`).
+          '';
+        };
+
+        limits = mkOption {
+          type = types.attrsOf types.ints.positive;
+          default = { };
+          example = {
+            database = 2;
+          };
+          description = "Other limits than those in the manifest's `limits`, by name.";
+        };
+
+        enforceMemory = mkOption {
+          type = types.bool;
+          default = false;
+          description = ''
+            Whether a task that takes more memory than its step asks for is killed, and tried again with more if
+            the step says so. The control group of the service is delegated to it for that (`Delegate`).
+          '';
+        };
+
         grace = mkOption {
           type = types.ints.positive;
           default = 5;
@@ -477,6 +518,12 @@ rec {
     package: folder: name: cfg: workDir:
     let
       manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
+      option =
+        name: value:
+        lib.optionals (value != null) [
+          "-${name}"
+          (toString value)
+        ];
       arguments = [
         "-manifest"
         manifest
@@ -494,6 +541,15 @@ rec {
         "-parallel"
         (toString cfg.parallel)
       ]
+      ++ option "cpus" cfg.cpus
+      ++ option "memory" cfg.memory
+      ++ option "gpus" cfg.gpus
+      ++ lib.concatLists (
+        lib.mapAttrsToList (limit: most: [
+          "-limit"
+          "${limit}=${toString most}"
+        ]) cfg.limits
+      )
       ++ params name cfg
       ++ cfg.extraArgs;
     in

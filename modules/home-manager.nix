@@ -65,6 +65,7 @@ let
         OOMPolicy = "continue";
         SyslogIdentifier = "task-pipeline-${name}";
       }
+      // lib.optionalAttrs pipeline.enforceMemory { Delegate = "memory"; }
       // lib.optionalAttrs (gc != null && !common.gcAlone pipeline) { ExecStartPost = "-${gc}"; }
       // lib.optionalAttrs (pipeline.environmentFile != null) {
         EnvironmentFile = [ (toString pipeline.environmentFile) ];

@@ -146,6 +146,11 @@ let
           SyslogIdentifier = mkDefault "task-pipeline-${name}";
         }
         (mkIf (gc != null && !common.gcAlone pipeline) { ExecStartPost = "-${gc}"; })
+        (mkIf pipeline.enforceMemory {
+          Delegate = "memory";
+          # Its own group alone is its user's.
+          ProtectControlGroups = lib.mkOverride 95 false;
+        })
         (mkIf (!ownDb) { ReadWritePaths = [ (toString pipeline.db) ]; })
         (mkIf (pipeline.environmentFile != null) {
           EnvironmentFile = [ (toString pipeline.environmentFile) ];

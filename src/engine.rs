@@ -452,9 +452,10 @@ impl<'a> Scheduler<'a> {
             // What it leaves is newer.
             self.found.remove(key);
         }
-        let own = self.gpus.len();
-        let own = own.saturating_sub(step.resources.gpus.try_into().unwrap_or(own));
-        let gpus = self.gpus.split_off(own);
+        let gpus = match usize::try_from(step.resources.gpus) {
+            Ok(0) | Err(_) => Vec::new(),
+            Ok(count) => self.gpus.split_off(self.gpus.len().saturating_sub(count)),
+        };
         let ready = Arc::new(ready);
         let job = Job {
             grant: self.grant(&step, &ready, &gpus),
@@ -476,6 +477,9 @@ impl<'a> Scheduler<'a> {
 
     /// What a task is given that is not the same for all of its step.
     fn grant(&self, step: &StepPlan, ready: &Ready, gpus: &[usize]) -> Grant {
+        if gpus.is_empty() && step.resources.memory.is_none() {
+            return Grant::default();
+        }
         let supply = &self.settings.supply;
         let memory = step.resources.memory.map(|memory| {
             let rungs = memory.rungs(supply.memory);

@@ -232,6 +232,26 @@ impl Steps {
     }
 }
 
+/// What steps ask for beside what their tasks took, in words.
+fn taken(
+    state: &Reader,
+    runset: Option<&Runset>,
+    manifest: Option<&Manifest>,
+) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for step in manifest.iter().flat_map(|manifest| &manifest.steps) {
+        if step.cpus.is_none() && step.memory.is_none() {
+            continue;
+        }
+        let taken = state.taken(runset, step.name.as_str())?;
+        let peak = taken.peak.map(i64::unsigned_abs);
+        if let Some(words) = step.resources().beside(taken.cpus(), peak) {
+            all.push(format!("{}: {words}", step.name));
+        }
+    }
+    Ok(all)
+}
+
 /// All that a page tells of `runset` (none: of all).
 pub(crate) fn page(
     state: &Reader,
@@ -251,6 +271,7 @@ pub(crate) fn page(
     let tasks = state.notable_tasks(runset, TASKS)?;
     let failures = state.failures(runset, FAILURES)?;
     let accepted = state.accepted(runset)?;
+    let taken = taken(state, runset, manifest)?;
     let created = match runset {
         Some(runset) => state.runset_created(runset)?,
         None => None,
@@ -281,6 +302,7 @@ pub(crate) fn page(
             })
             .collect(),
         versions,
+        taken,
         accepted: accepted
             .iter()
             .filter_map(|one| steps.accepted(one))

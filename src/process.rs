@@ -15,11 +15,7 @@ mod spawn;
 mod warm;
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
-
-use rustix::process::{Pid, WaitOptions};
 
 pub(crate) use capture::{Pipes, Sink, Stream};
 pub(crate) use ended::{Ended, ExitSemantics, SignalMessages, StopReason, describe};
@@ -50,17 +46,6 @@ pub(crate) enum RunError {
     /// The system could not watch it, or could not start all of a pipeline.
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-/// Waits for the end of a child.
-fn reap(child: Pid) -> io::Result<ExitStatus> {
-    loop {
-        match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
-            Ok(Some((_, status))) => return Ok(ExitStatus::from_raw(status.as_raw())),
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 #[cfg(test)]

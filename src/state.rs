@@ -51,6 +51,7 @@ mod sample;
 mod schema;
 mod steps;
 mod supersede;
+mod taken;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,7 @@ pub(crate) use sample::{Drawn, Evidence};
 pub(crate) use schema::FORMAT;
 pub(crate) use steps::{Registration, StepId, StepVersion};
 pub(crate) use supersede::{Migrated, Taint};
+pub(crate) use taken::Taken;
 
 /// A state database, for one who asks it.
 #[derive(Debug)]

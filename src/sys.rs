@@ -10,10 +10,12 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
+mod cgroup;
 pub(crate) mod descriptors;
 mod file;
 pub(crate) mod sandbox;
 mod shortage;
+mod wait;
 
 use std::fs::File;
 use std::io;
@@ -27,11 +29,14 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
+pub(crate) use cgroup::{Fate, Obstacle};
 pub(crate) use file::{
     Identity, Look, Seen, file_type, look, look_at, mode, pipe, seen, seen_at, seen_itself_at,
     set_mode_at, umask,
 };
 pub(crate) use shortage::{Shortage, is_full};
+pub(crate) use system::{Divided, Part};
+pub(crate) use wait::{Usage, wait};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.
 pub(crate) const SPAWN_SETSID: Option<i32> = system::SPAWN_SETSID;
@@ -258,6 +263,17 @@ pub(crate) fn cores() -> usize {
 /// Bytes of memory that this process and its children may use, where the system tells.
 pub(crate) fn memory() -> Option<u64> {
     system::memory()
+}
+
+/// Whether the control group of this process could be divided, so that each task has memory of its own.
+/// Changes nothing.
+pub(crate) fn can_divide() -> Result<(), Obstacle> {
+    system::can_divide()
+}
+
+/// Processes that the kernel has killed for want of memory since the machine was started, if it tells.
+pub(crate) fn kills() -> Option<u64> {
+    system::kills()
 }
 
 /// How many GPUs are found.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::error::Failure;
 use super::fit::Fit;
@@ -18,7 +19,7 @@ use crate::prepare::{Source, Steps};
 use crate::report::Reporter;
 use crate::state::{self, Astray, Awaited, Lock, Migrated, Rerouted, Runset, State, StepId};
 use crate::store::{self, Store};
-use crate::sys;
+use crate::sys::{self, Divided};
 use crate::text::visible;
 
 /// Everything that a call works with.
@@ -35,6 +36,8 @@ pub(super) struct Call<'a> {
     pub(super) live: bool,
     /// What the run has for its tasks.
     pub(super) has: Supply,
+    /// By what they have no more memory than they are given, if by anything.
+    pub(super) fence: Option<Arc<Divided>>,
     pub(super) inbox: &'a Inbox,
     /// What came of the comparison of what comes in from outside.
     pub(super) compared: Option<Compared>,

@@ -99,6 +99,10 @@ pub(super) fn main(
         text.push('\n');
     }
     text.push_str(&given::list(&source.manifest.params));
+    if let Some(words) = super::resources::note(&source.manifest) {
+        text.push_str(&words);
+        text.push('\n');
+    }
     let found = lint::all(&source, places);
     if options.strict
         && let Some(failure) = lint::failure(&source, &found)

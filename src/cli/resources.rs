@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use super::error::Failure;
 use super::options::ResourceOptions;
 use crate::manifest::Manifest;
 use crate::model::event::Event;
 use crate::model::resources::{GPUS, Lack, Supply};
-use crate::sys;
+use crate::sys::{self, Divided, Obstacle};
 use crate::text::amount::{bytes, count};
 use crate::text::{quoted, suggest};
 
@@ -111,6 +112,44 @@ pub(super) fn tell_capped(supply: &Supply, manifest: &Manifest, tell: &mut dyn F
             )));
         }
     }
+}
+
+/// What holds tasks to the memory that they are given; where there is no such thing, and some are given
+/// any, that is told.
+pub(super) fn fence(manifest: &Manifest, tell: &mut dyn FnMut(&Event)) -> Option<Arc<Divided>> {
+    if !limits_memory(manifest) {
+        return None;
+    }
+    match Divided::here() {
+        Ok(divided) => Some(Arc::new(divided)),
+        Err(why) => {
+            tell(&Event::Warning(&format!(
+                "{}\nhint: {}",
+                unenforced(&why),
+                Obstacle::hint()
+            )));
+            None
+        }
+    }
+}
+
+/// A line about it for who checks the manifest; none where there is nothing to say.
+pub(super) fn note(manifest: &Manifest) -> Option<String> {
+    if !limits_memory(manifest) {
+        return None;
+    }
+    Some(match sys::can_divide() {
+        Ok(()) => "memory: no task gets more than it asks for".to_owned(),
+        Err(why) => unenforced(&why),
+    })
+}
+
+fn limits_memory(manifest: &Manifest) -> bool {
+    manifest.steps.iter().any(|step| step.memory.is_some())
+}
+
+fn unenforced(why: &Obstacle) -> String {
+    format!("memory is counted, and nothing keeps a task from taking more: {why}")
 }
 
 /// `database=2`.

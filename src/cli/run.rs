@@ -68,6 +68,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             reporter,
             live: false,
             has,
+            fence: None,
             inbox: &inbox,
             compared: None,
             stale: 0,
@@ -121,6 +122,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter,
         live: arguments.output.verbose,
         has,
+        fence: None,
         inbox: &inbox,
         compared: None,
         stale: 0,
@@ -281,9 +283,6 @@ impl Call<'_> {
     }
 
     fn execute(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
-        let reporter = &mut self.reporter;
-        let mut listener = |event: &Event| reporter.event(event);
-        resources::tell_capped(&self.has, &self.source.manifest, &mut listener);
         self.with_store(channel, |call, store, scratch| {
             let again = engine::recover(&mut call.state, store)?;
             if again > 0 {
@@ -316,6 +315,10 @@ impl Call<'_> {
         self.warn(leftover::of_a_killed_run(scratch.leftover()));
         let place = scratch.folder().path();
         sandbox::check(self.source, &self.steps, place, layout.root())?;
+        let reporter = &mut self.reporter;
+        let mut tell = |event: &Event| reporter.event(event);
+        resources::tell_capped(&self.has, &self.source.manifest, &mut tell);
+        self.fence = resources::fence(&self.source.manifest, &mut tell);
         let store = Store::open(&layout.objects(), place)?;
         store.lend(self.state.lent()?);
         store.set_evicted(self.state.evicted()?);
@@ -338,6 +341,7 @@ impl Call<'_> {
             scratch: Arc::clone(scratch.folder()),
             live: self.live,
             grace: self.actions.grace,
+            fence: self.fence.clone(),
             keep: None,
             runsets: 0,
         }

@@ -17,13 +17,15 @@ use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
 use super::{gc, graph, output, summary};
 use crate::engine::{self, Lost};
+use crate::manifest::Step;
 use crate::model::event::{Awaited, Waiting};
 use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
+use crate::model::resources::Resources;
 use crate::model::task::TaskCounts;
 use crate::prepare::{Source, Steps};
 use crate::report::table;
-use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId};
+use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId, Taken};
 use crate::store;
 use crate::text::visible;
 
@@ -50,6 +52,8 @@ struct StepStatus {
     /// Tasks that count for a version that did not make them: the number of that, and why.
     accepted: Vec<(i64, Accepted)>,
     spent: Duration,
+    /// What each of its tasks asks for, and what they took; none where they ask for nothing that is measured.
+    taken: Option<(Resources, Taken)>,
 }
 
 /// All of it.
@@ -196,7 +200,13 @@ fn status(
             tainted: 0,
             accepted: Vec::new(),
             spent: Duration::ZERO,
+            taken: None,
         };
+        let described = source.and_then(|source| source.manifest.step(name.as_str()));
+        let asked = described.map(Step::resources);
+        if let Some(asked) = asked.filter(|asked| asked.cpus.is_some() || asked.memory.is_some()) {
+            step.taken = Some((asked, state.taken(Some(runset), name.as_str())?));
+        }
         for version in &versions {
             let tally = counts.get(&version.id).copied().unwrap_or_default();
             step.tally += tally;
@@ -323,6 +333,11 @@ impl Status {
                 );
             }
         }
+        for step in &self.steps {
+            if let Some(words) = step.taken() {
+                let _ = writeln!(text, "{}: {words}", visible(&step.name));
+            }
+        }
         if !self.orphaned.is_empty() {
             let _ = writeln!(text, "not run: {}", table::orphaned(&self.orphaned));
         }
@@ -413,6 +428,25 @@ fn waiting(one: &Waiting) -> Value {
 }
 
 impl StepStatus {
+    /// What its tasks ask for beside what they took.
+    fn taken(&self) -> Option<String> {
+        let (asked, taken) = self.taken.as_ref()?;
+        asked.beside(taken.cpus(), taken.peak.map(i64::unsigned_abs))
+    }
+
+    /// The same for programs.
+    fn taken_json(&self) -> Value {
+        let Some((asked, taken)) = &self.taken else {
+            return Value::Null;
+        };
+        json!({
+            "cpus": asked.cpus,
+            "memory": asked.memory.map(|memory| [memory.least, memory.most]),
+            "used_cpus": taken.cpus(),
+            "peak_memory": taken.peak,
+        })
+    }
+
     fn row(&self) -> Vec<String> {
         let count = |number: i64| match number {
             0 => "·".to_owned(),
@@ -454,6 +488,7 @@ impl StepStatus {
                 "sample": why.sample,
             })).collect::<Vec<_>>(),
             "seconds": self.spent.as_secs_f64(),
+            "taken": self.taken_json(),
         })
     }
 }

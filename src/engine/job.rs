@@ -68,6 +68,8 @@ pub(crate) enum Outcome {
     Success(Outputs),
     /// How it failed, with its last words.
     Failure(String),
+    /// It was killed as it took more memory than it was given, with its last words.
+    OutOfMemory(String),
     /// The files of its step are not as they were when the run took them in: what came of it is
     /// nobody's result, and no more of the step can start. In words.
     Stale(String),
@@ -120,6 +122,8 @@ impl Examination {
 
 /// What an executor hands back.
 #[derive(Debug)]
+// Most are ends, and a box for each would cost more than to move it.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Reply {
     /// A job is over.
     Ended(Ended),

@@ -437,6 +437,8 @@ mod tests {
                     started: 0,
                     elapsed: 0,
                     worker: 0,
+                    cpu: None,
+                    peak: None,
                 };
                 state
                     .succeed(of, step, task, TaskState::Pending, &finished)

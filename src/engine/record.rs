@@ -14,6 +14,7 @@ use crate::model::plan::{Lane, QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{Finished, Logs, NewTask};
 use crate::sys;
+use crate::text::amount::bytes;
 
 /// Final outputs whose name is compared with the steps' names.
 const COMPARED: usize = 1000;
@@ -34,6 +35,8 @@ impl Scheduler<'_> {
             started: span.started,
             elapsed: 0,
             worker: 0,
+            cpu: None,
+            peak: None,
         };
         self.state.fail(
             self.runset,
@@ -102,9 +105,12 @@ impl Scheduler<'_> {
                 };
                 return self.go_on(Recording::new(step, ready, key, how, outputs));
             }
-            Outcome::Failure(ref error) | Outcome::Stale(ref error) => {
+            Outcome::Failure(ref error)
+            | Outcome::OutOfMemory(ref error)
+            | Outcome::Stale(ref error) => {
                 let error = error.clone();
                 let stale = matches!(ended.outcome, Outcome::Stale(_));
+                let out_of_memory = matches!(ended.outcome, Outcome::OutOfMemory(_));
                 self.state.fail(
                     self.runset,
                     step.id,
@@ -117,6 +123,9 @@ impl Scheduler<'_> {
                 if stale {
                     self.plan.close(step.queue);
                     self.give_up(&step, &ready, error, span)?;
+                } else if let Some(memory) = self.more(&step, &ready).filter(|_| out_of_memory) {
+                    let error = format!("{error}\nit is tried again with {}", bytes(memory));
+                    self.raise(&step, ready, &error, span);
                 } else if ready.attempt < step.retries && !self.stopping {
                     self.retry(&step, ready, &error, span);
                 } else {
@@ -169,6 +178,30 @@ impl Scheduler<'_> {
             });
         }
         is_dead
+    }
+
+    /// The memory that a task is given the next time, if what it had was not enough.
+    pub(super) fn more(&self, step: &StepPlan, ready: &Ready) -> Option<u64> {
+        let rungs = step.resources.memory?.rungs(self.settings.supply.memory);
+        let next = rungs.get(usize::from(ready.raised) + 1).copied();
+        next.filter(|_| !self.stopping)
+    }
+
+    /// Tries a task again with more memory. That is none of the tries that its step has.
+    fn raise(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
+        self.tell(&Event::Failed {
+            task: ready.id,
+            step: &step.name,
+            error,
+            span,
+            retry: Some(Duration::ZERO),
+        });
+        let failure = failure(step, &ready, error.to_owned());
+        self.retrying.insert(ready.id, failure);
+        ready.raised += 1;
+        ready.state = TaskState::Failed;
+        let now = self.millis();
+        self.plan.pause(step.queue, ready, now);
     }
 
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
@@ -254,6 +287,10 @@ pub(super) fn span(finished: &Finished, launch: Option<Launch>) -> Span {
         elapsed: Duration::from_micros(finished.elapsed.unsigned_abs()),
         worker: Some(finished.worker),
         launch,
+        cpu: finished
+            .cpu
+            .map(|cpu| Duration::from_micros(cpu.unsigned_abs())),
+        peak: finished.peak.map(i64::unsigned_abs),
     }
 }
 
@@ -264,6 +301,8 @@ pub(super) fn not_executed() -> Span {
         elapsed: Duration::ZERO,
         worker: None,
         launch: None,
+        cpu: None,
+        peak: None,
     }
 }
 

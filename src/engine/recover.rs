@@ -137,6 +137,8 @@ mod tests {
             started: 0,
             elapsed: 0,
             worker: 0,
+            cpu: None,
+            peak: None,
         };
         let start = state.seed(&runset, step).unwrap();
         let mut parent = start;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::job::{Ended, Outcome, Turn};
 use super::key::key_of;
@@ -303,12 +304,20 @@ impl Scheduler<'_> {
         (step, mut ready): (Arc<StepPlan>, Ready),
     ) -> Result<Option<Turn>, Error> {
         let span = span(&ended.finished, ended.launch);
+        if let Outcome::OutOfMemory(error) = &ended.outcome
+            && self.more(&step, &ready).is_some()
+        {
+            self.remade_with_more((&step, ready), error, span);
+            return Ok(None);
+        }
         match ended.outcome {
             Outcome::Success(outputs) => {
                 self.plan.got_through();
                 self.compare_again(&step, &ready, outputs, span)?;
             }
-            Outcome::Failure(error) if ready.attempt < step.retries && !self.stopping => {
+            Outcome::Failure(error) | Outcome::OutOfMemory(error)
+                if ready.attempt < step.retries && !self.stopping =>
+            {
                 let after = pause(step.retry_delay, ready.attempt);
                 self.tell(&Event::Failed {
                     task: ready.id,
@@ -324,7 +333,7 @@ impl Scheduler<'_> {
                 }
                 self.plan.pause(step.queue, ready, due);
             }
-            Outcome::Failure(error) | Outcome::Stale(error) => {
+            Outcome::Failure(error) | Outcome::OutOfMemory(error) | Outcome::Stale(error) => {
                 let error = format!(
                     "{error}\nhint: it had succeeded; it ran again as what it had left was evicted, and is needed"
                 );
@@ -347,6 +356,23 @@ impl Scheduler<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// It was killed for the memory that it took, and has more the next time.
+    fn remade_with_more(&mut self, (step, mut ready): (&StepPlan, Ready), error: &str, span: Span) {
+        self.tell(&Event::Failed {
+            task: ready.id,
+            step: &step.name,
+            error,
+            span,
+            retry: Some(Duration::ZERO),
+        });
+        ready.raised += 1;
+        if let Some(node) = self.remakes.nodes.get_mut(&ready.id) {
+            node.ready = ready.clone();
+        }
+        let now = self.millis();
+        self.plan.pause(step.queue, ready, now);
     }
 
     fn remade_later(&mut self, step: &StepPlan, task: TaskId, span: Span) {

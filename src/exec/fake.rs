@@ -56,6 +56,8 @@ pub(crate) fn ended(job: &Job, outcome: Outcome) -> Ended {
             started: 0,
             elapsed: 1,
             worker: 0,
+            cpu: None,
+            peak: None,
         },
         launch: None,
         logs: Logs::default(),

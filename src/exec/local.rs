@@ -34,6 +34,7 @@ use super::Executor;
 use crate::engine::{Error, Scheduler};
 use crate::folder::Folder;
 use crate::store::Store;
+use crate::sys::Divided;
 
 #[derive(Debug)]
 pub(crate) struct Local<'c> {
@@ -49,6 +50,8 @@ pub(crate) struct Local<'c> {
     pub live: bool,
     /// How long scripts that are asked to end have for it.
     pub grace: Duration,
+    /// By what tasks have no more memory than they are given, if by anything.
+    pub fence: Option<Arc<Divided>>,
     /// Where folders of failed tasks go, if they are kept.
     pub keep: Option<Arc<Kept>>,
     /// On how many runsets the run works, which were the last to run. None: nobody removes anything beside it.

@@ -18,6 +18,8 @@ const FINISHED: Finished = Finished {
     started: 1,
     elapsed: 1,
     worker: 0,
+    cpu: None,
+    peak: None,
 };
 
 const ALL: Wish = Wish {

@@ -321,6 +321,10 @@ pub struct Span {
     pub worker: Option<i64>,
     /// What ran its script; none if nothing did.
     pub launch: Option<Launch>,
+    /// The time that CPUs worked for it, where that is known.
+    pub cpu: Option<Duration>,
+    /// The most memory that it had at a time, in bytes, where that is known.
+    pub peak: Option<u64>,
 }
 
 /// What runs a task's script. Scripts cannot tell the difference, so somebody else has to.
@@ -623,4 +627,72 @@ pub struct Failure {
     pub form: Form,
     /// How it ended, and its last words.
     pub error: String,
+}
+
+/// Why a task failed, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its script ended with a status other than 0.
+    Exit,
+    /// Somebody ended it by a signal.
+    Signal,
+    /// Its time was over.
+    Timeout,
+    /// It took more memory than it was given.
+    OutOfMemory,
+    /// Whatever ran it is gone, and nobody knows what became of it.
+    Lost,
+    /// What it left, or was to work on, is not as it has to be.
+    Other,
+}
+
+impl Cause {
+    /// That of a recorded error, each of which begins with how the script ended.
+    pub fn of(error: &str) -> Self {
+        let begins = |words: &str| error.starts_with(words);
+        if begins("exit status ") {
+            Self::Exit
+        } else if begins("killed by ") {
+            Self::Signal
+        } else if begins("timed out ") {
+            Self::Timeout
+        } else if begins("out of memory") {
+            Self::OutOfMemory
+        } else if begins("lost: ") {
+            Self::Lost
+        } else {
+            Self::Other
+        }
+    }
+
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Timeout => "timeout",
+            Self::OutOfMemory => "out of memory",
+            Self::Lost => "lost",
+            Self::Other => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_known_by_how_an_error_begins() {
+        for (error, word) in [
+            ("exit status 3\n  killed by hand", "exit"),
+            ("killed by SIGKILL", "signal"),
+            ("timed out after 10m", "timeout"),
+            ("out of memory: killed at 2.0 GiB", "out of memory"),
+            ("lost: its shell died", "lost"),
+            ("left a FIFO", "other"),
+        ] {
+            assert_eq!(Cause::of(error).word(), word);
+        }
+    }
 }

@@ -30,6 +30,26 @@ impl Resources {
         *self == Self::default()
     }
 
+    /// What is asked for beside what was used, in words: CPUs on average, bytes at most; none where neither is
+    /// asked for.
+    pub fn beside(&self, cpus: Option<f64>, peak: Option<u64>) -> Option<String> {
+        let mut words = Vec::new();
+        if let Some(asked) = self.cpus {
+            let used = cpus.map(|used| format!(", used {used:.1} on average"));
+            let asked = amount::count(asked.get(), "CPU");
+            words.push(format!("{asked} a task{}", used.unwrap_or_default()));
+        }
+        if let Some(asked) = self.memory {
+            let used = peak.map(|peak| format!(", used {} at most", amount::bytes(peak)));
+            let asked = asked.in_words();
+            words.push(format!(
+                "{asked} of memory a task{}",
+                used.unwrap_or_default()
+            ));
+        }
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
     /// Whether a script finds this variable set, as it has them.
     pub fn sets(&self, variable: &str) -> bool {
         self.cpus.is_some() && variable == CPUS || self.gpus > 0 && GPUS.contains(&variable)
@@ -263,6 +283,22 @@ mod tests {
         assert_eq!(memory("2G..16G", Some(6 << 30)), gib(&[2, 4, 6]));
         assert_eq!(memory("2G..16G", Some(2 << 30)), gib(&[2]));
         assert_eq!(memory("1M..15E", None).last(), Some(&(15 << 60)));
+    }
+
+    #[test]
+    fn what_is_asked_for_stands_beside_what_is_used() {
+        let asked = Resources {
+            cpus: NonZeroU32::new(2),
+            memory: Some(Memory::parse("2G..4G").unwrap()),
+            ..Resources::default()
+        };
+        assert_eq!(
+            asked.beside(Some(1.26), Some(3 << 29)).unwrap(),
+            "2 CPUs a task, used 1.3 on average; 2.0 GiB to 4.0 GiB of memory a task, used 1.5 GiB at most"
+        );
+        let unknown = "2 CPUs a task; 2.0 GiB to 4.0 GiB of memory a task";
+        assert_eq!(asked.beside(None, None).unwrap(), unknown);
+        assert_eq!(Resources::default().beside(Some(1.0), Some(1)), None);
     }
 
     #[test]

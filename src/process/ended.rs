@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use rustix::process::Signal;
 
 use super::Groups;
+use crate::sys::Usage;
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) struct Ended {
     pub cut: Option<StopReason>,
     /// The child's process groups in which something outlives it, if there are any.
     pub left: Option<Groups>,
+    /// What it took, where that is known: of what a warm shell runs it is not.
+    pub used: Usage,
 }
 
 impl Ended {
@@ -25,6 +28,7 @@ impl Ended {
             status: ExitStatus::default(),
             cut: None,
             left: None,
+            used: Usage::default(),
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Ended, GRACE, Groups, Pipes, RunError, Sink, SpawnSpec, StopReason, reap, spawn};
-use crate::sys::ExitWatch;
+use super::{Ended, GRACE, Groups, Pipes, RunError, Sink, SpawnSpec, StopReason, spawn};
+use crate::sys::{self, ExitWatch, Usage};
 
 /// What a handle knows of its children at the moment.
 #[derive(Debug, Default)]
@@ -169,7 +169,13 @@ impl Handle {
         // The lock is held while the children are reaped: the groups' numbers belong to nobody else
         // until the handle has forgotten them.
         let mut state = self.lock();
-        let statuses: Vec<ExitStatus> = groups.leaders().map(reap).collect::<io::Result<_>>()?;
+        let mut used = Usage::default();
+        let statuses = groups.leaders().map(|leader| {
+            let (status, usage) = sys::wait(leader)?;
+            used.add(usage);
+            Ok(status)
+        });
+        let statuses: Vec<ExitStatus> = statuses.collect::<io::Result<_>>()?;
         let cut = state.over();
         drop(state);
         watched?;
@@ -178,6 +184,7 @@ impl Handle {
             status: statuses.last().copied().unwrap_or_default(),
             cut,
             left: groups.alive(),
+            used,
         };
         Ok((ended, statuses))
     }

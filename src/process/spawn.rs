@@ -138,7 +138,7 @@ pub(super) fn spawn(pipeline: &[SpawnSpec]) -> Result<Groups, RunError> {
                 };
                 groups.signal(Signal::KILL);
                 for pid in groups.leaders() {
-                    let _ = super::reap(pid);
+                    let _ = sys::wait(pid);
                 }
                 let program = spec.program.to_string_lossy();
                 let error = io::Error::new(error.kind(), format!("{program}: {error}"));

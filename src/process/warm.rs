@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal};
 
 use super::handle::{Limit, Phase};
 use super::{Ended, Groups, Handle, Pipes, RunError, Sink, SpawnSpec};
-use crate::sys::{ExitWatch, Orphans, descriptors};
+use crate::sys::{ExitWatch, Orphans, Usage, descriptors};
 
 /// Longest time for a shell to get ready.
 const START: Timespec = Timespec {
@@ -118,7 +118,7 @@ impl Warm {
     /// Its process is dead and must be reaped.
     fn reap(&mut self) -> io::Result<ExitStatus> {
         self.reaped = true;
-        super::reap(self.pid)
+        Ok(crate::sys::wait(self.pid)?.0)
     }
 }
 
@@ -199,6 +199,7 @@ impl Handle {
             status,
             cut,
             left: left.then(|| group.into()),
+            used: Usage::default(),
         };
         Ok((ended, (answered && !left && cut.is_none()).then_some(warm)))
     }

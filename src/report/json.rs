@@ -34,10 +34,10 @@
 //! | `gathered` | `step`, `tasks`, `outputs`: a step has all that it gathers, for so many tasks |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `kind` (what that is: `file`, `folder`, `list`), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
-//! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `outputs` |
-//! | `failed` | `task`, `step`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `retry_in_seconds` (if it is tried again) |
-//! | `remade` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `same`: it ran again for bytes that were dropped |
-//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`: given up because the run ends, or to be started again; stays pending |
+//! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `outputs` |
+//! | `failed` | `task`, `step`, `cause`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `retry_in_seconds` (if it is tried again) |
+//! | `remade` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `same`: it ran again for bytes that were dropped |
+//! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
 //! | `summary` | `runset`, `executed`, `reused`, `oldest_reused_seconds`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
@@ -59,7 +59,7 @@ mod event;
 
 use crate::model;
 use crate::model::digest::Digest;
-use crate::model::event::{Compared, Event, Failure, Launch, Routed, Span, Summary};
+use crate::model::event::{Cause, Compared, Event, Failure, Launch, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -299,6 +299,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         } => JsonEvent::Failed {
             task: *task,
             step: step.as_str(),
+            cause: Cause::of(error).word(),
             error,
             ran: ran(span),
             retry_in_seconds: retry.map(|pause| pause.as_secs_f64()),
@@ -463,6 +464,7 @@ fn of_failure(failure: &Failure) -> Failed<'_> {
         step: failure.step.as_str(),
         input_name: failure.input_name.as_deref(),
         kind: failure.form.word(),
+        cause: Cause::of(&failure.error).word(),
         error: &failure.error,
     }
 }
@@ -496,6 +498,8 @@ fn ran(span: &Span) -> Option<Ran> {
         elapsed_seconds: span.elapsed.as_secs_f64(),
         worker: span.worker?,
         launch: span.launch.map(Launch::word),
+        cpu_seconds: span.cpu.map(|cpu| cpu.as_secs_f64()),
+        peak_memory: span.peak,
     })
 }
 

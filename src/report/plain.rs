@@ -272,7 +272,7 @@ fn failed(error: &str, span: &Span, retry: Option<Duration>) -> String {
     let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
     let mut text = format!("failed after {}: {}\n", short(span.elapsed), visible(first));
     text.push_str(&begun("  ", rest.as_bytes()));
-    if let Some(pause) = retry {
+    if let Some(pause) = retry.filter(|pause| !pause.is_zero()) {
         let _ = writeln!(text, "  again in {}", short(pause));
     }
     text

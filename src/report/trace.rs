@@ -287,6 +287,8 @@ mod tests {
                 elapsed: Duration::from_micros(1500),
                 worker,
                 launch: worker.map(|_| Launch::Direct),
+                cpu: None,
+                peak: None,
             },
             outputs: &outputs,
         };

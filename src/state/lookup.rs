@@ -273,6 +273,8 @@ mod tests {
             started: 1_800_000_000_000,
             elapsed: 20_000,
             worker: 1,
+            cpu: None,
+            peak: None,
         };
         for number in 0..300 {
             for (row, step) in [(1, 1), (2, 2)] {

@@ -153,7 +153,7 @@ SELECT r.id FROM task AS r WHERE r.reused_from IS NOT NULL AND r.processed = 1
 
 /// What was written of the end of a task to a final output that has the row now.
 const FINALS: &str = "
-UPDATE task SET started = NULL, elapsed = NULL, worker = NULL, error = NULL, reused_from = NULL
+UPDATE task SET started = NULL, elapsed = NULL, worker = NULL, cpu_time = NULL, peak_memory = NULL, error = NULL, reused_from = NULL
 WHERE step_id IS NULL
   AND (started IS NOT NULL OR worker IS NOT NULL OR error IS NOT NULL OR reused_from IS NOT NULL)";
 

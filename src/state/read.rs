@@ -55,6 +55,10 @@ pub(crate) struct TaskRow {
     pub elapsed: Option<i64>,
     /// The worker that did it, from 0.
     pub worker: Option<i64>,
+    /// Microseconds that CPUs worked for it, where that is known.
+    pub cpu: Option<i64>,
+    /// The most memory that it had at a time, in bytes, where that is known.
+    pub peak: Option<i64>,
     /// What its object is.
     pub form: Form,
     /// The number of the version that made it, if that is another one than it was accepted for.
@@ -124,7 +128,7 @@ pub(super) fn columns() -> String {
                 iif({PAIR}, (SELECT own.input_task_id FROM task AS own WHERE own.id = t.output), t.input_task_id),
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
                 t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind,
-                {MADE_BY}, t.role, t.context, iif({PAIR}, t.output, NULL), t.key
+                {MADE_BY}, t.role, t.context, iif({PAIR}, t.output, NULL), t.key, t.cpu_time, t.peak_memory
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -182,6 +186,8 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         context: some_digest(row, 22)?,
         pair_of: older(row, 23, own)?,
         key: row.get(24)?,
+        cpu: some_number(row, 25)?,
+        peak: some_number(row, 26)?,
     })
 }
 

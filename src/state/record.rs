@@ -36,6 +36,10 @@ pub(crate) struct Finished {
     pub elapsed: i64,
     /// Counts from 0.
     pub worker: i64,
+    /// Microseconds that CPUs worked for it, where that is known.
+    pub cpu: Option<i64>,
+    /// The most memory that it had at a time, in bytes, where that is known.
+    pub peak: Option<i64>,
 }
 
 impl Finished {
@@ -45,10 +49,10 @@ impl Finished {
     }
 }
 
-/// What a pending row has in `room`: as many bytes as `started`, `elapsed`, `worker` and `executed`
-/// take of a task that lasts for 33 milliseconds at most. Of those that last longer there are not
+/// What a pending row has in `room`: as many bytes as `started`, `elapsed`, `worker`, `executed`, `cpu_time`
+/// and `peak_memory` take of a task that lasts for 33 milliseconds at most. Of those that last longer there are not
 /// so many.
-pub(super) const ROOM: &[u8] = &[0; 14];
+pub(super) const ROOM: &[u8] = &[0; 21];
 
 /// The objects that hold what a task wrote; none where it wrote nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -137,7 +141,7 @@ impl State {
         self.write_end(
             task,
             "UPDATE task SET processed = 1, error = NULL, started = ?2, elapsed = ?3, worker = ?4,
-                 executed = ?5, room = NULL
+                 executed = ?5, cpu_time = ?6, peak_memory = ?7, room = NULL
              WHERE id = ?1 AND processed = 0",
             (
                 task.0,
@@ -145,6 +149,8 @@ impl State {
                 finished.elapsed,
                 finished.worker,
                 finished.executed(),
+                finished.cpu,
+                finished.peak,
             ),
         )?;
         self.moved(runset, step, from, to);
@@ -165,7 +171,8 @@ impl State {
         self.spent(runset, step, task, from, finished.elapsed)?;
         self.write_end(
             task,
-            "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5, room = NULL
+            "UPDATE task SET error = ?2, started = ?3, elapsed = ?4, worker = ?5, cpu_time = ?6,
+                 peak_memory = ?7, room = NULL
              WHERE id = ?1 AND processed = 0",
             (
                 task.0,
@@ -173,6 +180,8 @@ impl State {
                 finished.started,
                 finished.elapsed,
                 finished.worker,
+                finished.cpu,
+                finished.peak,
             ),
         )?;
         self.moved(runset, step, from, to);

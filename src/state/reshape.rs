@@ -170,7 +170,7 @@ impl State {
         self.reader.connection.write(
             WRITING,
             "UPDATE task SET role = 1, processed = 1, error = NULL, started = NULL, elapsed = NULL,
-                 worker = NULL, room = NULL, forced = 0, gathering = ?2, key = ?3
+                 worker = NULL, cpu_time = NULL, peak_memory = NULL, room = NULL, forced = 0, gathering = ?2, key = ?3
              WHERE id = ?1",
             (task.0, group.0, home.key),
         )?;

@@ -139,7 +139,7 @@ impl Reader {
                 "write tasks of a sample",
                 "UPDATE task SET step_id = ?2, input_task_id = NULL, processed = 0, error = NULL,
                      live = 1, supersedes = NULL, forced = 1, reused_from = NULL, started = NULL,
-                     elapsed = NULL, worker = NULL, executed = NULL, room = ?3
+                     elapsed = NULL, worker = NULL, cpu_time = NULL, peak_memory = NULL, executed = NULL, room = ?3
                  WHERE id = ?1",
                 (task.0, step.0, ROOM),
             )?;

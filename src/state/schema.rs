@@ -141,6 +141,8 @@ ALTER TABLE task ADD COLUMN gathering INTEGER;
 ALTER TABLE task ADD COLUMN key TEXT;
 ALTER TABLE task ADD COLUMN output INTEGER;
 ALTER TABLE task ADD COLUMN context TEXT;
+ALTER TABLE task ADD COLUMN cpu_time INTEGER;
+ALTER TABLE task ADD COLUMN peak_memory INTEGER;
 ALTER TABLE step ADD COLUMN current INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runset ADD COLUMN ran INTEGER;
 CREATE TABLE file (
@@ -226,7 +228,7 @@ SELECT task.id, task.runset, step.name AS step, step.version,
     strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
     worker, error,
     (SELECT made.version FROM accepted JOIN step AS made ON made.id = accepted.from_step
-        WHERE accepted.task_id = task.id) AS made_by
+        WHERE accepted.task_id = task.id) AS made_by, cpu_time / 1e6 AS cpu_seconds, peak_memory
 FROM task JOIN step ON step.id = task.step_id WHERE live = 1 AND role <> 1;
 CREATE VIEW acceptance AS
 SELECT task.id, task.runset, step.name AS step, step.version, made.version AS made_by,
@@ -295,6 +297,8 @@ DROP TABLE entry;
 DROP TABLE file;
 ALTER TABLE step DROP COLUMN current;
 ALTER TABLE runset DROP COLUMN ran;
+ALTER TABLE task DROP COLUMN peak_memory;
+ALTER TABLE task DROP COLUMN cpu_time;
 ALTER TABLE task DROP COLUMN context;
 ALTER TABLE task DROP COLUMN output;
 ALTER TABLE task DROP COLUMN key;

@@ -31,6 +31,8 @@ const FINISHED: Finished = Finished {
     started: 0,
     elapsed: 7,
     worker: 0,
+    cpu: None,
+    peak: None,
 };
 
 /// Every result.

@@ -1,5 +1,6 @@
 //! Linux.
 
+mod cgroup;
 mod machine;
 mod mounts;
 #[cfg(target_env = "gnu")]
@@ -27,6 +28,8 @@ use rustix::path::Arg;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers, descriptors};
+pub(crate) use cgroup::{Divided, Part};
+pub(super) use cgroup::{can_divide, kills};
 pub(super) use machine::{gpus, memory};
 pub(super) use mounts::{is_unchangeable, network};
 #[cfg(target_env = "gnu")]

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, OFlags};
 use rustix::path::Arg;
 use rustix::process::{Pid, Signal};
 
-use super::{Look, Marks, Writers};
+use super::{Fate, Look, Marks, Obstacle, Writers};
 
 pub(super) fn sandboxed(_: &super::sandbox::View, folder: &Path, _: &[std::ffi::OsString]) -> u8 {
     super::sandbox::tell("start in", folder, &io::ErrorKind::Unsupported.into())
@@ -217,3 +217,43 @@ pub(super) fn marked(_marks: &Marks, _known: &[&Process]) -> Vec<Process> {
 }
 
 pub(super) fn wait_for_any(_processes: &[&Process], _patience: Duration) {}
+
+/// There are no control groups.
+#[derive(Debug)]
+pub(crate) enum Divided {}
+
+impl Divided {
+    pub(crate) fn here() -> Result<Self, Obstacle> {
+        Err(Obstacle::NoGroups)
+    }
+
+    pub(crate) fn part(&self, _name: &str) -> Part {
+        match *self {}
+    }
+}
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum Part {}
+
+impl Part {
+    pub(crate) fn door(&self) -> PathBuf {
+        match *self {}
+    }
+
+    pub(crate) fn begin(&self, _bytes: u64) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn end(&self) -> Fate {
+        match *self {}
+    }
+}
+
+pub(super) fn can_divide() -> Result<(), Obstacle> {
+    Err(Obstacle::NoGroups)
+}
+
+pub(super) fn kills() -> Option<u64> {
+    None
+}

@@ -20,6 +20,8 @@ const ENDED: Finished = Finished {
     started: 0,
     elapsed: 0,
     worker: 0,
+    cpu: None,
+    peak: None,
 };
 
 impl World {

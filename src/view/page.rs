@@ -55,6 +55,8 @@ pub(crate) struct Page {
     pub all_failures: i64,
     /// What the steps' versions are.
     pub versions: Vec<VersionPart>,
+    /// What steps ask for beside what their tasks took, in words.
+    pub taken: Vec<String>,
     /// Which tasks count for a version that did not make them, in words.
     pub accepted: Vec<String>,
 }

@@ -235,3 +235,80 @@ fn memory_that_the_run_has_not_is_told_to_be_the_end() {
         .exits(0)
         .says("step act: its tasks have 100 MiB of memory at most, and not 8.0 GiB");
 }
+
+/// A step whose tasks take 100 MB, which they say when they have them.
+const HUNGRY: &str = r#"
+    [[step]]
+    name = "eat"
+    start = true
+    retries = 1
+    retry_delay = "1ms"
+    memory = "32M..1G"
+    script = 'x=$(head -c 100000000 /dev/zero | tr "\\0" x); echo "$x" | wc -c > $OUTPUT_DIR/eaten; echo had >> "$COUNT"'
+"#;
+
+#[test]
+fn no_task_takes_more_memory_than_it_asks_for_or_that_is_told() {
+    let test = Test::with(HUNGRY);
+    let check = test.run(["check"]).exits(0);
+    let ran = test.run(["-run", "-log-format", "json"]).exits(0);
+    if check
+        .stdout
+        .contains("memory: no task gets more than it asks for")
+    {
+        ran.says("\"cause\":\"out of memory\"")
+            .says("it is tried again with 64")
+            .says("it is tried again with 128");
+    } else {
+        check.prints("memory is counted, and nothing keeps a task from taking more");
+        ran.says("memory is counted, and nothing keeps a task from taking more")
+            .says("systemd-run")
+            .never_says("out of memory");
+    }
+    assert_eq!(test.count(), ["had"]);
+}
+
+#[test]
+fn what_tasks_took_is_recorded_and_shown_beside_what_they_asked_for() {
+    let test = Test::with(
+        r#"
+        [[step]]
+        name = "work"
+        start = true
+        cpus = 1
+        memory = "1G"
+        warm = false
+        script = 'x=$(head -c 50000000 /dev/zero | tr "\\0" x); echo ${#x}; exit 3'
+        "#,
+    );
+    test.run(["-run", "-log-format", "json"])
+        .exits(1)
+        .says("\"cause\":\"exit\"")
+        .says("\"cpu_seconds\":")
+        .says("\"peak_memory\":");
+    let tasks = test.json(&["tasks", "-json"]);
+    let (peak, cpu) = (&tasks["peak_memory"], &tasks["cpu_seconds"]);
+    assert!(
+        peak.as_i64().is_some_and(|peak| peak > 50_000_000),
+        "{tasks}"
+    );
+    assert!(
+        cpu.as_f64().is_some_and(|cpu| cpu > 0.001 && cpu < 60.0),
+        "{tasks}"
+    );
+    let status = test.json(&["status", "-json"]);
+    let taken = &status["steps"][0]["taken"];
+    assert_eq!(taken["cpus"], 1);
+    assert_eq!(taken["memory"], serde_json::json!([1 << 30, 1 << 30]));
+    assert_eq!(&taken["peak_memory"], peak);
+    test.run(["status"])
+        .exits(0)
+        .prints("work: 1 CPU a task, used ")
+        .prints("1.0 GiB of memory a task, used ");
+    test.run(["report", "-o", "page.html"]).exits(0);
+    assert!(test.read("page.html").contains("work: 1 CPU a task, used "));
+    assert_eq!(
+        test.rows("SELECT cpu_seconds > 0, peak_memory > 50000000 FROM live_task"),
+        ["1|1"]
+    );
+}

@@ -251,6 +251,26 @@ fn a_service_that_is_stopped_has_longer_than_its_scripts() {
 }
 
 #[test]
+fn a_service_has_what_there_is_for_its_tasks_and_a_group_to_divide() {
+    let Some(world) = world() else { return };
+    let there = "cpus = 4; memory = \"8G\"; gpus = \"0,2\"; limits = { database = 3; }; enforceMemory = true;";
+    let units = world
+        .build_expression("resources", &machine("p", &format!("{GOOD} {there}"), ""))
+        .unwrap();
+    let service = fs::read_to_string(units.join("task-pipeline-p.service")).unwrap();
+    contains(
+        &service,
+        &["Delegate=memory\n", "ProtectControlGroups=false\n"],
+    );
+    let script = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    let script = fs::read_to_string(script).unwrap().replace('\'', "");
+    contains(&script, &["-cpus 4 -memory 8G -gpus 0,2 -limit database=3"]);
+}
+
+#[test]
 fn without_a_schedule_there_is_no_timer_and_no_new_runset() {
     let Some(world) = world() else { return };
     let units = world

@@ -92,6 +92,8 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
         scratch: Arc::clone(scratch.folder()),
         live: false,
         grace: GRACE,
+        // It is counted, and not held to.
+        fence: None,
         keep: None,
     };
     let ran = run(&mut apart, &runset, &steps, has, &mut local);

@@ -49,6 +49,8 @@ impl<'a> Execution<'a> {
 pub(crate) enum Fault {
     /// What it did itself, with its last words.
     Task(String),
+    /// It took more memory than it had.
+    Memory(String),
     /// Not by its doing.
     Short(Short),
     /// Its warm shell died, for whatever reason.
@@ -71,9 +73,10 @@ impl From<Fault> for Outcome {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Task(error) => Self::Failure(error),
+            Fault::Memory(error) => Self::OutOfMemory(error),
             Fault::Short(short) => Self::Short(short),
             // It is not in one when it is tried for the last time.
-            Fault::Lost => Self::Failure("the shell died".to_owned()),
+            Fault::Lost => Self::Failure("lost: its shell died".to_owned()),
             Fault::Touched(what) => Self::Stale(format!(
                 "{what} each time: what it read is not known\n\
                  hint: run again when nothing writes its files; if the script does, have it write a copy"

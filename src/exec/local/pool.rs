@@ -23,7 +23,7 @@ use crate::model::event::Event;
 use crate::model::task::TaskId;
 use crate::process::{Handle, Roll};
 use crate::store::SharedOutput;
-use crate::sys::Orphans;
+use crate::sys::{self, Orphans};
 use still::{GLANCE, Still};
 
 /// What the lock guards.
@@ -90,6 +90,8 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
             steps: Arc::clone(&local.steps),
             scratch: Arc::clone(&local.scratch),
             keep: local.keep.clone(),
+            fence: local.fence.clone(),
+            kills: sys::kills(),
             orphans: Orphans::watch(),
             full: AtomicBool::new(false),
         },

@@ -13,7 +13,7 @@ use crate::sys::sandbox::{self, View};
 use crate::text::{Shown as _, quoted, visible};
 
 /// This program, as processes that it starts find it.
-const OWN: &str = "/proc/self/exe";
+pub(super) const OWN: &str = "/proc/self/exe";
 
 /// The sandbox of a step's scripts.
 #[derive(Debug)]

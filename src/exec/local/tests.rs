@@ -82,6 +82,7 @@ impl World {
         let channel = Channel::default();
         let mut local = Local {
             runsets: 0,
+            fence: None,
             keep: None,
             channel: &channel,
             store: &store,

@@ -3,6 +3,8 @@
 use crate::text::time::exact;
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -29,8 +31,8 @@ use crate::process::{self, Handle, Pipes, RunError, Sink, StopReason, Stream};
 use crate::state::{Finished, Logs};
 use crate::store::{self, Session, SharedOutput, Store};
 use crate::sys::descriptors::Need;
-use crate::sys::{self, DiskReads, Orphans, Shortage, is_full};
-use crate::text::{Shown as _, visible};
+use crate::sys::{self, DiskReads, Divided, Fate, Orphans, Part, Shortage, Usage, is_full};
+use crate::text::{Shown as _, amount, visible};
 
 /// Where workers work.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub(super) struct Site<'a> {
     pub orphans: Orphans,
     /// Where folders of failed tasks go, if they are kept.
     pub keep: Option<Arc<Kept>>,
+    /// By what tasks have no more memory than they are given, if by anything.
+    pub fence: Option<Arc<Divided>>,
+    /// How many processes the kernel had killed for want of memory before the first task.
+    pub kills: Option<u64>,
     /// Whether there was no room on the disk, for anybody. What ended for that has made some.
     pub full: AtomicBool,
 }
@@ -53,6 +59,16 @@ impl Site<'_> {
     /// Whether there is no room, for a script with these last words.
     fn is_full(&self, words: &str) -> bool {
         self.full.load(Ordering::Relaxed) || is_full(self.scratch.path(), words)
+    }
+
+    /// What to tell of a script that was killed by nobody here.
+    fn hint_of_memory(&self, status: ExitStatus) -> Option<&'static str> {
+        const KILLED: [i32; 2] = [9, 128 + 9];
+        let killed = KILLED.contains(&status.signal().or(status.code())?);
+        (killed && sys::kills() > self.kills).then_some(
+            "\nhint: the kernel has killed a process for want of memory meanwhile; `memory` on the \
+             steps has fewer tasks run at once",
+        )
     }
 }
 
@@ -108,6 +124,12 @@ pub(super) struct Worker<'a> {
     alone: bool,
     /// In which objects are made of what it left.
     session: Option<Session>,
+    /// Where it has no more memory than it is given.
+    part: Option<Part>,
+    /// What came of that.
+    seen: Fate,
+    /// What the task at hand took.
+    used: Usage,
 }
 
 impl<'a> Worker<'a> {
@@ -134,6 +156,9 @@ impl<'a> Worker<'a> {
             launched: None,
             alone: false,
             session: None,
+            part: None,
+            seen: Fate::default(),
+            used: Usage::default(),
         }
     }
 
@@ -199,8 +224,10 @@ impl<'a> Worker<'a> {
             outcome,
             finished: Finished {
                 started,
-                elapsed: i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX),
+                elapsed: number(clock.elapsed().as_micros()),
                 worker: self.number,
+                cpu: self.used.cpu.map(|cpu| number(cpu.as_micros())),
+                peak: self.used.peak.map(number),
             },
             launch: self.launched.take(),
             logs,
@@ -233,6 +260,9 @@ impl<'a> Worker<'a> {
         self.session.get_or_insert_with(|| store.session());
         let (outcome, left) = match run {
             Ok(ended) => {
+                self.used = ended.used;
+                // That of all its processes together, where the kernel tells.
+                self.used.peak = self.seen.peak.or(ended.used.peak);
                 let left = ended.left.as_ref();
                 let quiet = left.is_none();
                 match execution.early {
@@ -257,9 +287,13 @@ impl<'a> Worker<'a> {
                 };
                 if let Some(left) = left {
                     left.kill();
-                    execution.warning = Some(
-                        "left processes running in the background; they were ended".to_owned(),
-                    );
+                    self.part = None;
+                    // What the kernel kills with it may not be gone yet.
+                    if !self.seen.killed {
+                        execution.warning = Some(
+                            "left processes running in the background; they were ended".to_owned(),
+                        );
+                    }
                 }
                 (outcome, left.is_some())
             }
@@ -275,7 +309,10 @@ impl<'a> Worker<'a> {
             }
         };
         if let Some(keep) = &self.site.keep
-            && matches!(outcome, Err(Fault::Task(_)) | Ok(Outcome::Failure(_)))
+            && matches!(
+                outcome,
+                Err(Fault::Task(_) | Fault::Memory(_)) | Ok(Outcome::Failure(_))
+            )
             && !execution.was_disturbed()
         {
             let kept = self.workspace.set_aside(keep, execution.job.ready.id);
@@ -366,6 +403,16 @@ impl<'a> Worker<'a> {
                 pipes
             }
         };
+        (self.seen, self.used) = (Fate::default(), Usage::default());
+        let part = match (&self.site.fence, job.grant.memory) {
+            (Some(fence), Some(bytes)) => {
+                let number = self.number;
+                let part = (self.part).get_or_insert_with(|| fence.part(&number.to_string()));
+                part.begin(bytes)?;
+                Some(&*part)
+            }
+            (None, _) | (_, None) => None,
+        };
         let mut sink = Listener {
             job,
             record,
@@ -375,7 +422,7 @@ impl<'a> Worker<'a> {
         };
         let kept = self.commands.of(job.step.queue);
         let own = TaskEnvironment::new(&self.workspace, job);
-        if let Some(direct) = job.step.direct() {
+        if let Some(direct) = job.step.direct().filter(|_| part.is_none()) {
             let is_short = |error: &io::Error| Shortage::of(error).is_some();
             // What is not short, the shell can say best.
             match kept.plain(job, direct, &own, pipes) {
@@ -398,7 +445,7 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        if !self.alone {
+        if !self.alone && part.is_none() {
             let orphans = &self.site.orphans;
             let warm = self
                 .shells
@@ -414,8 +461,10 @@ impl<'a> Worker<'a> {
             }
         }
         self.launched = Some(Launch::Shell);
-        let spec = std::slice::from_ref(kept.shell(job, &own, pipes)?);
+        let door = part.map(Part::door);
+        let spec = std::slice::from_ref(kept.shell(job, &own, door.as_deref(), pipes)?);
         let ended = self.handle.launch(spec, pipes, &mut sink);
+        self.seen = part.map(Part::end).unwrap_or_default();
         ended.map(|(ended, _)| ended)
     }
 
@@ -449,7 +498,8 @@ impl<'a> Worker<'a> {
             let sandbox = job.step.sandbox.as_ref();
             let hint = sandbox.and_then(|sandbox| sandbox.hint(&last));
             let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
-            Err(Fault::Task(how + &last + &hint))
+            let memory = self.site.hint_of_memory(ended.status).unwrap_or_default();
+            Err(Fault::Task(how + &last + &hint + memory))
         };
         if ended.cut == Some(StopReason::Asked) {
             return Ok(Outcome::Cancelled);
@@ -485,6 +535,13 @@ impl<'a> Worker<'a> {
                     short => Err(Fault::of(short, error.to_string())),
                 },
             },
+            None if self.seen.killed => {
+                let had = job.grant.memory.map_or_else(String::new, amount::bytes);
+                let last = record.stderr.last_words();
+                Err(Fault::Memory(format!(
+                    "out of memory: killed at {had}{last}"
+                )))
+            }
             None => {
                 let how = process::describe(ended.status);
                 // It may well have failed for that, as every other one would.
@@ -498,6 +555,11 @@ impl<'a> Worker<'a> {
             }
         }
     }
+}
+
+/// As it is recorded.
+fn number(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// When something happened to files.

@@ -125,3 +125,80 @@ fn what_takes_nothing_has_no_need_to_wait() {
     let summary = run(world, 6, &mut look, &mut |_| nothing());
     assert_eq!((summary.executed, most), (34, 6));
 }
+
+/// What one task of a step with this memory has each time, where it takes more than `enough` to succeed.
+fn tries(memory: &str, enough: u64, has: u64) -> (Vec<u64>, Summary) {
+    let takes = Resources {
+        memory: Some(Memory::parse(memory).unwrap()),
+        ..Resources::default()
+    };
+    let (mut world, names) = world(vec![("act", 1, takes)]);
+    world.supply.memory = Some(has << 30);
+    let mut had = Vec::new();
+    let mut outcome = |job: &Job| {
+        let bytes = job.grant.memory.unwrap();
+        had.push(bytes >> 30);
+        if bytes >= enough << 30 {
+            return nothing();
+        }
+        Outcome::OutOfMemory("out of memory: killed".to_owned())
+    };
+    let summary = run((world, names), 4, &mut |_| {}, &mut outcome);
+    (had, summary)
+}
+
+#[test]
+fn one_that_is_killed_for_memory_is_tried_again_with_more_of_it() {
+    let (had, summary) = tries("2G..16G", 8, 16);
+    assert_eq!(had, [2, 4, 8]);
+    assert_eq!((summary.executed, summary.failed), (2, 0));
+    let (had, _) = tries("2G", 1, 16);
+    assert_eq!(had, [2]);
+}
+
+#[test]
+fn up_to_what_there_is_and_then_as_often_as_it_may_fail() {
+    // The step has one retry.
+    let (had, summary) = tries("2G..16G", 99, 16);
+    assert_eq!(had, [2, 4, 8, 16, 16]);
+    assert_eq!(summary.failed, 1);
+    let (had, _) = tries("2G..16G", 99, 6);
+    assert_eq!(had, [2, 4, 6, 6]);
+    let (had, _) = tries("2G", 99, 16);
+    assert_eq!(had, [2, 2]);
+}
+
+#[test]
+fn those_that_need_more_wait_for_it_and_others_of_their_step_do_not() {
+    let takes = Resources {
+        memory: Some(Memory::parse("2G..16G").unwrap()),
+        ..Resources::default()
+    };
+    let (mut world, names) = world(vec![("act", 60, takes)]);
+    let runset = world.fresh();
+    let mut look = |hand: &[Box<Job>]| {
+        let all: u64 = hand.iter().filter_map(|job| job.grant.memory).sum();
+        assert!(all <= 16 << 30);
+        Some(0)
+    };
+    let (mut most, mut number) = (0, 0);
+    let mut outcome = |job: &Job| {
+        if job.step.name.as_str() == "begin" {
+            return begin(&names);
+        }
+        number += 1;
+        let memory = job.grant.memory.unwrap() >> 30;
+        most = most.max(memory);
+        let needs = if job.ready.id.0 % 7 == 0 { 16 } else { 1 };
+        if memory >= needs {
+            nothing()
+        } else {
+            Outcome::OutOfMemory("out of memory: killed".to_owned())
+        }
+    };
+    let summary = world
+        .run_in_order(&runset, 8, &mut look, &mut outcome)
+        .unwrap();
+    assert_eq!((summary.executed, summary.failed, most), (61, 0, 16));
+    assert!(number > 60);
+}

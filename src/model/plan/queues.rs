@@ -110,6 +110,24 @@ struct Class {
     passed: u64,
 }
 
+impl Class {
+    /// One of its queues may start a task with so many running, or may not: before, and by now.
+    fn moves(
+        &mut self,
+        (id, raised): (QueueId, usize),
+        before: Option<usize>,
+        after: Option<usize>,
+    ) {
+        let place = |running: usize| (running, Reverse(id), Reverse(raised));
+        if let Some(running) = before {
+            self.open.remove(&place(running));
+        }
+        if let Some(running) = after {
+            self.open.insert(place(running));
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Queues {
@@ -183,24 +201,32 @@ impl Queues {
     /// The only way to change one.
     pub(super) fn change<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> T {
         let queue = &mut self.all[id];
+        if !queue.raised.is_empty() {
+            return self.change_all(id, change);
+        }
         let before = queue.is_open(0).then_some(queue.running);
-        // Mostly there are none.
-        let raised: Vec<_> = (1..=queue.raised.len())
-            .map(|raised| queue.is_open(raised).then_some(queue.running))
-            .collect();
         let done = change(queue);
-        let befores = std::iter::once(before).chain(raised).enumerate();
-        for (raised, before) in befores {
-            let after = queue.is_open(raised).then_some(queue.running);
-            if before == after {
-                continue;
-            }
-            let open = &mut self.classes[queue.class(raised)].open;
-            if let Some(running) = before {
-                open.remove(&(running, Reverse(id), Reverse(raised)));
-            }
-            if let Some(running) = after {
-                open.insert((running, Reverse(id), Reverse(raised)));
+        let after = queue.is_open(0).then_some(queue.running);
+        if before != after {
+            self.classes[queue.class].moves((id, 0), before, after);
+        }
+        done
+    }
+
+    /// The same, with tasks that take more by now.
+    fn change_all<T>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let queue = &mut self.all[id];
+        let open = |queue: &Queue| -> Vec<Option<usize>> {
+            let all = 0..=queue.raised.len();
+            all.map(|raised| queue.is_open(raised).then_some(queue.running))
+                .collect()
+        };
+        let before = open(queue);
+        let done = change(queue);
+        let after = open(queue);
+        for (raised, (before, after)) in before.into_iter().zip(after).enumerate() {
+            if before != after {
+                self.classes[queue.class(raised)].moves((id, raised), before, after);
             }
         }
         done
@@ -209,10 +235,8 @@ impl Queues {
     /// The step whose task is to start next, and how often what it takes was raised.
     pub(super) fn first(&self) -> Option<(QueueId, usize)> {
         let step = |place: &Place| (place.1.0, place.2.0);
-        if let [one] = &*self.classes
-            && one.demand.is_empty()
-        {
-            return one.open.first().map(step);
+        if self.amounts.is_empty() {
+            return self.classes[0].open.first().map(step);
         }
         let kept_for = self.kept();
         if let Some(class) = kept_for.filter(|class| self.is_enough(*class, None)) {
@@ -255,6 +279,9 @@ impl Queues {
 
     /// A task starts: it gets what it takes.
     pub(super) fn give(&mut self, id: QueueId, raised: usize) {
+        if self.amounts.is_empty() {
+            return;
+        }
         let class = self.all[id].class(raised);
         if self.classes[class].demand.is_empty() {
             return;
@@ -298,6 +325,9 @@ impl Queues {
 
     /// A task ended: what it took is there for others.
     pub(super) fn take_back(&mut self, id: QueueId, raised: usize) {
+        if self.amounts.is_empty() {
+            return;
+        }
         let class = self.all[id].class(raised);
         for (kind, amount) in &self.classes[class].demand {
             self.left[*kind] = self.left[*kind]

@@ -2,7 +2,7 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::{Groups, Invocation, Limits, Pipes, describe, reap, spawn};
+use super::super::{Groups, Invocation, Limits, Pipes, describe, spawn};
 use super::*;
 
 /// Of one run: a folder, and pipes.
@@ -62,7 +62,7 @@ impl Run {
 /// How the script ended; nothing else of its session is alive.
 fn fate(groups: &Groups) -> String {
     let leader = groups.leaders().next().unwrap();
-    let fate = describe(reap(leader).unwrap());
+    let fate = describe(crate::sys::wait(leader).unwrap().0);
     let session = leader.as_raw_nonzero().to_string();
     for entry in fs::read_dir("/proc").unwrap() {
         let stat = entry.unwrap().path().join("stat");

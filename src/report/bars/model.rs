@@ -187,6 +187,8 @@ mod tests {
             elapsed: Duration::ZERO,
             worker,
             launch: None,
+            cpu: None,
+            peak: None,
         }
     }
 

@@ -137,6 +137,7 @@ pub(super) enum JsonEvent<'a> {
     Failed {
         task: TaskId,
         step: &'a str,
+        cause: &'static str,
         error: &'a str,
         #[serde(flatten)]
         ran: Option<Ran>,
@@ -227,6 +228,10 @@ pub(super) struct Ran {
     pub worker: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
 }
 
 /// What a task left.
@@ -392,6 +397,7 @@ pub(super) struct Failed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_name: Option<&'a str>,
     pub kind: &'static str,
+    pub cause: &'static str,
     pub error: &'a str,
 }
 

@@ -45,8 +45,10 @@ fn tasks() {
         elapsed: Duration::from_micros(1_234_567),
         worker: Some(3),
         launch: Some(Launch::Warm),
+        cpu: Some(Duration::from_millis(500)),
+        peak: Some(4096),
     };
-    let ran = r#""started":"2023-11-14T22:13:19.999Z","elapsed_seconds":1.234567,"worker":3,"launch":"warm""#;
+    let ran = r#""started":"2023-11-14T22:13:19.999Z","elapsed_seconds":1.234567,"worker":3,"launch":"warm","cpu_seconds":0.5,"peak_memory":4096"#;
     let done = |reused, span| Event::Done {
         task,
         step: &step,
@@ -75,12 +77,12 @@ fn tasks() {
         told(&Event::Failed {
             task,
             step: &step,
-            error: "exit 1\nno",
+            error: "exit status 1\nno",
             span,
             retry: Some(Duration::from_secs(2)),
         }),
         format!(
-            "\"failed\",\"task\":7,\"step\":\"größe\",\"error\":\"exit 1\\nno\",{ran},\
+            "\"failed\",\"task\":7,\"step\":\"größe\",\"cause\":\"exit\",\"error\":\"exit status 1\\nno\",{ran},\
              \"retry_in_seconds\":2.0"
         )
     );

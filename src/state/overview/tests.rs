@@ -25,6 +25,8 @@ fn pipeline() -> (State, Runset) {
         started: 1000,
         elapsed: 5,
         worker: 2,
+        cpu: None,
+        peak: None,
     };
     state
         .succeed(&runset, a, task, TaskState::Pending, &finished)

@@ -16,6 +16,8 @@ const FINISHED: Finished = Finished {
     started: 0,
     elapsed: 5,
     worker: 0,
+    cpu: None,
+    peak: None,
 };
 
 fn world(names: &[&str]) -> World {

@@ -47,6 +47,8 @@ impl World {
             started: at - 2,
             elapsed: 2000,
             worker: 0,
+            cpu: None,
+            peak: None,
         };
         let (step, from) = (self.step, TaskState::Pending);
         self.state

@@ -9,6 +9,8 @@ const FINISHED: Finished = Finished {
     started: 1_000,
     elapsed: 7_000,
     worker: 0,
+    cpu: None,
+    peak: None,
 };
 
 struct World {

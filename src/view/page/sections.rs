@@ -124,6 +124,7 @@ pub(super) fn steps(page: &Page) -> Markup {
     html! {
         (groups(page))
         (table.finish())
+        @for words in page.taken.iter().take(ACCEPTED) { p.note { (visible(words)) "." } }
         @for words in page.accepted.iter().take(ACCEPTED) { p.note { (visible(words)) "." } }
         @if page.accepted.len() > ACCEPTED {
             p.note { "And more; " code { "task-pipeline status" } " lists all." }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
-use crate::exec::local::sandbox::Sandbox;
+use crate::exec::local::sandbox::{OWN, Sandbox};
 use crate::exec::local::workspace::Workspace;
 use crate::model::plan::QueueId;
 use crate::model::resources::GPUS;
@@ -58,11 +58,13 @@ pub(crate) enum Prepared<'k> {
 }
 
 impl StepCommands {
-    /// The shell with the step's script, for this task.
+    /// The shell with the step's script, for this task; with a `door` into a control group, it goes through
+    /// that first, always the same for one step.
     pub(crate) fn shell(
         &mut self,
         job: &TaskLaunch,
         own: &TaskEnvironment,
+        door: Option<&Path>,
         pipes: &Pipes,
     ) -> io::Result<&SpawnSpec> {
         if job.step.sandbox.is_some() && self.folder != own.workspace.folder() {
@@ -71,7 +73,14 @@ impl StepCommands {
         }
         let launch = match &mut self.shell {
             Some(launch) => launch,
-            none => none.insert(sandboxed(own, &job.step.arguments)?.prepare(pipes)?),
+            none => {
+                let shell = sandboxed(own, &job.step.arguments)?;
+                let shell = match door {
+                    Some(door) => through(shell, door)?,
+                    None => shell,
+                };
+                none.insert(shell.prepare(pipes)?)
+            }
         };
         own.set_in(std::slice::from_mut(launch))?;
         Ok(launch)
@@ -149,6 +158,17 @@ fn sandboxed(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invoca
         .own_file(&format!("view{}", own.job.step.queue));
     sandbox.write(&view)?;
     Sandbox::around(shell, &view, own.workspace.folder())
+}
+
+/// The same, in the control group that the door leads into, with all that it starts.
+fn through(mut shell: Invocation, door: &Path) -> io::Result<Invocation> {
+    const GO: &str = r#"echo 0 > "$0" && exec "$@""#;
+    if shell.program == Path::new(OWN) {
+        // To who goes through, that is another program.
+        shell.program = format!("/proc/{}/exe", std::process::id()).into();
+    }
+    let arguments = [OsStr::new("-c"), OsStr::new(GO), door.as_os_str()];
+    shell.within(Path::new("/bin/sh"), &arguments)
 }
 
 /// The step's shell with these arguments and variables.
@@ -309,5 +329,41 @@ impl<'a> TaskEnvironment<'a> {
             self.pairs()
                 .try_for_each(|(name, value)| launch.set(name, &value))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_goes_through_a_door_is_the_same_program_behind_it() {
+        let door = tempfile::NamedTempFile::new().unwrap();
+        let of = |program: &str, words: &[&str]| Invocation {
+            program: program.into(),
+            words: words
+                .iter()
+                .map(|word| CString::new(*word).unwrap())
+                .collect(),
+            variables: Variables::new(),
+            openings: Vec::new(),
+            folder: PathBuf::new(),
+            limits: Limits::default(),
+        };
+        let run = |invocation: Invocation| {
+            let invocation = through(invocation, door.path()).unwrap();
+            let words = invocation.words[1..].iter();
+            let words = words.map(|word| OsStr::from_bytes(word.as_bytes()));
+            let output = std::process::Command::new(invocation.program)
+                .args(words)
+                .output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        let said = run(of("/bin/echo", &["echo", "a b", "$0"]));
+        assert_eq!(said, "a b $0\n");
+        assert_eq!(std::fs::read(door.path()).unwrap(), b"0\n");
+        // This is a program that lists its tests.
+        let listed = run(of(OWN, &["x", "--list", "whoever_goes_through"]));
+        assert!(listed.contains("whoever_goes_through_a_door"), "{listed}");
     }
 }

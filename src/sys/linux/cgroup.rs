@@ -1,0 +1,275 @@
+//! A control group (v2) that is this process's to divide: each of its parts can have a limit of its memory.
+//!
+//! A group with processes of its own cannot be divided, so that this process moves into a part of its own
+//! first, and back in the end. What it starts is moved by a shell in front of it, before it does anything.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use crate::sys::{Fate, Obstacle};
+
+/// Where all of them are.
+const ROOT: &str = "/sys/fs/cgroup";
+/// For whom: systemd marks what it does not manage itself.
+const MARKS: [&str; 2] = ["user.delegate", "trusted.delegate"];
+/// The part that this process moves into.
+const OWN: &str = "task-pipeline.run";
+/// How long the last processes of a part have to be gone after they were killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The group of this process, divided.
+#[derive(Debug)]
+pub(crate) struct Divided {
+    folder: PathBuf,
+    /// Whether this process was moved into a part of its own.
+    moved: bool,
+}
+
+/// The group of this process, if it is its to divide. Changes nothing.
+fn own(root: &Path, groups: &str) -> Result<PathBuf, Obstacle> {
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let path = path.ok_or(Obstacle::NoGroups)?.trim_start_matches('/');
+    let folder = root.join(path);
+    let controllers = fs::read_to_string(folder.join("cgroup.controllers"));
+    let controllers = controllers.map_err(|_| Obstacle::NoGroups)?;
+    if !controllers.split_whitespace().any(|one| one == "memory") {
+        return Err(Obstacle::NoMemory);
+    }
+    let is_writable = |file: &str| {
+        let path = folder.join(file);
+        accessat(CWD, &path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+    };
+    if !["", "cgroup.procs", "cgroup.subtree_control"]
+        .into_iter()
+        .all(is_writable)
+    {
+        return Err(Obstacle::NotDelegated);
+    }
+    // Root may write everywhere, also where systemd wants to be the only one.
+    let is_marked = || {
+        let value = |mark: &str| {
+            let mut value = [0; 8];
+            let length = rustix::fs::getxattr(&folder, mark, &mut value[..]);
+            length.is_ok_and(|length| value[..length] == *b"1")
+        };
+        MARKS.into_iter().any(value)
+    };
+    let is_managed = rustix::process::geteuid().is_root()
+        && Path::new("/run/systemd/system").is_dir()
+        && root == Path::new(ROOT);
+    if is_managed && !is_marked() {
+        return Err(Obstacle::NotDelegated);
+    }
+    Ok(folder)
+}
+
+/// Whether the group of this process could be divided. Changes nothing.
+pub(crate) fn can_divide() -> Result<(), Obstacle> {
+    let groups = fs::read_to_string("/proc/self/cgroup").map_err(|_| Obstacle::NoGroups)?;
+    own(Path::new(ROOT), &groups).map(drop)
+}
+
+impl Divided {
+    /// Divides the group of this process.
+    pub(crate) fn here() -> Result<Self, Obstacle> {
+        let groups = fs::read_to_string("/proc/self/cgroup").map_err(|_| Obstacle::NoGroups)?;
+        Self::of(Path::new(ROOT), &groups)
+    }
+
+    fn of(root: &Path, groups: &str) -> Result<Self, Obstacle> {
+        let mut divided = Self {
+            folder: own(root, groups)?,
+            moved: false,
+        };
+        let control = divided.folder.join("cgroup.subtree_control");
+        if fs::write(&control, "+memory").is_ok() {
+            return Ok(divided);
+        }
+        // There are processes in it: this one, and perhaps others.
+        let failed = |error: io::Error| Obstacle::Failed(error.to_string());
+        let leaf = divided.folder.join(OWN);
+        make(&leaf).map_err(failed)?;
+        fs::write(leaf.join("cgroup.procs"), "0").map_err(failed)?;
+        divided.moved = true;
+        match fs::write(&control, "+memory") {
+            Ok(()) => Ok(divided),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Err(Obstacle::Shared),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// A part of it by this name.
+    pub(crate) fn part(&self, name: &str) -> Part {
+        let name = format!("task-pipeline.{name}");
+        Part {
+            folder: self.folder.join(name),
+        }
+    }
+}
+
+impl Drop for Divided {
+    fn drop(&mut self) {
+        // As it was, should somebody else want to use it; systemd removes what is left with the group.
+        let _ = fs::write(self.folder.join("cgroup.subtree_control"), "-memory");
+        if self.moved {
+            let _ = fs::write(self.folder.join("cgroup.procs"), "0");
+            let _ = fs::remove_dir(self.folder.join(OWN));
+        }
+    }
+}
+
+/// A part of a group, for one task after the other.
+#[derive(Debug)]
+pub(crate) struct Part {
+    folder: PathBuf,
+}
+
+impl Part {
+    /// The file that a process writes 0 to, to be in it with all that it starts.
+    pub(crate) fn door(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
+    }
+
+    /// Makes it anew, empty, with so many bytes of memory and no room elsewhere.
+    pub(crate) fn begin(&self, bytes: u64) -> io::Result<()> {
+        self.clear()?;
+        make(&self.folder)?;
+        fs::write(self.folder.join("memory.max"), bytes.to_string())?;
+        // Where there is no swap, there is no such file. All of a task ends, and not whichever process asked last.
+        for (file, value) in [("memory.swap.max", "0"), ("memory.oom.group", "1")] {
+            match fs::write(self.folder.join(file), value) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of those in it, none of which is to be there any more.
+    pub(crate) fn end(&self) -> Fate {
+        let read = |file: &str| fs::read_to_string(self.folder.join(file)).ok();
+        let events = read("memory.events").unwrap_or_default();
+        let killed = events.lines().any(|line| {
+            let count = line.strip_prefix("oom_kill ");
+            count.is_some_and(|count| count.trim() != "0")
+        });
+        let peak = read("memory.peak").and_then(|peak| peak.trim().parse().ok());
+        // What cannot be removed is when it is needed again, or in the end.
+        let _ = self.clear();
+        Fate { killed, peak }
+    }
+
+    /// Kills what is in it, and removes it.
+    fn clear(&self) -> io::Result<()> {
+        let began = Instant::now();
+        loop {
+            match fs::remove_dir(&self.folder) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if began.elapsed() > PATIENCE => return Err(error),
+                Err(_) => {
+                    let _ = fs::write(self.folder.join("cgroup.kill"), "1");
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = self.clear();
+    }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Processes that the kernel has killed for want of memory since the machine was started.
+pub(crate) fn kills() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    let count = text
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill "))?;
+    count.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that looks as the group `a/b` does to this process.
+    fn fake(controllers: &str) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("cgroup.controllers"), controllers).unwrap();
+        for file in ["cgroup.procs", "cgroup.subtree_control"] {
+            fs::write(folder.join(file), "").unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn why_a_group_cannot_be_divided_is_told() {
+        let root = fake("cpu memory pids\n");
+        assert!(own(root.path(), "0::/a/b\n").is_ok());
+        assert!(own(root.path(), "1:name=systemd:/x\n0::/a/b\n").is_ok());
+        for groups in ["", "1:memory:/a/b\n", "0::/elsewhere\n"] {
+            assert_eq!(
+                own(root.path(), groups),
+                Err(Obstacle::NoGroups),
+                "{groups}"
+            );
+        }
+        let root = fake("cpu pids\n");
+        assert_eq!(own(root.path(), "0::/a/b\n"), Err(Obstacle::NoMemory));
+        let root = fake("memory\n");
+        fs::remove_file(root.path().join("a/b/cgroup.procs")).unwrap();
+        assert_eq!(own(root.path(), "0::/a/b\n"), Err(Obstacle::NotDelegated));
+    }
+
+    #[test]
+    fn a_part_has_its_limit_and_tells_of_kills() {
+        let root = fake("memory\n");
+        let divided = Divided::of(root.path(), "0::/a/b\n").unwrap();
+        let read = |path: &str| fs::read_to_string(root.path().join("a/b").join(path)).unwrap();
+        assert_eq!(read("cgroup.subtree_control"), "+memory");
+        let part = divided.part("0");
+        part.begin(2 << 30).unwrap();
+        assert_eq!(read("task-pipeline.0/memory.max"), "2147483648");
+        assert_eq!(read("task-pipeline.0/memory.oom.group"), "1");
+        let folder = root.path().join("a/b/task-pipeline.0");
+        fs::write(folder.join("memory.events"), "oom 1\noom_kill 1\n").unwrap();
+        fs::write(folder.join("memory.peak"), "4096\n").unwrap();
+        let seen = || {
+            let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+            (read("memory.events"), read("memory.peak"))
+        };
+        assert_eq!(seen().1, "4096\n");
+        // The real one has no files that have to go before the folder can.
+        let ended = std::thread::scope(|scope| {
+            let ended = scope.spawn(|| part.end());
+            while folder.join("cgroup.kill").metadata().is_err() {
+                std::thread::yield_now();
+            }
+            fs::remove_dir_all(&folder).unwrap();
+            ended.join().unwrap()
+        });
+        let told = Fate {
+            killed: true,
+            peak: Some(4096),
+        };
+        assert_eq!(ended, told);
+        drop(divided);
+        assert_eq!(read("cgroup.subtree_control"), "-memory");
+    }
+}
