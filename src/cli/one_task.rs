@@ -49,8 +49,8 @@ pub(super) struct OneTask {
 }
 
 impl OneTask {
-    /// A task of the step in the newest runset, one in the state that comes first if there is one. A start
-    /// step may have none: it has no input.
+    /// A task of the step in the newest runset, one in the state that comes first if there is one; of a start
+    /// step, which has no input, only one that failed.
     pub(super) fn of(
         places: &Places,
         step: &Step,
@@ -61,7 +61,8 @@ impl OneTask {
             other => other?,
         };
         let newest = state.newest_runset()?;
-        for which in preferred {
+        let counts = |state: &&TaskState| !step.start || **state == TaskState::Failed;
+        for which in preferred.iter().filter(counts) {
             let filter = Filter {
                 runset: newest.as_ref().map(|runset| runset.name.as_str()),
                 step: Some(step.name.as_str()),

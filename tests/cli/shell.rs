@@ -166,7 +166,7 @@ fn what_was_kept_is_told_once_behind_the_failure() {
             .map(|(at, _)| at)
             .collect()
     };
-    let (kept, failures) = (at("what it left is kept in"), at("exit status 3"));
+    let (kept, failures) = (at("what it left is kept in"), at(": failed after"));
     assert_eq!(kept.len(), 1, "{told:?}");
     assert_eq!(failures.len(), 3, "{told:?}");
     assert!(kept[0] > failures[2], "{told:?}");

@@ -52,7 +52,7 @@ fn rows_with_files_are_not_gathered() {
         .says("the row `a_align`, which has files (`paths`), goes to step `align`, which gathers")
         .says("(and 1 more like it)");
     test.manifest(&named);
-    test.runs().says("2 run");
+    test.run(["-run", "-dry-run"]).exits(0);
 }
 
 #[test]
