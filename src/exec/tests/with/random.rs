@@ -146,7 +146,9 @@ impl Scene {
         let outputs = all[usize::from(seed(input, context, 0)) % all.len()].iter();
         let told = |(number, output): (usize, &(usize, Option<usize>, u8))| {
             let bit = seed(input, context, 1) % 2;
-            let bytes = format!("with {queue} {} {bit}", output.2);
+            // What is final is never the same as what is not: that could not be dropped.
+            let last = output.1.map_or("final", |_| "with");
+            let bytes = format!("{last} {queue} {} {bit}", output.2);
             (name(number, *output), bytes, output.0, output.1)
         };
         Some(outputs.enumerate().map(told).collect())
