@@ -1,5 +1,6 @@
 //! Scheduling, with an executor that only pretends: the state and the store are the real ones.
 
+mod evicted;
 mod gather;
 mod many;
 mod order;
