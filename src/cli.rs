@@ -248,14 +248,15 @@ mod tests {
         let values = option.get_possible_values();
         let mut names = values.iter().map(clap::builder::PossibleValue::get_name);
         let other = names.find(|name| default.is_none_or(|default| *default != **name));
-        let is_time = option
-            .get_value_names()
-            .is_some_and(|names| names[0] == "DURATION");
-        let is_part = option.get_id() == "partition";
-        let number = if is_part { "1/1" } else { "1" };
-        other
-            .unwrap_or(if is_time { "1s" } else { number })
-            .to_owned()
+        let hint = option.get_value_names().map(|names| names[0].as_str());
+        let typical = match hint {
+            Some("DURATION") => "1s",
+            Some("SIZE") => "1G",
+            Some("NAME=N") => "x=1",
+            Some("K/N") => "1/1",
+            _ => "1",
+        };
+        other.unwrap_or(typical).to_owned()
     }
 
     /// What a subcommand cannot do without; some want a word unless there is an option.

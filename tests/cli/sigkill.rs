@@ -1,7 +1,7 @@
 //! A run that is killed at any instant goes on as if nothing had been.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -77,8 +77,19 @@ fn killed_at_any_moment_a_run_goes_on_and_executes_nothing_twice_that_was_record
     while left > 0 {
         // From before the db exists to beyond a third of the whole.
         let most = u64::try_from(whole.as_micros()).unwrap() / 3 + 4000;
+        let moment = Duration::from_micros(random.below(most));
+        let began = test.count().len();
+        let more = usize::try_from(random.below(24)).unwrap();
         let running = test.start(["-run", "-parallel", "4"]);
-        std::thread::sleep(Duration::from_micros(random.below(most)));
+        if left % 2 == 0 {
+            std::thread::sleep(moment);
+        } else {
+            // However fast the machine is by now: so many scripts began.
+            let begin = Instant::now();
+            while test.count().len() < began + more && begin.elapsed() < whole {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
         running.signal(Signal::KILL);
         let ran = running.end();
         left -= 1;

@@ -117,7 +117,7 @@ fn every_key_of_a_step_is_an_option() {
             input.insert(key.clone(), property["examples"][0].clone());
         }
     }
-    input.insert("step".into(), "all".into());
+    input.insert("step".into(), "pairs".into());
     let files = &properties.unwrap()["files"]["examples"][0];
     let lines = &properties.unwrap()["lines"]["examples"][0];
     let inputs = format!(

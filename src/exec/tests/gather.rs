@@ -306,8 +306,7 @@ fn what_comes_back_to_where_it_was_gathered_fails() {
         ),
         (
             vec![step("begin"), gathers("merge"), gathers("act")],
-            "left `x_merge`, which goes to merge; but act works on what came from act, which had \
-             waited for merge",
+            "left `x_merge`, which goes to merge; but act itself gathers after merge",
         ),
     ] {
         let mut world = World::new(steps);

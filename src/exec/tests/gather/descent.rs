@@ -164,8 +164,7 @@ fn what_comes_back_or_from_nowhere_fails() {
                 below("merge", 1),
                 below("work2", 1),
             ],
-            "left `x_merge`, which goes to merge; but work2 works on what came from work2, which had \
-             waited for merge",
+            "left `x_merge`, which goes to merge; but work2 itself gathers after merge",
         ),
         (
             vec![
