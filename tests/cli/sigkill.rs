@@ -78,7 +78,7 @@ fn killed_at_any_moment_a_run_goes_on_and_executes_nothing_twice_that_was_record
         // From before the db exists to beyond a third of the whole.
         let most = u64::try_from(whole.as_micros()).unwrap() / 3 + 4000;
         let moment = Duration::from_micros(random.below(most));
-        let began = test.count().len();
+        let before = test.count().len();
         let more = usize::try_from(random.below(24)).unwrap();
         let running = test.start(["-run", "-parallel", "4"]);
         if left % 2 == 0 {
@@ -86,7 +86,7 @@ fn killed_at_any_moment_a_run_goes_on_and_executes_nothing_twice_that_was_record
         } else {
             // However fast the machine is by now: so many scripts began.
             let begin = Instant::now();
-            while test.count().len() < began + more && begin.elapsed() < whole {
+            while test.count().len() < before + more && begin.elapsed() < whole {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
