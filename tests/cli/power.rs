@@ -8,7 +8,8 @@ mod record;
 
 use std::fs;
 
-use disk::{Luck, Remains};
+pub use disk::Luck;
+use disk::Remains;
 use record::Recording;
 
 use crate::harness::{Running, Test, hash};
@@ -133,21 +134,6 @@ pub fn some(sync: &'static str, count: usize) {
         story.ends(moment.min(story.moments()), Luck::nth(fate));
     }
     story.ends(story.moments(), Luck::Nothing);
-}
-
-/// Each moment, with each fate and some at random; how many there were.
-#[allow(dead_code, reason = "takes minutes: of the soak tests")]
-pub fn all(sync: &'static str) -> usize {
-    if !is_possible() {
-        return 0;
-    }
-    let story = Story::of(sync);
-    for moment in 1..=story.moments() {
-        for nth in 0..8 {
-            story.ends(moment, Luck::nth(nth + usize::from(nth > 4) * moment * 40));
-        }
-    }
-    story.moments() * 8
 }
 
 #[test]

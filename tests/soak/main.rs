@@ -30,6 +30,7 @@ mod stale;
 mod storm;
 
 use injection::{FEW, Injection, count, is_possible, run, undisturbed};
+use power::{Luck, Story};
 
 /// Every call of a run that changes a file fails once, with either error.
 fn every(calls: &[&'static str], errors: &[&'static str], arguments: &str) {
@@ -73,10 +74,20 @@ fn every_other_write_fails_once() {
     every(&calls, &["ENOSPC", "EIO"], "-run -parallel 4 -quiet");
 }
 
+/// Each moment, with each fate and some at random.
 #[test]
 fn the_power_goes_at_every_moment_of_a_run() {
+    if !is_possible() {
+        return;
+    }
     for sync in ["lazy", "end", "commit"] {
-        println!("{sync}: {} ends", power::all(sync));
+        let story = Story::of(sync);
+        for moment in 1..=story.moments() {
+            for nth in 0..8 {
+                story.ends(moment, Luck::nth(nth + usize::from(nth > 4) * moment * 40));
+            }
+        }
+        println!("{sync}: {} ends", story.moments() * 8);
     }
 }
 
