@@ -32,6 +32,7 @@ mod rings;
 mod selection;
 mod step;
 mod still;
+mod untaken;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
 pub(crate) use selection::Selection;
 pub(crate) use step::{ReuseRule, ReuseScope, StepPlan, identity, reuse_rule};
+pub(crate) use untaken::untaken;
 
 use crate::model::event::{Event, Failure, Lacking, Summary};
 use crate::model::name::StepName;
@@ -253,6 +255,7 @@ impl<'a> Scheduler<'a> {
             self.summary.waiting =
                 gather::standing(self.state, self.steps, self.router, self.runset)?;
         }
+        self.summary.untaken = untaken(self.state, self.steps, self.runset)?;
         self.summary.left_out = self.left_out()?;
         self.state.end_of_run()?;
         self.summary.elapsed = self.began.elapsed();

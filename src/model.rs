@@ -27,4 +27,5 @@ pub mod secret;
 pub mod task;
 pub mod trail;
 pub mod tree;
+pub mod untaken;
 pub mod waits;

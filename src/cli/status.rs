@@ -23,6 +23,7 @@ use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::resources::Resources;
 use crate::model::task::TaskCounts;
+use crate::model::untaken::Untaken;
 use crate::prepare::{Source, Steps};
 use crate::report::table;
 use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId, Taken};
@@ -76,6 +77,8 @@ struct Status {
     rerouted: Vec<Rerouted>,
     /// Why what changed cannot be told.
     untold: Option<String>,
+    /// What steps take by `from` and is not there.
+    untaken: Vec<Untaken>,
     /// Steps that gather and wait for something.
     waiting: Vec<Waiting>,
 }
@@ -95,6 +98,10 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         Ok(Status {
             changed: next.changed.clone(),
             untold: next.untold.clone(),
+            untaken: match &next.steps {
+                Some(steps) if running.is_none() => engine::untaken(&state, &steps.all, runset)?,
+                Some(_) | None => Vec::new(),
+            },
             waiting: match (&next.steps, &source) {
                 (Some(steps), Some(source)) => {
                     engine::standing(&state, &steps.all, &source.router, runset)?
@@ -245,6 +252,7 @@ fn status(
         finals: counts.get(&StepId::FINAL).map_or(0, TaskCounts::total),
         changed: Vec::new(),
         untold: None,
+        untaken: Vec::new(),
         waiting: Vec::new(),
     })
 }
@@ -347,6 +355,7 @@ impl Status {
                 "{lost}; -run makes again what steps of the manifest made"
             );
         }
+        text.push_str(&table::untaken(&self.untaken));
         text.push_str(&table::waiting(&self.waiting));
         if total.failed > 0 {
             text.push_str("failures: log -failed\n");
@@ -398,6 +407,12 @@ impl Status {
                 "count": count,
             })).collect::<Vec<_>>(),
             "would_fail": self.untold,
+            "untaken": self.untaken.iter().map(|one| json!({
+                "step": one.step.as_str(),
+                "from": one.source.to_string(),
+                "outputs": one.outputs,
+                "names": one.names,
+            })).collect::<Vec<_>>(),
             "waiting": self.waiting.iter().map(waiting).collect::<Vec<_>>(),
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),

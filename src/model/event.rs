@@ -9,6 +9,7 @@ use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::sample::{Sample, Sampled};
 use crate::model::task::{TaskCounts, TaskId};
+use crate::model::untaken::Untaken;
 use crate::text::amount::{count, doing};
 use crate::text::visible;
 
@@ -452,6 +453,8 @@ pub struct Summary {
     pub tainted: Vec<(StepName, i64, Vec<Change>)>,
     /// Final outputs whose name is close to a step's: the name and the step.
     pub near: Vec<(String, StepName)>,
+    /// What steps take by `from` and is not there.
+    pub untaken: Vec<Untaken>,
     /// Steps that gather and wait for something.
     pub waiting: Vec<Waiting>,
     /// Steps that are not given all their secrets.

@@ -79,6 +79,11 @@ impl Pattern {
         self.glob.iter().collect()
     }
 
+    /// Whether it says that nothing has to match.
+    pub fn is_optional(&self) -> bool {
+        self.optional
+    }
+
     /// Whether it stands for one name alone.
     pub fn is_literal(&self) -> bool {
         !self.glob.iter().any(|c| matches!(c, '*' | '?'))

@@ -131,6 +131,9 @@ fn markdown(summary: &Summary) -> String {
             literal(&table::tainted(&summary.tainted))
         );
     }
+    for untaken in &summary.untaken {
+        let _ = writeln!(text, "\n{}", literal(&untaken.to_string()));
+    }
     for lacking in &summary.lacking {
         let _ = writeln!(text, "\n{}", literal(&lacking.to_string()));
     }

@@ -40,7 +40,7 @@
 //! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
-//! | `summary` | `runset`, `executed`, `reused`, `oldest_reused_seconds`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `orphaned`, `failures`, `signal`: a run is over |
+//! | `summary` | `runset`, `executed`, `reused`, `oldest_reused_seconds`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `untaken`, `orphaned`, `failures`, `signal`: a run is over |
 //! | `error` | `kind`, `message`, `hint`, `exit_status`: the program ends without having done what was asked |
 //!
 //! `launch` is what ran the script: `direct` (the
@@ -49,7 +49,7 @@
 //!
 //! `outputs` has `total`, `final`, `steps` (per step `step` and `count`) and `names`: the first
 //! eight, each with `name`, `kind` (`file` or `folder`) and, unless it is final, `step`. `near` are final outputs (`name`)
-//! whose name is close to that of a `step`, `orphaned` unfinished tasks (`count`) of a `step` that
+//! whose name is close to that of a `step`, `untaken` are patterns of `from` that nothing matched, `orphaned` unfinished tasks (`count`) of a `step` that
 //! is not in the manifest. The `kind` of an error is `usage` (command line, manifest, state),
 //! `environment` (a package cannot be had) or `signal`.
 //!
@@ -67,7 +67,7 @@ use crate::out;
 use crate::sys;
 use event::{
     Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Left, Named, Outputs, Over, Ran,
-    Sampled, Tainted, Unequal, Without,
+    Sampled, Tainted, Unequal, Unmatched, Without,
 };
 
 /// The version of this format.
@@ -366,6 +366,7 @@ impl<'a> Over<'a> {
             steps,
             tainted,
             near,
+            untaken,
             waiting,
             lacking,
             left_out,
@@ -397,6 +398,7 @@ impl<'a> Over<'a> {
                     step: Some(step.as_str()),
                 })
                 .collect(),
+            untaken: untaken.iter().map(Unmatched::of).collect(),
             orphaned: orphaned
                 .iter()
                 .map(|(step, count)| Count {

@@ -357,6 +357,7 @@ pub(super) fn summary(summary: &Summary) -> String {
         let name = visible(name);
         let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
     }
+    text.push_str(&table::untaken(&summary.untaken));
     text.push_str(&table::waiting(&summary.waiting));
     for lacking in &summary.lacking {
         let options = lacking

@@ -8,6 +8,7 @@ use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::param;
 use crate::model::task::TaskCounts;
+use crate::model::untaken::Untaken;
 use crate::text::visible;
 
 /// A line a step with what is recorded.
@@ -89,6 +90,14 @@ pub(crate) fn params(given: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={}", visible(&param::shown(value))));
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// A line for each pattern of `from` that nothing matches.
+pub(crate) fn untaken(untaken: &[Untaken]) -> String {
+    untaken.iter().fold(String::new(), |mut text, one| {
+        let _ = writeln!(text, "{one}");
+        text
+    })
 }
 
 /// `merge: 12 of 14 groups gathered, waits for 1 pending, 1 failed`, a line a step.

@@ -1,5 +1,7 @@
 //! Tasks on outputs that have rows of their own besides: of steps that take what others leave.
 
+use std::ops::ControlFlow;
+
 use rusqlite::Row;
 
 use super::cell::{digest, file_name, form, located, number};
@@ -86,6 +88,33 @@ impl Reader {
             (runset, step, most),
             each,
         )
+    }
+
+    /// Calls `each` with the names of these, until it says that it wants no more.
+    pub(crate) fn names_left_by(
+        &self,
+        runset: &Runset,
+        step: &StepName,
+        mut each: impl FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT o.id, o.name
+             FROM step AS s JOIN task AS m ON m.step_id = s.id AND m.step_id IS NOT NULL
+             JOIN task AS o ON o.input_task_id = m.id
+             WHERE s.name = ?2 AND m.runset = ?1 AND m.live = 1 AND m.processed = 1 AND m.role <> 1
+               AND o.live = 1 AND o.output IS NULL AND o.name IS NOT NULL";
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut query| {
+                let mut rows = query.query((&runset.name, step.as_str()))?;
+                while let Some(row) = rows.next()? {
+                    let name = located("task", row, |row| file_name(row, 1))?;
+                    if name.is_some_and(|name| each(&name).is_break()) {
+                        break;
+                    }
+                }
+                Ok(())
+            })
+            .during(&self.layout, DOING)
     }
 
     /// What a step takes in the runset besides what is routed to it; not the pairs, which are made of what

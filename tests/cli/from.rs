@@ -134,6 +134,45 @@ fn a_pattern_that_can_match_nothing_is_refused() {
 }
 
 #[test]
+fn a_pattern_that_nothing_matched_is_told_when_all_is_done() {
+    let manifest = |from: &str, rest: &str| {
+        format!(
+            "[[step]]\nname = 'begin'\nstart = true\n{rest}\n\
+             [[step]]\nname = 'table'\nfrom = ['begin:*.csv']\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/x'\n\
+             [[step]]\nname = 'all'\ngather = true\nfrom = [{from}]\nscript = 'ls $INPUT_DIR > $OUTPUT_DIR/y'\n"
+        )
+    };
+    let leaves = "script = 'for i in 1 2 3 4; do echo $i > $OUTPUT_DIR/$i.tsv; done; echo > $OUTPUT_DIR/a.csv'";
+    let told = "all takes nothing by `from` `begin:*.txt`: step begin left 5 outputs, none of that name \
+                (`1.tsv`, `2.tsv`, `3.tsv`, …); mend the pattern, or write `begin:*.txt?` if there may be none";
+    let test = Test::with(&manifest("'begin:*.txt', 'begin:1.*'", leaves));
+    let run = test.run(["-run"]).exits(0).says(told);
+    assert!(!run.stderr.contains("table takes"), "{run}");
+    assert!(test.text(&["status"]).contains(told));
+    let status = test.json(&["status", "--json"]);
+    assert_eq!(status["untaken"][0]["from"], "begin:*.txt", "{status}");
+    // Where it is said that there may be none, and where each matches something.
+    for from in ["'begin:*.txt?'", "'begin:?.tsv'", "'begin'"] {
+        test.manifest(&manifest(from, leaves));
+        let run = test.run(["-run"]).exits(0);
+        assert!(!run.stderr.contains("takes nothing"), "{from}: {run}");
+        assert!(!test.text(&["status"]).contains("takes nothing"), "{from}");
+    }
+    // Something may come still.
+    let fails = "parallel = 1\nscript = 'echo > $OUTPUT_DIR/1.tsv; echo > $OUTPUT_DIR/b_bad'\n\
+                 [[step]]\nname = 'bad'\nscript = 'false'";
+    let test = Test::with(&manifest("'begin:*.txt'", fails));
+    let run = test.run(["-run"]).exits(1);
+    assert!(!run.stderr.contains("takes nothing"), "{run}");
+    assert!(!test.text(&["status"]).contains("takes nothing"));
+    // What a step leaves that says so is none of this: it may be a file that may be missing.
+    let closed = "outputs = ['1.tsv', 'a.csv', '*.txt?']\nscript = 'cd $OUTPUT_DIR; echo > 1.tsv; echo > a.csv'";
+    let test = Test::with(&manifest("'begin:*.txt'", closed));
+    let run = test.run(["-run"]).exits(0);
+    assert!(!run.stderr.contains("takes nothing"), "{run}");
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_where_it_stands() {
     let manifest = |a: &str, b: &str| {
         format!(

@@ -8,6 +8,7 @@ use super::{SCHEMA, rfc3339};
 use crate::model::event::{Awaited, Lacking, LeftOut, Waiting};
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
+use crate::model::untaken::Untaken;
 use crate::text;
 
 #[derive(Serialize)]
@@ -269,6 +270,8 @@ pub(super) struct Over<'a> {
     pub steps: Vec<Counts<'a>>,
     pub tainted: Vec<Tainted<'a>>,
     pub near: Vec<Named<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untaken: Vec<Unmatched<'a>>,
     pub orphaned: Vec<Count<'a>>,
     pub failures: Vec<Failed<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -279,6 +282,32 @@ pub(super) struct Over<'a> {
     pub lacking: Vec<Lacks<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+}
+
+/// A pattern of `from` that nothing matches.
+#[derive(Serialize)]
+pub(super) struct Unmatched<'a> {
+    pub step: &'a str,
+    pub from: String,
+    pub outputs: u64,
+    pub names: Vec<&'a str>,
+}
+
+impl<'a> Unmatched<'a> {
+    pub(super) fn of(untaken: &'a Untaken) -> Self {
+        let Untaken {
+            step,
+            source,
+            outputs,
+            names,
+        } = untaken;
+        Self {
+            step: step.as_str(),
+            from: source.to_string(),
+            outputs: *outputs,
+            names: names.iter().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// A step that is not given all its secrets.

@@ -3,8 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::model::digest::Digest;
 use crate::model::event::LeftOut;
+use crate::model::gather::Source;
 use crate::model::list::Form;
+use crate::model::promise::Pattern;
 use crate::model::task::TaskId;
+use crate::model::untaken::Untaken;
 
 fn told(event: &Event) -> String {
     let now = jiff::Timestamp::from_millisecond(1_700_000_000_005).unwrap();
@@ -194,10 +197,19 @@ fn the_pipeline() {
         }),
         "\"rerouted\",\"to\":\"s\",\"count\":2,\"done\":false"
     );
+    let source = Source {
+        step: StepName::new("split").unwrap(),
+        pattern: Some(Pattern::parse("*.csv").unwrap()),
+    };
+    let mut untaken = Untaken::new(&StepName::new("merge").unwrap(), &source);
+    for name in ["a.tsv", "a.tsv"] {
+        assert!(!untaken.is_it(name));
+    }
     let summary = Summary {
         runset: "r".into(),
         signal: Some(2),
         orphaned: vec![("gone".into(), 1)],
+        untaken: vec![untaken],
         left_out: Some(LeftOut {
             tasks: 3,
             options: vec!["-only"],
@@ -208,6 +220,7 @@ fn the_pipeline() {
         told(&Event::Summary(&summary)),
         "\"summary\",\"runset\":\"r\",\"executed\":0,\"reused\":0,\"failed\":0,\"pending\":0,\
          \"final_outputs\":0,\"elapsed_seconds\":0.0,\"steps\":[],\"tainted\":[],\"near\":[],\
+         \"untaken\":[{\"step\":\"merge\",\"from\":\"split:*.csv\",\"outputs\":2,\"names\":[\"a.tsv\"]}],\
          \"orphaned\":[{\"step\":\"gone\",\"count\":1}],\"failures\":[],\"left_out\":{\"count\":3,\"options\":[\"-only\"]},\"signal\":2"
     );
 }
