@@ -481,6 +481,7 @@ impl State {
             ),
             [ROOM],
         )?;
+        self.lead_readers("again")?;
         let made: Vec<Made> = self
             .connection
             .prepare(

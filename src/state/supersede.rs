@@ -251,12 +251,28 @@ impl State {
              WHERE runset_id = ?1 AND task_id IN (SELECT id FROM root)",
             [runset.id.0],
         )?;
+        self.lead_readers("root")?;
         self.make_again(runset, "below")?;
         self.reader.connection.write_all(
             "clean up",
             "DROP TABLE current; DROP TABLE root; DROP TABLE below;",
         )?;
         Ok(made)
+    }
+
+    /// Who reads outputs whose own rows gave way to others is led to these.
+    pub(super) fn lead_readers(&mut self, old: &str) -> Result<(), Error> {
+        // Both come from the same task, which is looked for by an index.
+        self.reader.connection.write_all(
+            "supersede tasks",
+            &format!(
+                "UPDATE task SET output =
+                     (SELECT max(own.id) FROM task AS own WHERE own.supersedes = task.output AND own.live = 1)
+                 WHERE input_task_id IN (SELECT t.input_task_id FROM {old} JOIN task AS t ON t.id = {old}.id)
+                     AND live = 1 AND output IN (SELECT id FROM {old}) AND output <> input_task_id
+                     AND EXISTS (SELECT 1 FROM task AS own WHERE own.supersedes = task.output AND own.live = 1);"
+            ),
+        )
     }
 }
 

@@ -193,3 +193,42 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         assert!(told.stderr.contains("workflow.toml:"), "{told}");
     }
 }
+
+/// The output that three read is its first reader's business, which has another version by now.
+#[test]
+fn who_reads_an_output_besides_is_led_to_the_row_that_takes_the_place_of_its_own() {
+    let manifest = "
+[[step]]
+name = 'begin'
+start = true
+script = 'echo 1 > $OUTPUT_DIR/1_work; echo 2 > $OUTPUT_DIR/2_work'
+[[step]]
+name = 'work'
+script = 'cp $INPUT_FILE $OUTPUT_DIR/x_last'
+[[step]]
+name = 'look'
+from = ['begin:*', 'work:*']
+script = 'echo look >> $COUNT; cp $INPUT_FILE $OUTPUT_DIR/seen'
+[[step]]
+name = 'last'
+with = ['begin']
+script = 'cp $INPUT_FILE $OUTPUT_DIR/end'
+";
+    let test = Test::with(manifest);
+    test.runs();
+    for (edit, looks) in [("work", 4 + 2), ("last", 4 + 2), ("look", 4 + 2 + 4)] {
+        let name = format!("name = '{edit}'");
+        let other = format!("{name}\nenv = {{ OTHER = '1' }}");
+        test.manifest(&manifest.replace(&name, &other));
+        test.run(["-run", "-migrate-tainted"]).exits(0);
+        assert!(test.times("look") <= looks, "{edit}");
+        test.text(&["verify"]);
+        let astray = "SELECT r.id FROM task AS r LEFT JOIN task AS own ON own.id = r.output
+            WHERE r.live = 1 AND r.output IS NOT NULL AND (own.live = 0 OR own.object_hash <> r.object_hash)";
+        assert_eq!(test.rows(astray), Vec::<String>::new(), "{edit}");
+        // The row whose place was taken goes, though somebody reads that output.
+        test.text(&["gc", "-older-than", "1ms"]);
+        test.text(&["verify"]);
+    }
+    test.tally_is_right();
+}

@@ -1,9 +1,10 @@
 //! What `gc` removes, and what it must not.
 
 mod beside;
-mod common;
-mod model;
+pub mod common;
+pub mod model;
 mod nights;
+pub mod world;
 
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! A folder, the program in it, and what came of it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::os::unix::fs::FileExt;
@@ -95,7 +95,7 @@ impl Test {
 
     /// The program, to be run in the folder.
     pub fn command(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_task-pipeline"));
+        let mut command = Command::new(program());
         command.args(arguments);
         self.prepare(&mut command);
         command
@@ -118,7 +118,7 @@ impl Test {
             .env("HOME", self.folder.path())
             .env("LANG", "C.UTF-8")
             .env("COUNT", self.path("count"))
-            .env("PROGRAM", env!("CARGO_BIN_EXE_task-pipeline"));
+            .env("PROGRAM", program());
     }
 
     /// Runs the program with these arguments to its end.
@@ -284,6 +284,12 @@ impl Test {
             assert_eq!(mode & 0o7777, 0o444, "{}", path.display());
         }
     }
+}
+
+/// The program that is tested: for long tests another build of it can be named.
+pub fn program() -> OsString {
+    let other = std::env::var_os("SOAK_PROGRAM");
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_task-pipeline").into())
 }
 
 fn word(value: ValueRef) -> String {

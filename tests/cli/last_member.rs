@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::harness::{Test, wait_for};
+use crate::recorded;
 
 /// How long after the last script's end the last kill comes.
 const LATEST: Duration = Duration::from_millis(40);
@@ -61,17 +62,7 @@ const LAST: [(&str, usize, &str); 4] = [
 
 /// All that is recorded of what counts, but for the numbers of rows and times.
 fn end_state(test: &Test) -> BTreeMap<String, usize> {
-    let mut rows = BTreeMap::new();
-    for row in test.rows(
-        "SELECT s.name, s.version, t.name, t.object_hash, t.kind, t.role, t.processed, t.error, t.key, t.context,
-             p.name, p.object_hash, p.key, ps.name, o.name, o.object_hash, g.step, g.key, w.name, w.object_hash, t.live
-         FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id
-         LEFT JOIN task AS p ON p.id = t.input_task_id LEFT JOIN step AS ps ON ps.id = p.step_id
-         LEFT JOIN task AS o ON o.id = t.output LEFT JOIN gathering AS g ON g.id = t.gathering
-         LEFT JOIN task AS w ON w.id = g.owner",
-    ) {
-        *rows.entry(row).or_default() += 1;
-    }
+    let mut rows = recorded::rows(test, "true");
     for (name, all) in test.finals() {
         *rows.entry(format!("{name}: {all:?}")).or_default() += 1;
     }

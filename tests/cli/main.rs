@@ -28,6 +28,7 @@ mod inputs;
 mod interrupt;
 mod keep;
 mod keys;
+mod kills;
 mod last_member;
 mod leftover;
 mod limits;
@@ -55,6 +56,7 @@ mod query;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 mod random;
 mod received;
+mod recorded;
 mod refused;
 mod report;
 mod reroute;

@@ -4,8 +4,10 @@
 pub mod beside;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/gc/common.rs"]
-mod common;
+pub mod common;
 #[path = "../cli/gc/model.rs"]
-mod model;
+pub mod model;
 #[path = "../cli/gc/nights.rs"]
 pub mod nights;
+#[path = "../cli/gc/world.rs"]
+pub mod world;

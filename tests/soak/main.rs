@@ -12,6 +12,8 @@ mod generate;
 mod harness;
 #[path = "../cli/injection.rs"]
 mod injection;
+#[path = "../cli/kills.rs"]
+mod kills;
 #[path = "../cli/last_member.rs"]
 mod last_member;
 #[path = "../cli/power.rs"]
@@ -22,6 +24,8 @@ mod privileges;
 #[path = "../cli/random.rs"]
 mod random;
 mod received;
+#[path = "../cli/recorded.rs"]
+mod recorded;
 #[path = "../cli/warm/same.rs"]
 mod same;
 #[path = "../cli/stale.rs"]
@@ -155,6 +159,14 @@ fn killed_fifty_times_while_the_last_member_comes_in() {
     last_member::killed_as_it_is_recorded(50);
 }
 
+/// As many as `TASK_PIPELINE_SOAK_KILLS` says, or 500.
+#[test]
+fn killed_five_hundred_times_all_comes_to_what_it_would_have() {
+    let kills = std::env::var("TASK_PIPELINE_SOAK_KILLS");
+    let kills = kills.map_or(500, |kills| kills.parse().unwrap());
+    kills::come_to_the_same(1000, kills);
+}
+
 #[test]
 fn every_call_of_a_collection_and_of_a_repair_fails() {
     for what in [faults::What::Collects, faults::What::Repairs] {
@@ -177,5 +189,13 @@ fn a_thousand_interleavings_of_collections_with_runs_and_readers() {
 
 #[test]
 fn twenty_nights_take_no_more_than_three() {
-    gc::nights::pass(20, 2000);
+    gc::nights::pass(&harness::Test::in_memory(), 20, 2000);
+}
+
+/// 3 GB of memory, as three runsets are there for a moment. `TASK_PIPELINE_SOAK_TASKS` says how many there are a night.
+#[test]
+fn a_million_tasks_in_five_nights_take_no_more_than_those_of_three() {
+    let tasks = std::env::var("TASK_PIPELINE_SOAK_TASKS");
+    let tasks = tasks.map_or(200_000, |tasks| tasks.parse().unwrap());
+    gc::nights::pass(&harness::Test::in_memory(), 5, tasks);
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Ran, Running, Test};
+use crate::harness::{Ran, Running, Test, program};
 use crate::random::Random;
 use damage::{Place, damage};
 
@@ -229,8 +229,6 @@ fn look(
 /// Runs the program with this command line and little memory.
 fn run(work: &Path, command: &str) -> Ran {
     let limited = format!("ulimit -v 1048576; exec timeout -s KILL 20 \"$PROGRAM\" {command}");
-    let program = std::env::var_os("SOAK_PROGRAM");
-    let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_task-pipeline").into());
     let mut shell = Command::new("/bin/sh");
     shell
         .args(["-c", &limited])
@@ -240,7 +238,7 @@ fn run(work: &Path, command: &str) -> Ran {
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", work)
         .env("LANG", "C.UTF-8")
-        .env("PROGRAM", program);
+        .env("PROGRAM", program());
     Running::start(shell).end()
 }
 
