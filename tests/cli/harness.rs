@@ -45,6 +45,16 @@ impl Test {
         Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }
 
+    /// The same, where every user can enter.
+    pub fn apart_for_all() -> Self {
+        let shared = Path::new("/var/tmp");
+        if shared.is_dir() {
+            Self::within(shared)
+        } else {
+            Self::apart()
+        }
+    }
+
     fn within(parent: &Path) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("task-pipeline-")

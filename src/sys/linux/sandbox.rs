@@ -5,9 +5,9 @@
 //! nothing outlives the program. All three are in the group of the first, so that signals to it reach
 //! the program; the other two are deaf to them.
 
+mod filter;
 mod serve;
 mod sight;
-mod terminal;
 
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
@@ -194,7 +194,7 @@ impl Inner<'_> {
         let here = Path::new(HERE);
         rustix::system::sethostname(b"localhost").map_err(trouble("name", here))?;
         give_up_rights().map_err(trouble("give up the rights of", here))?;
-        terminal::guard().map_err(trouble("guard the terminal of", here))?;
+        filter::guard(self.view.network).map_err(trouble("filter the calls of", here))?;
         let Some((program, words)) = words.split_first() else {
             return Ok(());
         };
