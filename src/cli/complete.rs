@@ -18,12 +18,17 @@ use super::error::Failure;
 use super::options::Places;
 use super::output::print;
 use super::part;
+use super::tasks::state_in_words;
 use super::words::takes_several;
 use crate::manifest::Manifest;
 use crate::model::param::ParamType;
+use crate::model::task::{TaskId, TaskState};
 use crate::prepare::Source;
-use crate::state::Reader;
+use crate::state::{self, Filter, Reader, TaskRow, Which};
 use crate::text::visible;
+
+/// Tasks that are offered of each kind.
+const TASKS: u32 = 50;
 
 /// Words of `complete`.
 #[derive(Debug, Args)]
@@ -88,6 +93,8 @@ struct Cursor<'c> {
     behind: Option<(&'c Arg, String)>,
     /// How many words stand before that are neither options nor their values.
     positionals: usize,
+    /// The first of these.
+    first: Option<String>,
     only_values: bool,
     manifest: Option<PathBuf>,
     db: PathBuf,
@@ -104,6 +111,7 @@ fn offers(root: &Command, places: &Places, words: &[String]) -> Vec<Offer> {
         name: None,
         behind: None,
         positionals: 0,
+        first: None,
         only_values: false,
         manifest: places.manifest().ok(),
         db: places.db.clone(),
@@ -157,6 +165,7 @@ impl<'c> Cursor<'c> {
             self.command = subcommand;
         } else {
             self.positionals += 1;
+            self.first.get_or_insert_with(|| word.to_owned());
         }
     }
 
@@ -242,19 +251,26 @@ impl<'c> Cursor<'c> {
             ValueHint::AnyPath | ValueHint::FilePath => return vec![Offer::Files],
             _ => {}
         }
-        let names = option.get_value_names().unwrap_or_default();
-        if option.get_long() == Some("runset") {
-            self.runsets()
-        } else if option.get_long() == Some("input") {
-            self.inputs()
-        } else if names
-            .iter()
-            .any(|name| name.split('|').any(|one| one == "STEP"))
-        {
-            self.steps()
-        } else {
-            Vec::new()
+        match option.get_long() {
+            Some("runset") => return self.runsets(),
+            Some("input") => return self.inputs(),
+            _ => {}
         }
+        let names = option.get_value_names().unwrap_or_default();
+        let is_one = |what: &str| {
+            names
+                .iter()
+                .any(|name| name.split('|').any(|one| one == what))
+        };
+        let mut offers = Vec::new();
+        if is_one("STEP") {
+            offers.extend(self.steps());
+        }
+        if is_one("TASK") {
+            // Behind a step, one of its.
+            offers.extend(self.tasks(self.first.as_deref(), begun));
+        }
+        offers
     }
 
     fn source(&self) -> Option<Source> {
@@ -310,6 +326,44 @@ impl<'c> Cursor<'c> {
         steps
             .map(|step| Offer::Word(step.name.to_string(), "step".to_owned()))
             .collect()
+    }
+
+    /// Tasks of the newest runset whose number begins so: those that failed, and then the newest.
+    fn tasks(&self, step: Option<&str>, begun: &str) -> Vec<Offer> {
+        if !begun.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Vec::new();
+        }
+        let find = || -> Result<Vec<TaskRow>, state::Error> {
+            let state = Reader::open(&self.db)?;
+            let Some(runset) = state.newest_runset()? else {
+                return Ok(Vec::new());
+            };
+            let of = |which| Filter {
+                runset: Some(&runset.name),
+                step,
+                which,
+                limit: Some(TASKS),
+            };
+            let mut tasks = Vec::new();
+            let failed = of(Which::In(TaskState::Failed));
+            state.each_task(&failed, |row| {
+                tasks.push(row);
+                Ok::<_, state::Error>(())
+            })?;
+            let newest = state.newest_tasks(&of(Which::Live), begun)?;
+            let known: Vec<TaskId> = tasks.iter().map(|row| row.id).collect();
+            tasks.extend(newest.into_iter().filter(|row| !known.contains(&row.id)));
+            Ok(tasks)
+        };
+        let offer = |row: TaskRow| {
+            let step = row.step.as_ref().map(|step| visible(&step.name));
+            let on = row.name.as_ref().map_or_else(String::new, |name| {
+                format!(" on {}{}", visible(name), row.form.slash())
+            });
+            let help = format!("{}{on}: {}", step.unwrap_or_default(), state_in_words(&row));
+            Offer::Word(row.id.to_string(), help)
+        };
+        find().unwrap_or_default().into_iter().map(offer).collect()
     }
 
     /// What came in so far.

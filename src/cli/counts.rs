@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Step};
 use crate::model::event::Summary;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -52,7 +52,15 @@ pub(super) fn complete(
     summary.finals = counts.get(&StepId::FINAL).map_or(0, TaskCounts::total);
     summary.tainted = steps.tainted(state, runset)?;
     summary.orphaned = orphaned(manifest, state, &counts)?;
+    summary.gathering = gathering(manifest);
     Ok(summary)
+}
+
+/// The steps that gather, or get what others leave.
+pub(super) fn gathering(manifest: &Manifest) -> Vec<StepName> {
+    let waits = |step: &&Step| step.gather.is_some() || !step.with.is_empty();
+    let steps = manifest.steps.iter().filter(waits);
+    steps.map(|step| step.name.clone()).collect()
 }
 
 /// Unfinished tasks of steps that are no longer in the manifest.

@@ -324,11 +324,13 @@ pub(super) fn unequal(
     let mut one = Unequal {
         task,
         input_name: None,
+        form: Form::File,
         error: None,
         outputs: Vec::new(),
         more: 0,
     };
     if let Some(row) = row {
+        one.form = row.form;
         one.input_name = row.name.map(String::from);
         one.error = row.error;
     }

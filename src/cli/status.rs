@@ -15,7 +15,7 @@ use super::fit::Fit;
 use super::options::Places;
 use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
-use super::{gc, graph, output, summary};
+use super::{counts, gc, graph, output, summary};
 use crate::engine::{self, Lost};
 use crate::manifest::Step;
 use crate::model::event::{Awaited, Waiting};
@@ -65,6 +65,8 @@ struct Status {
     finals: i64,
     /// What does not belong to the manifest.
     orphaned: Vec<(String, i64)>,
+    /// The steps that do not wait for that.
+    gathering: Vec<StepName>,
     /// What is gone from the store.
     lost: Lost,
     /// Whether something may come in from outside.
@@ -235,6 +237,7 @@ fn status(
         orphaned: fit
             .as_ref()
             .map_or_else(Vec::new, |fit| fit.orphaned().to_vec()),
+        gathering: source.map_or_else(Vec::new, |source| counts::gathering(&source.manifest)),
         inputs: fit.as_ref().is_some_and(Fit::has_inputs),
         misfit: fit.and_then(|fit| fit.warning()),
         rerouted: match source {
@@ -347,7 +350,7 @@ impl Status {
             }
         }
         if !self.orphaned.is_empty() {
-            let _ = writeln!(text, "not run: {}", table::orphaned(&self.orphaned));
+            let _ = writeln!(text, "{}", table::not_run(&self.orphaned, &self.gathering));
         }
         if let Some(lost) = self.lost.in_words() {
             let _ = writeln!(

@@ -85,7 +85,11 @@ fn next(summary: &Summary, fit: &Fit) -> String {
         );
     }
     if !summary.orphaned.is_empty() {
-        let _ = writeln!(text, "not run: {}", table::orphaned(&summary.orphaned));
+        let _ = writeln!(
+            text,
+            "{}",
+            table::not_run(&summary.orphaned, &summary.gathering)
+        );
     }
     let words = match fit.warning() {
         Some(words) => words,

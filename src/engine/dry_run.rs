@@ -194,8 +194,17 @@ impl DryRunner<'_> {
             let Some(gather) = step.gather else {
                 continue;
             };
-            for group in complete_groups(self.state, self.runset, step, gather)? {
-                self.make_task(step, &group)?;
+            let mut last: Option<Group> = None;
+            loop {
+                let behind = (gather, last.as_ref());
+                let mut groups = complete_groups(self.state, self.runset, step, behind)?;
+                for group in &groups {
+                    self.make_task(step, group)?;
+                }
+                let Some(group) = groups.pop() else {
+                    break;
+                };
+                last = Some(group);
             }
         }
         let held = std::mem::take(&mut self.held);

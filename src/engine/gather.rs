@@ -73,14 +73,23 @@ impl Gathers {
     }
 }
 
-/// The groups of a step that are complete and have no task.
+/// Groups that are in memory at once.
+const SLICE: usize = if cfg!(test) { 3 } else { 512 };
+
+/// Groups of a step that are complete and have no task, behind that one; none if there are no more.
 pub(super) fn complete_groups(
     state: &mut State,
     runset: &Runset,
     step: &StepPlan,
-    gather: Gather,
+    (gather, after): (Gather, Option<&Group>),
 ) -> Result<Vec<Group>, state::Error> {
-    let mut groups = state.open_groups(runset, &step.name)?;
+    let which = match gather {
+        Gather::All => Which::ALL,
+        Gather::ByKey => Which::of_key(""),
+        // Of these each is complete by itself.
+        Gather::Below(_) => return Ok(Vec::new()),
+    };
+    let mut groups = state.open_groups(runset, &step.name, (which, after), SLICE)?;
     if step.empty && gather == Gather::All && groups.is_empty() {
         let id = state.group_of(runset, &step.name, Which::ALL)?;
         if state.gathers(id)?.is_none() {
@@ -291,13 +300,22 @@ impl Scheduler<'_> {
         let Some(gather) = step.gather else {
             return Ok(());
         };
-        let groups = complete_groups(self.state, self.runset, &step, gather)?;
-        if groups.is_empty() {
-            return Ok(());
+        let (mut tasks, mut outputs) = (0, 0);
+        let mut last: Option<Group> = None;
+        loop {
+            let behind = (gather, last.as_ref());
+            let mut groups = complete_groups(self.state, self.runset, &step, behind)?;
+            for group in &groups {
+                outputs += self.make_task(&step, group)?;
+                tasks += 1;
+            }
+            let Some(group) = groups.pop() else {
+                break;
+            };
+            last = Some(group);
         }
-        let (tasks, mut outputs) = (groups.len() as u64, 0);
-        for group in groups {
-            outputs += self.make_task(&step, &group)?;
+        if tasks == 0 {
+            return Ok(());
         }
         self.tell(&Event::Gathered {
             step: &step.name,

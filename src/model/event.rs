@@ -463,6 +463,8 @@ pub struct Summary {
     pub left_out: Option<LeftOut>,
     /// Pending tasks of steps that are no longer in the manifest, by step.
     pub orphaned: Vec<(String, i64)>,
+    /// Steps of the manifest that gather, or get what others leave: these do not wait for those.
+    pub gathering: Vec<StepName>,
     /// The first failures.
     pub failures: Vec<Failure>,
     /// The signal that ended the run.

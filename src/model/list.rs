@@ -213,9 +213,11 @@ fn entry(name: Box<str>, digest: Digest, form: Form) -> Entry {
 /// Bytes of a file name: what all file systems have room for.
 const ROOM: usize = 255;
 
-/// What is called `name`, of which there are some with other keys.
+/// What is called `name`, of which there are some with other keys. A key that begins with a dot hides nothing: a
+/// shell's `*` passes over what is hidden.
 pub fn with_key(key: &str, name: &str) -> Box<str> {
-    let whole = format!("{key}_{name}");
+    let shown = key.starts_with('.') && !name.starts_with('.');
+    let whole = format!("{}{key}_{name}", if shown { "_" } else { "" });
     if whole.len() <= ROOM {
         return whole.into();
     }
@@ -341,6 +343,23 @@ mod tests {
         told(
             &[("x.csv", "a", "1"), ("x.csv", "b", "2"), ("y", "a", "3")],
             &[("a_x.csv", "1"), ("b_x.csv", "2"), ("y", "3")],
+        );
+        // A shell finds all with `*`, but for what was hidden before.
+        told(
+            &[
+                ("x", ".a", "1"),
+                ("x", "_.a", "2"),
+                ("x", "b", "3"),
+                (".y", ".a", "1"),
+                (".y", "b", "2"),
+            ],
+            &[
+                (".a_.y", "1"),
+                ("_.1.a_x", "1"),
+                ("_.2.a_x", "2"),
+                ("b_.y", "2"),
+                ("b_x", "3"),
+            ],
         );
     }
 

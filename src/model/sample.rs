@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::list::Form;
 use super::name::StepName;
 use super::task::TaskId;
 
@@ -85,6 +86,8 @@ pub struct Unequal {
     pub task: TaskId,
     /// The name of its input.
     pub input_name: Option<String>,
+    /// What its input is.
+    pub form: Form,
     /// How it failed, if it did.
     pub error: Option<String>,
     /// The first few outputs that differ.

@@ -371,6 +371,8 @@ impl<'a> Over<'a> {
             lacking,
             left_out,
             orphaned,
+            // Known by the manifest.
+            gathering: _,
             failures,
             signal,
             // It is the `error` at the end.
@@ -443,6 +445,7 @@ fn of_sampled(sampled: &model::sample::Sampled) -> Sampled<'_> {
             .map(|one| Unequal {
                 task: one.task,
                 input_name: one.input_name.as_deref(),
+                kind: one.form.word(),
                 error: one.error.as_deref(),
                 outputs: one.outputs.iter().map(of_difference).collect(),
             })

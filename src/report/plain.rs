@@ -372,9 +372,9 @@ pub(super) fn summary(summary: &Summary) -> String {
     if !summary.orphaned.is_empty() {
         let _ = writeln!(
             text,
-            "not run: {}; if a step has another name now, -run -start with the step before it \
-             makes its inputs anew",
-            table::orphaned(&summary.orphaned)
+            "{}; if a step has another name now, -run -start with the step before it makes its \
+             inputs anew",
+            table::not_run(&summary.orphaned, &summary.gathering)
         );
     }
     if !summary.tainted.is_empty() {

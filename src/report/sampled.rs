@@ -52,7 +52,7 @@ pub(super) fn in_words(told: &Sampled) -> String {
 
 fn unequal(one: &Unequal) -> String {
     let on = match &one.input_name {
-        Some(name) => format!(" on {}", visible(name)),
+        Some(name) => format!(" on {}{}", visible(name), one.form.slash()),
         None => String::new(),
     };
     let what = if let Some(error) = &one.error {

@@ -52,7 +52,7 @@ pub(crate) fn tainted(tainted: &[(StepName, i64, Vec<Change>)]) -> String {
     words.join(", ")
 }
 
-/// `12 pending tasks are of steps that the manifest does not have: sort 10, merge 2`.
+/// `12 unfinished tasks are of steps that the manifest does not have: sort 10, merge 2`.
 pub(crate) fn orphaned(orphaned: &[(String, i64)]) -> String {
     let total: i64 = orphaned.iter().map(|(_, count)| count).sum();
     let are = if total == 1 { "is" } else { "are" };
@@ -62,9 +62,20 @@ pub(crate) fn orphaned(orphaned: &[(String, i64)]) -> String {
         .collect();
     format!(
         "{} {are} of steps that the manifest does not have: {}",
-        amount::count(total, "pending task"),
+        amount::count(total, "unfinished task"),
         words.join(", ")
     )
+}
+
+/// The same as what a run leaves out. `gathering`: the steps that would wait for it, were it of the manifest.
+pub(crate) fn not_run(orphans: &[(String, i64)], gathering: &[StepName]) -> String {
+    let names: Vec<&str> = gathering.iter().map(StepName::as_str).collect();
+    let wait = match names.len() {
+        0 => String::new(),
+        1 => format!("; {} does not wait for that", names[0]),
+        _ => format!("; {} do not wait for that", names.join(", ")),
+    };
+    format!("not run: {}{wait}", orphaned(orphans))
 }
 
 /// `2 outputs that were final go to step merge`; no step stands for final outputs.

@@ -87,6 +87,13 @@ pub(crate) struct Unfinished {
     pub role: Role,
 }
 
+impl Unfinished {
+    /// Whether step, the task above, and what they stand for are the same.
+    fn is_beside(&self, other: &Self) -> bool {
+        (self.step, self.parent, self.role) == (other.step, other.parent, other.role)
+    }
+}
+
 pub(super) const DOING: &str = "read what is gathered";
 const WRITING: &str = "write what is gathered";
 
@@ -131,20 +138,25 @@ impl Reader {
         .during(&self.layout, DOING)
     }
 
-    /// The groups of a step that have members and no task that works on them, by their keys.
+    /// At most `most` groups of a step that have members and no task that works on them, by their keys,
+    /// behind that one; which all have what it takes to be one of `which`, but for the key.
     pub(crate) fn open_groups(
         &self,
         runset: &Runset,
         step: &StepName,
+        (which, after): (Which, Option<&Group>),
+        most: usize,
     ) -> Result<Vec<Group>, Error> {
+        let (key, id) = after.map_or(("", -1), |after| (&*after.key, after.id.0));
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.connection
             .prepare_cached(
-                "SELECT id, key, iif(owner > 0, owner, NULL) FROM gathering AS g
-                 WHERE runset_id = ?1 AND step = ?2 AND owner > -2
+                "SELECT id, key FROM gathering AS g
+                 WHERE runset_id = ?1 AND step = ?2 AND owner = ?3 AND (key, id) > (?4, ?5)
                    AND NOT EXISTS (SELECT 1 FROM task
                                    WHERE gathering = g.id AND role = 3 AND live = 1)
                    AND EXISTS (SELECT 1 FROM task WHERE gathering = g.id AND role = 1 AND live = 1)
-                 ORDER BY key, id",
+                 ORDER BY key, id LIMIT ?6",
             )
             .and_then(|mut query| {
                 let group = |row: &Row| {
@@ -152,12 +164,34 @@ impl Reader {
                     Ok(Group {
                         id: GroupId(number(row, 0)?),
                         key: key.into(),
-                        owner: row.get::<_, Option<i64>>(2)?.map(TaskId),
+                        owner: None,
                     })
                 };
-                query
-                    .query_map((runset.id.0, step.as_str()), group)?
-                    .collect()
+                let of = (runset.id.0, step.as_str(), which.owner, key, id, most);
+                query.query_map(of, group)?.collect()
+            })
+            .during(&self.layout, DOING)
+    }
+
+    /// The tasks whose descendants a step gathers, has some of, and has no task for.
+    pub(crate) fn owners_of_open_groups(
+        &self,
+        runset: &Runset,
+        step: &StepName,
+    ) -> Result<Vec<TaskId>, Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT owner FROM gathering AS g
+                 WHERE runset_id = ?1 AND step = ?2 AND owner > 0
+                   AND NOT EXISTS (SELECT 1 FROM task
+                                   WHERE gathering = g.id AND role = 3 AND live = 1)
+                   AND EXISTS (SELECT 1 FROM task WHERE gathering = g.id AND role = 1 AND live = 1)
+                 ORDER BY owner",
+            )
+            .and_then(|mut query| {
+                let owner = |row: &Row| number(row, 0).map(TaskId);
+                let of = (runset.id.0, step.as_str());
+                query.query_map(of, owner)?.collect()
             })
             .during(&self.layout, DOING)
     }
@@ -361,30 +395,43 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
-    /// What is to be done in the runset, by step and by the task above.
-    pub(crate) fn each_unfinished(&self, runset: &Runset) -> Result<Vec<Unfinished>, Error> {
-        self.connection
-            .prepare_cached(&format!(
-                "SELECT min(id), step_id, {PARENT}, count(*), count(error), role FROM task
-                     WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IS NOT NULL
-                     GROUP BY step_id, input_task_id, role, iif(role = 3, gathering, 0)"
-            ))
-            .and_then(|mut query| {
-                let unfinished = |row: &Row| {
-                    located("task", row, |row| {
-                        Ok(Unfinished {
-                            one: TaskId(number(row, 0)?),
-                            step: StepId(row.get(1)?),
-                            parent: row.get::<_, Option<i64>>(2)?.map(TaskId),
-                            count: natural(row, 3)?,
-                            failed: natural(row, 4)?,
-                            role: role(row, 5)?,
-                        })
-                    })
-                };
-                query.query_map([&runset.name], unfinished)?.collect()
-            })
-            .during(&self.layout, DOING)
+    /// Calls `each` with what is to be done in the runset: rows of the same step and with the same task
+    /// above them together, as far as they are one behind the other.
+    pub(crate) fn each_unfinished(
+        &self,
+        runset: &Runset,
+        mut each: impl FnMut(Unfinished) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // In the order of the index: what is sorted or grouped is in memory.
+        let sql = format!(
+            "SELECT id, step_id, {PARENT}, error IS NOT NULL, role FROM task
+             WHERE processed = 0 AND live = 1 AND runset = ?1 AND step_id IS NOT NULL"
+        );
+        let query = self.connection.prepare_cached(&sql);
+        let mut query = query.during(&self.layout, DOING)?;
+        let mut rows = query.query([&runset.name]).during(&self.layout, DOING)?;
+        let mut last: Option<Unfinished> = None;
+        while let Some(row) = rows.next().during(&self.layout, DOING)? {
+            let one = located("task", row, |row| {
+                Ok(Unfinished {
+                    one: TaskId(number(row, 0)?),
+                    step: StepId(row.get(1)?),
+                    parent: row.get::<_, Option<i64>>(2)?.map(TaskId),
+                    count: 1,
+                    failed: u64::from(row.get::<_, bool>(3)?),
+                    role: role(row, 4)?,
+                })
+            });
+            let one = one.during(&self.layout, DOING)?;
+            match &mut last {
+                Some(last) if last.is_beside(&one) => {
+                    last.count += 1;
+                    last.failed += one.failed;
+                }
+                _ => last.replace(one).map_or(Ok(()), &mut each)?,
+            }
+        }
+        last.map_or(Ok(()), each)
     }
 
     /// How many finished tasks of these step versions work on what no step gathered, although it does

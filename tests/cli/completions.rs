@@ -78,6 +78,53 @@ fn folder(shell: &str) -> Test {
     test
 }
 
+#[test]
+fn tasks_are_offered_by_their_numbers() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'for i in $(seq 12); do echo $i > $OUTPUT_DIR/${i}_work; done'\n\
+         [[step]]\nname = 'work'\nparallel = 1\nscript = 'test $(cat $INPUT_FILE) != 3'\n",
+    );
+    test.run(["-run"]).exits(1);
+    let offers = |words: &[&str]| {
+        let mut all = vec!["complete", "--"];
+        all.extend(words);
+        test.text(&all)
+    };
+    let failed = "\twork on 3_work: failed\n";
+    for words in [
+        &["shell", "work", ""][..],
+        &["trace-files", "work", ""],
+        &["log", ""],
+        &["trace", ""],
+        &["cat", ""],
+    ] {
+        let told = offers(words);
+        assert!(
+            told.lines()
+                .next()
+                .is_some_and(|line| format!("{line}\n").ends_with(failed)),
+            "{told}"
+        );
+        assert!(told.contains("13\twork on "), "{told}");
+        assert_eq!(told.matches(": failed").count(), 1, "{told}");
+    }
+    // Of that step alone, and those that begin so.
+    assert_eq!(offers(&["shell", "begin", ""]), "1\tbegin: done\n");
+    let told = offers(&["log", "1"]);
+    let told: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .collect();
+    assert_eq!(told, ["13", "12", "11", "10", "1"]);
+    assert_eq!(offers(&["log", "x"]), "");
+    let why = offers(&["why", ""]);
+    assert!(
+        why.contains("begin\tstep\n") && why.contains(failed),
+        "{why}"
+    );
+}
+
 fn command(test: &Test, shell: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(shell);
     command

@@ -54,7 +54,7 @@ fn what_export_says_of_failed_tasks_of_a_step_that_is_gone_is_true() {
     test.manifest(begin);
     test.run(["export", "-to", "r2"])
         .exits(0)
-        .says("-run does nothing about that: 2 pending tasks are of steps that the manifest does not have")
+        .says("-run does nothing about that: 2 unfinished tasks are of steps that the manifest does not have")
         .never_says("goes on");
 }
 

@@ -30,6 +30,28 @@ script = 'echo report >> $COUNT; cat $INPUT_DIR/* | grep -c . > $OUTPUT_DIR/line
 }
 
 #[test]
+fn what_steps_of_the_manifest_do_not_do_is_told_and_not_waited_for() {
+    let test = Test::with(&pipeline(3));
+    test.write("broken", "");
+    test.run(["-run"])
+        .exits(1)
+        .says("merge: 2 gathered, waits for 1 failed");
+    // By another name now: what failed is nobody's.
+    let renamed = pipeline(3).replace("\"part\"", "\"piece\"");
+    test.manifest(&renamed);
+    let told = "not run: 1 unfinished task is of steps that the manifest does not have: part 1; merge, report do \
+                not wait for that";
+    assert!(test.text(&["status"]).contains(told));
+    test.run(["-run"])
+        .exits(0)
+        .says(told)
+        .says("merge: 2 outputs gathered");
+    assert!(test.text(&["status"]).contains(told));
+    assert_eq!(test.output("lines"), "2\n");
+    test.tally_is_right();
+}
+
+#[test]
 fn twenty_of_one_name_are_merged_and_reported_on() {
     let test = Test::with(&pipeline(20));
     test.run(["-run", "-parallel", "4"])

@@ -207,7 +207,7 @@ fn steps_that_left_the_manifest_stay_as_history() {
     test.run(["-run"]).exits(1);
     test.manifest(&pipeline("", COPY).replace("name = 'work'", "name = 'other'"));
     let ran = test.run(["-run"]).exits(0);
-    ran.says("not run: 2 pending tasks are of steps that the manifest does not have: work 2");
+    ran.says("not run: 2 unfinished tasks are of steps that the manifest does not have: work 2");
     assert_eq!(test.times("work"), 2);
     test.manifest(&pipeline("", COPY));
     test.runs().says("4 run");
@@ -284,10 +284,10 @@ fn what_is_left_of_another_manifests_runset_is_told() {
     test.manifest("[[step]]\nname = 'other'\nstart = true\nscript = 'true'\n");
     test.run(["-run"])
         .exits(2)
-        .says("2 pending tasks are of steps that the manifest does not have: work 2");
+        .says("2 unfinished tasks are of steps that the manifest does not have: work 2");
     test.run(["status"])
         .exits(0)
-        .prints("not run: 2 pending tasks are of steps that the manifest does not have: work 2");
+        .prints("not run: 2 unfinished tasks are of steps that the manifest does not have: work 2");
     assert_eq!(test.times("work"), 2);
 }
 

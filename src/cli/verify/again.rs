@@ -259,7 +259,10 @@ fn tell(
         count => format!("{head}: not deterministic, {count} left something else"),
     }];
     for one in differing.iter().take(TOLD) {
-        let input = one.input_name.as_deref().map(quoted).unwrap_or_default();
+        let input = one.input_name.as_ref();
+        let input = input.map_or_else(String::new, |name| {
+            quoted(&format!("{name}{}", one.form.slash()))
+        });
         if let Some(error) = &one.error {
             let error = error.lines().next().unwrap_or_default();
             lines.push(format!("  task #{} {input}: {error}", one.task));
@@ -296,6 +299,7 @@ fn to_json(store: &Store, one: &Unequal) -> Value {
     json!({
         "task": one.task,
         "input_name": one.input_name,
+        "kind": one.form.word(),
         "error": one.error,
         "outputs": one.outputs.iter().map(|output| json!({
             "name": output.name,

@@ -334,9 +334,7 @@ impl Lines {
     ) -> Result<(), state::Error> {
         for kind in self.scopes.kinds().to_vec() {
             let step = &steps[kind.queue];
-            let open = state.open_groups(runset, &step.name)?;
-            let mut owners: Vec<TaskId> =
-                open.into_iter().filter_map(|group| group.owner).collect();
+            let mut owners = state.owners_of_open_groups(runset, &step.name)?;
             if step.empty {
                 owners.extend(state.without_group(runset, &steps[kind.owner].name, &step.name)?);
             }

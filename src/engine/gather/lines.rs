@@ -103,10 +103,10 @@ impl Lines {
                 self.scopes.shut(kind);
             }
         }
-        for some in state.each_unfinished(runset)? {
+        state.each_unfinished(runset, |some| {
             // What no step of the manifest does is not waited for.
             let Some(queue) = self.versions.get(&some.step).copied() else {
-                continue;
+                return Ok(());
             };
             let line = match (some.role, some.parent) {
                 (Role::Gather, Some(_)) => self.through(state, some.one)?,
@@ -124,8 +124,8 @@ impl Lines {
                 self.barriers.failed(queue, line, some.failed);
                 self.scopes.failed(place, counted, some.failed);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// What counts of a task of `queue` with that line.

@@ -452,6 +452,7 @@ pub(super) struct Unequal<'a> {
     pub task: TaskId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_name: Option<&'a str>,
+    pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
     pub outputs: Vec<Difference<'a>>,

@@ -263,6 +263,7 @@ fn samples() {
             model::sample::Unequal {
                 task: TaskId(4),
                 input_name: Some("a_tr".into()),
+                form: Form::Folder,
                 error: None,
                 outputs: vec![model::sample::Difference {
                     name: "x".into(),
@@ -274,6 +275,7 @@ fn samples() {
             model::sample::Unequal {
                 task: TaskId(5),
                 input_name: None,
+                form: Form::File,
                 error: Some("exit 1".into()),
                 outputs: Vec::new(),
                 more: 0,
@@ -284,7 +286,7 @@ fn samples() {
     assert_eq!(
         told(&Event::Sampled(&sampled)),
         format!(
-            r#""sampled","runset":"r","step":"tr","version":3,"from":2,"tasks":2,"tainted":9,"differing":1,"failed":1,"equal":false,"differences":[{{"task":4,"input_name":"a_tr","outputs":[{{"name":"x","old":"{old}","new":"{new}"}}]}},{{"task":5,"error":"exit 1","outputs":[]}}],"next":"-run""#
+            r#""sampled","runset":"r","step":"tr","version":3,"from":2,"tasks":2,"tainted":9,"differing":1,"failed":1,"equal":false,"differences":[{{"task":4,"input_name":"a_tr","kind":"folder","outputs":[{{"name":"x","old":"{old}","new":"{new}"}}]}},{{"task":5,"kind":"file","error":"exit 1","outputs":[]}}],"next":"-run""#
         )
     );
     let sample = model::sample::Sample {
