@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 pub(crate) use descent::Descent;
@@ -80,6 +80,23 @@ impl Folder {
     /// Changes its mode.
     pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
         Ok(rustix::fs::fchmod(&self.fd, sys::mode(mode))?)
+    }
+
+    /// Sets when it was last written to, in whole seconds since 1970.
+    pub(crate) fn set_modified(&self, seconds: i64) -> io::Result<()> {
+        let none = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        let time = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: none,
+            last_modification: time,
+        };
+        Ok(rustix::fs::futimens(&self.fd, &times)?)
     }
 
     /// What has that name in it, or would have.

@@ -75,6 +75,8 @@ pub(crate) struct Look {
     pub identity: Identity,
     /// When it last changed in any way, which no program can set: seconds and nanoseconds.
     pub changed: (i64, i64),
+    /// When it was last written to, as it says.
+    pub modified: (i64, i64),
     /// Whether something is mounted there, as far as this system tells.
     pub mounted: bool,
 }
@@ -93,6 +95,7 @@ impl Look {
                 inode: stat.st_ino,
             },
             changed: (number(stat.st_ctime), number(stat.st_ctime_nsec)),
+            modified: (number(stat.st_mtime), number(stat.st_mtime_nsec)),
             mounted: false,
         }
     }

@@ -88,6 +88,7 @@ fn of(found: &Statx) -> Look {
             inode: found.stx_ino,
         },
         changed: (found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec.into()),
+        modified: (found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec.into()),
         mounted: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
     }
 }

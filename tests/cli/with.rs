@@ -427,3 +427,55 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
     let test = Test::with(&manifest("", "with = ['begim']", ""));
     test.run(["check"]).exits(2).says("did you mean `begin`?");
 }
+
+/// One task after the other by a user who is not root: what is given to them stands as long as nobody does
+/// anything to it.
+#[test]
+fn what_was_given_to_one_task_serves_the_next_that_gets_the_same() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+outputs = ["*_work", "r_many"]
+script = 'cd $OUTPUT_DIR; for i in 1 2 3 4 5 6; do echo $i > ${i}_work; done; echo x > r_many'
+[[step]]
+name = "many"
+outputs = ["m*"]
+script = 'cd $OUTPUT_DIR; for i in $(seq -w 30); do echo $i > m$i; done'
+[[step]]
+name = "work"
+parallel = 1
+with = ["many"]
+outputs = ["*_plain"]
+script = '''
+n=$(cat $INPUT_FILE)
+cat $WITH_DIR/many/* | tr -d '\n' > $OUTPUT_DIR/${n}_plain
+echo " $(stat -c %z $WITH_DIR/many/m01)" >> $OUTPUT_DIR/${n}_plain
+if test $n = 3; then rm $WITH_DIR/many/m07; fi
+if test $n = 4; then echo other > $WITH_DIR/many/m99; fi
+'''
+[[step]]
+name = "plain"
+parallel = 1
+outputs = ["*.txt"]
+script = 'cp $INPUT_FILE $OUTPUT_DIR/$TASK_PIPELINE_KEY.txt'
+"#,
+    );
+    let Some(ran) = crate::privileges::as_a_user(&test, "exec $PROGRAM -run -parallel 1") else {
+        return;
+    };
+    ran.exits(0).says("14 run, 0 reused");
+    let all: Vec<String> = (1..=30).map(|n| format!("{n:02}")).collect();
+    let all = all.concat();
+    let told = |n: usize| {
+        let left = test.output(&format!("{n}.txt"));
+        let (files, made) = left.split_once(' ').unwrap();
+        assert_eq!(files, all, "{n}");
+        made.to_owned()
+    };
+    let made: Vec<String> = (1..=6).map(told).collect();
+    assert_eq!((&made[0], &made[1]), (&made[1], &made[2]), "{made:?}");
+    assert!(made[2] != made[3] && made[3] != made[4], "{made:?}");
+    test.nothing_temporary_is_left();
+}

@@ -2,11 +2,13 @@
 //! `INPUT_DIR`; and what other steps left, in `WITH_DIR`.
 
 mod fill;
+mod standing;
 
 use std::io::{self, Read as _};
 use std::path::Path;
 
 pub(super) use fill::Filler;
+pub(super) use standing::Standing;
 
 use crate::folder::Folder;
 use crate::model::digest::Digest;

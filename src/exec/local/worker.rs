@@ -350,6 +350,9 @@ impl<'a> Worker<'a> {
     fn make_ready(&mut self, execution: &Execution) -> Result<bool, store::Error> {
         let (store, job) = (self.site.store, &execution.job);
         let (dir, workspace) = (job.step.input_dir, &mut self.workspace);
+        let with = job.step.with_dir.as_ref().zip(job.ready.context.as_ref());
+        let with_steps = with.map(|(with, list)| (&**list, &*with.steps));
+        workspace.expect(with_steps, job.step.sandbox.is_some());
         if let Some(early) = execution.early {
             return workspace.begin_early(store, &early.shared, dir);
         }
@@ -362,7 +365,7 @@ impl<'a> Worker<'a> {
         };
         let input = (&job.ready.input, job.ready.form);
         workspace.begin(store, input, dir, &go_on)?;
-        if let (Some(with), Some(list)) = (&job.step.with_dir, &job.ready.context) {
+        if let Some((with, list)) = with {
             workspace.give(store, list, &with.steps, &go_on)?;
         }
         Ok(true)

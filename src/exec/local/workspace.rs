@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FileType;
 
-use super::given::{Filler, Given};
+use super::given::{Filler, Given, Standing};
 use super::kept::Kept;
 use crate::folder::{self, Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
@@ -42,6 +42,8 @@ pub(super) struct Workspace {
     input_kind: InputKind,
     /// The folders that it has besides: with the files of its input, and with what other steps left.
     more: Vec<&'static str>,
+    /// What other steps left, as it stays for a task that is to get the same.
+    standing: Option<Standing>,
     /// Files outside that are lent to the present task.
     loans: Vec<Loan>,
     input: PathBuf,
@@ -115,6 +117,7 @@ impl Workspace {
             released: false,
             input_kind: InputKind::File,
             more: Vec::new(),
+            standing: None,
             loans: Vec::new(),
             input: PathBuf::new(),
             files: PathBuf::new(),
@@ -268,7 +271,27 @@ impl Workspace {
         Ok(touched.map(|path| format!("{} was written or replaced", path.shown())))
     }
 
-    /// Makes ready what these steps left by that list, for a task that is about to begin.
+    /// Before a task begins that is to get what these steps left by that list, if anything: removes what one
+    /// before it was given, if that is something else. `strict`: or if it is to get nothing.
+    pub(super) fn expect(&mut self, with: Option<(&Digest, &[StepName])>, strict: bool) {
+        let (Some(standing), Some(made)) = (&self.standing, &self.made) else {
+            return;
+        };
+        let place = made.folder.entry(GIVEN);
+        let stays = match with {
+            Some((list, steps)) => standing.has(list, steps) && standing.is_as_it_was(place),
+            None => !strict,
+        };
+        if !stays {
+            let is_gone = remove_all(place);
+            self.standing = None;
+            if !is_gone {
+                self.discard();
+            }
+        }
+    }
+
+    /// Makes ready what these steps left by that list, for a task that has begun as [expected](Self::expect).
     pub(super) fn give(
         &mut self,
         store: &Store,
@@ -280,9 +303,13 @@ impl Workspace {
         if let Some(made) = &self.made {
             let filler = Filler::for_task(store, go_on);
             let files = store.list(list)?;
-            let (loans, only) = filler.fill_by_steps(&made.folder, GIVEN, files, steps)?;
-            self.loans.extend(loans);
-            if let Some(only) = only {
+            if self.standing.is_some() {
+                return filler.check(files);
+            }
+            let left = filler.fill_by_steps(&made.folder, GIVEN, files, steps)?;
+            self.standing = left.standing(list, steps);
+            self.loans.extend(left.loans);
+            if let Some(only) = left.only {
                 self.given_file = self.given.join(&*only);
             }
         }
@@ -304,8 +331,15 @@ impl Workspace {
             InputKind::Folder => self.released = remove_all(entry),
         }
         let is_gone = input == InputKind::File || self.released;
-        let mut more = more.iter();
-        is_gone && more.all(|name| remove_all(made.folder.entry(name)))
+        if let Some(standing) = &self.standing
+            && more.contains(&GIVEN)
+            && !standing.is_as_it_was(made.folder.entry(GIVEN))
+        {
+            self.standing = None;
+        }
+        let stays = self.standing.is_some();
+        let mut gone = more.iter().filter(|name| **name != GIVEN || !stays);
+        is_gone && gone.all(|name| remove_all(made.folder.entry(name)))
     }
 
     fn prepare(&mut self) -> Result<&Made, store::Error> {
@@ -397,6 +431,7 @@ impl Workspace {
     pub(super) fn set_aside(&mut self, kept: &Kept, task: TaskId) -> io::Result<PathBuf> {
         let path = kept.take(task, self.scratch.entry(&self.name()))?;
         self.made = None;
+        self.standing = None;
         self.loans.clear();
         self.input_kind = InputKind::File;
         self.generation += 1;
@@ -457,6 +492,7 @@ impl Workspace {
     /// Removes everything and goes on under a new name.
     fn discard(&mut self) {
         self.made = None;
+        self.standing = None;
         self.more.clear();
         self.loans.clear();
         self.input_kind = InputKind::File;

@@ -13,10 +13,44 @@ use super::work::{BIG, Source, Work};
 /// Outputs that are gathered.
 const OUTPUTS: usize = 10_000;
 
+/// What the task reads of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// All files, in `INPUT_DIR`.
+    Files,
+    /// The list of them alone.
+    List,
+}
+
+impl Reads {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Files => "gather",
+            Self::List => "gather-list",
+        }
+    }
+
+    fn title(self) -> String {
+        match self {
+            Self::Files => {
+                format!("{OUTPUTS} files gathered and read by one task, and `cat` alone")
+            }
+            Self::List => format!("{OUTPUTS} files gathered, and their list read by one task"),
+        }
+    }
+
+    fn script(self) -> &'static str {
+        match self {
+            Self::Files => "cat \"$INPUT_DIR\"/* > \"$OUTPUT_DIR/out\"",
+            Self::List => "cat \"$INPUT_FILE\" > \"$OUTPUT_DIR/out\"",
+        }
+    }
+}
+
 /// Measures it: what is gathered is there in both cases, and so is the order of its names.
-pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<Outcome> {
+pub fn measure(suite: &mut Suite, rounds: usize, reads: Reads) -> Fallible<Outcome> {
     let work = Work {
-        name: "gather",
+        name: reads.name(),
         title: String::new(),
         source: Source::Split(OUTPUTS),
         stages: Vec::new(),
@@ -24,7 +58,7 @@ pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<Outcome> {
         rounds,
     };
     let program = suite.own()?.program;
-    let title = format!("{OUTPUTS} files gathered and read by one task, and `cat` alone");
+    let title = reads.title();
     let mut outcome = Outcome::new(work.name, &title, 1);
     for round in 0..rounds {
         for kind in [Kind::Own, Kind::Floor] {
@@ -33,7 +67,7 @@ pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<Outcome> {
             fs::create_dir(&folder).map_err(on("make the folder", &folder))?;
             let log = suite.log(kind);
             let mut command = if kind == Kind::Own {
-                let mut prepared = prepared(&work, &program, &folder, &log)?;
+                let mut prepared = prepared(&work, reads, &program, (&folder, &log))?;
                 prepared.arg("-run");
                 prepared
             } else {
@@ -51,12 +85,17 @@ pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<Outcome> {
 }
 
 /// This program in a folder where all that is to be gathered is there.
-fn prepared(work: &Work, program: &Path, folder: &Path, log: &Path) -> Fallible<Command> {
+fn prepared(
+    work: &Work,
+    reads: Reads,
+    program: &Path,
+    (folder, log): (&Path, &Path),
+) -> Fallible<Command> {
     let split = work.source_command("$OUTPUT_DIR", "_all", BIG);
     let manifest = format!(
         "[[step]]\nname = \"source\"\nstart = true\nscript = '''{split}'''\n\
-         [[step]]\nname = \"all\"\ngather = true\n\
-         script = 'cat \"$INPUT_DIR\"/* > \"$OUTPUT_DIR/out\"'\n"
+         [[step]]\nname = \"all\"\ngather = true\nscript = '{}'\n",
+        reads.script()
     );
     let path = folder.join("workflow.toml");
     fs::write(&path, manifest).map_err(on("write", &path))?;

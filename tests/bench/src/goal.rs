@@ -24,7 +24,7 @@ pub fn of(name: &str) -> Option<Goal> {
     match name {
         "nothing" => Some(Goal::Times(0.5, Kind::Xargs)),
         "outputs-20000" | "outputs-100000" => Some(Goal::Times(1.2, Kind::Floor)),
-        "gather" => Some(Goal::Times(1.5, Kind::Floor)),
+        "gather" | "gather-list" => Some(Goal::Times(1.5, Kind::Floor)),
         "copies" => Some(Goal::Times(1.1, Kind::Floor)),
         "fan-1000000" => None,
         "fan-1000000, second" | "flat, second" | "second-1000000" => Some(Goal::Within(0.050)),

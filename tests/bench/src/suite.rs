@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::contender::{ALL, Contender, Kind};
 use super::failure::{Failure, Fallible, on};
+use super::gather::Reads;
 use super::goal::{self, Goal};
 use super::measure::{self, Call, Sample};
 use super::options::Options;
@@ -145,7 +146,9 @@ impl<'a> Suite<'a> {
             )?);
         }
         if options.gather > 0 {
-            works.push(gather::measure(&mut self, options.gather)?);
+            for reads in [Reads::Files, Reads::List] {
+                works.push(gather::measure(&mut self, options.gather, reads)?);
+            }
         }
         let durability = match options.durability {
             0 => Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 
+use super::standing::{Standing, WORTH};
 use crate::exec::local::batch;
 use crate::folder::{self, Folder};
 use crate::model::digest::Digest;
@@ -32,6 +33,30 @@ pub(in crate::exec::local) struct Filler<'a> {
     store: &'a Reader,
     way: Way,
     go_on: GoOn<'a>,
+}
+
+/// What became of a folder that was filled.
+#[derive(Debug)]
+pub(in crate::exec::local) struct Filled {
+    /// What is lent for that.
+    pub loans: Vec<Loan>,
+    /// The path of the only file, if there is one.
+    pub only: Option<Box<str>>,
+    /// The folder, if it is worth keeping for whoever is to get the same.
+    lasts: Option<Folder>,
+}
+
+impl Filled {
+    /// That it was filled by this list, with what these steps left, for [`Filler::check`] to use it again; none
+    /// where that is not worth it, or does not work.
+    pub(in crate::exec::local) fn standing(
+        &self,
+        list: &Digest,
+        steps: &[StepName],
+    ) -> Option<Standing> {
+        let folder = self.lasts.as_ref()?;
+        Standing::of(folder, list, steps).ok()
+    }
 }
 
 impl<'a> Filler<'a> {
@@ -75,21 +100,46 @@ impl<'a> Filler<'a> {
         }
     }
 
+    /// The same of what is in a folder already, which is as it was filled: fails where that would.
+    pub(in crate::exec::local) fn check(
+        &self,
+        files: impl IntoIterator<Item = Result<Entry, store::Error>>,
+    ) -> Result<(), store::Error> {
+        let mut files = files.into_iter();
+        loop {
+            let some = files.by_ref().take(STRETCH);
+            let some = some.collect::<Result<Vec<Entry>, _>>()?;
+            let held = self.store.hold(some.len());
+            let checked = batch::all(some.len(), &|index, before| {
+                before(0);
+                let object = &some[index].digest;
+                let place = self.store.path(object);
+                (self.go_on)().map_err(store::io_error("look at", &place))?;
+                held.check(object)
+            });
+            checked.map_err(|(_, error)| error)?;
+            if some.len() < STRETCH {
+                return Ok(());
+            }
+        }
+    }
+
     /// Makes the folder `name` with one in it for each of these steps, in which is what the step left, of
-    /// these files, which are in order. Also the path of the only file, if there is one.
+    /// these files, which are in order.
     pub(in crate::exec::local) fn fill_by_steps(
         &self,
         parent: &Folder,
         name: &str,
         files: impl IntoIterator<Item = Result<Entry, store::Error>>,
         steps: &[StepName],
-    ) -> Result<(Vec<Loan>, Option<Box<str>>), store::Error> {
+    ) -> Result<Filled, store::Error> {
         let folder = make(parent, name)?;
         for step in steps {
             make(&folder, step.as_str())?;
         }
         let mut files = files.into_iter().peekable();
         let (mut count, mut only, mut loans) = (0, None, Vec::new());
+        let mut links = self.way == Way::Links;
         while let Some(first) = files.next().transpose()? {
             let step = step_of(&first).to_owned();
             only = (count == 0).then(|| first.name.clone());
@@ -109,6 +159,7 @@ impl<'a> Filler<'a> {
                 continue;
             }
             for file in &mut some {
+                links &= file.kind != Kind::Folder;
                 file.name = file.name[step.len() + 1..].into();
             }
             let own = folder.entry(&*step);
@@ -116,7 +167,12 @@ impl<'a> Filler<'a> {
             let opened = opened.map_err(store::io_error("open the folder", own))?;
             self.add(&opened, &some, &mut loans)?;
         }
-        Ok((loans, only))
+        let lasts = links && loans.is_empty() && count >= WORTH;
+        Ok(Filled {
+            lasts: lasts.then_some(folder),
+            loans,
+            only,
+        })
     }
 
     fn add(
@@ -299,7 +355,7 @@ mod tests {
         let filler = with(Way::Links, &store, TO_THE_END);
         let files = store.list(&list).unwrap();
         let outcome = filler.fill_by_steps(&folder, "with", files, &steps);
-        assert_eq!(outcome.unwrap().1, None);
+        assert_eq!(outcome.unwrap().only, None);
         let made = dir.path().join("with");
         let read = |path: &str| fs::read(made.join(path)).unwrap();
         assert_eq!(
@@ -314,6 +370,97 @@ mod tests {
         assert_eq!(count(&made), 4);
     }
 
+    /// A folder for two steps, of which one left many files, by this way; and what is kept of it.
+    fn stand(dir: &Path, store: &Store, way: Way, folders: bool) -> Option<Standing> {
+        let _ = fs::remove_dir_all(dir.join("with"));
+        let mut many: Vec<Member> = (0..WORTH)
+            .map(|n| member(store, &format!("m{n:02}"), &n.to_string()))
+            .collect();
+        if folders {
+            let tree = crate::model::tree::write::<&str>(&mut []);
+            many[0].digest = store.insert_bytes(tree.as_bytes()).unwrap();
+            many[0].form = Form::Folder;
+        }
+        let text = list::context([("many", many), ("one", vec![member(store, "x", "1")])]);
+        let list = store.insert_bytes(text.as_bytes()).unwrap();
+        let steps = ["many", "one"].map(|name| StepName::new(name).unwrap());
+        let filler = with(way, store, TO_THE_END);
+        let parent = Folder::open(dir).unwrap();
+        let files = store.list(&list).unwrap();
+        let left = filler
+            .fill_by_steps(&parent, "with", files, &steps)
+            .unwrap();
+        let standing = left.standing(&list, &steps);
+        if let Some(standing) = &standing {
+            assert!(standing.has(&list, &steps));
+            assert!(!standing.has(&list, &steps[..1]) && !standing.has(&Digest::EMPTY, &steps));
+            assert!(standing.is_as_it_was(parent.entry("with")));
+        }
+        standing
+    }
+
+    #[test]
+    fn a_folder_of_links_stays_until_something_is_done_to_it() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let (dir, store, parent) = fixture();
+        let made = dir.path().join("with");
+        let file = made.join("many/m03");
+        let again = |folder: &Path| {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+        };
+        let deeds: [(&str, &dyn Fn()); 7] = [
+            ("a file is gone", &|| fs::remove_file(&file).unwrap()),
+            ("a file is another one", &|| {
+                let target = fs::read_link(made.join("many/m04")).unwrap();
+                fs::remove_file(&file).unwrap();
+                symlink(target, &file).unwrap();
+            }),
+            ("a file more", &|| {
+                fs::write(made.join("one/y"), "").unwrap();
+            }),
+            ("a file beside", &|| fs::write(made.join("y"), "").unwrap()),
+            ("another mode", &|| again(&made.join("many"))),
+            ("another folder", &|| {
+                let one = made.join("one");
+                fs::rename(&one, dir.path().join("away")).unwrap();
+                fs::create_dir(&one).unwrap();
+            }),
+            ("no folder", &|| fs::remove_dir_all(&made).unwrap()),
+        ];
+        for (what, deed) in deeds {
+            let standing = stand(dir.path(), &store, Way::Links, false).unwrap();
+            deed();
+            assert!(!standing.is_as_it_was(parent.entry("with")), "{what}");
+            let _ = fs::remove_dir_all(dir.path().join("away"));
+        }
+    }
+
+    #[test]
+    fn what_scripts_can_write_to_serves_nobody_else() {
+        let (dir, store, _) = fixture();
+        for way in [Way::Copies, Way::OwnCopies] {
+            assert!(stand(dir.path(), &store, way, false).is_none());
+        }
+        assert!(stand(dir.path(), &store, Way::Links, true).is_none());
+    }
+
+    #[test]
+    fn what_a_folder_leads_to_is_looked_at_again() {
+        let (_dir, store, _) = fixture();
+        let members = (0..10).map(|n| member(&store, &n.to_string(), &n.to_string()));
+        let text = list::of(members.collect());
+        let list = store.insert_bytes(text.as_bytes()).unwrap();
+        let check = || with(Way::Links, &store, TO_THE_END).check(store.list(&list).unwrap());
+        check().unwrap();
+        let place = store.path(&Digest::of(b"7"));
+        fs::remove_file(&place).unwrap();
+        let error = check().unwrap_err();
+        assert!(matches!(error, store::Error::Missing { .. }), "{error}");
+        fs::write(&place, "8").unwrap();
+        let error = check().unwrap_err();
+        assert!(matches!(error, store::Error::Damaged { .. }), "{error}");
+    }
+
     #[test]
     fn one_file_alone_is_told() {
         let (_dir, store, folder) = fixture();
@@ -326,7 +473,7 @@ mod tests {
             let files = store.list(&list).unwrap();
             let outcome = filler.fill_by_steps(&folder, &number.to_string(), files, &steps);
             let wanted = (number == 1).then_some("one/0");
-            assert_eq!(outcome.unwrap().1.as_deref(), wanted);
+            assert_eq!(outcome.unwrap().only.as_deref(), wanted);
         }
     }
 
