@@ -50,7 +50,7 @@ fn what_export_says_of_failed_tasks_of_a_step_that_is_gone_is_true() {
     test.manifest(&(begin.to_owned() + &failing("more")));
     test.run(["export", "-to", "r1"])
         .exits(0)
-        .says("(2 failed, 0 pending): these are not all of its results; -run goes on with 1 of them; 1 pending task");
+        .says("(2 failed, 0 pending): these are not all of its results; -run goes on with 1 of them; 1 unfinished task");
     test.manifest(begin);
     test.run(["export", "-to", "r2"])
         .exits(0)
