@@ -396,6 +396,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_removes_says_so_before_the_database_is_opened() {
+        let (dir, layout) = fixture();
+        let busy = rusqlite::Connection::open(layout.database()).unwrap();
+        busy.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        std::thread::scope(|scope| {
+            let opened = scope.spawn(|| super::super::State::open_to_remove(dir.path()).map(drop));
+            while at_work(&layout, false).is_none() {
+                assert!(!opened.is_finished());
+                std::thread::sleep(PAUSE);
+            }
+            drop(busy);
+            opened.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
     fn one_who_asked_and_was_killed_is_not_waited_for() {
         let (_dir, layout) = fixture();
         let question = Question::ask(&layout).unwrap();

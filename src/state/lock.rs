@@ -247,7 +247,7 @@ fn exclusive(open: File, path: &Path, layout: &Layout) -> Result<Locked, LockErr
 }
 
 /// Between having the lock and saying what for, and between no longer saying so and giving it back.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const A_MOMENT: Duration = Duration::from_millis(250);
 
 /// A run that is killed while it starts a child has the lock until that is another program.
 const LAST_MOMENT: Duration = Duration::from_secs(2);

@@ -13,8 +13,8 @@ use super::cell::Wrong;
 use super::database::Database;
 use super::guard::wait_when_busy;
 use super::{
-    Context, Error, Layout, Lock, Mended, Reader, Reading, State, Sync, files, guard, mend, reader,
-    schema,
+    Context, Error, Layout, Lock, Mended, Question, Reader, Reading, State, Sync, files, guard,
+    mend, reader, schema,
 };
 
 const COPYING: &str = "copy the database";
@@ -72,17 +72,25 @@ impl Reader {
 impl State {
     /// Opens the db folder for writing, and makes it if it is not there; whether it was made now.
     ///
-    /// Fails if another process has it open for writing.
+    /// Fails if another process has it open for writing; waits for one who only removes what nothing needs.
     pub(crate) fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
-        Self::open_or_wait(root, true)
+        let layout = to_be_opened(root)?;
+        let lock = Lock::take(&layout, true)?;
+        let (state, created) = Self::open_locked(layout, &lock)?;
+        Ok((state, lock, created))
     }
 
-    /// The same; if it `waits`, for one who only removes what nothing needs.
-    pub(crate) fn open_or_wait(root: &Path, waits: bool) -> Result<(Self, Lock, bool), Error> {
-        let layout = Layout::new(root);
-        make_folder(root)?;
-        files::check_alone(&layout)?;
-        let lock = Lock::take(&layout, waits)?;
+    /// The same for one who only removes: waits for nobody, and has a run wait that comes meanwhile.
+    pub(crate) fn open_to_remove(root: &Path) -> Result<(Self, Lock, Option<Question>), Error> {
+        let layout = to_be_opened(root)?;
+        let lock = Lock::take(&layout, false)?;
+        // At once, as nobody waits long for one who does not say so. On a full disk there may be no room for it.
+        let tells = Question::alone(&layout).ok();
+        let (state, _) = Self::open_locked(layout, &lock)?;
+        Ok((state, lock, tells))
+    }
+
+    fn open_locked(layout: Layout, lock: &Lock) -> Result<(Self, bool), Error> {
         let created = make_file(&layout.database())?;
         files::check(&layout)?;
         let (connection, mended) = match connect(&layout, created) {
@@ -99,7 +107,7 @@ impl State {
         state.lock = Some(lock.clone());
         state.newest_task()?;
         state.drop_strays()?;
-        Ok((state, lock, created))
+        Ok((state, created))
     }
 
     /// Opens the db folder for writing beside a run that holds still ([`Question`](super::Question)).
@@ -358,6 +366,14 @@ fn in_the_way(root: &Path, source: io::Error) -> Error {
             source,
         },
     }
+}
+
+/// The db folder, made if it is not there.
+fn to_be_opened(root: &Path) -> Result<Layout, Error> {
+    let layout = Layout::new(root);
+    make_folder(root)?;
+    files::check_alone(&layout)?;
+    Ok(layout)
 }
 
 fn make_folder(root: &Path) -> Result<(), Error> {

@@ -129,6 +129,8 @@ fn where_nothing_can_be_made_again_nothing_goes() {
         "cache = \"runset\"",
         "secrets = [\"token\"]",
         "# $TASK_PIPELINE_TASK",
+        "# $TASK_PIPELINE_RUNSET",
+        "# $PARAM_night",
     ] {
         let test = Test::new();
         let (key, word) = match line.strip_prefix("# ") {
@@ -136,7 +138,9 @@ fn where_nothing_can_be_made_again_nothing_goes() {
             None => (line, ""),
         };
         test.manifest(&format!(
-            "[[step]]\nname = 'begin'\nstart = true\nscript = 'echo one > $OUTPUT_DIR/x_act'\n\
+            "[params]\nnight = {{ type = 'string', default = 'none', volatile = true }}\n\
+             day = {{ type = 'string', default = 'none' }}\n\
+             [[step]]\nname = 'begin'\nstart = true\nscript = 'echo one > $OUTPUT_DIR/x_act'\n\
              [[step]]\nname = 'act'\n{key}\nscript = 'echo two > $OUTPUT_DIR/x_next # {word}'\n\
              [[step]]\nname = 'next'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/end'\n"
         ));
@@ -150,6 +154,98 @@ fn where_nothing_can_be_made_again_nothing_goes() {
         // What the last one leaves is final, and what the start step leaves is from outside.
         assert_eq!(told["evicted"]["objects"], 0, "{line}: {told}");
     }
+}
+
+/// A parameter that is a part of the version is known, and so is what comes of it.
+#[test]
+fn of_two_parameters_that_one_forbids_it_that_is_in_no_version() {
+    let test = Test::new();
+    let manifest = "[params]\nday = { type = 'string', default = 'none' }\n\
+         [[step]]\nname = 'begin'\nstart = true\nscript = 'echo one > $OUTPUT_DIR/x_act'\n\
+         [[step]]\nname = 'act'\nscript = 'echo of $PARAM_day > $OUTPUT_DIR/x_next'\n\
+         [[step]]\nname = 'next'\nscript = 'sed p $INPUT_FILE > $OUTPUT_DIR/end'\n";
+    test.manifest(manifest);
+    test.run(["-run", "-param", "day=1"]).exits(0);
+    // With another value the step has another version.
+    let told = test.json(&["evict", "-param", "day=2", "-dry-run", "-json"]);
+    assert_eq!(told["evicted"]["objects"], 0, "{told}");
+    // The newest runset remembers the one that it was given.
+    assert_eq!(test.json(&["evict", "-json"])["evicted"]["objects"], 1);
+    assert!(!is_there(&test, "of 1\n"));
+    test.manifest(&manifest.replace("sed p", "sed -n p"));
+    test.run(["-run", "-migrate-tainted"]).exits(0);
+    assert_eq!(test.output("end"), "of 1\n");
+    assert!(is_there(&test, "of 1\n"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_step_with_the_network_left_stays() {
+    if crate::sandbox::is_left_out() {
+        return;
+    }
+    for (network, goes) in [("", 1), ("network = true\n", 0)] {
+        let test = Test::with(&format!(
+            "[[step]]\nname = 'begin'\nstart = true\nscript = 'echo one > $OUTPUT_DIR/x_act'\n\
+             [[step]]\nname = 'act'\nsandbox = true\n{network}script = 'echo two > $OUTPUT_DIR/x_next'\n\
+             [[step]]\nname = 'next'\nscript = 'sed p $INPUT_FILE > $OUTPUT_DIR/end'\n"
+        ));
+        test.runs();
+        let told = test.json(&["evict", "-json"]);
+        assert_eq!(told["evicted"]["objects"], goes, "{network}: {told}");
+    }
+}
+
+/// They were left by the version before, and nobody knows for certain that the one that there is now leaves the same.
+#[test]
+fn what_was_accepted_on_a_sample_stays() {
+    let pipeline = |script: &str| {
+        format!(
+            "[[step]]\nname = 'begin'\nstart = true\nscript = 'for i in 1 2 3 4; do echo $i > $OUTPUT_DIR/${{i}}_act; done'\n\
+             [[step]]\nname = 'act'\nscript = '{script}'\n\
+             [[step]]\nname = 'next'\nscript = 'echo $(cat $INPUT_FILE) end > $OUTPUT_DIR/end'\n"
+        )
+    };
+    let test = Test::with(&pipeline("sed s/^/of/ $INPUT_FILE > $OUTPUT_DIR/x_next"));
+    test.runs();
+    test.manifest(&pipeline("sed -e s/^/of/ $INPUT_FILE > $OUTPUT_DIR/x_next"));
+    test.run(["-migrate-tainted", "-sample", "2"]).exits(0);
+    test.run(["-migrate-tainted", "-accept", "act"]).exits(0);
+    test.runs().says("0 run");
+    let told = test.json(&["evict", "-json"]);
+    assert_eq!(told["evicted"]["objects"], 0, "{told}");
+    // Another runset has it done by that version itself: the first one needs the same bytes.
+    test.run(["-run", "-fresh"])
+        .exits(0)
+        .says("5 run, 4 reused");
+    let told = test.json(&["evict", "-json"]);
+    assert_eq!(told["evicted"]["objects"], 0, "{told}");
+    test.text(&["gc", "-keep-runsets", "1"]);
+    let told = test.json(&["evict", "-json"]);
+    assert_eq!(told["evicted"]["objects"], 4, "{told}");
+}
+
+/// The file may be another one by the time it is needed: what came of it stays, and what came of that can go.
+#[test]
+fn of_a_file_that_was_not_copied_what_comes_first_stays() {
+    let test = Test::with(
+        "[[input]]\nfiles = 'in/*'\ncopy = false\nstep = 'act'\n\
+         [[step]]\nname = 'act'\nscript = 'echo act >> $COUNT; sed p $INPUT_FILE > $OUTPUT_DIR/x_next'\n\
+         [[step]]\nname = 'next'\nscript = 'echo next >> $COUNT; sed p $INPUT_FILE > $OUTPUT_DIR/x_last'\n\
+         [[step]]\nname = 'last'\nscript = 'wc -l < $INPUT_FILE > $OUTPUT_DIR/end'\n",
+    );
+    test.write("in/a", "a\n");
+    test.runs();
+    let told = test.json(&["evict", "-json"]);
+    assert_eq!(told["evicted"]["objects"], 1, "{told}");
+    assert!(is_there(&test, "a\na\n") && !is_there(&test, "a\na\na\na\n"));
+    let manifest = test.read("workflow.toml");
+    test.manifest(&manifest.replace("wc -l", "wc -c"));
+    test.run(["-run", "-migrate-tainted"])
+        .exits(0)
+        .says("1 task ran again");
+    assert_eq!((test.times("act"), test.times("next")), (1, 2));
+    assert_eq!(test.output("end").trim(), "8");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! System calls that fail in `gc` and `verify -repair`, one at a time and from one on, and kills: nothing that is needed is
-//! lost, and the next call comes to the end that an undisturbed one comes to. The soak tests do so with every call.
+//! System calls that fail in `gc`, `verify -repair`, `evict` and `export`, one at a time and from one on, and kills: nothing
+//! that is needed is lost, no file is there in part, and the next call comes to the end that an undisturbed one comes to. The
+//! soak tests do so with every call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,11 +23,12 @@ script = 'for i in 1 2 3; do echo $RUN $i > $OUTPUT_DIR/${i}_part; done; echo sa
 [[step]]
 name = 'part'
 folders = true
-script = 'echo said; mkdir $OUTPUT_DIR/f_all; cp $INPUT_FILE $OUTPUT_DIR/f_all/x'
+script = 'echo said; mkdir $OUTPUT_DIR/f_all; sed \"s/^/of /\" $INPUT_FILE > $OUTPUT_DIR/f_all/x'
 [[step]]
 name = 'all'
 gather = true
-script = 'cat $INPUT_DIR/*/x > $OUTPUT_DIR/final.txt'
+folders = true
+script = 'cd $OUTPUT_DIR; cat $INPUT_DIR/*/x > final.txt; mkdir lines; cp final.txt lines/all; ln -s all lines/link'
 ";
 
 /// A call of the program, on a db that it has something to do for.
@@ -34,19 +36,25 @@ script = 'cat $INPUT_DIR/*/x > $OUTPUT_DIR/final.txt'
 pub enum What {
     Collects,
     Repairs,
+    Evicts,
+    Exports,
 }
+
+pub const ALL: [What; 4] = [What::Collects, What::Repairs, What::Evicts, What::Exports];
 
 impl What {
     fn arguments(self) -> &'static str {
         match self {
             Self::Collects => "gc -keep-runsets 1 -older-than 1ms",
             Self::Repairs => "verify -repair",
+            Self::Evicts => "evict",
+            Self::Exports => "export -force -to out",
         }
     }
 }
 
 /// Calls that are made to fail, and with what.
-pub const CALLS: [(&str, &str); 16] = [
+pub const CALLS: [(&str, &str); 21] = [
     ("unlink", "EIO"),
     ("unlinkat", "EACCES"),
     ("unlinkat", "EROFS"),
@@ -63,6 +71,11 @@ pub const CALLS: [(&str, &str); 16] = [
     ("pwrite64", "ENOSPC"),
     ("fsync", "EIO"),
     ("ftruncate", "EIO"),
+    ("write", "ENOSPC"),
+    ("mkdirat", "ENOSPC"),
+    ("symlinkat", "EIO"),
+    ("copy_file_range", "EIO"),
+    ("syncfs", "EIO"),
 ];
 
 /// Three runsets, superseded tasks, and what nothing needs; damaged, if that is to be repaired.
@@ -88,7 +101,7 @@ fn template(what: What) -> Test {
         }
         test.alter("UPDATE tally SET done = done + 1");
         test.write("db/objects/ab/stray", "of somebody");
-    } else {
+    } else if what == What::Collects {
         let garbage = hash(b"garbage");
         fs::create_dir_all(test.object(&garbage).parent().unwrap()).unwrap();
         fs::write(test.object(&garbage), "garbage").unwrap();
@@ -120,16 +133,40 @@ fn whole(test: &Test) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// What the db comes to once all is done: rows, objects, results.
+/// What the db comes to once all is done: rows, objects, results, and what was exported.
 type End = (
     Vec<String>,
     BTreeSet<PathBuf>,
     BTreeMap<String, Vec<Vec<u8>>>,
+    BTreeMap<PathBuf, Vec<u8>>,
 );
+
+/// The files that were exported, whatever they are called meanwhile.
+fn exported(test: &Test) -> BTreeMap<PathBuf, Vec<u8>> {
+    let root = test.path("out");
+    let all = files(&root).into_iter();
+    all.map(|path| {
+        let bytes = fs::read(&path).unwrap();
+        (path.strip_prefix(&root).unwrap().to_owned(), bytes)
+    })
+    .collect()
+}
+
+/// Objects that are recorded and have no bytes, though nobody says that they were dropped.
+fn lost(test: &Test) -> Vec<String> {
+    let recorded = test.rows(
+        "SELECT DISTINCT object_hash FROM task WHERE live = 1
+             AND object_hash NOT IN (SELECT lower(hex(hash)) FROM evicted)",
+    );
+    let empty = hash(b"");
+    let is_lost = |name: &String| *name != empty && !test.object(name).exists();
+    recorded.into_iter().filter(is_lost).collect()
+}
 
 fn end(test: &Test, what: What) -> End {
     let arguments: Vec<&str> = what.arguments().split(' ').collect();
     let output = test.call(&arguments);
+    let exported = exported(test);
     assert!(output.status.success(), "{output:?}");
     if what == What::Repairs {
         let mut command = test.command(["-run"]);
@@ -146,7 +183,19 @@ fn end(test: &Test, what: What) -> End {
         "SELECT task.runset, step.name, task.name, object_hash, live, processed FROM task
          LEFT JOIN step ON step.id = step_id WHERE live = 1 ORDER BY 1, 2, 3, 4",
     );
-    (rows, whole(test), test.finals())
+    let whole = whole(test);
+    if what == What::Evicts {
+        // All of it can be made again.
+        let manifest = test.read("workflow.toml");
+        test.manifest(&manifest.replace("/*/x >", "/*/x | cat >"));
+        let mut command = test.command(["-run", "-migrate-tainted"]);
+        command.env("RUN", "three");
+        Running::start(command)
+            .end()
+            .exits(0)
+            .says("3 tasks ran again");
+    }
+    (rows, whole, test.finals(), exported)
 }
 
 /// Disturbed as that says, and called again; `needed` are objects that have to be there in between. Whether it noticed.
@@ -162,19 +211,34 @@ fn disturbed(
     let status = disturb(&test);
     let between = whole(&test);
     let needed = match what {
-        What::Collects => &right.1,
-        What::Repairs => &before,
+        What::Collects | What::Evicts => &right.1,
+        What::Repairs | What::Exports => &before,
     };
-    let lost: Vec<_> = needed.difference(&between).collect();
-    assert!(lost.is_empty(), "{told}: {lost:?}");
+    let gone: Vec<_> = needed.difference(&between).collect();
+    assert!(gone.is_empty(), "{told}: {gone:?}");
+    match what {
+        What::Evicts => assert_eq!(lost(&test), Vec::<String>::new(), "{told}"),
+        What::Exports => are_whole(&exported(&test), &right.3, told),
+        What::Collects | What::Repairs => {}
+    }
     assert_eq!(test.rows("PRAGMA integrity_check"), ["ok"], "{told}");
     let came = end(&test, what);
     assert_eq!(came.0, right.0, "{told}");
     assert_eq!(came.2, right.2, "{told}");
-    if what == What::Collects {
+    if what != What::Repairs {
         assert_eq!(came.1, right.1, "{told}");
     }
+    assert_eq!(came.3, right.3, "{told}");
     status != 0
+}
+
+/// No file is there in part under its own name.
+fn are_whole(files: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, Vec<u8>>, told: &str) {
+    for (path, bytes) in files {
+        if let Some(all) = right.get(path) {
+            assert_eq!(bytes, all, "{told}: {}", path.display());
+        }
+    }
 }
 
 /// Has each call of that name fail, or only so many of them.
@@ -249,7 +313,22 @@ fn calls_that_fail_in_a_repair_lose_nothing() {
 }
 
 #[test]
+fn calls_that_fail_while_bytes_are_dropped_lose_nothing() {
+    for call in CALLS {
+        fails(What::Evicts, call, 1);
+    }
+}
+
+#[test]
+fn calls_that_fail_in_an_export_leave_no_file_in_part() {
+    for call in CALLS {
+        fails(What::Exports, call, 1);
+    }
+}
+
+#[test]
 fn killed_ones_lose_nothing() {
-    killed(What::Collects, 10);
-    killed(What::Repairs, 10);
+    for what in ALL {
+        killed(what, 8);
+    }
 }

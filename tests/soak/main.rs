@@ -168,8 +168,8 @@ fn killed_five_hundred_times_all_comes_to_what_it_would_have() {
 }
 
 #[test]
-fn every_call_of_a_collection_and_of_a_repair_fails() {
-    for what in [faults::What::Collects, faults::What::Repairs] {
+fn every_call_of_a_collection_a_repair_and_the_like_fails() {
+    for what in faults::ALL {
         for call in faults::CALLS {
             faults::fails(what, call, usize::MAX);
         }
@@ -177,9 +177,10 @@ fn every_call_of_a_collection_and_of_a_repair_fails() {
 }
 
 #[test]
-fn collections_and_repairs_are_killed_at_any_moment() {
-    faults::killed(faults::What::Collects, 250);
-    faults::killed(faults::What::Repairs, 250);
+fn collections_repairs_and_the_like_are_killed_at_any_moment() {
+    for what in faults::ALL {
+        faults::killed(what, 250);
+    }
 }
 
 #[test]

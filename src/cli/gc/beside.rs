@@ -60,14 +60,13 @@ pub(super) fn open(root: &Path) -> Result<(State, Hold), Failure> {
             }
         }
         if looks % SOME == 0 || question.is_none() {
-            match State::open_or_wait(root, false) {
-                Ok((state, lock, _)) => {
+            match State::open_to_remove(root) {
+                Ok((state, lock, tells)) => {
                     // A question that nobody heard.
                     drop(question);
                     let hold = Hold::Alone {
-                        // On a full disk there may be no room for that.
-                        _tells: Question::alone(&layout).ok(),
                         _lock: lock,
+                        _tells: tells,
                     };
                     return Ok((state, hold));
                 }
