@@ -3,6 +3,7 @@
 
 mod accept;
 mod arguments;
+mod beside;
 mod call;
 mod cat;
 mod caveats;

@@ -20,6 +20,7 @@ mod job;
 mod key;
 mod lookahead;
 mod lost;
+mod makers;
 mod outputs;
 mod readers;
 mod record;

@@ -3,7 +3,8 @@
 //! What a task left can be made again for certain if its step would do just the same today, and what it worked on is there
 //! or can be made again in turn. Where anything else needs the same bytes, they stay.
 //!
-//! Whoever calls this is the only one who writes to the db folder.
+//! Whoever calls this is the only one who writes to the db folder: no run is at work, or it holds still, and says what it
+//! needs besides that which rows name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -24,6 +25,8 @@ pub(crate) struct Wish {
     pub runset: Option<String>,
     /// No more than it takes for the objects to need no more bytes than that, the largest first.
     pub size: Option<u64>,
+    /// These stay, and all that they name if they are lists: a run needs them.
+    pub needed: Vec<Digest>,
 }
 
 /// The versions of steps that would leave the same for the same input if they ran today.
@@ -153,6 +156,12 @@ fn find(
     state.each_beside(|object| finder.stays(object))?;
     for tree in state.trees_of_steps()? {
         finder.all_stays(&tree);
+    }
+    for object in &wish.needed {
+        finder.stays(*object);
+        if store.is_list(object)? {
+            finder.all_stays(object);
+        }
     }
     finder.end()
 }

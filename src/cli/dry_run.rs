@@ -96,6 +96,13 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
             told.wait
         ));
     }
+    if told.again > 0 {
+        words.push(format!(
+            "would run {} again, as what {} left was evicted and is needed",
+            told.again,
+            if told.again == 1 { "it" } else { "they" }
+        ));
+    }
     if told.refused > 0 {
         words.push(format!(
             "would refuse {} ({} round for ever)",

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
+use super::beside::{self, Hold};
 use super::error::Failure;
 use super::options::{ParamOptions, Places};
 use super::place::known_step;
@@ -55,16 +56,20 @@ pub(super) struct Options {
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let mut source = Source::load(&places.manifest()?)?;
     // Where there is no db, none is made.
-    drop(Reader::open(&places.db)?);
+    let reader = Reader::open(&places.db)?;
     source.params = params::of_one_task(places, &options.params, &source)?;
-    let (mut state, _lock) = if options.dry_run {
-        (State::private_copy(&places.db)?, None)
-    } else {
-        let (state, lock, _) = State::open(&places.db)?;
-        (state, Some(lock))
-    };
-    let wish = options.wish(&source, &state)?;
+    let mut wish = options.wish(&source, &reader)?;
+    drop(reader);
+    // Before a run is asked to hold still: it may take a while.
     let steady = steady(places, &source, options.host_env)?;
+    let (mut state, hold) = if options.dry_run {
+        (State::private_copy(&places.db)?, Hold::Copy)
+    } else {
+        beside::open(&places.db)?
+    };
+    if let Hold::Beside { answer, .. } = &hold {
+        wish.needed.clone_from(&answer.objects);
+    }
     let store = select::store(&state)?;
     let evicted = evict(&mut state, &store, &steady, &wish, options.dry_run)?;
     if !options.dry_run {
@@ -75,6 +80,8 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         all: state.evicted_amount()?,
         most: options.max_size,
     };
+    // The run goes on.
+    drop((state, hold));
     if options.json {
         output::print_json(format!("{:#}\n", told.to_json(options.dry_run)))?;
     } else {
@@ -119,6 +126,7 @@ impl Options {
             steps: (!steps.is_empty()).then_some(steps),
             runset,
             size: self.max_size,
+            needed: Vec::new(),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! `gc`: what no runset that is kept needs goes.
 
 mod after_run;
-mod beside;
 mod freed;
 
 use std::process::ExitCode;
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::beside::{self, Hold};
 use super::error::Failure;
 use super::options::Places;
 use super::{kept, leftover, output};
@@ -21,7 +21,6 @@ use crate::state::{Answer, Layout, Lock, Reader, State};
 use crate::store;
 use crate::sys;
 use crate::text::amount::read_bytes;
-use beside::Hold;
 pub(super) use freed::Freed;
 
 /// Options of `gc`.

@@ -1,5 +1,7 @@
 //! What a run would do, found out on a copy of the state by what a run decides with.
 
+mod again;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use super::gather::{
     Lines, complete_group, complete_groups, context, group_for, key_of_pair, list_given, list_of,
 };
 use super::key::key_of;
+use super::makers::Makers;
 use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;
@@ -26,6 +29,7 @@ use crate::state::{
     Buried, Equal, Group, NewGather, NewMember, NewPair, NewReader, NewTask, Runset, State, StepId,
 };
 use crate::store;
+use again::Again;
 
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +68,8 @@ pub(crate) struct DryRun {
     pub lacking: u64,
     /// Whether it would gather what comes of others first.
     pub gathers: bool,
+    /// How many that have ended would run again, as what they left was dropped and is needed.
+    pub again: u64,
 }
 
 /// Tasks looked at together.
@@ -88,6 +94,7 @@ pub(crate) fn dry_run(
         left_out: 0,
         lacking: 0,
         gathers: false,
+        again: 0,
     };
     let lines = Lines::of(state, steps, router)?;
     let mut forecaster = DryRunner {
@@ -104,6 +111,7 @@ pub(crate) fn dry_run(
         rings: Rings::default(),
         told: vec![nothing; steps.len()],
         part: selection.map(Part::new),
+        again: Again::default(),
     };
     forecaster.all()?;
     Ok(forecaster.told)
@@ -140,6 +148,7 @@ struct DryRunner<'a> {
     part: Option<Part>,
     /// What tasks get at a barrier besides their inputs.
     contexts: HashMap<BarrierId, Digest>,
+    again: Again,
 }
 
 impl DryRunner<'_> {
@@ -340,8 +349,7 @@ impl DryRunner<'_> {
             } else {
                 Reason::NeverReused
             };
-            self.runs(step, reason);
-            return Ok(());
+            return self.runs(step, ready, reason);
         };
         if self.seen.contains(&key) {
             self.told[step.queue].wait += 1;
@@ -362,8 +370,7 @@ impl DryRunner<'_> {
             None => Reason::New,
         };
         self.seen.insert(key);
-        self.runs(step, reason);
-        Ok(())
+        self.runs(step, ready, reason)
     }
 
     /// Takes over the outputs of `source`, if all are there.
@@ -511,10 +518,19 @@ impl DryRunner<'_> {
         Ok(())
     }
 
-    fn runs(&mut self, step: &StepPlan, reason: Reason) {
+    fn runs(&mut self, step: &StepPlan, ready: &Ready, reason: Reason) -> Result<(), Error> {
         if !step.lacks.is_empty() {
             self.told[step.queue].lacking += 1;
-            return;
+            return Ok(());
+        }
+        let makers = Makers {
+            state: self.state,
+            store: self.store,
+            steps: self.steps,
+            runset: self.runset,
+        };
+        for queue in self.again.for_one(&makers, step.queue, ready)? {
+            self.told[queue].again += 1;
         }
         let run = &mut self.told[step.queue].run;
         match run.iter_mut().find(|(known, _)| *known == reason) {
@@ -522,5 +538,6 @@ impl DryRunner<'_> {
             None => run.push((reason, 1)),
         }
         run.sort_unstable();
+        Ok(())
     }
 }

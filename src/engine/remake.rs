@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::job::{Ended, Outcome, Turn};
 use super::key::key_of;
 use super::lost::Tops;
+use super::makers::Makers;
 use super::outputs::Outputs;
 use super::record::{failure, pause, span};
 use super::step::StepPlan;
@@ -70,6 +71,15 @@ impl Remakes {
     pub(super) fn is(&self, task: TaskId) -> bool {
         self.nodes.get(&task).is_some_and(|node| node.makes)
     }
+
+    /// What those work on that make something again or wait for it: of the former the rows say that they have ended.
+    pub(super) fn needs(&self) -> impl Iterator<Item = Digest> {
+        let nodes = self.nodes.values();
+        nodes.flat_map(|node| {
+            let context = node.ready.context.as_deref();
+            std::iter::once(node.ready.input).chain(context.copied())
+        })
+    }
 }
 
 impl Scheduler<'_> {
@@ -101,7 +111,7 @@ impl Scheduler<'_> {
 
     /// Whether bytes of a final output that is taken over were dropped.
     pub(super) fn is_without_bytes(&self, digest: &Digest, form: Form) -> bool {
-        self.store.lacks(digest, form).unwrap_or(false)
+        self.makers().lacks(digest, form)
     }
 
     /// Final outputs have their bytes: what a task took over is made again.
@@ -118,7 +128,7 @@ impl Scheduler<'_> {
         if !self.store.is_any_evicted() {
             return Ok(Some(ready));
         }
-        let makers = self.makers_for(queue, &ready)?;
+        let makers = self.makers().of(queue, &ready)?;
         if makers.is_empty() {
             return Ok(Some(ready));
         }
@@ -136,52 +146,13 @@ impl Scheduler<'_> {
         Ok(None)
     }
 
-    /// Those who left what the task lacks.
-    fn makers_for(&mut self, queue: QueueId, ready: &Ready) -> Result<BTreeSet<TaskId>, Error> {
-        let store = self.store;
-        let lacks = |digest: &Digest, form| store.lacks(digest, form).unwrap_or(false);
-        let mut makers = BTreeSet::new();
-        if lacks(&ready.input, ready.form) {
-            let origin = self.state.origin(ready.id)?;
-            match origin {
-                Some(origin) if origin.role == Role::Gather => {
-                    self.state.each_gathered(ready.id, |member, form, maker| {
-                        if lacks(&member, form) {
-                            makers.extend(maker);
-                        }
-                    })?;
-                }
-                Some(origin) => makers.extend(self.maker_of(&origin)?),
-                None => {}
-            }
+    fn makers(&self) -> Makers<'_> {
+        Makers {
+            state: self.state,
+            store: self.store,
+            steps: self.steps,
+            runset: self.runset,
         }
-        if let Some(context) = ready.context.as_deref()
-            && lacks(context, Form::List)
-        {
-            for step in &Arc::clone(&self.steps[queue]).with {
-                for output in self.state.outputs_of(self.runset, step)? {
-                    if lacks(&output.object, output.form) {
-                        makers.insert(output.parent);
-                    }
-                }
-            }
-        }
-        Ok(makers)
-    }
-
-    /// Who left the input: of a pair that of the row that stands for all pairs.
-    fn maker_of(&self, origin: &Origin) -> Result<Option<TaskId>, Error> {
-        let Some(parent) = origin.parent else {
-            return Ok(None);
-        };
-        if origin.role == Role::Reader
-            && let Some(own) = self.state.origin(parent)?
-            && own.role == Role::Member
-            && own.input == origin.input
-        {
-            return Ok(own.parent);
-        }
-        Ok(Some(parent))
     }
 
     /// Has these run again, each for one that waits for it, and those above them that they need.
@@ -195,7 +166,7 @@ impl Scheduler<'_> {
                 self.drop_those(then.into_iter().collect());
                 continue;
             };
-            let above = self.makers_for(queue, &ready)?;
+            let above = self.makers().of(queue, &ready)?;
             let node = Node {
                 queue,
                 ready: *ready,
@@ -220,12 +191,7 @@ impl Scheduler<'_> {
         let Some(origin) = self.state.origin(task)? else {
             return Ok(Maker::Other);
         };
-        let of_version = |step: &&Arc<StepPlan>| {
-            origin
-                .step
-                .is_some_and(|version| step.equal.contains(&version))
-        };
-        let Some(step) = self.steps.iter().find(of_version).cloned() else {
+        let Some(step) = self.makers().step(&origin).cloned() else {
             self.other_version(task, &origin)?;
             return Ok(Maker::Other);
         };

@@ -5,6 +5,7 @@
 //! - Tasks that are in hand or wait are rows of this runset, which stays, and so do their inputs.
 //! - A task whose end is recorded in part has rows that are in no file: as long as there is one, nobody can hold still.
 //! - Lists that tasks get besides their input are in their rows only when these have ended.
+//! - Tasks that make bytes again have rows that say that they have ended: what they work on is needed all the same.
 //! - Rows of other runsets are known from when results were looked for: they may be gone afterwards, and are looked for again.
 
 use super::{Error, Scheduler};
@@ -29,14 +30,16 @@ impl Scheduler<'_> {
         }
         committed?;
         let gathers = self.gathers.as_ref();
-        Ok(Some(
-            gathers.map_or_else(Vec::new, |gathers| gathers.given.clone()),
-        ))
+        let mut others = gathers.map_or_else(Vec::new, |gathers| gathers.given.clone());
+        others.extend(self.remakes.needs());
+        Ok(Some(others))
     }
 
-    /// Rows that are not of this runset may be gone.
-    pub(crate) fn held_still(&mut self) {
+    /// Rows that are not of this runset may be gone, and bytes that can be made again.
+    pub(crate) fn held_still(&mut self) -> Result<(), Error> {
         self.found.clear();
         self.stills += 1;
+        self.store.set_evicted(self.state.evicted()?);
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use super::{Error, LARGE, Reader, io_error, is_absent, remove};
 use crate::folder::{Folder, is_self, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
+use crate::model::tree::HEADER;
 
 /// What goes of that which nothing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,6 +161,19 @@ impl Reader {
             .outer(&folder, first),
             Err(error) if is_absent(&error) => {}
             Err(error) => swept.failed(io_error("open the folder", &path)(error)),
+        }
+    }
+
+    /// Whether it begins as lists and folders do; not if it is not there.
+    pub(crate) fn is_list(&self, object: &Digest) -> Result<bool, Error> {
+        let path = self.path(object);
+        let mut begin = Vec::new();
+        let read = File::open(&path)
+            .and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut begin));
+        match read {
+            Ok(_) => Ok(begin == HEADER.as_bytes()),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(io_error("read", &path)(error)),
         }
     }
 

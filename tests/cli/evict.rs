@@ -1,8 +1,10 @@
 //! `evict`: bytes go that can be made again, and all that is known of them stays.
 
+mod beside;
+
 use rustix::process::Signal;
 
-use crate::harness::{Running, Test, hash, wait_for};
+use crate::harness::{Running, Test, hash};
 
 /// Two files are taken apart, worked on, and brought together.
 const PIPELINE: &str = r#"
@@ -271,20 +273,6 @@ fn steps_and_runsets_that_are_not_there_are_refused() {
     let empty = Test::with(PIPELINE);
     empty.refusal(&["evict"]);
     assert!(!empty.path("db").exists());
-}
-
-#[test]
-fn beside_a_run_it_is_refused() {
-    let test = Test::with(
-        "[[step]]\nname = 'wait'\nstart = true\nscript = 'touch began; while ! test -e go; do sleep 0.01; done'\n",
-    );
-    let run = test.start(["-run"]);
-    wait_for("the task", || test.path("began").exists());
-    let told = test.refusal(&["evict"]);
-    assert!(told.contains("is in use by process"), "{told}");
-    test.text(&["evict", "-dry-run"]);
-    test.write("go", "");
-    run.end().exits(0);
 }
 
 /// What is edited works on what was evicted: that is made again, by what stands right above it.

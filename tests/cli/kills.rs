@@ -1,5 +1,5 @@
-//! Random pipelines that are edited and run, with kills at any moment, collections beside the runs and bytes that are
-//! dropped between them: all comes to what it would have come to undisturbed.
+//! Random pipelines that are edited and run, with kills at any moment, and collections and bytes that are dropped beside the
+//! runs and between them: all comes to what it would have come to undisturbed.
 //!
 //! `SEED` in the message of a failure is all that is needed to see it again:
 //! `TASK_PIPELINE_KILLS_SEED=SEED cargo test --test cli kills`.
@@ -150,15 +150,20 @@ fn disturb(
             (moment, false)
         };
         std::thread::sleep(Duration::from_micros(before));
-        let gc = after.then(|| test.start(["gc"]));
+        let beside = after.then(|| {
+            if trouble.random.below(2) == 0 {
+                return test.start(["gc"]);
+            }
+            test.start(std::iter::once("evict").chain(param(words)))
+        });
         std::thread::sleep(Duration::from_micros(moment - before));
         running.signal(Signal::KILL);
         trouble.kills += 1;
         if running.end().status == 137 && begun(test) {
             trouble.amid += 1;
         }
-        if let Some(gc) = gc {
-            end_or_kill(gc, trouble, "gc");
+        if let Some(beside) = beside {
+            end_or_kill(beside, trouble, "beside");
         }
         if trouble.random.below(3) == 0 && test.path("db/db").exists() {
             let evict = std::iter::once("evict").chain(param(words));

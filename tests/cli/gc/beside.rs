@@ -183,7 +183,9 @@ fn interleave(seed: u64) {
                 }
             }
             let keep = (1 + world.random.below(3)).to_string();
-            let collects: [&[&str]; 4] = [
+            let collects: [&[&str]; 6] = [
+                &["evict"],
+                &["evict", "split"],
                 &["gc"],
                 &["gc", "-keep-runsets", &keep],
                 &["gc", "-keep-runsets", &keep, "-older-than", "1ms"],

@@ -194,6 +194,42 @@ impl Db {
         self.needed(test, &self.rows.keys().copied().collect())
     }
 
+    /// What has to have its bytes, whatever can be made again: final outputs, inputs, lists, and what is to be worked on.
+    fn kept_whole(&self, test: &Test) -> BTreeSet<String> {
+        let mut kept = BTreeSet::new();
+        let all_of = |object: &String| -> Vec<String> {
+            let list = fs::read_to_string(test.object(object)).unwrap();
+            let lines = list.lines().skip(1);
+            lines
+                .map(|line| line.trim_start_matches('\\')[2..66].to_owned())
+                .collect()
+        };
+        for row in self.rows.values() {
+            let waits = row.live && !row.processed;
+            if row.step.is_none() || self.entries.contains(&row.id) || waits {
+                kept.insert(row.object.clone());
+                if row.kind == 1 {
+                    kept.extend(all_of(&row.object));
+                }
+            }
+            if waits && row.kind == 2 {
+                kept.extend(all_of(&row.object));
+            }
+            if row.kind > 0 {
+                kept.insert(row.object.clone());
+            }
+            kept.extend(row.context.iter().cloned());
+        }
+        for (stdout, stderr) in self.logs.values() {
+            kept.extend(stdout.iter().chain(stderr).cloned());
+        }
+        for tree in self.files.values().flatten() {
+            kept.extend(all_of(tree));
+            kept.insert(tree.clone());
+        }
+        kept
+    }
+
     fn needed(&self, test: &Test, stay: &BTreeSet<i64>) -> BTreeSet<String> {
         let mut needed = BTreeSet::new();
         let mut lists: Vec<(String, bool)> = self
@@ -231,6 +267,30 @@ impl Db {
 }
 
 impl World {
+    /// Drops bytes; killed meanwhile, some times, if that is asked for.
+    pub(super) fn evict(&mut self, kills: usize) {
+        let param = self.param();
+        let test = &self.test;
+        let before = read(test);
+        let mut words = vec!["evict"];
+        words.extend(param.iter().map(String::as_str));
+        if self.random.below(2) == 0 {
+            words.push(self.random.of::<&str>(&["split", "fold"]));
+        }
+        for _ in 0..kills {
+            let evict = Running::start(test.command(&words));
+            std::thread::sleep(Duration::from_micros(self.random.next() % 60_000));
+            evict.signal(Signal::KILL);
+            drop(evict);
+            whole_without_bytes(test, &before);
+        }
+        words.push("-json");
+        test.json(&words);
+        whole_without_bytes(test, &before);
+        let again = test.json(&words);
+        assert_eq!(again["evicted"]["objects"], 0, "{again}");
+    }
+
     /// Collects, and compares; killed meanwhile, some times, if that is asked for.
     pub(super) fn collect(&mut self, kills: usize) {
         let test = &self.test;
@@ -312,6 +372,21 @@ pub(super) fn missing<'a>(
     missing.filter(|object| *object != empty).collect()
 }
 
+/// Nothing is gone but bytes of what can be made again.
+fn whole_without_bytes(test: &Test, before: &Db) {
+    assert_eq!(read(test), *before);
+    let stored = objects(test);
+    let known = &stored | &evicted(test);
+    assert_eq!(
+        missing(&before.needed_by_all(test), &known),
+        Vec::<&String>::new()
+    );
+    assert_eq!(
+        missing(&before.kept_whole(test), &stored),
+        Vec::<&String>::new()
+    );
+}
+
 /// What stays is as it was.
 fn is_whole(test: &Test, before: &Db, stay: &BTreeSet<i64>) {
     let now = read(test);
@@ -340,6 +415,9 @@ fn plays(seeds: std::ops::Range<u64>, kills: usize) {
         for _ in 0..3 {
             for _ in 0..4 {
                 world.change();
+                if world.random.below(3) == 0 {
+                    world.evict(kills);
+                }
             }
             world.collect(kills);
         }

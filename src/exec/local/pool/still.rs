@@ -67,9 +67,10 @@ impl<'a> Pool<'a, '_> {
             }
             self.end_late(last);
         }
+        // Before anything is made: what was dropped is known when it is made again.
+        dispatch.scheduler.held_still()?;
         drop(noted);
         store.end_noting();
-        dispatch.scheduler.held_still();
         Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::super::error::Failure;
+use super::error::Failure;
 use crate::state::{self, Answer, Heard, Layout, Lock, LockError, Question, State};
 
 /// How long a run that is not at its tasks yet, or no run at all, is waited for.

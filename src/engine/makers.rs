@@ -1,0 +1,82 @@
+//! Who left the bytes that a task works on, and were dropped.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Error;
+use super::step::StepPlan;
+use crate::model::digest::Digest;
+use crate::model::gather::Role;
+use crate::model::list::Form;
+use crate::model::plan::{QueueId, Ready};
+use crate::model::task::TaskId;
+use crate::state::{Origin, Reader, Runset};
+use crate::store;
+
+/// Where to look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Makers<'a> {
+    pub state: &'a Reader,
+    pub store: &'a store::Reader,
+    pub steps: &'a [Arc<StepPlan>],
+    pub runset: &'a Runset,
+}
+
+impl Makers<'_> {
+    /// Whether bytes that were dropped are missing in that.
+    pub(super) fn lacks(&self, digest: &Digest, form: Form) -> bool {
+        self.store.lacks(digest, form).unwrap_or(false)
+    }
+
+    /// Those who left what the task lacks.
+    pub(super) fn of(&self, queue: QueueId, ready: &Ready) -> Result<BTreeSet<TaskId>, Error> {
+        let mut makers = BTreeSet::new();
+        if self.lacks(&ready.input, ready.form) {
+            let origin = self.state.origin(ready.id)?;
+            match origin {
+                Some(origin) if origin.role == Role::Gather => {
+                    self.state.each_gathered(ready.id, |member, form, maker| {
+                        if self.lacks(&member, form) {
+                            makers.extend(maker);
+                        }
+                    })?;
+                }
+                Some(origin) => makers.extend(self.maker_of(&origin)?),
+                None => {}
+            }
+        }
+        if let Some(context) = ready.context.as_deref()
+            && self.lacks(context, Form::List)
+        {
+            for step in &self.steps[queue].with {
+                for output in self.state.outputs_of(self.runset, step)? {
+                    if self.lacks(&output.object, output.form) {
+                        makers.insert(output.parent);
+                    }
+                }
+            }
+        }
+        Ok(makers)
+    }
+
+    /// Who left the input: of a pair that of the row that stands for all pairs.
+    fn maker_of(&self, origin: &Origin) -> Result<Option<TaskId>, Error> {
+        let Some(parent) = origin.parent else {
+            return Ok(None);
+        };
+        if origin.role == Role::Reader
+            && let Some(own) = self.state.origin(parent)?
+            && own.role == Role::Member
+            && own.input == origin.input
+        {
+            return Ok(own.parent);
+        }
+        Ok(Some(parent))
+    }
+
+    /// The step that did the task, if it would do just the same now.
+    pub(super) fn step(&self, origin: &Origin) -> Option<&Arc<StepPlan>> {
+        let version = origin.step?;
+        self.steps.iter().find(|step| step.equal.contains(&version))
+    }
+}

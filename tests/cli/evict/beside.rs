@@ -1,0 +1,86 @@
+//! `evict` beside runs, and what a run then says and does.
+
+use super::{PIPELINE, is_there, ran, sorted};
+use crate::harness::{Test, wait_for};
+
+/// What the tasks of the run work on stays; what they need later is made again in the same run.
+#[test]
+fn beside_a_run_that_goes_which_nothing_works_on_and_is_made_again_when_it_is_needed() {
+    let test = ran();
+    test.write("in/c.txt", "four\n");
+    let waits = "echo act >> $COUNT\nif grep -q four $INPUT_FILE; then touch began; while ! test -e go; do sleep 0.01; done; fi";
+    let manifest = PIPELINE
+        .replace("echo act >> $COUNT", waits)
+        .replace("cat $INPUT_DIR/*", "cat -- $INPUT_DIR/*");
+    test.manifest(&manifest);
+    let run = test.start(["-run", "-migrate-tainted", "-parallel", "4"]);
+    let to_do = "SELECT count(*) FROM task JOIN step ON step.id = step_id
+        WHERE step.name = 'act' AND live = 1 AND processed = 0 AND role <> 1";
+    wait_for("the task", || {
+        test.path("began").exists() && test.rows(to_do) == ["1"]
+    });
+    let told = test.json(&["evict", "-json"]);
+    // Of the words those that `act` has done; what it left waits to be gathered.
+    assert_eq!(told["evicted"]["steps"]["split"]["objects"], 3, "{told}");
+    assert_eq!(told["evicted"]["objects"], 3, "{told}");
+    assert!(is_there(&test, "four of it\n") && is_there(&test, "ONE OF IT\n"));
+    test.write("go", "");
+    run.end().exits(0).never_says("missing");
+    let end = test.output("end.txt");
+    let all = ["FOUR OF IT", "ONE OF IT", "THREE OF IT", "TWO OF IT"];
+    assert_eq!(sorted(&end), all);
+    test.tally_is_right();
+    test.text(&["verify"]);
+    test.nothing_temporary_is_left();
+}
+
+/// A task that makes bytes again has ended, as far as its row says: what it works on stays all the same.
+#[test]
+fn what_is_just_made_again_and_what_that_is_made_of_does_not_go() {
+    let test = Test::new();
+    let manifest = "[[input]]\nfiles = 'in/*'\nstep = 'one'\n\
+         [[step]]\nname = 'one'\nscript = 'echo one >> $COUNT; sed s/^/1/ $INPUT_FILE > $OUTPUT_DIR/x_two'\nkeep = ['COUNT']\n\
+         [[step]]\nname = 'two'\nkeep = ['COUNT']\nscript = \"\"\"\necho two >> $COUNT; touch began\n\
+         while ! test -e go; do sleep 0.01; done; sed s/^/2/ $INPUT_FILE > $OUTPUT_DIR/x_three\"\"\"\n\
+         [[step]]\nname = 'three'\nscript = 'sed s/^/3/ $INPUT_FILE > $OUTPUT_DIR/end'\n";
+    test.manifest(manifest);
+    test.write("in/a", "a\n");
+    test.write("go", "");
+    test.runs();
+    assert_eq!(test.json(&["evict", "-json"])["evicted"]["objects"], 2);
+    for gone in ["go", "began"] {
+        std::fs::remove_file(test.path(gone)).unwrap();
+    }
+    test.manifest(&manifest.replace("s/^/3/", "s/^/4/"));
+    let run = test.start(["-run", "-migrate-tainted"]);
+    wait_for("the task", || test.path("began").exists());
+    for _ in 0..3 {
+        let told = test.json(&["evict", "-json"]);
+        assert_eq!(told["evicted"]["objects"], 0, "{told}");
+    }
+    test.write("go", "");
+    run.end().exits(0).says("2 tasks ran again");
+    assert_eq!(test.output("end"), "421a\n");
+    assert_eq!((test.times("one"), test.times("two")), (2, 2));
+    test.text(&["verify"]);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_made_again() {
+    let test = ran();
+    test.text(&["evict"]);
+    let dry = ["-run", "-dry-run"];
+    test.run(dry).exits(0).prints("nothing would run");
+    test.manifest(&PIPELINE.replace("cat $INPUT_DIR/*", "cat $INPUT_DIR/* | sort -r"));
+    test.run(["-migrate-tainted"]).exits(0);
+    let told = test.run(dry).exits(0);
+    for (step, count) in [("split v1", 2), ("act v1  ", 3)] {
+        let words = format!(
+            "{step}  would run {count} again, as what they left was evicted and is needed\n"
+        );
+        assert!(told.stdout.contains(&words), "{told}");
+    }
+    test.runs().says("5 tasks ran again");
+    let told = test.run(dry).exits(0);
+    assert!(!told.stdout.contains("again"), "{told}");
+}
