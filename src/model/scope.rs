@@ -95,6 +95,9 @@ pub struct Incomplete {
     pub held_at: Box<[BarrierId]>,
 }
 
+/// Tasks that are known though there is nothing left below them: which it takes time to find out again.
+const MANY: usize = if cfg!(test) { 2 } else { 16_384 };
+
 /// All that is left below owners.
 #[derive(Debug, Default)]
 pub struct Scopes {
@@ -351,6 +354,18 @@ impl Scopes {
         }
     }
 
+    /// A task in that place has ended: where very many are known, forgets the one that it counts below, if there is
+    /// nothing left and it is not to be looked at. What is forgotten is as good as complete, and known anew when asked
+    /// for.
+    pub fn let_go(&mut self, place: Option<Place>) {
+        let Some(Place { node, .. }) = place.filter(|_| self.nodes.len() > MANY) else {
+            return;
+        };
+        if !self.due.contains(&node) {
+            self.close(node);
+        }
+    }
+
     /// Whether a task there must not start, as what it comes from may change yet.
     pub fn is_held(&self, mut place: Option<Place>) -> bool {
         while let Some(Place { node, behind }) = place {
@@ -459,6 +474,28 @@ mod tests {
             node: TaskId(node),
             behind: Some(kind),
         })
+    }
+
+    #[test]
+    fn what_is_complete_is_let_go_of_where_there_are_many() {
+        let mut all = scopes(false);
+        let many = i64::try_from(MANY).unwrap();
+        for task in 1..=many + 2 {
+            all.open(TaskId(task), SPLIT, None, false);
+        }
+        all.created(below(1), of(WORK), 1);
+        all.recorded(TaskId(2));
+        for task in 1..=3 {
+            all.let_go(behind(task, 0));
+        }
+        assert!(all.has(TaskId(1)), "something is left below it");
+        assert!(all.has(TaskId(2)), "it is to be looked at");
+        assert!(!all.has(TaskId(3)));
+        assert_eq!(all.next_due(), Some(TaskId(2)));
+        all.let_go(behind(2, 0));
+        assert!(!all.has(TaskId(2)));
+        all.let_go(behind(4, 0));
+        assert!(all.has(TaskId(4)), "there are few by now");
     }
 
     #[test]

@@ -242,6 +242,7 @@ impl Lines {
             }
             self.scopes.recorded(ready.id);
             self.scopes.ended(place, self.counted(queue, ready.line));
+            self.scopes.let_go(place);
         }
         Ok(())
     }
