@@ -1,5 +1,8 @@
 //! Secrets (`secrets`, `-secret`): given to scripts, and kept nowhere.
 
+#[cfg(target_os = "linux")]
+mod whole;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 

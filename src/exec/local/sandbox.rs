@@ -108,6 +108,8 @@ impl Sandbox {
         let output = Command::new(OWN)
             .arg(sandbox::ENTRY)
             .args([&file, place])
+            // It has no use for any, and a secret may be among them.
+            .env_clear()
             .stdin(Stdio::null())
             .output()
             .map_err(failed)?;
