@@ -345,6 +345,12 @@ impl Error {
             Self::Locked(error) => error.hint(),
             Self::Failed(first) => first.hint(),
             Self::Lost(_) => Some("let nothing else write to the db folder during a run"),
+            // As in /proc.
+            Self::Io { action, source, .. }
+                if *action == open::MAKE && source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Some("nothing can be made there: name another folder with -db")
+            }
             Self::Io { source, .. } => hint_at(source),
             Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
         }

@@ -9,6 +9,8 @@
 mod aside;
 mod audit;
 mod evicted;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod hash;
 mod insert;
 mod lent;
@@ -275,7 +277,7 @@ impl Error {
                 "-run makes them again where it needs them; -run -start STEP, with the step that left them, in any case",
             ),
             Self::NotAFolder { .. } => {
-                Some("move it away: the folder of objects is made anew, or put the right one there")
+                Some("move it away: a folder is made in its place, or put the right one there")
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("check the owner and mode of the db folder and of what is in it")
@@ -326,6 +328,12 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Makes a store's folder if it is not there.
 pub(crate) fn make(root: &Path) -> Result<(), Error> {
+    make_folder(root)?;
+    linked::check(root)
+}
+
+/// Makes a folder of the db if it is not there; what is there instead is named.
+pub(crate) fn make_folder(root: &Path) -> Result<(), Error> {
     match fs::create_dir_all(root) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read_link(root) {
             Ok(target) => Err(Error::LinkToNothing {
@@ -341,8 +349,7 @@ pub(crate) fn make(root: &Path) -> Result<(), Error> {
             }),
         },
         other => other.map_err(no_place("make the folder", root)),
-    }?;
-    linked::check(root)
+    }
 }
 
 /// Objects of at most this size (bytes) are read whole and hashed at every use.

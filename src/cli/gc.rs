@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::beside::{self, Hold};
 use super::error::Failure;
-use super::options::Places;
+use super::options::{Places, whole};
 use super::{kept, leftover, output};
 use crate::exec::local::{Scratch, count_runs};
 use crate::gc::{Collection, Wish};
@@ -31,7 +31,7 @@ pub(super) use freed::Freed;
 )]
 pub(super) struct Options {
     /// Keep the N runsets that ran last; all others go, with what they alone need
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX))]
     keep_runsets: Option<u32>,
     /// Of the runsets that stay, superseded tasks go that ended longer ago than that, such as 30d
     #[arg(long, value_name = "TIME", value_parser = length_of_time)]

@@ -1,6 +1,7 @@
 //! Options that more than one subcommand takes, or the run itself.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::model::partition::Partition;
 use crate::model::resources::read_memory;
 use crate::report::Style;
 use crate::state;
+use crate::text::quoted;
 
 /// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
 #[derive(Debug, Args)]
@@ -60,7 +62,7 @@ pub(super) struct Actions {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_parser = whole(1..=1_000_000),
         requires = "migrate_tainted",
         conflicts_with_all = ["dry_run", "fresh", "start", "accept"],
         group = "executes"
@@ -86,7 +88,7 @@ pub(super) struct Actions {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        value_parser = whole(1..=65_536),
         requires = "executes"
     )]
     pub parallel: Option<u32>,
@@ -197,7 +199,7 @@ pub(super) struct ResourceOptions {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        value_parser = whole(1..=65_536),
         requires = "executes"
     )]
     pub cpus: Option<u32>,
@@ -283,6 +285,22 @@ pub(super) enum LogFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Reads a whole number of that range.
+pub(super) fn whole(
+    range: RangeInclusive<u32>,
+) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + std::marker::Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            match *most {
+                u32::MAX => format!("{} is no whole number from {least} on", quoted(text)),
+                most => format!("{} is no whole number from {least} to {most}", quoted(text)),
+            }
+        })
+    }
 }
 
 impl Places {

@@ -12,8 +12,7 @@ use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::state::{self, Layout, Reader, Runset, TaskRow};
 use crate::store;
-use crate::text::Shown as _;
-use crate::text::suggest;
+use crate::text::{Shown as _, quoted, suggest};
 
 /// Stands for every runset.
 pub(super) const ALL: &str = "all";
@@ -100,7 +99,7 @@ pub(super) fn unknown_step<'n>(
     place: &str,
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Failure {
-    let failure = Failure::usage(format!("there is no step `{name}` in {place}"));
+    let failure = Failure::usage(format!("there is no step {} in {place}", quoted(name)));
     match suggest::closest(name, names.clone()) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint(match some_of(names) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::columns::{self, Column, free, number, words};
 use super::error::Failure;
-use super::options::Places;
+use super::options::{Places, whole};
 use super::output;
 use super::select::{self, InRunset};
 use crate::model::gather::Role;
@@ -27,7 +27,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "STATE")]
     state: Option<Asked>,
     /// No more than so many, the oldest
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u32::MAX))]
     limit: Option<u32>,
     #[command(flatten)]
     runset: InRunset,

@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
-use super::options::{ParamOptions, Places, SecretOptions};
+use super::options::{ParamOptions, Places, SecretOptions, whole};
 use super::{graph, mended, output, select};
 use crate::exec::local::Scratch;
 use crate::model::name::StepName;
@@ -40,7 +40,7 @@ pub(super) struct Options {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_parser = whole(1..=1_000_000),
         conflicts_with = "repair"
     )]
     sample: Option<u32>,

@@ -22,14 +22,19 @@ pub(super) const MEMORY: &str =
 pub(super) type Uses = BTreeMap<String, Placed<u32>>;
 
 /// Reads `2G`, `2G..16G`.
+#[allow(clippy::wildcard_enum_match_arm)] // TOML's kinds of values are another's.
 pub(super) fn memory(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Memory> {
-    if let DeValue::Integer(number) = item.get_ref() {
-        let hint = format!("with a unit: \"{number}G\", \"{number}M\"");
+    let DeValue::String(text) = item.get_ref() else {
+        let hint = match item.get_ref() {
+            DeValue::Integer(number) if !number.as_str().starts_with('-') => {
+                format!("with a unit: \"{number}G\", \"{number}M\"")
+            }
+            _ => "for instance \"2G\"".to_owned(),
+        };
         reader.wrong_type(what, "an amount in quotes", item, Some(hint));
         return None;
-    }
-    let text = reader.string(what, item)?;
-    match Memory::parse(&text) {
+    };
+    match Memory::parse(text) {
         Ok(memory) => Some(memory),
         Err(why) => {
             let message = format!("{what}: {why}");

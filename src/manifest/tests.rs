@@ -1,5 +1,7 @@
 mod errors;
 mod inputs;
+#[rustfmt::skip]
+mod kinds;
 mod params;
 mod syntax;
 

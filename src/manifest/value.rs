@@ -232,7 +232,7 @@ impl<'i> Reader<'i> {
     pub(super) fn duration(&mut self, what: &str, none: &str, item: &Item<'_>) -> Option<Duration> {
         let text = match item.get_ref() {
             DeValue::String(text) => text,
-            DeValue::Integer(number) => {
+            DeValue::Integer(number) if !number.as_str().starts_with('-') => {
                 let hint = format!("for seconds: \"{number}s\"");
                 self.wrong_type(what, "a length of time in quotes", item, Some(hint));
                 return None;

@@ -139,6 +139,9 @@ impl Error {
                 "the store is damaged: `nix-store --verify --check-contents --repair`".to_owned()
             }
             Self::Roots(roots) => roots.hint().to_owned(),
+            Self::Io { path, .. } if path.starts_with(tempfile::env::temp_dir()) => {
+                "set TMPDIR to a folder that you can write to".to_owned()
+            }
             Self::Io { .. } => "check the folder's permissions".to_owned(),
             Self::Store(_) => "is NIX_STORE_DIR set, and right?".to_owned(),
             Self::Unreadable(_) | Self::UnknownPin { .. } | Self::Cache(_) | Self::Interrupted => {

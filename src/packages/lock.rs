@@ -104,7 +104,13 @@ impl LockError {
                 "the lock file lies beside the manifest; make it where that can be written \
                  (`task-pipeline lock`) and keep it with the manifest"
             }
-            Self::Io { .. } => "check the file's permissions",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "check the file's owner and mode"
+            }
+            Self::Io { .. } => {
+                "move away what is there; restore the file from version control, or pin anew: \
+                 `task-pipeline lock`"
+            }
             Self::Damaged { .. } => {
                 "restore it from version control, or delete it and pin anew: `task-pipeline lock`"
             }
@@ -122,7 +128,27 @@ impl LockError {
 
 #[derive(Deserialize)]
 struct Head {
-    version: u32,
+    version: Option<Spanned<toml::Value>>,
+}
+
+impl Head {
+    /// The number of the format; else what is wrong with it.
+    fn number(self, text: &str) -> Result<u32, String> {
+        let Some(version) = self.version else {
+            return Err("it has no `version`".to_owned());
+        };
+        let line = line_at(text, version.span().start);
+        let number = version.into_inner().as_integer();
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        number
+            .filter(|number| *number > 0)
+            .ok_or_else(|| format!("line {line}: `version` is no whole number from 1 on"))
+    }
+}
+
+/// The line of that byte, from 1.
+fn line_at(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 
 #[derive(Deserialize)]
@@ -179,19 +205,19 @@ impl Lock {
         Self::parse(&text, path).map(Some)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, LockError> {
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, LockError> {
         let damaged = |why: String| LockError::Damaged {
             path: path.to_owned(),
             why,
         };
         // Without the line itself: the file of a stranger may be a link to what is private.
         let toml = |error: toml::de::Error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.unwrap_or_default().matches('\n').count() + 1;
+            let line = line_at(text, error.span().map_or(0, |span| span.start));
             damaged(format!("line {line}: {}", error.message()))
         };
         // The version first: a newer format may look different in all else.
-        let Head { version } = toml::from_str(text).map_err(toml)?;
+        let head: Head = toml::from_str(text).map_err(toml)?;
+        let version = head.number(text).map_err(damaged)?;
         if version > VERSION {
             return Err(LockError::Newer {
                 path: path.to_owned(),
@@ -248,7 +274,7 @@ impl Lock {
         write().map_err(failed)
     }
 
-    fn render(&self) -> Result<String, toml::ser::Error> {
+    pub(super) fn render(&self) -> Result<String, toml::ser::Error> {
         let document = Document {
             version: VERSION,
             pin: self
@@ -391,7 +417,12 @@ mod tests {
             error("version = 2\nother = 1"),
             "the lock file w.lock has format 2; this task-pipeline knows up to 1"
         );
-        assert!(error("pin = 1").contains("missing field `version`"));
+        assert!(error("pin = 1").contains("is damaged: it has no `version`"));
+        for version in ["-1", "0", "'1'", "1.5", "{}", "4294967296"] {
+            let said = error(&format!("# none\nversion = {version}"));
+            let wanted = "line 2: `version` is no whole number from 1 on";
+            assert!(said.contains(wanted), "{said}");
+        }
         assert!(error("version = 1\n[[pin]]\nreference = \"a\"").contains("`a` is not whole"));
         let pin = |reference: &str, values: &str| {
             format!("\n[[pin]]\nreference = \"{reference}\"\nnarHash = \"{HASH}\"\n{values}\n")

@@ -18,6 +18,7 @@ use super::{
 };
 
 const COPYING: &str = "copy the database";
+pub(super) const MAKE: &str = "make the db folder";
 const DOING: &str = "set up the database";
 
 impl Reader {
@@ -361,7 +362,7 @@ fn in_the_way(root: &Path, source: io::Error) -> Error {
         Ok(target) => Error::LinkToNothing { path, target },
         Err(_) if fs::metadata(root).is_ok() => Error::NotAFolder(path),
         Err(_) => Error::Io {
-            action: "make the db folder",
+            action: MAKE,
             path,
             source,
         },
@@ -385,7 +386,7 @@ fn make_folder(root: &Path) -> Result<(), Error> {
             Err(Error::Full(root.to_owned()))
         }
         Err(source) => Err(Error::Io {
-            action: "make the db folder",
+            action: MAKE,
             path: root.to_owned(),
             source,
         }),

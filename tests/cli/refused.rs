@@ -1,6 +1,42 @@
-//! Mistakes in pipelines of every shape: each is told at its place, with what to do, before anything runs.
+//! Mistakes in pipelines of every shape: each is told at its place, with what to do, before anything runs. The
+//! tables of all that can be handed in are in the modules; those of the manifest's keys are unit tests.
 
-use crate::harness::Test;
+#[rustfmt::skip]
+mod environment;
+#[rustfmt::skip]
+mod places;
+#[rustfmt::skip]
+mod words;
+
+use crate::harness::{Ran, Test};
+
+/// Two steps, the second with two tasks.
+const PIPELINE: &str = "[[step]]\nname = 'start'\nstart = true\n\
+    script = 'echo x > $OUTPUT_DIR/a_next; echo y > $OUTPUT_DIR/b_next'\n\
+    [[step]]\nname = 'next'\nscript = 'cp $INPUT_FILE $OUTPUT_DIR/end'\n";
+
+/// It ended so, with that error in words that anybody can read, and with that besides. Nothing where it is \"\".
+#[track_caller]
+fn says(ran: &Ran, case: &str, status: i32, error: &str, more: &str) {
+    assert_eq!(ran.status, status, "{case}: {ran}");
+    let said = &ran.stderr;
+    assert_eq!(said.contains("error: "), status > 1, "{case}: {ran}");
+    let at = said.find("error: ").map_or("", |at| &said[at..]);
+    assert!(at.contains(error), "{case}: no {error:?} in {ran}");
+    assert!(said.contains(more), "{case}: no {more:?} in {ran}");
+    let acts = |c: char| c.is_control() && c != '\n';
+    assert!(!said.contains(acts), "{case}: {said:?}");
+    for jargon in [
+        "panicked",
+        "RUST_BACKTRACE",
+        "Utf8Error",
+        "Some(",
+        "invalid digit",
+        "u32",
+    ] {
+        assert!(!said.contains(jargon), "{case}: {ran}");
+    }
+}
 
 /// A step that starts, and `bb`, whose table is open.
 const STEPS: &str = "[[step]]\nname = 'a'\nstart = true\nscript = 'echo x > $OUTPUT_DIR/x_bb'\n\

@@ -147,8 +147,16 @@ fn what_never_fits_is_told_before_anything_runs() {
         ("", &["-limit", "databse=1"], "did you mean `database`?"),
         ("", &["-limit", "database"], "has no `=`"),
         ("", &["-limit", "database=0"], "is no whole number from 1"),
-        ("", &["-cpus", "0"], "0 is not in 1..="),
-        ("", &["-cpus", "1.5"], "invalid digit"),
+        (
+            "",
+            &["-cpus", "0"],
+            "`0` is no whole number from 1 to 65536",
+        ),
+        (
+            "",
+            &["-cpus", "1.5"],
+            "`1.5` is no whole number from 1 to 65536",
+        ),
         ("", &["-memory", "much"], "is no size"),
         ("", &["-memory", "0"], "less than any program needs"),
         ("", &["-memory", "-1G"], "-1G"),

@@ -69,7 +69,7 @@ impl Scratch {
     }
 
     fn within(parent: &Path) -> Result<Self, store::Error> {
-        fs::create_dir_all(parent).map_err(store::io_error("make the folder", parent))?;
+        store::make_folder(parent)?;
         let opened = Folder::open(parent).map_err(store::io_error("open the folder", parent))?;
         loop {
             // A name that no script of an earlier run has heard of.
