@@ -8,6 +8,8 @@
 
 mod compare;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod gather;
 mod lines;
 mod rows;

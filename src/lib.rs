@@ -46,6 +46,9 @@ mod exec;
 mod export;
 mod files;
 mod folder;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gc;
 mod inputs;
 mod manifest;

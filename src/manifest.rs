@@ -8,6 +8,8 @@ pub(crate) mod diagnostic;
 mod duration;
 mod field;
 mod from;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod gather;
 mod given;
 mod input;

@@ -7,6 +7,8 @@ pub mod entry;
 pub mod environment;
 pub mod event;
 pub mod file;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 pub mod gather;
 pub mod glob;
 pub mod identity;

@@ -49,6 +49,8 @@ mod diagnose;
 mod error;
 mod failure;
 mod folder;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod git;
 mod key;
 mod lock;

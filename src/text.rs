@@ -19,6 +19,8 @@
 pub(crate) mod amount;
 pub(crate) mod command;
 pub(crate) mod diff;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 pub(crate) mod mask;
 mod screen;
 pub(crate) mod suggest;

@@ -2,6 +2,8 @@
 //! here.
 
 pub(crate) mod explain;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 pub(crate) mod graph;
 pub(crate) mod lineage;
 pub(crate) mod page;

@@ -184,6 +184,13 @@ impl Sheet {
             }
             let range = begin + range.start..begin + range.end;
             let Some(columns) = &columns else {
+                // A row is handed on behind it, and would lose it there.
+                if self.text[range.clone()].starts_with('\u{feff}') {
+                    let message =
+                        "a byte order mark stands before the header, and not at the start";
+                    let hint = "save the sheet anew, as UTF-8 without such marks";
+                    return Err(BadSheet::new(line, message, hint));
+                }
                 let names = columns_of(&record, line)?;
                 check_columns(wanted, &names, line)?;
                 let place = |path: &str| names.iter().position(|name| name == path);

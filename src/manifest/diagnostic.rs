@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::text::amount::count;
-use crate::text::visible;
+use crate::text::{lines, visible};
 
 /// One error in a source text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,10 +100,12 @@ fn block(what: &str, path: &str, text: &str, diagnostic: &Diagnostic) -> String 
         None => format!(" --> {path}\n"),
     };
     let hint = match &diagnostic.hint {
-        Some(hint) => format!("hint: {hint}\n"),
+        Some(hint) => format!("hint: {}\n", visible(hint)),
         None => String::new(),
     };
-    format!("{what}: {}\n{place}{hint}", diagnostic.message)
+    // What a command said has lines.
+    let message = lines(&diagnostic.message);
+    format!("{what}: {message}\n{place}{hint}")
 }
 
 /// The columns that a shown line may take.

@@ -101,10 +101,11 @@ impl Router {
     /// What stands before the route in the name, without the underscore between them: the key of
     /// an output. None where nothing does, or where there is no route.
     pub fn key<'a>(&self, file_name: &'a str) -> Option<&'a str> {
-        let before = stems(file_name).find_map(|stem| {
+        let (stem, tail) = stems(file_name).find_map(|stem| {
             let tail = tails(stem, &['_']).find(|tail| self.names.contains(*tail))?;
-            stem[..stem.len() - tail.len()].strip_suffix('_')
-        });
+            Some((stem, tail))
+        })?;
+        let before = stem[..stem.len() - tail.len()].strip_suffix('_');
         before.filter(|key| !key.is_empty())
     }
 
@@ -115,9 +116,18 @@ impl Router {
             return self.route(&glob) == Some(step);
         }
         let end = glob.rsplit(['*', '?']).next().unwrap_or_default();
-        // What stands before it makes the name of the step longer, if anything.
-        let route = self.route(end);
-        route.is_none_or(|route| step.as_str().contains(route.as_str()))
+        // No step's name has this in it; it stands for whatever is before the end.
+        let name = format!("\0{end}");
+        for stem in stems(&name) {
+            // With what stands before it.
+            if step.as_str().ends_with(&stem[1..]) {
+                return true;
+            }
+            if let Some(route) = tails(stem, &['_']).find_map(|tail| self.names.get(tail)) {
+                return route == step;
+            }
+        }
+        true
     }
 
     /// The step that a final output called `file_name` was perhaps meant for: what routing tries

@@ -133,13 +133,19 @@ pub fn line(line: &str) -> Option<Entry> {
         digest: digest.parse().ok()?,
         name: if escaped {
             unescape(name)?.into()
+        } else if name.contains(['\\', '\r']) {
+            return None;
         } else {
             name.into()
         },
     })
 }
 
+/// None where nothing had to be written so, or something had to and was not.
 fn unescape(name: &str) -> Option<String> {
+    if !name.contains('\\') || name.contains('\r') {
+        return None;
+    }
     let mut text = String::with_capacity(name.len());
     let mut chars = name.chars();
     while let Some(c) = chars.next() {
@@ -322,6 +328,29 @@ mod tests {
             String::new(),
         ] {
             assert_eq!(read(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_written_so_is_no_list() {
+        let digest = Digest::of(b"");
+        for (name, is_one) in [
+            ("a", true),
+            ("\\a\\nb", false),
+            ("a\\b", false),
+            ("a\rb", false),
+        ] {
+            let plain = format!("{HEADER}f {digest}  {name}\n");
+            assert_eq!(read(plain.as_bytes()).is_some(), is_one, "{plain}");
+        }
+        for (name, is_one) in [
+            ("a\\nb", true),
+            ("a", false),
+            ("a\\n\r", false),
+            ("\\x", false),
+        ] {
+            let escaped = format!("{HEADER}\\f {digest}  {name}\n");
+            assert_eq!(read(escaped.as_bytes()).is_some(), is_one, "{escaped}");
         }
     }
 

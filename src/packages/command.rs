@@ -121,7 +121,7 @@ impl<'a> Nix<'a> {
         command.args(["--json", "--keep-going", "--out-link"]);
         command.arg(out_link).arg("--").args(installables);
         let answer = self.call(&mut command, progress)?;
-        self.outputs("nix build --json", &answer)
+        outputs(self.store, "nix build --json", &answer)
     }
 
     /// The store paths of one installable that is built already.
@@ -133,7 +133,7 @@ impl<'a> Nix<'a> {
         let mut command = self.flake_command("build", inputs);
         command.args(["--json", "--no-link", "--", installable]);
         let answer = self.call(&mut command, &mut |_| {})?;
-        Ok(self.outputs("nix build --json", &answer)?.concat())
+        Ok(outputs(self.store, "nix build --json", &answer)?.concat())
     }
 
     /// Evaluates one installable without building it: its derivation, where it has one.
@@ -145,11 +145,7 @@ impl<'a> Nix<'a> {
         let mut command = self.flake_command("build", inputs);
         command.args(["--json", "--no-link", "--dry-run", "--", installable]);
         let answer = self.call(&mut command, &mut |_| {})?;
-        let elements = json("nix build --dry-run --json", &answer)?;
-        Ok(elements
-            .iter()
-            .find_map(|element| element["drvPath"].as_str())
-            .map(ToOwned::to_owned))
+        derivation(&answer)
     }
 
     /// Writes the lock file of the flake in the folder that `flake` names (`path:…`).
@@ -185,24 +181,7 @@ impl<'a> Nix<'a> {
         }
         command.arg("--").args(paths);
         let answer = self.call(&mut command, progress)?;
-        let text = String::from_utf8_lossy(&answer);
-        if text.trim().is_empty() {
-            return Err(garbage("nix-store --realise", &answer));
-        }
-        // With a root, the answer is the links; a second output's link may be followed by `!out`.
-        text.lines()
-            .map(|line| {
-                let line = line.split('!').next().unwrap_or_default();
-                let target = match std::fs::read_link(line) {
-                    Ok(target) if !self.store.contains(Path::new(line)) => target,
-                    _ => PathBuf::from(line),
-                };
-                self.store
-                    .parse(&target.to_string_lossy())
-                    .map(|path| path.as_str().to_owned())
-                    .map_err(|_| garbage("nix-store --realise", &answer))
-            })
-            .collect()
+        realised(self.store, &answer)
     }
 
     /// Brings back store paths that the database of Nix believes to be there.
@@ -280,27 +259,63 @@ impl<'a> Nix<'a> {
         })?;
         judge(ended, &heard)
     }
+}
 
-    /// The store paths of each element of a `--json` answer; see [`Nix::build`].
-    fn outputs(&self, call: &str, answer: &[u8]) -> Result<Vec<Vec<String>>, CallError> {
-        let elements = json(call, answer)?;
-        // An empty answer would leave the host's programs in place of the packages.
-        if elements.is_empty() {
-            return Err(garbage(call, answer));
-        }
-        elements
-            .iter()
-            .map(|element| {
-                element_paths(element)
-                    .into_iter()
-                    .map(|path| Ok(self.store.parse(path)?.as_str().to_owned()))
-                    .collect::<Result<Vec<_>, super::store_path::BadStorePath>>()
-                    .ok()
-                    .filter(|paths| !paths.is_empty())
-                    .ok_or_else(|| garbage(call, answer))
-            })
-            .collect()
+/// The store paths of each element of a `--json` answer; see [`Nix::build`].
+pub(super) fn outputs(
+    store: &StoreDir,
+    call: &str,
+    answer: &[u8],
+) -> Result<Vec<Vec<String>>, CallError> {
+    let elements = json(call, answer)?;
+    // An empty answer would leave the host's programs in place of the packages.
+    if elements.is_empty() {
+        return Err(garbage(call, answer));
     }
+    elements
+        .iter()
+        .map(|element| {
+            element_paths(element)
+                .into_iter()
+                .map(|path| Ok(store.parse(path)?.as_str().to_owned()))
+                .collect::<Result<Vec<_>, super::store_path::BadStorePath>>()
+                .ok()
+                .filter(|paths| !paths.is_empty())
+                .ok_or_else(|| garbage(call, answer))
+        })
+        .collect()
+}
+
+/// The derivation in the answer of a dry run; see [`Nix::derivation_of`].
+pub(super) fn derivation(answer: &[u8]) -> Result<Option<String>, CallError> {
+    let elements = json("nix build --dry-run --json", answer)?;
+    Ok(elements
+        .iter()
+        .find_map(|element| element["drvPath"].as_str())
+        .map(ToOwned::to_owned))
+}
+
+/// The store paths of an answer; see [`Nix::realise`].
+pub(super) fn realised(store: &StoreDir, answer: &[u8]) -> Result<Vec<String>, CallError> {
+    let garbage = || garbage("nix-store --realise", answer);
+    let text = String::from_utf8_lossy(answer);
+    if text.trim().is_empty() {
+        return Err(garbage());
+    }
+    // With a root, the answer is the links; a second output's link may be followed by `!out`.
+    text.lines()
+        .map(|line| {
+            let line = line.split('!').next().unwrap_or_default();
+            let target = match std::fs::read_link(line) {
+                Ok(target) if !store.contains(Path::new(line)) => target,
+                _ => PathBuf::from(line),
+            };
+            store
+                .parse(&target.to_string_lossy())
+                .map(|path| path.as_str().to_owned())
+                .map_err(|_| garbage())
+        })
+        .collect()
 }
 
 /// A store path is a text, or `{path}` on 2.8; a build is `{drvPath, outputs: {name: path}}`.
@@ -349,7 +364,7 @@ fn lines(answer: &[u8]) -> Vec<String> {
 }
 
 /// `nix (Nix) 2.8.0`, `nix (Lix, like Nix) 2.91.1`, `nix (Determinate Nix 3.6.2) 2.29.0`.
-fn parse_version(answer: &[u8]) -> Option<(Version, String)> {
+pub(super) fn parse_version(answer: &[u8]) -> Option<(Version, String)> {
     let text = std::str::from_utf8(answer).ok()?.lines().next()?;
     let last = text.strip_prefix("nix ")?.rsplit(' ').next()?;
     let mut numbers = last.split(|c: char| !c.is_ascii_digit());

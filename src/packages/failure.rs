@@ -187,7 +187,8 @@ fn cut(text: &str) -> String {
         })
         .filter(|line| !noise(line))
         .collect();
-    let indent = |line: &&str| line.len() - line.trim_start().len();
+    // Spaces, each of one byte: others are no indentation of Nix's.
+    let indent = |line: &&str| line.len() - line.trim_start_matches(' ').len();
     let common = rest.iter().map(indent).min().unwrap_or(0);
     let mut words = vec![first.trim()];
     words.extend(rest.iter().map(|line| line[common..].trim_end()));

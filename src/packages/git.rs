@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::regular;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) use index::fuzz::index as fuzz_index;
 use index::{Entry, Index};
 
 /// Submodules in submodules are looked at down to here.

@@ -101,18 +101,7 @@ impl Generated {
     /// the manifest is to have it. A reference that is missing could not be read.
     pub(super) fn pins(&self) -> io::Result<BTreeMap<String, Pin>> {
         let text = fs::read_to_string(self.folder.path().join("flake.lock"))?;
-        let lock: Value = serde_json::from_str(&text)?;
-        let mut pins = BTreeMap::new();
-        for (reference, name) in &self.names {
-            let node = lock["nodes"]["root"]["inputs"][name]
-                .as_str()
-                .unwrap_or(name);
-            let locked = lock["nodes"][node]["locked"].clone();
-            if let Ok(pin) = serde_json::from_value::<Pin>(locked) {
-                pins.insert(reference.clone(), without_path(pin, reference));
-            }
-        }
-        Ok(pins)
+        pins_of(&text, &self.names)
     }
 
     fn empty() -> io::Result<Self> {
@@ -283,6 +272,25 @@ fn attributes(pin: &Pin) -> String {
         let _ = write!(text, "{} = {value}; ", quoted(name));
     }
     text
+}
+
+/// The pins in Nix's lock file of a flake, of these references by the names of its inputs.
+pub(super) fn pins_of(
+    text: &str,
+    names: &BTreeMap<String, String>,
+) -> io::Result<BTreeMap<String, Pin>> {
+    let lock: Value = serde_json::from_str(text)?;
+    let mut pins = BTreeMap::new();
+    for (reference, name) in names {
+        let node = lock["nodes"]["root"]["inputs"][name]
+            .as_str()
+            .unwrap_or(name);
+        let locked = lock["nodes"][node]["locked"].clone();
+        if let Ok(pin) = serde_json::from_value::<Pin>(locked) {
+            pins.insert(reference.clone(), without_path(pin, reference));
+        }
+    }
+    Ok(pins)
 }
 
 #[cfg(test)]

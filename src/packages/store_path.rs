@@ -57,7 +57,8 @@ impl StoreDir {
     /// The store path that `path` is or lies in; a name alone is one in this store.
     pub(super) fn parse(&self, path: &str) -> Result<StorePath, BadStorePath> {
         let name = match path.strip_prefix(self.as_str()) {
-            Some(rest) => rest.trim_start_matches('/'),
+            Some(rest) if rest.starts_with('/') => rest.trim_start_matches('/'),
+            Some(_) => return Err(bad(path, &"it lies elsewhere")),
             None if path.contains('/') => return Err(bad(path, &"it lies elsewhere")),
             None => path,
         };
@@ -128,6 +129,8 @@ mod tests {
         for text in ["/nix/store/jq", "/nix/storage/x", "/nix/store", "/tmp", ""] {
             assert!(store.parse(text).is_err(), "{text}");
         }
+        // Beside the store, in a folder whose name begins as its does.
+        assert!(store.parse(&format!("/nix/store{NAME}")).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod listed;
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use tempfile::NamedTempFile;
 
-use self::listed::Listed;
+pub(super) use self::listed::Listed;
 use super::hash::Hasher;
 use super::{Condition, Error, GoOn, Reader, Store, hash_until, io_error};
 use crate::folder::{Descent, Folder};
@@ -26,13 +26,18 @@ const LONG: usize = if cfg!(test) { 1000 } else { 1 << 20 };
 
 /// What is in a folder, entry by entry: however much that is, little of it is in memory.
 #[derive(Debug)]
-pub(crate) struct Tree {
-    lines: Listed,
+pub(crate) struct Tree<R = BufReader<File>> {
+    lines: Listed<R>,
     /// The entry before; of a link, nothing may be below it.
     last: Option<Entry>,
 }
 
-impl Tree {
+impl<R: BufRead> Tree<R> {
+    /// Of the list of what is in it.
+    pub(super) fn of(lines: Listed<R>) -> Self {
+        Self { lines, last: None }
+    }
+
     fn read(&mut self) -> Result<Option<Entry>, Error> {
         let Some(entry) = self.lines.read()? else {
             return Ok(None);
@@ -49,7 +54,7 @@ impl Tree {
     }
 }
 
-impl Iterator for Tree {
+impl<R: BufRead> Iterator for Tree<R> {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -61,7 +66,7 @@ impl Reader {
     /// What is in the folder that the object stands for: by path, ascending.
     pub(crate) fn tree(&self, digest: &Digest) -> Result<Tree, Error> {
         let lines = self.lines(digest, "read the list of a folder in")?;
-        Ok(Tree { lines, last: None })
+        Ok(Tree::of(lines))
     }
 
     /// Where the link leads to whose entry that is.

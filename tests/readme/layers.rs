@@ -21,7 +21,9 @@ fn modules() -> BTreeMap<Module, String> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let module = module(&path);
-                let is_test = module.iter().any(|part| part == "tests" || part == "fake");
+                let is_test = module
+                    .iter()
+                    .any(|part| ["tests", "fake", "fuzz"].contains(&&**part));
                 if !is_test && module != ["main"] && module != ["lib"] {
                     all.insert(module, program(&fs::read_to_string(&path).unwrap()));
                 }

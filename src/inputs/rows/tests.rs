@@ -200,3 +200,12 @@ fn what_is_wrong_with_columns_of_files() {
         assert_eq!(said(row, Format::JsonLines), wrong);
     }
 }
+
+/// A row would be read without the mark that the sheet has amid it.
+#[test]
+fn a_byte_order_mark_stands_at_the_start() {
+    let said = refused("\n\u{feff}a,b\n1,2\n", Format::Csv, None);
+    let message = "a byte order mark stands before the header, and not at the start";
+    assert_eq!(said, (2, message.to_owned()));
+    assert_eq!(csv("\u{feff}\na\n1\n", "{a}"), [row(3, "1", "a\n1\n")]);
+}

@@ -173,3 +173,14 @@ proptest! {
         prop_assert!(lines.iter().all(|line| line.width() <= 110), "{}", shown);
     }
 }
+
+/// Messages quote what anybody wrote.
+#[test]
+fn what_acts_is_written_out() {
+    let wrong = [Diagnostic::whole("no `\u{1b}[2J`").hint("write\n\u{7f}")];
+    assert_snapshot!(render("f.toml", "", &wrong), @r"
+    error: no `\u{1b}[2J`
+     --> f.toml
+    hint: write\n\u{7f}
+    ");
+}

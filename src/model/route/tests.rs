@@ -2,7 +2,9 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::{Router, suggest};
+use crate::model::fuzz::specified;
 use crate::model::name::StepName;
+use crate::model::promise::Pattern;
 
 fn router<'a>(names: impl IntoIterator<Item = &'a str>) -> Router {
     Router::new(names.into_iter().map(|name| StepName::new(name).unwrap()))
@@ -104,24 +106,6 @@ fn a_step_that_was_perhaps_meant() {
         ("", None),
     ] {
         assert_eq!(near(&steps, file).as_deref(), step, "{file}");
-    }
-}
-
-/// The specification word by word: of the names that end the stem, the longest.
-fn specified<'a>(names: &'a [StepName], file: &str) -> Option<&'a StepName> {
-    let mut stem = file.to_owned();
-    loop {
-        let hit = names
-            .iter()
-            .filter(|name| stem == name.as_str() || stem.ends_with(&format!("_{name}")))
-            .max_by_key(|name| name.as_str().len());
-        if hit.is_some() {
-            return hit;
-        }
-        let (front, _) = stem
-            .rsplit_once('.')
-            .filter(|(front, _)| !front.is_empty())?;
-        stem = front.to_owned();
     }
 }
 
@@ -233,5 +217,43 @@ fn an_end_that_decides() {
         ("_x", None),
     ] {
         assert_eq!(certain(end), step, "{end}");
+    }
+}
+
+/// What a name has by its whole, it has not by a part of it.
+#[test]
+fn a_key_is_of_the_step_that_the_name_goes_to() {
+    let router = router(["next", "a_next.txt", "b.next"]);
+    for (file, key) in [
+        ("a_next.txt", None),
+        ("a_next", Some("a")),
+        ("x_a_next.txt", Some("x")),
+        ("b_next.txt.gz", Some("b")),
+        ("b.next", None),
+        ("_next", None),
+        ("none", None),
+    ] {
+        assert_eq!(router.key(file), key, "{file}");
+    }
+}
+
+/// Where a pattern's name goes, it may go.
+#[test]
+fn where_a_pattern_may_lead() {
+    let router = router(["a", "_a", "b_s", "s", "x.y"]);
+    for (pattern, steps) in [
+        ("*_a.b", &["a", "_a"][..]),
+        ("*_s", &["s", "b_s"]),
+        ("*_c_s.txt", &["s"]),
+        ("*_x.y.gz", &["x.y"]),
+        ("s", &["s"]),
+        ("*", &["a", "_a", "b_s", "s", "x.y"]),
+    ] {
+        let pattern = Pattern::parse(pattern).unwrap();
+        for name in ["a", "_a", "b_s", "s", "x.y"] {
+            let step = StepName::new(name).unwrap();
+            let may = router.may_go(&pattern, &step);
+            assert_eq!(may, steps.contains(&name), "{pattern:?} {name}");
+        }
     }
 }

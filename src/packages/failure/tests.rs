@@ -317,3 +317,9 @@ fn a_home_that_cannot_be_made() {
     assert_eq!(failure.kind, Kind::Home);
     assert!(failure.hint().unwrap().contains("XDG_CACHE_HOME"));
 }
+
+#[test]
+fn lines_may_begin_with_spaces_of_any_kind() {
+    let failure = failure(&["error: a\n   b\n \u{3000}c\n\u{a0}d\n  \u{2003}"]);
+    assert_eq!(failure.words, "a\n   b\n \u{3000}c\n\u{a0}d");
+}

@@ -1,6 +1,9 @@
 //! The file `index` of a git repository: what is tracked, and how it was when git looked last.
 //! The form is described in git's `gitformat-index`.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

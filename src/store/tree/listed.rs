@@ -1,7 +1,7 @@
 //! Lists of any kind, line by line.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 
 use super::super::{Error, Reader, io_error};
@@ -11,8 +11,8 @@ use crate::model::tree::{self, Entry, HEADER};
 
 /// What is in a list, entry by entry: however much that is, little of it is in memory.
 #[derive(Debug)]
-pub(crate) struct Listed {
-    lines: BufReader<File>,
+pub(crate) struct Listed<R = BufReader<File>> {
+    lines: R,
     /// What is being done.
     action: &'static str,
     path: PathBuf,
@@ -21,7 +21,24 @@ pub(crate) struct Listed {
     begun: bool,
 }
 
-impl Listed {
+impl<R: BufRead> Listed<R> {
+    /// The list that is read there; fails if it is none.
+    pub(crate) fn of(mut lines: R, action: &'static str, path: PathBuf) -> Result<Self, Error> {
+        let mut head = [0; HEADER.len()];
+        let read = lines.read_exact(&mut head);
+        let listed = Self {
+            lines,
+            action,
+            path,
+            line: String::new(),
+            begun: false,
+        };
+        if read.is_err() || head != *HEADER.as_bytes() {
+            return Err(listed.wrong("it is none"));
+        }
+        Ok(listed)
+    }
+
     /// The list is not as it should be.
     pub(super) fn wrong(&self, what: &'static str) -> Error {
         Error::Io {
@@ -58,7 +75,7 @@ impl Listed {
 }
 
 /// The files and folders that come in `INPUT_DIR`.
-impl Iterator for Listed {
+impl<R: BufRead> Iterator for Listed<R> {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -74,19 +91,7 @@ impl Reader {
 
     pub(super) fn lines(&self, digest: &Digest, action: &'static str) -> Result<Listed, Error> {
         let path = self.path(digest);
-        let mut lines = BufReader::new(self.open_verified(digest)?);
-        let mut head = [0; HEADER.len()];
-        let read = lines.read_exact(&mut head);
-        let listed = Listed {
-            lines,
-            action,
-            path,
-            line: String::new(),
-            begun: false,
-        };
-        if read.is_err() || head != *HEADER.as_bytes() {
-            return Err(listed.wrong("it is none"));
-        }
-        Ok(listed)
+        let lines = BufReader::new(self.open_verified(digest)?);
+        Listed::of(lines, action, path)
     }
 }
