@@ -15,6 +15,7 @@ pub(crate) mod descriptors;
 mod file;
 pub(crate) mod sandbox;
 mod shortage;
+mod spawning;
 mod wait;
 
 use std::fs::File;
@@ -35,6 +36,7 @@ pub(crate) use file::{
     set_mode_at, umask,
 };
 pub(crate) use shortage::{Shortage, is_full};
+pub(crate) use spawning::{let_children_begin, starting_a_child};
 pub(crate) use system::{Divided, Part};
 pub(crate) use wait::{Usage, wait};
 
@@ -251,6 +253,12 @@ pub(crate) fn had_error() -> bool {
 /// Descriptors that are open, where the system tells.
 fn open_descriptors() -> Option<u64> {
     system::open_descriptors()
+}
+
+/// The name of this machine, as far as it has one.
+pub(crate) fn node_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }
 
 /// Threads that can work at once.

@@ -101,6 +101,7 @@ impl SpawnSpec {
 
     fn spawn(&self, files: &PosixSpawnFileActions) -> io::Result<Pid> {
         let _limit = descriptors::for_a_child();
+        let _starting = sys::starting_a_child();
         let pid = posix_spawn(
             self.program.as_c_str(),
             files,

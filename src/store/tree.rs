@@ -102,7 +102,7 @@ impl Reader {
         let top = parent.make(name);
         let top = top.map_err(io_error("make the folder", place))?;
         let mut way = Way::new(Arc::new(top));
-        let mut files = 0;
+        let (mut files, mut executable) = (0, false);
         for entry in tree {
             let entry = entry?;
             let (above, own) = match entry.name.rsplit_once('/') {
@@ -116,6 +116,7 @@ impl Reader {
                 Kind::File | Kind::Executable => {
                     self.copy_new(&entry.digest, place)?;
                     if entry.kind == Kind::Executable {
+                        executable = true;
                         let mode = 0o777 & !sys::umask();
                         place
                             .set_mode(mode)
@@ -134,6 +135,9 @@ impl Reader {
                     made.map_err(io_error("make the folder", place))?;
                 }
             }
+        }
+        if executable {
+            sys::let_children_begin();
         }
         Ok(files)
     }

@@ -564,3 +564,27 @@ fn a_folder_is_given_besides_the_input() {
     assert!(lost.exists());
     test.tally_is_right();
 }
+
+/// A program that was just written cannot be executed as long as any process could write to it, and for a moment
+/// the children of other tasks could.
+#[test]
+fn programs_in_folders_run_however_many_tasks_begin_at_once() {
+    let test = Test::with(
+        r##"
+[[step]]
+name = "begin"
+start = true
+folders = true
+script = '''
+for i in $(seq 1 120); do mkdir $OUTPUT_DIR/${i}_run; printf "#!/bin/sh\necho $i > \$OUTPUT_DIR/ran\n" > $OUTPUT_DIR/${i}_run/run
+chmod +x $OUTPUT_DIR/${i}_run/run; done
+'''
+[[step]]
+name = "run"
+warm = false
+script = '$INPUT_FILE/run; :'
+"##,
+    );
+    test.run(["-run", "-parallel", "8"]).exits(0);
+    assert_eq!(test.finals()["ran"].len(), 120);
+}
