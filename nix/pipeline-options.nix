@@ -66,6 +66,7 @@ let
     empty = optional types.bool "For a step that gathers, not by key: whether it runs although nothing came to it.";
     sandbox = optional types.bool "Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of the machine.";
     network = optional types.bool "With `sandbox`: whether the script has the network.";
+    executor = optional types.str "Who carries out the step's tasks: one of `executors`, or `local`.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
     cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";
   };
@@ -164,6 +165,21 @@ in
         database = 2;
       };
       description = "How much there is, for all tasks that run at a time, of what steps name in `uses`.";
+    };
+
+    executors = mkOption {
+      type = types.attrsOf (types.attrsOf types.anything);
+      default = { };
+      example = {
+        cluster = {
+          slurm = [
+            "-p"
+            "batch"
+          ];
+          workers = 10;
+        };
+      };
+      description = "Who carries out tasks of steps on other machines, by name: what `[executors.NAME]` can have.";
     };
 
     defaults = mkOption {

@@ -146,7 +146,7 @@ in
       inherit (config) name src strict;
       settings = withoutEmpty {
         store = withoutEmpty config.store;
-        inherit (config) limits;
+        inherit (config) limits executors;
         defaults = table "${where}, defaults" config.defaults;
         step = map (
           step:

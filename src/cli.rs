@@ -16,6 +16,7 @@ mod describe;
 mod dry_run;
 mod error;
 mod evict;
+mod executor;
 mod export;
 mod fit;
 mod gc;
@@ -52,6 +53,7 @@ mod trace_files;
 mod verify;
 mod why;
 mod words;
+mod worker;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -118,6 +120,7 @@ fn answer() -> ExitCode {
             report::main(&arguments.places, report, &arguments.output)
         }
         Some(Subcommand::Completions(for_)) => describe::completions(Arguments::command(), for_),
+        Some(Subcommand::Worker(options)) => worker::main(options),
         Some(Subcommand::Man) => describe::manual(Arguments::command()),
         Some(Subcommand::Version) => describe::version(&Arguments::command()),
         Some(Subcommand::Complete(options)) => {

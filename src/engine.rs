@@ -22,6 +22,7 @@ mod lookahead;
 mod lost;
 mod makers;
 mod outputs;
+mod places;
 mod readers;
 mod record;
 mod recording;
@@ -75,8 +76,10 @@ pub(crate) struct Settings {
     pub parallel: usize,
     /// Whether the first failure stops the start of more.
     pub fail_fast: bool,
-    /// What there is for the tasks.
+    /// What there is for the tasks that run here.
     pub supply: Supply,
+    /// In how many other places tasks may run.
+    pub places: usize,
 }
 
 /// Ends a run that goes wrong in a way that no task is to blame for.
@@ -182,12 +185,8 @@ impl<'a> Scheduler<'a> {
             (step.parallel, tally.pending + tally.failed > 0)
         });
         let now = Instant::now();
-        let mut plan = Plan::new(settings.parallel, queues);
-        if !steps.iter().all(|step| step.resources.is_nothing()) {
-            let demands = steps.iter();
-            let demands = demands.map(|step| settings.supply.demands(&step.resources));
-            plan.share(settings.supply.amounts(), demands);
-        }
+        let mut plan = Plan::new(places::limit(&settings), queues);
+        places::share(&mut plan, &settings, steps);
         Ok(Self {
             plan,
             // Those with the least numbers are given out first.
@@ -310,7 +309,8 @@ impl<'a> Scheduler<'a> {
     /// Whether the run is over: nothing runs, and nothing will.
     pub(crate) fn is_over(&self) -> bool {
         self.plan.running() == 0
-            && (self.stopping || !self.plan.is_pausing() && !self.plan.is_open())
+            && (self.stopping
+                || !self.plan.is_pausing() && !self.plan.is_open() && !self.waits_for_a_place())
     }
 
     /// Whether a turn would give something to do.
@@ -318,9 +318,9 @@ impl<'a> Scheduler<'a> {
         !self.stopping && self.plan.is_open()
     }
 
-    /// Most jobs at once, at the moment.
+    /// Most jobs at once that are carried out here, at the moment.
     pub(crate) fn limit(&self) -> usize {
-        self.plan.limit()
+        self.plan.limit().min(self.settings.parallel)
     }
 
     /// Whether fewer jobs are given out at once than could be, as the machine is short of something.
@@ -457,6 +457,8 @@ impl<'a> Scheduler<'a> {
             self.found.remove(key);
         }
         let gpus = match usize::try_from(step.resources.gpus) {
+            // Elsewhere they are dealt out by whoever has them.
+            Ok(_) if self.settings.place(&step).is_some() => Vec::new(),
             Ok(0) | Err(_) => Vec::new(),
             Ok(count) => self.gpus.split_off(self.gpus.len().saturating_sub(count)),
         };
@@ -485,8 +487,7 @@ impl<'a> Scheduler<'a> {
             return Grant::default();
         }
         let supply = &self.settings.supply;
-        let memory = step.resources.memory.map(|memory| {
-            let rungs = memory.rungs(supply.memory);
+        let memory = self.settings.rungs(step).map(|rungs| {
             let at = usize::from(ready.raised).min(rungs.len() - 1);
             rungs[at]
         });

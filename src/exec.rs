@@ -4,11 +4,15 @@
 //! or other machines. To add one, implement [`Executor`]: take turns of the scheduler, each of which
 //! hands back what was done before, until one says that the run is over.
 
+mod away;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod local;
+pub(crate) mod node;
+pub(crate) mod remote;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transfer;
 
 use crate::engine::{Error, Scheduler};
 use crate::model::event::Summary;

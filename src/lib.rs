@@ -10,7 +10,7 @@
 //! export          final outputs as files in a folder
 //! prepare         manifest, packages and host together: steps, registered and ready to run
 //! inputs          what comes in from outside: found, and compared with what came before
-//! exec            executors: threads and processes of this machine; they pull from the engine
+//! exec            executors: threads and processes, here and elsewhere; they pull from the engine
 //! report          events in; lines, progress bars or JSON out
 //! engine          passive: task ends in, jobs and records out; whose turn it is
 //! view            pure: graphs, trees, charts and pages of what is known
@@ -23,6 +23,7 @@
 //! staged          files and folders that appear when they are complete
 //! folder          folders held open, where scripts can replace what a path leads to
 //! sys             what is Linux here and something else elsewhere
+//! wire            pure: what a run and its workers elsewhere say to each other
 //! manifest        pure: parse, check, schema, errors with file and range
 //! script          pure: what can be known of a script from its text
 //! model           pure: names, digests, tasks, routes, identities, plan, events
@@ -67,5 +68,6 @@ mod sys;
 mod text;
 mod verify;
 mod view;
+mod wire;
 
 pub use cli::main;

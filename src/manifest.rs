@@ -6,6 +6,7 @@ mod circles;
 mod describe;
 pub(crate) mod diagnostic;
 mod duration;
+mod executors;
 mod field;
 mod from;
 #[cfg(any(test, feature = "fuzz"))]
@@ -32,6 +33,7 @@ mod with;
 pub(crate) use cache::Cache;
 pub(crate) use describe::{VALUE, literal_outputs, named_outputs};
 pub(crate) use duration::length_of_time;
+pub(crate) use executors::{Executor, Way};
 pub(crate) use given::{Form, given, unknown as unknown_param};
 pub(crate) use input::{Input, InputKind, Placed};
 pub(crate) use kept::KeptBytes;
@@ -69,6 +71,8 @@ pub(crate) struct Manifest {
     pub store: StoreSettings,
     /// How much there is of what steps use, by name.
     pub limits: BTreeMap<String, u32>,
+    /// Who carries out the tasks of steps elsewhere, by name.
+    pub executors: BTreeMap<String, Executor>,
     /// The steps in the order of the file; one of them starts, or there are inputs.
     pub steps: Vec<Step>,
     /// What comes in from outside, in the order of the file.
@@ -224,6 +228,10 @@ pub(crate) struct Step {
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
     #[schemars(with = "bool", example = false)]
     pub warm: Option<bool>,
+    /// Who carries out the step's tasks: one of `[executors]`, or "local" for the machine of the run, which
+    /// is none here.
+    #[schemars(length(min = 1), extend("default" = "local"), example = &"cluster")]
+    pub executor: Option<String>,
     /// Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of
     /// the machine. It is pure, too.
     #[schemars(extend("default" = false), example = true)]

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod entry;
 pub mod environment;
 pub mod event;
+pub mod executor;
 pub mod file;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;

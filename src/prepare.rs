@@ -2,6 +2,7 @@
 
 mod declared;
 mod environments;
+mod executors;
 mod host;
 mod limits;
 mod params;
@@ -18,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::engine::{self, Listener, ReuseRule, ReuseScope, StepPlan};
 use crate::exec::local::{Parameters, Runnable, With};
+use crate::exec::remote::Posted;
 use crate::files;
 use crate::manifest::{Cache, Manifest, Step, Texts};
 use crate::model::environment::Environment;
@@ -33,6 +35,7 @@ use crate::sys::{self, ArgumentLimits};
 use crate::text::Shown as _;
 use declared::Declared;
 use environments::{known, resolve, tools};
+pub(crate) use executors::Executors;
 use host::HostEnvironment;
 pub(crate) use limits::TooLong;
 pub(crate) use params::{BadParams, Given, Remember, Values};
@@ -56,6 +59,8 @@ pub(crate) struct Source {
     pub params: Values,
     /// Its secrets; none before they are given.
     pub secrets: Secrets,
+    /// Where its tasks are carried out; here, before that is said.
+    pub executors: Executors,
     /// Set when the user wants an end.
     pub stop: Arc<AtomicBool>,
     /// Told of files that take long to read.
@@ -120,6 +125,7 @@ impl Source {
             texts,
             params: Values::default(),
             secrets: Secrets::default(),
+            executors: Executors::default(),
             stop: Arc::default(),
             tell: None,
         })
@@ -222,6 +228,8 @@ pub(crate) struct Steps {
     pub all: Vec<Arc<StepPlan>>,
     /// The same, as this machine runs their scripts.
     pub runnable: Arc<[Arc<Runnable>]>,
+    /// The same, as others are told them; none of those that run here.
+    pub posted: Vec<Option<Posted>>,
     /// What is known of files of the host; none where no step declares any.
     pub known_files: Option<files::Known>,
     /// To tell what changed in the files of steps.
@@ -291,8 +299,7 @@ impl Steps {
         let now = sys::now().as_millisecond();
         let mut surroundings = HostEnvironment::of_host(&source.folder, source.secrets.hidden());
         let limits = ArgumentLimits::here();
-        let mut all = Vec::new();
-        let mut runnable = Vec::new();
+        let (mut all, mut runnable, mut posted) = (Vec::new(), Vec::new(), Vec::new());
         let mut declared = Declared::take(source, state)?;
         // One transaction for all, and for what the caller writes besides: each statement by itself
         // would take and leave the file's locks.
@@ -348,6 +355,13 @@ impl Steps {
                 (&identity, &of_params),
                 now,
             )));
+            posted.push(executors::posted(
+                source,
+                (queue, step),
+                registered.version,
+                (&identity, &of_params),
+                surroundings.host(),
+            ));
             runnable.push(Arc::new(Runnable {
                 queue,
                 name: step.name.clone(),
@@ -380,6 +394,7 @@ impl Steps {
         Ok(Self {
             all,
             runnable: runnable.into(),
+            posted,
             known_files: declared.known,
             texts: declared.texts,
             programs: Vec::new(),
@@ -482,6 +497,7 @@ fn plan(
             .parallel
             .and_then(|most| usize::try_from(most.get()).ok()),
         resources: step.resources(),
+        place: source.executors.place(queue),
         retries: step.retries,
         retry_delay: step.retry_delay,
         rounds: step.rounds,

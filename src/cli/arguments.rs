@@ -7,7 +7,7 @@ use super::options::{
 };
 use super::{
     cat, check, complete, describe, evict, export, gc, graph, lock, log, report, shell, status,
-    tasks, trace, trace_files, verify, why,
+    tasks, trace, trace_files, verify, why, worker,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -82,6 +82,8 @@ pub(super) enum Subcommand {
     Report(report::Options),
     /// Print a shell's completions of this command line
     Completions(describe::Options),
+    /// Carry out tasks for a run on another machine, which starts this
+    Worker(worker::Options),
     /// Print the manual page
     Man,
     /// Print the version

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::error::Failure;
+use super::executor::Pilots;
 use super::fit::Fit;
 use super::options::Actions;
 use super::signals::Inbox;
@@ -43,6 +44,8 @@ pub(super) struct Call<'a> {
     pub(super) compared: Option<Compared>,
     /// Results that a run leaves as they are, and that a migration would not.
     pub(super) stale: usize,
+    /// Workers that Slurm found nodes for.
+    pub(super) pilots: Option<Pilots>,
 }
 
 /// What came in from outside.

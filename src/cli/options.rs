@@ -92,6 +92,10 @@ pub(super) struct Actions {
         requires = "executes"
     )]
     pub parallel: Option<u32>,
+    /// With -run: who carries out the tasks: local, child:N, ssh:HOST[*SLOTS],…, or the name of an executor of
+    /// the manifest
+    #[arg(long, value_name = "EXECUTOR", requires = "run")]
+    pub executor: Option<String>,
     /// With -run: after a failure go on with all that does not depend on it (the default)
     #[arg(long, overrides_with = "fail_fast", requires = "run")]
     pub keep_going: bool,

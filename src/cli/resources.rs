@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::error::Failure;
 use super::options::ResourceOptions;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Step};
 use crate::model::event::Event;
 use crate::model::resources::{GPUS, Lack, Supply};
+use crate::prepare::Source;
 use crate::sys::{self, Divided, Obstacle};
 use crate::text::amount::{bytes, count};
 use crate::text::{quoted, suggest};
@@ -45,15 +46,26 @@ pub(super) fn of_machine(manifest: &Manifest) -> Result<Supply, Failure> {
     Ok(supply)
 }
 
+/// The same for a run, of those steps whose tasks it carries out here.
+pub(super) fn check_here(supply: &Supply, source: &Source) -> Result<(), Failure> {
+    let steps = source.manifest.steps.iter().enumerate();
+    let here = steps.filter(|(queue, _)| source.executors.place(*queue).is_none());
+    check_all(supply, here.map(|(_, step)| step))
+}
+
 fn cpus() -> u32 {
     u32::try_from(sys::cores()).unwrap_or(u32::MAX)
 }
 
 /// Fails where a step's tasks take more than there is.
 pub(super) fn check(supply: &Supply, manifest: &Manifest) -> Result<(), Failure> {
+    check_all(supply, manifest.steps.iter())
+}
+
+fn check_all<'s>(supply: &Supply, steps: impl Iterator<Item = &'s Step>) -> Result<(), Failure> {
     let mut lines = Vec::new();
     let mut hints = Vec::new();
-    for step in &manifest.steps {
+    for step in steps {
         for lack in supply.lacks(&step.resources()) {
             let (words, hint) = words(&lack);
             lines.push(format!("a task of step {} {words}", step.name));

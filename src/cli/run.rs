@@ -7,15 +7,17 @@ use std::sync::Arc;
 use super::arguments::Arguments;
 use super::call::Call;
 use super::error::{Failure, signal_status};
+use super::executor::Pilots;
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    check, counts, dry_run, kept, leftover, mended, own, params, resources, sandbox, secrets,
-    select, signals, summary,
+    check, counts, dry_run, executor, kept, leftover, mended, own, params, resources, sandbox,
+    secrets, select, signals, summary,
 };
 use crate::engine::{self, Scheduler, Selection, Settings};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
+use crate::exec::remote::Remote;
 use crate::model::event::{Event, Summary, Waiting};
 use crate::model::name::StepName;
 use crate::model::resources::Supply;
@@ -30,8 +32,7 @@ use crate::text::{Shown as _, amount, visible};
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
-    check_usage(actions)?;
-    let (mut source, has) = source(arguments)?;
+    let (mut source, has, pilots) = source(arguments)?;
     if let Some(page) = Reporter::page() {
         own::check_file(&arguments.places, &page)?;
     }
@@ -72,6 +73,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             inbox: &inbox,
             compared: None,
             stale: 0,
+            pilots: None,
         };
         return dry_run::main(call);
     }
@@ -86,8 +88,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         path: &db.to_string_lossy(),
         created,
     });
-    tell_mended(&state, &mut reporter);
-    tell_network(db, &mut reporter);
+    tell_of_db(db, &state, &mut reporter);
     source.params = params::of_runsets(&source, &given, &state, actions)?;
     let mut unresolved = Vec::new();
     let mut registered = Vec::new();
@@ -126,6 +127,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         inbox: &inbox,
         compared: None,
         stale: 0,
+        pilots,
     };
     let done = call.act(&channel);
     call.reporter.finish();
@@ -140,15 +142,11 @@ fn tell_manifest(source: &Source, reporter: &mut Reporter) {
     });
 }
 
-/// Tells what was wrong in the database.
-fn tell_mended(state: &State, reporter: &mut Reporter) {
+/// Tells what was wrong in the database, and that locks may not reach as far as the db does.
+fn tell_of_db(db: &Path, state: &State, reporter: &mut Reporter) {
     for words in mended::words(state.mended()) {
         reporter.event(&Event::Warning(&words));
     }
-}
-
-/// Tells that locks may not reach as far as the db does.
-fn tell_network(db: &Path, reporter: &mut Reporter) {
     if let Some(kind) = sys::network(db) {
         reporter.event(&Event::Warning(&format!(
             "{} is on a network file system ({kind}), whose locks may hold on this machine alone: run, and ask, from \
@@ -180,7 +178,8 @@ fn tell_unseen(
 }
 
 /// The manifest, fit for what is asked, and what there is for its tasks.
-fn source(arguments: &Arguments) -> Result<(Source, Supply), Failure> {
+fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>), Failure> {
+    check_usage(&arguments.actions)?;
     let mut source = Source::load(&arguments.places.manifest()?)?;
     if let Some(folder) = &arguments.places.workdir {
         source.folder = working_folder(folder)?;
@@ -195,15 +194,20 @@ fn source(arguments: &Arguments) -> Result<(Source, Supply), Failure> {
         known_step(&source, name)?;
     }
     actions.part.check(&source)?;
+    let mut pilots = None;
+    if actions.run && !actions.dry_run {
+        let executor = actions.executor.as_deref();
+        pilots = Some(executor::give(executor, &arguments.places.db, &mut source)?);
+    }
     let has = resources::supply(&arguments.resources, &source.manifest)?;
     if actions.run || actions.sample.is_some() {
-        resources::check(&has, &source.manifest)?;
+        resources::check_here(&has, &source)?;
     }
     secrets::give(&arguments.secrets, &mut source)?;
     if arguments.actions.strict {
         check::strict(&source, &arguments.places)?;
     }
-    Ok((source, has))
+    Ok((source, has, pilots))
 }
 
 /// Begins the trace that is asked for, if one is.
@@ -344,6 +348,7 @@ impl Call<'_> {
             fence: self.fence.clone(),
             keep: None,
             runsets: 0,
+            away: None,
         }
     }
 
@@ -362,6 +367,7 @@ impl Call<'_> {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
             supply: self.has.clone(),
+            places: self.source.executors.crews.len(),
         };
         let mut local = self.local(channel, store, scratch);
         local.keep = self.keep_failed()?;
@@ -376,15 +382,46 @@ impl Call<'_> {
         for runset in &runsets {
             self.state.set_ran(runset)?;
         }
+        let of = (&runsets[..], &mut selections as &mut dyn Iterator<Item = _>);
+        let source = self.source;
+        if source.executors.crews.is_empty() {
+            return self.run_each(of, seeded, &settings, &mut local);
+        }
+        let pilots = self.pilots.take();
+        if let Some(pilots) = &pilots {
+            pilots.cancel();
+        }
+        let posted = std::mem::take(&mut self.steps.posted);
+        let terms = executor::terms(self.actions.grace, self.live);
+        let folder = scratch.folder();
+        let remote = Remote::new(store, folder, &source.executors.crews, &posted, terms);
+        let done = std::thread::scope(|scope| {
+            remote
+                .serve(scope)
+                .map_err(|error| engine::Error::Worker(Some(error)))?;
+            local.away = Some(&remote);
+            let done = self.run_each(of, seeded, &settings, &mut local);
+            remote.end();
+            done
+        });
+        if let Some(pilots) = &pilots {
+            pilots.cancel();
+        }
+        done
+    }
+
+    /// Runs the tasks of each of these runsets, or the selected ones.
+    fn run_each(
+        &mut self,
+        (runsets, selections): (&[Runset], &mut dyn Iterator<Item = Option<Selection>>),
+        seeded: bool,
+        settings: &Settings,
+        local: &mut Local,
+    ) -> Result<ExitCode, Failure> {
         let mut failed = 0;
-        for runset in &runsets {
-            let summary = self.run_one(
-                runset,
-                seeded,
-                &settings,
-                selections.next().flatten().as_ref(),
-                &mut local,
-            )?;
+        for runset in runsets {
+            let selection = selections.next().flatten();
+            let summary = self.run_one(runset, seeded, settings, selection.as_ref(), local)?;
             failed += summary.failed;
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();

@@ -214,6 +214,7 @@ impl Call<'_> {
             parallel: self.parallel(),
             fail_fast: false,
             supply: self.has.clone(),
+            places: 0,
         };
         // Whatever they leave goes no further.
         let nowhere = Router::new([]);

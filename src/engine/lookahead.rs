@@ -51,6 +51,7 @@ impl Scheduler<'_> {
             || step.reads_key
             || !step.lacks.is_empty()
             || !step.resources.is_nothing()
+            || self.settings.place(&step).is_some()
             || self.plan.is_closed(queue)
             || self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?

@@ -182,7 +182,7 @@ impl Scheduler<'_> {
 
     /// The memory that a task is given the next time, if what it had was not enough.
     pub(super) fn more(&self, step: &StepPlan, ready: &Ready) -> Option<u64> {
-        let rungs = step.resources.memory?.rungs(self.settings.supply.memory);
+        let rungs = self.settings.rungs(step)?;
         let next = rungs.get(usize::from(ready.raised) + 1).copied();
         next.filter(|_| !self.stopping)
     }

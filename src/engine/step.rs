@@ -12,7 +12,7 @@ use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
-use crate::model::resources::Resources;
+use crate::model::resources::{Place, Resources};
 use crate::model::task::VARIABLES;
 use crate::state::{StepId, Usable};
 use crate::sys;
@@ -95,6 +95,8 @@ pub(crate) struct StepPlan {
     pub parallel: Option<usize>,
     /// What each of them takes.
     pub resources: Resources,
+    /// Where they run, if not here.
+    pub place: Option<Place>,
     /// Further executions after a failed one.
     pub retries: u32,
     /// The pause before the first of them.

@@ -25,18 +25,19 @@ use std::time::Duration;
 pub(crate) use channel::{Bell, Channel, Emergency, Message};
 pub(crate) use given::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 pub(crate) use kept::{Kept, prune_kept};
-pub(crate) use launch::step::{Parameters, Runnable, With, program, variables};
+pub(crate) use launch::step::{Parameters, Runnable, TaskLaunch, With, program, variables};
 pub(crate) use sandbox::{Problem, Sandbox};
 pub(crate) use scratch::{Scratch, count_runs};
+pub(in crate::exec) use worker::{Site, Worker};
 pub(crate) use worker::{host_path, need};
 
 use super::Executor;
+use super::away::Away;
 use crate::engine::{Error, Scheduler};
 use crate::folder::Folder;
 use crate::store::Store;
 use crate::sys::Divided;
 
-#[derive(Debug)]
 pub(crate) struct Local<'c> {
     /// What comes from outside.
     pub channel: &'c Channel,
@@ -56,6 +57,8 @@ pub(crate) struct Local<'c> {
     pub keep: Option<Arc<Kept>>,
     /// On how many runsets the run works, which were the last to run. None: nobody removes anything beside it.
     pub runsets: usize,
+    /// Who carries out the jobs of some steps elsewhere, if anybody does.
+    pub away: Option<&'c dyn Away>,
 }
 
 impl Executor for Local<'_> {

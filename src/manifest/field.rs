@@ -83,6 +83,7 @@ fields! {
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
     Warm "warm" Defaults Step;
+    Executor "executor" Defaults Step;
     Sandbox "sandbox" Defaults Step;
     Network "network" Defaults Step;
     Gather "gather" Step;

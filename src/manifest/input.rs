@@ -247,6 +247,7 @@ impl Draft {
             | Field::Rounds
             | Field::Cache
             | Field::Warm
+            | Field::Executor
             | Field::Sandbox
             | Field::Network
             | Field::Nixpkgs

@@ -17,6 +17,7 @@ use super::value::{Item, Reader, list};
 use super::variables;
 use super::{NixSettings, Placed, Step};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::executor::LOCAL;
 use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
@@ -56,6 +57,7 @@ pub(super) struct Fields {
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
     pub warm: Option<bool>,
+    pub executor: Option<Placed<String>>,
     pub sandbox: Option<bool>,
     pub network: Option<bool>,
     pub gather: Option<gather::Said>,
@@ -122,6 +124,11 @@ impl Fields {
             }
             Field::Rounds => self.rounds = reader.count(&what, 1, item),
             Field::Cache => self.cache = cache::read(reader, &what, item),
+            Field::Executor => {
+                let value = reader.string(&what, item);
+                let at = reader.inside(item);
+                self.executor = value.map(|value| Placed { value, at });
+            }
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Sandbox => self.sandbox = reader.flag(&what, item),
             Field::Network => self.network = reader.flag(&what, item),
@@ -183,6 +190,7 @@ impl Fields {
             rounds,
             cache,
             warm,
+            executor,
             sandbox,
             network,
         } = base;
@@ -214,6 +222,7 @@ impl Fields {
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
         fill(&mut self.warm, warm.as_ref());
+        fill(&mut self.executor, executor.as_ref());
         fill(&mut self.sandbox, sandbox.as_ref());
         fill(&mut self.network, network.as_ref());
     }
@@ -249,6 +258,10 @@ impl Fields {
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
             warm: self.warm,
+            executor: self
+                .executor
+                .map(|executor| executor.value)
+                .filter(|name| name != LOCAL),
             sandbox,
             network: self.network.unwrap_or(false),
             gather: None,

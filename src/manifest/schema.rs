@@ -30,6 +30,7 @@ pub(crate) fn schema() -> Value {
             "nix": table(Place::Nix, "Nix settings for all steps."),
             "store": table(Place::Store, "What of the db stays."),
             "limits": super::amounts::schema(),
+            "executors": super::executors::schema(),
             "defaults": table(Place::Defaults, "Values for steps that do not set their own; variables in env are joined."),
             "params": super::params::schema(),
             "step": {

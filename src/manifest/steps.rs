@@ -2,7 +2,7 @@
 
 mod between;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
@@ -16,8 +16,8 @@ use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
 use super::{
-    Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings, input, params, read,
-    resources, sandbox, secrets,
+    Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings, executors, input,
+    params, read, resources, sandbox, secrets,
 };
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
@@ -27,8 +27,16 @@ use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 8] = [
-    "include", "nix", "store", "limits", "defaults", "params", "step", "input",
+const TABLES: [&str; 9] = [
+    "include",
+    "nix",
+    "store",
+    "limits",
+    "executors",
+    "defaults",
+    "params",
+    "step",
+    "input",
 ];
 
 /// What a part can hold of these.
@@ -81,6 +89,7 @@ pub(super) fn manifest<'i>(
     let mut nix = Fields::default();
     let mut store = Fields::default();
     let mut limits = Uses::new();
+    let mut all_executors = BTreeMap::new();
     let mut defaults = Fields::default();
     let mut drafts = Vec::new();
     let mut inputs = Vec::new();
@@ -101,6 +110,7 @@ pub(super) fn manifest<'i>(
             "nix" => nix = table(reader, Place::Nix, item),
             "store" => store = table(reader, Place::Store, item),
             "limits" => limits = amounts::limits(reader, item),
+            "executors" => all_executors = executors::read(reader, item),
             "params" => params::read(reader, item, &mut params, &mut declared),
             "defaults" => defaults = table(reader, Place::Defaults, item),
             "step" => drafts.extend(steps(reader, key.span(), item)),
@@ -136,6 +146,10 @@ pub(super) fn manifest<'i>(
     between::circles(reader, &drafts, &sources);
     params::uses(reader, &declared, &defaults);
     resources::check_uses(reader, &defaults, &limits);
+    executors::check(reader, &defaults, &all_executors);
+    for draft in &drafts {
+        executors::check(reader, &draft.fields, &all_executors);
+    }
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());
@@ -161,6 +175,7 @@ pub(super) fn manifest<'i>(
             keep: store.keep_bytes.unwrap_or_default(),
         },
         limits: read::counts(limits),
+        executors: all_executors,
         start: steps.iter().position(|step| step.start),
         inputs,
         params,
@@ -334,7 +349,7 @@ fn unknown(
             }
             Some(meant) => format!("did you mean [{meant}]?"),
             None => {
-                "a manifest can hold include, [nix], [store], [limits], [defaults], [params], [[input]] and [[step]]"
+                "a manifest can hold include, [nix], [store], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
                     .to_owned()
             }
         }),

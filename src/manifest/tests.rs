@@ -1,4 +1,5 @@
 mod errors;
+mod executors;
 mod inputs;
 #[rustfmt::skip]
 mod kinds;

@@ -145,6 +145,11 @@ impl Plan {
         self.queues.share(amounts, demands);
     }
 
+    /// There is so much from now on of the kind with that number, of those that are shared.
+    pub fn set_amount(&mut self, kind: usize, amount: u64) {
+        self.queues.set_amount(kind, amount);
+    }
+
     /// What to do now.
     ///
     /// Among steps that may start one, that with the fewest running tasks comes first, so that a
@@ -342,9 +347,19 @@ impl Plan {
         self.has_room() && self.has_ready()
     }
 
+    /// Whether tasks wait that could start if there was more of what they take.
+    pub fn has_any(&self) -> bool {
+        self.queues.is_any_open()
+    }
+
     /// Whether tasks of the step wait, as far as is known without a look at the database.
     pub fn has_waiting(&self, queue: QueueId) -> bool {
         self.queues.of(queue).has_waiting()
+    }
+
+    /// How many of them are known to wait: of those that are in the database alone, one stands for all.
+    pub fn count_waiting(&self, queue: QueueId) -> usize {
+        self.queues.of(queue).count_waiting()
     }
 
     /// The input of the task of the step that starts when all that run now have ended, as far as is

@@ -56,6 +56,15 @@ impl Resources {
     }
 }
 
+/// Where the tasks of a step run, if not on the machine of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Counts from 0.
+    pub number: usize,
+    /// How much of the room there one of them takes.
+    pub units: u64,
+}
+
 /// The memory of a task, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
@@ -211,6 +220,21 @@ impl Supply {
         let mut amounts = vec![u64::from(self.cpus), self.memory.unwrap_or(u64::MAX), gpus];
         amounts.extend(self.limits.values().copied().map(u64::from));
         amounts
+    }
+
+    /// The same of one that runs elsewhere: all that counts wherever it runs.
+    pub fn demands_elsewhere(&self, asked: &Resources) -> Vec<Demand> {
+        let unbound = Self {
+            memory: None,
+            ..self.clone()
+        };
+        let here = 0..3;
+        let elsewhere = |demand: Demand| {
+            let kinds = demand.into_iter();
+            kinds.filter(|(kind, _)| !here.contains(kind)).collect()
+        };
+        let demands = unbound.demands(asked).into_iter();
+        demands.map(elsewhere).collect()
     }
 
     /// What a task with these resources takes at its first try, and after each time that it was killed for

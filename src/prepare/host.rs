@@ -37,6 +37,11 @@ impl<'a> HostEnvironment<'a> {
         }
     }
 
+    /// The host's variables.
+    pub(super) fn host(&self) -> &[(OsString, OsString)] {
+        &self.host
+    }
+
     /// The digest of what a variable is set to.
     pub(super) fn digest(&self, name: &str) -> Option<Digest> {
         let (_, value) = self.host.iter().find(|(other, _)| other == name)?;

@@ -11,6 +11,8 @@ mod age;
 mod completions;
 mod early;
 mod evict;
+#[cfg(target_os = "linux")]
+mod executors;
 mod exported;
 mod failure;
 mod faults;

@@ -85,6 +85,7 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     store.lend(state.lent()?);
     store.set_evicted(state.evicted()?);
     let mut local = Local {
+        away: None,
         runsets: 0,
         channel: &channel,
         store: &store,
@@ -191,6 +192,7 @@ fn run(
         parallel: sys::cores(),
         fail_fast: false,
         supply,
+        places: 0,
     };
     // Whatever they leave goes no further.
     let nowhere = Router::new([]);

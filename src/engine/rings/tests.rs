@@ -171,6 +171,7 @@ impl Run {
                 outputs: None,
                 parallel: None,
                 resources: Resources::default(),
+                place: None,
                 retries: 0,
                 retry_delay: std::time::Duration::ZERO,
                 rounds: script.rounds,
@@ -207,6 +208,7 @@ impl Run {
                 parallel: 1 + dice.len() % 3,
                 fail_fast: false,
                 supply: Supply::default(),
+                places: 0,
             },
             &mut listener,
         )

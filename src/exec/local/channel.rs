@@ -82,6 +82,11 @@ impl Channel {
         self.bell.clone()
     }
 
+    /// What comes next, which is waited for; none if nobody is left who could say something.
+    pub(in crate::exec) fn next(&self) -> Option<Message> {
+        self.receiver.recv().ok()
+    }
+
     /// For the same thread.
     pub(crate) fn emergency(&self) -> &Emergency {
         &self.emergency

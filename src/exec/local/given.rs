@@ -50,7 +50,7 @@ impl Given {
     }
 
     /// The same without what is in `INPUT_DIR`: a list may be long, and is not read.
-    pub(super) fn without_files(
+    pub(in crate::exec) fn without_files(
         store: &Reader,
         input: &Digest,
         form: Form,

@@ -5,8 +5,10 @@
 //! leaves more to start than it takes wakes one other worker, or adds one: as many threads as are
 //! of use come to be, and in a queue of short tasks none has to wait for another.
 
+mod away;
 mod still;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -17,8 +19,10 @@ use std::time::{Duration, Instant};
 use super::Local;
 use super::channel::{Bell, Message};
 use super::early::{Early, Start};
+use super::launch::step::{Runnable, TaskLaunch};
 use super::worker::{Site, Worker};
 use crate::engine::{Ended, Error, Job, Reply, Scheduler, Stop, Turn};
+use crate::exec::away::Away;
 use crate::model::event::Event;
 use crate::model::task::TaskId;
 use crate::process::{Handle, Roll};
@@ -31,6 +35,8 @@ struct Dispatch<'a> {
     scheduler: Scheduler<'a>,
     /// A task that starts before its time.
     early: Option<Early>,
+    /// Jobs for workers here that somebody else was given.
+    at_hand: VecDeque<Box<Job>>,
     /// Of workers who went.
     free: Vec<Seat>,
     /// Workers that wait for work.
@@ -68,6 +74,8 @@ struct Pool<'a, 'c> {
     /// What those who are asked to end have for it.
     grace: Duration,
     site: Site<'c>,
+    steps: &'c [Arc<Runnable>],
+    away: Option<&'c dyn Away>,
     /// See [`Local::runsets`].
     runsets: usize,
 }
@@ -85,9 +93,10 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
         live: local.live,
         grace: local.grace,
         runsets: local.runsets,
+        steps: &local.steps,
+        away: local.away,
         site: Site {
             store: local.store,
-            steps: Arc::clone(&local.steps),
             scratch: Arc::clone(&local.scratch),
             keep: local.keep.clone(),
             fence: local.fence.clone(),
@@ -98,6 +107,7 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
         dispatch: Mutex::new(Dispatch {
             scheduler,
             early: None,
+            at_hand: VecDeque::new(),
             free: Vec::new(),
             idle: 0,
             over: false,
@@ -106,6 +116,7 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
         }),
     };
     std::thread::scope(|scope| {
+        pool.hear_news(scope);
         let kept = AssertUnwindSafe(|| pool.keep_time(scope, &channel.receiver));
         // The others would wait for this thread for ever.
         let kept = catch_unwind(kept).map_err(|_| Error::Worker(None));
@@ -115,7 +126,7 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
             Err(error) => pool.fail(&mut dispatch, error),
         }
         if dispatch.failure.is_some() {
-            pool.tasks.kill();
+            pool.stop_all(Stop::Kill);
         }
     });
     pool.site.store.end_noting();
@@ -187,17 +198,17 @@ impl<'a, 'c> Pool<'a, 'c> {
     fn interrupt(&self, dispatch: &mut Dispatch, signal: i32, last: &mut Option<Instant>) {
         match dispatch.scheduler.interrupt(signal) {
             Stop::Ask => {
-                self.tasks.end();
+                self.stop_all(Stop::Ask);
                 *last = Some(Instant::now() + self.grace);
             }
-            Stop::Kill => self.tasks.kill(),
+            Stop::Kill => self.stop_all(Stop::Kill),
         }
     }
 
     /// Ends those who were asked to, and had their time.
     fn end_late(&self, last: &mut Option<Instant>) {
         if last.is_some_and(|last| last <= Instant::now()) {
-            self.tasks.kill();
+            self.stop_all(Stop::Kill);
             *last = None;
         }
     }
@@ -269,8 +280,10 @@ impl<'a, 'c> Pool<'a, 'c> {
         let mut ended = None;
         while let Some(work) = self.turn(scope, seat, ended) {
             ended = match work {
-                Work::Job(job) => Some(worker.execute(&job)),
-                Work::Early(start) => worker.execute_early(&start),
+                Work::Job(job) => Some(worker.execute(TaskLaunch::new(&job, self.steps))),
+                Work::Early(start) => {
+                    worker.execute_early(&start, TaskLaunch::new(&start.job, self.steps))
+                }
             };
         }
     }
@@ -322,6 +335,11 @@ impl<'a, 'c> Pool<'a, 'c> {
         let mut reply = ended.map(Reply::Ended);
         while !dispatch.over {
             if reply.is_none()
+                && let Some(job) = dispatch.at_hand.pop_front()
+            {
+                return Some(Work::Job(job));
+            }
+            if reply.is_none()
                 && let Some(start) = dispatch.take_early(&seat.handle)
             {
                 return Some(Work::Early(start));
@@ -335,7 +353,9 @@ impl<'a, 'c> Pool<'a, 'c> {
             match turn {
                 Ok(Turn::Do(job)) => {
                     self.set_alarm(&mut dispatch);
-                    return Some(Work::Job(job));
+                    if let Some(job) = self.give_away(job) {
+                        return Some(Work::Job(job));
+                    }
                 }
                 Ok(Turn::Examine(mut examination)) => {
                     self.set_alarm(&mut dispatch);
@@ -356,6 +376,7 @@ impl<'a, 'c> Pool<'a, 'c> {
                 }
                 Ok(Turn::Wait) => {
                     self.set_alarm(&mut dispatch);
+                    self.call_others(&mut dispatch);
                     dispatch.idle += 1;
                     dispatch = self.whole(self.called.wait(dispatch));
                     dispatch.idle -= 1;
@@ -389,6 +410,9 @@ impl<'a, 'c> Pool<'a, 'c> {
         }
         if !std::mem::replace(&mut dispatch.over, true) {
             self.called.notify_all();
+            if let Some(away) = self.away {
+                away.close();
+            }
             let _ = self.keeper.try_send(Message::Look);
         }
     }
@@ -471,7 +495,7 @@ impl Dispatch<'_> {
 
     /// Whether there is something for one more worker.
     fn is_open(&self) -> bool {
-        self.scheduler.is_open() || self.is_early_offered()
+        self.scheduler.is_open() || self.is_early_offered() || !self.at_hand.is_empty()
     }
 
     fn is_early_offered(&self) -> bool {

@@ -78,10 +78,12 @@ impl World {
             parallel: 2,
             fail_fast: false,
             supply: Supply::default(),
+            places: 0,
         };
         let channel = Channel::default();
         let mut local = Local {
             runsets: 0,
+            away: None,
             fence: None,
             keep: None,
             channel: &channel,

@@ -22,7 +22,7 @@ use super::live::{Live, Tell};
 use super::scratch::notes;
 use super::transcript::Record;
 use super::workspace::Workspace;
-use crate::engine::{self, Ended, Outcome, Outputs};
+use crate::engine::{Ended, Outcome, Outputs};
 use crate::files::{Begun, Trouble, Watch};
 use crate::folder::Folder;
 use crate::model::event::Launch;
@@ -36,11 +36,9 @@ use crate::text::{Shown as _, amount, visible};
 
 /// Where workers work.
 #[derive(Debug)]
-pub(super) struct Site<'a> {
+pub(in crate::exec) struct Site<'a> {
     /// Where objects go.
     pub store: &'a Store,
-    /// How the scripts of all steps are run.
-    pub steps: Arc<[Arc<Runnable>]>,
     /// The folder for the workers' folders.
     pub scratch: Arc<Folder>,
     /// Tells what tasks left running.
@@ -73,7 +71,8 @@ impl Site<'_> {
 }
 
 /// Told that of a task's outputs with these names that at the index is large, and about to be hashed.
-pub(super) type Offer<'a> = &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<SharedOutput>) + Sync);
+pub(in crate::exec) type Offer<'a> =
+    &'a (dyn Fn(TaskId, &[Box<str>], usize, &Arc<SharedOutput>) + Sync);
 
 /// What a worker of these steps has open at a time.
 pub(crate) fn need(steps: &[Arc<Runnable>]) -> Need {
@@ -101,7 +100,7 @@ pub(crate) fn need(steps: &[Arc<Runnable>]) -> Need {
 const TRIES: usize = 3;
 
 /// Runs one task after the other, in the thread that made it.
-pub(super) struct Worker<'a> {
+pub(in crate::exec) struct Worker<'a> {
     site: &'a Site<'a>,
     /// None where what tasks write is kept and not told.
     tell: Option<Tell<'a>>,
@@ -134,7 +133,7 @@ pub(super) struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// Worker `number`, counted from 0. Others can end its task by `handle`.
-    pub(super) fn new(
+    pub(in crate::exec) fn new(
         site: &'a Site<'a>,
         number: usize,
         handle: &'a Handle,
@@ -163,16 +162,12 @@ impl<'a> Worker<'a> {
     }
 
     /// Executes a task and makes objects of what it left.
-    pub(super) fn execute(&mut self, job: &engine::Job) -> Ended {
-        let site = self.site;
-        let mut execution = Execution::new(TaskLaunch::new(job, &site.steps), None);
-        self.carry_out(&mut execution)
+    pub(in crate::exec) fn execute(&mut self, job: TaskLaunch) -> Ended {
+        self.carry_out(&mut Execution::new(job, None))
     }
 
     /// The same for a task whose input is not an object yet; none if the end of it does not count.
-    pub(super) fn execute_early(&mut self, start: &Start) -> Option<Ended> {
-        let site = self.site;
-        let job = TaskLaunch::new(&start.job, &site.steps);
+    pub(super) fn execute_early(&mut self, start: &Start, job: TaskLaunch) -> Option<Ended> {
         let mut execution = Execution::new(job, Some(start));
         let ended = self.carry_out(&mut execution);
         start.shared.abandon();

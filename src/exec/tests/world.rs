@@ -18,7 +18,7 @@ use crate::model::identity::Identity;
 use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::promise::Pattern;
-use crate::model::resources::{Resources, Supply};
+use crate::model::resources::{Place, Resources, Supply};
 use crate::model::route::Router;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Lock, Runset, State, Which};
@@ -32,6 +32,7 @@ pub(crate) struct Act {
     pub reuse_rule: bool,
     pub parallel: Option<usize>,
     pub resources: Resources,
+    pub place: Option<Place>,
     pub retries: u32,
     pub retry_delay: Duration,
     pub gather: Option<Gather>,
@@ -50,6 +51,7 @@ pub(crate) fn step(name: &'static str) -> Act {
         reuse_rule: true,
         parallel: None,
         resources: Resources::default(),
+        place: None,
         retries: 0,
         retry_delay: Duration::from_secs(1),
         gather: None,
@@ -199,6 +201,7 @@ impl World {
                 }),
                 parallel: act.parallel,
                 resources: act.resources.clone(),
+                place: act.place,
                 retries: act.retries,
                 retry_delay: act.retry_delay,
                 rounds: 1000,
@@ -277,6 +280,7 @@ impl World {
             parallel,
             fail_fast: self.fail_fast,
             supply: self.supply.clone(),
+            places: 0,
         };
         let scheduler = Scheduler::new(
             &mut self.state,

@@ -39,6 +39,8 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
     manifest["params"] = json!({ "threshold": { "type": "float" } });
     // For their `uses`.
     manifest["limits"] = json!({ "database": 1 });
+    // For their `executor`.
+    manifest["executors"] = json!({ "cluster": { "slurm": [] } });
     match place {
         Place::Nix => manifest["nix"][key] = value.clone(),
         Place::Store => manifest["store"][key] = value.clone(),

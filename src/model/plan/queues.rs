@@ -88,6 +88,13 @@ impl Queue {
         }
     }
 
+    /// How many tasks wait; one stands for all that are in the database alone.
+    pub(super) fn count_waiting(&self) -> usize {
+        let raised = self.raised.iter().map(|(_, tasks)| tasks.len());
+        let known = self.again.len() + self.ready.len() + raised.sum::<usize>();
+        known + usize::from(self.more)
+    }
+
     /// Whether tasks wait, as far as is known without a look at the database.
     pub(super) fn has_waiting(&self) -> bool {
         !self.again.is_empty()
@@ -134,9 +141,10 @@ pub(super) struct Queues {
     all: Vec<Queue>,
     /// At least one.
     classes: Vec<Class>,
-    /// How much there is of each kind, and how much of it is left.
+    /// How much there is of each kind, and how much of it is taken: more than there is, where some of it
+    /// went away.
     amounts: Vec<u64>,
-    left: Vec<u64>,
+    taken: Vec<u64>,
     /// The class for which is kept what becomes free.
     kept_for: Option<usize>,
 }
@@ -147,7 +155,7 @@ impl Queues {
             classes: vec![Class::default()],
             all,
             amounts: Vec::new(),
-            left: Vec::new(),
+            taken: Vec::new(),
             kept_for: None,
         };
         queues.open_all();
@@ -160,7 +168,7 @@ impl Queues {
         amounts: Vec<u64>,
         demands: impl IntoIterator<Item = Vec<Demand>>,
     ) {
-        self.left.clone_from(&amounts);
+        self.taken = vec![0; amounts.len()];
         self.amounts = amounts;
         self.classes.clear();
         let mut numbers: HashMap<Demand, usize> = HashMap::new();
@@ -182,6 +190,11 @@ impl Queues {
                 .collect();
         }
         self.open_all();
+    }
+
+    /// There is so much of that kind from now on.
+    pub(super) fn set_amount(&mut self, kind: usize, amount: u64) {
+        self.amounts[kind] = amount;
     }
 
     fn open_all(&mut self) {
@@ -274,7 +287,10 @@ impl Queues {
             of_kind.map_or(0, |(_, amount)| *amount)
         };
         let mut demand = self.classes[class].demand.iter();
-        demand.all(|(kind, amount)| amount.saturating_add(kept(*kind)) <= self.left[*kind])
+        demand.all(|(kind, amount)| {
+            let asked = amount.saturating_add(kept(*kind));
+            self.taken[*kind].saturating_add(asked) <= self.amounts[*kind]
+        })
     }
 
     /// A task starts: it gets what it takes.
@@ -287,7 +303,7 @@ impl Queues {
             return;
         }
         for (kind, amount) in &self.classes[class].demand {
-            self.left[*kind] = self.left[*kind].saturating_sub(*amount);
+            self.taken[*kind] = self.taken[*kind].saturating_add(*amount);
         }
         if self.kept_for == Some(class) {
             self.kept_for = None;
@@ -330,9 +346,7 @@ impl Queues {
         }
         let class = self.all[id].class(raised);
         for (kind, amount) in &self.classes[class].demand {
-            self.left[*kind] = self.left[*kind]
-                .saturating_add(*amount)
-                .min(self.amounts[*kind]);
+            self.taken[*kind] = self.taken[*kind].saturating_sub(*amount);
         }
     }
 }

@@ -1,0 +1,280 @@
+//! Who carries out a run's tasks: here, or in places elsewhere, each with workers of its own.
+
+mod slurm;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::Failure;
+use crate::exec::remote::Crew;
+use crate::manifest::{Executor, Manifest, Step, Way};
+use crate::model::executor::{FORMS, Host, LOCAL, Named};
+use crate::model::resources::Place;
+use crate::prepare::{Executors, Source};
+use crate::text::{suggest, visible};
+use crate::wire::message::Terms;
+pub(super) use slurm::Pilots;
+
+/// After so long without a word a worker and a run take each other for gone.
+const SILENCE: Duration = Duration::from_secs(30);
+/// After so long without anything to do a worker gives its place on Slurm back.
+const IDLE: Duration = Duration::from_mins(1);
+/// Workers at most, where nobody says how many.
+const WORKERS: u32 = 16;
+
+/// What workers are to keep to.
+pub(super) fn terms(grace: Duration, live: bool) -> Terms {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Terms {
+        silence: millis(SILENCE),
+        grace: millis(grace),
+        live,
+    }
+}
+
+/// An executor as it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Use {
+    Child { workers: u32, slots: u32 },
+    Of(Executor),
+}
+
+/// What the tasks of steps have in common that Slurm finds nodes for, or of all that others carry out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    cpus: u32,
+    memory: Option<u64>,
+    gpus: u32,
+}
+
+/// Has those carry out the tasks of each step whom the option names, or else the manifest. `db`: by which its
+/// workers are known from those of others.
+pub(super) fn give(
+    option: Option<&str>,
+    db: &Path,
+    source: &mut Source,
+) -> Result<Pilots, Failure> {
+    let manifest = &source.manifest;
+    let for_all = option.map(|text| of_option(text, manifest)).transpose()?;
+    let mut executors = Executors::default();
+    let mut known: BTreeMap<(String, Class), usize> = BTreeMap::new();
+    let mut pilots = Pilots::of(db);
+    let mut problems = Vec::new();
+    for step in &manifest.steps {
+        let used = match (&for_all, step.executor.as_deref()) {
+            (Some(used), _) => used.clone().map(|used| (option.unwrap_or_default(), used)),
+            (None, None) => None,
+            (None, Some(name)) => {
+                let executor = manifest.executors.get(name).cloned();
+                executor.map(|executor| (name, Use::Of(executor)))
+            }
+        };
+        let Some((name, used)) = used else {
+            executors.places.push(None);
+            continue;
+        };
+        problems.extend(
+            problem(step).map(|problem| format!("{problem}, and {} is not", visible(name))),
+        );
+        let pooled = matches!(
+            &used,
+            Use::Of(Executor {
+                way: Way::Slurm(_),
+                ..
+            })
+        );
+        let class = if pooled {
+            class(step)
+        } else {
+            Class::default()
+        };
+        let units = match step.cpus {
+            Some(cpus) if !pooled => u64::from(cpus.get()),
+            _ => 1,
+        };
+        let key = (name.to_owned(), class);
+        let number = if let Some(number) = known.get(&key) {
+            *number
+        } else {
+            executors
+                .crews
+                .push(crew(name, &used, &key.1, &mut pilots)?);
+            known.insert(key, executors.crews.len() - 1);
+            executors.crews.len() - 1
+        };
+        executors.places.push(Some(Place { number, units }));
+    }
+    if !problems.is_empty() {
+        return Err(Failure::usage(problems.join("\n")).hint(
+            "executor = \"local\" on the step has it carried out on the machine of the run",
+        ));
+    }
+    if executors.crews.is_empty() {
+        executors.places.clear();
+    }
+    source.executors = executors;
+    Ok(pilots)
+}
+
+fn of_option(text: &str, manifest: &Manifest) -> Result<Option<Use>, Failure> {
+    let wrong = |error: String| Failure::usage(format!("-executor {}: {error}", visible(text)));
+    let forms = format!("one of {FORMS}");
+    let named = Named::parse(text).map_err(|bad| wrong(bad.to_string()).hint(&forms))?;
+    let way = match named {
+        Named::Local => return Ok(None),
+        Named::Child { workers, slots } => return Ok(Some(Use::Child { workers, slots })),
+        Named::Other(name) => {
+            if let Some(executor) = manifest.executors.get(&name) {
+                return Ok(Some(Use::Of(executor.clone())));
+            }
+            let known = manifest.executors.keys().map(String::as_str);
+            let close = suggest::closest(&name, known.chain([LOCAL, "slurm"]));
+            let hint = close.map_or(forms, |close| format!("did you mean `{close}`?"));
+            return Err(wrong("there is no such executor".to_owned()).hint(hint));
+        }
+        Named::Ssh(hosts) => Way::Ssh(hosts),
+        Named::Slurm => Way::Slurm(Vec::new()),
+    };
+    Ok(Some(Use::Of(Executor {
+        way,
+        workers: None,
+        slots: None,
+        program: None,
+    })))
+}
+
+fn class(step: &Step) -> Class {
+    Class {
+        cpus: step.cpus.map_or(1, std::num::NonZeroU32::get),
+        memory: step.memory.map(|memory| memory.most),
+        gpus: step.gpus,
+    }
+}
+
+/// What of a step only works here.
+fn problem(step: &Step) -> Option<String> {
+    let what = if step.sandbox {
+        "`sandbox`"
+    } else if !step.secrets.is_empty() {
+        "`secrets`"
+    } else if step.gpus > 0 {
+        "`gpus`"
+    } else if !step.files.is_empty() {
+        "`files`"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "step {} has {what}, which only works on the machine of the run",
+        step.name
+    ))
+}
+
+fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Crew, Failure> {
+    let own = std::env::current_exe()
+        .map_err(|error| Failure::usage(format!("cannot find this program: {error}")))?;
+    let executor = match used {
+        Use::Child { workers, slots } => {
+            let child = |number| {
+                (
+                    format!("child {number}"),
+                    worker(own.clone().into(), Some(*slots)),
+                )
+            };
+            return Ok(Crew {
+                name: name.to_owned(),
+                stations: (1..=*workers).map(child).collect(),
+                idle: None,
+                hint: "see what its command says; -executor local does without it",
+            });
+        }
+        Use::Of(executor) => executor,
+    };
+    let workers = executor.workers.unwrap_or(WORKERS);
+    let program = executor.program.as_ref().map(PathBuf::from);
+    let there = program.clone().unwrap_or_else(|| own.clone());
+    let pooled = matches!(executor.way, Way::Slurm(_));
+    let (stations, hint) = match &executor.way {
+        Way::Ssh(hosts) => (
+            hosts
+                .iter()
+                .take(executor.workers.map_or(usize::MAX, |most| most as usize))
+                .map(|host| ssh(&own, program.as_deref(), executor.slots, host))
+                .collect(),
+            "try `ssh HOST task-pipeline version` by hand: it has to say so without asking anything",
+        ),
+        Way::Start(start) => {
+            let words = start.iter().map(OsString::from);
+            let words: Vec<_> = words.chain(worker(there.into(), executor.slots)).collect();
+            let station = |number| (format!("worker {number}"), words.clone());
+            (
+                (1..=workers).map(station).collect(),
+                "try its command by hand: it has to start with the line task-pipeline-worker 1",
+            )
+        }
+        Way::Slurm(options) => {
+            let slots = executor.slots.unwrap_or(1);
+            let job = slurm::Job {
+                class,
+                slots,
+                options,
+            };
+            let words = pilots.command(&job, worker(there.into(), Some(slots)))?;
+            let station = |number| (format!("pilot {number}"), words.clone());
+            (
+                (1..=workers).map(station).collect(),
+                "`squeue --me` and `sinfo` show what Slurm makes of it",
+            )
+        }
+    };
+    Ok(Crew {
+        name: name.to_owned(),
+        stations,
+        idle: pooled.then_some(IDLE),
+        hint,
+    })
+}
+
+/// The command of a worker.
+fn worker(program: OsString, slots: Option<u32>) -> Vec<OsString> {
+    let slots = slots.map(|slots| ["-slots".into(), slots.to_string().into()]);
+    let words = [program, "worker".into()].into_iter();
+    words.chain(slots.into_iter().flatten()).collect()
+}
+
+fn ssh(
+    own: &Path,
+    program: Option<&Path>,
+    slots: Option<u32>,
+    host: &Host,
+) -> (String, Vec<OsString>) {
+    const OPTIONS: [&str; 8] = [
+        "-T",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ServerAliveInterval=10",
+        "-o",
+        "ConnectTimeout=20",
+        "--",
+    ];
+    let slots = host.slots.or(slots);
+    let slots = slots.map_or_else(String::new, |slots| format!(" -slots {slots}"));
+    let quoted = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
+    let command = match program {
+        Some(program) => format!("exec {} worker{slots}", quoted(program)),
+        // The same path where it is there, as in a Nix store that both have.
+        None => format!(
+            "p={}; [ -x \"$p\" ] || p=task-pipeline; exec \"$p\" worker{slots}",
+            quoted(own)
+        ),
+    };
+    let words = ["ssh"]
+        .iter()
+        .chain(&OPTIONS)
+        .map(|word| OsString::from(*word));
+    let words = words.chain([host.name.clone().into(), command.into()]);
+    (host.name.clone(), words.collect())
+}

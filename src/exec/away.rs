@@ -1,0 +1,53 @@
+//! Jobs that are carried out elsewhere: what those who take turns here know of it.
+
+use crate::engine::{Ended, Job, Stop};
+use crate::model::plan::QueueId;
+use crate::model::task::TaskId;
+
+/// Has others carry out jobs.
+pub(crate) trait Away: Sync {
+    /// Where jobs of the step go; none for those that are carried out here.
+    fn place(&self, step: QueueId) -> Option<usize>;
+
+    /// Takes a job. Its end is news.
+    fn give(&self, job: Box<Job>);
+
+    /// So many jobs of that place wait for somebody to have room for them.
+    fn want(&self, place: usize, jobs: usize);
+
+    /// Waits for news; none once [`Away::close`] was called.
+    fn next(&self) -> Option<News>;
+
+    /// News are waited for again, and what room there is comes first.
+    fn open(&self);
+
+    /// Nobody waits for news any more.
+    fn close(&self);
+
+    /// What runs is asked to end, or is ended.
+    fn stop(&self, stop: Stop);
+}
+
+/// What happened elsewhere.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A job is over.
+    Ended(Box<Ended>),
+    /// There is so much room in that place from now on.
+    Room(usize, u64),
+    /// A task has written something.
+    Wrote {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: QueueId,
+        /// Whether to standard error.
+        stderr: bool,
+        /// Whole lines.
+        bytes: Vec<u8>,
+    },
+    /// The user should know that.
+    Warning(String),
+    /// Nobody works in a place, and nobody will: the error, and what to do.
+    Nobody(String, &'static str),
+}

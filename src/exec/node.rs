@@ -1,0 +1,488 @@
+//! A worker elsewhere: carries out what a run gives it through standard input, with the same means as a run
+//! does here, and tells what came of it on standard output.
+//!
+//! It plans nothing and knows no manifest and no db. It has a store of its own, of what its tasks need and
+//! leave. Its tasks and itself end with the stream, or when nothing was heard for too long: the run has given
+//! it up then.
+
+mod fetch;
+mod line;
+mod place;
+mod shelf;
+mod steps;
+mod told;
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::local::{Channel, Emergency, Message, Runnable, Scratch, Site, TaskLaunch, Worker};
+use crate::engine::Grant;
+use crate::model::event::Event;
+use crate::model::list::Form;
+use crate::model::plan::Ready;
+use crate::model::task::{TaskId, TaskState};
+use crate::process::Handle;
+use crate::store::Store;
+use crate::sys::{self, Orphans};
+use crate::wire::frame;
+use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
+use fetch::Fetch;
+use line::Line;
+pub(crate) use line::Output;
+pub(crate) use place::Place;
+use shelf::Shelf;
+use steps::Steps;
+
+/// What a worker is.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// How much room there is for tasks.
+    pub slots: u64,
+    /// The most bytes of objects that are kept for tasks to come.
+    pub cache: u64,
+}
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// What the owner says makes no sense.
+    #[error("cannot go on: {0}")]
+    Frame(#[from] frame::Error),
+    /// The owner does not want it.
+    #[error("the run does not take this worker: {0}")]
+    Refused(String),
+    /// Nothing was heard.
+    #[error("nothing was heard of the run for {0:?}: its tasks were ended")]
+    Silence(Duration),
+    /// A folder or file of its own cannot be made.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The thread for a task cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// How long a worker waits to hear whether it is taken on.
+const FIRST: Duration = Duration::from_mins(2);
+
+/// A task with its step.
+struct Task {
+    spec: Box<TaskSpec>,
+    step: Arc<Runnable>,
+    units: u64,
+}
+
+/// What slots take from.
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    /// Room that is not taken.
+    free: u64,
+    /// Slots that there are, and those that wait.
+    slots: usize,
+    idle: usize,
+    over: bool,
+}
+
+struct Node<'a> {
+    site: Site<'a>,
+    line: Line<'a>,
+    fetch: Fetch<'a>,
+    shelf: Shelf,
+    queue: Mutex<Queue>,
+    called: Condvar,
+    emergency: &'a Emergency,
+    terms: Terms,
+    most: u64,
+}
+
+/// Serves a run until it is over. `place`: a folder of this worker alone.
+pub(crate) fn serve(
+    options: &Options,
+    emergency: &Emergency,
+    place: &Path,
+    input: impl Read,
+    output: &Output,
+) -> Result<(), Error> {
+    let mut input = BufReader::with_capacity(frame::PIECE * 2, input);
+    let line = Line::new(output);
+    line.greet();
+    line.say(&ToOwner::Hello(Hello {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        node: sys::node_name(),
+        slots: options.slots,
+    }));
+    let watch = Watchdog::new(emergency, FIRST);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("silence".into())
+            .spawn_scoped(scope, || watch.keep(line))
+            .map_err(Error::Thread)?;
+        let served = serve_within(options, (emergency, &watch), place, &mut input, line);
+        watch.end();
+        served
+    })
+}
+
+fn serve_within(
+    options: &Options,
+    (emergency, watch): (&Emergency, &Watchdog),
+    place: &Path,
+    input: &mut BufReader<impl Read>,
+    line: Line,
+) -> Result<(), Error> {
+    let terms = loop {
+        match hear(input, watch)? {
+            None => return Ok(()),
+            Some((ToWorker::Welcome(terms), _)) => break *terms,
+            Some((ToWorker::Bye(why), _)) => return Err(Error::Refused(why)),
+            Some(_) => {}
+        }
+    };
+    watch.set(Duration::from_millis(terms.silence));
+    sys::adopt_orphans();
+    let grace = Duration::from_millis(terms.grace);
+    let objects = place.join("objects");
+    let scratch = Scratch::new(&place.join("scratch"), &objects, grace)?;
+    let store = Store::open(&objects, scratch.folder().path())?;
+    // Nothing needs no asking for.
+    store.insert_bytes(&[])?;
+    let site = Site {
+        store: &store,
+        scratch: Arc::clone(scratch.folder()),
+        orphans: Orphans::watch(),
+        keep: None,
+        fence: None,
+        kills: sys::kills(),
+        full: AtomicBool::new(false),
+    };
+    let start = place.join("start");
+    begin_in(&start).map_err(crate::store::io_error("work in the folder", &*start))?;
+    let node = Node {
+        fetch: Fetch::new(&store, scratch.folder(), line),
+        shelf: Shelf::new(options.cache),
+        site,
+        line,
+        queue: Mutex::new(Queue {
+            free: options.slots,
+            ..Queue::default()
+        }),
+        called: Condvar::new(),
+        emergency,
+        terms,
+        most: options.slots,
+    };
+    std::thread::scope(|scope| {
+        let heard = node.listen(scope, input, watch, &start);
+        node.end();
+        heard
+    })
+}
+
+/// Makes the folder that scripts start in, and goes there: children start where this process is.
+fn begin_in(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(folder)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555))?;
+    std::env::set_current_dir(folder)
+}
+
+/// The next message; none at the end.
+fn hear(
+    input: &mut BufReader<impl Read>,
+    watch: &Watchdog,
+) -> Result<Option<(ToWorker, Vec<u8>)>, Error> {
+    let heard = frame::read(input);
+    watch.heard();
+    match heard {
+        // As good as an end.
+        Err(frame::Error::Io(_)) => Ok(None),
+        other => Ok(other?),
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Does what is said, up to the end.
+    fn listen<'scope, 'env>(
+        &'env self,
+        scope: &'scope std::thread::Scope<'scope, 'env>,
+        input: &mut BufReader<impl Read>,
+        watch: &Watchdog,
+        start: &Path,
+    ) -> Result<(), Error>
+    where
+        'a: 'scope,
+    {
+        let mut steps = Steps::new(start);
+        while let Some((message, bytes)) = hear(input, watch)? {
+            match message {
+                ToWorker::Welcome(_) | ToWorker::Ping => {}
+                ToWorker::Bye(_) => return Ok(()),
+                ToWorker::Step(number, step) => steps.add(number, &step),
+                ToWorker::Task(spec) => {
+                    let Some((step, units)) = steps.of(spec.step) else {
+                        let why = format!("step {} was never told", spec.step);
+                        self.line.say(&told::unable(spec.lease, why));
+                        continue;
+                    };
+                    self.fetch.begin(&spec.input);
+                    let units = units.min(self.most);
+                    self.enqueue(scope, Task { spec, step, units })?;
+                }
+                ToWorker::Piece { digest, last } => self.fetch.piece(digest, &bytes, last),
+                ToWorker::Absent(digest, why) => self.fetch.absent(digest, why),
+                ToWorker::Cancel(lease) => self.cancel(lease),
+                ToWorker::Stop { kill: false } => self.emergency.tasks().end(),
+                ToWorker::Stop { kill: true } => self.emergency.tasks().kill(),
+            }
+        }
+        Ok(())
+    }
+
+    fn enqueue<'scope, 'env>(
+        &'env self,
+        scope: &'scope std::thread::Scope<'scope, 'env>,
+        task: Task,
+    ) -> Result<(), Error>
+    where
+        'a: 'scope,
+    {
+        let mut queue = self.lock();
+        queue.tasks.push_back(task);
+        if queue.idle > 0 || queue.slots as u64 >= self.most {
+            self.called.notify_one();
+            return Ok(());
+        }
+        let number = queue.slots;
+        queue.slots += 1;
+        let started = std::thread::Builder::new()
+            .name(format!("slot {number}"))
+            .spawn_scoped(scope, move || {
+                let work = AssertUnwindSafe(|| self.work(number));
+                if catch_unwind(work).is_err() {
+                    // The run would wait for its task for ever.
+                    self.emergency.tasks().kill();
+                    self.emergency.clear();
+                    std::process::exit(101);
+                }
+            });
+        if started.is_err() {
+            queue.slots -= 1;
+        }
+        match started {
+            Err(error) if queue.slots == 0 => Err(Error::Thread(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A task that has not begun is given back.
+    fn cancel(&self, lease: Lease) {
+        let mut queue = self.lock();
+        let before = queue.tasks.len();
+        queue.tasks.retain(|task| task.spec.lease != lease);
+        let was_there = queue.tasks.len() < before;
+        drop(queue);
+        if was_there {
+            self.line.say(&ToOwner::GivenBack(lease));
+        }
+    }
+
+    /// Nothing more begins, and what runs is ended.
+    fn end(&self) {
+        let mut queue = self.lock();
+        queue.over = true;
+        queue.tasks.clear();
+        drop(queue);
+        self.called.notify_all();
+        self.fetch.end();
+        let tasks = self.emergency.tasks();
+        tasks.end();
+        let due = Instant::now() + Duration::from_millis(self.terms.grace);
+        let mut queue = self.lock();
+        while queue.free < self.most && Instant::now() < due {
+            let left = due.saturating_duration_since(Instant::now());
+            let waited = self.called.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(queue);
+        tasks.kill();
+    }
+
+    /// What a slot does.
+    fn work(&self, number: usize) {
+        let handle = Handle::new(Duration::from_millis(self.terms.grace));
+        self.emergency.tasks().add(handle.clone());
+        let lease = Cell::new(0);
+        let tell = |event: &Event| {
+            if let Event::Output { stderr, bytes, .. } = event {
+                let (lease, stderr) = (lease.get(), *stderr);
+                for bytes in bytes.chunks(frame::PIECE) {
+                    let wrote = ToOwner::Wrote { lease, stderr };
+                    self.line.say_with(&wrote, bytes);
+                }
+            }
+        };
+        let tell: Option<&dyn Fn(&Event)> = self.terms.live.then_some(&tell);
+        // Nobody here starts on what is not complete.
+        let offer = |_: TaskId, _: &[Box<str>], _: usize, _: &Arc<_>| {};
+        let mut worker = Worker::new(&self.site, number, &handle, tell, &offer);
+        while let Some(task) = self.next() {
+            lease.set(task.spec.lease);
+            self.carry_out(&mut worker, &task);
+            self.shelf.trim(self.site.store);
+            self.lock().free += task.units;
+            self.called.notify_all();
+        }
+    }
+
+    fn next(&self) -> Option<Task> {
+        let mut queue = self.lock();
+        loop {
+            if queue.over {
+                return None;
+            }
+            if let Some(first) = queue.tasks.front()
+                && first.units <= queue.free
+                && let Some(task) = queue.tasks.pop_front()
+            {
+                queue.free -= task.units;
+                return Some(task);
+            }
+            queue.idle += 1;
+            let waited = self.called.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    fn carry_out(&self, worker: &mut Worker, task: &Task) {
+        let Task { spec, step, .. } = task;
+        let used = self.shelf.begin();
+        let fetched = self.fetch.all_of(spec, step, &used);
+        let form = Form::of(spec.form).unwrap_or_default();
+        if let Err(why) = fetched {
+            self.line.say(&told::unable(spec.lease, why));
+            return;
+        }
+        let ready = Ready {
+            id: TaskId(spec.task),
+            input: spec.input,
+            form,
+            parent: None,
+            name: spec.name.as_deref().map(Into::into),
+            state: TaskState::Pending,
+            forced: false,
+            attempt: spec.attempt,
+            line: crate::model::gather::Line::default(),
+            key: spec.key.as_deref().map(Into::into),
+            context: spec.context.map(Box::new),
+            raised: 0,
+        };
+        let grant = Grant {
+            memory: spec.memory,
+            gpus: None,
+        };
+        let ended = worker.execute(TaskLaunch {
+            step,
+            ready: &ready,
+            runset: &spec.runset,
+            more: true,
+            ahead: None,
+            grant: &grant,
+        });
+        let told = told::tell(self.line, self.site.store, &used, spec.lease, ended);
+        if let Err(error) = told {
+            let why = format!("what the task left cannot be sent: {error}");
+            self.line.say(&told::unable(spec.lease, why));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the process where nothing is heard any more: the thread that reads cannot notice that.
+struct Watchdog<'a> {
+    emergency: &'a Emergency,
+    state: Mutex<(Instant, Duration, bool)>,
+    called: Condvar,
+}
+
+impl<'a> Watchdog<'a> {
+    fn new(emergency: &'a Emergency, silence: Duration) -> Self {
+        Self {
+            emergency,
+            state: Mutex::new((Instant::now(), silence, false)),
+            called: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Instant, Duration, bool)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self) {
+        self.lock().0 = Instant::now();
+    }
+
+    fn set(&self, silence: Duration) {
+        self.lock().1 = silence;
+        self.called.notify_all();
+    }
+
+    fn end(&self) {
+        self.lock().2 = true;
+        self.called.notify_all();
+    }
+
+    /// Says something now and then, and ends all when nothing was heard for too long.
+    fn keep(&self, line: Line) {
+        let mut state = self.lock();
+        loop {
+            let (heard, silence, over) = *state;
+            if over {
+                return;
+            }
+            if heard.elapsed() >= silence {
+                break;
+            }
+            // Three times before the other one gives up.
+            let pause = silence / 3;
+            let due = silence.saturating_sub(heard.elapsed()).min(pause);
+            let waited = self.called.wait_timeout(state, due);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if !state.2 {
+                drop(state);
+                line.say(&ToOwner::Ping);
+                state = self.lock();
+            }
+        }
+        let silence = state.1;
+        drop(state);
+        crate::out::tell(&format!("worker: {}\n", Error::Silence(silence)));
+        let emergency = self.emergency;
+        emergency.tasks().kill();
+        emergency.clear();
+        std::process::exit(1);
+    }
+}
+
+/// Signals that come to a worker: its time is over.
+pub(crate) fn leave_on_signal(channel: &Channel, output: &Output) {
+    // The process ends with its tasks, which the run has done elsewhere.
+    if let Some(Message::Signal(signal)) = channel.next() {
+        let why = format!("it was ended by {}", sys::signal_name(signal));
+        Line::new(output).say(&ToOwner::Leaving(why));
+        let emergency = channel.emergency();
+        emergency.tasks().kill();
+        emergency.clear();
+        std::process::exit(128 + signal);
+    }
+}

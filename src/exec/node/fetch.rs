@@ -1,0 +1,207 @@
+//! Objects that a worker lacks, asked of the run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::line::Line;
+use super::shelf::Use;
+use crate::exec::local::Runnable;
+use crate::exec::transfer::{Incoming, each_within};
+use crate::folder::Folder;
+use crate::model::digest::Digest;
+use crate::model::list::Form;
+use crate::model::tree::Kind;
+use crate::store::{self, Store};
+use crate::wire::message::{TaskSpec, ToOwner};
+
+/// See the module.
+pub(super) struct Fetch<'a> {
+    store: &'a Store,
+    line: Line<'a>,
+    state: Mutex<State<'a>>,
+    changed: Condvar,
+}
+
+struct State<'a> {
+    /// What was asked for and is not there; why not, where that was told.
+    asked: HashMap<Digest, Option<String>>,
+    incoming: Incoming<'a, Digest>,
+    over: bool,
+}
+
+/// Objects that are asked for at once.
+const STRETCH: usize = 512;
+
+impl<'a> Fetch<'a> {
+    pub(super) fn new(store: &'a Store, folder: &'a Arc<Folder>, line: Line<'a>) -> Self {
+        Self {
+            store,
+            line,
+            state: Mutex::new(State {
+                asked: HashMap::new(),
+                incoming: Incoming::new(store, folder, "owner".to_owned()),
+                over: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<'a>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        self.store.contains(digest)
+    }
+
+    /// Asks for it, without waiting for it.
+    pub(super) fn begin(&self, digest: &Digest) {
+        self.ask(&[*digest]);
+    }
+
+    /// Asks for those that are not here, and were not asked for; those that are still to come.
+    fn ask(&self, digests: &[Digest]) -> Vec<Digest> {
+        let missing = digests.iter().filter(|digest| !self.has(digest));
+        let missing: Vec<Digest> = missing.copied().collect();
+        if missing.is_empty() {
+            return missing;
+        }
+        let mut state = self.lock();
+        let mut new = Vec::new();
+        for digest in &missing {
+            // What was told to be absent may be there by now.
+            let before = state.asked.insert(*digest, None);
+            if !matches!(before, Some(None)) {
+                new.push(*digest);
+            }
+        }
+        drop(state);
+        if !new.is_empty() {
+            self.line.say(&ToOwner::Need(new));
+        }
+        missing
+    }
+
+    /// Has all of these here; or says why that cannot be.
+    fn all(&self, digests: &[Digest]) -> Result<(), String> {
+        let missing = self.ask(digests);
+        let mut state = self.lock();
+        for digest in missing {
+            loop {
+                match state.asked.get(&digest) {
+                    None => break,
+                    Some(Some(why)) => return Err(why.clone()),
+                    Some(None) if state.over => return Err("the run is over".to_owned()),
+                    Some(None) => {
+                        let waited = self.changed.wait(state);
+                        state = waited.unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A piece of an object came.
+    pub(super) fn piece(&self, digest: Digest, bytes: &[u8], last: bool) {
+        let mut state = self.lock();
+        let why = match state.incoming.add(digest, bytes, last) {
+            Ok(None) => return,
+            Ok(Some(found)) if found == digest => None,
+            Ok(Some(found)) => Some(format!(
+                "object {digest} came with bytes that hash to {found}"
+            )),
+            Err(error) => Some(error.to_string()),
+        };
+        match why {
+            None => state.asked.remove(&digest),
+            Some(why) => state.asked.insert(digest, Some(why)),
+        };
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// An object cannot be had.
+    pub(super) fn absent(&self, digest: Digest, why: String) {
+        self.lock().asked.insert(digest, Some(why));
+        self.changed.notify_all();
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn end(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+
+    /// Has all here that a task works on; or says why that cannot be.
+    pub(super) fn all_of(
+        &self,
+        task: &TaskSpec,
+        step: &Runnable,
+        used: &Use,
+    ) -> Result<(), String> {
+        self.all(&[task.input])?;
+        used.of(self.store, &task.input);
+        let form = Form::of(task.form).ok_or("what the input is makes no sense")?;
+        match form {
+            Form::File => {}
+            Form::Folder => self.within(&task.input, form, used)?,
+            Form::List => {
+                let given = crate::exec::local::Given::without_files(self.store, &task.input, form);
+                let main = given.map_err(|error| error.to_string())?.main;
+                self.all(&[main])?;
+                used.of(self.store, &main);
+                if step.input_dir {
+                    self.listed(&task.input, used)?;
+                }
+            }
+        }
+        if let Some(context) = &task.context {
+            self.all(&[*context])?;
+            used.of(self.store, context);
+            self.listed(context, used)?;
+        }
+        Ok(())
+    }
+
+    /// Files and folders of a list.
+    fn listed(&self, list: &Digest, used: &Use) -> Result<(), String> {
+        self.within(list, Form::List, used)?;
+        let told = |error: store::Error| error.to_string();
+        for entry in self.store.list(list).map_err(told)? {
+            let entry = entry.map_err(told)?;
+            if entry.kind == Kind::Folder {
+                self.within(&entry.digest, Form::Folder, used)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn within(&self, digest: &Digest, form: Form, used: &Use) -> Result<(), String> {
+        let mut stretch = Vec::new();
+        let mut wrong = None;
+        let mut fetch = |stretch: &mut Vec<Digest>| {
+            if wrong.is_none() {
+                wrong = self.all(stretch).err();
+                stretch
+                    .iter()
+                    .for_each(|digest| used.of(self.store, digest));
+            }
+            stretch.clear();
+        };
+        let mut each = |digest: &Digest| {
+            stretch.push(*digest);
+            if stretch.len() >= STRETCH {
+                fetch(&mut stretch);
+            }
+            Ok(())
+        };
+        let read = each_within(self.store, digest, form, &mut each);
+        fetch(&mut stretch);
+        match (read, wrong) {
+            (_, Some(why)) => Err(why),
+            (Err(error), None) => Err(error.to_string()),
+            (Ok(()), None) => Ok(()),
+        }
+    }
+}

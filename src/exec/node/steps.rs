@@ -1,0 +1,131 @@
+//! Steps as the run told them, as this machine runs their scripts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::exec::local::{self, Parameters, Runnable, With};
+use crate::model::identity::Tools;
+use crate::model::name::StepName;
+use crate::model::promise::Pattern;
+use crate::wire::message::StepSpec;
+
+/// See the module.
+pub(super) struct Steps<'a> {
+    /// Where scripts start: nothing is in there.
+    folder: &'a Path,
+    known: HashMap<u32, (Arc<Runnable>, u64)>,
+    host: Vec<(OsString, OsString)>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            known: HashMap::new(),
+            host: std::env::vars_os().collect(),
+        }
+    }
+
+    /// The step, and how much room one of its tasks takes.
+    pub(super) fn of(&self, number: u32) -> Option<(Arc<Runnable>, u64)> {
+        let (step, units) = self.known.get(&number)?;
+        Some((Arc::clone(step), *units))
+    }
+
+    /// Makes one ready.
+    pub(super) fn add(&mut self, number: u32, spec: &StepSpec) {
+        let identity = &spec.identity;
+        // What the step keeps has the owner's values, and is not set where it is not set there.
+        let host = self.host.iter().filter(|(name, _)| {
+            let kept = identity.keep.iter().any(|keep| name == keep.as_str());
+            !kept || name == "PATH" && matches!(identity.tools, Tools::HostInstead)
+        });
+        let kept = spec
+            .kept
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let host: BTreeMap<OsString, OsString> = host.cloned().chain(kept).collect();
+        let given: Vec<(&str, &str)> = pairs(&spec.params);
+        let resources = spec.resources.iter();
+        let resources: Vec<(&str, String)> = resources
+            .map(|(name, value)| (&**name, value.clone()))
+            .collect();
+        let declared = |name: &str| spec.declared.iter().any(|known| known == name);
+        let parameters = Parameters {
+            secrets: &[],
+            resources: &resources,
+            given: &given,
+            declared: Some(&declared),
+        };
+        let variables = local::variables(identity, parameters, host);
+        let folder = self.folder.to_owned();
+        let shell = identity.shell.first().map_or("sh", String::as_str);
+        let host_path = local::host_path();
+        let program = match missing(&identity.tools) {
+            Some(path) => Err(format!(
+                "{path} is not on this machine, and the step's packages are in there\nhint: the machines of \
+                 the executor need the same /nix/store"
+            )),
+            None => local::program(shell, &variables, host_path.as_deref(), &folder),
+        };
+        let arguments = identity.shell.iter().skip(1).chain([&identity.script]);
+        let outputs = spec.outputs.as_ref().map(|texts| {
+            let patterns = texts.iter().filter_map(|text| Pattern::parse(text).ok());
+            patterns.collect::<Arc<[Pattern]>>()
+        });
+        let with_dir = spec.with_dir.as_ref().map(|steps| With {
+            steps: steps
+                .iter()
+                .filter_map(|name| StepName::new(name).ok())
+                .collect(),
+            each: identity.each,
+        });
+        let Ok(name) = StepName::new(&spec.name) else {
+            return;
+        };
+        let step = Runnable {
+            queue: number as usize,
+            name,
+            version: spec.version,
+            outputs,
+            folders: spec.folders,
+            timeout: spec.timeout.map(Duration::from_millis),
+            program,
+            arguments: arguments.map(Into::into).collect(),
+            variables: Arc::new(variables),
+            folder,
+            wants_warm: spec.warm,
+            warm: OnceLock::new(),
+            input_dir: spec.input_dir,
+            with_dir,
+            key: identity.reads_key(),
+            gpus: false,
+            direct: OnceLock::new(),
+            files: None,
+            sandbox: None,
+            mask: None,
+        };
+        self.known
+            .insert(number, (Arc::new(step), spec.units.max(1)));
+    }
+}
+
+/// A folder with programs of the step that is not on this machine.
+fn missing(tools: &Tools) -> Option<&str> {
+    let Tools::Nix(environment) = tools else {
+        return None;
+    };
+    let mut paths = environment.path.iter();
+    let missing = paths.find(|path| !Path::new(path).exists());
+    missing.map(String::as_str)
+}
+
+fn pairs(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    pairs
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect()
+}

@@ -1,0 +1,370 @@
+//! Who carries out what: pure, so that all that can go wrong is tried in memory.
+//!
+//! A job is given to a worker under a *lease*, a number that is never given twice. Only the worker that has it can
+//! end it, and it ends once: whatever comes late, twice or from a worker that was given up finds no lease.
+//! Nothing of it is written anywhere. A run that dies leaves its jobs as they were, and its workers end with it.
+//!
+//! A worker gets more than it has room for where tasks are short, so that none has to wait for the way there and
+//! back; where others have nothing to do, it is asked to give back what it has not begun.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::wire::message::Lease;
+
+/// A worker, counted from 0 over the whole run.
+pub(super) type WorkerId = usize;
+
+/// How often a job is lost with its worker until it is the job's own fault.
+pub(super) const LOSSES: u32 = 3;
+/// How many microseconds tasks take at most on average for more to be given than there is room for.
+const SHORT: u64 = 200_000;
+
+/// A job that nobody has.
+#[derive(Debug)]
+struct Waiting<J> {
+    job: J,
+    units: u64,
+    losses: u32,
+    /// Where it was lost last.
+    not_at: Option<String>,
+}
+
+/// A job that a worker has.
+#[derive(Debug)]
+struct Held<J> {
+    worker: WorkerId,
+    waiting: Waiting<J>,
+    /// What it takes of the worker: all, where it was lost before with others beside it.
+    taken: u64,
+    /// Whether it was asked to give it back.
+    asked: bool,
+}
+
+#[derive(Debug)]
+struct Worker {
+    place: usize,
+    node: String,
+    slots: u64,
+    taken: u64,
+    leases: BTreeSet<Lease>,
+    /// It gets nothing more.
+    leaving: bool,
+}
+
+#[derive(Debug)]
+struct Place<J> {
+    waiting: VecDeque<Waiting<J>>,
+    /// Microseconds that tasks took, on average of late; none before the first.
+    pace: Option<u64>,
+}
+
+/// What is to be said to a worker.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// It gets what has that lease.
+    Send(WorkerId, Lease),
+    /// It is to give that back if it has not begun.
+    Cancel(WorkerId, Lease),
+}
+
+/// What was lost with a worker.
+#[derive(Debug)]
+pub(super) struct Lost<J> {
+    /// How many jobs are to be carried out elsewhere.
+    pub again: usize,
+    /// Those that were lost too often.
+    pub for_good: Vec<J>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Book<J> {
+    places: Vec<Place<J>>,
+    workers: BTreeMap<WorkerId, Worker>,
+    leases: HashMap<Lease, Held<J>>,
+    next: Lease,
+}
+
+impl<J> Book<J> {
+    /// Of so many places.
+    pub(super) fn new(places: usize) -> Self {
+        let place = || Place {
+            waiting: VecDeque::new(),
+            pace: None,
+        };
+        Self {
+            places: (0..places).map(|_| place()).collect(),
+            workers: BTreeMap::new(),
+            leases: HashMap::new(),
+            next: 1,
+        }
+    }
+
+    /// A worker has come.
+    pub(super) fn join(&mut self, id: WorkerId, place: usize, node: String, slots: u64) {
+        let worker = Worker {
+            place,
+            node,
+            slots,
+            taken: 0,
+            leases: BTreeSet::new(),
+            leaving: false,
+        };
+        self.workers.insert(id, worker);
+    }
+
+    /// A job is to be carried out in that place, where it takes so much room.
+    pub(super) fn give(&mut self, place: usize, job: J, units: u64) {
+        self.places[place].waiting.push_back(Waiting {
+            job,
+            units,
+            losses: 0,
+            not_at: None,
+        });
+    }
+
+    /// How much room there is for jobs in a place.
+    pub(super) fn room(&self, place: usize) -> u64 {
+        let workers = self.workers.values();
+        let there = workers.filter(|worker| worker.place == place && !worker.leaving);
+        there.map(|worker| self.most(worker)).sum()
+    }
+
+    /// Whether somebody works in a place.
+    pub(super) fn is_manned(&self, place: usize) -> bool {
+        let mut workers = self.workers.values();
+        workers.any(|worker| worker.place == place && !worker.leaving)
+    }
+
+    /// Jobs of a place that nobody has.
+    pub(super) fn waiting(&self, place: usize) -> usize {
+        self.places[place].waiting.len()
+    }
+
+    /// Room in a place that nothing takes or waits for.
+    pub(super) fn free(&self, place: usize) -> u64 {
+        let workers = self.workers.values();
+        let there = workers.filter(|worker| worker.place == place && !worker.leaving);
+        let room: u64 = there
+            .map(|worker| worker.slots.saturating_sub(worker.taken))
+            .sum();
+        let waiting = self.places[place].waiting.iter();
+        room.saturating_sub(waiting.map(|waiting| waiting.units).sum())
+    }
+
+    /// Jobs of a place that nobody has; they are forgotten.
+    pub(super) fn take_waiting(&mut self, place: usize) -> Vec<J> {
+        let waiting = self.places[place].waiting.drain(..);
+        waiting.map(|waiting| waiting.job).collect()
+    }
+
+    /// Jobs that a worker has.
+    pub(super) fn in_hand(&self, worker: WorkerId) -> usize {
+        let worker = self.workers.get(&worker);
+        worker.map_or(0, |worker| worker.leases.len())
+    }
+
+    /// What a worker takes at most.
+    fn most(&self, worker: &Worker) -> u64 {
+        let is_short = |pace: u64| pace <= SHORT;
+        if self.places[worker.place].pace.is_some_and(is_short) {
+            worker.slots * 2
+        } else {
+            worker.slots
+        }
+    }
+
+    /// The job with that lease.
+    pub(super) fn job(&self, lease: Lease) -> Option<&J> {
+        Some(&self.leases.get(&lease)?.waiting.job)
+    }
+
+    /// Gives out what waits, to whoever has most room left.
+    pub(super) fn assign(&mut self) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for place in 0..self.places.len() {
+            while let Some(first) = self.places[place].waiting.front() {
+                let Some((worker, taken)) = self.best(place, first) else {
+                    break;
+                };
+                let Some(waiting) = self.places[place].waiting.pop_front() else {
+                    break;
+                };
+                let lease = self.next;
+                self.next += 1;
+                if let Some(of) = self.workers.get_mut(&worker) {
+                    of.taken += taken;
+                    of.leases.insert(lease);
+                }
+                let held = Held {
+                    worker,
+                    waiting,
+                    taken,
+                    asked: false,
+                };
+                self.leases.insert(lease, held);
+                acts.push(Act::Send(worker, lease));
+            }
+            if self.places[place].waiting.is_empty() {
+                acts.extend(self.level(place));
+            }
+        }
+        acts
+    }
+
+    /// Who is to have a job, and how much it takes there.
+    fn best(&self, place: usize, job: &Waiting<J>) -> Option<(WorkerId, u64)> {
+        let fits = |worker: &Worker| {
+            // It may end whoever is beside it: so that this is told from what others do, nobody is.
+            if job.losses + 1 >= LOSSES {
+                return (worker.taken == 0).then_some(worker.slots);
+            }
+            // A task for more than there is takes all.
+            let units = job.units.min(worker.slots);
+            (worker.taken + units <= self.most(worker)).then_some(units)
+        };
+        let there = || {
+            let workers = self.workers.iter();
+            workers.filter(move |(_, worker)| worker.place == place && !worker.leaving)
+        };
+        let is_elsewhere = |worker: &Worker| job.not_at.as_ref() != Some(&worker.node);
+        let has_other = there().any(|(_, worker)| is_elsewhere(worker));
+        let fitting = there()
+            .filter(|(_, worker)| !has_other || is_elsewhere(worker))
+            .filter_map(|(id, worker)| Some((*id, worker, fits(worker)?)));
+        // The one that is filled least.
+        let best = fitting.min_by(|(_, a, _), (_, b, _)| {
+            let (a, b) = (a.taken * b.slots, b.taken * a.slots);
+            a.cmp(&b)
+        });
+        best.map(|(id, _, units)| (id, units))
+    }
+
+    /// Who has nothing to do gets what another one has not begun.
+    fn level(&mut self, place: usize) -> Vec<Act> {
+        let there = |worker: &&Worker| worker.place == place && !worker.leaving;
+        let workers = self.workers.values();
+        let mut idle = workers
+            .filter(there)
+            .map(|worker| worker.slots.saturating_sub(worker.taken))
+            .sum::<u64>();
+        let mut acts = Vec::new();
+        for (id, worker) in &self.workers {
+            if worker.place != place {
+                continue;
+            }
+            let mut over = worker.taken.saturating_sub(worker.slots);
+            // What came last begins last.
+            for lease in worker.leases.iter().rev() {
+                let Some(held) = self.leases.get_mut(lease) else {
+                    continue;
+                };
+                if over < held.taken || idle < held.taken {
+                    break;
+                }
+                over -= held.taken;
+                idle -= held.taken;
+                if !std::mem::replace(&mut held.asked, true) {
+                    acts.push(Act::Cancel(*id, *lease));
+                }
+            }
+        }
+        acts
+    }
+
+    /// A worker ended a job, after so many microseconds; none if it was not its own.
+    pub(super) fn done(&mut self, worker: WorkerId, lease: Lease, elapsed: u64) -> Option<J> {
+        let held = self.take(worker, lease)?;
+        let place = &mut self.places[self.workers[&worker].place];
+        place.pace = Some(match place.pace {
+            None => elapsed,
+            Some(before) => before - before / 8 + elapsed / 8,
+        });
+        Some(held.waiting.job)
+    }
+
+    /// A worker gives a job back that it did not begin.
+    pub(super) fn given_back(&mut self, worker: WorkerId, lease: Lease) {
+        if let Some(held) = self.take(worker, lease) {
+            let place = self.workers[&worker].place;
+            self.places[place].waiting.push_front(held.waiting);
+        }
+    }
+
+    /// A worker could not do its part; the job, if that was once too often.
+    pub(super) fn unable(&mut self, worker: WorkerId, lease: Lease) -> Option<J> {
+        let held = self.take(worker, lease)?;
+        let of = &self.workers[&worker];
+        let (place, node) = (of.place, of.node.clone());
+        self.lose(place, node, held)
+    }
+
+    fn take(&mut self, worker: WorkerId, lease: Lease) -> Option<Held<J>> {
+        if self.leases.get(&lease)?.worker != worker {
+            return None;
+        }
+        let held = self.leases.remove(&lease)?;
+        let of = self.workers.get_mut(&worker)?;
+        of.leases.remove(&lease);
+        of.taken -= held.taken;
+        Some(held)
+    }
+
+    fn lose(&mut self, place: usize, node: String, held: Held<J>) -> Option<J> {
+        let mut waiting = held.waiting;
+        waiting.losses += 1;
+        if waiting.losses >= LOSSES {
+            return Some(waiting.job);
+        }
+        waiting.not_at = Some(node);
+        self.places[place].waiting.push_front(waiting);
+        None
+    }
+
+    /// A worker gets nothing more.
+    pub(super) fn leaves(&mut self, worker: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.leaving = true;
+        }
+    }
+
+    /// A worker is gone, with all that it had. `left`: it was ended by somebody, which is no task's fault.
+    pub(super) fn gone(&mut self, worker: WorkerId, left: bool) -> Lost<J> {
+        let mut lost = Lost {
+            again: 0,
+            for_good: Vec::new(),
+        };
+        let Some(gone) = self.workers.remove(&worker) else {
+            return lost;
+        };
+        let mut began = 0;
+        // The first come first again.
+        let mut again = Vec::new();
+        for lease in gone.leases {
+            let Some(mut held) = self.leases.remove(&lease) else {
+                continue;
+            };
+            // What came first began first; what had no room had not begun.
+            let has_begun = began + held.taken <= gone.slots;
+            began += held.taken;
+            if has_begun && !left {
+                held.waiting.losses += 1;
+                held.waiting.not_at = Some(gone.node.clone());
+            }
+            if held.waiting.losses >= LOSSES {
+                lost.for_good.push(held.waiting.job);
+            } else {
+                again.push(held.waiting);
+            }
+        }
+        lost.again = again.len();
+        for waiting in again.into_iter().rev() {
+            self.places[gone.place].waiting.push_front(waiting);
+        }
+        lost
+    }
+}
+
+#[cfg(test)]
+#[path = "book/tests.rs"]
+mod tests;

@@ -1,0 +1,225 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn sent(acts: &[Act]) -> Vec<(WorkerId, Lease)> {
+    let sent = acts.iter().filter_map(|act| match act {
+        Act::Send(worker, lease) => Some((*worker, *lease)),
+        Act::Cancel(..) => None,
+    });
+    sent.collect()
+}
+
+fn book(workers: &[(&str, u64)]) -> Book<u32> {
+    let mut book = Book::new(1);
+    for (id, (node, slots)) in workers.iter().enumerate() {
+        book.join(id, 0, (*node).to_owned(), *slots);
+    }
+    book
+}
+
+#[test]
+fn jobs_go_to_whoever_is_filled_least() {
+    let mut book = book(&[("a", 1), ("b", 3)]);
+    (0..5).for_each(|job| book.give(0, job, 1));
+    let workers: Vec<WorkerId> = sent(&book.assign()).iter().map(|(w, _)| *w).collect();
+    assert_eq!(workers, [0, 1, 1, 1]);
+    assert_eq!((book.room(0), book.waiting(0)), (4, 1));
+}
+
+#[test]
+fn short_tasks_are_sent_ahead_and_given_back_to_whoever_is_idle() {
+    let mut book = book(&[("a", 1)]);
+    (0..3).for_each(|job| book.give(0, job, 1));
+    assert_eq!(sent(&book.assign()), [(0, 1)]);
+    assert_eq!(book.done(0, 1, 1000), Some(0));
+    // It was short: two at once.
+    assert_eq!(sent(&book.assign()), [(0, 2), (0, 3)]);
+    assert_eq!(book.room(0), 2);
+    book.join(1, 0, "b".into(), 1);
+    assert_eq!(book.assign(), [Act::Cancel(0, 3)]);
+    // Once is enough.
+    assert_eq!(book.assign(), []);
+    book.given_back(0, 3);
+    assert_eq!(sent(&book.assign()), [(1, 4)]);
+    assert_eq!(book.job(4), Some(&2));
+}
+
+#[test]
+fn what_is_lost_runs_elsewhere_and_at_last_alone() {
+    let mut book = book(&[("a", 2), ("b", 2)]);
+    book.give(0, 7, 1);
+    let Some((first, _)) = sent(&book.assign()).pop() else {
+        panic!();
+    };
+    let lost = book.gone(first, false);
+    assert_eq!((lost.again, lost.for_good.len()), (1, 0));
+    // Not where it was lost, though there is more room.
+    book.join(9, 0, "a".into(), 64);
+    assert_eq!(sent(&book.assign()), [(1, 2)]);
+    assert_eq!(book.gone(1, false).again, 1);
+    // With nobody beside it.
+    book.join(10, 0, "c".into(), 2);
+    book.leaves(9);
+    book.give(0, 8, 1);
+    assert_eq!(sent(&book.assign()), [(10, 3)]);
+    assert_eq!(book.job(3), Some(&7));
+    assert_eq!(book.gone(10, false).for_good, [7]);
+    assert_eq!(book.waiting(0), 1);
+}
+
+#[test]
+fn what_was_with_a_worker_that_was_ended_is_not_held_against_it() {
+    let mut book = book(&[("a", 1)]);
+    book.give(0, 7, 1);
+    for id in 0..10 {
+        assert_eq!(sent(&book.assign()).len(), 1);
+        let lost = book.gone(id, true);
+        assert_eq!((lost.again, lost.for_good.len()), (1, 0));
+        book.join(id + 1, 0, "a".into(), 1);
+    }
+}
+
+#[test]
+fn nobody_ends_what_is_not_his() {
+    let mut book = book(&[("a", 1), ("b", 1)]);
+    book.give(0, 7, 1);
+    assert_eq!(sent(&book.assign()), [(0, 1)]);
+    assert_eq!(book.done(1, 1, 0), None);
+    assert_eq!(book.done(0, 2, 0), None);
+    assert_eq!(book.done(0, 1, 0), Some(7));
+    assert_eq!(book.done(0, 1, 0), None);
+    book.given_back(0, 1);
+    assert_eq!(book.unable(0, 1), None);
+    assert_eq!(book.waiting(0), 0);
+}
+
+#[test]
+fn a_job_that_is_too_large_for_any_worker_has_one_for_itself() {
+    let mut book = book(&[("a", 2)]);
+    book.give(0, 1, 5);
+    book.give(0, 2, 1);
+    assert_eq!(sent(&book.assign()), [(0, 1)]);
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Join(u8, u64),
+    Give(u64),
+    Done(usize),
+    Twice(usize),
+    Back(usize),
+    Unable(usize),
+    Gone(usize),
+    Leave(usize),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let some = prop_oneof![
+        2 => (0..3u8, 1..4u64).prop_map(|(node, slots)| Move::Join(node, slots)),
+        6 => (1..3u64).prop_map(Move::Give),
+        6 => any::<usize>().prop_map(Move::Done),
+        1 => any::<usize>().prop_map(Move::Twice),
+        1 => any::<usize>().prop_map(Move::Back),
+        1 => any::<usize>().prop_map(Move::Unable),
+        2 => any::<usize>().prop_map(Move::Gone),
+        1 => any::<usize>().prop_map(Move::Leave),
+    ];
+    prop::collection::vec(some, 1..200)
+}
+
+proptest! {
+    /// Whatever happens, in whatever order: each job comes to one end, and none is forgotten.
+    #[test]
+    fn every_job_ends_once(moves in moves()) {
+        let mut book: Book<u32> = Book::new(1);
+        let mut workers: BTreeMap<WorkerId, u64> = BTreeMap::new();
+        let mut held: Vec<(WorkerId, Lease)> = Vec::new();
+        let mut over: Vec<(WorkerId, Lease)> = Vec::new();
+        let (mut given, mut ended, mut next) = (0, BTreeSet::new(), 0);
+        for step in moves {
+            let pick = |from: usize, held: &[(WorkerId, Lease)]| {
+                (!held.is_empty()).then(|| from % held.len())
+            };
+            match step {
+                Move::Join(node, slots) => {
+                    book.join(next, 0, node.to_string(), slots);
+                    workers.insert(next, slots);
+                    next += 1;
+                }
+                Move::Give(units) => {
+                    book.give(0, given, units);
+                    given += 1;
+                }
+                Move::Done(at) => if let Some(at) = pick(at, &held) {
+                    let (worker, lease) = held.swap_remove(at);
+                    let job = book.done(worker, lease, 1000 * lease % 7 * 100);
+                    prop_assert!(ended.insert(job.unwrap()));
+                    over.push((worker, lease));
+                },
+                Move::Twice(at) => if let Some(at) = pick(at, &over) {
+                    let (worker, lease) = over[at];
+                    prop_assert_eq!(book.done(worker, lease, 1), None);
+                },
+                Move::Back(at) => if let Some(at) = pick(at, &held) {
+                    let (worker, lease) = held.swap_remove(at);
+                    book.given_back(worker, lease);
+                    over.push((worker, lease));
+                },
+                Move::Unable(at) => if let Some(at) = pick(at, &held) {
+                    let (worker, lease) = held.swap_remove(at);
+                    if let Some(job) = book.unable(worker, lease) {
+                        prop_assert!(ended.insert(job));
+                    }
+                    over.push((worker, lease));
+                },
+                Move::Gone(at) => if let Some(worker) = workers.keys().nth(at % (workers.len() + 1)).copied() {
+                    let lost = book.gone(worker, false);
+                    let before = held.len();
+                    over.extend(held.iter().filter(|(of, _)| *of == worker));
+                    held.retain(|(of, _)| *of != worker);
+                    prop_assert_eq!(before - held.len(), lost.again + lost.for_good.len());
+                    for job in lost.for_good {
+                        prop_assert!(ended.insert(job));
+                    }
+                    workers.remove(&worker);
+                },
+                Move::Leave(at) => if let Some(worker) = workers.keys().nth(at % (workers.len() + 1)) {
+                    book.leaves(*worker);
+                },
+            }
+            for (worker, lease) in sent(&book.assign()) {
+                prop_assert!(workers.contains_key(&worker));
+                held.push((worker, lease));
+            }
+            for (worker, slots) in &workers {
+                let leases = held.iter().filter(|(of, _)| of == worker).count();
+                prop_assert_eq!(leases, book.in_hand(*worker));
+                prop_assert!(u64::try_from(leases).unwrap() <= slots * 2);
+            }
+            prop_assert_eq!(held.len() + book.waiting(0) + ended.len(), given as usize);
+        }
+        // Whoever comes now gets all that is left, one by one.
+        for worker in workers.keys() {
+            for job in book.gone(*worker, false).for_good {
+                prop_assert!(ended.insert(job));
+            }
+        }
+        book.join(next, 0, "last".into(), 4);
+        loop {
+            let more = sent(&book.assign());
+            if more.is_empty() {
+                break;
+            }
+            for (worker, lease) in more {
+                if let Some(job) = book.done(worker, lease, 1_000_000) {
+                    prop_assert!(ended.insert(job));
+                }
+            }
+        }
+        prop_assert_eq!(ended.len(), given as usize);
+        prop_assert_eq!(book.take_waiting(0), Vec::<u32>::new());
+    }
+}

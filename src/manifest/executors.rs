@@ -1,0 +1,223 @@
+//! `[executors.NAME]`: who carries out the tasks of steps that name it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use toml::de::{DeTable, DeValue};
+
+use super::Placed;
+use super::amounts::NAME;
+use super::read::Fields;
+use super::value::{Item, Reader, list};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::model::executor::{Host, LOCAL, Named};
+use crate::text::{quoted, suggest};
+
+/// How workers elsewhere are started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Executor {
+    /// By what.
+    pub way: Way,
+    /// How many there are at most.
+    pub workers: Option<u32>,
+    /// How much room each has for tasks.
+    pub slots: Option<u32>,
+    /// Where the program is on their machines.
+    pub program: Option<String>,
+}
+
+/// By what workers are started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A command that ends with another one, and carries its standard input and output.
+    Start(Vec<String>),
+    /// `ssh`, on each of these.
+    Ssh(Vec<Host>),
+    /// `srun`, with these options besides.
+    Slurm(Vec<String>),
+}
+
+/// The keys of one.
+const KEYS: [&str; 6] = ["start", "ssh", "slurm", "workers", "slots", "program"];
+
+/// What one looks like.
+const EXAMPLE: &str = "for instance [executors.lab] with ssh = [\"one\", \"two*8\"]";
+
+/// Reads the table of all.
+pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String, Executor> {
+    let mut all = BTreeMap::new();
+    let DeValue::Table(table) = item.get_ref() else {
+        reader.wrong_type(
+            "`executors`",
+            "a table of tables",
+            item,
+            Some(EXAMPLE.to_owned()),
+        );
+        return all;
+    };
+    for (key, item) in table {
+        let name = key.get_ref().as_ref();
+        let what = format!("executor {}", quoted(name));
+        let DeValue::Table(table) = item.get_ref() else {
+            reader.wrong_type(&what, "a table", item, Some(EXAMPLE.to_owned()));
+            continue;
+        };
+        if Named::parse(name) != Ok(Named::Other(name.to_owned())) {
+            let message = format!("{what} cannot be called that");
+            let hint = "it is the name of one that is always there: take another one";
+            reader.error(Diagnostic::at(key.span(), message).hint(hint));
+            continue;
+        }
+        if let Some(executor) = one(reader, &what, table, item) {
+            all.insert(name.to_owned(), executor);
+        }
+    }
+    all
+}
+
+fn one(
+    reader: &mut Reader<'_>,
+    what: &str,
+    table: &DeTable<'_>,
+    whole: &Item<'_>,
+) -> Option<Executor> {
+    let mut ways = Vec::new();
+    let (mut workers, mut slots, mut program) = (None, None, None);
+    let mut wrong = false;
+    for (key, item) in table {
+        let name = key.get_ref().as_ref();
+        let quoted = format!("`{name}`");
+        let before = reader.count_errors();
+        match name {
+            "start" => {
+                let words = words(reader, &quoted, item);
+                if words.as_ref().is_some_and(Vec::is_empty) {
+                    let error = Diagnostic::at(item.span(), "`start` is empty, and is a command");
+                    let hint = "for instance [\"kubectl\", \"exec\", \"-i\", \"worker-0\", \"--\"]";
+                    reader.error(error.hint(hint));
+                }
+                ways.extend(words.map(Way::Start));
+            }
+            "slurm" => ways.extend(words(reader, &quoted, item).map(Way::Slurm)),
+            "ssh" => ways.extend(hosts(reader, &quoted, item).map(Way::Ssh)),
+            "workers" => workers = reader.count(&quoted, 1, item),
+            "slots" => slots = reader.count(&quoted, 1, item),
+            "program" => program = reader.string(&quoted, item),
+            other => {
+                let message = format!("{what} has no key `{other}`");
+                let hint = match suggest::closest(other, KEYS) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => format!("it can have {}", KEYS.join(", ")),
+                };
+                reader.error(Diagnostic::at(key.span(), message).hint(hint));
+            }
+        }
+        wrong |= reader.count_errors() > before;
+    }
+    if wrong {
+        return None;
+    }
+    let [way] = <[Way; 1]>::try_from(ways)
+        .map_err(|ways| {
+            let message = match ways.len() {
+                0 => format!("{what} does not say how workers are started"),
+                _ => format!("{what} says twice how workers are started"),
+            };
+            let hint = "one of `ssh`, `slurm` and `start`";
+            reader.error(Diagnostic::at(whole.span(), message).hint(hint));
+        })
+        .ok()?;
+    Some(Executor {
+        way,
+        workers,
+        slots,
+        program,
+    })
+}
+
+fn words(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
+    list(reader, what, item, |reader, what, item| {
+        reader.string(what, item)
+    })
+}
+
+fn hosts(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Host>> {
+    let hosts = list(reader, what, item, |reader, what, item| {
+        let text = reader.string(what, item)?;
+        match Named::parse(&format!("ssh:{text}")) {
+            Ok(Named::Ssh(hosts)) if !text.contains(',') => hosts.into_iter().next(),
+            _ => {
+                let error =
+                    Diagnostic::at(reader.inside(item), format!("{} is no host", quoted(&text)));
+                reader.error(
+                    error.hint("for instance \"node1\", or \"me@node1*8\" for eight tasks at once"),
+                );
+                None
+            }
+        }
+    })?;
+    if hosts.is_empty() {
+        let error = Diagnostic::at(item.span(), "`ssh` names no host");
+        reader.error(error.hint("for instance [\"node1\", \"node2*8\"]"));
+        return None;
+    }
+    Some(hosts)
+}
+
+/// Complains of a step whose executor there is none.
+pub(super) fn check(
+    reader: &mut Reader<'_>,
+    fields: &Fields,
+    executors: &BTreeMap<String, Executor>,
+) {
+    let Some(Placed { value: name, at }) = &fields.executor else {
+        return;
+    };
+    if name == LOCAL || executors.contains_key(name) {
+        return;
+    }
+    let message = format!("there is no executor {}", quoted(name));
+    let known = executors.keys().map(String::as_str).chain([LOCAL]);
+    let hint = match suggest::closest(name, known) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => format!("add [executors.{name}], or say \"local\" for this machine"),
+    };
+    reader.error(Diagnostic::at(at.clone(), message).hint(hint));
+}
+
+/// The schema of the table of all.
+pub(super) fn schema() -> Value {
+    let words = |description: &str, least: u32| {
+        json!({
+            "description": description,
+            "type": "array",
+            "items": { "type": "string" },
+            "minItems": least,
+        })
+    };
+    let count = |description: &str| json!({ "description": description, "type": "integer", "minimum": 1, "maximum": u32::MAX });
+    let way = |key: &str| json!({ "required": [key] });
+    json!({
+        "description": "Who carries out the tasks of steps on other machines, by name.",
+        "type": "object",
+        "propertyNames": { "pattern": NAME, "not": { "enum": ["local", "slurm", "child", "ssh"] } },
+        "additionalProperties": {
+            "type": "object",
+            "properties": {
+                "start": words("A command that starts another one, whose words follow, and carries its standard input and output.", 1),
+                "ssh": {
+                    "description": "Machines that ssh reaches, each with *N for N tasks at once.",
+                    "type": "array",
+                    "items": { "type": "string", "pattern": r"^[^-\s,*][^\s,*]*(\*[0-9]+)?$" },
+                    "minItems": 1,
+                },
+                "slurm": words("Further options of srun, which finds the machines.", 0),
+                "workers": count("Most workers at once."),
+                "slots": count("Tasks, or CPUs of tasks, that each worker carries out at once."),
+                "program": { "description": "Where task-pipeline is on these machines.", "type": "string", "minLength": 1 },
+            },
+            "oneOf": [way("start"), way("ssh"), way("slurm")],
+            "additionalProperties": false,
+        },
+    })
+}

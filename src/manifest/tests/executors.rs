@@ -1,0 +1,113 @@
+//! `[executors]`, and steps that name one.
+
+use super::errors::messages;
+use crate::manifest::{Executor, Manifest, Way};
+use crate::model::executor::Host;
+
+#[test]
+fn executors_are_read_and_steps_name_them() {
+    let manifest = Manifest::parse(
+        r#"
+        [executors.lab]
+        ssh = ["one", "me@two*8"]
+        [executors.cluster]
+        slurm = ["-p", "gpu"]
+        workers = 3
+        slots = 4
+        program = "/opt/tp"
+        [executors.pods]
+        start = ["kubectl", "exec"]
+        [defaults]
+        executor = "cluster"
+        [[step]]
+        name = "a"
+        start = true
+        script = ":"
+        [[step]]
+        name = "b"
+        script = ":"
+        executor = "local"
+        [[step]]
+        name = "c"
+        script = ":"
+        executor = "lab"
+        "#,
+    )
+    .unwrap();
+    let used: Vec<_> = manifest
+        .steps
+        .iter()
+        .map(|step| step.executor.as_deref())
+        .collect();
+    assert_eq!(used, [Some("cluster"), None, Some("lab")]);
+    let host = |name: &str, slots| Host {
+        name: name.to_owned(),
+        slots,
+    };
+    let plain = |way| Executor {
+        way,
+        workers: None,
+        slots: None,
+        program: None,
+    };
+    let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+    let lab = plain(Way::Ssh(vec![host("one", None), host("me@two", Some(8))]));
+    assert_eq!(manifest.executors["lab"], lab);
+    assert_eq!(
+        manifest.executors["pods"],
+        plain(Way::Start(words(["kubectl", "exec"])))
+    );
+    let cluster = Executor {
+        way: Way::Slurm(words(["-p", "gpu"])),
+        workers: Some(3),
+        slots: Some(4),
+        program: Some("/opt/tp".to_owned()),
+    };
+    assert_eq!(manifest.executors["cluster"], cluster);
+}
+
+#[test]
+fn what_is_wrong_with_one_is_told() {
+    for (text, told) in [
+        (
+            "[executors]\nlab = 1",
+            "executor `lab` must be a table, not a whole number | 1 |",
+        ),
+        (
+            "[executors.ssh]\nslurm = []",
+            "executor `ssh` cannot be called that | ssh | it is the name of one that is always there",
+        ),
+        ("[executors.x]\nslots = 0", "| 0 |"),
+        (
+            "[executors.x]\nslots = 1",
+            "executor `x` does not say how workers are started |",
+        ),
+        (
+            "[executors.x]\nssh = ['a']\nslurm = []",
+            "executor `x` says twice how workers are started |",
+        ),
+        ("[executors.x]\nssh = ['-oX']", "`-oX` is no host | -oX |"),
+        ("[executors.x]\nssh = ['a,b']", "`a,b` is no host | a,b |"),
+        ("[executors.x]\nssh = []", "`ssh` names no host | [] |"),
+        (
+            "[executors.x]\nstart = []",
+            "`start` is empty, and is a command | [] |",
+        ),
+        (
+            "[executors.x]\nstart = ['a']\nworker = 3",
+            "executor `x` has no key `worker` | worker | did you mean `workers`?",
+        ),
+        (
+            "[executors.cluster]\nslurm = []\n[defaults]\nexecutor = 'clutser'",
+            "there is no executor `clutser` | clutser | did you mean `cluster`?",
+        ),
+        (
+            "executor = 'far'",
+            "there is no executor `far` | far | add [executors.far], or say \"local\" for this machine",
+        ),
+    ] {
+        let messages = messages(text);
+        assert!(messages.contains(told), "{text}: {messages}");
+        assert_eq!(messages.lines().count(), 1, "{messages}");
+    }
+}

@@ -1,0 +1,218 @@
+//! What is said.
+//!
+//! | who | what |
+//! |---|---|
+//! | worker | [`ToOwner::Hello`] |
+//! | owner | [`ToWorker::Welcome`], or [`ToWorker::Bye`] |
+//! | owner | each step once ([`ToWorker::Step`]), then its tasks by its number ([`ToWorker::Task`]) |
+//! | worker | which objects it lacks ([`ToOwner::Need`]); the owner sends them, or says that they are not there |
+//! | worker | what a task left: objects, then names ([`ToOwner::Output`]), then how it ended ([`ToOwner::Done`]) |
+//! | both | [`ToWorker::Ping`], so that silence tells that the other is gone |
+//!
+//! Neither repeats anything: a stream that breaks is the end of the worker, and its tasks run elsewhere.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+use crate::model::identity::Identity;
+
+/// The name of what is carried out at one worker, once: never given twice in a run.
+pub(crate) type Lease = u64;
+
+/// From the run to a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ToWorker {
+    /// It is taken on.
+    Welcome(Box<Terms>),
+    /// It is not, or no more: why.
+    Bye(String),
+    /// A step, by a number of its own.
+    Step(u32, Box<StepSpec>),
+    /// A task of one of them.
+    Task(Box<TaskSpec>),
+    /// A piece of an object that was asked for; the bytes go with it.
+    Piece {
+        /// Which.
+        digest: Digest,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// An object that was asked for cannot be had: why.
+    Absent(Digest, String),
+    /// A task is not wanted there any more: one that has not begun is given back, another goes on.
+    Cancel(Lease),
+    /// The run is to end: all tasks are asked to, or are ended.
+    Stop {
+        /// Whether they are not asked.
+        kill: bool,
+    },
+    /// Nothing.
+    Ping,
+}
+
+/// From a worker to the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ToOwner {
+    /// It is there.
+    Hello(Hello),
+    /// It lacks these objects.
+    Need(Vec<Digest>),
+    /// A task writes; the bytes go with it.
+    Wrote {
+        /// Which.
+        lease: Lease,
+        /// Whether to standard error.
+        stderr: bool,
+    },
+    /// A piece of an object that a task left; the bytes go with it.
+    Piece {
+        /// Which task; its objects come one after the other.
+        lease: Lease,
+        /// What it is to be, with its last piece.
+        last: Option<Digest>,
+    },
+    /// An output of a task, whose objects came before.
+    Output {
+        /// Which.
+        lease: Lease,
+        /// The name of the file.
+        name: String,
+        /// The object.
+        digest: Digest,
+        /// [`crate::model::list::Form::number`].
+        form: i64,
+    },
+    /// A task is over.
+    Done(Lease, Box<End>),
+    /// A task was not begun.
+    GivenBack(Lease),
+    /// It takes no more tasks, as its time is over: why.
+    Leaving(String),
+    /// Nothing.
+    Ping,
+}
+
+/// What a worker says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The program's.
+    pub version: String,
+    /// The name of its machine.
+    pub node: String,
+    /// How much room it has.
+    pub slots: u64,
+}
+
+/// What a worker is to keep to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    /// After so many milliseconds without a word each takes the other for gone.
+    pub silence: u64,
+    /// Milliseconds that scripts have to end when they are asked to.
+    pub grace: u64,
+    /// Whether what tasks write is told while they run.
+    pub live: bool,
+}
+
+/// All that is the same for the tasks of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepSpec {
+    /// Its name.
+    pub name: String,
+    /// The number of its version.
+    pub version: i64,
+    /// What its script computes.
+    pub identity: Identity,
+    /// The owner's values of the variables that it keeps.
+    pub kept: BTreeMap<String, String>,
+    /// The parameters that it gets, those that are volatile with them.
+    pub params: Vec<(String, String)>,
+    /// The names of all parameters of the pipeline.
+    pub declared: Vec<String>,
+    /// What tells it what it may take, with its value.
+    pub resources: Vec<(String, String)>,
+    /// What it promises to leave.
+    pub outputs: Option<Vec<String>>,
+    /// Whether folders are outputs.
+    pub folders: bool,
+    /// Longest time of an execution, in milliseconds.
+    pub timeout: Option<u64>,
+    /// Whether a shell is to run many tasks, if the manifest says so.
+    pub warm: Option<bool>,
+    /// Whether its tasks have `INPUT_DIR`.
+    pub input_dir: bool,
+    /// Whether they have `WITH_DIR`, and in it what these steps left.
+    pub with_dir: Option<Vec<String>>,
+    /// How much room one of its tasks takes.
+    pub units: u64,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TaskSpec {
+    /// By which its end is told.
+    pub lease: Lease,
+    /// The number that its step was given.
+    pub step: u32,
+    /// Its row.
+    pub task: i64,
+    /// The name of its runset.
+    pub runset: String,
+    /// The object that it works on.
+    pub input: Digest,
+    /// What that is: [`crate::model::list::Form::number`].
+    pub form: i64,
+    /// The file name of that.
+    pub name: Option<String>,
+    /// What it is about.
+    pub key: Option<String>,
+    /// What it gets besides, as a list.
+    pub context: Option<Digest>,
+    /// The memory that it may have, in bytes.
+    pub memory: Option<u64>,
+    /// Which try it is.
+    pub attempt: u32,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct End {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Milliseconds since 1970, by the worker's clock.
+    pub started: i64,
+    /// Microseconds.
+    pub elapsed: i64,
+    /// Microseconds that CPUs worked for it.
+    pub cpu: Option<i64>,
+    /// The most memory that it had at a time, in bytes.
+    pub peak: Option<i64>,
+    /// The word for what ran its script.
+    pub launch: Option<String>,
+    /// What it wrote to standard output.
+    pub stdout: Option<Digest>,
+    /// What it wrote to standard error.
+    pub stderr: Option<Digest>,
+    /// What the user should know besides.
+    pub warning: Option<String>,
+}
+
+/// What came of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It left what came before.
+    Success,
+    /// How it failed, with its last words.
+    Failure(String),
+    /// It had too little memory.
+    OutOfMemory(String),
+    /// It was ended, as was asked.
+    Cancelled,
+    /// The worker could not do its part: why. It is nobody's failure, and another may do better.
+    Unable(String),
+}

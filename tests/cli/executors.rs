@@ -1,0 +1,284 @@
+//! Tasks that others carry out: the same comes of it, whatever happens to them.
+
+#[cfg(target_os = "linux")]
+mod others;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Running, Test, wait_for};
+
+/// All shapes that an input can have, and all that a task can come to.
+pub(super) const SHAPES: &str = r#"
+[params]
+word = { type = "string", default = "a 'b' $c" }
+[[step]]
+name = "begin"
+start = true
+folders = true
+outputs = ["*_work", "*_folder", "large_copy", "empty_copy", "index_?*?"]
+script = '''
+for i in 1 2 3 4 5 6 7 8; do echo $i > $OUTPUT_DIR/${i}_work; done
+for i in x y; do mkdir -p $OUTPUT_DIR/${i}_folder/sub/none; echo $i > $OUTPUT_DIR/${i}_folder/sub/$i
+ln -s sub/$i $OUTPUT_DIR/${i}_folder/link; printf '#!/bin/sh\necho ran\n' > $OUTPUT_DIR/${i}_folder/run; chmod +x $OUTPUT_DIR/${i}_folder/run; done
+head -c 300000 /dev/zero > $OUTPUT_DIR/large_copy; : > $OUTPUT_DIR/empty_copy
+echo told; echo wrong >&2
+'''
+[[step]]
+name = "work"
+cache = false
+script = '''
+n=$(cat $INPUT_FILE); sleep 0.0$n; echo "$n $PARAM_word" > $OUTPUT_DIR/${n}_all.txt; echo "said $n"
+'''
+[[step]]
+name = "folder"
+script = 'cd $INPUT_FILE; cat link; ./run; test -d sub/none; cp -r . $OUTPUT_DIR/f_keep'
+folders = true
+[[step]]
+name = "keep"
+script = 'cat $INPUT_FILE/sub/[xy] > $OUTPUT_DIR/kept'
+[[step]]
+name = "copy"
+script = 'cp $INPUT_FILE $OUTPUT_DIR/c; echo $TASK_PIPELINE_INPUT_NAME > $OUTPUT_DIR/name'
+[[step]]
+name = "beside"
+from = ["begin:*_work"]
+with = ["copy"]
+script = 'ls $WITH_DIR/copy | sort > $OUTPUT_DIR/seen; cat $INPUT_FILE >> $OUTPUT_DIR/seen'
+[[step]]
+name = "all"
+gather = true
+script = '(cd $INPUT_DIR; for f in *; do echo $f; cat "$f"; done) > $OUTPUT_DIR/sum'
+[[step]]
+name = "split"
+gather = "name"
+from = ["work"]
+script = 'ls $INPUT_DIR > $OUTPUT_DIR/${TASK_PIPELINE_KEY}_fails'
+[[step]]
+name = "fails"
+retries = 1
+retry_delay = "1ms"
+script = 'echo no luck >&2; exit 7'
+"#;
+
+/// What is live: names, objects, steps, how each went, and how often that is there.
+pub(super) fn end_state(test: &Test) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for row in test.rows(
+        "SELECT coalesce(task.name, ''), object_hash, coalesce(step.name, ''), processed, error
+         FROM task LEFT JOIN step ON step.id = step_id WHERE live = 1",
+    ) {
+        *counts.entry(row).or_default() += 1;
+    }
+    counts
+}
+
+/// The workers that a run has started.
+fn workers(run: &Running) -> Vec<Pid> {
+    let mut found = Vec::new();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
+    for task in tasks.into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children"));
+        for pid in children.unwrap_or_default().split_whitespace() {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if words.split(|byte| *byte == 0).any(|word| word == b"worker") {
+                found.extend(pid.parse().ok().and_then(Pid::from_raw));
+            }
+        }
+    }
+    found
+}
+
+fn here() -> BTreeMap<String, usize> {
+    let test = Test::with(SHAPES);
+    test.run(["-run"]).exits(1).says("no luck");
+    end_state(&test)
+}
+
+#[test]
+fn the_same_comes_of_tasks_wherever_they_run() {
+    let here = here();
+    for executor in ["child:1", "child:2*3"] {
+        let test = Test::with(SHAPES);
+        test.run(["-run", "-executor", executor])
+            .exits(1)
+            .says("no luck");
+        assert_eq!(end_state(&test), here, "{executor}");
+        test.objects_are_whole();
+        test.nothing_temporary_is_left();
+        // Nothing more is to be done, nor done twice.
+        test.run(["-run", "-executor", executor]).says("0 run");
+    }
+}
+
+#[test]
+fn workers_that_are_killed_cost_time_alone() {
+    let here = here();
+    let test = Test::with(SHAPES);
+    let run = test.start(["-run", "-executor", "child:2*2"]);
+    run.says("begin #1: done");
+    let due = Instant::now() + Duration::from_secs(20);
+    let mut killed = 0;
+    // No task is lost so often that it is taken for the cause.
+    while killed < 2 && Instant::now() < due {
+        std::thread::sleep(Duration::from_millis(60));
+        let Some(worker) = workers(&run).pop() else {
+            continue;
+        };
+        if kill_process(worker, Signal::KILL).is_ok() {
+            killed += 1;
+        }
+    }
+    let ran = run.end().exits(1);
+    assert_eq!(end_state(&test), here, "{ran}");
+    test.objects_are_whole();
+}
+
+#[test]
+fn a_killed_run_leaves_no_worker_and_the_next_one_goes_on() {
+    let here = here();
+    let test = Test::with(SHAPES);
+    for round in 1..6 {
+        let run = test.start(["-run", "-executor", "child:2"]);
+        std::thread::sleep(Duration::from_millis(70 * round));
+        let left = workers(&run);
+        run.signal(Signal::KILL);
+        run.end();
+        wait_for("the workers end", || {
+            left.iter()
+                .all(|pid| rustix::process::test_kill_process(*pid).is_err())
+        });
+    }
+    test.run(["-run", "-executor", "child:2"]);
+    assert_eq!(end_state(&test), here);
+    test.nothing_temporary_is_left();
+}
+
+#[test]
+fn a_task_that_kills_its_workers_fails_and_says_so() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2 3 4; do echo > $OUTPUT_DIR/${i}_good; done; echo > $OUTPUT_DIR/evil'
+[[step]]
+name = "good"
+script = 'sleep 0.05; echo > $OUTPUT_DIR/done'
+cache = false
+[[step]]
+name = "evil"
+warm = false
+script = 'kill -9 $PPID; sleep 5'
+"#,
+    );
+    test.run(["-run", "-executor", "child:2"])
+        .exits(1)
+        .says("run again elsewhere")
+        .says("lost: 3 workers ended while it ran");
+    let states = test
+        .rows("SELECT step.name, processed FROM task JOIN step ON step.id = step_id ORDER BY 1, 2");
+    assert_eq!(
+        states.iter().filter(|row| row.starts_with("good")).count(),
+        4
+    );
+    assert_eq!(test.finals()["done"].len(), 4);
+}
+
+#[test]
+fn a_step_runs_where_its_executor_is_and_others_here() {
+    let test = Test::with(
+        r#"
+[executors.noisy]
+start = ["sh", "-c", "echo Welcome to the machine; echo; THERE=yes exec \"$@\"", "sh"]
+workers = 2
+slots = 2
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2 3; do echo > $OUTPUT_DIR/${i}_far; echo > $OUTPUT_DIR/${i}_near; done'
+[[step]]
+name = "far"
+executor = "noisy"
+script = 'echo far ${THERE-no} > $OUTPUT_DIR/out; pwd; ls -A'
+[[step]]
+name = "near"
+script = 'echo near ${THERE-no} > $OUTPUT_DIR/out'
+"#,
+    );
+    test.run(["-run"]).exits(0);
+    let texts = |test: &Test| -> BTreeSet<String> {
+        let outputs = test.finals();
+        let texts = outputs["out"].iter();
+        texts
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect()
+    };
+    assert_eq!(
+        texts(&test),
+        ["far yes\n", "near no\n"].map(str::to_owned).into()
+    );
+    // The option is for all steps.
+    let local = Test::with(&std::fs::read_to_string(test.path("workflow.toml")).unwrap());
+    local.run(["-run", "-executor", "local"]).exits(0);
+    assert_eq!(
+        texts(&local),
+        ["far no\n", "near no\n"].map(str::to_owned).into()
+    );
+}
+
+#[test]
+fn what_cannot_work_is_told_with_what_to_do() {
+    const PLAIN: &str = r#"
+[executors.mute]
+start = ["true"]
+[executors.talks]
+start = ["echo", "sorry, account expired"]
+[executors.old]
+start = ["sh", "-c", "echo task-pipeline-worker 0; cat"]
+[executors.none]
+start = ["/no/such/program"]
+[executors.fails]
+start = ["sh", "-c", "echo no quota left >&2; exit 5"]
+[[step]]
+name = "begin"
+start = true
+script = ': > $OUTPUT_DIR/x'
+"#;
+    for (executor, told) in [
+        ("child", "no executor"),
+        ("child:0", "no number"),
+        ("child:x", "no number"),
+        ("ssh:", "no host"),
+        ("ssh:-oProxyCommand=x", "no host"),
+        ("mutt", "did you mean `mute`?"),
+        ("pbs:x", "local, child:N"),
+        ("mute", "it said nothing"),
+        ("talks", "sorry, account expired"),
+        ("old", "protocol 0"),
+        ("none", "/no/such/program"),
+        ("fails", "no quota left"),
+        ("ssh:no-such-host.invalid", "ssh"),
+    ] {
+        let test = Test::with(PLAIN);
+        test.run(["-run", "-executor", executor])
+            .exits(2)
+            .says(told)
+            .says("hint: ");
+        test.run(["-run", "-quiet"]).exits(0);
+    }
+    for (key, what) in [
+        ("sandbox = true", "`sandbox`"),
+        ("files = [\"*.toml\"]", "`files`"),
+        ("gpus = 1", "`gpus`"),
+        ("secrets = [\"key\"]", "`secrets`"),
+    ] {
+        let test = Test::with(&format!("{PLAIN}{key}\n"));
+        test.run(["-run", "-executor", "child:1"])
+            .exits(2)
+            .says(what)
+            .says("executor = \"local\"");
+    }
+}

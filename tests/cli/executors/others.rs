@@ -1,0 +1,249 @@
+//! Real engines: `ssh` to an sshd of the test, and Slurm.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{SHAPES, end_state, here};
+use crate::harness::{Test, wait_for};
+
+fn left_out(kind: &str) -> bool {
+    std::env::var_os(format!("TASK_PIPELINE_TESTS_WITHOUT_{kind}"))
+        .is_some_and(|set| !set.is_empty())
+}
+
+/// An sshd on a port of its own, and an `ssh` that knows it.
+struct Sshd {
+    child: Child,
+    /// A folder for PATH.
+    bin: PathBuf,
+}
+
+impl Sshd {
+    fn start(folder: &Path) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = port.local_addr().unwrap().port();
+        let at = |name: &str| folder.join(name);
+        for key in ["host", "user"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(at(key))
+                .status();
+            assert!(made.is_ok_and(|status| status.success()), "ssh-keygen");
+        }
+        fs::copy(at("user.pub"), at("authorized")).unwrap();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
+             StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nSetEnv THERE=yes\n",
+            at("host").display(),
+            at("authorized").display()
+        );
+        fs::write(at("sshd_config"), config).unwrap();
+        let known = fs::read_to_string(at("host.pub")).unwrap();
+        fs::write(at("known"), format!("[127.0.0.1]:{port} {known}")).unwrap();
+        let config = format!(
+            "Host lab\nHostName 127.0.0.1\nPort {port}\nIdentityFile {}\nUserKnownHostsFile {}\n\
+             Host stranger\nHostName 127.0.0.1\nPort {port}\nIdentityFile {}\nUserKnownHostsFile /dev/null\n\
+             StrictHostKeyChecking yes\n",
+            at("user").display(),
+            at("known").display(),
+            at("user").display()
+        );
+        fs::write(at("ssh_config"), config).unwrap();
+        let bin = at("bin");
+        fs::create_dir(&bin).unwrap();
+        let ssh = format!(
+            "#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n",
+            at("ssh_config").display()
+        );
+        fs::write(bin.join("ssh"), ssh).unwrap();
+        fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+        // Where it puts those whom it does not know yet.
+        if rustix::process::geteuid().is_root() {
+            let _ = fs::create_dir_all("/run/sshd");
+        }
+        let child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(at("sshd_config"))
+            .stderr(fs::File::create(at("log")).unwrap())
+            .spawn()
+            .expect("sshd (Debian: apt-get install openssh-server)");
+        wait_for("sshd listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Self { child, bin }
+    }
+
+    fn run(&self, test: &Test, arguments: &[&str]) -> crate::harness::Ran {
+        let mut command = test.command(arguments);
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.bin.display()));
+        crate::harness::Running::start(command).end()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn over_ssh_the_same_comes_of_it() {
+    if left_out("SSH") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let sshd = Sshd::start(folder.path());
+    let test = Test::with(SHAPES);
+    sshd.run(&test, &["-run", "-executor", "ssh:lab*2"])
+        .exits(1);
+    assert_eq!(end_state(&test), here());
+    let test = Test::with(SHAPES);
+    sshd.run(&test, &["-run", "-executor", "ssh:stranger"])
+        .exits(2)
+        .says("Host key verification failed");
+    // One that cannot be reached does not keep the other from its work.
+    let test = Test::with(SHAPES);
+    sshd.run(
+        &test,
+        &["-run", "-executor", "ssh:no-such-host.invalid,lab*2"],
+    )
+    .exits(1);
+    assert_eq!(end_state(&test), here());
+}
+
+/// A cluster of this test alone.
+struct Cluster {
+    folder: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// How many were started.
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slurm-cluster.sh");
+
+impl Cluster {
+    fn start(nodes: u32) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("slurm")
+            .tempdir_in("/tmp")
+            .unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let place = folder.path().join("c");
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + std::process::id() % 1_000 * 40 + number * 10;
+        let variables = vec![
+            ("SLURM_DIR", place.display().to_string()),
+            ("SLURM_PORT", port.to_string()),
+            ("SLURM_CONF", place.join("slurm.conf").display().to_string()),
+            (
+                "SLURM_EXTRA",
+                "SlurmdTimeout=10\nKillWait=2\nSchedulerParameters=batch_sched_delay=0".to_owned(),
+            ),
+        ];
+        let cluster = Self { folder, variables };
+        let up = cluster.script(&["up", &nodes.to_string()]);
+        assert!(
+            up,
+            "the cluster does not start (Debian: apt-get install slurmctld slurmd slurm-client munge)"
+        );
+        cluster
+    }
+
+    fn script(&self, words: &[&str]) -> bool {
+        let mut command = Command::new("bash");
+        command.arg(SCRIPT).args(words).stdin(Stdio::null());
+        command.stdout(Stdio::null());
+        command.envs(self.variables.iter().cloned());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    fn start_run(&self, test: &Test, arguments: &[&str]) -> crate::harness::Running {
+        let mut command = test.command(arguments);
+        command.envs(self.variables.iter().cloned());
+        crate::harness::Running::start(command)
+    }
+
+    fn ask(&self, program: &str, words: &[&str]) -> String {
+        let mut command = Command::new(program);
+        command.args(words).envs(self.variables.iter().cloned());
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.script(&["down"]);
+        let _ = self.folder.path();
+    }
+}
+
+/// With as many workers as there are nodes.
+fn on_slurm(options: &str) -> String {
+    format!(
+        "[executors.cluster]\nslurm = [{options}]\nworkers = 2\nslots = 2\n[defaults]\nexecutor = \"cluster\"\n{SHAPES}"
+    )
+}
+
+#[test]
+fn on_slurm_the_same_comes_of_it() {
+    if left_out("SLURM") {
+        return;
+    }
+    let cluster = Cluster::start(2);
+    let test = Test::with(&on_slurm(""));
+    cluster
+        .start_run(&test, &["-run"])
+        .end()
+        .exits(1)
+        .says("no luck");
+    assert_eq!(end_state(&test), here());
+    wait_for("no job is left", || {
+        cluster.ask("squeue", &["-h"]).is_empty()
+    });
+    // What can never be had is told before anything runs.
+    for (options, told) in [
+        ("\"-p\", \"none\"", "invalid partition"),
+        ("\"-c\", \"999\"", "never start a worker"),
+        ("\"--mem=999G\"", "never start a worker"),
+    ] {
+        let test = Test::with(&on_slurm(options));
+        cluster
+            .start_run(&test, &["-run"])
+            .end()
+            .exits(2)
+            .says(told);
+        assert!(!test.path("db/db").exists(), "{options}");
+    }
+}
+
+#[test]
+fn a_node_that_dies_costs_time_alone() {
+    if left_out("SLURM") {
+        return;
+    }
+    let cluster = Cluster::start(2);
+    let manifest = on_slurm("").replace("sleep 0.0$n", "sleep 1.$n");
+    let test = Test::with(&manifest);
+    let run = cluster.start_run(&test, &["-run"]);
+    wait_for("both nodes work", || {
+        cluster.ask("squeue", &["-h", "-t", "R"]).lines().count() == 2
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(cluster.script(&["kill", "n2"]));
+    run.end().exits(1);
+    let states = test.rows("SELECT count(*) FROM task WHERE live = 1 AND processed = 0");
+    let expected = Test::with(SHAPES);
+    expected.run(["-run"]).exits(1);
+    assert_eq!(
+        states,
+        expected.rows("SELECT count(*) FROM task WHERE live = 1 AND processed = 0")
+    );
+}
