@@ -60,6 +60,9 @@ pub(crate) struct Evicted {
     pub too_large: bool,
 }
 
+/// Rows for whose objects there is memory at a time.
+const PIECE: u64 = 200_000;
+
 /// Drops what is wished for, or only says what would be dropped.
 pub(crate) fn evict(
     state: &mut State,
@@ -68,6 +71,18 @@ pub(crate) fn evict(
     wish: &Wish,
     dry: bool,
 ) -> Result<Evicted, Error> {
+    evict_in_pieces(state, store, steady, wish, dry, None)
+}
+
+/// The same, with all rows read so many times, each time for a part of the objects; none: as many as there are.
+fn evict_in_pieces(
+    state: &mut State,
+    store: &store::Reader,
+    steady: &Steady,
+    wish: &Wish,
+    dry: bool,
+    pieces: Option<u64>,
+) -> Result<Evicted, Error> {
     let mut steady = steady.clone();
     for version in state.unsteady()? {
         // Whatever has the same fingerprint has the same name, and no other version is steady.
@@ -75,7 +90,11 @@ pub(crate) fn evict(
             steady.retain(|_, other| *other != name);
         }
     }
-    let mut all = find(state, store, &steady, wish)?;
+    let pieces = pieces.unwrap_or(1 + state.count_rows()? / PIECE);
+    let mut all = Vec::new();
+    for piece in 0..pieces {
+        all.extend(find(state, store, &steady, wish, (piece, pieces))?);
+    }
     let mut evicted = Evicted {
         stays: store.taken()?,
         ..Evicted::default()
@@ -92,8 +111,7 @@ pub(crate) fn evict(
         evicted.too_large = left > most;
     }
     if !dry && !all.is_empty() {
-        let objects: Vec<_> = all.iter().map(|one| (one.object, one.size)).collect();
-        state.put_evicted(&objects)?;
+        state.put_evicted(all.iter().map(|one| (one.object, one.size)))?;
         store.set_evicted(state.evicted()?);
     }
     for one in all {
@@ -104,7 +122,9 @@ pub(crate) fn evict(
                     bytes: one.taken,
                 };
                 evicted.all += amount;
-                *evicted.steps.entry(one.step).or_default() += amount;
+                if let Some(step) = steady.get(&one.step) {
+                    *evicted.steps.entry(step.clone()).or_default() += amount;
+                }
             }
             Err(error) => {
                 evicted.left += 1;
@@ -121,17 +141,19 @@ pub(crate) fn evict(
 #[derive(Debug)]
 struct Dropped {
     object: Digest,
-    step: StepName,
+    /// The version that leaves it.
+    step: StepId,
     size: u64,
     taken: u64,
 }
 
-/// What can go.
+/// What can go of the objects of a piece.
 fn find(
     state: &State,
     store: &store::Reader,
     steady: &Steady,
     wish: &Wish,
+    piece: (u64, u64),
 ) -> Result<Vec<Dropped>, Error> {
     let [entries, accepted] = state.entries_and_accepted()?;
     let mut finder = Finder {
@@ -146,9 +168,10 @@ fn find(
         broken: HashSet::new(),
         objects: HashMap::new(),
         known: HashMap::new(),
+        piece,
         failed: None,
     };
-    finder.objects.insert(Digest::EMPTY, Fate::Stays);
+    finder.stays(Digest::EMPTY);
     state.each_kept(wish.runset.as_deref(), |row| {
         finder.row(&row);
         Ok(())
@@ -192,10 +215,24 @@ struct Finder<'a> {
     objects: HashMap<Digest, Fate>,
     /// Whether all is there that a list or folder names; whether it was dropped is no matter if the second is set.
     known: HashMap<(Digest, bool), bool>,
+    /// Which part of the objects is looked for, and of how many, by the beginning of their hashes.
+    piece: (u64, u64),
     failed: Option<store::Error>,
 }
 
 impl Finder<'_> {
+    fn is_of_piece(&self, object: &Digest) -> bool {
+        let [first, second, ..] = object.0;
+        let (piece, pieces) = self.piece;
+        u64::from(u16::from_be_bytes([first, second])) * pieces >> 16 == piece
+    }
+
+    fn goes(&mut self, object: Digest, step: StepId) {
+        if self.is_of_piece(&object) {
+            self.objects.entry(object).or_insert(Fate::Goes(step));
+        }
+    }
+
     fn row(&mut self, row: &Kept) {
         if row.role == Role::Member && row.group.is_none() {
             self.owns.insert(row.id, row.parent);
@@ -330,7 +367,9 @@ impl Finder<'_> {
     }
 
     fn stays(&mut self, object: Digest) {
-        self.objects.insert(object, Fate::Stays);
+        if self.is_of_piece(&object) {
+            self.objects.insert(object, Fate::Stays);
+        }
     }
 
     fn stays_as(&mut self, object: Digest, form: Form) {
@@ -355,13 +394,13 @@ impl Finder<'_> {
 
     fn goes_as(&mut self, object: Digest, form: Form, step: StepId) {
         if form == Form::File {
-            self.objects.entry(object).or_insert(Fate::Goes(step));
+            self.goes(object, step);
             return;
         }
         self.stays(object);
         for (named, within) in self.named(&object) {
             if within != Form::Folder {
-                self.objects.entry(named).or_insert(Fate::Goes(step));
+                self.goes(named, step);
             }
         }
     }
@@ -387,12 +426,10 @@ impl Finder<'_> {
             let Fate::Goes(step) = fate else {
                 continue;
             };
-            if let (Some((size, taken)), Some(step)) =
-                (self.store.extent(&object), self.steady.get(&step))
-            {
+            if let Some((size, taken)) = self.store.extent(&object) {
                 all.push(Dropped {
                     object,
-                    step: step.clone(),
+                    step,
                     size,
                     taken,
                 });

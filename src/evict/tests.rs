@@ -49,7 +49,17 @@ fn steady(world: &World) -> Steady {
 }
 
 fn drop_some(world: &mut World, steady: &Steady, wish: &Wish) -> Evicted {
-    evict(&mut world.state, &world.store, steady, wish, false).unwrap()
+    // However many pieces it is looked for in, it is the same.
+    let told = [1, 2, 3, 256].map(|pieces| {
+        let store = &world.store;
+        evict_in_pieces(&mut world.state, store, steady, wish, true, Some(pieces)).unwrap()
+    });
+    let done = evict_in_pieces(&mut world.state, &world.store, steady, wish, false, Some(5));
+    let done = done.unwrap();
+    for told in told {
+        assert_eq!((told.all, &told.steps), (done.all, &done.steps));
+    }
+    done
 }
 
 fn drop_all(world: &mut World) -> u64 {
@@ -250,7 +260,7 @@ fn what_is_recorded_and_not_gone_goes_the_next_time() {
     let (mut world, runset) = ran(line(), act);
     world
         .state
-        .put_evicted(&[(Digest::of(b"of one"), 6)])
+        .put_evicted(std::iter::once((Digest::of(b"of one"), 6)))
         .unwrap();
     world.reopen();
     world.store.set_evicted(world.state.evicted().unwrap());
@@ -325,7 +335,7 @@ fn a_final_output_has_its_bytes_whoever_left_it() {
     world.lose("of one");
     world
         .state
-        .put_evicted(&[(Digest::of(b"of one"), 6)])
+        .put_evicted(std::iter::once((Digest::of(b"of one"), 6)))
         .unwrap();
     world.store.set_evicted(world.state.evicted().unwrap());
     let (summary, ran) = run(&mut world, &other, &mut |job| act(job));

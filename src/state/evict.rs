@@ -75,6 +75,14 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
+    /// How many rows of tasks and outputs there are.
+    pub(crate) fn count_rows(&self) -> Result<u64, Error> {
+        self.connection
+            .prepare_cached("SELECT count(*) FROM task")
+            .and_then(|mut query| query.query_row([], |row| row.get(0).map(i64::unsigned_abs)))
+            .during(&self.layout, DOING)
+    }
+
     /// Calls `each` with all rows, each after those that it comes from. `runset`: the name of the one that is asked for.
     pub(crate) fn each_kept(
         &self,
@@ -161,7 +169,10 @@ impl Reader {
 impl State {
     /// Records that the bytes of these are dropped. Once that is done no power cut takes it back, nor takes what they
     /// can be made of: only then may the bytes go.
-    pub(crate) fn put_evicted(&mut self, objects: &[(Digest, u64)]) -> Result<(), Error> {
+    pub(crate) fn put_evicted(
+        &mut self,
+        objects: impl Iterator<Item = (Digest, u64)>,
+    ) -> Result<(), Error> {
         self.commit()?;
         self.sync_objects()?;
         self.set_synchronous("FULL")?;
@@ -169,7 +180,7 @@ impl State {
             self.reader.connection.write(
                 WRITING,
                 "INSERT OR REPLACE INTO evicted (hash, size) VALUES (?1, ?2)",
-                (object.0, i64::try_from(*size).unwrap_or(i64::MAX)),
+                (object.0, i64::try_from(size).unwrap_or(i64::MAX)),
             )?;
         }
         self.commit()?;

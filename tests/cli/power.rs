@@ -42,24 +42,39 @@ pub struct Story {
     rows: Vec<String>,
     /// Where the objects lie that it made.
     whole: Test,
+    /// Behind this moment bytes were dropped.
+    ran: usize,
 }
 
 impl Story {
     /// Records a run.
     pub fn of(sync: &'static str) -> Self {
+        Self::with(sync, false)
+    }
+
+    /// Records a run, and `evict` after it.
+    pub fn with_evict(sync: &'static str) -> Self {
+        Self::with(sync, true)
+    }
+
+    fn with(sync: &'static str, evicts: bool) -> Self {
         let whole = Test::in_memory();
         whole.manifest(MANIFEST);
-        let arguments = format!("-run -parallel 2 -sync {sync}");
-        let options = record::OPTIONS;
-        Running::start(whole.shell(&format!("exec strace {options} $PROGRAM {arguments}")))
-            .end()
-            .exits(0);
-        let text = fs::read(whole.path("calls")).unwrap();
+        let mut text = traced(&whole, &format!("-run -parallel 2 -sync {sync}"));
+        let db = whole.path("db");
+        let ran = Recording::of(&text, &db).len();
+        let copied = whole.shell("cp -a db/objects all").status();
+        assert!(copied.unwrap().success());
+        if evicts {
+            text.extend(traced(&whole, "evict"));
+            assert!(whole.rows("SELECT count(*) FROM evicted") != ["0"]);
+        }
         Self {
             sync,
-            recording: Recording::of(&text, &whole.path("db")),
+            recording: Recording::of(&text, &db),
             rows: rows(&whole),
             whole,
+            ran,
         }
     }
 
@@ -72,7 +87,7 @@ impl Story {
     pub fn ends(&self, moment: usize, luck: Luck) {
         let test = Test::in_memory();
         test.manifest(MANIFEST);
-        let objects = self.whole.path("db/objects");
+        let objects = self.whole.path("all");
         let remains = Remains::at(&self.recording, moment, luck, &objects);
         remains.lay_out(&test.path("db"));
         let when = format!(
@@ -92,7 +107,21 @@ impl Story {
         test.tally_is_right();
         let again = test.run(["verify"]);
         assert_eq!(again.status, 0, "{when}: {ran}\nthen {again}");
+        if moment > self.ran {
+            test.manifest(&MANIFEST.replace("cat \"$INPUT_DIR\"", "cat -- \"$INPUT_DIR\""));
+            let ran = test.run(["-run", "-migrate-tainted"]);
+            assert_eq!(ran.status, 0, "{when}: {ran}");
+        }
     }
+}
+
+/// What strace writes about a call of the program, which must succeed.
+fn traced(test: &Test, arguments: &str) -> Vec<u8> {
+    let options = record::OPTIONS;
+    Running::start(test.shell(&format!("exec strace {options} $PROGRAM {arguments}")))
+        .end()
+        .exits(0);
+    fs::read(test.path("calls")).unwrap()
 }
 
 /// The machine was started again since: whether the database says anything at all. No file is
@@ -109,11 +138,13 @@ fn another_boot(test: &Test) -> bool {
     .is_ok()
 }
 
-/// With `-sync commit` no row is on the disk without its object.
+/// With `-sync commit` no row is on the disk without its object, unless it says that this was dropped.
 fn all_recorded_is_whole(test: &Test, when: &str) {
     let empty = hash(b"");
+    let dropped = test.rows("SELECT lower(hex(hash)) FROM evicted");
     for object in test.rows("SELECT DISTINCT object_hash FROM task") {
-        if object != empty {
+        let is_dropped = dropped.contains(&object) && !test.object(&object).exists();
+        if object != empty && !is_dropped {
             let bytes = fs::read(test.object(&object));
             let bytes = bytes.unwrap_or_else(|error| panic!("{when}: {object}: {error}"));
             assert_eq!(hash(&bytes), object, "{when}");
@@ -149,4 +180,26 @@ fn after_a_power_cut_no_task_is_finished_without_its_whole_object() {
 #[test]
 fn with_end_a_power_cut_takes_no_run_that_has_ended() {
     some("end", 15);
+}
+
+/// So many moments of `evict`, or all of them.
+pub fn amid_evict(most: usize) {
+    if !is_possible() {
+        return;
+    }
+    let story = Story::with_evict("commit");
+    let count = story.moments() - story.ran;
+    assert!(count > 5, "{count}");
+    for nth in 0..count.min(most) {
+        let moment = story.ran + 1 + nth * count / count.min(most);
+        for fate in 0..4 {
+            story.ends(moment, Luck::nth(fate));
+        }
+        story.ends(moment, Luck::nth(100 + nth));
+    }
+}
+
+#[test]
+fn amid_evict_a_power_cut_takes_no_bytes_that_are_not_recorded_as_dropped() {
+    amid_evict(6);
 }

@@ -95,6 +95,11 @@ fn the_power_goes_at_every_moment_of_a_run() {
     }
 }
 
+#[test]
+fn the_power_goes_at_every_moment_of_evict() {
+    power::amid_evict(usize::MAX);
+}
+
 /// 200 runs with 1, 2 and 6 workers each.
 #[test]
 fn a_disk_that_others_fill_and_empty_loses_nothing_for_long() {

@@ -81,6 +81,17 @@ impl Remains {
                 }
                 continue;
             }
+            if let Deed::Gone { name } = deed {
+                let goes = match luck {
+                    Luck::Everything | Luck::Objects => true,
+                    Luck::Nothing | Luck::Rows => is_kept,
+                    Luck::Random(_) => is_kept || numbers.below(2) == 0,
+                };
+                if goes {
+                    remains.files.remove(&format!("objects/{name}"));
+                }
+                continue;
+            }
             match luck {
                 _ if is_kept => remains.apply(deed),
                 Luck::Everything | Luck::Rows => remains.apply(deed),
@@ -107,7 +118,7 @@ impl Remains {
             Deed::Remove { file } => {
                 self.files.remove(file);
             }
-            Deed::Object { .. } => {}
+            Deed::Object { .. } | Deed::Gone { .. } => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a run did to its db folder, call by call, as strace tells it.
+//! What was done to a db folder, call by call, as strace tells it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub enum Deed {
     Remove { file: String },
     /// An object came to its place.
     Object { name: String },
+    /// An object went.
+    Gone { name: String },
 }
 
 impl Deed {
@@ -29,7 +31,7 @@ impl Deed {
     pub fn file(&self) -> &str {
         match self {
             Self::Write { file, .. } | Self::Cut { file, .. } | Self::Remove { file } => file,
-            Self::Object { name } => name,
+            Self::Object { name } | Self::Gone { name } => name,
         }
     }
 }
@@ -53,7 +55,7 @@ pub struct Recording {
 const DATABASE: [&str; 3] = ["db", "db-wal", "db-journal"];
 
 impl Recording {
-    /// Of what strace wrote about a run with this db folder.
+    /// Of what strace wrote about calls of the program with this db folder.
     pub fn of(calls: &[u8], folder: &Path) -> Self {
         let mut moments = Vec::new();
         let mut begun: HashMap<&str, (String, usize)> = HashMap::new();
@@ -133,19 +135,26 @@ fn deed(call: &str, folder: &Path) -> Option<Deed> {
             Some(Deed::Cut { file, length })
         }
         "unlink" | "unlinkat" => {
-            let file = of_database(paths.last()?, folder)?;
+            let path = paths.last()?;
+            if let Some(name) = of_object(path, folder) {
+                return Some(Deed::Gone { name });
+            }
+            let file = of_database(path, folder)?;
             Some(Deed::Remove { file })
         }
         "rename" | "renameat2" | "linkat" => {
-            let objects = folder.join("objects");
-            let name = paths.last()?.strip_prefix(&objects).ok()?.to_str()?;
-            // Two folders and the rest of the hash.
-            (name.len() == 66).then(|| Deed::Object {
-                name: name.to_owned(),
-            })
+            let name = of_object(paths.last()?, folder)?;
+            Some(Deed::Object { name })
         }
         _ => None,
     }
+}
+
+/// An object, by its path below the folder of all.
+fn of_object(path: &Path, folder: &Path) -> Option<String> {
+    let name = path.strip_prefix(folder.join("objects")).ok()?.to_str()?;
+    // Two folders and the rest of the hash.
+    (name.len() == 66).then(|| name.to_owned())
 }
 
 /// A file of the database, by its name.
