@@ -239,11 +239,12 @@ fn taken(
     manifest: Option<&Manifest>,
 ) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
-    for step in manifest.iter().flat_map(|manifest| &manifest.steps) {
-        if step.cpus.is_none() && step.memory.is_none() {
-            continue;
-        }
-        let taken = state.taken(runset, step.name.as_str())?;
+    let steps = manifest.iter().flat_map(|manifest| &manifest.steps);
+    let steps = steps.filter(|step| step.cpus.is_some() || step.memory.is_some());
+    let names: Vec<&str> = steps.clone().map(|step| step.name.as_str()).collect();
+    let mut by_step = state.taken(runset, &names)?;
+    for step in steps {
+        let taken = by_step.remove(step.name.as_str()).unwrap_or_default();
         let peak = taken.peak.map(i64::unsigned_abs);
         if let Some(words) = step.resources().beside(taken.cpus(), peak) {
             all.push(format!("{}: {words}", step.name));

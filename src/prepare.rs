@@ -385,6 +385,7 @@ impl Steps {
                 }),
                 key: identity.reads_key(),
                 gpus: step.gpus > 0,
+                measured: step.cpus.is_some() || step.memory.is_some(),
                 direct: OnceLock::new(),
                 files: files.map(|taken| Arc::clone(&taken.watch)),
                 sandbox,

@@ -20,7 +20,6 @@ use super::output::print;
 use super::part;
 use super::tasks::state_in_words;
 use super::words::takes_several;
-use crate::manifest::Manifest;
 use crate::model::param::ParamType;
 use crate::model::task::{TaskId, TaskState};
 use crate::prepare::Source;
@@ -279,31 +278,42 @@ impl<'c> Cursor<'c> {
 
     /// What can be given by an option that takes `NAME=VALUE`.
     fn names(&self, option: &Arg) -> Vec<Offer> {
-        let Some(Manifest { params, steps, .. }) = self.source().map(|source| source.manifest)
-        else {
+        let Some(manifest) = self.source().map(|source| source.manifest) else {
             return Vec::new();
         };
-        let offer = |name: &str, help: String| Offer::Word(format!("{name}="), help);
-        if option.get_long() == Some("param") {
-            let params = params.iter();
-            return params
-                .map(|(name, param)| offer(name, visible(&param.in_words())))
-                .collect();
-        }
-        let secrets: BTreeSet<&String> = steps.iter().flat_map(|step| &step.secrets).collect();
-        let secrets = secrets.into_iter();
-        secrets
-            .map(|name| offer(name, "secret".to_owned()))
+        let names: Vec<(String, String)> = match option.get_long() {
+            Some("param") => {
+                let params = manifest.params.iter();
+                params
+                    .map(|(name, param)| (name.clone(), visible(&param.in_words())))
+                    .collect()
+            }
+            Some("limit") => {
+                let limits = manifest.limits.iter();
+                limits
+                    .map(|(name, most)| (name.clone(), format!("{most} in the manifest")))
+                    .collect()
+            }
+            _ => {
+                let steps = manifest.steps.into_iter();
+                let secrets: BTreeSet<String> = steps.flat_map(|step| step.secrets).collect();
+                let secrets = secrets.into_iter();
+                secrets.map(|name| (name, "secret".to_owned())).collect()
+            }
+        };
+        let names = names.into_iter();
+        names
+            .map(|(name, help)| Offer::Word(format!("{name}="), help))
             .collect()
     }
 
     /// What can be the value of that name; `front` is what stands before it in the same word.
     fn values_of(&self, option: &Arg, name: &str, front: &str) -> Vec<Offer> {
-        if option.get_long() != Some("param") {
-            return vec![match front {
-                "" => Offer::Files,
-                _ => Offer::FilesBehind,
-            }];
+        match option.get_long() {
+            Some("param") => {}
+            Some("limit") => return Vec::new(),
+            _ if front.is_empty() => return vec![Offer::Files],
+            _ => return vec![Offer::FilesBehind],
         }
         let source = self.source();
         let param = source.and_then(|mut source| source.manifest.params.remove(name));

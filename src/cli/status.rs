@@ -3,6 +3,7 @@
 use crate::text::amount;
 use crate::text::time::short;
 use std::fmt::Write as _;
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ struct Status {
     untaken: Vec<Untaken>,
     /// Steps that gather and wait for something.
     waiting: Vec<Waiting>,
+    /// Bytes of the database, where the store is not looked at.
+    database: Option<u64>,
 }
 
 /// Prints it.
@@ -104,6 +107,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
                 Some(steps) if running.is_none() => engine::untaken(&state, &steps.all, runset)?,
                 Some(_) | None => Vec::new(),
             },
+            database: (!options.store).then(|| database(&state)),
             waiting: match (&next.steps, &source) {
                 (Some(steps), Some(source)) => {
                     engine::standing(&state, &steps.all, &source.router, runset)?
@@ -194,6 +198,13 @@ fn status(
     let counts = state.tallies(runset.id)?;
     let spent = state.time_spent(runset)?;
     let accepted = state.accepted(Some(runset))?;
+    let asked: Vec<&Step> = source
+        .iter()
+        .flat_map(|source| &source.manifest.steps)
+        .filter(|step| step.cpus.is_some() || step.memory.is_some())
+        .collect();
+    let names: Vec<&str> = asked.iter().map(|step| step.name.as_str()).collect();
+    let mut taken = state.taken(Some(runset), &names)?;
     let mut steps = Vec::new();
     for name in state.step_names()? {
         let versions = state.versions(&name)?;
@@ -211,10 +222,9 @@ fn status(
             spent: Duration::ZERO,
             taken: None,
         };
-        let described = source.and_then(|source| source.manifest.step(name.as_str()));
-        let asked = described.map(Step::resources);
-        if let Some(asked) = asked.filter(|asked| asked.cpus.is_some() || asked.memory.is_some()) {
-            step.taken = Some((asked, state.taken(Some(runset), name.as_str())?));
+        if let Some(asked) = asked.iter().find(|asked| asked.name == name) {
+            let taken = taken.remove(name.as_str()).unwrap_or_default();
+            step.taken = Some((asked.resources(), taken));
         }
         for version in &versions {
             let tally = counts.get(&version.id).copied().unwrap_or_default();
@@ -257,7 +267,16 @@ fn status(
         untold: None,
         untaken: Vec::new(),
         waiting: Vec::new(),
+        database: None,
     })
+}
+
+/// Bytes of the database's files.
+fn database(state: &Reader) -> u64 {
+    let file = state.layout().database();
+    let log = file.with_file_name("db-wal");
+    let sizes = [file, log].map(|file| fs::metadata(file).map_or(0, |found| found.len()));
+    sizes.iter().sum()
 }
 
 impl Status {
@@ -384,6 +403,13 @@ impl Status {
         if let Some(untold) = &self.untold {
             text.push_str("the next -run would fail:\n");
             text.push_str(untold);
+        }
+        if let Some(size) = self.database {
+            let _ = writeln!(
+                text,
+                "store: {} of database; what the objects take, and what gc would free: status -store",
+                amount::bytes(size)
+            );
         }
         let _ = writeln!(text, "next: {}", self.next());
         text

@@ -10,12 +10,16 @@ use crate::exec::local::{Problem, Sandbox};
 use crate::manifest::Step;
 use crate::model::identity::{Identity, Tools};
 use crate::packages::Closure;
-use crate::sys::sandbox::{HOME, SECRETS, Shown, View};
+use crate::sys::sandbox::{HOME, SECRETS, Shown, TASK, View};
 
 /// Folders in which a system has its programs, and what they need.
 const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc"];
 /// Programs whose paths others have in them, and their names.
 const WELL_KNOWN: [(&str, &str); 2] = [("/bin/sh", "sh"), ("/usr/bin/env", "env")];
+/// Folders in which a sandbox has something of its own, of which nothing of the host is seen.
+const HIDDEN: [&str; 4] = [TASK, "/proc", "/dev", "/.host"];
+/// Among these, one in which things of the host can be seen.
+const SHARED: &str = "/dev/shm";
 /// What tells programs how to reach others, and whom to trust.
 const NETWORK: [&str; 8] = [
     "/etc/resolv.conf",
@@ -71,6 +75,9 @@ pub(super) fn of_step(
     }
     for (variable, path) in source.secrets.of_step(&step.secrets) {
         view.copied.push((path.into(), secret(&variable)));
+    }
+    if HIDDEN.iter().any(|at| view.folder.starts_with(at)) && !view.folder.starts_with(SHARED) {
+        problem = Some(Problem::Hidden(view.folder.clone()));
     }
     if let Ok(program) = program
         && problem.is_none()

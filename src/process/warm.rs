@@ -131,20 +131,26 @@ impl Drop for Warm {
     }
 }
 
-/// The exit status that an answer tells: the number on its last line. Words before it are about a
-/// signal that ended the subshell.
-fn status(answer: &[u8]) -> ExitStatus {
+/// What an answer tells: the exit status, the number on its last line, and what was taken, if that is before it.
+/// Words before these are about a signal that ended the subshell.
+fn told(answer: &[u8]) -> (ExitStatus, Usage) {
     let mut lines = answer.trim_ascii_end().rsplit(|byte| *byte == b'\n');
     let code = lines
         .next()
         .and_then(|line| std::str::from_utf8(line).ok())
         .and_then(|line| line.parse().ok())
         .unwrap_or(255);
-    if (129..=192).contains(&code) && lines.next().is_some() {
+    let mut before = lines.next();
+    let used = before.and_then(Usage::of_line);
+    if used.is_some() {
+        before = lines.next();
+    }
+    let status = if (129..=192).contains(&code) && before.is_some() {
         ExitStatus::from_raw(code - 128)
     } else {
         ExitStatus::from_raw(code << 8)
-    }
+    };
+    (status, used.unwrap_or_default())
 }
 
 impl Handle {
@@ -180,9 +186,9 @@ impl Handle {
         }
         let mut state = self.lock();
         let cut = state.over();
-        let (answered, status) = match watched? {
-            Some(status) => (true, status),
-            None => (false, warm.reap()?),
+        let (answered, (status, used)) = match watched? {
+            Some(told) => (true, told),
+            None => (false, (warm.reap()?, Usage::default())),
         };
         drop(state);
         pipes.drain(sink)?;
@@ -199,7 +205,7 @@ impl Handle {
             status,
             cut,
             left: left.then(|| group.into()),
-            used: Usage::default(),
+            used,
         };
         Ok((ended, (answered && !left && cut.is_none()).then_some(warm)))
     }
@@ -212,13 +218,13 @@ impl Handle {
         orphans: &Orphans,
         timeout: Option<Duration>,
         sink: &mut dyn Sink,
-    ) -> io::Result<Option<ExitStatus>> {
+    ) -> io::Result<Option<(ExitStatus, Usage)>> {
         let mut limit = Limit::new(timeout, self);
         loop {
             let other = Some(warm.answers.as_fd());
             let dead = pipes.wait_or(other, &warm.watch, limit.next, sink)?;
             if let Some(answer) = warm.answer()? {
-                return Ok(Some(status(&answer)));
+                return Ok(Some(told(&answer)));
             }
             if dead {
                 self.bury(warm.pid, pipes, orphans, limit.grace(), sink)?;
@@ -268,13 +274,33 @@ mod tests {
 
     #[test]
     fn answers() {
-        let told = |answer: &[u8]| super::super::describe(status(answer));
-        assert_eq!(told(b"0\n"), "exit status 0");
-        assert_eq!(told(b"137\n"), "exit status 137");
+        let told = |answer: &[u8]| {
+            let (status, used) = told(answer);
+            let used = used.cpu.zip(used.peak);
+            let used = used.map(|(cpu, peak)| (cpu.as_micros(), peak));
+            (super::super::describe(status), used)
+        };
+        let said = |words: &str, used| (words.to_owned(), used);
+        assert_eq!(told(b"0\n"), said("exit status 0", None));
+        assert_eq!(told(b"137\n"), said("exit status 137", None));
         assert_eq!(
             told(b"sh: line 2: 7 Killed ( x\n)\n137\n"),
-            "killed by SIGKILL"
+            said("killed by SIGKILL", None)
         );
-        assert_eq!(told(b"sh: a word\n1\n"), "exit status 1");
+        assert_eq!(told(b"sh: a word\n1\n"), said("exit status 1", None));
+        let used = Usage {
+            cpu: Some(Duration::from_micros(1500)),
+            peak: Some(4096),
+        };
+        let line = used.to_line();
+        for (before, code, words) in [
+            ("", 0, "exit status 0"),
+            ("", 137, "exit status 137"),
+            ("signal\n", 137, "killed by SIGKILL"),
+        ] {
+            let answer = format!("{before}{line}{code}\n");
+            assert_eq!(told(answer.as_bytes()), said(words, Some((1500, 4096))));
+        }
+        assert_eq!(told(b"used 1\n1\n"), said("exit status 1", None));
     }
 }

@@ -67,10 +67,11 @@ impl Reader {
     pub(crate) fn accepted(&self, runset: Option<&Runset>) -> Result<Vec<Accepted>, Error> {
         self.connection
             .prepare_cached(
+                // In this order: of all tasks few are accepted, and nobody has told SQLite.
                 "SELECT min(accepted.task_id), accepted.from_step, step.version, accepted.evidence,
                      task.step_id, count(*)
-                 FROM accepted JOIN task ON task.id = accepted.task_id
-                 JOIN step ON step.id = accepted.from_step
+                 FROM accepted CROSS JOIN task ON task.id = accepted.task_id
+                 CROSS JOIN step ON step.id = accepted.from_step
                  WHERE task.live = 1 AND task.step_id IS NOT NULL
                    AND (?1 IS NULL OR task.runset = ?1)
                  GROUP BY 5, 2, 4 ORDER BY 5, 2, 4",

@@ -104,7 +104,11 @@ impl Reader {
             .prepare_cached(
                 "SELECT id, object_hash, name, kind FROM task
                  WHERE step_id = ?1 AND step_id IS NOT NULL AND runset = ?2
-                   AND processed = 1 AND live = 1 AND role <> 1",
+                   AND processed = 1 AND live = 1 AND role <> 1
+                   AND unhex(object_hash) NOT IN (SELECT hash FROM evicted)
+                   AND NOT EXISTS (
+                       SELECT 1 FROM task AS m WHERE m.gathering = task.gathering AND m.role = 1
+                           AND m.live = 1 AND unhex(m.object_hash) IN (SELECT hash FROM evicted))",
             )
             .and_then(|mut query| {
                 let mut smallest = Smallest {

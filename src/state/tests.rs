@@ -101,6 +101,47 @@ impl Fixture {
     }
 }
 
+/// Whether the rows of a step are looked for one by one, or all are gone through.
+#[test]
+fn what_tasks_took_is_the_same_however_it_is_found() {
+    let mut f = Fixture::new();
+    let (few, first, second) = (f.step("few", "1"), f.step("many", "1"), f.step("many", "2"));
+    let start = f.state.seed(&f.runset, few).unwrap();
+    let mut task = |step: StepId, cpu: i64, peak: i64| {
+        let task = f.child(start, "x", Some(step));
+        let finished = Finished {
+            elapsed: 10,
+            cpu: Some(cpu),
+            peak: Some(peak),
+            ..FINISHED
+        };
+        f.state
+            .succeed(&f.runset, step, task, TaskState::Pending, &finished)
+            .unwrap();
+    };
+    task(few, 7, 70);
+    for n in 0..40 {
+        task(if n % 2 == 0 { first } else { second }, n, 1000 + n);
+    }
+    f.state.commit().unwrap();
+    let taken = |cpu, elapsed, peak| Taken {
+        cpu,
+        elapsed,
+        peak: Some(peak),
+    };
+    let (of_few, of_many) = (taken(7, 10, 70), taken(780, 400, 1039));
+    for runset in [None, Some(&f.runset)] {
+        let found = |steps: &[&str]| f.state.taken(runset, steps).unwrap();
+        assert_eq!(found(&["few"])["few"], of_few);
+        assert_eq!(found(&["many"])["many"], of_many);
+        let both = found(&["few", "many", "none"]);
+        assert_eq!(
+            (both["few"], both["many"], both.len()),
+            (of_few, of_many, 2)
+        );
+    }
+}
+
 #[test]
 fn the_next_row_is_known() {
     let mut f = Fixture::new();

@@ -18,6 +18,9 @@ pub(crate) struct Usage {
     pub peak: Option<u64>,
 }
 
+/// How a line of it begins.
+const USED: &str = "used";
+
 impl Usage {
     /// Adds what others took that ran beside these: the time of all, and the larger peak, as they need not have
     /// been at one time.
@@ -27,6 +30,22 @@ impl Usage {
             None => others.cpu,
         };
         self.peak = self.peak.max(others.peak);
+    }
+
+    /// As a line that [`Self::of_line`] reads.
+    pub(crate) fn to_line(self) -> String {
+        let cpu = self.cpu.unwrap_or_default().as_micros();
+        format!("{USED} {cpu} {}\n", self.peak.unwrap_or_default())
+    }
+
+    /// What such a line says, without its end; none if it is another.
+    pub(crate) fn of_line(line: &[u8]) -> Option<Self> {
+        let line = str::from_utf8(line).ok()?.strip_prefix(USED)?;
+        let (cpu, peak) = line.strip_prefix(' ')?.split_once(' ')?;
+        Some(Self {
+            cpu: Some(Duration::from_micros(cpu.parse().ok()?)),
+            peak: Some(peak.parse().ok()?),
+        })
     }
 }
 

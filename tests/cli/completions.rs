@@ -52,6 +52,8 @@ const TYPED: &[(&str, &str)] = &[
     ("task-pipeline shell process -param=mo", "-param=mode="),
     ("task-pipeline -run -secret tok", "token="),
     ("task-pipeline -run -secret token=dataf", "token=datafile"),
+    ("task-pipeline -run -limit lic", "licences="),
+    ("task-pipeline -run -limit=lic", "-limit=licences="),
     ("task-pipeline -run -param mode=fast -only proc", "process"),
 ];
 
@@ -59,7 +61,7 @@ const TYPED: &[(&str, &str)] = &[
 /// completions in `completions`.
 fn folder(shell: &str) -> Test {
     let test = Test::with(
-        "[params]\nmode = { type = 'string', default = 'fast', values = ['fast', 'slow'] }\n\
+        "[limits]\nlicences = 2\n[params]\nmode = { type = 'string', default = 'fast', values = ['fast', 'slow'] }\n\
          loud = { type = 'bool', default = false }\n\
          [[input]]\nlines = 'echo in-x; echo other'\nstep = ['begin', 'process']\n\
          [[step]]\nname = 'begin'\nscript = ': $PARAM_mode $PARAM_loud'\n\

@@ -44,7 +44,12 @@ pub fn as_a_user(test: &Test, script: &str) -> Option<Ran> {
     // Where it was built may be nobody else's to enter.
     let program = test.path("program");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_task-pipeline"), &program).unwrap();
+        let built = env!("CARGO_BIN_EXE_task-pipeline");
+        // A link, where there can be one: a file that some process still has open for writing cannot be executed, and
+        // a copy is open in each process that another test starts meanwhile.
+        fs::hard_link(built, &program)
+            .or_else(|_| fs::copy(built, &program).map(drop))
+            .unwrap();
     }
     Some(within(test, "setpriv", &options, script, &program))
 }

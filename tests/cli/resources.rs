@@ -276,6 +276,28 @@ fn no_task_takes_more_memory_than_it_asks_for_or_that_is_told() {
     assert_eq!(test.count(), ["had"]);
 }
 
+/// However many there are: warm shells, of which nobody knows what each task in them took, are only for steps that
+/// ask for neither CPUs nor memory, or for `warm`.
+#[test]
+fn what_each_of_many_took_is_known_where_it_was_asked_for() {
+    for (keys, known) in [
+        ("", false),
+        ("cpus = 1", true),
+        ("memory = '1G'", true),
+        ("cpus = 1\nwarm = true", false),
+    ] {
+        let test = Test::with(&format!(
+            "[[input]]\nlines = 'seq 30'\nstep = 'a'\n[[step]]\nname = 'a'\n{keys}\n\
+             script = 'test -s \"$INPUT_FILE\" && cat \"$INPUT_FILE\" > \"$OUTPUT_DIR/x\"'\n"
+        ));
+        test.run(["-run", "-parallel", "1"]).exits(0);
+        let unknown = test.rows(
+            "SELECT count(*) FROM task WHERE step_id IS NOT NULL AND (cpu_time IS NULL OR peak_memory IS NULL)",
+        );
+        assert_eq!(unknown == ["0"], known, "{keys}: {unknown:?}");
+    }
+}
+
 #[test]
 fn what_tasks_took_is_recorded_and_shown_beside_what_they_asked_for() {
     let test = Test::with(

@@ -1,6 +1,7 @@
 //! Scripts in a sandbox: what they see, what they cannot reach, and how they end.
 
 mod escapes;
+mod many;
 mod others;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -86,20 +87,44 @@ fn the_same_where_files_lie_below_other_folders_of_its_own() {
     if is_left_out() {
         return;
     }
-    // The test's folder may lie below /tmp, and this one does.
-    let test = Test::new();
-    let folder = tempfile::tempdir_in("/tmp").unwrap();
-    let of_steps = pipeline(
-        "files = [\"f\"]",
-        "cat f > $OUTPUT_DIR/seen.txt; ls > $OUTPUT_DIR/found.txt; echo x > /tmp/x; ! echo x > y",
-    );
-    std::fs::write(folder.path().join("f"), "declared\n").unwrap();
-    std::fs::write(folder.path().join("workflow.toml"), of_steps).unwrap();
-    let manifest = folder.path().join("workflow.toml");
-    let manifest = manifest.to_str().unwrap();
-    test.run(["-manifest", manifest, "-run"]).exits(0);
-    assert_eq!(test.output("seen.txt"), "declared\n");
-    assert_eq!(test.output("found.txt"), "f\n");
+    // Made for it alone, and by a server for many.
+    for (place, count) in [("/tmp", 1), ("/tmp", 3), ("/dev/shm", 3)] {
+        let test = Test::new();
+        let folder = tempfile::tempdir_in(place).unwrap();
+        let of_steps = pipeline(
+            "files = [\"f\"]",
+            "test ! -e /tmp/x; test ! -e /dev/shm/x; echo x > /tmp/x; echo x > /dev/shm/x; ! echo x > y
+             ls -A .. > $OUTPUT_DIR/beside.txt
+             cat f > $OUTPUT_DIR/seen.txt; ls > $OUTPUT_DIR/found.txt
+             by=alone; if grep -qzx for-many /proc/1/cmdline; then by=served; fi
+             echo $by > $OUTPUT_DIR/by.txt",
+        );
+        let of_steps = if count > 1 {
+            let inputs = "[[input]]\nlines = 'seq 3'\nstep = 'a'\n\n";
+            inputs.to_owned() + &of_steps.replace("start = true\n", "")
+        } else {
+            of_steps
+        };
+        std::fs::write(folder.path().join("f"), "declared\n").unwrap();
+        std::fs::write(folder.path().join("workflow.toml"), of_steps).unwrap();
+        let manifest = folder.path().join("workflow.toml");
+        let manifest = manifest.to_str().unwrap();
+        test.run(["-manifest", manifest, "-run", "-parallel", "1"])
+            .exits(0);
+        let finals = test.finals();
+        let name = folder.path().file_name().unwrap().to_str().unwrap();
+        let beside = format!("{name}\nx\n");
+        let by = if count > 1 { "served\n" } else { "alone\n" };
+        for (file, text) in [
+            ("seen.txt", "declared\n"),
+            ("found.txt", "f\n"),
+            ("beside.txt", &*beside),
+            ("by.txt", by),
+        ] {
+            let expected = vec![text.as_bytes(); count];
+            assert_eq!(finals[file], expected, "{file} {place}");
+        }
+    }
 }
 
 #[test]
@@ -157,6 +182,39 @@ fn it_is_given_all_that_other_steps_leave() {
     assert_eq!(test.output("gathered.txt"), "one\nref\n");
     assert_eq!(test.read("big/one.bin"), "one\n");
     test.objects_are_whole();
+}
+
+/// What comes in is found by the run itself, before any task.
+#[test]
+fn lines_of_inputs_are_run_outside() {
+    if is_left_out() {
+        return;
+    }
+    let test = Test::new();
+    test.write("beside.txt", "one\n");
+    test.manifest(
+        r#"
+        [defaults]
+        sandbox = true
+
+        [[input]]
+        lines = "cat beside.txt; test -d /task || echo outside; echo \"$SEEN\""
+        step = "a"
+
+        [[step]]
+        name = "a"
+        script = 'test ! -e beside.txt; test -z "$SEEN"; cp "$INPUT_FILE" "$OUTPUT_DIR/line.txt"'
+        "#,
+    );
+    let mut command = test.command(["-run"]);
+    command.env("SEEN", "seen");
+    Running::start(command).end().exits(0);
+    let lines = &test.finals()["line.txt"];
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(line).trim().to_owned())
+        .collect();
+    assert_eq!(lines, ["one", "outside", "seen"]);
 }
 
 #[test]
@@ -245,117 +303,6 @@ fn nothing_outlives_it() {
     test.nothing_temporary_is_left();
 }
 
-/// Tasks of one step, one after the other in one worker. `extra`: what each does besides.
-fn many(test: &Test, extra: &str) {
-    test.manifest(&format!(
-        r#"
-        [[input]]
-        lines = "seq 12"
-        step = "a"
-
-        [[step]]
-        name = "a"
-        sandbox = true
-        secrets = ["token"]
-        timeout = "1m"
-        script = '''
-        for folder in /task /tmp "$HOME" /dev/shm; do
-            test ! -e "$folder/left"
-            echo "$TASK_PIPELINE_TASK" > "$folder/left"
-        done
-        ! (echo x > /x) 2> /dev/null
-        ! (echo x > ./x) 2> /dev/null
-        test "$(hostname)" = localhost
-        test "$(cat "$SECRET_token")" = s3cr3t-t0ken
-        test "$(ls /proc | grep -c '^[0-9]')" -lt 8
-        test -z "$(ls -A /.host 2> /dev/null)"
-        test "$TASK_PIPELINE_INPUT_NAME" = "$(cat "$INPUT_FILE")"
-        nohup sleep 4714 > /dev/null 2>&1 &
-        for fd in $(ls /proc/self/fd); do test $fd -lt 4; done
-        test ! -s /dev/stdin
-        {extra}
-        cp "$INPUT_FILE" "$OUTPUT_DIR/n.txt"
-        '''
-        "#
-    ));
-    test.write("token", "s3cr3t-t0ken\n");
-}
-
-const MANY: [&str; 6] = [
-    "-run",
-    "-parallel",
-    "1",
-    "-verbose",
-    "-secret",
-    "token=token",
-];
-
-#[test]
-fn what_one_task_leaves_no_other_sees() {
-    if is_left_out() {
-        return;
-    }
-    // One sandbox each, and all from one server.
-    for test in [Test::new(), Test::apart()] {
-        many(&test, "");
-        test.run(MANY).exits(0).never_says("background");
-        assert_eq!(test.finals()["n.txt"].len(), 12);
-        test.nothing_temporary_is_left();
-        test.objects_are_whole();
-    }
-}
-
-#[test]
-fn ends_of_one_among_many_are_its_own() {
-    if is_left_out() {
-        return;
-    }
-    for (extra, told) in [
-        ("exit 7", "exit status 7"),
-        ("exit 137", "exit status 137"),
-        ("kill -9 $$", "killed by SIGKILL"),
-        ("kill -9 0", "killed by SIGKILL"),
-        ("sleep 60", "timed out after 1s"),
-        (
-            "trap '' TERM; while :; do sleep 1; done",
-            "timed out after 1s",
-        ),
-        ("kill -STOP $$", "timed out after 1s"),
-    ] {
-        let test = Test::apart();
-        many(
-            &test,
-            &format!("if test \"$(cat $INPUT_FILE)\" = 6; then {extra}; fi"),
-        );
-        test.manifest(&test.read("workflow.toml").replace("\"1m\"", "\"1s\""));
-        let mut arguments = MANY.to_vec();
-        arguments.extend(["-grace", "200ms"]);
-        test.run(&arguments).exits(1).says(told).says("1 failed");
-        assert_eq!(test.finals()["n.txt"].len(), 11, "{extra}");
-        test.nothing_temporary_is_left();
-    }
-}
-
-#[test]
-fn an_interrupted_run_of_many_goes_on() {
-    if is_left_out() {
-        return;
-    }
-    let test = Test::apart();
-    many(&test, "echo begun; test -e go || sleep 0.2");
-    let running = test.start(MANY);
-    running.says("begun");
-    running.signal(rustix::process::Signal::TERM);
-    running.end().exits(143);
-    let running = test.start(MANY);
-    running.says("begun");
-    running.signal(rustix::process::Signal::KILL);
-    running.end();
-    test.run(MANY).exits(0);
-    assert_eq!(test.finals()["n.txt"].len(), 12);
-    test.nothing_temporary_is_left();
-}
-
 #[test]
 fn a_failed_task_says_what_it_lacks() {
     if is_left_out() {
@@ -375,6 +322,15 @@ fn a_failed_task_says_what_it_lacks() {
     ran.says("the sandbox does not show")
         .says("\"data.csv\"")
         .says("`data.csv`");
+    // By the script's text alone, and by its words alone.
+    for (script, told) in [
+        ("cat data.csv 2> /dev/null || exit 3", "\"data.csv\""),
+        ("f=more; sort data/$f.csv", "\"data/more.csv\""),
+    ] {
+        test.manifest(&pipeline("", script));
+        let ran = test.run(["-run", "-fresh"]).exits(1);
+        ran.says("the sandbox does not show it: add").says(told);
+    }
     let test = Test::new();
     test.manifest(&pipeline("", "cat nothing.csv"));
     test.run(["-run"]).exits(1).never_says("does not show");
@@ -445,6 +401,20 @@ fn a_shell_that_it_does_not_see_is_an_error_at_its_line() {
     test.runs();
 }
 
+/// Nothing of the host is seen where a sandbox has its own.
+#[test]
+fn a_folder_that_it_hides_is_an_error_before_anything_runs() {
+    if is_left_out() {
+        return;
+    }
+    let test = Test::new();
+    test.manifest(&pipeline("", "echo x > $OUTPUT_DIR/x.txt"));
+    let ran = test
+        .run(["-run", "-workdir", "/proc", "-manifest", "workflow.toml"])
+        .exits(2);
+    ran.says("where a sandbox has something of its own");
+}
+
 #[test]
 fn a_shell_for_a_look_is_in_it() {
     if is_left_out() {
@@ -491,7 +461,7 @@ fn an_interrupted_run_ends_it() {
     }
     let test = Test::new();
     let script =
-        "echo x > $OUTPUT_DIR/x; echo begun; trap 'echo asked; exit 0' TERM; sleep 60 & wait";
+        "echo x > $OUTPUT_DIR/x; trap 'echo asked; exit 0' TERM; echo begun; sleep 60 & wait";
     test.manifest(&pipeline("", script));
     let running = test.start(["-run", "-verbose"]);
     running.says("begun");

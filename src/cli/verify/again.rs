@@ -156,6 +156,13 @@ fn draw(
         for one in of_step {
             tasks.extend(copy.draw_by(runset, one.step, most, seed)?);
         }
+        if tasks.is_empty() {
+            out::tell(&format!(
+                "step {}: none of its tasks run again: the bytes of what they read were evicted\n",
+                step.name
+            ));
+            continue;
+        }
         let step = Arc::clone(step);
         groups.push(Group { step, of, tasks });
     }

@@ -37,6 +37,8 @@ pub(crate) enum Problem {
         /// Whether the step has packages.
         packages: bool,
     },
+    /// The manifest's folder is where a sandbox has something of its own.
+    Hidden(PathBuf),
     /// The system makes none: in its words.
     Refused(String),
     /// This system has none.
@@ -51,6 +53,10 @@ impl Problem {
             Self::NoShell { program, .. } => format!(
                 "its shell would be {}, which no sandbox of it shows",
                 program.shown()
+            ),
+            Self::Hidden(folder) => format!(
+                "its scripts would start in {}, where a sandbox has something of its own",
+                folder.shown()
             ),
             Self::Refused(words) => visible(words),
             Self::NotHere => "this system has no namespaces to make it of".to_owned(),
@@ -67,6 +73,7 @@ impl Problem {
             Self::NoShell { .. } => {
                 "a step without packages sees /usr, /bin, /lib and /etc alone; give it packages"
             }
+            Self::Hidden(_) => "have the manifest in another folder",
             Self::Refused(_) => {
                 "it takes Linux 5.12 and user namespaces: see the sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and \
                  kernel.apparmor_restrict_unprivileged_userns, and what a container allows; sandbox = false runs the script without"
@@ -153,13 +160,6 @@ impl Sandbox {
         let [entry, server] = [sandbox::ENTRY, sandbox::SERVER].map(OsStr::new);
         let words = [entry, server, view.as_os_str(), fifo.as_os_str()];
         invocation.within(Path::new(OWN), &words)
-    }
-
-    /// Whether a server can make it: nothing is seen where each task has a folder of its own.
-    pub(super) fn can_be_served(&self) -> bool {
-        let places = self.view.shown.iter().map(|one| &*one.at);
-        let mut places = places.chain([&*self.view.folder]);
-        places.all(|at| !sandbox::OWN.iter().any(|own| at.starts_with(own)))
     }
 
     /// The same as a command.

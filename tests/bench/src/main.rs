@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
+mod boxed;
 mod check;
 mod contender;
 #[path = "../../guard/cost.rs"]

@@ -59,6 +59,8 @@ pub struct Options {
     pub second_of_million: bool,
     /// Rounds of each level of durability; 0: it is not measured.
     pub durability: usize,
+    /// Rounds of what a sandbox costs; 0: it is not measured.
+    pub sandbox: usize,
     /// Tasks of the run that is done in slices; 0: it is not measured.
     pub flat: usize,
     /// Rounds of what an environment costs; 0: it is not measured.
@@ -78,6 +80,7 @@ const START: &str = "start";
 const GATHER: &str = "gather";
 const SECOND_OF_MILLION: &str = "second-1000000";
 const DURABILITY: &str = "durability";
+const SANDBOX: &str = "sandbox";
 const ENVIRONMENT: &str = "environment";
 const FLAT: &str = "flat";
 
@@ -151,7 +154,7 @@ impl Options {
         }
         let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
-        names.extend([START, GATHER, DURABILITY, ENVIRONMENT]);
+        names.extend([START, GATHER, DURABILITY, SANDBOX, ENVIRONMENT]);
         if !said.quick {
             names.push(SECOND_OF_MILLION);
         }
@@ -193,6 +196,7 @@ impl Options {
             gather: if asked(GATHER) { rounds } else { 0 },
             second_of_million: asked(SECOND_OF_MILLION) && !said.quick,
             durability: if asked(DURABILITY) { rounds } else { 0 },
+            sandbox: if asked(SANDBOX) { rounds } else { 0 },
             flat: flat.filter(|_| asked(FLAT)).unwrap_or(0),
             environment: if asked(ENVIRONMENT) { rounds } else { 0 },
             warm: said.warm,

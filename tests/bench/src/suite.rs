@@ -16,8 +16,8 @@ use super::options::Options;
 use super::scratch::{Scratch, is_full};
 use super::work::{BIG, Fingerprint, Source, Work};
 use super::{
-    check, durability, environment, flat, gather, generate, interrupt, machine, multiply, profile,
-    start,
+    boxed, check, durability, environment, flat, gather, generate, interrupt, machine, multiply,
+    profile, start,
 };
 
 /// All that was measured.
@@ -33,6 +33,8 @@ pub struct Results {
     pub works: Vec<Outcome>,
     /// Whole runs by when this program syncs.
     pub durability: Vec<durability::Level>,
+    /// Whole runs by what sandbox tasks have.
+    pub sandbox: Vec<boxed::Way>,
     /// Time a task as a run grows.
     pub flat: Option<flat::Flat>,
     /// What entering an environment costs.
@@ -154,6 +156,10 @@ impl<'a> Suite<'a> {
             0 => Vec::new(),
             rounds => durability::measure(&mut self, rounds)?,
         };
+        let sandbox = match options.sandbox {
+            0 => Vec::new(),
+            rounds => boxed::measure(&mut self, rounds)?,
+        };
         let environment = self.environment(options.environment)?;
         let profile = if options.profile {
             Some(profile::markdown(&self.own()?, self.scratch.path())?)
@@ -174,6 +180,7 @@ impl<'a> Suite<'a> {
             skipped: self.skipped,
             works,
             durability,
+            sandbox,
             flat,
             environment,
             profile,

@@ -6,7 +6,7 @@ use super::contender::{ALL, Kind};
 use super::durability::TITLE;
 use super::statistics::{cpu, median, memory, ratio, typical, wall};
 use super::suite::{Outcome, Results};
-use super::{flat_table, goal};
+use super::{boxed, flat_table, goal};
 
 /// All results.
 pub fn markdown(results: &Results) -> String {
@@ -27,6 +27,7 @@ pub fn markdown(results: &Results) -> String {
         flat_table::markdown(flat, &mut text);
     }
     durability(&mut text, results);
+    boxed::markdown(&results.sandbox, &mut text);
     if let Some(cost) = &results.environment {
         cost.markdown(&mut text);
     }

@@ -238,17 +238,32 @@ fn nothing_is_left_when_the_process_outside_is_killed() {
     if is_left_out() {
         return;
     }
-    for (test, kind) in [(Test::new(), "alone"), (Test::apart(), "served")] {
-        let own = format!("4{:06}", std::process::id());
+    let kinds = [
+        ("alone", false),
+        ("served", false),
+        ("alone", true),
+        ("served", true),
+    ];
+    for (at, (kind, with_run)) in kinds.into_iter().enumerate() {
+        let test = Test::apart();
+        let own = format!("{}{:06}", at + 1, std::process::id());
         let script = format!(
             "own={own}$(cat $INPUT_FILE); setsid sleep $own & setsid sleep $own & echo begun; wait; sleep $own"
         );
-        let inputs = "[[input]]\nlines = 'seq 3'\nstep = 'a'\n\n";
-        let manifest = pipeline("timeout = '1m'", &script).replace("start = true\n", "");
-        test.manifest(&(inputs.to_owned() + &manifest));
+        let manifest = pipeline("timeout = '1m'", &script);
+        test.manifest(&if kind == "served" {
+            let inputs = "[[input]]\nlines = 'seq 3'\nstep = 'a'\n\n";
+            inputs.to_owned() + &manifest.replace("start = true\n", "")
+        } else {
+            manifest
+        });
         let running = test.start(["-run", "-verbose", "-parallel", "1"]);
         running.says("| begun");
-        let first = format!("{own}1");
+        let first = if kind == "served" {
+            format!("{own}1")
+        } else {
+            own
+        };
         wait_for("the daemons", || count(&["sleep", &first]) == 2);
         // Whoever waits outside: a child of the run.
         let run = running.pid().to_string();
@@ -256,11 +271,19 @@ fn nothing_is_left_when_the_process_outside_is_killed() {
             one.parent == run && one.words.get(1).is_some_and(|word| word == "in-a-sandbox")
         });
         let outside = outside.unwrap_or_else(|| panic!("{kind}: nobody waits outside"));
+        if with_run {
+            // Nobody is there who could end what is left.
+            running.signal(rustix::process::Signal::KILL);
+        }
         rustix::process::kill_process(outside.id, rustix::process::Signal::KILL).unwrap();
         wait_for("their end", || count(&["sleep", &first]) == 0);
-        running.signal(rustix::process::Signal::TERM);
+        if !with_run {
+            running.signal(rustix::process::Signal::TERM);
+        }
         running.end();
-        test.nothing_temporary_is_left();
+        if !with_run {
+            test.nothing_temporary_is_left();
+        }
     }
 }
 

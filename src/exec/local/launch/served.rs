@@ -35,11 +35,7 @@ impl Servers {
         };
         let queue = job.step.queue;
         let is_there = self.idle.iter().any(|(of, _)| *of == queue);
-        if !is_there && !job.more
-            || self.cold.contains(&queue)
-            || !sandbox.can_be_served()
-            || own.workspace.is_lent()
-        {
+        if !is_there && !job.more || self.cold.contains(&queue) || own.workspace.is_lent() {
             return Ok(None);
         }
         let Some(server) = self.take(sandbox, job, own, pipes, orphans) else {

@@ -58,6 +58,8 @@ pub(crate) struct Runnable {
     pub key: bool,
     /// Whether its tasks have GPUs of their own.
     pub gpus: bool,
+    /// Whether what its tasks take is told beside what they ask for.
+    pub measured: bool,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
     /// The files that it declares.
@@ -114,7 +116,9 @@ impl Runnable {
         let of = || {
             // A warm shell is told of none of these, and what is left in a sandbox would stay there.
             let told_more = self.input_dir || self.key || self.with_dir.is_some() || self.gpus;
-            if self.sandbox.is_some() || told_more {
+            // Nobody knows what each task in one took.
+            let untold = self.measured && self.wants_warm != Some(true);
+            if self.sandbox.is_some() || told_more || untold {
                 return None;
             }
             let program = self.program.as_ref().ok()?;

@@ -17,9 +17,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
-use super::{
-    Inner, Trouble, close_all, copied, hide, leave, raise_loopback, trouble, unshare, wait,
-};
+use super::{Inner, Trouble, close_all, copied, hide, leave, raise_loopback, trouble, unshare};
+use crate::sys::Usage;
 use crate::sys::sandbox::{FAILED, View};
 
 /// Serves until nobody is there any more to say what: the exit status. `fifo`: where it tells.
@@ -88,11 +87,12 @@ impl<'a> Server<'a> {
 
     fn run(mut self) -> Result<(), Trouble> {
         while let Some((folder, own)) = self.next().map_err(trouble("read from", "the run"))? {
-            let status = self.task(folder.as_ref(), &own)?;
+            let (status, used) = self.task(folder.as_ref(), &own)?;
+            let used = used.to_line();
             let text = match status.signal() {
-                // A line before the number says that it is one of a signal.
-                Some(signal) => format!("signal\n{}\n", 128 + signal),
-                None => format!("{}\n", status.code().unwrap_or(FAILED.into())),
+                // A line before that says that it is the number of a signal.
+                Some(signal) => format!("signal\n{used}{}\n", 128 + signal),
+                None => format!("{used}{}\n", status.code().unwrap_or(FAILED.into())),
             };
             self.answer(text.as_bytes())
                 .map_err(trouble("write to", "the run"))?;
@@ -122,8 +122,8 @@ impl<'a> Server<'a> {
         Ok(Some((folder, own)))
     }
 
-    /// Runs a task to its end.
-    fn task(&self, folder: &Path, own: &[CString]) -> Result<ExitStatus, Trouble> {
+    /// Runs a task to its end: how it ended, and what it took.
+    fn task(&self, folder: &Path, own: &[CString]) -> Result<(ExitStatus, Usage), Trouble> {
         let failed = |error| trouble("make a process for", folder)(error);
         let (status, told) = super::super::super::pipe().map_err(failed)?;
         let Some(first) = fork_apart().map_err(failed)? else {
@@ -137,12 +137,13 @@ impl<'a> Server<'a> {
         drop(told);
         let mut code = [0; 4];
         let told = File::from(status).read_exact(&mut code).is_ok();
-        let ended = wait(first);
-        Ok(if told {
+        let (ended, used) = crate::sys::wait(first).map_err(failed)?;
+        let status = if told {
             ExitStatus::from_raw(i32::from_ne_bytes(code))
         } else {
             ended
-        })
+        };
+        Ok((status, used))
     }
 
     /// The part of the first process in there.

@@ -14,6 +14,8 @@ use crate::sys::sandbox::{HOME, OWN, SEALED, Shown, TASK};
 
 /// Where the host's files are while the sandbox is made.
 const HOST: &str = "/.host";
+/// Where programs write what they need for a while.
+const TEMPORARY: &str = "/tmp";
 /// Memory that processes share.
 const SHARED: &str = "/dev/shm";
 /// Devices that every program may use.
@@ -32,6 +34,7 @@ impl Inner<'_> {
         enter()?;
         self.make_own_folders()?;
         self.make_lasting()?;
+        self.make_below_own_folders()?;
         self.make_own()?;
         leave_host()?;
         fs::remove_dir(HOST).map_err(trouble("remove", HOST))?;
@@ -44,7 +47,11 @@ impl Inner<'_> {
         for folder in [HOME, SHARED] {
             fs::create_dir_all(folder).map_err(trouble("make", folder))?;
         }
-        link_temporary()?;
+        if self.sees_below(TEMPORARY) {
+            fs::create_dir(TEMPORARY).map_err(trouble("make", TEMPORARY))?;
+        } else {
+            link_temporary()?;
+        }
         self.make_lasting()?;
         restrict(Path::new("/"), RDONLY, 0)
     }
@@ -52,33 +59,22 @@ impl Inner<'_> {
     /// Makes what is a task's own, on such a base.
     pub(super) fn make_on_base(&self) -> Result<(), Trouble> {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        for (folder, how) in [(HOME, c"mode=700"), (SHARED, c"mode=1777")] {
+        let temporary = self
+            .sees_below(TEMPORARY)
+            .then_some((TEMPORARY, c"mode=1777"));
+        let own = [(HOME, c"mode=700"), (SHARED, c"mode=1777")];
+        for (folder, how) in own.into_iter().chain(temporary) {
             rustix::mount::mount("tmpfs", folder, "tmpfs", flags, how)
                 .map_err(trouble("mount memory at", folder))?;
         }
+        self.make_below_own_folders()?;
         self.make_own()?;
         leave_host()
     }
 
     /// What is the same for all tasks of a step.
     fn make_lasting(&self) -> Result<(), Trouble> {
-        let shown = self.view.shown.iter().chain(self.lent);
-        for Shown { at, folder, .. } in shown.clone() {
-            place(at, *folder)?;
-        }
-        place(&self.view.folder, true)?;
-        if OWN.iter().any(|own| self.view.folder.starts_with(own)) {
-            // All around it can be written to.
-            own(&self.view.folder)?;
-            restrict(&self.view.folder, RDONLY, 0)?;
-        }
-        for Shown { from, at, .. } in shown {
-            show(from, at, RDONLY | NOSUID | NODEV)?;
-        }
-        for (at, target) in &self.view.links {
-            make_parents(at)?;
-            std::os::unix::fs::symlink(target, at).map_err(trouble("make the link", at))?;
-        }
+        self.make_seen(|at| !is_below_own(at))?;
         for (at, text) in &self.view.texts {
             make_parents(at)?;
             fs::write(at, text.as_bytes()).map_err(trouble("write", at))?;
@@ -96,6 +92,37 @@ impl Inner<'_> {
         place(Path::new("/proc"), true)
     }
 
+    /// What is seen amid what a task can write to.
+    fn make_below_own_folders(&self) -> Result<(), Trouble> {
+        self.make_seen(is_below_own)
+    }
+
+    /// What is seen in the places that `here` takes.
+    fn make_seen(&self, here: impl Fn(&Path) -> bool) -> Result<(), Trouble> {
+        let shown = self.view.shown.iter().chain(self.lent);
+        let shown = shown.filter(|one| here(&one.at));
+        for Shown { at, folder, .. } in shown.clone() {
+            place(at, *folder)?;
+        }
+        let folder = &*self.view.folder;
+        if here(folder) {
+            place(folder, true)?;
+            if is_below_own(folder) {
+                // All around it can be written to.
+                own(folder)?;
+                restrict(folder, RDONLY, 0)?;
+            }
+        }
+        for Shown { from, at, .. } in shown {
+            show(from, at, RDONLY | NOSUID | NODEV)?;
+        }
+        for (at, target) in self.view.links.iter().filter(|(at, _)| here(at)) {
+            make_parents(at)?;
+            std::os::unix::fs::symlink(target, at).map_err(trouble("make the link", at))?;
+        }
+        Ok(())
+    }
+
     /// What is a task's own.
     fn make_own(&self) -> Result<(), Trouble> {
         let task = Path::new(TASK);
@@ -111,8 +138,8 @@ impl Inner<'_> {
 
     /// Makes the folders that it can write to.
     fn make_own_folders(&self) -> Result<(), Trouble> {
-        for (folder, mode) in [(HOME, 0o700), (SHARED, 0o1777), ("/tmp", 0o1777)] {
-            if folder == "/tmp" && !self.sees_below(folder) {
+        for (folder, mode) in [(HOME, 0o700), (SHARED, 0o1777), (TEMPORARY, 0o1777)] {
+            if folder == TEMPORARY && !self.sees_below(folder) {
                 return link_temporary();
             }
             fs::create_dir_all(folder).map_err(trouble("make", folder))?;
@@ -129,6 +156,10 @@ impl Inner<'_> {
         let mut shown = shown.map(|one| &one.at).chain([&self.view.folder]);
         shown.any(|at| at.starts_with(folder))
     }
+}
+
+fn is_below_own(at: &Path) -> bool {
+    OWN.iter().any(|own| at.starts_with(own))
 }
 
 /// Leaves the host's files, which are then in [`HOST`].
@@ -155,7 +186,7 @@ fn leave_host() -> Result<(), Trouble> {
 /// On the disk, where there is room.
 fn link_temporary() -> Result<(), Trouble> {
     let target = Path::new(TASK).join("tmp");
-    std::os::unix::fs::symlink(target, "/tmp").map_err(trouble("make the link", "/tmp"))
+    std::os::unix::fs::symlink(target, TEMPORARY).map_err(trouble("make the link", TEMPORARY))
 }
 
 /// Makes the folder a mount of its own.
