@@ -27,6 +27,7 @@ pub mod route;
 pub mod sample;
 pub mod scope;
 pub mod secret;
+pub mod shared;
 pub mod task;
 pub mod trail;
 pub mod tree;
