@@ -67,6 +67,7 @@ let
     sandbox = optional types.bool "Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of the machine.";
     network = optional types.bool "With `sandbox`: whether the script has the network.";
     executor = optional types.str "Who carries out the step's tasks: one of `executors`, or `local`.";
+    share = optional types.bool "Whether results are shared with others by a cache; by default those of pure steps, and of those in a sandbox, that have packages and no secrets.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
     cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";
   };
@@ -156,6 +157,16 @@ in
       };
       default = { };
       description = "What of the db stays.";
+    };
+
+    cache = mkOption {
+      type = types.submodule {
+        options = {
+          urls = optional (types.listOf types.str) "Where results of others lie: `file:///FOLDER`, `s3://BUCKET/PREFIX` or `https://HOST/PATH`.";
+        };
+      };
+      default = { };
+      description = "Results that are shared with others.";
     };
 
     limits = mkOption {

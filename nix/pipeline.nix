@@ -146,6 +146,7 @@ in
       inherit (config) name src strict;
       settings = withoutEmpty {
         store = withoutEmpty config.store;
+        cache = withoutEmpty config.cache;
         inherit (config) limits executors;
         defaults = table "${where}, defaults" config.defaults;
         step = map (

@@ -4,6 +4,8 @@
 mod accept;
 mod arguments;
 mod beside;
+mod cache;
+mod cache_key;
 mod call;
 mod cat;
 mod caveats;
@@ -110,6 +112,7 @@ fn answer() -> ExitCode {
         Some(Subcommand::Shell(options)) => shell::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),
+        Some(Subcommand::CacheKey(options)) => cache_key::main(options),
         Some(Subcommand::Export(export)) => {
             export::main(&arguments.places, export, &arguments.output)
         }

@@ -15,6 +15,7 @@
 //! ```
 
 mod dry_run;
+mod elsewhere;
 mod gather;
 mod job;
 mod key;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use dry_run::{DryRun, Reason, dry_run};
+pub(crate) use elsewhere::{Elsewhere, Found, News, Question, Success};
 pub(crate) use gather::{context, given_by, key_of_pair, list_of, reshape, standing};
 pub(crate) use job::{Ended, Grant, Job, Outcome, Reply, Short, Stop, Turn};
 pub(crate) use key::key_of;
@@ -48,7 +50,7 @@ pub(crate) use lost::{Lost, Redone, Tops, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
 pub(crate) use selection::Selection;
-pub(crate) use step::{ReuseRule, ReuseScope, StepPlan, identity, reuse_rule};
+pub(crate) use step::{ReuseRule, ReuseScope, StepPlan, identity, reuse_rule, share_terms};
 pub(crate) use untaken::untaken;
 
 use crate::model::event::{Event, Failure, Lacking, Summary};
@@ -155,6 +157,8 @@ pub(crate) struct Scheduler<'a> {
     part: Option<Box<Part>>,
     /// How often it has held still.
     stills: u64,
+    /// Who has results of others, if somebody has.
+    elsewhere: Option<Box<elsewhere::Asked<'a>>>,
 }
 
 /// A task that an executor has.
@@ -225,6 +229,7 @@ impl<'a> Scheduler<'a> {
             remakes: Remakes::default(),
             part: None,
             stills: 0,
+            elsewhere: None,
         })
     }
 
@@ -283,6 +288,11 @@ impl<'a> Scheduler<'a> {
     pub(crate) fn tick(&mut self, now: Instant) -> Result<(), Error> {
         self.now = now;
         self.plan.wake(self.millis());
+        let heard = self.hear();
+        if heard.is_err() {
+            self.abandon();
+        }
+        heard?;
         if self.due_commit().is_some_and(|due| due <= now) {
             let committed = self.state.commit();
             if committed.is_err() {
@@ -298,7 +308,8 @@ impl<'a> Scheduler<'a> {
         let commit = self.due_commit();
         let pause = self.plan.wake(self.millis());
         let pause = pause.map(|due| self.began + Duration::from_millis(due));
-        commit.into_iter().chain(pause).min()
+        let news = self.due_news();
+        commit.into_iter().chain(pause).chain(news).min()
     }
 
     /// When the open group is to be committed; not as long as a part of a task's end is in it.
@@ -417,8 +428,14 @@ impl<'a> Scheduler<'a> {
                             self.plan.start(lane, examination.key.clone());
                             return Ok(Turn::Examine(examination));
                         }
-                        Settled::No(..) if !step.lacks.is_empty() => self.lacks_secrets(&step),
                         Settled::No(ready, key) => {
+                            let Some((ready, key)) = self.ask_elsewhere(&step, ready, key) else {
+                                continue;
+                            };
+                            if !step.lacks.is_empty() {
+                                self.lacks_secrets(&step);
+                                continue;
+                            }
                             let Some(ready) = self.with_bytes(queue, ready)? else {
                                 continue;
                             };

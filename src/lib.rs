@@ -11,6 +11,7 @@
 //! prepare         manifest, packages and host together: steps, registered and ready to run
 //! inputs          what comes in from outside: found, and compared with what came before
 //! exec            executors: threads and processes, here and elsewhere; they pull from the engine
+//! cache           results of others: where they lie, who signed them; asked by the engine
 //! report          events in; lines, progress bars or JSON out
 //! engine          passive: task ends in, jobs and records out; whose turn it is
 //! view            pure: graphs, trees, charts and pages of what is known
@@ -40,6 +41,7 @@
 // Tests print, and name paths.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
+mod cache;
 mod cli;
 mod engine;
 mod evict;

@@ -61,6 +61,7 @@ use crate::model::param::Params;
 use crate::model::promise::Pattern;
 use crate::model::resources::{Memory, Resources};
 use crate::model::route::Router;
+use crate::model::shared::Address;
 
 /// A pipeline: its steps, with all defaults applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub(crate) struct Manifest {
     pub nix: NixSettings,
     /// What holds for the db.
     pub store: StoreSettings,
+    /// Who shares results.
+    pub cache: CacheSettings,
     /// How much there is of what steps use, by name.
     pub limits: BTreeMap<String, u32>,
     /// Who carries out the tasks of steps elsewhere, by name.
@@ -111,6 +114,19 @@ pub(crate) struct StoreSettings {
     #[schemars(with = "String", extend("enum" = ["all", "finals"], "default" = "all"))]
     #[schemars(example = &"finals")]
     pub keep: KeptBytes,
+}
+
+/// The `[cache]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+pub(crate) struct CacheSettings {
+    /// Where results of others lie: `file:///FOLDER`, `s3://BUCKET/PREFIX` or `https://HOST/PATH`. What somebody has
+    /// signed there whom the run trusts is not executed again.
+    #[schemars(
+        with = "Vec<String>",
+        inner(regex(pattern = r"^(file:///|s3://|https?://)\S+$"))
+    )]
+    #[schemars(extend("default" = []), example = ["https://cache.example.org/p", "s3://bucket/prefix"])]
+    pub urls: Vec<Address>,
 }
 
 /// A step as the manifest describes it. The schema's properties of a step are these, with their
@@ -224,6 +240,10 @@ pub(crate) struct Step {
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = cache::PATTERN))]
     #[schemars(extend("default" = true), example = &"12h")]
     pub cache: Cache,
+    /// Whether results are shared with others by a cache. Without it, those of steps with packages that are pure or in a
+    /// sandbox, have no secrets, and whose results are used again.
+    #[schemars(with = "bool", example = false)]
+    pub share: Option<bool>,
     /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
     #[schemars(with = "bool", example = false)]

@@ -510,6 +510,7 @@ fn plan(
         each: step.each,
         reads_key: identity.reads_key() || lent,
         lacks: source.secrets.lacking(&step.secrets),
+        share: engine::share_terms(step, identity, reuse_rule).map(Arc::new),
     }
 }
 

@@ -268,6 +268,15 @@ pub(crate) fn cores() -> usize {
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
+/// What programs this machine runs, as Nix calls it: `x86_64-linux`.
+pub(crate) fn kind_of_machine() -> String {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    format!("{}-{system}", std::env::consts::ARCH)
+}
+
 /// Bytes of memory that this process and its children may use, where the system tells.
 pub(crate) fn memory() -> Option<u64> {
     system::memory()

@@ -2,12 +2,13 @@
 
 use clap::Parser;
 
+use super::cache::CacheOptions;
 use super::options::{
     Actions, Output, PackageOptions, ParamOptions, Places, ResourceOptions, SecretOptions,
 };
 use super::{
-    cat, check, complete, describe, evict, export, gc, graph, lock, log, report, shell, status,
-    tasks, trace, trace_files, verify, why, worker,
+    cache_key, cat, check, complete, describe, evict, export, gc, graph, lock, log, report, shell,
+    status, tasks, trace, trace_files, verify, why, worker,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -37,6 +38,8 @@ pub(super) struct Arguments {
     pub params: ParamOptions,
     #[command(flatten)]
     pub secrets: SecretOptions,
+    #[command(flatten)]
+    pub cache: CacheOptions,
     #[command(flatten)]
     pub supply: PackageOptions,
     #[command(flatten)]
@@ -74,6 +77,8 @@ pub(super) enum Subcommand {
     Gc(gc::Options),
     /// Drop the bytes of what can be made again; all else that is known of it stays
     Evict(evict::Options),
+    /// Make a key to share results with: the secret one in a file, the public one on standard output
+    CacheKey(cache_key::Options),
     /// Print the manifest's JSON Schema, for editors
     Schema,
     /// Show the steps, and what went and can go from one to the other

@@ -10,6 +10,7 @@ use super::fit::Fit;
 use super::options::Actions;
 use super::signals::Inbox;
 use super::{params, select};
+use crate::cache::Settings;
 use crate::engine::{self, Lost, Redone};
 use crate::files::Known;
 use crate::inputs::Inputs;
@@ -37,6 +38,8 @@ pub(super) struct Call<'a> {
     pub(super) live: bool,
     /// What the run has for its tasks.
     pub(super) has: Supply,
+    /// With whom results are shared.
+    pub(super) cache: Settings,
     /// By what they have no more memory than they are given, if by anything.
     pub(super) fence: Option<Arc<Divided>>,
     pub(super) inbox: &'a Inbox,

@@ -105,7 +105,14 @@ impl Printer<'_> {
         }
         self.end()?;
         if streams.is_empty() {
-            note(&format!("task #{} {}", row.id, why_nothing(row)));
+            match self.state.shared_by(row.reused_from.unwrap_or(row.id))? {
+                Some(origin) => note(&format!(
+                    "task #{} was not executed here; what was written is with {}, whose result it has",
+                    row.id,
+                    visible(&origin)
+                )),
+                None => note(&format!("task #{} {}", row.id, why_nothing(row))),
+            }
         }
         if let Some(error) = &row.error {
             note(&format!("failed: {}", visible(first_line(error))));

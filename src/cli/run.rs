@@ -11,10 +11,11 @@ use super::executor::Pilots;
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    check, counts, dry_run, executor, kept, leftover, mended, own, params, resources, sandbox,
-    secrets, select, signals, summary,
+    cache, check, counts, dry_run, executor, kept, leftover, mended, own, params, resources,
+    sandbox, secrets, select, signals, summary,
 };
-use crate::engine::{self, Scheduler, Selection, Settings};
+use crate::cache::{Cache, Settings};
+use crate::engine::{self, Scheduler, Selection};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch};
 use crate::exec::remote::Remote;
@@ -32,10 +33,7 @@ use crate::text::{Shown as _, amount, visible};
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let actions = &arguments.actions;
-    let (mut source, has, pilots) = source(arguments)?;
-    if let Some(page) = Reporter::page() {
-        own::check_file(&arguments.places, &page)?;
-    }
+    let (mut source, has, pilots, cache) = source(arguments)?;
     let mut reporter = Reporter::new(arguments.output.style());
     trace(&mut reporter, arguments)?;
     let given = params::given(&arguments.params, &source.manifest, &mut |words| {
@@ -69,6 +67,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
             reporter,
             live: false,
             has,
+            cache,
             fence: None,
             inbox: &inbox,
             compared: None,
@@ -123,6 +122,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter,
         live: arguments.output.verbose,
         has,
+        cache,
         fence: None,
         inbox: &inbox,
         compared: None,
@@ -178,7 +178,7 @@ fn tell_unseen(
 }
 
 /// The manifest, fit for what is asked, and what there is for its tasks.
-fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>), Failure> {
+fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>, Settings), Failure> {
     check_usage(&arguments.actions)?;
     let mut source = Source::load(&arguments.places.manifest()?)?;
     if let Some(folder) = &arguments.places.workdir {
@@ -207,7 +207,15 @@ fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>), Fai
     if arguments.actions.strict {
         check::strict(&source, &arguments.places)?;
     }
-    Ok((source, has, pilots))
+    if let Some(page) = Reporter::page() {
+        own::check_file(&arguments.places, &page)?;
+    }
+    let cache = if arguments.actions.run {
+        cache::settings(&arguments.cache, &mut source)?
+    } else {
+        Settings::default()
+    };
+    Ok((source, has, pilots, cache))
 }
 
 /// Begins the trace that is asked for, if one is.
@@ -309,7 +317,7 @@ impl Call<'_> {
     pub(super) fn with_store(
         &mut self,
         channel: &Channel,
-        execute: impl FnOnce(&mut Self, &Store, &Scratch) -> Result<ExitCode, Failure>,
+        execute: impl FnOnce(&mut Self, &Arc<Store>, &Scratch) -> Result<ExitCode, Failure>,
     ) -> Result<ExitCode, Failure> {
         sys::adopt_orphans();
         self.go_where_scripts_start()?;
@@ -323,7 +331,7 @@ impl Call<'_> {
         let mut tell = |event: &Event| reporter.event(event);
         resources::tell_capped(&self.has, &self.source.manifest, &mut tell);
         self.fence = resources::fence(&self.source.manifest, &mut tell);
-        let store = Store::open(&layout.objects(), place)?;
+        let store = Arc::new(Store::open(&layout.objects(), place)?);
         store.lend(self.state.lent()?);
         store.set_evicted(self.state.evicted()?);
         let done = execute(self, &store, &scratch);
@@ -354,16 +362,31 @@ impl Call<'_> {
 
     fn run_all(
         &mut self,
+        store: &Arc<Store>,
+        scratch: &Scratch,
+        channel: &Channel,
+    ) -> Result<ExitCode, Failure> {
+        let mut cache = self.begin_cache(store, channel)?;
+        let done = self.run_runsets(store, scratch, channel, cache.as_mut());
+        if let Some(cache) = cache {
+            self.end_cache(cache, done.is_ok());
+        }
+        done
+    }
+
+    fn run_runsets(
+        &mut self,
         store: &Store,
         scratch: &Scratch,
         channel: &Channel,
+        cache: Option<&mut Cache>,
     ) -> Result<ExitCode, Failure> {
         let has_inputs = !self.source.manifest.inputs.is_empty();
         let sign = has_inputs.then(|| store.sign());
         let (runsets, seeded, mut found) = self.runsets_to_run(Some(store))?;
         self.check_fit(&runsets)?;
         let mut selections = self.selections(&runsets)?.into_iter();
-        let settings = Settings {
+        let settings = engine::Settings {
             parallel: self.parallel(),
             fail_fast: self.actions.fail_fast,
             supply: self.has.clone(),
@@ -385,7 +408,7 @@ impl Call<'_> {
         let of = (&runsets[..], &mut selections as &mut dyn Iterator<Item = _>);
         let source = self.source;
         if source.executors.crews.is_empty() {
-            return self.run_each(of, seeded, &settings, &mut local);
+            return self.run_each(of, seeded, &settings, &mut local, cache);
         }
         let pilots = self.pilots.take();
         if let Some(pilots) = &pilots {
@@ -400,7 +423,7 @@ impl Call<'_> {
                 .serve(scope)
                 .map_err(|error| engine::Error::Worker(Some(error)))?;
             local.away = Some(&remote);
-            let done = self.run_each(of, seeded, &settings, &mut local);
+            let done = self.run_each(of, seeded, &settings, &mut local, cache);
             remote.end();
             done
         });
@@ -415,13 +438,21 @@ impl Call<'_> {
         &mut self,
         (runsets, selections): (&[Runset], &mut dyn Iterator<Item = Option<Selection>>),
         seeded: bool,
-        settings: &Settings,
+        settings: &engine::Settings,
         local: &mut Local,
+        mut cache: Option<&mut Cache>,
     ) -> Result<ExitCode, Failure> {
         let mut failed = 0;
         for runset in runsets {
             let selection = selections.next().flatten();
-            let summary = self.run_one(runset, seeded, settings, selection.as_ref(), local)?;
+            let summary = self.run_one(
+                runset,
+                seeded,
+                settings,
+                selection.as_ref(),
+                local,
+                cache.as_deref_mut(),
+            )?;
             failed += summary.failed;
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();
@@ -477,9 +508,10 @@ impl Call<'_> {
         &mut self,
         runset: &Runset,
         seeded: bool,
-        settings: &Settings,
+        settings: &engine::Settings,
         selection: Option<&Selection>,
         local: &mut Local,
+        mut cache: Option<&mut Cache>,
     ) -> Result<Summary, Failure> {
         self.state.give_back_superseded()?;
         let before = counts::by_step(&self.source.manifest, &self.state, runset)?;
@@ -511,6 +543,9 @@ impl Call<'_> {
             )?;
             if let Some(selection) = selection {
                 scheduler.select(selection.clone());
+            }
+            if let Some(cache) = &mut cache {
+                scheduler.share(*cache);
             }
             let mut summary = local.run(scheduler)?;
             summary.add_earlier(&before);

@@ -350,6 +350,7 @@ impl Scheduler<'_> {
         if state == TaskState::Failed {
             self.retrying.remove(&task);
         }
+        let mut shared = None;
         let (reused, span) = match &mut recording.how {
             How::Executed {
                 finished,
@@ -361,16 +362,27 @@ impl Scheduler<'_> {
                     .succeed(self.runset, step.id, task, state, finished)?;
                 self.keep_logs(ready, std::mem::take(logs))?;
                 self.summary.executed += 1;
+                self.give_elsewhere(step, ready, recording.key.as_ref(), finished)?;
                 (None, *span)
+            }
+            How::Shared(found) => {
+                self.state.share(
+                    self.runset,
+                    step.id,
+                    task,
+                    state,
+                    (found.executed, &found.origin),
+                )?;
+                self.summary.shared += 1;
+                self.made_at(Some(found.executed));
+                shared = Some(&*found.origin);
+                (None, not_executed())
             }
             How::Reused(source) => {
                 self.state
                     .reuse(self.runset, step.id, task, state, source)?;
                 self.summary.reused += 1;
-                self.oldest = match (self.oldest, source.executed) {
-                    (Some(one), Some(other)) => Some(one.min(other)),
-                    (one, other) => one.or(other),
-                };
+                self.made_at(source.executed);
                 (Some(source.made_by), not_executed())
             }
         };
@@ -384,6 +396,7 @@ impl Scheduler<'_> {
             task,
             step: &step.name,
             reused,
+            shared,
             span,
             outputs: &recording.routed,
         });
@@ -392,6 +405,14 @@ impl Scheduler<'_> {
         }
         let (queue, ready) = (recording.step.queue, &recording.ready);
         self.gathered_from(queue, ready)
+    }
+
+    /// A result is used again that was made then.
+    fn made_at(&mut self, executed: Option<i64>) {
+        self.oldest = match (self.oldest, executed) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
     }
 
     /// Adds what an output is to be: its own row, and those of steps that take it besides.

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::Error;
+use super::elsewhere::Found;
 use super::outputs::{Output, Outputs};
 use super::step::StepPlan;
 use crate::model::event::{Routed, Span};
@@ -47,6 +48,8 @@ pub(super) enum How {
     },
     /// It takes over what this one left.
     Reused(Equal),
+    /// Somebody else has left it.
+    Shared(Box<Found>),
 }
 
 impl Recording {
@@ -85,7 +88,7 @@ impl Recording {
     pub(super) fn span(&self) -> Option<Span> {
         match &self.how {
             How::Executed { span, .. } => Some(*span),
-            How::Reused(_) => None,
+            How::Reused(_) | How::Shared(_) => None,
         }
     }
 

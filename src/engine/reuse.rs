@@ -77,6 +77,13 @@ fn fit(step: &StepPlan, outputs: &[Output]) -> bool {
     outputs.iter().all(|output| step.takes(output.form))
 }
 
+/// Whether the step may leave just these today.
+pub(super) fn fits(step: &StepPlan, outputs: &[Output]) -> bool {
+    let mut compared = step.outputs.as_ref().map(Comparison::new);
+    compare(&mut compared, outputs);
+    fit(step, outputs) && keeps_promise(&mut compared)
+}
+
 /// Whether all that was left is what the step promises today: its promise is no part of its version,
 /// so an older result may break it.
 fn keeps_promise(compared: &mut Option<Comparison>) -> bool {

@@ -13,6 +13,7 @@ use crate::model::name::StepName;
 use crate::model::plan::QueueId;
 use crate::model::promise::Pattern;
 use crate::model::resources::{Place, Resources};
+use crate::model::shared::Terms;
 use crate::model::task::VARIABLES;
 use crate::state::{StepId, Usable};
 use crate::sys;
@@ -119,6 +120,8 @@ pub(crate) struct StepPlan {
     pub reads_key: bool,
     /// Its secrets that the run is not given: it executes nothing.
     pub lacks: Box<[String]>,
+    /// What the keys of its results have in common, if these are shared with others.
+    pub share: Option<Arc<Terms>>,
 }
 
 impl StepPlan {
@@ -178,4 +181,26 @@ pub(crate) fn reuse_rule(step: &manifest::Step, identity: &Identity, lent: bool)
     } else {
         ReuseRule::Content
     }
+}
+
+/// What the keys of the results of this step have in common, if others are given these, and it takes theirs.
+///
+/// Others have to come to the same: by itself a step is shared whose programs are its packages, and who sees nothing of the
+/// host besides them. `share` says otherwise.
+pub(crate) fn share_terms(
+    step: &manifest::Step,
+    identity: &Identity,
+    rule: ReuseRule,
+) -> Option<Terms> {
+    let closed = matches!(identity.tools, Tools::Nix(_)) && (step.pure || step.sandbox);
+    let wanted = step.share.unwrap_or(closed && step.secrets.is_empty());
+    let is_kept = matches!(step.cache, Cache::Always | Cache::Within(_));
+    let may_be = rule != ReuseRule::Never
+        && is_kept
+        && identity.tools != Tools::HostInstead
+        && !(step.gather.is_some() && step.partial);
+    if !wanted || !may_be {
+        return None;
+    }
+    Terms::of(identity, &step.name, &sys::kind_of_machine())
 }

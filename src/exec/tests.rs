@@ -5,6 +5,7 @@ mod gather;
 mod many;
 mod order;
 mod resources;
+mod shared;
 mod shortages;
 mod with;
 pub(crate) mod world;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::value::{Item, Reader};
+use super::value::{Item, Reader, list};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::shared::Address;
 use crate::text::quoted;
 
 /// Whether a success is used again for the same input.
@@ -26,6 +27,23 @@ pub(super) const PATTERN: &str =
     "^runset$|^(?=.*[1-9])(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 
 const RUNSET: &str = "runset";
+
+/// Reads the addresses of `[cache]`.
+pub(super) fn urls(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Address>> {
+    let mut all: Vec<Address> = Vec::new();
+    list(reader, what, item, |reader, what, item| {
+        let text = reader.string(what, item)?;
+        match text.parse::<Address>() {
+            Ok(address) => all.push(address),
+            Err(bad) => {
+                let error = Diagnostic::at(reader.inside(item), bad.to_string());
+                reader.error(error.hint(bad.hint));
+            }
+        }
+        Some(())
+    })?;
+    Some(all)
+}
 
 /// Reads it.
 pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Cache> {

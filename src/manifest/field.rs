@@ -7,6 +7,8 @@ pub(super) enum Place {
     Nix,
     /// `[store]`
     Store,
+    /// `[cache]`
+    Cache,
     /// `[defaults]`
     Defaults,
     /// `[[step]]`
@@ -21,6 +23,7 @@ impl Place {
         match self {
             Self::Nix => "[nix]",
             Self::Store => "[store]",
+            Self::Cache => "[cache]",
             Self::Defaults => "[defaults]",
             Self::Step => "[[step]]",
             Self::Input => "[[input]]",
@@ -82,6 +85,7 @@ fields! {
     RetryDelay "retry_delay" Defaults Step;
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
+    Share "share" Defaults Step;
     Warm "warm" Defaults Step;
     Executor "executor" Defaults Step;
     Sandbox "sandbox" Defaults Step;
@@ -94,6 +98,7 @@ fields! {
     Nixpkgs "nixpkgs" Nix;
     KeepRunsets "keep_runsets" Store;
     KeepBytes "keep" Store;
+    Urls "urls" Cache;
     Rows "rows" Input;
     Paths "paths" Input;
     Lines "lines" Input;
@@ -143,6 +148,7 @@ impl Field {
             "backoff" | "delay" | "retry_after" | "retry_wait" => Self::RetryDelay,
             "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
+            "url" | "substituters" => Self::Urls,
             "isolated" | "isolate" | "hermetic" | "container" => Self::Sandbox,
             "secret" | "credentials" | "credential" => Self::Secrets,
             "collect" | "merge" | "group" | "group_by" => Self::Gather,

@@ -246,13 +246,15 @@ impl Draft {
             | Field::RetryDelay
             | Field::Rounds
             | Field::Cache
+            | Field::Share
             | Field::Warm
             | Field::Executor
             | Field::Sandbox
             | Field::Network
             | Field::Nixpkgs
             | Field::KeepRunsets
-            | Field::KeepBytes => {}
+            | Field::KeepBytes
+            | Field::Urls => {}
         }
     }
 

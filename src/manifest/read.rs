@@ -23,6 +23,7 @@ use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
 use crate::model::resources::Memory;
+use crate::model::shared::Address;
 use crate::text::quoted;
 use crate::text::suggest;
 
@@ -56,6 +57,7 @@ pub(super) struct Fields {
     pub retry_delay: Option<Duration>,
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
+    pub share: Option<bool>,
     pub warm: Option<bool>,
     pub executor: Option<Placed<String>>,
     pub sandbox: Option<bool>,
@@ -69,6 +71,7 @@ pub(super) struct Fields {
     pub nixpkgs: Option<String>,
     pub keep_runsets: Option<u32>,
     pub keep_bytes: Option<KeptBytes>,
+    pub urls: Option<Vec<Address>>,
 }
 
 impl Fields {
@@ -129,6 +132,7 @@ impl Fields {
                 let at = reader.inside(item);
                 self.executor = value.map(|value| Placed { value, at });
             }
+            Field::Share => self.share = reader.flag(&what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Sandbox => self.sandbox = reader.flag(&what, item),
             Field::Network => self.network = reader.flag(&what, item),
@@ -141,6 +145,7 @@ impl Fields {
             Field::Nixpkgs => self.nixpkgs = nixpkgs(reader, &what, item),
             Field::KeepRunsets => self.keep_runsets = reader.count(&what, 1, item),
             Field::KeepBytes => self.keep_bytes = kept::read(reader, &what, item),
+            Field::Urls => self.urls = cache::urls(reader, &what, item),
             // Of inputs, which are read elsewhere.
             Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Copy => {}
         }
@@ -163,6 +168,7 @@ impl Fields {
             nixpkgs: _,
             keep_runsets: _,
             keep_bytes: _,
+            urls: _,
             gather: _,
             from: _,
             with: _,
@@ -189,6 +195,7 @@ impl Fields {
             retry_delay,
             rounds,
             cache,
+            share,
             warm,
             executor,
             sandbox,
@@ -221,6 +228,7 @@ impl Fields {
         fill(&mut self.retry_delay, retry_delay.as_ref());
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
+        fill(&mut self.share, share.as_ref());
         fill(&mut self.warm, warm.as_ref());
         fill(&mut self.executor, executor.as_ref());
         fill(&mut self.sandbox, sandbox.as_ref());
@@ -257,6 +265,7 @@ impl Fields {
             retry_delay: self.retry_delay.unwrap_or(Step::RETRY_DELAY),
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
+            share: self.share,
             warm: self.warm,
             executor: self
                 .executor
@@ -311,7 +320,9 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
             Some(name) => format!("step {}", quoted(name)),
             None => "a step".to_owned(),
         },
-        Place::Nix | Place::Store | Place::Defaults | Place::Input => place.header().to_owned(),
+        Place::Nix | Place::Store | Place::Cache | Place::Defaults | Place::Input => {
+            place.header().to_owned()
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
 use super::{
-    Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings, executors, input,
-    params, read, resources, sandbox, secrets,
+    CacheSettings, Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings,
+    executors, input, params, read, resources, sandbox, secrets,
 };
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
@@ -27,7 +27,8 @@ use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
+    "cache",
     "include",
     "nix",
     "store",
@@ -88,6 +89,7 @@ pub(super) fn manifest<'i>(
 ) -> Option<Manifest> {
     let mut nix = Fields::default();
     let mut store = Fields::default();
+    let mut cache = Fields::default();
     let mut limits = Uses::new();
     let mut all_executors = BTreeMap::new();
     let mut defaults = Fields::default();
@@ -109,6 +111,7 @@ pub(super) fn manifest<'i>(
             }
             "nix" => nix = table(reader, Place::Nix, item),
             "store" => store = table(reader, Place::Store, item),
+            "cache" => cache = table(reader, Place::Cache, item),
             "limits" => limits = amounts::limits(reader, item),
             "executors" => all_executors = executors::read(reader, item),
             "params" => params::read(reader, item, &mut params, &mut declared),
@@ -173,6 +176,9 @@ pub(super) fn manifest<'i>(
         store: StoreSettings {
             keep_runsets: store.keep_runsets,
             keep: store.keep_bytes.unwrap_or_default(),
+        },
+        cache: CacheSettings {
+            urls: cache.urls.unwrap_or_default(),
         },
         limits: read::counts(limits),
         executors: all_executors,

@@ -186,7 +186,7 @@ pub enum Event<'a> {
         /// if it is very long. No character is cut.
         bytes: &'a [u8],
     },
-    /// A task ended with success, or took over the outputs of an equal one.
+    /// A task ended with success, or has the outputs of an equal one.
     Done {
         /// The task.
         task: TaskId,
@@ -194,6 +194,8 @@ pub enum Event<'a> {
         step: &'a StepName,
         /// The task whose outputs were taken.
         reused: Option<TaskId>,
+        /// Who has made them and where they were found, if they came from a shared cache.
+        shared: Option<&'a str>,
         /// When and where it ran.
         span: Span,
         /// Outputs, by where they went.
@@ -242,6 +244,15 @@ pub enum Event<'a> {
         /// Tasks that are being ended.
         tasks: usize,
     },
+    /// Results were put where others find them.
+    Pushed {
+        /// Where.
+        to: &'a str,
+        /// How many that were not there before.
+        results: u64,
+        /// The bytes that went there.
+        bytes: u64,
+    },
     /// A run is over.
     Summary(&'a Summary),
 }
@@ -276,6 +287,7 @@ impl Event<'_> {
             | Self::Done { .. }
             | Self::Remade { .. }
             | Self::Cancelled { .. }
+            | Self::Pushed { .. }
             | Self::Summary(_) => false,
         }
     }
@@ -430,7 +442,9 @@ pub struct Summary {
     pub executed: u64,
     /// Tasks that took over outputs in this run.
     pub reused: u64,
-    /// How long ago the oldest result was made that was taken over in this run; none if there was
+    /// Tasks whose outputs came from a shared cache in this run.
+    pub shared: u64,
+    /// How long ago the oldest result was made that was not made in this run; none if there was
     /// none, or it is not recorded.
     pub oldest_reused: Option<Duration>,
     /// Tasks that ran again in this run for bytes that were dropped.
@@ -478,6 +492,7 @@ impl Summary {
     pub fn add_earlier(&mut self, before: &Self) {
         self.executed += before.executed;
         self.reused += before.reused;
+        self.shared += before.shared;
         self.remade += before.remade;
         self.elapsed += before.elapsed;
         self.oldest_reused = self.oldest_reused.max(before.oldest_reused);

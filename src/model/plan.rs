@@ -118,6 +118,8 @@ pub struct Plan {
     flights: HashMap<Key, Vec<Ready>>,
     pauses: BinaryHeap<Reverse<(u64, TaskId, QueueId)>>,
     pausing: HashMap<TaskId, Ready>,
+    /// Tasks of whose results somebody else is asked.
+    asking: HashMap<TaskId, (Ready, Key)>,
 }
 
 impl Plan {
@@ -136,6 +138,7 @@ impl Plan {
             flights: HashMap::new(),
             pauses: BinaryHeap::new(),
             pausing: HashMap::new(),
+            asking: HashMap::new(),
         }
     }
 
@@ -215,6 +218,42 @@ impl Plan {
         if let Some(key) = key {
             self.flights.insert(key, Vec::new());
         }
+    }
+
+    /// Has so many tasks of the step wait for an answer, or have had one, before the first of them starts: nothing that
+    /// runs waits for an answer then.
+    pub fn ask_ahead(&mut self, queue: QueueId, tasks: usize) {
+        self.queues.change(queue, |queue| queue.ahead = tasks);
+    }
+
+    /// A taken task waits until somebody else has said whether he has its result. Equal ones can be parked behind it.
+    pub fn ask(&mut self, ready: Ready, key: Key) {
+        self.queues.change(key.queue, |queue| queue.asking += 1);
+        self.flights.entry(key.clone()).or_default();
+        self.asking.insert(ready.id, (ready, key));
+    }
+
+    /// The answer is there, for a task that waits for one.
+    pub fn answered(&mut self, task: TaskId) -> Option<(Ready, Key)> {
+        let (ready, key) = self.asking.remove(&task)?;
+        self.queues.change(key.queue, |queue| queue.asking -= 1);
+        Some((ready, key))
+    }
+
+    /// Tasks that wait for an answer.
+    pub fn asking(&self) -> usize {
+        self.asking.len()
+    }
+
+    /// Those that are parked behind a task with that key come up again.
+    pub fn unpark(&mut self, key: &Key) {
+        let parked = self.flights.remove(key).unwrap_or_default();
+        self.queues.change(key.queue, |queue| {
+            queue.held -= parked.len();
+            for ready in parked {
+                queue.comes_again(ready);
+            }
+        });
     }
 
     /// Puts `ready` behind a running equal task; gives it back if there is none.
@@ -375,9 +414,9 @@ impl Plan {
         self.running
     }
 
-    /// Whether some tasks wait for a retry, or all for better times.
+    /// Whether some tasks wait for a retry or an answer, or all for better times.
     pub fn is_pausing(&self) -> bool {
-        !self.pausing.is_empty() || self.scarcity.is_resting()
+        !self.pausing.is_empty() || !self.asking.is_empty() || self.scarcity.is_resting()
     }
 }
 

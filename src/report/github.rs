@@ -74,6 +74,7 @@ impl Actions {
             | Event::GivenBack { .. }
             | Event::Freed { .. }
             | Event::Evicted { .. }
+            | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }
@@ -103,10 +104,11 @@ fn escape(text: &str) -> String {
 /// The summary as Markdown, the failures last.
 fn markdown(summary: &Summary) -> String {
     let mut text = format!(
-        "### {}\n\n{} run, {} reused, {} failed, {} pending, {} in {}\n\n",
+        "### {}\n\n{} run, {} reused, {}{} failed, {} pending, {} in {}\n\n",
         literal(&format!("Runset {}", summary.runset)),
         summary.executed,
         summary.reused,
+        super::plain::from_cache(summary.shared),
         summary.failed,
         summary.pending,
         amount::count(summary.finals, "final output"),

@@ -28,19 +28,20 @@
 //! | `given_back` | `step`, `count`, `version`: accepted tasks count again for the version that made them |
 //! | `evicted` | `objects`, `bytes`: what was dropped, as `keep` says |
 //! | `freed` | `runsets`, `rows`, `objects`, `bytes`: what was removed, as `keep_runsets` says |
+//! | `pushed` | `to`, `results`, `bytes`: results were put where others find them |
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
 //! | `inputs` | `new`, `changed`, `gone`, `unchanged`: what comes in was compared with what came before, how many of each |
 //! | `gathered` | `step`, `tasks`, `outputs`: a step has all that it gathers, for so many tasks |
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `kind` (what that is: `file`, `folder`, `list`), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
-//! | `done` | `task`, `step`, `reused_from`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `outputs` |
+//! | `done` | `task`, `step`, `reused_from`, `shared_by`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `outputs` |
 //! | `failed` | `task`, `step`, `cause`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `retry_in_seconds` (if it is tried again) |
 //! | `remade` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `same`: it ran again for bytes that were dropped |
 //! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
 //! | `interrupted` | `signal`, `running` (tasks that are being ended) |
-//! | `summary` | `runset`, `executed`, `reused`, `oldest_reused_seconds`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `untaken`, `orphaned`, `failures`, `signal`: a run is over |
+//! | `summary` | `runset`, `executed`, `reused`, `shared`, `oldest_reused_seconds`, `failed`, `pending`, `final_outputs`, `elapsed_seconds`, `steps`, `tainted`, `near`, `untaken`, `orphaned`, `failures`, `signal`: a run is over |
 //! | `error` | `kind`, `message`, `hint`, `exit_status`: the program ends without having done what was asked |
 //!
 //! `launch` is what ran the script: `direct` (the
@@ -74,6 +75,8 @@ use event::{
 pub(crate) const SCHEMA: u32 = 1;
 /// What stands in place of what launched a task where nothing was launched.
 pub(super) const REUSED: &str = "reused";
+/// As what a task was started that has the outputs of somebody else.
+pub(super) const SHARED: &str = "shared";
 
 /// Lines of JSON on standard error.
 pub(crate) struct Lines {
@@ -185,6 +188,11 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             objects: *objects,
             bytes: *bytes,
         },
+        Event::Pushed { to, results, bytes } => JsonEvent::Pushed {
+            to,
+            results: *results,
+            bytes: *bytes,
+        },
         Event::Freed {
             runsets,
             rows,
@@ -280,14 +288,20 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             task,
             step,
             reused,
+            shared,
             span,
             outputs,
         } => JsonEvent::Done {
             task: *task,
             step: step.as_str(),
             reused_from: *reused,
+            shared_by: *shared,
             ran: ran(span),
-            launch: reused.map(|_| REUSED),
+            launch: match (reused, shared) {
+                (Some(_), _) => Some(REUSED),
+                (None, Some(_)) => Some(SHARED),
+                (None, None) => None,
+            },
             outputs: Outputs::of(outputs),
         },
         Event::Failed {
@@ -354,6 +368,7 @@ impl<'a> Over<'a> {
             runset,
             executed,
             reused,
+            shared,
             oldest_reused,
             remade,
             // Told as a warning.
@@ -382,6 +397,7 @@ impl<'a> Over<'a> {
             runset,
             executed: *executed,
             reused: *reused,
+            shared: Some(*shared).filter(|count| *count > 0),
             remade: Some(*remade).filter(|count| *count > 0),
             oldest_reused_seconds: oldest_reused.map(|age| age.as_secs_f64()),
             failed: *failed,

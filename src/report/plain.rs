@@ -97,6 +97,11 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         ),
         Event::Freed { words, .. } => format!("removed {words}\n"),
         Event::Evicted { words, .. } => format!("{words}\n"),
+        Event::Pushed { to, results, bytes } => format!(
+            "{} put in {to} for others ({})\n",
+            amount::count(*results, "result"),
+            amount::bytes(*bytes)
+        ),
         Event::Rerouted {
             from,
             to,
@@ -159,6 +164,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             task,
             step,
             reused,
+            shared,
             span,
             outputs,
         } => {
@@ -167,7 +173,10 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             } else {
                 String::new()
             };
-            format!("{step} #{task}: {}{names}", done(*reused, span, outputs))
+            format!(
+                "{step} #{task}: {}{names}",
+                done(*reused, *shared, span, outputs)
+            )
         }
         Event::Failed {
             task,
@@ -260,11 +269,12 @@ fn runset(
     text
 }
 
-fn done(reused: Option<TaskId>, span: &Span, outputs: &Routed) -> String {
+fn done(reused: Option<TaskId>, shared: Option<&str>, span: &Span, outputs: &Routed) -> String {
     let routes = routes(outputs);
-    match reused {
-        Some(source) => format!("reused from #{source}{routes}\n"),
-        None => format!("done in {}{routes}\n", short(span.elapsed)),
+    match (reused, shared) {
+        (Some(source), _) => format!("reused from #{source}{routes}\n"),
+        (None, Some(origin)) => format!("made by {}{routes}\n", visible(origin)),
+        (None, None) => format!("done in {}{routes}\n", short(span.elapsed)),
     }
 }
 
@@ -321,15 +331,24 @@ fn names(outputs: &Routed) -> String {
     text
 }
 
+/// The tasks whose results came from a shared cache, where there are any.
+pub(super) fn from_cache(tasks: u64) -> String {
+    match tasks {
+        0 => String::new(),
+        tasks => format!("{tasks} from a cache, "),
+    }
+}
+
 /// The end of a run, the failures last.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "runset {}: {} run, {} reused, {} failed, {} pending, {} in {}",
+        "runset {}: {} run, {} reused, {}{} failed, {} pending, {} in {}",
         visible(&summary.runset),
         summary.executed,
         summary.reused,
+        from_cache(summary.shared),
         summary.failed,
         summary.pending,
         amount::count(summary.finals, "final output"),

@@ -108,12 +108,17 @@ impl Trace {
                 task,
                 step,
                 reused,
+                shared,
                 span,
                 outputs,
             } => {
                 let mut about = json!({"result": "done", "outputs": outputs.total()});
                 if let Some(source) = reused {
                     about = json!({"result": "reused", "from": source, "launch": super::json::REUSED,
+                        "outputs": outputs.total()});
+                }
+                if let Some(origin) = shared {
+                    about = json!({"result": "shared", "by": origin, "launch": super::json::SHARED,
                         "outputs": outputs.total()});
                 }
                 self.task(*task, step, span, about);
@@ -163,6 +168,7 @@ impl Trace {
             | Event::GivenBack { .. }
             | Event::Freed { .. }
             | Event::Evicted { .. }
+            | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }
@@ -282,6 +288,7 @@ mod tests {
             task: TaskId(task),
             step: &step,
             reused,
+            shared: None,
             span: Span {
                 started: 1_700_000_000_000,
                 elapsed: Duration::from_micros(1500),

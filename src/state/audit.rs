@@ -104,7 +104,7 @@ impl Misfit {
     fn of_row(table: &str, number: i64, what: &str) -> Self {
         let (kind, is_task) = match table {
             "task" | "entry" => (MisfitKind::Row, true),
-            "log" | "accepted" => (MisfitKind::Note, true),
+            "log" | "accepted" | "shared" => (MisfitKind::Note, true),
             "gathering" => (MisfitKind::Row, false),
             // A run that registers it writes it anew.
             _ => (MisfitKind::Note, false),
@@ -130,7 +130,7 @@ pub(crate) struct Rows {
 
 /// Rows that do not lead where they should: the table, a question for their numbers, and what is wrong.
 /// A row and one that it leads to are in one table where only live ones count.
-const CHECKS: [(&str, &str, &str); 15] = [
+const CHECKS: [(&str, &str, &str); 16] = [
     (
         "task",
         "SELECT id FROM task WHERE input_task_id >= id",
@@ -192,6 +192,11 @@ const CHECKS: [(&str, &str, &str); 15] = [
         "SELECT a.task_id FROM accepted AS a LEFT JOIN task AS t ON t.id = a.task_id
          LEFT JOIN step AS s ON s.id = a.from_step WHERE t.id IS NULL OR s.id IS NULL",
         "it is of a task, or of a step version, that is not there",
+    ),
+    (
+        "shared",
+        "SELECT s.task_id FROM shared AS s LEFT JOIN task AS t ON t.id = s.task_id WHERE t.id IS NULL",
+        "it is of a task that is not there",
     ),
     (
         "entry",

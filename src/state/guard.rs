@@ -99,7 +99,7 @@ fn size(file: &Path) -> u64 {
 
 /// The tables of this program: those of the first implementation, those that came next, and those
 /// of format 4.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "step",
     "task",
     "runset",
@@ -114,6 +114,7 @@ const TABLES: [&str; 14] = [
     "accepted",
     "sample",
     "gathering",
+    "shared",
 ];
 const FIRST: usize = 2;
 const BEFORE_4: usize = 7;

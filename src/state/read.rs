@@ -194,6 +194,14 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
 const DOING: &str = "read tasks";
 
 impl Reader {
+    /// Who has made the task's result, and where it was found, if it came from a shared cache.
+    pub(crate) fn shared_by(&self, task: TaskId) -> Result<Option<String>, Error> {
+        self.connection
+            .prepare_cached("SELECT origin FROM shared WHERE task_id = ?1")
+            .and_then(|mut query| query.query_row([task.0], |row| row.get(0)).optional())
+            .during(&self.layout, DOING)
+    }
+
     /// The task in that row.
     pub(crate) fn task(&self, id: TaskId) -> Result<Option<TaskRow>, Error> {
         self.connection

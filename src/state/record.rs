@@ -44,7 +44,7 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// When it had ended, in milliseconds since 1970.
-    fn executed(&self) -> i64 {
+    pub(crate) fn executed(&self) -> i64 {
         self.started.saturating_add(self.elapsed / 1000)
     }
 }
@@ -206,6 +206,34 @@ impl State {
              WHERE id = ?1 AND processed = 0",
             (task.0, source.made_by.0, source.executed),
         )?;
+        self.moved(runset, step, from, to);
+        Ok(())
+    }
+
+    /// A task has what somebody else left, who executed it at `executed` (milliseconds since 1970); the caller adds the
+    /// outputs. `origin` says who that was, and where it was found.
+    pub(crate) fn share(
+        &mut self,
+        runset: &Runset,
+        step: StepId,
+        task: TaskId,
+        from: TaskState,
+        (executed, origin): (i64, &str),
+    ) -> Result<(), Error> {
+        let to = from.after(Step::Succeed)?;
+        self.write_end(
+            task,
+            "UPDATE task SET processed = 1, error = NULL, executed = ?2, started = NULL, elapsed = NULL,
+                 worker = NULL, room = NULL
+             WHERE id = ?1 AND processed = 0",
+            (task.0, executed),
+        )?;
+        self.reader.connection.write(
+            "write where a result came from",
+            "INSERT OR REPLACE INTO shared (task_id, origin) VALUES (?1, ?2)",
+            (task.0, origin),
+        )?;
+        self.spent(runset, step, task, from, 0)?;
         self.moved(runset, step, from, to);
         Ok(())
     }

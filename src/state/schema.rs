@@ -124,7 +124,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// their text form; of runset 0, the first before it is there, also its name, under an empty one. `accepted` has the tasks that count for another
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
-/// of them did not leave the same, and when, in milliseconds since 1970.
+/// of them did not leave the same, and when, in milliseconds since 1970. `shared` has the tasks whose results
+/// somebody else made, and `origin` who that was, and where it was found.
 ///
 /// `task.role` is 0 for tasks and final outputs, 1 for a member: an output that a step gathers
 /// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
@@ -195,6 +196,10 @@ CREATE TABLE sample (
     newest INTEGER NOT NULL,
     PRIMARY KEY (runset_id, from_step, to_step)
 ) WITHOUT ROWID;
+CREATE TABLE shared (
+    task_id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL
+);
 CREATE TABLE gathering (
     id INTEGER PRIMARY KEY,
     runset_id INTEGER NOT NULL,
@@ -289,6 +294,7 @@ CREATE VIEW step_history AS SELECT id, name AS step, version, fingerprint, scrip
 DROP INDEX idx_task_gathering;
 DROP TABLE gathering;
 DROP TABLE accepted;
+DROP TABLE shared;
 DROP TABLE param;
 DROP TABLE unsteady;
 DROP TABLE evicted;

@@ -8,6 +8,7 @@
 )]
 
 mod age;
+mod cache;
 mod completions;
 mod early;
 mod evict;

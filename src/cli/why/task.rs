@@ -72,8 +72,17 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         let _ = writeln!(text, "  {}", acceptance.in_words(step.version));
     }
     match row.state {
-        TaskState::Reused => case.reused(&mut text),
-        TaskState::Done => case.ran(&mut text)?,
+        TaskState::Reused => {
+            case.reused(&mut text);
+            let source = row.reused_from.unwrap_or(row.id);
+            if let Some(origin) = state.shared_by(source)? {
+                let _ = writeln!(text, "  task #{source} has them of {}", visible(&origin));
+            }
+        }
+        TaskState::Done => match state.shared_by(row.id)? {
+            Some(origin) => case.shared(&origin, &mut text),
+            None => case.ran(&mut text)?,
+        },
         TaskState::Failed => {
             case.ran(&mut text)?;
             case.failed(&mut text);
@@ -243,6 +252,19 @@ impl Case<'_> {
     fn current(&self) -> Option<&StepVersion> {
         let current = self.versions.iter().find(|version| version.current);
         current.or(self.versions.last())
+    }
+
+    /// `origin`: who has made it, and where it was found.
+    fn shared(&self, origin: &str, text: &mut String) {
+        let _ = writeln!(
+            text,
+            "  not executed here: its result was made by {}, on the same input, with the same script, variables and \
+             packages",
+            visible(origin)
+        );
+        if let Some(executed) = self.row.executed {
+            let _ = writeln!(text, "  it was made until {}", point(executed));
+        }
     }
 
     fn reused(&self, text: &mut String) {

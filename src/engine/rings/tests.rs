@@ -180,6 +180,7 @@ impl Run {
                 empty: false,
                 reads_key: false,
                 lacks: Box::default(),
+                share: None,
                 from: Vec::new(),
                 with: Vec::new(),
                 each: false,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::super::Executor as _;
 use super::super::fake::Fake;
 use crate::engine::{
-    DryRun, Error, Job, Outcome, Output, ReuseRule, ReuseScope, Scheduler, Settings, StepPlan,
-    dry_run,
+    DryRun, Elsewhere, Error, Job, Outcome, Output, ReuseRule, ReuseScope, Scheduler, Settings,
+    StepPlan, dry_run,
 };
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
@@ -160,6 +160,8 @@ pub(crate) struct World {
     pub fail_fast: bool,
     pub supply: Supply,
     pub warnings: usize,
+    /// Who has results of others.
+    pub friend: Option<Box<dyn Elsewhere + Send>>,
     lock: Option<Lock>,
 }
 
@@ -210,6 +212,7 @@ impl World {
                 empty: act.empty,
                 reads_key: false,
                 lacks: Box::default(),
+                share: None,
                 from: act.from.iter().map(|text| source(text)).collect(),
                 with: act
                     .with
@@ -230,6 +233,7 @@ impl World {
             fail_fast: false,
             supply: Supply::default(),
             warnings: 0,
+            friend: None,
         }
     }
 
@@ -282,7 +286,8 @@ impl World {
             supply: self.supply.clone(),
             places: 0,
         };
-        let scheduler = Scheduler::new(
+        let mut friend = self.friend.take();
+        let mut scheduler = Scheduler::new(
             &mut self.state,
             &self.store,
             &self.steps,
@@ -292,7 +297,11 @@ impl World {
             &mut listener,
         )
         .unwrap();
+        if let Some(friend) = &mut friend {
+            scheduler.share(&mut **friend);
+        }
         let done = act(scheduler);
+        self.friend = friend;
         self.warnings += warnings;
         done
     }

@@ -16,6 +16,9 @@ use crate::model::task::TaskId;
 /// Most tasks of one step that wait in memory for an equal one or for a retry.
 pub(super) const HELD: usize = 256;
 
+/// Most tasks of one step of whose results somebody else is asked at a time.
+pub(super) const ASKING: usize = 1024;
+
 /// As much as there is, of what others are given while one waits.
 const WHOLE: u64 = 1 << 10;
 
@@ -25,6 +28,10 @@ pub(super) struct Queue {
     pub running: usize,
     /// Tasks parked or pausing, which therefore are in memory and in no queue.
     pub held: usize,
+    /// Tasks that wait for an answer, and are in no queue.
+    pub asking: usize,
+    /// So many that wait for an answer, or had one, are wanted before the first of these is taken.
+    pub ahead: usize,
     /// Come back from a park or a pause: before all others, also when too many are held.
     pub again: VecDeque<Ready>,
     pub ready: VecDeque<Ready>,
@@ -43,6 +50,8 @@ impl Queue {
             limit,
             running: 0,
             held: 0,
+            asking: 0,
+            ahead: 0,
             again: VecDeque::new(),
             ready: VecDeque::new(),
             cursor: TaskId(0),
@@ -62,7 +71,19 @@ impl Queue {
             return !self.raised[at].1.is_empty();
         }
         let ready = || !self.ready.is_empty() || self.more;
-        !self.again.is_empty() || self.held < HELD && ready()
+        !self.again.is_empty() || self.has_place() && ready()
+    }
+
+    /// Whether one more can be held or asked for, as one that is taken may have to be.
+    fn has_place(&self) -> bool {
+        self.held < HELD && self.asking < ASKING
+    }
+
+    /// Whether those that come next are to be asked for before one that was starts.
+    fn is_asked_ahead(&self) -> bool {
+        self.asking + self.again.len() < self.ahead
+            && self.has_place()
+            && (self.more || !self.ready.is_empty())
     }
 
     fn class(&self, raised: usize) -> usize {
@@ -84,6 +105,7 @@ impl Queue {
     pub(super) fn take(&mut self, raised: usize) -> Option<Ready> {
         match raised.checked_sub(1) {
             Some(at) => self.raised[at].1.pop_front(),
+            None if self.is_asked_ahead() => self.ready.pop_front(),
             None => self.again.pop_front().or_else(|| self.ready.pop_front()),
         }
     }

@@ -21,6 +21,7 @@ use crate::model::name::FileName;
 use crate::model::tree::{self, Kind};
 
 const HEADER: &str = "task-pipeline result 1";
+const SIGNATURE: &str = "\nsignature ";
 
 /// The most outputs of a result that is shared: with more, its record would be too large to be read whole.
 pub const MOST_OUTPUTS: usize = 4096;
@@ -106,9 +107,8 @@ impl Record {
             return Err(form("it does not begin as one"));
         }
         // Nothing is read but that which is signed.
-        const SIGNATURE: &str = "\nsignature ";
         let at = text.rfind(SIGNATURE).ok_or(form("it has no signature"))?;
-        let (signed, signature) = (&text[..=at], &text[at + SIGNATURE.len()..]);
+        let (lines, signature) = (&text[..=at], &text[at + SIGNATURE.len()..]);
         let signature = signature
             .strip_suffix('\n')
             .filter(|line| !line.contains('\n'))
@@ -119,9 +119,9 @@ impl Record {
             return Err(BadRecord::Unknown(name.chars().take(128).collect()));
         }
         let signer = of_name
-            .find(|key| key.has_signed(signed.as_bytes(), signature))
+            .find(|key| key.has_signed(lines.as_bytes(), signature))
             .ok_or_else(|| BadRecord::Forged(name.to_owned()))?;
-        let record = Self::parse(signed)?;
+        let record = Self::parse(lines)?;
         if record.key != key {
             return Err(BadRecord::Other);
         }

@@ -90,12 +90,13 @@ impl Model {
             Event::Done {
                 step,
                 reused,
+                shared,
                 outputs,
                 ..
             } => {
                 self.with(step, |lane| {
                     lane.finished += 1;
-                    if reused.is_none() {
+                    if reused.is_none() && shared.is_none() {
                         lane.end();
                     }
                 });
@@ -129,6 +130,7 @@ impl Model {
             | Event::GivenBack { .. }
             | Event::Freed { .. }
             | Event::Evicted { .. }
+            | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }
@@ -227,6 +229,7 @@ mod tests {
             task: TaskId(1),
             step: &a,
             reused: None,
+            shared: None,
             span: span(Some(0)),
             outputs: &outputs,
         });
@@ -248,6 +251,7 @@ mod tests {
             task: TaskId(3),
             step: &b,
             reused: Some(TaskId(1)),
+            shared: None,
             span: span(None),
             outputs: &Routed::default(),
         });

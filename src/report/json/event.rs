@@ -76,6 +76,11 @@ pub(super) enum JsonEvent<'a> {
         objects: u64,
         bytes: u64,
     },
+    Pushed {
+        to: &'a str,
+        results: u64,
+        bytes: u64,
+    },
     Freed {
         runsets: u64,
         rows: u64,
@@ -129,6 +134,8 @@ pub(super) enum JsonEvent<'a> {
         step: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reused_from: Option<TaskId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shared_by: Option<&'a str>,
         #[serde(flatten)]
         ran: Option<Ran>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,6 +266,8 @@ pub(super) struct Over<'a> {
     pub runset: &'a str,
     pub executed: u64,
     pub reused: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remade: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -56,6 +56,7 @@ fn tasks() {
         task,
         step: &step,
         reused,
+        shared: None,
         span,
         outputs: &outputs,
     };
@@ -320,6 +321,14 @@ fn samples() {
             words: "3 objects",
         }),
         r#""evicted","objects":3,"bytes":4096"#
+    );
+    assert_eq!(
+        told(&Event::Pushed {
+            to: "s3://bucket",
+            results: 3,
+            bytes: 4096,
+        }),
+        r#""pushed","to":"s3://bucket","results":3,"bytes":4096"#
     );
     assert_eq!(
         told(&Event::Freed {

@@ -1,0 +1,168 @@
+//! One place with results.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use super::Common;
+use super::transport::folder::Folder;
+use super::transport::{Fault, Transport};
+use crate::model::shared::{Address, BadRecord};
+
+/// What says that a place has results, and of which form all in it is.
+const SIGN: &str = "task-pipeline-cache";
+const FORM: &str = "task-pipeline cache 1\n";
+
+/// Why a place cannot be asked, whatever it has.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct NoPlace {
+    /// What is wrong.
+    pub words: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// See the module.
+pub(super) struct Place {
+    pub(super) address: Address,
+    pub(super) transport: Box<dyn Transport>,
+    /// Whether results are put there.
+    takes: bool,
+    /// Whether it has shown that it has results: whoever knows that does not take a refusal of one for a refusal of all.
+    greeted: OnceLock<bool>,
+    /// Not asked any more.
+    gone: AtomicBool,
+    /// Kinds of records that were told not to be used.
+    told: AtomicU8,
+}
+
+impl Place {
+    pub(super) fn open(address: &Address, takes: bool) -> Result<Self, NoPlace> {
+        let transport: Box<dyn Transport> = match address {
+            Address::Folder(path) => Box::new(Folder::new(path)),
+            Address::Web(_) | Address::Bucket(..) => {
+                return Err(NoPlace {
+                    words: format!("cache {address}: this program has no network"),
+                    hint: "name a folder: file:///FOLDER",
+                });
+            }
+        };
+        Ok(Self::with(address, transport, takes))
+    }
+
+    /// A place to which that leads.
+    pub(super) fn with(address: &Address, transport: Box<dyn Transport>, takes: bool) -> Self {
+        Self {
+            address: address.clone(),
+            transport,
+            takes,
+            greeted: OnceLock::new(),
+            gone: AtomicBool::new(false),
+            told: AtomicU8::new(0),
+        }
+    }
+
+    /// Whether it may have an answer.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.gone.load(Ordering::Relaxed) && self.greeted.get() != Some(&false)
+    }
+
+    /// Whether it has results, or takes some. Asked once, by whoever needs it first; others wait for that.
+    pub(super) fn greet(&self, common: &Common) -> bool {
+        *self.greeted.get_or_init(|| match self.sign() {
+            Ok(true) => true,
+            // Nothing was ever put there.
+            Ok(false) => false,
+            Err(fault) => {
+                self.give_up(common, &fault);
+                false
+            }
+        })
+    }
+
+    fn sign(&self) -> Result<bool, Fault> {
+        let sign = self.transport.read(SIGN, 1024)?;
+        match sign.as_deref() {
+            Some(sign) if sign == FORM.as_bytes() => Ok(true),
+            Some(_) => Err(Fault::Refused(format!(
+                "its file {SIGN} is of another form, perhaps of a newer task-pipeline"
+            ))),
+            None if self.takes => {
+                let mut write = |to: &mut dyn std::io::Write| to.write_all(FORM.as_bytes());
+                self.transport.put(SIGN, true, &mut write)?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// It is not asked again in this run, which is told once.
+    pub(super) fn give_up(&self, common: &Common, fault: &Fault) {
+        if self.gone.swap(true, Ordering::Relaxed) || common.is_over() {
+            return;
+        }
+        let hint = match (fault, &self.address) {
+            (Fault::Refused(_), Address::Folder(_)) => "check owner and mode of the folder",
+            (Fault::Refused(_), Address::Web(_)) => "check the address, and what the server allows",
+            (Fault::Refused(_), Address::Bucket(..)) => {
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, and what they may do there"
+            }
+            (Fault::Gone(_) | Fault::Here(_), Address::Folder(_)) => "check the folder",
+            (Fault::Gone(_) | Fault::Here(_), Address::Web(_)) => {
+                "check the address and the network"
+            }
+            (Fault::Gone(_) | Fault::Here(_), Address::Bucket(..)) => {
+                "check AWS_ENDPOINT_URL, AWS_REGION and the network"
+            }
+        };
+        common.warn(format!(
+            "cache {} is not used any more in this run: {fault}\nhint: {hint}",
+            self.address
+        ));
+    }
+
+    /// Tells that a record there is not used; each kind once.
+    pub(super) fn tell_bad(&self, common: &Common, bad: &BadRecord) {
+        let (kind, hint) = match bad {
+            BadRecord::Unknown(_) => (
+                1,
+                "-cache-trust NAME:BASE64 or FILE says who is trusted; his public key has this form",
+            ),
+            BadRecord::Forged(_) => (
+                2,
+                "compare the key in -cache-trust with the one that signs; if they are the same, somebody tampers with the \
+                 cache",
+            ),
+            BadRecord::Form(_) => (4, "it may be cut off, or of a newer task-pipeline"),
+            BadRecord::Other => (
+                8,
+                "it was copied by hand, or somebody tampers with the cache",
+            ),
+        };
+        if self.told.fetch_or(kind, Ordering::Relaxed) & kind == 0 {
+            common.warn(format!(
+                "cache {}: a record there is not used, and no other one like it: {bad}\nhint: {hint}",
+                self.address
+            ));
+        }
+    }
+
+    /// Tells once that objects there are not what they should be.
+    pub(super) fn tell_broken(&self, common: &Common, words: &str) {
+        const OBJECTS: u8 = 16;
+        if self.told.fetch_or(OBJECTS, Ordering::Relaxed) & OBJECTS == 0 {
+            common.warn(format!(
+                "cache {}: a result there is not used, and no other one like it: {words}\nhint: what is executed \
+                 instead is put in its place by a run with -cache-push",
+                self.address
+            ));
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.address, f)
+    }
+}

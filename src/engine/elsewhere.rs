@@ -1,0 +1,247 @@
+//! Results that others have: asked for before a task is executed, and offered after.
+//!
+//! Whoever has them is asked without waiting: a task that nobody here has the result of is put aside, and others go on. Its
+//! answer comes in with a later [`Scheduler::tick`], and so do those that are not asked for any more. What is found is whole:
+//! its objects are in the store when it is told of.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::outputs::{Output, Outputs};
+use super::recording::{How, Recording, read};
+use super::step::{ReuseScope, StepPlan};
+use super::{Error, Scheduler};
+use crate::model::event::Event;
+use crate::model::plan::{Key, Ready};
+use crate::model::shared::{MOST_OUTPUTS, ResultKey};
+use crate::model::task::TaskId;
+use crate::state::Finished;
+use crate::store;
+use crate::sys;
+
+/// Results that others have. None of its functions waits.
+pub(crate) trait Elsewhere {
+    /// Asks for a result. False where nobody is asked: then there is no answer.
+    fn ask(&mut self, question: Question) -> bool;
+    /// At most so much of what has come in since.
+    fn news(&mut self, most: usize) -> Vec<News>;
+    /// Whether more has come in.
+    fn has_news(&self) -> bool;
+    /// Whether others are given results.
+    fn gives(&self) -> bool;
+    /// Has others have a result, sooner or later.
+    fn give(&mut self, success: Success);
+}
+
+/// What somebody else is asked for.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// The task whose result it is.
+    pub task: TaskId,
+    /// What the result depends on.
+    pub key: ResultKey,
+    /// Between which times its execution has to have ended, both included: milliseconds since 1970.
+    pub within: (i64, i64),
+}
+
+/// What has come in.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// To a question; none where nobody has the result.
+    Answer(TaskId, Option<Box<Found>>),
+    /// Something that the user should know.
+    Warning(String),
+}
+
+/// A result that somebody else has left. All of it is in the store.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Its outputs, in order.
+    pub outputs: Vec<Output>,
+    /// When its execution ended: milliseconds since 1970.
+    pub executed: i64,
+    /// Who vouches for it, and where it was found, in words.
+    pub origin: Arc<str>,
+    /// In which its objects came to be in the store.
+    pub _session: store::Session,
+}
+
+/// A result that others can have.
+#[derive(Debug)]
+pub(crate) struct Success {
+    /// What it depends on.
+    pub key: ResultKey,
+    /// Its outputs, in order; all are in the store.
+    pub outputs: Vec<Output>,
+    /// When its execution ended: milliseconds since 1970.
+    pub executed: i64,
+}
+
+/// Who is asked, and what is known of that.
+pub(super) struct Asked<'a> {
+    who: &'a mut (dyn Elsewhere + Send),
+    /// Tasks that were asked for, and whose results nobody has.
+    missed: HashSet<TaskId>,
+}
+
+/// Tasks of a step that are asked for before the first one of them starts.
+const AHEAD: usize = 1024;
+/// Answers between which others have their turn.
+const AT_ONCE: usize = 32;
+
+impl<'a> Scheduler<'a> {
+    /// Has others be asked for results, and given them.
+    pub(crate) fn share(&mut self, who: &'a mut (dyn Elsewhere + Send)) {
+        for step in self.steps.iter().filter(|step| step.share.is_some()) {
+            self.plan.ask_ahead(step.queue, AHEAD);
+        }
+        self.elsewhere = Some(Box::new(Asked {
+            who,
+            missed: HashSet::new(),
+        }));
+    }
+
+    /// The task that is to be executed, unless its result is asked for.
+    pub(super) fn ask_elsewhere(
+        &mut self,
+        step: &StepPlan,
+        ready: Ready,
+        key: Option<Key>,
+    ) -> Option<(Ready, Option<Key>)> {
+        let (Some(asked), Some(key)) = (&mut self.elsewhere, key.as_ref()) else {
+            return Some((ready, key));
+        };
+        let Some(result) = result_key(step, key) else {
+            return Some((ready, Some(key.clone())));
+        };
+        let tried = ready.attempt > 0 || ready.raised > 0;
+        if asked.missed.remove(&ready.id) || tried {
+            return Some((ready, Some(key.clone())));
+        }
+        let now = sys::now().as_millisecond();
+        let question = Question {
+            task: ready.id,
+            key: result,
+            within: match step.scope {
+                ReuseScope::Since(since) => (since, now),
+                // What somebody's clock had ahead is no reason to do it again.
+                ReuseScope::Any | ReuseScope::Runset => (i64::MIN, i64::MAX),
+            },
+        };
+        if !asked.who.ask(question) {
+            for step in self.steps {
+                self.plan.ask_ahead(step.queue, 0);
+            }
+            return Some((ready, Some(key.clone())));
+        }
+        self.plan.ask(ready, key.clone());
+        None
+    }
+
+    /// Does what follows from answers that have come in.
+    pub(super) fn hear(&mut self) -> Result<(), Error> {
+        let Some(asked) = &mut self.elsewhere else {
+            return Ok(());
+        };
+        for news in asked.who.news(AT_ONCE) {
+            match news {
+                News::Warning(words) => self.tell(&Event::Warning(&words)),
+                News::Answer(task, found) => self.answered(task, found)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// When answers are to be listened to that are there already.
+    pub(super) fn due_news(&self) -> Option<Instant> {
+        let asked = self.elsewhere.as_ref()?;
+        asked.who.has_news().then_some(self.now)
+    }
+
+    fn answered(&mut self, task: TaskId, found: Option<Box<Found>>) -> Result<(), Error> {
+        let Some((mut ready, key)) = self.plan.answered(task) else {
+            // Of a run that is over.
+            return Ok(());
+        };
+        let step = Arc::clone(&self.steps[key.queue]);
+        if self.is_outdated(&step, &ready) {
+            ready.context = None;
+            self.plan.back(key.queue, ready);
+            self.plan.unpark(&key);
+            return Ok(());
+        }
+        let found = match found.filter(|_| !self.stopping) {
+            Some(found) if self.may_leave(&step, &ready, &found)? => found,
+            Some(_) | None => {
+                if let Some(asked) = &mut self.elsewhere {
+                    asked.missed.insert(task);
+                }
+                self.plan.back(key.queue, ready);
+                self.plan.unpark(&key);
+                return Ok(());
+            }
+        };
+        let mut found = found;
+        let outputs = std::mem::take(&mut found.outputs);
+        let mut recording = Recording::new(step, ready, None, How::Shared(found), outputs);
+        // They are not so many that others could not wait.
+        while !self.record(&mut recording)? {}
+        self.plan.unpark(&key);
+        Ok(())
+    }
+
+    /// Whether the task could have left that today.
+    fn may_leave(&mut self, step: &StepPlan, ready: &Ready, found: &Found) -> Result<bool, Error> {
+        if !super::reuse::fits(step, &found.outputs) {
+            return Ok(false);
+        }
+        let mut outputs = Outputs::from(found.outputs.clone());
+        Ok(self.comes_back(step, ready, &mut outputs)?.is_none())
+    }
+
+    /// Lets others have what a task left, if they are to have it.
+    pub(super) fn give_elsewhere(
+        &mut self,
+        step: &StepPlan,
+        ready: &Ready,
+        key: Option<&Key>,
+        finished: &Finished,
+    ) -> Result<(), Error> {
+        let Some(asked) = self.elsewhere.as_mut().filter(|asked| asked.who.gives()) else {
+            return Ok(());
+        };
+        let Some(key) = key.and_then(|key| result_key(step, key)) else {
+            return Ok(());
+        };
+        let mut outputs = Vec::new();
+        let mut after = TaskId(0);
+        loop {
+            let Some((some, more)) = read(self.state, ready.id, after)? else {
+                return Ok(());
+            };
+            outputs.extend(some);
+            if outputs.len() > MOST_OUTPUTS {
+                return Ok(());
+            }
+            match more {
+                Some(more) => after = more,
+                None => break,
+            }
+        }
+        asked.who.give(Success {
+            key,
+            outputs,
+            executed: finished.executed(),
+        });
+        Ok(())
+    }
+}
+
+/// What the result of tasks with that key depends on, if it is shared.
+fn result_key(step: &StepPlan, key: &Key) -> Option<ResultKey> {
+    let terms = step.share.as_ref()?;
+    let about = key.key.as_deref().filter(|_| step.reads_key);
+    let input = (&key.input, key.form);
+    Some(terms.key(input, key.context.as_deref(), key.name.as_deref(), about))
+}

@@ -1,0 +1,244 @@
+//! Results that are shared (`-cache`, `-cache-push`): by a folder, by a server, by those who cannot be trusted.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::{Ran, Test};
+
+/// A start step that makes ten inputs, and a step that takes note of each that it is executed on.
+const PIPELINE: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for n in 1 2 3 4 5 6 7 8 9 10; do echo $n > $OUTPUT_DIR/${n}_work; done'
+
+[[step]]
+name = "work"
+share = true
+folders = true
+script = '''
+echo work >> $COUNT
+cp $INPUT_FILE $OUTPUT_DIR/out.txt
+mkdir $OUTPUT_DIR/dir
+echo "in a folder" > $OUTPUT_DIR/dir/file
+ln -s file $OUTPUT_DIR/dir/link
+echo said
+'''
+"#;
+
+/// With a key of that name in `NAME.secret` and `NAME.public`.
+fn with_key(name: &str) -> Test {
+    let test = Test::with(PIPELINE);
+    key(&test, name);
+    test
+}
+
+fn key(test: &Test, name: &str) {
+    let public = test.text(&["cache-key", name, &format!("{name}.secret")]);
+    test.write(&format!("{name}.public"), public);
+}
+
+fn url(test: &Test) -> String {
+    format!("file://{}", test.path("cache").display())
+}
+
+fn push(test: &Test, db: &str) -> Ran {
+    let url = url(test);
+    test.run([
+        "-run",
+        "-db",
+        db,
+        "-cache-push",
+        &url,
+        "-cache-key",
+        "lab.secret",
+    ])
+}
+
+fn take(test: &Test, db: &str, more: &[&str]) -> Ran {
+    let url = url(test);
+    let mut arguments = vec!["-run", "-db", db, "-cache", &url];
+    arguments.extend(more);
+    test.run(arguments)
+}
+
+#[test]
+fn what_one_has_executed_another_takes() {
+    let test = with_key("lab");
+    let ran = push(&test, "one");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.stderr.contains("11 run, 0 reused, 0 failed"), "{ran:?}");
+    assert!(ran.stderr.contains("10 results put in file://"), "{ran:?}");
+    let ran = take(&test, "two", &["-cache-trust", "lab.public"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let words = "1 run, 0 reused, 10 from a cache, 0 failed, 0 pending, 20 final outputs";
+    assert!(ran.stderr.contains(words), "{ran:?}");
+    assert_eq!(test.times("work"), 10);
+    for db in ["one", "two"] {
+        test.text(&["export", "-db", db, "-to", &format!("{db}.out")]);
+    }
+    let same = test
+        .shell("diff -r one.out two.out && ls -l two.out")
+        .output()
+        .unwrap();
+    assert!(same.status.success(), "{same:?}");
+    // What it is told of.
+    let why = test.text(&["why", "2", "-db", "two"]);
+    assert!(why.contains("its result was made by lab (file://"), "{why}");
+    // It is this db's from now on, and nobody is asked.
+    std::fs::remove_dir_all(test.path("cache")).unwrap();
+    let ran = test.run(["-run", "-fresh", "-db", "two"]);
+    assert!(ran.stderr.contains("1 run, 10 reused, 0 failed"), "{ran:?}");
+    let verified = test.run(["verify", "-db", "two"]);
+    assert_eq!(verified.status, 0, "{verified:?}");
+}
+
+#[test]
+fn events_say_what_came_from_where() {
+    let test = with_key("lab");
+    let url = url(&test);
+    let arguments = [
+        "-cache-push",
+        &url,
+        "-cache-key",
+        "lab.secret",
+        "-log-format",
+        "json",
+    ];
+    let ran = test.run(["-run", "-db", "one"].iter().chain(&arguments));
+    assert!(
+        ran.stderr.contains(r#""event":"pushed","to":"file://"#),
+        "{ran:?}"
+    );
+    let ran = test.run(["-run", "-db", "two"].iter().chain(&arguments));
+    assert!(
+        ran.stderr.contains(r#""shared_by":"lab (file://"#),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains(r#""shared":10"#), "{ran:?}");
+    assert!(!ran.stderr.contains(r#""event":"pushed""#), "{ran:?}");
+}
+
+#[test]
+fn nobody_is_believed_who_is_not_trusted() {
+    let test = with_key("lab");
+    push(&test, "one");
+    key(&test, "other");
+    // Another key of the same name.
+    std::fs::create_dir(test.path("sub")).unwrap();
+    let forged = test.text(&["cache-key", "lab", "sub/lab.secret"]);
+    for (db, trust, words) in [
+        (
+            "a",
+            test.read("other.public"),
+            "is signed by lab, who is not trusted",
+        ),
+        ("b", forged, "was not signed by lab"),
+    ] {
+        let ran = take(&test, db, &["-cache-trust", trust.trim()]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        assert_eq!(ran.stderr.matches(words).count(), 1, "{ran:?}");
+        assert!(ran.stderr.contains("11 run, 0 reused, 0 failed"), "{ran:?}");
+    }
+    let ran = take(&test, "c", &[]);
+    assert!(ran.stderr.contains("as nobody is trusted"), "{ran:?}");
+    assert!(ran.stderr.contains("11 run, 0 reused, 0 failed"), "{ran:?}");
+}
+
+#[test]
+fn what_the_manifest_names_is_asked_unless_the_call_says_no() {
+    let test = with_key("lab");
+    push(&test, "one");
+    test.manifest(&format!("[cache]\nurls = [{:?}]\n{PIPELINE}", url(&test)));
+    let trust = ["-run", "-cache-trust", "lab.public"];
+    let ran = test.run(["-db", "two"].iter().chain(&trust));
+    assert!(ran.stderr.contains("10 from a cache"), "{ran:?}");
+    let ran = test.run(["-db", "three", "-run", "-no-cache"]);
+    assert!(ran.stderr.contains("11 run, 0 reused, 0 failed"), "{ran:?}");
+    assert!(!ran.stderr.contains("trusted"), "{ran:?}");
+    let mut command = test.command(["-db", "four", "-run"]);
+    command.env("TASK_PIPELINE_CACHE_TRUST", test.read("lab.public"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("10 from a cache"), "{said}");
+}
+
+#[test]
+fn the_key_may_be_in_a_variable_which_no_script_sees() {
+    let test = with_key("lab");
+    test.manifest(&PIPELINE.replace("echo said", "echo \"key ${TASK_PIPELINE_CACHE_KEY-none}\""));
+    let url = url(&test);
+    let mut command = test.command(["-run", "-cache-push", &url]);
+    command.env("TASK_PIPELINE_CACHE_KEY", test.read("lab.secret"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("10 results put in"), "{said}");
+    let log = test.text(&["log", "2"]);
+    assert!(log.contains("key none"), "{log}");
+}
+
+#[test]
+fn mistakes_are_told_before_anything_runs() {
+    let test = with_key("lab");
+    let secret = test.read("lab.secret");
+    let refused = |arguments: &[&str], words: &str| {
+        let ran = test.run(["-run"].iter().chain(arguments));
+        assert_eq!(ran.status, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(words), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains("hint: "), "{arguments:?}: {ran:?}");
+        assert!(!ran.stderr.contains(&secret[10..40]), "{ran:?}");
+        assert!(test.count().is_empty());
+    };
+    refused(&["-cache", "/srv/x"], "it has no scheme");
+    refused(&["-cache", "ftp://x/y"], "its scheme is unknown");
+    refused(&["-cache-push", "file:///tmp/x"], "needs a key to sign");
+    refused(
+        &["-cache-push", "https://h/x", "-cache-key", "lab.secret"],
+        "only read",
+    );
+    let push = ["-cache-push", "file:///tmp/x", "-cache-key"];
+    let with = |key| [push[0], push[1], push[2], key];
+    refused(&with("nothing"), "cannot read the key");
+    refused(&with("lab.public"), "is a public one");
+    refused(&with("workflow.toml"), "has no secret key");
+    refused(&with("env:NOTHING"), "it is not set");
+    let trust = |key| ["-cache", "file:///tmp/x", "-cache-trust", key];
+    refused(&trust("lab.secret"), "is a secret one");
+    refused(&trust("nothing"), "cannot read who is trusted");
+    refused(&trust("lab:AAAA"), "is no key");
+    test.manifest(&format!("[cache]\nurls = [\"ftp://x\"]\n{PIPELINE}"));
+    refused(&[], "its scheme is unknown");
+}
+
+#[test]
+fn keys_are_made_once_and_are_ones_own() {
+    let test = with_key("lab");
+    let mode = std::fs::metadata(test.path("lab.secret"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let before = test.read("lab.secret");
+    assert!(test.read("lab.public").starts_with("lab:"));
+    let again = test.run(["cache-key", "lab", "lab.secret"]);
+    assert_eq!(again.status, 2, "{again:?}");
+    assert!(again.stderr.contains("is there already"), "{again:?}");
+    assert_eq!(test.read("lab.secret"), before);
+    let bad = test.run(["cache-key", "a b", "other"]);
+    assert_eq!(bad.status, 2, "{bad:?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_harms_nothing() {
+    let test = with_key("lab");
+    test.write("cache", "a file");
+    let ran = push(&test, "one");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_eq!(
+        ran.stderr
+            .matches("is not used any more in this run")
+            .count(),
+        1,
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("10 results are not in"), "{ran:?}");
+}
