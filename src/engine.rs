@@ -33,6 +33,7 @@ mod remake;
 mod reuse;
 mod rings;
 mod selection;
+mod sharing;
 mod step;
 mod still;
 mod untaken;
@@ -42,7 +43,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use dry_run::{DryRun, Reason, dry_run};
-pub(crate) use elsewhere::{Elsewhere, Found, News, Question, Success};
 pub(crate) use gather::{context, given_by, key_of_pair, list_of, reshape, standing};
 pub(crate) use job::{Ended, Grant, Job, Outcome, Reply, Short, Stop, Turn};
 pub(crate) use key::key_of;
@@ -50,6 +50,7 @@ pub(crate) use lost::{Lost, Redone, Tops, look, restore};
 pub(crate) use outputs::{Collected, Output, Outputs};
 pub(crate) use recover::recover;
 pub(crate) use selection::Selection;
+pub(crate) use sharing::{Elsewhere, Found, News, Question, Success};
 pub(crate) use step::{ReuseRule, ReuseScope, StepPlan, identity, reuse_rule, share_terms};
 pub(crate) use untaken::untaken;
 

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use super::Error;
-use super::elsewhere::Found;
 use super::outputs::{Output, Outputs};
+use super::sharing::Found;
 use super::step::StepPlan;
 use crate::model::event::{Routed, Span};
 use crate::model::plan::{Key, Ready};
