@@ -44,6 +44,11 @@ impl<'a> Scheduler<'a> {
         }));
     }
 
+    /// Whether others are asked for results of the step.
+    pub(super) fn asks_for(&self, step: &StepPlan) -> bool {
+        self.elsewhere.is_some() && step.share.is_some()
+    }
+
     /// The task that is to be executed, unless its result is asked for.
     pub(super) fn ask_elsewhere(
         &mut self,

@@ -53,6 +53,7 @@ impl Scheduler<'_> {
             || !step.resources.is_nothing()
             || self.settings.place(&step).is_some()
             || self.plan.is_closed(queue)
+            || self.asks_for(&step)
             || self.may_be_equal(&step, size)?
             || self.rings.is_full(self.state, self.steps, &step, parent)?
         {

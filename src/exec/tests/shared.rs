@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::world::{World, left, nothing, step};
-use crate::engine::{Elsewhere, Found, Job, News, Outcome, Output, Question, Success};
+use crate::engine::{Elsewhere, Found, Job, News, Outcome, Output, Question, Success, Turn};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::shared::{ResultKey, Terms};
@@ -262,5 +263,25 @@ fn what_is_too_old_is_not_taken() {
         let other = two.fresh();
         let summary = two.run(&other, 2, &mut act);
         assert_eq!(summary.shared, shared, "{made}");
+    }
+}
+
+#[test]
+fn nothing_starts_early_whose_result_is_asked_for() {
+    for shared in [false, true] {
+        let friend = Known::default();
+        let mut world = World::new([step("begin"), step("act")]);
+        world.friend = Some(Box::new(friend.clone()));
+        if shared {
+            share(&mut world, 1);
+        }
+        let runset = world.fresh();
+        world.with(&runset, 2, |mut scheduler| {
+            let Ok(Turn::Do(begin)) = scheduler.turn(Instant::now(), None) else {
+                panic!("it is executed in each runset");
+            };
+            let early = scheduler.look_ahead(begin.ready.id, &["1_act".into()], 0, 5);
+            assert_eq!(early.unwrap().is_none(), shared);
+        });
     }
 }
