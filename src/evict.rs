@@ -224,7 +224,7 @@ impl Finder<'_> {
     fn is_of_piece(&self, object: &Digest) -> bool {
         let [first, second, ..] = object.0;
         let (piece, pieces) = self.piece;
-        u64::from(u16::from_be_bytes([first, second])) * pieces >> 16 == piece
+        (u64::from(u16::from_be_bytes([first, second])) * pieces) >> 16 == piece
     }
 
     fn goes(&mut self, object: Digest, step: StepId) {

@@ -355,7 +355,7 @@ fn unknown(
             }
             Some(meant) => format!("did you mean [{meant}]?"),
             None => {
-                "a manifest can hold include, [nix], [store], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
+                "a manifest can hold include, [nix], [store], [cache], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
                     .to_owned()
             }
         }),

@@ -69,6 +69,7 @@ pub(super) fn posted(
             .timeout
             .map(|most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX)),
         warm: step.warm,
+        measured: step.cpus.is_some() || step.memory.is_some(),
         input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
         with_dir: (!step.with.is_empty() && has_with)
             .then(|| step.with.iter().map(ToString::to_string).collect()),

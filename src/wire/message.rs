@@ -143,6 +143,8 @@ pub(crate) struct StepSpec {
     pub timeout: Option<u64>,
     /// Whether a shell is to run many tasks, if the manifest says so.
     pub warm: Option<bool>,
+    /// Whether it is to be told what its tasks took.
+    pub measured: bool,
     /// Whether its tasks have `INPUT_DIR`.
     pub input_dir: bool,
     /// Whether they have `WITH_DIR`, and in it what these steps left.

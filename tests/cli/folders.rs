@@ -215,7 +215,7 @@ fn what_cannot_be_in_a_folder_fails_the_task() {
 #[test]
 fn a_file_in_a_folder_that_is_still_written_to_is_refused() {
     let test = Test::with(&pipeline(
-        "mkdir d; (exec >d/x 2>&1 </dev/null; : > d/started; sleep 100) & until [ -e d/started ]; do sleep 0.01; done",
+        "mkdir d; (exec >d/x 2>&1 </dev/null; : > $TMPDIR/started; sleep 100) & until [ -e $TMPDIR/started ]; do sleep 0.01; done",
         "true",
     ));
     test.run(["-run"])

@@ -103,6 +103,7 @@ impl<'a> Steps<'a> {
             with_dir,
             key: identity.reads_key(),
             gpus: false,
+            measured: spec.measured,
             direct: OnceLock::new(),
             files: None,
             sandbox: None,

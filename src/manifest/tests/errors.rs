@@ -151,7 +151,7 @@ fn keys() {
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]] or [[input]]
     unknown table `nixx` | nixx | did you mean [nix]?
-    unknown table `other` | other | a manifest can hold include, [nix], [store], [limits], [executors], [defaults], [params], [[input]] and [[step]]
+    unknown table `other` | other | a manifest can hold include, [nix], [store], [cache], [limits], [executors], [defaults], [params], [[input]] and [[step]]
     "#);
 }
 
