@@ -316,10 +316,7 @@ impl Steps {
                 engine::identity(step, tools(step), &|name| surroundings.digest(name));
             identity.files = files.map(|taken| taken.files.clone());
             let of_params = source.params.of_step(step, &mut identity);
-            let mut secrets = source.secrets.of_step(&step.secrets);
-            if step.sandbox {
-                secrets = sandbox::secrets(secrets);
-            }
+            let secrets = sandbox::secrets_of(source, step);
             let cpus = step.cpus.map(|cpus| (CPUS, cpus.to_string()));
             let parameters = Parameters {
                 secrets: &secrets,

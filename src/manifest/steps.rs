@@ -87,12 +87,9 @@ pub(super) fn manifest<'i>(
     texts: &'i Texts,
     roots: &[DeTable<'_>],
 ) -> Option<Manifest> {
-    let mut nix = Fields::default();
-    let mut store = Fields::default();
-    let mut cache = Fields::default();
+    let [mut nix, mut store, mut cache, mut defaults] = <[Fields; 4]>::default();
     let mut limits = Uses::new();
     let mut all_executors = BTreeMap::new();
-    let mut defaults = Fields::default();
     let mut drafts = Vec::new();
     let mut inputs = Vec::new();
     let mut params = Params::new();
@@ -141,6 +138,7 @@ pub(super) fn manifest<'i>(
     for draft in &drafts {
         each(reader, draft, &defaults, &limits);
         params::uses(reader, &declared, &draft.fields);
+        executors::check(reader, &draft.fields, &all_executors);
     }
     let sources = between::sources(reader, &drafts);
     between::promised(reader, &drafts, &sources, &defaults);
@@ -150,9 +148,6 @@ pub(super) fn manifest<'i>(
     params::uses(reader, &declared, &defaults);
     resources::check_uses(reader, &defaults, &limits);
     executors::check(reader, &defaults, &all_executors);
-    for draft in &drafts {
-        executors::check(reader, &draft.fields, &all_executors);
-    }
     defaults.over(&nix);
     let mut steps = Vec::with_capacity(drafts.len());
     let mut places = Vec::with_capacity(drafts.len());

@@ -96,15 +96,15 @@ fn secret(variable: &str) -> PathBuf {
     Path::new(SECRETS).join(variable)
 }
 
-/// The variables of secrets, with the paths that they have in a sandbox.
-pub(super) fn secrets(outside: Vec<(String, OsString)>) -> Vec<(String, OsString)> {
-    let variables = outside.into_iter().map(|(variable, _)| variable);
-    variables
-        .map(|variable| {
-            let path = secret(&variable).into();
-            (variable, path)
-        })
-        .collect()
+/// The variables of a step's secrets, with the paths that its scripts see.
+pub(super) fn secrets_of(source: &Source, step: &Step) -> Vec<(String, OsString)> {
+    let mut secrets = source.secrets.of_step(&step.secrets);
+    if step.sandbox {
+        for (variable, path) in &mut secrets {
+            *path = secret(variable).into();
+        }
+    }
+    secrets
 }
 
 /// Shows a file or a folder, if it is there.
