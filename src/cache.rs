@@ -27,14 +27,16 @@ use crate::engine::{Elsewhere, News, Question, Success};
 use crate::model::digest::Digest;
 use crate::model::shared::{Address, PublicKey, ResultKey, SecretKey};
 use crate::store::Store;
-pub(crate) use place::NoPlace;
 use place::Place;
 use pool::Pool;
+pub(crate) use transport::NoPlace;
 
 /// How long somebody has for an answer, and for the next piece of something large.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for all that is still to be put somewhere when a run is over.
 const LAST: Duration = Duration::from_mins(10);
+/// How long those who are asking have to notice that nobody wants it any more.
+const NOTICE: Duration = Duration::from_millis(200);
 /// Most that is asked for or brought at a time.
 const ASKING: usize = 32;
 /// Most results that are put somewhere at a time.
@@ -182,13 +184,24 @@ impl Cache {
     }
 
     /// Nothing is asked for any more. What is still to be put somewhere is, as long as that goes on and nobody wants it to
-    /// end.
-    pub(crate) fn end(self, is_over: &dyn Fn() -> bool) -> Option<Pushed> {
+    /// end. What came of it, and what is still to be told besides.
+    pub(crate) fn end(self, is_over: &dyn Fn() -> bool) -> (Option<Pushed>, Vec<String>) {
+        let common = Arc::clone(&self.common);
+        let pushed = self.finish(is_over);
+        let news = std::mem::take(&mut *common.news());
+        let told = news.into_iter().filter_map(|news| match news {
+            News::Warning(words) => Some(words),
+            News::Answer(..) => None,
+        });
+        (pushed, told.collect())
+    }
+
+    fn finish(self, is_over: &dyn Fn() -> bool) -> Option<Pushed> {
         let common = &self.common;
         let left = self.pushing.finish(3 * PATIENCE, LAST, is_over);
         common.over.store(true, Ordering::Relaxed);
-        // What comes in still has a place here until these have noticed.
-        self.asking.finish(PATIENCE, PATIENCE, &|| false);
+        // Those that bring something notice; nobody waits for one who waits for an answer.
+        self.asking.finish(NOTICE, NOTICE, &|| false);
         let (to, _) = common.to.as_ref()?;
         Some(Pushed {
             to: to.address.to_string(),

@@ -6,22 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::Common;
 use super::transport::folder::Folder;
-use super::transport::{Fault, Transport};
+use super::transport::remote::Remote;
+use super::transport::{Fault, NoPlace, Transport};
 use crate::model::shared::{Address, BadRecord};
 
 /// What says that a place has results, and of which form all in it is.
 const SIGN: &str = "task-pipeline-cache";
 const FORM: &str = "task-pipeline cache 1\n";
-
-/// Why a place cannot be asked, whatever it has.
-#[derive(Debug, thiserror::Error)]
-#[error("{words}")]
-pub(crate) struct NoPlace {
-    /// What is wrong.
-    pub words: String,
-    /// What to do.
-    pub hint: &'static str,
-}
 
 /// See the module.
 pub(super) struct Place {
@@ -41,12 +32,8 @@ impl Place {
     pub(super) fn open(address: &Address, takes: bool) -> Result<Self, NoPlace> {
         let transport: Box<dyn Transport> = match address {
             Address::Folder(path) => Box::new(Folder::new(path)),
-            Address::Web(_) | Address::Bucket(..) => {
-                return Err(NoPlace {
-                    words: format!("cache {address}: this program has no network"),
-                    hint: "name a folder: file:///FOLDER",
-                });
-            }
+            Address::Web(url) => Box::new(Remote::web(url)?),
+            Address::Bucket(bucket, prefix) => Box::new(Remote::bucket(bucket, prefix)?),
         };
         Ok(Self::with(address, transport, takes))
     }

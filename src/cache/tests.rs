@@ -66,7 +66,7 @@ impl World {
         successes
             .into_iter()
             .for_each(|success| cache.give(success));
-        cache.end(&|| false).unwrap()
+        cache.end(&|| false).0.unwrap()
     }
 
     /// All files of the cache below `folder`.
@@ -180,7 +180,7 @@ fn what_one_has_put_there_another_finds() {
     }
     let (none, told) = ask(&mut cache, key("b"), ANY);
     assert!(none.is_none() && told.is_empty(), "{told:?}");
-    assert_eq!(cache.end(&|| false), None);
+    assert_eq!(cache.end(&|| false), (None, Vec::new()));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_record_that_is_there_stays_unless_it_was_too_old() {
         executed: 5678,
         ..success(&store, "a")
     });
-    assert_eq!(cache.end(&|| false).unwrap().results, 1);
+    assert_eq!(cache.end(&|| false).0.unwrap().results, 1);
     assert_ne!(fs::read(&record).unwrap(), before);
 }
 
@@ -281,7 +281,7 @@ fn objects_that_are_not_what_they_should_be_are_told_and_put_right() {
             assert!(found.is_none(), "{number} {way}");
             assert!(told.len() == 1 && told[0].contains("not used"), "{told:?}");
             cache.give(success(&two, "a"));
-            assert_eq!(cache.end(&|| false).unwrap().left, 0);
+            assert_eq!(cache.end(&|| false).0.unwrap().left, 0);
             let three = world.store(&format!("three {number} {way}"));
             let mut cache = world.reader(&three, &[secret("lab", 1).public()]);
             let (found, told) = ask(&mut cache, key("a"), ANY);
@@ -434,11 +434,13 @@ fn a_place_that_takes_nothing_is_told_and_nothing_is_said_to_be_there() {
     for name in ["a", "b", "c"] {
         cache.give(success(&store, name));
     }
-    let common = Arc::clone(&cache.common);
-    let pushed = cache.end(&|| false).unwrap();
+    let (pushed, told) = cache.end(&|| false);
+    let pushed = pushed.unwrap();
     assert_eq!((pushed.results, pushed.left), (0, 3));
-    let warnings = common.news().len();
-    assert_eq!(warnings, 1);
+    assert!(
+        told.len() == 1 && told[0].contains("it is full"),
+        "{told:?}"
+    );
     assert!(!world.folder().join("results").exists());
 }
 
@@ -459,6 +461,6 @@ fn a_run_that_is_to_end_waits_for_nothing() {
     let store = world.store("one");
     let (mut cache, _) = bad(&world, || Ok(None));
     (0..50).for_each(|n| cache.give(success(&store, &n.to_string())));
-    let pushed = cache.end(&|| true).unwrap();
+    let pushed = cache.end(&|| true).0.unwrap();
     assert_eq!(pushed.results, 0);
 }

@@ -1,6 +1,7 @@
 //! How what is in a cache gets here and there.
 
 pub(super) mod folder;
+pub(super) mod remote;
 
 use std::io::{self, Read, Write};
 
@@ -16,6 +17,16 @@ pub(super) enum Fault {
     /// What was to be put there could not be read here.
     #[error("{0}")]
     Here(io::Error),
+}
+
+/// Why a place cannot be asked, whatever it has.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct NoPlace {
+    /// What is wrong.
+    pub words: String,
+    /// What to do.
+    pub hint: &'static str,
 }
 
 /// Writes what is to be put somewhere.

@@ -36,10 +36,11 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Shared cache")]
 pub(super) struct CacheOptions {
-    /// With -run: take results of others from there, too: `file:///FOLDER` (repeatable)
+    /// With -run: take results of others from there, too: `file:///FOLDER`, `s3://BUCKET/PREFIX`,
+    /// `https://HOST/PATH`; repeatable
     #[arg(long, value_name = "URL", requires = "run")]
     pub cache: Vec<String>,
-    /// With -run: put results there, for others: `file:///FOLDER`
+    /// With -run: put results there, for others: `file:///FOLDER` or `s3://BUCKET/PREFIX`
     #[arg(long, value_name = "URL", requires = "run")]
     pub cache_push: Option<String>,
     /// The secret key that results are signed with: FILE or env:VARIABLE; default:
@@ -246,7 +247,10 @@ impl Call<'_> {
     /// Waits for what is still to be put where others find it, and tells what came of that.
     pub(super) fn end_cache(&mut self, cache: Cache, went_well: bool) {
         let inbox = self.inbox;
-        let pushed = cache.end(&|| !went_well || inbox.signal().is_some());
+        let (pushed, told) = cache.end(&|| !went_well || inbox.signal().is_some());
+        for words in told {
+            self.warn(Some(words));
+        }
         let Some(pushed) = pushed else {
             return;
         };
@@ -260,8 +264,8 @@ impl Call<'_> {
         if pushed.left > 0 && went_well {
             let left = amount::doing(pushed.left, "result", ("is", "are"));
             self.reporter.event(&Event::Warning(&format!(
-                "{left} not in {}, where others would find them\nhint: what is reused here later is not put there; \
-                 -start STEP executes it again",
+                "{left} not in {}, where others would find them\nhint: what is reused from this db later is not put there; \
+                 a run with another -db executes it again, and does so",
                 pushed.to
             )));
         }

@@ -1,8 +1,13 @@
 //! Results that are shared (`-cache`, `-cache-push`): by a folder, by a server, by those who cannot be trusted.
 
-use std::os::unix::fs::PermissionsExt as _;
+mod server;
 
-use crate::harness::{Ran, Test};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use self::server::{Manner, Server};
+use crate::harness::{Ran, Running, Test};
 
 /// A start step that makes ten inputs, and a step that takes note of each that it is executed on.
 const PIPELINE: &str = r#"
@@ -241,4 +246,160 @@ fn a_folder_that_cannot_be_written_to_harms_nothing() {
         "{ran:?}"
     );
     assert!(ran.stderr.contains("10 results are not in"), "{ran:?}");
+}
+
+/// The program, which finds buckets at the server.
+fn with_buckets(test: &Test, server: &Server, arguments: &[&str]) -> Command {
+    let mut command = test.command(arguments);
+    command
+        .env("AWS_ENDPOINT_URL", server.url())
+        .env("AWS_ACCESS_KEY_ID", "somebody")
+        .env("AWS_SECRET_ACCESS_KEY", "unknown")
+        .env("AWS_REGION", "here-1");
+    command
+}
+
+#[test]
+fn a_bucket_has_results_and_a_server_of_its_files_gives_them() {
+    let test = with_key("lab");
+    std::fs::create_dir(test.path("served")).unwrap();
+    let server = Server::start(&test.path("served"), Manner::Well);
+    let push = [
+        "-cache-push",
+        "s3://bucket/a/prefix",
+        "-cache-key",
+        "lab.secret",
+    ];
+    let run = |db: &str| {
+        let arguments: Vec<&str> = ["-run", "-db", db].into_iter().chain(push).collect();
+        Running::start(with_buckets(&test, &server, &arguments)).end()
+    };
+    let ran = run("one");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("10 results put in s3://bucket/a/prefix"),
+        "{ran:?}"
+    );
+    let ran = run("two");
+    assert!(ran.stderr.contains("10 from a cache"), "{ran:?}");
+    assert!(!ran.stderr.contains("results put in"), "{ran:?}");
+    let url = format!("{}/bucket/a/prefix", server.url());
+    let trust = ["-cache", &url, "-cache-trust", "lab.public"];
+    let ran = test.run(["-run", "-db", "three"].iter().chain(&trust));
+    assert!(ran.stderr.contains("10 from a cache"), "{ran:?}");
+    assert_eq!(test.times("work"), 10);
+    let why = test.text(&["why", "2", "-db", "three"]);
+    assert!(why.contains(&format!("made by lab ({url})")), "{why}");
+}
+
+#[test]
+fn what_is_forbidden_as_it_is_not_there_is_no_refusal_of_all() {
+    let test = with_key("lab");
+    std::fs::create_dir(test.path("served")).unwrap();
+    let well = Server::start(&test.path("served"), Manner::Well);
+    let push = [
+        "-run",
+        "-db",
+        "one",
+        "-cache-push",
+        "s3://bucket",
+        "-cache-key",
+        "lab.secret",
+    ];
+    Running::start(with_buckets(&test, &well, &push)).end();
+    let results = test.path("served/bucket/results");
+    let first = std::fs::read_dir(results).unwrap().next().unwrap().unwrap();
+    std::fs::remove_dir_all(first.path()).unwrap();
+    let guarded = Server::start(&test.path("served"), Manner::Guarded);
+    let url = format!("{}/bucket", guarded.url());
+    let ran = test.run([
+        "-run",
+        "-db",
+        "two",
+        "-cache",
+        &url,
+        "-cache-trust",
+        "lab.public",
+    ]);
+    assert!(!ran.stderr.contains("not used"), "{ran:?}");
+    assert!(ran.stderr.contains(" from a cache"), "{ran:?}");
+    assert!(ran.stderr.contains("0 failed, 0 pending"), "{ran:?}");
+}
+
+#[test]
+fn whoever_refuses_or_is_not_there_is_told_once() {
+    let test = with_key("lab");
+    let refusing = Server::start(&test.path("."), Manner::Refusing);
+    let nobody = "http://127.0.0.1:1/cache";
+    for (db, url) in [("a", &*refusing.url()), ("b", nobody)] {
+        let from = ["-cache", url, "-cache-trust", "lab.public"];
+        let ran = test.run(["-run", "-db", db].iter().chain(&from));
+        assert_eq!(ran.status, 0, "{ran:?}");
+        let words = format!("cache {url} is not used any more in this run");
+        assert_eq!(ran.stderr.matches(&words).count(), 1, "{ran:?}");
+        assert!(ran.stderr.contains("hint: check the address"), "{ran:?}");
+        assert!(ran.stderr.contains("0 failed, 0 pending"), "{ran:?}");
+    }
+    assert!(refusing.requests.load(Ordering::Relaxed) < 5);
+    let push = [
+        "-run",
+        "-db",
+        "two",
+        "-cache-push",
+        "s3://bucket",
+        "-cache-key",
+        "lab.secret",
+    ];
+    let ran = Running::start(with_buckets(&test, &refusing, &push)).end();
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(
+        ran.stderr.contains("hint: check AWS_ACCESS_KEY_ID"),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stderr.contains("10 results are not in s3://bucket"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn whoever_is_silent_is_done_without_after_one_time_out() {
+    let test = with_key("lab");
+    let silent = Server::start(&test.path("."), Manner::Silent);
+    let ran = test.run([
+        "-run",
+        "-cache",
+        &silent.url(),
+        "-cache-trust",
+        "lab.public",
+    ]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_eq!(
+        ran.stderr.matches("no answer within 10 s").count(),
+        1,
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("11 run, 0 reused, 0 failed"), "{ran:?}");
+    assert_eq!(silent.requests.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn half_a_credential_is_told_before_anything_runs() {
+    let test = with_key("lab");
+    let mut command = test.command([
+        "-run",
+        "-cache-push",
+        "s3://bucket",
+        "-cache-key",
+        "lab.secret",
+    ]);
+    command.env("AWS_ACCESS_KEY_ID", "somebody");
+    let ran = Running::start(command).end();
+    assert_eq!(ran.status, 2, "{ran:?}");
+    assert!(
+        ran.stderr.contains("AWS_SECRET_ACCESS_KEY only one is set"),
+        "{ran:?}"
+    );
+    assert!(test.count().is_empty());
 }
