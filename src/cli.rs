@@ -271,7 +271,9 @@ mod tests {
         let words = subcommand
             .get_positionals()
             .filter(|word| !word.is_last_set());
-        let words = words.take(1).map(value);
+        let wanted = words.enumerate();
+        let wanted = wanted.filter(|(at, word)| *at == 0 || word.is_required_set());
+        let words = wanted.map(|(_, word)| value(word));
         let options = subcommand.get_opts().filter(|arg| arg.is_required_set());
         words.chain(options.flat_map(written)).collect()
     }

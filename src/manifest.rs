@@ -123,7 +123,7 @@ pub(crate) struct CacheSettings {
     /// signed there whom the run trusts is not executed again.
     #[schemars(
         with = "Vec<String>",
-        inner(regex(pattern = r"^(file:///|s3://|https?://)\S+$"))
+        inner(regex(pattern = r"^(file:///|s3://|https?://).+$"))
     )]
     #[schemars(extend("default" = []), example = ["https://cache.example.org/p", "s3://bucket/prefix"])]
     pub urls: Vec<Address>,

@@ -77,7 +77,7 @@ pub(super) enum Subcommand {
     Gc(gc::Options),
     /// Drop the bytes of what can be made again; all else that is known of it stays
     Evict(evict::Options),
-    /// Make a key to share results with: the secret one in a file, the public one on standard output
+    /// Make a key to share results with, and print its public part
     CacheKey(cache_key::Options),
     /// Print the manifest's JSON Schema, for editors
     Schema,

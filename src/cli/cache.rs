@@ -45,7 +45,7 @@ pub(super) struct CacheOptions {
     pub cache_push: Option<String>,
     /// The secret key that results are signed with: FILE or env:VARIABLE; default:
     /// `TASK_PIPELINE_CACHE_KEY`, or the credential cache-key
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "cache_push")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "run")]
     pub cache_key: Option<OsString>,
     /// Whose results are taken: NAME:BASE64, or a FILE with such lines (repeatable); with those in
     /// `TASK_PIPELINE_CACHE_TRUST`, and in the credential cache-trust
@@ -64,6 +64,13 @@ pub(super) fn settings(options: &CacheOptions, source: &mut Source) -> Result<Se
     }
     if options.no_cache {
         return Ok(Settings::default());
+    }
+    if options.cache_key.is_some() && options.cache_push.is_none() {
+        return Err(
+            Failure::usage("-cache-key signs nothing without -cache-push").hint(
+                "-cache-push URL puts results there; to take some, -cache-trust says of whom",
+            ),
+        );
     }
     let mut from = Vec::new();
     for url in &options.cache {

@@ -202,6 +202,10 @@ fn mistakes_are_told_before_anything_runs() {
     );
     let push = ["-cache-push", "file:///tmp/x", "-cache-key"];
     let with = |key| [push[0], push[1], push[2], key];
+    refused(
+        &["-cache-key", "lab.secret"],
+        "signs nothing without -cache-push",
+    );
     refused(&with("nothing"), "cannot read the key");
     refused(&with("lab.public"), "is a public one");
     refused(&with("workflow.toml"), "has no secret key");

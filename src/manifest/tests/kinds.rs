@@ -20,6 +20,7 @@ const NO_PATTERN: &[(&str, &str)] = &[("['']", "an empty pattern"), ("['/etc/x']
 const KEYS: &[Key] = &[
     ("", "nix", "one table", &[("{ a = 1 }", "unknown key `a` in [nix]")]),
     ("", "store", "one table", &[("{ a = 1 }", "unknown key `a` in [store]")]),
+    ("", "cache", "one table", &[("{ a = 1 }", "unknown key `a` in [cache]")]),
     ("", "limits", "one table", &[("{ 'a b' = 1 }", "a b"), ("{ a = 0 }", "at least 1"), ("{ a = 'x' }", "`a` must be a whole number")]),
     ("", "defaults", "one table", &[("{ a = 1 }", "unknown key `a` in [defaults]"), ("{ name = 'x' }", "`name`")]),
     ("", "params", "one table", &[("{ a = 1 }", "parameter `a` must be a table"), ("{ a = {} }", "`a`")]),
@@ -31,6 +32,7 @@ const KEYS: &[Key] = &[
     ("[nix]", "keep", TEXTS, NO_NAME),
     ("[store]", "keep_runsets", NUMBER, LESS_THAN_ONE),
     ("[store]", "keep", TEXT, &[("''", "neither \"all\" nor \"finals\""), ("'x'", "neither \"all\" nor \"finals\"")]),
+    ("[cache]", "urls", TEXTS, &[("['']", "it has no scheme"), ("['/srv/x']", "it has no scheme"), ("['ftp://x/y']", "its scheme is unknown"), ("['https://a@b/c']", "it has a user in it"), ("['s3://']", "no bucket can be called so"), ("[1]", "an entry of")]),
     ("[[step]]", "name", TEXT, &[("''", "a step's name cannot be empty"), ("'..'", "is a folder, not a name"), ("'a/b'", "cannot be part of a file name"), ("' a'", "white space"), ("\"a\\u001b\"", "cannot be part of a file name")]),
     ("[[step]]", "start", BOOL, &[("true", "is a second start step")]),
     ("[[step]]", "script", TEXT, &[("''", "`script` is empty"), ("\" \\n\"", "`script` is empty")]),
@@ -54,7 +56,9 @@ const KEYS: &[Key] = &[
     ("[[step]]", "retry_delay", LENGTH, NO_LENGTH),
     ("[[step]]", "rounds", NUMBER, LESS_THAN_ONE),
     ("[[step]]", "cache", "true, false, \"runset\" or a length of time in quotes", &[("''", "is neither \"runset\" nor a length of time"), ("'x'", "is neither")]),
+    ("[[step]]", "share", BOOL, &[]),
     ("[[step]]", "warm", BOOL, &[]),
+    ("[[step]]", "executor", TEXT, &[("'x'", "there is no executor")]),
     ("[[step]]", "sandbox", BOOL, &[("true\npure = false", "has a sandbox"), ("true\nwarm = true", "has a sandbox")]),
     ("[[step]]", "network", BOOL, &[("true", "is for steps in a sandbox")]),
     ("[[step]]", "gather", "true, false, \"name\" or a step's name", &[("''", "is not \"name\", and no step"), ("'x'", "is not \"name\", and no step"), ("'b'", "gathers what comes of its own tasks")]),
@@ -117,7 +121,7 @@ fn with(table: &str, key: &str, value: &str) -> (String, usize) {
     let a = step("a", "start = true\n");
     let before = match table {
         "" => String::new(),
-        "[nix]" | "[store]" => format!("{table}\n"),
+        "[nix]" | "[store]" | "[cache]" => format!("{table}\n"),
         "[[step]]" if key == "name" => format!("{a}[[step]]\nscript = ':'\n"),
         "[[step]]" if key == "script" => format!("{a}[[step]]\nname = 'b'\n"),
         "[[step]]" => a.clone() + &step("b", ""),
@@ -189,7 +193,7 @@ fn out_of_range() {
 /// The table has every key of every table.
 #[test]
 fn of_every_key() {
-    for place in [Place::Nix, Place::Store, Place::Step, Place::Input] {
+    for place in [Place::Nix, Place::Store, Place::Cache, Place::Step, Place::Input] {
         for field in Field::of(place) {
             let has = |(table, key, ..): &Key| *table == place.header() && *key == field.key();
             assert!(KEYS.iter().any(has), "{} {}", place.header(), field.key());

@@ -64,7 +64,10 @@ impl FromStr for Address {
                 hint: hint.to_owned(),
             })
         };
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        // Folders may have spaces in their names.
+        let is_folder = text.starts_with("file:");
+        let is_bad = |c: char| c.is_control() || c.is_whitespace() && !(is_folder && c == ' ');
+        if text.chars().any(is_bad) {
             return bad("it has a space or a control character", FORMS);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -127,6 +130,7 @@ mod tests {
         for (text, address, again) in [
             ("file:///srv/a", folder("/srv/a"), "file:///srv/a"),
             ("file:///srv/a/", folder("/srv/a"), "file:///srv/a"),
+            ("file:///a b", folder("/a b"), "file:///a b"),
             ("s3://bucket", bucket("bucket", ""), "s3://bucket"),
             ("s3://bucket/", bucket("bucket", ""), "s3://bucket"),
             ("s3://b.u-1/a/b", bucket("b.u-1", "a/b"), "s3://b.u-1/a/b"),
