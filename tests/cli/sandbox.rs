@@ -325,7 +325,7 @@ fn a_failed_task_says_what_it_lacks() {
     // By the script's text alone, and by its words alone.
     for (script, told) in [
         ("cat data.csv 2> /dev/null || exit 3", "\"data.csv\""),
-        ("f=more; sort data/$f.csv", "\"data/more.csv\""),
+        ("f=$(echo more); sort data/$f.csv", "\"data/more.csv\""),
     ] {
         test.manifest(&pipeline("", script));
         let ran = test.run(["-run", "-fresh"]).exits(1);

@@ -270,9 +270,12 @@ fn what_is_open_is_closed() {
         done
         echo done
     "#;
-    for test in [Test::new(), Test::apart()] {
-        let inputs = "[[input]]\nlines = 'seq 3'\nstep = 'a'\n\n";
-        test.manifest(&(inputs.to_owned() + &pipeline("", script).replace("start = true\n", "")));
+    let alone = pipeline("", script);
+    let inputs = "[[input]]\nlines = 'seq 3'\nstep = 'a'\n\n";
+    let served = inputs.to_owned() + &alone.replace("start = true\n", "");
+    for manifest in [alone, served] {
+        let test = Test::apart();
+        test.manifest(&manifest);
         let mut command = test.shell("exec 7< . 9< .; exec \"$PROGRAM\" -run -verbose -parallel 1");
         command.env("PROGRAM", env!("CARGO_BIN_EXE_task-pipeline"));
         let ran = Running::start(command).end().exits(0);
