@@ -12,7 +12,7 @@ use crate::pages::{Block, Page, ROOT, of_users, page};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_task-pipeline");
 
 /// Commands that these tests do not run, and who does.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     (
         "nix profile install ",
         "tests/flake/package.rs, with the flake here",
@@ -32,6 +32,10 @@ const ELSEWHERE: [(&str, &str); 7] = [
     ),
     ("cargo run --release -p bench -- ", "tests/bench/tests"),
     ("tests/run", "it runs this"),
+    (
+        "task-pipeline -run -executor 'ssh:",
+        "tests/cli/executors/others.rs, with an sshd",
+    ),
 ];
 
 /// Where the commands of a page run: folders with `templates`, and a PATH with the program.
