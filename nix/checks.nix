@@ -31,6 +31,7 @@ in
             ../Cargo.toml
             ../Cargo.lock
             ../tests/bench/Cargo.toml
+            ../tests/fuzz/Cargo.toml
             (lib.fileset.fileFilter (file: file.hasExt "rs" || file.hasExt "nix") ../.)
           ];
         };
