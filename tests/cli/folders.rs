@@ -576,8 +576,8 @@ name = "begin"
 start = true
 folders = true
 script = '''
-for i in $(seq 1 120); do mkdir $OUTPUT_DIR/${i}_run; printf "#!/bin/sh\necho $i > \$OUTPUT_DIR/ran\n" > $OUTPUT_DIR/${i}_run/run
-chmod +x $OUTPUT_DIR/${i}_run/run; done
+for i in $(seq 1 120); do mkdir $OUTPUT_DIR/${i}_run; printf "#!/bin/sh\necho $i > \$OUTPUT_DIR/ran; exit\n" > $OUTPUT_DIR/${i}_run/run
+head -c 2000000 /dev/zero | tr '\0' '#' >> $OUTPUT_DIR/${i}_run/run; chmod +x $OUTPUT_DIR/${i}_run/run; done
 '''
 [[step]]
 name = "run"
