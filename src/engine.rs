@@ -407,7 +407,8 @@ impl<'a> Scheduler<'a> {
                     self.begin_group()?;
                     if self.remakes.is(ready.id) {
                         self.plan.start(Lane::from((queue, &ready)), None);
-                        return Ok(Turn::Do(Box::new(self.hand_out(step, ready, None))));
+                        let job = self.hand_out(step, ready, None)?;
+                        return Ok(Turn::Do(Box::new(job)));
                     }
                     if self.passes_over(queue, &ready)? {
                         continue;
@@ -441,7 +442,7 @@ impl<'a> Scheduler<'a> {
                                 continue;
                             };
                             self.plan.start(Lane::from((queue, &ready)), key.clone());
-                            let job = self.hand_out(step, ready, key);
+                            let job = self.hand_out(step, ready, key)?;
                             return Ok(Turn::Do(Box::new(job)));
                         }
                     }
@@ -460,7 +461,12 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Gives a task that counts as running to an executor.
-    fn hand_out(&mut self, step: Arc<StepPlan>, ready: Ready, key: Option<Key>) -> Job {
+    fn hand_out(
+        &mut self,
+        step: Arc<StepPlan>,
+        ready: Ready,
+        key: Option<Key>,
+    ) -> Result<Job, Error> {
         self.tell(&Event::Started {
             task: ready.id,
             step: &step.name,
@@ -481,8 +487,14 @@ impl<'a> Scheduler<'a> {
             Ok(count) => self.gpus.split_off(self.gpus.len().saturating_sub(count)),
         };
         let ready = Arc::new(ready);
+        let mut grant = self.grant(&step, &ready, &gpus);
+        if step.checkpoint.is_kept() {
+            grant.checkpoint = self
+                .state
+                .checkpoint(ready.id, record::basis(&step, &ready))?;
+        }
         let job = Job {
-            grant: self.grant(&step, &ready, &gpus),
+            grant,
             step: Arc::clone(&step),
             ready: Arc::clone(&ready),
             runset: Arc::clone(&self.runset_name),
@@ -496,7 +508,7 @@ impl<'a> Scheduler<'a> {
             gpus,
         };
         self.in_hand.insert(in_hand.ready.id, in_hand);
-        job
+        Ok(job)
     }
 
     /// What a task is given that is not the same for all of its step.
@@ -515,6 +527,7 @@ impl<'a> Scheduler<'a> {
         Grant {
             memory,
             gpus: (!gpus.is_empty()).then(|| gpus.join(",").into()),
+            checkpoint: None,
         }
     }
 

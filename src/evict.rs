@@ -177,7 +177,7 @@ fn find(
         Ok(())
     })?;
     state.each_beside(|object| finder.stays(object))?;
-    for tree in state.trees_of_steps()? {
+    for tree in state.trees_that_stay()? {
         finder.all_stays(&tree);
     }
     for object in &wish.needed {

@@ -2,6 +2,7 @@
 
 mod amounts;
 mod cache;
+mod checkpoint;
 mod circles;
 mod describe;
 pub(crate) mod diagnostic;
@@ -53,6 +54,7 @@ use serde_json::json;
 use toml::de::DeTable;
 
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::checkpoint::Checkpoint;
 use crate::model::gather::{Gather, Source};
 use crate::model::glob::Glob;
 use crate::model::installable::Installable;
@@ -240,6 +242,11 @@ pub(crate) struct Step {
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = cache::PATTERN))]
     #[schemars(extend("default" = true), example = &"12h")]
     pub cache: Cache,
+    /// Whether a task has a folder, `$STATE_DIR`, that is kept from try to try until it succeeds: true, false, or how
+    /// often it is kept, besides, while a try goes on on another machine (whole numbers with d, h, m, s or ms).
+    #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = LENGTH_OF_TIME))]
+    #[schemars(extend("default" = false), example = &"10m")]
+    pub checkpoint: Checkpoint,
     /// Whether results are shared with others by a cache. Without it, those of steps with packages that are pure or in a
     /// sandbox, have no secrets, and whose results are used again.
     #[schemars(with = "bool", example = false)]

@@ -2,6 +2,7 @@
 //! thread in here.
 
 pub mod barrier;
+pub(crate) mod checkpoint;
 pub mod digest;
 pub mod entry;
 pub mod environment;

@@ -381,6 +381,7 @@ impl Steps {
                     each: step.each,
                 }),
                 key: identity.reads_key(),
+                checkpoint: step.checkpoint.is_kept(),
                 gpus: step.gpus > 0,
                 measured: step.cpus.is_some() || step.memory.is_some(),
                 direct: OnceLock::new(),
@@ -491,6 +492,7 @@ fn plan(
         scope: ReuseScope::of(step.cache, now),
         outputs: step.outputs.clone(),
         folders: step.folders,
+        checkpoint: step.checkpoint,
         parallel: step
             .parallel
             .and_then(|most| usize::try_from(most.get()).ok()),

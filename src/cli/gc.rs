@@ -12,12 +12,12 @@ use super::beside::{self, Hold};
 use super::error::Failure;
 use super::options::{Places, whole};
 use super::{kept, leftover, output};
-use crate::exec::local::{Scratch, count_runs};
+use crate::exec::local::{Scratch, count_runs, rescue};
 use crate::gc::{Collection, Wish};
 use crate::manifest::length_of_time;
 use crate::out;
 use crate::prepare;
-use crate::state::{Answer, Layout, Lock, Reader, State};
+use crate::state::{Answer, Lock, Reader, State};
 use crate::store;
 use crate::sys;
 use crate::text::amount::read_bytes;
@@ -77,7 +77,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let folders = if run.is_some() || matches!(hold, Hold::Beside { .. }) {
         0
     } else {
-        leftovers(state.layout(), dry, &mut warnings)?
+        leftovers(&mut state, dry, &mut warnings)?
     };
     let beside = match &hold {
         Hold::Beside { answer, .. } => Some(answer.clone()),
@@ -144,7 +144,8 @@ pub(super) fn stored(places: &Places) -> Result<Freed, Failure> {
 }
 
 /// Removes what killed runs left, and ends what they left running; how many folders that are.
-fn leftovers(layout: &Layout, dry: bool, warnings: &mut Vec<String>) -> Result<usize, Failure> {
+fn leftovers(state: &mut State, dry: bool, warnings: &mut Vec<String>) -> Result<usize, Failure> {
+    let layout = state.layout().clone();
     let (scratch, objects) = (layout.scratch(), layout.objects());
     let count = count_runs(&scratch, &objects);
     if dry {
@@ -152,6 +153,9 @@ fn leftovers(layout: &Layout, dry: bool, warnings: &mut Vec<String>) -> Result<u
     }
     let own = Scratch::new(&scratch, &objects, GRACE)?;
     warnings.extend(leftover::of_a_killed_run(own.leftover()));
+    let store = store::Store::open(&objects, own.folder().path())?;
+    warnings.extend(rescue(&own, &store, state)?);
+    drop(store);
     own.close();
     Ok(count.saturating_sub(count_runs(&scratch, &objects)))
 }

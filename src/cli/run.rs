@@ -17,7 +17,7 @@ use super::{
 use crate::cache::{Cache, Settings};
 use crate::engine::{self, Scheduler, Selection};
 use crate::exec::Executor as _;
-use crate::exec::local::{self, Channel, Kept, Local, Scratch};
+use crate::exec::local::{self, Channel, Kept, Local, Scratch, rescue};
 use crate::exec::remote::Remote;
 use crate::model::event::{Event, Summary, Waiting};
 use crate::model::name::StepName;
@@ -334,6 +334,9 @@ impl Call<'_> {
         let store = Arc::new(Store::open(&layout.objects(), place)?);
         store.lend(self.state.lent()?);
         store.set_evicted(self.state.evicted()?);
+        for words in rescue(&scratch, &store, &mut self.state)? {
+            self.warn(Some(words));
+        }
         let done = execute(self, &store, &scratch);
         self.warn(leftover::of_this_run(&scratch.close()));
         done

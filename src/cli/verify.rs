@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::error::Failure;
 use super::options::{ParamOptions, Places, SecretOptions, whole};
 use super::{graph, mended, output, select};
-use crate::exec::local::Scratch;
+use crate::exec::local::{Scratch, rescue};
 use crate::model::name::StepName;
 use crate::out;
 use crate::report::meter::Meter;
@@ -104,6 +104,9 @@ fn repair(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let store = Store::open(&layout.objects(), scratch.folder().path())?;
     store.lend(state.lent()?);
     store.set_evicted(state.evicted()?);
+    for words in rescue(&scratch, &store, &mut state)? {
+        out::tell(&format!("warning: {words}\n"));
+    }
     let manifest = manifest(places)?;
     let mut told = Told::new(options.json);
     let (sum, repaired) = with_bar(options.quick, |how| {
@@ -333,6 +336,7 @@ fn repaired_in_words(repaired: &Repaired) -> String {
         modes,
         lists,
         logs,
+        checkpoints,
         gone,
         inputs,
         mended,
@@ -354,6 +358,11 @@ fn repaired_in_words(repaired: &Repaired) -> String {
     tell(lists, "list", "written again");
     tell(inputs, "input", "taken in again");
     tell(logs, "lost log", "forgotten");
+    tell(
+        checkpoints,
+        "lost STATE_DIR",
+        "forgotten: its task begins with an empty one",
+    );
     tell(gone, "superseded object", "given up");
     if *indexes {
         text.push_str("the indexes of the database were made anew\n");
@@ -418,6 +427,7 @@ fn summary(sum: &Sum, quick: bool, repaired: Option<&Repaired>) -> Value {
             "gone": repaired.gone,
             "inputs": repaired.inputs,
             "logs": repaired.logs,
+            "checkpoints": repaired.checkpoints,
             "rows": repaired.mended.is_some(),
             "indexes": repaired.indexes,
             "tasks": repaired.tasks,

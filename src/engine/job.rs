@@ -38,6 +38,8 @@ pub(crate) struct Grant {
     pub memory: Option<u64>,
     /// GPUs, as the variables name them.
     pub gpus: Option<Box<str>>,
+    /// The tree of what it kept in an earlier try.
+    pub checkpoint: Option<Digest>,
 }
 
 /// How the execution of a task went.
@@ -59,6 +61,8 @@ pub(crate) struct Ended {
     pub session: store::Session,
     /// What became of what one that failed left, to be told of it once it is not tried again.
     pub kept: Option<String>,
+    /// The tree of what it keeps for its next try, where that is something else than it was given.
+    pub checkpoint: Option<Digest>,
 }
 
 /// What came of an execution.

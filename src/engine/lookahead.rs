@@ -49,6 +49,7 @@ impl Scheduler<'_> {
         if step.gather.is_some()
             || !step.with.is_empty()
             || step.reads_key
+            || step.checkpoint.is_kept()
             || !step.lacks.is_empty()
             || !step.resources.is_nothing()
             || self.settings.place(&step).is_some()

@@ -12,7 +12,7 @@ use crate::model::event::{Event, Failure, Launch, Routed, Span};
 use crate::model::gather::Line;
 use crate::model::plan::{Lane, QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{Finished, Logs, NewTask};
+use crate::state::{Basis, Finished, Logs, NewTask};
 use crate::sys;
 use crate::text::amount::bytes;
 
@@ -79,6 +79,10 @@ impl Scheduler<'_> {
             self.comes_again(&step, ready, span);
             self.plan.ended(lane, key.as_ref());
             return Ok(None);
+        }
+        if let Some(tree) = &ended.checkpoint {
+            self.state
+                .put_checkpoint(ready.id, basis(&step, &ready), tree)?;
         }
         let mut ended = ended;
         if let Outcome::Success(outputs) = &mut ended.outcome
@@ -271,6 +275,15 @@ pub(super) fn pause(delay: Duration, attempt: u32) -> Duration {
     doubled.min(LONGEST.max(delay))
 }
 
+/// What a try of the task works on.
+pub(super) fn basis<'a>(step: &StepPlan, ready: &'a Ready) -> Basis<'a> {
+    Basis {
+        step: step.id,
+        input: &ready.input,
+        context: ready.context.as_deref(),
+    }
+}
+
 pub(super) fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
     Failure {
         task: ready.id,
@@ -388,6 +401,9 @@ impl Scheduler<'_> {
         };
         if let Some(context) = &ready.context {
             self.state.put_context(task, context)?;
+        }
+        if step.checkpoint.is_kept() {
+            self.state.drop_checkpoint(task)?;
         }
         if step.reads_key {
             self.state.put_key(task, ready.key.as_deref())?;

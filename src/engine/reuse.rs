@@ -245,6 +245,7 @@ impl Scheduler<'_> {
             self.plan.ended(lane, key.as_ref());
             return Ok(None);
         };
-        Ok(Some(Turn::Do(Box::new(self.hand_out(step, ready, key)))))
+        let job = self.hand_out(step, ready, key)?;
+        Ok(Some(Turn::Do(Box::new(job))))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manifest::{self, Cache};
+use crate::model::checkpoint::Checkpoint;
 use crate::model::digest::Digest;
 use crate::model::gather::{Gather, Source};
 use crate::model::identity::{Identity, Tools};
@@ -92,6 +93,8 @@ pub(crate) struct StepPlan {
     pub outputs: Option<Arc<[Pattern]>>,
     /// Whether folders are outputs.
     pub folders: bool,
+    /// Whether its tasks keep something from try to try.
+    pub checkpoint: Checkpoint,
     /// Most tasks at once.
     pub parallel: Option<usize>,
     /// What each of them takes.

@@ -64,5 +64,6 @@ pub(crate) fn ended(job: &Job, outcome: Outcome) -> Ended {
         warning: None,
         session: Session::default(),
         kept: None,
+        checkpoint: None,
     }
 }

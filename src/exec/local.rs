@@ -11,6 +11,7 @@ mod launch;
 mod listener;
 mod live;
 mod pool;
+mod rescue;
 mod sandbox;
 mod scratch;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(crate) use channel::{Bell, Channel, Emergency, Message};
 pub(crate) use given::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 pub(crate) use kept::{Kept, prune_kept};
 pub(crate) use launch::step::{Parameters, Runnable, TaskLaunch, With, program, variables};
+pub(crate) use rescue::rescue;
 pub(crate) use sandbox::{Problem, Sandbox};
 pub(crate) use scratch::{Scratch, count_runs};
 pub(in crate::exec) use worker::{Site, Worker};

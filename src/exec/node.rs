@@ -387,6 +387,7 @@ impl<'a> Node<'a> {
         let grant = Grant {
             memory: spec.memory,
             gpus: None,
+            checkpoint: None,
         };
         let ended = worker.execute(TaskLaunch {
             step,

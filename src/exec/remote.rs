@@ -310,6 +310,7 @@ impl<'a> Remote<'a> {
             warning: end.warning,
             session: arrived.session,
             kept: None,
+            checkpoint: None,
         })));
         Ok(())
     }
@@ -343,6 +344,7 @@ impl<'a> Remote<'a> {
             warning: None,
             session: self.store.session(),
             kept: None,
+            checkpoint: None,
         })));
     }
 

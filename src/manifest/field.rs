@@ -85,6 +85,7 @@ fields! {
     RetryDelay "retry_delay" Defaults Step;
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
+    Checkpoint "checkpoint" Defaults Step;
     Share "share" Defaults Step;
     Warm "warm" Defaults Step;
     Executor "executor" Defaults Step;

@@ -248,6 +248,7 @@ impl Draft {
             | Field::Cache
             | Field::Share
             | Field::Warm
+            | Field::Checkpoint
             | Field::Executor
             | Field::Sandbox
             | Field::Network

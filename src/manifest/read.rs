@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::amounts::{self, Uses};
 use super::cache::{self, Cache};
+use super::checkpoint;
 use super::field::{Field, Place};
 use super::gather;
 use super::kept::{self, KeptBytes};
@@ -17,6 +18,7 @@ use super::value::{Item, Reader, list};
 use super::variables;
 use super::{NixSettings, Placed, Step};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::model::checkpoint::Checkpoint;
 use crate::model::executor::LOCAL;
 use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
@@ -57,6 +59,7 @@ pub(super) struct Fields {
     pub retry_delay: Option<Duration>,
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
+    pub checkpoint: Option<Checkpoint>,
     pub share: Option<bool>,
     pub warm: Option<bool>,
     pub executor: Option<Placed<String>>,
@@ -127,6 +130,7 @@ impl Fields {
             }
             Field::Rounds => self.rounds = reader.count(&what, 1, item),
             Field::Cache => self.cache = cache::read(reader, &what, item),
+            Field::Checkpoint => self.checkpoint = checkpoint::read(reader, &what, item),
             Field::Executor => {
                 let value = reader.string(&what, item);
                 let at = reader.inside(item);
@@ -195,6 +199,7 @@ impl Fields {
             retry_delay,
             rounds,
             cache,
+            checkpoint,
             share,
             warm,
             executor,
@@ -228,6 +233,7 @@ impl Fields {
         fill(&mut self.retry_delay, retry_delay.as_ref());
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
+        fill(&mut self.checkpoint, checkpoint.as_ref());
         fill(&mut self.share, share.as_ref());
         fill(&mut self.warm, warm.as_ref());
         fill(&mut self.executor, executor.as_ref());
@@ -265,6 +271,7 @@ impl Fields {
             retry_delay: self.retry_delay.unwrap_or(Step::RETRY_DELAY),
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
+            checkpoint: self.checkpoint.unwrap_or_default(),
             share: self.share,
             warm: self.warm,
             executor: self

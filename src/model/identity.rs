@@ -38,7 +38,7 @@ use crate::model::task::KEY;
 /// All that decides what a step's script computes from an input.
 ///
 /// Not in here, because they decide only when and whether: `parallel`, `timeout`, `retries`,
-/// `retry_delay`, `rounds`, `cache`, `warm`.
+/// `retry_delay`, `rounds`, `cache`, `checkpoint`, `warm`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 // Each is a part of its own, none excludes another.
 #[allow(clippy::struct_excessive_bools)]

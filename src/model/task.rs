@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::checkpoint;
+
 /// The variable with the folder of an input's files: only tasks of steps that mention it have it.
 pub const INPUT_DIR: &str = "INPUT_DIR";
 
@@ -16,12 +18,13 @@ pub const WITH_FILE: &str = "WITH_FILE";
 pub const KEY: &str = "TASK_PIPELINE_KEY";
 
 /// The variables that the runner sets for each task; a host that has them set is a task itself.
-pub const VARIABLES: [&str; 12] = [
+pub const VARIABLES: [&str; 13] = [
     "INPUT_FILE",
     INPUT_DIR,
     WITH_DIR,
     WITH_FILE,
     "OUTPUT_DIR",
+    checkpoint::STATE_DIR,
     "TMPDIR",
     "TASK_PIPELINE_STEP",
     "TASK_PIPELINE_VERSION",

@@ -23,6 +23,8 @@ pub(crate) enum Use {
     Context,
     /// What a task wrote.
     Log,
+    /// What a task kept for its next try.
+    Checkpoint,
     /// The files of a step's version: the list of them.
     Files,
     /// One of these, of which large ones are not kept.
@@ -30,11 +32,12 @@ pub(crate) enum Use {
 }
 
 impl Use {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Live,
         Self::Past,
         Self::Context,
         Self::Log,
+        Self::Checkpoint,
         Self::Files,
         Self::File,
     ];
@@ -104,7 +107,7 @@ impl Misfit {
     fn of_row(table: &str, number: i64, what: &str) -> Self {
         let (kind, is_task) = match table {
             "task" | "entry" => (MisfitKind::Row, true),
-            "log" | "accepted" | "shared" => (MisfitKind::Note, true),
+            "log" | "accepted" | "shared" | "checkpoint" => (MisfitKind::Note, true),
             "gathering" => (MisfitKind::Row, false),
             // A run that registers it writes it anew.
             _ => (MisfitKind::Note, false),

@@ -132,8 +132,8 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
-    /// The lists of the files of all versions of steps.
-    pub(crate) fn trees_of_steps(&self) -> Result<Vec<Digest>, Error> {
+    /// The lists of the files of all versions of steps, and of what tasks kept for their next try.
+    pub(crate) fn trees_that_stay(&self) -> Result<Vec<Digest>, Error> {
         let records: Vec<String> = self
             .connection
             .prepare_cached("SELECT identity FROM step")
@@ -142,7 +142,9 @@ impl Reader {
         let files = records
             .iter()
             .filter_map(|record| Identity::from_json(record)?.files);
-        Ok(files.map(|files| files.tree).collect())
+        let mut trees: Vec<Digest> = files.map(|files| files.tree).collect();
+        trees.extend(self.checkpoints()?);
+        Ok(trees)
     }
 
     /// Calls `each` with what tasks wrote, and with the lists of what they got besides their inputs.

@@ -8,7 +8,7 @@
 /// its `form` ([`crate::model::list::Form`]), as what the row has it (`part`), the row (`task`) and its `runset`.
 ///
 /// Of what a task wrote it has that of the task whose results it took over, as whoever is shown it does.
-pub(super) const NEEDS: [&str; 4] = [
+pub(super) const NEEDS: [&str; 5] = [
     "SELECT object_hash AS object, kind AS form, 'input' AS part, id AS task, runset FROM task",
     "SELECT context AS object, 2 AS form, 'context' AS part, id AS task, runset FROM task
          WHERE context IS NOT NULL",
@@ -18,4 +18,8 @@ pub(super) const NEEDS: [&str; 4] = [
     "SELECT log.stderr AS object, 0 AS form, 'stderr' AS part, task.id AS task, task.runset AS runset
          FROM task JOIN log ON log.task_id = coalesce(task.reused_from, task.id)
          WHERE log.stderr IS NOT NULL",
+    // Any other one is of no use: see `super::checkpoint`.
+    "SELECT checkpoint.tree AS object, 1 AS form, 'checkpoint' AS part, task.id AS task, task.runset AS runset
+         FROM checkpoint JOIN task ON task.id = checkpoint.task_id
+         WHERE task.live = 1 AND task.processed = 0 AND task.step_id = checkpoint.step_id",
 ];

@@ -125,7 +125,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// version than that which made them, `from_step`, and what speaks for it. `sample` has what came of
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
 /// of them did not leave the same, and when, in milliseconds since 1970. `shared` has the tasks whose results
-/// somebody else made, and `origin` who that was, and where it was found.
+/// somebody else made, and `origin` who that was, and where it was found. `checkpoint` has, by task, the tree of what it kept
+/// from a try that did not succeed, and what that try worked on.
 ///
 /// `task.role` is 0 for tasks and final outputs, 1 for a member: an output that a step gathers
 /// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
@@ -199,6 +200,13 @@ CREATE TABLE sample (
 CREATE TABLE shared (
     task_id INTEGER PRIMARY KEY,
     origin TEXT NOT NULL
+);
+CREATE TABLE checkpoint (
+    task_id INTEGER PRIMARY KEY,
+    step_id INTEGER NOT NULL,
+    input TEXT NOT NULL,
+    context TEXT,
+    tree TEXT NOT NULL
 );
 CREATE TABLE gathering (
     id INTEGER PRIMARY KEY,
@@ -294,6 +302,7 @@ CREATE VIEW step_history AS SELECT id, name AS step, version, fingerprint, scrip
 DROP INDEX idx_task_gathering;
 DROP TABLE gathering;
 DROP TABLE accepted;
+DROP TABLE checkpoint;
 DROP TABLE shared;
 DROP TABLE param;
 DROP TABLE unsteady;

@@ -133,7 +133,7 @@ impl<'a> Judge<'a> {
         let of_step = match need.by {
             Use::Files => Some("the list of files of a step's version"),
             Use::File => Some("a file of a step, kept for `why`,"),
-            Use::Live | Use::Past | Use::Context | Use::Log => None,
+            Use::Live | Use::Past | Use::Context | Use::Log | Use::Checkpoint => None,
         };
         if let Some(role) = of_step {
             return Ok(Some((role.to_owned(), None)));
@@ -158,6 +158,7 @@ impl<'a> Judge<'a> {
         let is_context = !need.within && row.context == Some(need.object);
         let role = match need.by {
             Use::Log => of("what a task wrote,"),
+            Use::Checkpoint => of("what a task kept for its next try,"),
             Use::Context => of(CONTEXT),
             Use::Live if is_context => of(CONTEXT),
             Use::Live | Use::Past | Use::Files | Use::File if need.within => match row.form {

@@ -63,7 +63,12 @@ fn each_in(store: &Reader, need: &Need, each: &mut dyn FnMut(Need)) -> Result<()
             form,
             by: match need.by {
                 Use::Files => Use::File,
-                other @ (Use::Live | Use::Past | Use::Context | Use::Log | Use::File) => other,
+                other @ (Use::Live
+                | Use::Past
+                | Use::Context
+                | Use::Log
+                | Use::Checkpoint
+                | Use::File) => other,
             },
             within: true,
             row: need.row,

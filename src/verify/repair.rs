@@ -33,6 +33,8 @@ pub(crate) struct Repaired {
     pub lists: u64,
     /// Tasks of which it is forgotten what they wrote, as that is gone.
     pub logs: u64,
+    /// Tasks that begin with nothing in their next try, as what they had kept is gone.
+    pub checkpoints: u64,
     /// Objects that only superseded tasks had, and that are gone for good.
     pub gone: u64,
     /// Inputs that were taken in again.
@@ -100,6 +102,10 @@ pub(crate) fn repair(
     wanted.clean(store, &mut repaired);
     wanted.logs.retain(|object| !store.contains(object));
     repaired.logs = state.forget_logs(&wanted.logs)?;
+    for task in &wanted.kept {
+        state.drop_checkpoint(*task)?;
+        repaired.checkpoints += 1;
+    }
     let again = wanted.make(state, store, manifest, &mut repaired, makers)?;
     wanted.past.retain(|object| !store.contains(object));
     state.give_up(&wanted.past)?;
@@ -120,6 +126,8 @@ struct Wanted {
     logs: Vec<Digest>,
     /// Of superseded tasks.
     past: Vec<Digest>,
+    /// Tasks that kept it.
+    kept: Vec<TaskId>,
     needs: Vec<Need>,
     hopeless: Vec<String>,
     more_hopeless: u64,
@@ -137,6 +145,11 @@ impl Wanted {
                     && need.by == Use::Log
                 {
                     self.logs.push(need.object);
+                }
+                if let Some(need) = finding.need
+                    && need.by == Use::Checkpoint
+                {
+                    self.kept.push(need.row);
                 }
                 if let Some(need) = finding.need
                     && matches!(need.by, Use::Past | Use::Context)

@@ -9,6 +9,7 @@
 
 mod age;
 mod cache;
+mod checkpoint;
 mod completions;
 mod early;
 mod evict;

@@ -13,7 +13,7 @@ use crate::cli::sample::unequal;
 use crate::cli::{output, params, place, resources, secrets, select, signals};
 use crate::engine::{Scheduler, Settings, StepPlan};
 use crate::exec::Executor as _;
-use crate::exec::local::{Channel, Local, Scratch};
+use crate::exec::local::{Channel, Local, Scratch, rescue};
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
 use crate::model::resources::Supply;
@@ -84,6 +84,9 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     let store = Store::open(&layout.objects(), scratch.folder().path())?;
     store.lend(state.lent()?);
     store.set_evicted(state.evicted()?);
+    for words in rescue(&scratch, &store, &mut state)? {
+        out::tell(&format!("warning: {words}\n"));
+    }
     let mut local = Local {
         away: None,
         runsets: 0,

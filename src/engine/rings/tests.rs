@@ -161,6 +161,7 @@ impl Run {
             Arc::new(StepPlan {
                 steady: true,
                 folders: false,
+                checkpoint: crate::model::checkpoint::Checkpoint::No,
                 queue,
                 name: name(queue),
                 id: made.id,

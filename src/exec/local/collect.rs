@@ -15,6 +15,7 @@ use rustix::fs::{DirEntry, FileType};
 
 use crate::engine::{Collected, Output, Outputs};
 use crate::folder::{self, Folder};
+use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::promise::{Broken, Comparison, Pattern};
 use crate::store::{self, InsertError};
@@ -149,6 +150,25 @@ pub(super) fn collect(source: Source, terms: Terms) -> Result<Outputs, OutputErr
     outputs.end().map_err(io)
 }
 
+/// What of a task's own folder is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The tree of it.
+    pub tree: Digest,
+    /// What is not in there, in words.
+    pub without: Option<String>,
+}
+
+/// Makes an object of what is in the folder `name`, which a task keeps from try to try. `stays`: the folder is as it
+/// was afterwards, and may be written to meanwhile, at which that may fail. Else it is gone.
+pub(crate) fn keep(source: Source, name: &str, stays: bool) -> Result<Kept, OutputError> {
+    let (tree, without) = fold::fold_some(source, name, stays)?;
+    if !stays {
+        folder::remove_all(source.folder.entry(name));
+    }
+    Ok(Kept { tree, without })
+}
+
 /// Names of outputs, at most a stretch of them.
 #[derive(Debug, Default)]
 struct Found {
@@ -173,6 +193,8 @@ impl Found {
 /// Outputs that are not acceptable, in words.
 #[derive(Debug, Default)]
 struct Bad {
+    /// Whether all of it is in one folder, which need not be named.
+    inner: bool,
     named: Vec<String>,
     more: usize,
 }
@@ -180,21 +202,38 @@ struct Bad {
 impl Bad {
     fn add(&mut self, name: &OsStr, problem: &str) {
         if self.named.len() < NAMED {
-            self.named.push(format!("output {name:?} {problem}"));
+            let named = if self.inner {
+                let mut parts = Path::new(name).components();
+                parts.next();
+                format!("{:?} {problem}", parts.as_path())
+            } else {
+                format!("output {name:?} {problem}")
+            };
+            self.named.push(named);
         } else {
             self.more += 1;
         }
     }
 
-    fn end(mut self) -> Result<(), OutputError> {
-        if self.named.is_empty() {
-            return Ok(());
+    fn end(self) -> Result<(), OutputError> {
+        match self.lines() {
+            lines if lines.is_empty() => Ok(()),
+            lines => Err(OutputError::Bad(lines)),
         }
+    }
+
+    /// In one line, if there are any.
+    fn words(self) -> Option<String> {
+        let lines = self.lines();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
+    fn lines(mut self) -> Vec<String> {
         self.named.sort();
         if self.more > 0 {
             self.named.push(format!("and {} more", self.more));
         }
-        Err(OutputError::Bad(self.named))
+        self.named
     }
 }
 

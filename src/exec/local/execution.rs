@@ -3,6 +3,7 @@
 use super::early::Start;
 use super::launch::step::TaskLaunch;
 use crate::engine::{Outcome, Short};
+use crate::model::digest::Digest;
 use crate::sys::Shortage;
 
 /// A task while it is executed.
@@ -13,6 +14,8 @@ pub(super) struct Execution<'a> {
     pub warning: Option<String>,
     /// What became of the folder of one that failed.
     pub kept: Option<String>,
+    /// What it keeps for the next try, where that is something else than it had.
+    pub checkpoint: Option<Digest>,
 }
 
 impl<'a> Execution<'a> {
@@ -22,6 +25,7 @@ impl<'a> Execution<'a> {
             early,
             warning: None,
             kept: None,
+            checkpoint: None,
         }
     }
 

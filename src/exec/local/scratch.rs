@@ -2,6 +2,7 @@
 
 pub(super) mod notes;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::rescue::is_state;
 use crate::folder::{Folder, is_self, remove_all, shown};
 use crate::process::{Leftover, end_marked};
 use crate::store::{self, AMONG, PROBE, is_of_run, name_of_run};
@@ -25,6 +27,8 @@ pub(crate) struct Scratch {
     folder: Arc<Folder>,
     leftover: Leftover,
     grace: Duration,
+    /// In which are what tasks of killed runs would have kept for their next try.
+    rescued: Vec<Scratch>,
 }
 
 /// The most that processes of a run that is over get to end when they are asked to: nobody waits for
@@ -51,8 +55,12 @@ impl Scratch {
         let grace = grace.min(GRACE);
         let leftover = marks.map(|marks| end_marked(&marks, grace));
         let leftover = leftover.unwrap_or_default();
-        remove_runs(parent);
-        remove_runs(among);
+        let rescued: Vec<Self> = [parent, among]
+            .into_iter()
+            .filter_map(|parent| set_aside(parent))
+            .collect();
+        remove_runs(parent, &rescued);
+        remove_runs(among, &rescued);
         let scratch = Self::within(parent)?;
         let objects = Folder::open(objects).map_err(store::io_error("open the folder", objects))?;
         let mut scratch = if scratch.is_beside(&objects)? {
@@ -65,6 +73,7 @@ impl Scratch {
         let _ = notes::begin(&scratch.folder);
         scratch.leftover = leftover;
         scratch.grace = grace;
+        scratch.rescued = rescued;
         Ok(scratch)
     }
 
@@ -82,6 +91,7 @@ impl Scratch {
                         folder: Arc::new(folder),
                         leftover: Leftover::default(),
                         grace: GRACE,
+                        rescued: Vec::new(),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -115,6 +125,11 @@ impl Scratch {
     /// The folder.
     pub(crate) fn folder(&self) -> &Arc<Folder> {
         &self.folder
+    }
+
+    /// Folders with what tasks of killed runs would have kept for their next try; they are gone with this.
+    pub(super) fn rescued(&self) -> impl Iterator<Item = &Arc<Folder>> {
+        self.rescued.iter().map(|scratch| &scratch.folder)
     }
 
     /// What killed runs had left running.
@@ -167,10 +182,46 @@ pub(crate) fn count_runs(parent: &Path, objects: &Path) -> usize {
     in_one(parent) + in_one(&objects.join(AMONG))
 }
 
+/// Moves what tasks of runs in `parent` would have kept for their next try into a folder of its own there, if there is
+/// anything: the runs' own folders are about to go.
+fn set_aside(parent: &Path) -> Option<Scratch> {
+    if fs::symlink_metadata(parent).is_ok_and(|found| found.is_symlink()) {
+        return None;
+    }
+    let opened = Folder::open(parent).ok()?;
+    let mut aside = None;
+    for run in inner(&opened).filter(|name| is_of_run(name.as_ref())) {
+        let Ok(run) = opened.entry(&run).open_folder() else {
+            continue;
+        };
+        for worker in inner(&run) {
+            let Ok(worker) = run.entry(&worker).open_folder() else {
+                continue;
+            };
+            for name in inner(&worker).filter(|name| is_state(name)) {
+                if aside.is_none() {
+                    aside = Scratch::within(parent).ok();
+                }
+                let to = aside.as_ref()?.folder.entry(&name);
+                let _ = worker.entry(&name).rename(to, false);
+            }
+        }
+    }
+    aside
+}
+
+/// The names of what is in a folder, as far as they are text.
+fn inner(folder: &Folder) -> impl Iterator<Item = String> {
+    let names = folder.names().into_iter().flatten().flatten();
+    let names = names.filter(|name| !is_self(name.file_name()));
+    let names = names.filter_map(|name| shown(name.file_name()).to_str().map(str::to_owned));
+    names.collect::<Vec<_>>().into_iter()
+}
+
 /// Removes the folders of runs from `parent`, and it too if it is empty then. Other things there are
 /// not this program's, whose folder ever that is. A link in its place goes, for what it leads to
 /// may be anybody's.
-fn remove_runs(parent: &Path) {
+fn remove_runs(parent: &Path, but: &[Scratch]) {
     if fs::symlink_metadata(parent).is_ok_and(|found| found.is_symlink()) {
         let _ = fs::remove_file(parent);
         return;
@@ -181,7 +232,8 @@ fn remove_runs(parent: &Path) {
     let names = opened.names().into_iter().flatten().flatten();
     for name in names.filter(|name| !is_self(name.file_name())) {
         let name = shown(name.file_name());
-        if is_of_run(name) {
+        let stays = but.iter().any(|one| OsStr::new(&one.name) == name);
+        if is_of_run(name) && !stays {
             remove_all(opened.entry(name));
         }
     }

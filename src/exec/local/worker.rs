@@ -19,6 +19,7 @@ use super::launch::step::{Runnable, TaskLaunch};
 use super::launch::warm::{self, Shells};
 use super::listener::Listener;
 use super::live::{Live, Tell};
+use super::rescue::Basis;
 use super::scratch::notes;
 use super::transcript::Record;
 use super::workspace::Workspace;
@@ -229,6 +230,7 @@ impl<'a> Worker<'a> {
             warning: execution.warning.take(),
             session,
             kept: execution.kept.take(),
+            checkpoint: execution.checkpoint,
         }
     }
 
@@ -303,6 +305,12 @@ impl<'a> Worker<'a> {
                 (Err(Fault::of(Shortage::of(&error), words)), true)
             }
         };
+        if let Some(why) = self.workspace.lost_state() {
+            execution.warning = Some(format!("begins with an empty STATE_DIR: {why}"));
+        }
+        if execution.job.step.checkpoint && !matches!(outcome, Ok(Outcome::Success(_))) {
+            self.keep_state(execution, left);
+        }
         if let Some(keep) = &self.site.keep
             && matches!(
                 outcome,
@@ -341,6 +349,25 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// What the task keeps for its next try becomes an object. `left`: whether some of its processes may be there.
+    fn keep_state(&mut self, execution: &mut Execution, left: bool) {
+        let stays = left || !self.site.orphans.certainly_none();
+        match self.workspace.take_state(self.site.store, stays) {
+            Ok(None) => {}
+            Ok(Some(kept)) => {
+                execution.checkpoint = Some(kept.tree);
+                if let Some(without) = kept.without {
+                    let words = format!("keeps its STATE_DIR without some of it: {without}");
+                    execution.warning.get_or_insert(words);
+                }
+            }
+            Err(error) => {
+                let words = format!("does not keep what is in its STATE_DIR: {error}");
+                execution.warning.get_or_insert(words);
+            }
+        }
+    }
+
     /// Gives the task what it works on; whether that is still to be had.
     fn make_ready(&mut self, execution: &Execution) -> Result<bool, store::Error> {
         let (store, job) = (self.site.store, &execution.job);
@@ -360,6 +387,16 @@ impl<'a> Worker<'a> {
         };
         let input = (&job.ready.input, job.ready.form);
         workspace.begin(store, input, dir, &go_on)?;
+        if job.step.checkpoint {
+            let kept = execution.checkpoint.or(job.grant.checkpoint);
+            let basis = Basis {
+                task: job.ready.id,
+                version: job.step.version,
+                input: &job.ready.input,
+                context: job.ready.context.as_deref(),
+            };
+            workspace.begin_state(store, basis, kept.as_ref(), &go_on)?;
+        }
         if let Some((with, list)) = with {
             workspace.give(store, list, &with.steps, &go_on)?;
         }

@@ -14,8 +14,10 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FileType;
 
+use super::collect::{self, OutputError, Source};
 use super::given::{Filler, Given, Standing};
 use super::kept::Kept;
+use super::rescue::Basis;
 use crate::folder::{self, Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
@@ -46,6 +48,10 @@ pub(super) struct Workspace {
     standing: Option<Standing>,
     /// Files outside that are lent to the present task.
     loans: Vec<Loan>,
+    /// The folder that the present task keeps from try to try, if it has one.
+    state: Option<PathBuf>,
+    /// Why what it kept in an earlier one is not in there.
+    lost: Option<String>,
     input: PathBuf,
     files: PathBuf,
     given: PathBuf,
@@ -71,7 +77,7 @@ enum InputKind {
 #[derive(Debug)]
 struct Made {
     /// The one that the others are in.
-    folder: Folder,
+    folder: Arc<Folder>,
     output: Arc<Folder>,
     output_look: Look,
     temporary_look: Look,
@@ -96,7 +102,7 @@ impl Made {
         let (output, output_look) = make(&folder, OUTPUT)?;
         let (_, temporary_look) = make(&folder, TEMPORARY)?;
         Ok(Self {
-            folder: folder.keep(),
+            folder: Arc::new(folder.keep()),
             output: Arc::new(output.keep()),
             output_look,
             temporary_look,
@@ -119,6 +125,8 @@ impl Workspace {
             more: Vec::new(),
             standing: None,
             loans: Vec::new(),
+            state: None,
+            lost: None,
             input: PathBuf::new(),
             files: PathBuf::new(),
             given: PathBuf::new(),
@@ -146,7 +154,8 @@ impl Workspace {
         let Some(made) = &self.made else {
             return true;
         };
-        let known = |name: &str| OWN.contains(&name);
+        let state = self.state.as_deref().map(name_of);
+        let known = |name: &str| OWN.contains(&name) || state == Some(name);
         made.folder.names().is_ok_and(|mut names| {
             names.all(|name| {
                 name.is_ok_and(|name| {
@@ -184,6 +193,11 @@ impl Workspace {
     /// `TMPDIR`.
     pub(super) fn temporary(&self) -> &Path {
         &self.temporary
+    }
+
+    /// `STATE_DIR`, where there is one.
+    pub(super) fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
     }
 
     /// A place for a file of the worker's own, on the store's file system.
@@ -316,14 +330,82 @@ impl Workspace {
         Ok(())
     }
 
+    /// Makes the folder that the task keeps from try to try, with what it kept in the last one. A tree that cannot be
+    /// had is nobody's failure: it begins with nothing ([`Self::lost_state`]).
+    pub(super) fn begin_state(
+        &mut self,
+        store: &Store,
+        basis: Basis,
+        kept: Option<&Digest>,
+        go_on: GoOn,
+    ) -> Result<(), store::Error> {
+        let name = basis.name();
+        self.state = Some(self.folder().join(&name));
+        let Some(made) = &self.made else {
+            return Ok(());
+        };
+        let place = made.folder.entry(&name);
+        remove_all(place);
+        if let Some(tree) = kept {
+            match store.unfold(tree, &made.folder, &name, go_on) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.shortage().is_some() => return Err(error),
+                Err(error) => {
+                    go_on().map_err(store::io_error("make", place))?;
+                    self.lost = Some(error.to_string());
+                    remove_all(place);
+                }
+            }
+        }
+        let folder = made.folder.make(&name);
+        folder.map_err(store::io_error("make the folder", place))?;
+        Ok(())
+    }
+
+    /// Why the present task has nothing of what it kept in an earlier try, if it should have; told once.
+    pub(super) fn lost_state(&mut self) -> Option<String> {
+        self.lost.take()
+    }
+
+    /// Makes an object of what the task keeps, and does away with the folder; none where there is no folder.
+    /// `stays`: it is copied, as somebody may still be writing.
+    pub(super) fn take_state(
+        &mut self,
+        store: &Store,
+        stays: bool,
+    ) -> Result<Option<collect::Kept>, OutputError> {
+        let (Some(path), Some(made)) = (self.state.take(), &self.made) else {
+            return Ok(None);
+        };
+        let name = name_of(&path);
+        let place = made.folder.entry(name);
+        let is_folder = |look: Look| look.kind == FileType::Directory && !look.mounted;
+        if !place.look().is_ok_and(is_folder) {
+            return Ok(None);
+        }
+        let source = Source {
+            store,
+            folder: &made.folder,
+            quiet: !stays,
+            offer: &|_, _, _| (),
+        };
+        let kept = collect::keep(source, name, stays);
+        remove_all(place);
+        kept.map(Some)
+    }
+
     /// Removes what was made for an input besides a file; whether it is gone.
     fn remove_input(&mut self) -> bool {
         self.loans.clear();
         let input = std::mem::take(&mut self.input_kind);
         let more = std::mem::take(&mut self.more);
+        let state = self.state.take();
         let Some(made) = &self.made else {
             return true;
         };
+        if state.is_some_and(|state| !remove_all(made.folder.entry(name_of(&state)))) {
+            return false;
+        }
         let entry = made.folder.entry(INPUT);
         match input {
             InputKind::File => {}
@@ -520,6 +602,12 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         remove_all(self.scratch.entry(&self.name()));
     }
+}
+
+/// The last part of a path that was made of text.
+fn name_of(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.unwrap_or_default()
 }
 
 /// Whether the next input can be written over this one. Removing it and making another would

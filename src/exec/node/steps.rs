@@ -102,6 +102,7 @@ impl<'a> Steps<'a> {
             input_dir: spec.input_dir,
             with_dir,
             key: identity.reads_key(),
+            checkpoint: false,
             gpus: false,
             measured: spec.measured,
             direct: OnceLock::new(),

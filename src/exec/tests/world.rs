@@ -186,6 +186,7 @@ impl World {
             Arc::new(StepPlan {
                 steady: true,
                 folders: false,
+                checkpoint: crate::model::checkpoint::Checkpoint::No,
                 queue,
                 name,
                 id: made.id,

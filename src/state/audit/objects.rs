@@ -12,6 +12,7 @@ use crate::model::identity::{Identity, Tools};
 use crate::model::list::Form;
 use crate::model::task::TaskId;
 use crate::state::Reader;
+use crate::state::checkpoint::OF_USE;
 
 impl Reader {
     /// Tells of all of them.
@@ -30,6 +31,11 @@ impl Reader {
                 needs(row, at, number, ("log", Form::File, Use::Log), tell)?;
             }
             Ok(())
+        })?;
+        let kept = format!("SELECT task_id, tree FROM {OF_USE}");
+        self.each_row(&kept, |row| {
+            let by = ("checkpoint", Form::Folder, Use::Checkpoint);
+            needs(row, 1, row.get(0)?, by, tell)
         })?;
         let mut paths = BTreeSet::new();
         self.each_row(

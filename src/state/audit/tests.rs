@@ -17,7 +17,9 @@ VALUES (1, 'H1', 1, NULL, 1, 'r', NULL, 0, NULL), (2, 'H2', 2, 1, 1, 'r', 'a_mid
        (5, 'H5', 2, NULL, 0, 'r', NULL, 3, 1);
 INSERT INTO log (task_id, stdout) VALUES (1, 'H6');
 UPDATE task SET context = 'H7' WHERE id = 2;
-INSERT INTO entry (runset_id, identity, task_id) VALUES (1, 'file\tx', 1);";
+INSERT INTO entry (runset_id, identity, task_id) VALUES (1, 'file\tx', 1);
+INSERT INTO checkpoint (task_id, step_id, input, tree) SELECT id, step_id, object_hash, 'H8' FROM task
+    WHERE processed = 0 AND live = 1 AND step_id IS NOT NULL LIMIT 1;";
 
 /// A sound database to which this was done.
 fn sound(damage: &str) -> State {
@@ -44,7 +46,7 @@ fn sound(damage: &str) -> State {
         .unwrap();
     }
     let mut sound = SOUND.to_owned();
-    for number in 1..=7 {
+    for number in 1..=8 {
         let hash = Digest::of(&[number]).to_string();
         sound = sound.replace(&format!("H{number}"), &hash);
     }
@@ -72,8 +74,9 @@ fn all_that_rows_need_is_told_and_nothing_is_wrong() {
     let (needs, wrong) = told("");
     assert_eq!(wrong, []);
     let of = |by| needs.iter().filter(|need| need.by == by).count();
-    assert_eq!([Use::Live, Use::Context, Use::Log].map(of), [5, 1, 1]);
-    assert_eq!(needs.len(), 7);
+    let uses = [Use::Live, Use::Context, Use::Log, Use::Checkpoint];
+    assert_eq!(uses.map(of), [5, 1, 1, 1]);
+    assert_eq!(needs.len(), 8);
 }
 
 #[test]
@@ -189,7 +192,7 @@ fn what_nobody_may_remove_is_looked_at() {
     let mut query = state.connection.prepare(&question).unwrap();
     let rows = query.query_map([], |row| row.get(0)).unwrap();
     let needed: Vec<String> = rows.map(Result::unwrap).collect();
-    assert_eq!(needed.len(), 7);
+    assert_eq!(needed.len(), 8);
     for object in needed {
         assert!(named.contains(&object), "{object}");
     }

@@ -42,6 +42,8 @@ DELETE FROM file WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM lent WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM meta WHERE key > 'gone ' AND key < 'gone!' AND unhex(substr(key, 6)) NOT IN (SELECT object FROM needed);
 DELETE FROM evicted WHERE hash NOT IN (SELECT object FROM needed);
+DELETE FROM checkpoint WHERE task_id NOT IN (SELECT task_id FROM checkpoint
+    JOIN task ON task.id = task_id AND live = 1 AND processed = 0 AND task.step_id = checkpoint.step_id);
 DELETE FROM unsteady WHERE step_id NOT IN (SELECT id FROM step);";
 
 impl State {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 
-use super::insert::{Adopted, adopt_in};
+use super::insert::{Adopted, adopt_in, copy_in};
 use super::{Bad, NO_TEXT, OutputError, STRETCH, Source, kind};
 use crate::folder::{self, Descent, Folder, remove_all};
 use crate::model::digest::Digest;
@@ -124,18 +124,8 @@ fn open_up(parent: &Folder, name: &str) -> io::Result<Option<&'static str>> {
 
 /// Makes an object of the folder `name`, which is gone afterwards.
 pub(super) fn fold(source: Source, name: &str) -> Result<Digest, OutputError> {
+    let digest = Folding::new(source, name)?.all()?;
     let top = source.folder.entry(name);
-    let folder = top.open_folder().map_err(failed(name))?;
-    let folding = Folding {
-        source,
-        name,
-        descent: Descent::new(Arc::new(folder)),
-        path: String::new(),
-        waiting: Vec::new(),
-        folders: 0,
-        list: TreeWriter::new(source.store),
-    };
-    let digest = folding.all()?;
     if remove_all(top) {
         return Ok(digest);
     }
@@ -146,9 +136,32 @@ pub(super) fn fold(source: Source, name: &str) -> Result<Digest, OutputError> {
     })
 }
 
+/// Makes an object of what is in the folder `name`, which a task keeps for itself: as much of that as can be in an
+/// object; what cannot, in words. `stays`: the folder is as it was afterwards, and may be written to meanwhile; that
+/// may fail, and takes longer. Else it may be gone in part.
+pub(super) fn fold_some(
+    source: Source,
+    name: &str,
+    stays: bool,
+) -> Result<(Digest, Option<String>), OutputError> {
+    let mut bad = Bad {
+        inner: true,
+        ..Bad::default()
+    };
+    check(source.folder, name, &mut bad)?;
+    let mut folding = Folding::new(source, name)?;
+    (folding.stays, folding.lenient) = (stays, true);
+    let digest = folding.all()?;
+    Ok((digest, bad.words()))
+}
+
 struct Folding<'a> {
     source: Source<'a>,
     name: &'a str,
+    /// Whether files are copied.
+    stays: bool,
+    /// Whether what can be in no object is passed over.
+    lenient: bool,
     descent: Descent,
     /// That of the folder where the way ends.
     path: String,
@@ -173,7 +186,23 @@ enum What {
     Empty,
 }
 
-impl Folding<'_> {
+impl<'a> Folding<'a> {
+    fn new(source: Source<'a>, name: &'a str) -> Result<Self, OutputError> {
+        let folder = source.folder.entry(name).open_folder();
+        let folder = folder.map_err(failed(name))?;
+        Ok(Self {
+            source,
+            name,
+            stays: false,
+            lenient: false,
+            descent: Descent::new(Arc::new(folder)),
+            path: String::new(),
+            waiting: Vec::new(),
+            folders: 0,
+            list: TreeWriter::new(source.store),
+        })
+    }
+
     fn all(mut self) -> Result<Digest, OutputError> {
         let mut open = vec![self.names()?.into_iter()];
         while let Some(names) = open.last_mut() {
@@ -211,6 +240,9 @@ impl Folding<'_> {
                 let bytes = target.as_os_str().as_encoded_bytes();
                 // Somebody may have put another one there since.
                 if !tree::stays_inside(&self.path, bytes) {
+                    if self.lenient {
+                        return Ok(());
+                    }
                     let mut bad = Bad::default();
                     let path = format!("{}/{}", self.name, self.path);
                     bad.add(path.as_ref(), &leads_outside(target.as_os_str()));
@@ -251,9 +283,14 @@ impl Folding<'_> {
             if folder::is_self(entry.file_name()) {
                 continue;
             }
-            let name = entry.file_name().to_str();
-            let name = name.map_err(|error| failed(io::Error::other(error)))?;
+            let name = match entry.file_name().to_str() {
+                Err(_) if self.lenient => continue,
+                name => name.map_err(|error| failed(io::Error::other(error)))?,
+            };
             let kind = kind(&folder, &entry)?;
+            if self.lenient && !self.can_hold(&folder, name, kind) {
+                continue;
+            }
             let is_full = kind == FileType::Directory && {
                 let inner = folder.entry(name).open_folder();
                 let is_empty = inner.and_then(|inner| inner.is_empty());
@@ -268,6 +305,23 @@ impl Folding<'_> {
         }
         names.sort_unstable_by(|(one, _): &Named, (other, _)| one.cmp(other));
         Ok(names)
+    }
+
+    /// Whether an object can have that in it.
+    fn can_hold(&self, folder: &Folder, name: &str, kind: FileType) -> bool {
+        let fits = self.path.len() + 1 + name.len() <= tree::LONGEST;
+        fits && match kind {
+            FileType::RegularFile | FileType::Symlink => true,
+            FileType::Directory => {
+                let look = folder.entry(name).look();
+                look.is_ok_and(|look| !look.mounted)
+            }
+            FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => false,
+        }
     }
 
     fn here(&mut self) -> Result<Arc<Folder>, OutputError> {
@@ -293,7 +347,12 @@ impl Folding<'_> {
                 What::Link(_) | What::Empty => None,
             })
             .collect();
-        let mut adopted = match adopt_in(self.source, &files) {
+        let made = if self.stays {
+            copy_in(self.source, &files)
+        } else {
+            adopt_in(self.source, &files)
+        };
+        let mut adopted = match made {
             Ok(adopted) => adopted.into_iter(),
             Err((_, InsertError::Store(error))) => return Err(error.into()),
             Err((index, source)) => {

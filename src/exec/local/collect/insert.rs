@@ -1,11 +1,12 @@
 //! Making objects of files: in several threads where there are many, or large ones.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::super::batch::all;
 use crate::folder::Folder;
 use crate::model::digest::Digest;
-use crate::store::{InsertError, Inserted, SharedOutput, Store};
+use crate::store::{self, InsertError, Inserted, SharedOutput, Store};
 
 /// Told the names of all outputs, and which of them it is.
 pub(super) type Offer<'a> = &'a (dyn Fn(&[Box<str>], usize, &Arc<SharedOutput>) + Sync);
@@ -68,6 +69,30 @@ pub(super) fn adopt_in(
         let executable = candidate.is_executable();
         let inserted = source.store.insert(candidate)?;
         Ok(adopted(inserted, executable))
+    })
+}
+
+/// The same, and the files stay. One that is written meanwhile fails.
+pub(super) fn copy_in(
+    source: Source,
+    files: &[(Arc<Folder>, &str)],
+) -> Result<Vec<Adopted>, Failed> {
+    const TRIES: usize = 3;
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    all(files.len(), &|index, before| {
+        let (folder, name) = &files[index];
+        let entry = folder.entry(*name);
+        for _ in 0..TRIES {
+            let look = entry.look().map_err(store::io_error("look at", entry))?;
+            let mut file = entry.open().map_err(store::io_error("open", entry))?;
+            before(look.size);
+            let inserted = source.store.keep_copy(entry, &mut file, &NEVER, |_| ())?;
+            let now = entry.look().map_err(store::io_error("look at", entry))?;
+            if now == look {
+                return Ok(adopted(inserted, look.mode & 0o111 != 0));
+            }
+        }
+        Err(InsertError::BeingWritten)
     })
 }
 

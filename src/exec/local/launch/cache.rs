@@ -11,6 +11,7 @@ use super::direct::{self, DirectPipeline, Expanded, Stage};
 use super::step::{Runnable, TaskLaunch};
 use crate::exec::local::sandbox::{OWN, Sandbox};
 use crate::exec::local::workspace::Workspace;
+use crate::model::checkpoint::STATE_DIR;
 use crate::model::plan::QueueId;
 use crate::model::resources::GPUS;
 use crate::model::task::{INPUT_DIR, KEY, WITH_DIR, WITH_FILE};
@@ -240,6 +241,7 @@ impl<'a> TaskEnvironment<'a> {
             WITH_FILE => self.workspace.with_file().to_str(),
             "OUTPUT_DIR" => self.workspace.output().to_str(),
             "TMPDIR" => self.workspace.temporary().to_str(),
+            STATE_DIR => self.workspace.state()?.to_str(),
             "TASK_PIPELINE_STEP" => Some(self.job.step.name.as_str()),
             "TASK_PIPELINE_VERSION" => Some(&self.version),
             "TASK_PIPELINE_TASK" => Some(&self.task),
@@ -270,6 +272,7 @@ impl<'a> TaskEnvironment<'a> {
         .chain(self.with_dir())
         .chain(self.with_file())
         .chain(self.key())
+        .chain(self.state())
         .chain(self.gpus())
     }
 
@@ -286,6 +289,11 @@ impl<'a> TaskEnvironment<'a> {
     fn key(&self) -> Option<Pair<'_>> {
         let key = OsStr::new(self.job.ready.key.as_deref()?);
         Some((KEY, Cow::Borrowed(key)))
+    }
+
+    fn state(&self) -> Option<Pair<'_>> {
+        let path = self.workspace.state()?;
+        Some((STATE_DIR, self.path(path)))
     }
 
     fn gpus(&self) -> impl Iterator<Item = Pair<'_>> {

@@ -56,6 +56,8 @@ pub(crate) struct Runnable {
     pub with_dir: Option<With>,
     /// Whether its tasks have `TASK_PIPELINE_KEY`: the script knows of it.
     pub key: bool,
+    /// Whether its tasks have `STATE_DIR`.
+    pub checkpoint: bool,
     /// Whether its tasks have GPUs of their own.
     pub gpus: bool,
     /// Whether what its tasks take is told beside what they ask for.
@@ -115,7 +117,11 @@ impl Runnable {
     pub(crate) fn warm(&self) -> Option<&Warmth> {
         let of = || {
             // A warm shell is told of none of these, and what is left in a sandbox would stay there.
-            let told_more = self.input_dir || self.key || self.with_dir.is_some() || self.gpus;
+            let told_more = self.input_dir
+                || self.key
+                || self.with_dir.is_some()
+                || self.checkpoint
+                || self.gpus;
             // Nobody knows what each task in one took.
             let untold = self.measured && self.wants_warm != Some(true);
             if self.sandbox.is_some() || told_more || untold {
