@@ -52,7 +52,9 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     let output = io::BufWriter::new(File::from(output));
     let output: node::Output = Arc::new(Mutex::new(Box::new(output)));
     let own = Arc::clone(&output);
-    std::thread::spawn(move || node::leave_on_signal(&channel, &own));
+    let keeper = Arc::new(node::Keeper::default());
+    let kept = Arc::clone(&keeper);
+    std::thread::spawn(move || node::leave_on_signal(&channel, &kept, &own));
     let cores = u64::try_from(sys::cores()).unwrap_or(1);
     let wishes = node::Options {
         slots: options.slots.unwrap_or(cores),
@@ -60,7 +62,7 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     };
     node::serve(
         &wishes,
-        &emergency,
+        (&emergency, &keeper),
         place.path(),
         io::stdin().lock(),
         &output,

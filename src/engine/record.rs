@@ -8,6 +8,7 @@ use super::outputs::Output;
 use super::recording::{How, Recording, SLICE};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
+use crate::model::digest::Digest;
 use crate::model::event::{Event, Failure, Launch, Routed, Span};
 use crate::model::gather::Line;
 use crate::model::plan::{Lane, QueueId, Ready};
@@ -151,6 +152,21 @@ impl Scheduler<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// A task that goes on elsewhere keeps this tree for its next try, wherever that is.
+    pub(crate) fn keeps(&mut self, task: TaskId, tree: &Digest) -> Result<(), Error> {
+        let Some(InHand { step, ready, .. }) = self.in_hand.get(&task) else {
+            return Ok(());
+        };
+        let (step, ready) = (Arc::clone(step), Arc::clone(ready));
+        if self.remakes.is(task) || self.is_outdated(&step, &ready) {
+            return Ok(());
+        }
+        self.begin_group()?;
+        Ok(self
+            .state
+            .put_checkpoint(task, basis(&step, &ready), tree)?)
     }
 
     pub(super) fn keep_logs(&mut self, ready: &Ready, logs: Logs) -> Result<(), Error> {

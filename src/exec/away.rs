@@ -1,6 +1,7 @@
 //! Jobs that are carried out elsewhere: what those who take turns here know of it.
 
 use crate::engine::{Ended, Job, Stop};
+use crate::model::digest::Digest;
 use crate::model::plan::QueueId;
 use crate::model::task::TaskId;
 
@@ -46,6 +47,8 @@ pub(crate) enum News {
         /// Whole lines.
         bytes: Vec<u8>,
     },
+    /// A task that goes on keeps this for its next try, a tree.
+    Kept(TaskId, Digest),
     /// The user should know that.
     Warning(String),
     /// Nobody works in a place, and nobody will: the error, and what to do.

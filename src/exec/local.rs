@@ -14,6 +14,7 @@ mod pool;
 mod rescue;
 mod sandbox;
 mod scratch;
+mod state_dir;
 #[cfg(test)]
 mod tests;
 mod transcript;
@@ -30,6 +31,7 @@ pub(crate) use launch::step::{Parameters, Runnable, TaskLaunch, With, program, v
 pub(crate) use rescue::rescue;
 pub(crate) use sandbox::{Problem, Sandbox};
 pub(crate) use scratch::{Scratch, count_runs};
+pub(in crate::exec) use state_dir::LiveState;
 pub(in crate::exec) use worker::{Site, Worker};
 pub(crate) use worker::{host_path, need};
 

@@ -6,6 +6,7 @@
 //! it up then.
 
 mod fetch;
+mod keeper;
 mod line;
 mod place;
 mod shelf;
@@ -22,7 +23,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{Channel, Emergency, Message, Runnable, Scratch, Site, TaskLaunch, Worker};
+use super::local::{Channel, Emergency, LiveState, Message, Scratch, Site, TaskLaunch, Worker};
 use crate::engine::Grant;
 use crate::model::event::Event;
 use crate::model::list::Form;
@@ -34,11 +35,12 @@ use crate::sys::{self, Orphans};
 use crate::wire::frame;
 use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
 use fetch::Fetch;
+pub(crate) use keeper::Keeper;
 use line::Line;
 pub(crate) use line::Output;
 pub(crate) use place::Place;
 use shelf::Shelf;
-use steps::Steps;
+use steps::{Known, Steps};
 
 /// What a worker is.
 #[derive(Debug)]
@@ -75,8 +77,7 @@ const FIRST: Duration = Duration::from_mins(2);
 /// A task with its step.
 struct Task {
     spec: Box<TaskSpec>,
-    step: Arc<Runnable>,
-    units: u64,
+    known: Known,
 }
 
 /// What slots take from.
@@ -99,6 +100,7 @@ struct Node<'a> {
     queue: Mutex<Queue>,
     called: Condvar,
     emergency: &'a Emergency,
+    keeper: &'a Keeper,
     terms: Terms,
     most: u64,
 }
@@ -106,7 +108,7 @@ struct Node<'a> {
 /// Serves a run until it is over. `place`: a folder of this worker alone.
 pub(crate) fn serve(
     options: &Options,
-    emergency: &Emergency,
+    (emergency, keeper): (&Emergency, &Keeper),
     place: &Path,
     input: impl Read,
     output: &Output,
@@ -125,7 +127,13 @@ pub(crate) fn serve(
             .name("silence".into())
             .spawn_scoped(scope, || watch.keep(line))
             .map_err(Error::Thread)?;
-        let served = serve_within(options, (emergency, &watch), place, &mut input, line);
+        let served = serve_within(
+            options,
+            (emergency, keeper, &watch),
+            place,
+            &mut input,
+            line,
+        );
         watch.end();
         served
     })
@@ -133,7 +141,7 @@ pub(crate) fn serve(
 
 fn serve_within(
     options: &Options,
-    (emergency, watch): (&Emergency, &Watchdog),
+    (emergency, keeper, watch): (&Emergency, &Keeper, &Watchdog),
     place: &Path,
     input: &mut BufReader<impl Read>,
     line: Line,
@@ -176,12 +184,18 @@ fn serve_within(
         }),
         called: Condvar::new(),
         emergency,
+        keeper,
         terms,
         most: options.slots,
     };
     std::thread::scope(|scope| {
+        let keeping = std::thread::Builder::new().name("keeper".into());
+        keeping
+            .spawn_scoped(scope, || keeper.keep(|lease, live| node.look(lease, live)))
+            .map_err(Error::Thread)?;
         let heard = node.listen(scope, input, watch, &start);
         node.end();
+        keeper.close();
         heard
     })
 }
@@ -226,14 +240,14 @@ impl<'a> Node<'a> {
                 ToWorker::Bye(_) => return Ok(()),
                 ToWorker::Step(number, step) => steps.add(number, &step),
                 ToWorker::Task(spec) => {
-                    let Some((step, units)) = steps.of(spec.step) else {
+                    let Some(mut known) = steps.of(spec.step) else {
                         let why = format!("step {} was never told", spec.step);
                         self.line.say(&told::unable(spec.lease, why));
                         continue;
                     };
                     self.fetch.begin(&spec.input);
-                    let units = units.min(self.most);
-                    self.enqueue(scope, Task { spec, step, units })?;
+                    known.units = known.units.min(self.most);
+                    self.enqueue(scope, Task { spec, known })?;
                 }
                 ToWorker::Piece { digest, last } => self.fetch.piece(digest, &bytes, last),
                 ToWorker::Absent(digest, why) => self.fetch.absent(digest, why),
@@ -336,7 +350,7 @@ impl<'a> Node<'a> {
             lease.set(task.spec.lease);
             self.carry_out(&mut worker, &task);
             self.shelf.trim(self.site.store);
-            self.lock().free += task.units;
+            self.lock().free += task.known.units;
             self.called.notify_all();
         }
     }
@@ -348,10 +362,10 @@ impl<'a> Node<'a> {
                 return None;
             }
             if let Some(first) = queue.tasks.front()
-                && first.units <= queue.free
+                && first.known.units <= queue.free
                 && let Some(task) = queue.tasks.pop_front()
             {
-                queue.free -= task.units;
+                queue.free -= task.known.units;
                 return Some(task);
             }
             queue.idle += 1;
@@ -362,7 +376,8 @@ impl<'a> Node<'a> {
     }
 
     fn carry_out(&self, worker: &mut Worker, task: &Task) {
-        let Task { spec, step, .. } = task;
+        let Task { spec, known } = task;
+        let step = &*known.step;
         let used = self.shelf.begin();
         let fetched = self.fetch.all_of(spec, step, &used);
         let form = Form::of(spec.form).unwrap_or_default();
@@ -387,8 +402,10 @@ impl<'a> Node<'a> {
         let grant = Grant {
             memory: spec.memory,
             gpus: None,
-            checkpoint: None,
+            checkpoint: spec.checkpoint,
         };
+        let live = worker.live_state();
+        self.keeper.begin(spec.lease, known.checkpoint, live);
         let ended = worker.execute(TaskLaunch {
             step,
             ready: &ready,
@@ -402,6 +419,18 @@ impl<'a> Node<'a> {
             let why = format!("what the task left cannot be sent: {error}");
             self.line.say(&told::unable(spec.lease, why));
         }
+        self.keeper.end(spec.lease);
+    }
+
+    /// Says what a task keeps that goes on.
+    fn look(&self, lease: Lease, live: &LiveState) {
+        let used = self.shelf.begin();
+        live.look(self.site.store, |tree| {
+            // Where it cannot be sent there is a next time, or the end.
+            let _ = told::kept(self.line, self.site.store, &used, lease, &tree);
+        });
+        drop(used);
+        self.shelf.trim(self.site.store);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -476,12 +505,18 @@ impl<'a> Watchdog<'a> {
 }
 
 /// Signals that come to a worker: its time is over.
-pub(crate) fn leave_on_signal(channel: &Channel, output: &Output) {
+pub(crate) fn leave_on_signal(channel: &Channel, keeper: &Keeper, output: &Output) {
+    // Slurm gives half a minute.
+    const MOST: Duration = Duration::from_secs(25);
     // The process ends with its tasks, which the run has done elsewhere.
     if let Some(Message::Signal(signal)) = channel.next() {
         let why = format!("it was ended by {}", sys::signal_name(signal));
         Line::new(output).say(&ToOwner::Leaving(why));
         let emergency = channel.emergency();
+        if keeper.is_any() {
+            emergency.tasks().end();
+            keeper.wait(MOST);
+        }
         emergency.tasks().kill();
         emergency.clear();
         std::process::exit(128 + signal);

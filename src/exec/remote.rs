@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use super::away::{Away, News};
 use crate::engine::{self, Collected, Ended, Job, Stop};
 use crate::folder::Folder;
+use crate::model::digest::Digest;
 use crate::model::event::Launch;
 use crate::model::plan::QueueId;
 use crate::model::task::TaskId;
@@ -242,6 +243,7 @@ impl<'a> Remote<'a> {
                     name: ready.name.as_deref().map(str::to_owned),
                     key: ready.key.as_deref().map(str::to_owned),
                     context: ready.context.as_deref().copied(),
+                    checkpoint: job.grant.checkpoint,
                     memory: job.grant.memory,
                     attempt: ready.attempt,
                 };
@@ -259,6 +261,9 @@ impl<'a> Remote<'a> {
         end: End,
         arrived: Option<Arriving<'a>>,
     ) -> Result<(), String> {
+        if let Some(tree) = &end.checkpoint {
+            self.check_tree(tree)?;
+        }
         let mut state = self.lock();
         if let Outcome::Unable(why) = &end.outcome {
             let lost = state.book.unable(worker, lease);
@@ -310,9 +315,33 @@ impl<'a> Remote<'a> {
             warning: end.warning,
             session: arrived.session,
             kept: None,
-            checkpoint: None,
+            checkpoint: end.checkpoint,
         })));
         Ok(())
+    }
+
+    /// A worker said that a job that goes on keeps this tree.
+    fn keeps(&self, lease: Lease, tree: Digest) -> Result<(), String> {
+        self.check_tree(&tree)?;
+        let mut state = self.lock();
+        if let Some(job) = state.book.job_mut(lease) {
+            // It has it, too, should it be carried out again.
+            job.grant.checkpoint = Some(tree);
+            self.tell(News::Kept(job.ready.id, tree));
+        }
+        Ok(())
+    }
+
+    /// Fails unless all of it came.
+    fn check_tree(&self, tree: &Digest) -> Result<(), String> {
+        let is_there = self.store.contains(tree) && {
+            let is_there = |digest: &Digest| self.store.contains(digest);
+            self.store.all_in(tree, is_there)
+        };
+        if is_there {
+            return Ok(());
+        }
+        Err("what a task keeps did not come".to_owned())
     }
 
     fn arriving(&self) -> Arriving<'a> {

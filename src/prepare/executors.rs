@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use super::Source;
 use crate::exec::remote::{Crew, Posted};
 use crate::manifest::Step;
+use crate::model::checkpoint::Checkpoint;
 use crate::model::identity::Identity;
 use crate::model::promise::Pattern;
 use crate::model::resources::{CPUS, Place};
@@ -65,6 +66,11 @@ pub(super) fn posted(
             .as_ref()
             .map(|patterns| patterns.iter().map(text).collect()),
         folders: step.folders,
+        checkpoint: match step.checkpoint {
+            Checkpoint::No => None,
+            Checkpoint::Ends => Some(0),
+            Checkpoint::Every(every) => Some(u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+        },
         timeout: step
             .timeout
             .map(|most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX)),

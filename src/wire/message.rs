@@ -86,6 +86,8 @@ pub(crate) enum ToOwner {
         /// [`crate::model::list::Form::number`].
         form: i64,
     },
+    /// A task that goes on keeps this for its next try: a tree, whose objects came before.
+    Kept(Lease, Digest),
     /// A task is over.
     Done(Lease, Box<End>),
     /// A task was not begun.
@@ -139,6 +141,9 @@ pub(crate) struct StepSpec {
     pub outputs: Option<Vec<String>>,
     /// Whether folders are outputs.
     pub folders: bool,
+    /// Whether its tasks keep something from try to try, and how often while one goes on, in milliseconds; 0 for at
+    /// its end alone.
+    pub checkpoint: Option<u64>,
     /// Longest time of an execution, in milliseconds.
     pub timeout: Option<u64>,
     /// Whether a shell is to run many tasks, if the manifest says so.
@@ -174,6 +179,8 @@ pub(crate) struct TaskSpec {
     pub key: Option<String>,
     /// What it gets besides, as a list.
     pub context: Option<Digest>,
+    /// The tree of what it kept in an earlier try.
+    pub checkpoint: Option<Digest>,
     /// The memory that it may have, in bytes.
     pub memory: Option<u64>,
     /// Which try it is.
@@ -201,6 +208,8 @@ pub(crate) struct End {
     pub stderr: Option<Digest>,
     /// What the user should know besides.
     pub warning: Option<String>,
+    /// The tree of what it keeps for its next try, whose objects came before.
+    pub checkpoint: Option<Digest>,
 }
 
 /// What came of a task.

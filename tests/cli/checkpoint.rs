@@ -1,8 +1,9 @@
 //! What a task keeps from try to try, in `STATE_DIR`.
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
-use crate::harness::{Test, files, wait_for};
+use crate::executors::workers;
+use crate::harness::{Running, Test, files, wait_for};
 
 /// A step that counts its tries in its folder and ends well in the one with that number. What it found is its output.
 fn counts(keys: &str, good: u32) -> String {
@@ -201,4 +202,79 @@ fn a_sandbox_has_it_too() {
     ));
     test.runs();
     assert_eq!(test.output("all.txt"), "1\n2\n");
+}
+
+/// A task that stops half-way, unless it finds the first half.
+fn halves(checkpoint: &str, wait: &str) -> Test {
+    Test::with(&format!(
+        "[[step]]\nname = 'a'\nstart = true\ncheckpoint = {checkpoint}\n\
+         script = '''\nif [ -e \"$STATE_DIR/deep/x\" ]; then cp \"$STATE_DIR/deep/x\" \"$OUTPUT_DIR\"; exit 0; fi\n\
+         mkdir \"$STATE_DIR/deep\"\necho half > \"$STATE_DIR/new\"\nmv \"$STATE_DIR/new\" \"$STATE_DIR/deep/x\"\n\
+         touch \"$OUT/half\"\n{wait}\n'''\n"
+    ))
+}
+
+/// Runs it elsewhere.
+fn away(test: &Test) -> Running {
+    let mut command = test.command(["-run", "-executor", "child:1"]);
+    command.env("OUT", test.path(""));
+    Running::start(command)
+}
+
+#[test]
+fn it_follows_a_task_from_machine_to_machine() {
+    for checkpoint in ["true", "'1h'"] {
+        let keys = format!("checkpoint = {checkpoint}\nretries = 1\nretry_delay = '1ms'");
+        let test = Test::with(&counts(&keys, 4));
+        let run = |executor: &str| test.run(["-run", "-executor", executor]);
+        run("child:2").exits(1).says("exit status 3");
+        assert_eq!(kept(&test), "1");
+        run("child:1").exits(0);
+        assert_eq!(test.output("all.txt"), "1\n2\n3\n4\n");
+        assert_eq!(kept(&test), "0");
+    }
+    // And back.
+    let test = Test::with(&counts("checkpoint = true", 2));
+    test.run(["-run", "-executor", "child:2"]).exits(1);
+    test.runs();
+    assert_eq!(test.output("all.txt"), "1\n2\n");
+}
+
+#[test]
+fn a_worker_that_dies_has_told_what_was_kept_so_far() {
+    let test = halves("'20ms'", "sleep 600");
+    let run = away(&test);
+    // The database is there once something is recorded.
+    let told = || {
+        let is_there = test.path("half").exists();
+        let trees = is_there.then(|| test.rows("SELECT tree FROM checkpoint"));
+        let mut trees = trees.into_iter().flatten();
+        trees.any(|tree| {
+            let tree = std::fs::read_to_string(test.object(&tree)).unwrap();
+            tree.contains("deep/x")
+        })
+    };
+    wait_for("what the task keeps", told);
+    for worker in workers(&run) {
+        kill_process(worker, Signal::KILL).unwrap();
+    }
+    run.end().exits(0).says("lost");
+    assert_eq!(test.output("x"), "half\n");
+    test.text(&["verify"]);
+}
+
+#[test]
+fn a_worker_that_is_asked_to_end_tells_what_its_tasks_keep() {
+    let test = halves(
+        "true",
+        "trap 'echo more >> \"$STATE_DIR/deep/x\"; exit 1' TERM\nwhile :; do sleep 0.05; done",
+    );
+    let run = away(&test);
+    wait_for("the half", || test.path("half").exists());
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    for worker in workers(&run) {
+        kill_process(worker, Signal::TERM).unwrap();
+    }
+    run.end().exits(0);
+    assert_eq!(test.output("x"), "half\nmore\n");
 }

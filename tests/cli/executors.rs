@@ -76,7 +76,7 @@ pub(super) fn end_state(test: &Test) -> BTreeMap<String, usize> {
 }
 
 /// The workers that a run has started.
-fn workers(run: &Running) -> Vec<Pid> {
+pub(super) fn workers(run: &Running) -> Vec<Pid> {
     let mut found = Vec::new();
     let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
     for task in tasks.into_iter().flatten().flatten() {

@@ -21,6 +21,7 @@ use super::listener::Listener;
 use super::live::{Live, Tell};
 use super::rescue::Basis;
 use super::scratch::notes;
+use super::state_dir::LiveState;
 use super::transcript::Record;
 use super::workspace::Workspace;
 use crate::engine::{Ended, Outcome, Outputs};
@@ -160,6 +161,11 @@ impl<'a> Worker<'a> {
             seen: Fate::default(),
             used: Usage::default(),
         }
+    }
+
+    /// What the task at hand keeps from try to try, for others.
+    pub(in crate::exec) fn live_state(&self) -> LiveState {
+        self.workspace.state().live()
     }
 
     /// Executes a task and makes objects of what it left.
@@ -305,7 +311,34 @@ impl<'a> Worker<'a> {
                 (Err(Fault::of(Shortage::of(&error), words)), true)
             }
         };
-        if let Some(why) = self.workspace.lost_state() {
+        self.keep_what_it_left(execution, &outcome, left);
+        let quiet = self.site.orphans.certainly_none() && !left;
+        let emptied = matches!(outcome, Ok(Outcome::Success(_)));
+        // What one task left there the next must not see.
+        let tidy = execution.job.step.sandbox.is_none() || self.workspace.is_tidy();
+        self.workspace.finish(quiet && tidy, emptied);
+        if !quiet {
+            self.pipes = None;
+            self.commands.clear();
+            self.shells = Shells::default();
+            self.servers = Servers::default();
+        }
+        match outcome {
+            Err(_) | Ok(Outcome::Failure(_) | Outcome::Stale(_)) if execution.was_disturbed() => {
+                Ok(execution.is_off())
+            }
+            other => other,
+        }
+    }
+
+    /// Keeps what is wanted of a task that may not have succeeded. `left`: see [`Self::keep_state`].
+    fn keep_what_it_left(
+        &mut self,
+        execution: &mut Execution,
+        outcome: &Result<Outcome, Fault>,
+        left: bool,
+    ) {
+        if let Some(why) = self.workspace.state_mut().lost() {
             execution.warning = Some(format!("begins with an empty STATE_DIR: {why}"));
         }
         if execution.job.step.checkpoint && !matches!(outcome, Ok(Outcome::Success(_))) {
@@ -330,29 +363,12 @@ impl<'a> Worker<'a> {
             };
             execution.kept = Some(words);
         }
-        let quiet = self.site.orphans.certainly_none() && !left;
-        let emptied = matches!(outcome, Ok(Outcome::Success(_)));
-        // What one task left there the next must not see.
-        let tidy = execution.job.step.sandbox.is_none() || self.workspace.is_tidy();
-        self.workspace.finish(quiet && tidy, emptied);
-        if !quiet {
-            self.pipes = None;
-            self.commands.clear();
-            self.shells = Shells::default();
-            self.servers = Servers::default();
-        }
-        match outcome {
-            Err(_) | Ok(Outcome::Failure(_) | Outcome::Stale(_)) if execution.was_disturbed() => {
-                Ok(execution.is_off())
-            }
-            other => other,
-        }
     }
 
     /// What the task keeps for its next try becomes an object. `left`: whether some of its processes may be there.
     fn keep_state(&mut self, execution: &mut Execution, left: bool) {
         let stays = left || !self.site.orphans.certainly_none();
-        match self.workspace.take_state(self.site.store, stays) {
+        match self.workspace.state_mut().take(self.site.store, stays) {
             Ok(None) => {}
             Ok(Some(kept)) => {
                 execution.checkpoint = Some(kept.tree);

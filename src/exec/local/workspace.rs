@@ -14,10 +14,10 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::FileType;
 
-use super::collect::{self, OutputError, Source};
 use super::given::{Filler, Given, Standing};
 use super::kept::Kept;
 use super::rescue::Basis;
+use super::state_dir::StateDir;
 use crate::folder::{self, Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
@@ -48,10 +48,8 @@ pub(super) struct Workspace {
     standing: Option<Standing>,
     /// Files outside that are lent to the present task.
     loans: Vec<Loan>,
-    /// The folder that the present task keeps from try to try, if it has one.
-    state: Option<PathBuf>,
-    /// Why what it kept in an earlier one is not in there.
-    lost: Option<String>,
+    /// What the present task keeps from try to try, if it does.
+    state: StateDir,
     input: PathBuf,
     files: PathBuf,
     given: PathBuf,
@@ -125,8 +123,7 @@ impl Workspace {
             more: Vec::new(),
             standing: None,
             loans: Vec::new(),
-            state: None,
-            lost: None,
+            state: StateDir::default(),
             input: PathBuf::new(),
             files: PathBuf::new(),
             given: PathBuf::new(),
@@ -154,7 +151,7 @@ impl Workspace {
         let Some(made) = &self.made else {
             return true;
         };
-        let state = self.state.as_deref().map(name_of);
+        let state = self.state.name();
         let known = |name: &str| OWN.contains(&name) || state == Some(name);
         made.folder.names().is_ok_and(|mut names| {
             names.all(|name| {
@@ -193,11 +190,6 @@ impl Workspace {
     /// `TMPDIR`.
     pub(super) fn temporary(&self) -> &Path {
         &self.temporary
-    }
-
-    /// `STATE_DIR`, where there is one.
-    pub(super) fn state(&self) -> Option<&Path> {
-        self.state.as_deref()
     }
 
     /// A place for a file of the worker's own, on the store's file system.
@@ -330,8 +322,7 @@ impl Workspace {
         Ok(())
     }
 
-    /// Makes the folder that the task keeps from try to try, with what it kept in the last one. A tree that cannot be
-    /// had is nobody's failure: it begins with nothing ([`Self::lost_state`]).
+    /// Makes the folder that the task keeps from try to try ready: [`StateDir::begin`].
     pub(super) fn begin_state(
         &mut self,
         store: &Store,
@@ -339,59 +330,20 @@ impl Workspace {
         kept: Option<&Digest>,
         go_on: GoOn,
     ) -> Result<(), store::Error> {
-        let name = basis.name();
-        self.state = Some(self.folder().join(&name));
-        let Some(made) = &self.made else {
-            return Ok(());
-        };
-        let place = made.folder.entry(&name);
-        remove_all(place);
-        if let Some(tree) = kept {
-            match store.unfold(tree, &made.folder, &name, go_on) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.shortage().is_some() => return Err(error),
-                Err(error) => {
-                    go_on().map_err(store::io_error("make", place))?;
-                    self.lost = Some(error.to_string());
-                    remove_all(place);
-                }
-            }
+        match &self.made {
+            Some(made) => self.state.begin(store, &made.folder, basis, kept, go_on),
+            None => Ok(()),
         }
-        let folder = made.folder.make(&name);
-        folder.map_err(store::io_error("make the folder", place))?;
-        Ok(())
     }
 
-    /// Why the present task has nothing of what it kept in an earlier try, if it should have; told once.
-    pub(super) fn lost_state(&mut self) -> Option<String> {
-        self.lost.take()
+    /// That folder.
+    pub(super) fn state(&self) -> &StateDir {
+        &self.state
     }
 
-    /// Makes an object of what the task keeps, and does away with the folder; none where there is no folder.
-    /// `stays`: it is copied, as somebody may still be writing.
-    pub(super) fn take_state(
-        &mut self,
-        store: &Store,
-        stays: bool,
-    ) -> Result<Option<collect::Kept>, OutputError> {
-        let (Some(path), Some(made)) = (self.state.take(), &self.made) else {
-            return Ok(None);
-        };
-        let name = name_of(&path);
-        let place = made.folder.entry(name);
-        let is_folder = |look: Look| look.kind == FileType::Directory && !look.mounted;
-        if !place.look().is_ok_and(is_folder) {
-            return Ok(None);
-        }
-        let source = Source {
-            store,
-            folder: &made.folder,
-            quiet: !stays,
-            offer: &|_, _, _| (),
-        };
-        let kept = collect::keep(source, name, stays);
-        remove_all(place);
-        kept.map(Some)
+    /// That folder, for one who takes it over.
+    pub(super) fn state_mut(&mut self) -> &mut StateDir {
+        &mut self.state
     }
 
     /// Removes what was made for an input besides a file; whether it is gone.
@@ -399,11 +351,11 @@ impl Workspace {
         self.loans.clear();
         let input = std::mem::take(&mut self.input_kind);
         let more = std::mem::take(&mut self.more);
-        let state = self.state.take();
+        let has_no_state = self.state.remove();
         let Some(made) = &self.made else {
             return true;
         };
-        if state.is_some_and(|state| !remove_all(made.folder.entry(name_of(&state)))) {
+        if !has_no_state {
             return false;
         }
         let entry = made.folder.entry(INPUT);
@@ -602,12 +554,6 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         remove_all(self.scratch.entry(&self.name()));
     }
-}
-
-/// The last part of a path that was made of text.
-fn name_of(path: &Path) -> &str {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.unwrap_or_default()
 }
 
 /// Whether the next input can be written over this one. Removing it and making another would

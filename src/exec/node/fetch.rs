@@ -156,6 +156,11 @@ impl<'a> Fetch<'a> {
                 }
             }
         }
+        if let Some(tree) = &task.checkpoint {
+            self.all(&[*tree])?;
+            used.of(self.store, tree);
+            self.within(tree, Form::Folder, used)?;
+        }
         if let Some(context) = &task.context {
             self.all(&[*context])?;
             used.of(self.store, context);

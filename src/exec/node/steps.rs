@@ -7,16 +7,28 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::exec::local::{self, Parameters, Runnable, With};
+use crate::model::checkpoint::Checkpoint;
 use crate::model::identity::Tools;
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
 use crate::wire::message::StepSpec;
 
+/// A step.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    /// How its script is run.
+    pub step: Arc<Runnable>,
+    /// How much room one of its tasks takes.
+    pub units: u64,
+    /// Whether its tasks keep something from try to try.
+    pub checkpoint: Checkpoint,
+}
+
 /// See the module.
 pub(super) struct Steps<'a> {
     /// Where scripts start: nothing is in there.
     folder: &'a Path,
-    known: HashMap<u32, (Arc<Runnable>, u64)>,
+    known: HashMap<u32, Known>,
     host: Vec<(OsString, OsString)>,
 }
 
@@ -29,10 +41,9 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// The step, and how much room one of its tasks takes.
-    pub(super) fn of(&self, number: u32) -> Option<(Arc<Runnable>, u64)> {
-        let (step, units) = self.known.get(&number)?;
-        Some((Arc::clone(step), *units))
+    /// The step.
+    pub(super) fn of(&self, number: u32) -> Option<Known> {
+        self.known.get(&number).cloned()
     }
 
     /// Makes one ready.
@@ -102,7 +113,7 @@ impl<'a> Steps<'a> {
             input_dir: spec.input_dir,
             with_dir,
             key: identity.reads_key(),
-            checkpoint: false,
+            checkpoint: spec.checkpoint.is_some(),
             gpus: false,
             measured: spec.measured,
             direct: OnceLock::new(),
@@ -110,8 +121,16 @@ impl<'a> Steps<'a> {
             sandbox: None,
             mask: None,
         };
-        self.known
-            .insert(number, (Arc::new(step), spec.units.max(1)));
+        let known = Known {
+            step: Arc::new(step),
+            units: spec.units.max(1),
+            checkpoint: match spec.checkpoint {
+                None => Checkpoint::No,
+                Some(0) => Checkpoint::Ends,
+                Some(millis) => Checkpoint::Every(Duration::from_millis(millis)),
+            },
+        };
+        self.known.insert(number, known);
     }
 }
 

@@ -7,6 +7,7 @@ use super::shelf::Use;
 use crate::engine::{self, Ended};
 use crate::exec::transfer::{self, each_within};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::store::{self, Store};
 use crate::wire::message::{End, Lease, Outcome, ToOwner};
 
@@ -22,8 +23,30 @@ pub(super) fn unable(lease: Lease, why: String) -> ToOwner {
         stdout: None,
         stderr: None,
         warning: None,
+        checkpoint: None,
     };
     ToOwner::Done(lease, Box::new(end))
+}
+
+/// Says what a task keeps that goes on.
+pub(super) fn kept(
+    line: Line,
+    store: &Store,
+    used: &Use,
+    lease: Lease,
+    tree: &Digest,
+) -> Result<(), store::Error> {
+    let send = |digest: &Digest| {
+        used.of(store, digest);
+        transfer::send(store, digest, |bytes, last| {
+            let last = last.then_some(*digest);
+            line.say_soon(&ToOwner::Piece { lease, last }, bytes)
+        })
+    };
+    send(tree)?;
+    each_within(store, tree, Form::Folder, &mut |digest| send(digest))?;
+    line.say(&ToOwner::Kept(lease, *tree));
+    Ok(())
 }
 
 /// Says all of it.
@@ -70,6 +93,10 @@ pub(super) fn tell(
         engine::Outcome::Stale(error) => Outcome::Unable(error),
         engine::Outcome::Short(short) => Outcome::Unable(short.error),
     };
+    if let Some(tree) = &ended.checkpoint {
+        send(tree)?;
+        each_within(store, tree, Form::Folder, &mut |digest| send(digest))?;
+    }
     let logs = ended.logs;
     for log in logs.stdout.iter().chain(&logs.stderr) {
         send(log)?;
@@ -84,6 +111,7 @@ pub(super) fn tell(
         stdout: logs.stdout,
         stderr: logs.stderr,
         warning: ended.warning,
+        checkpoint: ended.checkpoint,
     };
     line.say(&ToOwner::Done(lease, Box::new(end)));
     Ok(())

@@ -179,6 +179,11 @@ impl<J> Book<J> {
         Some(&self.leases.get(&lease)?.waiting.job)
     }
 
+    /// The same, to note something that it is to have if it is carried out again.
+    pub(super) fn job_mut(&mut self, lease: Lease) -> Option<&mut J> {
+        Some(&mut self.leases.get_mut(&lease)?.waiting.job)
+    }
+
     /// Gives out what waits, to whoever has most room left.
     pub(super) fn assign(&mut self) -> Vec<Act> {
         let mut acts = Vec::new();

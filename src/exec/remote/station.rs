@@ -537,6 +537,7 @@ impl<'r, 'a> Hearing<'r, 'a> {
                 let pushed = self.arriving(lease).outputs.push(output);
                 pushed.map_err(|error| error.to_string())?;
             }
+            ToOwner::Kept(lease, tree) => remote.keeps(lease, tree)?,
             ToOwner::Done(lease, end) => {
                 self.ended += 1;
                 let arrived = self.arriving.remove(&lease);

@@ -241,7 +241,7 @@ impl<'a> TaskEnvironment<'a> {
             WITH_FILE => self.workspace.with_file().to_str(),
             "OUTPUT_DIR" => self.workspace.output().to_str(),
             "TMPDIR" => self.workspace.temporary().to_str(),
-            STATE_DIR => self.workspace.state()?.to_str(),
+            STATE_DIR => self.workspace.state().path()?.to_str(),
             "TASK_PIPELINE_STEP" => Some(self.job.step.name.as_str()),
             "TASK_PIPELINE_VERSION" => Some(&self.version),
             "TASK_PIPELINE_TASK" => Some(&self.task),
@@ -292,7 +292,7 @@ impl<'a> TaskEnvironment<'a> {
     }
 
     fn state(&self) -> Option<Pair<'_>> {
-        let path = self.workspace.state()?;
+        let path = self.workspace.state().path()?;
         Some((STATE_DIR, self.path(path)))
     }
 

@@ -65,6 +65,12 @@ impl<'a, 'c> Pool<'a, 'c> {
                     bytes: &bytes,
                 });
             }
+            News::Kept(task, tree) => {
+                if let Err(error) = dispatch.scheduler.keeps(task, &tree) {
+                    return self.fail(&mut dispatch, error);
+                }
+                None
+            }
             News::Warning(words) => return dispatch.scheduler.tell(&Event::Warning(&words)),
             News::Nobody(error, hint) => {
                 dispatch.scheduler.end_for_want(error, hint);

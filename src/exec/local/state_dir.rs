@@ -1,0 +1,147 @@
+//! The folder that a task keeps from try to try, as long as a try goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::FileType;
+
+use super::collect::{self, Kept, OutputError, Source};
+use super::rescue::Basis;
+use crate::folder::{Entry, Folder, remove_all};
+use crate::model::digest::Digest;
+use crate::store::{self, GoOn, Store};
+
+/// See the module. It is in the task's workspace.
+#[derive(Debug, Default)]
+pub(super) struct StateDir {
+    path: Option<PathBuf>,
+    /// Why what was kept in an earlier try is not in there.
+    lost: Option<String>,
+    live: LiveState,
+}
+
+/// The same for one who takes what is in it over while the try goes on.
+#[derive(Debug, Clone, Default)]
+pub(in crate::exec) struct LiveState(Arc<Mutex<Option<Place>>>);
+
+/// The workspace, and what the folder is called in there.
+type Place = (Arc<Folder>, String);
+
+impl StateDir {
+    /// `STATE_DIR`, where there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What it is called in the workspace.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.path.as_deref()?.file_name()?.to_str()
+    }
+
+    /// See [`LiveState`].
+    pub(super) fn live(&self) -> LiveState {
+        self.live.clone()
+    }
+
+    /// Why it is empty, where it should not be; told once.
+    pub(super) fn lost(&mut self) -> Option<String> {
+        self.lost.take()
+    }
+
+    /// Makes the folder, with what was kept in the last try. A tree that cannot be had is nobody's failure: the try
+    /// begins with nothing, and that is told.
+    pub(super) fn begin(
+        &mut self,
+        store: &Store,
+        workspace: &Arc<Folder>,
+        basis: Basis,
+        kept: Option<&Digest>,
+        go_on: GoOn,
+    ) -> Result<(), store::Error> {
+        let name = basis.name();
+        let place = workspace.entry(&name);
+        self.path = Some(place.path());
+        remove_all(place);
+        self.fill(store, (workspace, place, &name), kept, go_on)?;
+        *self.live.lock() = Some((Arc::clone(workspace), name));
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        store: &Store,
+        (workspace, place, name): (&Folder, Entry, &str),
+        kept: Option<&Digest>,
+        go_on: GoOn,
+    ) -> Result<(), store::Error> {
+        if let Some(tree) = kept {
+            match store.unfold(tree, workspace, name, go_on) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.shortage().is_some() => return Err(error),
+                Err(error) => {
+                    go_on().map_err(store::io_error("make", place))?;
+                    self.lost = Some(error.to_string());
+                    remove_all(place);
+                }
+            }
+        }
+        let made = workspace.make(name);
+        made.map_err(store::io_error("make the folder", place))?;
+        Ok(())
+    }
+
+    /// Makes an object of what is in it, and does away with it; none where there is no folder. `stays`: see
+    /// [`collect::keep`].
+    pub(super) fn take(&mut self, store: &Store, stays: bool) -> Result<Option<Kept>, OutputError> {
+        self.path = None;
+        let Some((workspace, name)) = self.live.lock().take() else {
+            return Ok(None);
+        };
+        let kept = keep(store, &workspace, &name, stays);
+        remove_all(workspace.entry(&name));
+        kept
+    }
+
+    /// Does away with it; whether it is gone.
+    pub(super) fn remove(&mut self) -> bool {
+        self.path = None;
+        let live = self.live.lock().take();
+        live.is_none_or(|(workspace, name)| remove_all(workspace.entry(&name)))
+    }
+}
+
+impl LiveState {
+    fn lock(&self) -> MutexGuard<'_, Option<Place>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an object of what is in there now, and has `tell` do what is to be done with it before the try can end.
+    /// Nothing happens where no try goes on, or where it writes at the same time.
+    pub(in crate::exec) fn look(&self, store: &Store, tell: impl FnOnce(Digest)) {
+        let live = self.lock();
+        if let Some((workspace, name)) = &*live
+            && let Ok(Some(kept)) = keep(store, workspace, name, true)
+        {
+            tell(kept.tree);
+        }
+    }
+}
+
+fn keep(
+    store: &Store,
+    workspace: &Arc<Folder>,
+    name: &str,
+    stays: bool,
+) -> Result<Option<Kept>, OutputError> {
+    let look = workspace.entry(name).look();
+    if !look.is_ok_and(|look| look.kind == FileType::Directory && !look.mounted) {
+        return Ok(None);
+    }
+    let source = Source {
+        store,
+        folder: workspace,
+        quiet: !stays,
+        offer: &|_, _, _| (),
+    };
+    collect::keep(source, name, stays).map(Some)
+}
