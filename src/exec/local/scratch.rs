@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::rescue::is_state;
+use super::state_dir::is_state;
 use crate::folder::{Folder, is_self, remove_all, shown};
 use crate::process::{Leftover, end_marked};
 use crate::store::{self, AMONG, PROBE, is_of_run, name_of_run};

@@ -6,10 +6,51 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::FileType;
 
 use super::collect::{self, Kept, OutputError, Source};
-use super::rescue::Basis;
 use crate::folder::{Entry, Folder, remove_all};
 use crate::model::digest::Digest;
+use crate::model::task::TaskId;
 use crate::store::{self, GoOn, Store};
+
+/// Before the number of the task, in the name of the folder.
+const STATE: &str = "state-";
+/// Digits of the sign in it.
+const DIGITS: usize = 16;
+
+/// What a try works on; what it keeps is of no use to one that works on something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// The task.
+    pub task: TaskId,
+    /// The number of the step's version.
+    pub version: i64,
+    /// The input.
+    pub input: &'a Digest,
+    /// The list of what the task gets besides.
+    pub context: Option<&'a Digest>,
+}
+
+impl Basis<'_> {
+    /// What the folder is called: the next run knows by it whose it is.
+    pub(super) fn name(&self) -> String {
+        let mut bytes = self.version.to_le_bytes().to_vec();
+        bytes.extend(self.input.0);
+        bytes.extend(self.context.into_iter().flat_map(|context| context.0));
+        let sign = Digest::of(&bytes).to_string();
+        format!("{STATE}{}-{}", self.task, &sign[..DIGITS])
+    }
+}
+
+/// Whether a folder has such a name.
+pub(super) fn is_state(name: &str) -> bool {
+    task_of(name).is_some()
+}
+
+/// The task whose folder has that name, if one has.
+pub(super) fn task_of(name: &str) -> Option<TaskId> {
+    let (task, sign) = name.strip_prefix(STATE)?.split_once('-')?;
+    let is_sign = sign.len() == DIGITS && sign.bytes().all(|byte| byte.is_ascii_hexdigit());
+    task.parse().ok().filter(|_| is_sign).map(TaskId)
+}
 
 /// See the module. It is in the task's workspace.
 #[derive(Debug, Default)]

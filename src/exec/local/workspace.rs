@@ -16,8 +16,7 @@ use rustix::fs::FileType;
 
 use super::given::{Filler, Given, Standing};
 use super::kept::Kept;
-use super::rescue::Basis;
-use super::state_dir::StateDir;
+use super::state_dir::{Basis, StateDir};
 use crate::folder::{self, Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
