@@ -31,6 +31,7 @@ pub(super) fn terms(grace: Duration, live: bool) -> Terms {
         silence: millis(SILENCE),
         grace: millis(grace),
         live,
+        meeting: None,
     }
 }
 

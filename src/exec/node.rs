@@ -5,6 +5,7 @@
 //! leave. Its tasks and itself end with the stream, or when nothing was heard for too long: the run has given
 //! it up then.
 
+mod beside;
 mod fetch;
 mod keeper;
 mod line;
@@ -34,13 +35,15 @@ use crate::store::Store;
 use crate::sys::{self, Orphans};
 use crate::wire::frame;
 use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
+use beside::Beside;
 use fetch::Fetch;
 pub(crate) use keeper::Keeper;
 use line::Line;
 pub(crate) use line::Output;
 pub(crate) use place::Place;
-use shelf::Shelf;
+use shelf::{Shelf, Use};
 use steps::{Known, Steps};
+use told::Teller;
 
 /// What a worker is.
 #[derive(Debug)]
@@ -96,6 +99,7 @@ struct Node<'a> {
     site: Site<'a>,
     line: Line<'a>,
     fetch: Fetch<'a>,
+    beside: Beside,
     shelf: Shelf,
     queue: Mutex<Queue>,
     called: Condvar,
@@ -171,10 +175,15 @@ fn serve_within(
         kills: sys::kills(),
         full: AtomicBool::new(false),
     };
+    let (beside, told) = Beside::meet(terms.meeting.as_ref());
+    if let Some(told) = told {
+        line.say(&told);
+    }
     let start = place.join("start");
     begin_in(&start).map_err(crate::store::io_error("work in the folder", &*start))?;
     let node = Node {
         fetch: Fetch::new(&store, scratch.folder(), line),
+        beside,
         shelf: Shelf::new(options.cache),
         site,
         line,
@@ -250,6 +259,8 @@ impl<'a> Node<'a> {
                     self.enqueue(scope, Task { spec, known })?;
                 }
                 ToWorker::Piece { digest, last } => self.fetch.piece(digest, &bytes, last),
+                ToWorker::There(digest, path) => self.fetch.there(digest, path.into()),
+                ToWorker::Seen => self.beside.is_seen(),
                 ToWorker::Absent(digest, why) => self.fetch.absent(digest, why),
                 ToWorker::Cancel(lease) => self.cancel(lease),
                 ToWorker::Stop { kill: false } => self.emergency.tasks().end(),
@@ -414,7 +425,7 @@ impl<'a> Node<'a> {
             ahead: None,
             grant: &grant,
         });
-        let told = told::tell(self.line, self.site.store, &used, spec.lease, ended);
+        let told = self.teller(spec.lease, &used).end(ended);
         if let Err(error) = told {
             let why = format!("what the task left cannot be sent: {error}");
             self.line.say(&told::unable(spec.lease, why));
@@ -422,12 +433,22 @@ impl<'a> Node<'a> {
         self.keeper.end(spec.lease);
     }
 
+    fn teller<'t>(&'t self, lease: Lease, used: &'t Use<'t>) -> Teller<'t> {
+        Teller {
+            line: self.line,
+            store: self.site.store,
+            beside: &self.beside,
+            used,
+            lease,
+        }
+    }
+
     /// Says what a task keeps that goes on.
     fn look(&self, lease: Lease, live: &LiveState) {
         let used = self.shelf.begin();
         live.look(self.site.store, |tree| {
             // Where it cannot be sent there is a next time, or the end.
-            let _ = told::kept(self.line, self.site.store, &used, lease, &tree);
+            let _ = self.teller(lease, &used).keeps(&tree);
         });
         drop(used);
         self.shelf.trim(self.site.store);

@@ -5,6 +5,7 @@
 //! and hears what it says; another one talks to it. What comes is checked here: every object is hashed, and only
 //! what is whole and was asked for becomes the end of a job.
 
+mod beside;
 mod book;
 mod station;
 mod talk;
@@ -27,6 +28,7 @@ use crate::state::{Finished, Logs};
 use crate::store::{Session, Store};
 use crate::text::amount;
 use crate::wire::message::{End, Lease, Outcome, StepSpec, TaskSpec, Terms, ToWorker};
+use beside::Beside;
 use book::{Act, Book, LOSSES, WorkerId};
 use station::Station;
 use talk::Say;
@@ -61,6 +63,7 @@ pub(crate) struct Remote<'a> {
     store: &'a Store,
     /// For files that are not complete.
     folder: &'a Folder,
+    beside: Option<Beside>,
     crews: &'a [Crew],
     /// By their places in the manifest.
     steps: &'a [Option<Posted>],
@@ -141,6 +144,7 @@ impl<'a> Remote<'a> {
         Self {
             store,
             folder,
+            beside: Beside::new(folder),
             crews,
             steps,
             terms,

@@ -40,6 +40,10 @@ pub(crate) enum ToWorker {
         /// Whether it is the last.
         last: bool,
     },
+    /// An object that was asked for lies there, on a disk that both see.
+    There(Digest, String),
+    /// What the worker puts where they meet is seen.
+    Seen,
     /// An object that was asked for cannot be had: why.
     Absent(Digest, String),
     /// A task is not wanted there any more: one that has not begun is given back, another goes on.
@@ -59,8 +63,12 @@ pub(crate) enum ToWorker {
 pub(crate) enum ToOwner {
     /// It is there.
     Hello(Hello),
+    /// It can read where they meet; the file that it has made there, if it can write, too.
+    Beside(Option<String>),
     /// It lacks these objects.
     Need(Vec<Digest>),
+    /// The same, through the connection: it cannot read them where they lie.
+    NeedBytes(Vec<Digest>),
     /// A task writes; the bytes go with it.
     Wrote {
         /// Which.
@@ -74,6 +82,15 @@ pub(crate) enum ToOwner {
         lease: Lease,
         /// What it is to be, with its last piece.
         last: Option<Digest>,
+    },
+    /// An object that a task left lies where they meet, in the file of that name.
+    Placed {
+        /// Which task.
+        lease: Lease,
+        /// The object.
+        digest: Digest,
+        /// The file.
+        name: String,
     },
     /// An output of a task, whose objects came before.
     Output {
@@ -109,6 +126,21 @@ pub(crate) struct Hello {
     pub slots: u64,
 }
 
+/// Objects of so many bytes go by a disk that both see, rather than through the connection.
+pub(crate) const BESIDE: u64 = 1 << 20;
+
+/// The file of the run's where they meet.
+pub(crate) const PROBE: &str = "probe";
+
+/// Where both can have files, if they see the same disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meeting {
+    /// The folder, in which is a file of the run's with the nonce.
+    pub folder: String,
+    /// What the worker is to find there, and to put into one of its own.
+    pub nonce: String,
+}
+
 /// What a worker is to keep to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
@@ -118,6 +150,8 @@ pub(crate) struct Terms {
     pub grace: u64,
     /// Whether what tasks write is told while they run.
     pub live: bool,
+    /// Where they meet, if they see the same disk.
+    pub meeting: Option<Meeting>,
 }
 
 /// All that is the same for the tasks of a step.

@@ -1,6 +1,8 @@
 //! Tasks that others carry out: the same comes of it, whatever happens to them.
 
 #[cfg(target_os = "linux")]
+mod beside;
+#[cfg(target_os = "linux")]
 mod others;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,16 @@
 //! Objects that a worker lacks, asked of the run.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::line::Line;
 use super::shelf::Use;
 use crate::exec::local::Runnable;
 use crate::exec::transfer::{Incoming, each_within};
-use crate::folder::Folder;
+use crate::folder::{Entry, Folder};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::tree::Kind;
@@ -23,10 +26,20 @@ pub(super) struct Fetch<'a> {
 }
 
 struct State<'a> {
-    /// What was asked for and is not there; why not, where that was told.
-    asked: HashMap<Digest, Option<String>>,
+    /// What was asked for and is not there.
+    asked: HashMap<Digest, Asked>,
     incoming: Incoming<'a, Digest>,
     over: bool,
+}
+
+/// What is known of something that was asked for.
+enum Asked {
+    /// It is to come.
+    Comes,
+    /// It lies there, for whoever waits for it.
+    There(PathBuf),
+    /// It cannot be had: why.
+    Absent(String),
 }
 
 /// Objects that are asked for at once.
@@ -70,8 +83,11 @@ impl<'a> Fetch<'a> {
         let mut new = Vec::new();
         for digest in &missing {
             // What was told to be absent may be there by now.
-            let before = state.asked.insert(*digest, None);
-            if !matches!(before, Some(None)) {
+            if !matches!(
+                state.asked.get(digest),
+                Some(Asked::Comes | Asked::There(_))
+            ) {
+                state.asked.insert(*digest, Asked::Comes);
                 new.push(*digest);
             }
         }
@@ -88,11 +104,19 @@ impl<'a> Fetch<'a> {
         let mut state = self.lock();
         for digest in missing {
             loop {
-                match state.asked.get(&digest) {
+                let over = state.over;
+                match state.asked.get_mut(&digest) {
                     None => break,
-                    Some(Some(why)) => return Err(why.clone()),
-                    Some(None) if state.over => return Err("the run is over".to_owned()),
-                    Some(None) => {
+                    Some(Asked::Absent(why)) => return Err(why.clone()),
+                    Some(_) if over => return Err("the run is over".to_owned()),
+                    Some(asked @ Asked::There(_)) => {
+                        // Nobody else is to copy it.
+                        let there = std::mem::replace(asked, Asked::Comes);
+                        drop(state);
+                        self.copy(&digest, there);
+                        state = self.lock();
+                    }
+                    Some(Asked::Comes) => {
                         let waited = self.changed.wait(state);
                         state = waited.unwrap_or_else(PoisonError::into_inner);
                     }
@@ -115,15 +139,40 @@ impl<'a> Fetch<'a> {
         };
         match why {
             None => state.asked.remove(&digest),
-            Some(why) => state.asked.insert(digest, Some(why)),
+            Some(why) => state.asked.insert(digest, Asked::Absent(why)),
         };
         drop(state);
         self.changed.notify_all();
     }
 
+    /// An object lies where this machine can read it.
+    pub(super) fn there(&self, digest: Digest, path: PathBuf) {
+        self.lock().asked.insert(digest, Asked::There(path));
+        self.changed.notify_all();
+    }
+
+    /// Takes an object from where it lies, or asks for its bytes.
+    fn copy(&self, digest: &Digest, there: Asked) {
+        let Asked::There(path) = there else {
+            return;
+        };
+        let never = AtomicBool::new(false);
+        let copied = File::open(&path).is_ok_and(|mut file| {
+            let entry = Entry::from(&path);
+            let kept = self.store.keep_copy(entry, &mut file, &never, |_| ());
+            kept.is_ok_and(|kept| kept.digest == *digest)
+        });
+        if copied {
+            self.lock().asked.remove(digest);
+            self.changed.notify_all();
+        } else {
+            self.line.say(&ToOwner::NeedBytes(vec![*digest]));
+        }
+    }
+
     /// An object cannot be had.
     pub(super) fn absent(&self, digest: Digest, why: String) {
-        self.lock().asked.insert(digest, Some(why));
+        self.lock().asked.insert(digest, Asked::Absent(why));
         self.changed.notify_all();
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::beside::Beside;
 use super::line::Line;
 use super::shelf::Use;
 use crate::engine::{self, Ended};
@@ -28,91 +29,103 @@ pub(super) fn unable(lease: Lease, why: String) -> ToOwner {
     ToOwner::Done(lease, Box::new(end))
 }
 
-/// Says what a task keeps that goes on.
-pub(super) fn kept(
-    line: Line,
-    store: &Store,
-    used: &Use,
-    lease: Lease,
-    tree: &Digest,
-) -> Result<(), store::Error> {
-    let send = |digest: &Digest| {
-        used.of(store, digest);
-        transfer::send(store, digest, |bytes, last| {
-            let last = last.then_some(*digest);
-            line.say_soon(&ToOwner::Piece { lease, last }, bytes)
-        })
-    };
-    send(tree)?;
-    each_within(store, tree, Form::Folder, &mut |digest| send(digest))?;
-    line.say(&ToOwner::Kept(lease, *tree));
-    Ok(())
+/// Tells what comes of one task.
+pub(super) struct Teller<'a> {
+    pub line: Line<'a>,
+    pub store: &'a Store,
+    pub beside: &'a Beside,
+    pub used: &'a Use<'a>,
+    pub lease: Lease,
 }
 
-/// Says all of it.
-pub(super) fn tell(
-    line: Line,
-    store: &Store,
-    used: &Use,
-    lease: Lease,
-    ended: Ended,
-) -> Result<(), store::Error> {
-    let said = |error: io::Error| store::Error::Io {
-        action: "send what a task left from",
-        path: store.scratch().to_owned(),
-        source: error,
-    };
-    let send = |digest: &Digest| {
-        used.of(store, digest);
-        transfer::send(store, digest, |bytes, last| {
-            let last = last.then_some(*digest);
-            line.say_soon(&ToOwner::Piece { lease, last }, bytes)
-        })
-    };
-    let outcome = match ended.outcome {
-        engine::Outcome::Success(outputs) => {
-            for output in outputs {
-                let output = output.map_err(said)?;
-                send(&output.digest)?;
-                each_within(store, &output.digest, output.form, &mut |digest| {
-                    send(digest)
-                })?;
-                let told = ToOwner::Output {
-                    lease,
-                    name: output.name.into(),
-                    digest: output.digest,
-                    form: output.form.number(),
-                };
-                line.say_soon(&told, &[]).map_err(said)?;
-            }
-            Outcome::Success
+impl Teller<'_> {
+    /// Gives the run an object.
+    fn send(&self, digest: &Digest) -> Result<(), store::Error> {
+        let lease = self.lease;
+        self.used.of(self.store, digest);
+        if let Some(name) = self.beside.put(self.store, digest) {
+            let placed = ToOwner::Placed {
+                lease,
+                digest: *digest,
+                name,
+            };
+            return self
+                .line
+                .say_soon(&placed, &[])
+                .map_err(|error| self.said(error));
         }
-        engine::Outcome::Failure(error) => Outcome::Failure(error),
-        engine::Outcome::OutOfMemory(error) => Outcome::OutOfMemory(error),
-        engine::Outcome::Cancelled => Outcome::Cancelled,
-        engine::Outcome::Stale(error) => Outcome::Unable(error),
-        engine::Outcome::Short(short) => Outcome::Unable(short.error),
-    };
-    if let Some(tree) = &ended.checkpoint {
-        send(tree)?;
-        each_within(store, tree, Form::Folder, &mut |digest| send(digest))?;
+        transfer::send(self.store, digest, |bytes, last| {
+            let last = last.then_some(*digest);
+            self.line.say_soon(&ToOwner::Piece { lease, last }, bytes)
+        })
     }
-    let logs = ended.logs;
-    for log in logs.stdout.iter().chain(&logs.stderr) {
-        send(log)?;
+
+    fn said(&self, error: io::Error) -> store::Error {
+        store::Error::Io {
+            action: "send what a task left from",
+            path: self.store.scratch().to_owned(),
+            source: error,
+        }
     }
-    let end = End {
-        outcome,
-        started: ended.finished.started,
-        elapsed: ended.finished.elapsed,
-        cpu: ended.finished.cpu,
-        peak: ended.finished.peak,
-        launch: ended.launch.map(|launch| launch.word().to_owned()),
-        stdout: logs.stdout,
-        stderr: logs.stderr,
-        warning: ended.warning,
-        checkpoint: ended.checkpoint,
-    };
-    line.say(&ToOwner::Done(lease, Box::new(end)));
-    Ok(())
+
+    fn send_within(&self, digest: &Digest, form: Form) -> Result<(), store::Error> {
+        each_within(self.store, digest, form, &mut |digest| self.send(digest))
+    }
+
+    /// Says what a task keeps that goes on.
+    pub(super) fn keeps(&self, tree: &Digest) -> Result<(), store::Error> {
+        self.send(tree)?;
+        self.send_within(tree, Form::Folder)?;
+        self.line.say(&ToOwner::Kept(self.lease, *tree));
+        Ok(())
+    }
+
+    /// Says all of how it ended.
+    pub(super) fn end(&self, ended: Ended) -> Result<(), store::Error> {
+        let outcome = match ended.outcome {
+            engine::Outcome::Success(outputs) => {
+                for output in outputs {
+                    let output = output.map_err(|error| self.said(error))?;
+                    self.send(&output.digest)?;
+                    self.send_within(&output.digest, output.form)?;
+                    let told = ToOwner::Output {
+                        lease: self.lease,
+                        name: output.name.into(),
+                        digest: output.digest,
+                        form: output.form.number(),
+                    };
+                    let said = self.line.say_soon(&told, &[]);
+                    said.map_err(|error| self.said(error))?;
+                }
+                Outcome::Success
+            }
+            engine::Outcome::Failure(error) => Outcome::Failure(error),
+            engine::Outcome::OutOfMemory(error) => Outcome::OutOfMemory(error),
+            engine::Outcome::Cancelled => Outcome::Cancelled,
+            engine::Outcome::Stale(error) => Outcome::Unable(error),
+            engine::Outcome::Short(short) => Outcome::Unable(short.error),
+        };
+        if let Some(tree) = &ended.checkpoint {
+            self.send(tree)?;
+            self.send_within(tree, Form::Folder)?;
+        }
+        let logs = ended.logs;
+        for log in logs.stdout.iter().chain(&logs.stderr) {
+            self.send(log)?;
+        }
+        let end = End {
+            outcome,
+            started: ended.finished.started,
+            elapsed: ended.finished.elapsed,
+            cpu: ended.finished.cpu,
+            peak: ended.finished.peak,
+            launch: ended.launch.map(|launch| launch.word().to_owned()),
+            stdout: logs.stdout,
+            stderr: logs.stderr,
+            warning: ended.warning,
+            checkpoint: ended.checkpoint,
+        };
+        self.line.say(&ToOwner::Done(self.lease, Box::new(end)));
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{PoisonError, mpsc};
 use std::thread::Scope;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::beside::{self, Beside};
 use super::book::WorkerId;
 use super::talk::{self, Say};
 use super::{Arriving, Link, Remote, State};
@@ -23,7 +25,7 @@ use crate::process;
 use crate::sys;
 use crate::text::time::exact;
 use crate::wire::frame;
-use crate::wire::message::{Hello, Lease, ToOwner, ToWorker};
+use crate::wire::message::{Hello, Lease, Terms, ToOwner, ToWorker};
 
 /// How often in a row a worker may fail to come to anything at a station.
 const TRIES: u32 = 3;
@@ -298,9 +300,11 @@ impl<'a> Remote<'a> {
     ) -> (String, bool) {
         let (say, says) = mpsc::channel();
         let silence = Duration::from_millis(self.terms.silence);
-        let _ = say.send(Say::Message(ToWorker::Welcome(Box::new(
-            self.terms.clone(),
-        ))));
+        let terms = Terms {
+            meeting: self.beside.as_ref().and_then(Beside::meeting),
+            ..self.terms.clone()
+        };
+        let _ = say.send(Say::Message(ToWorker::Welcome(Box::new(terms))));
         let worker = {
             let mut state = self.lock();
             if state.over {
@@ -444,6 +448,8 @@ struct Hearing<'r, 'a> {
     worker: WorkerId,
     arriving: HashMap<Lease, Arriving<'a>>,
     incoming: Incoming<'a, Lease>,
+    /// Whether it can read large objects where they lie.
+    reads: bool,
     /// Why it takes no more tasks.
     leaving: Option<String>,
     /// Tasks that it ended.
@@ -460,6 +466,7 @@ impl<'r, 'a> Hearing<'r, 'a> {
             remote,
             worker,
             arriving: HashMap::new(),
+            reads: false,
             leaving: None,
             ended: 0,
             last: Instant::now(),
@@ -496,7 +503,28 @@ impl<'r, 'a> Hearing<'r, 'a> {
         let remote = self.remote;
         match message {
             ToOwner::Hello(_) | ToOwner::Ping => {}
-            ToOwner::Need(digests) => {
+            ToOwner::Beside(made) => {
+                self.reads = remote.beside.is_some();
+                let made = made.zip(remote.beside.as_ref());
+                if made.is_some_and(|(name, beside)| beside.has(&name)) {
+                    let _ = say.send(Say::Message(ToWorker::Seen));
+                }
+            }
+            ToOwner::Need(digests) if self.reads => {
+                let mut rest = Vec::new();
+                for digest in digests {
+                    let there = beside::path_of(remote.store, &digest);
+                    match there.as_deref().and_then(Path::to_str) {
+                        None => rest.push(digest),
+                        Some(path) => {
+                            let there = ToWorker::There(digest, path.to_owned());
+                            let _ = say.send(Say::Message(there));
+                        }
+                    }
+                }
+                let _ = say.send(Say::Objects(rest));
+            }
+            ToOwner::Need(digests) | ToOwner::NeedBytes(digests) => {
                 let _ = say.send(Say::Objects(digests));
             }
             ToOwner::Wrote { lease, stderr } => {
@@ -518,6 +546,16 @@ impl<'r, 'a> Hearing<'r, 'a> {
                 if found != last {
                     return Err("an object came with other bytes than its name says".to_owned());
                 }
+            }
+            ToOwner::Placed {
+                lease,
+                digest,
+                name,
+            } => {
+                self.arriving(lease);
+                let beside = remote.beside.as_ref();
+                let beside = beside.ok_or("an object came where nobody looks")?;
+                beside.take(remote.store, &digest, &name)?;
             }
             ToOwner::Output {
                 lease,
