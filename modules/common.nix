@@ -286,9 +286,19 @@ rec {
             description = ''
               When that is done, as a systemd calendar expression (systemd.time(7)), by a service of its
               own, `task-pipeline-<name>-gc`; null for after each run that has ended with success, if any
-              of the others is set.
+              of the others or `evict.maxSize` is set.
             '';
           };
+        };
+
+        evict.maxSize = mkOption {
+          type = types.nullOr types.singleLineStr;
+          default = null;
+          example = "50G";
+          description = ''
+            After what `gc` removes, and at the same time: as many bytes that can be made again go as it
+            takes for the objects to take no more room than that. Null: none.
+          '';
         };
 
         environmentFile = mkOption {
@@ -346,8 +356,14 @@ rec {
 
   # The call that removes what is not to be kept; null where nothing of that is asked for.
   gcScript =
-    package: cfg:
+    package: folder: cfg: workDir:
     let
+      call = words: lib.escapeShellArgs ([ (lib.getExe package) ] ++ words);
+      db = [
+        "-db"
+        (toString cfg.db)
+      ];
+      manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
       given =
         option: value:
         lib.optionals (value != null) [
@@ -359,20 +375,32 @@ rec {
         ++ given "-older-than" cfg.gc.olderThan
         ++ given "-max-size" cfg.gc.maxSize;
     in
-    if options == [ ] && cfg.gc.schedule == null then
+    if options == [ ] && cfg.evict.maxSize == null && cfg.gc.schedule == null then
       null
     else
       pkgs.writeShellScript "task-pipeline-gc" ''
-        exec ${lib.getExe package} ${
-          lib.escapeShellArgs (
-            [
-              "-db"
-              (toString cfg.db)
-              "gc"
-            ]
-            ++ options
-          )
-        }
+        set -e
+        ${lib.optionalString (options != [ ] || cfg.gc.schedule != null) (call (db ++ [ "gc" ] ++ options))}
+        ${lib.optionalString (cfg.evict.maxSize != null) ''
+          # What can be made again is known by the manifest of the last run.
+          if [ -e ${lib.escapeShellArg manifest} ]; then
+            ${
+              call (
+                [
+                  "-manifest"
+                  manifest
+                ]
+                ++ db
+                ++ workdir cfg
+                ++ [
+                  "evict"
+                  "-max-size"
+                  cfg.evict.maxSize
+                ]
+              )
+            }
+          fi
+        ''}
       '';
 
   # Whether a service of its own does it.

@@ -25,8 +25,8 @@ let
     name: pipeline:
     let
       folder = common.manifestFolder cfg.package option name pipeline;
-      gc = common.gcScript cfg.package pipeline;
       work = "${stateDir name}/work";
+      gc = common.gcScript cfg.package folder pipeline work;
     in
     {
       Unit = {
@@ -81,11 +81,13 @@ let
     name: pipeline:
     let
       run = service name pipeline;
+      folder = common.manifestFolder cfg.package option name pipeline;
       other = [
         "ExecStartPost"
-        "EnvironmentFile"
         "LoadCredential"
-      ];
+      ]
+      # Values in `keep` are a part of the version whose results may go.
+      ++ lib.optional (pipeline.evict.maxSize == null) "EnvironmentFile";
     in
     run
     // {
@@ -96,7 +98,7 @@ let
         removeAttrs run.Service other
         // common.gcRetry
         // {
-          ExecStart = "${common.gcScript cfg.package pipeline}";
+          ExecStart = "${common.gcScript cfg.package folder pipeline "${stateDir name}/work"}";
           SyslogIdentifier = "task-pipeline-${name}-gc";
         }
         // pipeline.serviceConfig;

@@ -100,7 +100,7 @@ let
     let
       home = stateDir name;
       folder = common.manifestFolder cfg.package option name pipeline;
-      gc = common.gcScript cfg.package pipeline;
+      gc = common.gcScript cfg.package folder pipeline "${home}/work";
       ownDb = lib.hasPrefix "${home}/" (toString pipeline.db);
       places =
         lib.optional (!ownDb) (toString pipeline.db)
@@ -167,9 +167,10 @@ let
     name: pipeline:
     let
       run = service name pipeline;
+      folder = common.manifestFolder cfg.package option name pipeline;
     in
     {
-      inherit (run) unitConfig environment;
+      inherit (run) unitConfig environment path;
       description = "Room in the db of the pipeline ${name}";
       documentation = [ "man:task-pipeline(1)" ];
       restartIfChanged = false;
@@ -178,7 +179,7 @@ let
         hardening
         {
           Type = "oneshot";
-          ExecStart = "${common.gcScript cfg.package pipeline}";
+          ExecStart = "${common.gcScript cfg.package folder pipeline "${stateDir name}/work"}";
           User = pipeline.user;
           Group = pipeline.group;
           StateDirectory = "task-pipeline/${name}";
@@ -189,6 +190,10 @@ let
         common.gcRetry
         (mkIf (!lib.hasPrefix "${stateDir name}/" (toString pipeline.db)) {
           ReadWritePaths = [ (toString pipeline.db) ];
+        })
+        # Values in `keep` are a part of the version whose results may go.
+        (mkIf (pipeline.evict.maxSize != null && pipeline.environmentFile != null) {
+          EnvironmentFile = [ (toString pipeline.environmentFile) ];
         })
         (lib.mapAttrs (_: lib.mkOverride 90) pipeline.serviceConfig)
       ];

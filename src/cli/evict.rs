@@ -25,8 +25,8 @@ use told::Told;
 /// Options of `evict`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What a run needs of it again, it makes again: the tasks nearest to it run. What cannot be made again for\n\
-    certain is never dropped: inputs, final outputs, and what start tasks leave, or steps with secrets, the\n\
+    after_help = "What a run needs of it again, it makes again: the tasks nearest to it run. What cannot be made again for \
+    certain is never dropped: inputs, final outputs, and what start tasks leave, or steps with secrets, the \
     network, or `cache` other than true."
 )]
 pub(super) struct Options {

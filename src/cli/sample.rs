@@ -10,6 +10,7 @@ use super::select;
 use crate::engine::{Scheduler, Settings, StepPlan};
 use crate::exec::Executor as _;
 use crate::exec::local::{Channel, Local, Scratch};
+use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
 use crate::model::list::Form;
 use crate::model::name::StepName;
@@ -17,8 +18,9 @@ use crate::model::route::Router;
 use crate::model::sample::{Left, Sample, Sampled, Unequal, differences};
 use crate::model::task::{TaskCounts, TaskId};
 use crate::state::{self, Drawn, Evidence, Reader, Runset, State, StepId};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::sys;
+use crate::text::amount;
 
 /// Outputs of a task that are told.
 const OUTPUTS: usize = 3;
@@ -49,6 +51,12 @@ impl Older {
             self.step.name, self.version, self.step.version
         )
     }
+}
+
+/// Whether a task that works on an object can run again: none of its bytes were evicted. What cannot be read is
+/// there, for the task to tell.
+pub(super) fn is_there(store: &store::Reader) -> impl Fn(&Digest, Form) -> bool {
+    |object, form| !store.lacks(object, form).unwrap_or(false)
 }
 
 impl Call<'_> {
@@ -131,7 +139,20 @@ impl Call<'_> {
                 self.reporter.event(&Event::Warning(&words));
                 continue;
             }
-            let tasks = self.state.draw(runset, older.from, most)?;
+            let tasks = self
+                .state
+                .draw(runset, older.from, most, &is_there(store))?;
+            if tasks.is_empty() {
+                // It says nothing, neither for nor against.
+                self.reporter.event(&Event::Warning(&format!(
+                    "step {}: none of its {} of version {} can be tried: the bytes of what they read were evicted; \
+                     -migrate-tainted -run makes them again",
+                    older.step.name,
+                    amount::count(older.tainted, "task"),
+                    older.version
+                )));
+                continue;
+            }
             drawn.extend(tasks.iter().map(|task| Drawn {
                 task: *task,
                 step: older.step.id,

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::Row;
 
-use super::cell::{Ascending, count, digest, file_name, form, located, number, some_number};
+use super::cell::{
+    Ascending, count, digest, file_name, form, located, number, some_digest, some_number,
+};
 use super::record::ROOM;
 use super::{Context, Error, Reader, Runset, RunsetId, State, StepId};
 use crate::model::digest::Digest;
+use crate::model::list::Form;
 use crate::model::sample::Sample;
 use crate::model::task::{TaskId, TaskState};
 
@@ -35,6 +38,9 @@ pub(crate) struct Evidence {
     /// The newest task that there was of the version: it speaks for none that came later.
     pub newest: TaskId,
 }
+
+/// Whether all bytes of an object are there, as far as they were not dropped.
+type IsThere<'a> = &'a dyn Fn(&Digest, Form) -> bool;
 
 /// The tasks with the smallest hashes, those that are equal together under one.
 struct Smallest {
@@ -81,15 +87,16 @@ impl Smallest {
 }
 
 impl Reader {
-    /// At most `most` finished live tasks of a step version: the same each time, whatever they are
-    /// about. One of each input and name before a second one.
+    /// At most `most` finished live tasks of a step version of which all that they work on `is_there`: the same each
+    /// time, whatever they are about. One of each input and name before a second one.
     pub(crate) fn draw(
         &self,
         runset: &Runset,
         step: StepId,
         most: usize,
+        is_there: IsThere,
     ) -> Result<Vec<TaskId>, Error> {
-        self.draw_by(runset, step, most, 0)
+        self.draw_by(runset, step, (most, 0), is_there)
     }
 
     /// The same, others for another seed.
@@ -97,18 +104,14 @@ impl Reader {
         &self,
         runset: &Runset,
         step: StepId,
-        most: usize,
-        seed: u64,
+        (most, seed): (usize, u64),
+        is_there: IsThere,
     ) -> Result<Vec<TaskId>, Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, object_hash, name, kind FROM task
+                "SELECT id, object_hash, name, kind, context FROM task
                  WHERE step_id = ?1 AND step_id IS NOT NULL AND runset = ?2
-                   AND processed = 1 AND live = 1 AND role <> 1
-                   AND unhex(object_hash) NOT IN (SELECT hash FROM evicted)
-                   AND NOT EXISTS (
-                       SELECT 1 FROM task AS m WHERE m.gathering = task.gathering AND m.role = 1
-                           AND m.live = 1 AND unhex(m.object_hash) IN (SELECT hash FROM evicted))",
+                   AND processed = 1 AND live = 1 AND role <> 1",
             )
             .and_then(|mut query| {
                 let mut smallest = Smallest {
@@ -118,7 +121,14 @@ impl Reader {
                 let mut rows = query.query((step.0, &runset.name))?;
                 while let Some(row) = rows.next()? {
                     let (task, hash) = located("task", row, |row| of_row(row, seed))?;
-                    smallest.offer(hash, task);
+                    let (input, form, context) = located("task", row, |row| {
+                        Ok((digest(row, 1)?, form(row, 3)?, some_digest(row, 4)?))
+                    })?;
+                    if is_there(&input, form)
+                        && context.is_none_or(|context| is_there(&context, Form::List))
+                    {
+                        smallest.offer(hash, task);
+                    }
                 }
                 Ok(smallest.end())
             })

@@ -500,3 +500,24 @@ fn who_made_what_is_accepted_is_told_and_serves_that_version_again() {
     assert_eq!(test.times("tr"), before);
     test.tally_is_right();
 }
+
+#[test]
+fn a_sample_of_nothing_that_can_be_tried_is_none() {
+    let (before, now) = (pipeline(RANGES), pipeline(CLASSES));
+    // What `tr` works on can be made again, and so it may be dropped.
+    let below = |pipeline: &str| {
+        let first =
+            "[[step]]\nname = 'first'\nstart = true\nscript = 'echo > $OUTPUT_DIR/x_begin'\n";
+        format!("{first}{}", pipeline.replace("start = true\n", ""))
+    };
+    let test = Test::with(&below(&before));
+    test.runs();
+    test.text(&["evict", "begin"]);
+    test.manifest(&below(&now));
+    test.run(["-migrate-tainted", "-sample", "4"])
+        .exits(0)
+        .says("step tr: none of its 10 tasks of version 1 can be tried: the bytes of what they read were evicted");
+    test.run(["-migrate-tainted", "-accept", "tr"])
+        .exits(2)
+        .says("nothing is accepted");
+}

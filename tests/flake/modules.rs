@@ -333,6 +333,25 @@ fn room_is_made_after_a_run_or_at_its_own_time() {
     contains(&timer, &["OnCalendar=weekly\n"]);
     let run = alone.join("task-pipeline-p.service");
     assert_eq!(script(&run, "ExecStartPost=-"), None);
+
+    let evicts = units("gc-evict", "evict.maxSize = \"20G\";");
+    let said = script(&evicts.join("task-pipeline-p.service"), "ExecStartPost=-").unwrap();
+    let evict = "-manifest /var/lib/task-pipeline/p/work/workflow.toml -db /var/lib/task-pipeline/p/db evict -max-size 20G\n";
+    contains(&said, &[evict]);
+    assert!(!said.contains(" gc"), "{said}");
+
+    let both = units(
+        "gc-and-evict",
+        "gc.schedule = \"weekly\"; evict.maxSize = \"20G\"; environmentFile = \"/run/env\";",
+    );
+    let unit = both.join("task-pipeline-p-gc.service");
+    let said = script(&unit, "ExecStart=").unwrap();
+    let (gc, evict) = (said.find("p/db gc\n").unwrap(), said.find(evict).unwrap());
+    assert!(gc < evict, "{said}");
+    let service = fs::read_to_string(&unit).unwrap();
+    contains(&service, &["EnvironmentFile=/run/env\n"]);
+    let run = both.join("task-pipeline-p.service");
+    assert_eq!(script(&run, "ExecStartPost=-"), None);
 }
 
 #[test]

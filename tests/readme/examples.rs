@@ -111,6 +111,25 @@ impl Place {
         }
     }
 
+    /// What was run had something to do for each of its steps.
+    fn leaves_no_step_idle(&self, page: &Page) {
+        let path = self.folder.join("db/db");
+        if !path.exists() {
+            return;
+        }
+        let database = rusqlite::Connection::open(path).unwrap();
+        let idle = "SELECT DISTINCT name FROM step WHERE name NOT IN
+            (SELECT step.name FROM task JOIN step ON step.id = step_id)";
+        let mut statement = database.prepare(idle).unwrap();
+        let names = statement.query_map([], |row| row.get(0)).unwrap();
+        let names: Vec<String> = names.map(Result::unwrap).collect();
+        let page = page.path.display();
+        assert!(
+            names.is_empty(),
+            "{page}: no task came to the steps {names:?} of an example"
+        );
+    }
+
     fn files(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.folder.join(folder)).unwrap();
         let mut names: Vec<String> = entries
@@ -126,7 +145,10 @@ fn follow(page: &Page, place: &mut Place) -> usize {
     let mut count = 0;
     for Block { language, text } in page.blocks() {
         match language.as_str() {
-            "toml" => place.begin(&text),
+            "toml" => {
+                place.leaves_no_step_idle(page);
+                place.begin(&text);
+            }
             "sql" => place.query(&text),
             "bash" => {
                 for line in text.lines() {
@@ -141,6 +163,7 @@ fn follow(page: &Page, place: &mut Place) -> usize {
             other => panic!("{}: {other:?} is not tested", page.path.display()),
         }
     }
+    place.leaves_no_step_idle(page);
     count
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Options;
 use crate::cli::error::{Failure, signal_status};
 use crate::cli::options::Places;
-use crate::cli::sample::unequal;
+use crate::cli::sample::{is_there, unequal};
 use crate::cli::{output, params, place, resources, secrets, select, signals};
 use crate::engine::{Scheduler, Settings, StepPlan};
 use crate::exec::Executor as _;
@@ -61,18 +61,6 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     };
     let known = Known::of(&source, &mut copy, supply)?;
     let steps = Steps::without_registering(&source, &mut copy, &known, &mut |_| {})?;
-    let groups = draw(&copy, &runset, &steps, &known, (most, options.seed))?;
-    let drawn: Vec<Drawn> = groups
-        .iter()
-        .flat_map(|group| {
-            let step = group.step.id;
-            group
-                .tasks
-                .iter()
-                .map(move |task| Drawn { task: *task, step })
-        })
-        .collect();
-    let mut apart = copy.apart(&runset, &drawn)?;
     sys::adopt_orphans();
     state
         .find_from_everywhere()
@@ -87,6 +75,23 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
     for words in rescue(&scratch, &store, &mut state)? {
         out::tell(&format!("warning: {words}\n"));
     }
+    let groups = draw(
+        &copy,
+        &store,
+        (&runset, &steps, &known),
+        (most, options.seed),
+    )?;
+    let drawn: Vec<Drawn> = groups
+        .iter()
+        .flat_map(|group| {
+            let step = group.step.id;
+            group
+                .tasks
+                .iter()
+                .map(move |task| Drawn { task: *task, step })
+        })
+        .collect();
+    let mut apart = copy.apart(&runset, &drawn)?;
     let mut local = Local {
         away: None,
         runsets: 0,
@@ -130,9 +135,8 @@ struct Group {
 /// Chooses tasks of all steps that have some, as many of each as of the others.
 fn draw(
     copy: &Reader,
-    runset: &Runset,
-    steps: &Steps,
-    known: &Known,
+    store: &Store,
+    (runset, steps, known): (&Runset, &Steps, &Known),
     (most, seed): (usize, u64),
 ) -> Result<Vec<Group>, Failure> {
     let finished = copy.finished(runset.id)?;
@@ -157,7 +161,7 @@ fn draw(
         }
         let mut tasks = Vec::new();
         for one in of_step {
-            tasks.extend(copy.draw_by(runset, one.step, most, seed)?);
+            tasks.extend(copy.draw_by(runset, one.step, (most, seed), &is_there(store))?);
         }
         if tasks.is_empty() {
             out::tell(&format!(

@@ -110,7 +110,12 @@ fn the_same_tasks_are_drawn_each_time_and_one_of_each_input_first() {
             world.done(step, "same", "x");
         }
     }
-    let draw = |most| world.state.draw(&world.runset, step, most).unwrap();
+    let draw = |most| {
+        world
+            .state
+            .draw(&world.runset, step, most, &|_, _| true)
+            .unwrap()
+    };
     assert_eq!(draw(0), []);
     let few = draw(5);
     assert_eq!(few, draw(5));
@@ -133,13 +138,25 @@ fn names_count_as_well_and_what_is_not_finished_or_live_does_not() {
     let step = world.version("1");
     let all = [("a", "x"), ("a", "y"), ("b", "x")].map(|(i, n)| world.done(step, i, n));
     world.state.seed(&world.runset, step).unwrap();
-    assert_eq!(world.state.draw(&world.runset, step, 9).unwrap(), all);
+    assert_eq!(
+        world
+            .state
+            .draw(&world.runset, step, 9, &|_, _| true)
+            .unwrap(),
+        all
+    );
     let newer = world.version("2");
     world
         .state
         .migrate_tainted(&world.runset, &[newer])
         .unwrap();
-    assert_eq!(world.state.draw(&world.runset, step, 9).unwrap(), []);
+    assert_eq!(
+        world
+            .state
+            .draw(&world.runset, step, 9, &|_, _| true)
+            .unwrap(),
+        []
+    );
 }
 
 #[test]

@@ -97,3 +97,62 @@ fn what_cannot_be_sampled_is_told() {
         test.refusal(&[&["verify"], wrong].concat());
     }
 }
+
+/// A file, a folder, whose files are never evicted, and what was gathered.
+const READERS: &str = r#"
+[[input]]
+files = "in/*.txt"
+step = "split"
+[[step]]
+name = "split"
+folders = true
+script = '''
+read name < $INPUT_FILE
+for n in 1 2; do echo $name $n > $OUTPUT_DIR/${n}_file; mkdir $OUTPUT_DIR/${n}_folder; echo in $name $n > $OUTPUT_DIR/${n}_folder/in_it; done
+'''
+[[step]]
+name = "file"
+script = "cat $INPUT_FILE $INPUT_FILE > $OUTPUT_DIR/x_all"
+[[step]]
+name = "folder"
+script = "cat $INPUT_FILE/in_it > $OUTPUT_DIR/folder_out.txt"
+[[step]]
+name = "all"
+gather = true
+script = "cat $INPUT_DIR/* > $OUTPUT_DIR/all_out.txt"
+"#;
+
+/// What a task cannot be run on is told; it is no difference, and no failure.
+#[test]
+fn what_reads_evicted_bytes_is_said_not_to_run_again() {
+    let test = Test::with(READERS);
+    test.write("in/a.txt", "a\n");
+    test.write("in/b.txt", "b\n");
+    test.runs();
+    let run_again = |told: &str, steps: [&str; 4]| {
+        for step in steps {
+            let line = format!("\n{step}: ");
+            assert!(told.contains(&line), "{step}: {told}");
+        }
+        let same = "the same as before\n";
+        assert_eq!(
+            told.matches(same).count(),
+            told.matches(" run again (").count(),
+            "{told}"
+        );
+    };
+    let whole = test.text(&["verify", "-quick", "-sample", "100"]);
+    run_again(&whole, ["all", "file", "folder", "split"]);
+    test.text(&["evict"]);
+    let output = test.call(["verify", "-quick", "-sample", "100"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}");
+    run_again(&told, ["folder", "split", "folder", "split"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    for step in ["all", "file"] {
+        let line = format!(
+            "step {step}: none of its tasks run again: the bytes of what they read were evicted\n"
+        );
+        assert!(told.contains(&line), "{line}{told}");
+    }
+}
