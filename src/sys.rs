@@ -201,6 +201,12 @@ pub(crate) fn clone_file(from: &File, to: &File) -> bool {
     system::clone_file(from, to)
 }
 
+/// Where this thread goes, and its mask of modes, is its own from now on; what it starts is with it. Not for the
+/// first thread. Fails where a system has no such thing.
+pub(crate) fn part_from_others() -> io::Result<()> {
+    system::part_from_others()
+}
+
 /// A file in memory, which nobody can write to and whose path this process's children can open, as often as
 /// they want, for as long as it is open here. Its owner alone may read it. None where there is no such thing.
 pub(crate) fn in_memory(bytes: &[u8]) -> io::Result<Option<(OwnedFd, PathBuf)>> {

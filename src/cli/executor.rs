@@ -162,8 +162,6 @@ fn problem(step: &Step) -> Option<String> {
         "`secrets`"
     } else if step.gpus > 0 {
         "`gpus`"
-    } else if !step.files.is_empty() {
-        "`files`"
     } else {
         return None;
     };

@@ -18,7 +18,7 @@ use crate::cache::{Cache, Settings};
 use crate::engine::{self, Scheduler, Selection};
 use crate::exec::Executor as _;
 use crate::exec::local::{self, Channel, Kept, Local, Scratch, rescue};
-use crate::exec::remote::Remote;
+use crate::exec::remote::{Posted, Remote};
 use crate::model::event::{Event, Summary, Waiting};
 use crate::model::name::StepName;
 use crate::model::resources::Supply;
@@ -418,6 +418,7 @@ impl Call<'_> {
             pilots.cancel();
         }
         let posted = std::mem::take(&mut self.steps.posted);
+        self.lend_declared(&posted, store);
         let terms = executor::terms(self.actions.grace, self.live);
         let folder = scratch.folder();
         let remote = Remote::new(store, folder, &source.executors.crews, &posted, terms);
@@ -434,6 +435,21 @@ impl Call<'_> {
             pilots.cancel();
         }
         done
+    }
+
+    /// Has the files that steps elsewhere declare, and that are no objects as they are large, for who asks for them.
+    fn lend_declared(&self, posted: &[Option<Posted>], store: &Store) {
+        let steps = self.steps.runnable.iter().zip(posted);
+        let watches = steps
+            .filter(|(_, posted)| posted.is_some())
+            .filter_map(|(step, _)| step.files.as_ref());
+        for watch in watches {
+            let mut lent = watch.lent(&self.source.folder);
+            lent.retain(|(digest, _)| {
+                !store.contains(digest) && !store.lent().contains_key(digest)
+            });
+            store.lend(lent);
+        }
     }
 
     /// Runs the tasks of each of these runsets, or the selected ones.

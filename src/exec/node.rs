@@ -7,6 +7,7 @@
 
 mod beside;
 mod fetch;
+mod folders;
 mod keeper;
 mod line;
 mod place;
@@ -16,15 +17,17 @@ mod told;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufReader, Read};
-use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{Channel, Emergency, LiveState, Message, Scratch, Site, TaskLaunch, Worker};
+use super::local::{
+    Channel, Emergency, LiveState, Message, Runnable, Scratch, Site, TaskLaunch, Worker,
+};
 use crate::engine::Grant;
 use crate::model::event::Event;
 use crate::model::list::Form;
@@ -33,10 +36,12 @@ use crate::model::task::{TaskId, TaskState};
 use crate::process::Handle;
 use crate::store::Store;
 use crate::sys::{self, Orphans};
+use crate::text::Shown as _;
 use crate::wire::frame;
 use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
 use beside::Beside;
 use fetch::Fetch;
+use folders::{Folders, Whereabouts};
 pub(crate) use keeper::Keeper;
 use line::Line;
 pub(crate) use line::Output;
@@ -100,6 +105,9 @@ struct Node<'a> {
     line: Line<'a>,
     fetch: Fetch<'a>,
     beside: Beside,
+    folders: Folders,
+    /// The variables of this machine.
+    host: Vec<(OsString, OsString)>,
     shelf: Shelf,
     queue: Mutex<Queue>,
     called: Condvar,
@@ -179,9 +187,11 @@ fn serve_within(
     if let Some(told) = told {
         line.say(&told);
     }
-    let start = place.join("start");
-    begin_in(&start).map_err(crate::store::io_error("work in the folder", &*start))?;
+    let folders = Folders::new(place);
+    let folders = folders.map_err(crate::store::io_error("make folders in", place))?;
     let node = Node {
+        folders,
+        host: std::env::vars_os().collect(),
         fetch: Fetch::new(&store, scratch.folder(), line),
         beside,
         shelf: Shelf::new(options.cache),
@@ -202,18 +212,11 @@ fn serve_within(
         keeping
             .spawn_scoped(scope, || keeper.keep(|lease, live| node.look(lease, live)))
             .map_err(Error::Thread)?;
-        let heard = node.listen(scope, input, watch, &start);
+        let heard = node.listen(scope, input, watch);
         node.end();
         keeper.close();
         heard
     })
-}
-
-/// Makes the folder that scripts start in, and goes there: children start where this process is.
-fn begin_in(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir(folder)?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555))?;
-    std::env::set_current_dir(folder)
 }
 
 /// The next message; none at the end.
@@ -237,17 +240,21 @@ impl<'a> Node<'a> {
         scope: &'scope std::thread::Scope<'scope, 'env>,
         input: &mut BufReader<impl Read>,
         watch: &Watchdog,
-        start: &Path,
     ) -> Result<(), Error>
     where
         'a: 'scope,
     {
-        let mut steps = Steps::new(start);
+        let mut steps = Steps::default();
         while let Some((message, bytes)) = hear(input, watch)? {
             match message {
                 ToWorker::Welcome(_) | ToWorker::Ping => {}
                 ToWorker::Bye(_) => return Ok(()),
-                ToWorker::Step(number, step) => steps.add(number, &step),
+                ToWorker::Step(number, step) => {
+                    if let Some(files) = &step.identity.files {
+                        self.fetch.begin(&files.tree);
+                    }
+                    steps.add(number, step);
+                }
                 ToWorker::Task(spec) => {
                     let Some(mut known) = steps.of(spec.step) else {
                         let why = format!("step {} was never told", spec.step);
@@ -357,9 +364,10 @@ impl<'a> Node<'a> {
         // Nobody here starts on what is not complete.
         let offer = |_: TaskId, _: &[Box<str>], _: usize, _: &Arc<_>| {};
         let mut worker = Worker::new(&self.site, number, &handle, tell, &offer);
+        let place = Whereabouts::default();
         while let Some(task) = self.next() {
             lease.set(task.spec.lease);
-            self.carry_out(&mut worker, &task);
+            self.carry_out(&mut worker, &place, &task);
             self.shelf.trim(self.site.store);
             self.lock().free += task.known.units;
             self.called.notify_all();
@@ -386,16 +394,48 @@ impl<'a> Node<'a> {
         }
     }
 
-    fn carry_out(&self, worker: &mut Worker, task: &Task) {
-        let Task { spec, known } = task;
-        let step = &*known.step;
-        let used = self.shelf.begin();
-        let fetched = self.fetch.all_of(spec, step, &used);
-        let form = Form::of(spec.form).unwrap_or_default();
-        if let Err(why) = fetched {
-            self.line.say(&told::unable(spec.lease, why));
-            return;
+    /// How the step's script is run here; or why it cannot be.
+    fn ready(&self, known: &Known, used: &Use) -> Result<Arc<Runnable>, String> {
+        let mut ready = known.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = &*ready {
+            return Ok(Arc::clone(ready));
         }
+        let files = known.spec.identity.files.as_ref().map(|files| &files.tree);
+        if let Some(files) = files {
+            self.fetch.folder(files, used)?;
+        }
+        let folder = self.folders.with(self.site.store, files);
+        let folder = folder.map_err(|error| error.to_string())?;
+        let step = Arc::new(known.runnable(&folder, &self.host)?);
+        *ready = Some(Arc::clone(&step));
+        Ok(step)
+    }
+
+    /// Has all here that a task takes, and the slot where its script starts.
+    fn prepare(
+        &self,
+        task: &Task,
+        place: &Whereabouts,
+        used: &Use,
+    ) -> Result<Arc<Runnable>, String> {
+        let step = self.ready(&task.known, used)?;
+        self.fetch.all_of(&task.spec, &step, used)?;
+        let gone = place.go(&step.folder);
+        gone.map_err(|error| format!("cannot start in {}: {error}", step.folder.shown()))?;
+        Ok(step)
+    }
+
+    fn carry_out(&self, worker: &mut Worker, place: &Whereabouts, task: &Task) {
+        let Task { spec, known } = task;
+        let used = self.shelf.begin();
+        let step = match self.prepare(task, place, &used) {
+            Ok(step) => step,
+            Err(why) => {
+                self.line.say(&told::unable(spec.lease, why));
+                return;
+            }
+        };
+        let form = Form::of(spec.form).unwrap_or_default();
         let ready = Ready {
             id: TaskId(spec.task),
             input: spec.input,
@@ -418,7 +458,7 @@ impl<'a> Node<'a> {
         let live = worker.live_state();
         self.keeper.begin(spec.lease, known.checkpoint, live);
         let ended = worker.execute(TaskLaunch {
-            step,
+            step: &step,
             ready: &ready,
             runset: &spec.runset,
             more: true,

@@ -1,6 +1,7 @@
 //! Files as they were at one moment.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::Error;
@@ -11,7 +12,7 @@ use super::read::{Keep, read};
 use super::target::{Found, FoundFolder};
 use super::{Root, now, stat};
 use crate::model::digest::Digest;
-use crate::model::file::Stat;
+use crate::model::file::{Lent, Stat};
 use crate::model::glob::Glob;
 use crate::model::tree::{Differing, Entry, Kind, differing, write};
 use crate::sys;
@@ -125,6 +126,20 @@ impl Snapshot {
     /// Where they are, below the root.
     pub(crate) fn paths(&self) -> Vec<Box<str>> {
         self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// See [`super::Watch::lent`].
+    pub(super) fn lent(&self, root: &Path) -> Vec<(Digest, Lent)> {
+        let files = self.files.iter();
+        let lent = files.map(|file| {
+            let lent = Lent {
+                path: root.join(&*file.path),
+                stat: file.stat,
+                settled: file.settled,
+            };
+            (file.digest, lent)
+        });
+        lent.collect()
     }
 
     /// The variables of a task that their text mentions.

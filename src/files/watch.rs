@@ -1,10 +1,13 @@
 //! Whether files are as they were: asked by many at once, looked at once for all of them.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Error;
 use super::snapshot::{Different, Snapshot};
+use crate::model::digest::Digest;
+use crate::model::file::Lent;
 use crate::model::tree::Difference;
 use crate::sys::Shortage;
 use crate::text::quoted;
@@ -87,6 +90,13 @@ impl Watch {
         let state = self.lock();
         let snapshot = state.snapshot.as_ref();
         snapshot.map_or_else(Vec::new, |snapshot| snapshot.paths())
+    }
+
+    /// The files with their hashes, as they can be lent by who finds their root at that path.
+    pub(crate) fn lent(&self, root: &Path) -> Vec<(Digest, Lent)> {
+        let state = self.lock();
+        let snapshot = state.snapshot.as_ref();
+        snapshot.map_or_else(Vec::new, |snapshot| snapshot.lent(root))
     }
 
     /// A task begins now.

@@ -38,6 +38,10 @@ pub(super) use processes::{Process, can_be_continued, marked, wait_for_any};
 pub(super) use sandbox::{sandboxed, serve};
 pub(super) use start::{had_error, had_output};
 
+pub(super) fn part_from_others() -> io::Result<()> {
+    Ok(nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)?)
+}
+
 pub(super) fn in_memory(bytes: &[u8]) -> io::Result<Option<(OwnedFd, PathBuf)>> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(rustix::fs::memfd_create(c"task-pipeline", flags)?);

@@ -18,6 +18,10 @@ pub(super) fn sandboxed(_: &super::sandbox::View, folder: &Path, _: &[std::ffi::
 
 pub(super) use sandboxed as serve;
 
+pub(super) fn part_from_others() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(super) fn in_memory(_bytes: &[u8]) -> io::Result<Option<(OwnedFd, PathBuf)>> {
     Ok(None)
 }

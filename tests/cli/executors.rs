@@ -4,6 +4,8 @@
 mod beside;
 #[cfg(target_os = "linux")]
 mod others;
+#[cfg(target_os = "linux")]
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -273,7 +275,6 @@ script = ': > $OUTPUT_DIR/x'
     }
     for (key, what) in [
         ("sandbox = true", "`sandbox`"),
-        ("files = [\"*.toml\"]", "`files`"),
         ("gpus = 1", "`gpus`"),
         ("secrets = [\"key\"]", "`secrets`"),
     ] {

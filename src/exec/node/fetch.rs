@@ -218,6 +218,13 @@ impl<'a> Fetch<'a> {
         Ok(())
     }
 
+    /// Has the list of a folder here, and all that is in it.
+    pub(super) fn folder(&self, tree: &Digest, used: &Use) -> Result<(), String> {
+        self.all(&[*tree])?;
+        used.of(self.store, tree);
+        self.within(tree, Form::Folder, used)
+    }
+
     /// Files and folders of a list.
     fn listed(&self, list: &Digest, used: &Use) -> Result<(), String> {
         self.within(list, Form::List, used)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::exec::local::{self, Parameters, Runnable, With};
@@ -16,8 +16,12 @@ use crate::wire::message::StepSpec;
 /// A step.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
-    /// How its script is run.
-    pub step: Arc<Runnable>,
+    /// What was told of it.
+    pub spec: Arc<StepSpec>,
+    /// How its script is run, once its first task had all there that this takes.
+    pub ready: Arc<Mutex<Option<Arc<Runnable>>>>,
+    /// Its number.
+    number: u32,
     /// How much room one of its tasks takes.
     pub units: u64,
     /// Whether its tasks keep something from try to try.
@@ -25,32 +29,45 @@ pub(super) struct Known {
 }
 
 /// See the module.
-pub(super) struct Steps<'a> {
-    /// Where scripts start: nothing is in there.
-    folder: &'a Path,
+#[derive(Debug, Default)]
+pub(super) struct Steps {
     known: HashMap<u32, Known>,
-    host: Vec<(OsString, OsString)>,
 }
 
-impl<'a> Steps<'a> {
-    pub(super) fn new(folder: &'a Path) -> Self {
-        Self {
-            folder,
-            known: HashMap::new(),
-            host: std::env::vars_os().collect(),
-        }
-    }
-
+impl Steps {
     /// The step.
     pub(super) fn of(&self, number: u32) -> Option<Known> {
         self.known.get(&number).cloned()
     }
 
-    /// Makes one ready.
-    pub(super) fn add(&mut self, number: u32, spec: &StepSpec) {
+    /// One more.
+    pub(super) fn add(&mut self, number: u32, spec: Box<StepSpec>) {
+        let known = Known {
+            ready: Arc::default(),
+            number,
+            units: spec.units.max(1),
+            checkpoint: match spec.checkpoint {
+                None => Checkpoint::No,
+                Some(0) => Checkpoint::Ends,
+                Some(millis) => Checkpoint::Every(Duration::from_millis(millis)),
+            },
+            spec: spec.into(),
+        };
+        self.known.insert(number, known);
+    }
+}
+
+impl Known {
+    /// How its script is run, in this folder; `host`: the variables of this machine. Or why it cannot be.
+    pub(super) fn runnable(
+        &self,
+        folder: &Path,
+        host: &[(OsString, OsString)],
+    ) -> Result<Runnable, String> {
+        let spec = &*self.spec;
         let identity = &spec.identity;
         // What the step keeps has the owner's values, and is not set where it is not set there.
-        let host = self.host.iter().filter(|(name, _)| {
+        let host = host.iter().filter(|(name, _)| {
             let kept = identity.keep.iter().any(|keep| name == keep.as_str());
             !kept || name == "PATH" && matches!(identity.tools, Tools::HostInstead)
         });
@@ -72,7 +89,7 @@ impl<'a> Steps<'a> {
             declared: Some(&declared),
         };
         let variables = local::variables(identity, parameters, host);
-        let folder = self.folder.to_owned();
+        let folder = folder.to_owned();
         let shell = identity.shell.first().map_or("sh", String::as_str);
         let host_path = local::host_path();
         let program = match missing(&identity.tools) {
@@ -94,12 +111,10 @@ impl<'a> Steps<'a> {
                 .collect(),
             each: identity.each,
         });
-        let Ok(name) = StepName::new(&spec.name) else {
-            return;
-        };
-        let step = Runnable {
-            queue: number as usize,
-            name,
+        let name = StepName::new(&spec.name);
+        Ok(Runnable {
+            queue: self.number as usize,
+            name: name.map_err(|error| error.to_string())?,
             version: spec.version,
             outputs,
             folders: spec.folders,
@@ -120,17 +135,7 @@ impl<'a> Steps<'a> {
             files: None,
             sandbox: None,
             mask: None,
-        };
-        let known = Known {
-            step: Arc::new(step),
-            units: spec.units.max(1),
-            checkpoint: match spec.checkpoint {
-                None => Checkpoint::No,
-                Some(0) => Checkpoint::Ends,
-                Some(millis) => Checkpoint::Every(Duration::from_millis(millis)),
-            },
-        };
-        self.known.insert(number, known);
+        })
     }
 }
 

@@ -1,0 +1,170 @@
+//! Folders that scripts start in: an empty one, and for each list of declared files one in which these are.
+//!
+//! A process begins where the thread is that starts it. Each slot is a thread with a place of its own.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::folder::Folder;
+use crate::model::digest::Digest;
+use crate::model::tree::Kind;
+use crate::store::{self, Store, TO_THE_END};
+use crate::sys;
+
+/// Nothing in it, nor the folder, is written to.
+const FOLDER: u32 = 0o555;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Folders {
+    empty: PathBuf,
+    filled: PathBuf,
+    made: Mutex<HashSet<Digest>>,
+}
+
+impl Folders {
+    /// In the folder `place`. This process goes to the empty one.
+    pub(super) fn new(place: &Path) -> io::Result<Self> {
+        let (empty, filled) = (place.join("start"), place.join("files"));
+        fs::create_dir(&empty)?;
+        fs::set_permissions(&empty, Permissions::from_mode(FOLDER))?;
+        std::env::set_current_dir(&empty)?;
+        fs::create_dir(&filled)?;
+        Ok(Self {
+            empty,
+            filled,
+            made: Mutex::default(),
+        })
+    }
+
+    /// That with exactly the files of this list, all of which are in the store; the empty one without.
+    pub(super) fn with(
+        &self,
+        store: &Store,
+        files: Option<&Digest>,
+    ) -> Result<PathBuf, store::Error> {
+        let Some(files) = files else {
+            return Ok(self.empty.clone());
+        };
+        let name = files.hex().to_string();
+        let folder = self.filled.join(&name);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.contains(files) {
+            return Ok(folder);
+        }
+        let parent = Folder::open(&self.filled).map_err(store::io_error("open", &self.filled))?;
+        // What came of an earlier attempt, which failed half way.
+        crate::folder::remove_all(parent.entry(&*name));
+        store.unfold(files, &parent, &name, TO_THE_END)?;
+        seal(store, files, &folder)?;
+        made.insert(*files);
+        Ok(folder)
+    }
+}
+
+/// Takes from everybody the right to write to what was made of the list.
+fn seal(store: &Store, files: &Digest, folder: &Path) -> Result<(), store::Error> {
+    let set = |path: &Path, mode: u32| {
+        let set = fs::set_permissions(path, Permissions::from_mode(mode));
+        set.map_err(store::io_error("change the mode of", path))
+    };
+    let mut folders = HashSet::from([folder.to_owned()]);
+    for entry in store.tree(files)? {
+        let entry = entry?;
+        let path = folder.join(&*entry.name);
+        match entry.kind {
+            Kind::File => set(&path, 0o444)?,
+            Kind::Executable => set(&path, FOLDER)?,
+            Kind::Link | Kind::Folder => {}
+        }
+        let above = path.ancestors().skip(1);
+        folders.extend(above.take_while(|path| *path != folder).map(Path::to_owned));
+    }
+    folders.iter().try_for_each(|path| set(path, FOLDER))
+}
+
+/// Where a slot is.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts(RefCell<Option<PathBuf>>);
+
+impl Whereabouts {
+    /// Goes to that folder, alone.
+    pub(super) fn go(&self, folder: &Path) -> io::Result<()> {
+        let mut here = self.0.borrow_mut();
+        if here.as_deref() == Some(folder) {
+            return Ok(());
+        }
+        if here.is_none() {
+            if std::env::current_dir().is_ok_and(|here| here == folder) {
+                return Ok(());
+            }
+            sys::part_from_others()?;
+        }
+        std::env::set_current_dir(folder)?;
+        *here = Some(folder.to_owned());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tree::{self, Entry};
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn exactly_the_listed_files_are_there_and_each_thread_goes_for_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let list = |names: &[(&str, Kind)]| {
+            let mut entries: Vec<Entry<&str>> = Vec::new();
+            for (name, kind) in names {
+                let digest = store.insert_bytes(name.as_bytes()).unwrap();
+                entries.push(Entry {
+                    kind: *kind,
+                    digest,
+                    name,
+                });
+            }
+            store
+                .insert_bytes(tree::write(&mut entries).as_bytes())
+                .unwrap()
+        };
+        let one = list(&[
+            ("a/b/run", Kind::Executable),
+            ("a/x", Kind::File),
+            ("y z", Kind::File),
+        ]);
+        let filled = dir.path().join("files");
+        fs::create_dir(&filled).unwrap();
+        let folders = Folders {
+            empty: dir.path().join("start"),
+            filled,
+            made: Mutex::default(),
+        };
+        let before = std::env::current_dir().unwrap();
+        let made = folders.with(&store, Some(&one)).unwrap();
+        assert_eq!(made, folders.with(&store, Some(&one)).unwrap());
+        let mode = |path: &str| fs::metadata(made.join(path)).unwrap().permissions().mode() & 0o777;
+        let modes = ["", "a", "a/b", "a/b/run", "a/x", "y z"].map(mode);
+        assert_eq!(modes, [0o555, 0o555, 0o555, 0o555, 0o444, 0o444]);
+        assert_eq!(fs::read_to_string(made.join("y z")).unwrap(), "y z");
+        std::thread::scope(|scope| {
+            let goes = scope.spawn(|| {
+                let place = Whereabouts::default();
+                place.go(&made).unwrap();
+                place.go(&made).unwrap();
+                std::env::current_dir().unwrap()
+            });
+            assert_eq!(goes.join().unwrap(), made.canonicalize().unwrap());
+        });
+        assert_eq!(std::env::current_dir().unwrap(), before);
+        // It goes as all folders do.
+        assert!(crate::folder::remove_all(&*folders.filled));
+    }
+}
