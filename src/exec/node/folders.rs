@@ -150,8 +150,9 @@ mod tests {
         let before = std::env::current_dir().unwrap();
         let made = folders.with(&store, Some(&one)).unwrap();
         assert_eq!(made, folders.with(&store, Some(&one)).unwrap());
-        let mode = |path: &str| fs::metadata(made.join(path)).unwrap().permissions().mode() & 0o777;
-        let modes = ["", "a", "a/b", "a/b/run", "a/x", "y z"].map(mode);
+        let rights =
+            |path: &str| fs::metadata(made.join(path)).unwrap().permissions().mode() & 0o777;
+        let modes = ["", "a", "a/b", "a/b/run", "a/x", "y z"].map(rights);
         assert_eq!(modes, [0o555, 0o555, 0o555, 0o555, 0o444, 0o444]);
         assert_eq!(fs::read_to_string(made.join("y z")).unwrap(), "y z");
         std::thread::scope(|scope| {
