@@ -357,6 +357,7 @@ impl Steps {
                 (queue, step),
                 registered.version,
                 (&identity, &of_params),
+                of_packages,
                 surroundings.host(),
             ));
             runnable.push(Arc::new(Runnable {

@@ -156,9 +156,7 @@ fn class(step: &Step) -> Class {
 
 /// What of a step only works here.
 fn problem(step: &Step) -> Option<String> {
-    let what = if step.sandbox {
-        "`sandbox`"
-    } else if !step.secrets.is_empty() {
+    let what = if !step.secrets.is_empty() {
         "`secrets`"
     } else if step.gpus > 0 {
         "`gpus`"

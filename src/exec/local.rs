@@ -29,7 +29,7 @@ pub(crate) use given::{Given, copy_in, fill_in, fill_with_steps_in, unfold_in};
 pub(crate) use kept::{Kept, prune_kept};
 pub(crate) use launch::step::{Parameters, Runnable, TaskLaunch, With, program, variables};
 pub(crate) use rescue::rescue;
-pub(crate) use sandbox::{Problem, Sandbox};
+pub(crate) use sandbox::{Problem, Sandbox, Scene, secret as secret_in_a_sandbox};
 pub(crate) use scratch::{Scratch, count_runs};
 pub(in crate::exec) use state_dir::LiveState;
 pub(in crate::exec) use worker::{Site, Worker};

@@ -22,12 +22,10 @@ use std::io::{BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{
-    Channel, Emergency, LiveState, Message, Runnable, Scratch, Site, TaskLaunch, Worker,
-};
+use super::local::{Channel, Emergency, LiveState, Message, Problem, Runnable, Sandbox, Scratch, Site, TaskLaunch, Worker};
 use crate::engine::Grant;
 use crate::model::event::Event;
 use crate::model::list::Form;
@@ -108,6 +106,8 @@ struct Node<'a> {
     folders: Folders,
     /// The variables of this machine.
     host: Vec<(OsString, OsString)>,
+    /// Whether it makes sandboxes, once that was tried.
+    sandboxes: OnceLock<Result<(), Problem>>,
     shelf: Shelf,
     queue: Mutex<Queue>,
     called: Condvar,
@@ -192,6 +192,7 @@ fn serve_within(
     let node = Node {
         folders,
         host: std::env::vars_os().collect(),
+        sandboxes: OnceLock::new(),
         fetch: Fetch::new(&store, scratch.folder(), line),
         beside,
         shelf: Shelf::new(options.cache),
@@ -406,9 +407,34 @@ impl<'a> Node<'a> {
         }
         let folder = self.folders.with(self.site.store, files);
         let folder = folder.map_err(|error| error.to_string())?;
-        let step = Arc::new(known.runnable(&folder, &self.host)?);
+        let names = Folders::names(self.site.store, files).map_err(|error| error.to_string())?;
+        let step = Arc::new(known.runnable(&folder, &names, &self.host)?);
+        if let Some(sandbox) = &step.sandbox {
+            self.try_sandbox(sandbox)?;
+        }
         *ready = Some(Arc::clone(&step));
         Ok(step)
+    }
+
+    /// Whether this machine makes such a sandbox.
+    fn try_sandbox(&self, sandbox: &Sandbox) -> Result<(), String> {
+        let told = |problem: &Problem| {
+            format!(
+                "no script of step {} can run in a sandbox there: {}\nhint: {}",
+                sandbox.step(),
+                problem.words(),
+                problem.hint()
+            )
+        };
+        if let Some(problem) = sandbox.problem() {
+            return Err(told(problem));
+        }
+        let tried = self.sandboxes.get_or_init(|| {
+            let made = tempfile::tempdir_in(self.site.scratch.path());
+            let place = made.map_err(|error| Problem::Refused(error.to_string()))?;
+            sandbox.probe(place.path())
+        });
+        tried.as_ref().map_err(told).copied()
     }
 
     /// Has all here that a task takes, and the slot where its script starts.

@@ -10,7 +10,7 @@ mod book;
 mod station;
 mod talk;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,8 @@ use book::{Act, Book, LOSSES, WorkerId};
 use station::Station;
 use talk::Say;
 
+/// How often it is told that a machine cannot carry out tasks of a step.
+const TOLD: usize = 50;
 /// What a worker has to answer when its tasks are to be ended.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -89,6 +91,8 @@ struct State {
     /// The room that was told, by place.
     told: Vec<u64>,
     next: WorkerId,
+    /// On which machines a task of which step could not be carried out, as far as that was told.
+    unable: BTreeSet<(String, QueueId)>,
     /// Nothing more is given out.
     stopped: bool,
     /// When those are ended who do not answer.
@@ -137,6 +141,7 @@ impl<'a> Remote<'a> {
             links: HashMap::new(),
             told: vec![0; crews.len()],
             next: 0,
+            unable: BTreeSet::new(),
             stopped: false,
             end_at: None,
             over: false,
@@ -270,10 +275,21 @@ impl<'a> Remote<'a> {
         }
         let mut state = self.lock();
         if let Outcome::Unable(why) = &end.outcome {
+            let node = state.book.node(worker).unwrap_or_default().to_owned();
+            let about = state.book.job(lease);
+            let about = about.map(|job| (job.step.queue, job.step.name.to_string(), job.ready.id));
             let lost = state.book.unable(worker, lease);
+            if let (None, Some((queue, step, task))) = (&lost, about)
+                && state.unable.len() < TOLD
+                && state.unable.insert((node.clone(), queue))
+            {
+                self.warn(format!(
+                    "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
+                ));
+            }
             if let Some(job) = lost {
                 let why = format!(
-                    "lost: {LOSSES} workers could not carry it out, the last one as: {why}"
+                    "lost: {LOSSES} workers could not carry it out, the last one on {node}: {why}"
                 );
                 self.fail(&job, why);
             }

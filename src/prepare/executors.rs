@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use super::Source;
+use super::{Source, sandbox};
 use crate::exec::remote::{Crew, Posted};
 use crate::manifest::Step;
 use crate::model::checkpoint::Checkpoint;
@@ -11,7 +12,8 @@ use crate::model::identity::Identity;
 use crate::model::promise::Pattern;
 use crate::model::resources::{CPUS, Place};
 use crate::model::task::{INPUT_DIR, WITH_DIR, WITH_FILE};
-use crate::wire::message::StepSpec;
+use crate::packages::Closure;
+use crate::wire::message::{SandboxSpec, StepSpec};
 
 /// Where the steps' tasks are carried out.
 #[derive(Debug, Default)]
@@ -35,6 +37,7 @@ pub(super) fn posted(
     (queue, step): (usize, &Step),
     version: i64,
     (identity, params): (&Identity, &[(&str, &str)]),
+    closure: Option<&Closure>,
     host: &[(OsString, OsString)],
 ) -> Option<Posted> {
     let place = source.executors.place(queue)?;
@@ -79,6 +82,15 @@ pub(super) fn posted(
         input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
         with_dir: (!step.with.is_empty() && has_with)
             .then(|| step.with.iter().map(ToString::to_string).collect()),
+        sandbox: step.sandbox.then(|| {
+            let paths = closure.map(sandbox::paths);
+            let text = |path: PathBuf| path.to_string_lossy().into_owned();
+            SandboxSpec {
+                folder: source.folder.to_str().map(str::to_owned),
+                closure: paths.map(|paths| paths.into_iter().map(text).collect()),
+                network: step.network,
+            }
+        }),
         units: place.units,
         identity: identity.clone(),
     };

@@ -188,8 +188,21 @@ pub(crate) struct StepSpec {
     pub input_dir: bool,
     /// Whether they have `WITH_DIR`, and in it what these steps left.
     pub with_dir: Option<Vec<String>>,
+    /// What its scripts see, if they run in a sandbox.
+    pub sandbox: Option<SandboxSpec>,
     /// How much room one of its tasks takes.
     pub units: u64,
+}
+
+/// What the scripts of a step see in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SandboxSpec {
+    /// The path at which they start, where it can be told: that of the manifest's folder.
+    pub folder: Option<String>,
+    /// All that its packages need, where that is known.
+    pub closure: Option<Vec<String>>,
+    /// Whether they have the network.
+    pub network: bool,
 }
 
 /// A task.

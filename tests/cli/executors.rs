@@ -274,7 +274,6 @@ script = ': > $OUTPUT_DIR/x'
         test.run(["-run", "-quiet"]).exits(0);
     }
     for (key, what) in [
-        ("sandbox = true", "`sandbox`"),
         ("gpus = 1", "`gpus`"),
         ("secrets = [\"key\"]", "`secrets`"),
     ] {

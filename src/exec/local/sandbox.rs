@@ -1,5 +1,7 @@
 //! Scripts in a sandbox: how they are started, what keeps them from it, and what they may have missed.
 
+mod seen;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -11,6 +13,8 @@ use crate::model::name::StepName;
 use crate::process::Invocation;
 use crate::sys::sandbox::{self, View};
 use crate::text::{Shown as _, quoted, visible};
+
+pub(crate) use seen::{Scene, secret};
 
 /// This program, as processes that it starts find it.
 pub(super) const OWN: &str = "/proc/self/exe";

@@ -42,6 +42,18 @@ impl Folders {
         })
     }
 
+    /// The paths in such a list.
+    pub(super) fn names(
+        store: &Store,
+        files: Option<&Digest>,
+    ) -> Result<Vec<Box<str>>, store::Error> {
+        let Some(files) = files else {
+            return Ok(Vec::new());
+        };
+        let entries = store.tree(files)?;
+        entries.map(|entry| Ok(entry?.name)).collect()
+    }
+
     /// That with exactly the files of this list, all of which are in the store; the empty one without.
     pub(super) fn with(
         &self,

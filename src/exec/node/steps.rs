@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use crate::exec::local::{self, Parameters, Runnable, With};
+use crate::exec::local::{self, Parameters, Runnable, Scene, With};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::identity::Tools;
 use crate::model::name::StepName;
@@ -62,6 +62,7 @@ impl Known {
     pub(super) fn runnable(
         &self,
         folder: &Path,
+        files: &[Box<str>],
         host: &[(OsString, OsString)],
     ) -> Result<Runnable, String> {
         let spec = &*self.spec;
@@ -90,9 +91,10 @@ impl Known {
         };
         let variables = local::variables(identity, parameters, host);
         let folder = folder.to_owned();
+        let closure = spec.sandbox.iter().flat_map(|sandbox| &sandbox.closure);
         let shell = identity.shell.first().map_or("sh", String::as_str);
         let host_path = local::host_path();
-        let program = match missing(&identity.tools) {
+        let program = match missing(&identity.tools, closure.flatten()) {
             Some(path) => Err(format!(
                 "{path} is not on this machine, and the step's packages are in there\nhint: the machines of \
                  the executor need the same /nix/store"
@@ -111,10 +113,32 @@ impl Known {
                 .collect(),
             each: identity.each,
         });
-        let name = StepName::new(&spec.name);
+        let name = StepName::new(&spec.name).map_err(|error| error.to_string())?;
+        let sandbox = spec.sandbox.as_ref().map(|sandbox| {
+            let scene = Scene {
+                step: &name,
+                tools: &identity.tools,
+                closure: sandbox
+                    .closure
+                    .as_ref()
+                    .map(|paths| paths.iter().map(PathBuf::from).collect()),
+                network: sandbox.network,
+                // What is seen there of this machine is not written over.
+                folder: match &sandbox.folder {
+                    Some(home) if !Scene::is_of_a_system(Path::new(home)) => home.into(),
+                    _ => folder.clone(),
+                },
+                files: files
+                    .iter()
+                    .map(|path| (folder.join(&**path), PathBuf::from(&**path)))
+                    .collect(),
+                secrets: Vec::new(),
+            };
+            scene.sandbox(&program)
+        });
         Ok(Runnable {
             queue: self.number as usize,
-            name: name.map_err(|error| error.to_string())?,
+            name,
             version: spec.version,
             outputs,
             folders: spec.folders,
@@ -133,18 +157,21 @@ impl Known {
             measured: spec.measured,
             direct: OnceLock::new(),
             files: None,
-            sandbox: None,
+            sandbox,
             mask: None,
         })
     }
 }
 
 /// A folder with programs of the step that is not on this machine.
-fn missing(tools: &Tools) -> Option<&str> {
+fn missing<'s>(
+    tools: &'s Tools,
+    closure: impl Iterator<Item = &'s String>,
+) -> Option<&'s str> {
     let Tools::Nix(environment) = tools else {
         return None;
     };
-    let mut paths = environment.path.iter();
+    let mut paths = environment.path.iter().chain(closure);
     let missing = paths.find(|path| !Path::new(path).exists());
     missing.map(String::as_str)
 }

@@ -296,6 +296,11 @@ impl<J> Book<J> {
         }
     }
 
+    /// The machine that a worker is on.
+    pub(super) fn node(&self, worker: WorkerId) -> Option<&str> {
+        Some(&self.workers.get(&worker)?.node)
+    }
+
     /// A worker could not do its part; the job, if that was once too often.
     pub(super) fn unable(&mut self, worker: WorkerId, lease: Lease) -> Option<J> {
         let held = self.take(worker, lease)?;

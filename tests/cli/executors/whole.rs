@@ -54,3 +54,78 @@ script = 'ls -A > $OUTPUT_DIR/alone'
     test.objects_are_whole();
     test.nothing_temporary_is_left();
 }
+
+/// What scripts in a sandbox see is the same here and there.
+#[test]
+fn sandboxes_are_made_elsewhere_and_show_what_those_here_do() {
+    let manifest = r#"
+[defaults]
+sandbox = true
+[[step]]
+name = "begin"
+start = true
+files = ["lib/*.txt"]
+script = '''
+pwd > $OUTPUT_DIR/seen_next; find . -type f | sort >> $OUTPUT_DIR/seen_next; cat lib/a.txt >> $OUTPUT_DIR/seen_next
+for n in 1 2 3 4 5 6; do echo $n > $OUTPUT_DIR/${n}_next; done
+! (echo x > lib/a.txt) 2> /dev/null; ! ls /root /home/* 2> /dev/null | grep .
+'''
+[[step]]
+name = "next"
+script = 'cat $INPUT_FILE > $OUTPUT_DIR/${TASK_PIPELINE_INPUT_NAME%_next}; echo $HOME $OUTPUT_DIR; ls /; ls -A'
+[[step]]
+name = "net"
+network = true
+from = ["begin:1_next"]
+script = 'cat /etc/hosts > $OUTPUT_DIR/hosts'
+"#;
+    let of = |executor: &str| {
+        // Where it starts is seen.
+        let test = Test::apart();
+        test.manifest(manifest);
+        test.write("lib/a.txt", "a\n");
+        test.write("secret.txt", "not declared\n");
+        test.run(["-run", "-executor", executor]).exits(0);
+        let folder = test.path(".").canonicalize().unwrap();
+        let folder = folder.to_str().unwrap().to_owned();
+        let seen = test.output("seen").replace(&folder, "FOLDER");
+        let logs = test.rows("SELECT task.id FROM task JOIN step ON step.id = step_id WHERE step.name = 'next'");
+        let logs = logs.iter().map(|id| test.text(&["log", id, "-stdout"]));
+        let logs: std::collections::BTreeSet<String> = logs.map(|log| log.replace(&folder, "FOLDER")).collect();
+        test.nothing_temporary_is_left();
+        (seen, logs, test.output("hosts"))
+    };
+    let here = of("local");
+    assert_eq!(here.0, "FOLDER\n./lib/a.txt\na\n");
+    assert_eq!(of("child:2*2"), here);
+    assert_eq!(of("child:1"), here);
+}
+
+#[test]
+fn a_machine_that_makes_no_sandbox_is_told_with_what_to_do() {
+    let test = Test::with(
+        r#"
+[executors.lab]
+start = ["sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"", "sh"]
+workers = 2
+[[step]]
+name = "begin"
+start = true
+executor = "lab"
+sandbox = true
+retries = 5
+script = ": > $OUTPUT_DIR/x"
+"#,
+    );
+    // In namespaces of their own, in which no others are to be had.
+    let start = "[\"unshare\", \"--user\", \"--map-root-user\", \"sh\", ";
+    let text = test.read("workflow.toml").replace("[\"sh\", ", start);
+    test.manifest(&text);
+    test.run(["-run"])
+        .exits(1)
+        .says("cannot carry out begin #1, which is tried again")
+        .says("lost: 3 workers could not carry it out")
+        .says("can run in a sandbox there")
+        .says("user.max_user_namespaces")
+        .never_says("retry");
+}
