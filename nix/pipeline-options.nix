@@ -69,6 +69,7 @@ let
     executor = optional types.str "Who carries out the step's tasks: one of `executors`, or `local`.";
     checkpoint = optional (types.either types.bool types.str) "Whether each task has a folder, `$STATE_DIR`, that is kept from try to try until it succeeds: `true`, `false`, or how often it is kept, besides, while a try goes on on another machine, as `10m`.";
 
+    executor_secrets = optional types.bool "Whether the step's secrets pass to the executor's machines, too, where the way there may not be encrypted (`slurm`, `start`).";
     share = optional types.bool "Whether results are shared with others by a cache; by default those of pure steps, and of those in a sandbox, that have packages and no secrets.";
     warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
     cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";

@@ -247,6 +247,10 @@ pub(crate) struct Step {
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = LENGTH_OF_TIME))]
     #[schemars(extend("default" = false), example = &"10m")]
     pub checkpoint: Checkpoint,
+    /// Whether the secrets pass to the executor's machines, too, where the way there may not be encrypted (`slurm`,
+    /// `start`).
+    #[schemars(extend("default" = false), example = true)]
+    pub executor_secrets: bool,
     /// Whether results are shared with others by a cache. Without it, those of steps with packages that are pure or in a
     /// sandbox, have no secrets, and whose results are used again.
     #[schemars(with = "bool", example = false)]

@@ -62,7 +62,7 @@ pub(super) fn give(
     let mut executors = Executors::default();
     let mut known: BTreeMap<(String, Class), usize> = BTreeMap::new();
     let mut pilots = Pilots::of(db);
-    let mut problems = Vec::new();
+    let (mut problems, mut open) = (Vec::new(), Vec::new());
     for step in &manifest.steps {
         let used = match (&for_all, step.executor.as_deref()) {
             (Some(used), _) => used.clone().map(|used| (option.unwrap_or_default(), used)),
@@ -79,6 +79,9 @@ pub(super) fn give(
         problems.extend(
             problem(step).map(|problem| format!("{problem}, and {} is not", visible(name))),
         );
+        if !step.secrets.is_empty() && !step.executor_secrets && !is_encrypted(&used) {
+            open.push(step.name.to_string());
+        }
         let pooled = matches!(
             &used,
             Use::Of(Executor {
@@ -110,6 +113,19 @@ pub(super) fn give(
     if !problems.is_empty() {
         return Err(Failure::usage(problems.join("\n")).hint(
             "executor = \"local\" on the step has it carried out on the machine of the run",
+        ));
+    }
+    if !open.is_empty() {
+        let steps = match open.as_slice() {
+            [one] => format!("step {one}"),
+            many => format!("steps {}", many.join(", ")),
+        };
+        return Err(Failure::usage(format!(
+            "{steps} would have secrets pass to other machines by a command that may not encrypt what it carries"
+        ))
+        .hint(
+            "where it does, or where all on the way may know them, set executor_secrets = true on the step; `ssh` \
+             encrypts, and executor = \"local\" keeps the step on the machine of the run",
         ));
     }
     if executors.crews.is_empty() {
@@ -146,6 +162,17 @@ fn of_option(text: &str, manifest: &Manifest) -> Result<Option<Use>, Failure> {
     })))
 }
 
+/// Whether nobody on the way reads what passes to its workers, for certain.
+fn is_encrypted(used: &Use) -> bool {
+    match used {
+        Use::Child { .. } => true,
+        Use::Of(executor) => match executor.way {
+            Way::Ssh(_) => true,
+            Way::Start(_) | Way::Slurm(_) => false,
+        },
+    }
+}
+
 fn class(step: &Step) -> Class {
     Class {
         cpus: step.cpus.map_or(1, std::num::NonZeroU32::get),
@@ -156,9 +183,7 @@ fn class(step: &Step) -> Class {
 
 /// What of a step only works here.
 fn problem(step: &Step) -> Option<String> {
-    let what = if !step.secrets.is_empty() {
-        "`secrets`"
-    } else if step.gpus > 0 {
+    let what = if step.gpus > 0 {
         "`gpus`"
     } else {
         return None;

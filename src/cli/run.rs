@@ -421,7 +421,9 @@ impl Call<'_> {
         self.lend_declared(&posted, store);
         let terms = executor::terms(self.actions.grace, self.live);
         let folder = scratch.folder();
-        let remote = Remote::new(store, folder, &source.executors.crews, &posted, terms);
+        let hidden = source.secrets.hidden();
+        let crews = &source.executors.crews;
+        let remote = Remote::new(store, folder, crews, &posted, terms, hidden);
         let done = std::thread::scope(|scope| {
             remote
                 .serve(scope)

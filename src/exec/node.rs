@@ -11,6 +11,7 @@ mod folders;
 mod keeper;
 mod line;
 mod place;
+mod secrets;
 mod shelf;
 mod steps;
 mod told;
@@ -44,6 +45,7 @@ pub(crate) use keeper::Keeper;
 use line::Line;
 pub(crate) use line::Output;
 pub(crate) use place::Place;
+use secrets::Secrets;
 use shelf::{Shelf, Use};
 use steps::{Known, Steps};
 use told::Teller;
@@ -104,6 +106,7 @@ struct Node<'a> {
     fetch: Fetch<'a>,
     beside: Beside,
     folders: Folders,
+    secrets: Secrets<'a>,
     /// The variables of this machine.
     host: Vec<(OsString, OsString)>,
     /// Whether it makes sandboxes, once that was tried.
@@ -191,6 +194,7 @@ fn serve_within(
     let folders = folders.map_err(crate::store::io_error("make folders in", place))?;
     let node = Node {
         folders,
+        secrets: Secrets::new(line),
         host: std::env::vars_os().collect(),
         sandboxes: OnceLock::new(),
         fetch: Fetch::new(&store, scratch.folder(), line),
@@ -270,6 +274,9 @@ impl<'a> Node<'a> {
                 ToWorker::There(digest, path) => self.fetch.there(digest, path.into()),
                 ToWorker::Seen => self.beside.is_seen(),
                 ToWorker::Absent(digest, why) => self.fetch.absent(digest, why),
+                ToWorker::Secret { step, place, last } => {
+                    self.secrets.piece(step, place, &bytes, last);
+                }
                 ToWorker::Cancel(lease) => self.cancel(lease),
                 ToWorker::Stop { kill: false } => self.emergency.tasks().end(),
                 ToWorker::Stop { kill: true } => self.emergency.tasks().kill(),
@@ -334,6 +341,7 @@ impl<'a> Node<'a> {
         drop(queue);
         self.called.notify_all();
         self.fetch.end();
+        self.secrets.end();
         let tasks = self.emergency.tasks();
         tasks.end();
         let due = Instant::now() + Duration::from_millis(self.terms.grace);
@@ -398,8 +406,8 @@ impl<'a> Node<'a> {
     /// How the step's script is run here; or why it cannot be.
     fn ready(&self, known: &Known, used: &Use) -> Result<Arc<Runnable>, String> {
         let mut ready = known.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = &*ready {
-            return Ok(Arc::clone(ready));
+        if let Some((step, _)) = &*ready {
+            return Ok(Arc::clone(step));
         }
         let files = known.spec.identity.files.as_ref().map(|files| &files.tree);
         if let Some(files) = files {
@@ -408,11 +416,13 @@ impl<'a> Node<'a> {
         let folder = self.folders.with(self.site.store, files);
         let folder = folder.map_err(|error| error.to_string())?;
         let names = Folders::names(self.site.store, files).map_err(|error| error.to_string())?;
-        let step = Arc::new(known.runnable(&folder, &names, &self.host)?);
+        let secrets = self.secrets.of(known.number, &known.spec.secrets)?;
+        let step = known.runnable((&folder, &names), &secrets, &self.host)?;
+        let step = Arc::new(step);
         if let Some(sandbox) = &step.sandbox {
             self.try_sandbox(sandbox)?;
         }
-        *ready = Some(Arc::clone(&step));
+        *ready = Some((Arc::clone(&step), secrets));
         Ok(step)
     }
 

@@ -12,6 +12,7 @@ mod talk;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
@@ -58,6 +59,8 @@ pub(crate) struct Posted {
     pub place: usize,
     /// What workers need to know of it.
     pub spec: StepSpec,
+    /// Where its secrets are, in the order of their variables.
+    pub secrets: Vec<PathBuf>,
 }
 
 /// See the module.
@@ -70,6 +73,8 @@ pub(crate) struct Remote<'a> {
     /// By their places in the manifest.
     steps: &'a [Option<Posted>],
     terms: Terms,
+    /// Variables of this process that no worker has, for a secret is in them.
+    hidden: &'a BTreeSet<OsString>,
     state: Mutex<State>,
     /// Somebody is to be started, or all is over.
     called: Condvar,
@@ -123,13 +128,15 @@ struct Arriving<'a> {
 }
 
 impl<'a> Remote<'a> {
-    /// Nobody works yet. Files that are not complete are in `folder`, on the store's file system.
+    /// Nobody works yet. Files that are not complete are in `folder`, on the store's file system. No worker has the
+    /// variables `hidden` of this process.
     pub(crate) fn new(
         store: &'a Store,
         folder: &'a Folder,
         crews: &'a [Crew],
         steps: &'a [Option<Posted>],
         terms: Terms,
+        hidden: &'a BTreeSet<OsString>,
     ) -> Self {
         let stations = crews.iter().map(|crew| {
             let stations = crew.stations.iter();
@@ -153,6 +160,7 @@ impl<'a> Remote<'a> {
             crews,
             steps,
             terms,
+            hidden,
             state: Mutex::new(state),
             called: Condvar::new(),
             news: Mutex::default(),
@@ -338,6 +346,15 @@ impl<'a> Remote<'a> {
             checkpoint: end.checkpoint,
         })));
         Ok(())
+    }
+
+    /// Where the secrets of a step are; none for a worker that has no task of it.
+    fn secrets_for(&self, worker: WorkerId, step: u32) -> Option<Vec<PathBuf>> {
+        let queue = usize::try_from(step).ok()?;
+        let posted = self.steps.get(queue)?.as_ref()?;
+        let state = self.lock();
+        let has_task = state.book.has(worker, |job| job.step.queue == queue);
+        has_task.then(|| posted.secrets.clone())
     }
 
     /// A worker said that a job that goes on keeps this tree.

@@ -86,6 +86,7 @@ fields! {
     Rounds "rounds" Defaults Step;
     Cache "cache" Defaults Step;
     Checkpoint "checkpoint" Defaults Step;
+    ExecutorSecrets "executor_secrets" Defaults Step;
     Share "share" Defaults Step;
     Warm "warm" Defaults Step;
     Executor "executor" Defaults Step;

@@ -246,6 +246,7 @@ impl Draft {
             | Field::RetryDelay
             | Field::Rounds
             | Field::Cache
+            | Field::ExecutorSecrets
             | Field::Share
             | Field::Warm
             | Field::Checkpoint

@@ -60,6 +60,7 @@ pub(super) struct Fields {
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
     pub checkpoint: Option<Checkpoint>,
+    pub executor_secrets: Option<bool>,
     pub share: Option<bool>,
     pub warm: Option<bool>,
     pub executor: Option<Placed<String>>,
@@ -136,6 +137,7 @@ impl Fields {
                 let at = reader.inside(item);
                 self.executor = value.map(|value| Placed { value, at });
             }
+            Field::ExecutorSecrets => self.executor_secrets = reader.flag(&what, item),
             Field::Share => self.share = reader.flag(&what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Sandbox => self.sandbox = reader.flag(&what, item),
@@ -200,6 +202,7 @@ impl Fields {
             rounds,
             cache,
             checkpoint,
+            executor_secrets,
             share,
             warm,
             executor,
@@ -234,6 +237,7 @@ impl Fields {
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
         fill(&mut self.checkpoint, checkpoint.as_ref());
+        fill(&mut self.executor_secrets, executor_secrets.as_ref());
         fill(&mut self.share, share.as_ref());
         fill(&mut self.warm, warm.as_ref());
         fill(&mut self.executor, executor.as_ref());
@@ -272,6 +276,7 @@ impl Fields {
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
             checkpoint: self.checkpoint.unwrap_or_default(),
+            executor_secrets: self.executor_secrets.unwrap_or_default(),
             share: self.share,
             warm: self.warm,
             executor: self

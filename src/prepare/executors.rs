@@ -46,6 +46,7 @@ pub(super) fn posted(
         Some((name.clone(), value.to_str()?.to_owned()))
     });
     let has_with = identity.mentions(WITH_DIR) || identity.mentions(WITH_FILE);
+    let secrets = source.secrets.of_step(&step.secrets);
     let text = |pattern: &Pattern| pattern.text().to_owned();
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let spec = StepSpec {
@@ -82,6 +83,7 @@ pub(super) fn posted(
         input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
         with_dir: (!step.with.is_empty() && has_with)
             .then(|| step.with.iter().map(ToString::to_string).collect()),
+        secrets: secrets.iter().map(|(variable, _)| variable.clone()).collect(),
         sandbox: step.sandbox.then(|| {
             let paths = closure.map(sandbox::paths);
             let text = |path: PathBuf| path.to_string_lossy().into_owned();
@@ -97,5 +99,6 @@ pub(super) fn posted(
     Some(Posted {
         place: place.number,
         spec,
+        secrets: secrets.into_iter().map(|(_, path)| path.into()).collect(),
     })
 }

@@ -46,6 +46,15 @@ pub(crate) enum ToWorker {
     Seen,
     /// An object that was asked for cannot be had: why.
     Absent(Digest, String),
+    /// A piece of a step's secret, which was asked for; the bytes go with it.
+    Secret {
+        /// The step's number.
+        step: u32,
+        /// Its place among the step's.
+        place: usize,
+        /// Whether it is the last piece.
+        last: bool,
+    },
     /// A task is not wanted there any more: one that has not begun is given back, another goes on.
     Cancel(Lease),
     /// The run is to end: all tasks are asked to, or are ended.
@@ -69,6 +78,8 @@ pub(crate) enum ToOwner {
     Need(Vec<Digest>),
     /// The same, through the connection: it cannot read them where they lie.
     NeedBytes(Vec<Digest>),
+    /// A task of the step with this number is about to start, which has secrets.
+    Secrets(u32),
     /// A task writes; the bytes go with it.
     Wrote {
         /// Which.
@@ -188,6 +199,8 @@ pub(crate) struct StepSpec {
     pub input_dir: bool,
     /// Whether they have `WITH_DIR`, and in it what these steps left.
     pub with_dir: Option<Vec<String>>,
+    /// The variables of the secrets that it has; these are sent when a task of it is about to start.
+    pub secrets: Vec<String>,
     /// What its scripts see, if they run in a sandbox.
     pub sandbox: Option<SandboxSpec>,
     /// How much room one of its tasks takes.

@@ -275,7 +275,6 @@ script = ': > $OUTPUT_DIR/x'
     }
     for (key, what) in [
         ("gpus = 1", "`gpus`"),
-        ("secrets = [\"key\"]", "`secrets`"),
     ] {
         let test = Test::with(&format!("{PLAIN}{key}\n"));
         test.run(["-run", "-executor", "child:1"])

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use crate::exec::local::{self, Parameters, Runnable, Scene, With};
+use super::secrets::Given;
+use crate::exec::local::{self, Parameters, Runnable, Scene, With, secret_in_a_sandbox};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::identity::Tools;
 use crate::model::name::StepName;
@@ -18,10 +19,10 @@ use crate::wire::message::StepSpec;
 pub(super) struct Known {
     /// What was told of it.
     pub spec: Arc<StepSpec>,
-    /// How its script is run, once its first task had all there that this takes.
-    pub ready: Arc<Mutex<Option<Arc<Runnable>>>>,
+    /// How its script is run, with its secrets, once its first task had all there that this takes.
+    pub ready: Arc<Mutex<Option<(Arc<Runnable>, Given)>>>,
     /// Its number.
-    number: u32,
+    pub number: u32,
     /// How much room one of its tasks takes.
     pub units: u64,
     /// Whether its tasks keep something from try to try.
@@ -61,8 +62,8 @@ impl Known {
     /// How its script is run, in this folder; `host`: the variables of this machine. Or why it cannot be.
     pub(super) fn runnable(
         &self,
-        folder: &Path,
-        files: &[Box<str>],
+        (folder, files): (&Path, &[Box<str>]),
+        secrets: &Given,
         host: &[(OsString, OsString)],
     ) -> Result<Runnable, String> {
         let spec = &*self.spec;
@@ -83,8 +84,14 @@ impl Known {
             .map(|(name, value)| (&**name, value.clone()))
             .collect();
         let declared = |name: &str| spec.declared.iter().any(|known| known == name);
+        let mut seen = secrets.variables.clone();
+        if spec.sandbox.is_some() {
+            for (variable, path) in &mut seen {
+                *path = secret_in_a_sandbox(variable).into();
+            }
+        }
         let parameters = Parameters {
-            secrets: &[],
+            secrets: &seen,
             resources: &resources,
             given: &given,
             declared: Some(&declared),
@@ -132,7 +139,7 @@ impl Known {
                     .iter()
                     .map(|path| (folder.join(&**path), PathBuf::from(&**path)))
                     .collect(),
-                secrets: Vec::new(),
+                secrets: secrets.variables.clone(),
             };
             scene.sandbox(&program)
         });
@@ -158,7 +165,7 @@ impl Known {
             direct: OnceLock::new(),
             files: None,
             sandbox,
-            mask: None,
+            mask: secrets.mask.clone(),
         })
     }
 }

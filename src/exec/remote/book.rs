@@ -296,6 +296,13 @@ impl<J> Book<J> {
         }
     }
 
+    /// Whether a worker has such a job.
+    pub(super) fn has(&self, worker: WorkerId, is_such: impl Fn(&J) -> bool) -> bool {
+        let worker = self.workers.get(&worker);
+        let mut leases = worker.into_iter().flat_map(|worker| &worker.leases);
+        leases.any(|lease| self.job(*lease).is_some_and(&is_such))
+    }
+
     /// The machine that a worker is on.
     pub(super) fn node(&self, worker: WorkerId) -> Option<&str> {
         Some(&self.workers.get(&worker)?.node)

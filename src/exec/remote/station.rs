@@ -1,6 +1,6 @@
 //! Where one worker is started, heard, and started again if it is lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
@@ -247,7 +247,7 @@ impl<'a> Remote<'a> {
             Ok(words) => words,
             Err(error) => return failed(format!("cannot make a file: {error}")),
         };
-        let mut child = match start(command, &words) {
+        let mut child = match start(command, self.hidden, &words) {
             Ok(child) => child,
             Err(error) => {
                 let program = command
@@ -398,12 +398,20 @@ fn meet(from: &mut BufReader<ChildStdout>) -> Result<Hello, String> {
 }
 
 /// Starts the command of a station.
-fn start(command: &[OsString], words: &File) -> std::io::Result<Child> {
+fn start(
+    command: &[OsString],
+    hidden: &BTreeSet<OsString>,
+    words: &File,
+) -> std::io::Result<Child> {
     let [program, arguments @ ..] = command else {
         return Err(std::io::ErrorKind::NotFound.into());
     };
     let _starting = sys::starting_a_child();
-    Command::new(program)
+    let mut started = Command::new(program);
+    for variable in hidden {
+        started.env_remove(variable);
+    }
+    started
         .args(arguments)
         // Signals that come to this program's group are not for it.
         .process_group(0)
@@ -526,6 +534,12 @@ impl<'r, 'a> Hearing<'r, 'a> {
             }
             ToOwner::Need(digests) | ToOwner::NeedBytes(digests) => {
                 let _ = say.send(Say::Objects(digests));
+            }
+            ToOwner::Secrets(step) => {
+                let files = remote.secrets_for(self.worker, step).ok_or(
+                    "it asked for the secrets of a step that it has no task of",
+                )?;
+                let _ = say.send(Say::Secrets(step, files));
             }
             ToOwner::Wrote { lease, stderr } => {
                 let state = remote.lock();

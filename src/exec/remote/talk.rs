@@ -1,7 +1,9 @@
 //! What is said to one worker: one thread says it, so that nobody else waits for who does not listen.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub(super) enum Say {
     Message(ToWorker),
     /// These objects, which it asked for.
     Objects(Vec<Digest>),
+    /// The secrets of the step with this number, which are in these files.
+    Secrets(u32, Vec<PathBuf>),
     /// Nothing more.
     End,
 }
@@ -51,6 +55,16 @@ pub(super) fn talk(
         match next {
             Ok(Say::Message(message)) => frame::write(&mut to, &message, &[])?,
             Ok(Say::Objects(more)) => objects.extend(more),
+            Ok(Say::Secrets(step, files)) => {
+                for (place, file) in files.iter().enumerate() {
+                    let bytes = fs::read(file)?;
+                    let mut pieces = bytes.chunks(frame::PIECE).peekable();
+                    while let Some(piece) = pieces.next() {
+                        let last = pieces.peek().is_none();
+                        frame::write(&mut to, &ToWorker::Secret { step, place, last }, piece)?;
+                    }
+                }
+            }
             Ok(Say::End) | Err(RecvTimeoutError::Disconnected) => return to.flush(),
             Err(RecvTimeoutError::Timeout) => match objects.pop_front() {
                 Some(digest) => object(store, &mut to, digest)?,

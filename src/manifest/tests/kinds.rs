@@ -57,6 +57,7 @@ const KEYS: &[Key] = &[
     ("[[step]]", "rounds", NUMBER, LESS_THAN_ONE),
     ("[[step]]", "cache", "true, false, \"runset\" or a length of time in quotes", &[("''", "is neither \"runset\" nor a length of time"), ("'x'", "is neither")]),
     ("[[step]]", "checkpoint", "true, false or a length of time in quotes", &[("''", "is not a length of time"), ("'x'", "is not a length of time"), ("'0s'", "is no time at all"), ("'5'", "has no unit")]),
+    ("[[step]]", "executor_secrets", BOOL, &[]),
     ("[[step]]", "share", BOOL, &[]),
     ("[[step]]", "warm", BOOL, &[]),
     ("[[step]]", "executor", TEXT, &[("'x'", "there is no executor")]),

@@ -129,3 +129,52 @@ script = ": > $OUTPUT_DIR/x"
         .says("user.max_user_namespaces")
         .never_says("retry");
 }
+
+/// The variable that a worker must not hand on.
+const TOKEN: &str = "s3cr3t-t0ken-1a2b3c4d5e6f";
+
+#[test]
+fn secrets_pass_to_the_steps_that_list_them_alone() {
+    let manifest = r#"
+[executors.lab]
+start = ["env", "X=1"]
+[[step]]
+name = "begin"
+start = true
+secrets = ["key", "other"]
+script = '''
+test "$(cat $SECRET_key)" = "$(cat $SECRET_key)"; test "$(stat -L -c %a $SECRET_key)" = 400
+cat $SECRET_key | tr a-z A-Z > $OUTPUT_DIR/1_next; cat $SECRET_other | tr a-z A-Z > $OUTPUT_DIR/2_next
+cat $SECRET_key; for n in 3 4 5; do echo $n > $OUTPUT_DIR/${n}_next; done
+'''
+[[step]]
+name = "next"
+script = 'test -z "$SECRET_key$TOKEN"; cat $INPUT_FILE > $OUTPUT_DIR/${TASK_PIPELINE_INPUT_NAME%_next}'
+"#;
+    let test = Test::with(manifest);
+    test.write("other", "a second one\n");
+    let run = |arguments: &[&str]| {
+        let mut command = test.command(["-run", "-secret", "key=env:TOKEN", "-secret", "other=other"]);
+        command.args(arguments).env("TOKEN", TOKEN);
+        crate::harness::Running::start(command).end()
+    };
+    // Who carries it may read along.
+    run(&["-executor", "lab"])
+        .exits(2)
+        .says("step begin would have secrets pass")
+        .says("executor_secrets = true");
+    let ran = run(&["-executor", "child:2*2", "-verbose"]).exits(0);
+    assert!(!ran.to_string().contains(TOKEN), "{ran}");
+    assert_eq!(test.output("1"), TOKEN.to_uppercase());
+    assert_eq!(test.output("2"), "A SECOND ONE\n");
+    assert_eq!(test.text(&["log", "1", "-stdout"]), "***");
+    let allowed = manifest.replace("secrets = [", "executor_secrets = true\nsecrets = [");
+    test.manifest(&allowed);
+    run(&["-fresh", "-executor", "lab"]).exits(0);
+    assert_eq!(test.output("1"), TOKEN.to_uppercase());
+    // Without one the task waits, as it does here.
+    test.run(["-run", "-fresh", "-executor", "child:1", "-secret", "other=other"])
+        .exits(1)
+        .says("key");
+    test.nothing_temporary_is_left();
+}

@@ -199,7 +199,8 @@ impl World {
                 continue;
             }
             let bytes = texts(line);
-            if line.contains(&escaped("memfd:task-pipeline")) {
+            let is_on_its_way = line.contains(&escaped("{\"secret\":{"));
+            if line.contains(&escaped("memfd:task-pipeline")) || is_on_its_way {
                 let cores = CORES.iter();
                 let here =
                     cores.filter(|core| bytes.windows(core.len()).any(|at| at == core.as_bytes()));
@@ -325,6 +326,12 @@ fn of_all_that_is_done_with_secrets_nothing_is_left() {
     assert!(shell.stdout.contains("37"), "{shell}");
     // It observes by what strace does, so that the two do not go together.
     world.run(&format!("trace-files failing {given}"), false);
+    // They pass to workers, and nowhere else.
+    world.seen = 0;
+    let away = format!("-run -fresh -verbose -executor child:2 {given}");
+    let ran = world.run(&away, true).exits(1);
+    ran.says("error: the token *** is not right");
+    assert!(world.seen >= 2 * CORES.len(), "to the worker and there");
     world.run("gc -keep-runsets 1", true).exits(0);
     let left = files(&world.test.path("temporary"));
     assert!(left.is_empty(), "{left:?}");
