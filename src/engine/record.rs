@@ -9,7 +9,7 @@ use super::recording::{How, Recording, SLICE};
 use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::digest::Digest;
-use crate::model::event::{Event, Failure, Launch, Routed, Span};
+use crate::model::event::{Cause, Event, Failure, Launch, Routed, Span};
 use crate::model::gather::Line;
 use crate::model::plan::{Lane, QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
@@ -115,6 +115,8 @@ impl Scheduler<'_> {
             | Outcome::Stale(ref error) => {
                 let error = error.clone();
                 let stale = matches!(ended.outcome, Outcome::Stale(_));
+                // It was tried elsewhere as often as is of use.
+                let lost = matches!(Cause::of(&error), Cause::Lost);
                 let out_of_memory = matches!(ended.outcome, Outcome::OutOfMemory(_));
                 self.state.fail(
                     self.runset,
@@ -131,7 +133,7 @@ impl Scheduler<'_> {
                 } else if let Some(memory) = self.more(&step, &ready).filter(|_| out_of_memory) {
                     let error = format!("{error}\nit is tried again with {}", bytes(memory));
                     self.raise(&step, ready, &error, span);
-                } else if ready.attempt < step.retries && !self.stopping {
+                } else if ready.attempt < step.retries && !lost && !self.stopping {
                     self.retry(&step, ready, &error, span);
                 } else {
                     self.give_up(&step, &ready, error, span)?;

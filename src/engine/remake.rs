@@ -17,7 +17,7 @@ use super::record::{failure, pause, span};
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
-use crate::model::event::{Event, Span};
+use crate::model::event::{Cause, Event, Span};
 use crate::model::gather::{Line, Role};
 use crate::model::list::Form;
 use crate::model::name::FileName;
@@ -282,7 +282,9 @@ impl Scheduler<'_> {
                 self.compare_again(&step, &ready, outputs, span)?;
             }
             Outcome::Failure(error) | Outcome::OutOfMemory(error)
-                if ready.attempt < step.retries && !self.stopping =>
+                if ready.attempt < step.retries
+                    && !matches!(Cause::of(&error), Cause::Lost)
+                    && !self.stopping =>
             {
                 let after = pause(step.retry_delay, ready.attempt);
                 self.tell(&Event::Failed {

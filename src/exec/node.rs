@@ -23,10 +23,13 @@ use std::io::{BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{Channel, Emergency, LiveState, Message, Problem, Runnable, Sandbox, Scratch, Site, TaskLaunch, Worker};
+use super::local::{
+    Channel, Emergency, LiveState, Message, Problem, Runnable, Sandbox, Scratch, Site, TaskLaunch,
+    Worker,
+};
 use crate::engine::Grant;
 use crate::model::event::Event;
 use crate::model::list::Form;

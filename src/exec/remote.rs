@@ -348,13 +348,15 @@ impl<'a> Remote<'a> {
         Ok(())
     }
 
-    /// Where the secrets of a step are; none for a worker that has no task of it.
-    fn secrets_for(&self, worker: WorkerId, step: u32) -> Option<Vec<PathBuf>> {
-        let queue = usize::try_from(step).ok()?;
-        let posted = self.steps.get(queue)?.as_ref()?;
+    /// Where the secrets of a step are; fails for a worker that has no task of it.
+    fn secrets_for(&self, worker: WorkerId, step: u32) -> Result<Vec<PathBuf>, &'static str> {
+        let queue = usize::try_from(step).unwrap_or(usize::MAX);
+        let posted = self.steps.get(queue).and_then(Option::as_ref);
         let state = self.lock();
         let has_task = state.book.has(worker, |job| job.step.queue == queue);
-        has_task.then(|| posted.secrets.clone())
+        let files = posted.filter(|_| has_task);
+        let files = files.map(|posted| posted.secrets.clone());
+        files.ok_or("it asked for the secrets of a step that it has no task of")
     }
 
     /// A worker said that a job that goes on keeps this tree.

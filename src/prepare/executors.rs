@@ -83,7 +83,10 @@ pub(super) fn posted(
         input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),
         with_dir: (!step.with.is_empty() && has_with)
             .then(|| step.with.iter().map(ToString::to_string).collect()),
-        secrets: secrets.iter().map(|(variable, _)| variable.clone()).collect(),
+        secrets: secrets
+            .iter()
+            .map(|(variable, _)| variable.clone())
+            .collect(),
         sandbox: step.sandbox.then(|| {
             let paths = closure.map(sandbox::paths);
             let text = |path: PathBuf| path.to_string_lossy().into_owned();

@@ -14,13 +14,16 @@ use crate::model::name::StepName;
 use crate::model::promise::Pattern;
 use crate::wire::message::StepSpec;
 
+/// How a step's script is run, and its secrets, which are there as long as this is.
+pub(super) type Ready = (Arc<Runnable>, Given);
+
 /// A step.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     /// What was told of it.
     pub spec: Arc<StepSpec>,
     /// How its script is run, with its secrets, once its first task had all there that this takes.
-    pub ready: Arc<Mutex<Option<(Arc<Runnable>, Given)>>>,
+    pub ready: Arc<Mutex<Option<Ready>>>,
     /// Its number.
     pub number: u32,
     /// How much room one of its tasks takes.
@@ -171,10 +174,7 @@ impl Known {
 }
 
 /// A folder with programs of the step that is not on this machine.
-fn missing<'s>(
-    tools: &'s Tools,
-    closure: impl Iterator<Item = &'s String>,
-) -> Option<&'s str> {
+fn missing<'s>(tools: &'s Tools, closure: impl Iterator<Item = &'s String>) -> Option<&'s str> {
     let Tools::Nix(environment) = tools else {
         return None;
     };

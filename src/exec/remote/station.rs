@@ -536,9 +536,7 @@ impl<'r, 'a> Hearing<'r, 'a> {
                 let _ = say.send(Say::Objects(digests));
             }
             ToOwner::Secrets(step) => {
-                let files = remote.secrets_for(self.worker, step).ok_or(
-                    "it asked for the secrets of a step that it has no task of",
-                )?;
+                let files = remote.secrets_for(self.worker, step)?;
                 let _ = say.send(Say::Secrets(step, files));
             }
             ToOwner::Wrote { lease, stderr } => {
