@@ -1,5 +1,6 @@
 //! Results that are shared (`-cache`, `-cache-push`): by a folder, by a server, by those who cannot be trusted.
 
+mod bucket;
 mod server;
 
 use std::os::unix::fs::PermissionsExt as _;
