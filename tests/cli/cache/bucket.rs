@@ -1,4 +1,4 @@
-//! A cache in a bucket of somebody else's S3: moto, a server that PyPI has.
+//! A cache in a bucket of somebody else's S3: `moto`, a server that is on the Python package index.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
