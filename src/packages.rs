@@ -17,6 +17,7 @@
 //! regular     reading files that somebody else may have made
 //! tools       the programs, looked for when they are needed
 //! command     every call of `nix` and `nix-store`; child, progress, failure: what they say
+//! copy        to the store of another machine
 //! store_path  paths in the store
 //! ```
 //!
@@ -45,6 +46,7 @@ mod cached;
 mod child;
 mod closure;
 mod command;
+pub(crate) mod copy;
 mod diagnose;
 mod error;
 mod failure;

@@ -10,6 +10,7 @@ mod fetch;
 mod folders;
 mod keeper;
 mod line;
+mod packages;
 mod place;
 mod secrets;
 mod shelf;
@@ -32,6 +33,7 @@ use super::local::{
 };
 use crate::engine::Grant;
 use crate::model::event::Event;
+use crate::model::identity::Tools;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
@@ -47,6 +49,7 @@ use folders::{Folders, Whereabouts};
 pub(crate) use keeper::Keeper;
 use line::Line;
 pub(crate) use line::Output;
+use packages::Packages;
 pub(crate) use place::Place;
 use secrets::Secrets;
 use shelf::{Shelf, Use};
@@ -107,6 +110,7 @@ struct Node<'a> {
     site: Site<'a>,
     line: Line<'a>,
     fetch: Fetch<'a>,
+    packages: Packages<'a>,
     beside: Beside,
     folders: Folders,
     secrets: Secrets<'a>,
@@ -201,6 +205,7 @@ fn serve_within(
         host: std::env::vars_os().collect(),
         sandboxes: OnceLock::new(),
         fetch: Fetch::new(&store, scratch.folder(), line),
+        packages: Packages::new(line, place),
         beside,
         shelf: Shelf::new(options.cache),
         site,
@@ -276,6 +281,9 @@ impl<'a> Node<'a> {
                 ToWorker::Piece { digest, last } => self.fetch.piece(digest, &bytes, last),
                 ToWorker::There(digest, path) => self.fetch.there(digest, path.into()),
                 ToWorker::Seen => self.beside.is_seen(),
+                ToWorker::Needs(step, all) => self.packages.needs(step, all),
+                ToWorker::Packages { step, last } => self.packages.piece(step, &bytes, last),
+                ToWorker::NoPackages(step, why) => self.packages.absent(step, why),
                 ToWorker::Absent(digest, why) => self.fetch.absent(digest, why),
                 ToWorker::Secret { step, place, last } => {
                     self.secrets.piece(step, place, &bytes, last);
@@ -345,6 +353,7 @@ impl<'a> Node<'a> {
         self.called.notify_all();
         self.fetch.end();
         self.secrets.end();
+        self.packages.end();
         let tasks = self.emergency.tasks();
         tasks.end();
         let due = Instant::now() + Duration::from_millis(self.terms.grace);
@@ -419,6 +428,9 @@ impl<'a> Node<'a> {
         let folder = self.folders.with(self.site.store, files);
         let folder = folder.map_err(|error| error.to_string())?;
         let names = Folders::names(self.site.store, files).map_err(|error| error.to_string())?;
+        if let Tools::Nix(environment) = &known.spec.identity.tools {
+            self.packages.have(known.number, environment)?;
+        }
         let secrets = self.secrets.of(known.number, &known.spec.secrets)?;
         let step = known.runnable((&folder, &names), &secrets, &self.host)?;
         let step = Arc::new(step);

@@ -23,6 +23,7 @@ use crate::engine::{self, Collected, Ended, Job, Stop};
 use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::event::Launch;
+use crate::model::identity::Tools;
 use crate::model::plan::QueueId;
 use crate::model::task::TaskId;
 use crate::state::{Finished, Logs};
@@ -381,6 +382,18 @@ impl<'a> Remote<'a> {
             return Ok(());
         }
         Err("what a task keeps did not come".to_owned())
+    }
+
+    /// The store paths of a step's packages.
+    fn packages_of(&self, step: u32) -> Vec<String> {
+        let posted = self.steps.get(step as usize).and_then(Option::as_ref);
+        let Some(Tools::Nix(environment)) = posted.map(|posted| &posted.spec.identity.tools) else {
+            return Vec::new();
+        };
+        let packages = environment.packages.iter();
+        packages
+            .flat_map(|package| package.store_paths.iter().cloned())
+            .collect()
     }
 
     fn arriving(&self) -> Arriving<'a> {

@@ -6,6 +6,7 @@
 //! | owner | [`ToWorker::Welcome`], or [`ToWorker::Bye`] |
 //! | owner | each step once ([`ToWorker::Step`]), then its tasks by its number ([`ToWorker::Task`]) |
 //! | worker | which objects it lacks ([`ToOwner::Need`]); the owner sends them, or says that they are not there |
+//! | worker | what the packages of a step need ([`ToOwner::Lacks`]), and which of it is to be sent ([`ToOwner::NeedPackages`]) |
 //! | worker | what a task left: objects, then names ([`ToOwner::Output`]), then how it ended ([`ToOwner::Done`]) |
 //! | both | [`ToWorker::Ping`], so that silence tells that the other is gone |
 //!
@@ -31,6 +32,17 @@ pub(crate) enum ToWorker {
     Bye(String),
     /// A step, by a number of its own.
     Step(u32, Box<StepSpec>),
+    /// All that the packages of a step need, which the worker asked for.
+    Needs(u32, Vec<String>),
+    /// A piece of packages of a step that were asked for; the bytes go with it.
+    Packages {
+        /// Of which step.
+        step: u32,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// Packages of a step cannot be had: why.
+    NoPackages(u32, String),
     /// A task of one of them.
     Task(Box<TaskSpec>),
     /// A piece of an object that was asked for; the bytes go with it.
@@ -80,6 +92,10 @@ pub(crate) enum ToOwner {
     NeedBytes(Vec<Digest>),
     /// A task of the step with this number is about to start, which has secrets.
     Secrets(u32),
+    /// Packages of a step are not on its machine: what do they need?
+    Lacks(u32),
+    /// It needs the bytes of these store paths of them.
+    NeedPackages(u32, Vec<String>),
     /// A task writes; the bytes go with it.
     Wrote {
         /// Which.

@@ -10,6 +10,8 @@ mod daemon;
 mod errors;
 mod fake;
 mod lock;
+#[cfg(target_os = "linux")]
+mod nodes;
 mod path;
 mod received;
 mod restore;

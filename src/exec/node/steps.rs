@@ -101,16 +101,9 @@ impl Known {
         };
         let variables = local::variables(identity, parameters, host);
         let folder = folder.to_owned();
-        let closure = spec.sandbox.iter().flat_map(|sandbox| &sandbox.closure);
         let shell = identity.shell.first().map_or("sh", String::as_str);
         let host_path = local::host_path();
-        let program = match missing(&identity.tools, closure.flatten()) {
-            Some(path) => Err(format!(
-                "{path} is not on this machine, and the step's packages are in there\nhint: the machines of \
-                 the executor need the same /nix/store"
-            )),
-            None => local::program(shell, &variables, host_path.as_deref(), &folder),
-        };
+        let program = local::program(shell, &variables, host_path.as_deref(), &folder);
         let arguments = identity.shell.iter().skip(1).chain([&identity.script]);
         let outputs = spec.outputs.as_ref().map(|texts| {
             let patterns = texts.iter().filter_map(|text| Pattern::parse(text).ok());
@@ -171,16 +164,6 @@ impl Known {
             mask: secrets.mask.clone(),
         })
     }
-}
-
-/// A folder with programs of the step that is not on this machine.
-fn missing<'s>(tools: &'s Tools, closure: impl Iterator<Item = &'s String>) -> Option<&'s str> {
-    let Tools::Nix(environment) = tools else {
-        return None;
-    };
-    let mut paths = environment.path.iter().chain(closure);
-    let missing = paths.find(|path| !Path::new(path).exists());
-    missing.map(String::as_str)
 }
 
 fn pairs(pairs: &[(String, String)]) -> Vec<(&str, &str)> {

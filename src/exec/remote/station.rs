@@ -539,6 +539,12 @@ impl<'r, 'a> Hearing<'r, 'a> {
                 let files = remote.secrets_for(self.worker, step)?;
                 let _ = say.send(Say::Secrets(step, files));
             }
+            ToOwner::Lacks(step) => {
+                let _ = say.send(Say::Needs(step, remote.packages_of(step)));
+            }
+            ToOwner::NeedPackages(step, paths) => {
+                let _ = say.send(Say::Packages(step, paths));
+            }
             ToOwner::Wrote { lease, stderr } => {
                 let state = remote.lock();
                 if let Some(job) = state.book.job(lease) {

@@ -1,6 +1,6 @@
 //! What is said to one worker: one thread says it, so that nobody else waits for who does not listen.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::exec::transfer;
 use crate::model::digest::Digest;
+use crate::packages::copy::{self, CopyError};
 use crate::store::Reader;
 use crate::wire::frame;
 use crate::wire::message::ToWorker;
@@ -22,6 +23,10 @@ pub(super) enum Say {
     Objects(Vec<Digest>),
     /// The secrets of the step with this number, which are in these files.
     Secrets(u32, Vec<PathBuf>),
+    /// What the packages of a step need: of these store paths.
+    Needs(u32, Vec<String>),
+    /// The bytes of these, which are among what they need.
+    Packages(u32, Vec<String>),
     /// Nothing more.
     End,
 }
@@ -36,6 +41,8 @@ pub(super) fn talk(
     let mut to = BufWriter::with_capacity(frame::PIECE * 2, to);
     // Objects wait for messages, which are short.
     let mut objects: VecDeque<Digest> = VecDeque::new();
+    // What was said of packages, by step: nothing else of this machine's store goes there.
+    let mut needs: HashMap<u32, Vec<String>> = HashMap::new();
     loop {
         let next = if objects.is_empty() {
             match says.try_recv() {
@@ -65,11 +72,47 @@ pub(super) fn talk(
                     }
                 }
             }
+            Ok(Say::Needs(step, packages)) => {
+                let told = match copy::needs(&packages) {
+                    Ok(all) => {
+                        needs.insert(step, all.clone());
+                        ToWorker::Needs(step, all)
+                    }
+                    Err(error) => ToWorker::NoPackages(step, error.to_string()),
+                };
+                frame::write(&mut to, &told, &[])?;
+            }
+            Ok(Say::Packages(step, paths)) => {
+                let all = needs.get(&step).map_or(&[][..], Vec::as_slice);
+                match paths.iter().find(|path| all.binary_search(path).is_err()) {
+                    None => packages(&mut to, step, &paths)?,
+                    Some(other) => {
+                        let why = format!("the step does not need {other:?}");
+                        frame::write(&mut to, &ToWorker::NoPackages(step, why), &[])?;
+                    }
+                }
+            }
             Ok(Say::End) | Err(RecvTimeoutError::Disconnected) => return to.flush(),
             Err(RecvTimeoutError::Timeout) => match objects.pop_front() {
                 Some(digest) => object(store, &mut to, digest)?,
                 None => frame::write(&mut to, &ToWorker::Ping, &[])?,
             },
+        }
+    }
+}
+
+/// Sends packages, or says why they cannot be had. All else waits for them: a worker has them once.
+fn packages(to: &mut impl Write, step: u32, paths: &[String]) -> io::Result<()> {
+    let sent = copy::export(paths, &mut |bytes| {
+        let piece = ToWorker::Packages { step, last: false };
+        frame::write(to, &piece, bytes)
+    });
+    match sent {
+        Ok(()) => frame::write(to, &ToWorker::Packages { step, last: true }, &[]),
+        Err(CopyError::To(error)) => Err(error),
+        Err(error) => {
+            let told = ToWorker::NoPackages(step, error.to_string());
+            frame::write(to, &told, &[])
         }
     }
 }
@@ -92,5 +135,30 @@ fn object(store: &Reader, to: &mut impl Write, digest: Digest) -> io::Result<()>
             frame::write(to, &absent, &[])
         }
         (Ok(()), None) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn nothing_of_the_store_goes_to_a_worker_but_what_its_steps_need() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let (say, says) = mpsc::channel();
+        let path = "/nix/store/00000000000000000000000000000000-other".to_owned();
+        say.send(Say::Packages(3, vec![path])).unwrap();
+        say.send(Say::End).unwrap();
+        let mut said = Vec::new();
+        talk(&store, &mut said, &says, Duration::from_secs(1)).unwrap();
+        let heard = frame::read::<ToWorker>(&mut &said[..]).unwrap();
+        let Some((ToWorker::NoPackages(3, why), _)) = heard else {
+            panic!("{heard:?}");
+        };
+        assert!(why.starts_with("the step does not need "), "{why}");
     }
 }
