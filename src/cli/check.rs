@@ -3,6 +3,7 @@
 mod again;
 mod age;
 mod describe;
+mod executor;
 mod files;
 mod lint;
 mod params;
@@ -39,6 +40,9 @@ pub(super) struct Options {
     /// Fail where there is anything to warn of (for CI)
     #[arg(long)]
     strict: bool,
+    /// Start one worker of this executor, and say what holds there: what its command is, who answers, and whether a task works
+    #[arg(long, value_name = "NAME")]
+    executor: Option<String>,
     #[command(flatten)]
     params: ParamOptions,
 }
@@ -131,6 +135,9 @@ pub(super) fn main(
         }
     } else {
         out::tell(&source.texts.render_as("warning", &found));
+    }
+    if let Some(name) = &options.executor {
+        executor::tried(name, &source, places)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -135,6 +135,27 @@ pub(super) fn give(
     Ok(pilots)
 }
 
+/// One executor, as the steps have it that name it.
+pub(super) fn one(name: &str, db: &Path, manifest: &Manifest) -> Result<(Crew, Pilots), Failure> {
+    let Some(used) = of_option(name, manifest)? else {
+        return Err(Failure::usage(
+            "local is this machine: there is nothing to try",
+        ));
+    };
+    let mut steps = manifest.steps.iter();
+    let class = steps
+        .find(|step| step.executor.as_deref() == Some(name))
+        .map_or_else(
+            || Class {
+                cpus: 1,
+                ..Class::default()
+            },
+            class,
+        );
+    let mut pilots = Pilots::of(db);
+    Ok((crew(name, &used, &class, &mut pilots)?, pilots))
+}
+
 fn of_option(text: &str, manifest: &Manifest) -> Result<Option<Use>, Failure> {
     let wrong = |error: String| Failure::usage(format!("-executor {}: {error}", visible(text)));
     let forms = format!("one of {FORMS}");

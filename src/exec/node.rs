@@ -142,6 +142,7 @@ pub(crate) fn serve(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node: sys::node_name(),
         slots: options.slots,
+        nix: crate::packages::copy::has_nix(),
     }));
     let watch = Watchdog::new(emergency, FIRST);
     std::thread::scope(|scope| {

@@ -9,6 +9,7 @@ mod beside;
 mod book;
 mod station;
 mod talk;
+mod trial;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
@@ -34,6 +35,7 @@ use beside::Beside;
 use book::{Act, Book, LOSSES, WorkerId};
 use station::Station;
 use talk::Say;
+pub(crate) use trial::trial;
 
 /// How often it is told that a machine cannot carry out tasks of a step.
 const TOLD: usize = 50;

@@ -151,6 +151,8 @@ pub(crate) struct Hello {
     pub node: String,
     /// How much room it has.
     pub slots: u64,
+    /// Whether packages can be copied there.
+    pub nix: bool,
 }
 
 /// Objects of so many bytes go by a disk that both see, rather than through the connection.

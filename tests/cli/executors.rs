@@ -4,6 +4,7 @@
 mod beside;
 #[cfg(target_os = "linux")]
 mod others;
+mod tried;
 #[cfg(target_os = "linux")]
 mod whole;
 

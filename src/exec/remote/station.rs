@@ -270,22 +270,9 @@ impl<'a> Remote<'a> {
         // Who has said nothing more may still be there.
         let status = end(&mut child);
         self.lock().stations[place][number].phase = Phase::Starting;
-        let last = last_words(words);
-        let status = status.filter(|status| !status.success());
-        let status = status.map_or_else(String::new, |status| {
-            format!("; its command ended with {}", process::describe(status))
-        });
-        let last = if last.is_empty() {
-            String::new()
-        } else {
-            // One line, as it is told within one.
-            let lines: Vec<&str> = last.lines().rev().take(3).map(str::trim).collect();
-            let lines: Vec<&str> = lines.into_iter().rev().collect();
-            format!(": {}", lines.join("; "))
-        };
         Came {
             was_of_use,
-            how: format!("{ended}{status}{last}"),
+            how: self::ended(&ended, status, words),
         }
     }
 
@@ -372,7 +359,7 @@ impl<'a> Remote<'a> {
 }
 
 /// Hears a worker's first words.
-fn meet(from: &mut BufReader<ChildStdout>) -> Result<Hello, String> {
+pub(super) fn meet(from: &mut BufReader<ChildStdout>) -> Result<Hello, String> {
     let told = |error: frame::Error| match error {
         frame::Error::NoGreeting(last) if last.is_empty() => "it said nothing".to_owned(),
         frame::Error::NoGreeting(last) => format!("no worker answered, but: {last}"),
@@ -398,7 +385,7 @@ fn meet(from: &mut BufReader<ChildStdout>) -> Result<Hello, String> {
 }
 
 /// Starts the command of a station.
-fn start(
+pub(super) fn start(
     command: &[OsString],
     hidden: &BTreeSet<OsString>,
     words: &File,
@@ -422,7 +409,7 @@ fn start(
 }
 
 /// Waits for the end of a command, which has a moment for it.
-fn end(child: &mut Child) -> Option<ExitStatus> {
+pub(super) fn end(child: &mut Child) -> Option<ExitStatus> {
     const MOMENT: Duration = Duration::from_secs(2);
     let due = Instant::now() + MOMENT;
     while Instant::now() < due {
@@ -435,6 +422,23 @@ fn end(child: &mut Child) -> Option<ExitStatus> {
         let _ = kill_process_group(group, Signal::KILL);
     }
     child.wait().ok()
+}
+
+/// How a worker ended, with how its command did, and its last words: one line, as it is told within one.
+pub(super) fn ended(why: &str, status: Option<ExitStatus>, words: File) -> String {
+    let status = status.filter(|status| !status.success());
+    let status = status.map_or_else(String::new, |status| {
+        format!("; its command ended with {}", process::describe(status))
+    });
+    let last = last_words(words);
+    let lines: Vec<&str> = last.lines().map(str::trim).collect();
+    let last = lines[lines.len().saturating_sub(3)..].join("; ");
+    let last = if last.is_empty() {
+        last
+    } else {
+        format!(": {last}")
+    };
+    format!("{why}{status}{last}")
 }
 
 /// The end of what a command wrote.

@@ -107,6 +107,13 @@ fn over_ssh_the_same_comes_of_it() {
     sshd.run(&test, &["-run", "-executor", "ssh:stranger"])
         .exits(2)
         .says("Host key verification failed");
+    sshd.run(&test, &["check", "-executor", "ssh:stranger"])
+        .exits(2)
+        .says("no worker answered")
+        .says("Host key verification failed");
+    sshd.run(&test, &["check", "-executor", "ssh:lab*2"])
+        .exits(0)
+        .prints("executor ssh:lab*2: all of it works\n");
     // One that cannot be reached does not keep the other from its work.
     let test = Test::with(SHAPES);
     sshd.run(
