@@ -173,6 +173,16 @@ rec {
           description = "Whether finished tasks of steps that have changed since are run again.";
         };
 
+        executor = mkOption {
+          type = types.nullOr types.singleLineStr;
+          default = null;
+          example = "cluster";
+          description = ''
+            Who carries out the tasks of all steps: one of the manifest's `executors`, `slurm`,
+            `ssh:HOST,…`, or `local`. Null: as each step says.
+          '';
+        };
+
         parallel = mkOption {
           type = types.nullOr types.ints.positive;
           default = null;
@@ -445,6 +455,13 @@ rec {
       "${cfg.src}"
     ];
 
+  # Whether tasks may be carried out elsewhere, by programs of the system (`ssh`, `srun`).
+  goesOut =
+    cfg:
+    cfg.executor != null
+    || (cfg.settings or null) != null && cfg.settings ? executors
+    || builtins.isPath cfg.manifest && lib.importTOML cfg.manifest ? executors;
+
   # The names of the files that the manifest may include, a line each.
   partsList = ".task-pipeline-parts";
 
@@ -565,6 +582,7 @@ rec {
       ++ lib.optional cfg.fresh "-fresh"
       ++ lib.optional cfg.migrateTainted "-migrate-tainted"
       ++ lib.optional cfg.locked "-locked"
+      ++ option "executor" cfg.executor
       ++ lib.optionals (cfg.parallel != null) [
         "-parallel"
         (toString cfg.parallel)

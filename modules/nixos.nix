@@ -118,7 +118,10 @@ let
       # A rebuild neither starts a run nor breaks off the one that is under way.
       restartIfChanged = false;
       stopIfChanged = false;
-      path = [ config.nix.package ];
+      path = [
+        config.nix.package
+      ]
+      ++ lib.optional (common.goesOut pipeline) "/run/current-system/sw";
       # Environments are built by the daemon, which registers their GC roots too: nothing under
       # /nix has to be writable.
       environment = {

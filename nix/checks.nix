@@ -59,5 +59,6 @@ in
   import ./checks/modules.nix { inherit self nixpkgs pkgs; }
   // {
     vm = import ./checks/vm.nix { inherit self pkgs; };
+    vm-slurm = import ./checks/vm-slurm.nix { inherit self pkgs; };
   }
 )

@@ -28,6 +28,15 @@ in
     calling Nix.
   '';
 
+  cluster = template "cluster" "The same pipeline on a laptop, over ssh and on Slurm" ''
+    # From a laptop to a cluster
+
+    - `nix run .#results` runs it here and writes `results/`
+    - `nix run .#results -- -executor cluster` runs it on Slurm
+
+    `README.md` goes there step by step. In a Git repository, `git add` the files before calling Nix.
+  '';
+
   data = template "data" "Fan-out over many inputs, several environments, results as files" ''
     # A pipeline over a folder of data files
 

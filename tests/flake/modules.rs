@@ -286,6 +286,35 @@ fn without_a_schedule_there_is_no_timer_and_no_new_runset() {
 }
 
 #[test]
+fn tasks_of_a_service_go_where_its_executor_is() {
+    let Some(world) = world() else { return };
+    let unit = |name: &str, pipeline: &str| {
+        let machine = machine("p", pipeline, "");
+        let units = world.build_expression(name, &machine).unwrap();
+        fs::read_to_string(units.join("task-pipeline-p.service")).unwrap()
+    };
+    let run = |unit: &str| {
+        let mut lines = unit.lines();
+        let script = lines.find_map(|line| line.strip_prefix("ExecStart="));
+        fs::read_to_string(script.unwrap())
+            .unwrap()
+            .replace('\'', "")
+    };
+    let system = "/run/current-system/sw/bin";
+    let here = unit("executor-none", GOOD);
+    assert!(!run(&here).contains("-executor") && !here.contains(system));
+    let there = unit("executor-slurm", &format!("{GOOD} executor = \"slurm\";"));
+    contains(&run(&there), &[" -executor slurm"]);
+    contains(&there, &[system]);
+    // Those that steps name need the same programs.
+    let steps = "settings = { executors.lab.ssh = [ \"lab\" ]; \
+        step = [ { name = \"a\"; start = true; executor = \"lab\"; script = \":\"; } ]; };";
+    let named = unit("executor-of-a-step", steps);
+    contains(&named, &[system]);
+    assert!(!run(&named).contains("-executor"));
+}
+
+#[test]
 fn room_is_made_after_a_run_or_at_its_own_time() {
     let Some(world) = world() else { return };
     let units = |name: &str, gc: &str| {

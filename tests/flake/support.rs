@@ -30,8 +30,8 @@ const FLAKE: &[&str] = &[
 ];
 
 /// The templates, in their order.
-pub const TEMPLATES: [&str; 8] = [
-    "ci", "data", "default", "matrix", "nixos", "samples", "site", "words",
+pub const TEMPLATES: [&str; 9] = [
+    "ci", "cluster", "data", "default", "matrix", "nixos", "samples", "site", "words",
 ];
 
 /// The folders that all tests share.

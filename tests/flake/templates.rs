@@ -203,6 +203,7 @@ fn the_data_template_exports_its_results_and_takes_new_inputs() {
 fn the_templates_of_other_shapes_run_with_their_packages() {
     let Some(world) = world() else { return };
     for (template, result) in [
+        ("cluster", "pi.txt"),
         ("matrix", "table.txt"),
         ("samples", "summary.md"),
         ("site", "index.html"),

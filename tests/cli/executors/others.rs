@@ -254,3 +254,53 @@ fn a_node_that_dies_costs_time_alone() {
         expected.rows("SELECT count(*) FROM task WHERE live = 1 AND processed = 0")
     );
 }
+
+/// All that the README of the template has people type, on a cluster and with a machine called `lab`.
+#[test]
+fn the_template_goes_from_a_laptop_to_slurm() {
+    if left_out("SLURM") || left_out("SSH") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let sshd = Sshd::start(folder.path());
+    let cluster = Cluster::start(2);
+    let test = Test::new();
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/cluster");
+    fs::copy(template.join("workflow.toml"), test.path("workflow.toml")).unwrap();
+    // There are no packages here.
+    let program = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" -run \"*) set -- \"$@\" -host-env;; esac\nexec {} \"$@\"\n",
+        env!("CARGO_BIN_EXE_task-pipeline")
+    );
+    let own = sshd.bin.join("task-pipeline");
+    fs::write(&own, program).unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+    let readme = fs::read_to_string(template.join("README.md")).unwrap();
+    let mut blocks = Vec::new();
+    for part in readme.split("```bash\n").skip(1) {
+        let block = part.split("```").next().unwrap();
+        let mut command = test.shell(&format!("set -e\n{block}"));
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", sshd.bin.display()));
+        command.envs(cluster.variables.iter().cloned());
+        let output = command.output().unwrap();
+        let said = [&output.stdout[..], &output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(output.status.success(), "{block}\n{said}");
+        blocks.push(said);
+    }
+    let [here, child, ssh, slurm, mixed] = &blocks[..] else {
+        panic!("{} blocks", blocks.len());
+    };
+    assert!(here.contains("\n3.1"), "{here}");
+    for elsewhere in [child, ssh, slurm] {
+        assert!(elsewhere.contains("all of it works"), "{elsewhere}");
+        assert!(elsewhere.contains(": 10 run, 0 reused"), "{elsewhere}");
+    }
+    for said in [": 10 run, 0 reused", ": 1 run, 9 reused"] {
+        assert!(mixed.contains(said), "{mixed}");
+    }
+    wait_for("no job is left", || {
+        cluster.ask("squeue", &["-h"]).is_empty()
+    });
+}
