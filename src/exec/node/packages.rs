@@ -100,14 +100,14 @@ impl<'a> Packages<'a> {
         if copy::missing(paths).map_err(told)?.is_empty() {
             return Ok(());
         }
-        let Asked::Needs(all) = self.ask(step, ToOwner::Lacks(step))? else {
+        let Asked::Needs(all) = self.ask(step, &ToOwner::Lacks(step))? else {
             return Err("the run said something else than what packages need".to_owned());
         };
         let lacking = copy::missing(&all).map_err(told)?;
         if lacking.is_empty() {
             return Ok(());
         }
-        let Asked::All(mut file) = self.ask(step, ToOwner::NeedPackages(step, lacking))? else {
+        let Asked::All(mut file) = self.ask(step, &ToOwner::NeedPackages(step, lacking))? else {
             return Err("the run sent something else than packages".to_owned());
         };
         file.rewind()
@@ -121,9 +121,9 @@ impl<'a> Packages<'a> {
     }
 
     /// Asks the run, and waits for its answer.
-    fn ask(&self, step: u32, question: ToOwner) -> Result<Asked, String> {
+    fn ask(&self, step: u32, question: &ToOwner) -> Result<Asked, String> {
         self.lock().insert(step, Asked::Nothing);
-        self.line.say(&question);
+        self.line.say(question);
         let mut asked = self.lock();
         loop {
             match asked.remove(&step) {

@@ -20,6 +20,7 @@ use super::{Arriving, Link, Remote, State};
 use crate::engine::Output;
 use crate::exec::away::News;
 use crate::exec::transfer::Incoming;
+use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::process;
 use crate::sys;
@@ -505,6 +506,22 @@ impl<'r, 'a> Hearing<'r, 'a> {
             .or_insert_with(|| remote.arriving())
     }
 
+    /// Says where the worker can read these objects; of those that it had better get the bytes go.
+    fn show(&self, say: &mpsc::Sender<Say>, digests: &[Digest]) {
+        let mut rest = Vec::new();
+        for digest in digests {
+            let there = beside::path_of(self.remote.store, digest);
+            match there.as_deref().and_then(Path::to_str) {
+                None => rest.push(*digest),
+                Some(path) => {
+                    let there = ToWorker::There(*digest, path.to_owned());
+                    let _ = say.send(Say::Message(there));
+                }
+            }
+        }
+        let _ = say.send(Say::Objects(rest));
+    }
+
     /// Does what a message says; why nothing more is heard.
     fn hear(
         &mut self,
@@ -522,20 +539,7 @@ impl<'r, 'a> Hearing<'r, 'a> {
                     let _ = say.send(Say::Message(ToWorker::Seen));
                 }
             }
-            ToOwner::Need(digests) if self.reads => {
-                let mut rest = Vec::new();
-                for digest in digests {
-                    let there = beside::path_of(remote.store, &digest);
-                    match there.as_deref().and_then(Path::to_str) {
-                        None => rest.push(digest),
-                        Some(path) => {
-                            let there = ToWorker::There(digest, path.to_owned());
-                            let _ = say.send(Say::Message(there));
-                        }
-                    }
-                }
-                let _ = say.send(Say::Objects(rest));
-            }
+            ToOwner::Need(digests) if self.reads => self.show(say, &digests),
             ToOwner::Need(digests) | ToOwner::NeedBytes(digests) => {
                 let _ = say.send(Say::Objects(digests));
             }

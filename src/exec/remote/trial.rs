@@ -18,10 +18,12 @@ use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::list::Form;
 use crate::store::Store;
-use crate::text::amount;
 use crate::text::time::short;
+use crate::text::{Shown as _, amount};
 use crate::wire::frame;
-use crate::wire::message::{Hello, Lease, Outcome, StepSpec, TaskSpec, Terms, ToOwner, ToWorker};
+use crate::wire::message::{
+    End, Hello, Lease, Outcome, StepSpec, TaskSpec, Terms, ToOwner, ToWorker,
+};
 
 /// How many bytes go there and back: more than a buffer on the way has.
 const BYTES: usize = 4 << 20;
@@ -39,8 +41,7 @@ pub(crate) type Tell<'t> = &'t mut dyn FnMut(&str, &str);
 ///
 /// The first that does not work, with the last words of the worker's command.
 pub(crate) fn trial(crew: &Crew, terms: &Terms, folder: &Path, tell: Tell) -> Result<(), String> {
-    let told =
-        |error: std::io::Error| format!("cannot make files in {}: {error}", folder.display());
+    let told = |error: std::io::Error| format!("cannot make files in {}: {error}", folder.shown());
     let held = Folder::open(folder).map_err(told)?;
     let store = Store::open(&folder.join("objects"), folder).map_err(|error| error.to_string())?;
     let Some((_, command)) = crew.stations.first() else {
@@ -60,22 +61,21 @@ pub(crate) fn trial(crew: &Crew, terms: &Terms, folder: &Path, tell: Tell) -> Re
     };
     let from = BufReader::with_capacity(2 * frame::PIECE, from);
     let silence = Duration::from_millis(terms.silence);
-    let (heard, hears) = mpsc::channel();
+    let (heard, signs) = mpsc::channel();
     let tried = std::thread::scope(|scope| {
         // Until it answers it may wait in a queue, for as long as that takes.
         scope.spawn(move || {
-            let is_there = hears.recv().is_ok();
-            while is_there {
-                match hears.recv_timeout(silence) {
+            if signs.recv().is_err() {
+                return;
+            }
+            let is_silent = loop {
+                match signs.recv_timeout(silence) {
                     Ok(()) => {}
-                    Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                    Err(mpsc::RecvTimeoutError::Timeout) => {
-                        if let Some(group) = group {
-                            let _ = kill_process_group(group, Signal::KILL);
-                        }
-                        return;
-                    }
+                    Err(error) => break error == mpsc::RecvTimeoutError::Timeout,
                 }
+            };
+            if let (true, Some(group)) = (is_silent, group) {
+                let _ = kill_process_group(group, Signal::KILL);
             }
         });
         let beside = Beside::new(&held);
@@ -144,18 +144,7 @@ impl Trial<'_, '_> {
                 }
                 ToOwner::Need(objects) | ToOwner::NeedBytes(objects) => {
                     sent = Instant::now();
-                    for object in objects {
-                        let send = |bytes: &[u8], last| {
-                            let piece = ToWorker::Piece {
-                                digest: object,
-                                last,
-                            };
-                            frame::write(&mut to, &piece, bytes)
-                        };
-                        let sent = transfer::send(self.store, &object, send);
-                        sent.map_err(|error| error.to_string())?;
-                    }
-                    to.flush().map_err(gone)?;
+                    self.give(&mut to, &objects)?;
                 }
                 ToOwner::Piece { last, .. } => {
                     let found = incoming.add(0, &bytes, last.is_some());
@@ -163,7 +152,7 @@ impl Trial<'_, '_> {
                         return Err("bytes came back as others than it said".to_owned());
                     }
                 }
-                ToOwner::Output { name, digest, .. } => left = Some((name.to_string(), digest)),
+                ToOwner::Output { name, digest, .. } => left = Some((name.clone(), digest)),
                 ToOwner::Done(_, end) => break end,
                 ToOwner::Leaving(why) => return Err(why),
                 // Nothing of this is to come of that task, or it says nothing.
@@ -179,6 +168,33 @@ impl Trial<'_, '_> {
             }
         };
         let whole = sent.elapsed();
+        self.judge(sees, *done, left.as_ref(), (input, whole))?;
+        let bye = ToWorker::Bye("it was tried".to_owned());
+        let _ = frame::write(&mut to, &bye, &[]).and_then(|()| to.flush());
+        Ok(())
+    }
+
+    /// Sends what the worker asks for.
+    fn give(&self, to: &mut BufWriter<ChildStdin>, objects: &[Digest]) -> Result<(), String> {
+        for digest in objects {
+            let piece = |bytes: &[u8], last| {
+                let digest = *digest;
+                frame::write(to, &ToWorker::Piece { digest, last }, bytes)
+            };
+            transfer::send(self.store, digest, piece).map_err(|error| error.to_string())?;
+        }
+        to.flush()
+            .map_err(|error| format!("it hears nothing more: {error}"))
+    }
+
+    /// Says what came of the task.
+    fn judge(
+        &mut self,
+        sees: Option<bool>,
+        done: End,
+        left: Option<&(String, Digest)>,
+        (input, whole): (Digest, Duration),
+    ) -> Result<(), String> {
         (self.tell)(
             "disk",
             match sees {
@@ -204,21 +220,18 @@ impl Trial<'_, '_> {
             short(elapsed)
         );
         (self.tell)("task", &words);
-        let right = (BYTES.to_string(), input);
-        if left.as_ref() != Some(&right) {
+        if left != Some(&(BYTES.to_string(), input)) {
+            let left = left.map_or("nothing".to_owned(), |(name, _)| format!("{name:?}"));
             return Err(format!(
-                "a task left {}, and not the bytes that it was given",
-                left.map_or("nothing".to_owned(), |(name, _)| format!("{name:?}"))
+                "a task left {left}, and not the bytes that it was given"
             ));
         }
-        let size = amount::bytes(BYTES as u64);
         let words = format!(
-            "{size} went there and came back as they were, in {}",
+            "{} went there and came back as they were, in {}",
+            amount::bytes(BYTES as u64),
             short(whole)
         );
         (self.tell)("bytes", &words);
-        let bye = ToWorker::Bye("it was tried".to_owned());
-        let _ = frame::write(&mut to, &bye, &[]).and_then(|()| to.flush());
         Ok(())
     }
 
