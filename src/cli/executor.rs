@@ -62,7 +62,7 @@ pub(super) fn give(
     let mut executors = Executors::default();
     let mut known: BTreeMap<(String, Class), usize> = BTreeMap::new();
     let mut pilots = Pilots::of(db);
-    let (mut problems, mut open) = (Vec::new(), Vec::new());
+    let mut open = Vec::new();
     for step in &manifest.steps {
         let used = match (&for_all, step.executor.as_deref()) {
             (Some(used), _) => used.clone().map(|used| (option.unwrap_or_default(), used)),
@@ -76,9 +76,6 @@ pub(super) fn give(
             executors.places.push(None);
             continue;
         };
-        problems.extend(
-            problem(step).map(|problem| format!("{problem}, and {} is not", visible(name))),
-        );
         if !step.secrets.is_empty() && !step.executor_secrets && !is_encrypted(&used) {
             open.push(step.name.to_string());
         }
@@ -109,11 +106,6 @@ pub(super) fn give(
             executors.crews.len() - 1
         };
         executors.places.push(Some(Place { number, units }));
-    }
-    if !problems.is_empty() {
-        return Err(Failure::usage(problems.join("\n")).hint(
-            "executor = \"local\" on the step has it carried out on the machine of the run",
-        ));
     }
     if !open.is_empty() {
         let steps = match open.as_slice() {
@@ -200,19 +192,6 @@ fn class(step: &Step) -> Class {
         memory: step.memory.map(|memory| memory.most),
         gpus: step.gpus,
     }
-}
-
-/// What of a step only works here.
-fn problem(step: &Step) -> Option<String> {
-    let what = if step.gpus > 0 {
-        "`gpus`"
-    } else {
-        return None;
-    };
-    Some(format!(
-        "step {} has {what}, which only works on the machine of the run",
-        step.name
-    ))
 }
 
 fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Crew, Failure> {

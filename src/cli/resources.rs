@@ -235,7 +235,7 @@ fn numbered(number: usize) -> Vec<String> {
 }
 
 /// Those that the machine has, or that whoever started this process lets it use.
-fn gpus_here(visible: Option<OsString>) -> Vec<String> {
+pub(super) fn gpus_here(visible: Option<OsString>) -> Vec<String> {
     let Some(visible) = visible else {
         return numbered(sys::gpus());
     };

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use clap::Args;
 
 use super::error::Failure;
+use super::resources::gpus_here;
 use super::signals;
 use crate::exec::local::Channel;
 use crate::exec::node;
+use crate::model::resources::GPUS;
 use crate::sys;
 use crate::text::Shown as _;
 use crate::text::amount::read_bytes;
@@ -58,6 +60,7 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     let cores = u64::try_from(sys::cores()).unwrap_or(1);
     let wishes = node::Options {
         slots: options.slots.unwrap_or(cores),
+        gpus: gpus_here(std::env::var_os(GPUS[0])),
         cache: options.cache,
     };
     node::serve(

@@ -40,7 +40,7 @@ use crate::model::task::{TaskId, TaskState};
 use crate::process::Handle;
 use crate::store::Store;
 use crate::sys::{self, Orphans};
-use crate::text::Shown as _;
+use crate::text::{Shown as _, amount};
 use crate::wire::frame;
 use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
 use beside::Beside;
@@ -61,6 +61,8 @@ use told::Teller;
 pub(crate) struct Options {
     /// How much room there is for tasks.
     pub slots: u64,
+    /// The GPUs that tasks can have, by their names.
+    pub gpus: Vec<String>,
     /// The most bytes of objects that are kept for tasks to come.
     pub cache: u64,
 }
@@ -100,6 +102,8 @@ struct Queue {
     tasks: VecDeque<Task>,
     /// Room that is not taken.
     free: u64,
+    /// GPUs that no task has.
+    gpus: Vec<String>,
     /// Slots that there are, and those that wait.
     slots: usize,
     idle: usize,
@@ -125,6 +129,8 @@ struct Node<'a> {
     keeper: &'a Keeper,
     terms: Terms,
     most: u64,
+    /// How many GPUs there are.
+    gpus: usize,
 }
 
 /// Serves a run until it is over. `place`: a folder of this worker alone.
@@ -143,6 +149,7 @@ pub(crate) fn serve(
         node: sys::node_name(),
         slots: options.slots,
         nix: crate::packages::copy::has_nix(),
+        gpus: options.gpus.len() as u64,
     }));
     let watch = Watchdog::new(emergency, FIRST);
     std::thread::scope(|scope| {
@@ -213,6 +220,7 @@ fn serve_within(
         line,
         queue: Mutex::new(Queue {
             free: options.slots,
+            gpus: options.gpus.clone(),
             ..Queue::default()
         }),
         called: Condvar::new(),
@@ -220,6 +228,7 @@ fn serve_within(
         keeper,
         terms,
         most: options.slots,
+        gpus: options.gpus.len(),
     };
     std::thread::scope(|scope| {
         let keeping = std::thread::Builder::new().name("keeper".into());
@@ -275,6 +284,15 @@ impl<'a> Node<'a> {
                         self.line.say(&told::unable(spec.lease, why));
                         continue;
                     };
+                    if known.spec.gpus > self.gpus {
+                        let (asked, has) = (known.spec.gpus, self.gpus);
+                        let why = format!(
+                            "a task takes {}, and the machine has {has}",
+                            amount::count(asked, "GPU")
+                        );
+                        self.line.say(&told::unable(spec.lease, why));
+                        continue;
+                    }
                     self.fetch.begin(&spec.input);
                     known.units = known.units.min(self.most);
                     self.enqueue(scope, Task { spec, known })?;
@@ -387,16 +405,20 @@ impl<'a> Node<'a> {
         let offer = |_: TaskId, _: &[Box<str>], _: usize, _: &Arc<_>| {};
         let mut worker = Worker::new(&self.site, number, &handle, tell, &offer);
         let place = Whereabouts::default();
-        while let Some(task) = self.next() {
+        while let Some((task, gpus)) = self.next() {
             lease.set(task.spec.lease);
-            self.carry_out(&mut worker, &place, &task);
+            self.carry_out(&mut worker, &place, &task, &gpus);
             self.shelf.trim(self.site.store);
-            self.lock().free += task.known.units;
+            let mut queue = self.lock();
+            queue.free += task.known.units;
+            queue.gpus.extend(gpus);
+            drop(queue);
             self.called.notify_all();
         }
     }
 
-    fn next(&self) -> Option<Task> {
+    /// The next task, and its GPUs.
+    fn next(&self) -> Option<(Task, Vec<String>)> {
         let mut queue = self.lock();
         loop {
             if queue.over {
@@ -404,10 +426,12 @@ impl<'a> Node<'a> {
             }
             if let Some(first) = queue.tasks.front()
                 && first.known.units <= queue.free
+                && first.known.spec.gpus <= queue.gpus.len()
                 && let Some(task) = queue.tasks.pop_front()
             {
                 queue.free -= task.known.units;
-                return Some(task);
+                let gpus = queue.gpus.drain(..task.known.spec.gpus).collect();
+                return Some((task, gpus));
             }
             queue.idle += 1;
             let waited = self.called.wait(queue);
@@ -477,7 +501,13 @@ impl<'a> Node<'a> {
         Ok(step)
     }
 
-    fn carry_out(&self, worker: &mut Worker, place: &Whereabouts, task: &Task) {
+    fn carry_out(
+        &self,
+        worker: &mut Worker,
+        place: &Whereabouts,
+        task: &Task,
+        gpus: &[String],
+    ) {
         let Task { spec, known } = task;
         let used = self.shelf.begin();
         let step = match self.prepare(task, place, &used) {
@@ -504,7 +534,7 @@ impl<'a> Node<'a> {
         };
         let grant = Grant {
             memory: spec.memory,
-            gpus: None,
+            gpus: (!gpus.is_empty()).then(|| gpus.join(",").into()),
             checkpoint: spec.checkpoint,
         };
         let live = worker.live_state();

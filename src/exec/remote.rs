@@ -478,7 +478,10 @@ impl Away for Remote<'_> {
             drop(state);
             return self.ended(job.ready.id, engine::Outcome::Cancelled);
         }
-        state.book.give(posted.place, job, posted.spec.units);
+        let gpus = posted.spec.gpus as u64;
+        state
+            .book
+            .give_with(posted.place, job, posted.spec.units, gpus);
         self.settle(&mut state);
     }
 

@@ -78,6 +78,7 @@ pub(super) fn posted(
         timeout: step
             .timeout
             .map(|most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX)),
+        gpus: usize::try_from(step.gpus).unwrap_or(usize::MAX),
         warm: step.warm,
         measured: step.cpus.is_some() || step.memory.is_some(),
         input_dir: identity.mentions(INPUT_DIR) || source.manifest.brings_files(&step.name),

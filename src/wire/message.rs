@@ -153,6 +153,8 @@ pub(crate) struct Hello {
     pub slots: u64,
     /// Whether packages can be copied there.
     pub nix: bool,
+    /// How many GPUs.
+    pub gpus: u64,
 }
 
 /// Objects of so many bytes go by a disk that both see, rather than through the connection.
@@ -211,6 +213,8 @@ pub(crate) struct StepSpec {
     pub timeout: Option<u64>,
     /// Whether a shell is to run many tasks, if the manifest says so.
     pub warm: Option<bool>,
+    /// How many GPUs each of its tasks has.
+    pub gpus: usize,
     /// Whether it is to be told what its tasks took.
     pub measured: bool,
     /// Whether its tasks have `INPUT_DIR`.

@@ -274,8 +274,4 @@ script = ': > $OUTPUT_DIR/x'
             .says("hint: ");
         test.run(["-run", "-quiet"]).exits(0);
     }
-    let test = Test::with(&format!("{PLAIN}gpus = 1\n"));
-    test.run(["-run", "-executor", "child:1"])
-        .exits(2)
-        .says("executor = \"local\"");
 }

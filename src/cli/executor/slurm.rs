@@ -63,6 +63,10 @@ impl Pilots {
             let megabytes = memory.div_ceil(1 << 20).saturating_mul(u64::from(*slots));
             asked.push(format!("--mem={}M", megabytes + OWN));
         }
+        if class.gpus > 0 {
+            let gpus = class.gpus.saturating_mul(*slots);
+            asked.push(format!("--gpus-per-node={gpus}"));
+        }
         asked.extend(options.iter().cloned());
         // A step of the job that the run itself is in takes a part of that.
         if std::env::var_os("SLURM_JOB_ID").is_some() {

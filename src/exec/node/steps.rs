@@ -156,7 +156,7 @@ impl Known {
             with_dir,
             key: identity.reads_key(),
             checkpoint: spec.checkpoint.is_some(),
-            gpus: false,
+            gpus: spec.gpus > 0,
             measured: spec.measured,
             direct: OnceLock::new(),
             files: None,

@@ -24,6 +24,7 @@ const SHORT: u64 = 200_000;
 struct Waiting<J> {
     job: J,
     units: u64,
+    gpus: u64,
     losses: u32,
     /// Where it was lost last.
     not_at: Option<String>,
@@ -46,6 +47,9 @@ struct Worker {
     node: String,
     slots: u64,
     taken: u64,
+    /// How many GPUs it has, and how many of these its tasks have or wait for.
+    gpus: u64,
+    dealt: u64,
     leases: BTreeSet<Lease>,
     /// It gets nothing more.
     leaving: bool,
@@ -107,17 +111,33 @@ impl<J> Book<J> {
             node,
             slots,
             taken: 0,
+            gpus: 0,
+            dealt: 0,
             leases: BTreeSet::new(),
             leaving: false,
         };
         self.workers.insert(id, worker);
     }
 
+    /// It has so many GPUs.
+    pub(super) fn has_gpus(&mut self, id: WorkerId, gpus: u64) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.gpus = gpus;
+        }
+    }
+
     /// A job is to be carried out in that place, where it takes so much room.
+    #[cfg(test)]
     pub(super) fn give(&mut self, place: usize, job: J, units: u64) {
+        self.give_with(place, job, units, 0);
+    }
+
+    /// The same for one that takes so many GPUs, too.
+    pub(super) fn give_with(&mut self, place: usize, job: J, units: u64, gpus: u64) {
         self.places[place].waiting.push_back(Waiting {
             job,
             units,
+            gpus,
             losses: 0,
             not_at: None,
         });
@@ -188,17 +208,15 @@ impl<J> Book<J> {
     pub(super) fn assign(&mut self) -> Vec<Act> {
         let mut acts = Vec::new();
         for place in 0..self.places.len() {
-            while let Some(first) = self.places[place].waiting.front() {
-                let Some((worker, taken)) = self.best(place, first) else {
-                    break;
-                };
-                let Some(waiting) = self.places[place].waiting.pop_front() else {
+            while let Some((at, worker, taken)) = self.next(place) {
+                let Some(waiting) = self.places[place].waiting.remove(at) else {
                     break;
                 };
                 let lease = self.next;
                 self.next += 1;
                 if let Some(of) = self.workers.get_mut(&worker) {
                     of.taken += taken;
+                    of.dealt += waiting.gpus;
                     of.leases.insert(lease);
                 }
                 let held = Held {
@@ -217,9 +235,33 @@ impl<J> Book<J> {
         acts
     }
 
+    /// Which of those that wait in a place comes next, who is to have it, and how much it takes there.
+    fn next(&self, place: usize) -> Option<(usize, WorkerId, u64)> {
+        let waiting = &self.places[place].waiting;
+        let first = waiting.front()?;
+        if let Some((worker, taken)) = self.best(place, first) {
+            return Some((0, worker, taken));
+        }
+        // Who waits for GPUs keeps nobody who needs none.
+        let at = waiting.iter().position(|waiting| waiting.gpus == 0)?;
+        let (worker, taken) = self.best(place, &waiting[at]).filter(|_| first.gpus > 0)?;
+        Some((at, worker, taken))
+    }
+
     /// Who is to have a job, and how much it takes there.
     fn best(&self, place: usize, job: &Waiting<J>) -> Option<(WorkerId, u64)> {
+        let mut workers = self.workers.values();
+        // Where there are too few anywhere, who gets it says so.
+        let enough = |worker: &Worker| worker.place == place && worker.gpus >= job.gpus;
+        let can_have = job.gpus > 0 && workers.any(|worker| !worker.leaving && enough(worker));
+        let has_gpus = |worker: &Worker| {
+            let most = worker.gpus * (self.most(worker) / worker.slots.max(1));
+            !can_have || enough(worker) && worker.dealt + job.gpus <= most
+        };
         let fits = |worker: &Worker| {
+            if !has_gpus(worker) {
+                return None;
+            }
             // It may end whoever is beside it: so that this is told from what others do, nobody is.
             if job.losses + 1 >= LOSSES {
                 return (worker.taken == 0).then_some(worker.slots);
@@ -324,6 +366,7 @@ impl<J> Book<J> {
         let of = self.workers.get_mut(&worker)?;
         of.leases.remove(&lease);
         of.taken -= held.taken;
+        of.dealt -= held.waiting.gpus;
         Some(held)
     }
 

@@ -315,6 +315,7 @@ impl<'a> Remote<'a> {
             state
                 .book
                 .join(id, place, hello.node.clone(), hello.slots.max(1));
+            state.book.has_gpus(id, hello.gpus);
             self.settle(&mut state);
             id
         };

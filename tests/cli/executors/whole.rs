@@ -189,3 +189,42 @@ script = 'test -z "$SECRET_key$TOKEN"; cat $INPUT_FILE > $OUTPUT_DIR/${TASK_PIPE
     .says("key");
     test.nothing_temporary_is_left();
 }
+
+#[test]
+fn a_worker_deals_out_its_gpus_one_by_one() {
+    let test = Test::with(
+        r#"
+[executors.lab]
+start = ["env", "CUDA_VISIBLE_DEVICES=4,GPU-b"]
+workers = 1
+slots = 4
+[defaults]
+executor = "lab"
+[[step]]
+name = "begin"
+start = true
+script = 'for n in 1 2 3 4 5 6; do echo $n > $OUTPUT_DIR/${n}_one; done; : > $OUTPUT_DIR/x_two'
+[[step]]
+name = "one"
+gpus = 1
+cache = false
+script = 'mkdir "$HELD.$CUDA_VISIBLE_DEVICES"; sleep 0.05; rmdir "$HELD.$CUDA_VISIBLE_DEVICES"; test $HIP_VISIBLE_DEVICES = $CUDA_VISIBLE_DEVICES; echo $CUDA_VISIBLE_DEVICES > $OUTPUT_DIR/${TASK_PIPELINE_INPUT_NAME%_one}'
+[[step]]
+name = "two"
+gpus = 2
+script = 'echo $CUDA_VISIBLE_DEVICES | tr , "\n" | sort > $OUTPUT_DIR/both'
+"#,
+    );
+    let mut command = test.command(["-run"]);
+    command.env("HELD", test.path("held"));
+    crate::harness::Running::start(command).end().exits(0);
+    let had: std::collections::BTreeSet<String> = (1..=6).map(|n| test.output(&n.to_string())).collect();
+    assert_eq!(had, ["4\n", "GPU-b\n"].map(str::to_owned).into());
+    assert_eq!(test.output("both"), "4\nGPU-b\n");
+    // More than a machine has.
+    let more = test.read("workflow.toml").replace("gpus = 2", "gpus = 3");
+    test.manifest(&more);
+    test.run(["-run", "-fresh"])
+        .exits(1)
+        .says("a task takes 3 GPUs, and the machine has 2");
+}

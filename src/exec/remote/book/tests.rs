@@ -223,3 +223,37 @@ proptest! {
         prop_assert_eq!(book.take_waiting(0), Vec::<u32>::new());
     }
 }
+
+#[test]
+fn tasks_have_gpus_of_their_own_and_keep_nobody_who_needs_none() {
+    let mut book: Book<&str> = Book::new(1);
+    book.join(0, 0, "a".to_owned(), 4);
+    book.has_gpus(0, 2);
+    book.join(1, 0, "b".to_owned(), 4);
+    for job in ["g1", "g2", "g3"] {
+        book.give_with(0, job, 1, 1);
+    }
+    book.give(0, "plain", 1);
+    let sent = |book: &Book<&'static str>, acts: Vec<Act>| {
+        let of = |act: &Act| match act {
+            Act::Send(worker, lease) => Some((*worker, *lease, *book.job(*lease)?)),
+            Act::Cancel(..) => None,
+        };
+        acts.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let acts = book.assign();
+    let first = sent(&book, acts);
+    assert_eq!(first, [(0, 1, "g1"), (0, 2, "g2"), (1, 3, "plain")]);
+    assert!(book.done(0, 1, 10_000_000).is_some());
+    let acts = book.assign();
+    assert_eq!(sent(&book, acts), [(0, 4, "g3")]);
+    // For what nobody has it is asked all the same: who gets it says so.
+    book.give_with(0, "many", 1, 3);
+    let acts = book.assign();
+    assert_eq!(sent(&book, acts).len(), 1);
+    for lease in [2, 3, 4, 5] {
+        let worker = if lease == 2 || lease == 4 { 0 } else { 1 };
+        assert!(book.done(worker, lease, 10_000_000).is_some(), "{lease}");
+    }
+    assert_eq!(book.waiting(0), 0);
+}
