@@ -128,8 +128,8 @@ pub(super) fn tell_capped(supply: &Supply, manifest: &Manifest, tell: &mut dyn F
 
 /// What holds tasks to the memory that they are given; where there is no such thing, and some are given
 /// any, that is told.
-pub(super) fn fence(manifest: &Manifest, tell: &mut dyn FnMut(&Event)) -> Option<Arc<Divided>> {
-    if !limits_memory(manifest) {
+pub(super) fn fence(source: &Source, tell: &mut dyn FnMut(&Event)) -> Option<Arc<Divided>> {
+    if !limits_memory(source, false) {
         return None;
     }
     match Divided::here() {
@@ -147,7 +147,7 @@ pub(super) fn fence(manifest: &Manifest, tell: &mut dyn FnMut(&Event)) -> Option
 
 /// A line about it for who checks the manifest; none where there is nothing to say.
 pub(super) fn note(manifest: &Manifest) -> Option<String> {
-    if !limits_memory(manifest) {
+    if manifest.steps.iter().all(|step| step.memory.is_none()) {
         return None;
     }
     Some(match sys::can_divide() {
@@ -156,8 +156,11 @@ pub(super) fn note(manifest: &Manifest) -> Option<String> {
     })
 }
 
-fn limits_memory(manifest: &Manifest) -> bool {
-    manifest.steps.iter().any(|step| step.memory.is_some())
+/// Whether tasks of some step have so much memory alone: of those that run here, or of those that run `elsewhere`.
+pub(super) fn limits_memory(source: &Source, elsewhere: bool) -> bool {
+    let mut steps = source.manifest.steps.iter().enumerate();
+    let is_there = |queue| source.executors.place(queue).is_some() == elsewhere;
+    steps.any(|(queue, step)| step.memory.is_some() && is_there(queue))
 }
 
 fn unenforced(why: &Obstacle) -> String {

@@ -330,7 +330,7 @@ impl Call<'_> {
         let reporter = &mut self.reporter;
         let mut tell = |event: &Event| reporter.event(event);
         resources::tell_capped(&self.has, &self.source.manifest, &mut tell);
-        self.fence = resources::fence(&self.source.manifest, &mut tell);
+        self.fence = resources::fence(self.source, &mut tell);
         let store = Arc::new(Store::open(&layout.objects(), place)?);
         store.lend(self.state.lent()?);
         store.set_evicted(self.state.evicted()?);
@@ -419,11 +419,13 @@ impl Call<'_> {
         }
         let posted = std::mem::take(&mut self.steps.posted);
         self.lend_declared(&posted, store);
-        let terms = executor::terms(self.actions.grace, self.live);
+        let memory = resources::limits_memory(source, true);
+        let keep = local.keep.clone();
+        let terms = executor::terms(self.actions.grace, self.live, memory, keep.is_some());
         let folder = scratch.folder();
         let hidden = source.secrets.hidden();
         let crews = &source.executors.crews;
-        let remote = Remote::new(store, folder, crews, &posted, terms, hidden);
+        let remote = Remote::new(store, folder, crews, &posted, terms, (hidden, keep));
         let done = std::thread::scope(|scope| {
             remote
                 .serve(scope)

@@ -12,10 +12,12 @@ mod keeper;
 mod line;
 mod packages;
 mod place;
+mod ready;
 mod secrets;
 mod shelf;
 mod steps;
 mod told;
+mod watchdog;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -23,23 +25,19 @@ use std::ffi::OsString;
 use std::io::{BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{
-    Channel, Emergency, LiveState, Message, Problem, Runnable, Sandbox, Scratch, Site, TaskLaunch,
-    Worker,
-};
+use super::local::{Channel, Emergency, Kept, LiveState, Message, Problem, Runnable, Sandbox, Scratch, Site, TaskLaunch, Worker};
 use crate::engine::Grant;
 use crate::model::event::Event;
-use crate::model::identity::Tools;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
 use crate::process::Handle;
 use crate::store::Store;
-use crate::sys::{self, Orphans};
+use crate::sys::{self, Divided, Obstacle, Orphans};
 use crate::text::{Shown as _, amount};
 use crate::wire::frame;
 use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
@@ -53,6 +51,7 @@ use packages::Packages;
 pub(crate) use place::Place;
 use secrets::Secrets;
 use shelf::{Shelf, Use};
+use watchdog::Watchdog;
 use steps::{Known, Steps};
 use told::Teller;
 
@@ -192,12 +191,22 @@ fn serve_within(
     let store = Store::open(&objects, scratch.folder().path())?;
     // Nothing needs no asking for.
     store.insert_bytes(&[])?;
+    let fence = terms.memory.then(Divided::here);
+    if let Some(Err(why)) = &fence {
+        line.say(&ToOwner::Warning(format!(
+            "memory is counted, and nothing keeps a task from taking more: {why}\nhint: {}",
+            Obstacle::hint()
+        )));
+    }
+    let kept = place.join("failed");
+    let kept = terms.keep.then(|| Kept::open(&kept)).transpose();
+    let kept = kept.map_err(crate::store::io_error("make a folder in", place))?;
     let site = Site {
         store: &store,
         scratch: Arc::clone(scratch.folder()),
         orphans: Orphans::watch(),
-        keep: None,
-        fence: None,
+        keep: kept.map(Arc::new),
+        fence: fence.and_then(Result::ok).map(Arc::new),
         kills: sys::kills(),
         full: AtomicBool::new(false),
     };
@@ -440,67 +449,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// How the step's script is run here; or why it cannot be.
-    fn ready(&self, known: &Known, used: &Use) -> Result<Arc<Runnable>, String> {
-        let mut ready = known.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((step, _)) = &*ready {
-            return Ok(Arc::clone(step));
-        }
-        let files = known.spec.identity.files.as_ref().map(|files| &files.tree);
-        if let Some(files) = files {
-            self.fetch.folder(files, used)?;
-        }
-        let folder = self.folders.with(self.site.store, files);
-        let folder = folder.map_err(|error| error.to_string())?;
-        let names = Folders::names(self.site.store, files).map_err(|error| error.to_string())?;
-        if let Tools::Nix(environment) = &known.spec.identity.tools {
-            self.packages.have(known.number, environment)?;
-        }
-        let secrets = self.secrets.of(known.number, &known.spec.secrets)?;
-        let step = known.runnable((&folder, &names), &secrets, &self.host)?;
-        let step = Arc::new(step);
-        if let Some(sandbox) = &step.sandbox {
-            self.try_sandbox(sandbox)?;
-        }
-        *ready = Some((Arc::clone(&step), secrets));
-        Ok(step)
-    }
-
-    /// Whether this machine makes such a sandbox.
-    fn try_sandbox(&self, sandbox: &Sandbox) -> Result<(), String> {
-        let told = |problem: &Problem| {
-            format!(
-                "no script of step {} can run in a sandbox there: {}\nhint: {}",
-                sandbox.step(),
-                problem.words(),
-                problem.hint()
-            )
-        };
-        if let Some(problem) = sandbox.problem() {
-            return Err(told(problem));
-        }
-        let tried = self.sandboxes.get_or_init(|| {
-            let made = tempfile::tempdir_in(self.site.scratch.path());
-            let place = made.map_err(|error| Problem::Refused(error.to_string()))?;
-            sandbox.probe(place.path())
-        });
-        tried.as_ref().map_err(told).copied()
-    }
-
-    /// Has all here that a task takes, and the slot where its script starts.
-    fn prepare(
-        &self,
-        task: &Task,
-        place: &Whereabouts,
-        used: &Use,
-    ) -> Result<Arc<Runnable>, String> {
-        let step = self.ready(&task.known, used)?;
-        self.fetch.all_of(&task.spec, &step, used)?;
-        let gone = place.go(&step.folder);
-        gone.map_err(|error| format!("cannot start in {}: {error}", step.folder.shown()))?;
-        Ok(step)
-    }
-
     fn carry_out(
         &self,
         worker: &mut Worker,
@@ -537,6 +485,8 @@ impl<'a> Node<'a> {
             gpus: (!gpus.is_empty()).then(|| gpus.join(",").into()),
             checkpoint: spec.checkpoint,
         };
+        // What filled the disk may be gone.
+        self.site.full.store(false, Ordering::Relaxed);
         let live = worker.live_state();
         self.keeper.begin(spec.lease, known.checkpoint, live);
         let ended = worker.execute(TaskLaunch {
@@ -547,7 +497,9 @@ impl<'a> Node<'a> {
             ahead: None,
             grant: &grant,
         });
-        let told = self.teller(spec.lease, &used).end(ended);
+        let kept = self.site.keep.as_ref().filter(|_| ended.kept.is_some());
+        let kept = kept.map(|keep| keep.fold(self.site.store, ready.id));
+        let told = self.teller(spec.lease, &used).end(ended, kept);
         if let Err(error) = told {
             let why = format!("what the task left cannot be sent: {error}");
             self.line.say(&told::unable(spec.lease, why));
@@ -578,72 +530,6 @@ impl<'a> Node<'a> {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends the process where nothing is heard any more: the thread that reads cannot notice that.
-struct Watchdog<'a> {
-    emergency: &'a Emergency,
-    state: Mutex<(Instant, Duration, bool)>,
-    called: Condvar,
-}
-
-impl<'a> Watchdog<'a> {
-    fn new(emergency: &'a Emergency, silence: Duration) -> Self {
-        Self {
-            emergency,
-            state: Mutex::new((Instant::now(), silence, false)),
-            called: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (Instant, Duration, bool)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn heard(&self) {
-        self.lock().0 = Instant::now();
-    }
-
-    fn set(&self, silence: Duration) {
-        self.lock().1 = silence;
-        self.called.notify_all();
-    }
-
-    fn end(&self) {
-        self.lock().2 = true;
-        self.called.notify_all();
-    }
-
-    /// Says something now and then, and ends all when nothing was heard for too long.
-    fn keep(&self, line: Line) {
-        let mut state = self.lock();
-        loop {
-            let (heard, silence, over) = *state;
-            if over {
-                return;
-            }
-            if heard.elapsed() >= silence {
-                break;
-            }
-            // Three times before the other one gives up.
-            let pause = silence / 3;
-            let due = silence.saturating_sub(heard.elapsed()).min(pause);
-            let waited = self.called.wait_timeout(state, due);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if !state.2 {
-                drop(state);
-                line.say(&ToOwner::Ping);
-                state = self.lock();
-            }
-        }
-        let silence = state.1;
-        drop(state);
-        crate::out::tell(&format!("worker: {}\n", Error::Silence(silence)));
-        let emergency = self.emergency;
-        emergency.tasks().kill();
-        emergency.clear();
-        std::process::exit(1);
     }
 }
 

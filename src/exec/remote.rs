@@ -15,11 +15,12 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::away::{Away, News};
+use super::local::Kept;
 use crate::engine::{self, Collected, Ended, Job, Stop};
 use crate::folder::Folder;
 use crate::model::digest::Digest;
@@ -78,6 +79,8 @@ pub(crate) struct Remote<'a> {
     terms: Terms,
     /// Variables of this process that no worker has, for a secret is in them.
     hidden: &'a BTreeSet<OsString>,
+    /// Where folders of failed tasks go, if they are kept.
+    keep: Option<Arc<Kept>>,
     state: Mutex<State>,
     /// Somebody is to be started, or all is over.
     called: Condvar,
@@ -101,6 +104,8 @@ struct State {
     next: WorkerId,
     /// On which machines a task of which step could not be carried out, as far as that was told.
     unable: BTreeSet<(String, QueueId)>,
+    /// Machines of which something was told.
+    warned: BTreeSet<String>,
     /// Nothing more is given out.
     stopped: bool,
     /// When those are ended who do not answer.
@@ -139,7 +144,7 @@ impl<'a> Remote<'a> {
         crews: &'a [Crew],
         steps: &'a [Option<Posted>],
         terms: Terms,
-        hidden: &'a BTreeSet<OsString>,
+        (hidden, keep): (&'a BTreeSet<OsString>, Option<Arc<Kept>>),
     ) -> Self {
         let stations = crews.iter().map(|crew| {
             let stations = crew.stations.iter();
@@ -152,6 +157,7 @@ impl<'a> Remote<'a> {
             told: vec![0; crews.len()],
             next: 0,
             unable: BTreeSet::new(),
+            warned: BTreeSet::new(),
             stopped: false,
             end_at: None,
             over: false,
@@ -164,6 +170,7 @@ impl<'a> Remote<'a> {
             steps,
             terms,
             hidden,
+            keep,
             state: Mutex::new(state),
             called: Condvar::new(),
             news: Mutex::default(),
@@ -324,6 +331,14 @@ impl<'a> Remote<'a> {
             Outcome::OutOfMemory(error) => engine::Outcome::OutOfMemory(error),
             Outcome::Cancelled | Outcome::Unable(_) => engine::Outcome::Cancelled,
         };
+        let kept = self.keep.as_ref().zip(end.kept).map(|(keep, kept)| {
+            let kept = kept.and_then(|tree| {
+                self.check_tree(&tree)?;
+                let kept = keep.unfold(self.store, job.ready.id, &tree);
+                kept.map_err(|error| error.to_string())
+            });
+            Kept::words(kept, &job.step.name, job.ready.id)
+        });
         let launches = [Launch::Direct, Launch::Shell, Launch::Warm];
         self.tell(News::Ended(Box::new(Ended {
             task: job.ready.id,
@@ -345,10 +360,19 @@ impl<'a> Remote<'a> {
             },
             warning: end.warning,
             session: arrived.session,
-            kept: None,
+            kept,
             checkpoint: end.checkpoint,
         })));
         Ok(())
+    }
+
+    /// A worker says something of its machine, which is told once.
+    fn warn_of(&self, worker: WorkerId, words: &str) {
+        let mut state = self.lock();
+        let node = state.book.node(worker).unwrap_or_default().to_owned();
+        if state.warned.len() < TOLD && state.warned.insert(node.clone()) {
+            self.warn(format!("{node}: {words}"));
+        }
     }
 
     /// Where the secrets of a step are; fails for a worker that has no task of it.

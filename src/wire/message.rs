@@ -136,6 +136,8 @@ pub(crate) enum ToOwner {
     Done(Lease, Box<End>),
     /// A task was not begun.
     GivenBack(Lease),
+    /// The user should know that of its machine.
+    Warning(String),
     /// It takes no more tasks, as its time is over: why.
     Leaving(String),
     /// Nothing.
@@ -181,6 +183,10 @@ pub(crate) struct Terms {
     pub grace: u64,
     /// Whether what tasks write is told while they run.
     pub live: bool,
+    /// Whether tasks of some step may have so much memory alone.
+    pub memory: bool,
+    /// Whether folders of failed tasks are kept.
+    pub keep: bool,
     /// Where they meet, if they see the same disk.
     pub meeting: Option<Meeting>,
 }
@@ -292,6 +298,8 @@ pub(crate) struct End {
     pub warning: Option<String>,
     /// The tree of what it keeps for its next try, whose objects came before.
     pub checkpoint: Option<Digest>,
+    /// The tree of its folder, if that is kept as it failed, whose objects came before; or why it could not be.
+    pub kept: Option<Result<Digest, String>>,
 }
 
 /// What came of a task.

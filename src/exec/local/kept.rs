@@ -1,14 +1,21 @@
 //! Folders of failed tasks that are kept: for a look, and for a shell that begins with them.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::collect::{self, Source};
 use crate::folder::{Entry, Folder, is_self, remove_all, shown};
+use crate::model::digest::Digest;
+use crate::model::name::StepName;
 use crate::model::task::TaskId;
+use crate::store::{self, Store, TO_THE_END};
+use crate::text::Shown as _;
 
 /// The folder that they are in, each named by its task's number.
 #[derive(Debug)]
-pub(crate) struct Kept(Folder);
+pub(crate) struct Kept(Arc<Folder>);
 
 impl Kept {
     /// The folder at `path`; made where it is missing.
@@ -16,7 +23,48 @@ impl Kept {
         // Of what is there, opening it tells the most.
         let _ = std::fs::create_dir(path);
         let path = std::path::absolute(path)?;
-        Ok(Self(Folder::open(&path)?.keep()))
+        Ok(Self(Arc::new(Folder::open(&path)?.keep())))
+    }
+
+    /// Makes an object of what is kept of a task, as far as there can be one, which is not kept any more then: for
+    /// [`Self::unfold`] elsewhere.
+    pub(in crate::exec) fn fold(&self, store: &Store, task: TaskId) -> Result<Digest, String> {
+        let source = Source {
+            store,
+            folder: &self.0,
+            quiet: false,
+            offer: &|_, _, _| (),
+        };
+        let kept = collect::keep(source, &task.to_string(), false);
+        Ok(kept.map_err(|error| error.to_string())?.tree)
+    }
+
+    /// Keeps what was kept elsewhere of a task, in place of what was kept of it before; where that is.
+    pub(in crate::exec) fn unfold(
+        &self,
+        store: &Store,
+        task: TaskId,
+        tree: &Digest,
+    ) -> Result<PathBuf, store::Error> {
+        let number = task.to_string();
+        remove_all(self.0.entry(&number));
+        store.unfold(tree, &self.0, &number, TO_THE_END)?;
+        Ok(self.0.entry(&number).path())
+    }
+
+    /// What is told of it.
+    pub(in crate::exec) fn words(
+        kept: Result<PathBuf, impl fmt::Display>,
+        step: &StepName,
+        task: TaskId,
+    ) -> String {
+        match kept {
+            Ok(path) => format!(
+                "what it left is kept in {}; `task-pipeline shell {step} {task}` shows it",
+                path.shown()
+            ),
+            Err(error) => format!("what it left cannot be kept: {error}"),
+        }
     }
 
     /// Moves a task's folder there, in place of what was kept of it before; where that is.

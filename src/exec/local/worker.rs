@@ -351,15 +351,8 @@ impl<'a> Worker<'a> {
             && !execution.was_disturbed()
         {
             let kept = self.workspace.set_aside(keep, execution.job.ready.id);
-            let words = match kept {
-                Ok(path) => format!(
-                    "what it left is kept in {}; `task-pipeline shell {} {}` shows it",
-                    path.shown(),
-                    execution.job.step.name,
-                    execution.job.ready.id
-                ),
-                Err(error) => format!("what it left cannot be kept: {error}"),
-            };
+            let job = &execution.job;
+            let words = Kept::words(kept, &job.step.name, job.ready.id);
             execution.kept = Some(words);
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn unable(lease: Lease, why: String) -> ToOwner {
         stderr: None,
         warning: None,
         checkpoint: None,
+        kept: None,
     };
     ToOwner::Done(lease, Box::new(end))
 }
@@ -80,8 +81,8 @@ impl Teller<'_> {
         Ok(())
     }
 
-    /// Says all of how it ended.
-    pub(super) fn end(&self, ended: Ended) -> Result<(), store::Error> {
+    /// Says all of how it ended. `kept`: the tree of its folder, or why there is none, if that is kept.
+    pub(super) fn end(&self, ended: Ended, kept: Option<Result<Digest, String>>) -> Result<(), store::Error> {
         let outcome = match ended.outcome {
             engine::Outcome::Success(outputs) => {
                 for output in outputs {
@@ -109,6 +110,10 @@ impl Teller<'_> {
             self.send(tree)?;
             self.send_within(tree, Form::Folder)?;
         }
+        if let Some(Ok(tree)) = &kept {
+            self.send(tree)?;
+            self.send_within(tree, Form::Folder)?;
+        }
         let logs = ended.logs;
         for log in logs.stdout.iter().chain(&logs.stderr) {
             self.send(log)?;
@@ -124,6 +129,7 @@ impl Teller<'_> {
             stderr: logs.stderr,
             warning: ended.warning,
             checkpoint: ended.checkpoint,
+            kept,
         };
         self.line.say(&ToOwner::Done(self.lease, Box::new(end)));
         Ok(())

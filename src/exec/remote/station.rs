@@ -613,6 +613,7 @@ impl<'r, 'a> Hearing<'r, 'a> {
                 state.book.given_back(self.worker, lease);
                 remote.settle(&mut state);
             }
+            ToOwner::Warning(words) => remote.warn_of(self.worker, &words),
             ToOwner::Leaving(why) => {
                 let mut state = remote.lock();
                 state.book.leaves(self.worker);

@@ -228,3 +228,94 @@ script = 'echo $CUDA_VISIBLE_DEVICES | tr , "\n" | sort > $OUTPUT_DIR/both'
         .exits(1)
         .says("a task takes 3 GPUs, and the machine has 2");
 }
+
+/// The first worker that comes is on a machine of another name, which this makes of it; all others are as they are.
+fn one_is_otherwise(test: &Test, otherwise: &str) -> String {
+    let first = format!(
+        "if mkdir {} 2> /dev/null; then exec unshare --user --map-root-user --mount --uts sh -c 'hostname odd; {otherwise}; exec \"$@\"' sh \"$@\"; fi; exec \"$@\"",
+        test.path("first").display()
+    );
+    format!("start = [\"sh\", \"-c\", {}, \"sh\"]", serde_json::Value::from(first))
+}
+
+#[test]
+fn what_a_machine_lacks_is_told_and_had_on_another_one() {
+    let test = Test::new();
+    let place = test.path("small");
+    std::fs::create_dir(&place).unwrap();
+    let place = place.display();
+    let of = |start: &str, step: &str| {
+        format!(
+            r#"
+[executors.lab]
+{start}
+workers = 2
+slots = 1
+[[step]]
+name = "begin"
+start = true
+script = 'for n in 1 2 3 4; do echo $n > $OUTPUT_DIR/${{n}}_work; done'
+[[step]]
+name = "work"
+executor = "lab"
+{step}
+"#
+        )
+    };
+    // Its disk is full.
+    let full = format!("mount -t tmpfs -o size=2m none {place}; export TMPDIR={place}");
+    let step = "script = 'head -c 4000000 /dev/zero > $OUTPUT_DIR/x; cat $INPUT_FILE >> $OUTPUT_DIR/x'";
+    test.manifest(&of(&one_is_otherwise(&test, &full), step));
+    test.run(["-run"])
+        .exits(0)
+        .says("odd cannot carry out work #")
+        .says("No space left");
+    assert_eq!(test.finals()["x"].len(), 4);
+    // It has not the program that the script is given to.
+    std::fs::remove_dir(test.path("first")).unwrap();
+    let shell = test.path("tools/own-shell");
+    test.write("tools/own-shell", "#!/bin/sh\nexec sh \"$@\"\n");
+    std::fs::set_permissions(&shell, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let lacks = format!("mount -t tmpfs none {}", test.path("tools").display());
+    let step = format!(
+        "shell = [\"{}\", \"-c\"]\nscript = 'sleep 0.1; cat $INPUT_FILE > $OUTPUT_DIR/y'",
+        shell.display()
+    );
+    test.manifest(&of(&one_is_otherwise(&test, &lacks), &step));
+    test.run(["-run", "-fresh"])
+        .exits(0)
+        .says("odd cannot carry out work #")
+        .says("cannot find the shell");
+    assert_eq!(test.finals()["y"].len(), 4);
+}
+
+#[test]
+fn what_a_failed_task_left_elsewhere_comes_back() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+cpus = 1
+script = 'mkdir $TMPDIR/sub; echo a > $TMPDIR/sub/a; echo b > $OUTPUT_DIR/b; test -z "$FAILS"'
+"#,
+    );
+    let mut command = test.command(["-run", "-keep-failed", "-executor", "child:1"]);
+    command.env("FAILS", "yes");
+    crate::harness::Running::start(command)
+        .end()
+        .exits(1)
+        .says("task 1 of begin: what it left is kept in")
+        .says("`task-pipeline shell begin 1` shows it");
+    assert_eq!(test.read("db/failed/1/tmp/sub/a"), "a\n");
+    assert_eq!(test.read("db/failed/1/out/b"), "b\n");
+    assert_eq!(test.text(&["shell", "begin", "--", "sh", "-c", "cat $OUTPUT_DIR/b"]), "b\n");
+    // What it took is recorded as that of tasks here is.
+    assert_eq!(
+        test.rows("SELECT cpu_time IS NULL, peak_memory IS NULL FROM task WHERE id = 1"),
+        ["0|0"]
+    );
+    test.run(["-run", "-keep-failed", "-executor", "child:1"]).exits(0);
+    assert!(!test.path("db/failed").exists());
+    test.nothing_temporary_is_left();
+}
