@@ -29,7 +29,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{Channel, Emergency, Kept, LiveState, Message, Problem, Runnable, Sandbox, Scratch, Site, TaskLaunch, Worker};
+use super::local::{
+    Channel, Emergency, Kept, LiveState, Message, Problem, Scratch, Site, TaskLaunch, Worker,
+};
 use crate::engine::Grant;
 use crate::model::event::Event;
 use crate::model::list::Form;
@@ -38,7 +40,7 @@ use crate::model::task::{TaskId, TaskState};
 use crate::process::Handle;
 use crate::store::Store;
 use crate::sys::{self, Divided, Obstacle, Orphans};
-use crate::text::{Shown as _, amount};
+use crate::text::amount;
 use crate::wire::frame;
 use crate::wire::message::{Hello, Lease, TaskSpec, Terms, ToOwner, ToWorker};
 use beside::Beside;
@@ -51,9 +53,9 @@ use packages::Packages;
 pub(crate) use place::Place;
 use secrets::Secrets;
 use shelf::{Shelf, Use};
-use watchdog::Watchdog;
 use steps::{Known, Steps};
 use told::Teller;
+use watchdog::Watchdog;
 
 /// What a worker is.
 #[derive(Debug)]
@@ -449,13 +451,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    fn carry_out(
-        &self,
-        worker: &mut Worker,
-        place: &Whereabouts,
-        task: &Task,
-        gpus: &[String],
-    ) {
+    fn carry_out(&self, worker: &mut Worker, place: &Whereabouts, task: &Task, gpus: &[String]) {
         let Task { spec, known } = task;
         let used = self.shelf.begin();
         let step = match self.prepare(task, place, &used) {

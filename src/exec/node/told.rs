@@ -82,7 +82,11 @@ impl Teller<'_> {
     }
 
     /// Says all of how it ended. `kept`: the tree of its folder, or why there is none, if that is kept.
-    pub(super) fn end(&self, ended: Ended, kept: Option<Result<Digest, String>>) -> Result<(), store::Error> {
+    pub(super) fn end(
+        &self,
+        ended: Ended,
+        kept: Option<Result<Digest, String>>,
+    ) -> Result<(), store::Error> {
         let outcome = match ended.outcome {
             engine::Outcome::Success(outputs) => {
                 for output in outputs {

@@ -212,13 +212,15 @@ script = 'mkdir "$HELD.$CUDA_VISIBLE_DEVICES"; sleep 0.05; rmdir "$HELD.$CUDA_VI
 [[step]]
 name = "two"
 gpus = 2
+cache = false
 script = 'echo $CUDA_VISIBLE_DEVICES | tr , "\n" | sort > $OUTPUT_DIR/both'
 "#,
     );
     let mut command = test.command(["-run"]);
     command.env("HELD", test.path("held"));
     crate::harness::Running::start(command).end().exits(0);
-    let had: std::collections::BTreeSet<String> = (1..=6).map(|n| test.output(&n.to_string())).collect();
+    let had: std::collections::BTreeSet<String> =
+        (1..=6).map(|n| test.output(&n.to_string())).collect();
     assert_eq!(had, ["4\n", "GPU-b\n"].map(str::to_owned).into());
     assert_eq!(test.output("both"), "4\nGPU-b\n");
     // More than a machine has.
@@ -235,7 +237,10 @@ fn one_is_otherwise(test: &Test, otherwise: &str) -> String {
         "if mkdir {} 2> /dev/null; then exec unshare --user --map-root-user --mount --uts sh -c 'hostname odd; {otherwise}; exec \"$@\"' sh \"$@\"; fi; exec \"$@\"",
         test.path("first").display()
     );
-    format!("start = [\"sh\", \"-c\", {}, \"sh\"]", serde_json::Value::from(first))
+    format!(
+        "start = [\"sh\", \"-c\", {}, \"sh\"]",
+        serde_json::Value::from(first)
+    )
 }
 
 #[test]
@@ -264,7 +269,8 @@ executor = "lab"
     };
     // Its disk is full.
     let full = format!("mount -t tmpfs -o size=2m none {place}; export TMPDIR={place}");
-    let step = "script = 'head -c 4000000 /dev/zero > $OUTPUT_DIR/x; cat $INPUT_FILE >> $OUTPUT_DIR/x'";
+    let step =
+        "script = 'head -c 4000000 /dev/zero > $OUTPUT_DIR/x; cat $INPUT_FILE >> $OUTPUT_DIR/x'";
     test.manifest(&of(&one_is_otherwise(&test, &full), step));
     test.run(["-run"])
         .exits(0)
@@ -309,13 +315,17 @@ script = 'mkdir $TMPDIR/sub; echo a > $TMPDIR/sub/a; echo b > $OUTPUT_DIR/b; tes
         .says("`task-pipeline shell begin 1` shows it");
     assert_eq!(test.read("db/failed/1/tmp/sub/a"), "a\n");
     assert_eq!(test.read("db/failed/1/out/b"), "b\n");
-    assert_eq!(test.text(&["shell", "begin", "--", "sh", "-c", "cat $OUTPUT_DIR/b"]), "b\n");
+    assert_eq!(
+        test.text(&["shell", "begin", "--", "sh", "-c", "cat $OUTPUT_DIR/b"]),
+        "b\n"
+    );
     // What it took is recorded as that of tasks here is.
     assert_eq!(
         test.rows("SELECT cpu_time IS NULL, peak_memory IS NULL FROM task WHERE id = 1"),
         ["0|0"]
     );
-    test.run(["-run", "-keep-failed", "-executor", "child:1"]).exits(0);
+    test.run(["-run", "-keep-failed", "-executor", "child:1"])
+        .exits(0);
     assert!(!test.path("db/failed").exists());
     test.nothing_temporary_is_left();
 }

@@ -251,8 +251,7 @@ fn tasks_have_gpus_of_their_own_and_keep_nobody_who_needs_none() {
     book.give_with(0, "many", 1, 3);
     let acts = book.assign();
     assert_eq!(sent(&book, acts).len(), 1);
-    for lease in [2, 3, 4, 5] {
-        let worker = if lease == 2 || lease == 4 { 0 } else { 1 };
+    for (worker, lease) in [(0, 2), (1, 3), (0, 4), (1, 5)] {
         assert!(book.done(worker, lease, 10_000_000).is_some(), "{lease}");
     }
     assert_eq!(book.waiting(0), 0);
