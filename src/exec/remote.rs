@@ -104,7 +104,7 @@ struct State {
     next: WorkerId,
     /// On which machines a task of which step could not be carried out, as far as that was told.
     unable: BTreeSet<(String, QueueId)>,
-    /// Machines of which something was told.
+    /// What was told of machines, of whichever said it first.
     warned: BTreeSet<String>,
     /// Nothing more is given out.
     stopped: bool,
@@ -370,7 +370,7 @@ impl<'a> Remote<'a> {
     fn warn_of(&self, worker: WorkerId, words: &str) {
         let mut state = self.lock();
         let node = state.book.node(worker).unwrap_or_default().to_owned();
-        if state.warned.len() < TOLD && state.warned.insert(node.clone()) {
+        if state.warned.len() < TOLD && state.warned.insert(words.to_owned()) {
             self.warn(format!("{node}: {words}"));
         }
     }

@@ -3,15 +3,17 @@
 //! A process begins where the thread is that starts it. Each slot is a thread with a place of its own.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::files::{Keep, Known, Root, Snapshot, Watch};
 use crate::folder::Folder;
 use crate::model::digest::Digest;
+use crate::model::glob::Glob;
 use crate::model::tree::Kind;
 use crate::store::{self, Store, TO_THE_END};
 use crate::sys;
@@ -54,6 +56,15 @@ impl Folders {
         entries.map(|entry| Ok(entry?.name)).collect()
     }
 
+    /// Tells whether the folder, which was made of this list, is as it was made; none where it is not now.
+    pub(super) fn watch(folder: &Path, files: &Digest, names: &[Box<str>]) -> Option<Watch> {
+        let tops: BTreeSet<&str> = names.iter().filter_map(|name| name.split('/').next()).collect();
+        let all = names.iter().map(|name| &**name);
+        // Some are found by their full names alone.
+        let watch = watch_those(folder, files, tops.into_iter());
+        watch.or_else(|| watch_those(folder, files, all))
+    }
+
     /// That with exactly the files of this list, all of which are in the store; the empty one without.
     pub(super) fn with(
         &self,
@@ -77,6 +88,34 @@ impl Folders {
         made.insert(*files);
         Ok(folder)
     }
+}
+
+/// The same for those that are found by these names, which are to be all in the list.
+fn watch_those<'n>(
+    folder: &Path,
+    files: &Digest,
+    names: impl Iterator<Item = &'n str>,
+) -> Option<Watch> {
+    let root = Root::open_until(folder, None, Arc::default()).ok()?;
+    let globs = names.map(|name| Glob::parse(&literally(name)));
+    let globs = globs.collect::<Result<Arc<[Glob]>, _>>().ok()?;
+    let mut known = Known::default();
+    let taken = Snapshot::take(&Arc::new(root), &globs, &mut known, Keep::Nothing);
+    let snapshot = taken.ok()?;
+    let is_same = Digest::of(snapshot.tree().as_bytes()) == *files;
+    is_same.then(|| Watch::new(snapshot))
+}
+
+/// The pattern that finds that name alone.
+fn literally(name: &str) -> String {
+    let mut pattern = String::new();
+    for c in name.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '!') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 /// Takes from everybody the right to write to what was made of the list.
@@ -126,6 +165,7 @@ impl Whereabouts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Trouble;
     use crate::model::tree::{self, Entry};
 
     #[test]
@@ -151,6 +191,9 @@ mod tests {
             ("a/b/run", Kind::Executable),
             ("a/x", Kind::File),
             ("y z", Kind::File),
+            ("[!*]\\", Kind::File),
+            ("a/.hidden", Kind::File),
+            ("a/__pycache__/z", Kind::File),
         ]);
         let filled = dir.path().join("files");
         fs::create_dir(&filled).unwrap();
@@ -167,6 +210,15 @@ mod tests {
         let modes = ["", "a", "a/b", "a/b/run", "a/x", "y z"].map(rights);
         assert_eq!(modes, [0o555, 0o555, 0o555, 0o555, 0o444, 0o444]);
         assert_eq!(fs::read_to_string(made.join("y z")).unwrap(), "y z");
+        let names = Folders::names(&store, Some(&one)).unwrap();
+        let watch = Folders::watch(&made, &one, &names).unwrap();
+        assert_eq!(watch.verify(watch.begin()), Ok(()));
+        let begun = watch.begin();
+        let other = Folders::watch(&made, &list(&[("y z", Kind::File)]), &names);
+        assert!(other.is_none(), "there is more in it than in the list");
+        fs::set_permissions(made.join("a/x"), Permissions::from_mode(0o644)).unwrap();
+        fs::write(made.join("a/x"), "other").unwrap();
+        assert!(matches!(watch.verify(begun), Err(Trouble::Changed(what)) if what.contains("a/x")));
         std::thread::scope(|scope| {
             let goes = scope.spawn(|| {
                 let place = Whereabouts::default();

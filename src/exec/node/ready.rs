@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::folders::{Folders, Whereabouts};
+use super::secrets::Given;
 use super::shelf::Use;
 use super::steps::Known;
 use super::{Node, Task};
@@ -27,14 +28,24 @@ impl Node<'_> {
         if let Tools::Nix(environment) = &known.spec.identity.tools {
             self.packages.have(known.number, environment)?;
         }
-        let secrets = self.secrets.of(known.number, &known.spec.secrets)?;
-        let step = known.runnable((&folder, &names), &secrets, &self.host)?;
-        let step = Arc::new(step);
+        // Whoever may write there, as the owner of all, is found out.
+        let watch = files.map(|files| {
+            let watch = Folders::watch(&folder, files, &names).map(Arc::new);
+            watch.ok_or("the step's files there are not as they were: a script has changed them")
+        });
+        let watch = watch.transpose()?;
+        let runnable = |secrets: &Given| known.runnable((&folder, &names), secrets, &self.host);
+        let step = runnable(&Given::default())?;
         // Another machine may have it.
         step.program.as_ref().map_err(Clone::clone)?;
         if let Some(sandbox) = &step.sandbox {
             self.try_sandbox(sandbox)?;
         }
+        // Nothing is in the way of the task: it is about to start.
+        let secrets = self.secrets.of(known.number, &known.spec.secrets)?;
+        let mut step = runnable(&secrets)?;
+        step.files = watch;
+        let step = Arc::new(step);
         *ready = Some((Arc::clone(&step), secrets));
         Ok(step)
     }

@@ -107,7 +107,9 @@ impl Teller<'_> {
             engine::Outcome::Failure(error) => Outcome::Failure(error),
             engine::Outcome::OutOfMemory(error) => Outcome::OutOfMemory(error),
             engine::Outcome::Cancelled => Outcome::Cancelled,
-            engine::Outcome::Stale(error) => Outcome::Unable(error),
+            engine::Outcome::Stale(error) => Outcome::Unable(format!(
+                "the step's files there are not as they were: {error}"
+            )),
             engine::Outcome::Short(short) => Outcome::Unable(short.error),
         };
         if let Some(tree) = &ended.checkpoint {

@@ -329,3 +329,71 @@ script = 'mkdir $TMPDIR/sub; echo a > $TMPDIR/sub/a; echo b > $OUTPUT_DIR/b; tes
     assert!(!test.path("db/failed").exists());
     test.nothing_temporary_is_left();
 }
+
+#[test]
+fn who_changes_the_files_of_a_step_there_changes_no_result() {
+    let test = Test::with(
+        r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for n in 1 2 3 4; do echo $n > $OUTPUT_DIR/${n}_work; done'
+[[step]]
+name = "work"
+files = ["lib"]
+script = '''
+read -r n < $INPUT_FILE
+if test $n = 3; then chmod -R u+w lib; echo poison >> lib/a.txt; fi
+cat lib/a.txt > $OUTPUT_DIR/$n.txt
+'''
+"#,
+    );
+    test.write("lib/a.txt", "a\n");
+    test.run(["-run", "-executor", "child:1*1"])
+        .exits(1)
+        .says("\"lib/a.txt\" was written")
+        .says("lost: 3 workers could not carry it out");
+    let outputs = test.finals();
+    assert!(!outputs.contains_key("3.txt"));
+    assert!(outputs.values().flatten().all(|bytes| bytes == b"a\n"), "{outputs:?}");
+    assert_eq!(test.read("lib/a.txt"), "a\n");
+}
+
+/// What stands for Slurm starts each worker here, with GPUs of its own.
+#[test]
+fn slurm_is_asked_for_the_gpus_of_a_workers_tasks() {
+    let test = Test::with(
+        r#"
+[executors.cluster]
+slurm = ["-p", "gpu"]
+workers = 1
+slots = 2
+[[step]]
+name = "begin"
+start = true
+script = 'for n in 1 2; do echo $n > $OUTPUT_DIR/${n}_train; done'
+[[step]]
+name = "train"
+executor = "cluster"
+gpus = 2
+script = 'sleep 0.1; echo $CUDA_VISIBLE_DEVICES > $OUTPUT_DIR/${TASK_PIPELINE_INPUT_NAME%_train}'
+"#,
+    );
+    let srun = "#!/bin/sh\nif test \"$1\" = --test-only; then exit 0; fi\necho \"$*\" >> \"$ASKED\"\n\
+        while test \"$(basename \"$1\")\" != task-pipeline; do shift; done\nexport CUDA_VISIBLE_DEVICES=0,1,2,3\nexec \"$@\"\n";
+    for (name, text) in [("srun", srun), ("scancel", "#!/bin/sh\n")] {
+        test.write(&format!("bin/{name}"), text);
+        let path = test.path(&format!("bin/{name}"));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = test.command(["-run"]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", test.path("bin").display()));
+    command.env("ASKED", test.path("asked"));
+    crate::harness::Running::start(command).end().exits(0);
+    let asked = test.read("asked");
+    assert!(asked.contains(" --gpus-per-node=4 -p gpu "), "{asked}");
+    let mut had = vec![test.output("1"), test.output("2")];
+    had.sort();
+    assert_eq!(had, ["0,1\n", "2,3\n"]);
+}
