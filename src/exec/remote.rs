@@ -226,6 +226,11 @@ impl<'a> Remote<'a> {
 
     /// Gives out what can be, and tells what room there is if that has changed.
     fn settle(&self, state: &mut State) {
+        for (place, stations) in state.stations.iter().enumerate() {
+            state
+                .book
+                .set_coming(place, station::is_any_coming(stations));
+        }
         if !state.stopped {
             for act in state.book.assign() {
                 self.act(state, &act);

@@ -58,7 +58,10 @@ impl Folders {
 
     /// Tells whether the folder, which was made of this list, is as it was made; none where it is not now.
     pub(super) fn watch(folder: &Path, files: &Digest, names: &[Box<str>]) -> Option<Watch> {
-        let tops: BTreeSet<&str> = names.iter().filter_map(|name| name.split('/').next()).collect();
+        let tops: BTreeSet<&str> = names
+            .iter()
+            .filter_map(|name| name.split('/').next())
+            .collect();
         let all = names.iter().map(|name| &**name);
         // Some are found by their full names alone.
         let watch = watch_those(folder, files, tops.into_iter());

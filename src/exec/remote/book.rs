@@ -28,6 +28,8 @@ struct Waiting<J> {
     losses: u32,
     /// Where it was lost last.
     not_at: Option<String>,
+    /// Whether that machine could not do its part.
+    unable: bool,
 }
 
 /// A job that a worker has.
@@ -58,6 +60,8 @@ struct Worker {
 #[derive(Debug)]
 struct Place<J> {
     waiting: VecDeque<Waiting<J>>,
+    /// Whether further workers are on their way.
+    coming: bool,
     /// Microseconds that tasks took, on average of late; none before the first.
     pace: Option<u64>,
 }
@@ -94,6 +98,7 @@ impl<J> Book<J> {
     pub(super) fn new(places: usize) -> Self {
         let place = || Place {
             waiting: VecDeque::new(),
+            coming: false,
             pace: None,
         };
         Self {
@@ -140,6 +145,7 @@ impl<J> Book<J> {
             gpus,
             losses: 0,
             not_at: None,
+            unable: false,
         });
     }
 
@@ -275,7 +281,8 @@ impl<J> Book<J> {
             workers.filter(move |(_, worker)| worker.place == place && !worker.leaving)
         };
         let is_elsewhere = |worker: &Worker| job.not_at.as_ref() != Some(&worker.node);
-        let has_other = there().any(|(_, worker)| is_elsewhere(worker));
+        let others_come = job.unable && self.places[place].coming;
+        let has_other = others_come || there().any(|(_, worker)| is_elsewhere(worker));
         let fitting = there()
             .filter(|(_, worker)| !has_other || is_elsewhere(worker))
             .filter_map(|(id, worker)| Some((*id, worker, fits(worker)?)));
@@ -345,6 +352,11 @@ impl<J> Book<J> {
         leases.any(|lease| self.job(*lease).is_some_and(&is_such))
     }
 
+    /// Whether further workers are on their way to a place.
+    pub(super) fn set_coming(&mut self, place: usize, coming: bool) {
+        self.places[place].coming = coming;
+    }
+
     /// The machine that a worker is on.
     pub(super) fn node(&self, worker: WorkerId) -> Option<&str> {
         Some(&self.workers.get(&worker)?.node)
@@ -376,7 +388,7 @@ impl<J> Book<J> {
         if waiting.losses >= LOSSES {
             return Some(waiting.job);
         }
-        waiting.not_at = Some(node);
+        (waiting.not_at, waiting.unable) = (Some(node), true);
         self.places[place].waiting.push_front(waiting);
         None
     }
@@ -410,6 +422,7 @@ impl<J> Book<J> {
             if has_begun && !left {
                 held.waiting.losses += 1;
                 held.waiting.not_at = Some(gone.node.clone());
+                held.waiting.unable = false;
             }
             if held.waiting.losses >= LOSSES {
                 lost.for_good.push(held.waiting.job);

@@ -77,6 +77,12 @@ impl Station {
     }
 }
 
+/// Whether a worker is on its way.
+pub(super) fn is_any_coming(stations: &[Station]) -> bool {
+    let mut stations = stations.iter();
+    stations.any(|station| matches!(station.phase, Phase::Called | Phase::Starting))
+}
+
 /// Calls for workers, where there is room missing for so many; whether any is to be started.
 pub(super) fn call(stations: &mut [Station], units: u64) -> bool {
     let coming = |station: &&Station| matches!(station.phase, Phase::Called | Phase::Starting);
@@ -198,6 +204,7 @@ impl<'a> Remote<'a> {
             let (label, _) = &crew.stations[number];
             if over || std::mem::take(&mut station.retired) {
                 station.phase = Phase::Idle;
+                self.settle(&mut state);
                 return;
             }
             if station.failures < TRIES {
@@ -223,6 +230,7 @@ impl<'a> Remote<'a> {
             if call(all, 1) {
                 self.called.notify_all();
             }
+            self.settle(&mut state);
             drop(state);
             let how = format!(
                 "{}: no worker comes to work at {label}: {}",

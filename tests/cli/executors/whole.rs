@@ -231,10 +231,11 @@ script = 'echo $CUDA_VISIBLE_DEVICES | tr , "\n" | sort > $OUTPUT_DIR/both'
         .says("a task takes 3 GPUs, and the machine has 2");
 }
 
-/// The first worker that comes is on a machine of another name, which this makes of it; all others are as they are.
+/// The first worker to be started is on a machine of another name, which this makes of it, and comes when the other one
+/// has been started, which is as it is.
 fn one_is_otherwise(test: &Test, otherwise: &str) -> String {
     let first = format!(
-        "if mkdir {} 2> /dev/null; then exec unshare --user --map-root-user --mount --uts sh -c 'hostname odd; {otherwise}; exec \"$@\"' sh \"$@\"; fi; exec \"$@\"",
+        "if mkdir {0} 2> /dev/null; then exec unshare --user --map-root-user --mount --uts sh -c 'hostname odd; {otherwise}; until test -e {0}/other; do sleep 0.01; done; exec \"$@\"' sh \"$@\"; fi; : > {0}/other; exec \"$@\"",
         test.path("first").display()
     );
     format!(
@@ -269,8 +270,7 @@ executor = "lab"
     };
     // Its disk is full.
     let full = format!("mount -t tmpfs -o size=2m none {place}; export TMPDIR={place}");
-    let step =
-        "script = 'head -c 4000000 /dev/zero > $OUTPUT_DIR/x; cat $INPUT_FILE >> $OUTPUT_DIR/x'";
+    let step = "script = 'sleep 1; head -c 4000000 /dev/zero > $OUTPUT_DIR/x; cat $INPUT_FILE >> $OUTPUT_DIR/x'";
     test.manifest(&of(&one_is_otherwise(&test, &full), step));
     test.run(["-run"])
         .exits(0)
@@ -278,13 +278,13 @@ executor = "lab"
         .says("No space left");
     assert_eq!(test.finals()["x"].len(), 4);
     // It has not the program that the script is given to.
-    std::fs::remove_dir(test.path("first")).unwrap();
+    std::fs::remove_dir_all(test.path("first")).unwrap();
     let shell = test.path("tools/own-shell");
     test.write("tools/own-shell", "#!/bin/sh\nexec sh \"$@\"\n");
     std::fs::set_permissions(&shell, std::fs::Permissions::from_mode(0o755)).unwrap();
     let lacks = format!("mount -t tmpfs none {}", test.path("tools").display());
     let step = format!(
-        "shell = [\"{}\", \"-c\"]\nscript = 'sleep 0.1; cat $INPUT_FILE > $OUTPUT_DIR/y'",
+        "shell = [\"{}\", \"-c\"]\nscript = 'sleep 1; cat $INPUT_FILE > $OUTPUT_DIR/y'",
         shell.display()
     );
     test.manifest(&of(&one_is_otherwise(&test, &lacks), &step));
@@ -351,11 +351,14 @@ cat lib/a.txt > $OUTPUT_DIR/$n.txt
     test.write("lib/a.txt", "a\n");
     test.run(["-run", "-executor", "child:1*1"])
         .exits(1)
-        .says("\"lib/a.txt\" was written")
+        .says("`lib/a.txt` changed while work ran")
         .says("lost: 3 workers could not carry it out");
     let outputs = test.finals();
     assert!(!outputs.contains_key("3.txt"));
-    assert!(outputs.values().flatten().all(|bytes| bytes == b"a\n"), "{outputs:?}");
+    assert!(
+        outputs.values().flatten().all(|bytes| bytes == b"a\n"),
+        "{outputs:?}"
+    );
     assert_eq!(test.read("lib/a.txt"), "a\n");
 }
 
