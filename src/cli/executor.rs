@@ -25,14 +25,14 @@ const IDLE: Duration = Duration::from_mins(1);
 const WORKERS: u32 = 16;
 
 /// What workers are to keep to.
-pub(super) fn terms(grace: Duration, live: bool, memory: bool, keep: bool) -> Terms {
+pub(super) fn terms(grace: Duration, live: bool) -> Terms {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Terms {
         silence: millis(SILENCE),
         grace: millis(grace),
         live,
-        memory,
-        keep,
+        memory: false,
+        keep: false,
         meeting: None,
     }
 }

@@ -29,6 +29,7 @@ use crate::state::{self, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
 use crate::text::{Shown as _, amount, visible};
+use crate::wire::message::Terms;
 
 /// Does what the options say.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -421,7 +422,11 @@ impl Call<'_> {
         self.lend_declared(&posted, store);
         let memory = resources::limits_memory(source, true);
         let keep = local.keep.clone();
-        let terms = executor::terms(self.actions.grace, self.live, memory, keep.is_some());
+        let terms = Terms {
+            memory,
+            keep: keep.is_some(),
+            ..executor::terms(self.actions.grace, self.live)
+        };
         let folder = scratch.folder();
         let hidden = source.secrets.hidden();
         let crews = &source.executors.crews;

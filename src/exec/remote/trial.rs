@@ -164,6 +164,7 @@ impl Trial<'_, '_> {
                 | ToOwner::Wrote { .. }
                 | ToOwner::Placed { .. }
                 | ToOwner::Kept(..)
+                | ToOwner::Warning(_)
                 | ToOwner::GivenBack(_) => {}
             }
         };
@@ -243,6 +244,10 @@ impl Trial<'_, '_> {
         let room = i64::try_from(hello.slots).unwrap_or(i64::MAX);
         let words = format!("{} at once", amount::count(room, "task"));
         (self.tell)("slots", &words);
+        if hello.gpus > 0 {
+            let gpus = i64::try_from(hello.gpus).unwrap_or(i64::MAX);
+            (self.tell)("gpus", &amount::count(gpus, "GPU"));
+        }
         (self.tell)(
             "packages",
             if hello.nix {
@@ -283,6 +288,7 @@ fn step() -> StepSpec {
         folders: false,
         checkpoint: None,
         timeout: None,
+        gpus: 0,
         warm: Some(false),
         measured: false,
         input_dir: false,
