@@ -34,6 +34,7 @@ pub(super) fn terms(grace: Duration, live: bool) -> Terms {
         memory: false,
         keep: false,
         meeting: None,
+        nix_cache: None,
     }
 }
 
@@ -174,6 +175,7 @@ fn of_option(text: &str, manifest: &Manifest) -> Result<Option<Use>, Failure> {
         workers: None,
         slots: None,
         program: None,
+        nix_cache: None,
     })))
 }
 
@@ -212,6 +214,7 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
                 stations: (1..=*workers).map(child).collect(),
                 idle: None,
                 hint: "see what its command says; -executor local does without it",
+                nix_cache: None,
             });
         }
         Use::Of(executor) => executor,
@@ -258,6 +261,7 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
         stations,
         idle: pooled.then_some(IDLE),
         hint,
+        nix_cache: executor.nix_cache.clone(),
     })
 }
 

@@ -224,7 +224,7 @@ fn serve_within(
         host: std::env::vars_os().collect(),
         sandboxes: OnceLock::new(),
         fetch: Fetch::new(&store, scratch.folder(), line),
-        packages: Packages::new(line, place),
+        packages: Packages::new(line, place, terms.nix_cache.clone()),
         beside,
         shelf: Shelf::new(options.cache),
         site,

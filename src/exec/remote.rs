@@ -54,6 +54,8 @@ pub(crate) struct Crew {
     pub idle: Option<Duration>,
     /// What to do where none of them works.
     pub hint: &'static str,
+    /// The URL of a cache of Nix that its machines may reach.
+    pub nix_cache: Option<String>,
 }
 
 /// A step whose tasks are carried out elsewhere.

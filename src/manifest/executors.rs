@@ -24,6 +24,8 @@ pub(crate) struct Executor {
     pub slots: Option<u32>,
     /// Where the program is on their machines.
     pub program: Option<String>,
+    /// The URL of a cache of Nix that their machines reach: packages come from there.
+    pub nix_cache: Option<String>,
 }
 
 /// By what workers are started.
@@ -38,7 +40,15 @@ pub(crate) enum Way {
 }
 
 /// The keys of one.
-const KEYS: [&str; 6] = ["start", "ssh", "slurm", "workers", "slots", "program"];
+const KEYS: [&str; 7] = [
+    "start",
+    "ssh",
+    "slurm",
+    "workers",
+    "slots",
+    "program",
+    "nix_cache",
+];
 
 /// What one looks like.
 const EXAMPLE: &str = "for instance [executors.lab] with ssh = [\"one\", \"two*8\"]";
@@ -82,7 +92,7 @@ fn one(
     whole: &Item<'_>,
 ) -> Option<Executor> {
     let mut ways = Vec::new();
-    let (mut workers, mut slots, mut program) = (None, None, None);
+    let (mut workers, mut slots, mut program, mut nix_cache) = (None, None, None, None);
     let mut wrong = false;
     for (key, item) in table {
         let name = key.get_ref().as_ref();
@@ -103,6 +113,15 @@ fn one(
             "workers" => workers = reader.count(&quoted, 1, item),
             "slots" => slots = reader.count(&quoted, 1, item),
             "program" => program = reader.string(&quoted, item),
+            "nix_cache" => {
+                nix_cache = reader.string(&quoted, item);
+                if nix_cache.as_ref().is_some_and(|url| !is_url(url)) {
+                    let error = Diagnostic::at(item.span(), "`nix_cache` is no URL");
+                    let hint =
+                        "for instance \"https://cache.example.org\" or \"file:///shared/cache\"";
+                    reader.error(error.hint(hint));
+                }
+            }
             other => {
                 let message = format!("{what} has no key `{other}`");
                 let hint = match suggest::closest(other, KEYS) {
@@ -132,7 +151,18 @@ fn one(
         workers,
         slots,
         program,
+        nix_cache,
     })
+}
+
+/// Whether Nix takes it for the place of a store, and a shell or a program for nothing else.
+fn is_url(text: &str) -> bool {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(is_of_scheme)
+        && !rest.is_empty()
+        && !rest.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn words(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
@@ -215,6 +245,7 @@ pub(super) fn schema() -> Value {
                 "workers": count("Most workers at once."),
                 "slots": count("Tasks, or CPUs of tasks, that each worker carries out at once."),
                 "program": { "description": "Where task-pipeline is on these machines.", "type": "string", "minLength": 1 },
+                "nix_cache": { "description": "The URL of a cache of Nix from which these machines copy packages that they lack.", "type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$" },
             },
             "oneOf": [way("start"), way("ssh"), way("slurm")],
             "additionalProperties": false,

@@ -16,10 +16,10 @@ const STRETCH: usize = 1000;
 const PIECE: usize = 1 << 16;
 /// The most bytes of what Nix says that are told.
 const WORDS: u64 = 1000;
-/// Where `nix-store` is where a login puts it on PATH, and a command over ssh is none.
+/// Where the programs of Nix are where a login puts them on PATH, and a command over ssh is none.
 const ELSEWHERE: [&str; 2] = [
-    "/run/current-system/sw/bin/nix-store",
-    "/nix/var/nix/profiles/default/bin/nix-store",
+    "/run/current-system/sw/bin",
+    "/nix/var/nix/profiles/default/bin",
 ];
 
 /// Why packages cannot be copied.
@@ -29,10 +29,10 @@ pub(crate) enum CopyError {
     #[error("there is no `nix-store` on this machine")]
     NoNix,
     /// The program could not be run, or heard.
-    #[error("cannot run `nix-store {0}`: {1}")]
+    #[error("cannot run `{0}` of Nix: {1}")]
     Run(&'static str, io::Error),
     /// Nix says no.
-    #[error("`nix-store {0}` failed: {1}")]
+    #[error("`{0}` of Nix failed: {1}")]
     Failed(&'static str, String),
     /// What is asked for is none.
     #[error("{0:?} is no store path")]
@@ -44,14 +44,14 @@ pub(crate) enum CopyError {
 
 /// Whether there is a Nix on this machine.
 pub(crate) fn has_nix() -> bool {
-    program().is_ok()
+    program("nix-store").is_ok()
 }
 
-fn program() -> Result<PathBuf, CopyError> {
-    let elsewhere = || ELSEWHERE.map(PathBuf::from).into_iter();
-    let found = which::which("nix-store").ok();
+fn program(name: &str) -> Result<PathBuf, CopyError> {
+    let elsewhere = ELSEWHERE.map(|folder| Path::new(folder).join(name));
+    let found = which::which(name).ok();
     found
-        .or_else(|| elsewhere().find(|path| path.exists()))
+        .or_else(|| elsewhere.into_iter().find(|path| path.exists()))
         .ok_or(CopyError::NoNix)
 }
 
@@ -114,6 +114,22 @@ pub(crate) fn import(from: File) -> Result<(), CopyError> {
     Called::start("--import", &[], &[], from.into(), Stdio::null())?.end()
 }
 
+/// Takes these store paths, and what they need, from the cache with that URL into this machine's store.
+///
+/// # Errors
+///
+/// If they are not there, or Nix refuses them, as nobody has signed them whom it trusts.
+pub(crate) fn fetch(url: &str, paths: &[String]) -> Result<(), CopyError> {
+    const OPTIONS: [&str; 4] = [
+        "--extra-experimental-features",
+        "nix-command",
+        "copy",
+        "--from",
+    ];
+    let options = [&OPTIONS[..], &[url]].concat();
+    Called::run("nix", "copy", &options, paths, Stdio::null(), Stdio::null())?.end()
+}
+
 /// Keeps these store paths as long as links with this name stay where they are.
 ///
 /// # Errors
@@ -152,6 +168,18 @@ impl Called {
         from: Stdio,
         to: Stdio,
     ) -> Result<Self, CopyError> {
+        let options = [&[call], options].concat();
+        Self::run("nix-store", call, &options, paths, from, to)
+    }
+
+    fn run(
+        name: &'static str,
+        call: &'static str,
+        options: &[&str],
+        paths: &[String],
+        from: Stdio,
+        to: Stdio,
+    ) -> Result<Self, CopyError> {
         let store = StoreDir::of_environment()
             .map_err(|error| CopyError::Failed(call, error.to_string()))?;
         let is_one = |path: &&String| store.parse(path).is_ok_and(|one| one.as_str() == **path);
@@ -160,8 +188,7 @@ impl Called {
         }
         let run = |error| CopyError::Run(call, error);
         let words = tempfile::tempfile().map_err(run)?;
-        let child = Command::new(program()?)
-            .arg(call)
+        let child = Command::new(program(name)?)
             .args(options)
             .args(paths)
             .stdin(from)

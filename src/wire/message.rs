@@ -189,6 +189,8 @@ pub(crate) struct Terms {
     pub keep: bool,
     /// Where they meet, if they see the same disk.
     pub meeting: Option<Meeting>,
+    /// The URL of a cache of Nix that the worker's machine may reach.
+    pub nix_cache: Option<String>,
 }
 
 /// All that is the same for the tasks of a step.

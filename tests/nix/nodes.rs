@@ -7,7 +7,7 @@ use super::world::{World, world, write_flake};
 
 /// Two packages, one of which needs the other, and a pipeline of four tasks of which each uses both and collects garbage.
 /// `hides` is what a worker's command does besides.
-fn pipeline(world: &World, hides: &str) {
+fn pipeline(world: &World, hides: &str) -> String {
     let flake = world.at("flake");
     write_flake(
         &flake,
@@ -39,6 +39,7 @@ fn pipeline(world: &World, hides: &str) {
         "executor = 'far'\n[executors.far]\nworkers = 1\nslots = 1\nstart = ['unshare', '-rm', 'sh', '-c', '{node}', 'sh']\n"
     );
     fs::write(path, text).unwrap();
+    tool
 }
 
 fn count(calls: &[String], word: &str) -> usize {
@@ -78,4 +79,38 @@ fn a_machine_without_nix_says_which_packages_are_missing_there() {
         ],
     );
     assert_eq!(count(&world.calls(), "--export"), 0);
+}
+
+#[test]
+fn what_a_cache_has_does_not_go_through_the_connection() {
+    let Some(world) = world() else { return };
+    let tool = pipeline(
+        &world,
+        "export NIX_CONFIG=\"$(printf \"%s\\nrequire-sigs = false\" \"$NIX_CONFIG\")\" &&",
+    );
+    let cache = format!("file://{}", world.at("cache").display());
+    let path = world.project.join("workflow.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}nix_cache = {cache:?}\n")).unwrap();
+    // Where it has nothing, all comes from the run.
+    world.run("-run").ok();
+    let calls = world.calls();
+    assert_eq!(count(&calls, "--import"), 1, "{calls:?}");
+    world.nix(&["copy", "--to", &cache, &world.build(&tool)]);
+    world.calls();
+    fs::write(
+        &path,
+        fs::read_to_string(&path)
+            .unwrap()
+            .replace("tool; }", "tool; tool; }"),
+    )
+    .unwrap();
+    world.run("-run -migrate-tainted").ok();
+    let calls = world.calls();
+    assert_eq!(
+        count(&calls, &format!("copy --from {cache}")),
+        1,
+        "{calls:?}"
+    );
+    assert_eq!(count(&calls, "--import"), 0, "{calls:?}");
 }

@@ -18,6 +18,8 @@ use crate::wire::message::ToOwner;
 /// See the module.
 pub(super) struct Packages<'a> {
     line: Line<'a>,
+    /// From where they come rather than from the run.
+    cache: Option<String>,
     /// The worker's own.
     place: &'a Path,
     /// By the number of the step.
@@ -41,9 +43,10 @@ enum Asked {
 }
 
 impl<'a> Packages<'a> {
-    pub(super) fn new(line: Line<'a>, place: &'a Path) -> Self {
+    pub(super) fn new(line: Line<'a>, place: &'a Path, cache: Option<String>) -> Self {
         Self {
             line,
+            cache,
             place,
             asked: Mutex::default(),
             came: Condvar::new(),
@@ -100,6 +103,20 @@ impl<'a> Packages<'a> {
         if copy::missing(paths).map_err(told)?.is_empty() {
             return Ok(());
         }
+        // What is not in there, or cannot be had from there, comes through the connection.
+        let cached = self.cache.as_ref().map(|url| copy::fetch(url, paths));
+        match cached {
+            Some(Ok(())) => Ok(()),
+            None => self.copy_here(step),
+            Some(Err(why)) => self
+                .copy_here(step)
+                .map_err(|error| format!("{error}; and not from the cache, either: {why}")),
+        }
+    }
+
+    /// Copies what is missing through the connection.
+    fn copy_here(&self, step: u32) -> Result<(), String> {
+        let told = |error: copy::CopyError| error.to_string();
         let Asked::Needs(all) = self.ask(step, &ToOwner::Lacks(step))? else {
             return Err("the run said something else than what packages need".to_owned());
         };

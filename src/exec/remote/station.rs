@@ -298,6 +298,7 @@ impl<'a> Remote<'a> {
         let silence = Duration::from_millis(self.terms.silence);
         let terms = Terms {
             meeting: self.beside.as_ref().and_then(Beside::meeting),
+            nix_cache: self.crews[place].nix_cache.clone(),
             ..self.terms.clone()
         };
         let _ = say.send(Say::Message(ToWorker::Welcome(Box::new(terms))));

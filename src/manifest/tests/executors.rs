@@ -15,6 +15,7 @@ fn executors_are_read_and_steps_name_them() {
         workers = 3
         slots = 4
         program = "/opt/tp"
+        nix_cache = "file:///shared/cache"
         [executors.pods]
         start = ["kubectl", "exec"]
         [defaults]
@@ -49,6 +50,7 @@ fn executors_are_read_and_steps_name_them() {
         workers: None,
         slots: None,
         program: None,
+        nix_cache: None,
     };
     let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
     let lab = plain(Way::Ssh(vec![host("one", None), host("me@two", Some(8))]));
@@ -62,6 +64,7 @@ fn executors_are_read_and_steps_name_them() {
         workers: Some(3),
         slots: Some(4),
         program: Some("/opt/tp".to_owned()),
+        nix_cache: Some("file:///shared/cache".to_owned()),
     };
     assert_eq!(manifest.executors["cluster"], cluster);
 }
@@ -69,6 +72,10 @@ fn executors_are_read_and_steps_name_them() {
 #[test]
 fn what_is_wrong_with_one_is_told() {
     for (text, told) in [
+        (
+            "[executors.lab]\nssh = ['one']\nnix_cache = '/shared/cache'",
+            "`nix_cache` is no URL | '/shared/cache' | for instance \"https://cache.example.org\" or \"file:///shared/cache\"",
+        ),
         (
             "[executors]\nlab = 1",
             "executor `lab` must be a table, not a whole number | 1 |",
