@@ -1,0 +1,149 @@
+//! What a slot does: takes one task after the other, carries it out, and says what came of it.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::folders::Whereabouts;
+use super::shelf::Use;
+use super::told::{self, Teller};
+use super::{Node, Task};
+use crate::engine::Grant;
+use crate::exec::local::{LiveState, TaskLaunch, Worker};
+use crate::model::event::Event;
+use crate::model::list::Form;
+use crate::model::plan::Ready;
+use crate::model::task::{TaskId, TaskState};
+use crate::process::Handle;
+use crate::wire::frame;
+use crate::wire::message::{Lease, ToOwner};
+
+impl Node<'_> {
+    /// What a slot does.
+    pub(super) fn work(&self, number: usize) {
+        let handle = Handle::new(Duration::from_millis(self.terms.grace));
+        self.emergency.tasks().add(handle.clone());
+        let lease = Cell::new(0);
+        let tell = |event: &Event| {
+            if let Event::Output { stderr, bytes, .. } = event {
+                let (lease, stderr) = (lease.get(), *stderr);
+                for bytes in bytes.chunks(frame::PIECE) {
+                    let wrote = ToOwner::Wrote { lease, stderr };
+                    self.line.say_with(&wrote, bytes);
+                }
+            }
+        };
+        let tell: Option<&dyn Fn(&Event)> = self.terms.live.then_some(&tell);
+        // Nobody here starts on what is not complete.
+        let offer = |_: TaskId, _: &[Box<str>], _: usize, _: &Arc<_>| {};
+        let mut worker = Worker::new(&self.site, number, &handle, tell, &offer);
+        let place = Whereabouts::default();
+        while let Some((task, gpus)) = self.next() {
+            lease.set(task.spec.lease);
+            self.carry_out(&mut worker, &place, &task, &gpus);
+            self.shelf.trim(self.site.store);
+            let mut queue = self.lock();
+            queue.free += task.known.units;
+            queue.gpus.extend(gpus);
+            drop(queue);
+            self.called.notify_all();
+        }
+    }
+
+    /// The next task, and its GPUs.
+    fn next(&self) -> Option<(Task, Vec<String>)> {
+        let mut queue = self.lock();
+        loop {
+            if queue.over {
+                return None;
+            }
+            if let Some(first) = queue.tasks.front()
+                && first.known.units <= queue.free
+                && first.known.spec.gpus <= queue.gpus.len()
+                && let Some(task) = queue.tasks.pop_front()
+            {
+                queue.free -= task.known.units;
+                let gpus = queue.gpus.drain(..task.known.spec.gpus).collect();
+                return Some((task, gpus));
+            }
+            queue.idle += 1;
+            let waited = self.called.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    fn carry_out(&self, worker: &mut Worker, place: &Whereabouts, task: &Task, gpus: &[String]) {
+        let Task { spec, known } = task;
+        let used = self.shelf.begin();
+        let step = match self.prepare(task, place, &used) {
+            Ok(step) => step,
+            Err(why) => {
+                self.line.say(&told::unable(spec.lease, why));
+                return;
+            }
+        };
+        let form = Form::of(spec.form).unwrap_or_default();
+        let ready = Ready {
+            id: TaskId(spec.task),
+            input: spec.input,
+            form,
+            parent: None,
+            name: spec.name.as_deref().map(Into::into),
+            state: TaskState::Pending,
+            forced: false,
+            attempt: spec.attempt,
+            line: crate::model::gather::Line::default(),
+            key: spec.key.as_deref().map(Into::into),
+            context: spec.context.map(Box::new),
+            raised: 0,
+        };
+        let grant = Grant {
+            memory: spec.memory,
+            gpus: (!gpus.is_empty()).then(|| gpus.join(",").into()),
+            checkpoint: spec.checkpoint,
+        };
+        // What filled the disk may be gone.
+        self.site.full.store(false, Ordering::Relaxed);
+        let live = worker.live_state();
+        self.keeper.begin(spec.lease, known.checkpoint, live);
+        let ended = worker.execute(TaskLaunch {
+            step: &step,
+            ready: &ready,
+            runset: &spec.runset,
+            more: true,
+            ahead: None,
+            grant: &grant,
+        });
+        let kept = self.site.keep.as_ref().filter(|_| ended.kept.is_some());
+        let kept = kept.map(|keep| keep.fold(self.site.store, ready.id));
+        let told = self.teller(spec.lease, &used).end(ended, kept);
+        if let Err(error) = told {
+            let why = format!("what the task left cannot be sent: {error}");
+            self.line.say(&told::unable(spec.lease, why));
+        }
+        self.keeper.end(spec.lease);
+    }
+
+    fn teller<'t>(&'t self, lease: Lease, used: &'t Use<'t>) -> Teller<'t> {
+        Teller {
+            line: self.line,
+            store: self.site.store,
+            beside: &self.beside,
+            used,
+            lease,
+        }
+    }
+
+    /// Says what a task keeps that goes on.
+    pub(super) fn look(&self, lease: Lease, live: &LiveState) {
+        let used = self.shelf.begin();
+        live.look(self.site.store, |tree| {
+            // Where it cannot be sent there is a next time, or the end.
+            let _ = self.teller(lease, &used).keeps(&tree);
+        });
+        drop(used);
+        self.shelf.trim(self.site.store);
+    }
+}
