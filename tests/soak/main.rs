@@ -172,12 +172,15 @@ fn killed_five_hundred_times_all_comes_to_what_it_would_have() {
     kills::come_to_the_same(1000, kills);
 }
 
-/// Every call, or those of one name that was told, `TASK_PIPELINE_SOAK_CALL`.
+/// Every call, or those of one name that was told, `TASK_PIPELINE_SOAK_CALL`; or of each as many, evenly spread, as
+/// `TASK_PIPELINE_SOAK_MOST` says.
 fn every_call_fails(what: faults::What) {
     let only = std::env::var("TASK_PIPELINE_SOAK_CALL").ok();
+    let most = std::env::var("TASK_PIPELINE_SOAK_MOST");
+    let most = most.map_or(usize::MAX, |most| most.parse().unwrap());
     let calls = faults::CALLS.into_iter();
     for call in calls.filter(|call| only.as_deref().is_none_or(|only| call.0 == only)) {
-        faults::fails(what, call, usize::MAX);
+        faults::fails(what, call, most);
     }
 }
 
