@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
-
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, mpsc};
 
 use rustix::fs::FileType;
@@ -166,51 +166,56 @@ impl Reader {
 
     /// Whether it begins as lists and folders do; not if it is not there.
     pub(crate) fn is_list(&self, object: &Digest) -> Result<bool, Error> {
-        let path = self.path(object);
+        let Some((file, path)) = self.open_if_there(object)? else {
+            return Ok(false);
+        };
         let mut begin = Vec::new();
-        let read = File::open(&path)
-            .and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut begin));
-        match read {
-            Ok(_) => Ok(begin == HEADER.as_bytes()),
-            Err(error) if is_absent(&error) => Ok(false),
-            Err(error) => Err(io_error("read", &path)(error)),
-        }
+        file.take(HEADER.len() as u64)
+            .read_to_end(&mut begin)
+            .map_err(io_error("read", &path))?;
+        Ok(begin == HEADER.as_bytes())
     }
 
-    /// Calls `each` with all that a list or folder names, and what that is; whether it is there.
+    /// Calls `each` with all that a list or folder names, and what that is; whether it is there, and a list.
     ///
-    /// What is no line of a list is passed over: of a damaged one as much is known as can be.
+    /// What is no line of a list is passed over: of a damaged one as much is known as can be. A line that is
+    /// longer than any of a list ends it: what follows may be of any size.
     pub(crate) fn each_named(
         &self,
         list: &Digest,
         mut each: impl FnMut(Digest, Form),
     ) -> Result<bool, Error> {
-        let path = self.path(list);
-        let reading = |error| io_error("read", &path)(error);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(false),
-            Err(error) => return Err(reading(error)),
-        };
-        if !file.metadata().map_err(reading)?.is_file() {
+        let Some((file, path)) = self.open_if_there(list)? else {
             return Ok(false);
-        }
+        };
         let mut lines = BufReader::new(file);
         let mut line = Vec::new();
         loop {
             line.clear();
             let read = (&mut lines).take(LONGEST).read_until(b'\n', &mut line);
-            if read.map_err(reading)? == 0 {
+            if read.map_err(io_error("read", &path))? == 0 {
                 return Ok(true);
             }
             if let Some((object, form)) = named(&line) {
                 each(object, form);
             }
+            if line.len() as u64 == LONGEST && !line.ends_with(b"\n") {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Opens the object, unless it is not there or what is there is no file.
+    fn open_if_there(&self, object: &Digest) -> Result<Option<(File, PathBuf)>, Error> {
+        match self.open_stored(object) {
+            Ok((file, _, path)) => Ok(Some((file, path))),
+            Err(error) if error.is_loss() || matches!(error, Error::Evicted(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
 
-/// Bytes of a line that are looked at together.
+/// Bytes of a line that are looked at together: more than any line of a list has.
 const LONGEST: u64 = 1 << 16;
 
 /// The object that a line of a list begins with.

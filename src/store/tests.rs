@@ -454,3 +454,43 @@ fn a_large_object_is_read_once_something_was_done_to_it() {
     store.insert_file(&file, true).unwrap();
     assert_eq!(store.condition(&digest, None), Condition::Whole);
 }
+
+#[test]
+fn what_is_no_file_is_no_list_and_is_not_waited_for() {
+    let (dir, store) = store();
+    let named = Digest::of(b"named");
+    let text = format!("{}f {}  x\n", crate::model::tree::HEADER, &*named.hex());
+    let list = store.insert_bytes(text.as_bytes()).unwrap();
+    let look = || {
+        let mut found = Vec::new();
+        let there = store.each_named(&list, |object, _| found.push(object));
+        (store.is_list(&list).unwrap(), there.unwrap(), found)
+    };
+    assert_eq!(look(), (true, true, vec![named]));
+    let path = store.path(&list);
+    let nothing = (false, false, vec![]);
+    let away = dir.path().join("away");
+    fs::rename(&path, &away).unwrap();
+    std::os::unix::fs::symlink(&away, &path).unwrap();
+    assert_eq!(look(), nothing, "not even where a link leads to one");
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(look(), nothing);
+}
+
+#[test]
+fn a_list_is_read_up_to_a_line_that_no_list_has() {
+    let (_dir, store) = store();
+    let [before, behind] = [b"before", b"behind"].map(|name| Digest::of(name));
+    let line = |object: &Digest| format!("f {}  x\n", &*object.hex());
+    let damaged = |between: &[u8]| {
+        let text = [line(&before).as_bytes(), between, line(&behind).as_bytes()].concat();
+        let list = store.insert_bytes(&text).unwrap();
+        let mut found = Vec::new();
+        let whole = store.each_named(&list, |object, _| found.push(object));
+        (whole.unwrap(), found)
+    };
+    assert_eq!(damaged(b"what is that?\n"), (true, vec![before, behind]));
+    let long = [&[0; 1 << 20][..], b"\n"].concat();
+    assert_eq!(damaged(&long), (false, vec![before]));
+}
