@@ -35,7 +35,7 @@ use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::state::{Entries, Reader, Runset, StepId};
-use crate::store::Store;
+use crate::store::{self, Store};
 use compare::Merge;
 use gather::{Gatherer, line_bytes, of_file, place};
 use rows::Sheet;
@@ -107,6 +107,18 @@ impl Entry {
             Source::Row(_, _, files) if !files.is_empty() => Form::List,
             Source::Row(..) | Source::File(_) | Source::Line(_) => Form::File,
         }
+    }
+
+    /// The objects that it has in the store, with their sizes in bytes.
+    fn copies(&self, copied: bool) -> impl Iterator<Item = (&Digest, u64)> {
+        let (own, files) = match &self.source {
+            Source::File(_) => (copied, &[][..]),
+            Source::Row(_, _, files) if copied => (true, &files[..]),
+            Source::Line(_) | Source::Row(..) => (true, &[][..]),
+        };
+        let own = own.then_some((&self.object, self.size));
+        let files = files.iter().map(|file| (&file.digest, file.size));
+        own.into_iter().chain(files)
     }
 
     /// Whether all that it is made of is in the store, but for what stays where it lies.
@@ -314,7 +326,10 @@ impl Inputs {
         Ok(())
     }
 
-    /// Puts into the store again what is gone of these objects, if it is an entry's.
+    /// Puts into the store again what is gone of these objects, or was altered there, if it is an entry's.
+    ///
+    /// Of the first ones bytes are read, as far as that takes no time to speak of; of the others whoever uses
+    /// them finds it, and puts them out of the way of the next look.
     pub(crate) fn restore(
         &mut self,
         wanted: &[Digest],
@@ -322,14 +337,21 @@ impl Inputs {
         store: &Store,
     ) -> Result<(), Error> {
         let mut places: HashMap<Digest, usize> = HashMap::new();
+        let mut look = Look::default();
         for object in wanted.iter().filter(|object| **object != Digest::EMPTY) {
             if places.is_empty() {
                 let all = self.entries.iter().enumerate();
                 places = all.map(|(at, entry)| (entry.object, at)).collect();
             }
-            if let Some(at) = places.get(object)
-                && !self.entries[*at].is_in(store, self.places[self.entries[*at].input].1)
-            {
+            let Some(at) = places.get(object) else {
+                continue;
+            };
+            let entry = &self.entries[*at];
+            let copied = self.places[entry.input].1;
+            entry
+                .copies(copied)
+                .for_each(|(object, size)| look.remove_damaged(store, object, size));
+            if !entry.is_in(store, copied) {
                 self.put(*at, known, store)?;
             }
         }
@@ -386,6 +408,39 @@ impl Inputs {
         entry.object = store.insert_bytes(&bytes).map_err(Error::Store)?;
         entry.size = bytes.len() as u64;
         Ok(())
+    }
+}
+
+/// What may still be read of objects that come from outside, to see whether they are as they were.
+struct Look {
+    objects: u32,
+    bytes: u64,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            objects: 256,
+            bytes: 1 << 28,
+        }
+    }
+}
+
+impl Look {
+    /// Removes an object of that size, which comes in again, if its bytes are others.
+    fn remove_damaged(&mut self, store: &Store, object: &Digest, size: u64) {
+        if self.objects == 0 || size > self.bytes {
+            return;
+        }
+        self.objects -= 1;
+        self.bytes -= size;
+        if matches!(
+            store.check_stored(object),
+            Err(store::Error::Damaged { .. })
+        ) {
+            // Where that fails, the task says what is wrong with it.
+            let _ = std::fs::remove_file(store.path(object));
+        }
     }
 }
 

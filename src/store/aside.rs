@@ -44,6 +44,14 @@ impl Store {
         self.put_aside_as(&self.path(digest), OsStr::new(&*digest.hex()))
     }
 
+    /// The same with an object whose bytes are found to be others when they are used, so that it counts as
+    /// gone and is made again. One that was put right meanwhile stays; what cannot be moved does, too.
+    pub(crate) fn put_damaged_aside(&self, digest: &Digest) {
+        if matches!(self.check_stored(digest), Err(Error::Damaged { .. })) {
+            let _ = self.put_object_aside(digest);
+        }
+    }
+
     /// The same with something that lies among objects and is none.
     pub(crate) fn put_stray_aside(&self, path: &Path) -> Result<PathBuf, Error> {
         self.put_aside_as(path, path.file_name().unwrap_or(OsStr::new("nameless")))

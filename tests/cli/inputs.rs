@@ -1,5 +1,6 @@
 //! What comes in from outside: files, rows and lines, compared at each run.
 
+mod damaged;
 mod errors;
 mod kill;
 mod lent;

@@ -254,7 +254,13 @@ impl<'a> Worker<'a> {
             Err(_) if self.handle.is_ended() => Ok(false),
             other => other,
         };
-        if !begun.map_err(|error| Fault::of(error.shortage(), explain(&error, job)))? {
+        let begun = begun.map_err(|error| {
+            if let store::Error::Damaged { digest, .. } = &error {
+                self.site.store.put_damaged_aside(digest);
+            }
+            Fault::of(error.shortage(), explain(&error, job))
+        });
+        if !begun? {
             return Ok(execution.is_off());
         }
         let run = self.run(job, record);
@@ -636,6 +642,17 @@ fn stale(trouble: Trouble, when: &str, last: &str) -> Result<Outcome, Fault> {
 /// Adds what can be done about an input that is not to be had.
 fn explain(error: &store::Error, job: &TaskLaunch) -> String {
     match error {
+        store::Error::Missing { .. }
+        | store::Error::NotAFile { .. }
+        | store::Error::Damaged { .. }
+            if job.ready.parent.is_none() =>
+        {
+            let name = job.ready.name.as_deref().unwrap_or("it");
+            format!(
+                "{error}\nhint: run again: {name} is taken in again from where it came, if that is as it was; if \
+                 this stays, `verify -repair` says what can be done"
+            )
+        }
         store::Error::Missing { .. }
         | store::Error::NotAFile { .. }
         | store::Error::Damaged { .. } => format!(
