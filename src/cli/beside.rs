@@ -54,8 +54,9 @@ pub(super) fn open(root: &Path) -> Result<(State, Hold), Failure> {
             (Some(Heard::Yes), _) => since = Instant::now(),
             (Some(Heard::No), Some(question)) if looks % SOME == 0 => question.ring(),
             (Some(Heard::No), _) | (None, None) => {}
-            (None, Some(_)) => {
-                losses += 1;
+            (None, Some(asked)) => {
+                // Where several ask, each comes to it in the end.
+                losses += u32::from(!asked.has_others());
                 question = None;
             }
         }

@@ -131,12 +131,18 @@ impl Question {
 
     /// Has the run look: at one that does not hear it, nothing happens.
     pub(crate) fn ring(&self) {
-        let Some(Holder { pid: Some(pid) }) = Lock::holder(&self.layout) else {
+        let Some(Holder { pid: Some(pid), .. }) = Lock::holder(&self.layout) else {
             return;
         };
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, Signal::URG);
         }
+    }
+
+    /// Whether there is another one in its place: somebody else asks, or removes already.
+    pub(crate) fn has_others(&self) -> bool {
+        let other = |path: &Path| path.exists() && !is_at(self.identity, path);
+        other(&self.layout.wanted()) || at_work(&self.layout, false).is_some()
     }
 
     /// Whether it is still there, for somebody to hear, and what came of it.
@@ -258,7 +264,7 @@ pub(super) fn at_work(layout: &Layout, alone: bool) -> Option<Holder> {
             .seek(SeekFrom::Start(0))
             .and_then(|_| file.take(20).read_to_string(&mut text));
         let pid = text.lines().next().and_then(|line| line.parse().ok());
-        return Some(Holder { pid });
+        return Some(Holder { pid, removes: true });
     }
     if alone {
         let _ = entry.remove();
@@ -353,6 +359,7 @@ mod tests {
         assert!(!asked.is_over());
         let own = Some(Holder {
             pid: Some(process::id()),
+            removes: true,
         });
         assert_eq!(at_work(&layout, true), own);
         // The run is killed; who comes then waits for the other one.
@@ -390,8 +397,12 @@ mod tests {
             let layout = layout.clone();
             move || Lock::take(&layout, true)
         });
-        assert!(Lock::take(&layout, false).is_err());
-        drop((question, state, lock));
+        let refused = Lock::take(&layout, false).unwrap_err();
+        assert!(refused.hint().unwrap().contains("that `gc` or `evict`"));
+        drop(question);
+        let refused = Lock::take(&layout, false).unwrap_err();
+        assert!(refused.hint().unwrap().contains("that run"));
+        drop((state, lock));
         thread.join().unwrap().unwrap();
     }
 

@@ -43,6 +43,8 @@ struct Locked {
 pub(crate) struct Holder {
     /// Its number, if it left one.
     pub pid: Option<u32>,
+    /// Whether it is no run, but one that removes what is not needed, and ends soon.
+    pub removes: bool,
 }
 
 impl std::fmt::Display for Holder {
@@ -97,6 +99,9 @@ impl LockError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Held { holder, .. } if holder.removes => {
+                Some("wait for that `gc` or `evict` to end, or use another -db")
+            }
             Self::Held { .. } => Some("wait for that run to end, or use another -db"),
             Self::Io { source, .. } => match Errno::from_io_error(source)? {
                 Errno::ACCESS | Errno::PERM | Errno::ROFS => Some(
@@ -260,19 +265,21 @@ fn is_gone(pid: u32) -> bool {
 /// The number that is in the lock file.
 fn named(layout: &Layout) -> Holder {
     let mut text = String::new();
+    let removes = beside::at_work(layout, false).is_some();
     let path = layout.lock();
     let entry = Entry::from(&path);
     let is_file = entry
         .look()
         .is_ok_and(|look| look.kind == FileType::RegularFile);
     if !is_file {
-        return Holder { pid: None };
+        return Holder { pid: None, removes };
     }
     let read = entry
         .open()
         .and_then(|file| file.take(20).read_to_string(&mut text));
     Holder {
         pid: read.ok().and_then(|_| text.trim().parse().ok()),
+        removes,
     }
 }
 
@@ -311,10 +318,17 @@ mod tests {
         let (mut state, lock, _) = State::open(dir.path()).unwrap();
         let own = Some(Holder {
             pid: Some(std::process::id()),
+            removes: false,
         });
         assert_eq!(Lock::holder(&layout), own);
         fs::remove_file(layout.lock()).unwrap();
-        assert_eq!(Lock::holder(&layout), Some(Holder { pid: None }));
+        assert_eq!(
+            Lock::holder(&layout),
+            Some(Holder {
+                pid: None,
+                removes: false,
+            })
+        );
         let refused = State::open(dir.path()).unwrap_err();
         assert!(refused.to_string().contains("another process"), "{refused}");
         commits(&mut state).unwrap();

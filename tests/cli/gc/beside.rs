@@ -103,6 +103,28 @@ fn signals_are_heard_and_killed_collections_let_the_run_go_on() {
 }
 
 #[test]
+fn several_at_once_wait_for_each_other() {
+    let test = Test::with(PIPELINE);
+    for run in ["one", "two"] {
+        fresh(&test, run);
+    }
+    let reading = fs::File::open(test.path("db/objects")).unwrap();
+    rustix::fs::flock(&reading, rustix::fs::FlockOperation::LockShared).unwrap();
+    let first = test.start(["gc", "-keep-runsets", "1"]);
+    wait_for("the first", || test.path("db/gc-running").exists());
+    let others = [&["gc"][..], &["evict"], &["gc"], &["evict"]];
+    let others = others.map(|arguments| test.start(arguments.iter().copied()));
+    // More than enough for each to look several times.
+    std::thread::sleep(Duration::from_secs(1));
+    drop(reading);
+    first.end().exits(0);
+    for other in others {
+        other.end().exits(0);
+    }
+    assert_eq!(test.rows("SELECT name FROM runset"), ["two"]);
+}
+
+#[test]
 fn beside_a_reader_rows_stay_and_what_no_row_names_goes() {
     let test = Test::with(PIPELINE);
     for run in ["one", "two"] {
