@@ -23,11 +23,13 @@ mod export;
 mod fit;
 mod gc;
 mod graph;
+mod init;
 mod inputs;
 mod kept;
 mod leftover;
 mod lock;
 mod log;
+mod meant;
 mod mended;
 mod one_task;
 mod options;
@@ -111,6 +113,7 @@ fn answer() -> ExitCode {
         Some(Subcommand::Verify(options)) => verify::main(&arguments.places, options),
         Some(Subcommand::Shell(options)) => shell::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
+        Some(Subcommand::Init(options)) => init::main(options),
         Some(Subcommand::Schema) => describe::schema(),
         Some(Subcommand::CacheKey(options)) => cache_key::main(options),
         Some(Subcommand::Export(export)) => {
@@ -167,6 +170,12 @@ fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
     parse(words).map_err(|error| {
         // Clap repeats what is wrong: so it says it of the words as they can be shown.
         let error = parse(shown.clone()).err().unwrap_or(error);
+        let root = Arguments::command();
+        let subcommand = words::subcommand_of(&root, &shown);
+        let manifest = || place::manifest_at_hand(&shown);
+        if let Some(failure) = meant::told(&root, &error, subcommand.as_deref(), manifest) {
+            return Ended::Failure(failure);
+        }
         let more = if error.kind() == ErrorKind::DisplayHelp {
             params::help(&Arguments::command(), &shown)
         } else {

@@ -7,8 +7,8 @@ use super::options::{
     Actions, Output, PackageOptions, ParamOptions, Places, ResourceOptions, SecretOptions,
 };
 use super::{
-    cache_key, cat, check, complete, describe, evict, export, gc, graph, lock, log, report, shell,
-    status, tasks, trace, trace_files, verify, why, worker,
+    cache_key, cat, check, complete, describe, evict, export, gc, graph, init, lock, log, report,
+    shell, status, tasks, trace, trace_files, verify, why, worker,
 };
 
 /// Runs the steps of a manifest; the files that each leaves decide what runs next.
@@ -22,8 +22,9 @@ use super::{
     after_help = "Every long option takes one dash or two: -run is --run, -db=DIR is --db DIR.\n\n\
         Exit status: 0 all done; 1 a task failed; 2 wrong usage, manifest or state; 3 a package\n\
         cannot be had; 128+n ended by signal n.\n\n\
-        Begin with:  task-pipeline check         is the manifest right?\n             \
-        task-pipeline -run          run it; again after a failure, to go on"
+        Begin with:  task-pipeline init          a first pipeline, in this folder\n             \
+        task-pipeline check         is the manifest right?\n             \
+        task-pipeline run           run it; again after a failure, to go on (-run is the same)"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -49,6 +50,8 @@ pub(super) struct Arguments {
 /// What is no run.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Subcommand {
+    /// Write a pipeline to begin with: the files of a template
+    Init(init::Options),
     /// Check the manifest, and show each step's packages, routes and limits; touches no db
     Check(check::Options),
     /// Make the lock file, which pins what package names mean; commit it

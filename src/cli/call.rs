@@ -65,6 +65,10 @@ impl Call<'_> {
             Some(select::ALL) => Ok(self.state.runsets()?),
             Some(name) => match self.state.runset(name)? {
                 Some(runset) => Ok(vec![runset]),
+                None if self.actions.run && !self.actions.fresh => {
+                    select::not_misspelt(&self.state, name)?;
+                    Ok(Vec::new())
+                }
                 None if self.actions.run => Ok(Vec::new()),
                 None => Err(select::unknown_runset(&self.state, name)?),
             },

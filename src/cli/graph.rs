@@ -24,8 +24,11 @@ use crate::view::page;
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The form: lines, or a language that a picture is made from
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "form")]
+    pub format: Option<Format>,
+    /// The same
+    #[arg(value_enum, value_name = "FORMAT")]
+    pub form: Option<Format>,
     /// Each step by itself, where very many would be shown in groups
     #[arg(long)]
     pub whole: bool,
@@ -79,7 +82,8 @@ pub(super) fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Fai
         );
         graph = grouped.graph;
     }
-    if matches!(arguments.format, Format::Svg) && is_too_large(&graph) {
+    let format = arguments.format.or(arguments.form).unwrap_or(Format::Text);
+    if format == Format::Svg && is_too_large(&graph) {
         let words = format!(
             "{} are too many, and go too far, for one picture",
             count(graph.steps(), "step")
@@ -87,7 +91,7 @@ pub(super) fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Fai
         return Err(Failure::usage(words)
             .hint("leave out -whole to have them in groups, or draw `-format dot` with Graphviz"));
     }
-    match arguments.format {
+    match format {
         Format::Text => output::print(&page::text(&graph, &title)),
         Format::Dot => output::print_as_it_is(&page::dot(&graph, &title)),
         Format::Mermaid => output::print_as_it_is(&page::mermaid(&graph, &title)),

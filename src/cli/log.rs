@@ -14,7 +14,7 @@ use crate::model::task::TaskState;
 use crate::out;
 use crate::state::{Filter, Logs, Reader, TaskRow, Which};
 use crate::store;
-use crate::text::visible;
+use crate::text::{Shown as _, visible};
 
 /// Options of `log`.
 #[derive(Debug, Args)]
@@ -24,12 +24,15 @@ use crate::text::visible;
     before each says which it is."
 )]
 pub(super) struct Options {
-    /// The tasks, by number
-    #[arg(value_name = "TASK", required_unless_present = "failed")]
+    /// The tasks, by number; or a step: its tasks that failed, and where none did, all
+    #[arg(value_name = "TASK|STEP", required_unless_present_any = ["failed", "step"])]
     tasks: Vec<String>,
-    /// All failed tasks of the runset
+    /// All failed tasks of the runset, or of the step
     #[arg(long, conflicts_with = "tasks")]
     failed: bool,
+    /// The tasks of the step; as its name alone
+    #[arg(long, value_name = "STEP", conflicts_with = "tasks")]
+    step: Option<String>,
     /// Only what they wrote to standard output
     #[arg(long)]
     stdout: bool,
@@ -50,21 +53,13 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         options,
         out: out::Data::begin(),
     };
-    if options.failed {
-        let runset = options.runset.find(&state)?;
-        let filter = Filter {
-            runset: runset.as_ref().map(|runset| runset.name.as_str()),
-            step: None,
-            which: Which::In(TaskState::Failed),
-            limit: None,
-        };
-        let mut any = false;
-        state.each_task(&filter, |row| {
-            any = true;
-            printer.with_title(&row)
-        })?;
-        if !any {
+    let step = step_meant(&state, options)?;
+    if options.failed || step.is_some() {
+        let failed = printer.all(step, Which::In(TaskState::Failed))?;
+        if !failed && options.failed {
             note("no task failed");
+        } else if !failed && !printer.all(step, Which::Live)? {
+            note("it has no tasks there");
         }
     } else if let [one] = options.tasks.as_slice() {
         let row = select::task(&state, one)?;
@@ -90,7 +85,41 @@ struct Printer<'a> {
     out: out::Data,
 }
 
+/// The step that is meant, if one is: by the option, or by the only word.
+fn step_meant<'o>(state: &Reader, options: &'o Options) -> Result<Option<&'o str>, Failure> {
+    let names = state.step_names()?;
+    let is_step = |word: &str| names.iter().any(|name| name.as_str() == word);
+    match (&options.step, options.tasks.as_slice()) {
+        (Some(step), _) if is_step(step) => Ok(Some(step)),
+        (Some(step), _) => {
+            let names = names.iter().map(|name| name.as_str());
+            let place = state.layout().root().shown().to_string();
+            Err(select::unknown_step(step, &place, names))
+        }
+        (None, [word]) if is_step(word) && word.parse::<u64>().is_err() => Ok(Some(word)),
+        (None, _) => Ok(None),
+    }
+}
+
 impl Printer<'_> {
+    /// All tasks of the runset, or of the step in it, in that state; whether there are any.
+    fn all(&mut self, step: Option<&str>, which: Which) -> Result<bool, Failure> {
+        let runset = self.options.runset.find(self.state)?;
+        let filter = Filter {
+            runset: runset.as_ref().map(|runset| runset.name.as_str()),
+            step,
+            which,
+            limit: None,
+        };
+        let mut any = false;
+        let state = self.state;
+        state.each_task(&filter, |row| {
+            any = true;
+            self.with_title(&row)
+        })?;
+        Ok(any)
+    }
+
     /// One task: nothing but what it wrote.
     fn alone(&mut self, row: &TaskRow) -> Result<(), Failure> {
         if let Some(source) = row.reused_from {

@@ -19,7 +19,7 @@ use crate::text::quoted;
 #[derive(Debug, Args)]
 pub(super) struct Places {
     /// The manifest; without it, ./workflow.toml
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(short = 'f', long, value_name = "FILE", global = true)]
     pub manifest: Option<PathBuf>,
     /// The folder of database and object store; made where it is missing
     #[arg(
@@ -46,7 +46,7 @@ pub(super) struct Actions {
     #[arg(long, group = "executes")]
     pub run: bool,
     /// With -run: say what would run, what would be reused, and why; change nothing
-    #[arg(long, requires = "run")]
+    #[arg(short = 'n', long, requires = "run")]
     pub dry_run: bool,
     /// With -run: seed a new runset, whatever is there
     #[arg(long, requires = "run")]
@@ -86,6 +86,7 @@ pub(super) struct Actions {
     pub strict: bool,
     /// With -run or -sample: most tasks at once; default: the number of CPUs (-cpus)
     #[arg(
+        short = 'j',
         long,
         value_name = "N",
         value_parser = whole(1..=65_536),
@@ -97,7 +98,7 @@ pub(super) struct Actions {
     #[arg(long, value_name = "EXECUTOR", requires = "run")]
     pub executor: Option<String>,
     /// With -run: after a failure go on with all that does not depend on it (the default)
-    #[arg(long, overrides_with = "fail_fast", requires = "run")]
+    #[arg(long, conflicts_with = "fail_fast", requires = "run")]
     pub keep_going: bool,
     /// With -run: after a failure start nothing more
     #[arg(long, requires = "run")]
@@ -246,10 +247,10 @@ pub(super) struct PackageOptions {
 #[command(next_help_heading = "Output")]
 pub(super) struct Output {
     /// Also say when tasks start, what they leave, and show what they write
-    #[arg(long, conflicts_with = "quiet", global = true)]
+    #[arg(short, long, conflicts_with = "quiet", global = true)]
     pub verbose: bool,
     /// Say nothing but failures, warnings and what is tainted
-    #[arg(long, global = true)]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Lines for people, or one JSON object a line
     #[arg(
@@ -316,7 +317,7 @@ impl Places {
             None if Path::new(USUAL).exists() => Ok(USUAL.into()),
             None => Err(
                 Failure::usage("no manifest: there is no workflow.toml in this folder").hint(
-                    "name the file: -manifest FILE; `nix flake init -t` makes a first pipeline",
+                    "name the file: -manifest FILE; `task-pipeline init` makes a first pipeline here",
                 ),
             ),
         }

@@ -1,9 +1,11 @@
 //! Where scripts start, what lies elsewhere, and the steps that a manifest has.
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::Failure;
-use super::select;
+use super::{select, words};
+use crate::manifest::Manifest;
 use crate::prepare::Source;
 use crate::text::Shown as _;
 
@@ -18,6 +20,12 @@ pub(super) fn working_folder(folder: &Path) -> Result<PathBuf, Failure> {
     } else {
         Err(no_start(&"it is not a folder"))
     }
+}
+
+/// The manifest that the words name, or that is in this folder, if it can be read.
+pub(super) fn manifest_at_hand(words: &[OsString]) -> Option<Manifest> {
+    let path = words::manifest_of(words).unwrap_or_else(|| "workflow.toml".into());
+    Source::load(&path).ok().map(|source| source.manifest)
 }
 
 /// Scripts cannot start in that folder.

@@ -23,8 +23,11 @@ use crate::view::page;
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The file to write, `-` for standard output; one that is there is replaced
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    pub output: Option<PathBuf>,
+    /// The same
+    #[arg(value_name = "FILE", required_unless_present = "output")]
+    pub file: Option<PathBuf>,
     /// Whose tasks are shown, `all` for every runset's; default: the newest's
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
@@ -36,7 +39,8 @@ pub(super) fn main(
     arguments: &Options,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let to = arguments.output.as_path();
+    let to = arguments.output.as_ref().or(arguments.file.as_ref());
+    let to = to.map_or(Path::new("-"), PathBuf::as_path);
     let standard_output = own::is_standard_output(to);
     let place = if standard_output {
         to.to_owned()

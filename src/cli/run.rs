@@ -25,7 +25,7 @@ use crate::model::resources::Supply;
 use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
-use crate::state::{self, Runset, State};
+use crate::state::{self, Layout, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
 use crate::text::{Shown as _, amount, visible};
@@ -77,17 +77,25 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         return dry_run::main(call);
     }
-    let (mut state, lock, created) = match State::open(db) {
-        Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
-            return summary::as_recorded(&source, db, &error);
+    let (mut state, lock) = if acts(actions) || Layout::new(db).database().exists() {
+        match State::open(db) {
+            Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
+                return summary::as_recorded(&source, db, &error);
+            }
+            other => {
+                let (state, lock, created) = other?;
+                reporter.event(&Event::Database {
+                    path: &db.to_string_lossy(),
+                    created,
+                });
+                (state, Some(lock))
+            }
         }
-        other => other?,
+    } else {
+        // Who only asks makes none.
+        (State::private_copy(db)?, None)
     };
     state.set_sync(actions.sync.into())?;
-    reporter.event(&Event::Database {
-        path: &db.to_string_lossy(),
-        created,
-    });
     tell_of_db(db, &state, &mut reporter);
     source.params = params::of_runsets(&source, &given, &state, actions)?;
     let mut unresolved = Vec::new();
@@ -117,7 +125,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         actions,
         source: &source,
         state,
-        _lock: Some(lock),
+        _lock: lock,
         steps,
         unresolved,
         reporter,

@@ -93,6 +93,36 @@ pub(super) fn unknown_runset(state: &Reader, name: &str) -> Result<Failure, Fail
     )
 }
 
+/// Whether somebody counts with these names: `night-1` and `night-2`, `trial-a` and `trial-b`.
+fn are_a_series(one: &str, other: &str) -> bool {
+    let alike = one.chars().zip(other.chars());
+    let alike = alike.take_while(|(one, other)| one == other);
+    let alike: usize = alike.map(|(one, _)| one.len_utf8()).sum();
+    let same = &one[..alike];
+    let tails = |start: usize| [&one[start..], &other[start..]];
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = same.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let word = same.trim_end_matches(char::is_alphanumeric).len();
+    tails(number).iter().all(|tail| digits(tail))
+        || word > 0 && tails(word).iter().all(|tail| tail.chars().count() <= 2)
+}
+
+/// Fails for the name of a new runset that looks like that of another one.
+pub(super) fn not_misspelt(state: &Reader, name: &str) -> Result<(), Failure> {
+    let runsets = state.runsets()?;
+    let names = runsets.iter().map(|runset| runset.name.as_str());
+    match suggest::closest(name, names) {
+        Some(near) if !are_a_series(near, name) => Err(Failure::usage(format!(
+            "there is no runset `{name}` in {}; nothing was run",
+            db(state).shown()
+        ))
+        .hint(format!(
+            "did you mean `{near}`? `run -fresh -runset {name}` makes a new one"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// There is no such step in `place`, which has the steps `names`.
 pub(super) fn unknown_step<'n>(
     name: &str,
@@ -216,6 +246,27 @@ fn object(state: &Reader, prefix: &str) -> Result<Digest, Failure> {
                 starts.join(", ")
             ))
             .hint("give more digits"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_a_series;
+
+    #[test]
+    fn who_counts_has_not_misspelt() {
+        for (one, other, expected) in [
+            ("night-1", "night-2", true),
+            ("night9", "night10", true),
+            ("trial-a", "trial-b", true),
+            ("nightly", "nihgtly", false),
+            ("nightly", "nightl", false),
+            ("20261127T0143", "20261127T0144", true),
+            ("release-candidate", "release-candidat", false),
+        ] {
+            assert_eq!(are_a_series(one, other), expected, "{one} {other}");
+            assert_eq!(are_a_series(other, one), expected, "{other} {one}");
         }
     }
 }

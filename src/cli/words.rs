@@ -2,10 +2,12 @@
 //! of a subcommand.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Arg, Command};
 
 use super::error::Failure;
+use super::meant;
 
 /// Turns `-name` into `--name`, for names of more than one letter.
 pub(super) fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -16,7 +18,12 @@ pub(super) fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsStr
             only_values |= word == "--";
             let long = word.to_str().is_some_and(|text| {
                 text.strip_prefix('-').is_some_and(|rest| {
-                    rest.len() > 1 && rest.starts_with(|c: char| c.is_ascii_alphabetic())
+                    // `-j4` is `-j 4`.
+                    let number = rest.strip_prefix('j').unwrap_or_default();
+                    let is_jobs = number.starts_with(|c: char| c.is_ascii_digit());
+                    rest.len() > 1
+                        && rest.starts_with(|c: char| c.is_ascii_alphabetic())
+                        && !is_jobs
                 })
             });
             if !long || only_values {
@@ -52,6 +59,8 @@ pub(super) fn behind_subcommand(
     root: &Command,
     mut words: Vec<OsString>,
 ) -> Result<Vec<OsString>, Failure> {
+    let at = subcommand_at(root, &words);
+    words = meant::as_meant(root, words, at);
     let Some(at) = subcommand_at(root, &words) else {
         return Ok(words);
     };
@@ -79,7 +88,7 @@ fn apart(option: &Arg, subcommand: &str) -> Failure {
 }
 
 /// Where the subcommand stands, if only options of `root` and their values stand before it.
-fn subcommand_at(root: &Command, words: &[OsString]) -> Option<usize> {
+pub(super) fn subcommand_at(root: &Command, words: &[OsString]) -> Option<usize> {
     let mut at = 1;
     loop {
         let word = words.get(at)?;
@@ -87,8 +96,9 @@ fn subcommand_at(root: &Command, words: &[OsString]) -> Option<usize> {
             return Some(at);
         }
         let option = named(root, word)?;
-        let value_follows =
-            option.get_action().takes_values() && !word.as_encoded_bytes().contains(&b'=');
+        let bytes = word.as_encoded_bytes();
+        let is_within = bytes.contains(&b'=') || !bytes.starts_with(b"--") && bytes.len() > 2;
+        let value_follows = option.get_action().takes_values() && !is_within;
         at += 1 + usize::from(value_follows);
         if takes_several(option) {
             let is_value = |word: &&OsString| !word.as_encoded_bytes().starts_with(b"-");
@@ -98,6 +108,27 @@ fn subcommand_at(root: &Command, words: &[OsString]) -> Option<usize> {
                 .count();
         }
     }
+}
+
+/// The subcommand that is named, if there is such a one.
+pub(super) fn subcommand_of(root: &Command, words: &[OsString]) -> Option<String> {
+    let word = words[subcommand_at(root, words)?].to_str()?;
+    find(root, word).map(|found| found.get_name().to_owned())
+}
+
+/// The file that is said to be the manifest, if one is.
+pub(super) fn manifest_of(words: &[OsString]) -> Option<PathBuf> {
+    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        if text == "--manifest" || text == "-f" {
+            return words.next().map(PathBuf::from);
+        }
+        if let Some(path) = text.strip_prefix("--manifest=") {
+            return Some(path.into());
+        }
+    }
+    None
 }
 
 /// Whether all words behind the option are its values, up to the next option.
@@ -112,12 +143,16 @@ fn find<'c>(root: &'c Command, subcommand: &str) -> Option<&'c Command> {
         .find(|one| one.get_name() == subcommand)
 }
 
-/// The option of `root` that `--name` or `--name=value` is.
+/// The option of `root` that `--name` or `--name=value` is, or `-n`.
 fn named<'c>(root: &'c Command, word: &OsString) -> Option<&'c Arg> {
     let word = word.to_string_lossy();
-    let name = word.strip_prefix("--")?.split('=').next()?;
-    root.get_arguments()
-        .find(|option| option.get_long() == Some(name))
+    let mut options = root.get_arguments();
+    let Some(name) = word.strip_prefix("--") else {
+        let short = word.strip_prefix('-')?.chars().next();
+        return options.find(|option| short.is_some() && option.get_short() == short);
+    };
+    let name = name.split('=').next()?;
+    options.find(|option| option.get_long() == Some(name))
 }
 
 fn has(subcommand: &Command, option: &Arg) -> bool {

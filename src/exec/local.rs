@@ -6,6 +6,7 @@ mod collect;
 mod early;
 mod execution;
 mod given;
+mod hints;
 mod kept;
 mod launch;
 mod listener;

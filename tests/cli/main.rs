@@ -89,3 +89,4 @@ mod trace_files;
 mod verify;
 mod warm;
 mod with;
+mod words;

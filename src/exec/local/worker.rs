@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::collect::{OutputError, Source, Terms, collect};
 use super::early::Start;
 use super::execution::{Execution, Fault};
+use super::hints;
 use super::kept::Kept;
 use super::launch::cache::{LaunchCache, Prepared, TaskEnvironment};
 use super::launch::served::Servers;
@@ -548,7 +549,11 @@ impl<'a> Worker<'a> {
             let hint = sandbox.and_then(|sandbox| sandbox.hint(&last));
             let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
             let memory = self.site.hint_of_memory(ended.status).unwrap_or_default();
-            Err(Fault::Task(how + &last + &hint + memory))
+            let status = match ended.cut {
+                None => hints::of(ended.status, &last).unwrap_or_default(),
+                Some(_) => String::new(),
+            };
+            Err(Fault::Task(how + &last + &hint + memory + &status))
         };
         if ended.cut == Some(StopReason::Asked) {
             return Ok(Outcome::Cancelled);

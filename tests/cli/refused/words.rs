@@ -8,10 +8,10 @@ use crate::harness::Test;
 
 /// Apart from each other by spaces; `\n` and the like are written out.
 const WORDS: &[(&str, &str, &str)] = &[
-    ("bogus", "unrecognized subcommand 'bogus'", "--help"),
-    ("statsu", "unrecognized subcommand 'statsu'", "tip: some similar subcommands exist"),
+    ("bogus", "there is no subcommand `bogus`", "`task-pipeline help` lists"),
+    ("statsu", "there is no subcommand `statsu`", "did you mean `status`?"),
     ("check extra", "unexpected argument 'extra' found", "--help"),
-    ("check -nothing", "unexpected argument '--nothing' found", "--help"),
+    ("check -nothing", "there is no option -nothing for `check`", "`task-pipeline check -help` lists them"),
     ("lock extra", "unexpected argument 'extra' found", "--help"),
     ("lock -update nix", "no pin is called `nix`", ""),
     ("status -runset", "a value is required for '--runset <NAME>'", "--help"),
@@ -21,10 +21,10 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("tasks -state wrong", "invalid value 'wrong' for '--state <STATE>'", "pending, failed, done, reused"),
     ("tasks -step nxt", "there is no step `nxt`", "hint: did you mean `next`?"),
     ("tasks -limit x", "'--limit <N>': `x` is no whole number from 0 on", "--help"),
-    ("log", "<TASK>...", "Usage: "),
+    ("log", "<TASK|STEP>...", "Usage: "),
     ("log x", "`x` is neither the number of a task nor the start of a hash", "hint: name a task by its number"),
     ("log 0", "there is no task #0 in ./db", "hint: `tasks` lists"),
-    ("log -1", "unexpected argument '-1' found", "--help"),
+    ("log -1", "there is no option -1 for `log`", "`task-pipeline log -help` lists them"),
     ("log 99999999999999999999", "no object in ./db has a hash that starts with 9999", "hint: `tasks -json` and `trace` show hashes"),
     ("log 1 -stdout -stderr", "'--stdout' cannot be used with '--stderr'", "--help"),
     ("why", "<TASK|STEP>", "Usage: "),
@@ -64,14 +64,14 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("evict -max-size 1X", "'--max-size <SIZE>': `1X` is no size", "--help"),
     ("schema x", "unexpected argument 'x' found", "--help"),
     ("graph -format x", "invalid value 'x' for '--format <FORMAT>'", "text, dot, mermaid, svg"),
-    ("report", "--output <FILE>", "Usage: "),
+    ("report", "<FILE>", "Usage: "),
     ("report -o /no/such/r.html", "cannot write /no/such/r.html: No such file or directory", "hint: name a file in a folder that is there"),
     ("report -o .", "cannot write .: it is a folder", "hint: name a file in it: -o ./report.html"),
     ("completions", "<SHELL>", "Usage: "),
     ("completions x", "invalid value 'x' for '<SHELL>'", "bash, elvish, fish"),
     ("man x", "unexpected argument 'x' found", "--help"),
     ("version x", "unexpected argument 'x' found", "--help"),
-    ("help x", "unrecognized subcommand 'x'", "--help"),
+    ("help x", "there is no subcommand `x`", "`task-pipeline help` lists"),
     ("-run -only nothing", "there is no step `nothing` in workflow.toml", "hint: its steps are start, next"),
     ("-run -only=", "there is no step \"\" in workflow.toml", "hint: its steps are start, next"),
     ("-run -until nxt", "there is no step `nxt` in workflow.toml", "hint: did you mean `next`?"),
@@ -107,13 +107,13 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("-run -params workflow.toml", "there is no parameter `step`", "hint: the manifest declares none"),
     ("-run -secret x=y", "no step has a secret `x`", "hint: a step that is to have it lists it"),
     ("-run -run", "'--run' cannot be used multiple times", "--help"),
-    ("-run extra", "unrecognized subcommand 'extra'", "--help"),
+    ("-run extra", "there is no subcommand `extra`", "`task-pipeline help` lists"),
     ("-dry-run", "--run", "Usage: "),
     ("-sample 1", "--migrate-tainted", "Usage: "),
     ("-migrate-tainted -sample 0", "`0` is no whole number from 1 to 1000000", "--help"),
     ("-migrate-tainted -accept nothing", "there is no step `nothing` in workflow.toml", "hint: its steps are"),
     ("-accept next", "--migrate-tainted", "Usage: "),
-    ("-", "unrecognized subcommand '-'", "--help"),
+    ("-", "there is no subcommand `-`", "`task-pipeline help` lists"),
 ];
 
 #[test]
@@ -136,7 +136,7 @@ fn words_that_are_no_text() {
     test.runs();
     let bytes = OsStr::from_bytes(b"a\xff");
     for (words, status, error) in [
-        (&["-run"][..], 2, "unrecognized subcommand 'a\u{fffd}'"),
+        (&["-run"][..], 2, "there is no subcommand `a\u{fffd}`"),
         (&["status", "-runset"], 2, "invalid UTF-8"),
         (&["cat"], 2, "invalid UTF-8"),
         (&["why"], 2, "invalid UTF-8"),

@@ -1,0 +1,305 @@
+//! What people mean whose fingers know other tools: words that are taken as they are meant, and errors that say what
+//! there is instead.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+
+use super::error::Failure;
+use crate::manifest::Manifest;
+use crate::text::suggest::closest;
+use crate::text::visible;
+
+/// What is said where a subcommand is expected that this program has under another name, or not at all.
+const INSTEAD: &[(&[&str], &str)] = &[
+    (
+        &["migrate", "update", "upgrade", "rerun", "redo"],
+        "`task-pipeline run -migrate-tainted` does again what changed steps have done; `run -start STEP` does any step again",
+    ),
+    (
+        &[
+            "clean", "clear", "prune", "rm", "delete", "reset", "destroy",
+        ],
+        "`gc` frees what no runset that is kept needs, `evict` drops what can be made again, `run -fresh` starts over beside what is \
+         there; to have nothing left, remove the db folder",
+    ),
+    (
+        &[
+            "resume", "continue", "start", "build", "make", "execute", "go", "up", "retry",
+        ],
+        "`task-pipeline run` runs what is to be done, and goes on where the last run ended",
+    ),
+    (
+        &["plan", "dry-run", "preview"],
+        "`task-pipeline run -dry-run` says what would run, and why",
+    ),
+    (
+        &[
+            "list", "ls", "ps", "jobs", "runs", "history", "show", "info", "summary", "stat",
+        ],
+        "`status` says where the newest runset stands, `tasks` lists its tasks",
+    ),
+    (
+        &["logs", "output", "tail", "stdout", "stderr"],
+        "`log STEP` or `log TASK` shows what tasks wrote",
+    ),
+    (
+        &["validate", "lint", "test", "verify-manifest", "doctor"],
+        "`check` looks at the manifest; `verify` at what is stored",
+    ),
+    (
+        &["dag", "dot", "viz", "draw", "plot"],
+        "`graph` shows the steps: `graph svg`, `graph dot`, `graph mermaid`",
+    ),
+    (
+        &["ui", "html", "web", "dashboard", "serve", "server"],
+        "`report FILE` writes a page for the browser",
+    ),
+    (
+        &["exec", "sh", "bash", "debug", "develop", "env"],
+        "`shell STEP` is a shell where a task of the step would run",
+    ),
+    (
+        &["new", "template", "create", "scaffold"],
+        "`init` makes a first pipeline here",
+    ),
+    (
+        &["diff", "explain", "blame"],
+        "`why STEP` and `why TASK` say what changed, and why something runs",
+    ),
+    (
+        &["lineage", "provenance", "origin"],
+        "`trace` says where an output comes from, and what came of it",
+    ),
+    (
+        &[
+            "get", "fetch", "download", "results", "outputs", "publish", "copy",
+        ],
+        "`export -to DIR` writes the results as files",
+    ),
+    (
+        &["stop", "kill", "cancel", "unlock"],
+        "Ctrl-C, or SIGTERM, ends a run; nothing is lost, and no lock stays",
+    ),
+    (&["completion"], "`completions SHELL` prints them"),
+    (&["pin", "flake"], "`lock` pins what package names mean"),
+    (
+        &["key", "keygen"],
+        "`cache-key NAME FILE` makes a key to share results with",
+    ),
+];
+
+/// The same for options, by the name behind the dashes.
+const OPTION_INSTEAD: &[(&[&str], &str)] = &[
+    (
+        &["resume", "continue", "rerun-incomplete"],
+        "a run goes on where the last one ended, without an option",
+    ),
+    (
+        &["force", "forceall", "force-all", "always-make", "B"],
+        "-start STEP does a step again with all that follows; -fresh starts over",
+    ),
+    (
+        &["cores", "jobs", "threads", "workers", "max-parallel"],
+        "-parallel N, or -j N: most tasks at once",
+    ),
+    (
+        &[
+            "config",
+            "file",
+            "snakefile",
+            "makefile",
+            "pipeline",
+            "workflow",
+        ],
+        "-manifest FILE, or -f FILE",
+    ),
+    (
+        &["directory", "C", "cwd", "chdir"],
+        "-workdir DIR is where scripts start, -db DIR where all is kept",
+    ),
+    (&["debug", "trace-level", "log-level"], "-verbose, or -v"),
+    (&["silent", "s"], "-quiet, or -q"),
+    (
+        &["profile", "cluster", "slurm"],
+        "-executor NAME: who carries out the tasks",
+    ),
+    (&["target", "targets"], "-until STEP, or -only STEP"),
+    (&["rerun", "redo"], "-start STEP"),
+    (
+        &["list", "ls", "summary"],
+        "`status` and `tasks` say what there is",
+    ),
+    (
+        &["what-if", "just-print", "plan", "dryrun"],
+        "-dry-run, or -n",
+    ),
+    (
+        &["k", "keepgoing", "ignore-errors"],
+        "-keep-going, which is the default",
+    ),
+];
+
+/// Words that are another form of what clap knows, in its form. `words` have two dashes.
+pub(super) fn as_meant(root: &Command, words: Vec<OsString>, at: Option<usize>) -> Vec<OsString> {
+    let mut words = words;
+    let is = |word: &OsString, text: &str| word.to_str() == Some(text);
+    let subcommand = at.and_then(|at| words[at].to_str().map(|word| (at, word.to_owned())));
+    let has_run = |words: &[OsString]| {
+        let mut options = words.iter().skip(1).take_while(|word| !is(word, "--"));
+        options.any(|word| is(word, "--run"))
+    };
+    match subcommand {
+        Some((at, word)) if word == "run" => {
+            if has_run(&words) {
+                words.remove(at);
+            } else {
+                words[at] = "--run".into();
+            }
+        }
+        // Of a call without a subcommand there is nothing else to be tried out.
+        None => {
+            let dry = |word: &OsString| is(word, "--dry-run") || is(word, "-n");
+            let mut options = words.iter().skip(1).take_while(|word| !is(word, "--"));
+            if options.any(dry) && !has_run(&words) {
+                words.insert(1, "--run".into());
+            }
+        }
+        Some((at, word)) => {
+            // As make has it.
+            if word == "help" && words.get(at + 1).is_some_and(|next| is(next, "run")) {
+                words.remove(at + 1);
+            }
+            let _ = root;
+        }
+    }
+    words
+}
+
+/// The same error in this program's words, with what there is instead; none of errors that clap says well.
+pub(super) fn told(
+    root: &Command,
+    error: &clap::Error,
+    subcommand: Option<&str>,
+    manifest: impl FnOnce() -> Option<Manifest>,
+) -> Option<Failure> {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let word = context(ContextKind::InvalidSubcommand)?;
+            Some(no_subcommand(root, word, manifest))
+        }
+        ErrorKind::UnknownArgument => {
+            let word = context(ContextKind::InvalidArg)?;
+            if word.starts_with('-') {
+                Some(no_option(root, word, subcommand))
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
+
+fn no_subcommand(
+    root: &Command,
+    word: &str,
+    manifest: impl FnOnce() -> Option<Manifest>,
+) -> Failure {
+    let shown = visible(word);
+    let failure = Failure::usage(format!("there is no subcommand `{shown}`"));
+    if let Some(words) = instead(INSTEAD, word) {
+        return failure.hint(words);
+    }
+    let steps = manifest().map_or_else(Vec::new, |manifest| manifest.steps);
+    if steps.iter().any(|step| step.name.as_str() == word) {
+        return failure.hint(format!(
+            "{shown} is a step: `run -only {shown}` runs what is to be done of it, `run -start {shown}` all of it again, `log \
+             {shown}` shows what it wrote"
+        ));
+    }
+    let names = root.get_subcommands().filter(|one| !one.is_hide_set());
+    let names: Vec<&str> = names.map(Command::get_name).chain(["run"]).collect();
+    if let Some(near) = closest(word, names.iter().copied()) {
+        return failure.hint(format!("did you mean `{near}`?"));
+    }
+    if let Some(near) = closest(word, steps.iter().map(|step| step.name.as_str())) {
+        return failure.hint(format!(
+            "did you mean the step {near}? `run -only {near}` runs what is to be done of it"
+        ));
+    }
+    failure.hint("`task-pipeline help` lists what there is; `task-pipeline run` runs the pipeline")
+}
+
+fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
+    let name = word.trim_start_matches('-');
+    let name = name.split('=').next().unwrap_or(name);
+    let shown = visible(name);
+    let command = subcommand.and_then(|name| root.find_subcommand(name));
+    let of = command.map_or_else(String::new, |command| {
+        format!(" for `{}`", command.get_name())
+    });
+    let failure = Failure::usage(format!("there is no option -{shown}{of}"));
+    let own: Vec<&str> = command
+        .unwrap_or(root)
+        .get_arguments()
+        .chain(root.get_arguments().filter(|option| option.is_global_set()))
+        .filter(|option| !option.is_hide_set())
+        .filter_map(Arg::get_long)
+        .collect();
+    if let Some(near) = closest(name, own.iter().copied()) {
+        return failure.hint(format!("did you mean -{near}?"));
+    }
+    if let Some(words) = instead(OPTION_INSTEAD, name) {
+        return failure.hint(words);
+    }
+    let has = |command: &&Command| {
+        let mut options = command.get_arguments().filter_map(Arg::get_long);
+        options.any(|option| option == name)
+    };
+    if command.is_some() && has(&root) {
+        return failure.hint(format!("-{shown} is one of `task-pipeline run`"));
+    }
+    let mut others = root.get_subcommands().filter(|one| !one.is_hide_set());
+    if let Some(other) = others.find(has) {
+        return failure.hint(format!("-{shown} is one of `{}`", other.get_name()));
+    }
+    let help = command.map_or("", Command::get_name);
+    let space = if help.is_empty() { "" } else { " " };
+    failure.hint(format!("`task-pipeline {help}{space}-help` lists them"))
+}
+
+fn instead(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {
+    let mut rows = table.iter();
+    let (_, words) = rows.find(|(names, _)| names.contains(&word))?;
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::super::arguments::Arguments;
+    use super::*;
+
+    #[test]
+    fn nothing_that_there_is_has_something_instead() {
+        let root = Arguments::command();
+        for (names, words) in INSTEAD {
+            for name in *names {
+                assert!(root.find_subcommand(name).is_none(), "{name}");
+            }
+            assert!(!words.is_empty());
+        }
+        for (names, _) in OPTION_INSTEAD {
+            for name in *names {
+                let mut options = root.get_arguments().filter_map(Arg::get_long);
+                assert!(options.all(|option| option != *name), "{name}");
+            }
+        }
+    }
+}

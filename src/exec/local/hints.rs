@@ -1,0 +1,72 @@
+//! What the end of a script says that people new to shells may not know.
+
+use std::process::ExitStatus;
+
+/// What a shell exits with where it does not find a program, and where it cannot execute what it found.
+const NOT_FOUND: i32 = 127;
+const NO_PROGRAM: i32 = 126;
+
+/// What can be done about a script that ended so, with these last words; begins with a line end.
+pub(super) fn of(status: ExitStatus, words: &str) -> Option<String> {
+    match status.code()? {
+        NOT_FOUND => Some(match missing(words) {
+            Some(program) => format!(
+                "\nhint: {program:?} is no program that the script finds: add the package that has it to the step's `packages`"
+            ),
+            None => "\nhint: 127 is what shells say of a program that they do not find: add its package to the step's `packages`"
+                .to_owned(),
+        }),
+        NO_PROGRAM => Some(
+            "\nhint: 126 is what shells say of a file that cannot be executed: give it the mode (`chmod +x`) and a first line, or have a \
+             shell read it"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// The program that a shell did not find, in the words of dash, bash, zsh or fish.
+fn missing(words: &str) -> Option<&str> {
+    let mut lines = words.lines().rev().map(str::trim_end);
+    lines.find_map(|line| {
+        let before = line
+            .strip_suffix(": command not found")
+            .or_else(|| line.strip_suffix(": not found"))
+            .or_else(|| line.strip_suffix(": No such file or directory"));
+        let name = match before {
+            Some(before) => before.rsplit(": ").next(),
+            None => line.split_once("ommand not found: ").map(|(_, name)| name),
+        };
+        name.map(str::trim).filter(|name| !name.is_empty())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_program_is_named_as_each_shell_says_it() {
+        for (words, program) in [
+            ("sh: 1: jqq: not found", Some("jqq")),
+            ("bash: line 3: jqq: command not found", Some("jqq")),
+            (
+                "first\n/nix/store/x/bin/bash: line 1: a b: command not found\n",
+                Some("a b"),
+            ),
+            ("zsh:1: command not found: jqq", Some("jqq")),
+            ("fish: Unknown command: jqq", None),
+            ("env: 'jqq': No such file or directory", Some("'jqq'")),
+            ("", None),
+        ] {
+            assert_eq!(missing(words), program, "{words}");
+        }
+        let ended = |code: i32| ExitStatus::from_raw(code << 8);
+        assert!(of(ended(127), "").is_some_and(|hint| hint.contains("packages")));
+        assert!(of(ended(126), "").is_some());
+        assert_eq!(of(ended(1), "sh: 1: jqq: not found"), None);
+        assert_eq!(of(ExitStatus::from_raw(9), ""), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! Command lines as people type them who come from elsewhere, or whose fingers slip.
+
+use crate::harness::Test;
+
+const MANIFEST: &str = r#"
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2; do echo $i > $OUTPUT_DIR/${i}_count; done; echo began'
+
+[[step]]
+name = "count"
+script = 'echo counted; cp $INPUT_FILE $OUTPUT_DIR/$TASK_PIPELINE_KEY.txt'
+
+[[step]]
+name = "fails"
+from = ["begin"]
+script = 'echo to no avail; exit 1'
+"#;
+
+/// Command lines that are wrong, and what has to be said of each: an error with this in it, and status 2.
+const WRONG: &[(&str, &str)] = &[
+    ("runn", "did you mean `run`?"),
+    ("rum", "did you mean `run`?"),
+    ("statsu", "did you mean `status`?"),
+    ("chekc", "did you mean `check`?"),
+    ("taks", "did you mean `tasks`?"),
+    ("reprot", "did you mean `report`?"),
+    ("verfiy", "did you mean `verify`?"),
+    ("migrate", "run -migrate-tainted"),
+    ("update", "run -migrate-tainted"),
+    ("clean", "`gc` frees"),
+    ("rm", "`gc` frees"),
+    ("prune", "`gc` frees"),
+    ("resume", "`task-pipeline run`"),
+    ("start", "`task-pipeline run`"),
+    ("build", "`task-pipeline run`"),
+    ("retry", "`task-pipeline run`"),
+    ("plan", "run -dry-run"),
+    ("dry-run", "run -dry-run"),
+    ("list", "`tasks` lists"),
+    ("ls", "`tasks` lists"),
+    ("ps", "`tasks` lists"),
+    ("logs", "`log STEP`"),
+    ("tail", "`log STEP`"),
+    ("validate", "`check` looks at the manifest"),
+    ("lint", "`check` looks at the manifest"),
+    ("dag", "`graph svg`"),
+    ("ui", "`report FILE`"),
+    ("serve", "`report FILE`"),
+    ("exec", "`shell STEP`"),
+    ("debug", "`shell STEP`"),
+    ("new", "`init` makes"),
+    ("diff", "`why STEP`"),
+    ("lineage", "`trace` says"),
+    ("results", "`export -to DIR`"),
+    ("publish", "`export -to DIR`"),
+    ("stop", "SIGTERM"),
+    ("unlock", "SIGTERM"),
+    ("completion", "`completions SHELL`"),
+    ("count", "count is a step: `run -only count`"),
+    ("-run count", "count is a step"),
+    ("coutn", "did you mean the step count?"),
+    ("frobnicate", "`task-pipeline help` lists"),
+    ("-rnu", "did you mean -run?"),
+    ("--rnu", "did you mean -run?"),
+    ("run -frehs", "did you mean -fresh?"),
+    ("run -paralel 4", "did you mean -parallel?"),
+    ("run -keepgoing", "did you mean -keep-going?"),
+    ("run -cores 4", "-parallel N, or -j N"),
+    ("run -jobs 4", "-parallel N, or -j N"),
+    ("run -force", "-start STEP does a step again"),
+    ("run -B", "-B"),
+    ("run -resume", "goes on where the last one ended"),
+    ("run -config x", "-manifest FILE, or -f FILE"),
+    ("run -directory x", "-workdir DIR"),
+    ("run -slurm", "-executor NAME"),
+    ("run -target count", "-until STEP, or -only STEP"),
+    ("run -s", "-s"),
+    ("run -failed", "-failed is one of `log`"),
+    ("status -failed", "-failed is one of `log`"),
+    ("status -fresh", "-fresh does not go with `status`"),
+    ("tasks -cores 4", "-parallel N"),
+    ("log -failled", "did you mean -failed?"),
+    ("log -step coutn", "did you mean `count`?"),
+    ("log", "required"),
+    ("log nosuch", "nosuch"),
+    ("report", "<FILE>"),
+    ("report a.html -output b.html", "cannot be used with"),
+    ("graph svgg", "a similar value exists: 'svg'"),
+    ("graph svg -format dot", "cannot be used with"),
+    ("init wrods", "did you mean `words`?"),
+    ("init nothing", "there are default, data"),
+    ("init default", "is there, and nothing is replaced"),
+    ("run -keep-going -fail-fast", "cannot be used with"),
+    ("run -quiet -verbose", "cannot be used with"),
+    ("run -q -v", "cannot be used with"),
+    (
+        "run -runset nihgtly",
+        "did you mean `nightly`? `run -fresh -runset nihgtly` makes a new one",
+    ),
+    ("status -runset nihgtly", "did you mean `nightly`?"),
+    ("run -start coutn", "did you mean `count`?"),
+    ("run -only coutn", "did you mean `count`?"),
+    ("run -until coutn", "did you mean `count`?"),
+    ("run -j many", "many"),
+    ("run -j 0", "0"),
+    ("run -jx", "-jx"),
+    (
+        "run -f nowhere.toml",
+        "cannot read the manifest nowhere.toml",
+    ),
+    ("-j 2", "--run"),
+    ("-fresh", "--run"),
+    ("why", "required"),
+    ("why nosuch", "nosuch"),
+    ("shell coutn", "did you mean `count`?"),
+    ("completions tcsh", "tcsh"),
+    ("run -grace soon", "soon"),
+    ("run -sync never", "never"),
+    ("run -log-format xml", "xml"),
+    ("run -executor nowhere", "nowhere"),
+    ("run -param nosuch=1", "nosuch"),
+    ("run -secret nosuch=x", "nosuch"),
+    ("run -partition 3/2", "3/2"),
+    ("run -input", "a value is required"),
+    ("-db", "a value is required"),
+    ("gc -keep-runsets few", "few"),
+    ("evict coutn", "coutn"),
+    ("cat", "required"),
+    ("trace", "required"),
+    ("verify -sample some", "some"),
+    ("run -only count -until count", "cannot be used with"),
+];
+
+#[test]
+fn what_is_wrong_is_told_with_what_there_is() {
+    let test = Test::with(MANIFEST);
+    test.run(["-run", "-fresh", "-runset", "nightly"]).exits(1);
+    let before = test.rows("SELECT count(*) FROM task");
+    for (line, said) in WRONG {
+        let ran = test.run(line.split_whitespace());
+        assert_eq!(ran.status, 2, "{line}: {ran:?}");
+        assert!(ran.stdout.is_empty(), "{line}: {ran:?}");
+        assert!(ran.stderr.contains("error: "), "{line}: {ran:?}");
+        assert!(ran.stderr.contains(said), "{line}: no {said:?} in {ran:?}");
+        // As JSON, it is one object.
+        let json = test.run(line.split_whitespace().chain(["-log-format", "json"]));
+        if json.status == 2 && !line.contains("log-format") {
+            let lines: Vec<&str> = json.stderr.lines().collect();
+            let last: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+            assert_eq!(last["event"], "error", "{line}: {json:?}");
+        }
+    }
+    assert_eq!(test.rows("SELECT count(*) FROM task"), before);
+}
+
+#[test]
+fn what_is_meant_is_done() {
+    let test = Test::with(MANIFEST);
+    // Who only asks makes nothing.
+    test.run([""; 0]).exits(0).prints("nothing ran yet");
+    test.run(["-n"]).exits(0).prints("begin");
+    test.run(["run", "-n"]).exits(0).prints("begin");
+    assert!(!test.path("db").exists());
+    std::fs::rename(test.path("workflow.toml"), test.path("other.toml")).unwrap();
+    test.run(["run", "-q", "-j2", "-f", "other.toml"]).exits(1);
+    test.run(["-f", "other.toml", "-j", "1", "run", "-v"])
+        .exits(1)
+        .says("to no avail");
+    std::fs::rename(test.path("other.toml"), test.path("workflow.toml")).unwrap();
+    test.run(["-run", "run"]).exits(1);
+
+    // Those that failed, or all.
+    test.run(["log", "fails"]).exits(0).prints("to no avail");
+    let all = test.text(&["log", "count"]);
+    assert_eq!(all.matches("counted").count(), 2, "{all}");
+    assert_eq!(test.text(&["log", "-step", "count"]), all);
+    assert_eq!(
+        test.text(&["log", "-step", "begin"])
+            .matches("began")
+            .count(),
+        1
+    );
+    let failed = test.text(&["log", "-failed", "-step", "count"]);
+    assert_eq!(failed, "");
+
+    test.run(["report", "page.html"]).exits(0);
+    assert!(test.read("page.html").contains("</html>"));
+    let svg = test.text(&["graph", "svg"]);
+    assert!(svg.contains("<svg"), "{svg}");
+    assert_eq!(svg, test.text(&["graph", "-format", "svg"]));
+    test.run(["help"]).exits(0).prints("task-pipeline run");
+    // A series of names is no mistake.
+    test.run(["run", "-runset", "night-1"]).exits(1);
+    test.run(["run", "-runset", "night-2"]).exits(1);
+}
+
+#[test]
+fn a_template_is_written_once_and_can_be_checked() {
+    let test = Test::new();
+    for template in [
+        "default", "data", "samples", "words", "matrix", "site", "ci", "nixos",
+    ] {
+        test.run(["init", template, template])
+            .exits(0)
+            .prints(&format!("{template}/workflow.toml\n"));
+        let manifest = format!("{template}/workflow.toml");
+        test.run(["check", "-manifest", &manifest]).exits(0);
+        test.run(["init", template, template])
+            .exits(2)
+            .says("nothing is replaced");
+    }
+    test.run(["init"]).exits(0).prints("task-pipeline run");
+    assert!(test.path("Cargo.lock").exists());
+}
+
+#[test]
+fn a_program_that_is_not_found_is_named() {
+    let test = Test::with("[[step]]\nname = 'a'\nstart = true\nscript = 'nosuchprogram x'\n");
+    test.run(["run"])
+        .exits(1)
+        .says("exit status 127")
+        .says("hint: \"nosuchprogram\" is no program that the script finds: add the package");
+}
