@@ -256,18 +256,14 @@ impl<'c> Cursor<'c> {
             _ => {}
         }
         let names = option.get_value_names().unwrap_or_default();
-        let is_one = |what: &str| {
-            names
-                .iter()
-                .any(|name| name.split('|').any(|one| one == what))
-        };
         let mut offers = Vec::new();
-        if is_one("STEP") {
-            offers.extend(self.steps());
-        }
-        if is_one("TASK") {
-            // Behind a step, one of its.
-            offers.extend(self.tasks(self.first.as_deref(), begun));
+        for kind in names.iter().flat_map(|name| name.split('|')) {
+            match kind {
+                "STEP" => offers.extend(self.steps()),
+                // Behind a step, one of its.
+                "TASK" => offers.extend(self.tasks(self.first.as_deref(), begun)),
+                _ => {}
+            }
         }
         offers
     }

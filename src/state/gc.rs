@@ -121,17 +121,39 @@ impl Reader {
                 Ok(())
             })
             .during(&self.layout, DOING)?;
+        let whole = self.last_whole(&order)?;
         let weighed = order.into_iter().map(|(id, name, _)| {
             let (rows, superseded) = counts.remove(&name).unwrap_or_default();
             Weighed {
                 rows,
                 superseded,
-                stays: Some(id.0) == newest || last.as_ref() == Some(&name),
+                stays: Some(id.0) == newest || last.as_ref() == Some(&name) || Some(id.0) == whole,
                 runset: Runset { id, name },
             }
         });
         let weighed = weighed.collect();
         Ok((weighed, counts.values().map(|(rows, _)| rows).sum()))
+    }
+
+    /// Where something failed in those that ran last, the runset before them that is done, with nothing that failed: some
+    /// bad nights are not to take the last good results.
+    fn last_whole(&self, order: &[(RunsetId, String, Option<i64>)]) -> Result<Option<i64>, Error> {
+        let ends: HashMap<i64, (bool, bool)> = self
+            .connection
+            .prepare_cached(
+                "SELECT runset_id, sum(failed) > 0,
+                     sum(pending) = 0 AND sum(failed) = 0 AND sum(done + reused) > 0
+                 FROM tally WHERE step_id <> 0 GROUP BY runset_id",
+            )
+            .and_then(|mut query| {
+                let end = |row: &rusqlite::Row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+                query.query_map([], end)?.collect()
+            })
+            .during(&self.layout, DOING)?;
+        let end = |id: &RunsetId| ends.get(&id.0).copied().unwrap_or_default();
+        let mut ids = order.iter().map(|(id, ..)| id);
+        let first = ids.find(|id| !end(id).0);
+        Ok(first.filter(|id| end(id).1).map(|id| id.0))
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn read_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
     let unit = unit
         .strip_suffix("iB")
+        .or(unit.strip_suffix('i').filter(|unit| !unit.is_empty()))
         .or(unit.strip_suffix('B'))
         .unwrap_or(unit);
     let power = units.iter().position(|one| one.eq_ignore_ascii_case(unit));
@@ -110,6 +111,7 @@ mod tests {
             ("300MiB", 300 << 20),
             ("50G", 50 << 30),
             ("50GB", 50 << 30),
+            ("50Gi", 50 << 30),
             ("1.5T", 3 << 39),
             ("0.5K", 512),
         ] {
@@ -126,6 +128,7 @@ mod tests {
             "99999999E",
             "1.2.3G",
             "5GG",
+            "5i",
         ] {
             assert!(read_bytes(text).is_err(), "{text}");
         }

@@ -242,3 +242,21 @@ fn status_says_what_the_store_takes_if_it_is_asked() {
     let json = test.json(&["status", "-store", "-json"]);
     assert_eq!(json["store"]["removed"]["objects"], 1, "{json}");
 }
+
+#[test]
+fn bad_nights_do_not_take_the_last_good_results() {
+    let good = "[[step]]\nname = 'a'\nstart = true\nscript = 'echo good > $OUTPUT_DIR/x.txt'\n";
+    let test = Test::with(good);
+    let fresh = |name: &str| test.run(["-run", "-fresh", "-runset", name]);
+    fresh("older").exits(0);
+    fresh("good").exits(0);
+    test.manifest(&good.replace("echo good", "exit 1; echo good"));
+    for bad in ["first", "second", "third"] {
+        fresh(bad).exits(1);
+    }
+    test.text(&["gc", "-keep-runsets", "2"]);
+    let runsets = test.rows("SELECT name FROM runset ORDER BY id");
+    assert_eq!(runsets, ["good", "second", "third"]);
+    assert_eq!(test.output("x.txt"), "good\n");
+    test.text(&["verify"]);
+}

@@ -72,10 +72,11 @@ fn wrong_words_are_wrong_usage() {
         ("-run -parallel 0", "--parallel"),
         ("-run -parallel -1", "-1"),
         ("-run -parallel many", "many"),
-        ("-rum", "--rum"),
+        ("-rum", "-rum"),
         ("-fresh", "--run"),
         ("-start work", "--run"),
         ("-run -verbose -quiet", "--quiet"),
+        ("-run -fail-fast -keep-going", "cannot be used with"),
         ("-run -log-format xml", "xml"),
         ("-run extra", "extra"),
         ("-db", "--db"),
@@ -182,10 +183,8 @@ fn without_an_action_it_says_where_the_pipeline_stands() {
         .exits(0)
         .prints("nothing ran yet")
         .prints("-run starts at begin");
-    assert_eq!(
-        test.rows("SELECT name, version FROM step"),
-        ["begin|1", "work|1"]
-    );
+    // Who asks makes nothing.
+    assert!(!test.path("db").exists());
     assert_eq!(test.count().len(), 0);
     test.runs();
     let ran = test.run([""; 0]).exits(0);
@@ -314,7 +313,6 @@ fn keep_going_is_the_default_and_fail_fast_starts_nothing_more() {
     for (words, executed) in [
         ("-run -parallel 1", 4),
         ("-run -parallel 1 -keep-going", 4),
-        ("-run -parallel 1 -fail-fast -keep-going", 4),
         ("-run -parallel 1 -fail-fast", 1),
     ] {
         let test = Test::with(ONE_BAD);

@@ -102,7 +102,7 @@ impl Freed {
     fn possible(&self) -> String {
         let collected = &self.collected;
         let mut text = String::new();
-        if collected.older_runsets > 0 {
+        if collected.older_runsets > 0 && collected.older.bytes > 0 {
             let _ = writeln!(
                 text,
                 "-keep-runsets N can free up to {}: what {} older than the last one {} alone",
@@ -159,8 +159,9 @@ impl Freed {
         }
         if collected.lists > 0 {
             warnings.push(format!(
-                "{} gone from the store, and nobody knows what they name",
-                grouped_count(number(collected.lists), "list")
+                "{} gone from the store, and nobody knows what {}\nhint: `verify` says which, and what can be done",
+                grouped_count(number(collected.lists), "list"),
+                if collected.lists == 1 { "it names" } else { "they name" }
             ));
         }
         if collected.read {

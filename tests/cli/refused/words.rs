@@ -108,7 +108,6 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("-run -secret x=y", "no step has a secret `x`", "hint: a step that is to have it lists it"),
     ("-run -run", "'--run' cannot be used multiple times", "--help"),
     ("-run extra", "there is no subcommand `extra`", "`task-pipeline help` lists"),
-    ("-dry-run", "--run", "Usage: "),
     ("-sample 1", "--migrate-tainted", "Usage: "),
     ("-migrate-tainted -sample 0", "`0` is no whole number from 1 to 1000000", "--help"),
     ("-migrate-tainted -accept nothing", "there is no step `nothing` in workflow.toml", "hint: its steps are"),
