@@ -261,8 +261,12 @@ fn open_descriptors() -> Option<u64> {
     system::open_descriptors()
 }
 
-/// The name of this machine, as far as it has one.
+/// The name of this machine, as far as it has one; Slurm's own name for it comes first.
 pub(crate) fn node_name() -> String {
+    let of_slurm = std::env::var("SLURMD_NODENAME");
+    if let Some(name) = of_slurm.ok().filter(|name| !name.is_empty()) {
+        return name;
+    }
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }

@@ -212,6 +212,7 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
             return Ok(Crew {
                 name: name.to_owned(),
                 stations: (1..=*workers).map(child).collect(),
+                without: None,
                 idle: None,
                 hint: "see what its command says; -executor local does without it",
                 nix_cache: None,
@@ -259,6 +260,7 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
     Ok(Crew {
         name: name.to_owned(),
         stations,
+        without: pooled.then_some("--exclude"),
         idle: pooled.then_some(IDLE),
         hint,
         nix_cache: executor.nix_cache.clone(),

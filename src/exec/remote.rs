@@ -33,7 +33,7 @@ use crate::store::{Session, Store};
 use crate::text::amount;
 use crate::wire::message::{End, Lease, Outcome, StepSpec, TaskSpec, Terms, ToWorker};
 use beside::Beside;
-use book::{Act, Book, LOSSES, WorkerId};
+use book::{Act, BAD, Book, LOSSES, WorkerId};
 use station::Station;
 use talk::Say;
 pub(crate) use trial::trial;
@@ -50,6 +50,9 @@ pub(crate) struct Crew {
     pub name: String,
     /// For each worker, what it is called and the command that starts it.
     pub stations: Vec<(String, Vec<OsString>)>,
+    /// The option by which the command, as its second word, is kept from machines with these names; none where
+    /// it knows none.
+    pub without: Option<&'static str>,
     /// After how long without anything to do a worker goes; none if it stays.
     pub idle: Option<Duration>,
     /// What to do where none of them works.
@@ -303,20 +306,29 @@ impl<'a> Remote<'a> {
             let node = state.book.node(worker).unwrap_or_default().to_owned();
             let about = state.book.job(lease);
             let about = about.map(|job| (job.step.queue, job.step.name.to_string(), job.ready.id));
-            let lost = state.book.unable(worker, lease);
-            if let (None, Some((queue, step, task))) = (&lost, about)
-                && state.unable.len() < TOLD
-                && state.unable.insert((node.clone(), queue))
+            let place = state.links.get(&worker).map_or(0, |link| link.place);
+            if let (Some(lost), Some((queue, step, task))) =
+                (state.book.unable(worker, lease), about)
             {
-                self.warn(format!(
-                    "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
-                ));
-            }
-            if let Some(job) = lost {
-                let why = format!(
-                    "lost: {LOSSES} workers could not carry it out, the last one on {node}: {why}"
-                );
-                self.fail(&job, why);
+                if lost.left_out {
+                    self.warn(format!(
+                        "{}: {node} gets no more tasks, as {BAD} in a row could not be carried out there, the last \
+                         one, {step} #{task}, as: {why}",
+                        self.crews[place].name
+                    ));
+                } else if lost.again > 0
+                    && state.unable.len() < TOLD
+                    && state.unable.insert((node.clone(), queue))
+                {
+                    self.warn(format!(
+                        "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
+                    ));
+                }
+                for job in &lost.for_good {
+                    self.fail(job, format!(
+                        "lost: {LOSSES} workers could not carry it out, the last one on {node}: {why}"
+                    ));
+                }
             }
             self.settle(&mut state);
             return Ok(());
@@ -484,11 +496,18 @@ impl<'a> Remote<'a> {
         if !over && !stopped && all > 0 {
             let executor = &self.crews[place].name;
             self.warn(format!(
-                "{executor}: {} lost with a worker on {node} ({why}): {}",
+                "{executor}: {} lost with a worker on {node} ({why}): {}{}",
                 amount::count(all, "task"),
                 match (lost.again, lost.for_good.len()) {
                     (_, 0) => "run again elsewhere".to_owned(),
                     (again, failed) => format!("{again} run again elsewhere, {failed} failed"),
+                },
+                if lost.left_out {
+                    format!(
+                        "; {node} gets no more tasks, as {BAD} workers in a row were lost there"
+                    )
+                } else {
+                    String::new()
                 }
             ));
         }

@@ -193,6 +193,46 @@ script = 'kill -9 $PPID; sleep 5'
 }
 
 #[test]
+fn a_machine_that_loses_its_workers_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display();
+    for file in ["lost", "begun"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let test = Test::with(&format!(
+        r#"
+[executors.two]
+start = ["sh", "-c", "SLURMD_NODENAME=bad; mkdir {place}/good 2>/dev/null && SLURMD_NODENAME=good; export SLURMD_NODENAME; exec \"$@\"", "sh"]
+workers = 2
+slots = 1
+[[step]]
+name = "begin"
+start = true
+executor = "local"
+script = 'for i in $(seq 24); do echo $i > $OUTPUT_DIR/${{i}}_work; done'
+[[step]]
+name = "work"
+executor = "two"
+warm = false
+script = '''
+if [ "$SLURMD_NODENAME" = bad ]; then
+  while [ "$(wc -l < {place}/begun)" -lt 2 ]; do sleep 0.05; done; sleep 0.1
+  echo >> {place}/lost; kill -9 $PPID; sleep 5
+fi
+echo >> {place}/begun
+[ "$(wc -l < {place}/lost)" -ge 3 ] || sleep 0.5
+cp $INPUT_FILE $OUTPUT_DIR/done'''
+"#
+    ));
+    test.run(["-run"])
+        .exits(0)
+        .says("1 task lost with a worker on bad")
+        .says("; bad gets no more tasks, as 3 workers in a row were lost there");
+    let lost = std::fs::read_to_string(folder.path().join("lost")).unwrap();
+    assert_eq!((lost.lines().count(), test.finals()["done"].len()), (3, 24));
+}
+
+#[test]
 fn a_step_runs_where_its_executor_is_and_others_here() {
     let test = Test::with(
         r#"

@@ -16,6 +16,8 @@ pub(super) type WorkerId = usize;
 
 /// How often a job is lost with its worker until it is the job's own fault.
 pub(super) const LOSSES: u32 = 3;
+/// How often in a row something is lost on a machine until it gets no more tasks.
+pub(super) const BAD: u32 = 3;
 /// How many microseconds tasks take at most on average for more to be given than there is room for.
 const SHORT: u64 = 200_000;
 
@@ -64,6 +66,19 @@ struct Place<J> {
     coming: bool,
     /// Microseconds that tasks took, on average of late; none before the first.
     pace: Option<u64>,
+    /// What became of tasks, by the names of machines.
+    nodes: BTreeMap<String, Node>,
+}
+
+/// A machine, by what became of the tasks there.
+#[derive(Debug, Default)]
+struct Node {
+    /// How often in a row something was lost there.
+    losses: u32,
+    /// Whether a task ended there.
+    proved: bool,
+    /// It gets nothing more.
+    left_out: bool,
 }
 
 /// What is to be said to a worker.
@@ -75,13 +90,15 @@ pub(super) enum Act {
     Cancel(WorkerId, Lease),
 }
 
-/// What was lost with a worker.
+/// What was lost at a worker.
 #[derive(Debug)]
 pub(super) struct Lost<J> {
     /// How many jobs are to be carried out elsewhere.
     pub again: usize,
     /// Those that were lost too often.
     pub for_good: Vec<J>,
+    /// Whether its machine gets no more tasks from now on.
+    pub left_out: bool,
 }
 
 /// See the module.
@@ -100,6 +117,7 @@ impl<J> Book<J> {
             waiting: VecDeque::new(),
             coming: false,
             pace: None,
+            nodes: BTreeMap::new(),
         };
         Self {
             places: (0..places).map(|_| place()).collect(),
@@ -109,8 +127,10 @@ impl<J> Book<J> {
         }
     }
 
-    /// A worker has come.
-    pub(super) fn join(&mut self, id: WorkerId, place: usize, node: String, slots: u64) {
+    /// A worker has come; whether it is to get anything.
+    pub(super) fn join(&mut self, id: WorkerId, place: usize, node: String, slots: u64) -> bool {
+        let known = self.places[place].nodes.entry(node.clone()).or_default();
+        let left_out = known.left_out;
         let worker = Worker {
             place,
             node,
@@ -119,9 +139,45 @@ impl<J> Book<J> {
             gpus: 0,
             dealt: 0,
             leases: BTreeSet::new(),
-            leaving: false,
+            leaving: left_out,
         };
         self.workers.insert(id, worker);
+        !left_out
+    }
+
+    /// The machines of a place that get nothing more.
+    pub(super) fn left_out(&self, place: usize) -> impl Iterator<Item = &str> {
+        let nodes = self.places[place].nodes.iter();
+        let out = nodes.filter(|(_, node)| node.left_out);
+        out.map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a worker gets nothing more and has nothing any more.
+    pub(super) fn has_left(&self, worker: WorkerId) -> bool {
+        let worker = self.workers.get(&worker);
+        worker.is_some_and(|worker| worker.leaving && worker.leases.is_empty())
+    }
+
+    /// Something was lost on a machine for the first time, so that it may be the machine's fault; whether it gets no
+    /// more tasks from now on. Where no other one has proved itself, it may be that of all tasks.
+    fn blame(&mut self, place: usize, node: &str) -> bool {
+        let nodes = &mut self.places[place].nodes;
+        let mut others = nodes.iter().filter(|(name, _)| *name != node);
+        let has_better = others.any(|(_, other)| other.proved && !other.left_out);
+        let Some(known) = nodes.get_mut(node) else {
+            return false;
+        };
+        known.losses += 1;
+        if known.left_out || known.losses < BAD || !has_better {
+            return false;
+        }
+        known.left_out = true;
+        for worker in self.workers.values_mut() {
+            if worker.place == place && worker.node == node {
+                worker.leaving = true;
+            }
+        }
+        true
     }
 
     /// It has so many GPUs.
@@ -329,7 +385,12 @@ impl<J> Book<J> {
     /// A worker ended a job, after so many microseconds; none if it was not its own.
     pub(super) fn done(&mut self, worker: WorkerId, lease: Lease, elapsed: u64) -> Option<J> {
         let held = self.take(worker, lease)?;
-        let place = &mut self.places[self.workers[&worker].place];
+        let of = &self.workers[&worker];
+        let place = &mut self.places[of.place];
+        if let Some(node) = place.nodes.get_mut(&of.node) {
+            node.losses = 0;
+            node.proved = true;
+        }
         place.pace = Some(match place.pace {
             None => elapsed,
             Some(before) => before - before / 8 + elapsed / 8,
@@ -362,12 +423,27 @@ impl<J> Book<J> {
         Some(&self.workers.get(&worker)?.node)
     }
 
-    /// A worker could not do its part; the job, if that was once too often.
-    pub(super) fn unable(&mut self, worker: WorkerId, lease: Lease) -> Option<J> {
+    /// A worker could not do its part; none if it was not its own.
+    pub(super) fn unable(&mut self, worker: WorkerId, lease: Lease) -> Option<Lost<J>> {
         let held = self.take(worker, lease)?;
         let of = &self.workers[&worker];
         let (place, node) = (of.place, of.node.clone());
-        self.lose(place, node, held)
+        let left_out = held.waiting.losses == 0 && self.blame(place, &node);
+        let mut lost = Lost {
+            again: 0,
+            for_good: Vec::new(),
+            left_out,
+        };
+        let mut waiting = held.waiting;
+        waiting.losses += 1;
+        (waiting.not_at, waiting.unable) = (Some(node), true);
+        if waiting.losses >= LOSSES {
+            lost.for_good.push(waiting.job);
+        } else {
+            lost.again = 1;
+            self.places[place].waiting.push_front(waiting);
+        }
+        Some(lost)
     }
 
     fn take(&mut self, worker: WorkerId, lease: Lease) -> Option<Held<J>> {
@@ -382,17 +458,6 @@ impl<J> Book<J> {
         Some(held)
     }
 
-    fn lose(&mut self, place: usize, node: String, held: Held<J>) -> Option<J> {
-        let mut waiting = held.waiting;
-        waiting.losses += 1;
-        if waiting.losses >= LOSSES {
-            return Some(waiting.job);
-        }
-        (waiting.not_at, waiting.unable) = (Some(node), true);
-        self.places[place].waiting.push_front(waiting);
-        None
-    }
-
     /// A worker gets nothing more.
     pub(super) fn leaves(&mut self, worker: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&worker) {
@@ -405,11 +470,12 @@ impl<J> Book<J> {
         let mut lost = Lost {
             again: 0,
             for_good: Vec::new(),
+            left_out: false,
         };
         let Some(gone) = self.workers.remove(&worker) else {
             return lost;
         };
-        let mut began = 0;
+        let (mut began, mut is_first) = (0, false);
         // The first come first again.
         let mut again = Vec::new();
         for lease in gone.leases {
@@ -420,6 +486,7 @@ impl<J> Book<J> {
             let has_begun = began + held.taken <= gone.slots;
             began += held.taken;
             if has_begun && !left {
+                is_first |= held.waiting.losses == 0;
                 held.waiting.losses += 1;
                 held.waiting.not_at = Some(gone.node.clone());
                 held.waiting.unable = false;
@@ -431,6 +498,8 @@ impl<J> Book<J> {
             }
         }
         lost.again = again.len();
+        // What was lost elsewhere before may be what ends workers.
+        lost.left_out = is_first && self.blame(gone.place, &gone.node);
         for waiting in again.into_iter().rev() {
             self.places[gone.place].waiting.push_front(waiting);
         }

@@ -105,6 +105,8 @@ pub(super) fn call(stations: &mut [Station], units: u64) -> bool {
 struct Came {
     /// Whether it ended a task, or was not needed any more.
     was_of_use: bool,
+    /// Whether its machine gets no more tasks.
+    left_out: bool,
     /// How it ended, in words.
     how: String,
 }
@@ -159,6 +161,9 @@ impl<'a> Remote<'a> {
                 // Its thread hears the end of it.
                 stations[link.place][link.station].kill();
             }
+            if book.has_left(*worker) {
+                let _ = link.say.send(Say::End);
+            }
             if book.in_hand(*worker) > 0 || book.waiting(link.place) > 0 {
                 link.idle = None;
                 continue;
@@ -201,11 +206,17 @@ impl<'a> Remote<'a> {
                 station.failures + 1
             };
             let crew = &self.crews[place];
-            let (label, _) = &crew.stations[number];
+            let (label, command) = &crew.stations[number];
+            let same = crew.stations.iter().map(|(_, other)| other == command);
+            let is_only = same.clone().filter(|same| *same).count() == 1;
             if over || std::mem::take(&mut station.retired) {
                 station.phase = Phase::Idle;
                 self.settle(&mut state);
                 return;
+            }
+            // Whoever comes to that machine again gets nothing, which was told.
+            if came.left_out && is_only {
+                station.failures = TRIES;
             }
             if station.failures < TRIES {
                 station.phase = Phase::Starting;
@@ -217,9 +228,7 @@ impl<'a> Remote<'a> {
                 continue;
             }
             station.phase = Phase::Closed;
-            let (_, command) = &crew.stations[number];
             // What comes to nothing here comes to nothing there.
-            let same = crew.stations.iter().map(|(_, other)| other == command);
             let all = &mut state.stations[place];
             for (station, same) in all.iter_mut().zip(same) {
                 if same && station.phase == Phase::Idle {
@@ -238,18 +247,32 @@ impl<'a> Remote<'a> {
             );
             if nobody {
                 self.tell(News::Nobody(how, crew.hint));
-            } else if waits {
+            } else if waits && !came.left_out {
                 self.warn(how);
             }
             return;
         }
     }
 
+    /// The command that starts a worker, not on a machine where too much was lost, where it can be told so.
+    fn command(&self, place: usize, number: usize) -> Vec<OsString> {
+        let crew = &self.crews[place];
+        let (_, command) = &crew.stations[number];
+        let mut command = command.clone();
+        let state = self.lock();
+        let out: Vec<&str> = state.book.left_out(place).collect();
+        if let (Some(option), false) = (crew.without, out.is_empty()) {
+            command.insert(1, format!("{option}={}", out.join(",")).into());
+        }
+        command
+    }
+
     /// Starts one worker, and hears it to its end.
     fn have_one(&self, place: usize, number: usize) -> Came {
-        let (_, command) = &self.crews[place].stations[number];
+        let command = &self.command(place, number);
         let failed = |how: String| Came {
             was_of_use: false,
+            left_out: false,
             how,
         };
         let words = match tempfile::tempfile_in(self.folder.path()) {
@@ -272,8 +295,8 @@ impl<'a> Remote<'a> {
             i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let mut from = BufReader::with_capacity(2 * frame::PIECE, stdout);
         let met = meet(&mut from);
-        let (ended, was_of_use) = match met {
-            Err(why) => (why, false),
+        let (ended, was_of_use, left_out) = match met {
+            Err(why) => (why, false, false),
             Ok(hello) => self.keep(place, number, &hello, stdin, from),
         };
         // Who has said nothing more may still be there.
@@ -281,6 +304,7 @@ impl<'a> Remote<'a> {
         self.lock().stations[place][number].phase = Phase::Starting;
         Came {
             was_of_use,
+            left_out,
             how: self::ended(&ended, status, words),
         }
     }
@@ -293,7 +317,7 @@ impl<'a> Remote<'a> {
         hello: &Hello,
         stdin: ChildStdin,
         mut from: BufReader<ChildStdout>,
-    ) -> (String, bool) {
+    ) -> (String, bool, bool) {
         let (say, says) = mpsc::channel();
         let silence = Duration::from_millis(self.terms.silence);
         let terms = Terms {
@@ -302,10 +326,10 @@ impl<'a> Remote<'a> {
             ..self.terms.clone()
         };
         let _ = say.send(Say::Message(ToWorker::Welcome(Box::new(terms))));
-        let worker = {
+        let (worker, is_welcome) = {
             let mut state = self.lock();
             if state.over {
-                return ("the run is over".to_owned(), true);
+                return ("the run is over".to_owned(), true, false);
             }
             let id = state.next;
             state.next += 1;
@@ -321,12 +345,16 @@ impl<'a> Remote<'a> {
             };
             state.links.insert(id, link);
             state.stations[place][number].phase = Phase::Manned;
-            state
-                .book
-                .join(id, place, hello.node.clone(), hello.slots.max(1));
+            let node = hello.node.clone();
+            let is_welcome = state.book.join(id, place, node, hello.slots.max(1));
             state.book.has_gpus(id, hello.gpus);
+            if !is_welcome {
+                let bye = "too much was lost on this machine".to_owned();
+                let _ = say.send(Say::Message(ToWorker::Bye(bye)));
+                let _ = say.send(Say::End);
+            }
             self.settle(&mut state);
-            id
+            (id, is_welcome)
         };
         let (ended, tasks) = std::thread::scope(|scope| {
             let talker = std::thread::Builder::new().name("to a worker".into());
@@ -365,7 +393,14 @@ impl<'a> Remote<'a> {
             let _ = say.send(Say::End);
             (ended, hearing.ended)
         });
-        (ended, tasks > 0)
+        let left_out = self
+            .lock()
+            .book
+            .left_out(place)
+            .any(|out| out == hello.node);
+        // The next one comes elsewhere.
+        let was_of_use = tasks > 0 || (left_out && is_welcome);
+        (ended, was_of_use, left_out)
     }
 }
 

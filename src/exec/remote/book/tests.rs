@@ -70,6 +70,89 @@ fn what_is_lost_runs_elsewhere_and_at_last_alone() {
     assert_eq!(book.waiting(0), 1);
 }
 
+/// Gives a job to the worker alone that has most room, and loses it with that.
+fn lose(book: &mut Book<u32>, worker: WorkerId, job: u32) -> bool {
+    book.give(0, job, 1);
+    let sent = sent(&book.assign());
+    assert!(sent.iter().all(|(to, _)| *to == worker), "{sent:?}");
+    book.gone(worker, false).left_out
+}
+
+#[test]
+fn a_machine_where_three_in_a_row_are_lost_gets_no_more() {
+    let mut book = book(&[("good", 1)]);
+    book.give(0, 0, 1);
+    assert_eq!(sent(&book.assign()), [(0, 1)]);
+    // The machine that works is busy with it all the time, and others come and go beside it.
+    book.give(0, 90, 1);
+    assert_eq!(book.done(0, 1, 9_000_000), Some(0));
+    assert_eq!(sent(&book.assign()), [(0, 2)]);
+    for (worker, is_out) in [(1, false), (2, false), (3, true)] {
+        assert!(book.join(worker, 0, "bad".into(), 1));
+        assert_eq!(lose(&mut book, worker, 7), is_out);
+        // So that it waits for the other one.
+        assert_eq!(sent(&book.assign()), []);
+        assert!(
+            book.done(0, 2 * u64::try_from(worker).unwrap(), 9_000_000)
+                .is_some()
+        );
+        assert_eq!(sent(&book.assign()).len(), 1);
+    }
+    assert_eq!(book.left_out(0).collect::<Vec<_>>(), ["bad"]);
+    assert!(!book.join(9, 0, "bad".into(), 9));
+    book.give(0, 99, 1);
+    assert_eq!(sent(&book.assign()), []);
+    assert!(book.has_left(9) && !book.has_left(0));
+}
+
+#[test]
+fn a_machine_where_something_ends_between_losses_stays() {
+    let mut book = book(&[("good", 1), ("so-so", 1)]);
+    (0..2).for_each(|job| book.give(0, job, 1));
+    for (worker, lease) in sent(&book.assign()) {
+        assert!(book.done(worker, lease, 9_000_000).is_some());
+    }
+    book.leaves(0);
+    let mut worker = 1;
+    for job in 0..12 {
+        assert!(!lose(&mut book, worker, job));
+        worker += 1;
+        assert!(book.join(worker, 0, "so-so".into(), 1));
+        // Every other one ends.
+        for (worker, lease) in sent(&book.assign()) {
+            assert!(book.done(worker, lease, 9_000_000).is_some());
+        }
+    }
+    assert_eq!(book.left_out(0).count(), 0);
+}
+
+#[test]
+fn where_there_is_no_better_one_and_where_a_task_ends_all_no_machine_is_left_out() {
+    // Nobody proved that it can be done at all.
+    let mut alone = book(&[("a", 1), ("b", 1)]);
+    for worker in 0..20 {
+        alone.give(0, 7, 1);
+        for (worker, _) in sent(&alone.assign()) {
+            assert!(!alone.gone(worker, false).left_out);
+        }
+        alone.join(worker + 2, 0, "a".into(), 1);
+    }
+    // It is the same task each time.
+    let mut evil = book(&[("good", 1), ("b", 1)]);
+    evil.give(0, 0, 1);
+    assert_eq!(evil.done(0, 1, 9_000_000), None);
+    assert_eq!(sent(&evil.assign()).len(), 1);
+    assert_eq!(evil.done(0, 1, 9_000_000), Some(0));
+    evil.leaves(0);
+    evil.give(0, 7, 1);
+    for worker in 1..=3 {
+        assert_eq!(sent(&evil.assign()).len(), 1);
+        assert!(!evil.gone(worker, false).left_out);
+        evil.join(worker + 1, 0, "b".into(), 1);
+    }
+    assert_eq!(evil.waiting(0), 0);
+}
+
 #[test]
 fn what_was_with_a_worker_that_was_ended_is_not_held_against_it() {
     let mut book = book(&[("a", 1)]);
@@ -92,7 +175,7 @@ fn nobody_ends_what_is_not_his() {
     assert_eq!(book.done(0, 1, 0), Some(7));
     assert_eq!(book.done(0, 1, 0), None);
     book.given_back(0, 1);
-    assert_eq!(book.unable(0, 1), None);
+    assert!(book.unable(0, 1).is_none());
     assert_eq!(book.waiting(0), 0);
 }
 
@@ -170,7 +253,7 @@ proptest! {
                 },
                 Move::Unable(at) => if let Some(at) = pick(at, &held) {
                     let (worker, lease) = held.swap_remove(at);
-                    if let Some(job) = book.unable(worker, lease) {
+                    for job in book.unable(worker, lease).unwrap().for_good {
                         prop_assert!(ended.insert(job));
                     }
                     over.push((worker, lease));
