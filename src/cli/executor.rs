@@ -53,6 +53,17 @@ struct Class {
     gpus: u32,
 }
 
+/// Workers that some steps want.
+struct Wanted {
+    name: String,
+    used: Use,
+    class: Class,
+    /// The longest timeout of these steps.
+    longest: Option<Duration>,
+    /// Whether all of them have one.
+    all_end: bool,
+}
+
 /// Has those carry out the tasks of each step whom the option names, or else the manifest. `db`: by which its
 /// workers are known from those of others.
 pub(super) fn give(
@@ -64,6 +75,7 @@ pub(super) fn give(
     let for_all = option.map(|text| of_option(text, manifest)).transpose()?;
     let mut executors = Executors::default();
     let mut known: BTreeMap<(String, Class), usize> = BTreeMap::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     let mut pilots = Pilots::of(db);
     let mut open = Vec::new();
     for step in &manifest.steps {
@@ -102,12 +114,19 @@ pub(super) fn give(
         let number = if let Some(number) = known.get(&key) {
             *number
         } else {
-            executors
-                .crews
-                .push(crew(name, &used, &key.1, &mut pilots)?);
-            known.insert(key, executors.crews.len() - 1);
-            executors.crews.len() - 1
+            wanted.push(Wanted {
+                name: name.to_owned(),
+                used,
+                class: key.1.clone(),
+                longest: None,
+                all_end: true,
+            });
+            known.insert(key, wanted.len() - 1);
+            wanted.len() - 1
         };
+        let crew = &mut wanted[number];
+        crew.longest = crew.longest.max(step.timeout);
+        crew.all_end &= step.timeout.is_some();
         executors.places.push(Some(Place { number, units }));
     }
     if !open.is_empty() {
@@ -122,6 +141,9 @@ pub(super) fn give(
             "where it does, or where all on the way may know them, set executor_secrets = true on the step; `ssh` \
              encrypts, and executor = \"local\" keeps the step on the machine of the run",
         ));
+    }
+    for wanted in &wanted {
+        executors.crews.push(crew(wanted, &mut pilots)?);
     }
     if executors.crews.is_empty() {
         executors.places.clear();
@@ -148,7 +170,14 @@ pub(super) fn one(name: &str, db: &Path, manifest: &Manifest) -> Result<(Crew, P
             class,
         );
     let mut pilots = Pilots::of(db);
-    Ok((crew(name, &used, &class, &mut pilots)?, pilots))
+    let wanted = Wanted {
+        name: name.to_owned(),
+        used,
+        class,
+        longest: None,
+        all_end: false,
+    };
+    Ok((crew(&wanted, &mut pilots)?, pilots))
 }
 
 fn of_option(text: &str, manifest: &Manifest) -> Result<Option<Use>, Failure> {
@@ -198,7 +227,14 @@ fn class(step: &Step) -> Class {
     }
 }
 
-fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Crew, Failure> {
+fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
+    let Wanted {
+        name,
+        used,
+        class,
+        longest,
+        all_end,
+    } = wanted;
     let own = std::env::current_exe()
         .map_err(|error| Failure::usage(format!("cannot find this program: {error}")))?;
     let executor = match used {
@@ -210,10 +246,11 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
                 )
             };
             return Ok(Crew {
-                name: name.to_owned(),
+                name: name.clone(),
                 stations: (1..=*workers).map(child).collect(),
                 without: None,
                 idle: None,
+                longest: *longest,
                 hint: "see what its command says; -executor local does without it",
                 nix_cache: None,
             });
@@ -248,6 +285,7 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
                 class,
                 slots,
                 options,
+                longest: longest.filter(|_| *all_end),
             };
             let words = pilots.command(&job, worker(there.into(), Some(slots)))?;
             let station = |number| (format!("pilot {number}"), words.clone());
@@ -258,10 +296,11 @@ fn crew(name: &str, used: &Use, class: &Class, pilots: &mut Pilots) -> Result<Cr
         }
     };
     Ok(Crew {
-        name: name.to_owned(),
+        name: name.clone(),
         stations,
         without: pooled.then_some("--exclude"),
         idle: pooled.then_some(IDLE),
+        longest: *longest,
         hint,
         nix_cache: executor.nix_cache.clone(),
     })

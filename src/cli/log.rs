@@ -10,6 +10,7 @@ use super::error::Failure;
 use super::options::Places;
 use super::select::{self, InRunset};
 use crate::model::digest::Digest;
+use crate::model::name::StepName;
 use crate::model::task::TaskState;
 use crate::out;
 use crate::state::{Filter, Logs, Reader, TaskRow, Which};
@@ -92,7 +93,7 @@ fn step_meant<'o>(state: &Reader, options: &'o Options) -> Result<Option<&'o str
     match (&options.step, options.tasks.as_slice()) {
         (Some(step), _) if is_step(step) => Ok(Some(step)),
         (Some(step), _) => {
-            let names = names.iter().map(|name| name.as_str());
+            let names = names.iter().map(StepName::as_str);
             let place = state.layout().root().shown().to_string();
             Err(select::unknown_step(step, &place, names))
         }

@@ -188,6 +188,7 @@ pub(super) fn told(
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
+    #[allow(clippy::wildcard_enum_match_arm)] // Another's.
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand)?;

@@ -25,7 +25,7 @@ use crate::model::resources::Supply;
 use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
 use crate::report::Reporter;
-use crate::state::{self, Layout, Runset, State};
+use crate::state::{self, Layout, Lock, Runset, State};
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
 use crate::text::{Shown as _, amount, visible};
@@ -77,23 +77,11 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         return dry_run::main(call);
     }
-    let (mut state, lock) = if acts(actions) || Layout::new(db).database().exists() {
-        match State::open(db) {
-            Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
-                return summary::as_recorded(&source, db, &error);
-            }
-            other => {
-                let (state, lock, created) = other?;
-                reporter.event(&Event::Database {
-                    path: &db.to_string_lossy(),
-                    created,
-                });
-                (state, Some(lock))
-            }
+    let (mut state, lock) = match open(db, acts(actions), &mut reporter) {
+        Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
+            return summary::as_recorded(&source, db, &error);
         }
-    } else {
-        // Who only asks makes none.
-        (State::private_copy(db)?, None)
+        other => other?,
     };
     state.set_sync(actions.sync.into())?;
     tell_of_db(db, &state, &mut reporter);
@@ -141,6 +129,23 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = call.act(&channel);
     call.reporter.finish();
     done
+}
+
+/// The db; of one that is not there, and is not to be made, an empty copy.
+fn open(
+    db: &Path,
+    makes: bool,
+    reporter: &mut Reporter,
+) -> Result<(State, Option<Lock>), state::Error> {
+    if !makes && !Layout::new(db).database().exists() {
+        return Ok((State::private_copy(db)?, None));
+    }
+    let (state, lock, created) = State::open(db)?;
+    reporter.event(&Event::Database {
+        path: &db.to_string_lossy(),
+        created,
+    });
+    Ok((state, Some(lock)))
 }
 
 fn tell_manifest(source: &Source, reporter: &mut Reporter) {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -13,6 +14,7 @@ use super::resources::gpus_here;
 use super::signals;
 use crate::exec::local::Channel;
 use crate::exec::node;
+use crate::manifest::length_of_time;
 use crate::model::resources::GPUS;
 use crate::sys;
 use crate::text::Shown as _;
@@ -33,10 +35,26 @@ pub(super) struct Options {
     /// Keep inputs for tasks to come, as long as they take no more than that
     #[arg(long, value_name = "SIZE", value_parser = read_bytes, default_value = "10G")]
     cache: u64,
+    /// Begin no task that may last longer than this worker does: TIME from its start, or less where Slurm says so
+    #[arg(long, value_name = "TIME", value_parser = length_of_time)]
+    limit: Option<Duration>,
+}
+
+/// In how long a worker's place is taken away at the latest: in `limit`, or at the time that a variable says in
+/// seconds since 1970. Without a limit nobody counts on it.
+fn left(limit: Option<Duration>, end: Option<&str>, now: u64) -> Option<Duration> {
+    let limit = limit?;
+    let end = end.and_then(|end| end.parse::<u64>().ok());
+    let end = end.map(|end| Duration::from_secs(end.saturating_sub(now)));
+    Some(end.map_or(limit, |end| end.min(limit)))
 }
 
 /// Works until the run that started it ends.
 pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
+    let end = std::env::var("SLURM_JOB_END_TIME").ok();
+    let now = u64::try_from(sys::now().as_second()).unwrap_or(0);
+    let left = left(options.limit, end.as_deref(), now);
+    let until = left.and_then(|left| Instant::now().checked_add(left));
     let channel = Channel::default();
     signals::listen(&channel)?;
     let parent = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
@@ -62,6 +80,7 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
         slots: options.slots.unwrap_or(cores),
         gpus: gpus_here(std::env::var_os(GPUS[0])),
         cache: options.cache,
+        until,
     };
     node::serve(
         &wishes,
@@ -72,4 +91,27 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     )
     .map_err(|error| Failure::usage(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sooner_of_two_ends_counts() {
+        let seconds = Duration::from_secs;
+        let limit = Some(seconds(60));
+        for (limit, end, expected) in [
+            (None, None, None),
+            // A job of somebody else's, in which this one just is.
+            (None, Some("1030"), None),
+            (limit, None, limit),
+            (limit, Some("1030"), Some(seconds(30))),
+            (limit, Some("9000"), limit),
+            (limit, Some("900"), Some(seconds(0))),
+            (limit, Some("UNLIMITED"), limit),
+        ] {
+            assert_eq!(left(limit, end, 1000), expected, "{limit:?} {end:?}");
+        }
+    }
 }

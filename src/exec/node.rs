@@ -57,6 +57,8 @@ pub(crate) struct Options {
     pub gpus: Vec<String>,
     /// The most bytes of objects that are kept for tasks to come.
     pub cache: u64,
+    /// When its place is taken away, where that is known: no task begins that may take longer.
+    pub until: Option<Instant>,
 }
 
 /// Why a worker cannot go on.
@@ -123,6 +125,7 @@ struct Node<'a> {
     most: u64,
     /// How many GPUs there are.
     gpus: usize,
+    until: Option<Instant>,
 }
 
 /// Serves a run until it is over. `place`: a folder of this worker alone.
@@ -142,6 +145,10 @@ pub(crate) fn serve(
         slots: options.slots,
         nix: crate::packages::copy::has_nix(),
         gpus: options.gpus.len() as u64,
+        left: options.until.map(|until| {
+            let left = until.saturating_duration_since(Instant::now());
+            u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+        }),
     }));
     let watch = Watchdog::new(emergency, FIRST);
     std::thread::scope(|scope| {
@@ -231,6 +238,7 @@ fn serve_within(
         terms,
         most: options.slots,
         gpus: options.gpus.len(),
+        until: options.until,
     };
     std::thread::scope(|scope| {
         let keeping = std::thread::Builder::new().name("keeper".into());
@@ -399,6 +407,7 @@ pub(crate) fn leave_on_signal(channel: &Channel, keeper: &Keeper, output: &Outpu
     const MOST: Duration = Duration::from_secs(25);
     // The process ends with its tasks, which the run has done elsewhere.
     if let Some(Message::Signal(signal)) = channel.next() {
+        keeper.leaves();
         let why = format!("it was ended by {}", sys::signal_name(signal));
         Line::new(output).say(&ToOwner::Leaving(why));
         let emergency = channel.emergency();

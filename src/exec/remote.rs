@@ -7,6 +7,7 @@
 
 mod beside;
 mod book;
+mod deadline;
 mod station;
 mod talk;
 mod trial;
@@ -34,6 +35,7 @@ use crate::text::amount;
 use crate::wire::message::{End, Lease, Outcome, StepSpec, TaskSpec, Terms, ToWorker};
 use beside::Beside;
 use book::{Act, BAD, Book, LOSSES, WorkerId};
+pub(crate) use deadline::MARGIN;
 use station::Station;
 use talk::Say;
 pub(crate) use trial::trial;
@@ -55,6 +57,8 @@ pub(crate) struct Crew {
     pub without: Option<&'static str>,
     /// After how long without anything to do a worker goes; none if it stays.
     pub idle: Option<Duration>,
+    /// The longest time that one of its tasks may take, as far as they have a limit.
+    pub longest: Option<Duration>,
     /// What to do where none of them works.
     pub hint: &'static str,
     /// The URL of a cache of Nix that its machines may reach.
@@ -111,6 +115,8 @@ struct State {
     unable: BTreeSet<(String, QueueId)>,
     /// What was told of machines, of whichever said it first.
     warned: BTreeSet<String>,
+    /// Workers whose time is too short for another task; they go when they have ended what they have.
+    late: BTreeSet<WorkerId>,
     /// Nothing more is given out.
     stopped: bool,
     /// When those are ended who do not answer.
@@ -131,6 +137,8 @@ struct Link {
     heard: Instant,
     /// Since when it has nothing to do.
     idle: Option<Instant>,
+    /// When its place is taken away.
+    until: Option<Instant>,
 }
 
 /// What a job leaves, while it comes in.
@@ -163,6 +171,7 @@ impl<'a> Remote<'a> {
             next: 0,
             unable: BTreeSet::new(),
             warned: BTreeSet::new(),
+            late: BTreeSet::new(),
             stopped: false,
             end_at: None,
             over: false,
@@ -241,6 +250,7 @@ impl<'a> Remote<'a> {
                 self.act(state, &act);
             }
         }
+        state.let_go();
         for place in 0..self.crews.len() {
             let room = state.book.room(place);
             if std::mem::replace(&mut state.told[place], room) != room {
@@ -478,6 +488,7 @@ impl<'a> Remote<'a> {
     fn gone(&self, place: usize, worker: WorkerId, node: &str, (why, left): (&str, bool)) {
         let mut state = self.lock();
         state.links.remove(&worker);
+        state.late.remove(&worker);
         let lost = state.book.gone(worker, left);
         let (over, stopped) = (state.over, state.stopped);
         if stopped {
@@ -524,7 +535,7 @@ impl Away for Remote<'_> {
             return;
         };
         let mut state = self.lock();
-        if state.stopped {
+        if state.stopped || station::is_given_up(&state.stations[posted.place]) {
             drop(state);
             return self.ended(job.ready.id, engine::Outcome::Cancelled);
         }

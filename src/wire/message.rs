@@ -157,6 +157,8 @@ pub(crate) struct Hello {
     pub nix: bool,
     /// How many GPUs.
     pub gpus: u64,
+    /// Milliseconds until its place is taken away, where it knows that.
+    pub left: Option<u64>,
 }
 
 /// Objects of so many bytes go by a disk that both see, rather than through the connection.

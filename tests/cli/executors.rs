@@ -3,104 +3,27 @@
 #[cfg(target_os = "linux")]
 mod beside;
 #[cfg(target_os = "linux")]
+mod cluster;
+#[cfg(target_os = "linux")]
+mod deadlines;
+#[allow(dead_code, reason = "those that take minutes are called elsewhere")]
+#[cfg(target_os = "linux")]
+mod faults;
+#[cfg(target_os = "linux")]
 mod others;
+mod shapes;
 mod tried;
 #[cfg(target_os = "linux")]
 mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Running, Test, wait_for};
-
-/// All shapes that an input can have, and all that a task can come to.
-pub(super) const SHAPES: &str = r#"
-[params]
-word = { type = "string", default = "a 'b' $c" }
-[[step]]
-name = "begin"
-start = true
-folders = true
-outputs = ["*_work", "*_folder", "large_copy", "empty_copy", "index_?*?"]
-script = '''
-for i in 1 2 3 4 5 6 7 8; do echo $i > $OUTPUT_DIR/${i}_work; done
-for i in x y; do mkdir -p $OUTPUT_DIR/${i}_folder/sub/none; echo $i > $OUTPUT_DIR/${i}_folder/sub/$i
-ln -s sub/$i $OUTPUT_DIR/${i}_folder/link; printf '#!/bin/sh\necho ran\n' > $OUTPUT_DIR/${i}_folder/run; chmod +x $OUTPUT_DIR/${i}_folder/run; done
-head -c 300000 /dev/zero > $OUTPUT_DIR/large_copy; : > $OUTPUT_DIR/empty_copy
-echo told; echo wrong >&2
-'''
-[[step]]
-name = "work"
-cache = false
-script = '''
-n=$(cat $INPUT_FILE); sleep 0.0$n; echo "$n $PARAM_word" > $OUTPUT_DIR/${n}_all.txt; echo "said $n"
-'''
-[[step]]
-name = "folder"
-script = 'cd $INPUT_FILE; cat link; ./run; test -d sub/none; cp -r . $OUTPUT_DIR/f_keep'
-folders = true
-[[step]]
-name = "keep"
-script = 'cat $INPUT_FILE/sub/[xy] > $OUTPUT_DIR/kept'
-[[step]]
-name = "copy"
-script = 'cp $INPUT_FILE $OUTPUT_DIR/c; echo $TASK_PIPELINE_INPUT_NAME > $OUTPUT_DIR/name'
-[[step]]
-name = "beside"
-from = ["begin:*_work"]
-with = ["copy"]
-script = 'ls $WITH_DIR/copy | sort > $OUTPUT_DIR/seen; cat $INPUT_FILE >> $OUTPUT_DIR/seen'
-[[step]]
-name = "all"
-gather = true
-script = '(cd $INPUT_DIR; for f in *; do echo $f; cat "$f"; done) > $OUTPUT_DIR/sum'
-[[step]]
-name = "split"
-gather = "name"
-from = ["work"]
-script = 'ls $INPUT_DIR > $OUTPUT_DIR/${TASK_PIPELINE_KEY}_fails'
-[[step]]
-name = "fails"
-retries = 1
-retry_delay = "1ms"
-script = 'echo no luck >&2; exit 7'
-"#;
-
-/// What is live: names, objects, steps, how each went, and how often that is there.
-pub(super) fn end_state(test: &Test) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for row in test.rows(
-        "SELECT coalesce(task.name, ''), object_hash, coalesce(step.name, ''), processed, error
-         FROM task LEFT JOIN step ON step.id = step_id WHERE live = 1",
-    ) {
-        *counts.entry(row).or_default() += 1;
-    }
-    counts
-}
-
-/// The workers that a run has started.
-pub(super) fn workers(run: &Running) -> Vec<Pid> {
-    let mut found = Vec::new();
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
-    for task in tasks.into_iter().flatten().flatten() {
-        let children = std::fs::read_to_string(task.path().join("children"));
-        for pid in children.unwrap_or_default().split_whitespace() {
-            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            if words.split(|byte| *byte == 0).any(|word| word == b"worker") {
-                found.extend(pid.parse().ok().and_then(Pid::from_raw));
-            }
-        }
-    }
-    found
-}
-
-fn here() -> BTreeMap<String, usize> {
-    let test = Test::with(SHAPES);
-    test.run(["-run"]).exits(1).says("no luck");
-    end_state(&test)
-}
+use crate::harness::{Test, wait_for};
+pub(super) use shapes::workers;
+use shapes::{SHAPES, end_state, here};
 
 #[test]
 fn the_same_comes_of_tasks_wherever_they_run() {
@@ -139,6 +62,43 @@ fn workers_that_are_killed_cost_time_alone() {
     let ran = run.end().exits(1);
     assert_eq!(end_state(&test), here, "{ran}");
     test.objects_are_whole();
+}
+
+/// Who ends a worker may end its tasks, too, and these first.
+#[test]
+fn tasks_that_end_with_their_worker_have_not_failed() {
+    for (trap, signal) in [("", Signal::TERM), ("trap 'exit 143' TERM; ", Signal::TERM)] {
+        let test = Test::new();
+        let folder = test.path("");
+        test.manifest(&format!(
+            r#"
+[[step]]
+name = "begin"
+start = true
+warm = false
+script = """
+{trap}if mkdir {0}/began; then echo $$ > {0}/pid.new; mv {0}/pid.new {0}/pid
+while :; do sleep 0.01; done; fi
+echo > $OUTPUT_DIR/done
+"""
+"#,
+            folder.display()
+        ));
+        let run = test.start(["-run", "-executor", "child:1"]);
+        wait_for("a task runs", || test.path("pid").exists());
+        let [worker] = workers(&run)[..] else {
+            panic!("one worker");
+        };
+        let task = test.read("pid").trim().parse().unwrap();
+        kill_process(Pid::from_raw(task).unwrap(), signal).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        kill_process(worker, signal).unwrap();
+        run.end()
+            .exits(0)
+            .says("1 task lost")
+            .never_says("#1: failed");
+        assert_eq!(test.finals()["done"].len(), 1);
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ struct State {
     /// Those that are carried out.
     tasks: HashMap<Lease, Task>,
     over: bool,
+    /// This worker was told to end.
+    leaves: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,20 @@ impl Keeper {
     pub(super) fn close(&self) {
         self.lock().over = true;
         self.changed.notify_all();
+    }
+
+    /// This worker is to end, and whatever ends with it.
+    pub(super) fn leaves(&self) {
+        self.lock().leaves = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether it is to end, which may become known in so long.
+    pub(super) fn is_leaving(&self, most: Duration) -> bool {
+        let state = self.lock();
+        let stays = |state: &mut State| !state.leaves && !state.over;
+        let waited = self.changed.wait_timeout_while(state, most, stays);
+        waited.unwrap_or_else(PoisonError::into_inner).0.leaves
     }
 
     /// Whether a task keeps something.
@@ -135,6 +151,7 @@ mod tests {
                 });
             });
             assert!(!keeper.is_any());
+            assert!(!keeper.is_leaving(Duration::ZERO));
             keeper.begin(3, Checkpoint::No, LiveState::default());
             assert!(!keeper.is_any());
             keeper.begin(1, Checkpoint::Ends, LiveState::default());
@@ -146,7 +163,10 @@ mod tests {
             }
             keeper.end(1);
             keeper.wait(Duration::from_mins(1));
+            scope.spawn(|| assert!(keeper.is_leaving(Duration::MAX)));
+            keeper.leaves();
             keeper.close();
+            assert!(keeper.is_leaving(Duration::ZERO));
         });
         assert_eq!(once.into_inner(), 0);
         assert_eq!(often.into_inner(), 4);

@@ -3,19 +3,22 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use super::folders::Whereabouts;
 use super::shelf::Use;
 use super::told::{self, Teller};
 use super::{Node, Task};
-use crate::engine::Grant;
+use crate::engine::{self, Grant};
 use crate::exec::local::{LiveState, TaskLaunch, Worker};
 use crate::model::event::Event;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
 use crate::process::Handle;
+use crate::sys;
 use crate::wire::frame;
 use crate::wire::message::{Lease, ToOwner};
 
@@ -41,7 +44,11 @@ impl Node<'_> {
         let place = Whereabouts::default();
         while let Some((task, gpus)) = self.next() {
             lease.set(task.spec.lease);
-            self.carry_out(&mut worker, &place, &task, &gpus);
+            if self.is_in_time(&task) {
+                self.carry_out(&mut worker, &place, &task, &gpus);
+            } else {
+                self.line.say(&ToOwner::GivenBack(task.spec.lease));
+            }
             self.shelf.trim(self.site.store);
             let mut queue = self.lock();
             queue.free += task.known.units;
@@ -49,6 +56,13 @@ impl Node<'_> {
             drop(queue);
             self.called.notify_all();
         }
+    }
+
+    /// Whether a task ends before this worker has to, however long it takes.
+    fn is_in_time(&self, task: &Task) -> bool {
+        let most = task.known.spec.timeout.map(Duration::from_millis);
+        let left = self.until.zip(most);
+        left.is_none_or(|(until, most)| until.saturating_duration_since(Instant::now()) >= most)
     }
 
     /// The next task, and its GPUs.
@@ -108,7 +122,7 @@ impl Node<'_> {
         self.site.full.store(false, Ordering::Relaxed);
         let live = worker.live_state();
         self.keeper.begin(spec.lease, known.checkpoint, live);
-        let ended = worker.execute(TaskLaunch {
+        let mut ended = worker.execute(TaskLaunch {
             step: &step,
             ready: &ready,
             runset: &spec.runset,
@@ -116,6 +130,22 @@ impl Node<'_> {
             ahead: None,
             grant: &grant,
         });
+        let is_of_our_end = match &ended.outcome {
+            engine::Outcome::Failure(error) => self.is_of_our_end(error),
+            engine::Outcome::Cancelled => self.keeper.is_leaving(Duration::ZERO),
+            engine::Outcome::Success(_)
+            | engine::Outcome::OutOfMemory(_)
+            | engine::Outcome::Stale(_)
+            | engine::Outcome::Short(_) => false,
+        };
+        if is_of_our_end {
+            ended.outcome = engine::Outcome::Cancelled;
+            if ended.checkpoint.is_none() {
+                // It is lost with this worker, as all that are told nothing of.
+                self.keeper.end(spec.lease);
+                return;
+            }
+        }
         let kept = self.site.keep.as_ref().filter(|_| ended.kept.is_some());
         let kept = kept.map(|keep| keep.fold(self.site.store, ready.id));
         let told = self.teller(spec.lease, &used).end(ended, kept);
@@ -124,6 +154,22 @@ impl Node<'_> {
             self.line.say(&told::unable(spec.lease, why));
         }
         self.keeper.end(spec.lease);
+    }
+
+    /// Whether a task failed as this worker is to end: Slurm sends the signal for that to its tasks, too, and they
+    /// may be over before this knows.
+    fn is_of_our_end(&self, error: &str) -> bool {
+        /// It is a matter of milliseconds, if nobody has much to do.
+        const SOON: Duration = Duration::from_millis(500);
+        let by_signal = [Signal::TERM, Signal::INT, Signal::HUP]
+            .iter()
+            .any(|signal| {
+                let number = signal.as_raw();
+                error.starts_with(&format!("killed by {}", sys::signal_name(number)))
+                    || error.starts_with(&format!("exit status {}", 128 + number))
+            });
+        self.keeper
+            .is_leaving(if by_signal { SOON } else { Duration::ZERO })
     }
 
     fn teller<'t>(&'t self, lease: Lease, used: &'t Use<'t>) -> Teller<'t> {

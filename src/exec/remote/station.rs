@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::beside::{self, Beside};
 use super::book::WorkerId;
+use super::deadline;
 use super::talk::{self, Say};
 use super::{Arriving, Link, Remote, State};
 use crate::engine::Output;
@@ -43,6 +44,8 @@ pub(super) struct Station {
     group: Option<Pid>,
     /// Whether its worker was sent away.
     retired: bool,
+    /// Whether its worker had too little time left, and was sent away for another one.
+    pub(super) late: bool,
 }
 
 /// What goes on at a station.
@@ -81,6 +84,12 @@ impl Station {
 pub(super) fn is_any_coming(stations: &[Station]) -> bool {
     let mut stations = stations.iter();
     stations.any(|station| matches!(station.phase, Phase::Called | Phase::Starting))
+}
+
+/// Whether nobody will ever work there.
+pub(super) fn is_given_up(stations: &[Station]) -> bool {
+    let mut all = stations.iter();
+    all.all(|station| station.phase == Phase::Closed)
 }
 
 /// Calls for workers, where there is room missing for so many; whether any is to be started.
@@ -184,7 +193,7 @@ impl<'a> Remote<'a> {
         if !retired.is_empty() {
             self.settle(state);
         }
-        let tick = silence / 4;
+        let tick = (silence / 4).min(self.watch_deadlines(state, now));
         match state.end_at {
             Some(end_at) if !kill => tick.min(end_at - now),
             _ => tick,
@@ -200,7 +209,8 @@ impl<'a> Remote<'a> {
             let waits = state.book.waiting(place) > 0 || state.book.is_manned(place);
             let station = &mut state.stations[place][number];
             station.group = None;
-            station.failures = if came.was_of_use {
+            let was_late = std::mem::take(&mut station.late);
+            station.failures = if came.was_of_use || was_late {
                 0
             } else {
                 station.failures + 1
@@ -235,11 +245,16 @@ impl<'a> Remote<'a> {
                     station.phase = Phase::Closed;
                 }
             }
-            let nobody = all.iter().all(|station| station.phase == Phase::Closed);
+            let nobody = is_given_up(all);
             if call(all, 1) {
                 self.called.notify_all();
             }
             self.settle(&mut state);
+            let given = if nobody {
+                state.book.take_waiting(place)
+            } else {
+                Vec::new()
+            };
             drop(state);
             let how = format!(
                 "{}: no worker comes to work at {label}: {}",
@@ -247,6 +262,10 @@ impl<'a> Remote<'a> {
             );
             if nobody {
                 self.tell(News::Nobody(how, crew.hint));
+                // The run waits for what it gave away.
+                for job in given {
+                    self.ended(job.ready.id, crate::engine::Outcome::Cancelled);
+                }
             } else if waits && !came.left_out {
                 self.warn(how);
             }
@@ -318,6 +337,9 @@ impl<'a> Remote<'a> {
         stdin: ChildStdin,
         mut from: BufReader<ChildStdout>,
     ) -> (String, bool, bool) {
+        if let Some(why) = deadline::is_too_near(hello, self.crews[place].longest) {
+            return (why, false, false);
+        }
         let (say, says) = mpsc::channel();
         let silence = Duration::from_millis(self.terms.silence);
         let terms = Terms {
@@ -342,8 +364,14 @@ impl<'a> Remote<'a> {
                 station: number,
                 heard: Instant::now(),
                 idle: None,
+                until: deadline::of(hello),
             };
+            let has_deadline = link.until.is_some();
             state.links.insert(id, link);
+            if has_deadline {
+                // Who looks after it does not know when to look again.
+                self.called.notify_all();
+            }
             state.stations[place][number].phase = Phase::Manned;
             let node = hello.node.clone();
             let is_welcome = state.book.join(id, place, node, hello.slots.max(1));

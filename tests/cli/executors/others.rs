@@ -3,17 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Child, Command};
 use std::time::Duration;
 
-use super::{SHAPES, end_state, here};
+use super::cluster::{Cluster, left_out, on_slurm};
+use super::faults;
+use super::shapes::{SHAPES, end_state, here};
 use crate::harness::{Test, wait_for};
-
-fn left_out(kind: &str) -> bool {
-    std::env::var_os(format!("TASK_PIPELINE_TESTS_WITHOUT_{kind}"))
-        .is_some_and(|set| !set.is_empty())
-}
 
 /// An sshd on a port of its own, and an `ssh` that knows it.
 struct Sshd {
@@ -124,81 +120,6 @@ fn over_ssh_the_same_comes_of_it() {
     assert_eq!(end_state(&test), here());
 }
 
-/// A cluster of this test alone.
-struct Cluster {
-    folder: tempfile::TempDir,
-    variables: Vec<(&'static str, String)>,
-}
-
-/// How many were started.
-static CLUSTERS: AtomicU32 = AtomicU32::new(0);
-
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slurm-cluster.sh");
-
-impl Cluster {
-    fn start(nodes: u32) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("slurm")
-            .tempdir_in("/tmp")
-            .unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let place = folder.path().join("c");
-        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + std::process::id() % 1_000 * 40 + number * 10;
-        let variables = vec![
-            ("SLURM_DIR", place.display().to_string()),
-            ("SLURM_PORT", port.to_string()),
-            ("SLURM_CONF", place.join("slurm.conf").display().to_string()),
-            (
-                "SLURM_EXTRA",
-                "SlurmdTimeout=10\nKillWait=2\nSchedulerParameters=batch_sched_delay=0".to_owned(),
-            ),
-        ];
-        let cluster = Self { folder, variables };
-        let up = cluster.script(&["up", &nodes.to_string()]);
-        assert!(
-            up,
-            "the cluster does not start (Debian: apt-get install slurmctld slurmd slurm-client munge)"
-        );
-        cluster
-    }
-
-    fn script(&self, words: &[&str]) -> bool {
-        let mut command = Command::new("bash");
-        command.arg(SCRIPT).args(words).stdin(Stdio::null());
-        command.stdout(Stdio::null());
-        command.envs(self.variables.iter().cloned());
-        command.status().is_ok_and(|status| status.success())
-    }
-
-    fn start_run(&self, test: &Test, arguments: &[&str]) -> crate::harness::Running {
-        let mut command = test.command(arguments);
-        command.envs(self.variables.iter().cloned());
-        crate::harness::Running::start(command)
-    }
-
-    fn ask(&self, program: &str, words: &[&str]) -> String {
-        let mut command = Command::new(program);
-        command.args(words).envs(self.variables.iter().cloned());
-        let output = command.output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.script(&["down"]);
-        let _ = self.folder.path();
-    }
-}
-
-/// With as many workers as there are nodes.
-fn on_slurm(options: &str) -> String {
-    format!(
-        "[executors.cluster]\nslurm = [{options}]\nworkers = 2\nslots = 2\n[defaults]\nexecutor = \"cluster\"\n{SHAPES}"
-    )
-}
-
 #[test]
 fn on_slurm_the_same_comes_of_it() {
     if left_out("SLURM") {
@@ -303,4 +224,9 @@ fn the_template_goes_from_a_laptop_to_slurm() {
     wait_for("no job is left", || {
         cluster.ask("squeue", &["-h"]).is_empty()
     });
+}
+
+#[test]
+fn killed_five_times_the_run_comes_to_the_same() {
+    faults::killed_at_random(18, 5);
 }

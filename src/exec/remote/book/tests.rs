@@ -347,14 +347,15 @@ fn what_a_machine_cannot_do_waits_for_others_that_are_on_their_way() {
     book.give(0, "job", 1);
     assert_eq!(book.assign(), [Act::Send(0, 1)]);
     book.set_coming(0, true);
-    assert!(book.unable(0, 1).is_none());
+    assert_eq!(book.unable(0, 1).map(|lost| lost.again), Some(1));
     assert_eq!(book.assign(), []);
     book.join(1, 0, "b".to_owned(), 1);
     book.set_coming(0, false);
     assert_eq!(book.assign(), [Act::Send(1, 2)]);
     // Nobody else is left who could: whoever there is tries again.
-    assert!(book.unable(1, 2).is_none());
+    assert_eq!(book.unable(1, 2).map(|lost| lost.again), Some(1));
     book.gone(0, true);
     assert_eq!(book.assign(), [Act::Send(1, 3)]);
-    assert_eq!(book.unable(1, 3), Some("job"));
+    let lost = book.unable(1, 3).map(|lost| lost.for_good);
+    assert_eq!(lost, Some(vec!["job"]));
 }
