@@ -17,7 +17,7 @@ use crate::text::{Shown as _, visible};
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
 /// What each is, in the order in which they are listed.
-const KNOWN: [(&str, &str); 8] = [
+const KNOWN: [(&str, &str); 9] = [
     (
         "default",
         "a small pipeline, explained: fan-out, routes, an environment a step",
@@ -39,6 +39,10 @@ const KNOWN: [(&str, &str); 8] = [
     (
         "ci",
         "a pipeline as a CI job: flake check, GitHub workflow, locked",
+    ),
+    (
+        "cluster",
+        "the same pipeline on a laptop, over ssh and on Slurm",
     ),
     ("nixos", "a NixOS machine that runs a pipeline every night"),
 ];

@@ -200,7 +200,7 @@ fn what_is_meant_is_done() {
 fn a_template_is_written_once_and_can_be_checked() {
     let test = Test::new();
     for template in [
-        "default", "data", "samples", "words", "matrix", "site", "ci", "nixos",
+        "default", "data", "samples", "words", "matrix", "site", "ci", "cluster", "nixos",
     ] {
         test.run(["init", template, template])
             .exits(0)
