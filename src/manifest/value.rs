@@ -156,15 +156,14 @@ impl<'i> Reader<'i> {
     pub(super) fn inside(&self, item: &Item<'_>) -> Range<usize> {
         let span = item.span();
         let raw = self.text.get(span.clone()).unwrap_or_default();
-        let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") {
-            3
-        } else {
-            1
-        };
-        if raw.len() > 2 * quotes {
-            span.start + quotes..span.end - quotes
-        } else {
-            span
+        let quotes = ["\"\"\"", "'''", "\"", "'"];
+        let quotes = quotes.into_iter().find(|quotes| raw.starts_with(quotes));
+        match quotes {
+            // Of one that is not closed all is shown.
+            Some(quotes) if raw.len() > 2 * quotes.len() && raw.ends_with(quotes) => {
+                span.start + quotes.len()..span.end - quotes.len()
+            }
+            Some(_) | None => span,
         }
     }
 
