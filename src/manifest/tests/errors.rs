@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::super::{Manifest, Texts};
+use super::super::Manifest;
 use crate::manifest::diagnostic::render;
 
 pub(super) fn errors(text: &str) -> String {
@@ -492,15 +492,4 @@ fn files() {
     `~/x` does not begin in the manifest's folder | ~/x | name files below the manifest's folder; what lies elsewhere can be linked to from there
     `files` must be an array of strings, not a string | 'lib/*' | in brackets it is an array: ['lib/*']
     "#);
-}
-
-#[test]
-fn what_is_quoted_of_a_string_that_is_not_closed_ends_with_a_character() {
-    let text = "include = [\"parts[[se]= \"github:\u{feff}[[se]";
-    let texts = Texts::new(std::path::Path::new("workflow.toml"), text);
-    let found = super::super::includes(&texts, 0);
-    assert!(!found.is_empty());
-    for glob in found {
-        assert!(text.get(glob.at.clone()).is_some(), "{:?}", glob.at);
-    }
 }

@@ -205,3 +205,14 @@ fn of_every_key() {
         assert!(field.places().contains(&Place::Step), "{}", field.key());
     }
 }
+
+#[test]
+fn what_is_quoted_of_a_string_that_is_not_closed_ends_with_a_character() {
+    let text = "include = [\"parts[[se]= \"github:\u{feff}[[se]";
+    let texts = Texts::new(std::path::Path::new("workflow.toml"), text);
+    let found = super::super::includes(&texts, 0);
+    assert!(!found.is_empty());
+    for glob in found {
+        assert!(text.get(glob.at.clone()).is_some(), "{:?}", glob.at);
+    }
+}
