@@ -39,6 +39,7 @@ mod params;
 mod part;
 mod place;
 mod planned;
+mod programs;
 mod reference;
 mod report;
 mod resources;

@@ -35,6 +35,8 @@ pub(crate) struct Failure {
     message: String,
     /// Whether `message` is complete lines that need no `error:` in front.
     rendered: bool,
+    /// Whether `message` has lines of its own.
+    lined: bool,
     hint: Option<String>,
 }
 
@@ -45,6 +47,7 @@ impl Failure {
             kind: Kind::Usage,
             message: message.to_string(),
             rendered: false,
+            lined: false,
             hint: None,
         }
     }
@@ -55,6 +58,7 @@ impl Failure {
             kind: Kind::Lint,
             message: rendered,
             rendered: true,
+            lined: false,
             hint: None,
         }
     }
@@ -94,6 +98,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The message has lines of its own, of which the first says what it is about.
+    #[must_use]
+    pub(crate) fn lined(mut self) -> Self {
+        self.lined = true;
         self
     }
 
@@ -145,7 +156,7 @@ impl Failure {
             }
             _ if self.message.is_empty() => {}
             // Others' lines are among its own.
-            Kind::Environment => {
+            _ if self.lined || self.kind == Kind::Environment => {
                 for (at, line) in text::lines(&self.message).lines().enumerate() {
                     let front = match at {
                         0 => "error: ",
@@ -155,7 +166,7 @@ impl Failure {
                     text = format!("{text}{front}{line}\n");
                 }
             }
-            Kind::Usage | Kind::Lint | Kind::Signal(_) | Kind::Gone => {
+            _ => {
                 text = format!("error: {}\n", visible(&self.message));
             }
         }
@@ -229,6 +240,7 @@ impl From<SourceError> for Failure {
                         path.shown()
                     ),
                     rendered: true,
+                    lined: false,
                     hint: None,
                 }
             }
@@ -320,6 +332,7 @@ impl From<packages::Error> for Failure {
             kind,
             message: error.to_string(),
             rendered: false,
+            lined: false,
             hint,
         }
     }
@@ -346,6 +359,7 @@ impl Failure {
                 kind: Kind::Signal(signal),
                 message: format!("interrupted by {}", crate::sys::signal_name(signal)),
                 rendered: false,
+                lined: false,
                 hint: None,
             },
             None => self,
@@ -356,6 +370,15 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_a_message_stay_lines_and_none_begins_as_another_one_does() {
+        let failure = Failure::usage("the disk is full\n  sed: no \u{1b}[31m\nerror: b").lined();
+        assert_eq!(
+            failure.to_lines(),
+            "error: the disk is full\n  sed: no \\u{1b}[31m\n  error: b\n"
+        );
+    }
 
     #[test]
     fn no_name_begins_a_line() {

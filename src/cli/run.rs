@@ -11,8 +11,8 @@ use super::executor::Pilots;
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    cache, check, counts, dry_run, executor, kept, leftover, mended, own, params, resources,
-    sandbox, secrets, select, signals, summary,
+    cache, check, counts, dry_run, executor, kept, leftover, mended, own, params, programs,
+    resources, sandbox, secrets, select, signals, summary,
 };
 use crate::cache::{Cache, Settings};
 use crate::engine::{self, Scheduler, Selection};
@@ -340,6 +340,7 @@ impl Call<'_> {
         channel.emergency().is_in(&scratch);
         self.warn(leftover::of_a_killed_run(scratch.leftover()));
         let place = scratch.folder().path();
+        programs::check(self.source, &self.steps)?;
         sandbox::check(self.source, &self.steps, place, layout.root())?;
         let reporter = &mut self.reporter;
         let mut tell = |event: &Event| reporter.event(event);
@@ -500,7 +501,7 @@ impl Call<'_> {
             }
             self.reporter.event(&Event::Summary(&summary));
             if let Some(short) = summary.shortage {
-                return Err(Failure::usage(short.error).hint(short.hint));
+                return Err(Failure::usage(short.error).lined().hint(short.hint));
             }
             if let Some(signal) = summary.signal {
                 return Ok(ExitCode::from(signal_status(signal)));

@@ -191,7 +191,7 @@ impl Call<'_> {
         let mut local = self.local(channel, store, scratch);
         let summary = self.run_apart(&mut apart, runset, store, &mut local)?;
         if let Some(short) = summary.shortage {
-            return Err(Failure::usage(short.error).hint(short.hint));
+            return Err(Failure::usage(short.error).lined().hint(short.hint));
         }
         if let Some(signal) = summary.signal {
             self.reporter.event(&Event::Warning(

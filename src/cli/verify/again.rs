@@ -111,7 +111,7 @@ pub(super) fn main(places: &Places, options: &Options, most: usize) -> Result<u8
             return Ok(signal_status(signal));
         }
         if let Some(short) = summary.shortage {
-            return Err(Failure::usage(short.error).hint(short.hint));
+            return Err(Failure::usage(short.error).lined().hint(short.hint));
         }
         let mut equal = true;
         for group in &groups {
