@@ -40,7 +40,9 @@ pub(super) fn check(
         let Some((step, places)) = of_step else {
             continue;
         };
-        if let Some(problem) = sandbox.problem() {
+        let objects = db.join("objects");
+        let shown = sandbox.shows(&[db, &objects]).map(Problem::Shown);
+        if let Some(problem) = sandbox.problem().or(shown.as_ref()) {
             let at = places
                 .sandbox
                 .clone()

@@ -3,6 +3,7 @@
 mod escapes;
 mod many;
 mod others;
+mod rights;
 
 use std::os::unix::fs::PermissionsExt as _;
 

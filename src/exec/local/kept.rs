@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ impl Kept {
     /// The folder at `path`; made where it is missing.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         // Of what is there, opening it tells the most.
-        let _ = std::fs::create_dir(path);
+        // As for running tasks: programs in it may take their user's rights.
+        let _ = std::fs::DirBuilder::new().mode(0o770).create(path);
         let path = std::path::absolute(path)?;
         Ok(Self(Arc::new(Folder::open(&path)?.keep())))
     }

@@ -43,6 +43,8 @@ pub(crate) enum Problem {
     },
     /// The manifest's folder is where a sandbox has something of its own.
     Hidden(PathBuf),
+    /// This folder, of which nothing may be seen, is in one that a sandbox of a step without packages shows.
+    Shown(PathBuf),
     /// The system makes none: in its words.
     Refused(String),
     /// This system has none.
@@ -62,6 +64,10 @@ impl Problem {
                 "its scripts would start in {}, where a sandbox has something of its own",
                 folder.shown()
             ),
+            Self::Shown(folder) => format!(
+                "its scripts would see all that is in {}, as they see the programs of the host there",
+                folder.shown()
+            ),
             Self::Refused(words) => visible(words),
             Self::NotHere => "this system has no namespaces to make it of".to_owned(),
         }
@@ -78,6 +84,9 @@ impl Problem {
                 "a step without packages sees /usr, /bin, /lib and /etc alone; give it packages"
             }
             Self::Hidden(_) => "have the manifest in another folder",
+            Self::Shown(_) => {
+                "have the manifest and the db outside of /usr, /bin, /sbin, /lib and /etc, or give the step packages"
+            }
             Self::Refused(_) => {
                 "it takes Linux 5.12 and user namespaces: see the sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone and \
                  kernel.apparmor_restrict_unprivileged_userns, and what a container allows; sandbox = false runs the script without"
@@ -183,6 +192,7 @@ impl Sandbox {
     /// last words.
     pub(super) fn hint(&self, words: &str) -> Option<String> {
         let named = self.unseen.get().into_iter().flatten().cloned();
+        let named = named.filter(|path| self.is_one(path));
         let missed = words.lines().filter(|line| line.contains("No such file"));
         let missed = missed.flat_map(|line| {
             let parts = line.split([':', '\'', '"', '`', '‘', '’', ' ']);
@@ -214,6 +224,23 @@ impl Sandbox {
             ));
         }
         (!hints.is_empty()).then(|| hints.join("\n"))
+    }
+
+    /// Whether that is a file, or a pattern of files in some folder. A pattern without one may be about any folder,
+    /// wherever the script has gone.
+    fn is_one(&self, path: &str) -> bool {
+        let full = self.view.folder.join(path);
+        let folder = path.rfind('/').map_or("", |end| &path[..end]);
+        fs::symlink_metadata(full).is_ok() || !folder.is_empty()
+    }
+
+    /// Whether one of these folders, as the host calls them, lies where a sandbox shows the host's programs.
+    pub(crate) fn shows(&self, folders: &[&Path]) -> Option<PathBuf> {
+        let mut folders = folders.iter().filter_map(|at| fs::canonicalize(at).ok());
+        folders.find(|folder| {
+            let mut shown = self.view.shown.iter().filter(|one| one.folder);
+            shown.any(|one| one.from == one.at && folder.starts_with(&one.from))
+        })
     }
 
     /// Whether there is something of that path outside, and nothing of it in the sandbox.

@@ -83,7 +83,8 @@ impl Scratch {
         loop {
             // A name that no script of an earlier run has heard of.
             let name = name_of_run(RandomState::new().build_hasher().finish());
-            match opened.make(&name) {
+            // Scripts leave programs in it that may take their user's rights.
+            match opened.make_closed(&name) {
                 Ok(folder) => {
                     return Ok(Self {
                         parent: opened,

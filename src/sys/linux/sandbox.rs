@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -25,7 +26,7 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Unsh
 
 pub(crate) use serve::serve;
 
-use crate::sys::sandbox::{FAILED, INPUT, SEALED, Shown, View, tell};
+use crate::sys::sandbox::{FAILED, INPUT, SEALED, Shown, TASK, View, tell};
 
 /// What errors without a path are about.
 const HERE: &str = "the sandbox";
@@ -194,7 +195,12 @@ impl Inner<'_> {
         let here = Path::new(HERE);
         rustix::system::sethostname(b"localhost").map_err(trouble("name", here))?;
         give_up_rights().map_err(trouble("give up the rights of", here))?;
-        filter::guard(self.view.network).map_err(trouble("filter the calls of", here))?;
+        let task = fs::metadata(TASK).map_err(trouble("look at", TASK))?;
+        let lets = filter::Lets {
+            network: self.view.network,
+            setgid: task.mode() & libc::S_ISGID != 0,
+        };
+        filter::guard(lets).map_err(trouble("filter the calls of", here))?;
         let Some((program, words)) = words.split_first() else {
             return Ok(());
         };

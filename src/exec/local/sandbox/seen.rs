@@ -86,6 +86,13 @@ impl Scene<'_> {
         if HIDDEN.iter().any(|at| view.folder.starts_with(at)) && !view.folder.starts_with(SHARED) {
             problem = Some(Problem::Hidden(view.folder.clone()));
         }
+        let of_host = matches!(self.tools, Tools::Host | Tools::HostInstead);
+        if of_host
+            && let Ok(folder) = fs::canonicalize(&view.folder)
+            && Self::is_of_a_system(&folder)
+        {
+            problem = Some(Problem::Shown(view.folder.clone()));
+        }
         if let Ok(program) = program
             && problem.is_none()
             && !sees(&view, program)

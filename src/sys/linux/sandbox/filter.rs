@@ -3,7 +3,9 @@
 //! - a terminal takes input from those who have it (`TIOCSTI`), which a shell outside would read as its own. Tasks
 //!   have none; who looks around by hand has;
 //! - sockets of some kinds know no namespaces: those to a virtual machine's host are one;
-//! - keys belong to a user, and stay when a task has ended.
+//! - keys belong to a user, and stay when a task has ended;
+//! - what a script leaves lies on the host's disk. A program there that takes its owner's rights, or has some of its
+//!   own, would give them to whoever else starts it there.
 
 use std::io;
 
@@ -24,20 +26,55 @@ struct Calls {
     socketcall: Option<u32>,
     /// `add_key`, `request_key`, `keyctl`.
     keys: [u32; 3],
+    /// `setxattr`, `lsetxattr`, `fsetxattr`.
+    attributes: [u32; 3],
+    /// Those that give a file a mode.
+    modes: &'static [Mode],
+}
+
+/// A call that gives a file a mode.
+struct Mode {
+    number: u32,
+    /// Which argument it is, from 0.
+    argument: u32,
+    /// Whether it is one only if the flags, the argument before it, say that a file is made.
+    flags: bool,
 }
 
 /// A program may be of any architecture that its processor runs.
 const CALLS: [Calls; 7] = [
     // The second is that of the architecture x32.
-    calls(0xC000_003E, &[16, 514], 41, None, 248),
-    calls(0x4000_0003, &[54], 359, Some(102), 286),
-    calls(0xC000_00B7, &[29], 198, None, 217),
-    calls(0x4000_0028, &[54], 281, Some(102), 309),
-    calls(0xC000_00F3, &[29], 198, None, 217),
-    calls(0xC000_0102, &[29], 198, None, 217),
-    calls(0xC000_0015, &[54], 326, Some(102), 269),
+    calls(0xC000_003E, &[16, 514], 41, None, 248, 188, &X86_64),
+    calls(0x4000_0003, &[54], 359, Some(102), 286, 226, &X86),
+    calls(0xC000_00B7, &[29], 198, None, 217, 5, &COMMON),
+    calls(0x4000_0028, &[54], 281, Some(102), 309, 226, &ARM),
+    calls(0xC000_00F3, &[29], 198, None, 217, 5, &COMMON),
+    calls(0xC000_0102, &[29], 198, None, 217, 5, &COMMON),
+    calls(0xC000_0015, &[54], 326, Some(102), 269, 209, &POWER),
 ];
-/// The same everywhere: it makes sockets that no filter sees.
+const X86_64: [Mode; 10] = with_older([2, 85, 83, 90, 91, 133], [257, 258, 259, 268]);
+const X86: [Mode; 10] = with_older([5, 8, 39, 15, 94, 14], [295, 296, 297, 306]);
+const ARM: [Mode; 10] = with_older([5, 8, 39, 15, 94, 14], [322, 323, 324, 333]);
+const POWER: [Mode; 10] = with_older([5, 8, 39, 15, 94, 14], [286, 287, 288, 297]);
+/// Of architectures that have no others.
+const COMMON: [Mode; 5] = [
+    opens(56, 3),
+    mode(34, 2),
+    mode(33, 2),
+    mode(53, 2),
+    mode(52, 1),
+];
+/// `fchmodat2`, the same everywhere.
+const FCHMODAT2: Mode = mode(452, 2);
+/// It has the mode where no filter can read it; who does not have it calls `openat`.
+const OPENAT2: u32 = 437;
+/// What gives files attributes, on all.
+const SETXATTRAT: u32 = 463;
+/// Flags with which a file is made: `O_CREAT`, `O_TMPFILE` without `O_DIRECTORY`.
+const MAKES: u32 = 0o100 | 0o20_000_000;
+const SETUID: u32 = 0o4000;
+const SETGID: u32 = 0o2000;
+/// The same everywhere: it makes sockets and files that no filter sees.
 const IO_URING_SETUP: u32 = 425;
 /// The bit of the numbers of the architecture x32.
 const X32: u32 = 0x4000_0000;
@@ -57,6 +94,8 @@ const fn calls(
     socket: u32,
     socketcall: Option<u32>,
     key: u32,
+    attribute: u32,
+    modes: &'static [Mode],
 ) -> Calls {
     Calls {
         architecture,
@@ -64,13 +103,59 @@ const fn calls(
         socket,
         socketcall,
         keys: [key, key + 1, key + 2],
+        attributes: [attribute, attribute + 1, attribute + 2],
+        modes,
     }
 }
 
-/// Has the calls refused from here on, by this process and all that it starts. `network`: whether it has the host's.
+const fn mode(number: u32, argument: u32) -> Mode {
+    Mode {
+        number,
+        argument,
+        flags: false,
+    }
+}
+
+const fn opens(number: u32, argument: u32) -> Mode {
+    Mode {
+        number,
+        argument,
+        flags: true,
+    }
+}
+
+/// `open`, `creat`, `mkdir`, `chmod`, `fchmod`, `mknod`; `openat`, `mkdirat`, `mknodat`, `fchmodat`.
+const fn with_older(older: [u32; 6], newer: [u32; 4]) -> [Mode; 10] {
+    let [open, creat, mkdir, chmod, fchmod, mknod] = older;
+    let [openat, mkdirat, mknodat, fchmodat] = newer;
+    [
+        opens(open, 2),
+        mode(creat, 1),
+        mode(mkdir, 1),
+        mode(chmod, 1),
+        mode(fchmod, 1),
+        mode(mknod, 1),
+        opens(openat, 3),
+        mode(mkdirat, 2),
+        mode(mknodat, 2),
+        mode(fchmodat, 2),
+    ]
+}
+
+/// What a sandbox lets pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lets {
+    /// Whether it has the host's network.
+    pub network: bool,
+    /// Whether files may take the rights of their group. All folders do that which are made in one that does, and
+    /// whoever changes the mode of one says it again.
+    pub setgid: bool,
+}
+
+/// Has all other calls of the kinds above refused from here on, by this process and all that it starts.
 #[allow(unsafe_code)]
-pub(super) fn guard(network: bool) -> io::Result<()> {
-    let mut filter = filter(network);
+pub(super) fn guard(lets: Lets) -> io::Result<()> {
+    let mut filter = filter(lets);
     let program = libc::sock_fprog {
         len: u16::try_from(filter.len()).unwrap_or_default(),
         filter: filter.as_mut_ptr(),
@@ -92,10 +177,10 @@ pub(super) fn guard(network: bool) -> io::Result<()> {
 }
 
 /// Lets all else pass.
-fn filter(network: bool) -> Vec<libc::sock_filter> {
+fn filter(lets: Lets) -> Vec<libc::sock_filter> {
     let mut all = Vec::new();
     for calls in CALLS {
-        let own = calls.filter(network);
+        let own = calls.filter(lets);
         all.extend([load(ARCHITECTURE), equal(calls.architecture, 0, own.len())]);
         all.extend(own);
     }
@@ -104,7 +189,7 @@ fn filter(network: bool) -> Vec<libc::sock_filter> {
 }
 
 impl Calls {
-    fn filter(&self, network: bool) -> Vec<libc::sock_filter> {
+    fn filter(&self, lets: Lets) -> Vec<libc::sock_filter> {
         let number = [
             load(NUMBER),
             line(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, !X32, 0, 0),
@@ -128,7 +213,29 @@ impl Calls {
         for number in self.keys {
             on(number, &[refused(libc::ENOSYS)]);
         }
-        if !network {
+        for number in self.attributes.into_iter().chain([SETXATTRAT]) {
+            // Objects have none. Programs that copy files go on without where there can be none.
+            on(number, &[refused(libc::EOPNOTSUPP)]);
+        }
+        on(OPENAT2, &[refused(libc::ENOSYS)]);
+        // It opens files, too.
+        on(IO_URING_SETUP, &[refused(libc::ENOSYS)]);
+        let rights = if lets.setgid { SETUID } else { SETUID | SETGID };
+        for call in self.modes.iter().chain([&FCHMODAT2]) {
+            let mode = [
+                load(FIRST + 8 * call.argument),
+                any(rights, 1, 0),
+                allowed,
+                refused(libc::EPERM),
+            ];
+            let mut then = Vec::new();
+            if call.flags {
+                then.extend([load(FIRST + 8 * (call.argument - 1)), any(MAKES, 0, 2)]);
+            }
+            then.extend(mode);
+            on(call.number, &then);
+        }
+        if !lets.network {
             let mut then = vec![load(FIRST)];
             for (at, family) in FAMILIES.iter().enumerate() {
                 then.push(equal(family.cast_unsigned(), FAMILIES.len() - at, 0));
@@ -145,7 +252,6 @@ impl Calls {
                 ];
                 on(number, &then);
             }
-            on(IO_URING_SETUP, &[refused(libc::ENOSYS)]);
         }
         own.push(allowed);
         own
@@ -159,6 +265,11 @@ fn load(at: u32) -> libc::sock_filter {
 /// Passes over so many lines if what was loaded is the value, and if it is not.
 fn equal(value: u32, yes: usize, no: usize) -> libc::sock_filter {
     line(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no)
+}
+
+/// Passes over so many lines if what was loaded has any of the bits, and if it has none.
+fn any(bits: u32, yes: usize, no: usize) -> libc::sock_filter {
+    line(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, bits, yes, no)
 }
 
 fn end(what: u32) -> libc::sock_filter {
@@ -175,5 +286,46 @@ fn line(code: u32, k: u32, yes: usize, no: usize) -> libc::sock_filter {
         jt: u8::try_from(yes).unwrap_or_default(),
         jf: u8::try_from(no).unwrap_or_default(),
         k,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a jump can be.
+    #[test]
+    fn no_architecture_has_more_lines_than_can_be_passed_over() {
+        for calls in CALLS {
+            let lets = Lets {
+                network: false,
+                setgid: false,
+            };
+            let length = calls.filter(lets).len();
+            assert!(length <= 255, "{:x}: {length}", calls.architecture);
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_numbers_are_those_of_the_system() {
+        let known = [
+            libc::SYS_open,
+            libc::SYS_creat,
+            libc::SYS_mkdir,
+            libc::SYS_chmod,
+            libc::SYS_fchmod,
+            libc::SYS_mknod,
+            libc::SYS_openat,
+            libc::SYS_mkdirat,
+            libc::SYS_mknodat,
+            libc::SYS_fchmodat,
+        ];
+        assert_eq!(X86_64.map(|call| i64::from(call.number)), known);
+        let attributes = CALLS[0].attributes.map(i64::from);
+        let known = [libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr];
+        assert_eq!(attributes, known);
+        let others = [OPENAT2, FCHMODAT2.number].map(i64::from);
+        assert_eq!(others, [libc::SYS_openat2, libc::SYS_fchmodat2]);
     }
 }
