@@ -166,7 +166,7 @@ impl Failure {
                     text = format!("{text}{front}{line}\n");
                 }
             }
-            _ => {
+            Kind::Usage | Kind::Lint | Kind::Environment | Kind::Signal(_) | Kind::Gone => {
                 text = format!("error: {}\n", visible(&self.message));
             }
         }
