@@ -491,6 +491,6 @@ fn a_list_is_read_up_to_a_line_that_no_list_has() {
         (whole.unwrap(), found)
     };
     assert_eq!(damaged(b"what is that?\n"), (true, vec![before, behind]));
-    let long = [&[0; 1 << 20][..], b"\n"].concat();
+    let long = [vec![0; 1 << 20], b"\n".to_vec()].concat();
     assert_eq!(damaged(&long), (false, vec![before]));
 }

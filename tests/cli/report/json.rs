@@ -58,7 +58,7 @@ fn quiet_leaves_what_is_urgent() {
 fn errors_are_objects_too() {
     let bad = "[[step]]\nname = 'a'\nstart = true\nscirpt = 'x'\n";
     for (manifest, arguments, words) in [
-        (FAN_OUT, &["-rum"][..], "--rum"),
+        (FAN_OUT, &["-rum"][..], "-rum"),
         (FAN_OUT, &["-run", "-start", "wrok"], "no step `wrok`"),
         (FAN_OUT, &["-manifest", "none.toml"], "none.toml"),
         (bad, &["check"], "scirpt"),
