@@ -70,6 +70,24 @@ fn no_file_takes_the_rights_of_its_owner() {
     }
 }
 
+#[test]
+fn what_others_may_not_read_of_the_host_root_does_not_either() {
+    if is_left_out() {
+        return;
+    }
+    let script = r#"
+        for kind in "f ! -perm -004" "d ! -perm -001"; do
+            find /etc -type $kind -exec sh -c 'if test -d "$1"; then ls -A "$1"; else cat "$1"; fi' sh {} \; 2> /dev/null | sed 's/^/out /'
+        done
+        for file in $(find /etc -maxdepth 1 -type f ! -perm -004); do
+            unshare -Urm sh -c 'umount "$1"; cat "$1" && echo' sh "$file" 2> /dev/null | sed '/^$/d; s/^/out of another user namespace /'
+        done
+        test -s /etc/passwd && cat /etc/passwd > /dev/null || echo out of order
+        test ! -e /.nothing || echo out of order: nothing
+    "#;
+    try_out("", |_| script.to_owned());
+}
+
 /// Where a folder hands its group on, so does each that is made in it, and programs that change modes say so again.
 #[test]
 fn folders_may_hand_their_group_on_where_the_db_does() {

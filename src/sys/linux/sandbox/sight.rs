@@ -18,6 +18,8 @@ const HOST: &str = "/.host";
 const TEMPORARY: &str = "/tmp";
 /// Memory that processes share.
 const SHARED: &str = "/dev/shm";
+/// Where a system has its settings, of which some are for root alone.
+const SETTINGS: &str = "/etc";
 /// Devices that every program may use.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Links among them.
@@ -75,6 +77,12 @@ impl Inner<'_> {
     /// What is the same for all tasks of a step.
     fn make_lasting(&self) -> Result<(), Trouble> {
         self.make_seen(|at| !is_below_own(at))?;
+        let of_system = Path::new(SETTINGS);
+        if rustix::process::geteuid().is_root()
+            && self.view.shown.iter().any(|one| one.at == of_system)
+        {
+            cover_closed(of_system)?;
+        }
         for (at, text) in &self.view.texts {
             make_parents(at)?;
             fs::write(at, text.as_bytes()).map_err(trouble("write", at))?;
@@ -231,6 +239,45 @@ fn show(from: &Path, at: &Path, attributes: u64) -> Result<(), Trouble> {
     let from = Path::new(HOST).join(from.strip_prefix("/").unwrap_or(from));
     rustix::mount::mount_bind_recursive(&*from, at).map_err(trouble("show", at))?;
     restrict(at, attributes, libc::AT_RECURSIVE)
+}
+
+/// Covers what is closed to others in that folder: whatever rights scripts of root lack, they are its owner.
+fn cover_closed(folder: &Path) -> Result<(), Trouble> {
+    let nothing = Path::new("/.nothing");
+    let empty = File::create_new(nothing)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o000)));
+    empty.map_err(trouble("make", nothing))?;
+    let mut todo = vec![folder.to_owned()];
+    while let Some(folder) = todo.pop() {
+        // What cannot be listed here, scripts cannot list.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let at = entry.path();
+            // Of a link, what counts is where it leads.
+            let Ok(found) = entry.metadata() else {
+                continue;
+            };
+            let mode = found.permissions().mode();
+            let covered = if found.is_dir() {
+                if mode & 0o001 != 0 {
+                    todo.push(at);
+                    continue;
+                }
+                let flags = MountFlags::NOSUID | MountFlags::NODEV;
+                rustix::mount::mount("tmpfs", &at, "tmpfs", flags, c"mode=0")
+            } else if found.is_file() && mode & 0o004 == 0 {
+                rustix::mount::mount_bind(nothing, &at)
+            } else {
+                continue;
+            };
+            match covered {
+                // It has gone meanwhile.
+                Err(rustix::io::Errno::NOENT) => continue,
+                covered => covered.map_err(trouble("cover", &*at))?,
+            }
+            restrict(&at, RDONLY | NOSUID | NODEV, 0)?;
+        }
+    }
+    fs::remove_file(nothing).map_err(trouble("remove", nothing))
 }
 
 /// Restricts what can be done in a mount, and in those below it if the flags say so.
