@@ -33,6 +33,20 @@ impl Cluster {
 
     /// With more lines in its configuration.
     pub fn with(nodes: u32, lines: &str) -> Self {
+        // Somebody else may have a port.
+        const TRIES: usize = 3;
+        for _ in 0..TRIES {
+            let cluster = Self::new(lines);
+            if cluster.script(&["up", &nodes.to_string()]) {
+                return cluster;
+            }
+        }
+        panic!(
+            "the cluster does not start (Debian: apt-get install slurmctld slurmd slurm-client munge)"
+        );
+    }
+
+    fn new(lines: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("slurm")
             .tempdir_in("/tmp")
@@ -40,7 +54,8 @@ impl Cluster {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let place = folder.path().join("c");
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + std::process::id() % 1_000 * 40 + number * 10;
+        // Below those that connections of other tests are given.
+        let port = 20_000 + std::process::id() % 100 * 120 + number * 10;
         let variables = vec![
             ("SLURM_DIR", place.display().to_string()),
             ("SLURM_PORT", port.to_string()),
@@ -52,13 +67,7 @@ impl Cluster {
                 ),
             ),
         ];
-        let cluster = Self { folder, variables };
-        let up = cluster.script(&["up", &nodes.to_string()]);
-        assert!(
-            up,
-            "the cluster does not start (Debian: apt-get install slurmctld slurmd slurm-client munge)"
-        );
-        cluster
+        Self { folder, variables }
     }
 
     pub fn script(&self, words: &[&str]) -> bool {
