@@ -45,16 +45,16 @@ impl Folder {
 
     /// Makes a folder in this one, where there is nothing of that name yet.
     pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
-        self.make_with(name.as_ref(), 0o777)
+        self.make_with(name.as_ref(), Mode::from_bits_truncate(0o777))
     }
 
     /// The same, into which nobody comes but the user and the group.
     pub(crate) fn make_closed(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
-        self.make_with(name.as_ref(), 0o770)
+        self.make_with(name.as_ref(), Mode::from_bits_truncate(0o770))
     }
 
-    fn make_with(&self, name: &OsStr, mode: u32) -> io::Result<Self> {
-        rustix::fs::mkdirat(&self.fd, name, Mode::from_bits_truncate(mode))?;
+    fn make_with(&self, name: &OsStr, mode: Mode) -> io::Result<Self> {
+        rustix::fs::mkdirat(&self.fd, name, mode)?;
         let opened = rustix::fs::openat(&self.fd, name, OPEN, Mode::empty());
         if opened.is_err() {
             // Whoever tries again, once there are descriptors again, is to find nothing.

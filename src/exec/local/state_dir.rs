@@ -145,7 +145,9 @@ impl StateDir {
 
     /// Does away with it; whether it is gone.
     pub(super) fn remove(&mut self) -> bool {
-        self.path = None;
+        if self.path.take().is_none() {
+            return true;
+        }
         let live = self.live.lock().take();
         live.is_none_or(|(workspace, name)| remove_all(workspace.entry(&name)))
     }

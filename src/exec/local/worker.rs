@@ -344,11 +344,13 @@ impl<'a> Worker<'a> {
         outcome: &Result<Outcome, Fault>,
         left: bool,
     ) {
-        if let Some(why) = self.workspace.state_mut().lost() {
-            execution.warning = Some(format!("begins with an empty STATE_DIR: {why}"));
-        }
-        if execution.job.step.checkpoint && !matches!(outcome, Ok(Outcome::Success(_))) {
-            self.keep_state(execution, left);
+        if execution.job.step.checkpoint {
+            if let Some(why) = self.workspace.state_mut().lost() {
+                execution.warning = Some(format!("begins with an empty STATE_DIR: {why}"));
+            }
+            if !matches!(outcome, Ok(Outcome::Success(_))) {
+                self.keep_state(execution, left);
+            }
         }
         if let Some(keep) = &self.site.keep
             && matches!(

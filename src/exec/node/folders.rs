@@ -165,14 +165,13 @@ impl Whereabouts {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use crate::files::Trouble;
     use crate::model::tree::{self, Entry};
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn exactly_the_listed_files_are_there_and_each_thread_goes_for_itself() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
