@@ -9,6 +9,7 @@
 
 mod age;
 mod cache;
+#[cfg(target_os = "linux")]
 mod checkpoint;
 mod completions;
 mod early;
