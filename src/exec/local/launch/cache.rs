@@ -268,12 +268,20 @@ impl<'a> TaskEnvironment<'a> {
             ("TASK_PIPELINE_INPUT_NAME", text(self.input_name())),
         ]
         .into_iter()
-        .chain(self.input_dir())
-        .chain(self.with_dir())
-        .chain(self.with_file())
-        .chain(self.key())
-        .chain(self.state())
+        .chain(self.of_some())
         .chain(self.gpus())
+    }
+
+    /// Those that tasks of some steps alone have.
+    fn of_some(&self) -> impl Iterator<Item = Pair<'_>> {
+        let pairs = [
+            self.input_dir(),
+            self.with_dir(),
+            self.with_file(),
+            self.key(),
+            self.state(),
+        ];
+        pairs.into_iter().flatten()
     }
 
     /// As the script sees it.
