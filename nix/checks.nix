@@ -11,6 +11,7 @@ let
 in
 {
   inherit package;
+  inherit (self.packages.${system}) book;
 
   clippy = package.overrideAttrs (previous: {
     pname = "task-pipeline-clippy";

@@ -7,6 +7,7 @@
   rustc,
   rustfmt,
   rust-analyzer,
+  mdbook,
   nixfmt,
   rustPlatform,
   sqlite,
@@ -20,6 +21,7 @@ mkShell {
     rustc
     rustfmt
     rust-analyzer
+    mdbook
     nixfmt
     sqlite
     jq

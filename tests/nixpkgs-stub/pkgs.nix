@@ -483,6 +483,21 @@ in
   nixfmt-rfc-style = final.nixfmt;
   nixfmt-tree = final.nixfmt;
   treefmt = final.nixfmt;
+  # The host's, or one that takes a book whose pages are all there and shows them as they are.
+  mdbook =
+    if host.tools.mdbook != { } then
+      tools "mdbook" "mdbook" { }
+    else
+      final.writeShellApplication {
+        name = "mdbook";
+        text = ''
+          [ "$1 $2" = 'build --dest-dir' ]
+          cp -R "$4"/. "$3"
+          sed -n 's/.*](\(.*\))$/\1/p' "$4/SUMMARY.md" | while IFS= read -r page; do
+            cp "$4/$page" "$3/''${page%.md}.html"
+          done
+        '';
+      };
   shellcheck = final.writeShellApplication {
     name = "shellcheck";
     text = ":";

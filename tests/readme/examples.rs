@@ -158,8 +158,9 @@ fn follow(page: &Page, place: &mut Place) -> usize {
                     }
                 }
             }
-            // Expressions of Nix, and what is said, which `examples_of_what_is_said` has.
-            "nix" | "console" => {}
+            // Expressions of Nix, what is said, which `examples_of_what_is_said` has, and what is only to be
+            // looked at.
+            "nix" | "console" | "text" => {}
             other => panic!("{}: {other:?} is not tested", page.path.display()),
         }
     }

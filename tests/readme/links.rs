@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::pages::{ROOT, all, of_users, page};
+use crate::pages::{CONTENTS, ROOT, all, of_users, page};
 
 /// Where a relative path leads to from a page.
 fn resolved(from: &Path, link: &str) -> PathBuf {
@@ -52,6 +52,19 @@ fn every_page_can_be_found_from_the_readme() {
         let path = page.path.to_str().unwrap();
         assert!(linked.iter().any(|link| link == path), "{path}");
     }
+}
+
+/// What it does not list is not in the book, and links there lead nowhere.
+#[test]
+fn the_book_has_every_page_once() {
+    let contents = page(CONTENTS);
+    let links = contents.links();
+    let mut listed: Vec<PathBuf> = links.iter().map(|l| resolved(&contents.path, l)).collect();
+    listed.sort();
+    let mut pages: Vec<PathBuf> = all().into_iter().map(|page| page.path).collect();
+    pages.retain(|path| *path != contents.path);
+    pages.sort();
+    assert_eq!(listed, pages);
 }
 
 /// It is for someone who has five minutes.

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// This repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// What the book lists.
+pub const CONTENTS: &str = "docs/SUMMARY.md";
+
 /// A page.
 pub struct Page {
     /// Relative to the repository.
@@ -41,7 +44,8 @@ fn of(folder: &str) -> Vec<Page> {
 /// What users read of the program, the README first.
 pub fn of_users() -> Vec<Page> {
     let mut pages = vec![page("README.md")];
-    pages.extend(of("docs"));
+    let contents = Path::new(CONTENTS);
+    pages.extend(of("docs").into_iter().filter(|page| page.path != contents));
     pages
 }
 
