@@ -11,6 +11,7 @@
   nix,
   perl,
   procps,
+  python3,
   util-linux,
 }:
 let
@@ -59,6 +60,7 @@ rustPlatform.buildRustPackage {
   nativeCheckInputs = [
     bash
     git
+    python3
   ]
   ++ lib.optionals stdenv.hostPlatform.isLinux [
     dash

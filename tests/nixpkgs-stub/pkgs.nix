@@ -451,6 +451,7 @@ in
   gnutar = tools "gnutar" "tar" { };
   gzip = tools "gzip" "gzip" { };
   perl = tools "perl" "perl" { };
+  python3 = tools "python3" "python3" { };
   procps = tools "procps" "ps" { };
   dash = tools "dash" "dash" { };
   util-linux = tools "util-linux" "script" { };
