@@ -19,7 +19,7 @@
       packages = eachSystem (pkgs: rec {
         task-pipeline = pkgs.callPackage ./nix/package.nix { };
         default = task-pipeline;
-        book = pkgs.callPackage ./nix/book.nix { };
+        book = pkgs.callPackage ./nix/book.nix { inherit self; };
       });
 
       apps = eachSystem (pkgs: rec {

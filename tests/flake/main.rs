@@ -12,6 +12,7 @@
 
 mod docs;
 mod modules;
+mod options;
 mod package;
 mod pipelines;
 mod support;

@@ -35,7 +35,7 @@ let
   showOption =
     loc:
     concatStringsSep "." (
-      map (p: if match "[A-Za-z_][A-Za-z0-9_'-]*|<.*>" p != null then p else builtins.toJSON p) loc
+      map (p: if match "[A-Za-z_][A-Za-z0-9_'-]*|<.*>|[*]" p != null then p else builtins.toJSON p) loc
     );
   show =
     v:
@@ -295,6 +295,8 @@ let
     name: description: check:
     mkOptionType { inherit name description check; };
   isStringLike = v: isString v || builtins.isPath v || v ? outPath;
+  # Options below a type, for documentation: where it holds submodules.
+  subOptions = t: loc: (t.getSubOptions or (_: { })) loc;
   perElement = type: loc: mergeOption loc { inherit type; };
 
   types = rec {
@@ -354,6 +356,7 @@ let
       mkOptionType {
         name = "nullOr";
         description = "null or ${t.description}";
+        getSubOptions = subOptions t;
         check = v: v == null || t.check v;
         merge = loc: defs: if any (d: d.value == null) defs then mergeOne loc defs else t.merge loc defs;
         emptyValue = null;
@@ -383,6 +386,7 @@ let
       mkOptionType {
         name = "listOf";
         description = "list of ${t.description}";
+        getSubOptions = loc: { "*" = subOptions t (loc ++ [ "*" ]); };
         check = isList;
         emptyValue = [ ];
         merge =
@@ -402,6 +406,7 @@ let
       mkOptionType {
         name = "attrsOf";
         description = "attribute set of ${t.description}";
+        getSubOptions = loc: { "<name>" = subOptions t (loc ++ [ "<name>" ]); };
         check = v: isAttrs v && !(isDerivation v);
         emptyValue = { };
         merge =
@@ -425,6 +430,13 @@ let
       mkOptionType {
         name = "submodule";
         description = "submodule";
+        getSubOptions =
+          loc:
+          (evalModules {
+            modules = modules ++ [ { _module.args.name = mkOverride 1000 "<name>"; } ];
+            inherit specialArgs;
+            prefix = loc;
+          }).options;
         check = v: (isAttrs v && !(isDerivation v)) || isFunction v || builtins.isPath v;
         emptyValue = { };
         merge =
@@ -449,9 +461,59 @@ let
       };
     deferredModule = raw;
   };
+
+  # Options as documentation lists them: of submodules, too.
+  optionAttrSetToDocList = docList [ ];
+  docList =
+    prefix: options:
+    concatLists (
+      lib.mapAttrsToList (
+        n: o:
+        let
+          loc = prefix ++ [ n ];
+          text = v: if isProperty "literalExpression" v then v else literalExpression (pretty v);
+        in
+        if n == "_module" then
+          [ ]
+        else if isProperty "option" o then
+          [
+            (
+              {
+                inherit loc;
+                name = showOption loc;
+                description = o.description or null;
+                type = o.type.description or "unspecified value";
+                visible = o.visible or true;
+                internal = o.internal or false;
+                readOnly = false;
+                declarations = [ ];
+              }
+              // lib.optionalAttrs (o ? default) { default = text (o.defaultText or o.default); }
+              // lib.optionalAttrs (o ? example) { example = text o.example; }
+            )
+          ]
+          ++ docList loc (subOptions o.type loc)
+        else
+          docList loc o
+      ) options
+    );
+  pretty =
+    v:
+    if v == { } then
+      "{ }"
+    else if v == [ ] then
+      "[ ]"
+    else
+      show v;
+  literalExpression = text: {
+    _type = "literalExpression";
+    inherit text;
+  };
 in
 {
   inherit
+    optionAttrSetToDocList
+    literalExpression
     evalModules
     mkOption
     mkOptionType
@@ -471,10 +533,6 @@ in
   mkAfter = content: {
     _type = "order";
     inherit content;
-  };
-  literalExpression = text: {
-    _type = "literalExpression";
-    inherit text;
   };
   literalMD = text: {
     _type = "literalMD";

@@ -22,6 +22,7 @@ let
     map
     mapAttrs
     removeAttrs
+    replaceStrings
     ;
 
   # Called only with build inputs that carry names (`meta`, `passthru` stay out of the derivation).
@@ -499,6 +500,27 @@ in
           done
         '';
       };
+  # A page as that of nixpkgs: a heading for each option, its description, type and default.
+  nixosOptionsDoc =
+    {
+      options,
+      transformOptions ? (o: o),
+    }:
+    {
+      optionsCommonMark = final.writeText "options.md" (
+        lib.concatMapStrings (
+          option:
+          let
+            o = transformOptions option;
+          in
+          if o.description == null then
+            throw "the option ${o.name} has no description"
+          else
+            "## ${replaceStrings [ "<" ] [ "\\<" ] o.name}\n\n${o.description}\n\n*Type:* ${o.type}\n\n"
+            + lib.optionalString (o ? default) "*Default:* `${o.default.text}`\n\n"
+        ) (lib.optionAttrSetToDocList options)
+      );
+    };
   shellcheck = final.writeShellApplication {
     name = "shellcheck";
     text = ":";

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::pages::{ROOT, page};
 
-fn said(arguments: &[&str]) -> String {
+pub fn said(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_task-pipeline"))
         .args(arguments)
         .current_dir(ROOT)

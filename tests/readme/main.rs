@@ -8,6 +8,7 @@
 )]
 
 mod examples;
+mod generated;
 mod keys;
 mod layers;
 mod links;
