@@ -29,7 +29,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::local::{Channel, Emergency, Kept, Message, Problem, Scratch, Site};
+use super::local::{Channel, Emergency, Kept, Kills, Message, Problem, Scratch, Site};
 use crate::store::Store;
 use crate::sys::{self, Divided, Obstacle, Orphans};
 use crate::text::amount;
@@ -207,7 +207,7 @@ fn serve_within(
         orphans: Orphans::watch(),
         keep: kept.map(Arc::new),
         fence: fence.and_then(Result::ok).map(Arc::new),
-        kills: sys::kills(),
+        kills: Kills::watch(),
         full: AtomicBool::new(false),
     };
     let (beside, told) = Beside::meet(terms.meeting.as_ref());

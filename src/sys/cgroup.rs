@@ -1,5 +1,7 @@
 //! What can be told of control groups, by which the memory of tasks is limited where there are some.
 
+use std::time::Duration;
+
 /// Why memory cannot be limited here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Obstacle {
@@ -31,8 +33,13 @@ impl Obstacle {
 /// What came of a task in a group of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Fate {
-    /// Whether it was killed for want of memory.
-    pub killed: bool,
+    /// How many of its processes were killed for want of memory, be it its own, that of a group above it, or
+    /// the machine's.
+    pub killed: u64,
+    /// Whether it wanted more than it was given.
+    pub over: bool,
+    /// The time that CPUs worked for all that was in it, also for what nobody waited for.
+    pub cpu: Option<Duration>,
     /// The most that it had, in bytes, where the kernel tells.
     pub peak: Option<u64>,
 }

@@ -20,6 +20,7 @@ use super::Local;
 use super::channel::{Bell, Message};
 use super::early::{Early, Start};
 use super::launch::step::{Runnable, TaskLaunch};
+use super::oom::Kills;
 use super::worker::{Site, Worker};
 use crate::engine::{Ended, Error, Job, Reply, Scheduler, Stop, Turn};
 use crate::exec::away::Away;
@@ -27,7 +28,7 @@ use crate::model::event::Event;
 use crate::model::task::TaskId;
 use crate::process::{Handle, Roll};
 use crate::store::SharedOutput;
-use crate::sys::{self, Orphans};
+use crate::sys::Orphans;
 use still::{GLANCE, Still};
 
 /// What the lock guards.
@@ -100,7 +101,7 @@ pub(super) fn drive<'a>(local: &Local, scheduler: Scheduler<'a>) -> Result<Sched
             scratch: Arc::clone(&local.scratch),
             keep: local.keep.clone(),
             fence: local.fence.clone(),
-            kills: sys::kills(),
+            kills: Kills::watch(),
             orphans: Orphans::watch(),
             full: AtomicBool::new(false),
         },

@@ -3,8 +3,6 @@
 use crate::text::time::exact;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -20,6 +18,7 @@ use super::launch::step::{Runnable, TaskLaunch};
 use super::launch::warm::{self, Shells};
 use super::listener::Listener;
 use super::live::{Live, Tell};
+use super::oom::Kills;
 use super::scratch::notes;
 use super::state_dir::{Basis, LiveState};
 use super::transcript::Record;
@@ -49,8 +48,8 @@ pub(in crate::exec) struct Site<'a> {
     pub keep: Option<Arc<Kept>>,
     /// By what tasks have no more memory than they are given, if by anything.
     pub fence: Option<Arc<Divided>>,
-    /// How many processes the kernel had killed for want of memory before the first task.
-    pub kills: Option<u64>,
+    /// Whom the kernel kills for want of memory.
+    pub kills: Kills,
     /// Whether there was no room on the disk, for anybody. What ended for that has made some.
     pub full: AtomicBool,
 }
@@ -59,16 +58,6 @@ impl Site<'_> {
     /// Whether there is no room, for a script with these last words.
     fn is_full(&self, words: &str) -> bool {
         self.full.load(Ordering::Relaxed) || is_full(self.scratch.path(), words)
-    }
-
-    /// What to tell of a script that was killed by nobody here.
-    fn hint_of_memory(&self, status: ExitStatus) -> Option<&'static str> {
-        const KILLED: [i32; 2] = [9, 128 + 9];
-        let killed = KILLED.contains(&status.signal().or(status.code())?);
-        (killed && sys::kills() > self.kills).then_some(
-            "\nhint: the kernel has killed a process for want of memory meanwhile; `memory` on the \
-             steps has fewer tasks run at once",
-        )
     }
 }
 
@@ -127,8 +116,8 @@ pub(in crate::exec) struct Worker<'a> {
     session: Option<Session>,
     /// Where it has no more memory than it is given.
     part: Option<Part>,
-    /// What came of that.
-    seen: Fate,
+    /// What came of that, where the task at hand had that.
+    seen: Option<Fate>,
     /// What the task at hand took.
     used: Usage,
 }
@@ -158,7 +147,7 @@ impl<'a> Worker<'a> {
             alone: false,
             session: None,
             part: None,
-            seen: Fate::default(),
+            seen: None,
             used: Usage::default(),
         }
     }
@@ -271,7 +260,10 @@ impl<'a> Worker<'a> {
             Ok(ended) => {
                 self.used = ended.used;
                 // That of all its processes together, where the kernel tells.
-                self.used.peak = self.seen.peak.or(ended.used.peak);
+                if let Some(seen) = &self.seen {
+                    self.used.peak = seen.peak.or(ended.used.peak);
+                    self.used.cpu = seen.cpu.or(ended.used.cpu);
+                }
                 let left = ended.left.as_ref();
                 let quiet = left.is_none();
                 match execution.early {
@@ -298,7 +290,7 @@ impl<'a> Worker<'a> {
                     left.kill();
                     self.part = None;
                     // What the kernel kills with it may not be gone yet.
-                    if !self.seen.killed {
+                    if self.seen.is_none_or(|seen| seen.killed == 0) {
                         execution.warning = Some(
                             "left processes running in the background; they were ended".to_owned(),
                         );
@@ -455,7 +447,7 @@ impl<'a> Worker<'a> {
                 pipes
             }
         };
-        (self.seen, self.used) = (Fate::default(), Usage::default());
+        (self.seen, self.used) = (None, Usage::default());
         let part = match (&self.site.fence, job.grant.memory) {
             (Some(fence), Some(bytes)) => {
                 let number = self.number;
@@ -516,7 +508,10 @@ impl<'a> Worker<'a> {
         let door = part.map(Part::door);
         let spec = std::slice::from_ref(kept.shell(job, &own, door.as_deref(), pipes)?);
         let ended = self.handle.launch(spec, pipes, &mut sink);
-        self.seen = part.map(Part::end).unwrap_or_default();
+        self.seen = part.map(Part::end);
+        if let Some(seen) = &self.seen {
+            self.site.kills.count(seen);
+        }
         ended.map(|(ended, _)| ended)
     }
 
@@ -545,16 +540,21 @@ impl<'a> Worker<'a> {
         (record, files): (&Record, Option<(&Watch, Begun)>),
         quiet: bool,
     ) -> Result<Outcome, Fault> {
+        let (site, seen) = (self.site, self.seen);
         let failed = |how: String| {
             let last = record.stderr.last_words();
             let sandbox = job.step.sandbox.as_ref();
             let hint = sandbox.and_then(|sandbox| sandbox.hint(&last));
             let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
-            let memory = self.site.hint_of_memory(ended.status).unwrap_or_default();
-            let status = match ended.cut {
-                None => hints::of(ended.status, &last).unwrap_or_default(),
-                Some(_) => String::new(),
+            // One that was killed here says nothing by it.
+            let (memory, status) = match ended.cut {
+                None => (
+                    site.kills.hint(ended.status, seen.as_ref()),
+                    hints::of(ended.status, &last).unwrap_or_default(),
+                ),
+                Some(_) => (None, String::new()),
             };
+            let memory = memory.unwrap_or_default();
             Err(Fault::Task(how + &last + &hint + memory + &status))
         };
         if ended.cut == Some(StopReason::Asked) {
@@ -591,7 +591,7 @@ impl<'a> Worker<'a> {
                     short => Err(Fault::of(short, error.to_string())),
                 },
             },
-            None if self.seen.killed => {
+            None if self.seen.is_some_and(|seen| seen.over && seen.killed > 0) => {
                 let had = job.grant.memory.map_or_else(String::new, amount::bytes);
                 let last = record.stderr.last_words();
                 Err(Fault::Memory(format!(

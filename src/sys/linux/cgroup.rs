@@ -153,14 +153,18 @@ impl Part {
     pub(crate) fn end(&self) -> Fate {
         let read = |file: &str| fs::read_to_string(self.folder.join(file)).ok();
         let events = read("memory.events").unwrap_or_default();
-        let killed = events.lines().any(|line| {
-            let count = line.strip_prefix("oom_kill ");
-            count.is_some_and(|count| count.trim() != "0")
-        });
         let peak = read("memory.peak").and_then(|peak| peak.trim().parse().ok());
+        // It is there without the controller, too.
+        let cpu = read("cpu.stat").and_then(|text| number(&text, "usage_usec"));
         // What cannot be removed is when it is needed again, or in the end.
         let _ = self.clear();
-        Fate { killed, peak }
+        Fate {
+            killed: number(&events, "oom_kill").unwrap_or(0),
+            // The kernel counts here what this limit or one below it was too little for, and no limit above it.
+            over: number(&events, "oom").is_some_and(|count| count > 0),
+            cpu: cpu.map(Duration::from_micros),
+            peak,
+        }
     }
 
     /// Kills what is in it, and removes it.
@@ -195,11 +199,14 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// Processes that the kernel has killed for want of memory since the machine was started.
 pub(crate) fn kills() -> Option<u64> {
-    let text = fs::read_to_string("/proc/vmstat").ok()?;
-    let count = text
-        .lines()
-        .find_map(|line| line.strip_prefix("oom_kill "))?;
-    count.trim().parse().ok()
+    number(&fs::read_to_string("/proc/vmstat").ok()?, "oom_kill")
+}
+
+/// The number behind a name, in a file that has one name a line.
+fn number(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let (_, value) = lines.find(|(found, _)| *found == name)?;
+    value.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -237,8 +244,8 @@ mod tests {
         assert_eq!(own(root.path(), "0::/a/b\n"), Err(Obstacle::NotDelegated));
     }
 
-    #[test]
-    fn a_part_has_its_limit_and_tells_of_kills() {
+    /// What is told of a task that ends with these events in its group.
+    fn told(events: &str) -> Fate {
         let root = fake("memory\n");
         let divided = Divided::of(root.path(), "0::/a/b\n").unwrap();
         let read = |path: &str| fs::read_to_string(root.path().join("a/b").join(path)).unwrap();
@@ -248,13 +255,9 @@ mod tests {
         assert_eq!(read("task-pipeline.0/memory.max"), "2147483648");
         assert_eq!(read("task-pipeline.0/memory.oom.group"), "1");
         let folder = root.path().join("a/b/task-pipeline.0");
-        fs::write(folder.join("memory.events"), "oom 1\noom_kill 1\n").unwrap();
+        fs::write(folder.join("memory.events"), events).unwrap();
         fs::write(folder.join("memory.peak"), "4096\n").unwrap();
-        let seen = || {
-            let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
-            (read("memory.events"), read("memory.peak"))
-        };
-        assert_eq!(seen().1, "4096\n");
+        fs::write(folder.join("cpu.stat"), "usage_usec 1500\nuser_usec 7\n").unwrap();
         // The real one has no files that have to go before the folder can.
         let ended = std::thread::scope(|scope| {
             let ended = scope.spawn(|| part.end());
@@ -264,12 +267,24 @@ mod tests {
             fs::remove_dir_all(&folder).unwrap();
             ended.join().unwrap()
         });
-        let told = Fate {
-            killed: true,
-            peak: Some(4096),
-        };
-        assert_eq!(ended, told);
         drop(divided);
         assert_eq!(read("cgroup.subtree_control"), "-memory");
+        ended
+    }
+
+    #[test]
+    fn a_part_has_its_limit_and_tells_of_kills() {
+        let fate = |killed, over| Fate {
+            killed,
+            over,
+            cpu: Some(Duration::from_micros(1500)),
+            peak: Some(4096),
+        };
+        let own = "low 0\nhigh 0\nmax 31\noom 1\noom_kill 3\noom_group_kill 1\n";
+        assert_eq!(told(own), fate(3, true));
+        // For want of memory of the machine, or of a group above.
+        let other = "low 0\nhigh 0\nmax 9\noom 0\noom_kill 2\noom_group_kill 1\n";
+        assert_eq!(told(other), fate(2, false));
+        assert_eq!(told("max 9\noom 0\noom_kill 0\n"), fate(0, false));
     }
 }
