@@ -1,57 +1,13 @@
-# What the NixOS and the home-manager module share: the options of a pipeline, its manifest and
-# the command that runs it.
+# What the NixOS and the home-manager module share: a pipeline's manifest, the commands that its units
+# run, and what is checked when a configuration is built.
 {
   lib,
   pkgs,
 }:
 let
-  inherit (lib) mkOption types;
-
+  # Not `pkgs.formats.toml`: its text says of a string what it means, not what it is; see there.
   toTOML = import ../nix/toml.nix { inherit lib; };
   inherit (import ../nix/packages.nix { inherit lib pkgs; }) resolve;
-
-  # A manifest in Nix. Free in form: the program itself says what a step may hold.
-  value =
-    let
-      one =
-        types.nullOr (
-          types.oneOf [
-            types.bool
-            types.int
-            types.float
-            types.str
-            types.package
-            types.path
-            (types.listOf one)
-            (types.attrsOf one)
-          ]
-        )
-        // {
-          description = "TOML value or package";
-        };
-    in
-    one;
-  manifestType = types.submodule {
-    freeformType = types.attrsOf value;
-    options.step = mkOption {
-      type = types.listOf (
-        types.submodule {
-          freeformType = types.attrsOf value;
-          options = {
-            name = mkOption {
-              type = types.nonEmptyStr;
-              description = "Name of the step.";
-            };
-            script = mkOption {
-              type = types.lines;
-              description = "The script of the step.";
-            };
-          };
-        }
-      );
-      description = "The steps.";
-    };
-  };
 
   unitName = "[a-zA-Z0-9][a-zA-Z0-9_.-]*";
 in
@@ -61,297 +17,7 @@ rec {
   # How long systemd waits for a run that it stops: for its scripts, and until all is recorded.
   stopTime = pipeline: "${toString (pipeline.grace + 55)}s";
 
-  # stateDir: name → the folder that holds db and manifest, unless `db` is set
-  # stateDirText: the same in words, for the manual
-  pipelineOptions =
-    {
-      stateDir,
-      stateDirText,
-    }:
-    { name, config, ... }:
-    {
-      options = {
-        enable = lib.mkEnableOption "the pipeline" // {
-          default = true;
-        };
-
-        manifest = mkOption {
-          type = types.nullOr types.path;
-          default = null;
-          example = lib.literalExpression "./workflow.toml";
-          description = ''
-            The manifest. A Nix path is checked when the configuration is built, and a
-            `workflow.lock` beside it is taken along; a string such as
-            `"/srv/pipeline/workflow.toml"` is used where it lies, unchecked; the service can
-            read it there, not write, so its lock file has to be there already. Exactly one of
-            `manifest` and `settings` is set.
-          '';
-        };
-
-        settings = mkOption {
-          type = types.nullOr manifestType;
-          default = null;
-          example = lib.literalExpression ''
-            {
-              step = [
-                {
-                  name = "fetch";
-                  start = true;
-                  packages = [ pkgs.curl ];
-                  script = "curl -sSf https://example.org/list > \"$OUTPUT_DIR/sort\"";
-                }
-                {
-                  name = "sort";
-                  script = "sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/sorted.txt\"";
-                }
-              ];
-            }
-          '';
-          description = ''
-            The manifest as Nix attributes, checked when the configuration is built. Packages are
-            derivations or strings. Without `settings.nix.nixpkgs` a bare name is looked up in the
-            nixpkgs of this configuration; any other string is left to the first run, which pins
-            it in a `workflow.lock` beside the state.
-          '';
-        };
-
-        src = mkOption {
-          type = types.nullOr types.path;
-          default = null;
-          example = lib.literalExpression "./.";
-          description = ''
-            A folder with the files that the pipeline names (`files`, `[[input]]`). Its scripts start in
-            its copy in the Nix store.
-          '';
-        };
-
-        db = mkOption {
-          type = types.externalPath;
-          default = "${stateDir name}/db";
-          defaultText = lib.literalExpression ''"${stateDirText}/db"'';
-          description = "Folder of the pipeline's state and objects.";
-        };
-
-        schedule = mkOption {
-          type = types.nullOr types.singleLineStr;
-          default = null;
-          example = "daily";
-          description = ''
-            When the pipeline runs, as a systemd calendar expression (systemd.time(7)); null for
-            never by itself.
-          '';
-        };
-
-        persistent = mkOption {
-          type = types.bool;
-          default = true;
-          description = "Whether a run that was missed is made up for at the next start.";
-        };
-
-        timerConfig = mkOption {
-          type = types.attrsOf types.anything;
-          default = { };
-          example = {
-            RandomizedDelaySec = "1h";
-          };
-          description = "More settings of the timer (systemd.timer(5)); they win over those above.";
-        };
-
-        fresh = mkOption {
-          type = types.bool;
-          default = config.schedule != null;
-          defaultText = lib.literalExpression "schedule != null";
-          description = ''
-            Whether each run seeds a new runset. Without it, a run goes on with the newest one and
-            has nothing to do when that is complete.
-          '';
-        };
-
-        migrateTainted = mkOption {
-          type = types.bool;
-          default = false;
-          description = "Whether finished tasks of steps that have changed since are run again.";
-        };
-
-        executor = mkOption {
-          type = types.nullOr types.singleLineStr;
-          default = null;
-          example = "cluster";
-          description = ''
-            Who carries out the tasks of all steps: one of the manifest's `executors`, `slurm`,
-            `ssh:HOST,…`, or `local`. Null: as each step says.
-          '';
-        };
-
-        parallel = mkOption {
-          type = types.nullOr types.ints.positive;
-          default = null;
-          description = "Most tasks at once; null for the number of processors.";
-        };
-
-        cpus = mkOption {
-          type = types.nullOr types.ints.positive;
-          default = null;
-          description = "Processors for tasks whose steps ask for `cpus`; null for all that the service may use.";
-        };
-
-        memory = mkOption {
-          type = types.nullOr types.singleLineStr;
-          default = null;
-          example = "64G";
-          description = "Memory for tasks whose steps ask for `memory`; null for all that the service may use.";
-        };
-
-        gpus = mkOption {
-          type = types.nullOr (types.either types.ints.unsigned types.singleLineStr);
-          default = null;
-          example = "0,2";
-          description = ''
-            GPUs for tasks whose steps ask for `gpus`: how many, or which; null for those that are found. The
-            service has to be allowed to use their devices (`serviceConfig`).
-          '';
-        };
-
-        limits = mkOption {
-          type = types.attrsOf types.ints.positive;
-          default = { };
-          example = {
-            database = 2;
-          };
-          description = "Other limits than those in the manifest's `limits`, by name.";
-        };
-
-        enforceMemory = mkOption {
-          type = types.bool;
-          default = false;
-          description = ''
-            Whether a task that takes more memory than its step asks for is killed, and tried again with more if
-            the step says so. The control group of the service is delegated to it for that (`Delegate`).
-          '';
-        };
-
-        grace = mkOption {
-          type = types.ints.positive;
-          default = 5;
-          description = ''
-            Seconds that scripts have to end when the service is stopped or their time is over, before
-            they are killed. The service has 55 seconds more to record where it stopped
-            (`TimeoutStopSec`).
-          '';
-        };
-
-        locked = mkOption {
-          type = types.bool;
-          default = false;
-          description = "Whether a run fails where the lock file is missing or stale.";
-        };
-
-        params = mkOption {
-          type = types.attrsOf (
-            types.nullOr (
-              types.oneOf [
-                types.bool
-                types.int
-                types.float
-                types.str
-              ]
-            )
-          );
-          default = { };
-          example = {
-            threshold = 0.7;
-          };
-          description = ''
-            Values of the manifest's parameters, checked when the configuration is built; null is what
-            is not given. Everyone can read them in the Nix store.
-          '';
-        };
-
-        gc = {
-          keepRunsets = mkOption {
-            type = types.nullOr types.ints.positive;
-            default = null;
-            example = 30;
-            description = ''
-              How many runsets stay, those that ran last; with the others go the objects that they alone
-              need. Null: all.
-            '';
-          };
-          olderThan = mkOption {
-            type = types.nullOr types.singleLineStr;
-            default = null;
-            example = "30d";
-            description = "Of the runsets that stay, superseded tasks go that ended longer ago than that.";
-          };
-          maxSize = mkOption {
-            type = types.nullOr types.singleLineStr;
-            default = null;
-            example = "50G";
-            description = "As many of the oldest runsets go as it takes for the objects to take no more room than that.";
-          };
-          schedule = mkOption {
-            type = types.nullOr types.singleLineStr;
-            default = null;
-            example = "weekly";
-            description = ''
-              When that is done, as a systemd calendar expression (systemd.time(7)), by a service of its
-              own, `task-pipeline-<name>-gc`; null for after each run that has ended with success, if any
-              of the others or `evict.maxSize` is set.
-            '';
-          };
-        };
-
-        evict.maxSize = mkOption {
-          type = types.nullOr types.singleLineStr;
-          default = null;
-          example = "50G";
-          description = ''
-            After what `gc` removes, and at the same time: as many bytes that can be made again go as it
-            takes for the objects to take no more room than that. Null: none.
-          '';
-        };
-
-        environmentFile = mkOption {
-          type = types.nullOr types.externalPath;
-          default = null;
-          example = "/run/secrets/pipeline.env";
-          description = ''
-            A file with environment variables of the service (systemd.exec(5)), outside the Nix
-            store, which everyone can read. Steps that read them name them in `keep`: a `pure` one
-            sees no others, and of each the values in `keep` are a part of the version.
-          '';
-        };
-
-        credentials = mkOption {
-          type = types.attrsOf types.externalPath;
-          default = { };
-          example = {
-            token = "/run/secrets/api-token";
-          };
-          description = ''
-            Files outside the store that are the secrets of those names for the steps that list them in
-            `secrets`; other scripts read them as `$CREDENTIALS_DIRECTORY/<name>` (systemd.exec(5),
-            LoadCredential).
-          '';
-        };
-
-        extraArgs = mkOption {
-          type = types.listOf types.str;
-          default = [ ];
-          example = [ "-fail-fast" ];
-          description = "More arguments for `task-pipeline`.";
-        };
-
-        serviceConfig = mkOption {
-          type = types.attrsOf types.anything;
-          default = { };
-          example = {
-            MemoryMax = "4G";
-          };
-          description = "Settings of the service (systemd.exec(5) and others); they win over the module's.";
-        };
-      };
-    };
+  pipelineOptions = import ./pipeline-options.nix { inherit lib; };
 
   # The arguments that give the parameters.
   params =
@@ -445,7 +111,26 @@ rec {
         assertion = cfg.manifest == null || cfg.settings == null;
         message = "${at}: both `manifest` and `settings` are set; keep one of them.";
       }
-    ];
+    ]
+    ++ map (id: {
+      assertion = !(cfg.encryptedCredentials ? ${id});
+      message = "${at}: `${id}` is in `credentials` and in `encryptedCredentials`; keep one of them.";
+    }) (lib.attrNames cfg.credentials);
+
+  # Settings of a service for its secrets; `service` is without them where it needs none.
+  secrets =
+    cfg:
+    lib.optionalAttrs (cfg.environmentFile != null) {
+      EnvironmentFile = [ (toString cfg.environmentFile) ];
+    }
+    // lib.optionalAttrs (cfg.credentials != { }) {
+      LoadCredential = lib.mapAttrsToList (id: file: "${id}:${toString file}") cfg.credentials;
+    }
+    // lib.optionalAttrs (cfg.encryptedCredentials != { }) {
+      LoadCredentialEncrypted = lib.mapAttrsToList (
+        id: file: "${id}:${file}"
+      ) cfg.encryptedCredentials;
+    };
 
   # Where scripts start, if it is not beside the manifest.
   workdir =
@@ -505,7 +190,7 @@ rec {
       document =
         cfg.settings
         // {
-          step = map (s: resolveIn "${where}, step '${s.name}'" s) cfg.settings.step;
+          step = map (s: resolveIn "${where}, step '${s.name or "?"}'" s) cfg.settings.step;
         }
         // lib.optionalAttrs (builtins.isAttrs cfg.settings.defaults or null) {
           defaults = resolveIn "${where}, defaults" cfg.settings.defaults;
@@ -557,21 +242,64 @@ rec {
           fi
         '';
 
+  # A file that is there when systemd and the program have taken schedules and arguments.
+  checked =
+    package: option: name: cfg: arguments:
+    let
+      where = "${option}.${name}";
+      schedule = what: value: ''
+        for expression in ${lib.escapeShellArgs (lib.toList value)}; do
+          # The machine that builds may not know the zone.
+          without=$(printf '%s\n' "$expression" | sed 's| [A-Za-z_]*/[A-Za-z_/-]*$||')
+          if ! said=$(systemd-analyze calendar -- "$without" 2>&1); then
+            echo "${where}: \`${what}\`: '$expression' is no calendar expression of systemd (as 03:00, Mon *-*-* 06:30, daily): $said" >&2
+            exit 1
+          fi
+        done
+      '';
+      schedules =
+        lib.optionalString (cfg.schedule != null) (schedule "schedule" cfg.schedule)
+        + lib.optionalString (cfg.gc.schedule != null) (schedule "gc.schedule" cfg.gc.schedule);
+    in
+    pkgs.runCommand "task-pipeline-${name}-checked"
+      {
+        nativeBuildInputs = [ package ] ++ lib.optional (schedules != "") pkgs.systemd;
+      }
+      ''
+        ${schedules}
+        # Usage comes before the manifest, which is missing here.
+        said=$(task-pipeline -manifest "$NIX_BUILD_TOP/missing/workflow.toml" ${lib.escapeShellArgs arguments} 2>&1) || true
+        case $said in
+          *"cannot read the manifest"*) ;;
+          *)
+            echo ${
+              lib.escapeShellArg (
+                "${where}: task-pipeline refuses its arguments"
+                + lib.optionalString (
+                  cfg.extraArgs != [ ]
+                ) "; those of `extraArgs` are: ${lib.concatStringsSep " " cfg.extraArgs}"
+              )
+            } >&2
+            printf '%s\n' "$said" >&2
+            exit 1
+            ;;
+        esac
+        touch $out
+      '';
+
   # The run itself. A manifest from the store is put into the state folder first: there its lock
   # file can be written and scripts have a folder of their own to start in.
   runScript =
-    package: folder: name: cfg: workDir:
+    package: option: folder: name: cfg: workDir:
     let
       manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
-      option =
+      given =
         name: value:
         lib.optionals (value != null) [
           "-${name}"
           (toString value)
         ];
       arguments = [
-        "-manifest"
-        manifest
         "-db"
         (toString cfg.db)
         "-grace"
@@ -582,14 +310,14 @@ rec {
       ++ lib.optional cfg.fresh "-fresh"
       ++ lib.optional cfg.migrateTainted "-migrate-tainted"
       ++ lib.optional cfg.locked "-locked"
-      ++ option "executor" cfg.executor
+      ++ given "executor" cfg.executor
       ++ lib.optionals (cfg.parallel != null) [
         "-parallel"
         (toString cfg.parallel)
       ]
-      ++ option "cpus" cfg.cpus
-      ++ option "memory" cfg.memory
-      ++ option "gpus" cfg.gpus
+      ++ given "cpus" cfg.cpus
+      ++ given "memory" cfg.memory
+      ++ given "gpus" cfg.gpus
       ++ lib.concatLists (
         lib.mapAttrsToList (limit: most: [
           "-limit"
@@ -600,6 +328,7 @@ rec {
       ++ cfg.extraArgs;
     in
     pkgs.writeShellScript "task-pipeline-run" ''
+      # Checked: ${checked package option name cfg arguments}
       set -e
       ${
         lib.optionalString (folder != null) ''
@@ -620,6 +349,14 @@ rec {
             install -m 0644 "$file" "$work/"
           done
         ''
-      }exec ${lib.getExe package} ${lib.escapeShellArgs arguments}
+      }exec ${lib.getExe package} ${
+        lib.escapeShellArgs (
+          [
+            "-manifest"
+            manifest
+          ]
+          ++ arguments
+        )
+      }
     '';
 }

@@ -34,10 +34,11 @@ let
         Documentation = [ "man:task-pipeline(1)" ];
         # home-manager neither starts a run nor breaks off the one that is under way.
         X-SwitchMethod = "keep-old";
-      };
+      }
+      // lib.optionalAttrs (pipeline.onFailure != [ ]) { OnFailure = pipeline.onFailure; };
       Service = {
         Type = "oneshot";
-        ExecStart = "${common.runScript cfg.package folder name pipeline work}";
+        ExecStart = "${common.runScript cfg.package option folder name pipeline work}";
         # `install` and the tools of steps without packages; nix where the user has it.
         Environment = [
           "PATH=${config.home.profileDirectory}/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:${
@@ -67,12 +68,7 @@ let
       }
       // lib.optionalAttrs pipeline.enforceMemory { Delegate = "memory"; }
       // lib.optionalAttrs (gc != null && !common.gcAlone pipeline) { ExecStartPost = "-${gc}"; }
-      // lib.optionalAttrs (pipeline.environmentFile != null) {
-        EnvironmentFile = [ (toString pipeline.environmentFile) ];
-      }
-      // lib.optionalAttrs (pipeline.credentials != { }) {
-        LoadCredential = lib.mapAttrsToList (id: file: "${id}:${toString file}") pipeline.credentials;
-      }
+      // common.secrets pipeline
       // pipeline.serviceConfig;
     };
 
@@ -85,6 +81,7 @@ let
       other = [
         "ExecStartPost"
         "LoadCredential"
+        "LoadCredentialEncrypted"
       ]
       # Values in `keep` are a part of the version whose results may go.
       ++ lib.optional (pipeline.evict.maxSize == null) "EnvironmentFile";
@@ -133,11 +130,8 @@ in
   options = {
     programs.task-pipeline = {
       enable = lib.mkEnableOption "task-pipeline, a pipeline runner";
-      package = mkOption {
-        type = types.package;
-        default = packageFor pkgs;
-        defaultText = lib.literalExpression "task-pipeline.packages.\${system}.default";
-        description = "The task-pipeline package to use.";
+      package = lib.mkPackageOption { task-pipeline = packageFor pkgs; } "task-pipeline" {
+        pkgsText = "task-pipeline.packages.\${system}";
       };
     };
     services.task-pipeline = {
@@ -167,10 +161,15 @@ in
     (mkIf program.enable { home.packages = [ program.package ]; })
     (mkIf (cfg.enable && enabled != { }) {
       assertions = [
-        {
-          assertion = pkgs.stdenv.hostPlatform.isLinux;
-          message = "services.task-pipeline: pipelines become systemd units, which this platform has not; run them with programs.task-pipeline and a scheduler of your own.";
-        }
+        (
+          if lib ? hm then
+            lib.hm.assertions.assertPlatform "services.task-pipeline" pkgs lib.platforms.linux
+          else
+            {
+              assertion = pkgs.stdenv.hostPlatform.isLinux;
+              message = "services.task-pipeline: pipelines become systemd units, which this platform has not; run them with programs.task-pipeline and a scheduler of your own.";
+            }
+        )
       ]
       ++ lib.concatLists (lib.mapAttrsToList (common.assertions option enabled) enabled);
 

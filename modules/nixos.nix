@@ -115,6 +115,7 @@ let
         "nix-daemon.socket"
       ];
       unitConfig = mkIf (places != [ ]) { RequiresMountsFor = places; };
+      inherit (pipeline) onFailure;
       # A rebuild neither starts a run nor breaks off the one that is under way.
       restartIfChanged = false;
       stopIfChanged = false;
@@ -133,7 +134,7 @@ let
         hardening
         {
           Type = "oneshot";
-          ExecStart = "${common.runScript cfg.package folder name pipeline "${home}/work"}";
+          ExecStart = "${common.runScript cfg.package option folder name pipeline "${home}/work"}";
           User = pipeline.user;
           Group = pipeline.group;
           StateDirectory = "task-pipeline/${name}";
@@ -155,12 +156,7 @@ let
           ProtectControlGroups = lib.mkOverride 95 false;
         })
         (mkIf (!ownDb) { ReadWritePaths = [ (toString pipeline.db) ]; })
-        (mkIf (pipeline.environmentFile != null) {
-          EnvironmentFile = [ (toString pipeline.environmentFile) ];
-        })
-        (mkIf (pipeline.credentials != { }) {
-          LoadCredential = lib.mapAttrsToList (id: file: "${id}:${toString file}") pipeline.credentials;
-        })
+        (common.secrets pipeline)
         (lib.mapAttrs (_: lib.mkOverride 90) pipeline.serviceConfig)
       ];
     };
@@ -173,7 +169,12 @@ let
       folder = common.manifestFolder cfg.package option name pipeline;
     in
     {
-      inherit (run) unitConfig environment path;
+      inherit (run)
+        unitConfig
+        onFailure
+        environment
+        path
+        ;
       description = "Room in the db of the pipeline ${name}";
       documentation = [ "man:task-pipeline(1)" ];
       restartIfChanged = false;
@@ -281,11 +282,8 @@ in
 {
   options.services.task-pipeline = {
     enable = lib.mkEnableOption "pipelines run by task-pipeline";
-    package = mkOption {
-      type = types.package;
-      default = packageFor pkgs;
-      defaultText = lib.literalExpression "task-pipeline.packages.\${system}.default";
-      description = "The task-pipeline package to use.";
+    package = lib.mkPackageOption { task-pipeline = packageFor pkgs; } "task-pipeline" {
+      pkgsText = "task-pipeline.packages.\${system}";
     };
     pipelines = mkOption {
       type = types.attrsOf (
@@ -316,8 +314,14 @@ in
     systemd.timers =
       units (lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled))
       // gcUnits (lib.mapAttrs gcTimer gcAlone);
-    systemd.tmpfiles.rules = lib.mapAttrsToList (
-      _: pipeline: "d ${builtins.toJSON (toString pipeline.db)} 0750 ${pipeline.user} ${pipeline.group} -"
+    systemd.tmpfiles.settings = lib.mapAttrs' (
+      name: pipeline:
+      lib.nameValuePair "10-task-pipeline-${name}" {
+        ${toString pipeline.db}.d = {
+          mode = "0750";
+          inherit (pipeline) user group;
+        };
+      }
     ) foreignDbs;
 
     users = mkMerge (

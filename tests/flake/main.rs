@@ -10,6 +10,7 @@
     clippy::disallowed_macros
 )]
 
+mod checked;
 mod docs;
 mod modules;
 mod options;

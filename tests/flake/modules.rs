@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::support::{World, contains, succeeded, text, world};
 
 /// A pipeline that is in order.
-const GOOD: &str = r#"settings.step = [ { name = "only"; start = true; packages = [ pkgs.jq ]; script = ":"; } ];"#;
+pub const GOOD: &str = r#"settings.step = [ { name = "only"; start = true; packages = [ pkgs.jq ]; script = ":"; } ];"#;
 
 /// A machine's toplevel with this pipeline (and more configuration) in it.
-fn machine(name: &str, pipeline: &str, more: &str) -> String {
+pub fn machine(name: &str, pipeline: &str, more: &str) -> String {
     format!(
         r"(nixpkgs.lib.nixosSystem {{
           inherit system;
@@ -23,7 +23,7 @@ fn machine(name: &str, pipeline: &str, more: &str) -> String {
     )
 }
 
-fn refused(world: &World, name: &str, expression: &str, says: &[&str]) {
+pub fn refused(world: &World, name: &str, expression: &str, says: &[&str]) {
     match world.build_expression(name, expression) {
         Ok(path) => panic!("{name}: built {}", path.display()),
         Err(said) => contains(&said, says),

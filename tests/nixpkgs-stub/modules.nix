@@ -550,11 +550,13 @@ in
     {
       default ? name,
       nullable ? false,
+      pkgsText ? "pkgs",
       ...
     }:
     mkOption {
       type = if nullable then types.nullOr types.package else types.package;
       default = lib.getAttrFromPath (lib.toList default) pkgs;
+      defaultText = literalExpression "${pkgsText}.${concatStringsSep "." (lib.toList default)}";
       description = "The ${name} package to use.";
     };
 }

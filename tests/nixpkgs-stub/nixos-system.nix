@@ -104,6 +104,7 @@ let
       // lib.optionalAttrs (u ? description) { Description = u.description; }
       // lib.optionalAttrs (u ? after) { After = toString u.after; }
       // lib.optionalAttrs (u ? wants) { Wants = toString u.wants; }
+      // lib.optionalAttrs (u.onFailure or [ ] != [ ]) { OnFailure = toString u.onFailure; }
     );
   service =
     pkgs: name: u:

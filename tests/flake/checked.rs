@@ -1,0 +1,193 @@
+//! What the modules check when a configuration is built, in words of their own, and what units have
+//! besides: folders, credentials, units that are told of a failure.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::modules::{GOOD, machine, refused};
+use crate::support::{World, contains, copy, repository, succeeded, world};
+
+fn unit(world: &World, name: &str, pipeline: &str) -> String {
+    let units = world
+        .build_expression(name, &machine("p", pipeline, ""))
+        .unwrap_or_else(|said| panic!("{said}"));
+    fs::read_to_string(units.join("task-pipeline-p.service")).unwrap()
+}
+
+/// The script that a unit runs, with its state in another folder.
+fn script(unit: &str, state: &Path) -> String {
+    let mut lines = unit.lines();
+    let script = lines.find_map(|line| line.strip_prefix("ExecStart="));
+    let script = fs::read_to_string(script.unwrap()).unwrap();
+    script.replace("/var/lib/task-pipeline", &state.display().to_string())
+}
+
+#[test]
+fn a_step_without_a_script_is_told_by_the_program() {
+    let Some(world) = world() else { return };
+    let at = "services.task-pipeline.pipelines.p: the manifest has the errors above";
+    for (name, steps, says) in [
+        (
+            "misspelt",
+            r#"{ name = "a"; start = true; scirpt = ":"; }"#,
+            &["unknown key `scirpt`", "script", at][..],
+        ),
+        (
+            "nameless",
+            r#"{ start = true; script = ":"; }"#,
+            &["name", at],
+        ),
+        ("none", "", &["step", at]),
+    ] {
+        let pipeline = format!("settings.step = [ {steps} ];");
+        refused(world, name, &machine("p", &pipeline, ""), says);
+    }
+}
+
+#[test]
+fn a_schedule_is_one_or_several_and_checked() {
+    let Some(world) = world() else { return };
+    let pipeline = format!(
+        r#"{GOOD} schedule = [ "03:00" "*-*-01 12:00 Europe/Berlin" ]; gc.schedule = "weekly";"#
+    );
+    let units = world
+        .build_expression("schedules", &machine("p", &pipeline, ""))
+        .unwrap_or_else(|said| panic!("{said}"));
+    let timer = fs::read_to_string(units.join("task-pipeline-p.timer")).unwrap();
+    contains(
+        &timer,
+        &[
+            "OnCalendar=03:00\n",
+            "OnCalendar=*-*-01 12:00 Europe/Berlin\n",
+        ],
+    );
+    for (name, schedule, option) in [
+        ("schedule-word", r#"schedule = "nigthly";"#, "`schedule`"),
+        (
+            "schedule-hour",
+            r#"schedule = [ "daily" "25:00" ];"#,
+            "`schedule`",
+        ),
+        (
+            "schedule-gc",
+            r#"gc.schedule = "sometimes";"#,
+            "`gc.schedule`",
+        ),
+    ] {
+        let machine = machine("p", &format!("{GOOD} {schedule}"), "");
+        let says = [
+            "services.task-pipeline.pipelines.p",
+            option,
+            "is no calendar expression of systemd",
+        ];
+        refused(world, name, &machine, &says);
+    }
+}
+
+#[test]
+fn arguments_are_checked() {
+    let Some(world) = world() else { return };
+    for (name, arguments, says) in [
+        ("unknown", r#""-fial-fast""#, "-fail-fast"),
+        (
+            "both",
+            r#""-keep-going" "-fail-fast""#,
+            "cannot be used with",
+        ),
+        (
+            "twice",
+            r#""-db" "/srv/db""#,
+            "cannot be used multiple times",
+        ),
+        ("command", r#""-v" "status""#, "does not go with"),
+    ] {
+        let pipeline = format!("{GOOD} extraArgs = [ {arguments} ];");
+        let says = [
+            "services.task-pipeline.pipelines.p",
+            "task-pipeline refuses its arguments; those of `extraArgs` are: -",
+            says,
+        ];
+        refused(
+            world,
+            &format!("arguments-{name}"),
+            &machine("p", &pipeline, ""),
+            &says,
+        );
+    }
+}
+
+#[test]
+fn credentials_can_be_encrypted_and_failures_told() {
+    let Some(world) = world() else { return };
+    let unit = unit(
+        world,
+        "encrypted",
+        &format!(
+            r#"{GOOD} encryptedCredentials.token = "/etc/credstore.encrypted/token";
+               onFailure = [ "tell@%n.service" "other.service" ];"#
+        ),
+    );
+    contains(
+        &unit,
+        &[
+            "LoadCredentialEncrypted=token:/etc/credstore.encrypted/token\n",
+            "OnFailure=tell@%n.service other.service\n",
+        ],
+    );
+    let both =
+        format!(r#"{GOOD} credentials.token = "/run/a"; encryptedCredentials.token = "/run/b";"#);
+    refused(
+        world,
+        "encrypted-both",
+        &machine("p", &both, ""),
+        &[
+            "\"p\"",
+            "`token`",
+            "in `credentials` and in `encryptedCredentials`",
+        ],
+    );
+}
+
+/// As they are, from `src` alone: manifest, inputs and files go along.
+#[test]
+fn templates_run_as_services() {
+    let Some(world) = world() else { return };
+    let results = [
+        ("ci", "checked-greet.sh.txt"),
+        ("data", "inner.json"),
+        ("default", "top.md"),
+        ("samples", "summary.md"),
+        ("site", "index.html"),
+        ("words", "words.tsv"),
+    ];
+    let folder = world.folder("services");
+    copy(&repository().join("templates"), &folder.join("templates"));
+    let of = |(template, _): &(&str, &str)| {
+        let source = folder.join("templates").join(template);
+        let source = source.display();
+        format!(r#"pipelines.{template} = {{ src = {source}; extraArgs = [ "-host-env" ]; }}; "#)
+    };
+    let pipelines: String = results.iter().map(of).collect();
+    let machine = machine(
+        "p",
+        GOOD,
+        &format!("services.task-pipeline = {{ {pipelines} }};"),
+    );
+    let units = world.build_expression("services-units", &machine);
+    let units = units.unwrap_or_else(|said| panic!("{said}"));
+    for (template, result) in results {
+        let unit = units.join(format!("task-pipeline-{template}.service"));
+        let run = script(&fs::read_to_string(unit).unwrap(), &folder.join("state"));
+        let mut command = Command::new("/bin/sh");
+        world.environment(&mut command);
+        command.args(["-c", &run]).current_dir("/");
+        succeeded(&command.output().unwrap());
+        let mut export = Command::new(crate::support::PROGRAM);
+        export.current_dir(&folder).args(["export", "-db"]);
+        export.arg(format!("state/{template}/db"));
+        export.arg("-to").arg(format!("out/{template}"));
+        succeeded(&export.output().unwrap());
+        assert!(folder.join("out").join(template).join(result).exists());
+    }
+}
