@@ -62,12 +62,12 @@ impl<'a, K: Eq + Hash> Incoming<'a, K> {
             begun
         } else {
             self.count += 1;
-            let name = self.name(self.count);
+            let name = name(&self.mark, self.count);
             let entry = self.folder.entry(&name);
             let file = entry.create().map_err(store::io_error("make", entry))?;
             (self.count, file)
         };
-        let name = self.name(number);
+        let name = name(&self.mark, number);
         let entry = self.folder.entry(&name);
         file.write_all(bytes)
             .map_err(store::io_error("write", entry))?;
@@ -79,10 +79,19 @@ impl<'a, K: Eq + Hash> Incoming<'a, K> {
         let candidate = self.store.candidate(entry, true)?;
         Ok(Some(self.store.insert(candidate)?.digest))
     }
+}
 
-    fn name(&self, number: u64) -> String {
-        format!("incoming-{}-{number}", self.mark)
+impl<K> Drop for Incoming<'_, K> {
+    /// What did not come whole is of no use.
+    fn drop(&mut self) {
+        for (number, _) in self.files.values() {
+            let _ = self.folder.entry(&name(&self.mark, *number)).remove();
+        }
     }
+}
+
+fn name(mark: &str, number: u64) -> String {
+    format!("incoming-{mark}-{number}")
 }
 
 /// Sends an object, piece by piece: the bytes, and whether they are the last.

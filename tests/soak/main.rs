@@ -228,3 +228,22 @@ fn a_million_tasks_in_five_nights_take_no_more_than_those_of_three() {
     let tasks = tasks.map_or(200_000, |tasks| tasks.parse().unwrap());
     gc::nights::pass(&harness::Test::in_memory(), 5, tasks);
 }
+
+/// See `src/exec/remote/model.rs`.
+#[test]
+fn whatever_happens_to_workers_each_task_ends_once_as_it_has_to() {
+    let histories = std::env::var("TASK_PIPELINE_TESTS_HISTORIES");
+    let histories = histories.unwrap_or_else(|_| "300000".to_owned());
+    let status = std::process::Command::new(env!("CARGO"))
+        .args([
+            "test",
+            "--release",
+            "--lib",
+            "exec::remote::model",
+            "--",
+            "--nocapture",
+        ])
+        .env("TASK_PIPELINE_TESTS_HISTORIES", histories)
+        .status();
+    assert!(status.unwrap().success());
+}

@@ -7,6 +7,8 @@
 //! A worker gets more than it has room for where tasks are short, so that none has to wait for the way there and
 //! back; where others have nothing to do, it is asked to give back what it has not begun.
 
+mod deal;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::wire::message::Lease;
@@ -18,9 +20,6 @@ pub(super) type WorkerId = usize;
 pub(super) const LOSSES: u32 = 3;
 /// How often in a row something is lost on a machine until it gets no more tasks.
 pub(super) const BAD: u32 = 3;
-/// How many microseconds tasks take at most on average for more to be given than there is room for.
-const SHORT: u64 = 200_000;
-
 /// A job that nobody has.
 #[derive(Debug)]
 struct Waiting<J> {
@@ -32,6 +31,13 @@ struct Waiting<J> {
     not_at: Option<String>,
     /// Whether that machine could not do its part.
     unable: bool,
+}
+
+impl<J> Waiting<J> {
+    /// Whether it counts for its own fault if it is lost once more.
+    fn is_last_try(&self) -> bool {
+        self.losses + 1 >= LOSSES
+    }
 }
 
 /// A job that a worker has.
@@ -55,6 +61,8 @@ struct Worker {
     gpus: u64,
     dealt: u64,
     leases: BTreeSet<Lease>,
+    /// The one that is to have nobody beside it.
+    alone: Option<Lease>,
     /// It gets nothing more.
     leaving: bool,
 }
@@ -139,6 +147,7 @@ impl<J> Book<J> {
             gpus: 0,
             dealt: 0,
             leases: BTreeSet::new(),
+            alone: None,
             leaving: left_out,
         };
         self.workers.insert(id, worker);
@@ -246,16 +255,6 @@ impl<J> Book<J> {
         worker.map_or(0, |worker| worker.leases.len())
     }
 
-    /// What a worker takes at most.
-    fn most(&self, worker: &Worker) -> u64 {
-        let is_short = |pace: u64| pace <= SHORT;
-        if self.places[worker.place].pace.is_some_and(is_short) {
-            worker.slots * 2
-        } else {
-            worker.slots
-        }
-    }
-
     /// The job with that lease.
     pub(super) fn job(&self, lease: Lease) -> Option<&J> {
         Some(&self.leases.get(&lease)?.waiting.job)
@@ -264,122 +263,6 @@ impl<J> Book<J> {
     /// The same, to note something that it is to have if it is carried out again.
     pub(super) fn job_mut(&mut self, lease: Lease) -> Option<&mut J> {
         Some(&mut self.leases.get_mut(&lease)?.waiting.job)
-    }
-
-    /// Gives out what waits, to whoever has most room left.
-    pub(super) fn assign(&mut self) -> Vec<Act> {
-        let mut acts = Vec::new();
-        for place in 0..self.places.len() {
-            while let Some((at, worker, taken)) = self.next(place) {
-                let Some(waiting) = self.places[place].waiting.remove(at) else {
-                    break;
-                };
-                let lease = self.next;
-                self.next += 1;
-                if let Some(of) = self.workers.get_mut(&worker) {
-                    of.taken += taken;
-                    of.dealt += waiting.gpus;
-                    of.leases.insert(lease);
-                }
-                let held = Held {
-                    worker,
-                    waiting,
-                    taken,
-                    asked: false,
-                };
-                self.leases.insert(lease, held);
-                acts.push(Act::Send(worker, lease));
-            }
-            if self.places[place].waiting.is_empty() {
-                acts.extend(self.level(place));
-            }
-        }
-        acts
-    }
-
-    /// Which of those that wait in a place comes next, who is to have it, and how much it takes there.
-    fn next(&self, place: usize) -> Option<(usize, WorkerId, u64)> {
-        let waiting = &self.places[place].waiting;
-        let first = waiting.front()?;
-        if let Some((worker, taken)) = self.best(place, first) {
-            return Some((0, worker, taken));
-        }
-        // Who waits for GPUs keeps nobody who needs none.
-        let at = waiting.iter().position(|waiting| waiting.gpus == 0)?;
-        let (worker, taken) = self.best(place, &waiting[at]).filter(|_| first.gpus > 0)?;
-        Some((at, worker, taken))
-    }
-
-    /// Who is to have a job, and how much it takes there.
-    fn best(&self, place: usize, job: &Waiting<J>) -> Option<(WorkerId, u64)> {
-        let mut workers = self.workers.values();
-        // Where there are too few anywhere, who gets it says so.
-        let enough = |worker: &Worker| worker.place == place && worker.gpus >= job.gpus;
-        let can_have = job.gpus > 0 && workers.any(|worker| !worker.leaving && enough(worker));
-        let has_gpus = |worker: &Worker| {
-            let most = worker.gpus * (self.most(worker) / worker.slots.max(1));
-            !can_have || enough(worker) && worker.dealt + job.gpus <= most
-        };
-        let fits = |worker: &Worker| {
-            if !has_gpus(worker) {
-                return None;
-            }
-            // It may end whoever is beside it: so that this is told from what others do, nobody is.
-            if job.losses + 1 >= LOSSES {
-                return (worker.taken == 0).then_some(worker.slots);
-            }
-            // A task for more than there is takes all.
-            let units = job.units.min(worker.slots);
-            (worker.taken + units <= self.most(worker)).then_some(units)
-        };
-        let there = || {
-            let workers = self.workers.iter();
-            workers.filter(move |(_, worker)| worker.place == place && !worker.leaving)
-        };
-        let is_elsewhere = |worker: &Worker| job.not_at.as_ref() != Some(&worker.node);
-        let others_come = job.unable && self.places[place].coming;
-        let has_other = others_come || there().any(|(_, worker)| is_elsewhere(worker));
-        let fitting = there()
-            .filter(|(_, worker)| !has_other || is_elsewhere(worker))
-            .filter_map(|(id, worker)| Some((*id, worker, fits(worker)?)));
-        // The one that is filled least.
-        let best = fitting.min_by(|(_, a, _), (_, b, _)| {
-            let (a, b) = (a.taken * b.slots, b.taken * a.slots);
-            a.cmp(&b)
-        });
-        best.map(|(id, _, units)| (id, units))
-    }
-
-    /// Who has nothing to do gets what another one has not begun.
-    fn level(&mut self, place: usize) -> Vec<Act> {
-        let there = |worker: &&Worker| worker.place == place && !worker.leaving;
-        let workers = self.workers.values();
-        let mut idle = workers
-            .filter(there)
-            .map(|worker| worker.slots.saturating_sub(worker.taken))
-            .sum::<u64>();
-        let mut acts = Vec::new();
-        for (id, worker) in &self.workers {
-            if worker.place != place {
-                continue;
-            }
-            let mut over = worker.taken.saturating_sub(worker.slots);
-            // What came last begins last.
-            for lease in worker.leases.iter().rev() {
-                let Some(held) = self.leases.get_mut(lease) else {
-                    continue;
-                };
-                if over < held.taken || idle < held.taken {
-                    break;
-                }
-                over -= held.taken;
-                idle -= held.taken;
-                if !std::mem::replace(&mut held.asked, true) {
-                    acts.push(Act::Cancel(*id, *lease));
-                }
-            }
-        }
-        acts
     }
 
     /// A worker ended a job, after so many microseconds; none if it was not its own.
@@ -411,6 +294,20 @@ impl<J> Book<J> {
         let worker = self.workers.get(&worker);
         let mut leases = worker.into_iter().flat_map(|worker| &worker.leases);
         leases.any(|lease| self.job(*lease).is_some_and(&is_such))
+    }
+
+    /// The jobs that a worker has.
+    #[cfg(test)]
+    pub(super) fn held(&self, worker: WorkerId) -> impl Iterator<Item = &J> {
+        let worker = self.workers.get(&worker);
+        let leases = worker.into_iter().flat_map(|worker| &worker.leases);
+        leases.filter_map(|lease| self.job(*lease))
+    }
+
+    /// How many leases are open.
+    #[cfg(test)]
+    pub(super) fn leases(&self) -> usize {
+        self.leases.len()
     }
 
     /// Whether further workers are on their way to a place.
@@ -453,6 +350,7 @@ impl<J> Book<J> {
         let held = self.leases.remove(&lease)?;
         let of = self.workers.get_mut(&worker)?;
         of.leases.remove(&lease);
+        of.alone = of.alone.filter(|alone| *alone != lease);
         of.taken -= held.taken;
         of.dealt -= held.waiting.gpus;
         Some(held)

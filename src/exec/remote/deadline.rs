@@ -11,9 +11,9 @@ use crate::wire::message::{Hello, ToWorker};
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
 
 /// When a worker's place is taken away; none if nobody knows.
-pub(super) fn of(hello: &Hello) -> Option<Instant> {
+pub(super) fn of(hello: &Hello, now: Instant) -> Option<Instant> {
     let left = Duration::from_millis(hello.left?);
-    Instant::now().checked_add(left)
+    now.checked_add(left)
 }
 
 /// Why a worker that just came has no time for a task that takes at most `longest`.

@@ -38,66 +38,97 @@ pub(super) fn talk(
     says: &Receiver<Say>,
     pause: Duration,
 ) -> io::Result<()> {
-    let mut to = BufWriter::with_capacity(frame::PIECE * 2, to);
-    // Objects wait for messages, which are short.
-    let mut objects: VecDeque<Digest> = VecDeque::new();
-    // What was said of packages, by step: nothing else of this machine's store goes there.
-    let mut needs: HashMap<u32, Vec<String>> = HashMap::new();
+    let mut talker = Talker::new(store, BufWriter::with_capacity(frame::PIECE * 2, to));
     loop {
-        let next = if objects.is_empty() {
-            match says.try_recv() {
-                Err(TryRecvError::Empty) => {
-                    to.flush()?;
-                    says.recv_timeout(pause)
-                }
-                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-                Ok(say) => Ok(say),
+        let next = match says.try_recv() {
+            Ok(say) => Ok(say),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) if talker.has_objects() => Err(RecvTimeoutError::Timeout),
+            Err(TryRecvError::Empty) => {
+                talker.to.flush()?;
+                says.recv_timeout(pause)
             }
-        } else {
-            says.try_recv().map_err(|error| match error {
-                TryRecvError::Empty => RecvTimeoutError::Timeout,
-                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
-            })
         };
-        match next {
-            Ok(Say::Message(message)) => frame::write(&mut to, &message, &[])?,
-            Ok(Say::Objects(more)) => objects.extend(more),
-            Ok(Say::Secrets(step, files)) => {
+        let say = match next {
+            Ok(say) => Some(say),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Say::End),
+        };
+        if !talker.say(say)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Says one thing after the other.
+pub(super) struct Talker<'s, W> {
+    store: &'s Reader,
+    pub(super) to: W,
+    /// Objects wait for messages, which are short.
+    objects: VecDeque<Digest>,
+    /// What was said of packages, by step: nothing else of this machine's store goes there.
+    needs: HashMap<u32, Vec<String>>,
+}
+
+impl<'s, W: Write> Talker<'s, W> {
+    pub(super) fn new(store: &'s Reader, to: W) -> Self {
+        Self {
+            store,
+            to,
+            objects: VecDeque::new(),
+            needs: HashMap::new(),
+        }
+    }
+
+    /// Whether objects are to be sent, when nothing else is.
+    pub(super) fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
+    /// Says that, or where there is nothing else an object that was asked for, or that this is there; whether
+    /// anything more is to be said.
+    pub(super) fn say(&mut self, say: Option<Say>) -> io::Result<bool> {
+        let to = &mut self.to;
+        match say {
+            Some(Say::Message(message)) => frame::write(to, &message, &[])?,
+            Some(Say::Objects(more)) => self.objects.extend(more),
+            Some(Say::Secrets(step, files)) => {
                 for (place, file) in files.iter().enumerate() {
                     let bytes = fs::read(file)?;
                     let mut pieces = bytes.chunks(frame::PIECE).peekable();
                     while let Some(piece) = pieces.next() {
                         let last = pieces.peek().is_none();
-                        frame::write(&mut to, &ToWorker::Secret { step, place, last }, piece)?;
+                        frame::write(to, &ToWorker::Secret { step, place, last }, piece)?;
                     }
                 }
             }
-            Ok(Say::Needs(step, packages)) => {
+            Some(Say::Needs(step, packages)) => {
                 let told = match copy::needs(&packages) {
                     Ok(all) => {
-                        needs.insert(step, all.clone());
+                        self.needs.insert(step, all.clone());
                         ToWorker::Needs(step, all)
                     }
                     Err(error) => ToWorker::NoPackages(step, error.to_string()),
                 };
-                frame::write(&mut to, &told, &[])?;
+                frame::write(to, &told, &[])?;
             }
-            Ok(Say::Packages(step, paths)) => {
-                let all = needs.get(&step).map_or(&[][..], Vec::as_slice);
+            Some(Say::Packages(step, paths)) => {
+                let all = self.needs.get(&step).map_or(&[][..], Vec::as_slice);
                 match paths.iter().find(|path| all.binary_search(path).is_err()) {
-                    None => packages(&mut to, step, &paths)?,
+                    None => packages(to, step, &paths)?,
                     Some(other) => {
                         let why = format!("the step does not need {other:?}");
-                        frame::write(&mut to, &ToWorker::NoPackages(step, why), &[])?;
+                        frame::write(to, &ToWorker::NoPackages(step, why), &[])?;
                     }
                 }
             }
-            Ok(Say::End) | Err(RecvTimeoutError::Disconnected) => return to.flush(),
-            Err(RecvTimeoutError::Timeout) => match objects.pop_front() {
-                Some(digest) => object(store, &mut to, digest)?,
-                None => frame::write(&mut to, &ToWorker::Ping, &[])?,
+            Some(Say::End) => return to.flush().map(|()| false),
+            None => match self.objects.pop_front() {
+                Some(digest) => object(self.store, to, digest)?,
+                None => frame::write(to, &ToWorker::Ping, &[])?,
             },
         }
+        Ok(true)
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Crew;
 use super::beside::Beside;
-use super::station::{end, ended, meet, start};
+use super::process::{end, ended, meet, start};
 use crate::exec::transfer::{self, Incoming};
 use crate::folder::Folder;
 use crate::model::digest::Digest;
@@ -271,7 +271,7 @@ fn bytes() -> Vec<u8> {
     words.flatten().take(BYTES).collect()
 }
 
-fn step() -> StepSpec {
+pub(super) fn step() -> StepSpec {
     StepSpec {
         name: "try".to_owned(),
         version: 1,

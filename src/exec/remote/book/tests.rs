@@ -70,6 +70,26 @@ fn what_is_lost_runs_elsewhere_and_at_last_alone() {
     assert_eq!(book.waiting(0), 1);
 }
 
+#[test]
+fn nobody_is_put_beside_what_may_end_its_worker() {
+    let mut book = book(&[("a", 2)]);
+    // Tasks are short, so that more is given than there is room for.
+    book.give(0, 0, 1);
+    assert_eq!(sent(&book.assign()), [(0, 1)]);
+    assert_eq!(book.done(0, 1, 1000), Some(0));
+    book.give(0, 7, 1);
+    for worker in 0..2 {
+        assert_eq!(sent(&book.assign()).len(), 1);
+        assert_eq!(book.gone(worker, false).again, 1);
+        book.join(worker + 1, 0, "a".into(), 2);
+    }
+    assert_eq!(sent(&book.assign()), [(2, 4)]);
+    book.give(0, 8, 1);
+    assert_eq!(book.assign(), []);
+    assert_eq!(book.done(2, 4, 1000), Some(7));
+    assert_eq!(sent(&book.assign()), [(2, 5)]);
+}
+
 /// Gives a job to the worker alone that has most room, and loses it with that.
 fn lose(book: &mut Book<u32>, worker: WorkerId, job: u32) -> bool {
     book.give(0, job, 1);

@@ -1,0 +1,255 @@
+//! What comes of jobs that workers have: each ends once, whatever becomes of whoever has it.
+
+use std::path::PathBuf;
+
+use super::book::{BAD, LOSSES, WorkerId};
+use super::{Arriving, Remote};
+use crate::engine::{self, Collected, Ended, Job};
+use crate::exec::away::News;
+use crate::exec::local::Kept;
+use crate::model::digest::Digest;
+use crate::model::event::Launch;
+use crate::model::identity::Tools;
+use crate::model::task::TaskId;
+use crate::state::{Finished, Logs};
+use crate::text::amount;
+use crate::wire::message::{End, Lease, Outcome};
+
+/// How often it is told that a machine cannot carry out tasks of a step.
+const TOLD: usize = 50;
+
+impl<'a> Remote<'a> {
+    /// A worker said that a job is over.
+    pub(super) fn done(
+        &self,
+        worker: WorkerId,
+        lease: Lease,
+        end: End,
+        arrived: Option<Arriving<'a>>,
+    ) -> Result<(), String> {
+        if let Some(tree) = &end.checkpoint {
+            self.check_tree(tree)?;
+        }
+        let mut state = self.lock();
+        if let Outcome::Unable(why) = &end.outcome {
+            let node = state.book.node(worker).unwrap_or_default().to_owned();
+            let about = state.book.job(lease);
+            let about = about.map(|job| (job.step.queue, job.step.name.to_string(), job.ready.id));
+            let place = state.links.get(&worker).map_or(0, |link| link.place);
+            if let (Some(lost), Some((queue, step, task))) =
+                (state.book.unable(worker, lease), about)
+            {
+                if lost.left_out {
+                    self.warn(format!(
+                        "{}: {node} gets no more tasks, as {BAD} in a row could not be carried out there, the last \
+                         one, {step} #{task}, as: {why}",
+                        self.crews[place].name
+                    ));
+                } else if lost.again > 0
+                    && state.unable.len() < TOLD
+                    && state.unable.insert((node.clone(), queue))
+                {
+                    self.warn(format!(
+                        "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
+                    ));
+                }
+                for job in &lost.for_good {
+                    self.fail(job, format!(
+                        "lost: {LOSSES} workers could not carry it out, the last one on {node}: {why}"
+                    ));
+                }
+            }
+            self.settle(&mut state);
+            return Ok(());
+        }
+        let elapsed = u64::try_from(end.elapsed).unwrap_or(0);
+        let Some(job) = state.book.done(worker, lease, elapsed) else {
+            return Ok(());
+        };
+        let number = state.links.get(&worker).map_or(0, |link| link.first);
+        self.settle(&mut state);
+        drop(state);
+        let arrived = arrived.unwrap_or_else(|| self.arriving());
+        let outcome = match end.outcome {
+            Outcome::Success => {
+                let outputs = arrived.outputs.end();
+                engine::Outcome::Success(outputs.map_err(|error| error.to_string())?)
+            }
+            Outcome::Failure(error) => engine::Outcome::Failure(error),
+            Outcome::OutOfMemory(error) => engine::Outcome::OutOfMemory(error),
+            Outcome::Cancelled | Outcome::Unable(_) => engine::Outcome::Cancelled,
+        };
+        let kept = self.keep.as_ref().zip(end.kept).map(|(keep, kept)| {
+            let kept = kept.and_then(|tree| {
+                self.check_tree(&tree)?;
+                let kept = keep.unfold(self.store, job.ready.id, &tree);
+                kept.map_err(|error| error.to_string())
+            });
+            Kept::words(kept, &job.step.name, job.ready.id)
+        });
+        let launches = [Launch::Direct, Launch::Shell, Launch::Warm];
+        self.tell(News::Ended(Box::new(Ended {
+            task: job.ready.id,
+            outcome,
+            finished: Finished {
+                started: end.started,
+                elapsed: end.elapsed,
+                worker: number,
+                cpu: end.cpu,
+                peak: end.peak,
+            },
+            launch: end.launch.and_then(|word| {
+                let mut launches = launches.into_iter();
+                launches.find(|launch| launch.word() == word)
+            }),
+            logs: Logs {
+                stdout: end.stdout,
+                stderr: end.stderr,
+            },
+            warning: end.warning,
+            session: arrived.session,
+            kept,
+            checkpoint: end.checkpoint,
+        })));
+        Ok(())
+    }
+
+    /// A worker says something of its machine, which is told once.
+    pub(super) fn warn_of(&self, worker: WorkerId, words: &str) {
+        let mut state = self.lock();
+        let node = state.book.node(worker).unwrap_or_default().to_owned();
+        if state.warned.len() < TOLD && state.warned.insert(words.to_owned()) {
+            self.warn(format!("{node}: {words}"));
+        }
+    }
+
+    /// Where the secrets of a step are; fails for a worker that has no task of it.
+    pub(super) fn secrets_for(
+        &self,
+        worker: WorkerId,
+        step: u32,
+    ) -> Result<Vec<PathBuf>, &'static str> {
+        let queue = usize::try_from(step).unwrap_or(usize::MAX);
+        let posted = self.steps.get(queue).and_then(Option::as_ref);
+        let state = self.lock();
+        let has_task = state.book.has(worker, |job| job.step.queue == queue);
+        let files = posted.filter(|_| has_task);
+        let files = files.map(|posted| posted.secrets.clone());
+        files.ok_or("it asked for the secrets of a step that it has no task of")
+    }
+
+    /// A worker said that a job that goes on keeps this tree.
+    pub(super) fn keeps(&self, lease: Lease, tree: Digest) -> Result<(), String> {
+        self.check_tree(&tree)?;
+        let mut state = self.lock();
+        if let Some(job) = state.book.job_mut(lease) {
+            // It has it, too, should it be carried out again.
+            job.grant.checkpoint = Some(tree);
+            self.tell(News::Kept(job.ready.id, tree));
+        }
+        Ok(())
+    }
+
+    /// Fails unless all of it came.
+    fn check_tree(&self, tree: &Digest) -> Result<(), String> {
+        let is_there = self.store.contains(tree) && {
+            let is_there = |digest: &Digest| self.store.contains(digest);
+            self.store.all_in(tree, is_there)
+        };
+        if is_there {
+            return Ok(());
+        }
+        Err("what a task keeps did not come".to_owned())
+    }
+
+    /// The store paths of a step's packages.
+    pub(super) fn packages_of(&self, step: u32) -> Vec<String> {
+        let posted = self.steps.get(step as usize).and_then(Option::as_ref);
+        let Some(Tools::Nix(environment)) = posted.map(|posted| &posted.spec.identity.tools) else {
+            return Vec::new();
+        };
+        let packages = environment.packages.iter();
+        packages
+            .flat_map(|package| package.store_paths.iter().cloned())
+            .collect()
+    }
+
+    pub(super) fn arriving(&self) -> Arriving<'a> {
+        Arriving {
+            outputs: Collected::new(self.folder.path()),
+            session: self.store.session(),
+        }
+    }
+
+    /// A job that nobody can carry out.
+    fn fail(&self, job: &Job, error: String) {
+        self.ended(job.ready.id, engine::Outcome::Failure(error));
+    }
+
+    /// A job was not carried out at all.
+    pub(super) fn ended(&self, task: TaskId, outcome: engine::Outcome) {
+        self.tell(News::Ended(Box::new(Ended {
+            task,
+            outcome,
+            finished: Finished {
+                started: crate::sys::now().as_millisecond(),
+                elapsed: 0,
+                worker: 0,
+                cpu: None,
+                peak: None,
+            },
+            launch: None,
+            logs: Logs::default(),
+            warning: None,
+            session: self.store.session(),
+            kept: None,
+            checkpoint: None,
+        })));
+    }
+
+    /// A worker is gone: what it had is done elsewhere.
+    pub(super) fn gone(
+        &self,
+        place: usize,
+        worker: WorkerId,
+        node: &str,
+        (why, left): (&str, bool),
+    ) {
+        let mut state = self.lock();
+        state.links.remove(&worker);
+        state.late.remove(&worker);
+        let lost = state.book.gone(worker, left);
+        let (over, stopped) = (state.over, state.stopped);
+        if stopped {
+            for job in state.book.take_waiting(place) {
+                self.ended(job.ready.id, engine::Outcome::Cancelled);
+            }
+        }
+        self.settle(&mut state);
+        drop(state);
+        for job in &lost.for_good {
+            let why =
+                format!("lost: {LOSSES} workers ended while it ran, the last one on {node}: {why}");
+            self.fail(job, why);
+        }
+        let all = lost.again + lost.for_good.len();
+        if !over && !stopped && all > 0 {
+            let executor = &self.crews[place].name;
+            self.warn(format!(
+                "{executor}: {} lost with a worker on {node} ({why}): {}{}",
+                amount::count(all, "task"),
+                match (lost.again, lost.for_good.len()) {
+                    (_, 0) => "run again elsewhere".to_owned(),
+                    (again, failed) => format!("{again} run again elsewhere, {failed} failed"),
+                },
+                if lost.left_out {
+                    format!(
+                        "; {node} gets no more tasks, as {BAD} workers in a row were lost there"
+                    )
+                } else {
+                    String::new()
+                }
+            ));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The command that starts a worker: its start, its first words, its end.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufRead, Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::process;
+use crate::sys;
+use crate::wire::frame;
+use crate::wire::message::{Hello, ToOwner};
+
+/// The most bytes of a command's last words.
+const WORDS: u64 = 2000;
+
+/// Hears a worker's first words.
+pub(super) fn meet(from: &mut impl BufRead) -> Result<Hello, String> {
+    let told = |error: frame::Error| match error {
+        frame::Error::NoGreeting(last) if last.is_empty() => "it said nothing".to_owned(),
+        frame::Error::NoGreeting(last) => format!("no worker answered, but: {last}"),
+        other @ (frame::Error::Io(_)
+        | frame::Error::Protocol(_)
+        | frame::Error::TooLong(_)
+        | frame::Error::Message(_)) => other.to_string(),
+    };
+    frame::read_greeting(from).map_err(told)?;
+    let hello = match frame::read(from).map_err(told)? {
+        Some((ToOwner::Hello(hello), _)) => hello,
+        Some(_) => return Err("it did not say who it is".to_owned()),
+        None => return Err("it ended at once".to_owned()),
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    if hello.version != own {
+        return Err(format!(
+            "the program there is version {}, here it is {own}",
+            hello.version
+        ));
+    }
+    Ok(hello)
+}
+
+/// Starts the command of a station.
+pub(super) fn start(
+    command: &[OsString],
+    hidden: &BTreeSet<OsString>,
+    words: &File,
+) -> std::io::Result<Child> {
+    let [program, arguments @ ..] = command else {
+        return Err(std::io::ErrorKind::NotFound.into());
+    };
+    let _starting = sys::starting_a_child();
+    let mut started = Command::new(program);
+    for variable in hidden {
+        started.env_remove(variable);
+    }
+    started
+        .args(arguments)
+        // Signals that come to this program's group are not for it.
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(words.try_clone()?)
+        .spawn()
+}
+
+/// Waits for the end of a command, which has a moment for it.
+pub(super) fn end(child: &mut Child) -> Option<ExitStatus> {
+    const MOMENT: Duration = Duration::from_secs(2);
+    let due = Instant::now() + MOMENT;
+    while Instant::now() < due {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    child.wait().ok()
+}
+
+/// How a worker ended, with how its command did, and its last words: one line, as it is told within one.
+pub(super) fn ended(why: &str, status: Option<ExitStatus>, words: File) -> String {
+    let status = status.filter(|status| !status.success());
+    let status = status.map_or_else(String::new, |status| {
+        format!("; its command ended with {}", process::describe(status))
+    });
+    let last = last_words(words);
+    let lines: Vec<&str> = last.lines().map(str::trim).collect();
+    let last = lines[lines.len().saturating_sub(3)..].join("; ");
+    let last = if last.is_empty() {
+        last
+    } else {
+        format!(": {last}")
+    };
+    format!("{why}{status}{last}")
+}
+
+/// The end of what a command wrote.
+fn last_words(mut words: File) -> String {
+    let length = words.metadata().map_or(0, |metadata| metadata.len());
+    let mut last = Vec::new();
+    let read = words
+        .seek(SeekFrom::Start(length.saturating_sub(WORDS)))
+        .and_then(|_| words.read_to_end(&mut last));
+    match read {
+        Ok(_) => String::from_utf8_lossy(&last).trim().to_owned(),
+        Err(_) => String::new(),
+    }
+}
