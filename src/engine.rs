@@ -14,6 +14,7 @@
 //!                                                └▶ failed, to be tried again ─────┘
 //! ```
 
+mod away;
 mod dry_run;
 mod elsewhere;
 mod gather;
@@ -239,6 +240,8 @@ impl<'a> Scheduler<'a> {
         if self.plan.has_ready() {
             recover::keep_few(self.state)?;
         }
+        let now = crate::sys::now().as_millisecond();
+        self.state.keep_workers(self.runset, now)?;
         self.begin_remaking()?;
         self.begin_gathering()
     }

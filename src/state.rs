@@ -53,6 +53,7 @@ mod schema;
 mod steps;
 mod supersede;
 mod taken;
+mod workers;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,7 @@ pub(crate) use schema::FORMAT;
 pub(crate) use steps::{Registration, StepId, StepVersion};
 pub(crate) use supersede::{Migrated, Taint};
 pub(crate) use taken::Taken;
+pub(crate) use workers::Try;
 
 /// A state database, for one who asks it.
 #[derive(Debug)]
@@ -119,6 +121,8 @@ pub(crate) struct State {
     marked: bool,
     /// What was wrong when it was opened.
     mended: Mended,
+    /// Who carries out tasks elsewhere.
+    workers: Option<Box<workers::Workers>>,
 }
 
 /// A failure of the state database.

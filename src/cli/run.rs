@@ -423,6 +423,9 @@ impl Call<'_> {
         for runset in &runsets {
             self.state.set_ran(runset)?;
         }
+        let now = sys::now().as_millisecond();
+        self.state
+            .end_workers(now, "its run ended before that was told")?;
         let of = (&runsets[..], &mut selections as &mut dyn Iterator<Item = _>);
         let source = self.source;
         if source.executors.crews.is_empty() {
@@ -444,6 +447,9 @@ impl Call<'_> {
         let folder = scratch.folder();
         let hidden = source.secrets.hidden();
         let crews = &source.executors.crews;
+        // One at home may have one more than run at once.
+        let first = settings.parallel.saturating_add(1);
+        let terms = (terms, first);
         let remote = Remote::new(store, folder, crews, &posted, terms, (hidden, keep));
         let done = std::thread::scope(|scope| {
             remote
@@ -457,7 +463,12 @@ impl Call<'_> {
         if let Some(pilots) = &pilots {
             pilots.cancel();
         }
-        done
+        let now = sys::now().as_millisecond();
+        let ended = self.state.end_workers(now, "the run was over");
+        let ended = ended.and_then(|()| self.state.end());
+        let done = done?;
+        ended?;
+        Ok(done)
     }
 
     /// Has the files that steps elsewhere declare, and that are no objects as they are large, for who asks for them.

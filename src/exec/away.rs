@@ -10,6 +10,9 @@ pub(crate) trait Away: Sync {
     /// Where jobs of the step go; none for those that are carried out here.
     fn place(&self, step: QueueId) -> Option<usize>;
 
+    /// What the executor of a place is called.
+    fn name(&self, place: usize) -> &str;
+
     /// Takes a job. Its end is news.
     fn give(&self, job: Box<Job>);
 
@@ -27,6 +30,22 @@ pub(crate) trait Away: Sync {
 
     /// What runs is asked to end, or is ended.
     fn stop(&self, stop: Stop);
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// It was called for.
+    Called,
+    /// It is there.
+    Here {
+        /// On this machine.
+        node: String,
+        /// For so many tasks at once.
+        slots: u64,
+    },
+    /// It is gone, or never came: why.
+    Gone(String),
 }
 
 /// What happened elsewhere.
@@ -49,6 +68,19 @@ pub(crate) enum News {
     },
     /// A task that goes on keeps this for its next try, a tree.
     Kept(TaskId, Digest),
+    /// The worker with this number, of a place, is somewhere else by now.
+    Worker(i64, usize, Whereabouts),
+    /// A task that the worker with this number had is lost there.
+    Lost {
+        /// Whose it was.
+        worker: i64,
+        /// The task.
+        task: TaskId,
+        /// When it was given out, in milliseconds since 1970.
+        given: i64,
+        /// Why.
+        why: String,
+    },
     /// The user should know that.
     Warning(String),
     /// Nobody works in a place, and nobody will: the error, and what to do.

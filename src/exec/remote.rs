@@ -25,13 +25,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use super::away::{Away, News};
+use super::away::{Away, News, Whereabouts};
 use super::local::Kept;
 use crate::engine::{self, Collected, Job, Stop};
 use crate::folder::Folder;
 use crate::model::plan::QueueId;
 use crate::store::{Session, Store};
-use crate::wire::message::{StepSpec, TaskSpec, Terms, ToWorker};
+use crate::wire::message::{Lease, StepSpec, TaskSpec, Terms, ToWorker};
 use beside::Beside;
 use book::{Act, Book, WorkerId};
 pub(crate) use deadline::MARGIN;
@@ -86,6 +86,8 @@ pub(crate) struct Remote<'a> {
     /// By their places in the manifest.
     steps: &'a [Option<Posted>],
     terms: Terms,
+    /// The number of the first worker, in what is recorded: those at home have lower ones.
+    first: i64,
     /// Variables of this process that no worker has, for a secret is in them.
     hidden: &'a BTreeSet<OsString>,
     /// Where folders of failed tasks go, if they are kept.
@@ -109,6 +111,8 @@ struct State {
     /// By place.
     stations: Vec<Vec<Station>>,
     links: HashMap<WorkerId, Link>,
+    /// When what is given out was, in milliseconds since 1970.
+    given: HashMap<Lease, i64>,
     /// The room that was told, by place.
     told: Vec<u64>,
     next: WorkerId,
@@ -128,8 +132,6 @@ struct State {
 /// A worker that can be talked to.
 struct Link {
     say: Sender<Say>,
-    /// The number that its first slot has in what is recorded.
-    first: i64,
     /// Of which steps it knows.
     knows: Vec<bool>,
     place: usize,
@@ -150,14 +152,14 @@ struct Arriving<'a> {
 }
 
 impl<'a> Remote<'a> {
-    /// Nobody works yet. Files that are not complete are in `folder`, on the store's file system. No worker has the
-    /// variables `hidden` of this process.
+    /// Nobody works yet. Files that are not complete are in `folder`, on the store's file system. The first worker has the number
+    /// `first` in what is recorded. No worker has the variables `hidden` of this process.
     pub(crate) fn new(
         store: &'a Store,
         folder: &'a Folder,
         crews: &'a [Crew],
         steps: &'a [Option<Posted>],
-        terms: Terms,
+        (terms, first): (Terms, usize),
         (hidden, keep): (&'a BTreeSet<OsString>, Option<Arc<Kept>>),
     ) -> Self {
         let stations = crews.iter().map(|crew| {
@@ -168,6 +170,7 @@ impl<'a> Remote<'a> {
             book: Book::new(crews.len()),
             stations: stations.collect(),
             links: HashMap::new(),
+            given: HashMap::new(),
             told: vec![0; crews.len()],
             next: 0,
             unable: BTreeSet::new(),
@@ -184,6 +187,7 @@ impl<'a> Remote<'a> {
             crews,
             steps,
             terms,
+            first: i64::try_from(first).unwrap_or(i64::MAX),
             hidden,
             keep,
             clock: Box::new(Instant::now),
@@ -234,6 +238,17 @@ impl<'a> Remote<'a> {
         inbox.news.push_back(news);
         drop(inbox);
         self.came.notify_one();
+    }
+
+    /// The number that a worker has in what is recorded.
+    fn number(&self, worker: WorkerId) -> i64 {
+        let worker = i64::try_from(worker).unwrap_or(i64::MAX);
+        self.first.saturating_add(worker)
+    }
+
+    /// Tells how far a worker is.
+    fn tell_of(&self, worker: WorkerId, place: usize, whereabouts: Whereabouts) {
+        self.tell(News::Worker(self.number(worker), place, whereabouts));
     }
 
     fn warn(&self, words: String) {
@@ -304,6 +319,9 @@ impl<'a> Remote<'a> {
                     memory: job.grant.memory,
                     attempt: ready.attempt,
                 };
+                state
+                    .given
+                    .insert(*lease, crate::sys::now().as_millisecond());
                 // Who is gone is told by the thread that hears it.
                 let _ = link.say.send(Say::Message(ToWorker::Task(Box::new(task))));
             }
@@ -314,6 +332,10 @@ impl<'a> Remote<'a> {
 impl Away for Remote<'_> {
     fn place(&self, step: QueueId) -> Option<usize> {
         Some(self.steps.get(step)?.as_ref()?.place)
+    }
+
+    fn name(&self, place: usize) -> &str {
+        &self.crews[place].name
     }
 
     fn give(&self, job: Box<Job>) {

@@ -99,7 +99,7 @@ fn size(file: &Path) -> u64 {
 
 /// The tables of this program: those of the first implementation, those that came next, and those
 /// of format 4.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "step",
     "task",
     "runset",
@@ -116,6 +116,8 @@ const TABLES: [&str; 16] = [
     "gathering",
     "shared",
     "checkpoint",
+    "worker",
+    "attempt",
 ];
 const FIRST: usize = 2;
 const BEFORE_4: usize = 7;

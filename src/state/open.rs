@@ -222,6 +222,7 @@ impl State {
             sync: Sync::default(),
             marked: false,
             mended: Mended::default(),
+            workers: None,
         }
     }
 }

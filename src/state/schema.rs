@@ -126,7 +126,10 @@ CREATE INDEX idx_task_digits ON task (name)
 /// running some tainted tasks of a version under another one: how many tasks, of how many, how many
 /// of them did not leave the same, and when, in milliseconds since 1970. `shared` has the tasks whose results
 /// somebody else made, and `origin` who that was, and where it was found. `checkpoint` has, by task, the tree of what it kept
-/// from a try that did not succeed, and what that try worked on.
+/// from a try that did not succeed, and what that try worked on. `worker` has those who carried out tasks elsewhere: when one
+/// was called for, `came`, and was `gone`, in milliseconds since 1970, and `why`. `attempt` has what each of them had, by task, counted
+/// from 1: `started` in milliseconds since 1970 by the clock there, as in `task`, `elapsed` in microseconds; of one that was `lost`, why,
+/// and when it was given out. What runs at home has no row.
 ///
 /// `task.role` is 0 for tasks and final outputs, 1 for a member: an output that a step gathers
 /// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
@@ -208,6 +211,26 @@ CREATE TABLE checkpoint (
     context TEXT,
     tree TEXT NOT NULL
 );
+CREATE TABLE worker (
+    id INTEGER PRIMARY KEY,
+    runset_id INTEGER NOT NULL,
+    executor TEXT NOT NULL,
+    called INTEGER NOT NULL,
+    came INTEGER,
+    node TEXT,
+    slots INTEGER,
+    gone INTEGER,
+    why TEXT
+);
+CREATE TABLE attempt (
+    task_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    worker_id INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    elapsed INTEGER NOT NULL,
+    lost TEXT,
+    PRIMARY KEY (task_id, number)
+) WITHOUT ROWID;
 CREATE TABLE gathering (
     id INTEGER PRIMARY KEY,
     runset_id INTEGER NOT NULL,
@@ -220,8 +243,8 @@ CREATE INDEX idx_gathering_owner ON gathering (owner) WHERE owner > 0;
 CREATE INDEX idx_task_gathering ON task (gathering, role) WHERE gathering IS NOT NULL;";
 
 /// Of the views `live_task` differs: in what is `tainted`, and in `made_by`, the version that made an
-/// accepted task, and in that what is gathered is no task of the step that does, as in `step_history`.
-/// `acceptance` has the accepted tasks.
+/// accepted task, in `node`, where it ran if not here, and in that what is gathered is no task of the step that does, as in
+/// `step_history`. `acceptance` has the accepted tasks, `elsewhere` the tries of tasks on other machines.
 const VIEWS_NOW: &str = "
 DROP VIEW IF EXISTS live_task;
 DROP VIEW IF EXISTS step_history;
@@ -241,8 +264,17 @@ SELECT task.id, task.runset, step.name AS step, step.version,
     strftime('%Y-%m-%d %H:%M:%f', started / 1000.0, 'unixepoch') AS started, elapsed / 1e6 AS seconds,
     worker, error,
     (SELECT made.version FROM accepted JOIN step AS made ON made.id = accepted.from_step
-        WHERE accepted.task_id = task.id) AS made_by, cpu_time / 1e6 AS cpu_seconds, peak_memory
+        WHERE accepted.task_id = task.id) AS made_by, cpu_time / 1e6 AS cpu_seconds, peak_memory,
+    (SELECT worker.node FROM attempt JOIN worker ON worker.id = attempt.worker_id
+        WHERE attempt.task_id = task.id AND attempt.started = task.started AND lost IS NULL
+            AND reused_from IS NULL) AS node
 FROM task JOIN step ON step.id = task.step_id WHERE live = 1 AND role <> 1;
+CREATE VIEW elsewhere AS
+SELECT attempt.task_id AS id, task.runset, step.name AS step, attempt.number AS try, worker.executor, worker.node,
+    strftime('%Y-%m-%d %H:%M:%f', attempt.started / 1000.0, 'unixepoch') AS started,
+    attempt.elapsed / 1e6 AS seconds, attempt.lost
+FROM attempt JOIN worker ON worker.id = attempt.worker_id JOIN task ON task.id = attempt.task_id
+JOIN step ON step.id = task.step_id;
 CREATE VIEW acceptance AS
 SELECT task.id, task.runset, step.name AS step, step.version, made.version AS made_by,
     json_extract(evidence, '$.tasks') AS sampled, json_extract(evidence, '$.tainted') AS sampled_of,
@@ -294,6 +326,9 @@ CREATE VIEW live_task AS
 SELECT id, runset, '' AS step, 1 AS version, name AS input_name, object_hash AS input_hash, started,
     elapsed AS seconds, error, '' AS state FROM task;
 DROP VIEW acceptance;
+DROP VIEW elsewhere;
+DROP TABLE attempt;
+DROP TABLE worker;
 DROP TABLE sample;
 DROP VIEW lineage;
 CREATE VIEW lineage AS SELECT id FROM task;

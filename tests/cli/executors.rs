@@ -188,6 +188,12 @@ cp $INPUT_FILE $OUTPUT_DIR/done'''
         .exits(0)
         .says("1 task lost with a worker on bad")
         .says("; bad gets no more tasks, as 3 workers in a row were lost there");
+    let tries = "SELECT node, executor, lost IS NULL, count(*) FROM elsewhere GROUP BY 1, 3";
+    assert_eq!(test.rows(tries), ["bad|two|0|3", "good|two|1|24"]);
+    let nodes = "SELECT step, node, count(*) FROM live_task GROUP BY 1, 2";
+    assert_eq!(test.rows(nodes), ["begin||1", "work|good|24"]);
+    let here = "SELECT *, 0 FROM worker WHERE gone IS NULL OR why IS NULL OR came < called";
+    assert_eq!(test.rows(here), [""; 0]);
     let lost = std::fs::read_to_string(folder.path().join("lost")).unwrap();
     assert_eq!((lost.lines().count(), test.finals()["done"].len()), (3, 24));
 }

@@ -103,6 +103,8 @@ pub(super) enum Act {
 pub(super) struct Lost<J> {
     /// How many jobs are to be carried out elsewhere.
     pub again: usize,
+    /// What had begun, as far as is known.
+    pub begun: Vec<Lease>,
     /// Those that were lost too often.
     pub for_good: Vec<J>,
     /// Whether its machine gets no more tasks from now on.
@@ -260,6 +262,13 @@ impl<J> Book<J> {
         Some(&self.leases.get(&lease)?.waiting.job)
     }
 
+    /// The leases of a worker, with their jobs.
+    pub(super) fn held(&self, worker: WorkerId) -> impl Iterator<Item = (Lease, &J)> {
+        let worker = self.workers.get(&worker);
+        let leases = worker.into_iter().flat_map(|worker| &worker.leases);
+        leases.filter_map(|lease| Some((*lease, self.job(*lease)?)))
+    }
+
     /// The same, to note something that it is to have if it is carried out again.
     pub(super) fn job_mut(&mut self, lease: Lease) -> Option<&mut J> {
         Some(&mut self.leases.get_mut(&lease)?.waiting.job)
@@ -296,14 +305,6 @@ impl<J> Book<J> {
         leases.any(|lease| self.job(*lease).is_some_and(&is_such))
     }
 
-    /// The jobs that a worker has.
-    #[cfg(test)]
-    pub(super) fn held(&self, worker: WorkerId) -> impl Iterator<Item = &J> {
-        let worker = self.workers.get(&worker);
-        let leases = worker.into_iter().flat_map(|worker| &worker.leases);
-        leases.filter_map(|lease| self.job(*lease))
-    }
-
     /// How many leases are open.
     #[cfg(test)]
     pub(super) fn leases(&self) -> usize {
@@ -328,6 +329,7 @@ impl<J> Book<J> {
         let left_out = held.waiting.losses == 0 && self.blame(place, &node);
         let mut lost = Lost {
             again: 0,
+            begun: vec![lease],
             for_good: Vec::new(),
             left_out,
         };
@@ -367,6 +369,7 @@ impl<J> Book<J> {
     pub(super) fn gone(&mut self, worker: WorkerId, left: bool) -> Lost<J> {
         let mut lost = Lost {
             again: 0,
+            begun: Vec::new(),
             for_good: Vec::new(),
             left_out: false,
         };
@@ -383,6 +386,9 @@ impl<J> Book<J> {
             // What came first began first; what had no room had not begun.
             let has_begun = began + held.taken <= gone.slots;
             began += held.taken;
+            if has_begun {
+                lost.begun.push(lease);
+            }
             if has_begun && !left {
                 is_first |= held.waiting.losses == 0;
                 held.waiting.losses += 1;

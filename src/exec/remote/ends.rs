@@ -39,6 +39,13 @@ impl<'a> Remote<'a> {
             if let (Some(lost), Some((queue, step, task))) =
                 (state.book.unable(worker, lease), about)
             {
+                let given = state.given.remove(&lease).unwrap_or_default();
+                self.tell(News::Lost {
+                    worker: self.number(worker),
+                    task,
+                    given,
+                    why: why.clone(),
+                });
                 if lost.left_out {
                     self.warn(format!(
                         "{}: {node} gets no more tasks, as {BAD} in a row could not be carried out there, the last \
@@ -66,7 +73,7 @@ impl<'a> Remote<'a> {
         let Some(job) = state.book.done(worker, lease, elapsed) else {
             return Ok(());
         };
-        let number = state.links.get(&worker).map_or(0, |link| link.first);
+        state.given.remove(&lease);
         self.settle(&mut state);
         drop(state);
         let arrived = arrived.unwrap_or_else(|| self.arriving());
@@ -94,7 +101,7 @@ impl<'a> Remote<'a> {
             finished: Finished {
                 started: end.started,
                 elapsed: end.elapsed,
-                worker: number,
+                worker: self.number(worker),
                 cpu: end.cpu,
                 peak: end.peak,
             },
@@ -218,8 +225,21 @@ impl<'a> Remote<'a> {
         let mut state = self.lock();
         state.links.remove(&worker);
         state.late.remove(&worker);
+        let held = state.book.held(worker);
+        let held: Vec<_> = held.map(|(lease, job)| (lease, job.ready.id)).collect();
         let lost = state.book.gone(worker, left);
         let (over, stopped) = (state.over, state.stopped);
+        for (lease, task) in held {
+            let given = state.given.remove(&lease);
+            if !over && !stopped && lost.begun.contains(&lease) {
+                self.tell(News::Lost {
+                    worker: self.number(worker),
+                    task,
+                    given: given.unwrap_or_default(),
+                    why: why.to_owned(),
+                });
+            }
+        }
         if stopped {
             for job in state.book.take_waiting(place) {
                 self.ended(job.ready.id, engine::Outcome::Cancelled);

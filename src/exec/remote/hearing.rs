@@ -12,7 +12,7 @@ use super::station::{Came, Phase};
 use super::talk::Say;
 use super::{Arriving, Link, Remote};
 use crate::engine::Output;
-use crate::exec::away::News;
+use crate::exec::away::{News, Whereabouts};
 use crate::exec::transfer::Incoming;
 use crate::model::digest::Digest;
 use crate::model::list::Form;
@@ -71,11 +71,16 @@ impl<'a> Remote<'a> {
         if state.over {
             return Err(refused("the run is over".to_owned(), true));
         }
-        let worker = state.next;
-        state.next += 1;
+        let expected = state.stations[place][number].expects.take();
+        let worker = expected.unwrap_or(state.next);
+        state.next = state.next.max(worker + 1);
+        let here = Whereabouts::Here {
+            node: hello.node.clone(),
+            slots: hello.slots,
+        };
+        self.tell_of(worker, place, here);
         let link = Link {
             say: say.clone(),
-            first: i64::try_from(worker).unwrap_or(i64::MAX),
             knows: vec![false; self.steps.len()],
             place,
             station: number,
@@ -166,7 +171,7 @@ impl<'a> Hearing<'_, 'a> {
     pub(super) fn held(&self) -> Vec<i64> {
         let state = self.remote.lock();
         let held = state.book.held(self.worker);
-        held.map(|job| job.ready.id.0).collect()
+        held.map(|(_, job)| job.ready.id.0).collect()
     }
 
     /// Whether it was ended by somebody.
@@ -293,6 +298,7 @@ impl<'a> Hearing<'_, 'a> {
             }
             ToOwner::GivenBack(lease) => {
                 let mut state = remote.lock();
+                state.given.remove(&lease);
                 state.book.given_back(self.worker, lease);
                 remote.settle(&mut state);
             }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::book::WorkerId;
 use super::talk::{self, Say};
 use super::{Remote, State, process};
-use crate::exec::away::News;
+use crate::exec::away::{News, Whereabouts};
 use crate::wire::frame;
 use crate::wire::message::{Hello, ToWorker};
 
@@ -31,6 +32,8 @@ pub(super) struct Station {
     failures: u32,
     /// Ends its command, now.
     end: Option<End>,
+    /// Whom it was called for, before he has come.
+    pub(super) expects: Option<WorkerId>,
     /// Whether its worker was sent away.
     retired: bool,
     /// Whether its worker had too little time left, and was sent away for another one.
@@ -299,8 +302,21 @@ impl<'a> Remote<'a> {
         command
     }
 
-    /// Starts one worker, and hears it to its end.
+    /// Has one worker to its end, and tells where it is.
     fn have_one(&self, place: usize, number: usize) -> Came {
+        let mut state = self.lock();
+        let worker = state.next;
+        state.next += 1;
+        state.stations[place][number].expects = Some(worker);
+        self.tell_of(worker, place, Whereabouts::Called);
+        drop(state);
+        let came = self.start_one(place, number);
+        self.tell_of(worker, place, Whereabouts::Gone(came.how.clone()));
+        came
+    }
+
+    /// Starts one worker, and hears it to its end.
+    fn start_one(&self, place: usize, number: usize) -> Came {
         let command = &self.command(place, number);
         let failed = |how: String| Came {
             was_of_use: false,

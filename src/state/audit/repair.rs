@@ -37,6 +37,8 @@ DELETE FROM accepted WHERE task_id NOT IN (SELECT id FROM task)
     OR from_step NOT IN (SELECT id FROM step);
 DELETE FROM shared WHERE task_id NOT IN (SELECT id FROM task);
 DELETE FROM checkpoint WHERE task_id NOT IN (SELECT id FROM task);
+DELETE FROM attempt WHERE task_id NOT IN (SELECT id FROM task)
+    OR worker_id NOT IN (SELECT id FROM worker);
 INSERT INTO runset (name) SELECT DISTINCT runset FROM task
     WHERE runset IS NOT NULL AND runset NOT IN (SELECT name FROM runset);
 UPDATE task SET live = 0

@@ -19,7 +19,9 @@ INSERT INTO log (task_id, stdout) VALUES (1, 'H6');
 UPDATE task SET context = 'H7' WHERE id = 2;
 INSERT INTO entry (runset_id, identity, task_id) VALUES (1, 'file\tx', 1);
 INSERT INTO checkpoint (task_id, step_id, input, tree) SELECT id, step_id, object_hash, 'H8' FROM task
-    WHERE processed = 0 AND live = 1 AND step_id IS NOT NULL LIMIT 1;";
+    WHERE processed = 0 AND live = 1 AND step_id IS NOT NULL LIMIT 1;
+INSERT INTO worker (id, runset_id, executor, called) VALUES (1, 1, 'lab', 0);
+INSERT INTO attempt (task_id, number, worker_id, started, elapsed) VALUES (1, 1, 1, 0, 0);";
 
 /// A sound database to which this was done.
 fn sound(damage: &str) -> State {
@@ -113,6 +115,7 @@ fn each_kind_of_wrong_row_is_told_with_its_number() {
             4,
             "comes from a final output",
         ),
+        ("DELETE FROM worker", 1, "is of a task, or of a worker"),
         ("UPDATE task SET runset = 'other' WHERE id = 3", 3, "runset"),
         (
             "DELETE FROM gathering",

@@ -44,6 +44,7 @@ DELETE FROM meta WHERE key > 'gone ' AND key < 'gone!' AND unhex(substr(key, 6))
 DELETE FROM evicted WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM checkpoint WHERE task_id NOT IN (SELECT task_id FROM checkpoint
     JOIN task ON task.id = task_id AND live = 1 AND processed = 0 AND task.step_id = checkpoint.step_id);
+DELETE FROM worker WHERE gone IS NOT NULL AND id NOT IN (SELECT worker_id FROM attempt);
 DELETE FROM unsteady WHERE step_id NOT IN (SELECT id FROM step);";
 
 impl State {
@@ -96,6 +97,12 @@ impl State {
             connection.write(
                 REMOVING,
                 "DELETE FROM shared WHERE task_id > ?1 AND task_id <= ?2
+                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
+                (from, to),
+            )?;
+            connection.write(
+                REMOVING,
+                "DELETE FROM attempt WHERE task_id > ?1 AND task_id <= ?2
                    AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
                 (from, to),
             )?;

@@ -8,7 +8,7 @@ use std::thread::Scope;
 
 use super::{Dispatch, Pool};
 use crate::engine::{Error, Job, Reply, Stop, Turn};
-use crate::exec::away::{Away, News};
+use crate::exec::away::{Away, News, Whereabouts};
 use crate::model::event::Event;
 
 impl<'a, 'c> Pool<'a, 'c> {
@@ -67,6 +67,31 @@ impl<'a, 'c> Pool<'a, 'c> {
             }
             News::Kept(task, tree) => {
                 if let Err(error) = dispatch.scheduler.keeps(task, &tree) {
+                    return self.fail(&mut dispatch, error);
+                }
+                None
+            }
+            News::Worker(worker, place, whereabouts) => {
+                let scheduler = &mut dispatch.scheduler;
+                let done = match &whereabouts {
+                    Whereabouts::Called => scheduler.worker_called(worker, away.name(place)),
+                    Whereabouts::Here { node, slots } => {
+                        scheduler.worker_came(worker, node, *slots)
+                    }
+                    Whereabouts::Gone(why) => scheduler.worker_gone(worker, why),
+                };
+                if let Err(error) = done {
+                    return self.fail(&mut dispatch, error);
+                }
+                None
+            }
+            News::Lost {
+                worker,
+                task,
+                given,
+                why,
+            } => {
+                if let Err(error) = dispatch.scheduler.lost_there(worker, task, given, &why) {
                     return self.fail(&mut dispatch, error);
                 }
                 None

@@ -63,7 +63,7 @@ impl Life<'_, '_> {
             &folder,
             &crews,
             &scenery.steps,
-            scenery.terms.clone(),
+            (scenery.terms.clone(), 0),
             (&hidden, None),
         );
         let clock = Arc::new(Mutex::new(history.now));
@@ -231,7 +231,7 @@ impl Life<'_, '_> {
                         history.told += number.parse::<usize>().unwrap();
                     }
                 }
-                Some(News::Wrote { .. }) => {}
+                Some(News::Wrote { .. } | News::Worker(..) | News::Lost { .. }) => {}
             }
         }
     }
