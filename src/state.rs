@@ -97,7 +97,7 @@ pub(crate) use schema::FORMAT;
 pub(crate) use steps::{Registration, StepId, StepVersion};
 pub(crate) use supersede::{Migrated, Taint};
 pub(crate) use taken::Taken;
-pub(crate) use workers::Try;
+pub(crate) use workers::{Standing, Try};
 
 /// A state database, for one who asks it.
 #[derive(Debug)]

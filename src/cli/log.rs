@@ -145,7 +145,8 @@ impl Printer<'_> {
             }
         }
         if let Some(error) = &row.error {
-            note(&format!("failed: {}", visible(first_line(error))));
+            let place = place(row);
+            note(&format!("failed{place}: {}", visible(first_line(error))));
         }
         Ok(())
     }
@@ -162,7 +163,8 @@ impl Printer<'_> {
             Some(error) => format!(": {}", visible(first_line(error))),
             None => String::new(),
         };
-        self.write(&format!("── #{} {step}{input}{how}\n", row.id))?;
+        let place = place(row);
+        self.write(&format!("── #{} {step}{input}{place}{how}\n", row.id))?;
         let streams = self.streams(row)?;
         for object in &streams {
             let mut lines = Lines {
@@ -227,6 +229,12 @@ fn why_nothing(row: &TaskRow) -> &'static str {
         (true, false, TaskState::Pending) => "was not executed yet",
         _ => "wrote nothing",
     }
+}
+
+/// Where it ran, if not on the machine of the run.
+fn place(row: &TaskRow) -> String {
+    let node = row.node.as_ref();
+    node.map_or_else(String::new, |node| format!(" on machine {}", visible(node)))
 }
 
 fn first_line(text: &str) -> &str {

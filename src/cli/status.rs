@@ -10,6 +10,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+#[path = "status/elsewhere.rs"]
+mod elsewhere;
+
 use super::columns::{self, free, number, words};
 use super::error::Failure;
 use super::fit::Fit;
@@ -30,6 +33,7 @@ use crate::report::table;
 use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId, Taken};
 use crate::store;
 use crate::text::visible;
+use elsewhere::Elsewhere;
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -84,6 +88,8 @@ struct Status {
     untaken: Vec<Untaken>,
     /// Steps that gather and wait for something.
     waiting: Vec<Waiting>,
+    /// Who carried out tasks elsewhere, or does.
+    elsewhere: Elsewhere,
     /// Bytes of the database, where the store is not looked at.
     database: Option<u64>,
 }
@@ -259,6 +265,7 @@ fn status(
             Some(_) | None => Vec::new(),
         },
         lost: engine::look(state, store, runset, running.is_some())?,
+        elsewhere: Elsewhere::of(state, runset, running.is_some())?,
         runset: runset.name.clone(),
         running,
         steps,
@@ -377,6 +384,7 @@ impl Status {
                 "{lost}; -run makes again what steps of the manifest made"
             );
         }
+        text.push_str(&self.elsewhere.text());
         text.push_str(&table::untaken(&self.untaken));
         text.push_str(&table::waiting(&self.waiting));
         if total.failed > 0 {
@@ -443,6 +451,7 @@ impl Status {
                 "names": one.names,
             })).collect::<Vec<_>>(),
             "waiting": self.waiting.iter().map(waiting).collect::<Vec<_>>(),
+            "executors": self.elsewhere.to_json(),
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
         })

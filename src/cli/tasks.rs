@@ -224,6 +224,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "started_ms": row.started,
         "seconds": elapsed(row).map(|time| time.as_secs_f64()),
         "worker": row.worker,
+        "node": row.node,
         "cpu_seconds": row.cpu.map(|cpu| Duration::from_micros(cpu.unsigned_abs()).as_secs_f64()),
         "peak_memory": row.peak,
         "error": row.error,

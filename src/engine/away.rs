@@ -1,8 +1,9 @@
 //! What is recorded of those who carry out tasks elsewhere.
 
+use super::job::{Ended, Outcome};
 use super::{Error, Scheduler};
 use crate::model::task::TaskId;
-use crate::state::{Finished, Try};
+use crate::state::Try;
 use crate::sys;
 
 /// The longest name of a machine that is recorded, in characters.
@@ -53,13 +54,17 @@ impl Scheduler<'_> {
     }
 
     /// A try of a task ended, wherever that was.
-    pub(super) fn tried(&mut self, task: TaskId, finished: &Finished) -> Result<(), Error> {
-        let ended = Try {
+    pub(super) fn tried(&mut self, ended: &Ended) -> Result<(), Error> {
+        if self.settings.places == 0 || matches!(ended.outcome, Outcome::Cancelled) {
+            return Ok(());
+        }
+        let finished = &ended.finished;
+        let tried = Try {
             worker: finished.worker,
             started: finished.started,
             elapsed: finished.elapsed,
             lost: None,
         };
-        Ok(self.state.put_attempt(task, ended)?)
+        Ok(self.state.put_attempt(ended.task, tried)?)
     }
 }

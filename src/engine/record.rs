@@ -66,9 +66,7 @@ impl Scheduler<'_> {
         let mut ready = Arc::unwrap_or_clone(ready);
         let lane = Lane::from((step.queue, &ready));
         self.gpus.extend(gpus);
-        if self.settings.places > 0 && !matches!(ended.outcome, Outcome::Cancelled) {
-            self.tried(ready.id, &ended.finished)?;
-        }
+        self.tried(&ended)?;
         if self.remakes.is(ready.id) {
             self.plan.ended(lane, None);
             return self.remade(ended, (step, ready));

@@ -55,6 +55,8 @@ pub(crate) struct TaskRow {
     pub elapsed: Option<i64>,
     /// The worker that did it, from 0.
     pub worker: Option<i64>,
+    /// The machine that did, if it was not that of the run.
+    pub node: Option<String>,
     /// Microseconds that CPUs worked for it, where that is known.
     pub cpu: Option<i64>,
     /// The most memory that it had at a time, in bytes, where that is known.
@@ -128,7 +130,7 @@ pub(super) fn columns() -> String {
                 iif({PAIR}, (SELECT own.input_task_id FROM task AS own WHERE own.id = t.output), t.input_task_id),
                 {STATE_SQL}, substr(t.error, 1, 65536), coalesce(t.runset, ''), t.name, t.live, {TAINTED}, t.supersedes,
                 t.forced, t.reused_from, t.started, t.elapsed, t.worker, t.executed, t.kind,
-                {MADE_BY}, t.role, t.context, iif({PAIR}, t.output, NULL), t.key, t.cpu_time, t.peak_memory
+                {MADE_BY}, t.role, t.context, iif({PAIR}, t.output, NULL), t.key, t.cpu_time, t.peak_memory, {NODE}
          FROM task AS t LEFT JOIN step AS s ON s.id = t.step_id"
     )
 }
@@ -139,6 +141,11 @@ const TAINTED: &str = "(t.live AND t.processed AND t.step_id IS NOT NULL AND t.r
 
 /// Whether a row `t` is a task on an input with one output of another step.
 pub(super) const PAIR: &str = "(t.role = 2 AND t.output = t.input_task_id)";
+
+/// Where the last execution of a task `t` was, if not here.
+pub(super) const NODE: &str =
+    "(SELECT w.node FROM attempt AS o JOIN worker AS w ON w.id = o.worker_id
+    WHERE o.task_id = t.id AND o.started = t.started AND o.lost IS NULL AND t.reused_from IS NULL)";
 
 /// Of accepted tasks.
 const MADE_BY: &str = "(SELECT m.version FROM accepted AS a JOIN step AS m ON m.id = a.from_step
@@ -188,6 +195,7 @@ fn task_row(row: &Row) -> rusqlite::Result<TaskRow> {
         key: row.get(24)?,
         cpu: some_number(row, 25)?,
         peak: some_number(row, 26)?,
+        node: row.get(27)?,
     })
 }
 

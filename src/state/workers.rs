@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::Row;
 
 use super::cell::{located, number, some_number};
 use super::{Context as _, Error, Reader, Runset, State};
@@ -102,25 +102,6 @@ impl Reader {
                     .query_map([task.0], |row| located("attempt", row, attempt))?
                     .collect()
             })
-            .during(&self.layout, DOING)
-    }
-
-    /// The machine that the last try of a task was on, which began then; none if it was at home, or no try.
-    pub(crate) fn node(&self, task: TaskId, started: Option<i64>) -> Result<Option<String>, Error> {
-        let Some(started) = started else {
-            return Ok(None);
-        };
-        self.connection
-            .prepare_cached(
-                "SELECT w.node FROM attempt AS a JOIN worker AS w ON w.id = a.worker_id
-                 WHERE a.task_id = ?1 AND a.started = ?2 AND a.lost IS NULL",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_row((task.0, started), |row| row.get(0))
-                    .optional()
-            })
-            .map(Option::flatten)
             .during(&self.layout, DOING)
     }
 
@@ -265,12 +246,6 @@ impl State {
                 (known.row, now, why),
             )
             .map(drop)
-    }
-
-    /// The machine of the worker with this number; none if it works at home.
-    pub(crate) fn node_of(&self, worker: i64) -> Option<Arc<str>> {
-        let known = self.workers.as_ref()?.0.get(&worker)?;
-        known.node.clone()
     }
 
     /// A try of a task ended, or was lost; nothing of one at home.

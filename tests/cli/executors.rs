@@ -192,6 +192,12 @@ cp $INPUT_FILE $OUTPUT_DIR/done'''
     assert_eq!(test.rows(tries), ["bad|two|0|3", "good|two|1|24"]);
     let nodes = "SELECT step, node, count(*) FROM live_task GROUP BY 1, 2";
     assert_eq!(test.rows(nodes), ["begin||1", "work|good|24"]);
+    test.run(["status"])
+        .prints("executor two: bad 0 tasks, 3 lost there; good 24 tasks");
+    let lost = test.rows("SELECT id FROM elsewhere WHERE lost IS NOT NULL");
+    test.run(["why", &lost[0]])
+        .prints("on machine bad (executor two): it ended; that is no failure of the task")
+        .prints("on machine good (executor two)");
     let here = "SELECT *, 0 FROM worker WHERE gone IS NULL OR why IS NULL OR came < called";
     assert_eq!(test.rows(here), [""; 0]);
     let lost = std::fs::read_to_string(folder.path().join("lost")).unwrap();

@@ -20,7 +20,7 @@ use crate::prepare::Source;
 use crate::state::{Acceptance, Equal, Reader, StepId, StepVersion, TaskRow, TaskStep};
 use crate::sys::now;
 use crate::text::amount;
-use crate::text::time::{exact, point, short};
+use crate::text::time::{exact, point, short, short_micros};
 use crate::text::visible;
 
 /// Why the task is as it is.
@@ -89,12 +89,43 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         }
         TaskState::Pending => case.pending(&mut text)?,
     }
+    elsewhere(state, row, &mut text)?;
     if !row.live {
         superseded(state, row, &mut text)?;
     } else if row.tainted || !row.state.is_finished() {
         case.newer(&mut text);
     }
     Ok(text)
+}
+
+/// Its tries on other machines; of many the last ones.
+fn elsewhere(state: &Reader, row: &TaskRow, text: &mut String) -> Result<(), Failure> {
+    const TOLD: usize = 8;
+    let tries = state.attempts(row.id)?;
+    let before = tries.len().saturating_sub(TOLD);
+    if before > 0 {
+        let _ = writeln!(text, "  {} before these", amount::count(before, "try"));
+    }
+    for one in &tries[before..] {
+        let place = format!(
+            "machine {} (executor {})",
+            visible(one.node.as_deref().unwrap_or("of no known name")),
+            visible(&one.executor)
+        );
+        let took = short_micros(one.elapsed);
+        let _ = match &one.lost {
+            Some(why) => writeln!(
+                text,
+                "  lost after {took} on {place}: {}; that is no failure of the task",
+                visible(why)
+            ),
+            None if row.started == Some(one.started) && row.reused_from.is_none() => {
+                writeln!(text, "  ran for {took} on {place}")
+            }
+            None => writeln!(text, "  tried for {took} on {place}"),
+        };
+    }
+    Ok(())
 }
 
 fn member_text(state: &Reader, row: &TaskRow, step: &str) -> Result<String, Failure> {

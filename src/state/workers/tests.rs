@@ -1,7 +1,8 @@
-use super::super::StepId;
+use super::super::{Finished, StepId};
 use super::*;
 use crate::model::identity::Identity;
 use crate::model::name::StepName;
+use crate::model::task::TaskState;
 
 fn begun() -> (State, Runset, StepId) {
     let mut state = State::in_memory();
@@ -29,8 +30,6 @@ fn each_try_elsewhere_is_known_by_its_machine_and_none_at_home_is() {
     state.worker_came(4, "n1", 2, 20).unwrap();
     state.worker_called(&runset, 5, "lab", 11).unwrap();
     state.worker_came(5, "n2", 2, 21).unwrap();
-    assert_eq!(state.node_of(3), None);
-    assert_eq!(state.node_of(5).as_deref(), Some("n2"));
     let lost = Try {
         lost: Some("it ended"),
         ..ended(4, 30)
@@ -47,13 +46,19 @@ fn each_try_elsewhere_is_known_by_its_machine_and_none_at_home_is() {
         tries,
         [(Some("n1"), 30, Some("it ended")), (Some("n2"), 40, None)]
     );
-    let node = |started| state.node(task, started).unwrap();
-    assert_eq!(node(Some(40)).as_deref(), Some("n2"));
-    // The row is about a try at home, or the lost one is told by another.
-    assert_eq!(
-        [node(Some(25)), node(Some(30)), node(None)],
-        [const { None }; 3]
-    );
+    // Nothing of it has ended as far as the row says.
+    assert_eq!(state.task(task).unwrap().unwrap().node, None);
+    let finished = Finished {
+        started: 40,
+        elapsed: 5000,
+        worker: 5,
+        cpu: None,
+        peak: None,
+    };
+    let from = TaskState::Pending;
+    state.succeed(&runset, step, task, from, &finished).unwrap();
+    let node = state.task(task).unwrap().unwrap().node;
+    assert_eq!(node.as_deref(), Some("n2"));
 }
 
 #[test]
