@@ -11,6 +11,7 @@ let
 in
 {
   inherit package;
+  package-runs = package.tests.pipeline;
   inherit (self.packages.${system}) book;
 
   clippy = package.overrideAttrs (previous: {

@@ -13,11 +13,13 @@
   procps,
   python3,
   util-linux,
+  nix-update-script,
+  runCommand,
 }:
 let
   manifest = lib.importTOML ../Cargo.toml;
 in
-rustPlatform.buildRustPackage {
+rustPlatform.buildRustPackage (finalAttrs: {
   pname = "task-pipeline";
   inherit (manifest.package) version;
 
@@ -105,6 +107,19 @@ rustPlatform.buildRustPackage {
   doInstallCheck = true;
   nativeInstallCheckInputs = [ versionCheckHook ];
 
+  passthru = {
+    updateScript = nix-update-script { };
+    # A pipeline from its template to its results, by what is installed.
+    tests.pipeline = runCommand "task-pipeline-runs" { nativeBuildInputs = [ finalAttrs.finalPackage ]; } ''
+      export HOME=$NIX_BUILD_TOP
+      task-pipeline init default pipeline
+      cd pipeline
+      task-pipeline run -host-env
+      task-pipeline export -to $out
+      grep -q '| libc |' $out/top.md
+    '';
+  };
+
   meta = {
     inherit (manifest.package) description;
     longDescription = ''
@@ -118,4 +133,4 @@ rustPlatform.buildRustPackage {
     mainProgram = "task-pipeline";
     platforms = lib.platforms.unix;
   };
-}
+})

@@ -12,6 +12,7 @@ mod caveats;
 mod check;
 mod columns;
 mod complete;
+mod copied;
 mod counts;
 mod covered;
 mod describe;

@@ -2,8 +2,14 @@
 let
   template = name: description: welcomeText: {
     path = ./. + "/${name}";
-    inherit description welcomeText;
+    inherit description;
+    welcomeText = welcomeText + "\n" + copied;
   };
+  copied = ''
+    Outside of a Git repository Nix copies the whole folder, the state in `./db` too, into its store at
+    each call: `git init` first, and `git add` the files before calling Nix; or keep the state elsewhere,
+    with `-db FOLDER`.
+  '';
 in
 {
   default =
@@ -15,7 +21,7 @@ in
         - `nix run .#task-pipeline -- export -db ./db -to results` writes the results as files
         - `nix build` runs it inside a Nix build; the tables are in `./result`
 
-        Read `workflow.toml` first. In a Git repository, `git add` the files before calling Nix.
+        Read `workflow.toml` first.
       '';
 
   ci = template "ci" "A pipeline as a reproducible CI job: flake check, GitHub workflow, locked" ''
@@ -24,8 +30,7 @@ in
     - `nix flake check` runs it inside a Nix build, as CI does
     - `nix run` runs it here, and only what changed since the last time
 
-    `.github/workflows/ci.yml` calls the first. In a Git repository, `git add` the files before
-    calling Nix.
+    `.github/workflows/ci.yml` calls the first.
   '';
 
   cluster = template "cluster" "The same pipeline on a laptop, over ssh and on Slurm" ''
@@ -34,7 +39,7 @@ in
     - `nix run .#results` runs it here and writes `results/`
     - `nix run .#results -- -executor cluster` runs it on Slurm
 
-    `README.md` goes there step by step. In a Git repository, `git add` the files before calling Nix.
+    `README.md` goes there step by step.
   '';
 
   data = template "data" "Fan-out over many inputs, several environments, results as files" ''
@@ -43,7 +48,7 @@ in
     - put your files into `inputs/`
     - `nix run .#results` processes what is new and writes `results/`
 
-    In a Git repository, `git add` the files before calling Nix.
+   
   '';
 
   matrix = template "matrix" "Build and test in a matrix of modes and shells, with a summary" ''
@@ -52,8 +57,7 @@ in
     - `nix run .#results` runs what is new or changed and writes `results/`
     - `nix flake check` runs all of it inside a Nix build, as CI does
 
-    `README.md` says where a matrix has its dimensions. In a Git repository, `git add` the files before
-    calling Nix.
+    `README.md` says where a matrix has its dimensions.
   '';
 
   nixos = template "nixos" "A NixOS machine that runs a pipeline every night" ''
@@ -65,7 +69,7 @@ in
     - `systemctl start task-pipeline-nightly` runs the pipeline now, `journalctl -u
       task-pipeline-nightly` says how it went
 
-    In a Git repository, `git add` the files before calling Nix.
+   
   '';
 
   samples = template "samples" "A sheet of samples with paired files, a reference, one report over all" ''
@@ -74,8 +78,7 @@ in
     - put your samples into `samples.csv`
     - `nix run .#results` runs what is new or changed and writes `results/`
 
-    `README.md` says what this is in Nextflow and Snakemake. In a Git repository, `git add` the files before
-    calling Nix.
+    `README.md` says what this is in Nextflow and Snakemake.
   '';
 
   site = template "site" "A static site: pages, a list of them, a feed" ''
@@ -84,7 +87,7 @@ in
     - write pages into `pages/`
     - `nix run .#results` renders what is new or changed and writes `results/`
 
-    In a Git repository, `git add` the files before calling Nix.
+   
   '';
 
   words = template "words" "Counts of many files, merged into one table" ''
@@ -93,6 +96,6 @@ in
     - put texts into `texts/`
     - `nix run .#results` counts what is new or changed and writes `results/`
 
-    In a Git repository, `git add` the files before calling Nix.
+   
   '';
 }

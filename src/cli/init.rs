@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 use include_dir::{Dir, DirEntry, include_dir};
 
+use super::copied::is_in_git;
 use super::error::Failure;
 use super::output;
 use crate::text::suggest::closest;
@@ -162,12 +163,6 @@ fn next(name: &str, folder: &Path) -> String {
         );
     }
     text
-}
-
-fn is_in_git(folder: &Path) -> bool {
-    let folder = folder.canonicalize();
-    let mut above = folder.iter().flat_map(|folder| folder.ancestors());
-    above.any(|folder| folder.join(".git").exists())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::executor::Pilots;
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
 use super::{
-    cache, check, counts, dry_run, executor, kept, leftover, mended, own, params, programs,
+    cache, check, copied, counts, dry_run, executor, kept, leftover, mended, own, params, programs,
     resources, sandbox, secrets, select, signals, summary,
 };
 use crate::cache::{Cache, Settings};
@@ -85,6 +85,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     state.set_sync(actions.sync.into())?;
     tell_of_db(db, &state, &mut reporter);
+    if let Some(words) = copied::words(db).filter(|_| acts(actions)) {
+        reporter.event(&Event::Warning(&words));
+    }
     source.params = params::of_runsets(&source, &given, &state, actions)?;
     let mut unresolved = Vec::new();
     let mut registered = Vec::new();

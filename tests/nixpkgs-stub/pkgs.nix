@@ -485,6 +485,7 @@ in
   nixfmt-rfc-style = final.nixfmt;
   nixfmt-tree = final.nixfmt;
   treefmt = final.nixfmt;
+  nix-update-script = _: [ "nix-update" ];
   # The host's, or one that takes a book whose pages are all there and shows them as they are.
   mdbook =
     if host.tools.mdbook != { } then
