@@ -60,6 +60,45 @@ pub(crate) struct Evicted {
     pub too_large: bool,
 }
 
+impl Evicted {
+    /// Drops the bytes of these, or only counts them.
+    fn drop_some(
+        &mut self,
+        state: &mut State,
+        store: &store::Reader,
+        steady: &Steady,
+        some: &[Dropped],
+        dry: bool,
+    ) -> Result<(), Error> {
+        if !dry && !some.is_empty() {
+            state.put_evicted(some.iter().map(|one| (one.object, one.size)))?;
+            store.set_evicted(state.evicted()?);
+        }
+        for one in some {
+            match store.drop_bytes(&one.object, dry) {
+                Ok(()) => {
+                    let amount = Amount {
+                        objects: 1,
+                        bytes: one.taken,
+                    };
+                    self.all += amount;
+                    if let Some(step) = steady.get(&one.step) {
+                        *self.steps.entry(step.clone()).or_default() += amount;
+                    }
+                }
+                Err(error) => {
+                    self.left += 1;
+                    self.error.get_or_insert(error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Objects whose bytes are dropped first where there is little room.
+const LITTLE: usize = 64;
+
 /// Rows for whose objects there is memory at a time.
 const PIECE: u64 = 200_000;
 
@@ -110,27 +149,17 @@ fn evict_in_pieces(
         all.retain(&mut enough);
         evicted.too_large = left > most;
     }
-    if !dry && !all.is_empty() {
-        state.put_evicted(all.iter().map(|one| (one.object, one.size)))?;
-        store.set_evicted(state.evicted()?);
-    }
-    for one in all {
-        match store.drop_bytes(&one.object, dry) {
-            Ok(()) => {
-                let amount = Amount {
-                    objects: 1,
-                    bytes: one.taken,
-                };
-                evicted.all += amount;
-                if let Some(step) = steady.get(&one.step) {
-                    *evicted.steps.entry(step.clone()).or_default() += amount;
-                }
-            }
-            Err(error) => {
-                evicted.left += 1;
-                evicted.error.get_or_insert(error);
-            }
+    if state.has_little_room() && !dry {
+        // To record those that follow takes some of the room of those that went.
+        all.sort_unstable_by_key(|one| std::cmp::Reverse(one.taken));
+        let (mut rest, mut many) = (&all[..], LITTLE);
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(many.min(rest.len()));
+            evicted.drop_some(state, store, &steady, some, dry)?;
+            (rest, many) = (others, many * 2);
         }
+    } else {
+        evicted.drop_some(state, store, &steady, &all, dry)?;
     }
     evicted.stays.objects -= evicted.all.objects.min(evicted.stays.objects);
     evicted.stays.bytes -= evicted.all.bytes.min(evicted.stays.bytes);

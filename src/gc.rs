@@ -126,6 +126,17 @@ impl<'a> Collection<'a> {
         })
     }
 
+    /// Removes what no row names, and records nothing of it: for one who has no room to.
+    pub(crate) fn sweep_unnamed(&mut self) -> Result<Swept, Error> {
+        self.choose(&Wish::default(), usize::MAX)?;
+        self.state.keep_versions()?;
+        self.state.name_noted()?;
+        self.find_needed()?;
+        // Rows that went before must not come back with a power cut, without their objects.
+        self.state.sync_log()?;
+        self.sweep(Removes::Folders)
+    }
+
     /// How many runsets stay in any case.
     fn least(&self) -> usize {
         let runs = self.beside.as_ref().map_or(0, |beside| beside.runsets);

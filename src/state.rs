@@ -44,6 +44,7 @@ mod readers;
 mod reading;
 mod record;
 mod reroute;
+mod reserve;
 mod reshape;
 mod reuse;
 mod roots;
@@ -89,6 +90,7 @@ pub(crate) use readers::{NewReader, Told};
 pub(crate) use reading::Reading;
 pub(crate) use record::{Finished, Logs, NewTask};
 pub(crate) use reroute::{Astray, Rerouted, sign};
+pub(crate) use reserve::Room;
 pub(crate) use reshape::{Groups, Home, Shape};
 pub(crate) use reuse::{Equal, Usable};
 pub(crate) use runset::{Runset, RunsetId};
@@ -116,6 +118,7 @@ pub(crate) struct State {
     lock: Option<Lock>,
     /// Whether it writes beside a run, which says of itself that it writes.
     beside: bool,
+    room: Room,
     sync: Sync,
     /// Whether the file says that somebody writes to it.
     marked: bool,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Failure;
-use crate::state::{self, Answer, Heard, Layout, Lock, LockError, Question, State};
+use crate::state::{self, Answer, Heard, Layout, Lock, LockError, Question, Room, State};
 
 /// How long a run that is not at its tasks yet, or no run at all, is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) enum Hold {
 }
 
 /// Opens the db folder. A run that is at its tasks is asked to hold still; anything else is waited for, a while.
-pub(super) fn open(root: &Path) -> Result<(State, Hold), Failure> {
+pub(super) fn open(root: &Path, space: Room) -> Result<(State, Hold), Failure> {
     let layout = Layout::new(root);
     let mut question: Option<Question> = None;
     let mut since = Instant::now();
@@ -41,7 +41,7 @@ pub(super) fn open(root: &Path) -> Result<(State, Hold), Failure> {
         };
         match (heard, &question) {
             (Some(Heard::Answered(answer)), _) => {
-                let state = State::open_beside(&layout)?;
+                let state = State::open_beside(&layout, space)?;
                 if let Some(question) = question.take() {
                     let hold = Hold::Beside {
                         _question: question,
@@ -61,7 +61,7 @@ pub(super) fn open(root: &Path) -> Result<(State, Hold), Failure> {
             }
         }
         if looks % SOME == 0 || question.is_none() {
-            match State::open_to_remove(root) {
+            match State::open_to_remove(root, space) {
                 Ok((state, lock, tells)) => {
                     // A question that nobody heard.
                     drop(question);

@@ -38,6 +38,8 @@ pub(crate) struct Failure {
     /// Whether `message` has lines of its own.
     lined: bool,
     hint: Option<String>,
+    /// Whether it is that a disk is full.
+    full: bool,
 }
 
 impl Failure {
@@ -49,6 +51,7 @@ impl Failure {
             rendered: false,
             lined: false,
             hint: None,
+            full: false,
         }
     }
 
@@ -60,6 +63,7 @@ impl Failure {
             rendered: true,
             lined: false,
             hint: None,
+            full: false,
         }
     }
 
@@ -92,6 +96,11 @@ impl Failure {
     /// What went wrong, without what to do about it.
     pub(super) fn message(&self) -> &str {
         self.message.trim_end()
+    }
+
+    /// Whether it is that a disk is full, or a quota used up.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Adds what to do about it.
@@ -242,6 +251,7 @@ impl From<SourceError> for Failure {
                     rendered: true,
                     lined: false,
                     hint: None,
+                    full: false,
                 }
             }
         }
@@ -250,7 +260,10 @@ impl From<SourceError> for Failure {
 
 impl From<state::Error> for Failure {
     fn from(error: state::Error) -> Self {
-        let failure = Self::usage(&error);
+        let failure = Self {
+            full: error.is_full(),
+            ..Self::usage(&error)
+        };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -269,7 +282,11 @@ impl From<verify::Error> for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        let failure = Self::usage(&error);
+        let full = matches!(error.shortage(), Some(Shortage::Room | Shortage::Quota));
+        let failure = Self {
+            full,
+            ..Self::usage(&error)
+        };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -334,6 +351,7 @@ impl From<packages::Error> for Failure {
             rendered: false,
             lined: false,
             hint,
+            full: false,
         }
     }
 }
@@ -361,6 +379,7 @@ impl Failure {
                 rendered: false,
                 lined: false,
                 hint: None,
+                full: false,
             },
             None => self,
         }

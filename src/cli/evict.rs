@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::beside::{self, Hold};
 use super::error::Failure;
+use super::gc::little::with_room;
 use super::options::{ParamOptions, Places};
 use super::place::known_step;
 use super::{output, params, select};
@@ -18,7 +19,7 @@ use crate::evict::{Steady, Wish, evict};
 use crate::model::name::StepName;
 use crate::out;
 use crate::prepare::{Known, PackageOptions, Source, Steps};
-use crate::state::{Reader, State};
+use crate::state::{Reader, Room, State};
 use crate::text::amount::read_bytes;
 use told::Told;
 
@@ -54,6 +55,12 @@ pub(super) struct Options {
 
 /// Drops them, and says what they were.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    with_room(&places.db, options.dry_run, false, |room, _| {
+        drop_bytes(places, options, room)
+    })
+}
+
+fn drop_bytes(places: &Places, options: &Options, room: Room) -> Result<ExitCode, Failure> {
     let mut source = Source::load(&places.manifest()?)?;
     // Where there is no db, none is made.
     let reader = Reader::open(&places.db)?;
@@ -61,11 +68,11 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let mut wish = options.wish(&source, &reader)?;
     drop(reader);
     // Before a run is asked to hold still: it may take a while.
-    let steady = steady(places, &source, options.host_env)?;
+    let steady = steady(places, &source, options.host_env, room)?;
     let (mut state, hold) = if options.dry_run {
-        (State::private_copy(&places.db)?, Hold::Copy)
+        (State::private_copy_within(&places.db, room)?, Hold::Copy)
     } else {
-        beside::open(&places.db)?
+        beside::open(&places.db, room)?
     };
     if let Hold::Beside { answer, .. } = &hold {
         wish.needed.clone_from(&answer.objects);
@@ -94,7 +101,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
 }
 
 /// What would come of the steps just so if they ran now.
-fn steady(places: &Places, source: &Source, host: bool) -> Result<Steady, Failure> {
+fn steady(places: &Places, source: &Source, host: bool, room: Room) -> Result<Steady, Failure> {
     let never = AtomicBool::new(false);
     let supply = PackageOptions {
         host,
@@ -102,8 +109,12 @@ fn steady(places: &Places, source: &Source, host: bool) -> Result<Steady, Failur
         stop: &never,
     };
     // Versions are registered by those who run them.
-    let mut copy =
-        State::private_copy_of_steps(&places.db).or_else(|_| State::private_copy(&places.db))?;
+    let mut copy = match room {
+        Room::Plenty => {
+            State::private_copy_of_steps(&places.db).or_else(|_| State::private_copy(&places.db))?
+        }
+        Room::Little => State::private_copy_within(&places.db, room)?,
+    };
     let known = Known::of(source, &mut copy, supply)?;
     let steps = Steps::without_registering(source, &mut copy, &known, &mut |_| {})?;
     Ok(steps.steady(&known.unresolved))

@@ -2,6 +2,7 @@
 
 mod after_run;
 mod freed;
+pub(super) mod little;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,11 +18,12 @@ use crate::gc::{Collection, Wish};
 use crate::manifest::length_of_time;
 use crate::out;
 use crate::prepare;
-use crate::state::{Answer, Lock, Reader, State};
+use crate::state::{Answer, Lock, Reader, Room, State};
 use crate::store;
 use crate::sys;
 use crate::text::amount::read_bytes;
 pub(super) use freed::Freed;
+use little::First;
 
 /// Options of `gc`.
 #[derive(Debug, Args)]
@@ -55,14 +57,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Removes it, and says what it was.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    little::with_room(&places.db, options.dry_run, true, |room, first| {
+        collect(places, options, room, first)
+    })
+}
+
+fn collect(
+    places: &Places,
+    options: &Options,
+    room: Room,
+    first: &mut First,
+) -> Result<ExitCode, Failure> {
     // Where there is no db, none is made.
     drop(Reader::open(&places.db)?);
     let dry = options.dry_run;
     let mut warnings = Vec::new();
     let (mut state, hold) = if dry {
-        (State::private_copy(&places.db)?, Hold::Copy)
+        (State::private_copy_within(&places.db, room)?, Hold::Copy)
     } else {
-        beside::open(&places.db)?
+        beside::open(&places.db, room)?
     };
     let run = match &hold {
         Hold::Copy => Lock::holder(state.layout()),
@@ -77,7 +90,11 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let folders = if run.is_some() || matches!(hold, Hold::Beside { .. }) {
         0
     } else {
-        leftovers(&mut state, dry, &mut warnings)?
+        match leftovers(&mut state, dry, &mut warnings) {
+            // By now nearly nothing is in them.
+            Err(failure) if failure.is_full() && room == Room::Little => 0,
+            found => found?,
+        }
     };
     let beside = match &hold {
         Hold::Beside { answer, .. } => Some(answer.clone()),
@@ -87,6 +104,8 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     // The run goes on.
     drop((state, hold));
     freed.folders += folders;
+    freed.collected.swept.unneeded += first.swept.unneeded;
+    freed.warnings.append(&mut first.warnings);
     freed.warnings.extend(warnings);
     if options.json {
         output::print_json(format!("{:#}\n", freed.to_json(dry)))?;
@@ -139,8 +158,15 @@ pub(super) fn free(
 
 /// What the objects take, and what would be freed without any options.
 pub(super) fn stored(places: &Places) -> Result<Freed, Failure> {
-    let mut copy = State::private_copy(&places.db)?;
-    free(&mut copy, &Wish::default(), true, PATIENCE, None)
+    let weigh = |room| {
+        let mut copy = State::private_copy_within(&places.db, room)?;
+        free(&mut copy, &Wish::default(), true, PATIENCE, None)
+    };
+    match weigh(Room::Plenty) {
+        // The folder of temporary files is on a disk, too.
+        Err(failure) if failure.is_full() => weigh(Room::Little),
+        weighed => weighed,
+    }
 }
 
 /// Removes what killed runs left, and ends what they left running; how many folders that are.

@@ -33,7 +33,7 @@ pub(crate) use launch::step::{Parameters, Runnable, TaskLaunch, With, program, v
 pub(in crate::exec) use oom::Kills;
 pub(crate) use rescue::rescue;
 pub(crate) use sandbox::{Problem, Sandbox, Scene, secret as secret_in_a_sandbox};
-pub(crate) use scratch::{Scratch, count_runs};
+pub(crate) use scratch::{Scratch, clear_runs, count_runs};
 pub(in crate::exec) use state_dir::LiveState;
 pub(in crate::exec) use worker::{Site, Worker};
 pub(crate) use worker::{host_path, need};

@@ -412,7 +412,10 @@ mod tests {
         let busy = rusqlite::Connection::open(layout.database()).unwrap();
         busy.execute_batch("BEGIN EXCLUSIVE").unwrap();
         std::thread::scope(|scope| {
-            let opened = scope.spawn(|| super::super::State::open_to_remove(dir.path()).map(drop));
+            let opened = scope.spawn(|| {
+                super::super::State::open_to_remove(dir.path(), super::super::Room::Plenty)
+                    .map(drop)
+            });
             while at_work(&layout, false).is_none() {
                 assert!(!opened.is_finished());
                 std::thread::sleep(PAUSE);

@@ -196,6 +196,14 @@ impl Database {
         }
     }
 
+    /// Brings what is committed from the log to the file, as far as nobody reads from it.
+    pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
+        let done = |row: &rusqlite::Row| row.get::<_, i64>(0);
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], done)
+            .map(drop)
+    }
+
     /// Changes a setting of this connection.
     pub(super) fn set(&self, pragma: &str, value: &str) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, pragma, value)

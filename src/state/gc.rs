@@ -9,7 +9,7 @@ mod rows;
 use std::collections::HashMap;
 
 use super::cell::some_number;
-use super::{Context, Error, Reader, Runset, RunsetId, State};
+use super::{Context, Error, Reader, Room, Runset, RunsetId, State};
 
 /// A runset, and what a collection has to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +184,14 @@ impl State {
         self.commit()?;
         self.reader
             .connection
-            .set("temp_store", "FILE")
+            .set(
+                "temp_store",
+                if self.room == Room::Little {
+                    "MEMORY"
+                } else {
+                    "FILE"
+                },
+            )
             .during(&self.reader.layout, CHOOSING)?;
         self.reader.connection.write_all(CHOOSING, NO_TABLES)?;
         self.reader.connection.write_all(CHOOSING, TABLES)?;

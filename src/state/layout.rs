@@ -104,6 +104,7 @@ impl Layout {
             (self.new_question(), "a question to a run"),
             (self.wanted(), "a question to a run"),
             (self.running(), "a question to a run"),
+            (self.reserve(), "the room that is set aside for gc"),
             (self.objects(), "the folder of objects"),
             (self.scratch(), "the folder of running tasks"),
             (self.roots(), "the folder of links to packages"),
@@ -123,6 +124,7 @@ impl Layout {
             self.new_question(),
             self.wanted(),
             self.running(),
+            self.reserve(),
         ];
         name.as_encoded_bytes().starts_with(b".")
             || name == "lost+found"
@@ -154,6 +156,11 @@ impl Layout {
     /// The same, heard.
     pub(super) fn running(&self) -> PathBuf {
         self.root.join("gc-running")
+    }
+
+    /// Room for those who free some ([`super::reserve`]).
+    pub(super) fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
     }
 
     pub(super) fn lock(&self) -> PathBuf {

@@ -17,7 +17,7 @@ use rustix::process::Pid;
 
 use super::{Layout, beside};
 use crate::folder::Entry;
-use crate::sys::{self, Identity};
+use crate::sys::{self, Identity, Shortage};
 use crate::text::Shown as _;
 
 /// The right to write, held until all clones are dropped, and by no process that is gone.
@@ -211,10 +211,17 @@ fn lock_file(layout: &Layout) -> Result<Locked, LockError> {
     })?;
     let locked = exclusive(file, &path, layout)?;
     let mut file = &locked.open;
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed(&path))?;
+    let number = format!("{}\n", std::process::id());
+    // In the room that the one before had: there may be no other.
+    let written = file
+        .rewind()
+        .and_then(|()| file.write_all(number.as_bytes()))
+        .and_then(|()| file.set_len(number.len() as u64));
+    match written {
+        // Locked it is all the same; only who has it is not told.
+        Err(error) if matches!(Shortage::of(&error), Some(Shortage::Room | Shortage::Quota)) => {}
+        written => written.map_err(failed(&path))?,
+    }
     Ok(locked)
 }
 

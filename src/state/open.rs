@@ -13,8 +13,8 @@ use super::cell::Wrong;
 use super::database::Database;
 use super::guard::wait_when_busy;
 use super::{
-    Context, Error, Layout, Lock, Mended, Question, Reader, Reading, State, Sync, files, guard,
-    mend, reader, schema,
+    Context, Error, Layout, Lock, Mended, Question, Reader, Reading, Room, State, Sync, files,
+    guard, mend, reader, reserve, schema,
 };
 
 const COPYING: &str = "copy the database";
@@ -29,7 +29,7 @@ impl Reader {
         let (connection, format) = reader::open(&layout)?;
         let reader = if format < schema::FORMAT {
             // Only a writer may bring the file itself to the present format.
-            State::copy_of(Some(&connection), layout)?.reader
+            State::copy_of(Some(&connection), layout, Room::Plenty)?.reader
         } else {
             Self::with(connection, layout)
         };
@@ -41,7 +41,7 @@ impl Reader {
 
     /// A private copy of some rows: of each table those that meet an SQL condition.
     pub(super) fn copy_of(&self, rows: &[(&str, String)]) -> Result<State, Error> {
-        let mut connection = in_no_place(&self.layout)?;
+        let mut connection = in_no_place(&self.layout, Room::Plenty)?;
         schema::migrate(&mut connection, &self.layout, 0)?;
         // What they refer to may be left out.
         connection
@@ -77,21 +77,25 @@ impl State {
     pub(crate) fn open(root: &Path) -> Result<(Self, Lock, bool), Error> {
         let layout = to_be_opened(root)?;
         let lock = Lock::take(&layout, true)?;
-        let (state, created) = Self::open_locked(layout, &lock)?;
+        let (state, created) = Self::open_locked(layout, &lock, Room::Plenty)?;
+        reserve::keep(&state.layout);
         Ok((state, lock, created))
     }
 
     /// The same for one who only removes: waits for nobody, and has a run wait that comes meanwhile.
-    pub(crate) fn open_to_remove(root: &Path) -> Result<(Self, Lock, Option<Question>), Error> {
+    pub(crate) fn open_to_remove(
+        root: &Path,
+        space: Room,
+    ) -> Result<(Self, Lock, Option<Question>), Error> {
         let layout = to_be_opened(root)?;
         let lock = Lock::take(&layout, false)?;
         // At once, as nobody waits long for one who does not say so. On a full disk there may be no room for it.
         let tells = Question::alone(&layout).ok();
-        let (state, _) = Self::open_locked(layout, &lock)?;
+        let (state, _) = Self::open_locked(layout, &lock, space)?;
         Ok((state, lock, tells))
     }
 
-    fn open_locked(layout: Layout, lock: &Lock) -> Result<(Self, bool), Error> {
+    fn open_locked(layout: Layout, lock: &Lock, room: Room) -> Result<(Self, bool), Error> {
         let created = make_file(&layout.database())?;
         files::check(&layout)?;
         let (connection, mended) = match connect(&layout, created) {
@@ -104,6 +108,7 @@ impl State {
         };
         lock.add_database(&layout)?;
         let mut state = Self::with(connection, layout);
+        state.has(room);
         state.mended = mended;
         state.lock = Some(lock.clone());
         state.newest_task()?;
@@ -112,7 +117,7 @@ impl State {
     }
 
     /// Opens the db folder for writing beside a run that holds still ([`Question`](super::Question)).
-    pub(crate) fn open_beside(layout: &Layout) -> Result<Self, Error> {
+    pub(crate) fn open_beside(layout: &Layout, room: Room) -> Result<Self, Error> {
         files::check(layout)?;
         let mut connection =
             Connection::open(layout.file_name()).during(layout, "open the database")?;
@@ -123,6 +128,7 @@ impl State {
         settings(&connection, layout)?;
         let mut state = Self::with(connection, layout.clone());
         state.beside = true;
+        state.has(room);
         state.set_synchronous("NORMAL")?;
         Ok(state)
     }
@@ -131,22 +137,27 @@ impl State {
     /// become of it: nothing that is done to it is done to the folder. Without a database there,
     /// an empty one.
     pub(crate) fn private_copy(root: &Path) -> Result<Self, Error> {
+        Self::private_copy_within(root, Room::Plenty)
+    }
+
+    /// The same; with little room all of it is in memory.
+    pub(crate) fn private_copy_within(root: &Path, space: Room) -> Result<Self, Error> {
         let layout = Layout::new(root);
         match reader::open(&layout) {
             Ok((connection, _)) => {
                 guard::check_conditions(&connection, &layout)?;
-                Self::copy_of(Some(&connection), layout)
+                Self::copy_of(Some(&connection), layout, space)
             }
             Err(Error::Absent(_)) => {
                 files::check_alone(&layout)?;
-                Self::copy_of(None, layout)
+                Self::copy_of(None, layout, space)
             }
             Err(error) => Err(error),
         }
     }
 
-    fn copy_of(source: Option<&Connection>, layout: Layout) -> Result<Self, Error> {
-        let mut connection = in_no_place(&layout)?;
+    fn copy_of(source: Option<&Connection>, layout: Layout, room: Room) -> Result<Self, Error> {
+        let mut connection = in_no_place(&layout, room)?;
         if let Some(source) = source {
             // All pages at once: a copy in steps begins anew whenever a run writes.
             Backup::new(source, &mut connection)
@@ -155,9 +166,40 @@ impl State {
         }
         let format = schema::check(&connection, &layout)?;
         schema::migrate(&mut connection, &layout, format)?;
-        let state = Self::with(connection, layout);
+        let mut state = Self::with(connection, layout);
+        state.room = room;
         state.newest_task()?;
         Ok(state)
+    }
+
+    /// For one who removes: how much room there is. With little, the log is brought to the file as far as that takes none, so
+    /// that it has some itself.
+    fn has(&mut self, room: Room) {
+        self.room = room;
+        self.clear_log();
+    }
+
+    /// Brings the log to the file where there is little room; waits for nobody.
+    pub(super) fn clear_log(&self) {
+        if self.room == Room::Little {
+            // What does not fit into the file stays in the log.
+            let _ = self.reader.connection.checkpoint();
+        }
+    }
+
+    /// Whether there is.
+    pub(crate) fn has_little_room(&self) -> bool {
+        self.room == Room::Little
+    }
+
+    /// Gives the room back that is set aside in the db folder for those who remove; whether there was any.
+    pub(crate) fn take_reserve(root: &Path) -> bool {
+        reserve::give_back(&Layout::new(root))
+    }
+
+    /// Sets it aside again, if there is plenty by now.
+    pub(crate) fn keep_reserve(root: &Path) {
+        reserve::keep(&Layout::new(root));
     }
 
     /// The same without any task: for one who only asks what would become of the steps. There may
@@ -219,6 +261,7 @@ impl State {
             reader: Reader::with(connection, layout),
             lock: None,
             beside: false,
+            room: Room::Plenty,
             sync: Sync::default(),
             marked: false,
             mended: Mended::default(),
@@ -290,10 +333,13 @@ fn settings(connection: &Connection, layout: &Layout) -> Result<(), Error> {
         .during(layout, DOING)
 }
 
-/// A database in a file of `SQLite`'s own, in memory while it is small.
-fn in_no_place(layout: &Layout) -> Result<Connection, Error> {
-    // A name of no length.
-    Connection::open("")
+/// A database in a file of `SQLite`'s own, in memory while it is small or there is no room.
+fn in_no_place(layout: &Layout, room: Room) -> Result<Connection, Error> {
+    let name = match room {
+        Room::Plenty => "",
+        Room::Little => ":memory:",
+    };
+    Connection::open(name)
         .and_then(|mut connection| {
             guard::restrict(&mut connection, layout)?;
             Ok(connection)

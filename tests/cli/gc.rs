@@ -2,6 +2,7 @@
 
 mod beside;
 pub mod common;
+mod full;
 pub mod model;
 mod nights;
 pub mod world;

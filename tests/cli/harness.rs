@@ -270,7 +270,7 @@ impl Test {
         let left = files(&self.path("db/tmp"));
         assert!(left.is_empty(), "{left:?}");
         let known = [
-            "db", "db-shm", "db-wal", "failed", "gcroots", "lock", "objects", "tmp",
+            "db", "db-shm", "db-wal", "failed", "gcroots", "lock", "objects", "reserve", "tmp",
         ];
         for entry in fs::read_dir(self.path("db")).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

@@ -170,6 +170,44 @@ impl Scratch {
     }
 }
 
+/// Ends what killed runs left running, and removes what they left, but what their tasks would have kept for their next try.
+/// Makes nothing: there may be no room to.
+///
+/// The caller must hold the state's lock: nothing of another run may be alive.
+pub(crate) fn clear_runs(parent: &Path, objects: &Path, grace: Duration) -> Leftover {
+    let among = objects.join(AMONG);
+    let marks = notes::read(&[parent, &among]);
+    let leftover = marks.map(|marks| end_marked(&marks, grace.min(GRACE)));
+    for parent in [parent, &among] {
+        each_worker(parent, |worker| {
+            for name in inner(worker).filter(|name| !is_state(name)) {
+                remove_all(worker.entry(&name));
+            }
+        });
+    }
+    leftover.unwrap_or_default()
+}
+
+/// Calls `each` with the folders of the workers of all runs in `parent`.
+fn each_worker(parent: &Path, mut each: impl FnMut(&Folder)) {
+    if fs::symlink_metadata(parent).is_ok_and(|found| found.is_symlink()) {
+        return;
+    }
+    let Ok(opened) = Folder::open(parent) else {
+        return;
+    };
+    for run in inner(&opened).filter(|name| is_of_run(name.as_ref())) {
+        let Ok(run) = opened.entry(&run).open_folder() else {
+            continue;
+        };
+        for worker in inner(&run).filter(|name| !is_state(name)) {
+            if let Ok(worker) = run.entry(&worker).open_folder() {
+                each(&worker);
+            }
+        }
+    }
+}
+
 /// How many folders of runs are in `parent`, and among `objects`.
 pub(crate) fn count_runs(parent: &Path, objects: &Path) -> usize {
     let in_one = |parent: &Path| {
@@ -186,28 +224,17 @@ pub(crate) fn count_runs(parent: &Path, objects: &Path) -> usize {
 /// Moves what tasks of runs in `parent` would have kept for their next try into a folder of its own there, if there is
 /// anything: the runs' own folders are about to go.
 fn set_aside(parent: &Path) -> Option<Scratch> {
-    if fs::symlink_metadata(parent).is_ok_and(|found| found.is_symlink()) {
-        return None;
-    }
-    let opened = Folder::open(parent).ok()?;
-    let mut aside = None;
-    for run in inner(&opened).filter(|name| is_of_run(name.as_ref())) {
-        let Ok(run) = opened.entry(&run).open_folder() else {
-            continue;
-        };
-        for worker in inner(&run) {
-            let Ok(worker) = run.entry(&worker).open_folder() else {
-                continue;
-            };
-            for name in inner(&worker).filter(|name| is_state(name)) {
-                if aside.is_none() {
-                    aside = Scratch::within(parent).ok();
-                }
-                let to = aside.as_ref()?.folder.entry(&name);
-                let _ = worker.entry(&name).rename(to, false);
+    let mut aside: Option<Scratch> = None;
+    each_worker(parent, |worker| {
+        for name in inner(worker).filter(|name| is_state(name)) {
+            if aside.is_none() {
+                aside = Scratch::within(parent).ok();
+            }
+            if let Some(aside) = &aside {
+                let _ = worker.entry(&name).rename(aside.folder.entry(&name), false);
             }
         }
-    }
+    });
     aside
 }
 

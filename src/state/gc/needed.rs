@@ -1,5 +1,8 @@
 //! The objects that what is kept needs.
 
+use std::fs::File;
+use std::io;
+
 use rusqlite::Row;
 
 use super::super::needs::NEEDS;
@@ -116,6 +119,32 @@ impl State {
             )?;
         }
         Ok(())
+    }
+
+    /// So are those of which something is noted: what is noted of one that nothing needs has to go first.
+    pub(crate) fn name_noted(&mut self) -> Result<(), Error> {
+        self.reader.connection.write(
+            CHOOSING,
+            "INSERT INTO named SELECT object, ?1 FROM (
+                 SELECT hash AS object FROM file UNION ALL SELECT hash FROM lent UNION ALL SELECT hash FROM evicted
+                 UNION ALL SELECT unhex(substr(key, 6)) FROM meta WHERE key > 'gone ' AND key < 'gone!')
+             WHERE object IS NOT NULL",
+            [ALWAYS],
+        )?;
+        Ok(())
+    }
+
+    /// What was committed is on the disk.
+    pub(crate) fn sync_log(&self) -> Result<(), Error> {
+        let path = self.layout().log();
+        match File::open(&path).and_then(|log| log.sync_all()) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Io {
+                action: "sync",
+                path,
+                source,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// All is named that is needed.

@@ -6,13 +6,16 @@
 
 use std::time::Duration;
 
-use super::super::{Context, Error, Reading, State, Sync};
+use super::super::{Context, Error, Reading, Room, State, Sync};
 use super::{DOING, STRAYS};
 
 /// Rows that are looked at in one group of writes.
 ///
 /// Each group writes most pages of the indexes by hash: with few groups they are written a few times.
 const GROUP: i64 = if cfg!(test) { 4 } else { 200_000 };
+
+/// The same where there is little room: what they take of the log is free again after each group.
+const SMALL_GROUP: i64 = if cfg!(test) { 2 } else { 64 };
 
 /// Bytes of pages that are in memory meanwhile, negative and in KiB, as `SQLite` takes it: more than at other times.
 const CACHE: &str = "-32768";
@@ -79,7 +82,7 @@ impl State {
         let last = self.newest_task()?.0;
         let mut from = 0;
         while from < last {
-            let to = from + GROUP;
+            let to = from + self.group_size();
             self.relink(from, to)?;
             let connection = &mut self.reader.connection;
             connection.write(REMOVING, STRAY_ROWS, (from, to))?;
@@ -114,6 +117,7 @@ impl State {
                 (from, to),
             )?;
             self.commit()?;
+            self.clear_log();
             from = to;
         }
         self.drop_rest()?;
@@ -152,11 +156,12 @@ impl State {
         let last = self.newest_task()?.0;
         let mut from = 0;
         while from < last {
-            let to = from + GROUP;
+            let to = from + self.group_size();
             self.reader
                 .connection
                 .write(REMOVING, STRAY_ROWS, (from, to))?;
             self.commit()?;
+            self.clear_log();
             from = to;
         }
         self.no_strays()?;
@@ -169,6 +174,13 @@ impl State {
             .connection
             .set("foreign_keys", if minds { "ON" } else { "OFF" })
             .during(&self.reader.layout, REMOVING)
+    }
+
+    fn group_size(&self) -> i64 {
+        match self.room {
+            Room::Plenty => GROUP,
+            Room::Little => SMALL_GROUP,
+        }
     }
 
     fn no_strays(&mut self) -> Result<(), Error> {
