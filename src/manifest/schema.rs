@@ -6,6 +6,10 @@ use serde_json::{Map, Value, json};
 use super::field::{Field, Place};
 use super::{CacheSettings, GLOB, Input, NixSettings, Step, StoreSettings};
 
+/// Where that of the newest release lies; each one has its own beside it.
+const ADDRESS: &str =
+    "https://github.com/danhab99/task-pipeline/releases/latest/download/workflow.schema.json";
+
 /// The JSON Schema (draft 2020-12) of a manifest.
 ///
 /// What a schema cannot say, such as that no name is used twice, [`super::Manifest::parse`] checks
@@ -18,6 +22,7 @@ pub(crate) fn schema() -> Value {
     });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": ADDRESS,
         "title": "task-pipeline manifest",
         "description": "A pipeline: scripts, each in an environment of its own, joined by the names of the files that they write.",
         "type": "object",
@@ -39,9 +44,9 @@ pub(crate) fn schema() -> Value {
                 "type": "array",
                 "items": step(),
                 "minItems": 1,
-                "contains": start,
-                "minContains": 0,
-                "maxContains": 1,
+                // In this form for editors that know no `minContains`: to them, each manifest would need a start step.
+                "if": { "contains": start },
+                "then": { "contains": start, "maxContains": 1 },
             },
             "input": {
                 "description": "What comes in from outside: files, rows of a sheet, lines of a command's output.",

@@ -7,6 +7,7 @@
     clippy::disallowed_macros
 )]
 
+mod editors;
 mod examples;
 mod generated;
 mod keys;
