@@ -55,7 +55,7 @@ let
     gpus = optional types.ints.unsigned "GPUs that each task takes, for itself alone.";
     uses = optional (types.attrsOf types.ints.positive) "What each task takes of what `limits` names.";
     timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
-    retries = optional types.ints.unsigned "How often a failed task is tried again within a run.";
+    retries = optional (types.either types.ints.unsigned (types.attrsOf types.anything)) "How often a failed task is tried again within a run: a number, or `count` with `delay`, `backoff`, `jitter` and `max` of the pauses.";
     retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
     gather = optional (types.either types.bool types.str) "Whether one task works on all that comes to the step in a runset (`true`), on all that has the same key (`name`), or on what descends from each task of a step (its name).";
@@ -67,6 +67,7 @@ let
     sandbox = optional types.bool "Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of the machine.";
     network = optional types.bool "With `sandbox`: whether the script has the network.";
     executor = optional types.str "Who carries out the step's tasks: one of `executors`, or `local`.";
+    publish = optional (types.either types.bool types.str) "What final outputs are called in the folder of results: a path of `{key}`, `{name}` and `{step}`, or `false`.";
     checkpoint = optional (types.either types.bool types.str) "Whether each task has a folder, `$STATE_DIR`, that is kept from try to try until it succeeds: `true`, `false`, or how often it is kept, besides, while a try goes on on another machine, as `10m`.";
 
     executor_secrets = optional types.bool "Whether the step's secrets pass to the executor's machines, too, where the way there may not be encrypted (`slurm`, `start`).";
@@ -170,6 +171,16 @@ in
       };
       default = { };
       description = "Results that are shared with others.";
+    };
+
+    publish = mkOption {
+      type = types.submodule {
+        options = {
+          dir = optional types.str "The folder in which the final outputs stand as files after each run.";
+        };
+      };
+      default = { };
+      description = "Results as files.";
     };
 
     limits = mkOption {

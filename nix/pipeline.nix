@@ -147,6 +147,7 @@ in
       settings = withoutEmpty {
         store = withoutEmpty config.store;
         cache = withoutEmpty config.cache;
+        publish = withoutEmpty config.publish;
         inherit (config) limits executors;
         defaults = table "${where}, defaults" config.defaults;
         step = map (

@@ -4,6 +4,7 @@
 //! bytes, the first eight digits of each one's hash stand before the extension
 //! (`result-1a2b3c4d.txt`), whatever order they came in; equal ones are one file.
 
+pub(crate) mod publish;
 mod replace;
 
 use std::collections::HashSet;
@@ -289,7 +290,7 @@ fn append_folder(archive: &mut Archive, name: &str) -> Result<(), Error> {
 /// The name that an output gets.
 pub(crate) fn file_name(output: Final) -> String {
     if output.clashes {
-        apart(&output.name, &output.object)
+        apart(&output.name, &output.object.hex()[..8])
     } else {
         output.name.into()
     }
@@ -298,15 +299,14 @@ pub(crate) fn file_name(output: Final) -> String {
 /// The longest name of a file, in bytes.
 const LONGEST: usize = 255;
 
-/// `result.txt` → `result-1a2b3c4d.txt`.
-fn apart(name: &str, object: &Digest) -> String {
-    let hex = object.hex();
+/// `result.txt` → `result-MARK.txt`.
+fn apart(name: &str, mark: &str) -> String {
     let (stem, extension) = match name.rfind('.') {
         Some(dot) if dot > 0 => name.split_at(dot),
         _ => (name, ""),
     };
-    let mark = &hex[..8];
     // A file system has no room for a longer name.
+    let mark = &mark[..mark.floor_char_boundary(LONGEST / 2)];
     let room = LONGEST.saturating_sub(mark.len() + 1);
     let extension = &extension[..extension.floor_char_boundary(room)];
     let stem = &stem[..stem.floor_char_boundary(room - extension.len())];

@@ -18,8 +18,10 @@ mod input;
 mod kept;
 mod params;
 mod place;
+mod publish;
 mod read;
 mod resources;
+mod retries;
 mod sandbox;
 mod schema;
 mod secrets;
@@ -39,6 +41,7 @@ pub(crate) use given::{Form, given, unknown as unknown_param};
 pub(crate) use input::{Input, InputKind, Placed};
 pub(crate) use kept::KeptBytes;
 pub(crate) use place::StepPlaces;
+pub(crate) use retries::Retries;
 pub(crate) use schema::schema;
 pub(crate) use steps::includes;
 pub(crate) use template::Template;
@@ -61,7 +64,9 @@ use crate::model::installable::Installable;
 use crate::model::name::StepName;
 use crate::model::param::Params;
 use crate::model::promise::Pattern;
+use crate::model::publish::Publish;
 use crate::model::resources::{Memory, Resources};
+use crate::model::retry::Pauses;
 use crate::model::route::Router;
 use crate::model::shared::Address;
 
@@ -74,6 +79,8 @@ pub(crate) struct Manifest {
     pub store: StoreSettings,
     /// Who shares results.
     pub cache: CacheSettings,
+    /// Where results stand as files.
+    pub publish: PublishSettings,
     /// How much there is of what steps use, by name.
     pub limits: BTreeMap<String, u32>,
     /// Who carries out the tasks of steps elsewhere, by name.
@@ -129,6 +136,15 @@ pub(crate) struct CacheSettings {
     )]
     #[schemars(extend("default" = []), example = ["https://cache.example.org/p", "s3://bucket/prefix"])]
     pub urls: Vec<Address>,
+}
+
+/// The `[publish]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+pub(crate) struct PublishSettings {
+    /// The folder in which the final outputs stand as files after each run, from the manifest's folder on; made
+    /// where it is missing. What the program did not put there is left alone.
+    #[schemars(length(min = 1), example = &"results")]
+    pub dir: Option<String>,
 }
 
 /// A step as the manifest describes it. The schema's properties of a step are these, with their
@@ -225,9 +241,10 @@ pub(crate) struct Step {
     /// limit.
     #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME), example = &"1h30m")]
     pub timeout: Option<Duration>,
-    /// Further tries after one that failed.
-    #[schemars(range(max = u32::MAX), extend("default" = 0), example = 2)]
-    pub retries: u32,
+    /// Further tries after one that failed: how many, or a table with `count`, and with `delay`, `backoff`, `jitter` and
+    /// `max` of the pauses before them.
+    #[schemars(schema_with = "retries::schema", extend("default" = 0), example = 2)]
+    pub retries: Retries,
     /// The pause before the first of them; each further one is twice as long, up to a minute.
     #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME))]
     #[schemars(extend("default" = "1s"), example = &"10s")]
@@ -255,6 +272,11 @@ pub(crate) struct Step {
     /// sandbox, have no secrets, and whose results are used again.
     #[schemars(with = "bool", example = false)]
     pub share: Option<bool>,
+    /// What final outputs of this step are called in the folder of results (`[publish]`): a path of `{key}`,
+    /// `{name}` and `{step}`; true: their own names; false: they are not put there.
+    #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = publish::PATTERN))]
+    #[schemars(extend("default" = true), example = &"qc/{key}/{name}")]
+    pub publish: Publish,
     /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
     /// the script cannot tell the difference; true: also where that depends on the programs it calls.
     #[schemars(with = "bool", example = false)]
@@ -318,7 +340,7 @@ impl Step {
     /// The rounds of a step that names none.
     pub(crate) const ROUNDS: u32 = 1000;
     /// The retry delay of a step that names none.
-    pub(crate) const RETRY_DELAY: Duration = Duration::from_secs(1);
+    pub(crate) const RETRY_DELAY: Duration = Pauses::FIRST;
 
     /// What each of its tasks takes.
     pub(crate) fn resources(&self) -> Resources {

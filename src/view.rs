@@ -5,6 +5,7 @@ pub(crate) mod explain;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
 pub(crate) mod graph;
+pub(crate) mod junit;
 pub(crate) mod lineage;
 pub(crate) mod page;
 pub(crate) mod spread;

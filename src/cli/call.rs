@@ -8,13 +8,14 @@ use super::error::Failure;
 use super::executor::Pilots;
 use super::fit::Fit;
 use super::options::Actions;
+use super::results::Leaves;
 use super::signals::Inbox;
 use super::{params, select};
 use crate::cache::Settings;
 use crate::engine::{self, Lost, Redone};
 use crate::files::Known;
 use crate::inputs::Inputs;
-use crate::model::event::{Compared, Event};
+use crate::model::event::{Compared, Event, Summary};
 use crate::model::name::StepName;
 use crate::model::resources::Supply;
 use crate::prepare::{Source, Steps};
@@ -47,6 +48,10 @@ pub(super) struct Call<'a> {
     pub(super) compared: Option<Compared>,
     /// Results that a run leaves as they are, and that a migration would not.
     pub(super) stale: usize,
+    /// What came of the runset that ran last.
+    pub(super) last: Option<Summary>,
+    /// What it leaves besides.
+    pub(super) leaves: Leaves,
     /// Workers that Slurm found nodes for.
     pub(super) pilots: Option<Pilots>,
 }

@@ -1,4 +1,4 @@
-//! Folders in which files are inputs, or declared by a step: who exports to one changes the pipeline by its
+//! Folders in which files are inputs, or declared by a step: who puts results there changes the pipeline by its
 //! own results.
 
 use std::path::{Path, PathBuf};
@@ -14,6 +14,61 @@ use crate::prepare::Source;
 use crate::state::{Reader, Selection};
 use crate::store;
 use crate::text::{Shown as _, quoted, visible};
+
+/// What the manifest names of the files in a folder.
+pub(super) struct Covered {
+    /// Whose patterns, and which.
+    sets: Vec<(String, Vec<Glob>)>,
+    /// How the folder begins below the manifest's, with a `/` at its end: by its name and by what links lead to.
+    folders: Vec<String>,
+}
+
+impl Covered {
+    /// Of the folder `to`, from the root on or from here.
+    pub(super) fn of(source: &Source, to: &Path) -> Self {
+        let mut sets: Vec<(String, Vec<Glob>)> = Vec::new();
+        for step in &source.manifest.steps {
+            let globs = step.files.iter().map(|glob| glob.value.clone()).collect();
+            sets.push((
+                format!("the `files` of step {}", visible(&step.name)),
+                globs,
+            ));
+        }
+        for input in &source.manifest.inputs {
+            if let Some(InputKind::Files(globs)) = input.kind() {
+                let globs = globs
+                    .iter()
+                    .filter_map(|glob| Glob::parse(&glob.value).ok());
+                sets.push(("the `files` of an [[input]]".to_owned(), globs.collect()));
+            }
+        }
+        sets.retain(|(_, globs)| !globs.is_empty());
+        Self {
+            sets,
+            folders: inner(&source.folder, to),
+        }
+    }
+
+    /// Whether nothing of the folder can be named.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.sets.is_empty() || self.folders.is_empty()
+    }
+
+    /// Whose file `name` in the folder would be: its path below the manifest's folder, and who names it.
+    pub(super) fn whose(&self, name: &str) -> Option<(String, &str)> {
+        self.folders.iter().find_map(|folder| {
+            let path = format!("{folder}{name}");
+            let (whose, _) = self.sets.iter().find(|(_, globs)| has(globs, &path))?;
+            Some((path, &**whose))
+        })
+    }
+
+    /// The pattern that takes the folder out of others, quoted; none of the manifest's own folder.
+    pub(super) fn taken_out(&self) -> Option<String> {
+        let folder = self.folders.first()?.trim_end_matches('/');
+        (!folder.is_empty()).then(|| format!("\"!{folder}\""))
+    }
+}
 
 /// Fails if one of the selected outputs would be, in the folder `to`, what the manifest names.
 pub(super) fn check(
@@ -32,25 +87,8 @@ pub(super) fn check(
     if let Some(folder) = &places.workdir {
         source.folder.clone_from(folder);
     }
-    let mut sets: Vec<(String, Vec<Glob>)> = Vec::new();
-    for step in &source.manifest.steps {
-        let globs = step.files.iter().map(|glob| glob.value.clone()).collect();
-        sets.push((
-            format!("the `files` of step {}", visible(&step.name)),
-            globs,
-        ));
-    }
-    for input in &source.manifest.inputs {
-        if let Some(InputKind::Files(globs)) = input.kind() {
-            let globs = globs
-                .iter()
-                .filter_map(|glob| Glob::parse(&glob.value).ok());
-            sets.push(("the `files` of an [[input]]".to_owned(), globs.collect()));
-        }
-    }
-    sets.retain(|(_, globs)| !globs.is_empty());
-    let folders = inner(&source.folder, to);
-    if sets.is_empty() || folders.is_empty() {
+    let covered = Covered::of(&source, to);
+    if covered.is_nothing() {
         return Ok(());
     }
     let mut found = None;
@@ -59,11 +97,7 @@ pub(super) fn check(
         let name = export::file_name(output);
         let mut look = |name: &str| {
             if found.is_none() {
-                let paths = folders.iter().map(|folder| format!("{folder}{name}"));
-                found = paths
-                    .flat_map(|path| sets.iter().map(move |set| (path.clone(), set)))
-                    .find(|(path, (_, globs))| has(globs, path))
-                    .map(|(path, (whose, _))| (path, whose.clone()));
+                found = covered.whose(name);
             }
         };
         look(&name);
@@ -80,14 +114,10 @@ pub(super) fn check(
     let Some((path, whose)) = found else {
         return Ok(());
     };
-    let folder = folders
-        .first()
-        .map_or("", |folder| folder.trim_end_matches('/'));
-    let out = if folder.is_empty() {
-        String::new()
-    } else {
-        format!(", or add \"!{folder}\" to these")
-    };
+    let out = covered
+        .taken_out()
+        .map(|pattern| format!(", or add {pattern} to these"))
+        .unwrap_or_default();
     Err(Failure::usage(format!(
         "{} would be one of {whose}: an export to {} changes what the pipeline works on",
         quoted(&path),

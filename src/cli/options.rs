@@ -115,6 +115,16 @@ pub(super) struct Actions {
         requires = "executes"
     )]
     pub grace: Duration,
+    /// With -run: have the final outputs stand as files in DIR, kept up to date from run to run; what is in it
+    /// besides is left alone
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "run")]
+    pub publish: Option<PathBuf>,
+    /// With -run: write what became of the tasks as JUnit's XML, which CI shows: a step is a suite
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "run")]
+    pub junit: Option<PathBuf>,
+    /// With -run: run CMD with `sh -c` once the run is over, with what it came to as JSON on its standard input
+    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString, requires = "run")]
+    pub on_finish: Option<String>,
     /// With -run: when results are brought to the disk, should the power fail
     #[arg(
         long,

@@ -19,7 +19,7 @@ use crate::text::{amount, quoted, suggest};
 
 impl PartOptions {
     /// Those that are given.
-    fn given(&self) -> Vec<&'static str> {
+    pub(super) fn given(&self) -> Vec<&'static str> {
         [
             (!self.only.is_empty(), "-only"),
             (self.until.is_some(), "-until"),

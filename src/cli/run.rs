@@ -10,6 +10,8 @@ use super::error::{Failure, signal_status};
 use super::executor::Pilots;
 use super::options::Actions;
 use super::place::{known_step, no_start_in, working_folder};
+use super::results::Leaves;
+use super::signals::Inbox;
 use super::{
     cache, check, copied, counts, dry_run, executor, kept, leftover, mended, own, params, programs,
     resources, sandbox, secrets, select, signals, summary,
@@ -41,6 +43,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         reporter.event(&Event::Warning(&words));
     })?;
     tell_manifest(&source, &mut reporter);
+    let leaves = Leaves::of(&arguments.places, actions, &source)?;
     let channel = Channel::default();
     let inbox = signals::listen(&channel)?;
     source.stop = Arc::clone(&inbox.stop);
@@ -52,30 +55,17 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         stop: &inbox.stop,
     };
     if actions.dry_run {
-        let mut state = State::private_copy(db)?;
+        let state = State::private_copy(db)?;
         source.params = params::of_runsets(&source, &given, &state, actions)?;
-        let known = Known::of(&source, &mut state, supply)?;
-        let steps = Steps::without_registering(&source, &mut state, &known, &mut |event| {
-            reporter.event(event);
-        })?;
-        let call = Call {
-            actions,
-            source: &source,
+        return try_out(
             state,
-            _lock: None,
-            steps,
-            unresolved: known.unresolved,
+            &source,
+            supply,
+            actions,
+            (has, cache),
             reporter,
-            live: false,
-            has,
-            cache,
-            fence: None,
-            inbox: &inbox,
-            compared: None,
-            stale: 0,
-            pilots: None,
-        };
-        return dry_run::main(call);
+            &inbox,
+        );
     }
     let (mut state, lock) = match open(db, acts(actions), &mut reporter) {
         Err(state::Error::Locked(error)) if !acts(actions) && error.leaves_reading() => {
@@ -127,11 +117,53 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
         inbox: &inbox,
         compared: None,
         stale: 0,
+        last: None,
+        leaves,
         pilots,
     };
-    let done = call.act(&channel);
+    let mut done = call.act(&channel);
+    if actions.run {
+        let junit = call.write_junit();
+        done = done.and_then(|code| junit.map(|()| code));
+        call.tell_finish(&done);
+    }
     call.reporter.finish();
     done
+}
+
+/// Says what a run would do, of a copy of the db.
+fn try_out(
+    mut state: State,
+    source: &Source,
+    supply: PackageOptions,
+    actions: &Actions,
+    (has, cache): (Supply, Settings),
+    mut reporter: Reporter,
+    inbox: &Inbox,
+) -> Result<ExitCode, Failure> {
+    let known = Known::of(source, &mut state, supply)?;
+    let steps = Steps::without_registering(source, &mut state, &known, &mut |event| {
+        reporter.event(event);
+    })?;
+    dry_run::main(Call {
+        actions,
+        source,
+        state,
+        _lock: None,
+        steps,
+        unresolved: known.unresolved,
+        reporter,
+        live: false,
+        has,
+        cache,
+        fence: None,
+        inbox,
+        compared: None,
+        stale: 0,
+        last: None,
+        leaves: Leaves::default(),
+        pilots: None,
+    })
 }
 
 /// The db; of one that is not there, and is not to be made, an empty copy.
@@ -304,6 +336,7 @@ impl Call<'_> {
 
     fn run(&mut self, channel: &Channel) -> Result<ExitCode, Failure> {
         let done = self.execute(channel)?;
+        self.publish(done)?;
         if done == ExitCode::SUCCESS {
             self.keep_few_runsets();
             self.keep_finals();
@@ -501,7 +534,7 @@ impl Call<'_> {
         let mut failed = 0;
         for runset in runsets {
             let selection = selections.next().flatten();
-            let summary = self.run_one(
+            let mut summary = self.run_one(
                 runset,
                 seeded,
                 settings,
@@ -509,11 +542,13 @@ impl Call<'_> {
                 local,
                 cache.as_deref_mut(),
             )?;
+            summary.published = self.leaves.results.is_some();
             failed += summary.failed;
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();
             }
             self.reporter.event(&Event::Summary(&summary));
+            self.last = Some(summary.clone());
             if let Some(short) = summary.shortage {
                 return Err(Failure::usage(short.error).lined().hint(short.hint));
             }

@@ -228,7 +228,7 @@ impl Scheduler<'_> {
     }
 
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
-        let pause = pause(step.retry_delay, ready.attempt);
+        let pause = step.pauses.after(ready.attempt, ready.id);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
@@ -285,13 +285,6 @@ impl Scheduler<'_> {
             self.summary.near.push((name.to_owned(), step.clone()));
         }
     }
-}
-
-/// Twice as long after each try: what is overloaded gets time to recover.
-pub(super) fn pause(delay: Duration, attempt: u32) -> Duration {
-    const LONGEST: Duration = Duration::from_mins(1);
-    let doubled = delay.saturating_mul(2_u32.saturating_pow(attempt));
-    doubled.min(LONGEST.max(delay))
 }
 
 /// What a try of the task works on.
@@ -379,9 +372,10 @@ impl Scheduler<'_> {
     fn record_end(&mut self, recording: &mut Recording) -> Result<(), Error> {
         let Recording { step, ready, .. } = recording;
         let (task, state) = (ready.id, ready.state);
-        if state == TaskState::Failed {
-            self.retrying.remove(&task);
-        }
+        let failed = match state {
+            TaskState::Failed => self.retrying.remove(&task),
+            TaskState::Pending | TaskState::Done | TaskState::Reused => None,
+        };
         let mut shared = None;
         let (reused, span) = match &mut recording.how {
             How::Executed {
@@ -394,6 +388,11 @@ impl Scheduler<'_> {
                     .succeed(self.runset, step.id, task, state, finished)?;
                 self.keep_logs(ready, std::mem::take(logs))?;
                 self.summary.executed += 1;
+                if let Some(failed) = failed.filter(|_| ready.attempt > 0) {
+                    let tries = ready.attempt + 1;
+                    self.state.put_flaky(task, tries, &failed.error)?;
+                    self.summary.passed_late(failed, tries);
+                }
                 self.give_elsewhere(step, ready, recording.key.as_ref(), finished)?;
                 (None, *span)
             }

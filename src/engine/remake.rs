@@ -13,7 +13,7 @@ use super::key::key_of;
 use super::lost::Tops;
 use super::makers::Makers;
 use super::outputs::Outputs;
-use super::record::{failure, pause, span};
+use super::record::{failure, span};
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
@@ -286,7 +286,7 @@ impl Scheduler<'_> {
                     && !matches!(Cause::of(&error), Cause::Lost)
                     && !self.stopping =>
             {
-                let after = pause(step.retry_delay, ready.attempt);
+                let after = step.pauses.after(ready.attempt, ready.id);
                 self.tell(&Event::Failed {
                     task: ready.id,
                     step: &step.name,

@@ -1,8 +1,8 @@
 //! A step as the scheduler needs it.
 
+use crate::model::retry::Pauses;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::manifest::{self, Cache};
 use crate::model::checkpoint::Checkpoint;
@@ -103,8 +103,8 @@ pub(crate) struct StepPlan {
     pub place: Option<Place>,
     /// Further executions after a failed one.
     pub retries: u32,
-    /// The pause before the first of them.
-    pub retry_delay: Duration,
+    /// The pauses before them.
+    pub pauses: Pauses,
     /// How often it may occur in one line of descent.
     pub rounds: u32,
     /// What it gathers into one task, if it does.

@@ -9,6 +9,8 @@ pub(super) enum Place {
     Store,
     /// `[cache]`
     Cache,
+    /// `[publish]`
+    Publish,
     /// `[defaults]`
     Defaults,
     /// `[[step]]`
@@ -24,6 +26,7 @@ impl Place {
             Self::Nix => "[nix]",
             Self::Store => "[store]",
             Self::Cache => "[cache]",
+            Self::Publish => "[publish]",
             Self::Defaults => "[defaults]",
             Self::Step => "[[step]]",
             Self::Input => "[[input]]",
@@ -88,6 +91,7 @@ fields! {
     Checkpoint "checkpoint" Defaults Step;
     ExecutorSecrets "executor_secrets" Defaults Step;
     Share "share" Defaults Step;
+    Publish "publish" Defaults Step;
     Warm "warm" Defaults Step;
     Executor "executor" Defaults Step;
     Sandbox "sandbox" Defaults Step;
@@ -101,6 +105,7 @@ fields! {
     KeepRunsets "keep_runsets" Store;
     KeepBytes "keep" Store;
     Urls "urls" Cache;
+    Dir "dir" Publish;
     Rows "rows" Input;
     Paths "paths" Input;
     Lines "lines" Input;
@@ -151,6 +156,8 @@ impl Field {
             "max_rounds" | "iterations" | "max_iterations" => Self::Rounds,
             "memo" | "memoize" => Self::Cache,
             "url" | "substituters" => Self::Urls,
+            "publish_dir" | "publishDir" | "results" | "outdir" => Self::Publish,
+            "folder" | "directory" | "path" => Self::Dir,
             "isolated" | "isolate" | "hermetic" | "container" => Self::Sandbox,
             "secret" | "credentials" | "credential" => Self::Secrets,
             "collect" | "merge" | "group" | "group_by" => Self::Gather,

@@ -248,6 +248,7 @@ impl Draft {
             | Field::Cache
             | Field::ExecutorSecrets
             | Field::Share
+            | Field::Publish
             | Field::Warm
             | Field::Checkpoint
             | Field::Executor
@@ -256,7 +257,8 @@ impl Draft {
             | Field::Nixpkgs
             | Field::KeepRunsets
             | Field::KeepBytes
-            | Field::Urls => {}
+            | Field::Urls
+            | Field::Dir => {}
         }
     }
 

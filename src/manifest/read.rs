@@ -14,6 +14,8 @@ use super::checkpoint;
 use super::field::{Field, Place};
 use super::gather;
 use super::kept::{self, KeptBytes};
+use super::publish;
+use super::retries::{self, Retries};
 use super::value::{Item, Reader, list};
 use super::variables;
 use super::{NixSettings, Placed, Step};
@@ -24,6 +26,7 @@ use crate::model::glob::Glob;
 use crate::model::installable::{self, BadInstallable, Installable};
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
+use crate::model::publish::Publish;
 use crate::model::resources::Memory;
 use crate::model::shared::Address;
 use crate::text::quoted;
@@ -55,13 +58,14 @@ pub(super) struct Fields {
     pub gpus: Option<u32>,
     pub uses: Option<Uses>,
     pub timeout: Option<Duration>,
-    pub retries: Option<u32>,
+    pub retries: Option<Retries>,
     pub retry_delay: Option<Duration>,
     pub rounds: Option<u32>,
     pub cache: Option<Cache>,
     pub checkpoint: Option<Checkpoint>,
     pub executor_secrets: Option<bool>,
     pub share: Option<bool>,
+    pub publish: Option<Publish>,
     pub warm: Option<bool>,
     pub executor: Option<Placed<String>>,
     pub sandbox: Option<bool>,
@@ -76,6 +80,7 @@ pub(super) struct Fields {
     pub keep_runsets: Option<u32>,
     pub keep_bytes: Option<KeptBytes>,
     pub urls: Option<Vec<Address>>,
+    pub dir: Option<String>,
 }
 
 impl Fields {
@@ -125,7 +130,7 @@ impl Fields {
             Field::Timeout => {
                 self.timeout = reader.duration(&what, "leave the key out for no limit", item);
             }
-            Field::Retries => self.retries = reader.count(&what, 0, item),
+            Field::Retries => self.retries = retries::read(reader, &what, item),
             Field::RetryDelay => {
                 self.retry_delay = reader.duration(&what, "for the shortest: \"1ms\"", item);
             }
@@ -139,6 +144,7 @@ impl Fields {
             }
             Field::ExecutorSecrets => self.executor_secrets = reader.flag(&what, item),
             Field::Share => self.share = reader.flag(&what, item),
+            Field::Publish => self.publish = publish::read(reader, &what, item),
             Field::Warm => self.warm = reader.flag(&what, item),
             Field::Sandbox => self.sandbox = reader.flag(&what, item),
             Field::Network => self.network = reader.flag(&what, item),
@@ -152,6 +158,7 @@ impl Fields {
             Field::KeepRunsets => self.keep_runsets = reader.count(&what, 1, item),
             Field::KeepBytes => self.keep_bytes = kept::read(reader, &what, item),
             Field::Urls => self.urls = cache::urls(reader, &what, item),
+            Field::Dir => self.dir = publish::folder(reader, &what, item),
             // Of inputs, which are read elsewhere.
             Field::Rows | Field::Paths | Field::Lines | Field::Step | Field::Copy => {}
         }
@@ -175,6 +182,7 @@ impl Fields {
             keep_runsets: _,
             keep_bytes: _,
             urls: _,
+            dir: _,
             gather: _,
             from: _,
             with: _,
@@ -204,6 +212,7 @@ impl Fields {
             checkpoint,
             executor_secrets,
             share,
+            publish,
             warm,
             executor,
             sandbox,
@@ -232,13 +241,20 @@ impl Fields {
         fill(&mut self.gpus, gpus.as_ref());
         fill(&mut self.uses, uses.as_ref());
         fill(&mut self.timeout, timeout.as_ref());
-        fill(&mut self.retries, retries.as_ref());
+        if self.retries.is_none() {
+            self.retries = retries.map(|retries| Retries {
+                // What the step says itself of the first pause counts.
+                delay: retries.delay.filter(|_| self.retry_delay.is_none()),
+                ..retries
+            });
+        }
         fill(&mut self.retry_delay, retry_delay.as_ref());
         fill(&mut self.rounds, rounds.as_ref());
         fill(&mut self.cache, cache.as_ref());
         fill(&mut self.checkpoint, checkpoint.as_ref());
         fill(&mut self.executor_secrets, executor_secrets.as_ref());
         fill(&mut self.share, share.as_ref());
+        fill(&mut self.publish, publish.as_ref());
         fill(&mut self.warm, warm.as_ref());
         fill(&mut self.executor, executor.as_ref());
         fill(&mut self.sandbox, sandbox.as_ref());
@@ -271,13 +287,14 @@ impl Fields {
             gpus: self.gpus.unwrap_or(0),
             uses: counts(self.uses.unwrap_or_default()),
             timeout: self.timeout,
-            retries: self.retries.unwrap_or(0),
+            retries: self.retries.unwrap_or_default(),
             retry_delay: self.retry_delay.unwrap_or(Step::RETRY_DELAY),
             rounds: self.rounds.unwrap_or(Step::ROUNDS),
             cache: self.cache.unwrap_or(Cache::Always),
             checkpoint: self.checkpoint.unwrap_or_default(),
             executor_secrets: self.executor_secrets.unwrap_or_default(),
             share: self.share,
+            publish: self.publish.unwrap_or_default(),
             warm: self.warm,
             executor: self
                 .executor
@@ -332,9 +349,12 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
             Some(name) => format!("step {}", quoted(name)),
             None => "a step".to_owned(),
         },
-        Place::Nix | Place::Store | Place::Cache | Place::Defaults | Place::Input => {
-            place.header().to_owned()
-        }
+        Place::Nix
+        | Place::Store
+        | Place::Cache
+        | Place::Publish
+        | Place::Defaults
+        | Place::Input => place.header().to_owned(),
     }
 }
 

@@ -81,3 +81,16 @@ pub(super) fn check_variables(
         }
     }
 }
+
+/// The first pause is said once.
+pub(super) fn check_pauses(reader: &mut Reader<'_>, fields: &Fields) {
+    let twice = fields
+        .retries
+        .is_some_and(|retries| retries.delay.is_some());
+    if let Some(place) = fields.place(Field::RetryDelay).filter(|_| twice) {
+        let message = format!("{} says twice how long the first pause is", fields.label);
+        let error = Diagnostic::at(place, message);
+        reader
+            .error(error.hint("`delay` of `retries` is the same as `retry_delay`: leave one out"));
+    }
+}

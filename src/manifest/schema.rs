@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, Place};
-use super::{CacheSettings, GLOB, Input, NixSettings, Step, StoreSettings};
+use super::{CacheSettings, GLOB, Input, NixSettings, PublishSettings, Step, StoreSettings};
 
 /// Where that of the newest release lies; each one has its own beside it.
 const ADDRESS: &str =
@@ -35,6 +35,7 @@ pub(crate) fn schema() -> Value {
             "nix": table(Place::Nix, "Nix settings for all steps."),
             "store": table(Place::Store, "What of the db stays."),
             "cache": table(Place::Cache, "Results that are shared with others."),
+            "publish": table(Place::Publish, "Results as files."),
             "limits": super::amounts::schema(),
             "executors": super::executors::schema(),
             "defaults": table(Place::Defaults, "Values for steps that do not set their own; variables in env are joined."),
@@ -69,16 +70,22 @@ fn step() -> Value {
     step
 }
 
-/// A table with the properties of [`Step`], [`NixSettings`], [`StoreSettings`], [`CacheSettings`] and [`Input`] that it can hold.
+/// A table with the properties of [`Step`], [`NixSettings`], [`StoreSettings`], [`CacheSettings`], [`PublishSettings`] and [`Input`] that it can hold.
 fn table(place: Place, description: &str) -> Value {
     let mut all = properties(&match place {
         Place::Input => schema_for!(Input),
-        Place::Nix | Place::Store | Place::Cache | Place::Defaults | Place::Step => {
+        Place::Nix
+        | Place::Store
+        | Place::Cache
+        | Place::Publish
+        | Place::Defaults
+        | Place::Step => {
             schema_for!(Step)
         }
     });
     all.extend(properties(&schema_for!(NixSettings)));
     all.extend(properties(&schema_for!(CacheSettings)));
+    all.extend(properties(&schema_for!(PublishSettings)));
     if place == Place::Store {
         // It has a key of the name of another one of steps.
         all.extend(properties(&schema_for!(StoreSettings)));

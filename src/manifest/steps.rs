@@ -16,8 +16,8 @@ use super::syntax::is_table;
 use super::texts::{Texts, moved};
 use super::value::{Item, Reader};
 use super::{
-    CacheSettings, Input, Manifest, NixSettings, Placed, Step, StepPlaces, StoreSettings,
-    executors, input, params, read, resources, sandbox, secrets,
+    CacheSettings, Input, Manifest, NixSettings, Placed, PublishSettings, Step, StepPlaces,
+    StoreSettings, executors, input, params, read, resources, sandbox, secrets,
 };
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::glob::Glob;
@@ -27,8 +27,9 @@ use crate::text::quoted;
 use crate::text::suggest;
 
 /// Top-level keys.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "cache",
+    "publish",
     "include",
     "nix",
     "store",
@@ -87,7 +88,7 @@ pub(super) fn manifest<'i>(
     texts: &'i Texts,
     roots: &[DeTable<'_>],
 ) -> Option<Manifest> {
-    let [mut nix, mut store, mut cache, mut defaults] = <[Fields; 4]>::default();
+    let [mut nix, mut store, mut cache, mut publish, mut defaults] = <[Fields; 5]>::default();
     let mut limits = Uses::new();
     let mut all_executors = BTreeMap::new();
     let mut drafts = Vec::new();
@@ -109,6 +110,7 @@ pub(super) fn manifest<'i>(
             "nix" => nix = table(reader, Place::Nix, item),
             "store" => store = table(reader, Place::Store, item),
             "cache" => cache = table(reader, Place::Cache, item),
+            "publish" => publish = table(reader, Place::Publish, item),
             "limits" => limits = amounts::limits(reader, item),
             "executors" => all_executors = executors::read(reader, item),
             "params" => params::read(reader, item, &mut params, &mut declared),
@@ -130,11 +132,7 @@ pub(super) fn manifest<'i>(
         }
         return None;
     }
-    needed(reader, &drafts);
-    names(reader, &drafts);
-    starts(reader, &drafts, !inputs.is_empty());
-    gathers(reader, &drafts);
-    between::waits(reader, &drafts, !inputs.is_empty());
+    together(reader, &drafts, !inputs.is_empty());
     for draft in &drafts {
         each(reader, draft, &defaults, &limits);
         params::uses(reader, &declared, &draft.fields);
@@ -146,6 +144,7 @@ pub(super) fn manifest<'i>(
     let gathered = between::gathered(reader, &drafts, &inputs);
     between::circles(reader, &drafts, &sources);
     params::uses(reader, &declared, &defaults);
+    resources::check_pauses(reader, &defaults);
     resources::check_uses(reader, &defaults, &limits);
     executors::check(reader, &defaults, &all_executors);
     defaults.over(&nix);
@@ -175,6 +174,7 @@ pub(super) fn manifest<'i>(
         cache: CacheSettings {
             urls: cache.urls.unwrap_or_default(),
         },
+        publish: PublishSettings { dir: publish.dir },
         limits: read::counts(limits),
         executors: all_executors,
         start: steps.iter().position(|step| step.start),
@@ -188,6 +188,15 @@ pub(super) fn manifest<'i>(
         places,
         steps,
     })
+}
+
+/// What is wrong with the steps as they stand beside each other.
+fn together(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
+    needed(reader, drafts);
+    names(reader, drafts);
+    starts(reader, drafts, inputs);
+    gathers(reader, drafts);
+    between::waits(reader, drafts, inputs);
 }
 
 /// Where what is told of a step stands; none of one without a script.
@@ -210,6 +219,7 @@ fn places_of(draft: &Draft, defaults: &Fields) -> Option<StepPlaces> {
 fn each(reader: &mut Reader<'_>, draft: &Draft, defaults: &Fields, limits: &Uses) {
     sandbox::check(reader, &draft.fields, defaults, draft.place());
     secrets::check(reader, &draft.fields, draft.place());
+    resources::check_pauses(reader, &draft.fields);
     resources::check_variables(reader, &draft.fields, defaults, draft.place());
     resources::check_uses(reader, &draft.fields, limits);
 }
@@ -350,7 +360,7 @@ fn unknown(
             }
             Some(meant) => format!("did you mean [{meant}]?"),
             None => {
-                "a manifest can hold include, [nix], [store], [cache], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
+                "a manifest can hold include, [nix], [store], [cache], [publish], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
                     .to_owned()
             }
         }),

@@ -86,13 +86,13 @@ echo \n'''
     assert_eq!(extract.keep, ["SSH_AUTH_SOCK"]);
     assert_eq!(extract.parallel, NonZeroU32::new(4));
     assert_eq!(extract.timeout, Some(Duration::from_mins(90)));
-    assert_eq!((extract.retries, extract.rounds), (0, 50));
+    assert_eq!((extract.retries.count, extract.rounds), (0, 50));
     assert_eq!(extract.retry_delay, Duration::from_millis(60_500));
     assert_eq!(extract.script, "echo \\n");
     assert!(extract.pure && extract.cache == super::Cache::Never && extract.warm == Some(true));
 
     assert_eq!(packages(next), ["coreutils"]);
-    assert_eq!((next.retries, next.rounds), (1, 7));
+    assert_eq!((next.retries.count, next.rounds), (1, 7));
     assert_eq!(next.retry_delay, Duration::from_secs(10));
     assert_eq!(next.shell, Step::SHELL);
     assert_eq!((next.parallel, next.timeout), (None, None));

@@ -124,6 +124,19 @@ pub enum Event<'a> {
         /// All of it in one line.
         words: &'a str,
     },
+    /// The results stand as files, at the end of a run.
+    Results {
+        /// The folder in which they stand as files.
+        folder: &'a str,
+        /// How many there are.
+        files: u64,
+        /// Of these those that came.
+        new: u64,
+        /// Of these those that were others before.
+        changed: u64,
+        /// How many went.
+        removed: u64,
+    },
     /// Outputs have another route by now, as the steps have other names.
     Rerouted {
         /// The step that they went to; none if they were final.
@@ -279,6 +292,7 @@ impl Event<'_> {
             | Self::GivenBack { .. }
             | Self::Freed { .. }
             | Self::Evicted { .. }
+            | Self::Results { .. }
             | Self::Runset { .. }
             | Self::Inputs(_)
             | Self::Gathered { .. }
@@ -459,6 +473,8 @@ pub struct Summary {
     pub pending: i64,
     /// Final outputs of the runset.
     pub finals: i64,
+    /// Whether a folder follows them: else they are to be exported.
+    pub published: bool,
     /// The whole run's time.
     pub elapsed: Duration,
     /// Per step, what is recorded.
@@ -481,19 +497,37 @@ pub struct Summary {
     pub gathering: Vec<StepName>,
     /// The first failures.
     pub failures: Vec<Failure>,
+    /// Tasks that succeeded at a later try, in this run.
+    pub flaky: u64,
+    /// The first of these: how the try before that failed, and how many it took.
+    pub late: Vec<(Failure, u32)>,
     /// The signal that ended the run.
     pub signal: Option<i32>,
     /// What ended the run that is no fault of any task.
     pub shortage: Option<Shortage>,
 }
 
+/// Tasks that succeeded at a later try of which more is told than that they are there.
+const LATE: usize = 20;
+
 impl Summary {
+    /// A task that failed so succeeded at the last of so many tries.
+    pub fn passed_late(&mut self, failed: Failure, tries: u32) {
+        self.flaky += 1;
+        if self.late.len() < LATE {
+            self.late.push((failed, tries));
+        }
+    }
+
     /// What came before in the same run. What failed then was tried again.
     pub fn add_earlier(&mut self, before: &Self) {
         self.executed += before.executed;
         self.reused += before.reused;
         self.shared += before.shared;
         self.remade += before.remade;
+        self.flaky += before.flaky;
+        self.late.splice(..0, before.late.iter().cloned());
+        self.late.truncate(LATE);
         self.elapsed += before.elapsed;
         self.oldest_reused = self.oldest_reused.max(before.oldest_reused);
     }

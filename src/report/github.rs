@@ -74,6 +74,7 @@ impl Actions {
             | Event::GivenBack { .. }
             | Event::Freed { .. }
             | Event::Evicted { .. }
+            | Event::Results { .. }
             | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }
@@ -125,6 +126,9 @@ fn markdown(summary: &Summary) -> String {
             tally.failed,
             tally.pending
         );
+    }
+    if summary.flaky > 0 {
+        let _ = writeln!(text, "\nFlaky: {}", literal(&super::plain::flaky(summary)));
     }
     if !summary.tainted.is_empty() {
         let _ = writeln!(

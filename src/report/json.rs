@@ -28,6 +28,7 @@
 //! | `given_back` | `step`, `count`, `version`: accepted tasks count again for the version that made them |
 //! | `evicted` | `objects`, `bytes`: what was dropped, as `keep` says |
 //! | `freed` | `runsets`, `rows`, `objects`, `bytes`: what was removed, as `keep_runsets` says |
+//! | `results` | `folder`, `files`, `new`, `changed`, `removed`: the final outputs, at the end of a run |
 //! | `pushed` | `to`, `results`, `bytes`: results were put where others find them |
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
@@ -67,8 +68,8 @@ use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
 use event::{
-    Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Left, Named, Outputs, Over, Ran,
-    Sampled, Tainted, Unequal, Unmatched, Without,
+    Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Late, Left, Named, Outputs, Over,
+    Ran, Sampled, Tainted, Unequal, Unmatched, Without,
 };
 
 /// The version of this format.
@@ -187,6 +188,19 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         } => JsonEvent::Evicted {
             objects: *objects,
             bytes: *bytes,
+        },
+        Event::Results {
+            folder,
+            files,
+            new,
+            changed,
+            removed,
+        } => JsonEvent::Results {
+            folder,
+            files: *files,
+            new: *new,
+            changed: *changed,
+            removed: *removed,
         },
         Event::Pushed { to, results, bytes } => JsonEvent::Pushed {
             to,
@@ -377,6 +391,8 @@ impl<'a> Over<'a> {
             failed,
             pending,
             finals,
+            // Told by `results`.
+            published: _,
             elapsed,
             steps,
             tainted,
@@ -390,6 +406,8 @@ impl<'a> Over<'a> {
             gathering: _,
             failures,
             signal,
+            flaky,
+            late,
             // It is the `error` at the end.
             shortage: _,
         } = summary;
@@ -429,8 +447,21 @@ impl<'a> Over<'a> {
             lacking: lacking.iter().map(Lacks::of).collect(),
             left_out: left_out.as_ref().map(Without::of),
             signal: *signal,
+            flaky: Some(*flaky).filter(|count| *count > 0),
+            late: late
+                .iter()
+                .map(|(failed, tries)| Late {
+                    tries: *tries,
+                    failed: of_failure(failed),
+                })
+                .collect(),
         }
     }
+}
+
+/// What the `summary` has.
+pub(crate) fn summary(summary: &Summary) -> serde_json::Value {
+    serde_json::to_value(Over::of(summary)).unwrap_or_default()
 }
 
 fn of_sampled(sampled: &model::sample::Sampled) -> Sampled<'_> {

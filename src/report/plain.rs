@@ -97,6 +97,13 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         ),
         Event::Freed { words, .. } => format!("removed {words}\n"),
         Event::Evicted { words, .. } => format!("{words}\n"),
+        Event::Results {
+            folder,
+            files,
+            new,
+            changed,
+            removed,
+        } => results(folder, *files, [*new, *changed, *removed]),
         Event::Pushed { to, results, bytes } => format!(
             "{} put in {to} for others ({})\n",
             amount::count(*results, "result"),
@@ -196,6 +203,21 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         ),
         Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
     }
+}
+
+fn results(folder: &str, files: u64, changes: [u64; 3]) -> String {
+    let files = amount::count(files, "result");
+    let changes: Vec<String> = changes
+        .into_iter()
+        .zip(["new", "changed", "removed"])
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let changes = match &*changes.join(", ") {
+        "" => "none of them new".to_owned(),
+        changes => changes.to_owned(),
+    };
+    format!("{files} in {}: {changes}\n", visible(folder))
 }
 
 fn registered(
@@ -339,6 +361,22 @@ pub(super) fn from_cache(tasks: u64) -> String {
     }
 }
 
+/// `2 tasks succeeded at a later try: fetch #12 (try 3), fetch #15 (try 2)`.
+pub(super) fn flaky(summary: &Summary) -> String {
+    const NAMED: usize = 5;
+    let named = summary.late.iter().take(NAMED);
+    let named: Vec<String> = named
+        .map(|(failed, tries)| format!("{} #{} (try {tries})", failed.step, failed.task))
+        .collect();
+    let more = summary.flaky > named.len() as u64;
+    format!(
+        "{} succeeded at a later try: {}{}",
+        amount::count(summary.flaky, "task"),
+        named.join(", "),
+        if more { ", …" } else { "" }
+    )
+}
+
 /// The end of a run, the failures last.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
@@ -354,6 +392,10 @@ pub(super) fn summary(summary: &Summary) -> String {
         amount::count(summary.finals, "final output"),
         short(summary.elapsed),
     );
+    if summary.finals > 0 && !summary.published {
+        let what = amount::count(summary.finals, "final output");
+        let _ = writeln!(text, "export -to DIR writes the {what} as files");
+    }
     if summary.remade > 0 {
         let _ = writeln!(
             text,
@@ -402,6 +444,9 @@ pub(super) fn summary(summary: &Summary) -> String {
             "tainted: {}; -migrate-tainted -run does them again",
             table::tainted(&summary.tainted)
         );
+    }
+    if summary.flaky > 0 {
+        let _ = writeln!(text, "flaky: {}", flaky(summary));
     }
     for failure in &summary.failures {
         let input = match &failure.input_name {

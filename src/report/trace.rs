@@ -168,6 +168,7 @@ impl Trace {
             | Event::GivenBack { .. }
             | Event::Freed { .. }
             | Event::Evicted { .. }
+            | Event::Results { .. }
             | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }

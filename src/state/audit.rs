@@ -107,7 +107,7 @@ impl Misfit {
     fn of_row(table: &str, number: i64, what: &str) -> Self {
         let (kind, is_task) = match table {
             "task" | "entry" => (MisfitKind::Row, true),
-            "log" | "accepted" | "shared" | "checkpoint" | "attempt" => (MisfitKind::Note, true),
+            "log" | "accepted" | "shared" | "flaky" | "checkpoint" | "attempt" => (MisfitKind::Note, true),
             "gathering" => (MisfitKind::Row, false),
             // A run that registers it writes it anew.
             _ => (MisfitKind::Note, false),
@@ -133,7 +133,7 @@ pub(crate) struct Rows {
 
 /// Rows that do not lead where they should: the table, a question for their numbers, and what is wrong.
 /// A row and one that it leads to are in one table where only live ones count.
-const CHECKS: [(&str, &str, &str); 17] = [
+const CHECKS: [(&str, &str, &str); 18] = [
     (
         "task",
         "SELECT id FROM task WHERE input_task_id >= id",
@@ -206,6 +206,11 @@ const CHECKS: [(&str, &str, &str); 17] = [
         "SELECT a.task_id FROM attempt AS a LEFT JOIN task AS t ON t.id = a.task_id
          LEFT JOIN worker AS w ON w.id = a.worker_id WHERE t.id IS NULL OR w.id IS NULL",
         "a try on another machine is of a task, or of a worker, that is not there",
+    ),
+    (
+        "flaky",
+        "SELECT f.task_id FROM flaky AS f LEFT JOIN task AS t ON t.id = f.task_id WHERE t.id IS NULL",
+        "it is of a task that is not there",
     ),
     (
         "entry",

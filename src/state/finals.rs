@@ -4,7 +4,7 @@ use super::cell::{Wrong, digest, form, located};
 use super::{Context, Error, Reader, Runset};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
-use crate::model::name::FileName;
+use crate::model::name::{FileName, StepName};
 use crate::model::task::TaskId;
 
 /// Which outputs are asked for.
@@ -16,6 +16,19 @@ pub(crate) struct Selection {
     pub names: Vec<String>,
     /// All that the tasks of these steps left, final or not.
     pub steps: Vec<String>,
+}
+
+/// A final output, and who left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The file name under which it was left.
+    pub name: FileName,
+    /// Its bytes.
+    pub object: Digest,
+    /// What that is.
+    pub form: Form,
+    /// The task that left it, with its step and the number of the version; none of what came in as it is.
+    pub maker: Option<(TaskId, StepName, i64)>,
 }
 
 /// An output as the state has it.
@@ -72,6 +85,29 @@ impl Reader {
         Ok(())
     }
 
+    /// The live final outputs of `runset`, in the order in which they were recorded. One without a name has its
+    /// hash for one.
+    pub(crate) fn finals_of(&self, runset: &Runset) -> Result<Vec<Left>, Error> {
+        const DOING: &str = "read the outputs";
+        let mut query = self
+            .connection
+            .prepare_cached(
+                "SELECT t.id, coalesce(nullif(t.name, ''), t.object_hash), t.object_hash, t.kind,
+                     t.input_task_id, s.name, s.version
+                 FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
+                 LEFT JOIN step AS s ON s.id = p.step_id
+                 WHERE t.live = 1 AND t.output IS NULL AND t.step_id IS NULL AND t.runset = ?1
+                 ORDER BY t.id",
+            )
+            .during(&self.layout, DOING)?;
+        let mut rows = query.query([&runset.name]).during(&self.layout, DOING)?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().during(&self.layout, DOING)? {
+            all.push(located("task", row, left).during(&self.layout, DOING)?);
+        }
+        Ok(all)
+    }
+
     /// What the live final outputs of `runset`, or of all, are called: each name once.
     pub(crate) fn final_names(&self, runset: Option<&Runset>) -> Result<Vec<String>, Error> {
         self.connection
@@ -86,6 +122,20 @@ impl Reader {
             })
             .during(&self.layout, "read the outputs")
     }
+}
+
+fn left(row: &rusqlite::Row) -> rusqlite::Result<Left> {
+    let step: Option<StepName> = row.get(5)?;
+    let maker = match (row.get::<_, Option<i64>>(4)?, step) {
+        (Some(task), Some(step)) => Some((TaskId(task), step, row.get(6)?)),
+        _ => None,
+    };
+    Ok(Left {
+        name: row.get(1)?,
+        object: digest(row, 2)?,
+        form: form(row, 3)?,
+        maker,
+    })
 }
 
 fn output(row: &rusqlite::Row) -> rusqlite::Result<Final> {

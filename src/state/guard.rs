@@ -99,7 +99,7 @@ fn size(file: &Path) -> u64 {
 
 /// The tables of this program: those of the first implementation, those that came next, and those
 /// of format 4.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "step",
     "task",
     "runset",
@@ -115,6 +115,7 @@ const TABLES: [&str; 18] = [
     "sample",
     "gathering",
     "shared",
+    "flaky",
     "checkpoint",
     "worker",
     "attempt",

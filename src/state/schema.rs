@@ -129,7 +129,8 @@ CREATE INDEX idx_task_digits ON task (name)
 /// from a try that did not succeed, and what that try worked on. `worker` has those who carried out tasks elsewhere: when one
 /// was called for, `came`, and was `gone`, in milliseconds since 1970, and `why`. `attempt` has what each of them had, by task, counted
 /// from 1: `started` in milliseconds since 1970 by the clock there, as in `task`, `elapsed` in microseconds; of one that was `lost`, why,
-/// and when it was given out. What runs at home has no row.
+/// and when it was given out. What runs at home has no row. `flaky` has the tasks that succeeded at a later try, with how the one
+/// before failed.
 ///
 /// `task.role` is 0 for tasks and final outputs, 1 for a member: an output that a step gathers
 /// (`processed` 1, it is never run), 3 for the task that works on what was gathered. `gathering` is
@@ -203,6 +204,11 @@ CREATE TABLE sample (
 CREATE TABLE shared (
     task_id INTEGER PRIMARY KEY,
     origin TEXT NOT NULL
+);
+CREATE TABLE flaky (
+    task_id INTEGER PRIMARY KEY,
+    tries INTEGER NOT NULL,
+    error TEXT NOT NULL
 );
 CREATE TABLE checkpoint (
     task_id INTEGER PRIMARY KEY,
@@ -339,6 +345,7 @@ DROP TABLE gathering;
 DROP TABLE accepted;
 DROP TABLE checkpoint;
 DROP TABLE shared;
+DROP TABLE flaky;
 DROP TABLE param;
 DROP TABLE unsteady;
 DROP TABLE evicted;

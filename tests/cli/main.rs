@@ -21,6 +21,7 @@ mod failure;
 mod faults;
 mod file_systems;
 mod files;
+mod finish;
 mod first;
 mod folders;
 mod from;
@@ -57,6 +58,7 @@ mod plain;
 mod power;
 mod privileges;
 mod promise;
+mod publish;
 mod query;
 #[allow(dead_code, reason = "shared with the tests that use the rest")]
 mod random;

@@ -32,6 +32,9 @@ fn table<'a>(page: &mut String, options: impl Iterator<Item = (&'a str, &'a Desc
     }
 }
 
+/// Name, default, description.
+type Row = (String, Option<String>, Option<String>);
+
 #[test]
 fn all_options_of_the_modules_are_described_on_their_page() {
     let Some(world) = world() else { return };
@@ -43,8 +46,7 @@ fn all_options_of_the_modules_are_described_on_their_page() {
          in builtins.mapAttrs (_: tree: map of (shown (lib.optionAttrSetToDocList tree))) options",
         source.trim_start_matches("path:"),
     ));
-    let lists: BTreeMap<String, Vec<(String, Option<String>, Option<String>)>> =
-        serde_json::from_str(&succeeded(&output)).unwrap();
+    let lists: BTreeMap<String, Vec<Row>> = serde_json::from_str(&succeeded(&output)).unwrap();
     let (nixos, home) = (options(&lists["nixos"]), options(&lists["home"]));
     let pipeline = "services.task-pipeline.pipelines.<name>.";
     let mut page = String::from(

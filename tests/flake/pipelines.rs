@@ -130,7 +130,7 @@ fn every_key_of_a_step_is_an_option() {
             &format!(
                 "mkPipeline {{ name = \"every-key\"; defaults = {defaults}; inputs = {inputs};
                    params.threshold = {{ type = \"float\"; default = 0.5; min = 0; max = 1; help = \"…\"; volatile = true; }};
-                   store.keep_runsets = 30; store.keep = \"finals\"; cache.urls = [ \"s3://bucket/p\" ]; limits.database = 2;
+                   store.keep_runsets = 30; store.keep = \"finals\"; cache.urls = [ \"s3://bucket/p\" ]; publish.dir = \"results\"; limits.database = 2;
                    executors.cluster = {{ slurm = [ \"-p\" \"x\" ]; workers = 10; slots = 2; }};
                    params.mode = {{ type = \"string\"; values = [ \"fast\" \"exact\" ]; }};
                    steps.begin = {{ start = true; script = \":\"; }};

@@ -162,10 +162,8 @@ fn follow(page: &Page, place: &mut Place) -> usize {
                 }
             }
             // Expressions of Nix, what is said, which `examples_of_what_is_said` has, and what is only to be
-            // looked at.
-            "nix" | "console" | "text" => {}
-            // Of other tools.
-            "python" | "groovy" | "makefile" | "just" => {}
+            // looked at; and what is of other tools.
+            "nix" | "console" | "text" | "python" | "groovy" | "makefile" | "just" => {}
             other => panic!("{}: {other:?} is not tested", page.path.display()),
         }
     }

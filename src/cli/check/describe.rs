@@ -178,11 +178,11 @@ pub(super) fn limits(step: &Step) -> Option<String> {
     if let Some(time) = step.timeout {
         words.push(format!("{} each", exact(time)));
     }
-    let after = match step.retry_delay {
+    let after = match step.retries.delay.unwrap_or(step.retry_delay) {
         Step::RETRY_DELAY => String::new(),
         delay => format!(" after {}", exact(delay)),
     };
-    match step.retries {
+    match step.retries.count {
         0 => {}
         1 => words.push(format!("1 retry{after}")),
         many if after.is_empty() => words.push(format!("{many} retries")),

@@ -79,10 +79,21 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
                 let _ = writeln!(text, "  task #{source} has them of {}", visible(&origin));
             }
         }
-        TaskState::Done => match state.shared_by(row.id)? {
-            Some(origin) => case.shared(&origin, &mut text),
-            None => case.ran(&mut text)?,
-        },
+        TaskState::Done => {
+            if let Some(origin) = state.shared_by(row.id)? {
+                case.shared(&origin, &mut text);
+            } else {
+                case.ran(&mut text)?;
+                if let Some((tries, error)) = state.flaky(row.id)? {
+                    let error = error.lines().next().unwrap_or_default();
+                    let _ = writeln!(
+                        text,
+                        "  succeeded at try {tries}; the one before: {}",
+                        visible(error)
+                    );
+                }
+            }
+        }
         TaskState::Failed => {
             case.ran(&mut text)?;
             case.failed(&mut text);

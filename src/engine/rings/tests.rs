@@ -174,7 +174,7 @@ impl Run {
                 resources: Resources::default(),
                 place: None,
                 retries: 0,
-                retry_delay: std::time::Duration::ZERO,
+                pauses: crate::model::retry::Pauses::from(std::time::Duration::ZERO),
                 rounds: script.rounds,
                 gather: None,
                 partial: false,

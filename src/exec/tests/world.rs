@@ -19,6 +19,7 @@ use crate::model::list::Form;
 use crate::model::name::{FileName, StepName};
 use crate::model::promise::Pattern;
 use crate::model::resources::{Place, Resources, Supply};
+use crate::model::retry::Pauses;
 use crate::model::route::Router;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Lock, Runset, State, Which};
@@ -206,7 +207,7 @@ impl World {
                 resources: act.resources.clone(),
                 place: act.place,
                 retries: act.retries,
-                retry_delay: act.retry_delay,
+                pauses: Pauses::from(act.retry_delay),
                 rounds: 1000,
                 gather: act.gather,
                 partial: act.partial,

@@ -4,10 +4,11 @@ use super::super::Manifest;
 use super::super::field::{Field, Place};
 use super::schema;
 
-const PLACES: [Place; 6] = [
+const PLACES: [Place; 7] = [
     Place::Nix,
     Place::Store,
     Place::Cache,
+    Place::Publish,
     Place::Defaults,
     Place::Step,
     Place::Input,
@@ -19,6 +20,7 @@ fn table(schema: &Value, place: Place) -> &Value {
         Place::Nix => &schema["properties"]["nix"],
         Place::Store => &schema["properties"]["store"],
         Place::Cache => &schema["properties"]["cache"],
+        Place::Publish => &schema["properties"]["publish"],
         Place::Defaults => &schema["properties"]["defaults"],
         Place::Step => &schema["properties"]["step"]["items"],
         Place::Input => &schema["properties"]["input"]["items"],
@@ -36,7 +38,8 @@ fn example(schema: &Value, place: Place, key: &str) -> Value {
 /// A manifest that is right but for `key`, which `place` sets to `value`.
 fn manifest(place: Place, key: &str, value: &Value) -> String {
     let mut step = json!({ "name": "a", "start": true, "script": ":" });
-    let mut manifest = json!({ "nix": {}, "store": {}, "cache": {}, "defaults": {} });
+    let mut manifest =
+        json!({ "nix": {}, "store": {}, "cache": {}, "publish": {}, "defaults": {} });
     // For the steps' `params`.
     manifest["params"] = json!({ "threshold": { "type": "float" } });
     // For their `uses`.
@@ -47,6 +50,7 @@ fn manifest(place: Place, key: &str, value: &Value) -> String {
         Place::Nix => manifest["nix"][key] = value.clone(),
         Place::Store => manifest["store"][key] = value.clone(),
         Place::Cache => manifest["cache"][key] = value.clone(),
+        Place::Publish => manifest["publish"][key] = value.clone(),
         Place::Defaults => manifest["defaults"][key] = value.clone(),
         Place::Step => step[key] = value.clone(),
         Place::Input => manifest["input"] = json!([input(key, value)]),
@@ -170,9 +174,12 @@ fn the_defaults_are_those_of_the_parser() {
     for place in PLACES {
         let neutral = match place {
             Place::Input => manifest(Place::Input, "step", &json!("a")),
-            Place::Nix | Place::Store | Place::Cache | Place::Defaults | Place::Step => {
-                manifest(Place::Step, "name", &json!("a"))
-            }
+            Place::Nix
+            | Place::Store
+            | Place::Cache
+            | Place::Publish
+            | Place::Defaults
+            | Place::Step => manifest(Place::Step, "name", &json!("a")),
         };
         let plain = said(&neutral);
         for (key, property) in table(&schema, place)["properties"].as_object().unwrap() {

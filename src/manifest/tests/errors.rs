@@ -146,12 +146,12 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, files, env, shell, pure, keep, params, secrets, outputs, folders, parallel, cpus, memory, gpus, uses, timeout, retries, retry_delay, rounds, cache, checkpoint, executor_secrets, share, warm, executor, sandbox, network, gather, from, with, each, partial, empty
+    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, files, env, shell, pure, keep, params, secrets, outputs, folders, parallel, cpus, memory, gpus, uses, timeout, retries, retry_delay, rounds, cache, checkpoint, executor_secrets, share, publish, warm, executor, sandbox, network, gather, from, with, each, partial, empty
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]] or [[input]]
     unknown table `nixx` | nixx | did you mean [nix]?
-    unknown table `other` | other | a manifest can hold include, [nix], [store], [cache], [limits], [executors], [defaults], [params], [[input]] and [[step]]
+    unknown table `other` | other | a manifest can hold include, [nix], [store], [cache], [publish], [limits], [executors], [defaults], [params], [[input]] and [[step]]
     "#);
 }
 

@@ -21,6 +21,7 @@ const KEYS: &[Key] = &[
     ("", "nix", "one table", &[("{ a = 1 }", "unknown key `a` in [nix]")]),
     ("", "store", "one table", &[("{ a = 1 }", "unknown key `a` in [store]")]),
     ("", "cache", "one table", &[("{ a = 1 }", "unknown key `a` in [cache]")]),
+    ("", "publish", "one table", &[("{ a = 1 }", "unknown key `a` in [publish]")]),
     ("", "limits", "one table", &[("{ 'a b' = 1 }", "a b"), ("{ a = 0 }", "at least 1"), ("{ a = 'x' }", "`a` must be a whole number")]),
     ("", "defaults", "one table", &[("{ a = 1 }", "unknown key `a` in [defaults]"), ("{ name = 'x' }", "`name`")]),
     ("", "params", "one table", &[("{ a = 1 }", "parameter `a` must be a table"), ("{ a = {} }", "`a`")]),
@@ -33,6 +34,7 @@ const KEYS: &[Key] = &[
     ("[store]", "keep_runsets", NUMBER, LESS_THAN_ONE),
     ("[store]", "keep", TEXT, &[("''", "neither \"all\" nor \"finals\""), ("'x'", "neither \"all\" nor \"finals\"")]),
     ("[cache]", "urls", TEXTS, &[("['']", "it has no scheme"), ("['/srv/x']", "it has no scheme"), ("['ftp://x/y']", "its scheme is unknown"), ("['https://a@b/c']", "it has a user in it"), ("['s3://']", "no bucket can be called so"), ("[1]", "an entry of")]),
+    ("[publish]", "dir", TEXT, &[("''", "`dir` names no folder")]),
     ("[[step]]", "name", TEXT, &[("''", "a step's name cannot be empty"), ("'..'", "is a folder, not a name"), ("'a/b'", "cannot be part of a file name"), ("' a'", "white space"), ("\"a\\u001b\"", "cannot be part of a file name")]),
     ("[[step]]", "start", BOOL, &[("true", "is a second start step")]),
     ("[[step]]", "script", TEXT, &[("''", "`script` is empty"), ("\" \\n\"", "`script` is empty")]),
@@ -52,13 +54,14 @@ const KEYS: &[Key] = &[
     ("[[step]]", "gpus", NUMBER, LESS_THAN_NONE),
     ("[[step]]", "uses", "a table of whole numbers", &[("{ a = 1 }", "uses `a`, which has no limit"), ("{ a = 0 }", "at least 1")]),
     ("[[step]]", "timeout", LENGTH, NO_LENGTH),
-    ("[[step]]", "retries", NUMBER, LESS_THAN_NONE),
+    ("[[step]]", "retries", "a whole number or a table", &[("-1", "must be at least 0"), ("{}", "does not say how many"), ("{ count = -1 }", "`count` of `retries` must be at least 0"), ("{ count = 1, backoff = 0.5 }", "from 1 to 1000"), ("{ count = 1, jitter = 2 }", "from 0 to 1"), ("{ count = 1, jitter = 'x' }", "must be a number"), ("{ count = 1, delay = '5' }", "has no unit"), ("{ count = 1, dleay = '5s' }", "has no key `dleay`"), ("{ count = 1, delay = '5s', max = '1s' }", "is longer than `max`"), ("{ count = 1, delay = '5s' }\nretry_delay = '1s'", "says twice")]),
     ("[[step]]", "retry_delay", LENGTH, NO_LENGTH),
     ("[[step]]", "rounds", NUMBER, LESS_THAN_ONE),
     ("[[step]]", "cache", "true, false, \"runset\" or a length of time in quotes", &[("''", "is neither \"runset\" nor a length of time"), ("'x'", "is neither")]),
     ("[[step]]", "checkpoint", "true, false or a length of time in quotes", &[("''", "is not a length of time"), ("'x'", "is not a length of time"), ("'0s'", "is no time at all"), ("'5'", "has no unit")]),
     ("[[step]]", "executor_secrets", BOOL, &[]),
     ("[[step]]", "share", BOOL, &[]),
+    ("[[step]]", "publish", "true, false or a path in quotes", &[("''", "names no file"), ("'/x'", "does not begin in the folder"), ("'../{name}'", "holds `.` or `..`"), ("'{nme}'", "is none of"), ("'{name'", "has a brace")]),
     ("[[step]]", "warm", BOOL, &[]),
     ("[[step]]", "executor", TEXT, &[("'x'", "there is no executor")]),
     ("[[step]]", "sandbox", BOOL, &[("true\npure = false", "has a sandbox"), ("true\nwarm = true", "has a sandbox")]),
@@ -111,6 +114,7 @@ fn kinds(wanted: &str) -> &'static [&'static str] {
         TEXT | LENGTH | "an amount in quotes" => &["a string"],
         TEXTS | "an array" => &["an array"],
         "a list of tables" => &["an array", "a table"],
+        "a whole number or a table" => &["a whole number", "a table"],
         "one table" | "a table of strings" | "a table of whole numbers" => &["a table"],
         "a string or an array of strings" => &["a string", "an array"],
         _ => &["true or false", "a string"],
@@ -123,7 +127,7 @@ fn with(table: &str, key: &str, value: &str) -> (String, usize) {
     let a = step("a", "start = true\n");
     let before = match table {
         "" => String::new(),
-        "[nix]" | "[store]" | "[cache]" => format!("{table}\n"),
+        "[nix]" | "[store]" | "[cache]" | "[publish]" => format!("{table}\n"),
         "[[step]]" if key == "name" => format!("{a}[[step]]\nscript = ':'\n"),
         "[[step]]" if key == "script" => format!("{a}[[step]]\nname = 'b'\n"),
         "[[step]]" => a.clone() + &step("b", ""),
@@ -195,7 +199,7 @@ fn out_of_range() {
 /// The table has every key of every table.
 #[test]
 fn of_every_key() {
-    for place in [Place::Nix, Place::Store, Place::Cache, Place::Step, Place::Input] {
+    for place in [Place::Nix, Place::Store, Place::Cache, Place::Publish, Place::Step, Place::Input] {
         for field in Field::of(place) {
             let has = |(table, key, ..): &Key| *table == place.header() && *key == field.key();
             assert!(KEYS.iter().any(has), "{} {}", place.header(), field.key());

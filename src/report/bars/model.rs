@@ -130,6 +130,7 @@ impl Model {
             | Event::GivenBack { .. }
             | Event::Freed { .. }
             | Event::Evicted { .. }
+            | Event::Results { .. }
             | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }

@@ -76,6 +76,13 @@ pub(super) enum JsonEvent<'a> {
         objects: u64,
         bytes: u64,
     },
+    Results {
+        folder: &'a str,
+        files: u64,
+        new: u64,
+        changed: u64,
+        removed: u64,
+    },
     Pushed {
         to: &'a str,
         results: u64,
@@ -291,6 +298,19 @@ pub(super) struct Over<'a> {
     pub lacking: Vec<Lacks<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// How many succeeded at a later try, and the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaky: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<Late<'a>>,
+}
+
+/// A task that succeeded at a later try, and how the try before failed.
+#[derive(Serialize)]
+pub(super) struct Late<'a> {
+    pub tries: u32,
+    #[serde(flatten)]
+    pub failed: Failed<'a>,
 }
 
 /// A pattern of `from` that nothing matches.

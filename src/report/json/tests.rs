@@ -335,6 +335,22 @@ fn samples() {
 }
 
 #[test]
+fn results_as_files() {
+    let results = Event::Results {
+        folder: "out",
+        files: 3,
+        new: 2,
+        changed: 1,
+        removed: 4,
+    };
+    let counts = r#""files":3,"new":2,"changed":1,"removed":4"#;
+    assert_eq!(
+        told(&results),
+        format!(r#""results","folder":"out",{counts}"#)
+    );
+}
+
+#[test]
 fn results_for_others() {
     assert_eq!(
         told(&Event::Pushed {

@@ -36,6 +36,7 @@ DELETE FROM gathering WHERE owner > 0 AND owner NOT IN (SELECT id FROM task);
 DELETE FROM accepted WHERE task_id NOT IN (SELECT id FROM task)
     OR from_step NOT IN (SELECT id FROM step);
 DELETE FROM shared WHERE task_id NOT IN (SELECT id FROM task);
+DELETE FROM flaky WHERE task_id NOT IN (SELECT id FROM task);
 DELETE FROM checkpoint WHERE task_id NOT IN (SELECT id FROM task);
 DELETE FROM attempt WHERE task_id NOT IN (SELECT id FROM task)
     OR worker_id NOT IN (SELECT id FROM worker);

@@ -111,6 +111,12 @@ impl State {
             )?;
             connection.write(
                 REMOVING,
+                "DELETE FROM flaky WHERE task_id > ?1 AND task_id <= ?2
+                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
+                (from, to),
+            )?;
+            connection.write(
+                REMOVING,
                 "DELETE FROM log WHERE task_id > ?1 AND task_id <= ?2
                    AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)
                    AND task_id NOT IN (SELECT id FROM taken)",

@@ -1,0 +1,163 @@
+//! What a run leaves besides what is in the db: the folder of results that `[publish]` or `-publish` names, the file
+//! for CI; where they are, and whether they can be there.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::covered::Covered;
+use super::error::Failure;
+use super::options::{Actions, Places};
+use super::own;
+use crate::export::publish::{self, Error, INDEX, Target};
+use crate::prepare::Source;
+use crate::staged::{self, Own, Staged};
+use crate::text::{Shown as _, quoted};
+
+/// What a run leaves, and where it was started.
+#[derive(Debug, Default)]
+pub(super) struct Leaves {
+    /// Where results are to stand as files.
+    pub(super) results: Option<Place>,
+    /// Where what became of the tasks goes, for CI.
+    pub(super) junit: Option<PathBuf>,
+    /// Where the program was started: scripts start elsewhere.
+    pub(super) here: PathBuf,
+}
+
+impl Leaves {
+    /// What the call and the manifest want. Fails before anything runs if something cannot be where it should.
+    pub(super) fn of(places: &Places, actions: &Actions, source: &Source) -> Result<Self, Failure> {
+        let junit = actions.junit.as_deref().filter(|_| !actions.dry_run);
+        let junit = junit.map(|path| file(places, path));
+        Ok(Self {
+            results: place(places, actions, source)?,
+            junit: junit.transpose()?,
+            here: std::env::current_dir().unwrap_or_default(),
+        })
+    }
+}
+
+fn file(places: &Places, path: &Path) -> Result<PathBuf, Failure> {
+    own::check_file(places, path)?;
+    let place = staged::place(path).and_then(|place| Staged::file(&place, "junit").map(|_| place));
+    place.map_err(|error| not_written(path, &error))
+}
+
+/// The file for CI cannot be there.
+pub(super) fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("cannot write {}: {error}", path.shown()))
+        .hint("name a file in a folder that is there and can be written: -junit FILE.xml")
+}
+
+/// Where results go.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The folder, from the root on.
+    pub(super) folder: PathBuf,
+    /// As the user has called it.
+    pub(super) named: PathBuf,
+    manifest: PathBuf,
+    db: PathBuf,
+    own: Arc<Own>,
+}
+
+/// The folder that is wanted, if one is. Fails if no results can be put there.
+fn place(places: &Places, actions: &Actions, source: &Source) -> Result<Option<Place>, Failure> {
+    let given = actions.publish.as_deref();
+    let named = given.or(source.manifest.publish.dir.as_deref().map(Path::new));
+    let (Some(named), true) = (named, actions.run && !actions.dry_run) else {
+        return Ok(None);
+    };
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = match given {
+        Some(given) => whole(given),
+        None => whole(&source.folder.join(named)),
+    };
+    let place = Place {
+        // A link to a folder is as good as one.
+        folder: folder.canonicalize().unwrap_or(folder),
+        named: named.to_owned(),
+        manifest: whole(&source.path),
+        db: whole(&places.db),
+        own: Arc::new(own::own(places)),
+    };
+    if let Some(what) = place.own.at_folder(&place.folder) {
+        return Err(refused(&place, &format!("{what} is there")));
+    }
+    publish::check(&place.target("", false, &source.stop)).map_err(|error| place.failure(error))?;
+    // Of names that nobody knows yet, those without anything that a pattern could ask for.
+    let covered = Covered::of(source, &place.folder);
+    if let Some((_, whose)) = covered.whose("\u{1}") {
+        return Err(Place::is_covered(
+            &covered,
+            &place.named.shown().to_string(),
+            whose,
+        ));
+    }
+    Ok(Some(place))
+}
+
+impl Place {
+    pub(super) fn target<'a>(
+        &'a self,
+        runset: &'a str,
+        removes: bool,
+        stop: &'a AtomicBool,
+    ) -> Target<'a> {
+        Target {
+            folder: &self.folder,
+            manifest: &self.manifest,
+            db: &self.db,
+            runset,
+            own: &self.own,
+            removes,
+            stop,
+        }
+    }
+
+    pub(super) fn is_covered(covered: &Covered, path: &str, whose: &str) -> Failure {
+        let out = covered
+            .taken_out()
+            .map(|pattern| format!(", or add {pattern} to these"))
+            .unwrap_or_default();
+        Failure::usage(format!(
+            "{} would be among {whose}: results there change what the pipeline works on",
+            quoted(path)
+        ))
+        .hint(format!("name another folder for results{out}"))
+    }
+
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let folder = self.named.shown();
+        match error {
+            Error::State(error) => error.into(),
+            Error::Store(error) => error.into(),
+            Error::NotAFolder(_) => {
+                Failure::usage(&error).hint("name another one with -publish or in [publish]")
+            }
+            Error::Index { .. } => Failure::usage(&error).hint(format!(
+                "remove that file: what stands in {folder} then counts as not put there by a run, and stays"
+            )),
+            Error::Other { .. } => Failure::usage(&error).hint(format!(
+                "name another folder, or remove {INDEX} there: its results stay then, and are not kept up to date"
+            )),
+            Error::Twice(_) | Error::Within(..) => Failure::usage(&error).hint(
+                "give them paths of their own: publish = \"qc/{key}/{name}\" in the [[step]] that leaves them",
+            ),
+            Error::Own { .. } => Failure::usage(&error).hint("name another folder for results"),
+            Error::Interrupted => Failure::usage(format!("interrupted: not all results are in {folder}"))
+                .hint("the next run puts the others there"),
+            Error::Io { ref source, .. } => Failure::usage(&error).hint_at(source),
+        }
+    }
+}
+
+fn refused(place: &Place, why: &str) -> Failure {
+    Failure::usage(format!(
+        "no results can be put into {}: {why}, which the program keeps for itself",
+        place.named.shown()
+    ))
+    .hint("name another folder with -publish or in [publish]")
+}

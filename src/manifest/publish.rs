@@ -1,0 +1,52 @@
+//! The table `[publish]`, and the key `publish` of steps: where results stand as files.
+
+use toml::de::DeValue;
+
+use super::value::{Item, Reader};
+use crate::manifest::diagnostic::Diagnostic;
+use crate::model::publish::{Publish, Template};
+
+/// What its text is where it is one: a path below a folder, with these words in braces.
+pub(super) const PATTERN: &str = r"^(?!(true|false|yes|no|on|off)$)(?!/)(?!.*//)(?!.*/$)(?!(.*/)?\.{1,2}(/|$))([^{}\u0000]|\{(key|name|step)\})+$";
+
+/// Reads the folder of results.
+pub(super) fn folder(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String> {
+    let text = reader.string(what, item)?;
+    if text.is_empty() || text.contains('\0') {
+        let error = Diagnostic::at(reader.inside(item), format!("{what} names no folder"));
+        reader.error(error.hint(
+            "a folder, from the manifest's on: dir = \"results\"; it is made where it is missing",
+        ));
+        return None;
+    }
+    Some(text)
+}
+
+/// Reads what the final outputs of a step are called there.
+pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Publish> {
+    let text = match item.get_ref() {
+        DeValue::Boolean(true) => return Some(Publish::Named),
+        DeValue::Boolean(false) => return Some(Publish::Never),
+        DeValue::String(text) => text,
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => {
+            let hint = "to have them in a folder of their own: publish = \"qc/{name}\"".to_owned();
+            reader.wrong_type(what, "true, false or a path in quotes", item, Some(hint));
+            return None;
+        }
+    };
+    match text.as_ref() {
+        "true" | "false" | "yes" | "no" | "on" | "off" => reader.flag(what, item).and(None),
+        text => match Template::parse(text) {
+            Ok(template) => Some(Publish::At(template)),
+            Err(bad) => {
+                let error = Diagnostic::at(reader.inside(item), format!("{what}: {bad}"));
+                reader.error(error.hint(bad.hint()));
+                None
+            }
+        },
+    }
+}
