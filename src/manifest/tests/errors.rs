@@ -176,7 +176,7 @@ fn types() {
     an entry of `keep` must be a string, not true or false | true | in quotes it is a string: "true"
     `parallel` must be a whole number, not a string | '4' | without quotes: 4
     `timeout` must be a length of time in quotes, not a whole number | 10 | for seconds: "10s"
-    `retries` must be a whole number, not a decimal number | 1.5 | -
+    `retries` must be a whole number or a table, not a decimal number | 1.5 | for instance 3, or { count = 3, delay = "10s" }
     `cache` must be true, false, "runset" or a length of time in quotes, not a date or time | 1979-05-27 | for results of the last twelve hours alone: `cache` = "12h"
     "#);
     assert_snapshot!(errors("step = 'x'\nnix = []\n[[defaults]]\n"), @"
