@@ -192,7 +192,7 @@ fn an_older_format_is_read_by_whoever_may_not_write() {
         .unwrap()
         .execute_batch(
             "DROP VIEW failure; DROP VIEW live_task; DROP VIEW acceptance; DROP VIEW step_history;
-             DROP VIEW lineage;
+             DROP VIEW lineage; DROP VIEW elsewhere; DROP TABLE attempt; DROP TABLE worker;
              DROP INDEX idx_task_gathering; DROP TABLE gathering;
              DROP TABLE checkpoint; DROP TABLE shared; DROP TABLE flaky; DROP TABLE unsteady; DROP TABLE evicted;
              ALTER TABLE task DROP COLUMN peak_memory; ALTER TABLE task DROP COLUMN cpu_time;
