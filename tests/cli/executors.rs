@@ -6,12 +6,13 @@ mod beside;
 mod cluster;
 #[cfg(target_os = "linux")]
 mod deadlines;
-#[allow(dead_code, reason = "those that take minutes are called elsewhere")]
 #[cfg(target_os = "linux")]
-mod faults;
+mod kills;
 #[cfg(target_os = "linux")]
 mod others;
 mod shapes;
+#[cfg(target_os = "linux")]
+mod sshd;
 mod tried;
 #[cfg(target_os = "linux")]
 mod whole;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+mod executors;
 #[path = "../cli/faults.rs"]
 mod faults;
 mod gc;

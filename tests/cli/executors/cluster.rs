@@ -27,16 +27,12 @@ static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slurm-cluster.sh");
 
 impl Cluster {
-    pub fn start(nodes: u32) -> Self {
-        Self::with(nodes, "")
-    }
-
-    /// With more lines in its configuration.
-    pub fn with(nodes: u32, lines: &str) -> Self {
+    /// Of nodes with so many CPUs, with more lines in its configuration.
+    pub fn of(nodes: u32, cpus: u32, lines: &str) -> Self {
         // Somebody else may have a port.
         const TRIES: usize = 3;
         for _ in 0..TRIES {
-            let cluster = Self::new(lines);
+            let cluster = Self::new(cpus, lines);
             if cluster.script(&["up", &nodes.to_string()]) {
                 return cluster;
             }
@@ -46,7 +42,7 @@ impl Cluster {
         );
     }
 
-    fn new(lines: &str) -> Self {
+    fn new(cpus: u32, lines: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("slurm")
             .tempdir_in("/tmp")
@@ -59,6 +55,7 @@ impl Cluster {
         let variables = vec![
             ("SLURM_DIR", place.display().to_string()),
             ("SLURM_PORT", port.to_string()),
+            ("SLURM_CPUS", cpus.to_string()),
             ("SLURM_CONF", place.join("slurm.conf").display().to_string()),
             (
                 "SLURM_EXTRA",
@@ -86,12 +83,6 @@ impl Cluster {
     pub fn begin(&self, mut command: Command) -> Running {
         command.envs(self.variables.iter().cloned());
         Running::start(command)
-    }
-
-    /// Jobs that run.
-    pub fn running(&self) -> Vec<String> {
-        let jobs = self.ask("squeue", &["-h", "-t", "R", "-o", "%A"]);
-        jobs.lines().map(str::to_owned).collect()
     }
 
     pub fn ask(&self, program: &str, words: &[&str]) -> String {

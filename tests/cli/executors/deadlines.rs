@@ -54,7 +54,7 @@ fn slurm_is_asked_for_as_much_time_as_tasks_may_take() {
     if left_out("SLURM") {
         return;
     }
-    let cluster = Cluster::with(2, "PartitionName=brief Nodes=ALL MaxTime=3 State=UP");
+    let cluster = Cluster::of(2, 4, "PartitionName=brief Nodes=ALL MaxTime=3 State=UP");
     let manifest = |options: &str, timeout: &str| {
         format!(
             r#"
@@ -107,7 +107,7 @@ fn a_run_in_an_allocation_has_its_workers_there() {
     if left_out("SLURM") {
         return;
     }
-    let cluster = Cluster::start(2);
+    let cluster = Cluster::of(2, 4, "");
     let manifest = on_slurm("").replace("sleep 0.0$n", "sleep 0.3");
     let manifest = manifest.replace("[defaults]\n", "[defaults]\ntimeout = \"1h\"\n");
     let test = Test::with(&manifest);
