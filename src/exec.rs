@@ -9,6 +9,7 @@ mod away;
 pub(crate) mod fake;
 pub(crate) mod local;
 pub(crate) mod node;
+mod nudge;
 pub(crate) mod remote;
 #[cfg(test)]
 pub(crate) mod tests;

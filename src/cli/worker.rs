@@ -67,6 +67,11 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     })?;
     let emergency = channel.emergency().clone();
     emergency.has(place.path());
+    let input = rustix::stdio::stdin().try_clone_to_owned();
+    let input = input.map_err(|error| {
+        Failure::usage(format!("cannot read standard input: {error}"))
+            .hint("a run starts it, through a command that passes that on")
+    })?;
     let output = rustix::stdio::stdout().try_clone_to_owned();
     let output = output.map_err(|error| Failure::output(&error))?;
     let output = io::BufWriter::new(File::from(output));
@@ -86,7 +91,7 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
         &wishes,
         (&emergency, &keeper),
         place.path(),
-        io::stdin().lock(),
+        File::from(input),
         &output,
     )
     .map_err(|error| Failure::usage(error.to_string()))?;

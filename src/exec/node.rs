@@ -22,7 +22,8 @@ mod watchdog;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{BufReader, Read};
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::local::{Channel, Emergency, Kept, Kills, Message, Problem, Scratch, Site};
+use super::nudge::Nudged;
 use crate::store::Store;
 use crate::sys::{self, Divided, Obstacle, Orphans};
 use crate::text::amount;
@@ -133,11 +135,11 @@ pub(crate) fn serve(
     options: &Options,
     (emergency, keeper): (&Emergency, &Keeper),
     place: &Path,
-    input: impl Read,
+    input: impl Read + AsFd,
     output: &Output,
 ) -> Result<(), Error> {
-    let mut input = BufReader::with_capacity(frame::PIECE * 2, input);
     let line = Line::new(output);
+    let mut input = Nudged::new(input, || line.say(&ToOwner::Ping));
     line.greet();
     line.say(&ToOwner::Hello(Hello {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -172,7 +174,7 @@ fn serve_within(
     options: &Options,
     (emergency, keeper, watch): (&Emergency, &Keeper, &Watchdog),
     place: &Path,
-    input: &mut BufReader<impl Read>,
+    input: &mut Nudged<impl Read + AsFd, impl FnMut()>,
     line: Line,
 ) -> Result<(), Error> {
     let terms = loop {
@@ -254,10 +256,10 @@ fn serve_within(
 
 /// The next message; none at the end.
 fn hear(
-    input: &mut BufReader<impl Read>,
+    input: &mut Nudged<impl Read + AsFd, impl FnMut()>,
     watch: &Watchdog,
 ) -> Result<Option<(ToWorker, Vec<u8>)>, Error> {
-    let heard = frame::read(input);
+    let heard = input.read();
     watch.heard();
     match heard {
         // As good as an end.
@@ -271,7 +273,7 @@ impl<'a> Node<'a> {
     fn listen<'scope, 'env>(
         &'env self,
         scope: &'scope std::thread::Scope<'scope, 'env>,
-        input: &mut BufReader<impl Read>,
+        input: &mut Nudged<impl Read + AsFd, impl FnMut()>,
         watch: &Watchdog,
     ) -> Result<(), Error>
     where

@@ -94,7 +94,7 @@ impl Node<'_> {
         let step = match self.prepare(task, place, &used) {
             Ok(step) => step,
             Err(why) => {
-                self.line.say(&told::unable(spec.lease, why));
+                self.cannot(spec.lease, why);
                 return;
             }
         };
@@ -132,11 +132,13 @@ impl Node<'_> {
         });
         let is_of_our_end = match &ended.outcome {
             engine::Outcome::Failure(error) => self.is_of_our_end(error),
-            engine::Outcome::Cancelled => self.keeper.is_leaving(Duration::ZERO),
+            // Its folders may be gone already.
+            engine::Outcome::Cancelled | engine::Outcome::Short(_) => {
+                self.keeper.is_leaving(Duration::ZERO)
+            }
             engine::Outcome::Success(_)
             | engine::Outcome::OutOfMemory(_)
-            | engine::Outcome::Stale(_)
-            | engine::Outcome::Short(_) => false,
+            | engine::Outcome::Stale(_) => false,
         };
         if is_of_our_end {
             ended.outcome = engine::Outcome::Cancelled;
@@ -150,10 +152,19 @@ impl Node<'_> {
         let kept = kept.map(|keep| keep.fold(self.site.store, ready.id));
         let told = self.teller(spec.lease, &used).end(ended, kept);
         if let Err(error) = told {
-            let why = format!("what the task left cannot be sent: {error}");
-            self.line.say(&told::unable(spec.lease, why));
+            self.cannot(
+                spec.lease,
+                format!("what the task left cannot be sent: {error}"),
+            );
         }
         self.keeper.end(spec.lease);
+    }
+
+    /// A task cannot be carried out here; of one that only ends with this worker nothing is told.
+    fn cannot(&self, lease: Lease, why: String) {
+        if !self.keeper.is_leaving(Duration::ZERO) {
+            self.line.say(&told::unable(lease, why));
+        }
     }
 
     /// Whether a task failed as this worker is to end: Slurm sends the signal for that to its tasks, too, and they

@@ -1,9 +1,9 @@
 //! Where one worker is started, heard, and started again if it is lost.
 
 use std::ffi::OsString;
-use std::io::BufReader;
 use std::process::{ChildStdin, ChildStdout};
-use std::sync::{PoisonError, mpsc};
+use std::sync::PoisonError;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::Scope;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::book::WorkerId;
 use super::talk::{self, Say};
 use super::{Remote, State, process};
 use crate::exec::away::{News, Whereabouts};
-use crate::wire::frame;
+use crate::exec::nudge::Nudged;
 use crate::wire::message::{Hello, ToWorker};
 
 /// How often in a row a worker may fail to come to anything at a station.
@@ -345,10 +345,14 @@ impl<'a> Remote<'a> {
             };
             self.is_started(place, number, Box::new(end));
         }
-        let mut from = BufReader::with_capacity(2 * frame::PIECE, stdout);
-        let came = match process::meet(&mut from) {
+        let (say, says) = mpsc::channel();
+        let nudge = say.clone();
+        let mut from = Nudged::new(stdout, move || {
+            let _ = nudge.send(Say::Message(ToWorker::Ping));
+        });
+        let came = match process::meet(from.before()) {
             Err(why) => failed(why),
-            Ok(hello) => self.keep(place, number, hello, stdin, from),
+            Ok(hello) => self.keep((place, number), hello, (stdin, say, says), from),
         };
         // Who has said nothing more may still be there.
         let status = process::end(&mut child);
@@ -366,14 +370,12 @@ impl<'a> Remote<'a> {
     /// Has a worker do what there is, to its end.
     fn keep(
         &self,
-        place: usize,
-        number: usize,
+        station: (usize, usize),
         hello: Hello,
-        stdin: ChildStdin,
-        mut from: BufReader<ChildStdout>,
+        (stdin, say, says): (ChildStdin, Sender<Say>, Receiver<Say>),
+        mut from: Nudged<ChildStdout, impl FnMut()>,
     ) -> Came {
-        let (say, says) = mpsc::channel();
-        let mut hearing = match self.take_on((place, number), hello, say) {
+        let mut hearing = match self.take_on(station, hello, say) {
             Ok(hearing) => hearing,
             Err(came) => return came,
         };
@@ -385,7 +387,7 @@ impl<'a> Remote<'a> {
             let why = match talker {
                 Err(error) => format!("cannot start a thread: {error}"),
                 Ok(_) => loop {
-                    if let Err(why) = hearing.hear(frame::read(&mut from)) {
+                    if let Err(why) = hearing.hear(from.read()) {
                         break why;
                     }
                 },
