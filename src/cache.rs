@@ -16,6 +16,7 @@ mod place;
 mod pool;
 mod push;
 mod transport;
+mod trial;
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::store::Store;
 use place::Place;
 use pool::Pool;
 pub(crate) use transport::NoPlace;
+pub(crate) use trial::trial;
 
 /// How long somebody has for an answer, and for the next piece of something large.
 const PATIENCE: Duration = Duration::from_secs(10);

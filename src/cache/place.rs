@@ -84,12 +84,34 @@ impl Place {
         }
     }
 
-    /// It is not asked again in this run, which is told once.
-    pub(super) fn give_up(&self, common: &Common, fault: &Fault) {
-        if self.gone.swap(true, Ordering::Relaxed) || common.is_over() {
-            return;
+    /// Says whether it answers, and whether it takes what it is to take.
+    pub(super) fn try_out(&self, tell: super::trial::Tell) -> Result<(), Fault> {
+        let was_there = self.transport.read(SIGN, 1024)?.is_some();
+        // Where nothing is yet and something is to be put there, this begins it.
+        let has_results = self.sign()?;
+        let words = match (was_there, has_results) {
+            (true, _) => "it answers, and results of this program's form are there",
+            (false, true) => "it answers, and nothing was there yet",
+            (false, false) => {
+                "it answers, and nothing was ever put there: is it the right address?"
+            }
+        };
+        tell("read", words);
+        if self.takes {
+            let mut write = |to: &mut dyn std::io::Write| to.write_all(FORM.as_bytes());
+            self.transport.put(SIGN, false, &mut write)?;
+            if !self.sign()? {
+                let words = format!("{SIGN} was put there, and is not there");
+                return Err(Fault::Refused(words));
+            }
+            tell("write", "what is put there comes back");
         }
-        let hint = match (fault, &self.address) {
+        Ok(())
+    }
+
+    /// What to do about a fault.
+    pub(super) fn hint(&self, fault: &Fault) -> &'static str {
+        match (fault, &self.address) {
             (Fault::Refused(_), Address::Folder(_)) => "check owner and mode of the folder",
             (Fault::Refused(_), Address::Web(_)) => "check the address, and what the server allows",
             (Fault::Refused(_), Address::Bucket(..)) => {
@@ -102,7 +124,15 @@ impl Place {
             (Fault::Gone(_) | Fault::Here(_), Address::Bucket(..)) => {
                 "check AWS_ENDPOINT_URL, AWS_REGION and the network"
             }
-        };
+        }
+    }
+
+    /// It is not asked again in this run, which is told once.
+    pub(super) fn give_up(&self, common: &Common, fault: &Fault) {
+        if self.gone.swap(true, Ordering::Relaxed) || common.is_over() {
+            return;
+        }
+        let hint = self.hint(fault);
         common.warn(format!(
             "cache {} is not used any more in this run: {fault}\nhint: {hint}",
             self.address

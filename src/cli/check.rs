@@ -2,6 +2,7 @@
 
 mod again;
 mod age;
+mod cache;
 mod describe;
 mod executor;
 mod files;
@@ -43,6 +44,8 @@ pub(super) struct Options {
     /// Start one worker of this executor, and say what holds there: what its command is, who answers, and whether a task works
     #[arg(long, value_name = "NAME")]
     executor: Option<String>,
+    #[command(flatten)]
+    cache: cache::Tried,
     #[command(flatten)]
     params: ParamOptions,
 }
@@ -139,6 +142,7 @@ pub(super) fn main(
     if let Some(name) = &options.executor {
         executor::tried(name, &source, places)?;
     }
+    cache::tried(&options.cache, &mut source)?;
     Ok(ExitCode::SUCCESS)
 }
 

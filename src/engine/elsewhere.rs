@@ -14,6 +14,7 @@ use super::sharing::{Elsewhere, Found, News, Question, Success};
 use super::step::{ReuseScope, StepPlan};
 use super::{Error, Scheduler};
 use crate::model::event::Event;
+use crate::model::name::StepName;
 use crate::model::plan::{Key, Ready};
 use crate::model::shared::{MOST_OUTPUTS, ResultKey};
 use crate::model::task::TaskId;
@@ -25,6 +26,8 @@ pub(super) struct Asked<'a> {
     who: &'a mut (dyn Elsewhere + Send),
     /// Tasks that were asked for, and whose results nobody has.
     missed: HashSet<TaskId>,
+    /// Whether it was told that a result has too many outputs for others.
+    told: bool,
 }
 
 /// Tasks of a step that are asked for before the first one of them starts.
@@ -41,6 +44,7 @@ impl<'a> Scheduler<'a> {
         self.elsewhere = Some(Box::new(Asked {
             who,
             missed: HashSet::new(),
+            told: false,
         }));
     }
 
@@ -169,6 +173,10 @@ impl<'a> Scheduler<'a> {
             };
             outputs.extend(some);
             if outputs.len() > MOST_OUTPUTS {
+                if !std::mem::replace(&mut asked.told, true) {
+                    let words = too_many(&step.name, ready.id);
+                    self.tell(&Event::Warning(&words));
+                }
                 return Ok(());
             }
             match more {
@@ -183,6 +191,13 @@ impl<'a> Scheduler<'a> {
         });
         Ok(())
     }
+}
+
+fn too_many(step: &StepName, task: TaskId) -> String {
+    format!(
+        "others cannot have the result of {step} #{task}, nor of what is like it, as it has more than {MOST_OUTPUTS} outputs\nhint: a \
+         folder is one output, however many files are in it (`folders = true`); `share = false` says that others need not have it"
+    )
 }
 
 /// What the result of tasks with that key depends on, if it is shared.

@@ -408,3 +408,45 @@ fn half_a_credential_is_told_before_anything_runs() {
     );
     assert!(test.count().is_empty());
 }
+
+#[test]
+fn check_says_what_holds_of_a_cache() {
+    let test = with_key("lab");
+    let url = url(&test);
+    let check = |more: &[&str]| {
+        let mut words = vec!["check"];
+        words.extend(more);
+        test.run(words)
+    };
+    assert!(!check(&[]).exits(0).stdout.contains("cache"));
+    let trusting = ["-cache", &url, "-cache-trust", "lab.public"];
+    check(&trusting)
+        .exits(0)
+        .prints("  trusted   lab\n")
+        .prints("nothing was ever put there");
+    let pushing = ["-cache-push", &url, "-cache-key", "lab.secret"];
+    check(&pushing)
+        .exits(0)
+        .prints("  signs     lab:")
+        .prints("nothing was there yet\n  write     what is put there comes back\n")
+        .prints("shared cache: all of it works\n");
+    check(&trusting)
+        .exits(0)
+        .prints("results of this program's form are there");
+    // What a run refuses this does, too, and what it would only tell.
+    key(&test, "other");
+    let other = test.read("other.public").replace("other:", "lab:");
+    test.write("wrong.public", other);
+    let mut wrong = pushing.to_vec();
+    wrong.extend(["-cache-trust", "wrong.public"]);
+    check(&wrong)
+        .exits(2)
+        .says("another key is trusted under that name");
+    check(&["-cache-push", &url]).exits(2).says("needs a key");
+    test.write("cache/task-pipeline-cache", "task-pipeline cache 2\n");
+    check(&trusting).exits(2).says("of another form");
+    let server = Server::start(&test.path("cache"), Manner::Refusing);
+    check(&["-cache", &server.url(), "-cache-trust", "lab.public"])
+        .exits(2)
+        .says("hint: check the address");
+}

@@ -8,7 +8,7 @@ use super::world::{World, left, nothing, step};
 use crate::engine::{Elsewhere, Found, Job, News, Outcome, Output, Question, Success, Turn};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
-use crate::model::shared::{ResultKey, Terms};
+use crate::model::shared::{MOST_OUTPUTS, ResultKey, Terms};
 use crate::store::Session;
 
 /// What somebody has, and what was wanted of him.
@@ -283,5 +283,22 @@ fn nothing_starts_early_whose_result_is_asked_for() {
             let early = scheduler.look_ahead(begin.ready.id, &["1_act".into()], 0, 5);
             assert_eq!(early.unwrap().is_none(), shared);
         });
+    }
+}
+
+#[test]
+fn what_has_too_many_outputs_for_others_is_told_once() {
+    let names: Vec<String> = (0..=MOST_OUTPUTS).map(|n| format!("{n}.txt")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    for (outputs, warnings, given) in [(&many[..], 1, 0), (&many[1..], 0, 2)] {
+        let friend = Known::default();
+        let mut one = world(&friend);
+        let runset = one.fresh();
+        one.run(&runset, 1, &mut |job: &Job| match job.step.name.as_str() {
+            "act" => left(outputs),
+            _ => act(job),
+        });
+        assert_eq!(one.warnings, warnings);
+        assert_eq!(friend.0.lock().unwrap().given.len(), given);
     }
 }

@@ -142,30 +142,37 @@ pub fn preempted(stage: &Stage) {
         .says("run again elsewhere");
 }
 
-/// Two tasks one after the other take longer than the time of their worker.
+/// Tasks take longer than their workers have, once.
 pub fn timed_out(stage: &Stage) {
+    let folder = tempfile::tempdir().unwrap();
+    let act = format!(
+        "if [ $n -le 4 ] && mkdir {}/$n 2> /dev/null; then sleep 100; fi",
+        folder.path().display()
+    );
     stage
-        .run_with("\"-t\", \"1\"", "sleep 5$n", |_| {})
+        .run_with("\"-t\", \"1\"", &act, |_| {})
         .says("run again elsewhere");
 }
 
 /// A machine has no room for what its tasks write.
 pub fn full(stage: &Stage) {
-    let write = "head -c 4000000 /dev/zero > $TMPDIR/fill; sleep 1.$n";
-    stage
-        .run_with("", write, |_| {})
-        .never_says("No space left");
-    let place = std::env::temp_dir();
-    let small = format!("mount -t tmpfs -o size=2m none {}", place.display());
-    let process = process_of(&stage.cluster, "n2");
+    let test = Test::new();
+    let place = test.path("small");
+    std::fs::create_dir(&place).unwrap();
     let mounted = Command::new("nsenter")
-        .args(["-m", "-t", &process, "sh", "-c", &small])
+        .args(["-m", "-t", &process_of(&stage.cluster, "n2")])
+        .args(["mount", "-t", "tmpfs", "-o", "size=2m", "none"])
+        .arg(&place)
         .status();
     assert!(mounted.unwrap().success(), "nsenter");
-    stage
-        .run_with("", write, |_| {})
-        .says("n2 cannot carry out")
-        .says("No space left");
+    let write = "head -c 4000000 /dev/zero > $TMPDIR/fill; sleep 1.$n";
+    test.manifest(&on_slurm("").replace("sleep 0.0$n", write));
+    let mut command = test.command(["-run"]);
+    command.env("TMPDIR", &place);
+    let ran = stage.cluster.begin(command).end().exits(1);
+    ran.says("n2 cannot carry out").says("No space left");
+    assert_eq!(end_state(&test), stage.here);
+    test.objects_are_whole();
 }
 
 /// The one who gives machines out dies and comes back.
