@@ -85,7 +85,7 @@ impl Place {
     }
 
     /// Says whether it answers, and whether it takes what it is to take.
-    pub(super) fn try_out(&self, tell: super::trial::Tell) -> Result<(), Fault> {
+    pub(super) fn try_out(&self, tell: &mut dyn FnMut(&str, &str)) -> Result<(), Fault> {
         let was_there = self.transport.read(SIGN, 1024)?.is_some();
         // Where nothing is yet and something is to be put there, this begins it.
         let has_results = self.sign()?;
