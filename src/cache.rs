@@ -14,6 +14,7 @@
 mod fetch;
 mod place;
 mod pool;
+mod preview;
 mod push;
 mod transport;
 mod trial;
@@ -30,6 +31,7 @@ use crate::model::shared::{Address, PublicKey, ResultKey, SecretKey};
 use crate::store::Store;
 use place::Place;
 use pool::Pool;
+pub(crate) use preview::Preview;
 pub(crate) use transport::NoPlace;
 pub(crate) use trial::trial;
 

@@ -68,7 +68,8 @@ impl Place {
         })
     }
 
-    fn sign(&self) -> Result<bool, Fault> {
+    /// Whether there are results, or can be from now on.
+    pub(super) fn sign(&self) -> Result<bool, Fault> {
         let sign = self.transport.read(SIGN, 1024)?;
         match sign.as_deref() {
             Some(sign) if sign == FORM.as_bytes() => Ok(true),

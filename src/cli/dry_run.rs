@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use super::call::Call;
 use super::error::Failure;
 use super::{output, select, summary};
+use crate::cache::Preview;
 use crate::engine::{self, DryRun, Reason};
 use crate::report::table;
 use crate::text::visible;
@@ -21,6 +22,9 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     if !seeded {
         call.restore(&runsets, &store, None)?;
     }
+    let settings = std::mem::take(&mut call.cache);
+    let preview = Preview::new(&settings);
+    let mut preview = preview.map_err(|error| Failure::usage(&error).hint(error.hint))?;
     let mut text = "dry run: nothing is run, nothing is changed\n".to_owned();
     text.push_str(&summary::unresolved(&call.unresolved));
     if let Some(compared) = &call.compared {
@@ -37,25 +41,27 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
             router,
             runset,
             selections.next().flatten(),
+            &mut |question| preview.has(question),
         )?;
         let names = call.steps.all.iter().map(|step| {
             let name = visible(step.name.as_str());
             format!("{name} v{}", step.version)
         });
         let names: Vec<String> = names.collect();
-        let mut runs = false;
+        let (mut runs, mut takes) = (false, false);
         let partly = told.iter().any(|told| told.left_out > 0);
         for (name, told) in names.iter().zip(&told) {
             let Some(words) = in_words(told, partly) else {
                 continue;
             };
             runs |= !told.run.is_empty();
+            takes |= told.shared > 0;
             let _ = writeln!(text, "  {}  {words}", pad(name, longest(&names)));
         }
-        text.push_str(if runs {
-            "  and what comes of the outputs of those that run\n"
-        } else {
-            "  nothing would run\n"
+        text.push_str(match (runs, takes) {
+            (true, false) => "  and what comes of the outputs of those that run\n",
+            (_, true) => "  and what comes of the outputs of those that run, or are taken\n",
+            (false, false) => "  nothing would run\n",
         });
         for (step, count, changes) in call.steps.tainted(&call.state, runset)? {
             let _ = writeln!(
@@ -65,6 +71,9 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
                 table::changes(&changes)
             );
         }
+    }
+    for words in preview.warnings {
+        call.warn(Some(words));
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -89,6 +98,9 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
     }
     if told.reuse > 0 {
         words.push(format!("would reuse {} (an equal task ran)", told.reuse));
+    }
+    if told.shared > 0 {
+        words.push(format!("would take {} from a shared cache", told.shared));
     }
     if told.wait > 0 {
         words.push(format!(

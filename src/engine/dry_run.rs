@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
+use super::elsewhere::question;
 use super::gather::{
     Lines, complete_group, complete_groups, context, group_for, key_of_pair, list_given, list_of,
 };
@@ -16,6 +17,7 @@ use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;
 use super::selection::{Part, Selection};
+use super::sharing::Question;
 use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::gather::BarrierId;
@@ -37,7 +39,8 @@ pub(crate) use told::{DryRun, Reason};
 const STRETCH: usize = 256;
 
 /// Tells, for each of `steps`, what a run of `runset` would do. Reuse is carried out, in `state`:
-/// it must be a copy. `selection`: the part that is to run, if not all is.
+/// it must be a copy. `selection`: the part that is to run, if not all is. `others_have`: whether somebody else has a
+/// result.
 pub(crate) fn dry_run(
     state: &mut State,
     store: &store::Reader,
@@ -45,6 +48,7 @@ pub(crate) fn dry_run(
     router: &Router,
     runset: &Runset,
     selection: Option<Selection>,
+    others_have: &mut dyn FnMut(&Question) -> bool,
 ) -> Result<Vec<DryRun>, Error> {
     let lines = Lines::of(state, steps, router)?;
     let mut forecaster = DryRunner {
@@ -62,6 +66,7 @@ pub(crate) fn dry_run(
         told: vec![DryRun::default(); steps.len()],
         part: selection.map(Part::new),
         again: Again::default(),
+        others_have,
     };
     forecaster.all()?;
     Ok(forecaster.told)
@@ -99,6 +104,7 @@ struct DryRunner<'a> {
     /// What tasks get at a barrier besides their inputs.
     contexts: HashMap<BarrierId, Digest>,
     again: Again,
+    others_have: &'a mut dyn FnMut(&Question) -> bool,
 }
 
 impl DryRunner<'_> {
@@ -319,7 +325,12 @@ impl DryRunner<'_> {
             None if ready.state == TaskState::Failed => Reason::Failed,
             None => Reason::New,
         };
+        let question = question(step, ready, &key);
         self.seen.insert(key);
+        if question.is_some_and(|question| (self.others_have)(&question)) {
+            self.told[step.queue].shared += 1;
+            return Ok(());
+        }
         self.runs(step, ready, reason)
     }
 

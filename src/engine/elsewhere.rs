@@ -63,23 +63,13 @@ impl<'a> Scheduler<'a> {
         let (Some(asked), Some(key)) = (&mut self.elsewhere, key.as_ref()) else {
             return Some((ready, key));
         };
-        let Some(result) = result_key(step, key) else {
+        let Some(question) = question(step, &ready, key) else {
             return Some((ready, Some(key.clone())));
         };
         let tried = ready.attempt > 0 || ready.raised > 0;
         if asked.missed.remove(&ready.id) || tried {
             return Some((ready, Some(key.clone())));
         }
-        let now = sys::now().as_millisecond();
-        let question = Question {
-            task: ready.id,
-            key: result,
-            within: match step.scope {
-                ReuseScope::Since(since) => (since, now),
-                // What somebody's clock had ahead is no reason to do it again.
-                ReuseScope::Any | ReuseScope::Runset => (i64::MIN, i64::MAX),
-            },
-        };
         if !asked.who.ask(question) {
             for step in self.steps {
                 self.plan.ask_ahead(step.queue, 0);
@@ -198,6 +188,19 @@ fn too_many(step: &StepName, task: TaskId) -> String {
         "others cannot have the result of {step} #{task}, nor of what is like it, as it has more than {MOST_OUTPUTS} outputs\nhint: a \
          folder is one output, however many files are in it (`folders = true`); `share = false` says that others need not have it"
     )
+}
+
+/// What others are asked for a task; none whose results are not shared.
+pub(super) fn question(step: &StepPlan, ready: &Ready, key: &Key) -> Option<Question> {
+    Some(Question {
+        task: ready.id,
+        key: result_key(step, key)?,
+        within: match step.scope {
+            ReuseScope::Since(since) => (since, sys::now().as_millisecond()),
+            // What somebody's clock had ahead is no reason to do it again.
+            ReuseScope::Any | ReuseScope::Runset => (i64::MIN, i64::MAX),
+        },
+    })
 }
 
 /// What the result of tasks with that key depends on, if it is shared.

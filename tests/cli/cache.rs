@@ -450,3 +450,39 @@ fn check_says_what_holds_of_a_cache() {
         .exits(2)
         .says("hint: check the address");
 }
+
+#[test]
+fn a_dry_run_says_what_would_be_taken() {
+    let test = with_key("lab");
+    push(&test, "one").exits(0);
+    let url = url(&test);
+    let dry = |more: &[&str]| {
+        let mut words = vec!["-run", "-dry-run", "-db", "two"];
+        words.extend(more);
+        test.run(words).exits(0).stdout
+    };
+    // Its tasks fail where they cannot take note.
+    let mut command = test.command(["-run", "-db", "two"]);
+    command.env_remove("COUNT");
+    Running::start(command).end().exits(1);
+    let without = dry(&[]);
+    assert!(
+        without.contains("would run 10 (10 failed last time)"),
+        "{without}"
+    );
+    let from = ["-cache", &url, "-cache-trust", "lab.public"];
+    let told = dry(&from);
+    assert!(
+        told.contains("would take 10 from a shared cache\n"),
+        "{told}"
+    );
+    assert!(told.contains("those that run, or are taken"), "{told}");
+    // Nobody else's, and not what somebody changed.
+    key(&test, "other");
+    let told = dry(&["-cache", &url, "-cache-trust", "other.public"]);
+    assert!(told.contains("would run 10 "), "{told}");
+    // It is as it says.
+    let mut words = vec!["-run", "-db", "two"];
+    words.extend(from);
+    test.run(words).exits(0).says("10 from");
+}

@@ -25,6 +25,8 @@ pub(crate) struct DryRun {
     pub run: Vec<(Reason, u64)>,
     /// How many would take the outputs of an equal task.
     pub reuse: u64,
+    /// How many would take what somebody else has.
+    pub shared: u64,
     /// How many would wait for an equal task of the same run, and then take its outputs.
     pub wait: u64,
     /// How many would fail because they go round for ever.

@@ -346,6 +346,7 @@ impl World {
             &self.router,
             runset,
             None,
+            &mut |_| false,
         );
         (told.unwrap(), self.run(runset, 1, outcome))
     }

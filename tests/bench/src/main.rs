@@ -22,6 +22,7 @@ mod generate_python;
 mod goal;
 mod interrupt;
 mod machine;
+mod machines;
 mod measure;
 mod multiply;
 mod options;

@@ -21,7 +21,9 @@ of these do each work once, which adds some 2 minutes for each of them.
     --warm           also this program with `warm = true` in its manifests
     --profile        also where a task's time goes: system calls and instructions, by name
                      (needs strace and valgrind)
-    --only NAME      this work only; may be said more than once
+    --only NAME      this work only; may be said more than once. `machines` (workers over ssh and on a
+                     Slurm that is started for it, beside GNU parallel, jobs of Slurm and Snakemake)
+                     is done if it is said, and only then
     --rounds N       so many rounds of each work
     --scratch DIR    where everything is made, in a folder that is removed at the end
                      (default: in the target folder); on the file system that is to be measured
@@ -65,6 +67,8 @@ pub struct Options {
     pub flat: usize,
     /// Rounds of what an environment costs; 0: it is not measured.
     pub environment: usize,
+    /// Rounds of tasks on other machines; 0: it is not measured.
+    pub machines: usize,
     /// Whether this program is also measured with `warm = true`.
     pub warm: bool,
     /// Whether a task is looked into.
@@ -83,6 +87,7 @@ const DURABILITY: &str = "durability";
 const SANDBOX: &str = "sandbox";
 const ENVIRONMENT: &str = "environment";
 const FLAT: &str = "flat";
+const MACHINES: &str = "machines";
 
 /// The arguments as they are said.
 #[derive(Debug, Default)]
@@ -154,7 +159,7 @@ impl Options {
         }
         let mut works = works(said.quick, said.million);
         let mut names: Vec<&str> = works.iter().map(|work| work.name).collect();
-        names.extend([START, GATHER, DURABILITY, SANDBOX, ENVIRONMENT]);
+        names.extend([START, GATHER, DURABILITY, SANDBOX, ENVIRONMENT, MACHINES]);
         if !said.quick {
             names.push(SECOND_OF_MILLION);
         }
@@ -199,6 +204,11 @@ impl Options {
             sandbox: if asked(SANDBOX) { rounds } else { 0 },
             flat: flat.filter(|_| asked(FLAT)).unwrap_or(0),
             environment: if asked(ENVIRONMENT) { rounds } else { 0 },
+            // It takes minutes, of a Slurm for the most part.
+            machines: match said.only.iter().any(|name| name == MACHINES) {
+                true => said.rounds.unwrap_or(3),
+                false => 0,
+            },
             warm: said.warm,
             profile: said.profile,
             scratch: said.scratch,

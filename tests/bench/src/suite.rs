@@ -16,8 +16,8 @@ use super::options::Options;
 use super::scratch::{Scratch, is_full};
 use super::work::{BIG, Fingerprint, Source, Work};
 use super::{
-    boxed, check, durability, environment, flat, gather, generate, interrupt, machine, multiply,
-    profile, start,
+    boxed, check, durability, environment, flat, gather, generate, interrupt, machine, machines,
+    multiply, profile, start,
 };
 
 /// All that was measured.
@@ -39,6 +39,8 @@ pub struct Results {
     pub flat: Option<flat::Flat>,
     /// What entering an environment costs.
     pub environment: Option<environment::Cost>,
+    /// Tasks on other machines.
+    pub machines: machines::Machines,
     /// Where a task's time goes, in Markdown.
     pub profile: Option<String>,
     /// Whether this is the short measurement.
@@ -161,6 +163,14 @@ impl<'a> Suite<'a> {
             rounds => boxed::measure(&mut self, rounds)?,
         };
         let environment = self.environment(options.environment)?;
+        let machines = match options.machines {
+            0 => machines::Machines::default(),
+            rounds => {
+                let (measured, skipped) = machines::measure(&mut self, rounds)?;
+                self.skipped.extend(skipped);
+                measured
+            }
+        };
         let profile = if options.profile {
             Some(profile::markdown(&self.own()?, self.scratch.path())?)
         } else {
@@ -183,6 +193,7 @@ impl<'a> Suite<'a> {
             sandbox,
             flat,
             environment,
+            machines,
             profile,
             quick: self.options.quick,
         };

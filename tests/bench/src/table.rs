@@ -31,6 +31,7 @@ pub fn markdown(results: &Results) -> String {
     if let Some(cost) = &results.environment {
         cost.markdown(&mut text);
     }
+    results.machines.markdown(&mut text);
     text
 }
 
