@@ -68,24 +68,23 @@ pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<(Machines, Vec<Stri
         true,
         TASKS,
     )];
-    match &sshd {
-        Err(why) => note("ssh", why.clone()),
-        Ok(_) => {
-            ways.push(way("task-pipeline over ssh", SSH, true, TASKS));
-            if which::which("parallel").is_ok() {
-                ways.push(way("GNU parallel over ssh", SSH, false, SOME));
-            } else {
-                note("GNU parallel", "it is not installed".to_owned());
-            }
+    if let Err(why) = &sshd {
+        note("ssh", why.clone());
+    } else {
+        ways.push(way("task-pipeline over ssh", SSH, true, TASKS));
+        if which::which("parallel").is_ok() {
+            ways.push(way("GNU parallel over ssh", SSH, false, SOME));
+        } else {
+            note("GNU parallel", "it is not installed".to_owned());
         }
     }
-    match &cluster {
-        Err(why) => note("Slurm", why.clone()),
-        Ok(_) => {
-            ways.push(way("task-pipeline on Slurm", SLURM, true, TASKS));
-            ways.push(way("a job array", SLURM, false, TASKS));
-            ways.push(way("a job each", SLURM, false, TASKS));
-            match &snakemake {
+    if let Err(why) = &cluster {
+        note("Slurm", why.clone());
+    } else {
+        ways.push(way("task-pipeline on Slurm", SLURM, true, TASKS));
+        ways.push(way("a job array", SLURM, false, TASKS));
+        ways.push(way("a job each", SLURM, false, TASKS));
+        match &snakemake {
                 Some(_) => ways.push(way("Snakemake's Slurm executor", SLURM, false, FEW)),
                 None => note(
                     "Snakemake's Slurm executor",
@@ -94,7 +93,6 @@ pub fn measure(suite: &mut Suite, rounds: usize) -> Fallible<(Machines, Vec<Stri
                         .to_owned(),
                 ),
             }
-        }
     }
     let places = Places {
         root: &root,

@@ -205,9 +205,10 @@ impl Options {
             flat: flat.filter(|_| asked(FLAT)).unwrap_or(0),
             environment: if asked(ENVIRONMENT) { rounds } else { 0 },
             // It takes minutes, of a Slurm for the most part.
-            machines: match said.only.iter().any(|name| name == MACHINES) {
-                true => said.rounds.unwrap_or(3),
-                false => 0,
+            machines: if said.only.iter().any(|name| name == MACHINES) {
+                said.rounds.unwrap_or(3)
+            } else {
+                0
             },
             warm: said.warm,
             profile: said.profile,
