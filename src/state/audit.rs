@@ -107,7 +107,9 @@ impl Misfit {
     fn of_row(table: &str, number: i64, what: &str) -> Self {
         let (kind, is_task) = match table {
             "task" | "entry" => (MisfitKind::Row, true),
-            "log" | "accepted" | "shared" | "flaky" | "checkpoint" | "attempt" => (MisfitKind::Note, true),
+            "log" | "accepted" | "shared" | "flaky" | "checkpoint" | "attempt" => {
+                (MisfitKind::Note, true)
+            }
             "gathering" => (MisfitKind::Row, false),
             // A run that registers it writes it anew.
             _ => (MisfitKind::Note, false),
