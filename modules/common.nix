@@ -257,9 +257,10 @@ rec {
           fi
         done
       '';
-      schedules =
+      schedules = lib.optionalString pkgs.stdenv.hostPlatform.isLinux (
         lib.optionalString (cfg.schedule != null) (schedule "schedule" cfg.schedule)
-        + lib.optionalString (cfg.gc.schedule != null) (schedule "gc.schedule" cfg.gc.schedule);
+        + lib.optionalString (cfg.gc.schedule != null) (schedule "gc.schedule" cfg.gc.schedule)
+      );
     in
     pkgs.runCommand "task-pipeline-${name}-checked"
       {

@@ -1,4 +1,5 @@
-# `programs.task-pipeline` and `services.task-pipeline`: the program, and pipelines as user units.
+# `programs.task-pipeline` and `services.task-pipeline`: the program, and pipelines as user units, on
+# macOS as launchd agents.
 { packageFor }:
 {
   config,
@@ -17,6 +18,8 @@ let
   program = config.programs.task-pipeline;
   cfg = config.services.task-pipeline;
   common = import ./common.nix { inherit lib pkgs; };
+  launchd = import ./launchd.nix { inherit lib; };
+  inherit (pkgs.stdenv.hostPlatform) isLinux isDarwin;
   stateDir = name: "${config.xdg.stateHome}/task-pipeline/${name}";
   enabled = lib.filterAttrs (_: pipeline: cfg.enable && pipeline.enable) cfg.pipelines;
   option = "services.task-pipeline.pipelines";
@@ -122,6 +125,37 @@ let
     Install.WantedBy = [ "timers.target" ];
   };
 
+  # On macOS: the run, and after it what is not to be kept goes, as one job.
+  agent =
+    name: pipeline:
+    let
+      folder = common.manifestFolder cfg.package option name pipeline;
+      work = "${stateDir name}/work";
+      gc = common.gcScript cfg.package folder pipeline work;
+      run = common.runScript cfg.package option folder name pipeline work;
+      log = "${config.home.homeDirectory}/Library/Logs/task-pipeline-${name}.log";
+    in
+    {
+      enable = true;
+      config = {
+        ProgramArguments = [
+          "${pkgs.writeShellScript "task-pipeline-agent" ''
+            ${run} || exit
+            ${lib.optionalString (gc != null) "${gc} || true"}
+          ''}"
+        ];
+        StartCalendarInterval =
+          if pipeline.schedule == null then null else launchd.intervals pipeline.schedule;
+        ProcessType = "Background";
+        ExitTimeOut = pipeline.grace + 55;
+        StandardOutPath = log;
+        StandardErrorPath = log;
+        EnvironmentVariables.PATH = "${config.home.profileDirectory}/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:${
+          lib.makeBinPath [ pkgs.coreutils ]
+        }:/usr/bin:/bin:/usr/sbin:/sbin";
+      };
+    };
+
   units = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}" value);
   gcUnits = lib.mapAttrs' (name: value: lib.nameValuePair "task-pipeline-${name}-gc" value);
   gcAlone = lib.filterAttrs (_: common.gcAlone) enabled;
@@ -152,7 +186,7 @@ in
           )
         );
         default = { };
-        description = "The pipelines, each a user service `task-pipeline-<name>`.";
+        description = "The pipelines, each a user service, on macOS a launchd agent, `task-pipeline-<name>`.";
       };
     };
   };
@@ -160,19 +194,20 @@ in
   config = mkMerge [
     (mkIf program.enable { home.packages = [ program.package ]; })
     (mkIf (cfg.enable && enabled != { }) {
-      assertions = [
-        (
-          if lib ? hm then
-            lib.hm.assertions.assertPlatform "services.task-pipeline" pkgs lib.platforms.linux
-          else
-            {
-              assertion = pkgs.stdenv.hostPlatform.isLinux;
-              message = "services.task-pipeline: pipelines become systemd units, which this platform has not; run them with programs.task-pipeline and a scheduler of your own.";
-            }
-        )
-      ]
-      ++ lib.concatLists (lib.mapAttrsToList (common.assertions option enabled) enabled);
-
+      assertions = lib.concatLists (
+        lib.mapAttrsToList (common.assertions option enabled) enabled
+        ++ lib.optionals isDarwin (lib.mapAttrsToList (launchd.assertions option) enabled)
+        ++ lib.optional (lib ? hm) [
+          (lib.hm.assertions.assertPlatform "services.task-pipeline" pkgs (
+            lib.platforms.linux ++ lib.platforms.darwin
+          ))
+        ]
+      );
+    })
+    (mkIf (cfg.enable && isDarwin) {
+      launchd.agents = units (lib.mapAttrs agent enabled);
+    })
+    (mkIf (cfg.enable && isLinux) {
       systemd.user.services =
         units (lib.mapAttrs service enabled) // gcUnits (lib.mapAttrs gcService gcAlone);
       systemd.user.timers =

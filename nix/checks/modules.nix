@@ -70,6 +70,14 @@ let
         type = lib.types.str;
         default = "/home/user/.nix-profile";
       };
+      home.homeDirectory = lib.mkOption {
+        type = lib.types.str;
+        default = "/home/user";
+      };
+      launchd.agents = lib.mkOption {
+        type = lib.types.attrsOf lib.types.anything;
+        default = { };
+      };
       xdg.stateHome = lib.mkOption {
         type = lib.types.str;
         default = "/home/user/.local/state";

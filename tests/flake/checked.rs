@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::modules::{GOOD, machine, refused};
-use crate::support::{World, contains, copy, repository, succeeded, world};
+use crate::modules::{GOOD, HOME_OPTIONS, machine, refused};
+use crate::support::{World, contains, copy, repository, succeeded, text, world};
 
 fn unit(world: &World, name: &str, pipeline: &str) -> String {
     let units = world
@@ -189,5 +189,55 @@ fn templates_run_as_services() {
         export.arg("-to").arg(format!("out/{template}"));
         succeeded(&export.output().unwrap());
         assert!(folder.join("out").join(template).join(result).exists());
+    }
+}
+
+/// What home-manager would give to launchd; nothing is built for that system here.
+#[test]
+fn on_macos_pipelines_are_agents() {
+    let Some(world) = world() else { return };
+    let agents = |pipeline: &str| {
+        world.evaluate(&format!(
+            r#"let home = lib.evalModules {{
+                 specialArgs.pkgs = nixpkgs.legacyPackages.aarch64-darwin;
+                 modules = [
+                   {HOME_OPTIONS}
+                   flake.homeModules.default
+                   {{ services.task-pipeline = {{ enable = true; pipelines.p = {{ {pipeline} }}; }}; }}
+                 ];
+               }};
+               failed = lib.filter (a: !a.assertion) home.config.assertions;
+               in if failed != [ ] then throw (lib.concatMapStrings (a: a.message) failed) else
+               [ home.config.systemd.user.services home.config.launchd.agents.task-pipeline-p.config ]"#
+        ))
+    };
+    let output = agents(&format!(
+        r#"{GOOD} schedule = [ "03:00" "Mon *-*-* 06:30" "monthly" ]; gc.keepRunsets = 3;"#
+    ));
+    let found: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
+    assert_eq!(found[0], serde_json::json!({}));
+    assert_eq!(
+        found[1]["StartCalendarInterval"],
+        serde_json::json!([
+            { "Hour": 3, "Minute": 0 },
+            { "Hour": 6, "Minute": 30, "Weekday": 1 },
+            { "Hour": 0, "Minute": 0, "Day": 1 },
+        ])
+    );
+    assert_eq!(
+        found[1]["StandardErrorPath"],
+        "/home/user/Library/Logs/task-pipeline-p.log"
+    );
+    for (pipeline, says) in [
+        (r#"schedule = "*:0/15";"#, "launchd knows"),
+        (r#"schedule = "24:00";"#, "launchd knows"),
+        (
+            r#"credentials.a = "/run/a";"#,
+            "`credentials` is a matter of systemd",
+        ),
+    ] {
+        let refused = agents(&format!("{GOOD} {pipeline}"));
+        assert!(!refused.status.success(), "{pipeline}");
+        contains(&text(&refused.stderr), &["\"p\"", says]);
     }
 }

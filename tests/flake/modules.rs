@@ -584,10 +584,12 @@ fn the_home_module_refuses_the_same() {
 }
 
 /// What home-manager offers of itself.
-const HOME_OPTIONS: &str = r#"{ options = {
+pub const HOME_OPTIONS: &str = r#"{ options = {
   assertions = lib.mkOption { type = lib.types.listOf lib.types.raw; };
   home.packages = lib.mkOption { type = lib.types.listOf lib.types.package; };
   home.profileDirectory = lib.mkOption { type = lib.types.str; default = "/home/user/.nix-profile"; };
+  home.homeDirectory = lib.mkOption { type = lib.types.str; default = "/home/user"; };
+  launchd.agents = lib.mkOption { type = lib.types.attrsOf lib.types.anything; default = { }; };
   xdg.stateHome = lib.mkOption { type = lib.types.str; default = "/home/user/.local/state"; };
   systemd.user.services = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
   systemd.user.timers = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };

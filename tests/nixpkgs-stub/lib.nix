@@ -202,6 +202,7 @@ let
           "\\}"
           "\\|"
         ];
+    toIntBase10 = s: builtins.fromJSON (head (match "0*([0-9]+)" s));
     boolToString = b: if b then "true" else "false";
     stringToCharacters = s: genList (n: substring n 1 s) (stringLength s);
     concatStrings = concatStringsSep "";
