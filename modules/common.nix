@@ -60,21 +60,19 @@ rec {
         ${lib.optionalString (cfg.evict.maxSize != null) ''
           # What can be made again is known by the manifest of the last run.
           if [ -e ${lib.escapeShellArg manifest} ]; then
-            ${
-              call (
-                [
-                  "-manifest"
-                  manifest
-                ]
-                ++ db
-                ++ workdir cfg
-                ++ [
-                  "evict"
-                  "-max-size"
-                  cfg.evict.maxSize
-                ]
-              )
-            }
+            ${call (
+              [
+                "-manifest"
+                manifest
+              ]
+              ++ db
+              ++ workdir cfg
+              ++ [
+                "evict"
+                "-max-size"
+                cfg.evict.maxSize
+              ]
+            )}
           fi
         ''}
       '';
@@ -127,9 +125,7 @@ rec {
       LoadCredential = lib.mapAttrsToList (id: file: "${id}:${toString file}") cfg.credentials;
     }
     // lib.optionalAttrs (cfg.encryptedCredentials != { }) {
-      LoadCredentialEncrypted = lib.mapAttrsToList (
-        id: file: "${id}:${file}"
-      ) cfg.encryptedCredentials;
+      LoadCredentialEncrypted = lib.mapAttrsToList (id: file: "${id}:${file}") cfg.encryptedCredentials;
     };
 
   # Where scripts start, if it is not beside the manifest.
@@ -164,13 +160,12 @@ rec {
         if !(builtins.isPath cfg.manifest) then
           lib.optionalString (dirOf "${cfg.manifest}" != builtins.storeDir) (dirOf "${cfg.manifest}")
         else
-          lib.optionalString (lib.importTOML cfg.manifest ? include) "${
-            builtins.path {
+          lib.optionalString (lib.importTOML cfg.manifest ? include)
+            "${builtins.path {
               name = "task-pipeline-${name}-parts";
               path = dirOf cfg.manifest;
               filter = path: type: type == "directory" || lib.hasSuffix ".toml" path;
-            }
-          }";
+            }}";
       keepText = cfg.settings.nix.nixpkgs or null != null;
       resolveIn =
         where: table:

@@ -309,8 +309,7 @@ in
 
     environment.systemPackages = [ cfg.package ];
 
-    systemd.services =
-      units (lib.mapAttrs service enabled) // gcUnits (lib.mapAttrs gcService gcAlone);
+    systemd.services = units (lib.mapAttrs service enabled) // gcUnits (lib.mapAttrs gcService gcAlone);
     systemd.timers =
       units (lib.mapAttrs timer (lib.filterAttrs (_: p: p.schedule != null) enabled))
       // gcUnits (lib.mapAttrs gcTimer gcAlone);

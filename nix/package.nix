@@ -82,18 +82,19 @@ rustPlatform.buildRustPackage (finalAttrs: {
     export TASK_PIPELINE_TESTS_WITHOUT_STRACE=1
   '';
 
-  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-    for shell in bash zsh fish; do
-      $out/bin/task-pipeline completions $shell > completions.$shell
-      installShellCompletion --cmd task-pipeline --$shell completions.$shell
-    done
-    $out/bin/task-pipeline man > task-pipeline.1
-    installManPage task-pipeline.1
-  ''
-  + ''
-    install -Dm644 -t $out/share/doc/task-pipeline README.md CHANGELOG.md CONTRIBUTING.md LICENSE
-    install -Dm644 -t $out/share/doc/task-pipeline/docs docs/*.md
-  '';
+  postInstall =
+    lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+      for shell in bash zsh fish; do
+        $out/bin/task-pipeline completions $shell > completions.$shell
+        installShellCompletion --cmd task-pipeline --$shell completions.$shell
+      done
+      $out/bin/task-pipeline man > task-pipeline.1
+      installManPage task-pipeline.1
+    ''
+    + ''
+      install -Dm644 -t $out/share/doc/task-pipeline README.md CHANGELOG.md CONTRIBUTING.md LICENSE
+      install -Dm644 -t $out/share/doc/task-pipeline/docs docs/*.md
+    '';
 
   # Last on PATH: they stand in where the user has none of their own and hide nothing.
   postFixup = ''
@@ -111,14 +112,16 @@ rustPlatform.buildRustPackage (finalAttrs: {
   passthru = {
     updateScript = nix-update-script { };
     # A pipeline from its template to its results, by what is installed.
-    tests.pipeline = runCommand "task-pipeline-runs" { nativeBuildInputs = [ finalAttrs.finalPackage ]; } ''
-      export HOME=$NIX_BUILD_TOP
-      task-pipeline init default pipeline
-      cd pipeline
-      task-pipeline run -host-env
-      task-pipeline export -to $out
-      grep -q '| libc |' $out/top.md
-    '';
+    tests.pipeline =
+      runCommand "task-pipeline-runs" { nativeBuildInputs = [ finalAttrs.finalPackage ]; }
+        ''
+          export HOME=$NIX_BUILD_TOP
+          task-pipeline init default pipeline
+          cd pipeline
+          task-pipeline run -host-env
+          task-pipeline export -to $out
+          grep -q '| libc |' $out/top.md
+        '';
   };
 
   meta = {

@@ -60,7 +60,8 @@ let
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
     gather = optional (types.either types.bool types.str) "Whether one task works on all that comes to the step in a runset (`true`), on all that has the same key (`name`), or on what descends from each task of a step (its name).";
     from = optional (types.listOf types.str) "Outputs of other steps that this one takes, wherever they are routed: `count`, or `stats:*.tsv` for those with such names.";
-    "with" = optional (types.listOf types.str) "Steps whose outputs, all of a runset, each task gets besides its input, in `$WITH_DIR`; it waits for them.";
+    "with" =
+      optional (types.listOf types.str) "Steps whose outputs, all of a runset, each task gets besides its input, in `$WITH_DIR`; it waits for them.";
     each = optional types.bool "With one step in `with`: whether there is a task for each of that step's outputs, which it gets alone, in `$WITH_FILE`.";
     partial = optional types.bool "For a step that gathers: whether it does so although a task before it failed for good.";
     empty = optional types.bool "For a step that gathers, not by key: whether it runs although nothing came to it.";
@@ -153,10 +154,13 @@ in
       type = types.submodule {
         options = {
           keep_runsets = optional types.ints.positive "How many runsets stay, those that ran last, once a run has ended with success.";
-          keep = optional (types.enum [
-            "all"
-            "finals"
-          ]) "Whose bytes stay once a run has ended with success: those of all, or of final outputs and of what cannot be made again.";
+          keep =
+            optional
+              (types.enum [
+                "all"
+                "finals"
+              ])
+              "Whose bytes stay once a run has ended with success: those of all, or of final outputs and of what cannot be made again.";
         };
       };
       default = { };

@@ -144,23 +144,26 @@ in
     in
     program {
       inherit (config) name src strict;
-      settings = withoutEmpty {
-        store = withoutEmpty config.store;
-        cache = withoutEmpty config.cache;
-        publish = withoutEmpty config.publish;
-        inherit (config) limits executors;
-        defaults = table "${where}, defaults" config.defaults;
-        step = map (
-          step:
-          table "${where}, step '${step.name}'" (
-            removeAttrs step [ "start" ] // lib.optionalAttrs step.start { start = true; }
-          )
-        ) ordered;
-      }
-      // lib.optionalAttrs (config.params != { }) { params = lib.mapAttrs (_: withoutEmpty) config.params; }
-      // lib.optionalAttrs (config.inputs != [ ]) {
-        input = map (input: withoutEmpty (resolveHere null "${where}, input" input)) config.inputs;
-      };
+      settings =
+        withoutEmpty {
+          store = withoutEmpty config.store;
+          cache = withoutEmpty config.cache;
+          publish = withoutEmpty config.publish;
+          inherit (config) limits executors;
+          defaults = table "${where}, defaults" config.defaults;
+          step = map (
+            step:
+            table "${where}, step '${step.name}'" (
+              removeAttrs step [ "start" ] // lib.optionalAttrs step.start { start = true; }
+            )
+          ) ordered;
+        }
+        // lib.optionalAttrs (config.params != { }) {
+          params = lib.mapAttrs (_: withoutEmpty) config.params;
+        }
+        // lib.optionalAttrs (config.inputs != [ ]) {
+          input = map (input: withoutEmpty (resolveHere null "${where}, input" input)) config.inputs;
+        };
     };
 
   # { manifest; name ? "workflow"; packages ? { }; src ? null; strict ? true; } → the same, of a

@@ -47,8 +47,6 @@ in
 
     - put your files into `inputs/`
     - `nix run .#results` processes what is new and writes `results/`
-
-   
   '';
 
   matrix = template "matrix" "Build and test in a matrix of modes and shells, with a summary" ''
@@ -68,26 +66,24 @@ in
       `hardware-configuration.nix` in first
     - `systemctl start task-pipeline-nightly` runs the pipeline now, `journalctl -u
       task-pipeline-nightly` says how it went
-
-   
   '';
 
-  samples = template "samples" "A sheet of samples with paired files, a reference, one report over all" ''
-    # Paired reads of many samples
+  samples =
+    template "samples" "A sheet of samples with paired files, a reference, one report over all"
+      ''
+        # Paired reads of many samples
 
-    - put your samples into `samples.csv`
-    - `nix run .#results` runs what is new or changed and writes `results/`
+        - put your samples into `samples.csv`
+        - `nix run .#results` runs what is new or changed and writes `results/`
 
-    `README.md` says what this is in Nextflow and Snakemake.
-  '';
+        `README.md` says what this is in Nextflow and Snakemake.
+      '';
 
   site = template "site" "A static site: pages, a list of them, a feed" ''
     # A static site
 
     - write pages into `pages/`
     - `nix run .#results` renders what is new or changed and writes `results/`
-
-   
   '';
 
   words = template "words" "Counts of many files, merged into one table" ''
@@ -95,7 +91,5 @@ in
 
     - put texts into `texts/`
     - `nix run .#results` counts what is new or changed and writes `results/`
-
-   
   '';
 }

@@ -426,9 +426,7 @@ in
 
   # Setup hooks.
   makeWrapper = hook "make-wrapper-hook" (builtins.readFile ./make-wrapper.sh);
-  makeBinaryWrapper = hook "make-binary-wrapper-hook" (
-    builtins.readFile ./make-binary-wrapper.sh
-  );
+  makeBinaryWrapper = hook "make-binary-wrapper-hook" (builtins.readFile ./make-binary-wrapper.sh);
   installShellFiles = hook "install-shell-files-hook" (builtins.readFile ./install-shell-files.sh);
   versionCheckHook = hook "version-check-hook" ''
     stubVersionCheck() {

@@ -128,7 +128,7 @@ fn all_keys_are_those_of_the_schema() {
         if !remark.is_empty() {
             write!(page, "{remark}\n\n").unwrap();
         }
-        page.push_str("| key | takes | default | example | |\n|---|---|---|---|---|\n");
+        page.push_str("| key | takes | default | |\n|---|---|---|---|\n");
         let is_top = remark.starts_with("`include`");
         let is_step = remark.starts_with("Those");
         for (key, schema) in table.as_object().unwrap() {
@@ -142,14 +142,15 @@ fn all_keys_are_those_of_the_schema() {
                 })
             };
             let default = code(schema.get("default"));
-            let example = code(schema["examples"].get(0));
+            let example = schema["examples"].get(0);
+            let example = example.map_or(String::new(), |_| format!(" Example: {}", code(example)));
             let words = schema["description"].as_str().unwrap();
             let is_default = is_step && top["defaults"]["properties"].get(key).is_some();
             let mark = if is_default { " d" } else { "" };
             let takes = takes(schema);
             writeln!(
                 page,
-                "| `{key}`{mark} | {takes} | {default} | {example} | {} |",
+                "| `{key}`{mark} | {takes} | {default} | {}{example} |",
                 cell(words)
             )
             .unwrap();

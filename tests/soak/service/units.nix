@@ -12,11 +12,9 @@ let
     };
     nixpkgs = stub;
   };
-  step =
-    name: script:
-    {
-      inherit name script;
-    };
+  step = name: script: {
+    inherit name script;
+  };
   start = name: script: step name script // { start = true; };
 in
 (stub.lib.nixosSystem {
