@@ -198,7 +198,7 @@ fn on_macos_pipelines_are_agents() {
     let Some(world) = world() else { return };
     let agents = |pipeline: &str| {
         world.evaluate(&format!(
-            r#"let home = lib.evalModules {{
+            r"let home = lib.evalModules {{
                  specialArgs.pkgs = nixpkgs.legacyPackages.aarch64-darwin;
                  modules = [
                    {HOME_OPTIONS}
@@ -208,7 +208,7 @@ fn on_macos_pipelines_are_agents() {
                }};
                failed = lib.filter (a: !a.assertion) home.config.assertions;
                in if failed != [ ] then throw (lib.concatMapStrings (a: a.message) failed) else
-               [ home.config.systemd.user.services home.config.launchd.agents.task-pipeline-p.config ]"#
+               [ home.config.systemd.user.services home.config.launchd.agents.task-pipeline-p.config ]"
         ))
     };
     let output = agents(&format!(
