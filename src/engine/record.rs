@@ -212,14 +212,16 @@ impl Scheduler<'_> {
 
     /// Tries a task again with more memory. That is none of the tries that its step has.
     fn raise(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
+        let node = self.node(&span);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
             span,
+            node: node.as_deref(),
             retry: Some(Duration::ZERO),
         });
-        let failure = failure(step, &ready, error.to_owned());
+        let failure = failure(step, &ready, error.to_owned(), node);
         self.retrying.insert(ready.id, failure);
         ready.raised += 1;
         ready.state = TaskState::Failed;
@@ -229,14 +231,16 @@ impl Scheduler<'_> {
 
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
         let pause = step.pauses.after(ready.attempt, ready.id);
+        let node = self.node(&span);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
             span,
+            node: node.as_deref(),
             retry: Some(pause),
         });
-        let failure = failure(step, &ready, error.to_owned());
+        let failure = failure(step, &ready, error.to_owned(), node);
         self.retrying.insert(ready.id, failure);
         ready.attempt += 1;
         ready.state = TaskState::Failed;
@@ -259,15 +263,17 @@ impl Scheduler<'_> {
         error: String,
         span: Span,
     ) -> Result<(), Error> {
+        let node = self.node(&span);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error: &error,
             span,
+            node: node.as_deref(),
             retry: None,
         });
         self.retrying.remove(&ready.id);
-        self.failed(failure(step, ready, error));
+        self.failed(failure(step, ready, error, node));
         self.nothing_from(step.queue, ready)
     }
 
@@ -296,12 +302,18 @@ pub(super) fn basis<'a>(step: &StepPlan, ready: &'a Ready) -> Basis<'a> {
     }
 }
 
-pub(super) fn failure(step: &StepPlan, ready: &Ready, error: String) -> Failure {
+pub(super) fn failure(
+    step: &StepPlan,
+    ready: &Ready,
+    error: String,
+    node: Option<Arc<str>>,
+) -> Failure {
     Failure {
         task: ready.id,
         step: step.name.clone(),
         input_name: ready.name.as_deref().map(str::to_owned),
         form: ready.form,
+        node,
         error,
     }
 }
@@ -426,12 +438,14 @@ impl Scheduler<'_> {
         if step.reads_key {
             self.state.put_key(task, ready.key.as_deref())?;
         }
+        let node = self.node(&span);
         self.tell(&Event::Done {
             task,
             step: &step.name,
             reused,
             shared,
             span,
+            node: node.as_deref(),
             outputs: &recording.routed,
         });
         if self.remakes.finals.remove(&task) {

@@ -287,11 +287,13 @@ impl Scheduler<'_> {
                     && !self.stopping =>
             {
                 let after = step.pauses.after(ready.attempt, ready.id);
+                let node = self.node(&span);
                 self.tell(&Event::Failed {
                     task: ready.id,
                     step: &step.name,
                     error: &error,
                     span,
+                    node: node.as_deref(),
                     retry: Some(after),
                 });
                 ready.attempt += 1;
@@ -305,16 +307,18 @@ impl Scheduler<'_> {
                 let error = format!(
                     "{error}\nhint: it had succeeded; it ran again as what it had left was evicted, and is needed"
                 );
+                let node = self.node(&span);
                 self.tell(&Event::Failed {
                     task: ready.id,
                     step: &step.name,
                     error: &error,
                     span,
+                    node: node.as_deref(),
                     retry: None,
                 });
                 self.drop_those(vec![ready.id]);
                 self.remakes.hopeless.insert(ready.id);
-                self.failed(failure(&step, &ready, error));
+                self.failed(failure(&step, &ready, error, node));
             }
             Outcome::Cancelled => self.remade_later(&step, ready.id, span),
             Outcome::Short(short) => {
@@ -328,11 +332,13 @@ impl Scheduler<'_> {
 
     /// It was killed for the memory that it took, and has more the next time.
     fn remade_with_more(&mut self, (step, mut ready): (&StepPlan, Ready), error: &str, span: Span) {
+        let node = self.node(&span);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
             span,
+            node: node.as_deref(),
             retry: Some(Duration::ZERO),
         });
         ready.raised += 1;
@@ -376,10 +382,12 @@ impl Scheduler<'_> {
         }
         differing.extend(before.into_keys());
         let same = differing.is_empty();
+        let node = self.node(&span);
         self.tell(&Event::Remade {
             task: ready.id,
             step: &step.name,
             span,
+            node: node.as_deref(),
             same,
         });
         self.summary.remade += 1;

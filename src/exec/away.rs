@@ -10,8 +10,8 @@ pub(crate) trait Away: Sync {
     /// Where jobs of the step go; none for those that are carried out here.
     fn place(&self, step: QueueId) -> Option<usize>;
 
-    /// What the executor of a place is called.
-    fn name(&self, place: usize) -> &str;
+    /// What the executor of a place is called, and how many workers there are at most.
+    fn crew(&self, place: usize) -> (&str, usize);
 
     /// Takes a job. Its end is news.
     fn give(&self, job: Box<Job>);

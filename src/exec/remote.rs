@@ -334,8 +334,9 @@ impl Away for Remote<'_> {
         Some(self.steps.get(step)?.as_ref()?.place)
     }
 
-    fn name(&self, place: usize) -> &str {
-        &self.crews[place].name
+    fn crew(&self, place: usize) -> (&str, usize) {
+        let crew = &self.crews[place];
+        (&crew.name, crew.stations.len())
     }
 
     fn give(&self, job: Box<Job>) {

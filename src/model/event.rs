@@ -1,6 +1,8 @@
 //! What happens, told to whoever listens: lines, progress bars, JSON and tests are listeners.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::digest::Digest;
@@ -211,6 +213,8 @@ pub enum Event<'a> {
         shared: Option<&'a str>,
         /// When and where it ran.
         span: Span,
+        /// The machine, if it was not that of the run.
+        node: Option<&'a str>,
         /// Outputs, by where they went.
         outputs: &'a Routed,
     },
@@ -224,6 +228,8 @@ pub enum Event<'a> {
         error: &'a str,
         /// When and where it ran.
         span: Span,
+        /// The machine, if it was not that of the run.
+        node: Option<&'a str>,
         /// The pause before it is tried again; none if it is not.
         retry: Option<Duration>,
     },
@@ -235,6 +241,8 @@ pub enum Event<'a> {
         step: &'a StepName,
         /// When and where it ran.
         span: Span,
+        /// The machine, if it was not that of the run.
+        node: Option<&'a str>,
         /// Whether it left the same as before.
         same: bool,
     },
@@ -250,6 +258,34 @@ pub enum Event<'a> {
     },
     /// Something that the user should know and that stops nothing.
     Warning(&'a str),
+    /// Somebody who carries out tasks elsewhere is somewhere else by now.
+    Worker {
+        /// The executor.
+        executor: &'a str,
+        /// Its place among those of the run; several may have the name of one executor.
+        place: usize,
+        /// Most workers of that place at once.
+        most: usize,
+        /// The number that it has in the run.
+        worker: i64,
+        /// How far it is.
+        presence: Presence<'a>,
+    },
+    /// A task was lost with a worker, or could not be carried out there: it runs again, or its failure follows.
+    Lost {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// The executor.
+        executor: &'a str,
+        /// The machine.
+        node: Option<&'a str>,
+        /// The time since it was given out.
+        elapsed: Duration,
+        /// Why.
+        why: &'a str,
+    },
     /// A signal asked for an end; `tasks` were running.
     Interrupted {
         /// The signal's name.
@@ -302,9 +338,35 @@ impl Event<'_> {
             | Self::Remade { .. }
             | Self::Cancelled { .. }
             | Self::Pushed { .. }
+            // Told in words as a warning.
+            | Self::Worker { .. }
+            | Self::Lost { .. }
             | Self::Summary(_) => false,
         }
     }
+}
+
+/// How far a worker elsewhere is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence<'a> {
+    /// It was called for.
+    Called,
+    /// It is there.
+    Here {
+        /// Its machine.
+        node: &'a str,
+        /// Most tasks that it carries out at once.
+        slots: u64,
+        /// How long it took to come.
+        waited: Duration,
+    },
+    /// It is gone, or never came.
+    Gone {
+        /// Its machine, if it ever came.
+        node: Option<&'a str>,
+        /// Why.
+        why: &'a str,
+    },
 }
 
 /// How the inputs differ from those of the comparison before.
@@ -495,6 +557,8 @@ pub struct Summary {
     pub orphaned: Vec<(String, i64)>,
     /// Steps of the manifest that gather, or get what others leave: these do not wait for those.
     pub gathering: Vec<StepName>,
+    /// How many tries were lost elsewhere, by machine.
+    pub lost: BTreeMap<String, u64>,
     /// The first failures.
     pub failures: Vec<Failure>,
     /// Tasks that succeeded at a later try, in this run.
@@ -530,6 +594,9 @@ impl Summary {
         self.late.truncate(LATE);
         self.elapsed += before.elapsed;
         self.oldest_reused = self.oldest_reused.max(before.oldest_reused);
+        for (node, lost) in &before.lost {
+            *self.lost.entry(node.clone()).or_default() += lost;
+        }
     }
 }
 
@@ -679,6 +746,8 @@ pub struct Failure {
     pub input_name: Option<String>,
     /// What its input is.
     pub form: Form,
+    /// The machine that it ran on last, if it was not that of the run.
+    pub node: Option<Arc<str>>,
     /// How it ended, and its last words.
     pub error: String,
 }

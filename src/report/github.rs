@@ -85,6 +85,8 @@ impl Actions {
             | Event::Cancelled { .. }
             | Event::Remade { .. }
             | Event::Warning(_)
+            | Event::Worker { .. }
+            | Event::Lost { .. }
             | Event::Interrupted { .. } => None,
         }
     }
@@ -224,6 +226,7 @@ mod tests {
                 step,
                 input_name: Some("x\n*y*".into()),
                 form: Form::File,
+                node: None,
                 error: "exit 1\n```\n".into(),
             }],
             ..Summary::default()

@@ -68,8 +68,8 @@ use crate::model::task::TaskCounts;
 use crate::out;
 use crate::sys;
 use event::{
-    Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Late, Left, Named, Outputs, Over,
-    Ran, Sampled, Tainted, Unequal, Unmatched, Without,
+    AtWork, Count, Counts, Difference, Failed, Gathers, JsonEvent, Lacks, Late, Left, LostThere,
+    Named, Outputs, Over, Ran, Sampled, Tainted, Unequal, Unmatched, Without,
 };
 
 /// The version of this format.
@@ -265,6 +265,28 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             }
         }
         Event::Warning(message) => JsonEvent::Warning { message },
+        Event::Worker {
+            executor,
+            place: _,
+            most,
+            worker,
+            presence,
+        } => JsonEvent::Worker(AtWork::of(executor, *most, *worker, *presence)),
+        Event::Lost {
+            task,
+            step,
+            executor,
+            node,
+            elapsed,
+            why,
+        } => JsonEvent::Lost {
+            task: *task,
+            step: step.as_str(),
+            executor,
+            node: *node,
+            elapsed_seconds: elapsed.as_secs_f64(),
+            why,
+        },
         Event::Interrupted { signal, tasks } => JsonEvent::Interrupted {
             signal,
             running: *tasks,
@@ -304,6 +326,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             reused,
             shared,
             span,
+            node,
             outputs,
         } => JsonEvent::Done {
             task: *task,
@@ -311,6 +334,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             reused_from: *reused,
             shared_by: *shared,
             ran: ran(span),
+            node: *node,
             launch: match (reused, shared) {
                 (Some(_), _) => Some(REUSED),
                 (None, Some(_)) => Some(SHARED),
@@ -323,6 +347,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             step,
             error,
             span,
+            node,
             retry,
         } => JsonEvent::Failed {
             task: *task,
@@ -330,17 +355,20 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             cause: Cause::of(error).word(),
             error,
             ran: ran(span),
+            node: *node,
             retry_in_seconds: retry.map(|pause| pause.as_secs_f64()),
         },
         Event::Remade {
             task,
             step,
             span,
+            node,
             same,
         } => JsonEvent::Remade {
             task: *task,
             step: step.as_str(),
             ran: ran(span),
+            node: *node,
             same: *same,
         },
         Event::Cancelled { task, step, span } => JsonEvent::Cancelled {
@@ -404,6 +432,7 @@ impl<'a> Over<'a> {
             orphaned,
             // Known by the manifest.
             gathering: _,
+            lost,
             failures,
             signal,
             flaky,
@@ -440,6 +469,13 @@ impl<'a> Over<'a> {
                 .map(|(step, count)| Count {
                     step,
                     count: count.unsigned_abs(),
+                })
+                .collect(),
+            lost: lost
+                .iter()
+                .map(|(node, count)| LostThere {
+                    node,
+                    count: *count,
                 })
                 .collect(),
             failures: failures.iter().map(of_failure).collect(),
@@ -517,6 +553,7 @@ fn of_failure(failure: &Failure) -> Failed<'_> {
         input_name: failure.input_name.as_deref(),
         kind: failure.form.word(),
         cause: Cause::of(&failure.error).word(),
+        node: failure.node.as_deref(),
         error: &failure.error,
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{sampled, table};
-use crate::model::event::{Event, Left, Routed, Span, Summary};
+use crate::model::event::{Event, Left, Presence, Routed, Span, Summary};
 use crate::model::identity::Change;
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
@@ -142,9 +142,31 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         ),
         Event::Warning(text) => format!("warning: {}\n", with_hints(text)),
         Event::Summary(all) => summary(all),
-        Event::Started { .. } | Event::Output { .. } | Event::Cancelled { .. } if !verbose => {
+        Event::Started { .. }
+        | Event::Output { .. }
+        | Event::Cancelled { .. }
+        | Event::Worker { .. }
+        | Event::Lost { .. }
+            if !verbose =>
+        {
             String::new()
         }
+        Event::Worker {
+            executor, presence, ..
+        } => format!("{}: {}\n", visible(executor), worker(presence)),
+        Event::Lost {
+            task,
+            step,
+            node,
+            elapsed,
+            why,
+            ..
+        } => format!(
+            "{step} #{task}: lost after {}{}: {}\n",
+            short(*elapsed),
+            on(*node),
+            visible(why)
+        ),
         Event::Started {
             task,
             step,
@@ -173,6 +195,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             reused,
             shared,
             span,
+            node,
             outputs,
         } => {
             let names = if verbose {
@@ -182,7 +205,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             };
             format!(
                 "{step} #{task}: {}{names}",
-                done(*reused, *shared, span, outputs)
+                done(*reused, *shared, (span, *node), outputs)
             )
         }
         Event::Failed {
@@ -190,16 +213,19 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             step,
             error,
             span,
+            node,
             retry,
-        } => format!("{step} #{task}: {}", failed(error, span, *retry)),
+        } => format!("{step} #{task}: {}", failed(error, (span, *node), *retry)),
         Event::Remade {
             task,
             step,
             span,
+            node,
             same: _,
         } => format!(
-            "{step} #{task}: ran again for what was evicted, {}\n",
-            short(span.elapsed)
+            "{step} #{task}: ran again for what was evicted, {}{}\n",
+            short(span.elapsed),
+            on(*node)
         ),
         Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
     }
@@ -218,6 +244,26 @@ fn results(folder: &str, files: u64, changes: [u64; 3]) -> String {
         changes => changes.to_owned(),
     };
     format!("{files} in {}: {changes}\n", visible(folder))
+}
+
+/// How far a worker is.
+fn worker(presence: &Presence) -> String {
+    match presence {
+        Presence::Called => "a worker is called for".to_owned(),
+        Presence::Here {
+            node,
+            slots,
+            waited,
+        } => format!(
+            "a worker has come on {} after {}, for {} at once",
+            visible(node),
+            short(*waited),
+            amount::count(*slots, "task")
+        ),
+        Presence::Gone { node, why } => {
+            format!("a worker is gone{}: {}", on(*node), visible(why))
+        }
+    }
 }
 
 fn registered(
@@ -291,18 +337,33 @@ fn runset(
     text
 }
 
-fn done(reused: Option<TaskId>, shared: Option<&str>, span: &Span, outputs: &Routed) -> String {
+/// ` on n7`, of what ran on another machine.
+pub(super) fn on(node: Option<&str>) -> String {
+    node.map_or_else(String::new, |node| format!(" on {}", visible(node)))
+}
+
+fn done(
+    reused: Option<TaskId>,
+    shared: Option<&str>,
+    (span, node): (&Span, Option<&str>),
+    outputs: &Routed,
+) -> String {
     let routes = routes(outputs);
     match (reused, shared) {
         (Some(source), _) => format!("reused from #{source}{routes}\n"),
         (None, Some(origin)) => format!("made by {}{routes}\n", visible(origin)),
-        (None, None) => format!("done in {}{routes}\n", short(span.elapsed)),
+        (None, None) => format!("done in {}{}{routes}\n", short(span.elapsed), on(node)),
     }
 }
 
-fn failed(error: &str, span: &Span, retry: Option<Duration>) -> String {
+fn failed(error: &str, (span, node): (&Span, Option<&str>), retry: Option<Duration>) -> String {
     let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
-    let mut text = format!("failed after {}: {}\n", short(span.elapsed), visible(first));
+    let mut text = format!(
+        "failed after {}{}: {}\n",
+        short(span.elapsed),
+        on(node),
+        visible(first)
+    );
     text.push_str(&begun("  ", rest.as_bytes()));
     if let Some(pause) = retry.filter(|pause| !pause.is_zero()) {
         let _ = writeln!(text, "  again in {}", short(pause));
@@ -377,6 +438,28 @@ pub(super) fn flaky(summary: &Summary) -> String {
     )
 }
 
+/// `lost elsewhere, and run again: 3 tasks on n7`; of many machines the first ones.
+pub(super) fn lost(summary: &Summary) -> Option<String> {
+    const NAMED: usize = 8;
+    if summary.lost.is_empty() {
+        return None;
+    }
+    let mut words: Vec<String> = summary
+        .lost
+        .iter()
+        .take(NAMED)
+        .map(|(node, lost)| format!("{} with {}", amount::count(*lost, "task"), visible(node)))
+        .collect();
+    let rest: u64 = summary.lost.values().skip(NAMED).sum();
+    if rest > 0 {
+        words.push(format!("{rest} with others"));
+    }
+    Some(format!(
+        "lost on other machines, and run again: {}",
+        words.join(", ")
+    ))
+}
+
 /// The end of a run, the failures last.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
@@ -402,6 +485,9 @@ pub(super) fn summary(summary: &Summary) -> String {
             "{} ran again, as what they had left was evicted and is needed",
             amount::count(summary.remade, "task")
         );
+    }
+    if let Some(lost) = lost(summary) {
+        let _ = writeln!(text, "{lost}");
     }
     // Of the present session everybody knows.
     if let Some(age) = summary
@@ -453,7 +539,16 @@ pub(super) fn summary(summary: &Summary) -> String {
             Some(name) => format!(" on {}{}", visible(name), failure.form.slash()),
             None => String::new(),
         };
-        let _ = writeln!(text, "failed: {} #{}{input}", failure.step, failure.task);
+        let node = on(failure.node.as_deref());
+        let (step, task) = (&failure.step, failure.task);
+        let _ = writeln!(
+            text,
+            "failed: {step} #{task}{input}{}",
+            match node.as_str() {
+                "" => String::new(),
+                node => format!(",{node}"),
+            }
+        );
         text.push_str(&begun("  ", failure.error.as_bytes()));
     }
     let shown = summary.failures.len() as u64;

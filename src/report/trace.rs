@@ -4,7 +4,7 @@
 //! The events go to a file beside the one that is wanted, which takes its place, complete, when
 //! the run is over: also after an interrupt. What was there before stays until then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ pub(super) struct Trace {
     /// The inputs' names of the tasks that the workers have.
     inputs: HashMap<TaskId, String>,
     /// Threads that have a name.
-    named: i64,
+    named: BTreeSet<i64>,
 }
 
 impl Trace {
@@ -84,12 +84,12 @@ impl Trace {
             out: BufWriter::new(target),
             broken: None,
             inputs: HashMap::new(),
-            named: 0,
+            named: BTreeSet::new(),
         };
         trace.write(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n");
         let name = json!({"name": "task-pipeline"});
         trace.entry(&json!({"name": "process_name", "ph": "M", "pid": 1, "args": name}));
-        trace.name_thread();
+        trace.name_thread(ENGINE, None);
         trace
     }
 
@@ -110,6 +110,7 @@ impl Trace {
                 reused,
                 shared,
                 span,
+                node,
                 outputs,
             } => {
                 let mut about = json!({"result": "done", "outputs": outputs.total()});
@@ -121,31 +122,38 @@ impl Trace {
                     about = json!({"result": "shared", "by": origin, "launch": super::json::SHARED,
                         "outputs": outputs.total()});
                 }
-                self.task(*task, step, span, about);
+                self.task(*task, step, (span, *node), about);
             }
             Event::Failed {
                 task,
                 step,
                 error,
                 span,
+                node,
                 ..
             } => self.task(
                 *task,
                 step,
-                span,
+                (span, *node),
                 json!({"result": "failed", "error": error}),
             ),
             Event::Cancelled {
                 task,
                 step,
                 span: Some(span),
-            } => self.task(*task, step, span, json!({"result": "cancelled"})),
+            } => self.task(*task, step, (span, None), json!({"result": "cancelled"})),
             Event::Remade {
                 task,
                 step,
                 span,
+                node,
                 same,
-            } => self.task(*task, step, span, json!({"result": "remade", "same": same})),
+            } => self.task(
+                *task,
+                step,
+                (span, *node),
+                json!({"result": "remade", "same": same}),
+            ),
             Event::Interrupted { signal, .. } => {
                 let now = sys::now().as_microsecond();
                 self.entry(&json!({
@@ -176,15 +184,26 @@ impl Trace {
             | Event::Output { .. }
             | Event::Cancelled { .. }
             | Event::Warning(_)
+            | Event::Worker { .. }
+            | Event::Lost { .. }
             | Event::Summary(_) => {}
         }
     }
 
-    fn task(&mut self, task: TaskId, step: &StepName, span: &Span, mut about: Value) {
+    fn task(
+        &mut self,
+        task: TaskId,
+        step: &StepName,
+        (span, node): (&Span, Option<&str>),
+        mut about: Value,
+    ) {
         if let Some(name) = self.inputs.remove(&task) {
             about["input"] = name.into();
         }
         about["task"] = task.0.into();
+        if let Some(node) = node {
+            about["node"] = node.into();
+        }
         if let Some(launch) = span.launch {
             about["launch"] = launch.word().into();
         }
@@ -196,9 +215,7 @@ impl Trace {
             "args": about,
         });
         if let Some(worker) = span.worker {
-            while self.named <= worker + 1 {
-                self.name_thread();
-            }
+            self.name_thread(worker + 1, node);
             entry["ph"] = "X".into();
             entry["dur"] = u64::try_from(span.elapsed.as_micros())
                 .unwrap_or(u64::MAX)
@@ -212,14 +229,17 @@ impl Trace {
         self.entry(&entry);
     }
 
-    /// Names the next thread.
-    fn name_thread(&mut self) {
-        let name = match self.named {
-            ENGINE => "engine".to_owned(),
-            number => format!("worker {}", number - 1),
+    /// Names a thread, on another machine if one is named, unless it has a name.
+    fn name_thread(&mut self, tid: i64, node: Option<&str>) {
+        if !self.named.insert(tid) {
+            return;
+        }
+        let name = match (tid, node) {
+            (ENGINE, _) => "engine".to_owned(),
+            (number, None) => format!("worker {}", number - 1),
+            (number, Some(node)) => format!("worker {} on {node}", number - 1),
         };
-        let (tid, args) = (self.named, json!({"name": name}));
-        self.named += 1;
+        let args = json!({"name": name});
         self.entry(&json!({"name": "thread_name", "ph": "M", "pid": 1, "tid": tid, "args": args}));
         let args = json!({"sort_index": tid});
         self.entry(
@@ -298,6 +318,7 @@ mod tests {
                 cpu: None,
                 peak: None,
             },
+            node: worker.map(|_| "n1"),
             outputs: &outputs,
         };
         trace.event(&done(1, None, Some(2)));
@@ -327,7 +348,7 @@ mod tests {
             .filter(|entry| entry["name"] == "thread_name")
             .map(|entry| entry["args"]["name"].as_str().unwrap())
             .collect();
-        assert_eq!(threads, ["engine", "worker 0", "worker 1", "worker 2"]);
+        assert_eq!(threads, ["engine", "worker 2 on n1"]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ struct Known {
     row: i64,
     runset: i64,
     executor: Arc<str>,
+    /// Milliseconds since 1970.
+    called: i64,
     /// None before it has come.
     node: Option<Arc<str>>,
     slots: i64,
@@ -201,6 +203,7 @@ impl State {
             row: self.reader.connection.last_insert_rowid(),
             runset: runset.id.0,
             executor: executor.into(),
+            called: now,
             node: None,
             slots: 0,
         };
@@ -246,6 +249,18 @@ impl State {
                 (known.row, now, why),
             )
             .map(drop)
+    }
+
+    /// The machine of the worker with this number; none if it works at home, or has not come.
+    pub(crate) fn node_of(&self, worker: i64) -> Option<Arc<str>> {
+        let known = self.workers.as_ref()?.0.get(&worker)?;
+        known.node.clone()
+    }
+
+    /// Whose that worker is, and when it was called for, in milliseconds since 1970.
+    pub(crate) fn worker(&self, worker: i64) -> Option<(Arc<str>, i64)> {
+        let known = self.workers.as_ref()?.0.get(&worker)?;
+        Some((Arc::clone(&known.executor), known.called))
     }
 
     /// A try of a task ended, or was lost; nothing of one at home.

@@ -1,12 +1,15 @@
 //! Progress as lines that fit a terminal.
 
-use crate::text::time::clock;
+use crate::text::amount;
+use crate::text::time::{clock, exact};
 use crate::text::width::{cut, pad};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::model::{Lane, Model, rate};
+use super::model::{Crew, Lane, Model, rate};
 use crate::text::visible;
 
 /// A terminal's size, in character cells.
@@ -64,13 +67,20 @@ struct Row {
 /// The lines of progress: one a step, the sum of those not shown, the total. None is wider than
 /// the terminal less [`MARGIN`]; with a line for the cursor they fit its height.
 pub(super) fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool) -> Vec<String> {
-    let (shown, rest) = choose(&model.lanes, size.height.saturating_sub(ABOVE + 2).max(1));
+    let crews: Vec<Line> = model
+        .crews
+        .values()
+        .filter_map(|crew| crew_line(crew, model.seen()))
+        .collect();
+    let taken = ABOVE + 2 + crews.len();
+    let (shown, rest) = choose(&model.lanes, size.height.saturating_sub(taken).max(1));
     let mut rows: Vec<Row> = shown.into_iter().map(Row::lane).collect();
     rows.push(Row::total(&model.lanes, elapsed));
     let columns = Columns::fit(&rows, size.width.saturating_sub(MARGIN));
     let total = rows.pop();
     let mut lines: Vec<Line> = rows.iter().map(|row| columns.line(row)).collect();
     lines.extend(rest.map(|rest| vec![(Look::Dim, rest)]));
+    lines.extend(crews);
     lines.extend(total.iter().map(|row| columns.line(row)));
     // Where there is hardly a row, the total is the one that remains.
     let surplus = lines.len().saturating_sub(size.height.max(1));
@@ -79,6 +89,34 @@ pub(super) fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool)
         .skip(surplus)
         .map(|line| paint(line, size.width.saturating_sub(MARGIN), colours))
         .collect()
+}
+
+/// `slurm: 2 of 4 workers, 1 waits 35s for a place; n1, n2`; none where nobody is there and none is called for.
+fn crew_line(crew: &Crew, now: Duration) -> Option<Line> {
+    let first = crew.called.values().min();
+    if crew.here.is_empty() && first.is_none() {
+        return None;
+    }
+    let mut words = format!(
+        "{}: {} of {}",
+        visible(&crew.name),
+        crew.here.len(),
+        amount::count(crew.most, "worker")
+    );
+    if let Some(first) = first {
+        let waiting = match crew.called.len() {
+            1 => "1 waits".to_owned(),
+            several => format!("{several} wait"),
+        };
+        let since = Duration::from_secs(now.saturating_sub(*first).as_secs());
+        let _ = write!(words, ", {waiting} {} for a place", exact(since));
+    }
+    let nodes: BTreeSet<&str> = crew.here.values().map(String::as_str).collect();
+    if !nodes.is_empty() {
+        let nodes: Vec<String> = nodes.into_iter().map(visible).collect();
+        let _ = write!(words, "; {}", nodes.join(", "));
+    }
+    Some(vec![(Look::Dim, words)])
 }
 
 /// How many rows the lines take in a terminal of that width, which breaks those that are longer.

@@ -1,9 +1,9 @@
 //! How far each step of a run is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::model::event::{Event, Routed};
+use crate::model::event::{Event, Presence, Routed};
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
 
@@ -13,8 +13,23 @@ pub(super) struct Model {
     /// In the order of the manifest.
     pub lanes: Vec<Lane>,
     places: HashMap<StepName, usize>,
+    /// Who carries out tasks elsewhere, by place.
+    pub crews: BTreeMap<usize, Crew>,
     /// When the rates were last brought up to date.
     seen: Duration,
+}
+
+/// Who carries out tasks in one place elsewhere.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Crew {
+    /// The executor.
+    pub name: String,
+    /// Most workers.
+    pub most: usize,
+    /// The machines of those that are there, by their numbers.
+    pub here: BTreeMap<i64, String>,
+    /// When those were called for that are not there, by their numbers.
+    pub called: BTreeMap<i64, Duration>,
 }
 
 /// How far a step is.
@@ -79,8 +94,14 @@ impl Model {
                 .enumerate()
                 .map(|(place, (name, _))| (name.clone(), place))
                 .collect(),
+            crews: BTreeMap::new(),
             seen: Duration::ZERO,
         }
+    }
+
+    /// When it was brought up to date.
+    pub(super) fn seen(&self) -> Duration {
+        self.seen
     }
 
     /// Takes note of an event.
@@ -116,6 +137,13 @@ impl Model {
                 lane.running = lane.running.saturating_sub(1);
             }),
             Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),
+            Event::Worker {
+                executor,
+                place,
+                most,
+                worker,
+                presence,
+            } => self.worker((executor, *place, *most), *worker, *presence),
             Event::Manifest { .. }
             | Event::Inputs(_)
             | Event::Database { .. }
@@ -135,6 +163,7 @@ impl Model {
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }
+            | Event::Lost { .. }
             | Event::Warning(_)
             | Event::Interrupted { .. }
             | Event::Summary(_) => {}
@@ -148,6 +177,32 @@ impl Model {
         for lane in &mut self.lanes {
             if lane.running > 0 {
                 lane.busy += passed;
+            }
+        }
+    }
+
+    fn worker(
+        &mut self,
+        (executor, place, most): (&str, usize, usize),
+        worker: i64,
+        presence: Presence,
+    ) {
+        let now = self.seen;
+        let crew = self.crews.entry(place).or_default();
+        if crew.name.is_empty() {
+            executor.clone_into(&mut crew.name);
+            crew.most = most;
+        }
+        crew.called.remove(&worker);
+        match presence {
+            Presence::Called => {
+                crew.called.insert(worker, now);
+            }
+            Presence::Here { node, .. } => {
+                crew.here.insert(worker, node.to_owned());
+            }
+            Presence::Gone { .. } => {
+                crew.here.remove(&worker);
             }
         }
     }
@@ -232,6 +287,7 @@ mod tests {
             reused: None,
             shared: None,
             span: span(Some(0)),
+            node: None,
             outputs: &outputs,
         });
         assert_eq!(counts(&model), [[2, 1, 0, 1], [2, 0, 0, 0]]);
@@ -240,6 +296,7 @@ mod tests {
             step: &a,
             error: "no",
             span: span(Some(1)),
+            node: None,
             retry,
         };
         model.event(&fail(Some(Duration::from_secs(1))));
@@ -254,6 +311,7 @@ mod tests {
             reused: Some(TaskId(1)),
             shared: None,
             span: span(None),
+            node: None,
             outputs: &Routed::default(),
         });
         assert_eq!(counts(&model)[1], [2, 1, 0, 0]);

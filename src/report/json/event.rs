@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{SCHEMA, rfc3339};
-use crate::model::event::{Awaited, Lacking, LeftOut, Waiting};
+use crate::model::event::{Awaited, Lacking, LeftOut, Presence, Waiting};
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
 use crate::model::untaken::Untaken;
@@ -146,6 +146,8 @@ pub(super) enum JsonEvent<'a> {
         #[serde(flatten)]
         ran: Option<Ran>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         launch: Option<&'static str>,
         outputs: Outputs<'a>,
     },
@@ -157,6 +159,8 @@ pub(super) enum JsonEvent<'a> {
         #[serde(flatten)]
         ran: Option<Ran>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_seconds: Option<f64>,
     },
     Remade {
@@ -164,6 +168,8 @@ pub(super) enum JsonEvent<'a> {
         step: &'a str,
         #[serde(flatten)]
         ran: Option<Ran>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
         same: bool,
     },
     Cancelled {
@@ -174,6 +180,16 @@ pub(super) enum JsonEvent<'a> {
     },
     Warning {
         message: &'a str,
+    },
+    Worker(AtWork<'a>),
+    Lost {
+        task: TaskId,
+        step: &'a str,
+        executor: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
+        elapsed_seconds: f64,
+        why: &'a str,
     },
     Interrupted {
         signal: &'a str,
@@ -289,6 +305,8 @@ pub(super) struct Over<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub untaken: Vec<Unmatched<'a>>,
     pub orphaned: Vec<Count<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostThere<'a>>,
     pub failures: Vec<Failed<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Gathers<'a>>,
@@ -311,6 +329,65 @@ pub(super) struct Late<'a> {
     pub tries: u32,
     #[serde(flatten)]
     pub failed: Failed<'a>,
+}
+
+/// A machine, and how many tasks were lost there.
+#[derive(Serialize)]
+pub(super) struct LostThere<'a> {
+    pub node: &'a str,
+    pub count: u64,
+}
+
+/// How far a worker elsewhere is.
+#[derive(Serialize)]
+pub(super) struct AtWork<'a> {
+    executor: &'a str,
+    most: usize,
+    worker: i64,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+impl<'a> AtWork<'a> {
+    pub(super) fn of(executor: &'a str, most: usize, worker: i64, presence: Presence<'a>) -> Self {
+        let called = Self {
+            executor,
+            most,
+            worker,
+            state: "called",
+            node: None,
+            slots: None,
+            waited_seconds: None,
+            why: None,
+        };
+        match presence {
+            Presence::Called => called,
+            Presence::Here {
+                node,
+                slots,
+                waited,
+            } => Self {
+                state: "here",
+                node: Some(node),
+                slots: Some(slots),
+                waited_seconds: Some(waited.as_secs_f64()),
+                ..called
+            },
+            Presence::Gone { node, why } => Self {
+                state: "gone",
+                node,
+                why: Some(why),
+                ..called
+            },
+        }
+    }
 }
 
 /// A pattern of `from` that nothing matches.
@@ -456,6 +533,8 @@ pub(super) struct Failed<'a> {
     pub input_name: Option<&'a str>,
     pub kind: &'static str,
     pub cause: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<&'a str>,
     pub error: &'a str,
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::digest::Digest;
-use crate::model::event::LeftOut;
+use crate::model::event::{LeftOut, Presence};
 use crate::model::gather::Source;
 use crate::model::list::Form;
 use crate::model::promise::Pattern;
@@ -37,6 +37,51 @@ fn is_documented(event: &serde_json::Value) {
 }
 
 #[test]
+fn workers_elsewhere() {
+    let worker = |presence| Event::Worker {
+        executor: "slurm",
+        place: 3,
+        most: 4,
+        worker: 9,
+        presence,
+    };
+    let of = "\"worker\",\"executor\":\"slurm\",\"most\":4,\"worker\":9";
+    assert_eq!(
+        told(&worker(Presence::Called)),
+        format!("{of},\"state\":\"called\"")
+    );
+    let here = Presence::Here {
+        node: "n7",
+        slots: 2,
+        waited: Duration::from_millis(35_500),
+    };
+    assert_eq!(
+        told(&worker(here)),
+        format!("{of},\"state\":\"here\",\"node\":\"n7\",\"slots\":2,\"waited_seconds\":35.5")
+    );
+    let gone = Presence::Gone {
+        node: Some("n7"),
+        why: "it ended",
+    };
+    assert_eq!(
+        told(&worker(gone)),
+        format!("{of},\"state\":\"gone\",\"node\":\"n7\",\"why\":\"it ended\"")
+    );
+    assert_eq!(
+        told(&Event::Lost {
+            task: TaskId(7),
+            step: &StepName::new("a").unwrap(),
+            executor: "slurm",
+            node: Some("n7"),
+            elapsed: Duration::from_secs(3),
+            why: "it ended",
+        }),
+        "\"lost\",\"task\":7,\"step\":\"a\",\"executor\":\"slurm\",\"node\":\"n7\",\"elapsed_seconds\":3.0,\
+         \"why\":\"it ended\""
+    );
+}
+
+#[test]
 fn tasks() {
     let step = StepName::new("größe").unwrap();
     let mut outputs = Routed::default();
@@ -58,13 +103,14 @@ fn tasks() {
         reused,
         shared: None,
         span,
+        node: span.worker.map(|_| "n7"),
         outputs: &outputs,
     };
     let left = "\"outputs\":{\"total\":2,\"final\":1,\"steps\":[{\"step\":\"größe\",\"count\":1}],\
         \"names\":[{\"name\":\"a_größe\",\"kind\":\"folder\",\"step\":\"größe\"},{\"name\":\"end\\n\\u001f\",\"kind\":\"file\"}]}";
     assert_eq!(
         told(&done(None, span)),
-        format!("\"done\",\"task\":7,\"step\":\"größe\",{ran},{left}")
+        format!("\"done\",\"task\":7,\"step\":\"größe\",{ran},\"node\":\"n7\",{left}")
     );
     let nowhere = Span {
         worker: None,
@@ -83,6 +129,7 @@ fn tasks() {
             step: &step,
             error: "exit status 1\nno",
             span,
+            node: None,
             retry: Some(Duration::from_secs(2)),
         }),
         format!(
@@ -95,6 +142,7 @@ fn tasks() {
             task,
             step: &step,
             span,
+            node: None,
             same: false,
         }),
         format!("\"remade\",\"task\":7,\"step\":\"größe\",{ran},\"same\":false")

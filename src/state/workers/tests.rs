@@ -30,6 +30,8 @@ fn each_try_elsewhere_is_known_by_its_machine_and_none_at_home_is() {
     state.worker_came(4, "n1", 2, 20).unwrap();
     state.worker_called(&runset, 5, "lab", 11).unwrap();
     state.worker_came(5, "n2", 2, 21).unwrap();
+    assert_eq!(state.node_of(3), None);
+    assert_eq!(state.node_of(5).as_deref(), Some("n2"));
     let lost = Try {
         lost: Some("it ended"),
         ..ended(4, 30)

@@ -7,7 +7,7 @@ use std::sync::MutexGuard;
 use std::thread::Scope;
 
 use super::{Dispatch, Pool};
-use crate::engine::{Error, Job, Reply, Stop, Turn};
+use crate::engine::{Error, Job, Reply, Stop, Turn, Who};
 use crate::exec::away::{Away, News, Whereabouts};
 use crate::model::event::Event;
 
@@ -73,12 +73,17 @@ impl<'a, 'c> Pool<'a, 'c> {
             }
             News::Worker(worker, place, whereabouts) => {
                 let scheduler = &mut dispatch.scheduler;
+                let (executor, most) = away.crew(place);
+                let who = Who {
+                    worker,
+                    executor,
+                    place,
+                    most,
+                };
                 let done = match &whereabouts {
-                    Whereabouts::Called => scheduler.worker_called(worker, away.name(place)),
-                    Whereabouts::Here { node, slots } => {
-                        scheduler.worker_came(worker, node, *slots)
-                    }
-                    Whereabouts::Gone(why) => scheduler.worker_gone(worker, why),
+                    Whereabouts::Called => scheduler.worker_called(who),
+                    Whereabouts::Here { node, slots } => scheduler.worker_came(who, node, *slots),
+                    Whereabouts::Gone(why) => scheduler.worker_gone(who, why),
                 };
                 if let Err(error) = done {
                     return self.fail(&mut dispatch, error);

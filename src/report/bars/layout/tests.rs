@@ -3,6 +3,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
+use crate::model::event::{Event, Presence};
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
 
@@ -46,6 +47,63 @@ fn eighty_columns() {
             "total 1:15  ━━━━──────────────────────────  1235/10001    16/s  3 failed",
         ]
     );
+}
+
+#[test]
+fn who_works_elsewhere_and_who_waits_for_a_place() {
+    let mut model = Model::new(&[]);
+    model.lanes = two();
+    let event = |worker, presence| Event::Worker {
+        executor: "slurm",
+        place: 0,
+        most: 4,
+        worker,
+        presence,
+    };
+    let here = |node| Presence::Here {
+        node,
+        slots: 1,
+        waited: Duration::ZERO,
+    };
+    let drawn = |model: &mut Model, now| {
+        model.advance(Duration::from_secs(now));
+        let size = Size {
+            width: 80,
+            height: 24,
+        };
+        let lines = lines(model, Duration::from_secs(now), size, false);
+        let [crew, _total] = &lines[2..] else {
+            panic!("{lines:?}");
+        };
+        crew.clone()
+    };
+    model.event(&event(1, Presence::Called));
+    assert_eq!(
+        drawn(&mut model, 35),
+        "slurm: 0 of 4 workers, 1 waits 35s for a place"
+    );
+    model.event(&event(2, Presence::Called));
+    model.event(&event(3, Presence::Called));
+    model.event(&event(1, here("n2")));
+    assert_eq!(
+        drawn(&mut model, 105),
+        "slurm: 1 of 4 workers, 2 wait 1m10s for a place; n2"
+    );
+    model.event(&event(2, here("n1")));
+    let gone = Presence::Gone {
+        node: None,
+        why: "it ended",
+    };
+    model.event(&event(3, gone));
+    assert_eq!(drawn(&mut model, 110), "slurm: 2 of 4 workers; n1, n2");
+    model.event(&event(1, gone));
+    model.event(&event(2, gone));
+    model.advance(Duration::from_secs(111));
+    let size = Size {
+        width: 80,
+        height: 24,
+    };
+    assert_eq!(lines(&model, Duration::ZERO, size, false).len(), 3);
 }
 
 #[test]
