@@ -113,6 +113,7 @@ struct Tally {
     unable: usize,
     given_back: usize,
     silent: usize,
+    twice: usize,
     rounds: usize,
 }
 
@@ -316,6 +317,7 @@ impl Tally {
             (&mut self.unable, other.unable),
             (&mut self.given_back, other.given_back),
             (&mut self.silent, other.silent),
+            (&mut self.twice, other.twice),
             (&mut self.rounds, other.rounds),
         ] {
             *all += more;
@@ -364,6 +366,7 @@ fn whatever_happens_each_task_ends_once_as_it_has_to() {
         all.unable,
         all.given_back,
         all.silent,
+        all.twice,
     ] {
         assert!(count > 0, "{all:?}");
     }

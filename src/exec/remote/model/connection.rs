@@ -1,6 +1,6 @@
 //! A worker at a station, and the bytes that are on the way between it and the run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -43,6 +43,11 @@ impl Way {
     }
 }
 
+/// Whether it closes a lease.
+fn is_end(message: &ToOwner) -> bool {
+    matches!(message, ToOwner::Done(..) | ToOwner::GivenBack(_))
+}
+
 /// A worker, from the start of its command to its end.
 pub(super) struct Connection<'r, 'a> {
     /// Its place and station.
@@ -53,6 +58,8 @@ pub(super) struct Connection<'r, 'a> {
     up: Way,
     down: Way,
     owner: Option<Owner<'r, 'a>>,
+    /// What the worker is to say once more.
+    twice: Vec<Vec<u8>>,
     /// When the worker said and heard something last, and the run said something.
     said: Instant,
     heard: Instant,
@@ -67,6 +74,8 @@ struct Owner<'r, 'a> {
     talker: Talker<'r, Vec<u8>>,
     says: Receiver<Say>,
     tasks: BTreeMap<Lease, i64>,
+    /// Those whose end was not heard.
+    open: BTreeSet<Lease>,
     has_ended: bool,
 }
 
@@ -96,6 +105,7 @@ impl<'r, 'a> Connection<'r, 'a> {
             up: Way::default(),
             down: Way::default(),
             owner: None,
+            twice: Vec::new(),
             said: history.now,
             heard: history.now,
             pinged: history.now,
@@ -107,12 +117,20 @@ impl<'r, 'a> Connection<'r, 'a> {
         self.worker.node
     }
 
-    fn say(&mut self, frames: Vec<Frame>) {
+    fn say(&mut self, history: &mut History, frames: Vec<Frame>) {
         for (message, bytes) in frames {
-            if !self.up.ended {
-                let mut frame = Vec::new();
-                frame::write(&mut frame, &message, &bytes).unwrap();
-                self.up.frames.push_back(frame);
+            if self.up.ended {
+                return;
+            }
+            let mut frame = Vec::new();
+            frame::write(&mut frame, &message, &bytes).unwrap();
+            // It may say twice, and late, what is over.
+            if is_end(&message) && history.goes_wrong(15) {
+                self.twice.push(frame.clone());
+            }
+            self.up.frames.push_back(frame);
+            if !self.twice.is_empty() && history.luck.one_in(3) {
+                self.up.frames.extend(self.twice.drain(..));
             }
         }
     }
@@ -131,10 +149,10 @@ impl<'r, 'a> Connection<'r, 'a> {
     }
 
     /// The worker's machine tells it that its time is over.
-    pub(super) fn is_asked_to_leave(&mut self) {
+    pub(super) fn is_asked_to_leave(&mut self, history: &mut History) {
         if self.owner.is_some() && !self.worker.ended {
             let frames = self.worker.leaves();
-            self.say(frames);
+            self.say(history, frames);
             self.worker.ended = true;
             self.up.ended = true;
         }
@@ -184,7 +202,7 @@ impl<'r, 'a> Connection<'r, 'a> {
         match frame::read::<ToWorker>(&mut &frame[..]) {
             Ok(Some((message, bytes))) => {
                 let said = self.worker.hear(message, &bytes);
-                self.say(said);
+                self.say(history, said);
             }
             _ => self.dies(history),
         }
@@ -207,7 +225,7 @@ impl<'r, 'a> Connection<'r, 'a> {
         if !said.is_empty() {
             self.said = history.now;
         }
-        self.say(said);
+        self.say(history, said);
     }
 
     fn owner_says(&mut self, history: &mut History) {
@@ -225,6 +243,7 @@ impl<'r, 'a> Connection<'r, 'a> {
         };
         if let Some(Say::Message(ToWorker::Task(task))) = &say {
             owner.tasks.insert(task.lease, task.task);
+            owner.open.insert(task.lease);
             let kept = history.kept.get(&task.task).copied();
             assert_eq!(task.checkpoint, kept, "what #{} kept", task.task);
         }
@@ -261,6 +280,11 @@ impl<'r, 'a> Connection<'r, 'a> {
         };
         if let Ok(Some((message, _))) = &said {
             match message {
+                ToOwner::Done(lease, _) | ToOwner::GivenBack(lease)
+                    if !owner.open.remove(lease) =>
+                {
+                    history.done.twice += 1;
+                }
                 ToOwner::Done(lease, end) if matches!(end.outcome, Outcome::Unable(_)) => {
                     let task = owner.tasks[lease];
                     history.done.unable += 1;
@@ -307,6 +331,7 @@ impl<'r, 'a> Connection<'r, 'a> {
                     talker: Talker::new(remote.store, Vec::new()),
                     says,
                     tasks: BTreeMap::new(),
+                    open: BTreeSet::new(),
                     has_ended: false,
                 });
                 Fate::Stays

@@ -264,7 +264,7 @@ impl Life<'_, '_> {
         match history.luck.below(8) {
             0 | 1 => connection.dies(history),
             2 => connection.is_cut(history),
-            3 => connection.is_asked_to_leave(),
+            3 => connection.is_asked_to_leave(history),
             4 => connection.is_damaged(),
             5 => drop(history.frozen.insert(connection.node())),
             6 => history.frozen.clear(),
