@@ -21,6 +21,14 @@ let
   enabled = lib.filterAttrs (_: pipeline: cfg.enable && pipeline.enable) cfg.pipelines;
   option = "services.task-pipeline.pipelines";
 
+  # A path in a list of paths of a unit.
+  unitPath =
+    path:
+    let
+      text = lib.replaceStrings [ "%" ] [ "%%" ] (toString path);
+    in
+    if builtins.match "[^[:space:]\"'\\\\]*" text != null then text else builtins.toJSON text;
+
   # A user a pipeline: those of one user could read each other's state and signal each other. A
   # user's name has at most 31 characters.
   account =
@@ -103,8 +111,8 @@ let
       gc = common.gcScript cfg.package folder pipeline "${home}/work";
       ownDb = lib.hasPrefix "${home}/" (toString pipeline.db);
       places =
-        lib.optional (!ownDb) (toString pipeline.db)
-        ++ lib.optional (folder == null) (toString pipeline.manifest);
+        lib.optional (!ownDb) (unitPath pipeline.db)
+        ++ lib.optional (folder == null) (unitPath pipeline.manifest);
     in
     {
       description = "Pipeline ${name}";
@@ -155,7 +163,7 @@ let
           # Its own group alone is its user's.
           ProtectControlGroups = lib.mkOverride 95 false;
         })
-        (mkIf (!ownDb) { ReadWritePaths = [ (toString pipeline.db) ]; })
+        (mkIf (!ownDb) { ReadWritePaths = [ (unitPath pipeline.db) ]; })
         (common.secrets pipeline)
         (lib.mapAttrs (_: lib.mkOverride 90) pipeline.serviceConfig)
       ];
@@ -193,7 +201,7 @@ let
         }
         common.gcRetry
         (mkIf (!lib.hasPrefix "${stateDir name}/" (toString pipeline.db)) {
-          ReadWritePaths = [ (toString pipeline.db) ];
+          ReadWritePaths = [ (unitPath pipeline.db) ];
         })
         # Values in `keep` are a part of the version whose results may go.
         (mkIf (pipeline.evict.maxSize != null && pipeline.environmentFile != null) {

@@ -193,6 +193,13 @@ fn a_db_elsewhere_is_waited_for_and_one_out_of_sight_refused() {
             "ReadWritePaths=/srv/p/db\n",
         ],
     );
+    contains(
+        &service("spaces", "db = \"/srv/a b/100%\";"),
+        &[
+            "RequiresMountsFor=\"/srv/a b/100%%\"\n",
+            "ReadWritePaths=\"/srv/a b/100%%\"\n",
+        ],
+    );
     assert!(!service("own", "").contains("RequiresMountsFor"));
     for (name, db) in [
         ("tmp", "/tmp/p"),
