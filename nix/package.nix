@@ -34,6 +34,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ../CONTRIBUTING.md
       ../LICENSE
       ../clippy.toml
+      ../.github/run-pipeline
       ../docs
       ../src
       ../templates

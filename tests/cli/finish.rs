@@ -67,6 +67,39 @@ fn ci_is_told_of_each_task() {
     );
 }
 
+/// With the schema that `tests/run` gets; it lets pass all that the forms in use have in common.
+#[test]
+fn the_file_for_ci_is_what_junits_schema_says() {
+    if std::env::var_os("TASK_PIPELINE_TESTS_WITHOUT_EDITORS").is_some_and(|v| v == "1") {
+        return;
+    }
+    let schema =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/editors/junit.xsd");
+    assert!(
+        schema.exists(),
+        "this test needs {}: tests/run gets it, or TASK_PIPELINE_TESTS_WITHOUT_EDITORS=1 leaves it out",
+        schema.display()
+    );
+    let test = Test::with(MANIFEST);
+    run(&test, &["-run", "-junit", "failed.xml"]).exits(1);
+    run(
+        &test,
+        &["-run", "-fresh", "-only", "begin", "-junit", "begun.xml"],
+    )
+    .exits(0);
+    run(&test, &["-run", "-junit", "reused.xml"]).exits(1);
+    assert!(test.read("failed.xml").contains("<flakyFailure"));
+    assert!(test.read("begun.xml").contains("<skipped/>"));
+    assert!(test.read("reused.xml").contains("reused from task"));
+    let mut checker = std::process::Command::new("xmllint");
+    checker.args(["--noout", "--schema"]).arg(&schema);
+    let files = ["failed.xml", "begun.xml", "reused.xml"];
+    let checked = checker.args(files.map(|file| test.path(file))).output();
+    let checked = checked.expect("this test needs xmllint: tests/run installs it");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{said}");
+}
+
 #[test]
 fn a_file_for_ci_that_cannot_be_written_is_an_error_before_anything_runs() {
     let test = Test::with(MANIFEST);

@@ -7,6 +7,7 @@
     clippy::disallowed_macros
 )]
 
+mod action;
 mod age;
 mod cache;
 #[cfg(target_os = "linux")]

@@ -107,6 +107,21 @@ fn check_jsonschema_takes_the_templates_and_refuses_what_is_wrong() {
     assert!(!output.status.success(), "two start steps");
 }
 
+/// The action that GitHub's workflows use.
+#[test]
+fn check_jsonschema_takes_the_action() {
+    let Some(checker) = tool("check-jsonschema") else {
+        return;
+    };
+    let mut checker = Command::new(checker);
+    checker.args(["--builtin-schema", "vendor.github-actions"]);
+    let output = checker
+        .arg(Path::new(ROOT).join("action.yml"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", everything(&output));
+}
+
 /// Each manifest that somebody begins with says where its schema is, and the release has it there.
 #[test]
 fn templates_name_the_schema_of_the_release() {

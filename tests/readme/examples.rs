@@ -163,7 +163,7 @@ fn follow(page: &Page, place: &mut Place) -> usize {
             }
             // Expressions of Nix, what is said, which `examples_of_what_is_said` has, and what is only to be
             // looked at; and what is of other tools.
-            "nix" | "console" | "text" | "python" | "groovy" | "makefile" | "just" => {}
+            "nix" | "console" | "text" | "yaml" | "python" | "groovy" | "makefile" | "just" => {}
             other => panic!("{}: {other:?} is not tested", page.path.display()),
         }
     }

@@ -1,0 +1,52 @@
+//! What `action.yml` runs on GitHub.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::harness::{Test, program};
+
+fn step(test: &Test, arguments: &str) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/run-pipeline");
+    let mut command = Command::new("bash");
+    command.arg(script);
+    test.prepare(&mut command);
+    command
+        .env("PROGRAM", program())
+        .env("MANIFEST", "workflow.toml")
+        .env("DB", "db")
+        .env("ARGUMENTS", arguments)
+        .env("LEFT", test.path("left"))
+        .env("GITHUB_OUTPUT", test.path("outputs"))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn it_runs_the_pipeline_and_leaves_report_and_tasks() {
+    let manifest = |script: &str| {
+        format!("[[step]]\nname = 'a'\nstart = true\nretries = 0\nscript = '{script}'\n")
+    };
+    let test = Test::with(&manifest("exit 4"));
+    let failed = step(&test, "-keep-going");
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    assert_eq!(test.read("outputs"), "status=1\n");
+    assert!(test.read("left/tasks.xml").contains("exit status 4"));
+    assert!(
+        test.read("left/report.html")
+            .to_lowercase()
+            .starts_with("<!doctype html>")
+    );
+    test.manifest(&manifest("echo > $OUTPUT_DIR/x.txt"));
+    let passed = step(&test, "");
+    assert_eq!(passed.status.code(), Some(0), "{passed:?}");
+    assert!(test.read("left/tasks.xml").contains("failures=\"0\""));
+}
+
+#[test]
+fn what_is_wrong_before_a_run_leaves_nothing_to_keep() {
+    let test = Test::with("[[step]]\n");
+    let refused = step(&test, "");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(!test.path("outputs").exists());
+    assert!(!test.path("left/report.html").exists());
+}
