@@ -91,13 +91,13 @@ fn the_file_for_ci_is_what_junits_schema_says() {
     assert!(test.read("failed.xml").contains("<flakyFailure"));
     assert!(test.read("begun.xml").contains("<skipped/>"));
     assert!(test.read("reused.xml").contains("reused from task"));
-    let mut checker = std::process::Command::new("xmllint");
-    checker.args(["--noout", "--schema"]).arg(&schema);
+    let mut xmllint = std::process::Command::new("xmllint");
+    xmllint.args(["--noout", "--schema"]).arg(&schema);
     let files = ["failed.xml", "begun.xml", "reused.xml"];
-    let checked = checker.args(files.map(|file| test.path(file))).output();
-    let checked = checked.expect("this test needs xmllint: tests/run installs it");
-    let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{said}");
+    let output = xmllint.args(files.map(|file| test.path(file))).output();
+    let output = output.expect("this test needs xmllint: tests/run installs it");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 #[test]
