@@ -270,7 +270,14 @@ impl<'a> Remote<'a> {
                 .book
                 .set_coming(place, station::is_any_coming(stations));
         }
-        if !state.stopped {
+        if state.stopped {
+            // Whatever comes back from workers, too.
+            for place in 0..self.crews.len() {
+                for job in state.book.take_waiting(place) {
+                    self.ended(job.ready.id, engine::Outcome::Cancelled);
+                }
+            }
+        } else {
             for act in state.book.assign() {
                 self.act(state, &act);
             }
@@ -399,11 +406,7 @@ impl Away for Remote<'_> {
     fn stop(&self, stop: Stop) {
         let mut state = self.lock();
         state.stopped = true;
-        for place in 0..self.crews.len() {
-            for job in state.book.take_waiting(place) {
-                self.ended(job.ready.id, engine::Outcome::Cancelled);
-            }
-        }
+        self.settle(&mut state);
         let kill = stop == Stop::Kill;
         for link in state.links.values() {
             let _ = link.say.send(Say::Message(ToWorker::Stop { kill }));

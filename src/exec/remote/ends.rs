@@ -240,11 +240,6 @@ impl<'a> Remote<'a> {
                 });
             }
         }
-        if stopped {
-            for job in state.book.take_waiting(place) {
-                self.ended(job.ready.id, engine::Outcome::Cancelled);
-            }
-        }
         self.settle(&mut state);
         drop(state);
         for job in &lost.for_good {

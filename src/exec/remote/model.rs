@@ -371,3 +371,8 @@ fn whatever_happens_each_task_ends_once_as_it_has_to() {
         assert!(count > 0, "{all:?}");
     }
 }
+
+#[test]
+fn what_is_given_back_when_the_run_is_to_end_is_over() {
+    Life::given_back_late(&History::new(0), &Scenery::new());
+}

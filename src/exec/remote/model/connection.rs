@@ -43,6 +43,18 @@ impl Way {
     }
 }
 
+/// What a worker says first.
+pub(super) fn hello(node: usize, slots: u64) -> Hello {
+    Hello {
+        version: String::new(),
+        node: node.to_string(),
+        slots: slots,
+        nix: false,
+        gpus: 0,
+        left: None,
+    }
+}
+
 /// Whether it closes a lease.
 fn is_end(message: &ToOwner) -> bool {
     matches!(message, ToOwner::Done(..) | ToOwner::GivenBack(_))
@@ -314,17 +326,9 @@ impl<'r, 'a> Connection<'r, 'a> {
             };
             return Fate::Ends(remote.next_at(self.at.0, self.at.1, &came));
         }
-        let hello = Hello {
-            version: String::new(),
-            node: self.worker.node.to_string(),
-            slots: history.slots,
-            nix: false,
-            gpus: 0,
-            left: None,
-        };
         let (say, says) = mpsc::channel();
         (self.said, self.heard, self.pinged) = (history.now, history.now, history.now);
-        match remote.take_on(self.at, hello, say) {
+        match remote.take_on(self.at, hello(self.worker.node, history.slots), say) {
             Ok(hearing) => {
                 self.owner = Some(Owner {
                     hearing,

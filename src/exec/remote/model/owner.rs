@@ -1,12 +1,12 @@
 //! One life of a run: it gives tasks, hears what comes of them, and ends or dies.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use super::super::station::{Next, called};
 use super::super::{Crew, Remote};
-use super::connection::{Connection, Fate};
+use super::connection::{Connection, Fate, hello};
 use super::{History, MOST, SILENCE, STIRRED, Scenery};
 use crate::engine::{Grant, Job, Outcome, Stop};
 use crate::exec::away::{Away as _, News};
@@ -16,6 +16,7 @@ use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
+use crate::wire::message::ToOwner;
 
 /// How a life ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +40,37 @@ pub(super) struct Life<'r, 'a> {
 }
 
 impl Life<'_, '_> {
+    /// What a worker had not begun comes back when the run is to end already.
+    pub(super) fn given_back_late(history: &History, scenery: &Scenery) {
+        let place = tempfile::tempdir_in(scenery.world.store.scratch()).unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let crews = [Crew {
+            name: "crew".to_owned(),
+            stations: vec![("0".to_owned(), Vec::new())],
+            without: None,
+            idle: None,
+            longest: None,
+            hint: "",
+            nix_cache: None,
+        }];
+        let hidden = BTreeSet::new();
+        let store = &scenery.world.store;
+        let terms = (scenery.terms.clone(), 0);
+        let steps = &scenery.steps;
+        let remote = Remote::new(store, &folder, &crews, steps, terms, (&hidden, None));
+        let (say, _says) = mpsc::channel();
+        let hearing = remote.take_on((0, 0), hello(0, 1), say);
+        let mut hearing = hearing.unwrap_or_else(|came| panic!("{}", came.how));
+        remote.give(Box::new(Self::job(scenery, history, 0)));
+        assert_eq!(hearing.held(), [0]);
+        remote.stop(Stop::Ask);
+        let said = (ToOwner::GivenBack(1), Vec::new());
+        hearing.hear(Ok(Some(said))).unwrap();
+        let news = &remote.news.lock().unwrap().news;
+        let is_cancelled = |news: &News| matches!(news, News::Ended(ended) if matches!(ended.outcome, Outcome::Cancelled));
+        assert!(news.iter().any(is_cancelled), "{news:?}");
+    }
+
     pub(super) fn pass(history: &mut History, scenery: &Scenery) -> Over {
         let place = tempfile::tempdir_in(scenery.world.store.scratch()).unwrap();
         let folder = Folder::open(place.path()).unwrap();
@@ -165,7 +197,8 @@ impl Life<'_, '_> {
             if history.luck.one_in(2) {
                 taken += units(&task);
                 self.given.insert(task);
-                self.remote.give(Box::new(self.job(history, task)));
+                self.remote
+                    .give(Box::new(Self::job(self.scenery, history, task)));
                 self.hear(history);
             }
         }
@@ -174,10 +207,10 @@ impl Life<'_, '_> {
         }
     }
 
-    fn job(&self, history: &History, task: i64) -> Job {
+    pub(super) fn job(scenery: &Scenery, history: &History, task: i64) -> Job {
         let step = usize::from(task % 2 == 1);
         Job {
-            step: Arc::clone(&self.scenery.world.steps[step]),
+            step: Arc::clone(&scenery.world.steps[step]),
             ready: Arc::new(Ready {
                 id: TaskId(task),
                 input: Digest::of(&history.input(task)),
