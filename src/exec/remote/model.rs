@@ -357,6 +357,10 @@ fn whatever_happens_each_task_ends_once_as_it_has_to() {
     let from = from.map_or(0, |from| from.parse().unwrap());
     let all = explore(from..from + seeds);
     println!("{seeds} histories, {:?}: {all:?}", began.elapsed());
+    if seeds < 150 {
+        // One that is looked into.
+        return;
+    }
     // It is not all idle.
     for count in [
         all.losses,
