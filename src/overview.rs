@@ -12,11 +12,11 @@ use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::model::task::{TaskCounts, TaskState};
 use crate::model::tree::Kind;
-use crate::state::{Accepted, Error, Reader, RecordedStep, Runset, ShownTask, StepId};
+use crate::state::{Accepted, Error, Execution, Reader, RecordedStep, Runset, ShownTask, StepId};
 use crate::store;
 use crate::text::amount::grouped_count;
 use crate::view::graph::{self, Graph, Grouped, Version};
-use crate::view::page::{Failure, Log, Page, Spreads, Task, VersionPart};
+use crate::view::page::{Failure, Log, Machine, Page, Spreads, Task, VersionPart};
 use crate::view::spread::{Sample, Spread};
 use crate::view::timeline::Span;
 
@@ -267,7 +267,9 @@ pub(crate) fn page(
     let versions = steps.parts(&steps.graph, &texts);
     let grouped = steps.group();
     let graph = std::mem::take(&mut steps.graph);
-    let (spans, durations) = executions(state, runset, &steps, graph.nodes.len())?;
+    let machines = Machines::of(state, runset)?;
+    let (spans, durations) = executions(state, runset, (&steps, &machines), graph.nodes.len())?;
+    let lost = lost(state, runset, (&steps, &machines))?;
     let sizes = sizes(state, store, runset, &steps, graph.nodes.len())?;
     let tasks = state.notable_tasks(runset, TASKS)?;
     let failures = state.failures(runset, FAILURES)?;
@@ -292,6 +294,8 @@ pub(crate) fn page(
             .map(|(durations, sizes)| Spreads { durations, sizes })
             .collect(),
         spans,
+        lost,
+        machines: machines.all,
         tasks: tasks.iter().filter_map(|row| steps.task(row)).collect(),
         failures: failures
             .iter()
@@ -313,10 +317,82 @@ pub(crate) fn page(
     })
 }
 
+/// Other machines that carried out tasks.
+struct Machines {
+    /// In the order of their names.
+    all: Vec<Machine>,
+    /// That of each worker, by its row.
+    of: HashMap<i64, usize>,
+}
+
+impl Machines {
+    fn of(state: &Reader, runset: Option<&Runset>) -> Result<Self, Error> {
+        let workers = state.workers(runset)?;
+        let mut names: Vec<&str> = workers
+            .iter()
+            .filter_map(|one| one.node.as_deref())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let machine = |name: &&str| Machine {
+            name: (*name).to_owned(),
+            ..Machine::default()
+        };
+        let mut all: Vec<Machine> = names.iter().map(machine).collect();
+        let mut of = HashMap::new();
+        for worker in &workers {
+            let Some(at) = worker
+                .node
+                .as_deref()
+                .and_then(|node| names.binary_search(&node).ok())
+            else {
+                continue;
+            };
+            of.insert(worker.row, at);
+            all[at].executors.insert(worker.executor.clone());
+            if let Some(came) = worker.came {
+                let micros = |millis: i64| millis.saturating_mul(1000);
+                all[at].waits.push((micros(worker.called), micros(came)));
+            }
+        }
+        Ok(Self { all, of })
+    }
+}
+
+/// What is drawn of an execution, if it is known when it began.
+fn span(execution: &Execution, step: usize, machines: &Machines) -> Option<Span> {
+    Some(Span {
+        task: execution.task.0,
+        step,
+        worker: u64::try_from(execution.worker).unwrap_or(0),
+        start: execution.started?.saturating_mul(1000),
+        elapsed: execution.elapsed,
+        failed: execution.failed,
+        machine: execution
+            .elsewhere
+            .and_then(|worker| machines.of.get(&worker).copied()),
+    })
+}
+
+/// What was lost elsewhere.
+fn lost(
+    state: &Reader,
+    runset: Option<&Runset>,
+    (steps, machines): (&Steps, &Machines),
+) -> Result<Vec<Span>, Error> {
+    let mut lost = Vec::new();
+    state.each_lost(runset, |execution| {
+        let step = steps.node(execution.step);
+        let span = step.and_then(|step| span(&execution, step, machines));
+        lost.extend(span.filter(|span| span.machine.is_some()));
+    })?;
+    Ok(lost)
+}
+
 fn executions(
     state: &Reader,
     runset: Option<&Runset>,
-    steps: &Steps,
+    (steps, machines): (&Steps, &Machines),
     nodes: usize,
 ) -> Result<(Vec<Span>, Vec<Spread>), Error> {
     let mut spans = Vec::new();
@@ -326,16 +402,7 @@ fn executions(
             return;
         };
         durations[step].push(u64::try_from(execution.elapsed).unwrap_or(0));
-        if let Some(started) = execution.started {
-            spans.push(Span {
-                task: execution.task.0,
-                step,
-                worker: u64::try_from(execution.worker).unwrap_or(0),
-                start: started.saturating_mul(1000),
-                elapsed: execution.elapsed,
-                failed: execution.failed,
-            });
-        }
+        spans.extend(span(&execution, step, machines));
     })?;
     Ok((spans, durations.into_iter().map(Spread::of).collect()))
 }

@@ -85,7 +85,7 @@ pub(crate) use lineage::Origin;
 pub(crate) use lock::{Holder, Lock, LockError};
 pub(crate) use mend::Mended;
 pub(crate) use missing::{Looked, Place, Wanted};
-pub(crate) use overview::{RecordedStep, ShownTask};
+pub(crate) use overview::{Execution, RecordedStep, ShownTask};
 pub(crate) use params::Awaited;
 pub(crate) use read::{Filter, TaskRow, TaskStep, Which};
 pub(crate) use readers::{NewReader, Told};

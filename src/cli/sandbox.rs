@@ -17,7 +17,13 @@ pub(super) fn check(
     place: &Path,
     db: &Path,
 ) -> Result<(), Failure> {
-    // Of those elsewhere, each machine finds out for itself.
+    // What is not seen of this machine is known here alone, wherever the script fails for it.
+    for sandbox in steps.runnable.iter().filter_map(|one| one.sandbox.as_ref()) {
+        if let Some(step) = source.manifest.step(sandbox.step().as_str()) {
+            sandbox.lacks(check::unseen_files(source, step, db));
+        }
+    }
+    // Whether a machine elsewhere makes one, that finds out for itself.
     let here = steps.runnable.iter().zip(&steps.posted);
     let here = here.filter(|(_, posted)| posted.is_none());
     let mut sandboxes = here.filter_map(|(one, _)| one.sandbox.as_ref());
@@ -37,7 +43,7 @@ pub(super) fn check(
         let of_step = steps
             .into_iter()
             .find(|(step, _)| step.name == *sandbox.step());
-        let Some((step, places)) = of_step else {
+        let Some((_, places)) = of_step else {
             continue;
         };
         let objects = db.join("objects");
@@ -50,7 +56,6 @@ pub(super) fn check(
             let error = Diagnostic::at(at, words(sandbox, problem)).hint(problem.hint());
             wrong.push(error);
         }
-        sandbox.lacks(check::unseen_files(source, step, db));
     }
     if wrong.is_empty() {
         Ok(())

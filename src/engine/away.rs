@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::job::{Ended, Outcome};
 use super::{Error, Scheduler};
 use crate::model::event::{Event, Presence, Span};
+use crate::model::plan::QueueId;
 use crate::model::task::TaskId;
 use crate::state::Try;
 use crate::sys;
@@ -110,6 +111,11 @@ impl Scheduler<'_> {
             why,
         });
         Ok(())
+    }
+
+    /// The step of a task that an executor has.
+    pub(crate) fn step_of(&self, task: TaskId) -> Option<QueueId> {
+        Some(self.in_hand.get(&task)?.step.queue)
     }
 
     /// A try of a task ended, wherever that was.

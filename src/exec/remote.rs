@@ -140,8 +140,10 @@ struct Link {
     heard: Instant,
     /// Since when it has nothing to do.
     idle: Option<Instant>,
-    /// When its place is taken away.
+    /// When its place is taken away, as long as that is to be seen to.
     until: Option<Instant>,
+    /// When it came, in milliseconds since 1970.
+    came: i64,
 }
 
 /// What a job leaves, while it comes in.

@@ -49,6 +49,8 @@ pub(crate) struct Execution {
     pub worker: i64,
     /// Whether it failed.
     pub failed: bool,
+    /// The row of the worker elsewhere that had it; none if it ran at home.
+    pub elsewhere: Option<i64>,
 }
 
 /// A live task in full.
@@ -178,7 +180,9 @@ impl Reader {
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "SELECT id, step_id, started, elapsed, coalesce(worker, 0), processed = 0
+                "SELECT id, step_id, started, elapsed, coalesce(worker, 0), processed = 0,
+                     (SELECT worker_id FROM attempt WHERE task_id = id AND attempt.started = task.started
+                          AND lost IS NULL)
                  FROM task
                  WHERE live = 1 AND step_id IS NOT NULL AND elapsed IS NOT NULL
                    AND (processed = 1 OR error IS NOT NULL) AND reused_from IS NULL
@@ -192,6 +196,29 @@ impl Reader {
                 Ok(())
             })
             .during(&self.layout, "read tasks")
+    }
+
+    /// Calls `each` with every try of a live task that was lost elsewhere.
+    pub(crate) fn each_lost(
+        &self,
+        runset: Option<&Runset>,
+        mut each: impl FnMut(Execution),
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "SELECT task.id, step_id, attempt.started, attempt.elapsed, 0, 0, worker_id
+                 FROM attempt JOIN task ON task.id = task_id
+                 WHERE lost IS NOT NULL AND live = 1 AND step_id IS NOT NULL
+                   AND (?1 IS NULL OR runset = ?1)",
+            )
+            .and_then(|mut query| {
+                let mut rows = query.query([runset.map(|runset| &runset.name)])?;
+                while let Some(row) = rows.next()? {
+                    each(located("attempt", row, execution)?);
+                }
+                Ok(())
+            })
+            .during(&self.layout, "read workers")
     }
 
     /// Calls `each` with every live output: the step version that left it, the object, and what that is.
@@ -283,6 +310,7 @@ fn execution(row: &Row) -> rusqlite::Result<Execution> {
         elapsed: number(row, 3)?,
         worker: number(row, 4)?,
         failed: row.get(5)?,
+        elsewhere: row.get(6)?,
     })
 }
 

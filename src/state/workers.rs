@@ -59,6 +59,8 @@ pub(crate) struct Try<'a> {
 /// A worker, and how many tries it had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standing {
+    /// Its row.
+    pub row: i64,
     /// Whose it is.
     pub executor: String,
     /// When it was called for, in milliseconds since 1970.
@@ -107,10 +109,11 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
-    /// The workers that a runset ever had, in the order in which they were called for.
-    pub(crate) fn workers(&self, runset: &Runset) -> Result<Vec<Standing>, Error> {
+    /// The workers that a runset (none: any) ever had, in the order in which they were called for.
+    pub(crate) fn workers(&self, runset: Option<&Runset>) -> Result<Vec<Standing>, Error> {
         let of = |row: &Row| {
             Ok(Standing {
+                row: row.get(0)?,
                 executor: row.get(1)?,
                 called: number(row, 2)?,
                 came: some_number(row, 3)?,
@@ -127,11 +130,13 @@ impl Reader {
                 "SELECT id, executor, called, came, node, slots, gone, why, coalesce(tries - lost, 0), coalesce(lost, 0)
                  FROM worker LEFT JOIN (SELECT worker_id, count(*) AS tries, count(lost) AS lost
                      FROM attempt GROUP BY worker_id) ON worker_id = id
-                 WHERE runset_id = ?1 ORDER BY id",
+                 WHERE ?1 IS NULL OR runset_id = ?1 ORDER BY id",
             )
             .and_then(|mut query| {
                 query
-                    .query_map([runset.id.0], |row| located("worker", row, of))?
+                    .query_map([runset.map(|runset| runset.id.0)], |row| {
+                        located("worker", row, of)
+                    })?
                     .collect()
             })
             .during(&self.layout, DOING)

@@ -10,6 +10,8 @@ mod table;
 mod text;
 mod timeline;
 
+use std::collections::BTreeSet;
+
 use crate::model::environment::Environment;
 use crate::model::task::TaskState;
 use crate::view::graph::Graph;
@@ -45,6 +47,10 @@ pub(crate) struct Page {
     pub spreads: Vec<Spreads>,
     /// All executions of which it is known when they began.
     pub spans: Vec<Span>,
+    /// Tries that were lost on other machines.
+    pub lost: Vec<Span>,
+    /// Other machines that carried out tasks, in the order of their names.
+    pub machines: Vec<Machine>,
     /// Tasks for the table: failed ones, then the slowest.
     pub tasks: Vec<Task>,
     /// How many live tasks there are.
@@ -59,6 +65,17 @@ pub(crate) struct Page {
     pub taken: Vec<String>,
     /// Which tasks count for a version that did not make them, in words.
     pub accepted: Vec<String>,
+}
+
+/// Another machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Machine {
+    /// Its name.
+    pub name: String,
+    /// The executors that had workers there.
+    pub executors: BTreeSet<String>,
+    /// When each worker there was called for, and when it came, in microseconds since 1970.
+    pub waits: Vec<(i64, i64)>,
 }
 
 /// How long a step's tasks took, and how large what they left is.

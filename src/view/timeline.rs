@@ -15,12 +15,40 @@ pub(crate) struct Span {
     pub elapsed: i64,
     /// Whether it failed.
     pub failed: bool,
+    /// The machine, as an index; none for that of the run.
+    pub machine: Option<usize>,
 }
 
 impl Span {
-    fn end(&self) -> i64 {
+    /// Microseconds since 1970.
+    pub(crate) fn end(&self) -> i64 {
         self.start.saturating_add(self.elapsed.max(0))
     }
+}
+
+/// Puts spans of one machine into as few lanes as hold them side by side: the lane of each, and how many there are.
+/// `starts_and_ends`: in microseconds.
+pub(crate) fn lanes(starts_and_ends: &[(i64, i64)]) -> (Vec<usize>, usize) {
+    // Beginnings are known to the millisecond.
+    const BLUR: i64 = 1000;
+    let mut order: Vec<usize> = (0..starts_and_ends.len()).collect();
+    order.sort_by_key(|at| starts_and_ends[*at]);
+    let mut lane_of = vec![0; starts_and_ends.len()];
+    let mut ends: Vec<i64> = Vec::new();
+    for at in order {
+        let (start, end) = starts_and_ends[at];
+        let free = ends
+            .iter()
+            .position(|end| *end <= start.saturating_add(BLUR));
+        let lane = free.unwrap_or(ends.len());
+        if lane == ends.len() {
+            ends.push(end);
+        } else {
+            ends[lane] = end;
+        }
+        lane_of[at] = lane;
+    }
+    (lane_of, ends.len())
 }
 
 /// A stretch of time in which something ran.
@@ -156,6 +184,7 @@ mod tests {
             start,
             elapsed,
             failed: false,
+            machine: None,
         }
     }
 
@@ -179,6 +208,20 @@ mod tests {
         assert_eq!(axis.at(2 * day), 40 * second);
         assert_eq!(axis.at(3 * day + second), 41 * second);
         assert_eq!(axis.at(0), 0);
+    }
+
+    #[test]
+    fn lanes_hold_what_ran_side_by_side() {
+        let ms = 1000;
+        // The second begins as the first ends, as far as is known; the third beside it.
+        let spans = [
+            (0, 10 * ms),
+            (9 * ms, 20 * ms),
+            (12 * ms, 15 * ms),
+            (16 * ms, 30 * ms),
+        ];
+        assert_eq!(lanes(&spans), (vec![0, 0, 1, 1], 2));
+        assert_eq!(lanes(&[]), (Vec::new(), 0));
     }
 
     #[test]

@@ -208,6 +208,38 @@ cp $INPUT_FILE $OUTPUT_DIR/done'''
 }
 
 #[test]
+fn a_file_that_is_another_one_by_now_is_told_with_what_to_do() {
+    let test = Test::new();
+    test.write("large.bin", vec![7; 20 << 20]);
+    test.manifest(&format!(
+        r#"
+[executors.lab]
+start = ["env", "THERE=yes"]
+workers = 2
+slots = 1
+[[step]]
+name = "begin"
+start = true
+executor = "local"
+script = 'echo >> {}; echo > $OUTPUT_DIR/x_far'
+[[step]]
+name = "far"
+executor = "lab"
+files = ["large.bin"]
+script = 'wc -c < large.bin > $OUTPUT_DIR/size'
+"#,
+        test.path("large.bin").display()
+    ));
+    test.run(["-run"])
+        .exits(1)
+        .says("large.bin is not as it was when the run took it in")
+        .says("hint: run again, which takes it as it is then")
+        .never_says("lost");
+    test.manifest(&test.read("workflow.toml").replace("echo >>", "true"));
+    test.run(["-run"]).exits(0);
+}
+
+#[test]
 fn a_step_runs_where_its_executor_is_and_others_here() {
     let test = Test::with(
         r#"

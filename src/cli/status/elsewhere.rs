@@ -49,7 +49,10 @@ struct Machine {
 impl Elsewhere {
     pub(super) fn of(state: &Reader, runset: &Runset, running: bool) -> Result<Self, Failure> {
         let now = sys::now().as_millisecond();
-        Ok(Self::from(state.workers(runset)?, running.then_some(now)))
+        Ok(Self::from(
+            state.workers(Some(runset))?,
+            running.then_some(now),
+        ))
     }
 
     /// `now`: if somebody runs, in milliseconds since 1970. Else nobody is there any more, whatever is recorded.
@@ -161,6 +164,7 @@ mod tests {
 
     fn standing(executor: &str, node: Option<&str>, gone: bool, tries: (i64, i64)) -> Standing {
         Standing {
+            row: 1,
             executor: executor.to_owned(),
             called: 1000,
             came: node.map(|_| 2000),

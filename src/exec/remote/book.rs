@@ -18,6 +18,8 @@ pub(super) type WorkerId = usize;
 
 /// How often a job is lost with its worker until it is the job's own fault.
 pub(super) const LOSSES: u32 = 3;
+/// How often a job outlasts its worker until it is taken to outlast any.
+pub(super) const OUTLASTED: u32 = 3;
 /// How often in a row something is lost on a machine until it gets no more tasks.
 pub(super) const BAD: u32 = 3;
 /// A job that nobody has.
@@ -27,6 +29,8 @@ struct Waiting<J> {
     units: u64,
     gpus: u64,
     losses: u32,
+    /// How often the time of its worker was over before it was.
+    outlasted: u32,
     /// Where it was lost last.
     not_at: Option<String>,
     /// Whether that machine could not do its part.
@@ -107,6 +111,8 @@ pub(super) struct Lost<J> {
     pub begun: Vec<Lease>,
     /// Those that were lost too often.
     pub for_good: Vec<J>,
+    /// Those that outlast whoever has them.
+    pub too_long: Vec<J>,
     /// Whether its machine gets no more tasks from now on.
     pub left_out: bool,
 }
@@ -211,6 +217,7 @@ impl<J> Book<J> {
             units,
             gpus,
             losses: 0,
+            outlasted: 0,
             not_at: None,
             unable: false,
         });
@@ -321,6 +328,11 @@ impl<J> Book<J> {
         Some(&self.workers.get(&worker)?.node)
     }
 
+    /// Nobody can carry a job out that a worker has; none if it was not its own.
+    pub(super) fn give_up(&mut self, worker: WorkerId, lease: Lease) -> Option<J> {
+        Some(self.take(worker, lease)?.waiting.job)
+    }
+
     /// A worker could not do its part; none if it was not its own.
     pub(super) fn unable(&mut self, worker: WorkerId, lease: Lease) -> Option<Lost<J>> {
         let held = self.take(worker, lease)?;
@@ -331,6 +343,7 @@ impl<J> Book<J> {
             again: 0,
             begun: vec![lease],
             for_good: Vec::new(),
+            too_long: Vec::new(),
             left_out,
         };
         let mut waiting = held.waiting;
@@ -365,12 +378,24 @@ impl<J> Book<J> {
         }
     }
 
-    /// A worker is gone, with all that it had. `left`: it was ended by somebody, which is no task's fault.
+    /// The same as [`Self::gone_with`] where nothing is known of time.
+    #[cfg(test)]
     pub(super) fn gone(&mut self, worker: WorkerId, left: bool) -> Lost<J> {
+        self.gone_with(worker, left, |_, _| false)
+    }
+
+    /// A worker is gone, with all that it had. `left`: it was ended by somebody, which is no task's fault. `outlasts`: whether a job that it had was given to it early on, and goes on as its time is over.
+    pub(super) fn gone_with(
+        &mut self,
+        worker: WorkerId,
+        left: bool,
+        outlasts: impl Fn(Lease, &J) -> bool,
+    ) -> Lost<J> {
         let mut lost = Lost {
             again: 0,
             begun: Vec::new(),
             for_good: Vec::new(),
+            too_long: Vec::new(),
             left_out: false,
         };
         let Some(gone) = self.workers.remove(&worker) else {
@@ -395,8 +420,13 @@ impl<J> Book<J> {
                 held.waiting.not_at = Some(gone.node.clone());
                 held.waiting.unable = false;
             }
+            if has_begun && outlasts(lease, &held.waiting.job) {
+                held.waiting.outlasted += 1;
+            }
             if held.waiting.losses >= LOSSES {
                 lost.for_good.push(held.waiting.job);
+            } else if held.waiting.outlasted >= OUTLASTED {
+                lost.too_long.push(held.waiting.job);
             } else {
                 again.push(held.waiting);
             }

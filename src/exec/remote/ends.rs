@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::book::{BAD, LOSSES, WorkerId};
-use super::{Arriving, Remote};
+use super::book::{BAD, LOSSES, OUTLASTED, WorkerId};
+use super::talk::OTHER;
+use super::{Arriving, Remote, State};
 use crate::engine::{self, Collected, Ended, Job};
 use crate::exec::away::News;
 use crate::exec::local::Kept;
@@ -13,6 +14,7 @@ use crate::model::identity::Tools;
 use crate::model::task::TaskId;
 use crate::state::{Finished, Logs};
 use crate::text::amount;
+use crate::text::time::short_micros;
 use crate::wire::message::{End, Lease, Outcome};
 
 /// How often it is told that a machine cannot carry out tasks of a step.
@@ -30,45 +32,11 @@ impl<'a> Remote<'a> {
         if let Some(tree) = &end.checkpoint {
             self.check_tree(tree)?;
         }
-        let mut state = self.lock();
         if let Outcome::Unable(why) = &end.outcome {
-            let node = state.book.node(worker).unwrap_or_default().to_owned();
-            let about = state.book.job(lease);
-            let about = about.map(|job| (job.step.queue, job.step.name.to_string(), job.ready.id));
-            let place = state.links.get(&worker).map_or(0, |link| link.place);
-            if let (Some(lost), Some((queue, step, task))) =
-                (state.book.unable(worker, lease), about)
-            {
-                let given = state.given.remove(&lease).unwrap_or_default();
-                self.tell(News::Lost {
-                    worker: self.number(worker),
-                    task,
-                    given,
-                    why: why.clone(),
-                });
-                if lost.left_out {
-                    self.warn(format!(
-                        "{}: {node} gets no more tasks, as {BAD} in a row could not be carried out there, the last \
-                         one, {step} #{task}, as: {why}",
-                        self.crews[place].name
-                    ));
-                } else if lost.again > 0
-                    && state.unable.len() < TOLD
-                    && state.unable.insert((node.clone(), queue))
-                {
-                    self.warn(format!(
-                        "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
-                    ));
-                }
-                for job in &lost.for_good {
-                    self.fail(job, format!(
-                        "lost: {LOSSES} workers could not carry it out, the last one on {node}: {why}"
-                    ));
-                }
-            }
-            self.settle(&mut state);
+            self.unable(worker, lease, why);
             return Ok(());
         }
+        let mut state = self.lock();
         let elapsed = u64::try_from(end.elapsed).unwrap_or(0);
         let Some(job) = state.book.done(worker, lease, elapsed) else {
             return Ok(());
@@ -119,6 +87,53 @@ impl<'a> Remote<'a> {
             checkpoint: end.checkpoint,
         })));
         Ok(())
+    }
+
+    /// A worker could not do its part of a job.
+    fn unable(&self, worker: WorkerId, lease: Lease, why: &str) {
+        let mut state = self.lock();
+        if why.contains(OTHER) {
+            // No other machine gets it, either.
+            state.given.remove(&lease);
+            if let Some(job) = state.book.give_up(worker, lease) {
+                self.fail(&job, why.to_owned());
+            }
+            self.settle(&mut state);
+            return;
+        }
+        let node = state.book.node(worker).unwrap_or_default().to_owned();
+        let about = state.book.job(lease);
+        let about = about.map(|job| (job.step.queue, job.step.name.to_string(), job.ready.id));
+        let place = state.links.get(&worker).map_or(0, |link| link.place);
+        if let (Some(lost), Some((queue, step, task))) = (state.book.unable(worker, lease), about) {
+            let given = state.given.remove(&lease).unwrap_or_default();
+            self.tell(News::Lost {
+                worker: self.number(worker),
+                task,
+                given,
+                why: why.to_owned(),
+            });
+            if lost.left_out {
+                self.warn(format!(
+                    "{}: {node} gets no more tasks, as {BAD} in a row could not be carried out there, the last \
+                     one, {step} #{task}, as: {why}",
+                    self.crews[place].name
+                ));
+            } else if lost.again > 0
+                && state.unable.len() < TOLD
+                && state.unable.insert((node.clone(), queue))
+            {
+                self.warn(format!(
+                    "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
+                ));
+            }
+            for job in &lost.for_good {
+                self.fail(job, format!(
+                    "lost: {LOSSES} workers could not carry it out, the last one on {node}: {why}"
+                ));
+            }
+        }
+        self.settle(&mut state);
     }
 
     /// A worker says something of its machine, which is told once.
@@ -220,14 +235,24 @@ impl<'a> Remote<'a> {
         place: usize,
         worker: WorkerId,
         node: &str,
-        (why, left): (&str, bool),
+        (why, left, time_is_over): (&str, bool, bool),
     ) {
         let mut state = self.lock();
-        state.links.remove(&worker);
+        let link = state.links.remove(&worker);
         state.late.remove(&worker);
         let held = state.book.held(worker);
         let held: Vec<_> = held.map(|(lease, job)| (lease, job.ready.id)).collect();
-        let lost = state.book.gone(worker, left);
+        let State { book, given, .. } = &mut *state;
+        let now = crate::sys::now().as_millisecond();
+        let came = link.filter(|_| time_is_over).map(|link| link.came);
+        let lost = book.gone_with(worker, left, |lease, job| {
+            // One that came late in the worker's life may well fit into the next one's.
+            let half = came.map(|came| came.midpoint(now));
+            let is_early = half
+                .zip(given.get(&lease))
+                .is_some_and(|(half, given)| *given < half);
+            is_early && !job.step.checkpoint.is_kept()
+        });
         let (over, stopped) = (state.over, state.stopped);
         for (lease, task) in held {
             let given = state.given.remove(&lease);
@@ -247,13 +272,22 @@ impl<'a> Remote<'a> {
                 format!("lost: {LOSSES} workers ended while it ran, the last one on {node}: {why}");
             self.fail(job, why);
         }
-        let all = lost.again + lost.for_good.len();
+        for job in &lost.too_long {
+            self.fail(job, format!(
+                "lost: it goes on for longer than its workers may: the time of {OUTLASTED} was over while it ran, the last one on \
+                 {node} after {}: {why}\nhint: give the workers more time (with Slurm `-t` among the executor's options), or the step \
+                 `checkpoint = true`, if it can go on where it was",
+                 short_micros(now.saturating_sub(came.unwrap_or(now)).saturating_mul(1000)),
+            ));
+        }
+        let failed = lost.for_good.len() + lost.too_long.len();
+        let all = lost.again + failed;
         if !over && !stopped && all > 0 {
             let executor = &self.crews[place].name;
             self.warn(format!(
                 "{executor}: {} lost with a worker on {node} ({why}): {}{}",
                 amount::count(all, "task"),
-                match (lost.again, lost.for_good.len()) {
+                match (lost.again, failed) {
                     (_, 0) => "run again elsewhere".to_owned(),
                     (again, failed) => format!("{again} run again elsewhere, {failed} failed"),
                 },

@@ -41,6 +41,8 @@ pub(super) struct Hearing<'r, 'a> {
     ended: u64,
     /// When it said something last.
     last: Instant,
+    /// When its place is taken away, where that is known.
+    until: Option<Instant>,
 }
 
 impl<'a> Remote<'a> {
@@ -87,8 +89,10 @@ impl<'a> Remote<'a> {
             heard: now,
             idle: None,
             until: deadline::of(&hello, now),
+            came: crate::sys::now().as_millisecond(),
         };
-        let has_deadline = link.until.is_some();
+        let until = link.until;
+        let has_deadline = until.is_some();
         state.links.insert(worker, link);
         if has_deadline {
             // Who looks after it does not know when to look again.
@@ -119,6 +123,7 @@ impl<'a> Remote<'a> {
             leaving: None,
             ended: 0,
             last: now,
+            until,
         })
     }
 }
@@ -143,8 +148,8 @@ impl<'a> Hearing<'_, 'a> {
         })
     }
 
-    /// Nothing more is heard of it: what it came to.
-    pub(super) fn end(self, why: String) -> Came {
+    /// Nothing more is heard of it: what it came to. `time_is_over`: whether its command says so.
+    pub(super) fn end(self, why: String, time_is_over: bool) -> Came {
         let remote = self.remote;
         let silence = Duration::from_millis(remote.terms.silence);
         let how = if (remote.clock)().duration_since(self.last) > silence {
@@ -153,14 +158,21 @@ impl<'a> Hearing<'_, 'a> {
             self.leaving.clone().unwrap_or(why)
         };
         let left = self.leaving.is_some();
-        remote.gone(self.place, self.worker, &self.node, (&how, left));
+        // Slurm ends them a little earlier now and then.
+        let is_past = |until: Instant| (remote.clock)() + deadline::MARGIN >= until;
+        let time_is_over = left && (time_is_over || self.until.is_some_and(is_past));
+        let had_some = remote.lock().book.in_hand(self.worker) > 0;
+        let ends = (&*how, left, time_is_over);
+        remote.gone(self.place, self.worker, &self.node, ends);
         let _ = self.say.send(Say::End);
         let mut state = remote.lock();
         let left_out = state.book.left_out(self.place).any(|out| out == self.node);
         state.stations[self.place][self.number].phase = Phase::Starting;
         Came {
             // The next one comes elsewhere.
-            was_of_use: self.ended > 0 || (left_out && self.is_welcome),
+            was_of_use: self.ended > 0
+                || (left_out && self.is_welcome)
+                || (time_is_over && had_some),
             left_out,
             how,
         }

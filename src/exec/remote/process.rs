@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use crate::wire::message::{Hello, ToOwner};
 
 /// The most bytes of a command's last words.
 const WORDS: u64 = 2000;
+/// The same as a length.
+const LENGTH: usize = 2000;
 
 /// Hears a worker's first words.
 pub(super) fn meet(from: &mut impl BufRead) -> Result<Hello, String> {
@@ -99,6 +102,17 @@ pub(super) fn ended(why: &str, status: Option<ExitStatus>, words: File) -> Strin
         format!(": {last}")
     };
     format!("{why}{status}{last}")
+}
+
+/// Whether a command that still runs wrote that its time is over, as Slurm says it.
+pub(super) fn says_time_is_over(words: &File) -> bool {
+    let length = words.metadata().map_or(0, |metadata| metadata.len());
+    let mut last = [0; LENGTH];
+    // Without a seek: it writes where this file is.
+    let read = words.read_at(&mut last, length.saturating_sub(WORDS));
+    let last = &last[..read.unwrap_or(0)];
+    let said = "DUE TO TIME LIMIT".as_bytes();
+    last.windows(said.len()).any(|some| some == said)
 }
 
 /// The end of what a command wrote.

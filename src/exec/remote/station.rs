@@ -1,6 +1,7 @@
 //! Where one worker is started, heard, and started again if it is lost.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::PoisonError;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -352,7 +353,7 @@ impl<'a> Remote<'a> {
         });
         let came = match process::meet(from.before()) {
             Err(why) => failed(why),
-            Ok(hello) => self.keep((place, number), hello, (stdin, say, says), from),
+            Ok(hello) => self.keep((place, number), hello, (stdin, say, says), (from, &words)),
         };
         // Who has said nothing more may still be there.
         let status = process::end(&mut child);
@@ -367,13 +368,13 @@ impl<'a> Remote<'a> {
         self.lock().stations[place][number].end = Some(end);
     }
 
-    /// Has a worker do what there is, to its end.
+    /// Has a worker do what there is, to its end. `words`: what its command writes besides.
     fn keep(
         &self,
         station: (usize, usize),
         hello: Hello,
         (stdin, say, says): (ChildStdin, Sender<Say>, Receiver<Say>),
-        mut from: Nudged<ChildStdout, impl FnMut()>,
+        (mut from, words): (Nudged<ChildStdout, impl FnMut()>, &File),
     ) -> Came {
         let mut hearing = match self.take_on(station, hello, say) {
             Ok(hearing) => hearing,
@@ -392,7 +393,7 @@ impl<'a> Remote<'a> {
                     }
                 },
             };
-            hearing.end(why)
+            hearing.end(why, process::says_time_is_over(words))
         })
     }
 }

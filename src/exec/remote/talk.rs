@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::exec::transfer;
 use crate::model::digest::Digest;
 use crate::packages::copy::{self, CopyError};
-use crate::store::Reader;
+use crate::store::{Error, Reader};
+use crate::text::Shown as _;
 use crate::wire::frame;
 use crate::wire::message::ToWorker;
 
@@ -162,10 +163,33 @@ fn object(store: &Reader, to: &mut impl Write, digest: Digest) -> io::Result<()>
     match (sent, broken) {
         (_, Some(error)) => Err(error),
         (Err(error), None) => {
-            let absent = ToWorker::Absent(digest, error.to_string());
+            let absent = ToWorker::Absent(digest, absent(&error));
             frame::write(to, &absent, &[])
         }
         (Ok(()), None) => Ok(()),
+    }
+}
+
+/// What is said of a file at home that others cannot have any more.
+pub(super) const OTHER: &str = " is not as it was when the run took it in";
+
+/// Why an object cannot be had.
+fn absent(error: &Error) -> String {
+    match error {
+        Error::Outside { path, .. } => format!(
+            "{}{OTHER}, and cannot be sent\nhint: run again, which takes it as it is then; leave it alone while a run needs it",
+            path.shown()
+        ),
+        Error::Missing { .. }
+        | Error::NotAFile { .. }
+        | Error::Damaged { .. }
+        | Error::Io { .. }
+        | Error::Place { .. }
+        | Error::NotAFolder { .. }
+        | Error::Replaced(_)
+        | Error::Evicted(_)
+        | Error::LinkToNothing { .. }
+        | Error::LinkToOther { .. } => error.to_string(),
     }
 }
 

@@ -81,7 +81,7 @@ fn workers_of_a_run_are_gone_when_it_is_and_go_on_with_its_next_runset() {
     state.put_attempt(next, ended(1, 60)).unwrap();
     state.end_workers(70, "the run was over").unwrap();
     let told = |state: &State, runset: &Runset| -> Vec<_> {
-        let workers = state.workers(runset).unwrap();
+        let workers = state.workers(Some(runset)).unwrap();
         let told = workers.into_iter();
         told.map(|one| (one.node, one.called, one.came, one.gone, one.ended))
             .collect()

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 
 use maud::{Markup, PreEscaped, html};
 
-use super::Page;
 use super::table::{Column, Table};
+use super::{Machine, Page};
 use crate::text::amount::{grouped, grouped_count};
-use crate::text::html;
 use crate::text::time::{point, short_micros};
 use crate::text::width::cut_middle;
+use crate::text::{html, visible};
 use crate::view::graph::real;
-use crate::view::timeline::{Axis, Bins, Span};
+use crate::view::timeline::{Axis, Bins, Span, lanes};
 
 /// Tasks that get a bar of their own; more are summed up.
 const BARS: usize = 2500;
@@ -32,30 +32,76 @@ const MOST: usize = 300;
 
 /// The figures and the table that says the same.
 pub(super) fn section(page: &Page) -> Markup {
-    if page.spans.is_empty() {
+    if page.spans.is_empty() && page.lost.is_empty() {
         return html! { p { "No task was executed yet." } };
     }
-    let axis = Axis::of(&page.spans);
+    let all: Vec<Span> = page.spans.iter().chain(&page.lost).copied().collect();
+    let axis = Axis::of(&all);
     html! { (by_worker(page, &axis)) (by_step(page, &axis)) (as_table(page)) }
 }
 
+/// The rows of the chart by worker: their names, and which one each span has, the lost ones after the others.
+fn rows(page: &Page) -> (Vec<String>, Vec<usize>) {
+    let spans: Vec<&Span> = page.spans.iter().chain(&page.lost).collect();
+    let at_home = spans.iter().filter(|span| span.machine.is_none());
+    let workers: BTreeSet<u64> = at_home.map(|span| span.worker).collect();
+    let mut names: Vec<String> = workers.iter().map(|w| format!("worker {w}")).collect();
+    let workers: Vec<u64> = workers.into_iter().collect();
+    let row = |span: &&Span| workers.binary_search(&span.worker).unwrap_or(0);
+    let mut row_of: Vec<usize> = spans.iter().map(row).collect();
+    let mut of_machine = vec![Vec::new(); page.machines.len()];
+    for (at, span) in spans.iter().enumerate() {
+        if let Some(own) = span.machine.and_then(|machine| of_machine.get_mut(machine)) {
+            own.push(at);
+        }
+    }
+    for (machine, own) in page.machines.iter().zip(of_machine) {
+        let times: Vec<(i64, i64)> = own
+            .iter()
+            .map(|at| (spans[*at].start, spans[*at].end()))
+            .collect();
+        let (lane_of, lanes) = lanes(&times);
+        for (at, lane) in own.iter().zip(lane_of) {
+            row_of[*at] = names.len() + lane;
+        }
+        names.extend((0..lanes).map(|lane| match lane {
+            0 => machine.name.clone(),
+            more => format!("{} ({})", machine.name, more + 1),
+        }));
+    }
+    (names, row_of)
+}
+
 fn by_worker(page: &Page, axis: &Axis) -> Markup {
-    let workers: BTreeSet<u64> = page.spans.iter().map(|span| span.worker).collect();
-    let shown: Vec<u64> = workers.iter().copied().take(WORKERS).collect();
-    let names: Vec<String> = shown.iter().map(|w| format!("worker {w}")).collect();
-    let row = |span: &Span| shown.binary_search(&span.worker).unwrap_or(usize::MAX);
-    let one_by_one = page.spans.len() <= BARS;
-    let mut chart = Chart::new(axis, &names, "What each worker did over time");
+    let (names, row_of) = rows(page);
+    let shown = names.len().min(WORKERS);
+    let spans = page.spans.iter().chain(&page.lost).zip(&row_of);
+    let one_by_one = row_of.len() <= BARS;
+    let mut chart = Chart::new(axis, &names[..shown], "What each worker did over time");
     if one_by_one {
-        for span in &page.spans {
-            if let Some(row) = Some(row(span)).filter(|row| *row < shown.len()) {
-                chart.bar(page, axis, span, row);
+        for (at, (span, row)) in spans.enumerate() {
+            if *row < shown {
+                chart.bar(page, axis, (span, at >= page.spans.len()), *row);
             }
         }
     } else {
-        chart.summed(page, axis, &shown);
+        chart.summed(page, axis, (&row_of, shown));
+    }
+    for machine in &page.machines {
+        let row = names.iter().position(|name| *name == machine.name);
+        if let Some(row) = row.filter(|row| *row < shown) {
+            chart.waits(axis, machine, row);
+        }
     }
     let mut words = String::from("By worker; the colour is the step's. ");
+    if !page.machines.is_empty() {
+        words.push_str(
+            "A machine has as many rows as it had tasks at once; a thin line is the time that a worker waited for its place there. ",
+        );
+    }
+    if !page.lost.is_empty() {
+        words.push_str("What was lost with a machine is hollow. ");
+    }
     if !one_by_one {
         let _ = write!(
             words,
@@ -64,15 +110,58 @@ fn by_worker(page: &Page, axis: &Axis) -> Markup {
             grouped_count(i64::try_from(page.spans.len()).unwrap_or(i64::MAX), "task")
         );
     }
-    if workers.len() > shown.len() {
+    if names.len() > shown {
         let _ = write!(
             words,
-            "The first {} of {} workers are shown. ",
-            shown.len(),
-            workers.len()
+            "The first {shown} of {} rows are shown. ",
+            names.len()
         );
     }
-    chart.figure(&words, Some(legend(page)))
+    html! { (chart.figure(&words, Some(legend(page)))) (by_machine(page)) }
+}
+
+/// What each other machine did.
+fn by_machine(page: &Page) -> Markup {
+    if page.machines.is_empty() {
+        return html! {};
+    }
+    let columns = [
+        ("Machine", Column::Text),
+        ("Executor", Column::Text),
+        ("Tasks", Column::Number),
+        ("Time spent", Column::Number),
+        ("Lost", Column::Number),
+        ("Workers", Column::Number),
+        ("Longest wait for a place", Column::Number),
+    ];
+    let mut table = Table::new("machines", "Other machines", false, &columns);
+    for (at, machine) in page.machines.iter().enumerate() {
+        let own = |spans: &[Span]| -> Vec<Span> {
+            let own = spans.iter().filter(|span| span.machine == Some(at));
+            own.copied().collect()
+        };
+        let (done, lost) = (own(&page.spans), own(&page.lost));
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let spent = done
+            .iter()
+            .fold(0_i64, |sum, span| sum.saturating_add(span.elapsed));
+        let waited = machine
+            .waits
+            .iter()
+            .map(|(called, came)| came - called)
+            .max();
+        let executors: Vec<&str> = machine.executors.iter().map(String::as_str).collect();
+        let [tasks, lost, workers] = [done.len(), lost.len(), machine.waits.len()].map(number);
+        table
+            .text(cut_middle(&visible(&machine.name), 60))
+            .text(cut_middle(&visible(&executors.join(", ")), 60))
+            .number(&grouped(tasks), Some(tasks))
+            .number(&short_micros(spent), Some(spent))
+            .number(&grouped(lost), Some(lost))
+            .number(&grouped(workers), Some(workers))
+            .number(&waited.map_or_else(|| "–".to_owned(), short_micros), waited);
+    }
+    html! { (table.finish()) }
 }
 
 /// The steps' colours.
@@ -245,11 +334,32 @@ impl Chart {
         }
     }
 
+    /// The times that workers waited for their places, at the foot of a machine's row.
+    fn waits(&mut self, axis: &Axis, machine: &Machine, row: usize) {
+        for (called, came) in &machine.waits {
+            let from = pixels(axis.at(*called)) * self.scale;
+            let to = pixels(axis.at(*came)) * self.scale;
+            let _ = write!(
+                self.out,
+                "<rect class=\"wait\" x=\"{:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"2\">\
+                 <title>a worker waited {} for its place</title></rect>",
+                LEFT + from,
+                ROW * real(row + 1) - 3.0,
+                (to - from).max(1.0),
+                short_micros(came - called),
+            );
+        }
+    }
+
     /// A task's own bar.
-    fn bar(&mut self, page: &Page, axis: &Axis, span: &Span, row: usize) {
+    fn bar(&mut self, page: &Page, axis: &Axis, (span, lost): (&Span, bool), row: usize) {
         let from = pixels(axis.at(span.start)) * self.scale;
         let to = pixels(axis.at(span.start.saturating_add(span.elapsed))) * self.scale;
-        let failed = if span.failed { " bad" } else { "" };
+        let (failed, words) = match (span.failed, lost) {
+            (_, true) => (" lost", ", lost"),
+            (true, false) => (" bad", ", failed"),
+            (false, false) => ("", ""),
+        };
         let _ = write!(
             self.out,
             "<rect class=\"c{}{failed}\" x=\"{:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"{}\">\
@@ -262,23 +372,24 @@ impl Chart {
             span.task,
             html(&cut_middle(&page.graph.nodes[span.step].name, 40)),
             short_micros(span.elapsed),
-            if span.failed { ", failed" } else { "" }
+            words
         );
     }
 
     /// Many tasks: per worker and stretch the step that took most of it.
-    fn summed(&mut self, page: &Page, axis: &Axis, workers: &[u64]) {
-        let count = (12_000 / workers.len().max(1)).clamp(100, 450);
+    fn summed(&mut self, page: &Page, axis: &Axis, (row_of, rows): (&[usize], usize)) {
+        let count = (12_000 / rows.max(1)).clamp(100, 450);
         let steps = page.graph.nodes.len();
         let wide = WIDTH / real(count);
         // A path per colour and paleness.
         let mut paths = vec![String::new(); COLOURS * 3];
-        for (row, worker) in workers.iter().enumerate() {
+        for row in 0..rows {
             let own: Vec<Span> = page
                 .spans
                 .iter()
-                .filter(|span| span.worker == *worker)
-                .copied()
+                .zip(row_of)
+                .filter(|(_, of)| **of == row)
+                .map(|(span, _)| *span)
                 .collect();
             let bins = Bins::of(axis, &own, steps, count, |span| span.step);
             for bin in 0..count {

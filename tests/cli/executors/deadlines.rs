@@ -50,6 +50,43 @@ fn a_worker_gets_nothing_that_may_last_longer_than_it_does() {
 }
 
 #[test]
+fn a_task_that_goes_on_for_longer_than_any_worker_fails_and_says_so() {
+    let test = Test::with(
+        r#"
+[executors.short]
+start = ["sh", "-c", 'exec timeout --foreground 0.7 "$@" -limit 700ms', "sh"]
+workers = 2
+slots = 1
+[[step]]
+name = "begin"
+start = true
+executor = "local"
+script = 'echo > $OUTPUT_DIR/brief; echo > $OUTPUT_DIR/long'
+[[step]]
+name = "brief"
+executor = "short"
+script = 'echo > $OUTPUT_DIR/done'
+[[step]]
+name = "long"
+executor = "short"
+retries = 5
+script = 'sleep 100'
+"#,
+    );
+    test.run(["-run"])
+        .exits(1)
+        .says(
+            "lost: it goes on for longer than its workers may: the time of 3 was over while it ran",
+        )
+        .says("hint: give the workers more time");
+    assert_eq!(test.finals()["done"].len(), 1);
+    // One that came late in its worker's time says nothing.
+    let tries = "SELECT count(lost) >= 3, count(*) = sum(lost LIKE '%SIGTERM%') FROM elsewhere
+        WHERE step = 'long'";
+    assert_eq!(test.rows(tries), ["1|1"]);
+}
+
+#[test]
 fn slurm_is_asked_for_as_much_time_as_tasks_may_take() {
     if left_out("SLURM") {
         return;

@@ -7,9 +7,10 @@ use std::sync::MutexGuard;
 use std::thread::Scope;
 
 use super::{Dispatch, Pool};
-use crate::engine::{Error, Job, Reply, Stop, Turn, Who};
+use crate::engine::{Error, Job, Outcome, Reply, Stop, Turn, Who};
 use crate::exec::away::{Away, News, Whereabouts};
-use crate::model::event::Event;
+use crate::model::event::{Cause, Event};
+use crate::model::plan::QueueId;
 
 impl<'a, 'c> Pool<'a, 'c> {
     /// Starts the thread that hears what happens elsewhere, if anybody works there.
@@ -47,7 +48,13 @@ impl<'a, 'c> Pool<'a, 'c> {
     {
         let mut dispatch = self.lock();
         let reply = match news {
-            News::Ended(ended) => Some(Reply::Ended(*ended)),
+            News::Ended(mut ended) => {
+                if let Outcome::Failure(error) = &mut ended.outcome {
+                    let step = dispatch.scheduler.step_of(ended.task);
+                    self.explain(step, error);
+                }
+                Some(Reply::Ended(*ended))
+            }
             News::Room(place, units) => {
                 dispatch.scheduler.set_room(place, units);
                 None
@@ -109,6 +116,22 @@ impl<'a, 'c> Pool<'a, 'c> {
         };
         if !dispatch.over {
             self.take_turns(scope, away, dispatch, reply);
+        }
+    }
+
+    /// Adds what is known here alone: whether a script failed for a file that its sandbox does not show.
+    fn explain(&self, step: Option<QueueId>, error: &mut String) {
+        let sandbox = step.and_then(|step| self.steps[step].sandbox.as_ref());
+        let is_lost = matches!(Cause::of(error), Cause::Lost);
+        let hint = sandbox
+            .filter(|_| !is_lost)
+            .and_then(|sandbox| sandbox.hint(error));
+        for line in hint.iter().flat_map(|hint| hint.lines()) {
+            // A machine that sees the same disk may have said it.
+            if !error.contains(line) {
+                error.push('\n');
+                error.push_str(line);
+            }
         }
     }
 

@@ -363,7 +363,7 @@ impl<'r, 'a> Connection<'r, 'a> {
         if !over && !stopped {
             history.losses += held.len();
         }
-        let came = owner.hearing.end(why);
+        let came = owner.hearing.end(why, false);
         history.done.silent += usize::from(came.how.starts_with("nothing was heard of it"));
         remote.next_at(self.at.0, self.at.1, &came)
     }

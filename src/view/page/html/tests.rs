@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::task::TaskState;
 use crate::view::graph::Graph;
-use crate::view::page::{Failure, Log, Spreads, Task, VersionPart};
+use crate::view::page::{Failure, Log, Machine, Spreads, Task, VersionPart};
 use crate::view::spread::Spread;
 use crate::view::timeline::Span;
 
@@ -47,6 +47,21 @@ fn hostile() -> Page {
             start: 0,
             elapsed: 5,
             failed: true,
+            machine: None,
+        }],
+        lost: vec![Span {
+            task: 1,
+            step: at,
+            worker: 0,
+            start: 0,
+            elapsed: 5,
+            failed: false,
+            machine: Some(0),
+        }],
+        machines: vec![Machine {
+            name: HOSTILE.into(),
+            executors: [HOSTILE.to_owned()].into(),
+            waits: vec![(0, 3)],
         }],
         tasks: vec![task.clone()],
         all_tasks: 2,
@@ -142,6 +157,7 @@ fn many_tasks_stay_a_small_page() {
             start: n * 1000,
             elapsed: 60_000,
             failed: false,
+            machine: None,
         })
         .collect();
     page.failures = vec![page.failures[0].clone(); 60];
