@@ -8,6 +8,7 @@ mod github;
 pub(crate) mod json;
 pub(crate) mod meter;
 mod plain;
+mod rate;
 mod sampled;
 pub(crate) mod table;
 mod trace;
@@ -57,6 +58,7 @@ impl Reporter {
             Form::Plain(plain::Plain {
                 verbose: style.verbose,
                 quiet: style.quiet,
+                rate: rate::Rate::default(),
             })
         };
         Self {

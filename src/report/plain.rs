@@ -3,8 +3,9 @@
 use crate::text::amount;
 use crate::text::time::short;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::rate::Rate;
 use super::{sampled, table};
 use crate::model::event::{Event, Left, Presence, Routed, Span, Summary};
 use crate::model::identity::Change;
@@ -19,13 +20,22 @@ pub(super) struct Plain {
     pub verbose: bool,
     /// Only failures and warnings.
     pub quiet: bool,
+    /// How many ends of tasks were told just now.
+    pub rate: Rate,
 }
 
 impl Plain {
     /// Tells one event.
-    pub(super) fn event(&self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event) {
         if !self.quiet {
-            out::tell(&in_words(event, self.verbose));
+            let (before, is_told) = match self.verbose {
+                true => (String::new(), true),
+                false => self.rate.next(event, Instant::now()),
+            };
+            out::tell(&before);
+            if is_told {
+                out::tell(&in_words(event, self.verbose));
+            }
         } else if event.is_urgent() {
             out::tell(&in_words(event, false));
         }
