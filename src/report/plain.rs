@@ -28,9 +28,10 @@ impl Plain {
     /// Tells one event.
     pub(super) fn event(&mut self, event: &Event) {
         if !self.quiet {
-            let (before, is_told) = match self.verbose {
-                true => (String::new(), true),
-                false => self.rate.next(event, Instant::now()),
+            let (before, is_told) = if self.verbose {
+                (String::new(), true)
+            } else {
+                self.rate.next(event, Instant::now())
             };
             out::tell(&before);
             if is_told {
