@@ -48,7 +48,7 @@ pub(super) fn hello(node: usize, slots: u64) -> Hello {
     Hello {
         version: String::new(),
         node: node.to_string(),
-        slots: slots,
+        slots,
         nix: false,
         gpus: 0,
         left: None,
