@@ -52,6 +52,7 @@ mod roots;
 mod runset;
 mod sample;
 mod schema;
+mod sound;
 mod steps;
 mod supersede;
 mod taken;
@@ -75,6 +76,7 @@ pub(crate) use checkpoint::Basis;
 pub(crate) use context::{Buried, NewPair};
 pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use evict::Kept;
+pub(crate) use files::check_head;
 pub(crate) use finals::{Final, Left, Selection};
 pub(crate) use flaky::Flaky;
 pub(crate) use gather::{Group, GroupId, NewGather, NewMember};
@@ -178,6 +180,14 @@ pub(crate) enum Error {
         /// What `SQLite` says.
         reason: String,
     },
+    /// Pages of it are lost: what would be read from it is not what was written.
+    #[error("{} is damaged: {reason}", path.shown())]
+    Unsound {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Somebody has set a condition that not all rows of this program meet.
     #[error("{} has an index {} that lets no two rows of the table {table} be equal, and a run makes such rows", path.shown(), quoted(index))]
     Condition {
@@ -272,7 +282,14 @@ impl Error {
             return Self::Corrupt { path, reason: msg };
         }
         let source = without_path(source);
-        match source.sqlite_error_code() {
+        let code = source.sqlite_error_code();
+        // By now nothing is done with it any more.
+        if matches!(code, Some(Code::ReadOnly | Code::NotADatabase))
+            && let Some(reason) = files::of_another(&path)
+        {
+            return Self::Corrupt { path, reason };
+        }
+        match code {
             // Of a sum of numbers in it.
             Some(Code::Unknown) if source.to_string() == "integer overflow" => Self::Corrupt {
                 path,
@@ -324,6 +341,9 @@ impl Error {
             Self::Changing(_) => Some("ask again when the run on that db is over"),
             Self::Corrupt { .. } => Some(
                 "restore the file from a backup, or move it away and run again: the objects beside it stay",
+            ),
+            Self::Unsound { .. } => Some(
+                "`verify` says what is lost, `verify -repair` mends what can be mended; or restore the file from a backup",
             ),
             Self::Condition {
                 removable: true, ..

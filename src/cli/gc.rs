@@ -77,6 +77,8 @@ fn collect(
     } else {
         beside::open(&places.db, room)?
     };
+    // What is lost would be taken for what nothing needs.
+    state.check_sound()?;
     let run = match &hold {
         Hold::Copy => Lock::holder(state.layout()),
         Hold::Alone { .. } | Hold::Beside { .. } => None,

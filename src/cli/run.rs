@@ -176,6 +176,9 @@ fn open(
         return Ok((State::private_copy(db)?, None));
     }
     let (state, lock, created) = State::open(db)?;
+    if !created {
+        state.check_sound()?;
+    }
     reporter.event(&Event::Database {
         path: &db.to_string_lossy(),
         created,

@@ -6,7 +6,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::layout::ENDINGS;
 use super::{Error, Layout};
@@ -45,6 +47,27 @@ pub(super) fn check_alone(layout: &Layout) -> Result<(), Error> {
     Err(Error::Occupied {
         path: layout.root().to_owned(),
         found,
+    })
+}
+
+/// Fails if the head of the database says that another `SQLite` is to use it. No connection may be open: to close the file
+/// takes away its locks.
+pub(crate) fn check_head(root: &Path) -> Result<(), Error> {
+    let path = Layout::new(root).database();
+    of_another(&path).map_or(Ok(()), |reason| Err(Error::Corrupt { path, reason }))
+}
+
+/// Whether its head says that only a later `SQLite` reads or writes it; for this one it is no database, or read-only.
+pub(super) fn of_another(path: &Path) -> Option<String> {
+    let mut head = [0; 20];
+    let mut file = fs::File::open(path).ok()?;
+    file.read_exact(&mut head).ok()?;
+    let [write, read] = [head[18], head[19]];
+    (head.starts_with(b"SQLite format 3\0") && write.max(read) > 2).then(|| {
+        format!(
+            "bytes 18 and 19 of its head are {write} and {read}, and SQLite writes 1 or 2 there: they were damaged, or \
+             a later SQLite wrote it"
+        )
     })
 }
 

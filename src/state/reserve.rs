@@ -84,6 +84,7 @@ impl Error {
             | Self::Absent(_)
             | Self::Changing(_)
             | Self::Corrupt { .. }
+            | Self::Unsound { .. }
             | Self::Condition { .. }
             | Self::LinkToNothing { .. }
             | Self::Foreign(_)
