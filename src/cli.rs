@@ -90,6 +90,7 @@ pub fn main() -> ExitCode {
 
 fn answer() -> ExitCode {
     signals::settle();
+    sys::keep_rights_of_owner();
     if std::env::var_os("TMPDIR").is_some_and(|folder| folder.is_empty()) {
         // As if it was not set, which is what shells and SQLite take it for.
         let _ = tempfile::env::override_temp_dir(Path::new("/tmp"));

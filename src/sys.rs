@@ -32,8 +32,8 @@ use rustix::process::{Pid, Signal};
 
 pub(crate) use cgroup::{Fate, Obstacle};
 pub(crate) use file::{
-    Identity, Look, Seen, file_type, look, look_at, mode, pipe, seen, seen_at, seen_itself_at,
-    set_mode_at, umask,
+    Identity, Look, Seen, file_type, keep_rights_of_owner, look, look_at, mode, pipe, seen,
+    seen_at, seen_itself_at, set_mode_at, umask,
 };
 pub(crate) use shortage::{Shortage, is_full};
 pub(crate) use spawning::{let_children_begin, starting_a_child};

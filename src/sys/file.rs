@@ -145,6 +145,12 @@ pub(crate) fn umask() -> u32 {
     })
 }
 
+/// Has what this process and its children make be their own to use: no umask takes rights of the owner.
+pub(crate) fn keep_rights_of_owner() {
+    let umask = rustix::process::umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(umask - Mode::RWXU);
+}
+
 /// What can be seen of what a path leads to, from a folder on; links are followed.
 pub(crate) fn seen_at(folder: BorrowedFd, path: impl Arg) -> rustix::io::Result<(FileType, Seen)> {
     let stat = rustix::fs::statat(folder, path, rustix::fs::AtFlags::empty())?;

@@ -26,6 +26,8 @@ pub(crate) const OWN: [&str; 3] = [HOME, "/dev/shm", "/tmp"];
 pub(crate) const SECRETS: &str = "/run/secrets";
 /// Folders of a task's folder in which nothing can be changed, and in which links may lead out of it.
 pub(crate) const SEALED: [&str; 2] = ["files", "with"];
+/// Where a system has its settings, of which some are for root alone.
+pub(crate) const SETTINGS: &str = "/etc";
 /// What may be such a link itself.
 pub(crate) const INPUT: &str = "input";
 /// The exit status of a sandbox that could not be made.
@@ -47,6 +49,17 @@ pub(crate) struct View {
     pub folder: PathBuf,
     /// Whether it has the host's network.
     pub network: bool,
+    /// What is covered.
+    pub covered: Vec<Covered>,
+}
+
+/// What is covered of that which is seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Covered {
+    /// There.
+    pub at: PathBuf,
+    /// Whether it is a folder.
+    pub folder: bool,
 }
 
 /// A file or a folder of the host.
@@ -61,8 +74,8 @@ pub(crate) struct Shown {
 }
 
 impl View {
-    /// In the form in which it is handed over.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// In the form in which it is handed over, with what is covered now.
+    pub(crate) fn to_bytes(&self, covered: &[Covered]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut add = |kind: &str, one: &OsStr, other: &OsStr| {
             for part in [kind.as_bytes(), one.as_bytes(), other.as_bytes()] {
@@ -87,6 +100,14 @@ impl View {
         for (from, at) in &self.copied {
             add("copy", from.as_ref(), at.as_ref());
         }
+        for Covered { at, folder } in self.covered.iter().chain(covered) {
+            let kind = if *folder {
+                "cover-folder"
+            } else {
+                "cover-file"
+            };
+            add(kind, at.as_ref(), "".as_ref());
+        }
         bytes
     }
 
@@ -108,6 +129,10 @@ impl View {
                 }),
                 b"link" => view.links.push((one.into(), other.into())),
                 b"text" => view.texts.push((one.into(), other)),
+                b"cover-folder" | b"cover-file" => view.covered.push(Covered {
+                    at: one.into(),
+                    folder: kind == b"cover-folder",
+                }),
                 b"copy" => view.copied.push((one.into(), other.into())),
                 _ => return None,
             }
@@ -189,10 +214,21 @@ mod tests {
             copied: vec![("/proc/7/fd/3".into(), "/run/secrets/a".into())],
             folder: "/srv/p".into(),
             network: true,
+            covered: vec![Covered {
+                at: "/etc/shadow".into(),
+                folder: false,
+            }],
         };
-        assert_eq!(View::from_bytes(&view.to_bytes()), Some(view));
+        let now = Covered {
+            at: "/etc/private".into(),
+            folder: true,
+        };
+        let bytes = view.to_bytes(std::slice::from_ref(&now));
+        let mut whole = view.clone();
+        whole.covered.push(now);
+        assert_eq!(View::from_bytes(&bytes), Some(whole));
         let empty = View::default();
-        assert_eq!(View::from_bytes(&empty.to_bytes()), Some(empty));
+        assert_eq!(View::from_bytes(&empty.to_bytes(&[])), Some(empty));
         for bad in [b"" as &[u8], b"start\0", b"other\0a\0b\0", b"start\0a\0b"] {
             assert_eq!(View::from_bytes(bad), None, "{bad:?}");
         }

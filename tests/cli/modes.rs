@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::harness::{Running, Test};
+use crate::privileges::as_a_user;
 
 /// Names below the test's folder with their modes, as `find` tells them.
 fn modes(test: &Test) -> Vec<(String, u32)> {
@@ -17,6 +18,19 @@ fn modes(test: &Test) -> Vec<(String, u32)> {
         }
     }
     all
+}
+
+#[test]
+fn no_umask_takes_the_rights_of_the_owner() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'mkdir $OUTPUT_DIR/f; echo 1 > $OUTPUT_DIR/1_act; rmdir $OUTPUT_DIR/f'\n\
+         [[step]]\nname = 'act'\nscript = 'if :; then cat $INPUT_FILE > $OUTPUT_DIR/out; fi'\n",
+    );
+    let script = "umask 777; \"$PROGRAM\" -run && \"$PROGRAM\" -run -fresh && \"$PROGRAM\" verify && \"$PROGRAM\" export -to out && cat out/out";
+    let Some(ran) = as_a_user(&test, script) else {
+        return;
+    };
+    ran.exits(0).prints("nothing is wrong").prints("\n1\n");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Scripts in a sandbox: what they see, what they cannot reach, and how they end.
 
 mod escapes;
+mod killed;
 mod many;
 mod others;
 mod rights;

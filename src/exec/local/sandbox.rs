@@ -1,5 +1,6 @@
 //! Scripts in a sandbox: how they are started, what keeps them from it, and what they may have missed.
 
+mod closed;
 mod seen;
 
 use std::ffi::OsStr;
@@ -11,7 +12,7 @@ use std::sync::OnceLock;
 
 use crate::model::name::StepName;
 use crate::process::Invocation;
-use crate::sys::sandbox::{self, View};
+use crate::sys::sandbox::{self, Covered, SETTINGS, View};
 use crate::text::{Shown as _, quoted, visible};
 
 pub(crate) use seen::{Scene, secret};
@@ -147,7 +148,18 @@ impl Sandbox {
 
     /// Writes down what is seen in it.
     pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
-        fs::write(file, self.view.to_bytes())
+        fs::write(file, self.view.to_bytes(&self.covered()))
+    }
+
+    /// What of that which is seen is covered.
+    fn covered(&self) -> Vec<Covered> {
+        let settings = Path::new(SETTINGS);
+        let mut shown = self.view.shown.iter();
+        if rustix::process::geteuid().is_root() && shown.any(|one| one.at == settings) {
+            closed::closed(settings)
+        } else {
+            Vec::new()
+        }
     }
 
     /// What starts the same in the sandbox, for the task in `folder`. `view`: where [`Self::write`] wrote.

@@ -71,6 +71,7 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
         .map(|word| CString::new(word.as_bytes()))
         .collect::<Result<_, _>>()
         .map_err(|error| trouble("start", folder)(io::Error::from(error)))?;
+    let run = rustix::process::getppid();
     close_all();
     // What is asked to end is the program.
     let all = SigSet::all();
@@ -84,6 +85,7 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
         view.network,
         UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS,
     )?;
+    end_with(run)?;
     let inner = Inner {
         view,
         folder: &folder,
@@ -230,6 +232,17 @@ impl Inner<'_> {
             126
         }
     }
+}
+
+/// Ends this process, and with it what it has in sandboxes, with the thread that started it: a run that is killed leaves
+/// nothing running there. `run`: whose child it was when it began.
+fn end_with(run: Option<Pid>) -> Result<(), Trouble> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(trouble("tie to its parent", HERE))?;
+    if rustix::process::getppid() == run {
+        return Ok(());
+    }
+    Err(trouble("tie to its parent", HERE)(Errno::SRCH))
 }
 
 /// Ends this process with its parent, and hides what it has of the host, its program above all, from all in there.

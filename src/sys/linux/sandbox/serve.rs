@@ -17,7 +17,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
-use super::{Inner, Trouble, close_all, copied, hide, leave, raise_loopback, trouble, unshare};
+use super::{
+    Inner, Trouble, close_all, copied, end_with, hide, leave, raise_loopback, trouble, unshare,
+};
 use crate::sys::Usage;
 use crate::sys::sandbox::{FAILED, View};
 
@@ -42,6 +44,7 @@ struct Server<'a> {
 impl<'a> Server<'a> {
     /// Makes what is the same for all tasks, and says that it is there.
     fn new(view: &'a View, fifo: &Path, words: &[OsString]) -> Result<Self, Trouble> {
+        let run = rustix::process::getppid();
         close_all();
         let all = SigSet::all();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)
@@ -64,6 +67,7 @@ impl<'a> Server<'a> {
             rest: Vec::new(),
         };
         unshare(view.network, UnshareFlags::empty())?;
+        end_with(run)?;
         server.inner(Path::new("/")).make_base()?;
         if !view.network {
             raise_loopback().map_err(trouble("raise the loopback of", fifo))?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::{Inner, Trouble, trouble};
-use crate::sys::sandbox::{HOME, OWN, SEALED, Shown, TASK};
+use crate::sys::sandbox::{Covered, HOME, OWN, SEALED, Shown, TASK};
 
 /// Where the host's files are while the sandbox is made.
 const HOST: &str = "/.host";
@@ -18,8 +18,6 @@ const HOST: &str = "/.host";
 const TEMPORARY: &str = "/tmp";
 /// Memory that processes share.
 const SHARED: &str = "/dev/shm";
-/// Where a system has its settings, of which some are for root alone.
-const SETTINGS: &str = "/etc";
 /// Devices that every program may use.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Links among them.
@@ -77,11 +75,8 @@ impl Inner<'_> {
     /// What is the same for all tasks of a step.
     fn make_lasting(&self) -> Result<(), Trouble> {
         self.make_seen(|at| !is_below_own(at))?;
-        let of_system = Path::new(SETTINGS);
-        if rustix::process::geteuid().is_root()
-            && self.view.shown.iter().any(|one| one.at == of_system)
-        {
-            cover_closed(of_system)?;
+        if !self.view.covered.is_empty() {
+            cover(&self.view.covered)?;
         }
         for (at, text) in &self.view.texts {
             make_parents(at)?;
@@ -241,41 +236,30 @@ fn show(from: &Path, at: &Path, attributes: u64) -> Result<(), Trouble> {
     restrict(at, attributes, libc::AT_RECURSIVE)
 }
 
-/// Covers what is closed to others in that folder: whatever rights scripts of root lack, they are its owner.
-fn cover_closed(folder: &Path) -> Result<(), Trouble> {
+/// Covers these, as far as they are there and are what they were.
+fn cover(all: &[Covered]) -> Result<(), Trouble> {
     let nothing = Path::new("/.nothing");
     let empty = File::create_new(nothing)
         .and_then(|file| file.set_permissions(Permissions::from_mode(0o000)));
     empty.map_err(trouble("make", nothing))?;
-    let mut todo = vec![folder.to_owned()];
-    while let Some(folder) = todo.pop() {
-        // What cannot be listed here, scripts cannot list.
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let at = entry.path();
-            // Of a link, what counts is where it leads.
-            let Ok(found) = entry.metadata() else {
-                continue;
-            };
-            let mode = found.permissions().mode();
-            let covered = if found.is_dir() {
-                if mode & 0o001 != 0 {
-                    todo.push(at);
-                    continue;
-                }
-                let flags = MountFlags::NOSUID | MountFlags::NODEV;
-                rustix::mount::mount("tmpfs", &at, "tmpfs", flags, c"mode=0")
-            } else if found.is_file() && mode & 0o004 == 0 {
-                rustix::mount::mount_bind(nothing, &at)
-            } else {
-                continue;
-            };
-            match covered {
-                // It has gone meanwhile.
-                Err(rustix::io::Errno::NOENT) => continue,
-                covered => covered.map_err(trouble("cover", &*at))?,
-            }
-            restrict(&at, RDONLY | NOSUID | NODEV, 0)?;
+    for Covered { at, folder } in all {
+        let Ok(found) = fs::symlink_metadata(at) else {
+            continue;
+        };
+        let covered = if found.is_dir() && *folder {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV;
+            rustix::mount::mount("tmpfs", at, "tmpfs", flags, c"mode=0")
+        } else if found.is_file() {
+            rustix::mount::mount_bind(nothing, at)
+        } else {
+            continue;
+        };
+        match covered {
+            // It has gone meanwhile.
+            Err(rustix::io::Errno::NOENT) => continue,
+            covered => covered.map_err(trouble("cover", &**at))?,
         }
+        restrict(at, RDONLY | NOSUID | NODEV, 0)?;
     }
     fs::remove_file(nothing).map_err(trouble("remove", nothing))
 }
