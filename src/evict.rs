@@ -6,6 +6,8 @@
 //! Whoever calls this is the only one who writes to the db folder: no run is at work, or it holds still, and says what it
 //! needs besides that which rows name.
 
+mod why;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::digest::Digest;
@@ -15,6 +17,7 @@ use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::state::{self, GroupId, Kept, State, StepId};
 use crate::store::{self, Amount};
+pub(crate) use why::Why;
 
 /// What is to go of what can.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +55,8 @@ pub(crate) struct Evicted {
     pub all: Amount,
     /// What the objects take that stay.
     pub stays: Amount,
+    /// Why, of what of that is known.
+    pub why: BTreeMap<Why, Amount>,
     /// Objects that could not be removed.
     pub left: u64,
     /// Why the first of these could not be.
@@ -77,10 +82,7 @@ impl Evicted {
         for one in some {
             match store.drop_bytes(&one.object, dry) {
                 Ok(()) => {
-                    let amount = Amount {
-                        objects: 1,
-                        bytes: one.taken,
-                    };
+                    let amount = one.amount();
                     self.all += amount;
                     if let Some(step) = steady.get(&one.step) {
                         *self.steps.entry(step.clone()).or_default() += amount;
@@ -130,12 +132,15 @@ fn evict_in_pieces(
         }
     }
     let pieces = pieces.unwrap_or(1 + state.count_rows()? / PIECE);
-    let mut all = Vec::new();
+    let (mut all, mut why) = (Vec::new(), BTreeMap::new());
     for piece in 0..pieces {
-        all.extend(find(state, store, &steady, wish, (piece, pieces))?);
+        let (goes, stays) = find(state, store, &steady, wish, (piece, pieces))?;
+        all.extend(goes);
+        why::add(&mut why, stays);
     }
     let mut evicted = Evicted {
         stays: store.taken()?,
+        why,
         ..Evicted::default()
     };
     if let Some(most) = wish.size {
@@ -144,6 +149,9 @@ fn evict_in_pieces(
         let mut enough = |one: &Dropped| {
             let takes = left > most;
             left = left.saturating_sub(if takes { one.taken } else { 0 });
+            if !takes {
+                why::add(&mut evicted.why, [(Why::Fits, one.amount())].into());
+            }
             takes
         };
         all.retain(&mut enough);
@@ -176,14 +184,23 @@ struct Dropped {
     taken: u64,
 }
 
-/// What can go of the objects of a piece.
+impl Dropped {
+    fn amount(&self) -> Amount {
+        Amount {
+            objects: 1,
+            bytes: self.taken,
+        }
+    }
+}
+
+/// What can go of the objects of a piece, and why the others stay.
 fn find(
     state: &State,
     store: &store::Reader,
     steady: &Steady,
     wish: &Wish,
     piece: (u64, u64),
-) -> Result<Vec<Dropped>, Error> {
+) -> Result<Found, Error> {
     let [entries, accepted] = state.entries_and_accepted()?;
     let mut finder = Finder {
         store,
@@ -193,6 +210,8 @@ fn find(
         accepted,
         settled: state.settled_groups()?,
         makers: HashMap::new(),
+        unable: HashMap::new(),
+        current: state.current_versions()?,
         owns: HashMap::new(),
         broken: HashSet::new(),
         objects: HashMap::new(),
@@ -200,19 +219,19 @@ fn find(
         piece,
         failed: None,
     };
-    finder.stays(Digest::EMPTY);
+    finder.stays(Digest::EMPTY, Why::Record);
     state.each_kept(wish.runset.as_deref(), |row| {
         finder.row(&row);
         Ok(())
     })?;
-    state.each_beside(|object| finder.stays(object))?;
+    state.each_beside(|object| finder.stays(object, Why::Record))?;
     for tree in state.trees_that_stay()? {
-        finder.all_stays(&tree);
+        finder.all_stays(&tree, Why::Record);
     }
     for object in &wish.needed {
-        finder.stays(*object);
+        finder.stays(*object, Why::Run);
         if store.is_list(object)? {
-            finder.all_stays(object);
+            finder.all_stays(object, Why::Run);
         }
     }
     finder.end()
@@ -221,11 +240,14 @@ fn find(
 /// What becomes of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It stays.
-    Stays,
+    /// It stays, for this.
+    Stays(Why),
     /// It can go, as a task of this version leaves it.
     Goes(StepId),
 }
+
+/// What can go, and of the rest how much stays for what.
+type Found = (Vec<Dropped>, BTreeMap<Why, Amount>);
 
 /// Goes through all rows, each after those that it comes from.
 struct Finder<'a> {
@@ -237,6 +259,10 @@ struct Finder<'a> {
     settled: HashSet<GroupId>,
     /// The tasks that can run again, and would leave the same.
     makers: HashMap<TaskId, StepId>,
+    /// Why others are none of these.
+    unable: HashMap<TaskId, Why>,
+    /// The versions that steps have now.
+    current: HashSet<StepId>,
     /// Rows that stand for the pairs of an input, with the tasks that left it.
     owns: HashMap<TaskId, Option<TaskId>>,
     /// Groups of which something can not be had again.
@@ -273,23 +299,43 @@ impl Finder<'_> {
         {
             self.broken.insert(group);
         }
-        if let Some(step) = row.step
-            && self.can_run(row, step)
-        {
-            self.makers.insert(row.id, step);
+        if let Some(step) = row.step {
+            match self.can_run(row, step) {
+                Ok(()) => {
+                    self.makers.insert(row.id, step);
+                }
+                Err(why) => {
+                    self.unable.insert(row.id, why);
+                }
+            }
         }
         self.judge(row);
     }
 
-    /// Whether the task would leave the same if it ran again.
-    fn can_run(&mut self, row: &Kept, step: StepId) -> bool {
-        if !row.finished
-            || row.role == Role::Member
-            || !self.steady.contains_key(&step)
-            || self.accepted.contains(&row.id)
-        {
-            return false;
+    /// Whether the task would leave the same if it ran again, or why not.
+    fn can_run(&mut self, row: &Kept, step: StepId) -> Result<(), Why> {
+        if !row.finished || row.role == Role::Member {
+            return Err(Why::Waits);
         }
+        if row.role != Role::Gather && row.parent.is_none() && !self.entries.contains(&row.id) {
+            return Err(Why::Outside);
+        }
+        let is_steady = self.steady.contains_key(&step);
+        if self.accepted.contains(&row.id) || !is_steady && !self.current.contains(&step) {
+            return Err(Why::Version);
+        }
+        if !is_steady {
+            return Err(Why::Uncertain);
+        }
+        if self.has_all(row) {
+            Ok(())
+        } else {
+            Err(Why::Gone)
+        }
+    }
+
+    /// Whether all is there, or can be made, that the task worked on.
+    fn has_all(&mut self, row: &Kept) -> bool {
         // What a superseded one got besides, or what was gathered for it, is not what there is by now.
         let is_alone = row.role != Role::Gather && row.context.is_none();
         if !row.live && !is_alone {
@@ -352,18 +398,25 @@ impl Finder<'_> {
         let Some(parent) = row.parent.filter(|_| row.step.is_some()) else {
             // A final output, an input, or what was gathered.
             match row.role {
-                Role::Gather => self.stays(row.object),
-                Role::Task | Role::Member | Role::Reader => self.stays_as(row.object, row.form),
+                Role::Gather => self.stays(row.object, Why::Record),
+                Role::Task | Role::Member | Role::Reader => {
+                    let why = if row.step.is_some() {
+                        Why::Outside
+                    } else {
+                        Why::Final
+                    };
+                    self.stays_as(row.object, row.form, why);
+                }
             }
             return;
         };
         if row.role == Role::Gather {
-            return self.stays(row.object);
+            return self.stays(row.object, Why::Record);
         }
         let waits = row.live && !row.finished;
         if row.is_pair {
             if waits {
-                self.stays_as(row.object, row.form);
+                self.stays_as(row.object, row.form, Why::Waits);
             }
             return;
         }
@@ -378,10 +431,17 @@ impl Finder<'_> {
                 let step = *step;
                 self.goes_as(row.object, row.form, step);
             }
-            Some(_) | None if row.live => self.stays_as(row.object, row.form),
+            maker if row.live => {
+                let why = match maker {
+                    _ if waits => Why::Waits,
+                    Some(_) => Why::Others,
+                    None => self.unable.get(&parent).copied().unwrap_or(Why::Gone),
+                };
+                self.stays_as(row.object, row.form, why);
+            }
             Some(_) | None => {
                 if row.form == Form::Folder {
-                    self.stays(row.object);
+                    self.stays(row.object, Why::Record);
                 }
             }
         }
@@ -395,28 +455,35 @@ impl Finder<'_> {
         })
     }
 
-    fn stays(&mut self, object: Digest) {
-        if self.is_of_piece(&object) {
-            self.objects.insert(object, Fate::Stays);
+    fn stays(&mut self, object: Digest, why: Why) {
+        if !self.is_of_piece(&object) {
+            return;
+        }
+        let fate = self.objects.entry(object).or_insert(Fate::Stays(why));
+        match fate {
+            Fate::Stays(known) => *known = why.min(*known),
+            Fate::Goes(_) => *fate = Fate::Stays(why),
         }
     }
 
-    fn stays_as(&mut self, object: Digest, form: Form) {
-        self.stays(object);
+    fn stays_as(&mut self, object: Digest, form: Form, why: Why) {
+        self.stays(object, if form == Form::File { why } else { Why::Record });
         if form != Form::File {
-            self.all_stays(&object);
+            self.all_stays(&object, why);
         }
     }
 
     /// All that is in a list or folder.
-    fn all_stays(&mut self, list: &Digest) {
-        self.stays(*list);
+    fn all_stays(&mut self, list: &Digest, why: Why) {
+        self.stays(*list, Why::Record);
         for (object, form) in self.named(list) {
-            self.stays(object);
-            if form == Form::Folder {
-                for (inner, _) in self.named(&object) {
-                    self.stays(inner);
-                }
+            if form != Form::Folder {
+                self.stays(object, why);
+                continue;
+            }
+            self.stays(object, Why::Record);
+            for (inner, _) in self.named(&object) {
+                self.stays(inner, why);
             }
         }
     }
@@ -426,7 +493,7 @@ impl Finder<'_> {
             self.goes(object, step);
             return;
         }
-        self.stays(object);
+        self.stays(object, Why::Record);
         for (named, within) in self.named(&object) {
             if within != Form::Folder {
                 self.goes(named, step);
@@ -446,25 +513,31 @@ impl Finder<'_> {
         all
     }
 
-    fn end(self) -> Result<Vec<Dropped>, Error> {
+    fn end(self) -> Result<Found, Error> {
         if let Some(error) = self.failed {
             return Err(error.into());
         }
-        let mut all = Vec::new();
+        let (mut all, mut stays) = (Vec::new(), BTreeMap::<Why, Amount>::new());
         for (object, fate) in self.objects {
-            let Fate::Goes(step) = fate else {
+            let Some((size, taken)) = self.store.extent(&object) else {
                 continue;
             };
-            if let Some((size, taken)) = self.store.extent(&object) {
-                all.push(Dropped {
+            match fate {
+                Fate::Stays(why) => {
+                    *stays.entry(why).or_default() += Amount {
+                        objects: 1,
+                        bytes: taken,
+                    };
+                }
+                Fate::Goes(step) => all.push(Dropped {
                     object,
                     step,
                     size,
                     taken,
-                });
+                }),
             }
         }
-        Ok(all)
+        Ok((all, stays))
     }
 }
 

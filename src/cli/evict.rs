@@ -74,6 +74,7 @@ fn drop_bytes(places: &Places, options: &Options, room: Room) -> Result<ExitCode
     } else {
         beside::open(&places.db, room)?
     };
+    state.check_sound()?;
     if let Hold::Beside { answer, .. } = &hold {
         wish.needed.clone_from(&answer.objects);
     }

@@ -75,6 +75,14 @@ impl Reader {
             .during(&self.layout, DOING)
     }
 
+    /// The step versions that are the current ones.
+    pub(crate) fn current_versions(&self) -> Result<HashSet<StepId>, Error> {
+        self.connection
+            .prepare_cached("SELECT id FROM step WHERE current")
+            .and_then(|mut query| query.query_map([], |row| row.get(0).map(StepId))?.collect())
+            .during(&self.layout, DOING)
+    }
+
     /// How many rows of tasks and outputs there are.
     pub(crate) fn count_rows(&self) -> Result<u64, Error> {
         self.connection

@@ -72,6 +72,15 @@ fn bytes_go_and_all_else_is_as_it_was() {
         (&done["evicted"], &done["kept"]),
         (&told["evicted"], &told["kept"])
     );
+    // Of what stays it is said why, of all of it.
+    let kept = done["kept"].as_object().unwrap();
+    let why = kept["why"].as_object().unwrap();
+    let all: u64 = why
+        .values()
+        .map(|one| one["objects"].as_u64().unwrap())
+        .sum();
+    assert_eq!(kept["objects"], all, "{done}");
+    assert_eq!(why["final"]["objects"], 1, "{done}");
     for (content, stays) in [
         ("one of it\n", false),
         ("THREE OF IT\n", false),

@@ -46,14 +46,28 @@ impl Told {
             ("evicted", "kept")
         };
         let evicted = &self.evicted;
-        if evicted.all.objects == 0 {
-            return format!("{dropped} nothing\n{kept} {}\n", objects(&evicted.stays));
-        }
-        let mut text = format!("{dropped} {}\n", objects(&evicted.all));
+        let mut text = if evicted.all.objects == 0 {
+            format!("{dropped} nothing\n")
+        } else {
+            format!("{dropped} {}\n", objects(&evicted.all))
+        };
         for (step, amount) in &evicted.steps {
             let _ = writeln!(text, "  {}: {}", visible(step.as_str()), objects(amount));
         }
         let _ = writeln!(text, "{kept} {}", objects(&evicted.stays));
+        let mut rest = evicted.stays;
+        for (why, amount) in &evicted.why {
+            let _ = writeln!(text, "  {}: {}", objects(amount), why.words());
+            rest.objects = rest.objects.saturating_sub(amount.objects);
+            rest.bytes = rest.bytes.saturating_sub(amount.bytes);
+        }
+        if rest.objects > 0 {
+            let _ = writeln!(
+                text,
+                "  {}: superseded tasks alone need them, or nothing; `gc` removes what nothing needs",
+                objects(&rest)
+            );
+        }
         text
     }
 
@@ -86,6 +100,12 @@ impl Told {
             .iter()
             .map(|(step, amount)| (step.to_string(), json_of(amount)))
             .collect();
+        let mut kept = json_of(&evicted.stays);
+        let why = evicted.why.iter();
+        let why: Map<String, Value> = why
+            .map(|(why, amount)| (why.name().to_owned(), json_of(amount)))
+            .collect();
+        kept["why"] = why.into();
         let (count, size) = self.all;
         json!({
             "schema": 1,
@@ -95,7 +115,7 @@ impl Told {
                 "bytes": evicted.all.bytes,
                 "steps": steps,
             },
-            "kept": json_of(&evicted.stays),
+            "kept": kept,
             "without_bytes": { "objects": count, "bytes": size },
             "left": evicted.left,
         })
