@@ -89,12 +89,13 @@ impl From<io::Error> for Error {
 /// Looks at all of it, and tells what is wrong.
 pub(crate) fn look(db: Db, how: How, tell: &mut dyn FnMut(Finding)) -> Result<Sum, Error> {
     let mut sum = Sum::default();
-    let mut wrong = [0; 3];
+    let (mut wrong, mut awaited) = ([0; 3], 0);
     let mut count = |finding: Finding| {
         let at = Severity::ALL
             .iter()
             .position(|one| *one == finding.severity);
         wrong[at.unwrap_or_default()] += 1;
+        awaited += u64::from(finding.what == What::Awaited);
         tell(finding);
     };
     let mut needs = Needs::new();
@@ -168,6 +169,7 @@ pub(crate) fn look(db: Db, how: How, tell: &mut dyn FnMut(Finding)) -> Result<Su
         roots: roots.links,
         read: how.progress.read.load(Ordering::Relaxed),
         wrong,
+        awaited,
         ..sum
     })
 }

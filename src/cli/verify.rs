@@ -20,7 +20,7 @@ use crate::exec::local::{Scratch, rescue};
 use crate::model::name::StepName;
 use crate::out;
 use crate::report::meter::Meter;
-use crate::state::{Lock, Reader, State};
+use crate::state::{Lock, Reader, State, check_head};
 use crate::store::Store;
 use crate::sys;
 use crate::text::{Shown as _, amount, visible};
@@ -68,6 +68,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         // What is missing is told before anything is looked at.
         places.manifest()?;
     }
+    check_head(&places.db)?;
     let state = Reader::open(&places.db)?;
     let store = select::store(&state)?;
     let running = Lock::holder(state.layout());
@@ -261,6 +262,9 @@ impl Told {
         let looked = looked_at(sum, quick);
         if sum.is_anything_wrong() {
             let _ = writeln!(text, "looked at {looked}");
+            if sum.waits_for_a_run() {
+                text.push_str("nothing is damaged: all that is missing is made again by a run\n");
+            }
         } else {
             let _ = writeln!(text, "nothing is wrong: {looked}");
         }

@@ -46,6 +46,8 @@ impl Severity {
 pub(crate) enum What {
     /// An object that a row leads to is not there.
     Missing,
+    /// An object that is not there, and that a task which waits for a run makes again.
+    Awaited,
     /// An object's bytes are not those that it is named after, or it is no file.
     Damaged,
     /// An object that cannot be read.
@@ -75,6 +77,7 @@ impl What {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::Awaited => "awaited",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
             Self::Mode => "mode",
@@ -93,6 +96,10 @@ impl What {
     pub(crate) fn counted(self, count: u64) -> String {
         let (one, many) = match self {
             Self::Missing => ("object is missing", "objects are missing"),
+            Self::Awaited => (
+                "object is missing and waits for a run",
+                "objects are missing and wait for a run",
+            ),
             Self::Damaged => ("object is damaged", "objects are damaged"),
             Self::Unreadable => (
                 "object, or folder of them, cannot be read",
@@ -150,6 +157,7 @@ impl What {
             (Self::Missing | Self::Damaged, Severity::Leftover) => {
                 "`verify -repair` puts aside what is damaged and gives up what is gone; questions alone miss it (`log`, `why`, `trace`)"
             }
+            (Self::Awaited, _) => "-run makes them again: nothing else has to be done",
             (Self::Unreadable, _) => {
                 "check the owner and mode of the folders and files, and the disk; then verify again"
             }
@@ -234,11 +242,18 @@ pub(crate) struct Sum {
     pub unused_bytes: u64,
     /// Objects that are needed and whose bytes were dropped, as they can be made again.
     pub evicted: u64,
+    /// Of what is wrong, objects that a run makes again.
+    pub awaited: u64,
     /// By how bad it is, what is wrong.
     pub wrong: [u64; 3],
 }
 
 impl Sum {
+    /// Whether nothing is wrong but that a run has to make something again.
+    pub(crate) fn waits_for_a_run(&self) -> bool {
+        self.awaited > 0 && self.wrong.iter().sum::<u64>() == self.awaited
+    }
+
     /// Whether anything is wrong.
     pub(crate) fn is_anything_wrong(&self) -> bool {
         self.wrong.iter().any(|count| *count > 0)

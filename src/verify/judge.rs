@@ -176,6 +176,20 @@ impl<'a> Judge<'a> {
             (Some(step), None) => format!("{role} of {}", step.name),
             (None, None) => role,
         };
+        if need.by == Use::Past
+            && finding.what == What::Missing
+            && let Some(maker) = self.state.maker_to_come(row.id)?
+        {
+            finding.what = What::Awaited;
+            finding.severity = Severity::Again;
+            let which = if self.newest.as_ref() == Some(&row.runset) {
+                String::new()
+            } else {
+                format!(" -runset {}", row.runset)
+            };
+            let why = format!("task #{maker} makes it again with the next -run{which}");
+            return Ok(Some((role, Some(why))));
+        }
         if need.by != Use::Live {
             let why = (need.by == Use::Past).then(|| "it was superseded".to_owned());
             return Ok(Some((role, why)));

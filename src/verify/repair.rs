@@ -111,6 +111,9 @@ pub(crate) fn repair(
     state.give_up(&wanted.past)?;
     repaired.gone = wanted.past.len() as u64;
     redo(state, manifest, again, &mut repaired)?;
+    if repaired.mended.is_some() {
+        state.forget_stripped()?;
+    }
     state.end()?;
     Ok((sum, repaired))
 }
@@ -166,7 +169,13 @@ impl Wanted {
             What::Stray => self.strays.extend(finding.path.clone()),
             What::Row | What::Counts => self.rows = true,
             What::Index => self.indexes = true,
-            What::Unreadable | What::Input | What::Database | What::Record | What::Root => {}
+            // The next run is about to.
+            What::Awaited
+            | What::Unreadable
+            | What::Input
+            | What::Database
+            | What::Record
+            | What::Root => {}
         }
         let is_hopeless = finding.severity == Severity::Lost || finding.what == What::Unreadable;
         if is_hopeless && self.hopeless.len() < TOLD {

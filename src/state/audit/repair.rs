@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use rusqlite::OptionalExtension as _;
+
 use super::super::{Context, Error, Mended, Reader, State, mend};
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
@@ -21,7 +23,10 @@ WHERE t.step_id IS NOT NULL AND s.id IS NULL
    OR coalesce(length(t.object_hash) <> 64 OR t.object_hash GLOB '*[^0-9a-f]*', 1)
    OR t.context IS NOT NULL AND (length(t.context) <> 64 OR t.context GLOB '*[^0-9a-f]*')
    OR t.kind NOT IN (0, 1, 2) OR t.role NOT IN (0, 1, 2, 3)
-   OR t.live NOT IN (0, 1) OR t.processed NOT IN (0, 1);";
+   OR t.live NOT IN (0, 1) OR t.processed NOT IN (0, 1);
+CREATE TEMP TABLE stripped (id INTEGER PRIMARY KEY);
+INSERT INTO stripped SELECT DISTINCT input_task_id FROM task
+    WHERE id IN (SELECT id FROM unfit) AND input_task_id IS NOT NULL;";
 
 /// Nothing is left of them that anybody would stumble over; and what says that it is about a row that is not
 /// there goes.
@@ -61,7 +66,63 @@ pub(in super::super) const GONE: &str = "gone ";
 
 const DOING: &str = "take rows out that lead nowhere";
 
+/// How far up it is looked for who makes something again.
+const UP: usize = 1000;
+
 impl Reader {
+    /// Of what a superseded task works on, or was a final output: the task that is to be done and makes it again, or makes that of
+    /// which it is made.
+    pub(crate) fn maker_to_come(&self, row: TaskId) -> Result<Option<TaskId>, Error> {
+        let members: Vec<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT member.id FROM task AS t JOIN task AS member ON member.gathering = t.gathering
+                 WHERE t.id = ?1 AND t.role = 3 AND member.role = 1 LIMIT 1000",
+            )
+            .and_then(|mut query| query.query_map([row.0], |row| row.get(0))?.collect())
+            .during(&self.layout, "read what was gathered")?;
+        for from in std::iter::once(row).chain(members.into_iter().map(TaskId)) {
+            let to_come = self.above_to_come(from)?;
+            if to_come.is_some() {
+                return Ok(to_come);
+            }
+        }
+        Ok(None)
+    }
+
+    fn above_to_come(&self, row: TaskId) -> Result<Option<TaskId>, Error> {
+        let mut at = row.0;
+        for _ in 0..UP {
+            let above: Option<i64> = self
+                .connection
+                .prepare_cached(
+                    "SELECT input_task_id FROM task WHERE id = ?1 AND input_task_id < id",
+                )
+                .and_then(|mut query| query.query_row([at], |row| row.get(0)).optional())
+                .map(Option::flatten)
+                .during(&self.layout, "read who makes something again")?;
+            let Some(maker) = above else {
+                return Ok(None);
+            };
+            let to_come: Option<i64> = self
+                .connection
+                .prepare_cached(
+                    "WITH RECURSIVE next (id) AS (
+                         SELECT id FROM task WHERE supersedes = ?1
+                         UNION SELECT task.id FROM task JOIN next ON task.supersedes = next.id LIMIT 1000)
+                     SELECT task.id FROM task JOIN next ON task.id = next.id
+                     WHERE live = 1 AND processed = 0 AND error IS NULL",
+                )
+                .and_then(|mut query| query.query_row([maker], |row| row.get(0)).optional())
+                .during(&self.layout, "read who makes something again")?;
+            if to_come.is_some() {
+                return Ok(to_come.map(TaskId));
+            }
+            at = maker;
+        }
+        Ok(None)
+    }
+
     /// Objects that are gone, and were given up.
     pub(crate) fn given_up(&self) -> Result<HashSet<Digest>, Error> {
         self.connection
@@ -100,6 +161,16 @@ impl State {
         self.reader.connection.write_all(DOING, ENTRIES)?;
         self.commit()?;
         Ok((mended, makers))
+    }
+
+    /// Of the tasks of which [`Self::repair_rows`] has taken outputs out, those that were superseded, by then or since, have not
+    /// ended: nobody is to take over what is left of their results.
+    pub(crate) fn forget_stripped(&mut self) -> Result<(), Error> {
+        self.reader.connection.write_all(
+            DOING,
+            "UPDATE task SET processed = 0 WHERE live = 0 AND id IN (SELECT id FROM stripped);
+             DROP TABLE stripped;",
+        )
     }
 
     /// Forgets what tasks wrote that is gone: of how many tasks.

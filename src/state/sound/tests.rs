@@ -42,7 +42,7 @@ fn make(folder: &Path) {
     };
     done(&mut state, first, start);
     for number in 0..200_u32 {
-        let mut leave = |state: &mut State, parent, step| {
+        let leave = |state: &mut State, parent, step| {
             let task = NewTask {
                 object: Digest::of(&number.to_be_bytes()),
                 form: Form::File,
@@ -65,10 +65,10 @@ fn make(folder: &Path) {
 /// Has the tree that begins at this page lost all that was in it.
 fn empty(database: &Path, table: &str) {
     let connection = Connection::open(database).unwrap();
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, usize>(0));
-    let size = number("PRAGMA page_size").unwrap();
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0));
+    let size = number("PRAGMA page_size").unwrap() as usize;
     let which = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'");
-    let at = (number(&which).unwrap() - 1) * size;
+    let at = (number(&which).unwrap() as usize - 1) * size;
     drop(connection);
     let mut bytes = fs::read(database).unwrap();
     // A leaf of a table without rows, or of an index without entries.
