@@ -22,7 +22,7 @@ use crate::state::{Answer, Lock, Reader, Room, State};
 use crate::store;
 use crate::sys;
 use crate::text::amount::read_bytes;
-pub(super) use freed::Freed;
+pub(super) use freed::{Freed, with_hint};
 use little::First;
 
 /// Options of `gc`.

@@ -106,12 +106,12 @@ impl What {
                 "objects, or folders of them, cannot be read",
             ),
             Self::Mode => (
-                "object has a mode that none has",
-                "objects have modes that none has",
+                "object has another mode than objects have",
+                "objects have other modes than objects have",
             ),
             Self::Stray => (
-                "thing lies among the objects and is none",
-                "things lie among the objects and are none",
+                "thing among the objects is no object",
+                "things among the objects are no objects",
             ),
             Self::Input => (
                 "input that is not copied has changed where it lies",
@@ -130,8 +130,8 @@ impl What {
                 "rows of the database do not lead where they should",
             ),
             Self::Record => (
-                "record that nothing but a question needs is wrong",
-                "records that nothing but questions need are wrong",
+                "record that questions alone need is wrong",
+                "records that questions alone need are wrong",
             ),
             Self::Counts => ("count is wrong", "counts are wrong"),
             Self::Root => (
@@ -152,7 +152,7 @@ impl What {
                 "restore them from a backup of the db, or put the inputs back as they were, and run"
             }
             (Self::Missing | Self::Damaged, Severity::Again) => {
-                "`verify -repair` has made again what can be, by the next -run"
+                "call `verify -repair`, then -run: that makes them again"
             }
             (Self::Missing | Self::Damaged, Severity::Leftover) => {
                 "`verify -repair` puts aside what is damaged and gives up what is gone; questions alone miss it (`log`, `why`, `trace`)"
@@ -169,7 +169,7 @@ impl What {
             }
             (Self::Index, _) => "`verify -repair` makes the indexes anew",
             (Self::Row, _) => {
-                "`verify -repair` takes them out, and has done again what they belonged to; or restore the file `db` from a backup"
+                "call `verify -repair`, then -run: these rows are taken out, and what they belonged to is done again; or restore the file `db` from a backup"
             }
             (Self::Record, _) => "nothing has to be done",
             (Self::Counts, _) => {

@@ -17,7 +17,10 @@ impl Call<'_> {
         let told = match self.drop_bytes() {
             Ok(told) => told,
             Err(failure) => {
-                let words = format!("what can be made again was to go: {}", failure.message());
+                let words = format!(
+                    "keep = \"finals\": nothing was evicted: {}",
+                    failure.message()
+                );
                 self.reporter.event(&Event::Warning(&words));
                 return;
             }

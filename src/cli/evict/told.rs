@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::super::gc::with_hint;
 use crate::evict::Evicted;
 use crate::store::Amount;
 use crate::text::amount::{bytes, grouped_count};
@@ -77,9 +78,12 @@ impl Told {
         let mut warnings = Vec::new();
         if let Some(error) = &evicted.error {
             let count = i64::try_from(evicted.left).unwrap_or(i64::MAX);
-            warnings.push(format!(
-                "the bytes of {} stay: {error}",
-                grouped_count(count, "object")
+            warnings.push(with_hint(
+                format!(
+                    "the bytes of {} were to go, and stay: {error}",
+                    grouped_count(count, "object")
+                ),
+                error.hint(),
             ));
         }
         if let (true, Some(most)) = (evicted.too_large, self.most) {

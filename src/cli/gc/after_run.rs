@@ -7,7 +7,6 @@ use super::super::error::Failure;
 use super::{Freed, free};
 use crate::gc::Wish;
 use crate::model::event::Event;
-use crate::text::amount::doing;
 
 /// How long a run that is over waits for those who read what is to go.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,8 +33,7 @@ impl Call<'_> {
             Ok(None) => return,
             Err(failure) => {
                 let words = format!(
-                    "not more than {} to be kept: {}",
-                    doing(keep, "runset", ("was", "were")),
+                    "keep_runsets = {keep}: older runsets stay: {}",
                     failure.message()
                 );
                 self.reporter.event(&Event::Warning(&words));

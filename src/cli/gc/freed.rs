@@ -32,6 +32,14 @@ fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// A warning, and what to do about it.
+pub(in super::super) fn with_hint(words: String, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{words}\nhint: {hint}"),
+        None => words,
+    }
+}
+
 impl Freed {
     /// The same for those who are told of a run; `words`: what it is in one line.
     pub(in super::super) fn event<'a>(&self, words: &'a str) -> Event<'a> {
@@ -152,9 +160,12 @@ impl Freed {
         let collected = &self.collected;
         let mut warnings = self.warnings.clone();
         if let Some(error) = &collected.swept.error {
-            warnings.push(format!(
-                "{} could not be looked at or removed, and stay: {error}",
-                grouped_count(number(collected.swept.left), "thing")
+            warnings.push(with_hint(
+                format!(
+                    "{} among the objects could not be looked at or removed, and stay: {error}",
+                    grouped_count(number(collected.swept.left), "thing")
+                ),
+                error.hint(),
             ));
         }
         if collected.lists > 0 {
