@@ -30,6 +30,9 @@ pub(crate) use warm::Warm;
 /// time.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
+/// What a POSIX shell is given to become a program in the control group that its first argument, a file, leads into.
+pub(crate) const ENTER: &str = r#"echo 0 > "$0" && exec "$@""#;
+
 /// Why a child did not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {

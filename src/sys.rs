@@ -298,6 +298,12 @@ pub(crate) fn can_divide() -> Result<(), Obstacle> {
     system::can_divide()
 }
 
+/// Leaves the control group in this folder as it was before a run divided it that was killed. Does nothing where
+/// another run is in it, or where it is none.
+pub(crate) fn give_back(folder: &Path) {
+    system::give_back(folder);
+}
+
 /// Processes that the kernel has killed for want of memory since the machine was started, if it tells.
 pub(crate) fn kills() -> Option<u64> {
     system::kills()

@@ -126,14 +126,21 @@ pub(super) fn tell_capped(supply: &Supply, manifest: &Manifest, tell: &mut dyn F
     }
 }
 
-/// What holds tasks to the memory that they are given; where there is no such thing, and some are given
-/// any, that is told.
+/// What holds tasks to the memory that they are given, also those of workers that this machine has; where there is no
+/// such thing, and some are given any, that is told.
 pub(super) fn fence(source: &Source, tell: &mut dyn FnMut(&Event)) -> Option<Arc<Divided>> {
-    if !limits_memory(source, false) {
+    let in_workers = || {
+        let mut crews = source.executors.crews.iter();
+        limits_memory(source, true) && crews.any(|crew| crew.here)
+    };
+    let own = limits_memory(source, false);
+    if !own && !in_workers() {
         return None;
     }
     match Divided::here() {
         Ok(divided) => Some(Arc::new(divided)),
+        // Each worker says so of itself.
+        Err(_) if !own => None,
         Err(why) => {
             tell(&Event::Warning(&format!(
                 "{}\nhint: {}",

@@ -385,6 +385,9 @@ impl Call<'_> {
         let mut tell = |event: &Event| reporter.event(event);
         resources::tell_capped(&self.has, &self.source.manifest, &mut tell);
         self.fence = resources::fence(self.source, &mut tell);
+        if let Some(fence) = &self.fence {
+            scratch.note_group(fence.folder());
+        }
         let store = Arc::new(Store::open(&layout.objects(), place)?);
         store.lend(self.state.lent()?);
         store.set_evicted(self.state.evicted()?);
@@ -490,6 +493,7 @@ impl Call<'_> {
         let first = settings.parallel.saturating_add(1);
         let terms = (terms, first);
         let remote = Remote::new(store, folder, crews, &posted, terms, (hidden, keep));
+        let remote = remote.divide(self.fence.clone());
         let done = std::thread::scope(|scope| {
             remote
                 .serve(scope)

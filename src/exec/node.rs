@@ -200,6 +200,9 @@ fn serve_within(
             Obstacle::hint()
         )));
     }
+    if let Some(Ok(fence)) = &fence {
+        scratch.note_group(fence.folder());
+    }
     let kept = place.join("failed");
     let kept = terms.keep.then(|| Kept::open(&kept)).transpose();
     let kept = kept.map_err(crate::store::io_error("make a folder in", place))?;

@@ -31,6 +31,7 @@ use crate::engine::{self, Collected, Job, Stop};
 use crate::folder::Folder;
 use crate::model::plan::QueueId;
 use crate::store::{Session, Store};
+use crate::sys::Divided;
 use crate::wire::message::{Lease, StepSpec, TaskSpec, Terms, ToWorker};
 use beside::Beside;
 use book::{Act, Book, WorkerId};
@@ -55,6 +56,8 @@ pub(crate) struct Crew {
     /// The option by which the command, as its second word, is kept from machines with these names; none where
     /// it knows none.
     pub without: Option<&'static str>,
+    /// Whether its workers are processes of this machine, which can have parts of this run's control group.
+    pub here: bool,
     /// After how long without anything to do a worker goes; none if it stays.
     pub idle: Option<Duration>,
     /// The longest time that one of its tasks may take, as far as they have a limit.
@@ -90,6 +93,8 @@ pub(crate) struct Remote<'a> {
     first: i64,
     /// Variables of this process that no worker has, for a secret is in them.
     hidden: &'a BTreeSet<OsString>,
+    /// This run's control group, if it is divided.
+    fence: Option<Arc<Divided>>,
     /// Where folders of failed tasks go, if they are kept.
     keep: Option<Arc<Kept>>,
     clock: Clock,
@@ -192,12 +197,19 @@ impl<'a> Remote<'a> {
             first: i64::try_from(first).unwrap_or(i64::MAX),
             hidden,
             keep,
+            fence: None,
             clock: Box::new(Instant::now),
             state: Mutex::new(state),
             called: Condvar::new(),
             news: Mutex::default(),
             came: Condvar::new(),
         }
+    }
+
+    /// Workers that are processes of this machine each have a part of this control group.
+    pub(crate) fn divide(mut self, fence: Option<Arc<Divided>>) -> Self {
+        self.fence = fence;
+        self
     }
 
     /// Starts workers as they are wanted, until [`Remote::end`]. All threads have ended when the scope has.

@@ -29,7 +29,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::{Identity, Look, Writers, descriptors};
 pub(crate) use cgroup::{Divided, Part};
-pub(super) use cgroup::{can_divide, kills};
+pub(super) use cgroup::{can_divide, give_back, kills};
 pub(super) use machine::{gpus, memory};
 pub(super) use mounts::{is_unchangeable, network};
 #[cfg(target_env = "gnu")]

@@ -17,7 +17,7 @@ use super::state_dir::is_state;
 use crate::folder::{Folder, is_self, remove_all, shown};
 use crate::process::{Leftover, end_marked};
 use crate::store::{self, AMONG, PROBE, is_of_run, name_of_run};
-use crate::sys::Orphans;
+use crate::sys::{self, Orphans};
 
 /// See the module. Dropped, the folder is gone.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ impl Scratch {
         let marks = notes::read(&[parent, among]);
         let grace = grace.min(GRACE);
         let leftover = marks.map(|marks| end_marked(&marks, grace));
+        for group in notes::groups(&[parent, among]) {
+            sys::give_back(&group);
+        }
         let leftover = leftover.unwrap_or_default();
         let rescued: Vec<Self> = [parent, among]
             .into_iter()
@@ -126,6 +129,12 @@ impl Scratch {
     /// The folder.
     pub(crate) fn folder(&self) -> &Arc<Folder> {
         &self.folder
+    }
+
+    /// Notes the control group that this run divides, for the next one, should this one be killed.
+    pub(crate) fn note_group(&self, group: &Path) {
+        // Without it, whoever began the group has to tidy it up.
+        let _ = notes::add_group(&self.folder, group);
     }
 
     /// Folders with what tasks of killed runs would have kept for their next try; they are gone with this.

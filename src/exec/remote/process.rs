@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,14 @@ pub(super) fn meet(from: &mut impl BufRead) -> Result<Hello, String> {
         ));
     }
     Ok(hello)
+}
+
+/// The command, run by a process that goes through this door into a control group first.
+pub(super) fn behind(door: &Path, command: Vec<OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = ["/bin/sh", "-c", process::ENTER].map(Into::into).into();
+    words.push(door.into());
+    words.extend(command);
+    words
 }
 
 /// Starts the command of a station.

@@ -15,6 +15,7 @@ use super::talk::{self, Say};
 use super::{Remote, State, process};
 use crate::exec::away::{News, Whereabouts};
 use crate::exec::nudge::Nudged;
+use crate::sys::Part;
 use crate::wire::message::{Hello, ToWorker};
 
 /// How often in a row a worker may fail to come to anything at a station.
@@ -303,6 +304,14 @@ impl<'a> Remote<'a> {
         command
     }
 
+    /// Where its worker can divide memory among its tasks, if that is for this run to say.
+    fn part(&self, place: usize, number: usize) -> Option<Part> {
+        let fence = self.fence.as_ref().filter(|_| self.crews[place].here)?;
+        let part = fence.part(&format!("worker{place}.{number}"));
+        // Without it, the worker says that memory is counted only.
+        part.open().ok().map(|()| part)
+    }
+
     /// Has one worker to its end, and tells where it is.
     fn have_one(&self, place: usize, number: usize) -> Came {
         let mut state = self.lock();
@@ -318,7 +327,12 @@ impl<'a> Remote<'a> {
 
     /// Starts one worker, and hears it to its end.
     fn start_one(&self, place: usize, number: usize) -> Came {
-        let command = &self.command(place, number);
+        let part = self.part(place, number);
+        let command = self.command(place, number);
+        let command = &match &part {
+            Some(part) => process::behind(&part.door(), command),
+            None => command,
+        };
         let failed = |how: String| Came {
             was_of_use: false,
             left_out: false,

@@ -5,10 +5,12 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::sys::{Fate, Obstacle};
 
@@ -18,8 +20,12 @@ const ROOT: &str = "/sys/fs/cgroup";
 const MARKS: [&str; 2] = ["user.delegate", "trusted.delegate"];
 /// The part that this process moves into.
 const OWN: &str = "task-pipeline.run";
+/// How the names of all parts begin; the number of the process that made one follows, unless it is that.
+const PARTS: &str = "task-pipeline.";
 /// How long the last processes of a part have to be gone after they were killed.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for those in the part of a run that was killed, whose processes were ended already.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// The group of this process, divided.
 #[derive(Debug)]
@@ -49,14 +55,16 @@ fn own(root: &Path, groups: &str) -> Result<PathBuf, Obstacle> {
     {
         return Err(Obstacle::NotDelegated);
     }
-    // Root may write everywhere, also where systemd wants to be the only one.
+    // Root may write everywhere, also where systemd wants to be the only one. Below what it has given away it is not.
     let is_marked = || {
-        let value = |mark: &str| {
+        let value = |folder: &Path, mark: &str| {
             let mut value = [0; 8];
-            let length = rustix::fs::getxattr(&folder, mark, &mut value[..]);
+            let length = rustix::fs::getxattr(folder, mark, &mut value[..]);
             length.is_ok_and(|length| value[..length] == *b"1")
         };
-        MARKS.into_iter().any(value)
+        let above = folder.ancestors().take_while(|above| *above != root);
+        let mut all = above.flat_map(|folder| MARKS.map(|mark| (folder, mark)));
+        all.any(|(folder, mark)| value(folder, mark))
     };
     let is_managed = rustix::process::geteuid().is_root()
         && Path::new("/run/systemd/system").is_dir()
@@ -87,6 +95,7 @@ impl Divided {
         };
         let control = divided.folder.join("cgroup.subtree_control");
         if fs::write(&control, "+memory").is_ok() {
+            sweep(&divided.folder);
             return Ok(divided);
         }
         // There are processes in it: this one, and perhaps others.
@@ -96,7 +105,10 @@ impl Divided {
         fs::write(leaf.join("cgroup.procs"), "0").map_err(failed)?;
         divided.moved = true;
         match fs::write(&control, "+memory") {
-            Ok(()) => Ok(divided),
+            Ok(()) => {
+                sweep(&divided.folder);
+                Ok(divided)
+            }
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Err(Obstacle::Shared),
             Err(error) => Err(failed(error)),
         }
@@ -104,18 +116,62 @@ impl Divided {
 
     /// A part of it by this name.
     pub(crate) fn part(&self, name: &str) -> Part {
-        let name = format!("task-pipeline.{name}");
+        // In the root of all groups, other runs may have parts beside those of this one.
+        let name = format!("{PARTS}{}-{name}", std::process::id());
         Part {
             folder: self.folder.join(name),
         }
     }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// Removes the parts that processes have left that are no more, and ends what is in them.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_prefix(PARTS));
+        let maker = name.and_then(|name| name.split_once('-'));
+        let maker = maker.and_then(|(maker, _)| Pid::from_raw(maker.parse().ok()?));
+        if maker.is_some_and(|maker| test_kill_process(maker) == Err(Errno::SRCH)) {
+            let _ = clear(&entry.path(), PATIENCE);
+        }
+    }
+}
+
+/// Leaves a group as it was before a run divided it that was killed; it may have been another one than that of
+/// this process, and nobody else can enter it before that.
+pub(crate) fn give_back(folder: &Path) {
+    give_back_in(Path::new(ROOT), folder);
+}
+
+fn give_back_in(root: &Path, folder: &Path) {
+    let is_plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+    if folder == root || !folder.starts_with(root) || !folder.components().all(is_plain) {
+        return;
+    }
+    sweep(folder);
+    // A run that goes on is in it, and nothing of the killed one.
+    let own = folder.join(OWN);
+    let began = Instant::now();
+    while let Err(error) = fs::remove_dir(&own) {
+        if error.raw_os_error() != Some(libc::EBUSY) || began.elapsed() > MOMENT {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = fs::write(folder.join("cgroup.subtree_control"), "-memory");
 }
 
 impl Drop for Divided {
     fn drop(&mut self) {
-        // As it was, should somebody else want to use it; systemd removes what is left with the group.
-        let _ = fs::write(self.folder.join("cgroup.subtree_control"), "-memory");
+        // As it was, should somebody else want to use it; systemd removes what is left with the group. In the root of
+        // all groups, which holds its own processes beside others, the limits of others may hang on the controller.
         if self.moved {
+            let _ = fs::write(self.folder.join("cgroup.subtree_control"), "-memory");
             let _ = fs::write(self.folder.join("cgroup.procs"), "0");
             let _ = fs::remove_dir(self.folder.join(OWN));
         }
@@ -134,10 +190,15 @@ impl Part {
         self.folder.join("cgroup.procs")
     }
 
+    /// Makes it anew, empty, without a limit.
+    pub(crate) fn open(&self) -> io::Result<()> {
+        clear(&self.folder, PATIENCE)?;
+        make(&self.folder)
+    }
+
     /// Makes it anew, empty, with so many bytes of memory and no room elsewhere.
     pub(crate) fn begin(&self, bytes: u64) -> io::Result<()> {
-        self.clear()?;
-        make(&self.folder)?;
+        self.open()?;
         fs::write(self.folder.join("memory.max"), bytes.to_string())?;
         // Where there is no swap, there is no such file. All of a task ends, and not whichever process asked last.
         for (file, value) in [("memory.swap.max", "0"), ("memory.oom.group", "1")] {
@@ -157,7 +218,7 @@ impl Part {
         // It is there without the controller, too.
         let cpu = read("cpu.stat").and_then(|text| number(&text, "usage_usec"));
         // What cannot be removed is when it is needed again, or in the end.
-        let _ = self.clear();
+        let _ = clear(&self.folder, PATIENCE);
         Fate {
             killed: number(&events, "oom_kill").unwrap_or(0),
             // The kernel counts here what this limit or one below it was too little for, and no limit above it.
@@ -166,28 +227,50 @@ impl Part {
             peak,
         }
     }
+}
 
-    /// Kills what is in it, and removes it.
-    fn clear(&self) -> io::Result<()> {
-        let began = Instant::now();
-        loop {
-            match fs::remove_dir(&self.folder) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(error) if began.elapsed() > PATIENCE => return Err(error),
-                Err(_) => {
-                    let _ = fs::write(self.folder.join("cgroup.kill"), "1");
-                    std::thread::sleep(Duration::from_millis(2));
-                }
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = clear(&self.folder, PATIENCE);
+    }
+}
+
+/// Kills what is in a part, and removes it with the groups that scripts have made in it.
+fn clear(folder: &Path, patience: Duration) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match remove(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if began.elapsed() > patience => return Err(error),
+            Err(_) => {
+                let _ = fs::write(folder.join("cgroup.kill"), "1");
+                std::thread::sleep(Duration::from_millis(2));
             }
         }
     }
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = self.clear();
+/// Removes a group that no process is in.
+fn remove(folder: &Path) -> io::Result<()> {
+    let removed = fs::remove_dir(folder);
+    // What has groups in it is busy, and nothing is listed of what has none.
+    if removed
+        .as_ref()
+        .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+    {
+        let mut any = false;
+        for entry in fs::read_dir(folder)?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                any = true;
+                remove(&entry.path())?;
+            }
+        }
+        if any {
+            return fs::remove_dir(folder);
+        }
     }
+    removed
 }
 
 fn make(folder: &Path) -> io::Result<()> {
@@ -252,9 +335,10 @@ mod tests {
         assert_eq!(read("cgroup.subtree_control"), "+memory");
         let part = divided.part("0");
         part.begin(2 << 30).unwrap();
-        assert_eq!(read("task-pipeline.0/memory.max"), "2147483648");
-        assert_eq!(read("task-pipeline.0/memory.oom.group"), "1");
-        let folder = root.path().join("a/b/task-pipeline.0");
+        let name = format!("task-pipeline.{}-0", std::process::id());
+        assert_eq!(read(&format!("{name}/memory.max")), "2147483648");
+        assert_eq!(read(&format!("{name}/memory.oom.group")), "1");
+        let folder = root.path().join("a/b").join(name);
         fs::write(folder.join("memory.events"), events).unwrap();
         fs::write(folder.join("memory.peak"), "4096\n").unwrap();
         fs::write(folder.join("cpu.stat"), "usage_usec 1500\nuser_usec 7\n").unwrap();
@@ -268,7 +352,8 @@ mod tests {
             ended.join().unwrap()
         });
         drop(divided);
-        assert_eq!(read("cgroup.subtree_control"), "-memory");
+        // Others may have limits by it.
+        assert_eq!(read("cgroup.subtree_control"), "+memory");
         ended
     }
 
@@ -286,5 +371,71 @@ mod tests {
         let other = "low 0\nhigh 0\nmax 9\noom 0\noom_kill 2\noom_group_kill 1\n";
         assert_eq!(told(other), fate(2, false));
         assert_eq!(told("max 9\noom 0\noom_kill 0\n"), fate(0, false));
+    }
+
+    #[test]
+    fn groups_that_a_script_made_go_with_its_part() {
+        let root = fake("memory\n");
+        let divided = Divided::of(root.path(), "0::/a/b\n").unwrap();
+        let part = divided.part("0");
+        fs::create_dir_all(part.folder.join("of a script/inner")).unwrap();
+        fs::create_dir_all(part.folder.join("another")).unwrap();
+        part.open().unwrap();
+        assert_eq!(fs::read_dir(&part.folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_of_a_group_goes() {
+        let root = fake("memory\n");
+        let group = root.path().join("a/b");
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let (dead, alive) = (ended.id(), std::process::id());
+        let begin = || {
+            for name in [
+                format!("task-pipeline.{dead}-0"),
+                format!("task-pipeline.{dead}-worker 1/task-pipeline.run"),
+                format!("task-pipeline.{alive}-0"),
+                "task-pipeline.run".to_owned(),
+                "another".to_owned(),
+            ] {
+                fs::create_dir_all(group.join(name)).unwrap();
+            }
+            fs::write(group.join("cgroup.subtree_control"), "memory").unwrap();
+        };
+        let left = || {
+            let entries = fs::read_dir(&group).unwrap().flatten();
+            let names = entries.filter(|entry| entry.path().is_dir());
+            let mut names: Vec<_> = names
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect();
+            names.sort();
+            let control = fs::read_to_string(group.join("cgroup.subtree_control")).unwrap();
+            (names.join(" "), control)
+        };
+        let living = format!("another task-pipeline.{alive}-0");
+        begin();
+        give_back_in(root.path(), &group);
+        assert_eq!(left(), (living.clone(), "-memory".to_owned()));
+        // The next run in the same group does so itself.
+        begin();
+        let divided = Divided::of(root.path(), "0::/a/b\n").unwrap();
+        assert_eq!(
+            left(),
+            (format!("{living} task-pipeline.run"), "+memory".to_owned())
+        );
+        drop(divided);
+        // A run that goes on is in the part.
+        begin();
+        fs::write(group.join("task-pipeline.run/cgroup.procs"), "1").unwrap();
+        give_back_in(root.path(), &group);
+        assert_eq!(left().1, "memory");
+        // What is noted may be anything.
+        for other in ["/", "/proc", "a/b", ""] {
+            give_back_in(root.path(), Path::new(other));
+        }
+        give_back_in(root.path(), &root.path().join("x/../a/b"));
+        give_back_in(&group, &group);
+        assert_eq!(left().1, "memory");
     }
 }

@@ -15,7 +15,7 @@ use crate::model::checkpoint::STATE_DIR;
 use crate::model::plan::QueueId;
 use crate::model::resources::GPUS;
 use crate::model::task::{INPUT_DIR, KEY, WITH_DIR, WITH_FILE};
-use crate::process::{Invocation, Limits, Pipes, SpawnSpec, Variables};
+use crate::process::{self, Invocation, Limits, Pipes, SpawnSpec, Variables};
 use crate::sys::sandbox::inside;
 
 /// See the module. All are connected to the same pipes.
@@ -163,12 +163,15 @@ fn sandboxed(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invoca
 
 /// The same, in the control group that the door leads into, with all that it starts.
 fn through(mut shell: Invocation, door: &Path) -> io::Result<Invocation> {
-    const GO: &str = r#"echo 0 > "$0" && exec "$@""#;
     if shell.program == Path::new(OWN) {
         // To who goes through, that is another program.
         shell.program = format!("/proc/{}/exe", std::process::id()).into();
     }
-    let arguments = [OsStr::new("-c"), OsStr::new(GO), door.as_os_str()];
+    let arguments = [
+        OsStr::new("-c"),
+        OsStr::new(process::ENTER),
+        door.as_os_str(),
+    ];
     shell.within(Path::new("/bin/sh"), &arguments)
 }
 

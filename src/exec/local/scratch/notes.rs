@@ -1,10 +1,13 @@
 //! What the folder of a run tells the next one, should this one be killed: which processes are its
-//! own. Their variables name files in it, and they write to pipes whose inodes are noted in it.
+//! own. Their variables name files in it, and they write to pipes whose inodes are noted in it. So is the
+//! control group that it divided.
 //!
 //! Nothing is noted for a single task.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 use crate::folder::{Folder, shown};
 use crate::process::Pipes;
@@ -27,6 +30,27 @@ pub(crate) fn add(folder: &Folder, pipes: &Pipes) -> io::Result<()> {
     Ok(())
 }
 
+/// Notes the control group that this run divides.
+pub(super) fn add_group(folder: &Folder, group: &Path) -> io::Result<()> {
+    let mut file = folder.entry(GROUP).create()?;
+    file.write_all(group.as_os_str().as_bytes())
+}
+
+/// The control groups that runs divided which have a folder in one of these.
+pub(super) fn groups(parents: &[&Path]) -> Vec<PathBuf> {
+    let mut groups = Vec::new();
+    of_each_run(parents, |folder| {
+        let mut path = Vec::new();
+        if is_signed(folder).unwrap_or_default()
+            && let Ok(file) = folder.entry(GROUP).open()
+            && file.take(LONGEST).read_to_end(&mut path).is_ok()
+        {
+            groups.push(OsString::from_vec(path).into());
+        }
+    });
+    groups
+}
+
 /// By what the processes are known of all runs that have a folder in one of these; none if no run
 /// has.
 pub(crate) fn read(parents: &[&Path]) -> Option<Marks> {
@@ -34,17 +58,24 @@ pub(crate) fn read(parents: &[&Path]) -> Option<Marks> {
         variables: VARIABLES,
         ..Marks::default()
     };
+    of_each_run(parents, |folder| {
+        marks.pipes.extend(pipes(folder).unwrap_or_default());
+        marks.folders.push(folder.path().to_owned());
+    });
+    (!marks.folders.is_empty()).then_some(marks)
+}
+
+/// Calls this with the folder of each run in these.
+fn of_each_run(parents: &[&Path], mut each: impl FnMut(&Folder)) {
     // A link could lead to the runs of another db.
     for parent in parents.iter().filter_map(|path| Folder::open(path).ok()) {
         let names = parent.names().into_iter().flatten().flatten();
         for name in names.filter(|name| is_of_run(shown(name.file_name()))) {
             if let Ok(folder) = parent.entry(shown(name.file_name())).open_folder() {
-                marks.pipes.extend(pipes(&folder).unwrap_or_default());
-                marks.folders.push(folder.path().to_owned());
+                each(&folder);
             }
         }
     }
-    (!marks.folders.is_empty()).then_some(marks)
 }
 
 /// By what the processes of one run are known while it goes on.
@@ -58,6 +89,9 @@ pub(crate) fn of(folder: &Folder) -> Marks {
 
 const SIGNATURE: &str = "run";
 const PIPES: &str = "pipes-";
+const GROUP: &str = "group";
+/// The most bytes that are read of what a script may have put anything in the place of.
+const LONGEST: u64 = 4096;
 
 /// By what a folder is known to be this one and no copy, and its notes to be of this boot.
 fn signature(folder: &Folder) -> io::Result<String> {
@@ -66,12 +100,16 @@ fn signature(folder: &Folder) -> io::Result<String> {
     Ok(format!("{boot} {identity:?}"))
 }
 
-fn pipes(folder: &Folder) -> io::Result<Vec<u64>> {
+/// Whether the notes were made in this folder, since the machine was started.
+fn is_signed(folder: &Folder) -> io::Result<bool> {
     let mut signed = String::new();
     let file = folder.entry(SIGNATURE).open()?;
-    // A script may have put anything in its place.
-    file.take(1000).read_to_string(&mut signed)?;
-    if signed != signature(folder)? {
+    file.take(LONGEST).read_to_string(&mut signed)?;
+    Ok(signed == signature(folder)?)
+}
+
+fn pipes(folder: &Folder) -> io::Result<Vec<u64>> {
+    if !is_signed(folder)? {
         return Ok(Vec::new());
     }
     let mut inodes = Vec::new();
@@ -101,6 +139,7 @@ mod tests {
         begin(&folder).unwrap();
         let pipes = Pipes::new().unwrap();
         add(&folder, &pipes).unwrap();
+        add_group(&folder, Path::new("/sys/fs/cgroup/a")).unwrap();
         let mut expected = pipes.inodes().unwrap();
         expected.sort_unstable();
         let noted = |parent: &Path| {
@@ -112,6 +151,8 @@ mod tests {
             noted(dir.path()),
             (vec![dir.path().join("run-00000a")], expected.to_vec())
         );
+
+        assert_eq!(groups(&[dir.path()]), [Path::new("/sys/fs/cgroup/a")]);
 
         let copy = tempfile::tempdir().unwrap();
         fs::create_dir(copy.path().join("run-00000a")).unwrap();
@@ -127,5 +168,6 @@ mod tests {
             noted(copy.path()),
             (vec![copy.path().join("run-00000a")], Vec::new())
         );
+        assert_eq!(groups(&[copy.path()]), [Path::new(""); 0]);
     }
 }

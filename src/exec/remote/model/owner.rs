@@ -84,6 +84,7 @@ impl Life<'_, '_> {
             name: "crew".to_owned(),
             stations: (0..history.stations).map(station).collect(),
             without: None,
+            here: false,
             idle: history.luck.one_in(2).then_some(SILENCE),
             longest: None,
             hint: "",
