@@ -48,6 +48,7 @@ impl Life<'_, '_> {
             name: "crew".to_owned(),
             stations: vec![("0".to_owned(), Vec::new())],
             without: None,
+            here: false,
             idle: None,
             longest: None,
             hint: "",
