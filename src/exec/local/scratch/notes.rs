@@ -168,6 +168,6 @@ mod tests {
             noted(copy.path()),
             (vec![copy.path().join("run-00000a")], Vec::new())
         );
-        assert_eq!(groups(&[copy.path()]), [Path::new(""); 0]);
+        assert!(groups(&[copy.path()]).is_empty());
     }
 }
