@@ -15,7 +15,7 @@ use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::route::Router;
-use crate::model::task::TaskId;
+use crate::model::task::{TaskId, TaskState};
 use crate::state::{self, Reader, TaskRow, Use};
 use crate::store::{self, Found, hash_until};
 use crate::text::quoted;
@@ -199,6 +199,11 @@ impl<'a> Judge<'a> {
         } else {
             self.verdict(need, &row)?
         };
+        // What came in from outside comes in again for a task that is to be done, without anything else.
+        let comes_in = row.parent.is_none() && row.state == TaskState::Pending;
+        if finding.what == What::Missing && severity == Severity::Again && comes_in {
+            finding.what = What::Awaited;
+        }
         finding.severity = severity;
         Ok(Some((role, why)))
     }
