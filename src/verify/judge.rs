@@ -179,6 +179,7 @@ impl<'a> Judge<'a> {
         if need.by == Use::Past
             && finding.what == What::Missing
             && let Some(maker) = self.state.maker_to_come(row.id)?
+            && self.can_come(maker)?
         {
             finding.what = What::Awaited;
             finding.severity = Severity::Again;
@@ -206,6 +207,16 @@ impl<'a> Judge<'a> {
         }
         finding.severity = severity;
         Ok(Some((role, why)))
+    }
+
+    /// Whether a run has the step of that task, as far as the manifest is at hand.
+    fn can_come(&self, task: TaskId) -> Result<bool, state::Error> {
+        let Some(manifest) = self.manifest else {
+            return Ok(true);
+        };
+        let row = self.state.task(task)?;
+        let step = row.and_then(|row| row.step);
+        Ok(step.is_some_and(|step| manifest.steps.contains(&step.name)))
     }
 
     fn is_history(&self, row: &TaskRow) -> bool {

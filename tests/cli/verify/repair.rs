@@ -276,6 +276,20 @@ fn rows_that_lead_nowhere_are_taken_out() {
 }
 
 #[test]
+fn what_a_step_makes_that_is_gone_from_the_manifest_waits_for_no_run() {
+    let test = ran();
+    let whole = test.output("whole.txt");
+    fs::remove_file(object_of(&test, &whole)).unwrap();
+    test.run(["verify", "-repair"]).exits(0);
+    assert_eq!(found(&test), ["awaited again"]);
+    let (others, _) = MANIFEST.split_once("[[step]]\nname = \"report\"").unwrap();
+    test.manifest(others);
+    assert_eq!(found(&test), ["missing leftover"]);
+    test.run(["verify", "-repair"]).exits(0);
+    assert_eq!(found(&test), [""; 0]);
+}
+
+#[test]
 fn nobody_takes_over_results_of_which_outputs_were_taken_out() {
     let test = ran();
     let whole = test.output("whole.txt");
