@@ -36,7 +36,7 @@ pub(crate) use file::{
     seen_at, seen_itself_at, set_mode_at, umask,
 };
 pub(crate) use shortage::{Shortage, is_full};
-pub(crate) use spawning::{let_children_begin, starting_a_child};
+pub(crate) use spawning::{starting_a_child, until_it_can_be_executed};
 pub(crate) use system::{Divided, Part};
 pub(crate) use wait::{Usage, wait};
 

@@ -102,7 +102,7 @@ impl Reader {
         let top = parent.make(name);
         let top = top.map_err(io_error("make the folder", place))?;
         let mut way = Way::new(Arc::new(top));
-        let (mut files, mut executable) = (0, false);
+        let mut files = 0;
         for entry in tree {
             let entry = entry?;
             let (above, own) = match entry.name.rsplit_once('/') {
@@ -116,11 +116,12 @@ impl Reader {
                 Kind::File | Kind::Executable => {
                     self.copy_new(&entry.digest, place)?;
                     if entry.kind == Kind::Executable {
-                        executable = true;
                         let mode = 0o777 & !sys::umask();
                         place
                             .set_mode(mode)
                             .map_err(io_error("change the mode of", place))?;
+                        let program = place.open().map_err(io_error("open", place))?;
+                        sys::until_it_can_be_executed(&program);
                     }
                     files += 1;
                 }
@@ -135,9 +136,6 @@ impl Reader {
                     made.map_err(io_error("make the folder", place))?;
                 }
             }
-        }
-        if executable {
-            sys::let_children_begin();
         }
         Ok(files)
     }
