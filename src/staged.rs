@@ -41,8 +41,8 @@ struct Unfinished {
     paths: Vec<PathBuf>,
 }
 
-/// All that this program has for its own begins so.
-const OURS: &str = ".task-pipeline-";
+/// In folders of others, all that this program has for its own begins so.
+pub(crate) const OWN: &str = ".task-pipeline";
 /// Letters and digits that tell one from the other.
 const RANDOM: usize = 6;
 /// How often it is tried again where somebody takes for a leftover what was made just now.
@@ -73,7 +73,7 @@ impl Staged {
         make: impl Fn(&mut tempfile::Builder, &Path) -> io::Result<(File, PathBuf)>,
     ) -> io::Result<Self> {
         let folder = std::path::absolute(folder)?;
-        let prefix = format!("{OURS}{what}-");
+        let prefix = format!("{OWN}-{what}-");
         sweep(&folder, &prefix);
         for _ in 0..TRIES {
             let mut unfinished = unfinished()?;

@@ -7,10 +7,11 @@ use std::io::{self, BufWriter, Seek as _, Write};
 use super::call::Call;
 use super::error::Failure;
 use super::results::not_written;
-use super::select;
+use super::{own, select};
 use crate::model::digest::Digest;
 use crate::model::event::Cause;
 use crate::model::task::{TaskId, TaskState};
+use crate::out;
 use crate::staged::Staged;
 use crate::state::{Filter, Flaky, Runset, TaskRow, Which};
 use crate::store;
@@ -31,6 +32,14 @@ impl Call<'_> {
             Some(name) => self.state.runset(name)?,
             None => self.selected()?.pop(),
         };
+        if own::is_standard_output(to) {
+            let mut out = BufWriter::new(out::Data::begin());
+            self.suites(runset.as_ref(), &mut out)?;
+            let mut data = out
+                .into_inner()
+                .map_err(|error| Failure::output(error.error()))?;
+            return data.end().map_err(|error| Failure::output(&error));
+        }
         let file = Staged::file(to, "junit").map_err(|error| not_written(to, &error))?;
         let mut out = BufWriter::new(file.open());
         self.suites(runset.as_ref(), &mut out)?;

@@ -40,6 +40,9 @@ impl Leaves {
 }
 
 fn file(places: &Places, path: &Path) -> Result<PathBuf, Failure> {
+    if own::is_standard_output(path) {
+        return Ok(path.to_owned());
+    }
     own::check_file(places, path)?;
     let place = staged::place(path).and_then(|place| Staged::file(&place, "junit").map(|_| place));
     place.map_err(|error| not_written(path, &error))
@@ -146,6 +149,8 @@ impl Place {
             Error::Twice(_) | Error::Within(..) => Failure::usage(&error).hint(
                 "give them paths of their own: publish = \"qc/{key}/{name}\" in the [[step]] that leaves them",
             ),
+            Error::Reserved(_) => Failure::usage(&error)
+                .hint("give it another path: publish = \"own/{name}\" in the [[step]] that leaves it, or publish = false"),
             Error::Own { .. } => Failure::usage(&error).hint("name another folder for results"),
             Error::Interrupted => Failure::usage(format!("interrupted: not all results are in {folder}"))
                 .hint("the next run puts the others there"),

@@ -60,6 +60,9 @@ pub(crate) enum Error {
     /// A result is where another one has its folder.
     #[error("{} would be in {}, which is a result itself", quoted(.0), quoted(.1))]
     Within(String, String),
+    /// It has a name that the program keeps for itself in the folder.
+    #[error("a result would be called {}, and names that begin so are the program's own", quoted(.0))]
+    Reserved(String),
     /// What the program keeps for itself is there.
     #[error("cannot write to {}: {what} is there, which the program keeps for itself", path.shown())]
     Own {
@@ -238,6 +241,10 @@ impl Plan<'_> {
         self.target.folder.join(path)
     }
 
+    fn found(&self, path: &str) -> Result<Found, Error> {
+        stand::look(self.target.folder, path).map_err(io_error("look at", &self.place(path)))
+    }
+
     fn go_on(&self) -> Result<(), Error> {
         if self.target.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
@@ -287,8 +294,7 @@ impl Plan<'_> {
     /// Decides about a result.
     fn look_at(&mut self, path: &str, wanted: &Wanted) -> Result<(), Error> {
         self.go_on()?;
-        let place = self.place(path);
-        let found = stand::look(&place).map_err(io_error("look at", &place))?;
+        let found = self.found(path)?;
         let hash = self.ours(path, &found, Some(wanted))?;
         match (&found, hash) {
             (Found::Nothing, _) => {
@@ -330,8 +336,7 @@ impl Plan<'_> {
     /// Decides about what is no result any more.
     fn look_at_old(&mut self, path: &str) -> Result<(), Error> {
         self.go_on()?;
-        let place = self.place(path);
-        let found = stand::look(&place).map_err(io_error("look at", &place))?;
+        let found = self.found(path)?;
         if found == Found::Nothing || found == Found::Blocked {
             self.index.files.remove(path);
         } else if self.ours(path, &found, None)?.is_none() {
@@ -408,7 +413,7 @@ impl Plan<'_> {
                 making.release(&from, &place)
             };
             placed.map_err(io_error("write", &place))?;
-            let seen = match stand::look(&place).map_err(io_error("look at", &place))? {
+            let seen = match self.found(path)? {
                 Found::There { seen, .. } => seen,
                 Found::Nothing | Found::Odd | Found::Blocked => String::new(),
             };

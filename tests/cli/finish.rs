@@ -101,6 +101,16 @@ fn the_file_for_ci_is_what_junits_schema_says() {
 }
 
 #[test]
+fn a_line_stands_for_standard_output() {
+    let test = Test::with("[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    let ran = test.call(["-run", "-quiet", "-junit", "-"]);
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(said.starts_with("<?xml"), "{said}");
+    assert!(said.ends_with("</testsuites>\n"), "{said}");
+    assert!(!test.path("-").exists());
+}
+
+#[test]
 fn a_file_for_ci_that_cannot_be_written_is_an_error_before_anything_runs() {
     let test = Test::with(MANIFEST);
     for (file, words) in [

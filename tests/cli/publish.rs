@@ -207,6 +207,22 @@ fn folders_that_cannot_be_are_refused_before_anything_runs() {
 }
 
 #[test]
+fn a_result_with_a_name_of_the_programs_is_refused() {
+    let step = "[publish]\ndir = 'results'\n[[step]]\nname = 'a'\nstart = true\n";
+    let script = "script = 'echo > $OUTPUT_DIR/.task-pipeline.json'\n";
+    let test = Test::with(&format!("{step}{script}"));
+    test.run(["-run"])
+        .exits(2)
+        .says("a result would be called `.task-pipeline.json`, and names that begin so are the program's own")
+        .says("publish = \"own/{name}\"");
+    test.manifest(&format!("{step}publish = 'own/{{name}}'\n{script}"));
+    test.run(["-run"])
+        .exits(0)
+        .says("1 result in results: 1 new");
+    assert_eq!(test.read("results/own/.task-pipeline.json"), "\n");
+}
+
+#[test]
 fn outputs_that_cannot_stand_together_are_an_error_with_what_to_do() {
     let test = Test::with(&manifest(&format!(
         "publish = 'names.txt/{{name}}'\n{BYTES}"

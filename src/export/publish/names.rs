@@ -7,6 +7,7 @@ use crate::export::apart;
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::publish::{Publish, Values, one_name};
+use crate::staged;
 use crate::state::Left;
 
 /// An output with the path that it would like, and where that is not its own, others.
@@ -83,6 +84,9 @@ pub(super) fn resolve<E: From<Error>>(
         });
     }
     for path in wanted.keys() {
+        if path.starts_with(staged::OWN) {
+            return Err(Error::Reserved(path.clone()).into());
+        }
         let above = path.match_indices('/').map(|(at, _)| &path[..at]);
         if let Some(above) = above.into_iter().find(|above| wanted.contains_key(*above)) {
             return Err(Error::Within(path.clone(), above.to_owned()).into());
@@ -195,6 +199,20 @@ mod tests {
         );
         let rules = [("s", "{step}.txt"), ("t", "-")];
         assert_eq!(paths(&outputs, &rules).unwrap(), ["s-x.txt", "s-y.txt"]);
+    }
+
+    #[test]
+    fn names_of_the_program_are_refused() {
+        for (name, rule) in [
+            (".task-pipeline.json", ""),
+            (".task-pipeline-publish-Ab3dE9", ""),
+            ("x", ".task-pipeline.json/{name}"),
+        ] {
+            let rules = [("s", rule)];
+            let rules = if rule.is_empty() { &[][..] } else { &rules };
+            let refused = paths(&[[name, "k", "1", "s"]], rules).unwrap_err();
+            assert!(matches!(refused, Error::Reserved(_)), "{name}");
+        }
     }
 
     #[test]

@@ -38,12 +38,21 @@ struct Inner {
     look: String,
 }
 
-/// Looks at `path`, and at all that is in it.
-pub(super) fn look(path: &Path) -> io::Result<Found> {
+/// Looks at `path` in the folder, and at all that is in it. A link on the way there is in the way: where it leads,
+/// nobody has said that results may go.
+pub(super) fn look(folder: &Path, path: &str) -> io::Result<Found> {
+    for (at, _) in path.match_indices('/') {
+        match fs::symlink_metadata(folder.join(&path[..at])) {
+            Ok(about) if about.is_dir() => {}
+            Ok(_) => return Ok(Found::Blocked),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(error),
+        }
+    }
+    let path = &folder.join(path);
     let about = match fs::symlink_metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Found::Blocked),
         Err(error) => return Err(error),
     };
     if about.is_file() {

@@ -279,8 +279,18 @@ fn links_and_other_things_stay() {
     fs::write(world.at("elsewhere"), "x").unwrap();
     std::os::unix::fs::symlink(world.at("elsewhere"), world.at("out/a")).unwrap();
     fs::write(world.at("out/b"), "a file").unwrap();
-    let done = world.bring(&[("a", "1"), ("b/c", "2")]);
-    assert_eq!(left(&done), [("a", Why::Foreign), ("b/c", Why::Foreign)]);
+    fs::create_dir(world.at("other")).unwrap();
+    std::os::unix::fs::symlink(world.at("other"), world.at("out/linked")).unwrap();
+    let done = world.bring(&[("a", "1"), ("b/c", "2"), ("linked/d", "3")]);
+    assert_eq!(
+        left(&done),
+        [
+            ("a", Why::Foreign),
+            ("b/c", Why::Foreign),
+            ("linked/d", Why::Foreign)
+        ]
+    );
+    assert_eq!(fs::read_dir(world.at("other")).unwrap().count(), 0);
     assert_eq!(fs::read_to_string(world.at("elsewhere")).unwrap(), "x");
 }
 
