@@ -19,6 +19,7 @@ mod describe;
 mod dry_run;
 mod error;
 mod evict;
+mod execute;
 mod executor;
 mod export;
 mod finish;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use toml::de::DeValue;
-
-use super::value::{Item, Reader, list};
+use super::value::{FlagOr, Item, Reader, list};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::shared::Address;
 use crate::text::quoted;
@@ -47,24 +45,15 @@ pub(super) fn urls(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Opti
 
 /// Reads it.
 pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Cache> {
-    let text = match item.get_ref() {
-        DeValue::Boolean(true) => return Some(Cache::Always),
-        DeValue::Boolean(false) => return Some(Cache::Never),
-        DeValue::String(text) => text,
-        DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_)
-        | DeValue::Table(_) => {
-            let hint = format!("for results of the last twelve hours alone: {what} = \"12h\"");
-            let wanted = "true, false, \"runset\" or a length of time in quotes";
-            reader.wrong_type(what, wanted, item, Some(hint));
-            return None;
-        }
+    let wanted = "true, false, \"runset\" or a length of time in quotes";
+    let hint = format!("for results of the last twelve hours alone: {what} = \"12h\"");
+    let text = match reader.flag_or_text(what, wanted, hint, item)? {
+        FlagOr::Flag(true) => return Some(Cache::Always),
+        FlagOr::Flag(false) => return Some(Cache::Never),
+        FlagOr::Text(text) => text,
     };
-    match text.as_ref() {
+    match text.as_str() {
         RUNSET => Some(Cache::Runset),
-        "true" | "false" | "yes" | "no" | "on" | "off" => reader.flag(what, item).and(None),
         text if text.starts_with(|c: char| c.is_ascii_digit()) => {
             let none = "for results that are never used again: false, without quotes";
             reader.duration(what, none, item).map(Cache::Within)

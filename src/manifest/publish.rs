@@ -1,8 +1,6 @@
 //! The table `[publish]`, and the key `publish` of steps: where results stand as files.
 
-use toml::de::DeValue;
-
-use super::value::{Item, Reader};
+use super::value::{FlagOr, Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::publish::{Publish, Template};
 
@@ -24,29 +22,19 @@ pub(super) fn folder(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Op
 
 /// Reads what the final outputs of a step are called there.
 pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Publish> {
-    let text = match item.get_ref() {
-        DeValue::Boolean(true) => return Some(Publish::Named),
-        DeValue::Boolean(false) => return Some(Publish::Never),
-        DeValue::String(text) => text,
-        DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_)
-        | DeValue::Table(_) => {
-            let hint = "to have them in a folder of their own: publish = \"qc/{name}\"".to_owned();
-            reader.wrong_type(what, "true, false or a path in quotes", item, Some(hint));
-            return None;
-        }
+    let wanted = "true, false or a path in quotes";
+    let hint = "to have them in a folder of their own: publish = \"qc/{name}\"".to_owned();
+    let text = match reader.flag_or_text(what, wanted, hint, item)? {
+        FlagOr::Flag(true) => return Some(Publish::Named),
+        FlagOr::Flag(false) => return Some(Publish::Never),
+        FlagOr::Text(text) => text,
     };
-    match text.as_ref() {
-        "true" | "false" | "yes" | "no" | "on" | "off" => reader.flag(what, item).and(None),
-        text => match Template::parse(text) {
-            Ok(template) => Some(Publish::At(template)),
-            Err(bad) => {
-                let error = Diagnostic::at(reader.inside(item), format!("{what}: {bad}"));
-                reader.error(error.hint(bad.hint()));
-                None
-            }
-        },
+    match Template::parse(&text) {
+        Ok(template) => Some(Publish::At(template)),
+        Err(bad) => {
+            let error = Diagnostic::at(reader.inside(item), format!("{what}: {bad}"));
+            reader.error(error.hint(bad.hint()));
+            None
+        }
     }
 }

@@ -29,6 +29,15 @@ pub(super) struct Reader<'i> {
     missing: Vec<Diagnostic>,
 }
 
+/// What is true, false or a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FlagOr {
+    /// Without quotes.
+    Flag(bool),
+    /// In quotes.
+    Text(String),
+}
+
 impl<'i> Reader<'i> {
     pub(super) fn new(texts: &'i Texts) -> Self {
         Self {
@@ -199,6 +208,32 @@ impl<'i> Reader<'i> {
         };
         self.wrong_type(what, "true or false", item, hint);
         None
+    }
+
+    /// True, false, or a text for which these are the words that say what else it can be. A text that only looks
+    /// like one of the former is an error.
+    pub(super) fn flag_or_text(
+        &mut self,
+        what: &str,
+        wanted: &str,
+        hint: String,
+        item: &Item<'_>,
+    ) -> Option<FlagOr> {
+        match item.get_ref() {
+            DeValue::Boolean(flag) => Some(FlagOr::Flag(*flag)),
+            DeValue::String(text) => match text.as_ref() {
+                "true" | "false" | "yes" | "no" | "on" | "off" => self.flag(what, item).and(None),
+                text => Some(FlagOr::Text(text.to_owned())),
+            },
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.wrong_type(what, wanted, item, Some(hint));
+                None
+            }
+        }
     }
 
     /// A whole number, `least` at least.

@@ -50,6 +50,9 @@ DELETE FROM checkpoint WHERE task_id NOT IN (SELECT task_id FROM checkpoint
 DELETE FROM worker WHERE gone IS NOT NULL AND id NOT IN (SELECT worker_id FROM attempt);
 DELETE FROM unsteady WHERE step_id NOT IN (SELECT id FROM step);";
 
+/// Tables that note something of tasks, which goes with them.
+const NOTES: [&str; 4] = ["accepted", "shared", "attempt", "flaky"];
+
 impl State {
     /// Waits until nobody reads any more what goes, and nobody can; none if somebody goes on for so long. See [`Reading`].
     pub(crate) fn let_nobody_read(&self, patience: Duration) -> Option<Reading> {
@@ -91,30 +94,13 @@ impl State {
                 "DELETE FROM task WHERE id IN (SELECT id FROM doomed WHERE id > ?1 AND id <= ?2)",
                 (from, to),
             )?;
-            connection.write(
-                REMOVING,
-                "DELETE FROM accepted WHERE task_id > ?1 AND task_id <= ?2
-                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
-                (from, to),
-            )?;
-            connection.write(
-                REMOVING,
-                "DELETE FROM shared WHERE task_id > ?1 AND task_id <= ?2
-                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
-                (from, to),
-            )?;
-            connection.write(
-                REMOVING,
-                "DELETE FROM attempt WHERE task_id > ?1 AND task_id <= ?2
-                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
-                (from, to),
-            )?;
-            connection.write(
-                REMOVING,
-                "DELETE FROM flaky WHERE task_id > ?1 AND task_id <= ?2
-                   AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)",
-                (from, to),
-            )?;
+            for table in NOTES {
+                let gone = format!(
+                    "DELETE FROM {table} WHERE task_id > ?1 AND task_id <= ?2
+                       AND NOT EXISTS (SELECT 1 FROM task WHERE id = task_id)"
+                );
+                connection.write(REMOVING, &gone, (from, to))?;
+            }
             connection.write(
                 REMOVING,
                 "DELETE FROM log WHERE task_id > ?1 AND task_id <= ?2
