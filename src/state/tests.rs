@@ -652,7 +652,7 @@ fn bad_databases_are_told_apart() {
     drop(State::open(&newer).unwrap());
     Connection::open(newer.join("db"))
         .unwrap()
-        .pragma_update(None, "user_version", FORMAT + 1)
+        .pragma_update(None, "user_version", schema::FORMAT + 1)
         .unwrap();
     assert!(matches!(State::open(&newer), Err(Error::Newer { .. })));
     assert!(matches!(Reader::open(&newer), Err(Error::Newer { .. })));
