@@ -98,10 +98,12 @@ fn answer() -> ExitCode {
     }
     let words = words::two_dashes(std::env::args_os());
     let json = words::ask_for_json(&words);
+    out::ask_for_colours(words::ask_for_colours(&words));
     let arguments = match parse(words) {
         Ok(arguments) => arguments,
         Err(ended) => return ended.report(json),
     };
+    out::ask_for_colours(arguments.output.color);
     if json && Stream::Err.is_closed() {
         return Failure::usage("standard error is closed, and -log-format json writes there")
             .report(json);

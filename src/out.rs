@@ -6,7 +6,7 @@
 //!
 //! | what | where | is |
 //! |---|---|---|
-//! | for people ([`tell`], [`print`]) | anywhere, files too | text: all that acts is written out ([`text`]); of colours those of quoted scripts stay, to the end of their line |
+//! | for people ([`tell`], [`print`]) | anywhere, files too | text: all that acts is written out ([`text`]); of colours those of quoted scripts stay, to the end of their line; words of ours have colours where they are wanted |
 //! | bytes of logs and objects ([`Data`]) | a terminal | text with the colours that are in it |
 //! | | a pipe or a file | the bytes |
 //! | JSON, pages, graphs | anywhere | safe by their own escapes |
@@ -19,20 +19,24 @@
 //! Both may be set not to block, by whoever shares them with this process: then they are waited
 //! for.
 
+mod colours;
 mod reader;
 mod stream;
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::text::colour::paint;
 use crate::text::command::{self, Fence};
 use crate::text::{self, Colours, Screen};
+pub(crate) use colours::{When as WhenColours, ask as ask_for_colours};
 use reader::Reader;
 pub(crate) use stream::Stream;
 
 /// Prints text for people on standard output.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let text = text::lines(text);
+    let text = paint(&text, Stream::Out.has_colours());
     Stream::Out.write(Reader::of_this().calm(&text).as_bytes())
 }
 
@@ -43,7 +47,9 @@ pub(crate) fn complete() -> io::Result<()> {
 
 /// Tells people something on standard error: whole lines.
 pub(crate) fn tell(text: &str) {
-    lines(&Reader::of_this().calm(&text::message(text)));
+    let text = text::message(text);
+    let text = paint(&text, Stream::Err.has_colours());
+    lines(&Reader::of_this().calm(&text));
 }
 
 /// Writes to standard error what is safe already: whole lines.

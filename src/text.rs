@@ -17,6 +17,7 @@
 //! What does not pass is written out, as in a Rust string: `\u{1b}`, `\r`, `\n`.
 
 pub(crate) mod amount;
+pub(crate) mod colour;
 pub(crate) mod command;
 pub(crate) mod diff;
 #[cfg(any(test, feature = "fuzz"))]
@@ -50,9 +51,9 @@ pub(crate) fn acts(c: char) -> bool {
         )
 }
 
-/// Whether the character cannot be seen, and makes two names look the same.
+/// Whether the character cannot be seen, and makes two names look the same; or is one that we [mark](colour) words with.
 fn hides(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}')
+    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}') || colour::is_mark(c)
 }
 
 /// Adds the character, written out unless it is shown as itself.
@@ -130,7 +131,8 @@ pub(crate) fn said(text: &[u8]) -> Vec<String> {
         }
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        lines.push(message(&String::from_utf8_lossy(line)));
+        let line = message(&String::from_utf8_lossy(line));
+        lines.push(line.replace(colour::is_mark, "\u{fffd}"));
     }
     lines
 }

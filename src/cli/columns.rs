@@ -3,7 +3,8 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::out::Stream;
-use crate::text::width::{cut, pad};
+use crate::text::colour::{bare, marked};
+use crate::text::width::cut;
 
 /// The columns of the terminal that standard output is; none if it is none.
 pub(super) fn width() -> Option<usize> {
@@ -52,13 +53,13 @@ pub(super) const fn free(title: &'static str) -> Column {
 /// Columns narrower than this no longer tell anything.
 const NARROW: usize = 6;
 
-/// The rows as a table with titles, in `most` columns if it is given.
+/// The rows as a table with titles, in `most` columns if it is given. Cells may be [marked].
 pub(super) fn table(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> String {
     let mut widths: Vec<usize> = columns
         .iter()
         .enumerate()
         .map(|(at, column)| {
-            let cells = rows.iter().map(|row| row[at].width());
+            let cells = rows.iter().map(|row| bare(&row[at]).1.width());
             cells.chain([column.title.width()]).max().unwrap_or(0)
         })
         .collect();
@@ -71,12 +72,19 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<String>], most: Option<usize
     for row in std::iter::once(&titles).chain(rows) {
         let mut line = String::new();
         for ((cell, column), width) in row.iter().zip(columns).zip(&widths) {
+            let (mark, cell) = bare(cell);
             let cell = cut(cell, *width);
+            let wide = cell.width();
+            let cell = match mark {
+                Some(mark) => marked(mark, &cell),
+                None => cell,
+            };
             if column.right {
-                line.push_str(&" ".repeat(width.saturating_sub(cell.width())));
+                line.push_str(&" ".repeat(width.saturating_sub(wide)));
                 line.push_str(&cell);
             } else {
-                line.push_str(&pad(&cell, *width));
+                line.push_str(&cell);
+                line.push_str(&" ".repeat(width.saturating_sub(wide)));
             }
             line.push_str("  ");
         }

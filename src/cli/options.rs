@@ -11,6 +11,7 @@ use super::error::Failure;
 use crate::manifest::length_of_time;
 use crate::model::partition::Partition;
 use crate::model::resources::read_memory;
+use crate::out::WhenColours;
 use crate::report::Style;
 use crate::state;
 use crate::text::quoted;
@@ -271,6 +272,16 @@ pub(super) struct Output {
         global = true
     )]
     pub log_format: LogFormat,
+    /// Colours: where the terminal has them, or in files and pipes too, or nowhere
+    #[arg(
+        long,
+        alias = "colour",
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true
+    )]
+    pub color: WhenColours,
     /// With -run or -sample: write a trace of it, for Perfetto or the tracing page of Chrome; `-` for
     /// standard output
     #[arg(long, value_name = "FILE", requires = "executes")]

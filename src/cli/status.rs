@@ -32,7 +32,8 @@ use crate::prepare::{Source, Steps};
 use crate::report::table;
 use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId, Taken};
 use crate::store;
-use crate::text::visible;
+use crate::text::colour::Mark;
+use crate::text::{colour, visible};
 use elsewhere::Elsewhere;
 
 /// Options of `status`.
@@ -341,7 +342,7 @@ impl Status {
         let mut text = format!(
             "runset {}: {}, {} of {} finished, {}\n",
             visible(&self.runset),
-            self.word(),
+            colour::word(self.word()),
             total.finished(),
             amount::count(total.total(), "task"),
             amount::count(self.finals, "final output"),
@@ -505,6 +506,10 @@ impl StepStatus {
             0 => "·".to_owned(),
             some => some.to_string(),
         };
+        let marked = |number: i64, word: &str| match Mark::of(word) {
+            Some(mark) if number != 0 => colour::marked(mark, &number.to_string()),
+            Some(_) | None => count(number),
+        };
         let spent = if self.spent.is_zero() {
             "·".to_owned()
         } else {
@@ -515,9 +520,9 @@ impl StepStatus {
             format!("v{}", self.version),
             count(self.tally.done),
             count(self.tally.reused),
-            count(self.tally.failed),
+            marked(self.tally.failed, "failed"),
             count(self.tally.pending),
-            count(self.tainted),
+            marked(self.tainted, "tainted"),
             spent,
             self.identity.as_ref().map_or_else(String::new, environment),
         ]

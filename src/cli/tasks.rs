@@ -15,7 +15,7 @@ use crate::model::gather::Role;
 use crate::model::task::TaskState;
 use crate::state::{Filter, Reader, TaskRow, Which};
 use crate::text::time::short;
-use crate::text::visible;
+use crate::text::{colour, visible};
 
 /// Options of `tasks`.
 #[derive(Debug, Args)]
@@ -152,7 +152,7 @@ fn cells(row: &TaskRow) -> Vec<String> {
         step.map_or_else(String::new, |step| format!("v{}", step.version)),
         match row.made_by {
             Some(version) => format!("{}, by v{version}", state_in_words(row)),
-            None => state_in_words(row).to_owned(),
+            None => colour::word(state_in_words(row)),
         },
         elapsed(row).map_or_else(String::new, short),
         input(row),

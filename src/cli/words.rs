@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, Command};
+use clap::{Arg, Command, ValueEnum as _};
 
 use super::error::Failure;
 use super::meant;
+use crate::out::WhenColours;
 
 /// Turns `-name` into `--name`, for names of more than one letter.
 pub(super) fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -48,6 +49,26 @@ pub(super) fn ask_for_json(words: &[OsString]) -> bool {
         }
     }
     json
+}
+
+/// When the words want colours, as far as that can be told of words that are wrong elsewhere.
+pub(super) fn ask_for_colours(words: &[OsString]) -> WhenColours {
+    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
+    let mut when = WhenColours::default();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        let name = text.split('=').next().unwrap_or_default();
+        if matches!(name, "--color" | "--colour") {
+            let value = match text.split_once('=') {
+                Some((_, value)) => value.to_owned(),
+                None => words
+                    .next()
+                    .map_or_else(String::new, |value| value.to_string_lossy().into_owned()),
+            };
+            when = WhenColours::from_str(&value, false).unwrap_or(when);
+        }
+    }
+    when
 }
 
 /// An option means the same before a subcommand as behind it: those before it are moved there. One
@@ -180,6 +201,16 @@ mod tests {
         assert!(!json("x --log-format text --wrong json"));
         assert!(!json("x --log-format"));
         assert!(!json("x -- --log-format json"));
+    }
+
+    #[test]
+    fn colours_are_wanted_in_words_that_are_wrong_elsewhere() {
+        let when = |line: &str| ask_for_colours(&words(line));
+        assert_eq!(when("x -rum -color always"), WhenColours::Always);
+        assert_eq!(when("x --colour=never check"), WhenColours::Never);
+        assert_eq!(when("x -color pink"), WhenColours::Auto);
+        assert_eq!(when("x -color"), WhenColours::Auto);
+        assert_eq!(when("x -- -color always"), WhenColours::Auto);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::colours;
 use crate::sys;
 
 /// One of the two.
@@ -46,9 +47,9 @@ impl Stream {
         self.is_terminal() && !kind.is_empty() && kind != "dumb"
     }
 
-    /// Whether it is one that shows colours, and they are wanted (<https://no-color.org>).
+    /// Whether colours are wanted there.
     pub(crate) fn has_colours(self) -> bool {
-        self.can_move() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        colours::wanted(self.can_move())
     }
 
     /// Whether it is a file, or nothing: not what anybody reads at the other end.

@@ -1,6 +1,7 @@
 //! Short lines, for logs and for terminals that can do no more.
 
 use crate::text::amount;
+use crate::text::colour::{Mark, count_of, marked};
 use crate::text::time::short;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -304,7 +305,8 @@ fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
         _ => format!("{count} finished tasks have"),
     };
     format!(
-        "{step}: {have} another version ({}); -migrate-tainted does them again\n",
+        "{step}: {} ({}); -migrate-tainted does them again\n",
+        marked(Mark::Warn, &format!("{have} another version")),
         table::changes(changes)
     )
 }
@@ -370,7 +372,8 @@ fn done(
 fn failed(error: &str, (span, node): (&Span, Option<&str>), retry: Option<Duration>) -> String {
     let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
     let mut text = format!(
-        "failed after {}{}: {}\n",
+        "{} after {}{}: {}\n",
+        marked(Mark::Bad, "failed"),
         short(span.elapsed),
         on(node),
         visible(first)
@@ -476,12 +479,12 @@ pub(super) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "runset {}: {} run, {} reused, {}{} failed, {} pending, {} in {}",
+        "runset {}: {} run, {} reused, {}{}, {} pending, {} in {}",
         visible(&summary.runset),
         summary.executed,
         summary.reused,
         from_cache(summary.shared),
-        summary.failed,
+        count_of(summary.failed, "failed"),
         summary.pending,
         amount::count(summary.finals, "final output"),
         short(summary.elapsed),
@@ -564,7 +567,14 @@ pub(super) fn summary(summary: &Summary) -> String {
     }
     let shown = summary.failures.len() as u64;
     if summary.failed > shown {
-        let _ = writeln!(text, "and {} more failed", summary.failed - shown);
+        let _ = writeln!(
+            text,
+            "and {}",
+            marked(
+                Mark::Bad,
+                &format!("{} more failed", summary.failed - shown)
+            )
+        );
     }
     text
 }

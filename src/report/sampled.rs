@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::sample::{Difference, Sampled, Unequal};
+use crate::text::colour::count_of;
 use crate::text::{amount, said, visible};
 
 /// Digits of a hash: enough for `cat`.
@@ -37,7 +38,7 @@ pub(super) fn in_words(told: &Sampled) -> String {
             ));
         }
         if *failed > 0 {
-            words.push(format!("{failed} failed"));
+            words.push(count_of(*failed, "failed"));
         }
         let _ = writeln!(text, "{}", words.join(", "));
         shown.iter().for_each(|one| text.push_str(&unequal(one)));

@@ -1,6 +1,7 @@
 //! Counts in words and columns.
 
 use crate::text::amount;
+use crate::text::colour::count_of;
 use std::fmt::Write as _;
 
 use crate::model::event::Waiting;
@@ -34,7 +35,7 @@ pub(crate) fn in_words(tally: &TaskCounts) -> String {
     ]
     .iter()
     .filter(|(number, _)| *number != 0)
-    .map(|(number, word)| format!("{number} {word}"))
+    .map(|(number, word)| count_of(*number, word))
     .collect();
     if words.is_empty() {
         "no tasks".to_owned()

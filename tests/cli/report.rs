@@ -1,6 +1,7 @@
 //! What a run tells, and to whom: JSON lines, traces, GitHub Actions, bars on a terminal.
 
 mod bars;
+mod colours;
 mod github;
 mod hostile;
 mod json;

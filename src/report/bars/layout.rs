@@ -1,6 +1,7 @@
 //! Progress as lines that fit a terminal.
 
 use crate::text::amount;
+use crate::text::colour::{Mark, RESET};
 use crate::text::time::{clock, exact};
 use crate::text::width::{cut, pad};
 use std::collections::BTreeSet;
@@ -44,9 +45,9 @@ impl Look {
     fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
-            Self::Dim => "\u{1b}[2m",
-            Self::Good => "\u{1b}[32m",
-            Self::Bad => "\u{1b}[31m",
+            Self::Dim => Mark::Dim.code(),
+            Self::Good => Mark::Good.code(),
+            Self::Bad => Mark::Bad.code(),
         }
     }
 }
@@ -326,7 +327,7 @@ fn paint(line: Line, width: usize, colours: bool) -> String {
         if colours && look != Look::Plain && !part.trim().is_empty() {
             text.push_str(look.code());
             text.push_str(&part);
-            text.push_str("\u{1b}[0m");
+            text.push_str(RESET);
         } else {
             text.push_str(&part);
         }

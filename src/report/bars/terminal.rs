@@ -9,6 +9,7 @@ use indicatif::TermLike;
 use super::layout::Size;
 use crate::out::{self, Stream};
 use crate::text;
+use crate::text::colour::paint;
 
 /// What is to be written next. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,8 @@ impl Terminal {
     /// Adds lines, which stay.
     pub(super) fn lines(&self, text: &str) {
         let mut pending = self.pending();
-        for line in text::message(text).lines() {
+        let text = text::message(text);
+        for line in paint(&text, Stream::Err.has_colours()).lines() {
             pending.text.push('\r');
             pending.text.push_str(line);
             pending.text.push_str("\u{1b}[K\r\n");
