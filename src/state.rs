@@ -36,6 +36,7 @@ mod members;
 mod mend;
 mod missing;
 mod needs;
+mod offers;
 mod open;
 mod overview;
 mod params;
@@ -215,6 +216,14 @@ impl State {
     fn is_in_place(&self) -> Result<(), Error> {
         let lock = self.lock.as_ref();
         Ok(lock.map_or(Ok(()), |lock| lock.check(&self.layout))?)
+    }
+
+    /// Changes rows, whatever comes of it.
+    #[cfg(test)]
+    pub(crate) fn alter(&mut self, sql: &str) {
+        let done = self.reader.connection.write_all("alter rows", sql);
+        done.and_then(|()| self.commit())
+            .expect("SQL that is right");
     }
 
     /// Where tests have calls fail.

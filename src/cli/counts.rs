@@ -25,7 +25,7 @@ pub(super) fn by_step(
 }
 
 /// Counts by step, all versions together.
-fn by_name(
+pub(super) fn by_name(
     state: &Reader,
     counts: &HashMap<StepId, TaskCounts>,
 ) -> Result<HashMap<StepName, TaskCounts>, state::Error> {

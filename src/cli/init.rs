@@ -18,7 +18,7 @@ use crate::text::{Shown as _, visible};
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
 /// What each is, in the order in which they are listed.
-const KNOWN: [(&str, &str); 9] = [
+pub(super) const KNOWN: [(&str, &str); 9] = [
     (
         "default",
         "a small pipeline, explained: fan-out, routes, an environment a step",

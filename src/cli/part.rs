@@ -14,7 +14,7 @@ use crate::model::entry::EntryName;
 use crate::model::event::LeftOut;
 use crate::model::glob::Glob;
 use crate::prepare::Source;
-use crate::state::{self, Reader, Runset};
+use crate::state::Runset;
 use crate::text::{amount, quoted, suggest};
 
 impl PartOptions {
@@ -90,20 +90,8 @@ fn unknown_input<'i>(word: &str, identities: impl Iterator<Item = &'i str>) -> F
     })
 }
 
-/// What the inputs of a runset are called.
-pub(super) fn inputs_of(state: &Reader, runset: &Runset) -> Result<Vec<String>, state::Error> {
-    let mut names = Vec::new();
-    state.each_entry(runset, |entry| {
-        let name = EntryName::parse(&entry.identity);
-        names.extend(name.map(|name| name_of(&name).to_owned()));
-    })?;
-    // Those of one that several steps take stand beside each other.
-    names.dedup();
-    Ok(names)
-}
-
 /// What one calls an entry.
-fn name_of(name: &EntryName) -> &str {
+pub(super) fn name_of(name: &EntryName) -> &str {
     match name {
         EntryName::File(path) => path,
         EntryName::Row { name, .. } => name,

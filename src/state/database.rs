@@ -57,6 +57,12 @@ impl Database {
         }
     }
 
+    /// Each statement is broken off that takes more steps of `SQLite` than these.
+    pub(super) fn limit(&mut self, steps: u64) -> rusqlite::Result<()> {
+        self.effort = Effort::of_statement(&mut self.connection, steps)?;
+        Ok(())
+    }
+
     /// Where tests have calls fail.
     #[cfg(test)]
     pub(super) fn fault(&self) -> &super::fault::Fault {

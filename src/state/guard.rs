@@ -75,6 +75,19 @@ impl Effort {
         Ok(effort)
     }
 
+    /// Has the connection break off each statement that takes more steps than these.
+    pub(super) fn of_statement(connection: &mut Connection, steps: u64) -> rusqlite::Result<Self> {
+        const FINER: i32 = 20_000;
+        let effort = Self::default();
+        let own = effort.clone();
+        let is_over = move || {
+            let stretches = own.spent.fetch_add(1, Ordering::Relaxed) + 1;
+            stretches.saturating_mul(u64::from(FINER.unsigned_abs())) > steps
+        };
+        connection.progress_handler(FINER, Some(is_over))?;
+        Ok(effort)
+    }
+
     /// Another statement begins.
     pub(super) fn begin(&self) {
         self.spent.store(0, Ordering::Relaxed);

@@ -39,6 +39,21 @@ impl Reader {
         })
     }
 
+    /// The same for questions that are worth no more than a moment: no statement takes more than that, and one that
+    /// would is broken off; nobody is made to wait for them. A db of an older format is not read at all.
+    pub(crate) fn open_for_a_moment(root: &Path) -> Result<Self, Error> {
+        /// Of `SQLite`, for each statement: some tenths of a second.
+        const STEPS: u64 = 5_000_000;
+        let layout = Layout::new(root);
+        let (connection, format) = reader::open_at_once(&layout)?;
+        if format < schema::FORMAT {
+            return Err(Error::Absent(layout.root().to_owned()));
+        }
+        let mut reader = Self::with(connection, layout);
+        reader.take_no_longer_than(STEPS)?;
+        Ok(reader)
+    }
+
     /// A private copy of some rows: of each table those that meet an SQL condition.
     pub(super) fn copy_of(&self, rows: &[(&str, String)]) -> Result<State, Error> {
         let mut connection = in_no_place(&self.layout, Room::Plenty)?;

@@ -260,30 +260,6 @@ impl Reader {
         Ok(())
     }
 
-    /// The newest live tasks of a runset, perhaps of one step alone, whose numbers begin with these digits; the
-    /// newest first. In which state they are does not count.
-    pub(crate) fn newest_tasks(
-        &self,
-        filter: &Filter,
-        digits: &str,
-    ) -> Result<Vec<TaskRow>, Error> {
-        let sql = format!(
-            "{} WHERE t.step_id IS NOT NULL AND t.role <> 1 AND t.live = 1
-                AND (?1 IS NULL OR t.runset = ?1) AND (?2 IS NULL OR s.name = ?2)
-                AND substr(t.id, 1, length(?3)) = ?3
-             ORDER BY t.id DESC LIMIT ?4",
-            columns()
-        );
-        let most = filter.limit.map_or(-1, i64::from);
-        self.connection
-            .prepare_cached(&sql)
-            .and_then(|mut query| {
-                let of = (filter.runset, filter.step, digits, most);
-                query.query_map(of, task)?.collect()
-            })
-            .during(&self.layout, DOING)
-    }
-
     /// The task that took the place of this one.
     pub(crate) fn superseded_by(&self, id: TaskId) -> Result<Option<TaskId>, Error> {
         self.connection

@@ -49,6 +49,16 @@ pub(super) fn open(layout: &Layout) -> Result<(Connection, i64), Error> {
     checked(copy(layout)?, layout)
 }
 
+/// The same for one who would rather have nothing than wait for a copy; makes no file beside the database.
+pub(super) fn open_at_once(layout: &Layout) -> Result<(Connection, i64), Error> {
+    look(layout)?;
+    if !layout.log().exists() {
+        return checked(as_it_lies(layout)?, layout);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    checked(connect(&layout.file_name(), layout, flags)?, layout)
+}
+
 /// Tells what is not there from what may not be read.
 fn look(layout: &Layout) -> Result<(), Error> {
     let root = layout.root();

@@ -26,23 +26,10 @@ const TYPED: &[(&str, &str)] = &[
     ("task-pipeline -db da", "dataset"),
     ("task-pipeline status -db=da", "-db=dataset"),
     ("task-pipeline check -manifest pi", "pipe.toml"),
-    ("task-pipeline verif", "verify"),
-    ("task-pipeline verify -quic", "-quick"),
-    ("task-pipeline verify --samp", "--sample"),
-    ("task-pipeline verify -rep", "-repair"),
-    ("task-pipeline gc -keep-r", "-keep-runsets"),
-    ("task-pipeline gc -max", "-max-size"),
-    ("task-pipeline gc -old", "-older-than"),
-    ("task-pipeline status -sto", "-store"),
     ("task-pipeline shell proc", "process"),
-    ("task-pipeline shell process -host", "-host-env"),
     ("task-pipeline trace-files proc", "process"),
-    ("task-pipeline -run -keep-f", "-keep-failed"),
-    ("task-pipeline -run --unt", "--until"),
     ("task-pipeline -run -until proc", "process"),
     ("task-pipeline -run -only begin proc", "process"),
-    ("task-pipeline -run -part", "-partition"),
-    ("task-pipeline -run -inp", "-input"),
     ("task-pipeline -run -input in-", "in-x"),
     ("task-pipeline -migrate-tainted -accept proc", "process"),
     ("task-pipeline -run -params pi", "pipe.toml"),
@@ -55,20 +42,88 @@ const TYPED: &[(&str, &str)] = &[
     ("task-pipeline -run -limit lic", "licences="),
     ("task-pipeline -run -limit=lic", "-limit=licences="),
     ("task-pipeline -run -param mode=fast -only proc", "process"),
+    ("task-pipeline ru", "run"),
+    ("task-pipeline run -fre", "-fresh"),
+    ("task-pipeline run -executor la", "lab"),
+    ("task-pipeline check -executor=la", "-executor=lab"),
+    ("task-pipeline graph sv", "svg"),
+    ("task-pipeline init samp", "samples"),
+    ("task-pipeline log 1 2 proc", "process"),
+    ("task-pipeline log -runset nig", "night"),
+    ("task-pipeline trace tab", "table.csv"),
+    ("task-pipeline export table.csv proc", "process"),
+    ("task-pipeline cat 1 tab", "table.csv"),
+    ("task-pipeline export plot:", "plot:1.svg"),
+    ("task-pipeline lock -update hel", "hello"),
+    (
+        "task-pipeline -manifest other/pipe.toml run -start els",
+        "elsewhere",
+    ),
+    (
+        "task-pipeline -manifest=other/pipe.toml run -start els",
+        "elsewhere",
+    ),
+    (
+        "task-pipeline -f ~/other/pipe.toml run -start els",
+        "elsewhere",
+    ),
+    ("task-pipeline -db nowhere log -runset al", "all"),
+    ("task-pipeline shell process -- task-pip", "task-pipeline"),
+];
+
+/// The same with quotes: what is typed, and how it goes on.
+const QUOTED: &[(&str, &str)] = &[
+    ("task-pipeline export my", "task-pipeline export my out.txt"),
+    (
+        "task-pipeline export 'my o",
+        "task-pipeline export my out.txt",
+    ),
+    (
+        "task-pipeline export \"my o",
+        "task-pipeline export my out.txt",
+    ),
+    (
+        "task-pipeline export my\\ o",
+        "task-pipeline export my out.txt",
+    ),
+    (
+        "task-pipeline -manifest 'other/my pipe.toml' run -start els",
+        "task-pipeline -manifest other/my pipe.toml run -start elsewhere",
+    ),
+    (
+        "task-pipeline -manifest other/my\\ pipe.toml run -start els",
+        "task-pipeline -manifest other/my pipe.toml run -start elsewhere",
+    ),
 ];
 
 /// A folder with a manifest, a folder, a file, and the program on PATH; the
 /// completions in `completions`.
 fn folder(shell: &str) -> Test {
     let test = Test::with(
-        "[limits]\nlicences = 2\n[params]\nmode = { type = 'string', default = 'fast', values = ['fast', 'slow'] }\n\
+        "[limits]\nlicences = 2\n[executors.lab]\nssh = ['lab']\n[params]\nmode = { type = 'string', default = 'fast', values = ['fast', 'slow'] }\n\
          loud = { type = 'bool', default = false }\n\
          [[input]]\nlines = 'echo in-x; echo other'\nstep = ['begin', 'process']\n\
-         [[step]]\nname = 'begin'\nscript = ': $PARAM_mode $PARAM_loud'\n\
-         [[step]]\nname = 'process'\nsecrets = ['token']\nscript = ': $SECRET_token'\n",
+         [[step]]\nname = 'begin'\nscript = 'cd $OUTPUT_DIR; touch table.csv my\\ out.txt plot:1.svg; : $PARAM_mode $PARAM_loud'\n\
+         [[step]]\nname = 'process'\npackages = ['hello']\nsecrets = ['token']\nscript = ': $SECRET_token'\n",
     );
-    // What came in is known.
-    test.run(["-run"]);
+    // What came in and what came of it is known.
+    test.write("secret", "rather long");
+    let night = [
+        "-run",
+        "-host-env",
+        "-runset",
+        "night",
+        "-secret",
+        "token=secret",
+    ];
+    test.run(night).exits(0);
+    std::fs::remove_file(test.path("secret")).unwrap();
+    for name in ["other/pipe.toml", "other/my pipe.toml"] {
+        test.write(
+            name,
+            "[[step]]\nname = 'elsewhere'\nstart = true\nscript = ':'\n",
+        );
+    }
     std::fs::create_dir(test.path("dataset")).unwrap();
     test.write("datafile", "");
     test.write("pipe.toml", "");
@@ -122,7 +177,7 @@ fn tasks_are_offered_by_their_numbers() {
     assert_eq!(offers(&["log", "x"]), "");
     let why = offers(&["why", ""]);
     assert!(
-        why.contains("begin\tstep\n") && why.contains(failed),
+        why.contains("begin\tstep: 1 done\n") && why.contains(failed),
         "{why}"
     );
 }
@@ -224,10 +279,16 @@ impl Drop for Typist {
     }
 }
 
-fn all_complete(mut typist: Typist) {
+fn all_complete(test: &Test, mut typist: Typist) {
+    let home = test.path("").display().to_string();
     for (typed, last) in TYPED {
-        let before = typed.rsplit_once(' ').unwrap().0;
-        assert_eq!(typist.completes(typed), format!("{before} {last}"));
+        let before = typed.rsplit_once(' ').unwrap().0.replace("~/", &home);
+        let before = before.replace("//", "/");
+        let whole = typist.completes(typed).replace("//", "/");
+        assert_eq!(whole, format!("{before} {last}"));
+    }
+    for (typed, whole) in QUOTED {
+        assert_eq!(typist.completes(typed), *whole, "{typed}");
     }
 }
 
@@ -239,7 +300,7 @@ fn bash_completes() {
     let test = folder("bash");
     let mut typist = Typist::start(command(&test, "bash", &["--norc", "--noprofile", "-i"]));
     typist.line(". ./completions");
-    all_complete(typist);
+    all_complete(&test, typist);
 }
 
 #[test]
@@ -250,7 +311,7 @@ fn zsh_completes() {
     let test = folder("zsh");
     let mut typist = Typist::start(command(&test, "zsh", &["-f", "-i"]));
     typist.line("bindkey -e; autoload -Uz compinit; compinit -u -D; . ./completions");
-    all_complete(typist);
+    all_complete(&test, typist);
 }
 
 #[test]
@@ -259,20 +320,61 @@ fn fish_completes() {
         return;
     }
     let test = folder("fish");
-    for (typed, last) in TYPED {
-        let script = format!("source completions; complete -C '{typed}'");
-        let output = command(&test, "fish", &["--no-config", "-c", &script])
-            .output()
-            .unwrap();
-        let offers = String::from_utf8_lossy(&output.stdout).into_owned();
-        let words: Vec<&str> = offers
-            .lines()
-            .filter_map(|line| line.split('\t').next())
-            .collect();
-        let words: Vec<&str> = words
-            .iter()
-            .map(|word| word.trim_end_matches('/'))
-            .collect();
-        assert_eq!(words, [*last], "{typed}: {output:?}");
+    let all = TYPED.iter().chain(QUOTED);
+    let lines: Vec<&str> = all.map(|(typed, _)| *typed).collect();
+    test.write("lines", lines.join("\n") + "\n");
+    let script =
+        "source completions; while read -l line; echo \"= $line\"; complete -C $line; end <lines";
+    let output = command(&test, "fish", &["--no-config", "-c", script])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut told = told.lines();
+    for (typed, last) in TYPED.iter().chain(QUOTED) {
+        let mut line = || told.next().unwrap_or_default();
+        assert_eq!(line(), format!("= {typed}"), "{output:?}");
+        let word = line().split('\t').next().unwrap_or_default();
+        let word = word.trim_end_matches('/');
+        assert!(
+            last.ends_with(word) && !word.is_empty(),
+            "{typed}: {output:?}"
+        );
     }
+    assert_eq!(told.next(), None, "{output:?}");
+}
+
+/// Who presses a key hears of no trouble, and nothing comes of it.
+#[test]
+fn nothing_is_made_and_nothing_is_said() {
+    let test = Test::with("[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    let silent = |words: &[&str]| {
+        let done = test.run([&["complete", "--"], words].concat()).exits(0);
+        assert_eq!(done.stderr, "", "{words:?}");
+        done.stdout
+    };
+    assert_eq!(silent(&["-db", "none", "log", ""]), "a\tstep\n");
+    assert!(!test.path("none").exists() && !test.path("db").exists());
+    test.run(["-run"]).exits(0);
+    let files = || {
+        let entries = std::fs::read_dir(test.path("db")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    // Also where somebody has tidied up beside the database.
+    for name in ["db-wal", "db-shm"] {
+        let _ = std::fs::remove_file(test.path("db").join(name));
+    }
+    let before = files();
+    assert!(silent(&["log", ""]).starts_with("1\ta: done\n"));
+    assert_eq!(files(), before);
+    // The db knows what a manifest cannot say any more.
+    test.write("workflow.toml", "[[step]\n");
+    assert_eq!(silent(&["log", "a"]), "a\tstep: 1 done\n");
+    test.write("db/db", "no database");
+    assert_eq!(silent(&["log", ""]), "");
+    assert_eq!(
+        silent(&["-manifest", "/", "-db", "/", "run", "-start", ""]),
+        ""
+    );
 }
