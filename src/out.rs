@@ -20,11 +20,13 @@
 //! for.
 
 mod colours;
+mod fold;
 mod reader;
 mod stream;
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use crate::text::colour::paint;
 use crate::text::command::{self, Fence};
@@ -50,6 +52,29 @@ pub(crate) fn tell(text: &str) {
     let text = text::message(text);
     let text = paint(&text, Stream::Err.has_colours());
     lines(&Reader::of_this().calm(&text));
+}
+
+/// The same for a message whose first line says what there is to know: where who reads it can fold the others
+/// away and they are many, it is told so.
+pub(crate) fn tell_in_length(text: &str) {
+    let (first, rest) = text.split_at(text.find('\n').map_or(text.len(), |at| at + 1));
+    if rest.lines().count() < fold::LONG || Stream::Err.is_file() {
+        return tell(text);
+    }
+    match Reader::of_this() {
+        Reader::GitLab => {
+            let painted =
+                |text: &str| paint(&text::message(text), Stream::Err.has_colours()).into_owned();
+            let time = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+            lines(&fold::section(&painted(first), &painted(rest), time));
+        }
+        Reader::Forgejo => {
+            annotate(&fold::group(&paint(first, false)));
+            tell(rest);
+            annotate(fold::END_OF_GROUP);
+        }
+        Reader::GitHub | Reader::Ci | Reader::Anyone => tell(text),
+    }
 }
 
 /// Writes to standard error what is safe already: whole lines.
@@ -80,8 +105,13 @@ fn fence() -> MutexGuard<'static, Option<String>> {
     FENCE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether GitHub Actions reads this.
+/// Whether GitHub Actions reads this, or a runner that hears its commands.
 pub(crate) fn is_for_github() -> bool {
+    matches!(Reader::of_this(), Reader::GitHub | Reader::Forgejo)
+}
+
+/// Whether who reads this shows annotations.
+pub(crate) fn shows_annotations() -> bool {
     Reader::of_this() == Reader::GitHub
 }
 

@@ -16,7 +16,7 @@ use crate::state::{Accepted, Error, Execution, Reader, RecordedStep, Runset, Sho
 use crate::store;
 use crate::text::amount::grouped_count;
 use crate::view::graph::{self, Graph, Grouped, Version};
-use crate::view::page::{Failure, Log, Machine, Page, Spreads, Task, VersionPart};
+use crate::view::page::{Failure, Flaky, Log, Machine, Page, Spreads, Task, VersionPart};
 use crate::view::spread::{Sample, Spread};
 use crate::view::timeline::Span;
 
@@ -24,6 +24,8 @@ use crate::view::timeline::Span;
 const TASKS: usize = 3000;
 /// Failed tasks shown with their logs.
 const FAILURES: usize = 60;
+/// Tasks shown that succeeded at a later try.
+const FLAKY: usize = 200;
 /// Bytes shown of each of a failed task's logs.
 const LOG: u64 = 6 * 1024;
 /// Files whose size is looked at, in all.
@@ -273,6 +275,7 @@ pub(crate) fn page(
     let sizes = sizes(state, store, runset, &steps, graph.nodes.len())?;
     let tasks = state.notable_tasks(runset, TASKS)?;
     let failures = state.failures(runset, FAILURES)?;
+    let (flaky, all_flaky) = flaky(state, runset)?;
     let accepted = state.accepted(runset)?;
     let taken = taken(state, runset, manifest)?;
     let created = match runset {
@@ -306,6 +309,8 @@ pub(crate) fn page(
                 })
             })
             .collect(),
+        flaky,
+        all_flaky,
         versions,
         taken,
         accepted: accepted
@@ -315,6 +320,24 @@ pub(crate) fn page(
         grouped,
         graph,
     })
+}
+
+/// The first tasks that succeeded at a later try, and how many did.
+fn flaky(state: &Reader, runset: Option<&Runset>) -> Result<(Vec<Flaky>, i64), Error> {
+    let (mut first, mut all) = (Vec::new(), 0);
+    state.each_flaky(runset, |one| {
+        all += 1;
+        if first.len() < FLAKY {
+            first.push(Flaky {
+                id: one.task.0,
+                name: one.step.to_string(),
+                input: one.input_name.as_deref().unwrap_or_default().to_owned(),
+                tries: one.tries,
+                error: one.error,
+            });
+        }
+    })?;
+    Ok((first, all))
 }
 
 /// Other machines that carried out tasks.

@@ -15,6 +15,11 @@ pub(super) enum Reader {
     Anyone,
     /// GitHub Actions, and those who do as it does.
     GitHub,
+    /// Forgejo or Gitea, whose runners hear the same commands, but show an annotation as the line that it is, or
+    /// not at all.
+    Forgejo,
+    /// GitLab.
+    GitLab,
     /// Another CI that takes lines for commands.
     Ci,
 }
@@ -24,24 +29,32 @@ impl Reader {
     pub(super) fn of_this() -> Self {
         static READER: OnceLock<Reader> = OnceLock::new();
         *READER.get_or_init(|| {
-            let is = |name, wanted: &str| {
-                std::env::var_os(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
-            };
-            if is("GITHUB_ACTIONS", "true") {
-                Self::GitHub
-            } else if is("TF_BUILD", "true") || std::env::var_os("TEAMCITY_VERSION").is_some() {
-                Self::Ci
-            } else {
-                Self::Anyone
-            }
+            Self::of(|name| std::env::var_os(name).and_then(|value| value.into_string().ok()))
         })
+    }
+
+    /// Of a process with these variables.
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let is = |name| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is("GITHUB_ACTIONS") && (is("FORGEJO_ACTIONS") || is("GITEA_ACTIONS")) {
+            Self::Forgejo
+        } else if is("GITHUB_ACTIONS") {
+            Self::GitHub
+        } else if is("GITLAB_CI") {
+            Self::GitLab
+        } else if is("TF_BUILD") || variable("TEAMCITY_VERSION").is_some() {
+            Self::Ci
+        } else {
+            Self::Anyone
+        }
     }
 
     /// The text without commands.
     pub(super) fn calm(self, text: &str) -> Cow<'_, str> {
         match self {
-            Self::Anyone => Cow::Borrowed(text),
-            Self::GitHub | Self::Ci => command::calm(text),
+            // GitLab's markers have a carriage return and an escape in them, which no text has.
+            Self::Anyone | Self::GitLab => Cow::Borrowed(text),
+            Self::GitHub | Self::Forgejo | Self::Ci => command::calm(text),
         }
     }
 }
@@ -57,4 +70,37 @@ pub(super) fn token() -> String {
         bytes = both.to_le_bytes();
     }
     format!("{:032x}", u128::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_is_told_by_variables() {
+        for (variables, reader) in [
+            (&[][..], Reader::Anyone),
+            (&["GITHUB_ACTIONS=true"], Reader::GitHub),
+            (&["GITHUB_ACTIONS=false"], Reader::Anyone),
+            (
+                &["GITHUB_ACTIONS=true", "GITEA_ACTIONS=true"],
+                Reader::Forgejo,
+            ),
+            (
+                &["GITHUB_ACTIONS=true", "FORGEJO_ACTIONS=true"],
+                Reader::Forgejo,
+            ),
+            (&["FORGEJO_ACTIONS=true"], Reader::Anyone),
+            (&["GITLAB_CI=true"], Reader::GitLab),
+            (&["TF_BUILD=True"], Reader::Ci),
+            (&["TEAMCITY_VERSION=2026"], Reader::Ci),
+        ] {
+            let of = |name: &str| {
+                let mut pairs = variables.iter().filter_map(|pair| pair.split_once('='));
+                let pair = pairs.find(|(known, _)| *known == name);
+                pair.map(|(_, value)| value.to_owned())
+            };
+            assert_eq!(Reader::of(of), reader, "{variables:?}");
+        }
+    }
 }

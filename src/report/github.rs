@@ -42,7 +42,7 @@ impl Actions {
                 error,
                 retry: None,
                 ..
-            } => {
+            } if out::shows_annotations() => {
                 out::annotate(&annotation(&format!("{step} #{task} failed"), error));
                 None
             }

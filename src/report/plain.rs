@@ -36,11 +36,20 @@ impl Plain {
             };
             out::tell(&before);
             if is_told {
-                out::tell(&in_words(event, self.verbose));
+                tell(event, self.verbose);
             }
         } else if event.is_urgent() {
-            out::tell(&in_words(event, false));
+            tell(event, false);
         }
+    }
+}
+
+fn tell(event: &Event, verbose: bool) {
+    let words = in_words(event, verbose);
+    if matches!(event, Event::Failed { .. }) {
+        out::tell_in_length(&words);
+    } else {
+        out::tell(&words);
     }
 }
 

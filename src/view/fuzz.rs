@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::graph::Graph;
-use super::page::{Failure, Log, Page, Task, VersionPart, render};
+use super::page::{Failure, Flaky, Log, Page, Task, VersionPart, render};
 use crate::model::environment::{Environment, Package};
 use crate::model::task::TaskState;
 use crate::text::acts;
@@ -99,6 +99,14 @@ fn made(word: &mut dyn FnMut() -> String, log: &str) -> Page {
             logs: vec![tail(Ok(log.to_owned())), tail(Err(word()))],
         }],
         all_failures: 1,
+        flaky: vec![Flaky {
+            id: 2,
+            name: word(),
+            input: word(),
+            tries: 2,
+            error: word(),
+        }],
+        all_flaky: 1,
         versions: vec![VersionPart {
             step: word(),
             number: 1,

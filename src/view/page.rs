@@ -59,6 +59,10 @@ pub(crate) struct Page {
     pub failures: Vec<Failure>,
     /// How many live tasks failed.
     pub all_failures: i64,
+    /// Tasks that succeeded at a later try, some of very many.
+    pub flaky: Vec<Flaky>,
+    /// How many did.
+    pub all_flaky: i64,
     /// What the steps' versions are.
     pub versions: Vec<VersionPart>,
     /// What steps ask for beside what their tasks took, in words.
@@ -121,6 +125,21 @@ pub(crate) struct Failure {
     pub task: Task,
     /// What it wrote to standard output and standard error.
     pub logs: Vec<Log>,
+}
+
+/// A task that succeeded at a later try than the first.
+#[derive(Debug, Clone)]
+pub(crate) struct Flaky {
+    /// Its row in the database.
+    pub id: i64,
+    /// The step's name.
+    pub name: String,
+    /// The file name of its input.
+    pub input: String,
+    /// At which try, from 2 on.
+    pub tries: i64,
+    /// How the one before failed.
+    pub error: String,
 }
 
 /// What a task wrote on one stream.

@@ -138,6 +138,9 @@ fn what_succeeds_at_a_later_try_is_told() {
     test.run(["why", "3"])
         .exits(0)
         .prints("succeeded at try 3; the one before: exit status 1");
+    let page = test.run(["report", "-"]).exits(0).stdout;
+    assert!(page.contains("1 task succeeded at a later try."), "{page}");
+    assert!(page.contains("<td>exit status 1</td>"), "{page}");
     // It is none of the next run.
     run(&test, &["-run"]).exits(1).never_says("flaky");
     let fresh = Test::with(MANIFEST);

@@ -1,7 +1,8 @@
-//! What a run tells, and to whom: JSON lines, traces, GitHub Actions, bars on a terminal.
+//! What a run tells, and to whom: JSON lines, traces, forges, bars on a terminal.
 
 mod bars;
 mod colours;
+mod forges;
 mod github;
 mod hostile;
 mod json;

@@ -180,25 +180,14 @@ fn every_place_is_filled() {
             .filter(|one| one.get_action().takes_values())
         {
             let kind = option.get_value_names().unwrap_or_default().join(" ");
-            let before = match kind.as_str() {
-                "NAME" if command.get_name() == "cat" => "2 ",
-                "HASH|TASK" => "",
-                _ => "",
-            };
-            let line = match option.get_long() {
-                Some(long) => format!("{name} -{long} "),
-                None => {
-                    let place = option.get_index().unwrap_or(1);
-                    let words = if before.is_empty() {
-                        "x ".repeat(place - 1)
-                    } else {
-                        before.to_owned()
-                    };
-                    format!(
-                        "{name} {}{words}",
-                        if option.is_last_set() { "-- " } else { "" }
-                    )
-                }
+            let line = if let Some(long) = option.get_long() {
+                format!("{name} -{long} ")
+            } else {
+                // The task of which something is wanted; else any word.
+                let before = if name == "cat" { "2 " } else { "x " };
+                let before = before.repeat(option.get_index().unwrap_or(1) - 1);
+                let dashes = if option.is_last_set() { "-- " } else { "" };
+                format!("{name} {dashes}{before}")
             };
             let found = words_with(line.trim_start(), all());
             let own =

@@ -61,6 +61,9 @@ pub(super) fn summary(page: &Page) -> Markup {
             short_micros(i64::try_from(spent).unwrap_or(i64::MAX)),
         ),
     ];
+    if page.all_flaky > 0 {
+        facts.push(("Flaky", grouped(page.all_flaky)));
+    }
     facts.extend(page.created.map(|created| ("Seeded", point(created))));
     html! {
         p class={ "state " (kind) } { (state) }
@@ -199,6 +202,40 @@ pub(super) fn failures(page: &Page) -> Markup {
         }
         @for (place, failure) in page.failures.iter().enumerate() {
             (one_failure(failure, place < 5))
+        }
+        (flaky(page))
+    }
+}
+
+/// Tasks that succeeded at a later try.
+fn flaky(page: &Page) -> Markup {
+    let columns = [
+        ("Task", Column::Number),
+        ("Step", Column::Text),
+        ("Input", Column::Text),
+        ("Succeeded at try", Column::Number),
+        ("The one before", Column::Text),
+    ];
+    let mut table = Table::new("flaky", "Flaky tasks", false, &columns);
+    for task in &page.flaky {
+        let error = plain(&task.error);
+        table
+            .number(&task.id.to_string(), Some(task.id))
+            .text(cut_middle(&task.name, 60))
+            .text(cut_middle(&visible(&task.input), 60))
+            .number(&task.tries.to_string(), Some(task.tries))
+            .text(cut_middle(error.lines().next().unwrap_or_default(), 100));
+    }
+    let shown = signed(page.flaky.len());
+    html! {
+        @if page.all_flaky > 0 {
+            h3 { "Flaky" }
+            p.note {
+                (grouped_count(page.all_flaky, "task")) " succeeded at a later try"
+                @if shown < page.all_flaky { ", of which the first " (grouped(shown)) " are shown" }
+                "."
+            }
+            (table.finish())
         }
     }
 }

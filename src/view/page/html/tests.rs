@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::task::TaskState;
 use crate::view::graph::Graph;
-use crate::view::page::{Failure, Log, Machine, Spreads, Task, VersionPart};
+use crate::view::page::{Failure, Flaky, Log, Machine, Spreads, Task, VersionPart};
 use crate::view::spread::Spread;
 use crate::view::timeline::Span;
 
@@ -70,6 +70,14 @@ fn hostile() -> Page {
             logs: vec![log(Ok(HOSTILE.into())), log(Err(HOSTILE.into()))],
         }],
         all_failures: 3,
+        flaky: vec![Flaky {
+            id: 1,
+            name: HOSTILE.into(),
+            input: HOSTILE.into(),
+            tries: 2,
+            error: HOSTILE.into(),
+        }],
+        all_flaky: 3,
         versions: vec![VersionPart {
             step: HOSTILE.into(),
             number: 1,
@@ -104,6 +112,14 @@ fn hostile_text_stays_text() {
     assert!(html.matches("&lt;script&gt;alert(1)").count() > 10);
     // No part of it in an attribute without its quotes escaped.
     assert!(!html.contains("\"'>"));
+}
+
+#[test]
+fn flaky_tasks_are_told_where_there_are_some() {
+    let html = render(&hostile());
+    assert!(html.contains("<dt>Flaky</dt><dd>3</dd>"), "{html}");
+    assert!(html.contains("3 tasks succeeded at a later try, of which the first 1 are shown."));
+    assert!(!render(&Page::default()).contains("Flaky"));
 }
 
 #[test]
