@@ -1,6 +1,7 @@
 //! What pictures and pages tell, gathered from state, store and manifest.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use crate::files::Texts;
 use crate::manifest::{Manifest, literal_outputs};
@@ -285,6 +286,8 @@ pub(crate) fn page(
     drop(moment);
     let of_steps = || graph.nodes.iter().filter(|node| !node.sink);
     Ok(Page {
+        name: pipeline(state.layout().root()),
+        again: None,
         runset: runset.map_or_else(|| "all runsets".to_owned(), |runset| runset.name.clone()),
         db: state.layout().root().to_string_lossy().into_owned(),
         made,
@@ -338,6 +341,17 @@ fn flaky(state: &Reader, runset: Option<&Runset>) -> Result<(Vec<Flaky>, i64), E
         }
     })?;
     Ok((first, all))
+}
+
+/// What a pipeline is called whose db that is: as its folder, or as the folder that it is in.
+fn pipeline(db: &Path) -> String {
+    let whole = std::path::absolute(db).unwrap_or_else(|_| db.to_owned());
+    let mut names = whole.iter().rev().filter(|name| *name != "..");
+    let name = names.find(|name| *name != "db" && *name != "/");
+    name.map_or_else(
+        || "pipeline".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Other machines that carried out tasks.
@@ -468,6 +482,15 @@ fn size_of_folder(store: &store::Reader, folder: &Digest) -> Option<u64> {
     Some(files.filter_map(|file| store.size_of(&file.digest)).sum())
 }
 
+/// The end of what has that size, from the beginning of a line on, if there is one in it.
+fn whole_lines(end: &[u8], size: u64) -> &[u8] {
+    let is_all = end.len() as u64 == size;
+    match end.iter().position(|byte| *byte == b'\n') {
+        Some(at) if !is_all && at + 1 < end.len() => &end[at + 1..],
+        _ => end,
+    }
+}
+
 fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {
     [
         ("standard output", row.stdout),
@@ -476,11 +499,14 @@ fn logs(store: &store::Reader, row: &ShownTask) -> Vec<Log> {
     .into_iter()
     .filter_map(|(stream, object)| Some((stream, object?)))
     .map(|(stream, object)| match store.tail(&object, LOG) {
-        Ok((bytes, size)) => Log {
-            stream,
-            cut: size - bytes.len() as u64,
-            tail: Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        },
+        Ok((bytes, size)) => {
+            let tail = whole_lines(&bytes, size);
+            Log {
+                stream,
+                cut: size - tail.len() as u64,
+                tail: Ok(String::from_utf8_lossy(tail).into_owned()),
+            }
+        }
         Err(error) => Log {
             stream,
             tail: Err(error.to_string()),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -14,10 +15,18 @@ use super::select::{self, nothing_ran};
 use super::{output, own, signals};
 use crate::overview;
 use crate::staged::{self, Staged};
-use crate::state::Reader;
+use crate::state::{Lock, Reader};
 use crate::sys;
 use crate::text::Shown as _;
 use crate::view::page;
+
+/// Seconds after which a browser loads a page again that is written while a run is at work.
+const AGAIN: u32 = 3;
+/// Between two pages at least; and how many times as long as a page takes to make.
+const PAUSE: Duration = Duration::from_secs(2);
+const SHARE: u32 = 10;
+/// Between two looks whether the run is still at work.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Options of `report`.
 #[derive(Debug, Args)]
@@ -28,6 +37,9 @@ pub(super) struct Options {
     /// The same
     #[arg(value_name = "FILE", required_unless_present = "output")]
     pub file: Option<PathBuf>,
+    /// Write it again and again while a run is at work, which a browser that shows it notices
+    #[arg(long)]
+    pub follow: bool,
     /// Whose tasks are shown, `all` for every runset's; default: the newest's
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
@@ -42,6 +54,12 @@ pub(super) fn main(
     let to = arguments.output.as_ref().or(arguments.file.as_ref());
     let to = to.map_or(Path::new("-"), PathBuf::as_path);
     let standard_output = own::is_standard_output(to);
+    if standard_output && arguments.follow {
+        return Err(Failure::usage(
+            "-follow writes a file again and again, and standard output is none".to_owned(),
+        )
+        .hint("name one: report -follow report.html"));
+    }
     let place = if standard_output {
         to.to_owned()
     } else {
@@ -55,19 +73,38 @@ pub(super) fn main(
         return Err(nothing_ran(state.layout()));
     }
     let manifest = manifest(places)?;
-    let now = sys::now().as_millisecond();
-    let page = overview::page(&state, &store, runset.one(), manifest.as_ref(), now)?;
-    let html = page::render(&page);
+    let html = |again: Option<u32>| -> Result<String, Failure> {
+        let now = sys::now().as_millisecond();
+        let mut page = overview::page(&state, &store, runset.one(), manifest.as_ref(), now)?;
+        page.again = again;
+        Ok(page::render(&page))
+    };
     if standard_output {
-        output::print_as_it_is(&html)?;
-    } else {
-        let inbox = signals::end_at_once()?;
-        write(&place, &html).map_err(|error| cannot_write(to, &error).or_signal(inbox.signal()))?;
-        if !output.quiet {
-            output::print(&format!("{}\n", to.shown()))?;
+        output::print_as_it_is(&html(None)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let inbox = signals::end_at_once()?;
+    let is_at_work = || arguments.follow && Lock::holder(state.layout()).is_some();
+    let mut told = output.quiet;
+    loop {
+        let began = Instant::now();
+        // Asked for before the page is made: what a run writes last is in the last page.
+        let again = is_at_work().then_some(AGAIN);
+        write(&place, &html(again)?)
+            .map_err(|error| cannot_write(to, &error).or_signal(inbox.signal()))?;
+        if !std::mem::replace(&mut told, true) {
+            let until = again.map_or("", |_| ", again and again until the run has ended");
+            output::print(&format!("{}{until}\n", to.shown()))?;
+        }
+        if again.is_none() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let pause = PAUSE.max(began.elapsed() * SHARE);
+        let until = Instant::now() + pause;
+        while Instant::now() < until && is_at_work() {
+            std::thread::sleep(LOOK);
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn cannot_write(to: &Path, error: &io::Error) -> Failure {

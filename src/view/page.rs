@@ -31,6 +31,8 @@ pub(crate) fn in_groups(steps: usize, graph: &Graph) -> String {
 /// All that a page tells.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Page {
+    /// The pipeline's name.
+    pub name: String,
     /// The runset, or words for all of them.
     pub runset: String,
     /// The db folder.
@@ -39,6 +41,8 @@ pub(crate) struct Page {
     pub made: i64,
     /// When the runset was seeded, in milliseconds since 1970, if that is known.
     pub created: Option<i64>,
+    /// After how many seconds a browser is to load it again, if it will have changed by then.
+    pub again: Option<u32>,
     /// The steps, or groups of very many, and what went from one to the other.
     pub graph: Graph,
     /// How many steps there are, if they are shown in groups.

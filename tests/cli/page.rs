@@ -5,7 +5,7 @@
 
 mod browser;
 
-use crate::harness::Test;
+use crate::harness::{Test, wait_for};
 
 const STEPS: &str = r#"
 [[step]]
@@ -106,6 +106,40 @@ fn unknown_runsets_are_refused_with_a_suggestion() {
     }
     assert!(!pipeline.path("x.html").exists());
     pipeline.run(["graph", "-runset", "all"]).exits(0);
+}
+
+#[test]
+fn a_page_follows_a_run_to_its_end() {
+    let pipeline = Test::new();
+    pipeline.manifest(&format!(
+        "[[step]]\nname = 'a'\nstart = true\nscript = 'echo 1 > $OUTPUT_DIR/x_b; echo 2 > $OUTPUT_DIR/y_b'\n\
+         [[step]]\nname = 'b'\nscript = 'until [ -e {} ]; do sleep 0.02; done'\n",
+        pipeline.path("go").display()
+    ));
+    let error = pipeline.run(["report", "-follow", "-"]).exits(2).stderr;
+    assert!(error.contains("-follow writes a file"), "{error}");
+    let page = || std::fs::read_to_string(pipeline.path("page.html")).unwrap_or_default();
+    let run = pipeline.start(["-run"]);
+    wait_for("a task", || {
+        pipeline.path("db").exists() && pipeline.run(["status"]).stdout.contains("b ")
+    });
+    let following = pipeline.start(["report", "-follow", "page.html"]);
+    wait_for("a page", || {
+        page().contains("2 tasks still to be executed.")
+    });
+    assert!(page().contains("http-equiv=\"refresh\""));
+    pipeline.write("go", "");
+    run.end().exits(0);
+    let said = following.end().exits(0).stdout;
+    assert_eq!(said, "page.html, again and again until the run has ended\n");
+    assert!(page().contains("Everything is done."));
+    assert!(!page().contains("http-equiv=\"refresh\""));
+    // With no run there is one page.
+    let said = pipeline
+        .run(["report", "-follow", "page.html"])
+        .exits(0)
+        .stdout;
+    assert_eq!(said, "page.html\n");
 }
 
 #[test]

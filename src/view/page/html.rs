@@ -48,16 +48,19 @@ pub(crate) fn render(page: &Page) -> String {
             body {
                 a.skip href="#content" { "Skip to the content" }
                 header {
-                    h1 { (page.runset) }
-                    p { "db " code { (page.db) } ", as of " (point(page.made)) }
+                    h1 { (page.name) }
+                    p {
+                        "runset " b { (page.runset) } ", db " code { (page.db) } ", as of " (point(page.made))
+                        @if page.again.is_some() { ", while a run is at work" }
+                    }
                 }
                 nav aria-label="Parts of the page" {
                     ul { @for (id, name, _) in &parts { li { a href={ "#" (id) } { (name) } } } }
                 }
                 main id="content" tabindex="-1" {
                     @for (id, name, html) in &parts {
-                        section id=(id) aria-labelledby={ (id) "-h" } {
-                            h2 id={ (id) "-h" } { (name) }
+                        section id=(id) {
+                            h2 { (name) }
                             (html)
                         }
                     }
@@ -83,7 +86,10 @@ fn head(page: &Page) -> Markup {
             meta http-equiv="Content-Security-Policy" content=(policy);
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            title { (page.runset) " – task-pipeline" }
+            @if let Some(seconds) = page.again {
+                meta http-equiv="refresh" content=(seconds);
+            }
+            title { (page.name) " – " (page.runset) }
             style { (PreEscaped(style)) }
         }
     }
@@ -101,7 +107,7 @@ fn graph(page: &Page) -> Markup {
             (sections::groups(page))
             figure {
                 div.scroll role="region" aria-label="Graph" tabindex="0" {
-                    (PreEscaped(svg::picture(&page.graph, &title)))
+                    (PreEscaped(svg::picture(&page.graph, &title, Some("#step-"))))
                 }
                 figcaption {
                     "What went from step to step, with the number of outputs. A dotted line is \

@@ -80,6 +80,20 @@
     }
     filter();
   }
+  // Where a link leads to is to be seen: of a row of a table, and in what is folded.
+  function unfold() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    if (target.hidden) {
+      const tools = target.closest(".scroll").previousElementSibling;
+      for (const field of tools.querySelectorAll("input, select")) field.value = "";
+      tools.querySelector("input").dispatchEvent(new Event("input"));
+    }
+    target.scrollIntoView();
+  }
+  addEventListener("hashchange", unfold);
+  if (location.hash) unfold();
   addEventListener("beforeprint", () => {
     for (const details of document.querySelectorAll("details")) details.open = true;
   });

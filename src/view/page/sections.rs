@@ -10,9 +10,11 @@ use crate::text::amount::{bytes, grouped, grouped_count};
 use crate::text::time::{point, short_micros};
 use crate::text::width::{cut_middle, head};
 use crate::text::{plain, visible};
+use crate::view::graph::Node;
 
-/// Bytes of an error's text.
-const ERROR: usize = 3000;
+/// Bytes of an error's text, and of its first line in the table of tasks.
+const ERROR: usize = 50_000;
+const FIRST_LINE: usize = 1000;
 /// Rows of the table of edges.
 const EDGES: usize = 2000;
 /// Lines about accepted tasks.
@@ -24,7 +26,7 @@ const ENVIRONMENTS: usize = 300_000;
 /// How the runset stands, in one list.
 pub(super) fn summary(page: &Page) -> Markup {
     let steps = || page.graph.nodes.iter().filter(|node| !node.sink);
-    let sum = |what: fn(&crate::view::graph::Node) -> i64| -> i64 { steps().map(what).sum() };
+    let sum = |what: fn(&Node) -> i64| -> i64 { steps().map(what).sum() };
     let (failed, tainted) = (sum(|n| n.tally.failed), sum(|n| n.tainted));
     let pending = sum(|n| n.tally.pending);
     let finals: i64 = page
@@ -47,23 +49,29 @@ pub(super) fn summary(page: &Page) -> Markup {
         (0, _, _) => format!("{} still to be executed.", grouped_count(pending, "task")),
         _ => format!("{} failed.", grouped_count(failed, "task")),
     };
-    let kind = if failed > 0 { "failed" } else { "fine" };
-    let mut facts = vec![
-        ("Tasks", grouped(page.all_tasks)),
-        ("Done", grouped(sum(|n| n.tally.done))),
-        ("Reused", grouped(sum(|n| n.tally.reused))),
-        ("Failed", grouped(failed)),
-        ("Pending", grouped(pending)),
-        ("Tainted", grouped(tainted)),
-        ("Final outputs", grouped(finals)),
-        (
-            "Time spent",
-            short_micros(i64::try_from(spent).unwrap_or(i64::MAX)),
-        ),
+    let kind = match (failed, pending, tainted) {
+        (0, 0, 0) => "fine",
+        (0, 0, _) => "tainted",
+        (0, _, _) => "pending",
+        _ => "failed",
+    };
+    let (done, reused) = (sum(|n| n.tally.done), sum(|n| n.tally.reused));
+    // What is 0, and what was just said, says nothing.
+    let counts = [
+        ("Done", done, done != page.all_tasks),
+        ("Reused", reused, reused != page.all_tasks),
+        ("Pending", pending, kind != "pending"),
+        ("Tainted", tainted, kind != "tainted"),
+        ("Flaky", page.all_flaky, true),
     ];
-    if page.all_flaky > 0 {
-        facts.push(("Flaky", grouped(page.all_flaky)));
-    }
+    let mut facts = vec![("Tasks", grouped(page.all_tasks))];
+    let counts = counts
+        .into_iter()
+        .filter(|(_, count, new)| *count > 0 && *new);
+    facts.extend(counts.map(|(name, count, _)| (name, grouped(count))));
+    facts.push(("Final outputs", grouped(finals)));
+    let spent = short_micros(i64::try_from(spent).unwrap_or(i64::MAX));
+    facts.push(("Time spent", spent));
     facts.extend(page.created.map(|created| ("Seeded", point(created))));
     html! {
         p class={ "state " (kind) } { (state) }
@@ -77,23 +85,33 @@ pub(super) fn summary(page: &Page) -> Markup {
 
 /// The table of steps.
 pub(super) fn steps(page: &Page) -> Markup {
-    let columns = [
+    type Count = fn(&Node) -> i64;
+    let counts: [(&str, Count); 5] = [
+        ("Done", |node| node.tally.done),
+        ("Reused", |node| node.tally.reused),
+        ("Failed", |node| node.tally.failed),
+        ("Pending", |node| node.tally.pending),
+        ("Tainted", |node| node.tainted),
+    ];
+    let rows = || {
+        let order = page.graph.in_order().into_iter();
+        order
+            .map(|at| (at, &page.graph.nodes[at]))
+            .filter(|(_, node)| !node.sink)
+    };
+    // Of what no step has any there is no column.
+    let is_there =
+        |(name, count): &(&str, Count)| *name == "Done" || rows().any(|(_, node)| count(node) != 0);
+    let counts: Vec<(&str, Count)> = counts.into_iter().filter(is_there).collect();
+    let mut columns = vec![
         ("Step", Column::Text),
         ("Version", Column::Number),
         ("State", Column::Text),
-        ("Done", Column::Number),
-        ("Reused", Column::Number),
-        ("Failed", Column::Number),
-        ("Pending", Column::Number),
-        ("Tainted", Column::Number),
-        ("Time spent", Column::Number),
     ];
+    columns.extend(counts.iter().map(|(name, _)| (*name, Column::Number)));
+    columns.push(("Time spent", Column::Number));
     let mut table = Table::new("steps", "Steps", false, &columns);
-    for at in page.graph.in_order() {
-        let node = &page.graph.nodes[at];
-        if node.sink {
-            continue;
-        }
+    for (at, node) in rows() {
         let version = node.versions.iter().find(|version| version.current);
         let version = version.map(|version| version.number);
         let start = if node.start { " (start)" } else { "" };
@@ -107,18 +125,29 @@ pub(super) fn steps(page: &Page) -> Markup {
             inputs => format!(" (← {})", inputs.join("; ")),
         };
         let status = node.status();
+        let number = node.version().unwrap_or_else(|| "–".to_owned());
+        let place = page
+            .versions
+            .iter()
+            .position(|part| part.current && part.step == node.name);
+        table.target(format!("step-{at}"));
+        match place {
+            Some(place) => table.text(html! {
+                a href={ "#version-" (place) } { (node.name) } (start) (gone) (fed)
+            }),
+            None => table.text(format!("{}{start}{gone}{fed}", node.name)),
+        };
         table
-            .text(format!("{}{start}{gone}{fed}", node.name))
-            .number(&node.version().unwrap_or_else(|| "–".to_owned()), version)
+            .number(&number, version)
             .text(badge(status.word(), status.mark()));
-        for value in [
-            node.tally.done,
-            node.tally.reused,
-            node.tally.failed,
-            node.tally.pending,
-            node.tainted,
-        ] {
-            table.number(&grouped(value), Some(value));
+        for (_, count) in &counts {
+            let value = count(node);
+            let shown = if value == 0 {
+                "–".to_owned()
+            } else {
+                grouped(value)
+            };
+            table.number(&shown, Some(value));
         }
         let spent = page.spreads.get(at).map_or(0, |s| s.durations.sum);
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
@@ -201,7 +230,7 @@ pub(super) fn failures(page: &Page) -> Markup {
             }
         }
         @for (place, failure) in page.failures.iter().enumerate() {
-            (one_failure(failure, place < 5))
+            (one_failure(failure, place < 3))
         }
         (flaky(page))
     }
@@ -224,7 +253,7 @@ fn flaky(page: &Page) -> Markup {
             .text(cut_middle(&task.name, 60))
             .text(cut_middle(&visible(&task.input), 60))
             .number(&task.tries.to_string(), Some(task.tries))
-            .text(cut_middle(error.lines().next().unwrap_or_default(), 100));
+            .text(head(error.lines().next().unwrap_or_default(), FIRST_LINE).0);
     }
     let shown = signed(page.flaky.len());
     html! {
@@ -244,20 +273,21 @@ fn one_failure(failure: &Failure, open: bool) -> Markup {
     let task = &failure.task;
     let error = plain(task.error.as_deref().unwrap_or_default());
     let first = error.lines().next().unwrap_or_default();
+    let (first, cut) = head(first, ERROR);
     let (text, more) = head(&error, ERROR);
     html! {
-        details.failure open[open] {
+        details.failure id={ "failure-" (task.id) } open[open] {
             summary {
-                "task " (task.id) ", " (cut_middle(&task.name, 60)) " v" (task.version) ": "
-                (cut_middle(first, 120))
+                (task.name) " #" (task.id) " v" (task.version) ": " (first) @if cut { "…" }
             }
-            @if !task.input.is_empty() {
-                p { "input " code { (cut_middle(&visible(&task.input), 200)) } }
+            p {
+                @if !task.input.is_empty() { "input " code { (visible(&task.input)) } ", " }
+                a href={ "#task-" (task.id) } { "#" (task.id) " among the tasks" }
             }
             @if says_more(&error, &failure.logs) {
                 pre tabindex="0" { (text) @if more { "\n[…]" } }
             }
-            @for log in &failure.logs { (one_log(log)) }
+            @for log in &failure.logs { (one_log(log, task.id)) }
         }
     }
 }
@@ -275,11 +305,14 @@ fn says_more(error: &str, logs: &[Log]) -> bool {
         .any(|line| !logs.iter().any(|log| log.contains(line.trim())))
 }
 
-fn one_log(log: &Log) -> Markup {
+fn one_log(log: &Log, task: i64) -> Markup {
     html! {
-        h4 {
+        h3 {
             (log.stream)
-            @if log.cut > 0 { " (the first " (bytes(log.cut)) " are left out)" }
+            @if log.cut > 0 {
+                ", the end of it; the " (bytes(log.cut)) " before that are told by "
+                code { "task-pipeline log " (task) }
+            }
         }
         @match &log.tail {
             Ok(text) => {
@@ -312,7 +345,7 @@ fn version(part: &VersionPart, place: usize) -> Markup {
     let line = |name: &str, value: Markup| html! { dt { (name) } dd { (value) } };
     let (script, more) = head(&part.script, SCRIPT);
     html! {
-        details {
+        details id={ "version-" (place) } {
             summary {
                 (cut_middle(&part.step, 60)) " v" (part.number)
                 @if !part.current { " (not current)" }
@@ -334,7 +367,7 @@ fn version(part: &VersionPart, place: usize) -> Markup {
             @if let Some(environment) = &part.environment {
                 (packages(part, environment, place))
             }
-            h4 { "Script" }
+            h3 { "Script" }
             pre tabindex="0" { (script.trim_matches('\n')) @if more { "\n[…]" } }
         }
     }
@@ -387,7 +420,11 @@ pub(super) fn tasks(page: &Page, most: usize) -> Markup {
             break;
         }
         rows += 1;
-        row(&mut table, task);
+        let told = page
+            .failures
+            .iter()
+            .any(|failure| failure.task.id == task.id);
+        row(&mut table, task, told);
     }
     html! {
         @if rows < page.all_tasks {
@@ -401,7 +438,8 @@ pub(super) fn tasks(page: &Page, most: usize) -> Markup {
     }
 }
 
-fn row(table: &mut Table<'_>, task: &Task) {
+/// The row of a task; `told`: whether it is among the failures.
+fn row(table: &mut Table<'_>, task: &Task, told: bool) {
     let (word, mark) = match task.state {
         _ if task.tainted => ("tainted", '!'),
         TaskState::Pending => ("pending", '…'),
@@ -411,7 +449,10 @@ fn row(table: &mut Table<'_>, task: &Task) {
     };
     let error = plain(task.error.as_deref().unwrap_or_default());
     let or_dash = |words: Option<String>| words.unwrap_or_else(|| "–".to_owned());
+    let first = error.lines().next().unwrap_or_default();
+    let (first, cut) = head(first, FIRST_LINE);
     table
+        .target(format!("task-{}", task.id))
         .number(&task.id.to_string(), Some(task.id))
         .text(cut_middle(&task.name, 60))
         .number(&format!("v{}", task.version), Some(task.version))
@@ -424,5 +465,8 @@ fn row(table: &mut Table<'_>, task: &Task) {
             &or_dash(task.worker.map(|worker| worker.to_string())),
             task.worker,
         )
-        .text(cut_middle(error.lines().next().unwrap_or_default(), 100));
+        .text(html! {
+            @if told { a href={ "#failure-" (task.id) } { (first) } } @else { (first) }
+            @if cut { "…" }
+        });
 }

@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("graph.css");
 
 /// A file of its own.
 pub(crate) fn standalone(graph: &Graph, title: &str) -> String {
-    let picture = picture(graph, title);
+    let picture = picture(graph, title, None);
     let style = format!("<style>{COLOURS}{STYLE}</style>");
     match picture.split_once('>') {
         Some((head, rest)) => format!("{head} class=\"alone\">{style}{rest}\n"),
@@ -43,8 +43,8 @@ pub(super) fn style() -> &'static str {
     STYLE
 }
 
-/// The picture, for a page that has [`style`].
-pub(super) fn picture(graph: &Graph, title: &str) -> String {
+/// The picture, for a page that has [`style`]. With `link`, each step leads to that and its index.
+pub(super) fn picture(graph: &Graph, title: &str, link: Option<&str>) -> String {
     let boxes: Vec<Box> = graph.nodes.iter().map(Box::of).collect();
     let sizes: Vec<Size> = boxes.iter().map(|b| b.size).collect();
     let layout = layout(graph, &sizes);
@@ -57,7 +57,9 @@ pub(super) fn picture(graph: &Graph, title: &str) -> String {
     let _ = write!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w:.0}\" height=\"{h:.0}\" \
-         viewBox=\"0 0 {w:.0} {h:.0}\" role=\"img\" aria-label=\"{}\">",
+         viewBox=\"0 0 {w:.0} {h:.0}\" role=\"{}\" aria-label=\"{}\">",
+        // What is in an image is nothing that can be gone to.
+        if link.is_some() { "group" } else { "img" },
         html(title),
         w = size.width.ceil(),
         h = size.height.ceil()
@@ -79,8 +81,17 @@ pub(super) fn picture(graph: &Graph, title: &str) -> String {
             let _ = write!(out, "\">{}</text>", grouped(edge.observed));
         }
     }
-    for (place, a_box) in places.iter().zip(&boxes) {
-        a_box.draw(&mut out, place.centre);
+    for (at, (place, a_box)) in places.iter().zip(&boxes).enumerate() {
+        match link.filter(|_| !a_box.node.sink) {
+            Some(link) => {
+                let (name, counts) = (&a_box.node.name, a_box.node.counts());
+                let words = html(&format!("{name}: {counts}"));
+                let _ = write!(out, "<a href=\"{link}{at}\" aria-label=\"{words}\">");
+                a_box.draw(&mut out, place.centre);
+                out.push_str("</a>");
+            }
+            None => a_box.draw(&mut out, place.centre),
+        }
     }
     out.push_str("</svg>");
     out
@@ -308,7 +319,7 @@ mod tests {
             graph.observe(from, to, 1, 0);
         }
         assert!(graph.edges().count() > TITLED);
-        let svg = picture(&graph, "");
+        let svg = picture(&graph, "", None);
         assert!(svg.len() < 300_000, "{}", svg.len());
         // As many tips as edges.
         assert_eq!(
@@ -324,7 +335,8 @@ mod tests {
         graph.nodes[node].tally.failed = 2;
         graph.nodes[node].tally.done = 1;
         graph.nodes[node].tainted = 1;
-        let svg = picture(&graph, "");
+        let svg = picture(&graph, "", Some("#step-"));
+        assert!(svg.contains("<a href=\"#step-0\" aria-label=\"a: "));
         assert!(svg.contains("node failed"));
         assert!(svg.contains("1 of them tainted"));
     }

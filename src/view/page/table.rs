@@ -12,6 +12,8 @@ pub(super) struct Table<'a> {
     /// The cells of the row that is not complete yet.
     row: String,
     column: usize,
+    /// Where links to the row that is not complete yet lead.
+    target: Option<String>,
 }
 
 /// What a column holds; decides how it is sorted and aligned.
@@ -41,7 +43,14 @@ impl<'a> Table<'a> {
             rows: String::new(),
             row: String::new(),
             column: 0,
+            target: None,
         }
+    }
+
+    /// Links to `target` lead to the row that begins.
+    pub(super) fn target(&mut self, target: String) -> &mut Self {
+        self.target = Some(target);
+        self
     }
 
     /// How long the text of the table's rows is by now, in bytes.
@@ -58,7 +67,8 @@ impl<'a> Table<'a> {
         cell.render_to(&mut self.row);
         self.column += 1;
         if self.column == self.columns.len() {
-            html! { tr { (PreEscaped(&self.row)) } }.render_to(&mut self.rows);
+            html! { tr id=[self.target.take()] { (PreEscaped(&self.row)) } }
+                .render_to(&mut self.rows);
             self.row.clear();
             self.column = 0;
         }
@@ -78,17 +88,24 @@ impl<'a> Table<'a> {
         self
     }
 
-    /// The whole table.
+    /// The whole table. What stands above it as a heading need not be seen again as its caption.
     pub(super) fn finish(&self) -> Markup {
         html! {
             div.scroll role="region" aria-label=(self.caption) tabindex="0" {
                 table id=(self.id) data-filter[self.filter] {
-                    caption { (self.caption) }
+                    caption.unseen[self.is_section()] { (self.caption) }
                     thead { tr { @for (name, column) in self.columns { (title(name, *column)) } } }
                     tbody { (PreEscaped(&self.rows)) }
                 }
             }
         }
+    }
+}
+
+impl Table<'_> {
+    /// Whether it is all that a part of the page has.
+    fn is_section(&self) -> bool {
+        matches!(self.id, "steps" | "tasks")
     }
 }
 

@@ -20,11 +20,19 @@ const BARS: usize = 2500;
 const WORKERS: usize = 48;
 /// Colours of steps; further steps have the same again.
 pub(super) const COLOURS: usize = 8;
-/// Pixels: names at the left, the chart's width, a row's height, the axis' height.
+/// Pixels: names at the left, the chart's width, the axis' height.
 const LEFT: f64 = 170.0;
 const WIDTH: f64 = 900.0;
-const ROW: f64 = 22.0;
 const AXIS: f64 = 34.0;
+/// Pixels: the height of each of so many rows.
+fn row_height(rows: usize) -> f64 {
+    match rows {
+        0..=6 => 36.0,
+        7..=16 => 28.0,
+        _ => 22.0,
+    }
+}
+
 /// Bins by step: in all rows; in one row, at least and at most.
 const BINS: usize = 12_000;
 const FEWEST: usize = 60;
@@ -117,7 +125,7 @@ fn by_worker(page: &Page, axis: &Axis) -> Markup {
             names.len()
         );
     }
-    html! { (chart.figure(&words, Some(legend(page)))) (by_machine(page)) }
+    html! { (chart.figure("worker", &words, Some(legend(page)))) (by_machine(page)) }
 }
 
 /// What each other machine did.
@@ -177,6 +185,14 @@ fn legend(page: &Page) -> Markup {
                     " " (cut_middle(&page.graph.nodes[step].name, 40))
                 }
             }
+            @if page.spans.iter().any(|span| span.failed) {
+                li {
+                    svg width="12" height="12" aria-hidden="true" {
+                        rect class="bad hollow" x="1" y="1" width="10" height="10" {}
+                    }
+                    " failed"
+                }
+            }
         }
     }
 }
@@ -201,12 +217,12 @@ fn by_step(page: &Page, axis: &Axis) -> Markup {
     let wide = WIDTH / real(count);
     let most = bins.most().max(1);
     for (row, (busy, step)) in bins.busy.iter().zip(&ran).enumerate() {
-        let bottom = ROW * real(row + 1) - 1.0;
+        let bottom = chart.row * real(row + 1) - 1.0;
         let mut path = String::new();
         for (bin, time) in busy.iter().enumerate().filter(|(_, time)| **time > 0) {
             // As a share of the most that any step had, in percent.
             let share = u32::try_from((i128::from(*time) * 100) / i128::from(most)).unwrap_or(100);
-            let height = (f64::from(share) / 100.0 * (ROW - 3.0)).max(1.5);
+            let height = (f64::from(share) / 100.0 * (chart.row - 3.0)).max(1.5);
             let _ = write!(
                 path,
                 "M{:.1} {bottom}v-{height:.1}h{wide:.1}v{height:.1}z",
@@ -225,7 +241,7 @@ fn by_step(page: &Page, axis: &Axis) -> Markup {
         grouped(tenths / 10),
         tenths % 10
     );
-    chart.figure(&words, None)
+    chart.figure("step", &words, None)
 }
 
 /// The same in numbers.
@@ -261,6 +277,8 @@ fn as_table(page: &Page) -> Markup {
 /// A chart with a row a name and an axis of time below.
 struct Chart {
     out: String,
+    /// Pixels of each row, and of all.
+    row: f64,
     height: f64,
     scale: f64,
     pauses: usize,
@@ -268,7 +286,8 @@ struct Chart {
 
 impl Chart {
     fn new(axis: &Axis, names: &[String], title: &str) -> Self {
-        let height = ROW * real(names.len());
+        let row_height = row_height(names.len());
+        let height = row_height * real(names.len());
         let scale = WIDTH / pixels(axis.length);
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"time\" width=\"{w}\" height=\"{h}\" \
@@ -278,20 +297,21 @@ impl Chart {
             h = height + AXIS
         );
         for (row, name) in names.iter().enumerate() {
-            let top = ROW * real(row);
+            let top = row_height * real(row);
             let _ = write!(
                 out,
                 "<path class=\"row\" d=\"M{LEFT} {y}h{WIDTH}\"/><text x=\"{x}\" y=\"{base}\" \
                  class=\"row\"><title>{full}</title>{}</text>",
                 html(&cut_middle(name, 22)),
                 full = html(name),
-                y = top + ROW - 0.5,
+                y = top + row_height - 0.5,
                 x = LEFT - 8.0,
-                base = top + 15.0
+                base = top + row_height / 2.0 + 4.0
             );
         }
         let mut chart = Self {
             out,
+            row: row_height,
             height,
             scale,
             pauses: 0,
@@ -344,7 +364,7 @@ impl Chart {
                 "<rect class=\"wait\" x=\"{:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"2\">\
                  <title>a worker waited {} for its place</title></rect>",
                 LEFT + from,
-                ROW * real(row + 1) - 3.0,
+                self.row * real(row + 1) - 3.0,
                 (to - from).max(1.0),
                 short_micros(came - called),
             );
@@ -366,9 +386,9 @@ impl Chart {
              <title>task {}, {}: {}{}</title></rect>",
             span.step % COLOURS,
             LEFT + from,
-            ROW * real(row) + 2.0,
+            self.row * real(row) + 2.0,
             (to - from).max(1.0),
-            ROW - 4.0,
+            self.row - 4.0,
             span.task,
             html(&cut_middle(&page.graph.nodes[span.step].name, 40)),
             short_micros(span.elapsed),
@@ -407,8 +427,8 @@ impl Chart {
                     paths[step % COLOURS * 3 + level],
                     "M{:.0} {:.0}h{wide:.1}v{high:.0}h-{wide:.1}z",
                     LEFT + wide * real(bin),
-                    ROW * real(row) + 2.0,
-                    high = ROW - 4.0
+                    self.row * real(row) + 2.0,
+                    high = self.row - 4.0
                 );
             }
         }
@@ -426,7 +446,7 @@ impl Chart {
         }
     }
 
-    fn figure(self, words: &str, legend: Option<Markup>) -> Markup {
+    fn figure(self, by: &str, words: &str, legend: Option<Markup>) -> Markup {
         let pauses = match self.pauses {
             0 => String::new(),
             1 => "A long pause is cut out; a dashed line marks it. ".to_owned(),
@@ -435,7 +455,7 @@ impl Chart {
         let picture = self.out + "</svg>";
         html! {
             figure {
-                div.scroll role="region" aria-label="Timeline" tabindex="0" {
+                div.scroll role="region" aria-label={ "Timeline by " (by) } tabindex="0" {
                     (PreEscaped(picture))
                 }
                 figcaption { (words) (pauses) }

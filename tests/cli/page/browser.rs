@@ -1,6 +1,6 @@
 //! The page in chromium, without a window.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::STEPS;
@@ -11,7 +11,7 @@ use crate::harness::Test;
 const PROBE: &str = include_str!("probe.js");
 
 /// The browser's dump of a page that `PROBE` was put into; the page's policy is widened for it.
-fn probed(folder: &Path, page: &str) -> String {
+fn probed(folder: &Path, page: &str, probe: &str, more: &[&str]) -> String {
     let policy = page.find("script-src '").unwrap();
     let end = policy + page[policy..].find(';').unwrap();
     let mut page = format!(
@@ -26,14 +26,14 @@ fn probed(folder: &Path, page: &str) -> String {
          </script><style>",
         1,
     );
-    page = page.replacen("</body>", &format!("<script>{PROBE}</script></body>"), 1);
+    page = page.replacen("</body>", &format!("<script>{probe}</script></body>"), 1);
     let file = folder.join("probed.html");
     std::fs::write(&file, page).unwrap();
-    dump(folder, &file)
+    dump(folder, &file, more)
 }
 
 /// What the browser makes of a file.
-fn dump(folder: &Path, file: &Path) -> String {
+fn dump(folder: &Path, file: &Path, more: &[&str]) -> String {
     let chromium = std::env::var("TASK_PIPELINE_TESTS_CHROMIUM");
     let chromium = chromium.as_deref().unwrap_or("chromium");
     let output = Command::new(chromium)
@@ -49,6 +49,7 @@ fn dump(folder: &Path, file: &Path) -> String {
             "--enable-logging=stderr",
             "--dump-dom",
         ])
+        .args(more)
         .arg(format!(
             "--user-data-dir={}",
             folder.join("profile").display()
@@ -89,11 +90,11 @@ fn tables_sort_and_filter_without_an_error() {
     let pipeline = Test::with(STEPS);
     pipeline.run(["-run", "-parallel", "1"]).exits(1);
     let page = pipeline.run(["report", "-o", "-"]).exits(0).stdout;
-    let dom = probed(&pipeline.path(""), &page);
+    let dom = probed(&pipeline.path(""), &page, PROBE, &[]);
     let at = dom.find("data-seen=\"").unwrap() + 11;
     let seen = &dom[at..at + dom[at..].find('"').unwrap()];
     let seen: Vec<&str> = seen.lines().collect();
-    let tasks = page.matches("<tr><th scope=\"row\" class=\"n\">").count();
+    let tasks = page.matches("<tr id=\"task-").count();
     assert_eq!(tasks, 6);
     let ids: Vec<&str> = seen[1]
         .trim_start_matches("[sort ascending ")
@@ -131,6 +132,45 @@ fn the_pages_own_policy_lets_its_script_and_style_run() {
     pipeline.run(["-run"]).exits(1);
     pipeline.run(["report", "-o", "page.html"]).exits(0);
     // Fails on any message in the console: a refused script or style is one.
-    let dom = dump(&pipeline.path(""), &pipeline.path("page.html"));
+    let dom = dump(&pipeline.path(""), &pipeline.path("page.html"), &[]);
     assert!(dom.contains("<html lang=\"en\" data-ready=\"\">"));
+}
+
+/// By axe-core, the rules of which are those of WCAG, with the page in light and in dark colours, and on a narrow screen.
+#[test]
+fn whoever_cannot_see_or_point_can_use_the_page() {
+    if left_out() {
+        return;
+    }
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/axe/axe.min.js");
+    let axe = std::env::var_os("TASK_PIPELINE_TESTS_AXE").map_or(own, PathBuf::from);
+    let axe = std::fs::read_to_string(&axe).unwrap_or_else(|error| {
+        panic!("cannot read {}: {error}; tests/run gets it", axe.display())
+    });
+    let pipeline = Test::with(STEPS);
+    pipeline.run(["-run"]).exits(1);
+    // With a finished task of another version.
+    pipeline.manifest(&STEPS.replace("end.txt", "last.txt"));
+    pipeline.run(["-run"]).exits(1);
+    let page = pipeline.run(["report", "-o", "-"]).exits(0).stdout;
+    let probe = format!("{axe}</script><script>{}", include_str!("access.js"));
+    let dark = "--blink-settings=preferredColorScheme=0";
+    let light = "--blink-settings=preferredColorScheme=1";
+    for (look, width) in [(light, 1280), (dark, 1280), (light, 420)] {
+        let size = format!("--window-size={width},900");
+        let more = [look, &size, "--virtual-time-budget=60000"];
+        let dom = probed(&pipeline.path(""), &page, &probe, &more);
+        let at = dom.find("data-seen=\"").unwrap() + 11;
+        let seen = dom[at..at + dom[at..].find('"').unwrap()].replace("&quot;", "\"");
+        let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+        assert_eq!(seen["dark"], look == dark);
+        assert!(seen["rules"].as_u64().unwrap() > 20, "{seen:#}");
+        assert_eq!(
+            seen["said"],
+            serde_json::json!([]),
+            "{look} {width}: {seen:#}"
+        );
+        assert_eq!(seen["lost"], serde_json::json!([]));
+        assert_eq!(seen["arrived"], serde_json::json!([true, true, true]));
+    }
 }

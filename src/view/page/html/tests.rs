@@ -140,7 +140,7 @@ fn what_is_left_out_is_said() {
     assert!(html.contains("1 of 3 failed tasks are shown"));
     assert!(html.contains("The page holds 1 of 2 tasks"));
     assert!(html.contains("1 of 2 outputs were looked at"));
-    assert!(html.contains("the first 5 B are left out"));
+    assert!(html.contains("the 5 B before that are told by <code>task-pipeline log 1</code>"));
 }
 
 #[test]
