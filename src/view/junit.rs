@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::text::html;
+use crate::text::{html, plain};
 
 /// A task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub(crate) fn case(case: &Case) -> String {
         seconds(case.elapsed)
     );
     let mut inner = String::new();
-    let first = |error: &str| html(error.lines().next().unwrap_or_default());
+    let first = |error: &str| html(&plain(error.lines().next().unwrap_or_default()));
     match case.end {
         End::Passed => {}
         End::Reused(from) => {
@@ -118,7 +118,7 @@ pub(crate) fn case(case: &Case) -> String {
                 "      <flakyFailure message=\"{}\" type=\"{}\">{}</flakyFailure>",
                 html(&format!(
                     "passed at try {tries}; the one before: {}",
-                    error.lines().next().unwrap_or_default()
+                    plain(error.lines().next().unwrap_or_default())
                 )),
                 html(cause),
                 block(error)
@@ -150,8 +150,9 @@ pub(crate) fn case(case: &Case) -> String {
     text
 }
 
-/// Several lines.
+/// Several lines, without what is for terminals.
 fn block(text: &str) -> String {
+    let text = plain(text);
     let lines: Vec<String> = text.lines().map(html).collect();
     lines.join("\n")
 }
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(
             of(failed, ["out", "a\0b\n"]),
             format!(
-                "{head}>\n      <failure message=\"exit status 1\" type=\"exit\">exit status 1\n\\u{{1b}}[31mred</failure>\n      \
+                "{head}>\n      <failure message=\"exit status 1\" type=\"exit\">exit status 1\nred</failure>\n      \
                  <system-out>out</system-out>\n      <system-err>a\\u{{0}}b</system-err>\n    </testcase>\n"
             )
         );

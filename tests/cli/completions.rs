@@ -311,6 +311,13 @@ fn zsh_completes() {
     let test = folder("zsh");
     let mut typist = Typist::start(command(&test, "zsh", &["-f", "-i"]));
     typist.line("bindkey -e; autoload -Uz compinit; compinit -u -D; . ./completions");
+    // As packages have it, it is loaded with the first tab.
+    let script = test.run(["completions", "zsh"]).exits(0).stdout;
+    test.write("site/_task-pipeline", script);
+    let mut packaged = Typist::start(command(&test, "zsh", &["-f", "-i"]));
+    packaged.line("bindkey -e; fpath=(./site $fpath); autoload -Uz compinit; compinit -u -D");
+    let whole = packaged.completes("task-pipeline run -keep-g");
+    assert_eq!(whole, "task-pipeline run -keep-going");
     all_complete(&test, typist);
 }
 
