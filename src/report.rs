@@ -7,15 +7,19 @@ mod bars;
 mod github;
 pub(crate) mod json;
 pub(crate) mod meter;
+mod now;
 mod plain;
 mod rate;
 mod sampled;
 pub(crate) mod table;
 mod trace;
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::model::event::Event;
+use crate::model::name::StepName;
 use crate::out::{self, Stream};
 use crate::packages;
 pub(crate) use trace::Error as TraceError;
@@ -82,6 +86,18 @@ impl Reporter {
     /// The same to standard output.
     pub(crate) fn print_trace(&mut self) {
         self.trace = Some(trace::Trace::print());
+    }
+
+    /// Whether it can use what [`Self::expect`] takes.
+    pub(crate) fn estimates(&self) -> bool {
+        matches!(self.form, Form::Bars(_))
+    }
+
+    /// Takes note of how long the tasks of steps took in earlier runs: the middle, and of how many.
+    pub(crate) fn expect(&mut self, earlier: HashMap<StepName, (Duration, usize)>) {
+        if let Form::Bars(bars) = &mut self.form {
+            bars.expect(earlier);
+        }
     }
 
     /// Tells one event.

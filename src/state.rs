@@ -58,6 +58,7 @@ mod sound;
 mod steps;
 mod supersede;
 mod taken;
+mod usual;
 mod workers;
 
 use std::ops::Deref;

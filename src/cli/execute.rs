@@ -286,6 +286,10 @@ impl Call<'_> {
     ) -> Result<Summary, Failure> {
         self.state.give_back_superseded()?;
         let before = counts::by_step(&self.source.manifest, &self.state, runset)?;
+        if self.reporter.estimates() {
+            let names = before.iter().map(|(name, _)| name);
+            self.reporter.expect(self.state.usual_times(names)?);
+        }
         self.reporter.event(&Event::Runset {
             name: &runset.name,
             seeded,

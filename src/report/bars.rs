@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::plain;
 use crate::model::event::Event;
 use crate::out;
-use model::Model;
+use model::{Earlier, Model};
 use terminal::Terminal;
 
 /// Pictures a second.
@@ -29,6 +29,8 @@ const BACKLOG: usize = 64 * 1024;
 pub(super) struct Bars {
     verbose: bool,
     colours: bool,
+    /// What earlier runs tell.
+    earlier: Earlier,
     /// While a run is on.
     running: Option<Running>,
 }
@@ -39,8 +41,14 @@ impl Bars {
         Self {
             verbose,
             colours,
+            earlier: Earlier::new(),
             running: None,
         }
+    }
+
+    /// Takes note of how long tasks took in earlier runs.
+    pub(super) fn expect(&mut self, earlier: Earlier) {
+        self.earlier = earlier;
     }
 
     /// Tells one event.
@@ -59,7 +67,7 @@ impl Bars {
         }
         if let Event::Runset { steps, .. } | Event::Sampling { steps, .. } = event {
             self.clear();
-            self.running = Running::start(Model::new(steps), self.colours);
+            self.running = Running::start(Model::new(steps, &self.earlier), self.colours);
         }
     }
 

@@ -1,4 +1,5 @@
 mod inputs;
+mod usual;
 mod writing;
 
 use rusqlite::Connection;

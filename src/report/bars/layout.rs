@@ -1,5 +1,7 @@
 //! Progress as lines that fit a terminal.
 
+mod single;
+
 use crate::text::amount;
 use crate::text::colour::{Mark, RESET};
 use crate::text::time::{clock, exact};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
+use super::super::now::Left;
 use super::model::{Crew, Lane, Model, rate};
 use crate::text::visible;
 
@@ -32,6 +35,8 @@ const FEW: usize = 12;
 const BAR: usize = 30;
 /// The narrowest bar that tells anything.
 const NARROW: usize = 6;
+/// With fewer rows than this there are none for single tasks.
+const ROOMY: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -39,6 +44,7 @@ enum Look {
     Dim,
     Good,
     Bad,
+    Warn,
 }
 
 impl Look {
@@ -48,6 +54,7 @@ impl Look {
             Self::Dim => Mark::Dim.code(),
             Self::Good => Mark::Good.code(),
             Self::Bad => Mark::Bad.code(),
+            Self::Warn => Mark::Warn.code(),
         }
     }
 }
@@ -59,8 +66,11 @@ type Line = Vec<(Look, String)>;
 struct Row {
     label: String,
     counts: String,
+    running: String,
     rate: String,
     failed: String,
+    /// The time that is left.
+    left: String,
     /// Finished, failed, all.
     parts: (u64, u64, u64),
 }
@@ -73,15 +83,21 @@ pub(super) fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool)
         .values()
         .filter_map(|crew| crew_line(crew, model.seen()))
         .collect();
-    let taken = ABOVE + 2 + crews.len();
+    let single = if size.height < ROOMY {
+        Vec::new()
+    } else {
+        single::lines(model, size.width.saturating_sub(MARGIN))
+    };
+    let taken = ABOVE + 2 + crews.len() + single.len();
     let (shown, rest) = choose(&model.lanes, size.height.saturating_sub(taken).max(1));
     let mut rows: Vec<Row> = shown.into_iter().map(Row::lane).collect();
-    rows.push(Row::total(&model.lanes, elapsed));
+    rows.push(Row::total(model, elapsed));
     let columns = Columns::fit(&rows, size.width.saturating_sub(MARGIN));
     let total = rows.pop();
     let mut lines: Vec<Line> = rows.iter().map(|row| columns.line(row)).collect();
     lines.extend(rest.map(|rest| vec![(Look::Dim, rest)]));
     lines.extend(crews);
+    lines.extend(single);
     lines.extend(total.iter().map(|row| columns.line(row)));
     // Where there is hardly a row, the total is the one that remains.
     let surplus = lines.len().saturating_sub(size.height.max(1));
@@ -188,13 +204,16 @@ impl Row {
         Self {
             label: visible(lane.name.as_str()),
             counts: counts(lane.finished, lane.total),
+            running: running_now(lane.running),
             rate: lane.rate().map(per_time).unwrap_or_default(),
             failed: failed(lane.failed),
+            left: String::new(),
             parts: (lane.finished, lane.failed, lane.total),
         }
     }
 
-    fn total(lanes: &[Lane], elapsed: Duration) -> Self {
+    fn total(model: &Model, elapsed: Duration) -> Self {
+        let lanes = &model.lanes;
         let sum = |what: fn(&Lane) -> u64| lanes.iter().map(what).sum::<u64>();
         let parts = (
             sum(|lane| lane.finished),
@@ -208,6 +227,8 @@ impl Row {
                 .map(per_time)
                 .unwrap_or_default(),
             failed: failed(parts.1),
+            running: running_now(sum(|lane| lane.running)),
+            left: model.left().map_or_else(String::new, Left::in_words),
             parts,
         }
     }
@@ -218,11 +239,13 @@ struct Columns {
     label: usize,
     bar: usize,
     counts: usize,
+    running: usize,
     rate: usize,
+    left: usize,
 }
 
 impl Columns {
-    /// Gives room to what matters most: counts and failures, names, rates, bars.
+    /// Gives room to what matters most: counts and failures, names, the time that is left, rates, what runs, bars.
     fn fit(rows: &[Row], width: usize) -> Self {
         let widest = |what: fn(&Row) -> &str| {
             let widths = rows.iter().map(|row| what(row).width());
@@ -242,14 +265,21 @@ impl Columns {
             left -= width;
             width
         };
-        // Rates come and go: their column stays.
+        let time = match widest(|row| &row.left) {
+            0 => 0,
+            width => take(width + 2),
+        };
+        // These come and go: their columns stay.
         let rate = take(widest(|row| &row.rate).max(6) + 2);
+        let running = take(widest(|row| &row.running).max(6) + 2);
         let bar = left.saturating_sub(2).min(BAR);
         Self {
             label,
             bar: if bar < NARROW { 0 } else { bar },
             counts,
+            running,
             rate,
+            left: time,
         }
     }
 
@@ -260,11 +290,17 @@ impl Columns {
             line.extend(bar(row.parts, self.bar));
         }
         line.push((Look::Plain, format!("{:>1$}", row.counts, self.counts)));
+        if self.running > 0 {
+            line.push((Look::Plain, format!("{:>1$}", row.running, self.running)));
+        }
         if self.rate > 0 {
             line.push((Look::Dim, format!("{:>1$}", row.rate, self.rate)));
         }
         if !row.failed.is_empty() {
             line.push((Look::Bad, format!("  {}", row.failed)));
+        }
+        if self.left > 0 && !row.left.is_empty() {
+            line.push((Look::Plain, format!("  {}", row.left)));
         }
         line
     }
@@ -290,6 +326,14 @@ fn bar((finished, failed, total): (u64, u64, u64), width: usize) -> Line {
 
 fn counts(finished: u64, total: u64) -> String {
     format!("{finished}/{total}")
+}
+
+fn running_now(count: u64) -> String {
+    if count == 0 {
+        String::new()
+    } else {
+        format!("{count} run")
+    }
 }
 
 fn failed(count: u64) -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::super::now::{Ahead, Left, Now, Pace, Running};
 use crate::model::event::{Event, Presence, Routed};
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -15,6 +16,8 @@ pub(super) struct Model {
     places: HashMap<StepName, usize>,
     /// Who carries out tasks elsewhere, by place.
     pub crews: BTreeMap<usize, Crew>,
+    /// What runs, and what waits to be tried again.
+    pub now: Now,
     /// When the rates were last brought up to date.
     seen: Duration,
 }
@@ -49,10 +52,15 @@ pub(super) struct Lane {
     pub executed: u64,
     /// How long tasks of the step ran in this run, however many at once.
     pub busy: Duration,
+    /// How long each of them takes.
+    pub pace: Pace,
 }
 
+/// How long the tasks of steps took in earlier runs: the middle, and of how many.
+pub(in crate::report) type Earlier = HashMap<StepName, (Duration, usize)>;
+
 impl Lane {
-    fn new(name: &StepName, tally: &TaskCounts) -> Self {
+    fn new(name: &StepName, tally: &TaskCounts, earlier: &Earlier) -> Self {
         Self {
             name: name.clone(),
             total: tally.total().unsigned_abs(),
@@ -61,7 +69,13 @@ impl Lane {
             running: 0,
             executed: 0,
             busy: Duration::ZERO,
+            pace: Pace::of(earlier.get(name).copied()),
         }
+    }
+
+    /// Tasks that are to be done, those that run among them.
+    pub(super) fn rest(&self) -> u64 {
+        self.total.saturating_sub(self.finished + self.failed)
     }
 
     /// Whether something of it runs or waits to run.
@@ -75,6 +89,10 @@ impl Lane {
     }
 }
 
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// How many a second; none as long as it would be a guess.
 pub(super) fn rate(count: u64, time: Duration) -> Option<f64> {
     #[allow(clippy::cast_precision_loss)] // For the eye.
@@ -83,11 +101,11 @@ pub(super) fn rate(count: u64, time: Duration) -> Option<f64> {
 
 impl Model {
     /// At the start of a run.
-    pub(super) fn new(steps: &[(StepName, TaskCounts)]) -> Self {
+    pub(super) fn new(steps: &[(StepName, TaskCounts)], earlier: &Earlier) -> Self {
         Self {
             lanes: steps
                 .iter()
-                .map(|(name, tally)| Lane::new(name, tally))
+                .map(|(name, tally)| Lane::new(name, tally, earlier))
                 .collect(),
             places: steps
                 .iter()
@@ -95,6 +113,7 @@ impl Model {
                 .map(|(place, (name, _))| (name.clone(), place))
                 .collect(),
             crews: BTreeMap::new(),
+            now: Now::default(),
             seen: Duration::ZERO,
         }
     }
@@ -107,35 +126,70 @@ impl Model {
     /// Takes note of an event.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
-            Event::Started { step, .. } => self.with(step, |lane| lane.running += 1),
+            Event::Started {
+                task,
+                step,
+                input_name,
+                ..
+            } => {
+                let running = Running {
+                    lane: self.places.get(*step).copied().unwrap_or(usize::MAX),
+                    input: input_name.map(str::to_owned),
+                    began: self.seen,
+                    node: None,
+                };
+                self.now.begin(*task, running);
+                self.with(step, |lane| {
+                    lane.running += 1;
+                    lane.pace.peak = lane.pace.peak.max(count(lane.running));
+                });
+            }
             Event::Done {
+                task,
                 step,
                 reused,
                 shared,
+                span,
                 outputs,
                 ..
             } => {
+                self.now.end(*task, None);
                 self.with(step, |lane| {
                     lane.finished += 1;
                     if reused.is_none() && shared.is_none() {
                         lane.end();
+                        lane.pace.add(span.elapsed);
                     }
+                    let feeds = outputs.all_steps().next().is_some();
+                    lane.pace.feeds = Some(feeds || lane.pace.feeds == Some(true));
                 });
                 self.add(outputs);
             }
             Event::Failed {
-                step, span, retry, ..
-            } => self.with(step, |lane| {
-                if retry.is_none() {
-                    lane.failed += 1;
-                }
-                if span.worker.is_some() {
-                    lane.end();
-                }
-            }),
-            Event::Cancelled { step, .. } | Event::Remade { step, .. } => self.with(step, |lane| {
-                lane.running = lane.running.saturating_sub(1);
-            }),
+                task,
+                step,
+                span,
+                retry,
+                ..
+            } => {
+                self.now.end(*task, retry.map(|pause| self.seen + pause));
+                self.with(step, |lane| {
+                    if retry.is_none() {
+                        lane.failed += 1;
+                    }
+                    if span.worker.is_some() {
+                        lane.end();
+                    }
+                });
+            }
+            Event::Cancelled { task, step, .. } | Event::Remade { task, step, .. } => {
+                self.now.end(*task, None);
+                self.with(step, |lane| {
+                    lane.running = lane.running.saturating_sub(1);
+                });
+            }
+            // It waits for another place.
+            Event::Lost { task, .. } => self.now.is_on(*task, None, self.seen),
             Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),
             Event::Worker {
                 executor,
@@ -163,7 +217,6 @@ impl Model {
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Output { .. }
-            | Event::Lost { .. }
             | Event::Warning(_)
             | Event::Interrupted { .. }
             | Event::Summary(_) => {}
@@ -175,10 +228,41 @@ impl Model {
         let passed = now.saturating_sub(self.seen);
         self.seen = now;
         for lane in &mut self.lanes {
+            lane.pace.settle();
             if lane.running > 0 {
                 lane.busy += passed;
             }
         }
+    }
+
+    /// How long a task has run.
+    pub(super) fn age(&self, running: &Running) -> Duration {
+        self.seen.saturating_sub(running.began)
+    }
+
+    /// What usual tasks of its step take, if it is slow beside them.
+    pub(super) fn is_slow(&self, running: &Running) -> Option<Duration> {
+        let lane = self.lanes.get(running.lane)?;
+        lane.pace.is_slow(self.age(running))
+    }
+
+    /// The time that is left, as far as it is known.
+    pub(super) fn left(&self) -> Option<Left> {
+        let mut ages: HashMap<usize, Vec<Duration>> = HashMap::new();
+        for (_, running) in self.now.running() {
+            ages.entry(running.lane)
+                .or_default()
+                .push(self.age(running));
+        }
+        let lanes = self.lanes.iter().enumerate();
+        let ahead = lanes.filter(|(_, lane)| lane.rest() > 0);
+        let ahead = ahead.map(|(at, lane)| Ahead {
+            tasks: lane.rest(),
+            ages: ages.get(&at).map_or(&[], Vec::as_slice),
+            pace: &lane.pace,
+        });
+        let retries = self.now.retries(self.seen);
+        Left::of(ahead, self.now.peak(), retries)
     }
 
     fn worker(
@@ -264,7 +348,8 @@ mod tests {
             failed: 1,
             ..TaskCounts::default()
         };
-        let mut model = Model::new(&[(a.clone(), tally), (b.clone(), TaskCounts::default())]);
+        let steps = [(a.clone(), tally), (b.clone(), TaskCounts::default())];
+        let mut model = Model::new(&steps, &Earlier::new());
         assert_eq!(counts(&model), [[2, 0, 0, 0], [0; 4]]);
         for _ in 0..2 {
             model.event(&Event::Started {
@@ -321,7 +406,7 @@ mod tests {
     #[test]
     fn a_rate_counts_the_time_in_which_the_step_ran() {
         let a = name("a");
-        let mut model = Model::new(&[(a, TaskCounts::default())]);
+        let mut model = Model::new(&[(a, TaskCounts::default())], &Earlier::new());
         model.advance(Duration::from_secs(10));
         model.lanes[0].running = 1;
         model.lanes[0].executed = 4;

@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use super::super::super::now::Running;
+use super::super::model::Earlier;
 use super::*;
 use crate::model::event::{Event, Presence};
 use crate::model::name::StepName;
-use crate::model::task::TaskCounts;
+use crate::model::task::{TaskCounts, TaskId};
 
 fn lane(name: &str, finished: i64, failed: u64, pending: i64) -> Lane {
     let tally = TaskCounts {
@@ -14,13 +16,15 @@ fn lane(name: &str, finished: i64, failed: u64, pending: i64) -> Lane {
         ..TaskCounts::default()
     };
     let name = StepName::new(name).unwrap();
-    let mut lane = Model::new(&[(name, tally)]).lanes.remove(0);
+    let mut lane = Model::new(&[(name, tally)], &Earlier::new())
+        .lanes
+        .remove(0);
     lane.failed = failed;
     lane
 }
 
 fn draw(lanes: Vec<Lane>, width: usize, height: usize) -> Vec<String> {
-    let mut model = Model::new(&[]);
+    let mut model = Model::new(&[], &Earlier::new());
     model.lanes = lanes;
     lines(
         &model,
@@ -42,16 +46,16 @@ fn eighty_columns() {
     assert_eq!(
         draw(two(), 80, 24),
         [
-            "fetch       ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━         1/1",
-            "process     ━━━━──────────────────────────  1234/10000    16/s  3 failed",
-            "total 1:15  ━━━━──────────────────────────  1235/10001    16/s  3 failed",
+            "fetch       ━━━━━━━━━━━━━━━━━━━━━━━━━━━         1/1",
+            "process     ━━━━───────────────────────  1234/10000            16/s  3 failed",
+            "total 1:15  ━━━━───────────────────────  1235/10001            16/s  3 failed",
         ]
     );
 }
 
 #[test]
 fn who_works_elsewhere_and_who_waits_for_a_place() {
-    let mut model = Model::new(&[]);
+    let mut model = Model::new(&[], &Earlier::new());
     model.lanes = two();
     let event = |worker, presence| Event::Worker {
         executor: "slurm",
@@ -104,6 +108,84 @@ fn who_works_elsewhere_and_who_waits_for_a_place() {
         height: 24,
     };
     assert_eq!(lines(&model, Duration::ZERO, size, false).len(), 3);
+}
+
+/// A model of one step, of whose tasks some took four seconds, so long after its start.
+fn under_way(seconds: u64) -> Model {
+    let mut model = Model::new(&[], &Earlier::new());
+    let mut work = lane("work", 5, 0, 20);
+    work.pace.feeds = Some(false);
+    (0..5).for_each(|_| work.pace.add(Duration::from_secs(4)));
+    model.lanes = vec![work];
+    model.advance(Duration::from_secs(seconds));
+    model
+}
+
+fn begin(model: &mut Model, task: i64, began: u64, node: Option<&str>) {
+    let running = Running {
+        lane: 0,
+        input: Some(format!("sample-{task}.txt")),
+        began: Duration::from_secs(began),
+        node: node.map(str::to_owned),
+    };
+    model.now.begin(TaskId(task), running);
+    model.lanes[0].running += 1;
+    model.lanes[0].pace.peak += 1;
+}
+
+fn told(model: &Model, width: usize) -> Vec<String> {
+    let size = Size { width, height: 24 };
+    lines(model, Duration::from_secs(75), size, false)
+}
+
+#[test]
+fn what_runs_how_long_that_may_take_and_what_is_slow() {
+    let mut model = under_way(100);
+    begin(&mut model, 7, 99, None);
+    begin(&mut model, 8, 97, Some("n1"));
+    begin(&mut model, 9, 100, None);
+    begin(&mut model, 10, 10, Some("n2"));
+    assert_eq!(
+        told(&model, 100),
+        [
+            "work        ━━━━━━────────────────────────  5/25   4 run",
+            "running: work #8 (sample-8.txt) on n1 3s, work #7 (sample-7.txt) 1s, and 1 more",
+            "slow: work #10 (sample-10.txt) on n2 1m30s, usual is 4.0s",
+            "total 1:15  ━━━━━━────────────────────────  5/25   4 run          at least 20s left",
+        ]
+    );
+    for task in 11..20 {
+        begin(&mut model, task, 20, None);
+    }
+    let lines = told(&model, 60);
+    assert_eq!(
+        lines[1],
+        "running: work #8 (sample-8.txt) on n1 3s, and 2 more"
+    );
+    assert!(lines[4].starts_with("slow: work #12 "), "{lines:?}");
+    assert_eq!(lines[5], "and 7 more are slow");
+    // On a screen of few rows only how far all is.
+    let size = Size {
+        width: 60,
+        height: 8,
+    };
+    assert_eq!(super::lines(&model, Duration::ZERO, size, false).len(), 2);
+}
+
+#[test]
+fn what_waits_to_be_tried_again() {
+    let mut model = under_way(100);
+    let at = |seconds: u64| Some(Duration::from_millis(seconds * 1000 - 500));
+    model.now.end(TaskId(3), at(112));
+    assert_eq!(told(&model, 80)[1], "1 task waits to be tried again in 12s");
+    model.now.end(TaskId(4), at(190));
+    assert_eq!(
+        told(&model, 80)[1],
+        "2 tasks wait to be tried again, the next one in 12s"
+    );
+    assert!(told(&model, 80)[2].ends_with("about 1m30s left"));
+    model.advance(Duration::from_secs(200));
+    assert_eq!(told(&model, 80).len(), 2);
 }
 
 #[test]
@@ -168,7 +250,7 @@ fn of_many_steps_those_that_run_are_shown_and_the_others_summed_up() {
 
 #[test]
 fn colours_only_where_wanted() {
-    let mut model = Model::new(&[]);
+    let mut model = Model::new(&[], &Earlier::new());
     model.lanes = two();
     let size = Size {
         width: 80,
