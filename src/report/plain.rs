@@ -38,6 +38,8 @@ impl Plain {
             if is_told {
                 tell(event, self.verbose);
             }
+        } else if let Event::Summary(summary) = event {
+            out::tell(&left_undone(summary));
         } else if event.is_urgent() {
             tell(event, false);
         }
@@ -483,6 +485,26 @@ pub(super) fn lost(summary: &Summary) -> Option<String> {
     ))
 }
 
+/// Steps that are not given all their secrets, and what to do.
+fn lacking(summary: &Summary) -> String {
+    let mut text = String::new();
+    for lacking in &summary.lacking {
+        let options = lacking
+            .secrets
+            .iter()
+            .map(|name| format!(" -secret {name}=FILE"));
+        let _ = writeln!(text, "{lacking}\nhint:{}", options.collect::<String>());
+    }
+    text
+}
+
+/// Why a run did not end well although no task of it failed: of failures there were lines as they came.
+fn left_undone(summary: &Summary) -> String {
+    let astray = summary.waiting.iter().filter(|one| one.is_astray());
+    let astray: Vec<_> = astray.cloned().collect();
+    table::waiting(&astray) + &lacking(summary)
+}
+
 /// The end of a run, the failures last.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
@@ -529,13 +551,7 @@ pub(super) fn summary(summary: &Summary) -> String {
     }
     text.push_str(&table::untaken(&summary.untaken));
     text.push_str(&table::waiting(&summary.waiting));
-    for lacking in &summary.lacking {
-        let options = lacking
-            .secrets
-            .iter()
-            .map(|name| format!(" -secret {name}=FILE"));
-        let _ = writeln!(text, "{lacking}\nhint:{}", options.collect::<String>());
-    }
+    text.push_str(&lacking(summary));
     if let Some(left_out) = &summary.left_out {
         let _ = writeln!(text, "{left_out}");
     }
