@@ -4,6 +4,8 @@
 //! A standard error that is closed, or whose reader has gone away, ends nothing.
 
 mod bars;
+pub(crate) mod board;
+pub(crate) mod follow;
 mod github;
 pub(crate) mod json;
 pub(crate) mod meter;
@@ -40,6 +42,8 @@ pub(crate) struct Style {
 pub(crate) struct Reporter {
     form: Form,
     trace: Option<trace::Trace>,
+    board: Option<board::Board>,
+    earlier: HashMap<StepName, (Duration, usize)>,
     github: Option<github::Actions>,
 }
 
@@ -68,6 +72,8 @@ impl Reporter {
         Self {
             form,
             trace: None,
+            board: None,
+            earlier: HashMap::new(),
             github: github::Actions::from_environment(),
         }
     }
@@ -88,6 +94,11 @@ impl Reporter {
         self.trace = Some(trace::Trace::print());
     }
 
+    /// From now on the file `path` says how far the run is, for who asks from elsewhere.
+    pub(crate) fn show_at(&mut self, path: &Path) {
+        self.board = board::Board::start(path);
+    }
+
     /// Whether it can use what [`Self::expect`] takes.
     pub(crate) fn estimates(&self) -> bool {
         matches!(self.form, Form::Bars(_))
@@ -96,8 +107,9 @@ impl Reporter {
     /// Takes note of how long the tasks of steps took in earlier runs: the middle, and of how many.
     pub(crate) fn expect(&mut self, earlier: HashMap<StepName, (Duration, usize)>) {
         if let Form::Bars(bars) = &mut self.form {
-            bars.expect(earlier);
+            bars.expect(earlier.clone());
         }
+        self.earlier = earlier;
     }
 
     /// Tells one event.
@@ -118,6 +130,9 @@ impl Reporter {
         if let Some(trace) = &mut self.trace {
             trace.event(event);
         }
+        if let Some(board) = &mut self.board {
+            board.event(event, &self.earlier);
+        }
         let warning = self.github.as_mut().and_then(|github| github.event(event));
         if let Some(warning) = warning {
             self.event(&Event::Warning(&warning));
@@ -129,6 +144,7 @@ impl Reporter {
         if let Form::Bars(bars) = &mut self.form {
             bars.clear();
         }
+        self.board = None;
         if let Some(Err(error)) = self.trace.take().map(trace::Trace::finish) {
             self.event(&Event::Warning(&error.to_string()));
         }

@@ -33,6 +33,7 @@ impl Call<'_> {
                 )));
             }
             kept::prune(&call.state, true);
+            call.reporter.show_at(&call.state.layout().now());
             let done = call.run_all(store, scratch, channel);
             kept::prune(&call.state, true);
             done

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 #[path = "status/elsewhere.rs"]
 mod elsewhere;
+#[path = "status/follow.rs"]
+mod follow;
 
 use super::columns::{self, free, number, words};
 use super::error::Failure;
@@ -29,7 +31,8 @@ use crate::model::resources::Resources;
 use crate::model::task::TaskCounts;
 use crate::model::untaken::Untaken;
 use crate::prepare::{Source, Steps};
-use crate::report::table;
+use crate::report::board::Told;
+use crate::report::{follow as report, table};
 use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId, Taken};
 use crate::store;
 use crate::text::colour::Mark;
@@ -44,7 +47,10 @@ pub(super) struct Options {
     /// Also what the objects take, and what `gc` would free: looks at each of them
     #[arg(long)]
     store: bool,
-    /// One JSON object instead of a table
+    /// Follow a run of another terminal until it ends: what runs, is done, failed, waits; waits for one where none is on
+    #[arg(long, conflicts_with_all = ["store", "runset"])]
+    follow: bool,
+    /// One JSON object instead of a table; with -follow, one a line for each change
     #[arg(long)]
     json: bool,
 }
@@ -67,6 +73,8 @@ struct StepStatus {
 struct Status {
     runset: String,
     running: Option<Holder>,
+    /// What the run tells of itself.
+    told: Option<Told>,
     steps: Vec<StepStatus>,
     finals: i64,
     /// What does not belong to the manifest.
@@ -97,6 +105,9 @@ struct Status {
 
 /// Prints it.
 pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
+    if options.follow {
+        follow::until_it_ends(&places.db, options.json)?;
+    }
     let state = Reader::open(&places.db)?;
     let running = Lock::holder(state.layout());
     let store = select::store(&state)?;
@@ -133,6 +144,12 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
             .collect::<Result<_, _>>()?,
     };
     let stored = options.store.then(|| gc::stored(places)).transpose()?;
+    if options.json && options.follow {
+        for status in &statuses {
+            output::print_json(format!("{}\n", status.to_json()))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     if options.json {
         let mut objects: Vec<Value> = statuses.iter().map(Status::to_json).collect();
         if let Some(stored) = &stored {
@@ -267,6 +284,7 @@ fn status(
         },
         lost: engine::look(state, store, runset, running.is_some())?,
         elsewhere: Elsewhere::of(state, runset, running.is_some())?,
+        told: told(state, runset, running),
         runset: runset.name.clone(),
         running,
         steps,
@@ -277,6 +295,12 @@ fn status(
         waiting: Vec::new(),
         database: None,
     })
+}
+
+/// What the run tells that is on, if it is of that runset.
+fn told(state: &Reader, runset: &Runset, running: Option<Holder>) -> Option<Told> {
+    let told = Told::read(&state.layout().now(), running?.pid?)?;
+    (told.runset == runset.name).then_some(told)
 }
 
 /// Bytes of the database's files.
@@ -385,6 +409,9 @@ impl Status {
                 "{lost}; -run makes again what steps of the manifest made"
             );
         }
+        if let Some(running) = self.told.as_ref().and_then(report::running) {
+            let _ = writeln!(text, "running now: {running}");
+        }
         text.push_str(&self.elsewhere.text());
         text.push_str(&table::untaken(&self.untaken));
         text.push_str(&table::waiting(&self.waiting));
@@ -452,6 +479,7 @@ impl Status {
                 "names": one.names,
             })).collect::<Vec<_>>(),
             "waiting": self.waiting.iter().map(waiting).collect::<Vec<_>>(),
+            "running_tasks": self.told.as_ref().map(report::running_json),
             "executors": self.elsewhere.to_json(),
             "next": self.next(),
             "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),

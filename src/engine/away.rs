@@ -113,6 +113,19 @@ impl Scheduler<'_> {
         Ok(())
     }
 
+    /// A task went to a worker.
+    pub(crate) fn given_there(&mut self, worker: i64, task: TaskId) {
+        let node = self.state.node_of(worker);
+        if let Some(in_hand) = self.in_hand.get(&task) {
+            let step = Arc::clone(&in_hand.step);
+            self.tell(&Event::Given {
+                task,
+                step: &step.name,
+                node: node.as_deref(),
+            });
+        }
+    }
+
     /// The step of a task that an executor has.
     pub(crate) fn step_of(&self, task: TaskId) -> Option<QueueId> {
         Some(self.in_hand.get(&task)?.step.queue)

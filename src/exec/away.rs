@@ -66,6 +66,8 @@ pub(crate) enum News {
         /// Whole lines.
         bytes: Vec<u8>,
     },
+    /// The worker with this number has this task now.
+    Given(i64, TaskId),
     /// A task that goes on keeps this for its next try, a tree.
     Kept(TaskId, Digest),
     /// The worker with this number, of a place, is somewhere else by now.

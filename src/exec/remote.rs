@@ -343,6 +343,7 @@ impl<'a> Remote<'a> {
                 state
                     .given
                     .insert(*lease, crate::sys::now().as_millisecond());
+                self.tell(News::Given(self.number(*worker), ready.id));
                 // Who is gone is told by the thread that hears it.
                 let _ = link.say.send(Say::Message(ToWorker::Task(Box::new(task))));
             }

@@ -190,6 +190,15 @@ pub enum Event<'a> {
         /// 0 for the first execution in this run.
         attempt: u32,
     },
+    /// A task is with a worker on another machine, and begins there once that has room for it.
+    Given {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// The machine.
+        node: Option<&'a str>,
+    },
     /// A running task wrote lines; only when asked for.
     Output {
         /// The task.
@@ -334,6 +343,7 @@ impl Event<'_> {
             | Self::Inputs(_)
             | Self::Gathered { .. }
             | Self::Started { .. }
+            | Self::Given { .. }
             | Self::Output { .. }
             | Self::Done { .. }
             | Self::Remade { .. }

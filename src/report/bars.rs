@@ -4,7 +4,7 @@
 //! if the picture changed. What is to stay is told above the bars.
 
 mod layout;
-mod model;
+pub(super) mod model;
 pub(super) mod terminal;
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -78,7 +78,7 @@ impl Bars {
 }
 
 /// The bars of one run; gone when dropped.
-struct Running {
+pub(super) struct Running {
     picture: Arc<Picture>,
     /// Closed to end the thread.
     end: Option<Sender<()>>,
@@ -88,7 +88,12 @@ struct Running {
 impl Running {
     /// None if no thread can be had: lines are told all the same.
     fn start(model: Model, colours: bool) -> Option<Self> {
-        let picture = Arc::new(Picture::new(model, colours));
+        Self::since(model, colours, Instant::now())
+    }
+
+    /// Of a run that began then.
+    pub(super) fn since(model: Model, colours: bool, began: Instant) -> Option<Self> {
+        let picture = Arc::new(Picture::new(model, colours, began));
         let (end, ended) = mpsc::channel();
         let drawn = Arc::clone(&picture);
         let thread = std::thread::Builder::new()
@@ -107,6 +112,11 @@ impl Running {
             end: Some(end),
             thread: Some(thread),
         })
+    }
+
+    /// Shows that from now on.
+    pub(super) fn set(&self, model: Model) {
+        self.picture.told().model = model;
     }
 
     fn tell(&self, event: &Event, text: &str) {
@@ -153,7 +163,7 @@ struct Shown {
 }
 
 impl Picture {
-    fn new(model: Model, colours: bool) -> Self {
+    fn new(model: Model, colours: bool, clock: Instant) -> Self {
         let terminal = Terminal::default();
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let bar = ProgressBar::with_draw_target(None, target);
@@ -171,7 +181,7 @@ impl Picture {
                 text: String::new(),
                 size: terminal::size(),
             }),
-            clock: Instant::now(),
+            clock,
             colours,
         }
     }

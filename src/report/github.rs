@@ -79,6 +79,7 @@ impl Actions {
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }
+            | Event::Given { .. }
             | Event::Output { .. }
             | Event::Done { .. }
             | Event::Failed { .. }

@@ -287,6 +287,11 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             elapsed_seconds: elapsed.as_secs_f64(),
             why,
         },
+        Event::Given { task, step, node } => JsonEvent::Given {
+            task: *task,
+            step: step.as_str(),
+            node: *node,
+        },
         Event::Interrupted { signal, tasks } => JsonEvent::Interrupted {
             signal,
             running: *tasks,

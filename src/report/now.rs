@@ -32,6 +32,8 @@ pub(super) struct Now {
     running: HashMap<TaskId, Running>,
     /// When each of them is tried again.
     retries: HashMap<TaskId, Duration>,
+    /// Tasks that run besides, of which no more is known.
+    others: usize,
     /// Most tasks that ran at once.
     peak: usize,
 }
@@ -75,6 +77,22 @@ impl Now {
     /// The tasks that somebody has, in no order.
     pub(super) fn running(&self) -> impl Iterator<Item = (TaskId, &Running)> {
         self.running.iter().map(|(task, running)| (*task, running))
+    }
+
+    /// How many tasks run.
+    pub(super) fn count(&self) -> usize {
+        self.running.len() + self.others
+    }
+
+    /// So many run besides those that are known, and `peak` ran at once.
+    pub(super) fn set_others(&mut self, others: usize, peak: usize) {
+        self.others = others;
+        self.peak = peak.max(self.count());
+    }
+
+    /// When each of those is tried again that wait for it, in no order.
+    pub(super) fn due(&self) -> impl Iterator<Item = Duration> {
+        self.retries.values().copied()
     }
 
     /// Most tasks that ran at once, so far.

@@ -166,6 +166,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         Event::Warning(text) => format!("warning: {}\n", with_hints(text)),
         Event::Summary(all) => summary(all),
         Event::Started { .. }
+        | Event::Given { .. }
         | Event::Output { .. }
         | Event::Cancelled { .. }
         | Event::Worker { .. }
@@ -209,6 +210,7 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
                 &input.hex()[..8],
             )
         }
+        Event::Given { task, step, node } => format!("{step} #{task}: given out{}\n", on(*node)),
         Event::Output {
             task, step, bytes, ..
         } => begun(&format!("{step} #{task}| "), bytes),

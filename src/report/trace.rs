@@ -181,6 +181,7 @@ impl Trace {
             | Event::Rerouted { .. }
             | Event::Runset { .. }
             | Event::Started { .. }
+            | Event::Given { .. }
             | Event::Output { .. }
             | Event::Cancelled { .. }
             | Event::Warning(_)

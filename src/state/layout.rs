@@ -104,6 +104,7 @@ impl Layout {
             (self.new_question(), "a question to a run"),
             (self.wanted(), "a question to a run"),
             (self.running(), "a question to a run"),
+            (self.now(), "what a run tells of itself"),
             (self.reserve(), "the room that is set aside for gc"),
             (self.objects(), "the folder of objects"),
             (self.scratch(), "the folder of running tasks"),
@@ -125,6 +126,7 @@ impl Layout {
             self.wanted(),
             self.running(),
             self.reserve(),
+            self.now(),
         ];
         name.as_encoded_bytes().starts_with(b".")
             || name == "lost+found"
@@ -156,6 +158,11 @@ impl Layout {
     /// The same, heard.
     pub(super) fn running(&self) -> PathBuf {
         self.root.join("gc-running")
+    }
+
+    /// What a run tells of itself while it goes on.
+    pub(crate) fn now(&self) -> PathBuf {
+        self.root.join("now")
     }
 
     /// Room for those who free some ([`super::reserve`]).

@@ -10,7 +10,7 @@ use crate::model::task::TaskCounts;
 
 /// How far a run is. Times count from the run's start.
 #[derive(Debug, Default)]
-pub(super) struct Model {
+pub(in crate::report) struct Model {
     /// In the order of the manifest.
     pub lanes: Vec<Lane>,
     places: HashMap<StepName, usize>,
@@ -24,7 +24,7 @@ pub(super) struct Model {
 
 /// Who carries out tasks in one place elsewhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Crew {
+pub(in crate::report) struct Crew {
     /// The executor.
     pub name: String,
     /// Most workers.
@@ -37,7 +37,7 @@ pub(super) struct Crew {
 
 /// How far a step is.
 #[derive(Debug, Clone)]
-pub(super) struct Lane {
+pub(in crate::report) struct Lane {
     /// The step's name.
     pub name: StepName,
     /// Live tasks known so far.
@@ -101,7 +101,7 @@ pub(super) fn rate(count: u64, time: Duration) -> Option<f64> {
 
 impl Model {
     /// At the start of a run.
-    pub(super) fn new(steps: &[(StepName, TaskCounts)], earlier: &Earlier) -> Self {
+    pub(in crate::report) fn new(steps: &[(StepName, TaskCounts)], earlier: &Earlier) -> Self {
         Self {
             lanes: steps
                 .iter()
@@ -119,12 +119,17 @@ impl Model {
     }
 
     /// When it was brought up to date.
-    pub(super) fn seen(&self) -> Duration {
+    pub(in crate::report) fn seen(&self) -> Duration {
         self.seen
     }
 
+    /// It is as of then.
+    pub(in crate::report) fn set_seen(&mut self, seen: Duration) {
+        self.seen = seen;
+    }
+
     /// Takes note of an event.
-    pub(super) fn event(&mut self, event: &Event) {
+    pub(in crate::report) fn event(&mut self, event: &Event) {
         match event {
             Event::Started {
                 task,
@@ -188,6 +193,7 @@ impl Model {
                     lane.running = lane.running.saturating_sub(1);
                 });
             }
+            Event::Given { task, node, .. } => self.now.is_on(*task, *node, self.seen),
             // It waits for another place.
             Event::Lost { task, .. } => self.now.is_on(*task, None, self.seen),
             Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),
@@ -224,7 +230,7 @@ impl Model {
     }
 
     /// Brings the rates up to date.
-    pub(super) fn advance(&mut self, now: Duration) {
+    pub(in crate::report) fn advance(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.seen);
         self.seen = now;
         for lane in &mut self.lanes {
@@ -247,7 +253,7 @@ impl Model {
     }
 
     /// The time that is left, as far as it is known.
-    pub(super) fn left(&self) -> Option<Left> {
+    pub(in crate::report) fn left(&self) -> Option<Left> {
         let mut ages: HashMap<usize, Vec<Duration>> = HashMap::new();
         for (_, running) in self.now.running() {
             ages.entry(running.lane)

@@ -182,6 +182,12 @@ pub(super) enum JsonEvent<'a> {
         message: &'a str,
     },
     Worker(AtWork<'a>),
+    Given {
+        task: TaskId,
+        step: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
+    },
     Lost {
         task: TaskId,
         step: &'a str,

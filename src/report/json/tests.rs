@@ -68,6 +68,14 @@ fn workers_elsewhere() {
         format!("{of},\"state\":\"gone\",\"node\":\"n7\",\"why\":\"it ended\"")
     );
     assert_eq!(
+        told(&Event::Given {
+            task: TaskId(7),
+            step: &StepName::new("a").unwrap(),
+            node: Some("n7"),
+        }),
+        "\"given\",\"task\":7,\"step\":\"a\",\"node\":\"n7\""
+    );
+    assert_eq!(
         told(&Event::Lost {
             task: TaskId(7),
             step: &StepName::new("a").unwrap(),

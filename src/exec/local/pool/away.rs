@@ -72,6 +72,7 @@ impl<'a, 'c> Pool<'a, 'c> {
                     bytes: &bytes,
                 });
             }
+            News::Given(worker, task) => return dispatch.scheduler.given_there(worker, task),
             News::Kept(task, tree) => {
                 if let Err(error) = dispatch.scheduler.keeps(task, &tree) {
                     return self.fail(&mut dispatch, error);

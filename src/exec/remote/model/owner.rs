@@ -266,7 +266,9 @@ impl Life<'_, '_> {
                         history.told += number.parse::<usize>().unwrap();
                     }
                 }
-                Some(News::Wrote { .. } | News::Worker(..) | News::Lost { .. }) => {}
+                Some(
+                    News::Wrote { .. } | News::Given(..) | News::Worker(..) | News::Lost { .. },
+                ) => {}
             }
         }
     }

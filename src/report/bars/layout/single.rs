@@ -31,7 +31,7 @@ pub(super) fn lines(model: &Model, width: usize) -> Vec<Line> {
         .into_iter()
         .partition(|(_, running)| model.is_slow(running).is_some());
     let mut lines = Vec::new();
-    let briefly = model.now.running().count() - slow.len();
+    let briefly = model.now.count() - slow.len();
     if !others.is_empty() {
         lines.push(vec![(Look::Dim, running(model, &others, briefly, width))]);
     }
