@@ -62,6 +62,7 @@ mod tasks;
 mod trace;
 mod trace_files;
 mod verify;
+mod watch;
 mod why;
 mod words;
 mod worker;
@@ -99,7 +100,7 @@ fn answer() -> ExitCode {
     let words = words::two_dashes(std::env::args_os());
     let json = words::ask_for_json(&words);
     out::ask_for_colours(words::ask_for_colours(&words));
-    let arguments = match parse(words) {
+    let arguments = match parse(words.clone()) {
         Ok(arguments) => arguments,
         Err(ended) => return ended.report(json),
     };
@@ -109,6 +110,7 @@ fn answer() -> ExitCode {
             .report(json);
     }
     let done = match &arguments.command {
+        None if arguments.actions.watch => watch::main(&arguments, &words),
         None => run::main(&arguments),
         Some(Subcommand::Check(options)) => {
             check::main(&arguments.places, options, &arguments.output)

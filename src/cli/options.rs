@@ -49,6 +49,9 @@ pub(super) struct Actions {
     /// With -run: say what would run, what would be reused, and why; change nothing
     #[arg(short = 'n', long, requires = "run")]
     pub dry_run: bool,
+    /// With -run: run again whenever the manifest, files that steps use or inputs change, until Ctrl-C
+    #[arg(long, requires = "run")]
+    pub watch: bool,
     /// With -run: seed a new runset, whatever is there
     #[arg(long, requires = "run")]
     pub fresh: bool,

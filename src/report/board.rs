@@ -345,11 +345,11 @@ mod tests {
             node: Some("n1"),
         });
         model.now.end(TaskId(3), Some(Duration::from_secs(90)));
-        model.advance(Duration::from_secs(60));
+        model.advance(Duration::from_mins(1));
         let told = Told::of(&model, 5, "r");
         assert_eq!((told.running, told.here()), (2, 1));
         assert_eq!(told.nodes, BTreeMap::from([("n1".to_owned(), 1)]));
-        assert_eq!(told.age(&told.tasks[0]), Duration::from_secs(60));
+        assert_eq!(told.age(&told.tasks[0]), Duration::from_mins(1));
         let text = serde_json::to_vec(&told).unwrap();
         let again: Told = serde_json::from_slice(&text).unwrap();
         assert_eq!(again, told);

@@ -2,6 +2,7 @@
 
 mod bars;
 mod colours;
+mod follow;
 mod forges;
 mod github;
 mod hostile;

@@ -1,0 +1,289 @@
+//! `-watch`: runs again whenever something changes that the pipeline is made of.
+//!
+//! Files are looked at now and then, those that the manifest names and no others. That holds on every file system and
+//! system, those over a network too, where nobody would tell of changes; and what is not named wakes nobody up.
+//!
+//! Each run is a process of its own, in a group of its own: a signal reaches it once, from here.
+
+use std::ffi::OsString;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::arguments::Arguments;
+use super::error::{Failure, signal_status};
+use crate::files::{self, Root};
+use crate::manifest::Texts;
+use crate::model::file::Stat;
+use crate::model::glob::Glob;
+use crate::out;
+use crate::prepare::Source;
+use crate::text::{amount, visible};
+
+/// How long nothing must change until a change is over: an editor that saves writes, renames, removes.
+const SETTLED: Duration = Duration::from_millis(300);
+/// How often it is looked whether a run is over.
+const TICK: Duration = Duration::from_millis(50);
+/// Looking takes no more than this part of the time.
+const PART: u32 = 20;
+/// Files that are named when they change.
+const NAMED: usize = 3;
+
+/// Runs, and runs again, until a signal ends it. `words`: the command line, with two dashes.
+pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode, Failure> {
+    let manifest = arguments.places.manifest()?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::usage(format!("cannot find this program: {error}")))?;
+    let place = Place {
+        manifest,
+        db: arguments.places.db.clone(),
+    };
+    let ear = Ear::new()?;
+    let mut words = words.iter().skip(1).filter(|word| *word != "--watch");
+    let words: Vec<&OsString> = words.by_ref().collect();
+    loop {
+        let mut seen = place.look();
+        let mut command = Command::new(&program);
+        command.args(&words).process_group(0);
+        let child = command
+            .spawn()
+            .map_err(|error| Failure::usage(format!("cannot start a run: {error}")))?;
+        let status = ear.wait(child)?;
+        if let Some(signal) = ear.ended() {
+            return Ok(ExitCode::from(signal_status(signal)));
+        }
+        if let Some(signal) = status.signal() {
+            return Err(Failure::usage(format!(
+                "the run was ended by {}",
+                crate::sys::signal_name(signal)
+            )));
+        }
+        // The run may have written it.
+        seen.lock = place.lock();
+        out::tell(&format!(
+            "watching {}: runs again when one changes (Ctrl-C ends)\n",
+            amount::count(seen.files.len() as u64, "file")
+        ));
+        let Some(changed) = ear.until_change(&place, &seen) else {
+            let signal = ear.ended().unwrap_or(SIGINT);
+            return Ok(ExitCode::from(signal_status(signal)));
+        };
+        out::tell(&format!("changed: {changed}; running again\n"));
+    }
+}
+
+/// What is looked at.
+struct Place {
+    manifest: PathBuf,
+    db: PathBuf,
+}
+
+/// What there was to see.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// None where the manifest cannot be read as one; the bytes then.
+    texts: Option<Texts>,
+    bytes: Option<Vec<u8>>,
+    lock: Option<Vec<u8>>,
+    /// Sorted by path.
+    files: Vec<(Box<str>, Stat)>,
+}
+
+impl Place {
+    fn lock(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.manifest.with_extension("lock")).ok()
+    }
+
+    fn look(&self) -> Seen {
+        let mut seen = Seen {
+            lock: self.lock(),
+            ..Seen::default()
+        };
+        match Source::load(&self.manifest) {
+            Ok(source) => {
+                seen.files = files(&source, &self.db);
+                seen.texts = Some(source.texts);
+            }
+            Err(_) => seen.bytes = std::fs::read(&self.manifest).ok(),
+        }
+        seen
+    }
+}
+
+/// The files that steps use and that inputs name. Of patterns with which something is wrong nothing is known until that
+/// changes: the run says what it is.
+fn files(source: &Source, db: &Path) -> Vec<(Box<str>, Stat)> {
+    let Ok(root) = Root::open_until(&source.folder, Some(db), Arc::default()) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let mut add = |globs: &[&Glob]| {
+        if let Ok(looked) = files::find(&root, globs.iter().copied()) {
+            found.extend(looked.files.into_iter().map(|file| (file.path, file.stat)));
+        }
+    };
+    for step in &source.manifest.steps {
+        let globs: Vec<&Glob> = step.files.iter().map(|glob| &glob.value).collect();
+        add(&globs);
+    }
+    for input in &source.manifest.inputs {
+        let named = input.files.iter().chain(&input.rows);
+        let globs: Vec<Glob> = named
+            .filter_map(|glob| Glob::parse(&glob.value).ok())
+            .collect();
+        add(&globs.iter().collect::<Vec<_>>());
+    }
+    found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    found.dedup_by(|a, b| a.0 == b.0);
+    found
+}
+
+impl Seen {
+    /// What is other than it was, in words.
+    fn changes(&self, now: &Self) -> String {
+        let mut words = Vec::new();
+        if (&self.texts, &self.bytes) != (&now.texts, &now.bytes) {
+            words.push("the manifest".to_owned());
+        }
+        if self.lock != now.lock {
+            words.push("the lock file".to_owned());
+        }
+        let is_in = |all: &[(Box<str>, Stat)], one: &(Box<str>, Stat)| {
+            let at = all.binary_search_by(|other| other.0.cmp(&one.0));
+            at.is_ok_and(|at| all[at] == *one)
+        };
+        let new = now.files.iter().filter(|one| !is_in(&self.files, one));
+        let gone = self.files.iter().filter(|one| {
+            let at = now.files.binary_search_by(|other| other.0.cmp(&one.0));
+            at.is_err()
+        });
+        words.extend(new.chain(gone).map(|(path, _)| visible(path)));
+        let more = words.len().saturating_sub(NAMED);
+        words.truncate(NAMED);
+        if more > 0 {
+            words.push(format!("{more} more"));
+        }
+        words.join(", ")
+    }
+}
+
+/// Hears signals, and passes them on to a run.
+struct Ear {
+    signal: Arc<AtomicUsize>,
+    ended: AtomicUsize,
+}
+
+impl Ear {
+    fn new() -> Result<Self, Failure> {
+        let signal = Arc::new(AtomicUsize::new(0));
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            let value = usize::try_from(number).unwrap_or_default();
+            signal_hook::flag::register_usize(number, Arc::clone(&signal), value)
+                .map_err(|error| Failure::usage(format!("cannot listen to signals: {error}")))?;
+        }
+        Ok(Self {
+            signal,
+            ended: AtomicUsize::new(0),
+        })
+    }
+
+    /// The signal that came since this was asked last.
+    fn new_signal(&self) -> Option<i32> {
+        let signal = self.signal.swap(0, Ordering::Relaxed);
+        if signal == 0 {
+            return None;
+        }
+        self.ended.store(signal, Ordering::Relaxed);
+        i32::try_from(signal).ok()
+    }
+
+    /// The signal that is to end all.
+    fn ended(&self) -> Option<i32> {
+        self.new_signal();
+        let signal = self.ended.load(Ordering::Relaxed);
+        i32::try_from(signal).ok().filter(|signal| *signal != 0)
+    }
+
+    fn wait(&self, mut child: Child) -> Result<ExitStatus, Failure> {
+        let cannot = |error| Failure::usage(format!("cannot wait for the run: {error}"));
+        loop {
+            if let Some(status) = child.try_wait().map_err(cannot)? {
+                return Ok(status);
+            }
+            let signal = self.new_signal().and_then(Signal::from_named_raw);
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            if let (Some(signal), Some(pid)) = (signal, pid) {
+                let _ = kill_process(pid, signal);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Waits until something is other than it was `seen`, and stays so for a while; none if a signal came first.
+    fn until_change(&self, place: &Place, seen: &Seen) -> Option<String> {
+        let mut last: Option<Seen> = None;
+        loop {
+            let began = Instant::now();
+            let now = place.look();
+            let pause = SETTLED.max(began.elapsed() * PART);
+            let has_changed = now != *seen;
+            if has_changed && last.as_ref() == Some(&now) {
+                return Some(seen.changes(&now));
+            }
+            last = Some(now);
+            let until = Instant::now() + pause;
+            while Instant::now() < until {
+                if self.ended().is_some() {
+                    return None;
+                }
+                std::thread::sleep(TICK);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
+        let manifest = "[[input]]\nfiles = '*.csv'\nstep = 'a'\n\
+                        [[step]]\nname = 'a'\nfiles = ['tool.sh']\nscript = 'cat tool.sh'\n";
+        write("workflow.toml", manifest);
+        write("tool.sh", "1");
+        write("a.csv", "1");
+        write("else", "1");
+        let place = Place {
+            manifest: at("workflow.toml"),
+            db: at("db"),
+        };
+        let first = place.look();
+        assert_eq!(first.files.len(), 2);
+        write("else", "22");
+        assert_eq!(place.look(), first);
+        write("tool.sh", "22");
+        write("b.csv", "1");
+        std::fs::remove_file(at("a.csv")).unwrap();
+        let second = place.look();
+        assert_eq!(first.changes(&second), "b.csv, tool.sh, a.csv");
+        write("workflow.toml", "[[step]\n");
+        let broken = place.look();
+        assert!(second.changes(&broken).starts_with("the manifest, "));
+        write("workflow.toml", "[[step]]\n");
+        assert_eq!(broken.changes(&place.look()), "the manifest");
+        write("workflow.toml", manifest);
+        assert_eq!(place.look(), second);
+        write("workflow.lock", "{}");
+        assert_eq!(second.changes(&place.look()), "the lock file");
+    }
+}
