@@ -3,6 +3,7 @@
 //! What was found before a statement was broken off counts ([`Reader::open_for_a_moment`]).
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use rusqlite::{Row, ToSql, params};
 
@@ -51,10 +52,10 @@ const FINALS: &str =
     "SELECT name FROM task WHERE step_id IS NULL AND live = 1 AND (?1 IS NULL OR runset = ?1)
     AND name <> '' AND substr(name, 1, length(?2)) = ?2 ORDER BY id DESC";
 
-/// The entries of the runset ?1 from ?2 on that have ?3 in them.
+/// The entries of the runset ?1 from ?2 on and before ?3 that have ?4 in them.
 const ENTRIES: &str =
-    "SELECT identity FROM entry WHERE runset_id = ?1 AND identity >= ?2 AND instr(identity, ?3)
-    ORDER BY identity";
+    "SELECT identity FROM entry WHERE runset_id = ?1 AND identity >= ?2 AND identity < ?3
+    AND instr(identity, ?4) ORDER BY identity";
 
 impl Reader {
     /// From now on each statement is broken off that takes more steps of `SQLite` than these.
@@ -137,17 +138,18 @@ impl Reader {
         })
     }
 
-    /// What `part` makes of the identities of the runset's entries from `from` on that have `begun` in them, in the
+    /// What `part` makes of the identities of the runset's entries in `range` that have `begun` in them, in the
     /// order of their bytes; it passes over those of which it makes nothing. At most `most`.
-    pub(crate) fn entries_from<T>(
+    pub(crate) fn entries_with<T>(
         &self,
         runset: &Runset,
-        from: &str,
+        range: Range<&str>,
         begun: &str,
         most: usize,
         mut part: impl FnMut(&str) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        self.some(ENTRIES, params![runset.id.0, from, begun], most, |row| {
+        let which = params![runset.id.0, range.start, range.end, begun];
+        self.some(ENTRIES, which, most, |row| {
             Ok(part(row.get_ref(0)?.as_str()?))
         })
     }
@@ -304,7 +306,7 @@ mod tests {
             (failed(), "USING INDEX idx_task_processed"),
             (
                 ENTRIES.to_owned(),
-                "SEARCH entry USING PRIMARY KEY (runset_id=? AND identity>?)",
+                "SEARCH entry USING PRIMARY KEY (runset_id=? AND identity>? AND identity<?)",
             ),
         ] {
             let mut query = state

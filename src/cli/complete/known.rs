@@ -342,11 +342,16 @@ impl Known {
 
     /// What came in so far; files, where nothing did.
     fn inputs(&self, begun: &str) -> Vec<Offer> {
+        /// No text comes behind that.
+        const LAST: char = '\u{10ffff}';
         let names = self.asked(|state| {
             let Some(runset) = self.runset(state)? else {
                 return Ok(Vec::new());
             };
-            let file = EntryName::File(begun.to_owned()).to_text();
+            let files = EntryName::File(begun.to_owned()).to_text();
+            let end_of_files = format!("{files}{LAST}");
+            let others = EntryName::of_lines(0);
+            let end = LAST.to_string();
             // A name that several steps take stands there once for each.
             let mut last = None;
             let mut once = |name: &str| {
@@ -354,18 +359,14 @@ impl Known {
                 last = Some(name.to_owned());
                 new.then(|| name.to_owned())
             };
-            let mut names = state.entries_from(&runset, &file, begun, NAMES, |entry| {
-                let name = EntryName::parse(entry)?;
-                let file = matches!(name, EntryName::File(_));
-                let name = name_of(&name);
-                (file && name.starts_with(begun)).then(|| once(name))?
-            })?;
-            let others = EntryName::of_lines(0);
-            names.extend(state.entries_from(&runset, &others, begun, NAMES, |entry| {
-                let name = EntryName::parse(entry)?;
-                let name = name_of(&name);
-                name.starts_with(begun).then(|| once(name))?
-            })?);
+            let mut names = Vec::new();
+            for range in [&*files..&*end_of_files, &*others..&*end] {
+                names.extend(state.entries_with(&runset, range, begun, NAMES, |entry| {
+                    let name = EntryName::parse(entry)?;
+                    let name = name_of(&name);
+                    name.starts_with(begun).then(|| once(name))?
+                })?);
+            }
             Ok(names)
         });
         if names.is_empty() {
