@@ -130,6 +130,9 @@ fn nothing_else_can_be_written_to() {
         if unshare -Urm sh -c 'mount -o remount,rw,bind / || mount -o remount,rw,bind /usr || umount /usr || umount -l /proc' 2> /dev/null; then
             echo out of another user namespace
         fi
+        # With rights of its own it could mount the control groups of the host, and kill the run there.
+        if unshare -U true 2> /dev/null; then echo out in a user namespace; fi
+        if unshare -UrmC sh -c 'mount -t cgroup2 c /dev/shm && test -w /dev/shm/cgroup.procs' 2> /dev/null; then echo out control groups; fi
         if unshare -Ur sh -c ': >> /proc/sys/kernel/core_pattern' 2> /dev/null; then echo out core_pattern; fi
     "#;
     try_out("files = ['mine']", |test| {

@@ -3,6 +3,8 @@
 //! - a terminal takes input from those who have it (`TIOCSTI`), which a shell outside would read as its own. Tasks
 //!   have none; who looks around by hand has;
 //! - sockets of some kinds know no namespaces: those to a virtual machine's host are one;
+//! - in a user namespace of its own a program has rights again, by which it mounts the host's control groups, and there
+//!   the run can be killed;
 //! - keys belong to a user, and stay when a task has ended;
 //! - what a script leaves lies on the host's disk. A program there that takes its owner's rights, or has some of its
 //!   own, would give them to whoever else starts it there.
@@ -28,6 +30,8 @@ struct Calls {
     keys: [u32; 3],
     /// `setxattr`, `lsetxattr`, `fsetxattr`.
     attributes: [u32; 3],
+    /// `clone`, `unshare`.
+    namespaces: [u32; 2],
     /// Those that give a file a mode.
     modes: &'static [Mode],
 }
@@ -44,13 +48,45 @@ struct Mode {
 /// A program may be of any architecture that its processor runs.
 const CALLS: [Calls; 7] = [
     // The second is that of the architecture x32.
-    calls(0xC000_003E, &[16, 514], 41, None, 248, 188, &X86_64),
-    calls(0x4000_0003, &[54], 359, Some(102), 286, 226, &X86),
-    calls(0xC000_00B7, &[29], 198, None, 217, 5, &COMMON),
-    calls(0x4000_0028, &[54], 281, Some(102), 309, 226, &ARM),
-    calls(0xC000_00F3, &[29], 198, None, 217, 5, &COMMON),
-    calls(0xC000_0102, &[29], 198, None, 217, 5, &COMMON),
-    calls(0xC000_0015, &[54], 326, Some(102), 269, 209, &POWER),
+    calls(
+        0xC000_003E,
+        &[16, 514],
+        (41, None),
+        248,
+        188,
+        [56, 272],
+        &X86_64,
+    ),
+    calls(
+        0x4000_0003,
+        &[54],
+        (359, Some(102)),
+        286,
+        226,
+        [120, 310],
+        &X86,
+    ),
+    calls(0xC000_00B7, &[29], (198, None), 217, 5, [220, 97], &COMMON),
+    calls(
+        0x4000_0028,
+        &[54],
+        (281, Some(102)),
+        309,
+        226,
+        [120, 337],
+        &ARM,
+    ),
+    calls(0xC000_00F3, &[29], (198, None), 217, 5, [220, 97], &COMMON),
+    calls(0xC000_0102, &[29], (198, None), 217, 5, [220, 97], &COMMON),
+    calls(
+        0xC000_0015,
+        &[54],
+        (326, Some(102)),
+        269,
+        209,
+        [120, 282],
+        &POWER,
+    ),
 ];
 const X86_64: [Mode; 10] = with_older([2, 85, 83, 90, 91, 133], [257, 258, 259, 268]);
 const X86: [Mode; 10] = with_older([5, 8, 39, 15, 94, 14], [295, 296, 297, 306]);
@@ -68,6 +104,8 @@ const COMMON: [Mode; 5] = [
 const FCHMODAT2: Mode = mode(452, 2);
 /// It has the mode where no filter can read it; who does not have it calls `openat`.
 const OPENAT2: u32 = 437;
+/// It has the flags where no filter can read them; who does not have it calls `clone`.
+const CLONE3: u32 = 435;
 /// What gives files attributes, on all.
 const SETXATTRAT: u32 = 463;
 /// Flags with which a file is made: `O_CREAT`, `O_TMPFILE` without `O_DIRECTORY`.
@@ -91,10 +129,10 @@ const TIOCLINUX: u32 = 0x541C;
 const fn calls(
     architecture: u32,
     ioctl: &'static [u32],
-    socket: u32,
-    socketcall: Option<u32>,
+    (socket, socketcall): (u32, Option<u32>),
     key: u32,
     attribute: u32,
+    namespaces: [u32; 2],
     modes: &'static [Mode],
 ) -> Calls {
     Calls {
@@ -104,6 +142,7 @@ const fn calls(
         socketcall,
         keys: [key, key + 1, key + 2],
         attributes: [attribute, attribute + 1, attribute + 2],
+        namespaces,
         modes,
     }
 }
@@ -217,6 +256,16 @@ impl Calls {
             // Objects have none. Programs that copy files go on without where there can be none.
             on(number, &[refused(libc::EOPNOTSUPP)]);
         }
+        for number in self.namespaces {
+            let then = [
+                load(FIRST),
+                any(libc::CLONE_NEWUSER.cast_unsigned(), 0, 1),
+                refused(libc::EPERM),
+                allowed,
+            ];
+            on(number, &then);
+        }
+        on(CLONE3, &[refused(libc::ENOSYS)]);
         on(OPENAT2, &[refused(libc::ENOSYS)]);
         // It opens files, too.
         on(IO_URING_SETUP, &[refused(libc::ENOSYS)]);
@@ -325,7 +374,10 @@ mod tests {
         let attributes = CALLS[0].attributes.map(i64::from);
         let known = [libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr];
         assert_eq!(attributes, known);
-        let others = [OPENAT2, FCHMODAT2.number].map(i64::from);
-        assert_eq!(others, [libc::SYS_openat2, libc::SYS_fchmodat2]);
+        let namespaces = CALLS[0].namespaces.map(i64::from);
+        assert_eq!(namespaces, [libc::SYS_clone, libc::SYS_unshare]);
+        let others = [OPENAT2, FCHMODAT2.number, CLONE3].map(i64::from);
+        let known = [libc::SYS_openat2, libc::SYS_fchmodat2, libc::SYS_clone3];
+        assert_eq!(others, known);
     }
 }
