@@ -121,6 +121,7 @@ impl Running {
 
     fn tell(&self, event: &Event, text: &str) {
         let mut told = self.picture.told();
+        told.model.is_at(self.picture.clock.elapsed());
         told.model.event(event);
         told.lines.push_str(text);
         if told.lines.len() > BACKLOG {

@@ -19,8 +19,10 @@ use crate::model::event::Event;
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
 
+/// A shorter run tells nothing.
+const FIRST: Duration = Duration::from_millis(500);
 /// How often it is written at most.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 /// Of more steps, a file that long is written less often.
 const MANY: usize = 200;
 /// Running tasks that are told one by one, those that run for the longest time.
@@ -218,6 +220,7 @@ pub(super) struct Board {
     /// Closed to end the thread.
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    began: Instant,
 }
 
 #[derive(Default)]
@@ -236,7 +239,7 @@ impl Board {
         let (end, ended) = mpsc::channel();
         let (told, place, began) = (Arc::clone(&shared), path.to_owned(), Instant::now());
         let write = move || {
-            let mut pause = PAUSE;
+            let mut pause = FIRST;
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
                 let Some(text) = text(&mut lock(&told), began.elapsed()) else {
                     continue;
@@ -253,6 +256,7 @@ impl Board {
             shared,
             path: path.to_owned(),
             end: Some(end),
+            began,
         })
     }
 
@@ -263,6 +267,7 @@ impl Board {
             shared.model = Model::new(steps, earlier);
             (*name).clone_into(&mut shared.runset);
         }
+        shared.model.is_at(self.began.elapsed());
         shared.model.event(event);
         shared.changed = true;
     }

@@ -1,7 +1,7 @@
 //! What goes on at the moment: which tasks run and how long, which wait to be tried again, what is usual, and what time
 //! that leaves. Times count from the run's start, by a clock that whoever asks has.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::task::TaskId;
@@ -12,6 +12,8 @@ const ENOUGH: usize = 5;
 const RECENT: usize = 99;
 /// No task that took less than this is slow.
 const LONG: Duration = Duration::from_secs(10);
+/// A task that should have ended, and has run for no longer, may end just now.
+const LATE: Duration = Duration::from_secs(2);
 
 /// A task that somebody has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +31,8 @@ pub(super) struct Running {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Now {
-    running: HashMap<TaskId, Running>,
+    /// In no order: there are few at a time, and each is looked for twice.
+    running: Vec<(TaskId, Running)>,
     /// When each of them is tried again.
     retries: HashMap<TaskId, Duration>,
     /// Tasks that run besides, of which no more is known.
@@ -52,14 +55,18 @@ pub(super) struct Retries {
 impl Now {
     /// A task was handed to those who carry them out.
     pub(super) fn begin(&mut self, task: TaskId, running: Running) {
-        self.retries.remove(&task);
-        self.running.insert(task, running);
+        self.is_not_again(task);
+        match self.place(task) {
+            Some(place) => self.running[place].1 = running,
+            None => self.running.push((task, running)),
+        }
         self.peak = self.peak.max(self.running.len());
     }
 
     /// It is on that machine, as of now.
     pub(super) fn is_on(&mut self, task: TaskId, node: Option<&str>, now: Duration) {
-        if let Some(running) = self.running.get_mut(&task) {
+        if let Some(place) = self.place(task) {
+            let running = &mut self.running[place].1;
             running.began = now;
             running.node = node.map(str::to_owned);
         }
@@ -67,11 +74,33 @@ impl Now {
 
     /// Nobody has it any more; `again`: when it is tried again.
     pub(super) fn end(&mut self, task: TaskId, again: Option<Duration>) {
-        self.running.remove(&task);
+        if let Some(place) = self.place(task) {
+            self.running.swap_remove(place);
+        }
         match again {
-            Some(at) => self.retries.insert(task, at),
-            None => self.retries.remove(&task),
-        };
+            Some(at) => {
+                self.retries.insert(task, at);
+            }
+            None => self.is_not_again(task),
+        }
+    }
+
+    /// Those that began last are likely to be asked for.
+    fn place(&self, task: TaskId) -> Option<usize> {
+        let mut place = self.running.len();
+        while place > 0 {
+            place -= 1;
+            if self.running[place].0 == task {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn is_not_again(&mut self, task: TaskId) {
+        if !self.retries.is_empty() {
+            self.retries.remove(&task);
+        }
     }
 
     /// The tasks that somebody has, in no order.
@@ -126,7 +155,9 @@ impl Now {
 /// How long tasks of a step usually take.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pace {
-    recent: VecDeque<Duration>,
+    /// Once it is full, the oldest is at `next`.
+    recent: Vec<Duration>,
+    next: usize,
     /// The middle of the recent ones, once somebody wanted to know it.
     middle: Option<Duration>,
     /// Of earlier runs, and of how many tasks.
@@ -148,17 +179,19 @@ impl Pace {
 
     /// A task took that long.
     pub(super) fn add(&mut self, elapsed: Duration) {
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
+        if self.recent.len() < RECENT {
+            self.recent.push(elapsed);
+        } else {
+            self.recent[self.next] = elapsed;
+            self.next = (self.next + 1) % RECENT;
         }
-        self.recent.push_back(elapsed);
         self.middle = None;
     }
 
     /// Finds what is usual, after [`Self::add`].
     pub(super) fn settle(&mut self) {
         if self.middle.is_none() {
-            self.middle = median(self.recent.iter().copied().collect());
+            self.middle = median(self.recent.clone());
         }
     }
 
@@ -225,7 +258,8 @@ impl Left {
             };
             known = true;
             // One that is late may take any time.
-            at_least |= ages.iter().any(|age| *age > usual.saturating_mul(3));
+            let late = usual.saturating_mul(3).max(LATE);
+            at_least |= ages.iter().any(|age| *age > late);
             let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
             let done: Duration = ages.iter().map(|age| (*age).min(usual)).sum();
             let own = usual.saturating_mul(tasks).saturating_sub(done);

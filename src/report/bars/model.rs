@@ -14,12 +14,16 @@ pub(in crate::report) struct Model {
     /// In the order of the manifest.
     pub lanes: Vec<Lane>,
     places: HashMap<StepName, usize>,
+    /// The lane that was asked for last: often it is asked for again.
+    last: usize,
     /// Who carries out tasks elsewhere, by place.
     pub crews: BTreeMap<usize, Crew>,
     /// What runs, and what waits to be tried again.
     pub now: Now,
     /// When the rates were last brought up to date.
     seen: Duration,
+    /// When something happened last: the rates may be older.
+    at: Duration,
 }
 
 /// Who carries out tasks in one place elsewhere.
@@ -112,9 +116,11 @@ impl Model {
                 .enumerate()
                 .map(|(place, (name, _))| (name.clone(), place))
                 .collect(),
+            last: 0,
             crews: BTreeMap::new(),
             now: Now::default(),
             seen: Duration::ZERO,
+            at: Duration::ZERO,
         }
     }
 
@@ -126,6 +132,12 @@ impl Model {
     /// It is as of then.
     pub(in crate::report) fn set_seen(&mut self, seen: Duration) {
         self.seen = seen;
+        self.at = seen;
+    }
+
+    /// What is told next happens now.
+    pub(in crate::report) fn is_at(&mut self, now: Duration) {
+        self.at = self.at.max(now);
     }
 
     /// Takes note of an event.
@@ -138,9 +150,9 @@ impl Model {
                 ..
             } => {
                 let running = Running {
-                    lane: self.places.get(*step).copied().unwrap_or(usize::MAX),
+                    lane: self.place(step).unwrap_or(usize::MAX),
                     input: input_name.map(str::to_owned),
-                    began: self.seen,
+                    began: self.at,
                     node: None,
                 };
                 self.now.begin(*task, running);
@@ -177,7 +189,7 @@ impl Model {
                 retry,
                 ..
             } => {
-                self.now.end(*task, retry.map(|pause| self.seen + pause));
+                self.now.end(*task, retry.map(|pause| self.at + pause));
                 self.with(step, |lane| {
                     if retry.is_none() {
                         lane.failed += 1;
@@ -193,9 +205,9 @@ impl Model {
                     lane.running = lane.running.saturating_sub(1);
                 });
             }
-            Event::Given { task, node, .. } => self.now.is_on(*task, *node, self.seen),
+            Event::Given { task, node, .. } => self.now.is_on(*task, *node, self.at),
             // It waits for another place.
-            Event::Lost { task, .. } => self.now.is_on(*task, None, self.seen),
+            Event::Lost { task, .. } => self.now.is_on(*task, None, self.at),
             Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),
             Event::Worker {
                 executor,
@@ -233,6 +245,7 @@ impl Model {
     pub(in crate::report) fn advance(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.seen);
         self.seen = now;
+        self.is_at(now);
         for lane in &mut self.lanes {
             lane.pace.settle();
             if lane.running > 0 {
@@ -304,10 +317,18 @@ impl Model {
     }
 
     fn with(&mut self, step: &StepName, change: impl FnOnce(&mut Lane)) {
-        let lane = self.places.get(step).copied();
-        if let Some(lane) = lane.and_then(|place| self.lanes.get_mut(place)) {
+        let place = self.place(step);
+        if let Some(lane) = place.and_then(|place| self.lanes.get_mut(place)) {
             change(lane);
         }
+    }
+
+    fn place(&mut self, step: &StepName) -> Option<usize> {
+        let is_last = |lane: &Lane| lane.name == *step;
+        if !self.lanes.get(self.last).is_some_and(is_last) {
+            self.last = *self.places.get(step)?;
+        }
+        Some(self.last)
     }
 }
 
@@ -407,6 +428,27 @@ mod tests {
         });
         assert_eq!(counts(&model)[1], [2, 1, 0, 0]);
         assert_eq!((model.lanes[0].executed, model.lanes[1].executed), (3, 0));
+    }
+
+    #[test]
+    fn a_task_begins_when_it_is_told_and_not_when_that_is_drawn() {
+        let a = name("a");
+        let steps = [(a.clone(), TaskCounts::default())];
+        let mut model = Model::new(&steps, &Earlier::new());
+        model.advance(Duration::from_millis(100));
+        model.is_at(Duration::from_millis(190));
+        model.event(&Event::Started {
+            task: TaskId(1),
+            step: &a,
+            version: 1,
+            input_name: None,
+            input: crate::model::digest::Digest::of(b""),
+            form: Form::File,
+            attempt: 0,
+        });
+        model.advance(Duration::from_millis(200));
+        let running = model.now.running().next().unwrap().1;
+        assert_eq!(model.age(running), Duration::from_millis(10));
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn a_run_is_followed_from_before_its_begin_to_its_end() {
         "{told}"
     );
     // Both have seen it once they look, which they do more often than it is written.
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    std::thread::sleep(std::time::Duration::from_millis(400));
     run.signal(Signal::INT);
     run.end();
     let lines = lines.end().exits(0);
@@ -51,13 +51,13 @@ fn what_changes_makes_it_run_again() {
     let test = Test::with(manifest);
     test.write("tool.sh", "true\n");
     let watch = test.start(["-migrate-tainted", "-run", "-watch"]);
-    watch.says("watching 1 file: runs again when one changes (Ctrl-C ends)");
+    watch.says("watching the manifest and 1 file: runs again when one changes (Ctrl-C ends)");
     test.write("tool.sh", "true true\n");
     watch.says("changed: tool.sh; running again");
     wait_for("the second run", || test.times("ran") == 2);
     test.manifest("[[step]\n");
     watch.says("changed: the manifest");
-    watch.says("nothing was run");
+    watch.says("waiting for a change of the manifest");
     test.manifest(&manifest.replace("ran", "again"));
     wait_for("the third run", || test.times("again") == 1);
     end(watch, Signal::TERM, 143);
