@@ -248,6 +248,7 @@ impl Left {
     ) -> Option<Self> {
         let at_once = |peak: usize| u32::try_from(peak.max(1)).unwrap_or(u32::MAX);
         let (mut work, mut longest) = (Duration::ZERO, Duration::ZERO);
+        let mut shortest = Duration::MAX;
         let (mut known, mut at_least) = (false, false);
         for Ahead { tasks, ages, pace } in steps {
             // What one leaves may be a task of another step.
@@ -260,6 +261,15 @@ impl Left {
             // One that is late may take any time.
             let late = usual.saturating_mul(3).max(LATE);
             at_least |= ages.iter().any(|age| *age > late);
+            // However many run at once, none is shared out.
+            let has_some_to_begin = tasks > ages.len() as u64;
+            let youngest = ages.iter().min().copied().unwrap_or_default();
+            longest = longest.max(if has_some_to_begin {
+                usual
+            } else {
+                usual.saturating_sub(youngest)
+            });
+            shortest = shortest.min(usual);
             let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
             let done: Duration = ages.iter().map(|age| (*age).min(usual)).sum();
             let own = usual.saturating_mul(tasks).saturating_sub(done);
@@ -268,7 +278,8 @@ impl Left {
             longest = longest.max(own / at_once(peak));
         }
         let time = longest.max(work / at_once(most));
-        let time = time.max(retries.map_or(Duration::ZERO, |retries| retries.last));
+        let again = retries.map(|retries| retries.last.saturating_add(shortest));
+        let time = time.max(again.unwrap_or_default());
         // What should be over by now may take any time.
         (known && time >= Duration::from_secs(1)).then_some(Self { time, at_least })
     }
@@ -335,6 +346,9 @@ mod tests {
             "at least 1s left"
         );
         assert_eq!(left(&[(1, &[60], &last)], 1), None);
+        // However many could run at once, one takes its time.
+        assert_eq!(left(&[(1, &[], &last)], 3).unwrap(), "about 4s left");
+        assert_eq!(left(&[(2, &[3, 1], &last)], 3).unwrap(), "about 3s left");
         // Its tasks do not all run at once, whatever else could.
         let mut one = last.clone();
         one.peak = 1;

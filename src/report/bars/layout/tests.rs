@@ -183,7 +183,7 @@ fn what_waits_to_be_tried_again() {
         told(&model, 80)[1],
         "2 tasks wait to be tried again, the next one in 12s"
     );
-    assert!(told(&model, 80)[2].ends_with("about 1m30s left"));
+    assert!(told(&model, 80)[2].ends_with("about 2m left"));
     model.advance(Duration::from_secs(200));
     assert_eq!(told(&model, 80).len(), 2);
 }
