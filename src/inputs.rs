@@ -36,6 +36,7 @@ use crate::model::name::StepName;
 use crate::model::route::Router;
 use crate::state::{Entries, Reader, Runset, StepId};
 use crate::store::{self, Store};
+use crate::sys;
 use compare::Merge;
 use gather::{Gatherer, line_bytes, of_file, place};
 use rows::Sheet;
@@ -358,6 +359,39 @@ impl Inputs {
         Ok(())
     }
 
+    /// The same for what no task waits for, so that it is to be had when one does: `all` of it, or a few, each time others.
+    /// Bytes are read again of what was touched after `since` (microseconds since 1970). The names of what came in again.
+    pub(crate) fn put_back(
+        &mut self,
+        all: bool,
+        since: Option<i64>,
+        known: &mut Known,
+        store: &Store,
+    ) -> Result<Vec<String>, Error> {
+        let count = self.entries.len();
+        let (first, some) = match usize::try_from(sys::now().as_second()) {
+            Ok(now) if !all && count > A_FEW => (now.wrapping_mul(A_FEW) % count, A_FEW),
+            _ => (0, count),
+        };
+        let mut look = Look::default();
+        let mut back = Vec::new();
+        for at in (first..count).chain(0..first).take(some) {
+            let entry = &self.entries[at];
+            let copied = self.places[entry.input].1;
+            for (object, size) in entry.copies(copied) {
+                let touched = store.changed(object).ok().flatten();
+                if touched.is_some_and(|touched| since.is_none_or(|since| touched > since)) {
+                    look.remove_damaged(store, object, size);
+                }
+            }
+            if !entry.is_in(store, copied) {
+                back.push(entry.name.to_string());
+                self.put(at, known, store)?;
+            }
+        }
+        Ok(back)
+    }
+
     /// The difference as the state takes it; `step` gives the current versions.
     pub(crate) fn changes<'a>(
         &'a self,
@@ -410,6 +444,9 @@ impl Inputs {
         Ok(())
     }
 }
+
+/// Entries that are looked at in any run.
+const A_FEW: usize = if cfg!(test) { 4 } else { 128 };
 
 /// What may still be read of objects that come from outside, to see whether they are as they were.
 struct Look {

@@ -130,9 +130,15 @@ impl Call<'_> {
         local.keep = self.keep_failed()?;
         local.runsets = runsets.len();
         if !seeded {
+            let looked = match (&found, &runsets[..]) {
+                (Some(_), [runset]) => self.state.looked(runset)?,
+                _ => None,
+            };
             self.restore(&runsets, store, sign.as_deref())?;
             if let (Some(found), [runset]) = (&mut found, &runsets[..]) {
-                self.restore_inputs(runset, found, store)?;
+                let all = looked.as_ref().map(|looked| &looked.sign) != sign.as_ref();
+                let since = looked.map(|looked| looked.at);
+                self.restore_inputs(runset, found, store, (all, since))?;
             }
         }
         drop(found);

@@ -9,7 +9,7 @@ use crate::manifest::Step;
 use crate::model::event::Event;
 use crate::state::Runset;
 use crate::store::Store;
-use crate::text::Shown as _;
+use crate::text::{Shown as _, quoted};
 
 impl Call<'_> {
     /// Finds what comes in; none where the manifest has no inputs, and `runset` never had any.
@@ -125,16 +125,32 @@ impl Call<'_> {
         Ok(self.state.change_entries(runset, &changes)?)
     }
 
-    /// Puts back into the store what tasks are to work on and is gone from there.
+    /// Puts back into the store what tasks are to work on and is gone from there, and what came in otherwise. See
+    /// [`Inputs::put_back`].
     pub(super) fn restore_inputs(
         &mut self,
         runset: &Runset,
         found: &mut Found,
         store: &Store,
+        (all, since): (bool, Option<i64>),
     ) -> Result<(), Failure> {
         let wanted = self.state.unfinished_roots(runset)?;
-        let restored = found.inputs.restore(&wanted, &mut found.known, store);
-        restored.map_err(|error| self.no_inputs(error))
+        let Found { inputs, known } = found;
+        let restored = inputs.restore(&wanted, known, store);
+        restored.map_err(|error| self.no_inputs(error))?;
+        let back = inputs.put_back(all, since, known, store);
+        let back = back.map_err(|error| self.no_inputs(error))?;
+        if let Some((first, more)) = back.split_first() {
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.reporter.event(&Event::Warning(&format!(
+                "gone from the store or altered there: what came in as {}{more}: it was taken in again",
+                quoted(first)
+            )));
+        }
+        Ok(())
     }
 
     /// Whether inputs are what the step works on, and not an empty one to start with.

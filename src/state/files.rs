@@ -50,10 +50,12 @@ pub(super) fn check_alone(layout: &Layout) -> Result<(), Error> {
     })
 }
 
-/// Fails if the head of the database says that another `SQLite` is to use it. No connection may be open: to close the file
-/// takes away its locks.
+/// Fails if the database is no file, or its head says that another `SQLite` is to use it. No connection may be open: to
+/// close the file takes away its locks.
 pub(crate) fn check_head(root: &Path) -> Result<(), Error> {
-    let path = Layout::new(root).database();
+    let layout = Layout::new(root);
+    check(&layout)?;
+    let path = layout.database();
     of_another(&path).map_or(Ok(()), |reason| Err(Error::Corrupt { path, reason }))
 }
 

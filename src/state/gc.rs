@@ -6,7 +6,7 @@
 mod needed;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::cell::some_number;
 use super::{Context, Error, Reader, Room, Runset, RunsetId, State};
@@ -135,25 +135,19 @@ impl Reader {
         Ok((weighed, counts.values().map(|(rows, _)| rows).sum()))
     }
 
-    /// Where something failed in those that ran last, the runset before them that is done, with nothing that failed: some
-    /// bad nights are not to take the last good results.
+    /// The one that ran last of those that are done, with nothing that failed: nights that went wrong or were
+    /// interrupted are not to take the last good results.
     fn last_whole(&self, order: &[(RunsetId, String, Option<i64>)]) -> Result<Option<i64>, Error> {
-        let ends: HashMap<i64, (bool, bool)> = self
+        let whole: HashSet<i64> = self
             .connection
             .prepare_cached(
-                "SELECT runset_id, sum(failed) > 0,
-                     sum(pending) = 0 AND sum(failed) = 0 AND sum(done + reused) > 0
-                 FROM tally WHERE step_id <> 0 GROUP BY runset_id",
+                "SELECT runset_id FROM tally WHERE step_id <> 0 GROUP BY runset_id
+                 HAVING sum(pending) = 0 AND sum(failed) = 0 AND sum(done + reused) > 0",
             )
-            .and_then(|mut query| {
-                let end = |row: &rusqlite::Row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
-                query.query_map([], end)?.collect()
-            })
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
             .during(&self.layout, DOING)?;
-        let end = |id: &RunsetId| ends.get(&id.0).copied().unwrap_or_default();
-        let mut ids = order.iter().map(|(id, ..)| id);
-        let first = ids.find(|id| !end(id).0);
-        Ok(first.filter(|id| end(id).1).map(|id| id.0))
+        let mut ids = order.iter().map(|(id, ..)| id.0);
+        Ok(ids.find(|id| whole.contains(id)))
     }
 }
 

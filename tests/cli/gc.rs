@@ -11,6 +11,8 @@ use std::fs;
 
 use common::{PIPELINE, add, fresh, is_whole, objects, rows, three};
 
+use rustix::process::Signal;
+
 use crate::harness::{Running, Test, wait_for};
 
 #[test]
@@ -258,6 +260,19 @@ fn bad_nights_do_not_take_the_last_good_results() {
     test.text(&["gc", "-keep-runsets", "2"]);
     let runsets = test.rows("SELECT name FROM runset ORDER BY id");
     assert_eq!(runsets, ["good", "second", "third"]);
+    // Nor does one that was interrupted before it had any.
+    test.manifest(&good.replace("echo good", "sleep 60; echo good"));
+    let run = test.start(["-run", "-fresh", "-runset", "cut"]);
+    wait_for("the task", || {
+        !test
+            .rows("SELECT id FROM task WHERE runset = 'cut'")
+            .is_empty()
+    });
+    run.signal(Signal::TERM);
+    run.end().exits(143);
+    test.text(&["gc", "-keep-runsets", "1"]);
+    let runsets = test.rows("SELECT name FROM runset ORDER BY id");
+    assert_eq!(runsets, ["good", "cut"]);
     assert_eq!(test.output("x.txt"), "good\n");
     test.text(&["verify"]);
 }

@@ -161,6 +161,26 @@ fn a_database_of_a_few_bytes_is_a_damaged_one() {
     }
 }
 
+/// Each would wait for somebody who writes to it.
+#[test]
+fn a_fifo_in_the_place_of_the_database_is_named_by_whoever_opens_it() {
+    let test = world();
+    fs::remove_file(test.path("db/db")).unwrap();
+    fs::create_dir(test.path("db/db")).unwrap();
+    replace(&test.path("db/db"), "fifo");
+    for arguments in [
+        &["verify"][..],
+        &["verify", "-quick"],
+        &["verify", "-repair"],
+        &["status"],
+        &["gc"],
+        &["evict"],
+        &["-run"],
+    ] {
+        test.run(arguments).exits(2).says("is a FIFO");
+    }
+}
+
 #[test]
 fn a_folder_or_fifo_in_the_way_is_named() {
     let test = world();

@@ -55,7 +55,7 @@ fn the_next_run_takes_it_in_again() {
 #[test]
 fn what_a_run_finds_when_it_uses_it_the_next_one_takes_in_again() {
     // More than a run looks at when it begins.
-    let inputs: Vec<_> = (0..300)
+    let inputs: Vec<_> = (0..600)
         .map(|number| (format!("n{number}"), format!("number {number}\n")))
         .collect();
     let test = waiting(&inputs);
@@ -65,4 +65,36 @@ fn what_a_run_finds_when_it_uses_it_the_next_one_takes_in_again() {
         .says("is taken in again from where it came");
     test.run(["-run"]).exits(0);
     is_right(&test, &inputs);
+}
+
+/// What no task waits for, too: when one does, the file outside may be gone.
+#[test]
+fn what_is_done_with_comes_in_again_too() {
+    let test = Test::with(
+        "[[input]]\nfiles = 'in/*'\nstep = 'use'\n\
+         [[input]]\nrows = 'sheet.csv'\nname = '{id}'\npaths = ['path']\nstep = 'use'\n\
+         [[input]]\nlines = 'printf \"one\\ntwo\\n\"'\nstep = 'use'\n\
+         [[step]]\nname = 'use'\nscript = 'true'\n",
+    );
+    test.write("in/a", "hello\n");
+    test.write("in/gone", "there\n");
+    test.write("data.bin", "bytes of a row\n");
+    test.write("sheet.csv", "id,path\nr,data.bin\n");
+    test.runs().never_says("taken in again");
+    test.runs().never_says("taken in again");
+    for (text, gone) in [
+        ("hello\n", false),
+        ("there\n", true),
+        ("bytes of a row\n", false),
+        ("one\n", true),
+    ] {
+        let path = test.object(&hash(text.as_bytes()));
+        fs::remove_file(&path).unwrap();
+        if !gone {
+            fs::write(&path, "others").unwrap();
+        }
+    }
+    test.runs().says("it was taken in again").says("0 run");
+    test.runs().never_says("taken in again");
+    test.text(&["verify"]);
 }
