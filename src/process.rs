@@ -33,6 +33,15 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// What a POSIX shell is given to become a program in the control group that its first argument, a file, leads into.
 pub(crate) const ENTER: &str = r#"echo 0 > "$0" && exec "$@""#;
 
+/// Variables of a login by ssh. Bash reads `~/.bashrc` where it finds one of the first two, also for a script.
+pub(crate) const OF_SSH: [&str; 5] = [
+    "SSH_CLIENT",
+    "SSH2_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "SSH_ORIGINAL_COMMAND",
+];
+
 /// Why a child did not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::rows::digits;
 use crate::model::name::FileName;
 use crate::model::param;
-use crate::process::describe;
+use crate::process::{OF_SSH, describe};
 use crate::text::quoted;
 
 /// Longest time that a command has.
@@ -151,6 +151,9 @@ fn run(
     limit: Duration,
 ) -> Result<(Vec<u8>, String), BadLines> {
     let mut shell = Command::new("sh");
+    for variable in OF_SSH {
+        shell.env_remove(variable);
+    }
     // Of the others some may be too long for a program's environment.
     let params = place.params.iter();
     shell.envs(

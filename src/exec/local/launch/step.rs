@@ -17,7 +17,7 @@ use crate::model::param;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::promise::Pattern;
 use crate::model::task::VARIABLES;
-use crate::process::Variables;
+use crate::process::{self, Variables};
 use crate::sys::sandbox;
 use crate::text::mask::Mask;
 
@@ -184,15 +184,17 @@ pub(crate) fn variables(
     parameters: Parameters,
     host: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Variables {
+    let is_named = |name: &OsStr| identity.keep.iter().any(|keep| name == keep.as_str());
     let kept = |name: &OsStr| {
         !identity.pure
             || name == "HOME"
             || (name == "PATH" && identity.tools == Tools::HostInstead)
-            || identity.keep.iter().any(|keep| name == keep.as_str())
+            || is_named(name)
     };
     let mut variables: Variables = host
         .into_iter()
         .filter(|(name, _)| kept(name) && !VARIABLES.iter().any(|own| name == own))
+        .filter(|(name, _)| !process::OF_SSH.iter().any(|of_ssh| name == of_ssh) || is_named(name))
         .filter(|(name, _)| !parameters.hide(name))
         .collect();
     if let Tools::Nix(environment) = &identity.tools {
@@ -260,6 +262,20 @@ mod tests {
             tools,
             ..Identity::default()
         }
+    }
+
+    /// Bash reads `~/.bashrc` where one says that it was started by ssh.
+    #[test]
+    fn scripts_do_not_see_that_they_were_started_by_ssh() {
+        let host = process::OF_SSH.map(|name| (name.into(), "there".into()));
+        let seen = |identity: &Identity| {
+            let all = variables(identity, Parameters::default(), host.clone());
+            all.into_keys().collect::<Vec<OsString>>()
+        };
+        let mut step = identity(false, Tools::Host);
+        assert_eq!(seen(&step), ["A"]);
+        step.keep.push("SSH_CONNECTION".to_owned());
+        assert_eq!(seen(&step), ["A", "SSH_CONNECTION"]);
     }
 
     fn given(identity: &Identity) -> Vec<(String, String)> {
