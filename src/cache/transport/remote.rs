@@ -127,7 +127,7 @@ impl Remote {
     pub(crate) fn web(url: &str) -> Result<Self, NoPlace> {
         let runtime = runtime()?;
         let store = HttpBuilder::new()
-            .with_url(format!("{url}/"))
+            .with_url(url)
             .with_client_options(client().with_allow_http(true))
             .with_retry(retries())
             .build();

@@ -82,6 +82,8 @@ fn serve(mut stream: &TcpStream, root: &Path, manner: Manner, count: &AtomicUsiz
                 return;
             }
             (Manner::Refusing, _) => ("403 Forbidden", Vec::new()),
+            // Buckets have no such key, as a folder's path would lead to.
+            _ if path.contains("//") => ("404 Not Found", Vec::new()),
             (_, "PUT") if new && file.exists() => ("412 Precondition Failed", Vec::new()),
             (_, "PUT") => {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
