@@ -135,14 +135,7 @@ impl Printer<'_> {
         }
         self.end()?;
         if streams.is_empty() {
-            match self.state.shared_by(row.reused_from.unwrap_or(row.id))? {
-                Some(origin) => note(&format!(
-                    "task #{} was not executed here; what was written is with {}, whose result it has",
-                    row.id,
-                    visible(&origin)
-                )),
-                None => note(&format!("task #{} {}", row.id, why_nothing(row))),
-            }
+            note(&format!("task #{} {}", row.id, self.why_nothing(row)?));
         }
         if let Some(error) = &row.error {
             let place = place(row);
@@ -178,9 +171,27 @@ impl Printer<'_> {
         }
         self.end()?;
         if streams.is_empty() {
-            self.write(&format!("({})\n", why_nothing(row)))?;
+            let why = self.why_nothing(row)?;
+            self.write(&format!("({why})\n"))?;
         }
         Ok(())
+    }
+
+    /// Why there is nothing that a task wrote.
+    fn why_nothing(&self, row: &TaskRow) -> Result<String, Failure> {
+        let shared = self.state.shared_by(row.reused_from.unwrap_or(row.id))?;
+        if let Some(origin) = shared {
+            let origin = visible(&origin);
+            return Ok(format!(
+                "was not executed here; what was written is with {origin}, whose result it has"
+            ));
+        }
+        let why = match (row.step.is_some(), row.started.is_some(), row.state) {
+            (false, _, _) => "is a final output, which runs nothing",
+            (true, false, TaskState::Pending) => "was not executed yet",
+            _ => "wrote nothing",
+        };
+        Ok(why.to_owned())
     }
 
     /// The objects with what the task wrote, as asked for.
@@ -220,14 +231,6 @@ impl Write for Lines<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-fn why_nothing(row: &TaskRow) -> &'static str {
-    match (row.step.is_some(), row.started.is_some(), row.state) {
-        (false, _, _) => "is a final output, which runs nothing",
-        (true, false, TaskState::Pending) => "was not executed yet",
-        _ => "wrote nothing",
     }
 }
 

@@ -90,6 +90,9 @@ fn what_one_has_executed_another_takes() {
     // What it is told of.
     let why = test.text(&["why", "2", "-db", "two"]);
     assert!(why.contains("its result was made by lab (file://"), "{why}");
+    let log = test.text(&["log", "work", "-db", "two"]);
+    let words = "(was not executed here; what was written is with lab (file://";
+    assert!(log.contains(words), "{log}");
     // It is this db's from now on, and nobody is asked.
     std::fs::remove_dir_all(test.path("cache")).unwrap();
     let ran = test.run(["-run", "-fresh", "-db", "two"]);
