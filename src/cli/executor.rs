@@ -169,7 +169,8 @@ pub(super) fn one(name: &str, db: &Path, manifest: &Manifest) -> Result<(Crew, P
             },
             class,
         );
-    let mut pilots = Pilots::of(db);
+    // A run of that db, which may be at work, does not lose its workers with the one here.
+    let mut pilots = Pilots::of(&db.join(format!("check {}", std::process::id())));
     let wanted = Wanted {
         name: name.to_owned(),
         used,
@@ -250,6 +251,7 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
                 stations: (1..=*workers).map(child).collect(),
                 without: None,
                 here: true,
+                queues: false,
                 idle: None,
                 longest: *longest,
                 hint: "see what its command says; -executor local does without it",
@@ -301,6 +303,7 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
         stations,
         without: pooled.then_some("--exclude"),
         here: false,
+        queues: pooled,
         idle: pooled.then_some(IDLE),
         longest: *longest,
         hint,
@@ -333,14 +336,16 @@ fn ssh(
     ];
     let slots = host.slots.or(slots);
     let slots = slots.map_or_else(String::new, |slots| format!(" -slots {slots}"));
-    let quoted = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"));
-    let command = match program {
-        Some(program) => format!("exec {} worker{slots}", quoted(program)),
+    let command = if let Some(program) = program {
+        format!("exec {} worker{slots}", quoted(&program.to_string_lossy()))
+    } else {
         // The same path where it is there, as in a Nix store that both have.
-        None => format!(
+        let script = format!(
             "p={}; [ -x \"$p\" ] || p=task-pipeline; exec \"$p\" worker{slots}",
-            quoted(own)
-        ),
+            quoted(&own.to_string_lossy())
+        );
+        // Login shells are of all kinds; all of them start another one with such words.
+        format!("exec sh -c {}", quoted(&script))
     };
     let words = ["ssh"]
         .iter()
@@ -348,4 +353,48 @@ fn ssh(
         .map(|word| OsString::from(*word));
     let words = words.chain([host.name.clone().into(), command.into()]);
     (host.name.clone(), words.collect())
+}
+
+/// One word for any shell: those of the C family and fish take quotes apart as POSIX has it, where there are no more than these.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Whatever shell somebody has who logs in: nothing but a program with words that are quoted is asked of it.
+    #[test]
+    fn a_login_shell_is_asked_for_nothing_but_to_start_sh() {
+        let host = Host {
+            name: "node".into(),
+            slots: Some(3),
+        };
+        let asked = |own: &str, program: Option<&str>| {
+            let program = program.map(Path::new);
+            let (_, words) = ssh(Path::new(own), program, None, &host);
+            words.last().unwrap().to_str().unwrap().to_owned()
+        };
+        let there = asked("/x", Some("/opt/a b/task-pipeline"));
+        assert_eq!(there, "exec '/opt/a b/task-pipeline' worker -slots 3");
+        assert_eq!(
+            asked("/no/such-program", None),
+            "exec sh -c 'p=/no/such-program; [ -x \"$p\" ] || p=task-pipeline; exec \"$p\" worker -slots 3'"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["plain", "with ' and \" and $x"] {
+            let own = dir.path().join(name);
+            std::os::unix::fs::symlink("/bin/echo", &own).unwrap();
+            let command = asked(own.to_str().unwrap(), None);
+            let ran = Command::new("sh").args(["-c", &command]).output().unwrap();
+            assert_eq!(ran.stdout, b"worker -slots 3\n", "{command}: {ran:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Scheduler, Settings, StepPlan};
-use crate::model::event::Shortage;
+use crate::model::event::{Event, Shortage};
 use crate::model::plan::Plan;
 use crate::model::resources::{Demand, Place};
 
@@ -88,9 +88,21 @@ impl Scheduler<'_> {
         self.settings.places > 0 && self.plan.has_any()
     }
 
-    /// Nothing more starts, as tasks wait for a place where nobody works: the error, and what to do.
-    pub(crate) fn end_for_want(&mut self, error: String, hint: &'static str) {
-        self.stopping = true;
+    /// Nobody works in a place, and nobody will: the error, and what to do. Nothing more starts there; what runs here
+    /// and in other places goes on to its end.
+    pub(crate) fn end_for_want(&mut self, place: usize, error: String, hint: &'static str) {
+        let steps = self.steps;
+        for step in steps {
+            let is_there = |own: Place| own.number == place;
+            if self.settings.place(step).is_some_and(is_there) {
+                self.plan.close(step.queue);
+            }
+        }
+        if !self.stopping && !self.is_over() {
+            self.tell(&Event::Warning(&format!(
+                "{error}; its tasks wait, all others go on\nhint: {hint}"
+            )));
+        }
         self.summary
             .shortage
             .get_or_insert(Shortage { error, hint });

@@ -85,6 +85,6 @@ pub(crate) enum News {
     },
     /// The user should know that.
     Warning(String),
-    /// Nobody works in a place, and nobody will: the error, and what to do.
-    Nobody(String, &'static str),
+    /// Nobody works in this place, and nobody will: the error, and what to do.
+    Nobody(usize, String, &'static str),
 }

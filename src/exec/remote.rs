@@ -7,6 +7,7 @@
 
 mod beside;
 mod book;
+mod coming;
 mod deadline;
 mod ends;
 mod hearing;
@@ -38,7 +39,7 @@ use book::{Act, Book, WorkerId};
 pub(crate) use deadline::MARGIN;
 use station::Station;
 use talk::Say;
-pub(crate) use trial::trial;
+pub(crate) use trial::{Tried, trial};
 
 /// What a worker has to answer when its tasks are to be ended.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -58,6 +59,8 @@ pub(crate) struct Crew {
     pub without: Option<&'static str>,
     /// Whether its workers are processes of this machine, which can have parts of this run's control group.
     pub here: bool,
+    /// Whether its workers wait in a queue for their places, for as long as that takes.
+    pub queues: bool,
     /// After how long without anything to do a worker goes; none if it stays.
     pub idle: Option<Duration>,
     /// The longest time that one of its tasks may take, as far as they have a limit.
@@ -120,6 +123,8 @@ struct State {
     given: HashMap<Lease, i64>,
     /// The room that was told, by place.
     told: Vec<u64>,
+    /// How much was wanted of each place last.
+    wanted: Vec<u64>,
     next: WorkerId,
     /// On which machines a task of which step could not be carried out, as far as that was told.
     unable: BTreeSet<(String, QueueId)>,
@@ -179,6 +184,7 @@ impl<'a> Remote<'a> {
             links: HashMap::new(),
             given: HashMap::new(),
             told: vec![0; crews.len()],
+            wanted: vec![0; crews.len()],
             next: 0,
             unable: BTreeSet::new(),
             warned: BTreeSet::new(),
@@ -371,6 +377,8 @@ impl Away for Remote<'_> {
             return self.ended(job.ready.id, engine::Outcome::Cancelled);
         }
         let gpus = posted.spec.gpus as u64;
+        let wanted = &mut state.wanted[posted.place];
+        *wanted = wanted.saturating_sub(1);
         state
             .book
             .give_with(posted.place, job, posted.spec.units, gpus);
@@ -381,6 +389,7 @@ impl Away for Remote<'_> {
         let mut state = self.lock();
         let free = state.book.free(place);
         let units = u64::try_from(jobs).unwrap_or(u64::MAX);
+        state.wanted[place] = units;
         if units > free && station::call(&mut state.stations[place], units - free) {
             drop(state);
             self.called.notify_all();

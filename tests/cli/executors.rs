@@ -322,3 +322,38 @@ script = ': > $OUTPUT_DIR/x'
         test.run(["-run", "-quiet"]).exits(0);
     }
 }
+
+#[test]
+fn an_executor_to_which_nobody_comes_holds_no_other_one_up() {
+    let test = Test::with(
+        r#"
+[executors.f]
+start = ["false"]
+workers = 1
+[executors.n]
+start = ["env"]
+workers = 1
+slots = 1
+[[step]]
+name = "begin"
+start = true
+script = 'for i in 1 2 3; do for s in far near home; do echo $i > $OUTPUT_DIR/${i}_$s; done; done'
+[[step]]
+name = "far"
+executor = "f"
+script = 'cp $INPUT_FILE $OUTPUT_DIR/far'
+[[step]]
+name = "near"
+executor = "n"
+script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/near'
+[[step]]
+name = "home"
+script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/home'
+"#,
+    );
+    test.run(["-run", "-j", "1"])
+        .exits(2)
+        .says("f: no worker comes to work at worker 1: it said nothing")
+        .says("its tasks wait, all others go on")
+        .says("7 run, 0 reused, 0 failed, 3 pending");
+}

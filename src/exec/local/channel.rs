@@ -83,7 +83,7 @@ impl Channel {
     }
 
     /// What comes next, which is waited for; none if nobody is left who could say something.
-    pub(in crate::exec) fn next(&self) -> Option<Message> {
+    pub(crate) fn next(&self) -> Option<Message> {
         self.receiver.recv().ok()
     }
 

@@ -99,6 +99,7 @@ impl<'a> Remote<'a> {
             self.called.notify_all();
         }
         state.stations[place][number].phase = Phase::Manned;
+        state.stations[place][number].coming = None;
         let node = hello.node.clone();
         let is_welcome = state.book.join(worker, place, node, hello.slots.max(1));
         state.book.has_gpus(worker, hello.gpus);

@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
 
 use crate::process;
 use crate::sys;
@@ -33,19 +34,29 @@ pub(super) fn meet(from: &mut impl BufRead) -> Result<Hello, String> {
         | frame::Error::Message(_)) => other.to_string(),
     };
     frame::read_greeting(from).map_err(told)?;
-    let hello = match frame::read(from).map_err(told)? {
-        Some((ToOwner::Hello(hello), _)) => hello,
-        Some(_) => return Err("it did not say who it is".to_owned()),
+    let said: Value = match frame::read(from).map_err(told)? {
+        Some((said, _)) => said,
         None => return Err("it ended at once".to_owned()),
     };
     let own = env!("CARGO_PKG_VERSION");
-    if hello.version != own {
-        return Err(format!(
-            "the program there is version {}, here it is {own}",
-            hello.version
-        ));
+    let version = &said["hello"]["version"];
+    // Another one may say what else there is in other words.
+    match version.as_str() {
+        None => return Err("it did not say who it is".to_owned()),
+        Some(version) if version != own => {
+            return Err(format!(
+                "the program there is version {version}, here it is {own}: install the same one on both"
+            ));
+        }
+        Some(_) => {}
     }
-    Ok(hello)
+    match serde_json::from_value(said) {
+        Ok(ToOwner::Hello(hello)) => Ok(hello),
+        Ok(_) => Err("it did not say who it is".to_owned()),
+        Err(_) => Err(format!(
+            "the program there says that it is version {own}, as here, and is another build of it: install the same one on both"
+        )),
+    }
 }
 
 /// The command, run by a process that goes through this door into a control group first.
@@ -134,5 +145,46 @@ fn last_words(mut words: File) -> String {
     match read {
         Ok(_) => String::from_utf8_lossy(&last).trim().to_owned(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_before_all_else_that_a_worker_says() {
+        let met = |said: &Value| {
+            let mut bytes = frame::GREETING.as_bytes().to_owned();
+            frame::write(&mut bytes, said, &[]).unwrap();
+            meet(&mut &bytes[..]).map(|hello| hello.node)
+        };
+        let own = env!("CARGO_PKG_VERSION");
+        let whole = json!({"hello": Hello {
+            version: own.to_owned(),
+            node: "n1".to_owned(),
+            slots: 1,
+            nix: false,
+            gpus: 0,
+            left: None,
+        }});
+        assert_eq!(met(&whole).unwrap(), "n1");
+        for (said, words) in [
+            (
+                json!({"hello": {"version": "9.8.7", "name": "n1"}}),
+                "is version 9.8.7, here it is",
+            ),
+            (
+                json!({"hello": {"version": own, "name": "n1"}}),
+                "is another build of it",
+            ),
+            (json!({"hello": "me"}), "did not say who it is"),
+            (json!("ping"), "did not say who it is"),
+        ] {
+            let why = met(&said).unwrap_err();
+            assert!(why.contains(words), "{said}: {why}");
+        }
     }
 }

@@ -11,11 +11,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::book::WorkerId;
+use super::coming::Coming;
 use super::talk::{self, Say};
 use super::{Remote, State, process};
 use crate::exec::away::{News, Whereabouts};
 use crate::exec::nudge::Nudged;
 use crate::sys::Part;
+use crate::text::time::exact;
 use crate::wire::message::{Hello, ToWorker};
 
 /// How often in a row a worker may fail to come to anything at a station.
@@ -38,6 +40,10 @@ pub(super) struct Station {
     pub(super) expects: Option<WorkerId>,
     /// Whether its worker was sent away.
     retired: bool,
+    /// A worker that was started and has not come.
+    pub(super) coming: Option<Coming>,
+    /// Whether it was told that none comes.
+    is_told: bool,
     /// Whether its worker had too little time left, and was sent away for another one.
     pub(super) late: bool,
 }
@@ -102,7 +108,10 @@ pub(super) fn called(stations: &mut [Vec<Station>]) -> Vec<(usize, usize)> {
 
 /// Calls for workers, where there is room missing for so many; whether any is to be started.
 pub(super) fn call(stations: &mut [Station], units: u64) -> bool {
-    let coming = |station: &&Station| matches!(station.phase, Phase::Called | Phase::Starting);
+    let coming = |station: &&Station| {
+        let is_late = station.coming.as_ref().is_some_and(Coming::is_late);
+        matches!(station.phase, Phase::Called | Phase::Starting) && !is_late
+    };
     let coming = stations.iter().filter(coming).count();
     // How much room they have is not known before they come.
     let missing = usize::try_from(units).unwrap_or(usize::MAX);
@@ -203,7 +212,9 @@ impl<'a> Remote<'a> {
         if !retired.is_empty() {
             self.settle(state);
         }
+        let coming = self.look_for_who_comes(state, now);
         let tick = (silence / 4).min(self.watch_deadlines(state, now));
+        let tick = tick.min(coming);
         match state.end_at {
             Some(end_at) if !kill => tick.min(end_at - now),
             _ => tick,
@@ -226,18 +237,24 @@ impl<'a> Remote<'a> {
         let mut state = self.lock();
         let over = state.over || state.stopped;
         let waits = state.book.waiting(place) > 0 || state.book.is_manned(place);
+        let now = (self.clock)();
+        let crew = &self.crews[place];
+        let (label, command) = &crew.stations[number];
+        let same = crew.stations.iter().map(|(_, other)| other == command);
+        let is_only = same.clone().filter(|same| *same).count() == 1;
+        // Of one who is started in the same way, too.
+        let mut told = state.stations[place].iter().zip(same.clone());
+        let is_told = told.any(|(station, same)| same && station.is_told);
         let station = &mut state.stations[place][number];
         station.end = None;
+        let never_came = station.coming.take();
+        let took_long = never_came.as_ref().is_some_and(|one| one.took_long(now));
         let was_late = std::mem::take(&mut station.late);
         station.failures = if came.was_of_use || was_late {
             0
         } else {
             station.failures + 1
         };
-        let crew = &self.crews[place];
-        let (label, command) = &crew.stations[number];
-        let same = crew.stations.iter().map(|(_, other)| other == command);
-        let is_only = same.clone().filter(|same| *same).count() == 1;
         if over || std::mem::take(&mut station.retired) {
             station.phase = Phase::Idle;
             self.settle(&mut state);
@@ -247,8 +264,18 @@ impl<'a> Remote<'a> {
         if came.left_out && is_only {
             station.failures = TRIES;
         }
+        let how = format!(
+            "{}: no worker comes to work at {label}: {}",
+            crew.name, came.how
+        );
+        let warning = || format!("{how}\nhint: {}", crew.hint.replace("HOST", label));
         if station.failures < TRIES {
             station.phase = Phase::Starting;
+            // The third time may be over when all is.
+            if took_long && !is_told {
+                station.is_told = true;
+                self.warn(warning());
+            }
             return Next::Again(if came.was_of_use {
                 Duration::ZERO
             } else {
@@ -257,6 +284,7 @@ impl<'a> Remote<'a> {
             });
         }
         station.phase = Phase::Closed;
+        station.is_told = true;
         // What comes to nothing here comes to nothing there.
         let all = &mut state.stations[place];
         for (station, same) in all.iter_mut().zip(same) {
@@ -275,18 +303,14 @@ impl<'a> Remote<'a> {
             Vec::new()
         };
         drop(state);
-        let how = format!(
-            "{}: no worker comes to work at {label}: {}",
-            crew.name, came.how
-        );
         if nobody {
-            self.tell(News::Nobody(how, crew.hint));
+            self.tell(News::Nobody(place, how, crew.hint));
             // The run waits for what it gave away.
             for job in given {
                 self.ended(job.ready.id, crate::engine::Outcome::Cancelled);
             }
-        } else if waits && !came.left_out {
-            self.warn(how);
+        } else if (waits || never_came.is_some() && is_only) && !came.left_out && !is_told {
+            self.warn(warning());
         }
         Next::Nothing
     }
@@ -358,7 +382,7 @@ impl<'a> Remote<'a> {
             let end = move || {
                 let _ = kill_process_group(group, Signal::KILL);
             };
-            self.is_started(place, number, Box::new(end));
+            self.is_started(place, number, Box::new(end), words.try_clone().ok());
         }
         let (say, says) = mpsc::channel();
         let nudge = say.clone();
@@ -366,7 +390,15 @@ impl<'a> Remote<'a> {
             let _ = nudge.send(Say::Message(ToWorker::Ping));
         });
         let came = match process::meet(from.before()) {
-            Err(why) => failed(why),
+            Err(why) => {
+                if self.was_silent(place, number) {
+                    let silence = Duration::from_millis(self.terms.silence);
+                    let _ = process::end(&mut child);
+                    let why = format!("it said nothing for {}", exact(silence));
+                    return failed(process::ended(&why, None, words));
+                }
+                failed(why)
+            }
             Ok(hello) => self.keep((place, number), hello, (stdin, say, says), (from, &words)),
         };
         // Who has said nothing more may still be there.
@@ -377,9 +409,16 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// A command runs at a station, which is ended by that.
-    pub(super) fn is_started(&self, place: usize, number: usize, end: End) {
-        self.lock().stations[place][number].end = Some(end);
+    /// A command runs at a station, which is ended by that, and writes `words` besides.
+    pub(super) fn is_started(&self, place: usize, number: usize, end: End, words: Option<File>) {
+        let now = (self.clock)();
+        let mut state = self.lock();
+        let station = &mut state.stations[place][number];
+        station.end = Some(end);
+        station.coming = Some(Coming::new(now, words));
+        drop(state);
+        // Whoever looks after it does not know when to look again.
+        self.called.notify_all();
     }
 
     /// Has a worker do what there is, to its end. `words`: what its command writes besides.

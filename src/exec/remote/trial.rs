@@ -1,10 +1,12 @@
 //! An executor is tried: one worker of it is started, carries out a task on some bytes, and is asked what holds there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,7 +20,7 @@ use crate::model::digest::Digest;
 use crate::model::identity::Identity;
 use crate::model::list::Form;
 use crate::store::Store;
-use crate::text::time::short;
+use crate::text::time::{exact, short};
 use crate::text::{Shown as _, amount};
 use crate::wire::frame;
 use crate::wire::message::{
@@ -35,46 +37,104 @@ const LEASE: Lease = 1;
 /// Whom it tells what holds: in a word what it is about, and how it is.
 pub(crate) type Tell<'t> = &'t mut dyn FnMut(&str, &str);
 
-/// Tries the first worker of a crew. Files are made in `folder`.
+/// The group of the command that is being tried, for whoever ends that.
+pub(crate) type Tried = Mutex<Option<Pid>>;
+
+/// Tries a worker of a crew, or where they are started in several ways, as on several machines, one of each. Files are
+/// made in `folder`.
 ///
 /// # Errors
 ///
-/// The first that does not work, with the last words of the worker's command.
-pub(crate) fn trial(crew: &Crew, terms: &Terms, folder: &Path, tell: Tell) -> Result<(), String> {
+/// Where one does not work: why, with the last words of the worker's command.
+pub(crate) fn trial(
+    crew: &Crew,
+    terms: &Terms,
+    (folder, tried): (&Path, &Tried),
+    tell: Tell,
+) -> Result<(), String> {
+    let mut stations: Vec<&(String, Vec<OsString>)> = Vec::new();
+    for station in &crew.stations {
+        if stations.iter().all(|(_, known)| *known != station.1) {
+            stations.push(station);
+        }
+    }
+    match stations.as_slice() {
+        [] => Err("it has no workers".to_owned()),
+        [(_, command)] => try_one(crew, command, terms, (folder, tried), tell),
+        several => {
+            let mut failed = Vec::new();
+            for (label, command) in several {
+                tell("machine", label);
+                if let Err(why) = try_one(crew, command, terms, (folder, tried), tell) {
+                    tell("fails", &why);
+                    failed.push(label.as_str());
+                }
+            }
+            if failed.is_empty() {
+                return Ok(());
+            }
+            Err(format!(
+                "of {} machines, {} does not work: see above",
+                several.len(),
+                failed.join(", ")
+            ))
+        }
+    }
+}
+
+fn try_one(
+    crew: &Crew,
+    command: &[OsString],
+    terms: &Terms,
+    (folder, tried): (&Path, &Tried),
+    tell: Tell,
+) -> Result<(), String> {
     let told = |error: std::io::Error| format!("cannot make files in {}: {error}", folder.shown());
     let held = Folder::open(folder).map_err(told)?;
     let store = Store::open(&folder.join("objects"), folder).map_err(|error| error.to_string())?;
-    let Some((_, command)) = crew.stations.first() else {
-        return Err("it has no workers".to_owned());
-    };
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
     tell("command", &words.join(" "));
     let said = tempfile::tempfile_in(folder).map_err(told)?;
     let began = Instant::now();
+    let lock = || tried.lock().unwrap_or_else(PoisonError::into_inner);
+    // Who ends all of it either finds it, or comes before it is started.
+    let mut current = lock();
     let mut child = start(command, &BTreeSet::new(), &said).map_err(|error| {
         let program = words.first().map_or("", |word| word);
         format!("cannot start {program:?}: {error}")
     })?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    *current = group;
+    drop(current);
     let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
         return Err("its pipes are missing".to_owned());
     };
     let from = BufReader::with_capacity(2 * frame::PIECE, from);
     let silence = Duration::from_millis(terms.silence);
     let (heard, signs) = mpsc::channel();
-    let tried = std::thread::scope(|scope| {
-        // Until it answers it may wait in a queue, for as long as that takes.
-        scope.spawn(move || {
-            if signs.recv().is_err() {
+    let is_silent = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let signs = signs;
+            // Until it answers it may wait in a queue, for as long as that takes.
+            if crew.queues && signs.recv().is_err() {
                 return;
             }
-            let is_silent = loop {
+            let mut length = 0;
+            loop {
                 match signs.recv_timeout(silence) {
-                    Ok(()) => {}
-                    Err(error) => break error == mpsc::RecvTimeoutError::Timeout,
+                    Ok(()) => continue,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
                 }
-            };
-            if let (true, Some(group)) = (is_silent, group) {
+                // What it tells its user shows that it is at something.
+                let now = said.metadata().map_or(0, |said| said.len());
+                if std::mem::replace(&mut length, now) == now {
+                    break;
+                }
+            }
+            is_silent.store(true, Ordering::Relaxed);
+            if let Some(group) = group {
                 let _ = kill_process_group(group, Signal::KILL);
             }
         });
@@ -90,7 +150,12 @@ pub(crate) fn trial(crew: &Crew, terms: &Terms, folder: &Path, tell: Tell) -> Re
         trial.goes(from, BufWriter::new(to), began)
     });
     let status = end(&mut child);
-    tried.map_err(|why| ended(&why, status, said))
+    *lock() = None;
+    if is_silent.into_inner() && result.is_err() {
+        let why = format!("it said nothing for {}", exact(silence));
+        return Err(ended(&why, None, said));
+    }
+    result.map_err(|why| ended(&why, status, said))
 }
 
 struct Trial<'t, 's> {

@@ -1,6 +1,8 @@
 //! `check -executor NAME`: what holds of an executor is told, and what does not.
 
-use crate::harness::Test;
+use rustix::process::{Pid, Signal, test_kill_process};
+
+use crate::harness::{Running, Test, wait_for};
 
 const MANIFEST: &str = "[[step]]\nname = 'a'\nstart = true\nscript = 'echo > $OUTPUT_DIR/x'\n";
 
@@ -63,4 +65,48 @@ fn the_first_that_does_not_work_is_told_with_the_last_words_of_the_command() {
     test.run(["check", "-executor", "fra"])
         .exits(2)
         .says("did you mean `far`?");
+}
+
+#[test]
+fn each_machine_is_tried() {
+    let test = Test::with(&format!(
+        "{MANIFEST}[executors.far]\nssh = ['one', 'two*2', 'three']\n"
+    ));
+    // Where one is, as a shell there would say it, and who cannot be reached.
+    test.write(
+        "bin/ssh",
+        "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\n\
+         [ \"$2\" = two ] && { echo no route to host >&2; exit 255; }\nexec sh -c \"$3\"\n",
+    );
+    let made = test.shell("chmod +x bin/ssh").status().unwrap();
+    assert!(made.success());
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = test.command(&["check", "-executor", "far"]);
+    command.env("PATH", format!("{}:{path}", test.path("bin").display()));
+    let ran = Running::start(command).end().exits(2);
+    for words in [
+        "  machine   one\n",
+        "  machine   two\n",
+        "  fails     it said nothing; its command ended with exit status 255: no route to host\n",
+        "  machine   three\n",
+    ] {
+        assert!(ran.stdout.contains(words), "{words:?} in\n{ran}");
+    }
+    assert_eq!(
+        ran.stdout.matches(" came back as they were").count(),
+        2,
+        "{ran}"
+    );
+    ran.says("of 3 machines, two does not work");
+}
+
+#[test]
+fn a_check_that_is_interrupted_leaves_nothing_behind() {
+    let test = started_by("['sh', '-c', 'echo $$ > pid.new; mv pid.new pid; exec sleep 1003']");
+    let check = test.start(["check", "-executor", "far"]);
+    wait_for("its command runs", || test.path("pid").exists());
+    let pid = Pid::from_raw(test.read("pid").trim().parse().unwrap()).unwrap();
+    check.signal(Signal::TERM);
+    check.end().exits(143);
+    assert!(test_kill_process(pid).is_err());
 }

@@ -110,8 +110,8 @@ impl<'a, 'c> Pool<'a, 'c> {
                 None
             }
             News::Warning(words) => return dispatch.scheduler.tell(&Event::Warning(&words)),
-            News::Nobody(error, hint) => {
-                dispatch.scheduler.end_for_want(error, hint);
+            News::Nobody(place, error, hint) => {
+                dispatch.scheduler.end_for_want(place, error, hint);
                 None
             }
         };

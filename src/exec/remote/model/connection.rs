@@ -109,7 +109,7 @@ impl<'r, 'a> Connection<'r, 'a> {
         let is_killed = Arc::new(AtomicBool::new(false));
         let kill = Arc::clone(&is_killed);
         let end = move || kill.store(true, Ordering::Relaxed);
-        remote.is_started(place, number, Box::new(end));
+        remote.is_started(place, number, Box::new(end), None);
         Self {
             at: (place, number),
             worker: Worker::new(node, history.slots),

@@ -1,0 +1,119 @@
+//! With a clock that somebody moves, and commands that never say anything.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::super::Crew;
+use super::super::station::{Came, Next, Phase, called};
+use super::*;
+use crate::exec::away::{Away as _, News};
+use crate::exec::tests::world::{World, step};
+use crate::folder::Folder;
+use crate::wire::message::Terms;
+
+const SILENCE: Duration = Duration::from_secs(30);
+
+fn crew(queues: bool) -> Crew {
+    let station = |name: &str| (name.to_owned(), vec![name.into()]);
+    Crew {
+        name: "lab".to_owned(),
+        stations: ["a", "b"].map(station).into(),
+        without: None,
+        here: false,
+        queues,
+        idle: None,
+        longest: None,
+        hint: "try `ssh HOST`",
+        nix_cache: None,
+    }
+}
+
+/// Has the first worker be called and started, and goes on with that.
+fn with(queues: bool, go_on: impl FnOnce(&Remote, &dyn Fn(u64), &AtomicBool, std::fs::File)) {
+    let world = World::new([step("one")]);
+    let place = tempfile::tempdir_in(world.store.scratch()).unwrap();
+    let folder = Folder::open(place.path()).unwrap();
+    let (crews, hidden) = ([crew(queues)], BTreeSet::new());
+    let terms = Terms {
+        silence: u64::try_from(SILENCE.as_millis()).unwrap(),
+        grace: 1000,
+        live: false,
+        memory: false,
+        keep: false,
+        meeting: None,
+        nix_cache: None,
+    };
+    let mut remote = Remote::new(
+        &world.store,
+        &folder,
+        &crews,
+        &[],
+        (terms, 0),
+        (&hidden, None),
+    );
+    let clock = Arc::new(Mutex::new(Instant::now()));
+    let hand = Arc::clone(&clock);
+    remote.clock = Box::new(move || *hand.lock().unwrap());
+    remote.want(0, 1);
+    assert_eq!(called(&mut remote.lock().stations), [(0, 0)]);
+    let is_ended = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&is_ended);
+    let words = tempfile::tempfile().unwrap();
+    remote.is_started(
+        0,
+        0,
+        Box::new(move || end.store(true, Ordering::Relaxed)),
+        Some(words.try_clone().unwrap()),
+    );
+    let pass = |seconds| {
+        *clock.lock().unwrap() += Duration::from_secs(seconds);
+        remote.look_after(&mut remote.lock());
+    };
+    go_on(&remote, &pass, &is_ended, words);
+}
+
+#[test]
+fn others_are_called_where_one_takes_long_and_one_that_says_nothing_is_ended_and_told_by_name() {
+    with(false, |remote, pass, is_ended, mut words| {
+        pass(1);
+        assert_eq!(remote.lock().stations[0][1].phase, Phase::Idle);
+        pass(2);
+        assert_eq!(called(&mut remote.lock().stations), [(0, 1)]);
+        // Whatever it says shows that it is at something.
+        pass(26);
+        words.write_all(b"pulling an image\n").unwrap();
+        pass(2);
+        pass(29);
+        assert!(!is_ended.load(Ordering::Relaxed));
+        pass(2);
+        assert!(is_ended.load(Ordering::Relaxed) && remote.was_silent(0, 0));
+        let came = || Came {
+            was_of_use: false,
+            left_out: false,
+            how: "it said nothing for 30s".to_owned(),
+        };
+        assert!(matches!(remote.next_at(0, 0, &came()), Next::Again(_)));
+        assert!(matches!(remote.next_at(0, 0, &came()), Next::Again(_)));
+        assert_eq!(remote.next_at(0, 0, &came()), Next::Nothing);
+        let news = std::mem::take(&mut remote.news.lock().unwrap().news);
+        let warnings = news.into_iter().filter_map(|news| match news {
+            News::Warning(words) => Some(words),
+            _ => None,
+        });
+        let told = "lab: no worker comes to work at a: it said nothing for 30s\nhint: try `ssh a`";
+        assert_eq!(warnings.collect::<Vec<_>>(), [told]);
+    });
+}
+
+#[test]
+fn who_waits_in_a_queue_may_wait_as_long_as_that_takes() {
+    with(true, |remote, pass, is_ended, _| {
+        for _ in 0..10 {
+            pass(60);
+        }
+        assert!(!is_ended.load(Ordering::Relaxed));
+        assert_eq!(remote.lock().stations[0][1].phase, Phase::Idle);
+    });
+}
