@@ -11,6 +11,7 @@ mod coming;
 mod deadline;
 mod ends;
 mod hearing;
+mod late;
 #[cfg(test)]
 mod model;
 mod process;
