@@ -341,14 +341,14 @@ script = 'for i in 1 2 3; do for s in far near home; do echo $i > $OUTPUT_DIR/${
 [[step]]
 name = "far"
 executor = "f"
-script = 'cp $INPUT_FILE $OUTPUT_DIR/far'
+script = 'cp $INPUT_FILE $OUTPUT_DIR/done'
 [[step]]
 name = "near"
 executor = "n"
-script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/near'
+script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/done'
 [[step]]
 name = "home"
-script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/home'
+script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/done'
 "#,
     );
     test.run(["-run", "-j", "1"])
