@@ -31,28 +31,50 @@ impl Digest {
 
     /// The text form, without an allocation.
     pub fn hex(&self) -> Hex {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 64];
-        // Several times a task: without iterators, which builds for tests do not see through.
+        let mut text = [[0; 2]; 32];
+        // Several times a task: a byte at a time, and without iterators, which builds for tests do not see through.
         let mut at = 0;
         while at < 32 {
-            text[2 * at] = DIGITS[(self.0[at] >> 4) as usize];
-            text[2 * at + 1] = DIGITS[(self.0[at] & 15) as usize];
+            text[at] = PAIRS[self.0[at] as usize];
             at += 1;
         }
         Hex(text)
     }
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The two digits of each byte.
+static PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// What each digit stands for; more than that for what is none.
+static VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0_u8;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
 /// The 64 digits of a [`Digest`].
 #[derive(Clone, Copy)]
-pub struct Hex([u8; 64]);
+pub struct Hex([[u8; 2]; 32]);
 
 impl std::ops::Deref for Hex {
     type Target = str;
 
     fn deref(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(self.0.as_flattened()).unwrap_or_default()
     }
 }
 
@@ -72,21 +94,20 @@ impl FromStr for Digest {
     type Err = BadDigest;
 
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let nibble = |c: u8| match c {
-            b'0'..=b'9' => Some(c - b'0'),
-            b'a'..=b'f' => Some(c - b'a' + 10),
-            _ => None,
-        };
         let bad = || BadDigest(text.to_owned());
-        if text.len() != 64 {
-            return Err(bad());
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| bad())?;
+        let (mut bytes, mut seen) = ([0; 32], 0);
+        // See `hex`.
+        let mut at = 0;
+        while at < 32 {
+            let high = VALUES[digits[2 * at] as usize];
+            let low = VALUES[digits[2 * at + 1] as usize];
+            seen |= high | low;
+            bytes[at] = high << 4 | low & 15;
+            at += 1;
         }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
-                return Err(bad());
-            };
-            *byte = high << 4 | low;
+        if seen > 15 {
+            return Err(bad());
         }
         Ok(Self(bytes))
     }

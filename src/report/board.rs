@@ -22,7 +22,7 @@ use crate::model::task::{TaskCounts, TaskId};
 /// A shorter run tells nothing.
 const FIRST: Duration = Duration::from_millis(500);
 /// How often it is written at most.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(2);
 /// Of more steps, a file that long is written less often.
 const MANY: usize = 200;
 /// Running tasks that are told one by one, those that run for the longest time.
