@@ -81,6 +81,8 @@ pub(crate) struct Pushed {
     pub bytes: u64,
     /// Results that are not there, though they should be.
     pub left: u64,
+    /// Results that are not there, as a record that this run would not use is in their place.
+    pub barred: u64,
 }
 
 /// Places with results of others, for one run.
@@ -112,6 +114,7 @@ struct Common {
     pushed: AtomicU64,
     pushed_bytes: AtomicU64,
     lost: AtomicU64,
+    barred: AtomicU64,
 }
 
 #[derive(Default)]
@@ -176,6 +179,7 @@ impl Cache {
                 pushed: AtomicU64::new(0),
                 pushed_bytes: AtomicU64::new(0),
                 lost: AtomicU64::new(0),
+                barred: AtomicU64::new(0),
             }),
         };
         for place in &cache.common.places {
@@ -212,6 +216,7 @@ impl Cache {
             results: common.pushed.load(Ordering::Relaxed),
             bytes: common.pushed_bytes.load(Ordering::Relaxed),
             left: common.lost.load(Ordering::Relaxed) + left as u64,
+            barred: common.barred.load(Ordering::Relaxed),
         })
     }
 }

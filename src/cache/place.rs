@@ -14,6 +14,11 @@ use crate::model::shared::{Address, BadRecord};
 const SIGN: &str = "task-pipeline-cache";
 const FORM: &str = "task-pipeline cache 1\n";
 
+/// What is told where there is none, and what to do.
+pub(super) const NONE: &str = "there is no cache at that address (no file task-pipeline-cache)";
+pub(super) const BEGIN: &str =
+    "check the address; the first run with -cache-push begins a cache there";
+
 /// See the module.
 pub(super) struct Place {
     pub(super) address: Address,
@@ -59,8 +64,10 @@ impl Place {
     pub(super) fn greet(&self, common: &Common) -> bool {
         *self.greeted.get_or_init(|| match self.sign() {
             Ok(true) => true,
-            // Nothing was ever put there.
-            Ok(false) => false,
+            Ok(false) => {
+                common.warn(self.is_none());
+                false
+            }
             Err(fault) => {
                 self.give_up(common, &fault);
                 false
@@ -85,17 +92,23 @@ impl Place {
         }
     }
 
-    /// Says whether it answers, and whether it takes what it is to take.
-    pub(super) fn try_out(&self, tell: &mut dyn FnMut(&str, &str)) -> Result<(), Fault> {
+    /// What is told of an address at which there is no cache.
+    pub(super) fn is_none(&self) -> String {
+        format!(
+            "cache {}: {NONE}; nothing is taken from it\nhint: {BEGIN}",
+            self.address
+        )
+    }
+
+    /// Says whether it answers, and whether it takes what it is to take; false if it is none.
+    pub(super) fn try_out(&self, tell: &mut dyn FnMut(&str, &str)) -> Result<bool, Fault> {
         let was_there = self.transport.read(SIGN, 1024)?.is_some();
         // Where nothing is yet and something is to be put there, this begins it.
         let has_results = self.sign()?;
         let words = match (was_there, has_results) {
             (true, _) => "it answers, and results of this program's form are there",
             (false, true) => "it answers, and nothing was there yet",
-            (false, false) => {
-                "it answers, and nothing was ever put there: is it the right address?"
-            }
+            (false, false) => return Ok(false),
         };
         tell("read", words);
         if self.takes {
@@ -107,7 +120,7 @@ impl Place {
             }
             tell("write", "what is put there comes back");
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What to do about a fault.

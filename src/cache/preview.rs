@@ -30,7 +30,7 @@ impl Preview {
             let place = Place::open(address, false)?;
             match place.sign() {
                 Ok(true) => preview.places.push(place),
-                Ok(false) => {}
+                Ok(false) => preview.warnings.push(place.is_none()),
                 Err(fault) => preview.gone(&place, &fault),
             }
         }

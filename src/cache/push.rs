@@ -20,6 +20,16 @@ const LEVEL: i32 = 3;
 /// What is read at once (bytes).
 const PIECE: usize = 128 * 1024;
 
+/// What came of putting a result somewhere.
+enum Put {
+    /// It is there.
+    There,
+    /// One of somebody who is trusted was there before.
+    WasThere,
+    /// So was one that this run would not use.
+    InTheWay,
+}
+
 impl Common {
     /// Puts a result where others find it: first its objects, then its record.
     pub(super) fn push(&self, success: &Success) {
@@ -31,11 +41,13 @@ impl Common {
             return;
         }
         match self.push_to(place, key, success) {
-            Ok(true) => {
+            Ok(Put::There) => {
                 self.pushed.fetch_add(1, Ordering::Relaxed);
             }
-            // Somebody else was first.
-            Ok(false) => {}
+            Ok(Put::WasThere) => {}
+            Ok(Put::InTheWay) => {
+                self.barred.fetch_add(1, Ordering::Relaxed);
+            }
             Err(fault) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 match fault {
@@ -47,7 +59,7 @@ impl Common {
         }
     }
 
-    fn push_to(&self, place: &Place, key: &SecretKey, success: &Success) -> Result<bool, Fault> {
+    fn push_to(&self, place: &Place, key: &SecretKey, success: &Success) -> Result<Put, Fault> {
         let mut outputs = Vec::with_capacity(success.outputs.len());
         for output in &success.outputs {
             let mut size = self.push_object(place, &output.digest)?;
@@ -76,12 +88,23 @@ impl Common {
             outputs,
         };
         let Some(text) = record.sign(key) else {
-            return Ok(false);
+            return Ok(Put::WasThere);
         };
         let replaces = self.stale().records.remove(&success.key);
         let name = record_name(&success.key);
         let mut write = |to: &mut dyn Write| to.write_all(text.as_bytes());
-        place.transport.put(&name, !replaces, &mut write)
+        if place.transport.put(&name, !replaces, &mut write)? {
+            return Ok(Put::There);
+        }
+        // Somebody else was first: others who trust this run take that only if they trust him, too.
+        let found = place.transport.read(&name, Record::LONGEST)?;
+        let is_good =
+            found.is_some_and(|found| Record::read(&found, success.key, &self.trusted).is_ok());
+        Ok(if is_good {
+            Put::WasThere
+        } else {
+            Put::InTheWay
+        })
     }
 
     /// Has the object be there; how many bytes it has.

@@ -234,6 +234,23 @@ fn nobody_is_believed_who_is_not_trusted_and_that_is_told_once() {
 }
 
 #[test]
+fn results_whose_place_is_taken_by_one_who_is_not_trusted_are_counted() {
+    let world = World::new();
+    let store = world.store("one");
+    let both = || ["a", "b"].map(|name| success(&store, name)).into();
+    world.push(&store, secret("old", 1), both());
+    fs::write(world.files("results").remove(0), "no record").unwrap();
+    for (key, barred) in [(secret("new", 2), 2), (secret("old", 1), 1)] {
+        let pushed = world.push(&store, key, both());
+        assert_eq!((pushed.results, pushed.left), (0, 0));
+        assert_eq!(pushed.barred, barred);
+    }
+    fs::remove_dir_all(world.folder().join("results")).unwrap();
+    let pushed = world.push(&store, secret("new", 2), both());
+    assert_eq!((pushed.results, pushed.barred), (2, 0));
+}
+
+#[test]
 fn a_record_in_the_place_of_another_is_not_used() {
     let world = World::new();
     let (one, two) = (world.store("one"), world.store("two"));
@@ -313,9 +330,14 @@ fn where_nothing_was_ever_put_nobody_is_asked() {
     let world = World::new();
     let store = world.store("one");
     let mut cache = world.reader(&store, &[secret("lab", 1).public()]);
-    ask(&mut cache, key("a"), ANY);
-    let (_, told) = ask(&mut cache, key("a"), ANY);
-    assert_eq!(told, ["nobody is asked"]);
+    let mut told = ask(&mut cache, key("a"), ANY).1;
+    told.extend(ask(&mut cache, key("a"), ANY).1);
+    assert_eq!(told.pop().unwrap(), "nobody is asked");
+    told.extend(cache.end(&|| false).1);
+    assert!(
+        told.len() == 1 && told[0].contains("there is no cache at that address"),
+        "{told:?}"
+    );
     assert!(!world.folder().exists());
 }
 

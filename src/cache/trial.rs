@@ -1,7 +1,7 @@
 //! A cache is tried: whether it answers, what is there, whether it takes results, and who is believed.
 
 use super::Settings;
-use super::place::Place;
+use super::place::{BEGIN, NONE, Place};
 use crate::model::shared::{Address, PublicKey, SecretKey};
 
 /// Whom it tells what holds: in a word what it is about, and how it is.
@@ -40,10 +40,16 @@ pub(crate) fn trial(settings: &Settings, tell: Tell) -> Result<(), Refusal> {
             hint: no.hint,
         })?;
         let tried = place.try_out(tell);
-        tried.map_err(|fault| Refusal {
+        let is_there = tried.map_err(|fault| Refusal {
             words: format!("cache {address}: {fault}"),
             hint: place.hint(&fault),
         })?;
+        if !is_there {
+            return Err(Refusal {
+                words: format!("cache {address}: {NONE}"),
+                hint: BEGIN,
+            });
+        }
     }
     Ok(())
 }

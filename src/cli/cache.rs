@@ -268,6 +268,14 @@ impl Call<'_> {
                 bytes: pushed.bytes,
             });
         }
+        if pushed.barred > 0 {
+            let barred = amount::doing(pushed.barred, "result", ("was", "were"));
+            self.reporter.event(&Event::Warning(&format!(
+                "{barred} not put in {}: what is in the place of each is signed by nobody who is trusted here, or damaged\nhint: \
+                 -cache-trust KEY if those who signed it are to be trusted; if not, remove the folder results/ there, which makes place",
+                pushed.to
+            )));
+        }
         if pushed.left > 0 && went_well {
             let left = amount::doing(pushed.left, "result", ("is", "are"));
             self.reporter.event(&Event::Warning(&format!(

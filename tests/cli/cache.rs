@@ -424,9 +424,13 @@ fn check_says_what_holds_of_a_cache() {
     assert!(!check(&[]).exits(0).stdout.contains("cache"));
     let trusting = ["-cache", &url, "-cache-trust", "lab.public"];
     check(&trusting)
-        .exits(0)
+        .exits(2)
         .prints("  trusted   lab\n")
-        .prints("nothing was ever put there");
+        .says("there is no cache at that address")
+        .says("hint: check the address");
+    test.run(["-run"].iter().chain(&trusting))
+        .exits(0)
+        .says("there is no cache at that address");
     let pushing = ["-cache-push", &url, "-cache-key", "lab.secret"];
     check(&pushing)
         .exits(0)
