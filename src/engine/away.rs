@@ -48,6 +48,14 @@ impl Scheduler<'_> {
         Ok(())
     }
 
+    /// It waits for its place: what those say of that who give it.
+    pub(crate) fn worker_waits(&mut self, who: Who, why: &str) -> Result<(), Error> {
+        self.begin_group()?;
+        self.state.worker_waits(who.worker, why)?;
+        self.tell_of(who, Presence::Waits { why });
+        Ok(())
+    }
+
     /// It has come, for so many tasks at once.
     pub(crate) fn worker_came(&mut self, who: Who, node: &str, slots: u64) -> Result<(), Error> {
         self.begin_group()?;

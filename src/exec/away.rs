@@ -37,6 +37,8 @@ pub(crate) trait Away: Sync {
 pub(crate) enum Whereabouts {
     /// It was called for.
     Called,
+    /// It waits in a queue: why.
+    Waits(String),
     /// It is there.
     Here {
         /// On this machine.

@@ -62,6 +62,8 @@ pub(crate) struct Crew {
     pub here: bool,
     /// Whether its workers wait in a queue for their places, for as long as that takes.
     pub queues: bool,
+    /// The command that says, a line each, why those wait.
+    pub why: Option<Vec<OsString>>,
     /// After how long without anything to do a worker goes; none if it stays.
     pub idle: Option<Duration>,
     /// The longest time that one of its tasks may take, as far as they have a limit.
@@ -124,6 +126,8 @@ struct State {
     given: HashMap<Lease, i64>,
     /// The room that was told, by place.
     told: Vec<u64>,
+    /// When it was asked last why workers wait, and what came of that, by place.
+    asked: Vec<Option<(Instant, String)>>,
     /// How much was wanted of each place last.
     wanted: Vec<u64>,
     next: WorkerId,
@@ -185,6 +189,7 @@ impl<'a> Remote<'a> {
             links: HashMap::new(),
             given: HashMap::new(),
             told: vec![0; crews.len()],
+            asked: vec![None; crews.len()],
             wanted: vec![0; crews.len()],
             next: 0,
             unable: BTreeSet::new(),

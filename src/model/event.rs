@@ -362,6 +362,11 @@ impl Event<'_> {
 pub enum Presence<'a> {
     /// It was called for.
     Called,
+    /// It waits for its place.
+    Waits {
+        /// What those say of that who give places away.
+        why: &'a str,
+    },
     /// It is there.
     Here {
         /// Its machine.

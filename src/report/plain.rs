@@ -275,6 +275,7 @@ fn results(folder: &str, files: u64, changes: [u64; 3]) -> String {
 fn worker(presence: &Presence) -> String {
     match presence {
         Presence::Called => "a worker is called for".to_owned(),
+        Presence::Waits { why } => format!("a worker waits for a place: {}", visible(why)),
         Presence::Here {
             node,
             slots,

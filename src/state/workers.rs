@@ -216,6 +216,19 @@ impl State {
         Ok(())
     }
 
+    /// It waits for its place, and that is why.
+    pub(crate) fn worker_waits(&mut self, worker: i64, why: &str) -> Result<(), Error> {
+        let workers = self.workers.as_ref();
+        let Some(known) = workers.and_then(|workers| workers.0.get(&worker)) else {
+            return Ok(());
+        };
+        let write = "UPDATE worker SET why = ?2 WHERE id = ?1 AND came IS NULL";
+        self.reader
+            .connection
+            .write("write why a worker waits", write, (known.row, why))
+            .map(drop)
+    }
+
     /// It has come.
     pub(crate) fn worker_came(
         &mut self,
@@ -234,7 +247,7 @@ impl State {
             .connection
             .write(
                 "write that a worker has come",
-                "UPDATE worker SET came = ?2, node = ?3, slots = ?4 WHERE id = ?1",
+                "UPDATE worker SET came = ?2, node = ?3, slots = ?4, why = NULL WHERE id = ?1",
                 (known.row, now, node, slots),
             )
             .map(drop)

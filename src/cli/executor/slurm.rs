@@ -198,6 +198,14 @@ impl Pilots {
         Ok(words.chain(limit).collect())
     }
 
+    /// The command by which Slurm says why workers wait.
+    pub(super) fn why(&self) -> Vec<OsString> {
+        let words = [
+            "squeue", "-h", "-t", "PENDING", "-o", "%r", "-n", &self.name,
+        ];
+        words.map(OsString::from).into()
+    }
+
     /// Ends those of a run that died, or what is left of this one.
     pub(in crate::cli) fn cancel(&self) {
         if self.there {

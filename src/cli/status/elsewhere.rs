@@ -29,6 +29,8 @@ struct Crew {
     waiting: u64,
     /// Since when the first one of them was called for.
     waits: Duration,
+    /// Why one of them waits, where that is known.
+    waits_for: Option<String>,
     /// Those that were called for and never came, with why that was told last.
     never: u64,
     why: Option<String>,
@@ -74,6 +76,7 @@ impl Elsewhere {
                     let waits = now.unwrap_or_default().saturating_sub(worker.called).max(0);
                     let waits = Duration::from_millis(waits.unsigned_abs());
                     crew.waits = crew.waits.max(waits);
+                    crew.waits_for = worker.why.or(crew.waits_for.take());
                 }
                 None => {
                     crew.never += 1;
@@ -94,7 +97,9 @@ impl Elsewhere {
             if crew.waiting > 0 {
                 let wait = ("waits for a place", "wait for a place");
                 let waiting = doing(crew.waiting, "worker", wait);
-                words.push(format!("{waiting} since {}", short(crew.waits)));
+                let why = crew.waits_for.as_ref();
+                let why = why.map_or_else(String::new, |why| format!(" ({})", visible(why)));
+                words.push(format!("{waiting} since {}{why}", short(crew.waits)));
             }
             let mut machines: Vec<_> = crew.nodes.iter().collect();
             machines.sort_by_key(|(_, machine)| {
@@ -139,6 +144,7 @@ impl Elsewhere {
                 "workers": crew.here,
                 "waiting": crew.waiting,
                 "waiting_seconds": (crew.waiting > 0).then_some(crew.waits.as_secs_f64()),
+                "waiting_why": crew.waits_for,
                 "never_came": crew.never,
                 "nodes": nodes.collect::<Vec<_>>(),
             })
@@ -179,6 +185,14 @@ mod tests {
 
     #[test]
     fn who_is_there_and_what_each_machine_did_is_told() {
+        let waits = Standing {
+            why: Some("PartitionDown".to_owned()),
+            ..standing("slurm", None, false, (0, 0))
+        };
+        assert_eq!(
+            Elsewhere::from(vec![waits], Some(36_000)).text(),
+            "executor slurm: 1 worker waits for a place since 35.0s (PartitionDown)\n"
+        );
         let workers = || {
             vec![
                 standing("slurm", Some("n1"), true, (20, 3)),

@@ -167,6 +167,12 @@ impl<'a> Remote<'a> {
                 }
             }
             let tick = self.look_after(&mut state);
+            for place in self.due_to_ask(&mut state) {
+                // Without it nobody knows, as before.
+                let _ = std::thread::Builder::new()
+                    .name("queue".into())
+                    .spawn_scoped(scope, move || self.ask_why(place));
+            }
             let waited = self.called.wait_timeout(state, tick);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

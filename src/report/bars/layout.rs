@@ -108,7 +108,7 @@ pub(super) fn lines(model: &Model, elapsed: Duration, size: Size, colours: bool)
         .collect()
 }
 
-/// `slurm: 2 of 4 workers, 1 waits 35s for a place; n1, n2`; none where nobody is there and none is called for.
+/// `slurm: 2 of 4 workers, 1 waits 35s for a place (PartitionDown); n1, n2`; none where nobody is there and none is called for.
 fn crew_line(crew: &Crew, now: Duration) -> Option<Line> {
     let first = crew.called.values().min();
     if crew.here.is_empty() && first.is_none() {
@@ -127,6 +127,9 @@ fn crew_line(crew: &Crew, now: Duration) -> Option<Line> {
         };
         let since = Duration::from_secs(now.saturating_sub(*first).as_secs());
         let _ = write!(words, ", {waiting} {} for a place", exact(since));
+        if let Some(why) = &crew.why {
+            let _ = write!(words, " ({})", visible(why));
+        }
     }
     let nodes: BTreeSet<&str> = crew.here.values().map(String::as_str).collect();
     if !nodes.is_empty() {

@@ -37,6 +37,8 @@ pub(in crate::report) struct Crew {
     pub here: BTreeMap<i64, String>,
     /// When those were called for that are not there, by their numbers.
     pub called: BTreeMap<i64, Duration>,
+    /// Why they wait, as that was told last.
+    pub why: Option<String>,
 }
 
 /// How far a step is.
@@ -296,10 +298,14 @@ impl Model {
             executor.clone_into(&mut crew.name);
             crew.most = most;
         }
-        crew.called.remove(&worker);
+        let called = crew.called.remove(&worker);
         match presence {
             Presence::Called => {
                 crew.called.insert(worker, now);
+            }
+            Presence::Waits { why } => {
+                crew.called.insert(worker, called.unwrap_or(now));
+                crew.why = Some(why.to_owned());
             }
             Presence::Here { node, .. } => {
                 crew.here.insert(worker, node.to_owned());
@@ -307,6 +313,9 @@ impl Model {
             Presence::Gone { .. } => {
                 crew.here.remove(&worker);
             }
+        }
+        if crew.called.is_empty() {
+            crew.why = None;
         }
     }
 

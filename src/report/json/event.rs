@@ -375,6 +375,11 @@ impl<'a> AtWork<'a> {
         };
         match presence {
             Presence::Called => called,
+            Presence::Waits { why } => Self {
+                state: "waits",
+                why: Some(why),
+                ..called
+            },
             Presence::Here {
                 node,
                 slots,

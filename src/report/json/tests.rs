@@ -50,6 +50,11 @@ fn workers_elsewhere() {
         told(&worker(Presence::Called)),
         format!("{of},\"state\":\"called\"")
     );
+    let why = "PartitionDown";
+    assert_eq!(
+        told(&worker(Presence::Waits { why })),
+        format!("{of},\"state\":\"waits\",\"why\":\"PartitionDown\"")
+    );
     let here = Presence::Here {
         node: "n7",
         slots: 2,

@@ -90,6 +90,7 @@ impl<'a, 'c> Pool<'a, 'c> {
                 };
                 let done = match &whereabouts {
                     Whereabouts::Called => scheduler.worker_called(who),
+                    Whereabouts::Waits(why) => scheduler.worker_waits(who, why),
                     Whereabouts::Here { node, slots } => scheduler.worker_came(who, node, *slots),
                     Whereabouts::Gone(why) => scheduler.worker_gone(who, why),
                 };

@@ -23,6 +23,7 @@ fn crew(queues: bool) -> Crew {
         without: None,
         here: false,
         queues,
+        why: queues.then(|| ["echo", "Priority\nPartitionDown"].map(Into::into).into()),
         idle: None,
         longest: None,
         hint: "try `ssh HOST`",
@@ -110,6 +111,25 @@ fn others_are_called_where_one_takes_long_and_one_that_says_nothing_is_ended_and
 #[test]
 fn who_waits_in_a_queue_may_wait_as_long_as_that_takes() {
     with(true, |remote, pass, is_ended, _| {
+        remote.lock().stations[0][0].expects = Some(7);
+        pass(29);
+        assert!(remote.due_to_ask(&mut remote.lock()).is_empty());
+        pass(1);
+        assert_eq!(remote.due_to_ask(&mut remote.lock()), [0]);
+        remote.ask_why(0);
+        // It is the same, and nothing new.
+        pass(30);
+        assert_eq!(remote.due_to_ask(&mut remote.lock()), [0]);
+        remote.ask_why(0);
+        let news = std::mem::take(&mut remote.news.lock().unwrap().news);
+        let told: Vec<String> = news.iter().map(|news| format!("{news:?}")).collect();
+        assert_eq!(
+            told,
+            [
+                "Worker(7, 0, Waits(\"PartitionDown\"))",
+                "Warning(\"lab: a worker still waits for its place, and may wait for ever: PartitionDown\\nhint: try `ssh HOST`\")",
+            ]
+        );
         for _ in 0..10 {
             pass(60);
         }

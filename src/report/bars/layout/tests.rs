@@ -86,9 +86,15 @@ fn who_works_elsewhere_and_who_waits_for_a_place() {
         drawn(&mut model, 35),
         "slurm: 0 of 4 workers, 1 waits 35s for a place"
     );
+    let why = "PartitionDown";
+    model.event(&event(1, Presence::Waits { why }));
+    assert_eq!(
+        drawn(&mut model, 35),
+        "slurm: 0 of 4 workers, 1 waits 35s for a place (PartitionDown)"
+    );
+    model.event(&event(1, here("n2")));
     model.event(&event(2, Presence::Called));
     model.event(&event(3, Presence::Called));
-    model.event(&event(1, here("n2")));
     assert_eq!(
         drawn(&mut model, 105),
         "slurm: 1 of 4 workers, 2 wait 1m10s for a place; n2"
