@@ -303,8 +303,10 @@ impl Plan<'_> {
             }
             (Found::There { folder, seen }, Some(hash)) => {
                 if hash == *wanted.object.hex() {
-                    let put = put(wanted, seen.clone());
-                    self.index.files.insert(path.to_owned(), put);
+                    // What somebody else has put there stays theirs, though it is the same.
+                    if let Some(known) = self.index.files.get_mut(path) {
+                        *known = put(wanted, seen.clone());
+                    }
                 } else {
                     self.index.files.insert(
                         path.to_owned(),

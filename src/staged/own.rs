@@ -112,11 +112,16 @@ impl Place {
         }
     }
 
+    /// Whether the other is the same. What was here may be gone by now, and something new have its identity.
     fn is(&self, other: &Self) -> bool {
-        let both = |one: Option<Identity>, other| one.is_some() && one == other;
+        let both = |one: Option<Identity>, other, path: &Path| {
+            one.is_some() && one == other && Identity::at(path).ok() == one
+        };
+        let above = self.path.parent().unwrap_or(&self.path);
         self.path == other.path
-            || both(self.identity, other.identity)
-            || both(self.folder, other.folder) && self.path.file_name() == other.path.file_name()
+            || both(self.identity, other.identity, &self.path)
+            || self.path.file_name() == other.path.file_name()
+                && both(self.folder, other.folder, above)
     }
 }
 
@@ -227,6 +232,19 @@ mod tests {
         }
         assert_eq!(own.at_folder(&at("disk/store")), Some("the store"));
         assert_eq!(own.at_folder(&at("disk")), None);
+    }
+
+    #[test]
+    fn what_has_the_identity_of_something_that_is_gone_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("db/objects")).unwrap();
+        let own = own(dir.path());
+        assert_eq!(own.at_folder(&at("db/objects")), Some("the store"));
+        // As if it were removed, and a file system gave its number to the next one.
+        fs::rename(at("db/objects"), at("results")).unwrap();
+        assert_eq!(own.at_folder(&at("results")), None);
+        assert_eq!(own.at_file(&at("results/new")), None);
     }
 
     #[test]

@@ -154,6 +154,27 @@ fn what_has_not_changed_is_not_written_again() {
     assert_eq!(before, after);
 }
 
+/// It looks like a result, and is somebody else's: when the result goes or changes, it stays.
+#[test]
+fn what_others_put_there_stays_theirs_though_it_is_the_same() {
+    let world = World::new();
+    world.bring(&[("ours", "1")]);
+    fs::write(world.at("out/theirs"), "2").unwrap();
+    let done = world.bring(&[("ours", "1"), ("theirs", "2")]);
+    assert_eq!(counts(&done), [2, 0, 0, 0]);
+    let done = world.bring(&[("ours", "1"), ("theirs", "22")]);
+    assert_eq!(left(&done), [("theirs", Why::Foreign)]);
+    let done = world.bring(&[("ours", "1")]);
+    assert_eq!(counts(&done), [1, 0, 0, 0]);
+    assert_eq!(fs::read_to_string(world.at("out/theirs")).unwrap(), "2");
+    // Of what is there nothing is known without the list.
+    fs::remove_file(world.at("out").join(INDEX)).unwrap();
+    world.bring(&[("ours", "1"), ("new", "3")]);
+    let done = world.bring(&[("new", "3")]);
+    assert_eq!(counts(&done), [1, 0, 0, 0]);
+    assert_eq!(fs::read_to_string(world.at("out/ours")).unwrap(), "1");
+}
+
 #[test]
 fn what_others_put_there_or_changed_stays() {
     let world = World::new();
