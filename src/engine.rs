@@ -351,6 +351,7 @@ impl<'a> Scheduler<'a> {
         self.tell(&Event::Interrupted {
             signal: &crate::sys::signal_name(signal),
             tasks: self.plan.running(),
+            kills: again,
         });
         if again { Stop::Kill } else { Stop::Ask }
     }

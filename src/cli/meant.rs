@@ -14,7 +14,14 @@ use crate::text::visible;
 /// What is said where a subcommand is expected that this program has under another name, or not at all.
 const INSTEAD: &[(&[&str], &str)] = &[
     (
-        &["migrate", "update", "upgrade", "rerun", "redo"],
+        &[
+            "migrate",
+            "migrate-tainted",
+            "update",
+            "upgrade",
+            "rerun",
+            "redo",
+        ],
         "`task-pipeline run -migrate-tainted` does again what changed steps have done; `run -start STEP` does any step again",
     ),
     (
@@ -29,6 +36,14 @@ const INSTEAD: &[(&[&str], &str)] = &[
             "resume", "continue", "start", "build", "make", "execute", "go", "up", "retry",
         ],
         "`task-pipeline run` runs what is to be done, and goes on where the last run ended",
+    ),
+    (
+        &["watch"],
+        "`run -watch` runs again when something changes that the pipeline is made of",
+    ),
+    (
+        &["follow", "attach", "monitor"],
+        "`status -follow` shows a run of another terminal",
     ),
     (
         &["plan", "dry-run", "preview"],
@@ -97,7 +112,14 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
         "a run goes on where the last one ended, without an option",
     ),
     (
-        &["force", "forceall", "force-all", "always-make", "B"],
+        &[
+            "force",
+            "forceall",
+            "force-all",
+            "forcerun",
+            "always-make",
+            "B",
+        ],
         "-start STEP does a step again with all that follows; -fresh starts over",
     ),
     (
@@ -105,14 +127,7 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
         "-parallel N, or -j N: most tasks at once",
     ),
     (
-        &[
-            "config",
-            "file",
-            "snakefile",
-            "makefile",
-            "pipeline",
-            "workflow",
-        ],
+        &["file", "snakefile", "makefile", "pipeline", "workflow"],
         "-manifest FILE, or -f FILE",
     ),
     (
@@ -136,9 +151,19 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
         "-dry-run, or -n",
     ),
     (
-        &["k", "keepgoing", "ignore-errors"],
+        &["k", "ignore-errors", "no-fail-fast"],
         "-keep-going, which is the default",
     ),
+    (
+        &["config", "configfile", "params-file"],
+        "-param NAME=VALUE, or -params FILE, a TOML or JSON file; -manifest FILE is the manifest",
+    ),
+    (
+        &["unlock"],
+        "a run that is over leaves no lock: the next one takes its place by itself",
+    ),
+    (&["with-report"], "`report FILE` writes a page"),
+    (&["with-dag"], "`graph svg` draws the steps"),
 ];
 
 /// Words that are another form of what clap knows, in its form. `words` have two dashes.
@@ -252,11 +277,12 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
         .filter(|option| !option.is_hide_set())
         .filter_map(Arg::get_long)
         .collect();
-    if let Some(near) = closest(name, own.iter().copied()) {
-        return failure.hint(format!("did you mean -{near}?"));
-    }
+    // A word of another tool may look like the opposite of what it means.
     if let Some(words) = instead(OPTION_INSTEAD, name) {
         return failure.hint(words);
+    }
+    if let Some(near) = closest(name, own.iter().copied()) {
+        return failure.hint(format!("did you mean -{near}?"));
     }
     let has = |command: &&Command| {
         let mut options = command.get_arguments().filter_map(Arg::get_long);

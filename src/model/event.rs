@@ -302,6 +302,8 @@ pub enum Event<'a> {
         signal: &'a str,
         /// Tasks that are being ended.
         tasks: usize,
+        /// Whether they are killed, as somebody has asked again.
+        kills: bool,
     },
     /// Results were put where others find them.
     Pushed {

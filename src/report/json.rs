@@ -292,7 +292,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             step: step.as_str(),
             node: *node,
         },
-        Event::Interrupted { signal, tasks } => JsonEvent::Interrupted {
+        Event::Interrupted { signal, tasks, .. } => JsonEvent::Interrupted {
             signal,
             running: *tasks,
         },

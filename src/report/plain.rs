@@ -159,10 +159,18 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
                 amount::count(*outputs, "output")
             )
         }
-        Event::Interrupted { signal, tasks } => format!(
-            "{signal}: ending {}; once more ends at once\n",
-            amount::count(*tasks, "running task")
-        ),
+        Event::Interrupted {
+            signal,
+            tasks,
+            kills,
+        } => {
+            let tasks = amount::count(*tasks, "running task");
+            if *kills {
+                format!("{signal}: killing {tasks}\n")
+            } else {
+                format!("{signal}: ending {tasks}; once more ends at once\n")
+            }
+        }
         Event::Warning(text) => format!("warning: {}\n", with_hints(text)),
         Event::Summary(all) => summary(all),
         Event::Started { .. }

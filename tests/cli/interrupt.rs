@@ -63,7 +63,10 @@ fn the_second_interrupt_ends_at_once() {
     running.signal(Signal::INT);
     running.says("SIGINT: ending 2 running tasks");
     running.signal(Signal::INT);
-    running.end().exits(130);
+    running
+        .end()
+        .exits(130)
+        .says("SIGINT: killing 2 running tasks");
     assert_eq!(
         test.rows("SELECT count(*) FROM task WHERE processed = 0 AND error IS NULL"),
         ["3"]
