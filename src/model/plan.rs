@@ -421,5 +421,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-#[path = "plan/tests.rs"]
 mod tests;

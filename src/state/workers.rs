@@ -300,5 +300,4 @@ impl State {
 }
 
 #[cfg(test)]
-#[path = "workers/tests.rs"]
 mod tests;

@@ -61,7 +61,7 @@ mod privileges;
 mod promise;
 mod publish;
 mod query;
-#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[expect(dead_code, reason = "shared with the tests that use the rest")]
 mod random;
 mod received;
 mod recorded;

@@ -41,7 +41,6 @@ pub const SHELL: Tasks = Tasks {
 };
 
 /// Shells that are shared. What they do is the program's doing, too, forks and all.
-#[allow(dead_code)] // Where the program is measured beside others, a shell each says more.
 pub const WARM: Tasks = Tasks {
     name: "warm",
     script: SCRIPT,
@@ -50,7 +49,6 @@ pub const WARM: Tasks = Tasks {
 };
 
 /// A program, without a shell.
-#[allow(dead_code)] // The same.
 pub const DIRECT: Tasks = Tasks {
     name: "direct",
     script: "cat /dev/null",

@@ -2,7 +2,7 @@
 
 #[path = "../cli/gc/beside.rs"]
 pub mod beside;
-#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[expect(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/gc/common.rs"]
 pub mod common;
 #[path = "../cli/gc/model.rs"]

@@ -9,7 +9,7 @@ mod faults;
 mod gc;
 #[path = "../cli/warm/generate.rs"]
 mod generate;
-#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[expect(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/harness.rs"]
 mod harness;
 #[path = "../cli/injection.rs"]
@@ -20,7 +20,7 @@ mod kills;
 mod last_member;
 #[path = "../cli/power.rs"]
 mod power;
-#[allow(dead_code, reason = "shared with the tests that use the rest")]
+#[expect(dead_code, reason = "shared with the tests that use the rest")]
 #[path = "../cli/privileges.rs"]
 mod privileges;
 #[path = "../cli/random.rs"]

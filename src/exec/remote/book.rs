@@ -442,5 +442,4 @@ impl<J> Book<J> {
 }
 
 #[cfg(test)]
-#[path = "book/tests.rs"]
 mod tests;

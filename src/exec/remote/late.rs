@@ -157,5 +157,4 @@ impl Remote<'_> {
 }
 
 #[cfg(test)]
-#[path = "late/tests.rs"]
 mod tests;

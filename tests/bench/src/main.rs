@@ -8,6 +8,10 @@
 mod boxed;
 mod check;
 mod contender;
+#[expect(
+    dead_code,
+    reason = "shared with the guard, which also measures warm shells and programs without one"
+)]
 #[path = "../../guard/cost.rs"]
 mod cost;
 mod durability;
