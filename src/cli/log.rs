@@ -8,6 +8,7 @@ use clap::Args;
 use super::cat;
 use super::error::Failure;
 use super::options::Places;
+use super::reference::Reference;
 use super::select::{self, InRunset};
 use crate::model::digest::Digest;
 use crate::model::name::StepName;
@@ -15,7 +16,7 @@ use crate::model::task::TaskState;
 use crate::out;
 use crate::state::{Filter, Logs, Reader, TaskRow, Which};
 use crate::store;
-use crate::text::{Shown as _, visible};
+use crate::text::{Shown as _, quoted, visible};
 
 /// Options of `log`.
 #[derive(Debug, Args)]
@@ -25,11 +26,11 @@ use crate::text::{Shown as _, visible};
     before each says which it is."
 )]
 pub(super) struct Options {
-    /// The tasks, by number; or a step: its tasks that failed, and where none did, all
+    /// The tasks, by number; or steps: of each its tasks that failed, and where none did, all
     #[arg(value_name = "TASK|STEP", required_unless_present_any = ["failed", "step"])]
     tasks: Vec<String>,
-    /// All failed tasks of the runset, or of the step
-    #[arg(long, conflicts_with = "tasks")]
+    /// All failed tasks of the runset, or of the steps that are named
+    #[arg(long)]
     failed: bool,
     /// The tasks of the step; as its name alone
     #[arg(long, value_name = "STEP", conflicts_with = "tasks")]
@@ -54,26 +55,30 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         options,
         out: out::Data::begin(),
     };
-    let step = step_meant(&state, options)?;
-    if options.failed || step.is_some() {
-        let failed = printer.all(step, Which::In(TaskState::Failed))?;
-        if !failed && options.failed {
-            note("no task failed");
-        } else if !failed && !printer.all(step, Which::Live)? {
-            note("it has no tasks there");
+    // All must be right before any is printed.
+    let meant = meant(&state, options)?;
+    let failed = Which::In(TaskState::Failed);
+    match meant.as_slice() {
+        [] => {
+            if !printer.all(None, failed)? {
+                note("no task failed");
+            }
         }
-    } else if let [one] = options.tasks.as_slice() {
-        let row = select::task(&state, one)?;
-        printer.alone(&row)?;
-    } else {
-        // All must be right before any is printed.
-        let rows: Vec<TaskRow> = options
-            .tasks
-            .iter()
-            .map(|word| select::task(&state, word))
-            .collect::<Result<_, _>>()?;
-        for row in rows {
-            printer.with_title(&row)?;
+        [Meant::Task(row)] => printer.alone(row)?,
+        several => {
+            for one in several {
+                match one {
+                    Meant::Task(row) => printer.with_title(row)?,
+                    Meant::Step(step) => {
+                        let any = printer.all(Some(step), failed)?;
+                        if !any && options.failed {
+                            note(&format!("no task of step {} failed", visible(step)));
+                        } else if !any && !printer.all(Some(step), Which::Live)? {
+                            note(&format!("step {} has no tasks there", visible(step)));
+                        }
+                    }
+                }
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -86,20 +91,39 @@ struct Printer<'a> {
     out: out::Data,
 }
 
-/// The step that is meant, if one is: by the option, or by the only word.
-fn step_meant<'o>(state: &Reader, options: &'o Options) -> Result<Option<&'o str>, Failure> {
+/// What a word names.
+enum Meant<'o> {
+    Step(&'o str),
+    Task(Box<TaskRow>),
+}
+
+/// What is meant, by the option or by words; nothing where only `-failed` is there.
+fn meant<'o>(state: &Reader, options: &'o Options) -> Result<Vec<Meant<'o>>, Failure> {
     let names = state.step_names()?;
     let is_step = |word: &str| names.iter().any(|name| name.as_str() == word);
-    match (&options.step, options.tasks.as_slice()) {
-        (Some(step), _) if is_step(step) => Ok(Some(step)),
-        (Some(step), _) => {
-            let names = names.iter().map(StepName::as_str);
-            let place = state.layout().root().shown().to_string();
-            Err(select::unknown_step(step, &place, names))
+    let place = state.layout().root().shown().to_string();
+    let names = || names.iter().map(StepName::as_str);
+    if let Some(step) = &options.step {
+        if is_step(step) {
+            return Ok(vec![Meant::Step(step)]);
         }
-        (None, [word]) if is_step(word) && word.parse::<u64>().is_err() => Ok(Some(word)),
-        (None, _) => Ok(None),
+        return Err(select::unknown_step(step, &place, names()));
     }
+    let words = options.tasks.iter().map(|word| {
+        let could_be_task = word.parse::<u64>().is_ok();
+        if is_step(word) && (options.failed || !could_be_task) {
+            return Ok(Meant::Step(word));
+        }
+        if options.failed && Reference::parse(word).is_ok() {
+            let message = format!("-failed goes with steps, and {} is none", quoted(word));
+            return Err(Failure::usage(message).hint("`log TASK` shows one task, failed or not"));
+        }
+        if let Err(error) = Reference::parse(word) {
+            return Err(select::no_task_or_step(word, &error, &place, names()));
+        }
+        Ok(Meant::Task(Box::new(select::task(state, word)?)))
+    });
+    words.collect()
 }
 
 impl Printer<'_> {

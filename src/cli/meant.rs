@@ -162,6 +162,11 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
         &["unlock"],
         "a run that is over leaves no lock: the next one takes its place by itself",
     ),
+    (
+        &["json"],
+        "-log-format json tells in JSON what happens, a line for each event; with `status` and others that answer, -json is their answer \
+         in JSON",
+    ),
     (&["with-report"], "`report FILE` writes a page"),
     (&["with-dag"], "`graph svg` draws the steps"),
 ];
@@ -237,16 +242,19 @@ fn no_subcommand(
     manifest: impl FnOnce() -> Option<Manifest>,
 ) -> Failure {
     let shown = visible(word);
-    let failure = Failure::usage(format!("there is no subcommand `{shown}`"));
-    if let Some(words) = instead(INSTEAD, word) {
-        return failure.hint(words);
+    if word == "run" {
+        return Failure::usage("`run` is there twice").hint("leave one of them out");
     }
+    let failure = Failure::usage(format!("there is no subcommand `{shown}`"));
     let steps = manifest().map_or_else(Vec::new, |manifest| manifest.steps);
     if steps.iter().any(|step| step.name.as_str() == word) {
         return failure.hint(format!(
             "{shown} is a step: `run -only {shown}` runs what is to be done of it, `run -start {shown}` all of it again, `log \
              {shown}` shows what it wrote"
         ));
+    }
+    if let Some(words) = instead(INSTEAD, word) {
+        return failure.hint(words);
     }
     let names = root.get_subcommands().filter(|one| !one.is_hide_set());
     let names: Vec<&str> = names.map(Command::get_name).chain(["run"]).collect();
@@ -289,11 +297,11 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
         options.any(|option| option == name)
     };
     if command.is_some() && has(&root) {
-        return failure.hint(format!("-{shown} is one of `task-pipeline run`"));
+        return failure.hint(format!("-{shown} is an option of `task-pipeline run`"));
     }
     let mut others = root.get_subcommands().filter(|one| !one.is_hide_set());
     if let Some(other) = others.find(has) {
-        return failure.hint(format!("-{shown} is one of `{}`", other.get_name()));
+        return failure.hint(format!("-{shown} is an option of `{}`", other.get_name()));
     }
     let help = command.map_or("", Command::get_name);
     let space = if help.is_empty() { "" } else { " " };

@@ -349,7 +349,13 @@ fn of_file(params: &Params, path: &Path) -> Result<BTreeMap<String, String>, Fai
     })?;
     let ending = path.extension().and_then(|ending| ending.to_str());
     let form = Form::of(ending, &text);
-    manifest::given(&text, form, params).map_err(|errors| {
+    manifest::given(&text, form, params).map_err(|mut errors| {
+        if let (Some("yaml" | "yml"), Some(last)) = (ending, errors.last_mut()) {
+            last.hint = Some(
+                "a file of parameters is TOML (`name = 1`) or JSON; `yq -o json FILE.yaml` makes JSON of YAML"
+                    .to_owned(),
+            );
+        }
         Failure::from(SourceError::Bad {
             path: path.to_owned(),
             rendered: render(&path.to_string_lossy(), &text, &errors),
@@ -398,6 +404,24 @@ mod tests {
             let failure = options(words).unwrap_err();
             assert!(failure.contains(told), "{failure}");
         }
+    }
+
+    #[test]
+    fn yaml_is_told_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.yaml");
+        std::fs::write(&path, "n: 1\nlabel: x\n").unwrap();
+        let failure = format!("{:?}", of_file(&params(), &path).unwrap_err());
+        assert!(
+            failure.contains("is TOML (`name = 1`) or JSON"),
+            "{failure}"
+        );
+        // What is right is taken under any name.
+        std::fs::write(&path, "{\"n\": 1}").unwrap();
+        assert_eq!(
+            of_file(&params(), &path).unwrap(),
+            [("n".into(), "1".into())].into()
+        );
     }
 
     #[test]

@@ -215,7 +215,7 @@ fn given_limits(
 
 /// `2` is how many there are, `0,2` which.
 fn given_gpus(text: &str) -> Result<Vec<String>, Failure> {
-    let hint = "write -gpus N, or which: -gpus 0,2";
+    let hint = "write how many, -gpus 2, or which, -gpus 0,2 (or as GPU-8f2a…)";
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return match text.parse() {
             Ok(number) if number <= MANY => Ok(numbered(number)),
@@ -223,13 +223,13 @@ fn given_gpus(text: &str) -> Result<Vec<String>, Failure> {
         };
     }
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-    let is_name = |name: &str| {
-        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '/' | '.');
-        !name.is_empty() && !name.starts_with('-') && name.chars().all(word)
-    };
     for (at, name) in names.iter().enumerate() {
-        if !is_name(name) {
-            let message = format!("-gpus: {} names no GPU", quoted(name));
+        if !is_gpu(name) {
+            let number = match names.as_slice() {
+                [_] => ", and no number of them",
+                _ => "",
+            };
+            let message = format!("-gpus: {} is no GPU{number}", quoted(name));
             return Err(Failure::usage(message).hint(hint));
         }
         if names[..at].contains(name) {
@@ -238,6 +238,16 @@ fn given_gpus(text: &str) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(names)
+}
+
+/// Whether the drivers of CUDA or HIP could take it for one: a number, or an identity such as `GPU-8f2a` and `MIG-1/2`.
+fn is_gpu(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_identity = |text: &str| {
+        let mut chars = text.chars();
+        text.len() > 4 && chars.all(|c| c.is_ascii_alphanumeric() || "-_:/.".contains(c))
+    };
+    is_number(name) || (name.starts_with("GPU-") || name.starts_with("MIG-")) && is_identity(name)
 }
 
 fn numbered(number: usize) -> Vec<String> {
@@ -282,6 +292,10 @@ mod tests {
             "1,1",
             "a b",
             "1.5x y",
+            "1.5",
+            "many",
+            "0,many",
+            "GPU-",
             "9999",
             "99999999999999999999",
         ] {

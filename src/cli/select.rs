@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::error::Failure;
-use crate::cli::reference::{Reference, tell_apart};
+use crate::cli::reference::{BadReference, Reference, tell_apart};
 use crate::model::digest::Digest;
 use crate::model::file::Lent;
 use crate::model::name::StepName;
@@ -130,13 +130,41 @@ pub(super) fn unknown_step<'n>(
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Failure {
     let failure = Failure::usage(format!("there is no step {} in {place}", quoted(name)));
-    match suggest::closest(name, names.clone()) {
-        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint(match some_of(names) {
+    failure.hint(match near_step(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => match some_of(names) {
             Some(names) => format!("its steps are {names}"),
             None => "it has no steps yet: a call with -manifest registers them".to_owned(),
-        }),
-    }
+        },
+    })
+}
+
+/// The step that was most likely meant: the nearest one, or the only one that begins so.
+fn near_step<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+    let mut longer = names.clone().filter(|step| step.starts_with(name));
+    let longer = longer.next().filter(|_| longer.next().is_none());
+    suggest::closest(name, names).or(longer.filter(|_| !name.is_empty()))
+}
+
+/// The word is no step in `place`, which has the steps `names`, and cannot be a task's.
+pub(super) fn no_task_or_step<'n>(
+    word: &str,
+    why: &BadReference,
+    place: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Failure {
+    let failure = Failure::usage(match why {
+        BadReference::Short(_) => why.to_string(),
+        BadReference::Neither(_) => format!(
+            "{} is no step in {place}, and no number of a task",
+            quoted(word)
+        ),
+    });
+    failure.hint(match (near_step(word, names.clone()), some_of(names)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Some(names)) => format!("its steps are {names}; `tasks` lists the tasks"),
+        (None, None) => "nothing ran there yet; `tasks` lists the tasks of a run".to_owned(),
+    })
 }
 
 /// The first few of the names, and how many more there are; none without names.

@@ -100,6 +100,14 @@ pub(crate) enum Error {
         /// What is there.
         found: &'static str,
     },
+    /// The db is one folder further down.
+    #[error("{} is no db, but has one in it: {}", path.shown(), db.shown())]
+    Above {
+        /// The folder that was named.
+        path: PathBuf,
+        /// The db in it.
+        db: PathBuf,
+    },
     /// It is a file that has another name as well, in a folder that nobody named.
     #[error("{} has another name as well (a hard link), and what is there would change, too", .0.shown())]
     Shared(PathBuf),
@@ -239,6 +247,7 @@ impl Error {
             Self::Occupied { .. } => Some(
                 "a db has a folder of its own: name one with -db that is empty, or is not there yet",
             ),
+            Self::Above { .. } => Some("name that folder with -db; without -db it is ./db"),
             Self::NoFile { .. } => Some(
                 "put the file itself there; the db folder may be a link, what is in it may not",
             ),

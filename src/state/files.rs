@@ -23,15 +23,20 @@ const HEAD: u64 = 512;
 /// folder of its own. A folder that cannot be listed, or is not there, holds nothing.
 pub(super) fn check_alone(layout: &Layout) -> Result<(), Error> {
     const NAMED: usize = 3;
-    if fs::symlink_metadata(layout.database()).is_ok() {
-        return Ok(());
+    let database = fs::symlink_metadata(layout.database()).ok();
+    // With objects beside it, it is in the place of a database.
+    let is_folder =
+        database.as_ref().is_some_and(fs::Metadata::is_dir) && !layout.objects().is_dir();
+    if database.is_some() && !is_folder {
+        return check(layout);
     }
+    check_below(layout)?;
     let Ok(entries) = fs::read_dir(layout.root()) else {
         return Ok(());
     };
     let names = entries.flatten().map(|entry| entry.file_name());
     let mut others: Vec<String> = names
-        .filter(|name| !layout.is_own(name))
+        .filter(|name| !layout.is_own(name) || is_folder && name == "db")
         .map(|name| visible(&name.to_string_lossy()))
         .collect();
     if others.is_empty() {
@@ -48,6 +53,18 @@ pub(super) fn check_alone(layout: &Layout) -> Result<(), Error> {
         path: layout.root().to_owned(),
         found,
     })
+}
+
+/// Fails if what is in the place of the database is a db itself: its folder's name was left out.
+fn check_below(layout: &Layout) -> Result<(), Error> {
+    let db = layout.database();
+    // No link is followed: that is told as one.
+    let is_folder = fs::symlink_metadata(&db).is_ok_and(|data| data.is_dir());
+    if is_folder && Layout::new(&db).database().is_file() {
+        let path = layout.root().to_owned();
+        return Err(Error::Above { path, db });
+    }
+    Ok(())
 }
 
 /// Fails if the database is no file, or its head says that another `SQLite` is to use it. No connection may be open: to
@@ -84,6 +101,7 @@ pub(super) fn check(layout: &Layout) -> Result<(), Error> {
         };
         let path = path.into();
         if !data.is_file() {
+            check_below(layout)?;
             let found = kind(sys::file_type(&data));
             return Err(Error::NoFile { path, found });
         }

@@ -89,6 +89,7 @@ impl Error {
             | Self::LinkToNothing { .. }
             | Self::Foreign(_)
             | Self::NoFile { .. }
+            | Self::Above { .. }
             | Self::Shared(_)
             | Self::Emptied(_)
             | Self::Newer { .. }

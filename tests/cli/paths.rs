@@ -69,6 +69,14 @@ fn a_folder_of_other_things_is_no_db_and_stays_as_it_is() {
     // The folder of the manifest, and a deeper one.
     test.run(["-db", ".", "-run"]).exits(2).says("is no db");
     assert!(!test.path("x/lock").exists() && !test.path("lock").exists());
+    // Where the db is in it, that is said, and nothing is left there either.
+    test.run(["-run"]).exits(0);
+    for call in [&["-run"][..], &["status"], &["gc"]] {
+        test.run([&["-db", "."], call].concat())
+            .exits(2)
+            .says(". is no db, but has one in it: ./db\nhint: name that folder with -db");
+    }
+    assert!(!test.path("lock").exists());
     for file in files {
         assert_eq!(test.read(file), "mine");
     }

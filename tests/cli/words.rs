@@ -86,14 +86,22 @@ const WRONG: &[(&str, &str)] = &[
     ("run -slurm", "-executor NAME"),
     ("run -target count", "-until STEP, or -only STEP"),
     ("run -s", "-s"),
-    ("run -failed", "-failed is one of `log`"),
-    ("status -failed", "-failed is one of `log`"),
+    ("run -failed", "-failed is an option of `log`"),
+    ("status -failed", "-failed is an option of `log`"),
     ("status -fresh", "-fresh does not go with `status`"),
     ("tasks -cores 4", "-parallel N"),
     ("log -failled", "did you mean -failed?"),
     ("log -step coutn", "did you mean `count`?"),
     ("log", "required"),
-    ("log nosuch", "nosuch"),
+    ("log nosuch", "its steps are begin, count, fails"),
+    ("log coun", "did you mean `count`?"),
+    ("log fa", "did you mean `fails`?"),
+    (
+        "log count nosuch",
+        "is no step in ./db, and no number of a task",
+    ),
+    ("log -failed coutn", "did you mean `count`?"),
+    ("log -failed 3", "-failed goes with steps"),
     ("report", "<FILE>"),
     ("report a.html -output b.html", "cannot be used with"),
     ("graph svgg", "a similar value exists: 'svg'"),
@@ -126,6 +134,11 @@ const WRONG: &[(&str, &str)] = &[
     ("shell coutn", "did you mean `count`?"),
     ("completions tcsh", "tcsh"),
     ("run -grace soon", "soon"),
+    ("run -gpus many", "`many` is no GPU, and no number of them"),
+    ("run -gpus 1.5", "`1.5` is no GPU, and no number of them"),
+    ("run -gpus 0,x", "`x` is no GPU"),
+    ("run -memory lots", "say 500M"),
+    ("run -cpus 1.5", "is no whole number"),
     ("run -sync never", "never"),
     ("run -log-format xml", "xml"),
     ("run -executor nowhere", "nowhere"),
@@ -139,6 +152,9 @@ const WRONG: &[(&str, &str)] = &[
     ("cat", "required"),
     ("trace", "required"),
     ("verify -sample some", "some"),
+    ("run run", "`run` is there twice"),
+    ("run -json", "-log-format json tells in JSON"),
+    ("check -json", "-log-format json tells in JSON"),
     ("run -only count -until count", "cannot be used with"),
 ];
 
@@ -193,6 +209,10 @@ fn what_is_meant_is_done() {
     );
     let failed = test.text(&["log", "-failed", "-step", "count"]);
     assert_eq!(failed, "");
+    // Several at once.
+    let fails = test.text(&["log", "fails"]);
+    assert_eq!(test.text(&["log", "-failed", "fails", "count"]), fails);
+    assert_eq!(test.text(&["log", "count", "fails"]), all + &fails);
 
     test.run(["report", "page.html"]).exits(0);
     assert!(test.read("page.html").contains("</html>"));

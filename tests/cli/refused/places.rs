@@ -17,7 +17,7 @@ const DB: &[(&str, &str, i32, &str, &str)] = &[
     ("rm -r db; mkdir db; : > db/db", "-run", 0, "", ""),
     ("rm -r db; mkdir db; head -c 5000 /dev/zero | tr '\\0' x > db/db", "-run", 2, "./db/db is not a usable database: file is not a database", "restore the file from a backup"),
     ("rm -r db; mkdir db; head -c 5000 /dev/zero | tr '\\0' x > db/db", "verify", 2, "./db/db is not a usable database: file is not a database", "restore the file from a backup"),
-    ("rm -r db; mkdir -p db/db", "-run", 2, "./db/db is a folder, not a file", "put the file itself there"),
+    ("rm -r db; mkdir -p db/db", "-run", 2, "./db is no db and not empty: it holds db", "a db has a folder of its own"),
     ("head -c 4096 db/db > x; rm -f db/db-wal db/db-shm; mv x db/db", "-run", 2, "./db/db is not a usable database: database disk image is malformed", "restore the file from a backup"),
     ("head -c 4096 db/db > x; rm -f db/db-wal db/db-shm; mv x db/db", "gc", 2, "./db/db is not a usable database", "restore the file from a backup"),
     ("printf '\\3' | dd of=db/db bs=1 seek=18 conv=notrunc 2>/dev/null", "-run", 2, "bytes 18 and 19 of its head are 3 and 2, and SQLite writes 1 or 2 there", "restore the file from a backup"),

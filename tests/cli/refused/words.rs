@@ -22,7 +22,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("tasks -step nxt", "there is no step `nxt`", "hint: did you mean `next`?"),
     ("tasks -limit x", "'--limit <N>': `x` is no whole number from 0 on", "--help"),
     ("log", "<TASK|STEP>...", "Usage: "),
-    ("log x", "`x` is neither the number of a task nor the start of a hash", "hint: name a task by its number"),
+    ("log x", "`x` is no step in ./db, and no number of a task", "`tasks` lists the tasks"),
     ("log 0", "there is no task #0 in ./db", "hint: `tasks` lists"),
     ("log -1", "there is no option -1 for `log`", "`task-pipeline log -help` lists them"),
     ("log 99999999999999999999", "no object in ./db has a hash that starts with 9999", "hint: `tasks -json` and `trace` show hashes"),
