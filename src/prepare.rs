@@ -391,6 +391,8 @@ impl Steps {
                 mask: source.secrets.mask().cloned(),
             }));
         }
+        let registered: Vec<StepId> = all.iter().map(|step| step.id).collect();
+        state.set_registered(&registered)?;
         Ok(Self {
             all,
             runnable: runnable.into(),

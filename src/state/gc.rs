@@ -216,6 +216,7 @@ impl State {
              INSERT INTO unused SELECT id FROM step
                  WHERE NOT current AND version < (SELECT max(version) FROM step AS other WHERE other.name = step.name);",
         )?;
+        self.choose_left()?;
         if self.count_of("unused")? > 0 {
             // In the order of the rows: by an index it would take as many looks at other places.
             self.reader.connection.write_all(
@@ -228,6 +229,22 @@ impl State {
         }
         doomed.versions = self.count_of("unused")?;
         Ok(doomed)
+    }
+
+    /// All versions of steps that have left the manifest; the others keep their newest one, and the one that they have.
+    fn choose_left(&mut self) -> Result<(), Error> {
+        let Some(registered) = self.registered()? else {
+            return Ok(());
+        };
+        self.reader
+            .connection
+            .write(
+                CHOOSING,
+                "INSERT OR IGNORE INTO unused SELECT id FROM step WHERE name NOT IN (
+                     SELECT step.name FROM step JOIN json_each('[' || ?1 || ']') AS one ON one.value = step.id)",
+                [registered],
+            )
+            .map(drop)
     }
 
     /// Superseded rows that ended before that, as far as nothing needs them that stays.

@@ -97,6 +97,9 @@ impl Versions {
 #[derive(Debug, Default)]
 pub(crate) struct Known(HashMap<StepName, Versions>);
 
+/// Under what it is noted which versions the last run registered.
+const REGISTERED: &str = "registered";
+
 const VERSION: &str = "SELECT id, version, current, fingerprint, identity, created FROM step";
 
 impl Reader {
@@ -181,6 +184,11 @@ impl Reader {
             .during(&self.layout, "read an environment")
     }
 
+    /// The rows of the versions that the last run registered, with commas between them; none where that was not noted.
+    pub(super) fn registered(&self) -> Result<Option<String>, Error> {
+        self.meta(REGISTERED)
+    }
+
     /// A resolved environment, as JSON.
     pub(crate) fn environment(&self, key: &Digest) -> Result<Option<String>, Error> {
         self.connection
@@ -261,6 +269,16 @@ impl State {
             equal: vec![id],
             changes,
         })
+    }
+
+    /// Notes that the manifest has these steps, and no others.
+    pub(crate) fn set_registered(&mut self, steps: &[StepId]) -> Result<(), Error> {
+        let ids: Vec<String> = steps.iter().map(|step| step.0.to_string()).collect();
+        let ids = ids.join(",");
+        if self.registered()?.as_ref() == Some(&ids) {
+            return Ok(());
+        }
+        self.put_meta(REGISTERED, &ids)
     }
 
     /// What makes a step other than the version of that name that is current.

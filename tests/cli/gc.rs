@@ -276,3 +276,38 @@ fn bad_nights_do_not_take_the_last_good_results() {
     assert_eq!(test.output("x.txt"), "good\n");
     test.text(&["verify"]);
 }
+
+#[test]
+fn versions_of_steps_that_left_the_manifest_go_with_their_files() {
+    let test = Test::new();
+    let step = |name: &str| {
+        format!(
+            "[[step]]\nname = '{name}'\nstart = true\nfiles = ['lib.txt']\nscript = 'cat lib.txt > $OUTPUT_DIR/x.txt'\n"
+        )
+    };
+    // One that no output goes to has no task, and is in the manifest all the same.
+    let idle = "[[step]]\nname = 'idle'\nscript = 'exit 1'\n";
+    for name in ["one", "two", "three"] {
+        test.write("lib.txt", &format!("of {name}\n"));
+        test.manifest(&format!("{}{idle}", step(name)));
+        test.run(["-run", "-fresh"]).exits(0);
+    }
+    let went = test.json(&["gc", "-keep-runsets", "1", "-json"]);
+    assert_eq!(went["removed"]["versions"], 2, "{went}");
+    assert_eq!(
+        test.rows("SELECT name FROM step ORDER BY id"),
+        ["idle", "three"]
+    );
+    // Its list of files, and what is both in that and its output.
+    assert_eq!(went["kept"]["objects"], 2, "{went}");
+    test.text(&["verify"]);
+    test.write("lib.txt", "of one\n");
+    test.manifest(&step("one"));
+    test.run(["-run", "-fresh"]).exits(0);
+    // What a kept runset has tasks of stays.
+    test.text(&["gc", "-keep-runsets", "2"]);
+    assert_eq!(
+        test.rows("SELECT name FROM step ORDER BY name"),
+        ["one", "three"]
+    );
+}
