@@ -255,6 +255,7 @@ impl Steps {
         let closures =
             environments::closures(source, state, &resolved.environments, Some(supply.stop))?;
         let mut steps = Self::with(source, state, &tools, &closures, listener)?;
+        state.set_registered(steps.all.iter().map(|step| step.id))?;
         remember.record(&source.params.given, state)?;
         steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {
@@ -391,8 +392,6 @@ impl Steps {
                 mask: source.secrets.mask().cloned(),
             }));
         }
-        let registered: Vec<StepId> = all.iter().map(|step| step.id).collect();
-        state.set_registered(&registered)?;
         Ok(Self {
             all,
             runnable: runnable.into(),

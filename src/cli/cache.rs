@@ -221,7 +221,7 @@ fn trusted(options: &[OsString]) -> Result<Vec<PublicKey>, Failure> {
     files.extend(credential(TRUST_CREDENTIAL));
     for origin in &files {
         let text = origin.read().map_err(|error| {
-            Failure::usage(format!("cannot read who is trusted from {origin}: {error}"))
+            Failure::cannot(format_args!("read who is trusted from {origin}"), &error)
                 .hint("write -cache-trust NAME:BASE64, or -cache-trust FILE with such lines")
         })?;
         add(&text, origin)?;

@@ -25,7 +25,7 @@ pub(super) struct Options {
 
 /// Makes the pair: the secret key in a file, the public one on standard output.
 pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
-    let cannot = |error: io::Error| Failure::usage(format!("cannot make a key: {error}"));
+    let cannot = |error: io::Error| Failure::cannot("make a key", &error);
     let mut seed = [0; 32];
     File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut seed))
@@ -45,10 +45,10 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
             return Failure::usage(format!("{path} is there already"))
                 .hint("who signs with it goes on with it; name another file for another key");
         }
-        Failure::usage(format!("cannot make {path}: {error}"))
+        Failure::cannot(format_args!("make {path}"), &error)
     })?;
     let written = writeln!(file, "{}", key.to_secret_text()).and_then(|()| file.sync_all());
-    written.map_err(|error| Failure::usage(format!("cannot write {path}: {error}")))?;
+    written.map_err(|error| Failure::cannot(format_args!("write {path}"), &error))?;
     output::print(&format!("{}\n", key.public()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -31,8 +31,7 @@ pub(super) fn completions(mut command: Command, options: &Options) -> Result<Exi
 /// Prints the manual page, with all subcommands.
 pub(super) fn manual(command: Command) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
-    render(command, &mut text)
-        .map_err(|error| Failure::usage(format!("cannot write the manual: {error}")))?;
+    render(command, &mut text).map_err(|error| Failure::cannot("write the manual", &error))?;
     print(&text)
 }
 

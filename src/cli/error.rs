@@ -55,6 +55,11 @@ impl Failure {
         }
     }
 
+    /// The system did not let this be done; with what to do where it is short of something.
+    pub(crate) fn cannot(act: impl fmt::Display, error: &io::Error) -> Self {
+        Self::usage(format!("cannot {act}: {error}")).hint_at(error)
+    }
+
     /// What would be warnings: complete lines.
     pub(crate) fn lint(rendered: String) -> Self {
         Self {

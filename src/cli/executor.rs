@@ -236,8 +236,8 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
         longest,
         all_end,
     } = wanted;
-    let own = std::env::current_exe()
-        .map_err(|error| Failure::usage(format!("cannot find this program: {error}")))?;
+    let own =
+        std::env::current_exe().map_err(|error| Failure::cannot("find this program", &error))?;
     let executor = match used {
         Use::Child { workers, slots } => {
             let child = |number| {

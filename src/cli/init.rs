@@ -100,7 +100,7 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     for (path, bytes) in &files {
         let to = at(path);
         write(&to, bytes)
-            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", to.shown())))?;
+            .map_err(|error| Failure::cannot(format_args!("write {}", to.shown()), &error))?;
         let _ = writeln!(text, "{}", to.shown());
     }
     let _ = write!(text, "\n{}", next(name, folder));

@@ -51,8 +51,7 @@ impl Call<'_> {
     }
 
     fn suites(&self, runset: Option<&Runset>, out: &mut dyn Write) -> Result<(), Failure> {
-        let failed =
-            |error: io::Error| Failure::usage(format!("cannot write the JUnit file: {error}"));
+        let failed = |error: io::Error| Failure::cannot("write the JUnit file", &error);
         out.write_all(junit::BEGIN.as_bytes()).map_err(failed)?;
         if let Some(runset) = runset {
             let store = select::store(&self.state)?;

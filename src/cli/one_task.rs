@@ -289,6 +289,6 @@ fn still_wanted(source: &Source) -> io::Result<()> {
 
 /// The task's folder cannot be made.
 pub(super) fn no_place(error: &std::io::Error) -> Failure {
-    Failure::usage(format!("cannot make a folder for the task: {error}"))
+    Failure::cannot("make a folder for the task", error)
         .hint("set TMPDIR to a folder that you can write to")
 }

@@ -108,7 +108,7 @@ pub(super) fn main(
 }
 
 fn cannot_write(to: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("cannot write {}: {error}", to.shown()))
+    Failure::cannot(format_args!("write {}", to.shown()), error)
         .hint("name a file in a folder that is there and can be written: -o FILE.html")
 }
 

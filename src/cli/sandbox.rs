@@ -31,9 +31,8 @@ pub(super) fn check(
         return Ok(());
     };
     let place = place.join("probe");
-    fs::create_dir(&place).map_err(|error| {
-        Failure::usage(format!("cannot make a folder to try a sandbox in: {error}"))
-    })?;
+    fs::create_dir(&place)
+        .map_err(|error| Failure::cannot("make a folder to try a sandbox in", &error))?;
     let probed = first.probe(&place);
     let _ = fs::remove_dir_all(&place);
     probed.map_err(|problem| refused(first, &problem))?;

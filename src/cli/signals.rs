@@ -74,7 +74,7 @@ fn hear(channel: &Channel, patience: u32, respite: Duration) -> Result<Inbox, Fa
         .into_iter()
         .chain([SIGTSTP, SIGURG])
         .filter(|signal| *signal == SIGTERM || ignored.has(*signal) != Some(true));
-    let cannot = |error| Failure::usage(format!("cannot listen to signals: {error}"));
+    let cannot = |error| Failure::cannot("listen to signals", &error);
     let mut signals = Signals::new([0_i32; 0]).map_err(cannot)?;
     for signal in wanted {
         match signals.add_signal(signal) {

@@ -38,8 +38,8 @@ const NAMED: usize = 3;
 /// Runs, and runs again, until a signal ends it. `words`: the command line, with two dashes.
 pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode, Failure> {
     let manifest = arguments.places.manifest()?;
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::usage(format!("cannot find this program: {error}")))?;
+    let program =
+        std::env::current_exe().map_err(|error| Failure::cannot("find this program", &error))?;
     let place = Place {
         manifest,
         db: arguments.places.db.clone(),
@@ -53,7 +53,7 @@ pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode
         command.args(&words).process_group(0);
         let child = command
             .spawn()
-            .map_err(|error| Failure::usage(format!("cannot start a run: {error}")))?;
+            .map_err(|error| Failure::cannot("start a run", &error))?;
         let status = ear.wait(child)?;
         if let Some(signal) = ear.ended() {
             return Ok(ExitCode::from(signal_status(signal)));
@@ -192,7 +192,7 @@ impl Ear {
         for number in [SIGINT, SIGTERM, SIGHUP] {
             let value = usize::try_from(number).unwrap_or_default();
             signal_hook::flag::register_usize(number, Arc::clone(&signal), value)
-                .map_err(|error| Failure::usage(format!("cannot listen to signals: {error}")))?;
+                .map_err(|error| Failure::cannot("listen to signals", &error))?;
         }
         Ok(Self {
             signal,
@@ -218,7 +218,7 @@ impl Ear {
     }
 
     fn wait(&self, mut child: Child) -> Result<ExitStatus, Failure> {
-        let cannot = |error| Failure::usage(format!("cannot wait for the run: {error}"));
+        let cannot = |error| Failure::cannot("wait for the run", &error);
         loop {
             if let Some(status) = child.try_wait().map_err(cannot)? {
                 return Ok(status);

@@ -69,7 +69,7 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     emergency.has(place.path());
     let input = rustix::stdio::stdin().try_clone_to_owned();
     let input = input.map_err(|error| {
-        Failure::usage(format!("cannot read standard input: {error}"))
+        Failure::cannot("read standard input", &error)
             .hint("a run starts it, through a command that passes that on")
     })?;
     let output = rustix::stdio::stdout().try_clone_to_owned();

@@ -273,9 +273,23 @@ impl Error {
                 Some("nothing can be made there: name another folder with -db")
             }
             Self::Io { source, .. } => hint_at(source),
-            Self::Sqlite { .. } | Self::Illegal(_) | Self::Abandoned(_) => None,
+            Self::Sqlite { source, .. } => hint_at_limits(source),
+            Self::Illegal(_) | Self::Abandoned(_) => None,
         }
     }
+}
+
+/// What `SQLite` was told by the system is not known here.
+fn hint_at_limits(source: &rusqlite::Error) -> Option<&'static str> {
+    use rusqlite::ErrorCode as Code;
+    #[allow(clippy::wildcard_enum_match_arm)] // Another's.
+    let shortage = match source.sqlite_error_code()? {
+        Code::CannotOpen => Shortage::Descriptors,
+        Code::SystemIoFailure => Shortage::FileSize,
+        Code::OutOfMemory => return Some(Shortage::Memory.hint()),
+        _ => return None,
+    };
+    shortage.is_likely().then(|| shortage.hint())
 }
 
 #[allow(clippy::wildcard_enum_match_arm)] // Another's.

@@ -105,12 +105,12 @@ impl LockError {
             Self::Held { .. } => Some("wait for that run to end, or use another -db"),
             Self::Io { source, .. } => match Errno::from_io_error(source)? {
                 Errno::ACCESS | Errno::PERM | Errno::ROFS => Some(
-                    "a run writes to the db folder: check its owner and mode, or name another one with -db",
+                    "the db folder has to be writable for that: check its owner and mode, or name another one with -db",
                 ),
                 Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF => {
                     Some("that file system knows no locks: name a folder on another one with -db")
                 }
-                _ => None,
+                _ => Shortage::of(source).map(Shortage::hint),
             },
             Self::Folder(_) => Some("move that folder away and run again: the file is made anew"),
             Self::Moved(_) => Some(

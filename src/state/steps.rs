@@ -272,8 +272,11 @@ impl State {
     }
 
     /// Notes that the manifest has these steps, and no others.
-    pub(crate) fn set_registered(&mut self, steps: &[StepId]) -> Result<(), Error> {
-        let ids: Vec<String> = steps.iter().map(|step| step.0.to_string()).collect();
+    pub(crate) fn set_registered(
+        &mut self,
+        steps: impl Iterator<Item = StepId>,
+    ) -> Result<(), Error> {
+        let ids: Vec<String> = steps.map(|step| step.0.to_string()).collect();
         let ids = ids.join(",");
         if self.registered()?.as_ref() == Some(&ids) {
             return Ok(());

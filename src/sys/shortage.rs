@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::io::Errno;
+use rustix::process::Resource;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
@@ -45,6 +46,24 @@ impl Shortage {
             io::ErrorKind::FileTooLarge => Some(Self::FileSize),
             io::ErrorKind::ReadOnlyFilesystem => Some(Self::Writes),
             _ => None,
+        }
+    }
+
+    /// Whether a limit of this process is so small that this may be what it met: for where the one who met it does
+    /// not say what it was told.
+    pub(crate) fn is_likely(self) -> bool {
+        const FEW: u64 = 64;
+        let limit = |of| rustix::process::getrlimit(of).current;
+        match self {
+            Self::Descriptors => limit(Resource::Nofile).is_some_and(|most| most < FEW),
+            Self::FileSize => limit(Resource::Fsize).is_some(),
+            Self::AllDescriptors
+            | Self::Processes
+            | Self::Memory
+            | Self::Room
+            | Self::Quota
+            | Self::Writes
+            | Self::Place => false,
         }
     }
 

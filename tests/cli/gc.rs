@@ -288,7 +288,7 @@ fn versions_of_steps_that_left_the_manifest_go_with_their_files() {
     // One that no output goes to has no task, and is in the manifest all the same.
     let idle = "[[step]]\nname = 'idle'\nscript = 'exit 1'\n";
     for name in ["one", "two", "three"] {
-        test.write("lib.txt", &format!("of {name}\n"));
+        test.write("lib.txt", format!("of {name}\n"));
         test.manifest(&format!("{}{idle}", step(name)));
         test.run(["-run", "-fresh"]).exits(0);
     }

@@ -25,8 +25,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 pub(super) fn tried(name: &str, source: &Source, places: &Places) -> Result<(), Failure> {
     let (crew, pilots) = executor::one(name, &places.db, &source.manifest)?;
     let shown = visible(name);
-    let folder = tempfile::tempdir()
-        .map_err(|error| Failure::usage(format!("cannot make a folder: {error}")))?;
+    let folder = tempfile::tempdir().map_err(|error| Failure::cannot("make a folder", &error))?;
     print(&format!("executor {shown}\n"))?;
     let (pilots, command) = (Arc::new(pilots), Arc::new(Tried::default()));
     let own = (Arc::clone(&pilots), Arc::clone(&command));

@@ -231,7 +231,7 @@ fn check(asked: &[String], inside: bool) -> Result<(), Failure> {
     };
     test.args(how).args(asked).arg("true");
     let output = test.output().map_err(|error| {
-        Failure::usage(format!("cannot start srun: {error}"))
+        Failure::cannot("start srun", &error)
             .hint("the machine of the run has to be one that Slurm's jobs can be submitted from")
     })?;
     if output.status.success() {

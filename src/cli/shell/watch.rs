@@ -48,8 +48,7 @@ impl Watch {
             }
             Signals::new(&wanted)
         };
-        let signals = listen()
-            .map_err(|error| Failure::usage(format!("cannot listen to signals: {error}")))?;
+        let signals = listen().map_err(|error| Failure::cannot("listen to signals", &error))?;
         Ok(Self {
             signals,
             last,

@@ -85,6 +85,9 @@ fn standard_files_and_folders_that_are_gone() {
         ("$PROGRAM -run -fresh 2>&-", 0, "", ""),
         ("mkdir g; cd g; rmdir ../g; exec $PROGRAM -run", 2, "no manifest: there is no workflow.toml in this folder", "hint: name the file: -manifest FILE"),
         ("ulimit -n 12; exec $PROGRAM -run -fresh", 2, "Too many open files", "hint: give a smaller -parallel, or raise the limit"),
+        ("ulimit -n 4; exec $PROGRAM -run -fresh", 2, "Too many open files", "hint: give a smaller -parallel, or raise the limit"),
+        ("ulimit -n 8; exec $PROGRAM -run -fresh", 2, "", "hint: give a smaller -parallel, or raise the limit"),
+        ("ulimit -f 16; exec $PROGRAM -run -fresh", 2, "cannot", "hint: raise the limit of file sizes (ulimit -f)"),
     ] {
         let ran = Running::start(test.shell(script)).end();
         says(&ran, script, status, error, hint);
