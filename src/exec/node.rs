@@ -13,6 +13,7 @@ mod line;
 mod packages;
 mod place;
 mod ready;
+mod room;
 mod secrets;
 mod shelf;
 mod slot;
@@ -45,8 +46,9 @@ use line::Line;
 pub(crate) use line::Output;
 use packages::Packages;
 pub(crate) use place::Place;
+use room::Room;
 use secrets::Secrets;
-use shelf::Shelf;
+use shelf::{Shelf, Use};
 use steps::{Known, Steps};
 use watchdog::Watchdog;
 
@@ -87,15 +89,17 @@ pub(crate) enum Error {
 const FIRST: Duration = Duration::from_mins(2);
 
 /// A task with its step.
-struct Task {
+struct Task<'a> {
     spec: Box<TaskSpec>,
     known: Known,
+    /// What came of its input before it begins.
+    ahead: Use<'a>,
 }
 
 /// What slots take from.
 #[derive(Default)]
-struct Queue {
-    tasks: VecDeque<Task>,
+struct Queue<'a> {
+    tasks: VecDeque<Task<'a>>,
     /// Room that is not taken.
     free: u64,
     /// GPUs that no task has.
@@ -103,6 +107,8 @@ struct Queue {
     /// Slots that there are, and those that wait.
     slots: usize,
     idle: usize,
+    /// Who is short of room on the disk, and how it is with the others.
+    room: Room,
     over: bool,
 }
 
@@ -118,8 +124,8 @@ struct Node<'a> {
     host: Vec<(OsString, OsString)>,
     /// Whether it makes sandboxes, once that was tried.
     sandboxes: OnceLock<Result<(), Problem>>,
-    shelf: Shelf,
-    queue: Mutex<Queue>,
+    shelf: &'a Shelf<'a>,
+    queue: Mutex<Queue<'a>>,
     called: Condvar,
     emergency: &'a Emergency,
     keeper: &'a Keeper,
@@ -221,6 +227,8 @@ fn serve_within(
     }
     let folders = Folders::new(place);
     let folders = folders.map_err(crate::store::io_error("make folders in", place))?;
+    let most = room::most(options.cache, place);
+    let shelf = Shelf::new(&store, most);
     let node = Node {
         folders,
         secrets: Secrets::new(line),
@@ -229,7 +237,7 @@ fn serve_within(
         fetch: Fetch::new(&store, scratch.folder(), line),
         packages: Packages::new(line, place, terms.nix_cache.clone()),
         beside,
-        shelf: Shelf::new(options.cache),
+        shelf: &shelf,
         site,
         line,
         queue: Mutex::new(Queue {
@@ -308,9 +316,13 @@ impl<'a> Node<'a> {
                         self.line.say(&told::unable(spec.lease, why));
                         continue;
                     }
-                    self.fetch.begin(&spec.input);
                     known.units = known.units.min(self.most);
-                    self.enqueue(scope, Task { spec, known })?;
+                    let ahead = self.shelf.begin();
+                    if !self.lock().room.is_short() {
+                        ahead.hold(&[spec.input]);
+                        self.fetch.begin(&spec.input);
+                    }
+                    self.enqueue(scope, Task { spec, known, ahead })?;
                 }
                 ToWorker::Piece { digest, last } => self.fetch.piece(digest, &bytes, last),
                 ToWorker::There(digest, path) => self.fetch.there(digest, path.into()),
@@ -333,7 +345,7 @@ impl<'a> Node<'a> {
     fn enqueue<'scope, 'env>(
         &'env self,
         scope: &'scope std::thread::Scope<'scope, 'env>,
-        task: Task,
+        task: Task<'a>,
     ) -> Result<(), Error>
     where
         'a: 'scope,
@@ -401,7 +413,7 @@ impl<'a> Node<'a> {
         tasks.kill();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue<'a>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::hash::Hash;
 use std::io::{self, Read as _, Write as _};
 
-use crate::folder::Folder;
+use crate::folder::{Entry, Folder};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::tree::Kind;
 use crate::store::{self, InsertError, Reader, Store};
+use crate::sys::Shortage;
 use crate::wire::frame::PIECE;
 
 /// Objects that come in. The pieces of one come in order; between them come those of others, each known by
@@ -21,7 +22,8 @@ pub(super) struct Incoming<'a, K> {
     folder: &'a Folder,
     /// Tells these files from those of others.
     mark: String,
-    files: HashMap<K, (u64, File)>,
+    /// None of one of which something could not be kept: the rest of it is of no use.
+    files: HashMap<K, Option<(u64, File)>>,
     count: u64,
 }
 
@@ -36,6 +38,16 @@ pub(super) enum Failed {
     Insert(#[from] InsertError),
 }
 
+impl Failed {
+    /// What there was too little of, if it was that.
+    pub(super) fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Store(error) => error.shortage(),
+            Self::Insert(error) => error.shortage(),
+        }
+    }
+}
+
 impl<'a, K: Eq + Hash> Incoming<'a, K> {
     /// None yet. Files that are not complete are in `folder`, with `mark` in their names.
     pub(super) fn new(store: &'a Store, folder: &'a Folder, mark: String) -> Self {
@@ -48,43 +60,66 @@ impl<'a, K: Eq + Hash> Incoming<'a, K> {
         }
     }
 
-    /// A piece came. With the last one, what the bytes of all of them hash to, which is in the store then.
-    pub(super) fn add(
-        &mut self,
-        key: K,
-        bytes: &[u8],
-        last: bool,
-    ) -> Result<Option<Digest>, Failed> {
-        if last && !self.files.contains_key(&key) {
+    /// A piece came. With the last one, what the bytes of all of them hash to, which is in the store then. Where one
+    /// could not be kept those that follow it are passed over.
+    pub(super) fn add(&mut self, key: K, bytes: &[u8], last: bool) -> Result<Option<Digest>, Failed>
+    where
+        K: Clone,
+    {
+        let begun = self.files.remove(&key);
+        if last && begun.is_none() {
             return Ok(Some(self.store.insert_bytes(bytes)?));
         }
-        let (number, mut file) = if let Some(begun) = self.files.remove(&key) {
-            begun
-        } else {
-            self.count += 1;
-            let name = name(&self.mark, self.count);
-            let entry = self.folder.entry(&name);
-            let file = entry.create().map_err(store::io_error("make", entry))?;
-            (self.count, file)
+        let begun = match begun {
+            Some(None) => {
+                if !last {
+                    self.files.insert(key, None);
+                }
+                return Ok(None);
+            }
+            Some(begun) => begun,
+            None => None,
         };
+        let number = begun.as_ref().map_or(self.count + 1, |(number, _)| *number);
+        self.count = self.count.max(number);
         let name = name(&self.mark, number);
         let entry = self.folder.entry(&name);
-        file.write_all(bytes)
-            .map_err(store::io_error("write", entry))?;
-        if !last {
-            self.files.insert(key, (number, file));
-            return Ok(None);
+        let written = write(entry, begun.map(|(_, file)| file), bytes);
+        let added = written.map_err(Failed::from).and_then(|file| {
+            if !last {
+                self.files.insert(key.clone(), Some((number, file)));
+                return Ok(None);
+            }
+            drop(file);
+            let candidate = self.store.candidate(entry, true)?;
+            Ok(Some(self.store.insert(candidate)?.digest))
+        });
+        if added.is_err() {
+            // It takes room, which may be what is lacking.
+            let _ = entry.remove();
+            if !last {
+                self.files.insert(key, None);
+            }
         }
-        drop(file);
-        let candidate = self.store.candidate(entry, true)?;
-        Ok(Some(self.store.insert(candidate)?.digest))
+        added
     }
+}
+
+/// Writes to a file that was begun, or is to be.
+fn write(entry: Entry, begun: Option<File>, bytes: &[u8]) -> Result<File, store::Error> {
+    let mut file = match begun {
+        Some(file) => file,
+        None => entry.create().map_err(store::io_error("make", entry))?,
+    };
+    file.write_all(bytes)
+        .map_err(store::io_error("write", entry))?;
+    Ok(file)
 }
 
 impl<K> Drop for Incoming<'_, K> {
     /// What did not come whole is of no use.
     fn drop(&mut self) {
-        for (number, _) in self.files.values() {
+        for (number, _) in self.files.values().flatten() {
             let _ = self.folder.entry(&name(&self.mark, *number)).remove();
         }
     }
@@ -160,5 +195,36 @@ pub(super) fn each_within(
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn one_that_could_not_be_kept_leaves_nothing_and_can_come_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("objects"), dir.path()).unwrap();
+        let place = dir.path().join("incoming");
+        fs::create_dir(&place).unwrap();
+        let folder = Folder::open(&place).unwrap();
+        let mut incoming = Incoming::new(&store, &folder, "x".to_owned());
+        let whole = Digest::of(b"abc");
+        assert!(matches!(incoming.add(1, b"a", false), Ok(None)));
+        // Its file cannot become an object.
+        fs::rename(place.join("incoming-x-1"), dir.path().join("away")).unwrap();
+        fs::create_dir(place.join("incoming-x-2")).unwrap();
+        assert!(incoming.add(1, b"bc", true).is_err());
+        // Its file cannot be made.
+        assert!(incoming.add(1, b"a", false).is_err());
+        assert!(matches!(incoming.add(1, b"b", false), Ok(None)));
+        assert!(matches!(incoming.add(1, b"c", true), Ok(None)));
+        fs::remove_dir(place.join("incoming-x-2")).unwrap();
+        assert!(matches!(incoming.add(1, b"ab", false), Ok(None)));
+        assert_eq!(incoming.add(1, b"c", true).unwrap(), Some(whole));
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
     }
 }

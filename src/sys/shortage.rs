@@ -75,6 +75,20 @@ impl Shortage {
         }
     }
 
+    /// Whether files that go make it less.
+    pub(crate) fn is_of_disk(self) -> bool {
+        match self {
+            Self::Room | Self::Quota => true,
+            Self::Descriptors
+            | Self::AllDescriptors
+            | Self::Processes
+            | Self::Memory
+            | Self::FileSize
+            | Self::Writes
+            | Self::Place => false,
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn hint(self) -> &'static str {
         match self {

@@ -15,6 +15,7 @@ use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::tree::Kind;
 use crate::store::{self, Store};
+use crate::sys::Shortage;
 use crate::wire::message::{TaskSpec, ToOwner};
 
 /// See the module.
@@ -39,7 +40,44 @@ enum Asked {
     /// It lies there, for whoever waits for it.
     There(PathBuf),
     /// It cannot be had: why.
-    Absent(String),
+    Absent(Unready),
+}
+
+/// Why something of a task is not ready here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unready {
+    /// There is no room for it.
+    Room(String),
+    /// All else.
+    Other(String),
+}
+
+impl Unready {
+    /// Of an error in these words.
+    pub(super) fn of(shortage: Option<Shortage>, why: String) -> Self {
+        match shortage {
+            Some(of) if of.is_of_disk() => Self::Room(why),
+            _ => Self::Other(why),
+        }
+    }
+}
+
+impl From<String> for Unready {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
+impl From<&str> for Unready {
+    fn from(why: &str) -> Self {
+        Self::Other(why.to_owned())
+    }
+}
+
+impl From<store::Error> for Unready {
+    fn from(error: store::Error) -> Self {
+        Self::of(error.shortage(), error.to_string())
+    }
 }
 
 /// Objects that are asked for at once.
@@ -99,7 +137,9 @@ impl<'a> Fetch<'a> {
     }
 
     /// Has all of these here; or says why that cannot be.
-    fn all(&self, digests: &[Digest]) -> Result<(), String> {
+    fn all(&self, digests: &[Digest], used: &Use) -> Result<(), Unready> {
+        // Before anybody looks whether it is there.
+        used.hold(digests);
         let missing = self.ask(digests);
         let mut state = self.lock();
         for digest in missing {
@@ -108,7 +148,7 @@ impl<'a> Fetch<'a> {
                 match state.asked.get_mut(&digest) {
                     None => break,
                     Some(Asked::Absent(why)) => return Err(why.clone()),
-                    Some(_) if over => return Err("the run is over".to_owned()),
+                    Some(_) if over => return Err("the run is over".into()),
                     Some(asked @ Asked::There(_)) => {
                         // Nobody else is to copy it.
                         let there = std::mem::replace(asked, Asked::Comes);
@@ -123,6 +163,8 @@ impl<'a> Fetch<'a> {
                 }
             }
         }
+        drop(state);
+        used.came(digests);
         Ok(())
     }
 
@@ -132,10 +174,10 @@ impl<'a> Fetch<'a> {
         let why = match state.incoming.add(digest, bytes, last) {
             Ok(None) => return,
             Ok(Some(found)) if found == digest => None,
-            Ok(Some(found)) => Some(format!(
+            Ok(Some(found)) => Some(Unready::Other(format!(
                 "object {digest} came with bytes that hash to {found}"
-            )),
-            Err(error) => Some(error.to_string()),
+            ))),
+            Err(error) => Some(Unready::of(error.shortage(), error.to_string())),
         };
         match why {
             None => state.asked.remove(&digest),
@@ -172,7 +214,9 @@ impl<'a> Fetch<'a> {
 
     /// An object cannot be had.
     pub(super) fn absent(&self, digest: Digest, why: String) {
-        self.lock().asked.insert(digest, Asked::Absent(why));
+        self.lock()
+            .asked
+            .insert(digest, Asked::Absent(Unready::Other(why)));
         self.changed.notify_all();
     }
 
@@ -188,49 +232,43 @@ impl<'a> Fetch<'a> {
         task: &TaskSpec,
         step: &Runnable,
         used: &Use,
-    ) -> Result<(), String> {
-        self.all(&[task.input])?;
-        used.of(self.store, &task.input);
+    ) -> Result<(), Unready> {
+        self.all(&[task.input], used)?;
         let form = Form::of(task.form).ok_or("what the input is makes no sense")?;
         match form {
             Form::File => {}
             Form::Folder => self.within(&task.input, form, used)?,
             Form::List => {
                 let given = crate::exec::local::Given::without_files(self.store, &task.input, form);
-                let main = given.map_err(|error| error.to_string())?.main;
-                self.all(&[main])?;
-                used.of(self.store, &main);
+                let main = given?.main;
+                self.all(&[main], used)?;
                 if step.input_dir {
                     self.listed(&task.input, used)?;
                 }
             }
         }
         if let Some(tree) = &task.checkpoint {
-            self.all(&[*tree])?;
-            used.of(self.store, tree);
+            self.all(&[*tree], used)?;
             self.within(tree, Form::Folder, used)?;
         }
         if let Some(context) = &task.context {
-            self.all(&[*context])?;
-            used.of(self.store, context);
+            self.all(&[*context], used)?;
             self.listed(context, used)?;
         }
         Ok(())
     }
 
     /// Has the list of a folder here, and all that is in it.
-    pub(super) fn folder(&self, tree: &Digest, used: &Use) -> Result<(), String> {
-        self.all(&[*tree])?;
-        used.of(self.store, tree);
+    pub(super) fn folder(&self, tree: &Digest, used: &Use) -> Result<(), Unready> {
+        self.all(&[*tree], used)?;
         self.within(tree, Form::Folder, used)
     }
 
     /// Files and folders of a list.
-    fn listed(&self, list: &Digest, used: &Use) -> Result<(), String> {
+    fn listed(&self, list: &Digest, used: &Use) -> Result<(), Unready> {
         self.within(list, Form::List, used)?;
-        let told = |error: store::Error| error.to_string();
-        for entry in self.store.list(list).map_err(told)? {
-            let entry = entry.map_err(told)?;
+        for entry in self.store.list(list)? {
+            let entry = entry?;
             if entry.kind == Kind::Folder {
                 self.within(&entry.digest, Form::Folder, used)?;
             }
@@ -238,15 +276,12 @@ impl<'a> Fetch<'a> {
         Ok(())
     }
 
-    fn within(&self, digest: &Digest, form: Form, used: &Use) -> Result<(), String> {
+    fn within(&self, digest: &Digest, form: Form, used: &Use) -> Result<(), Unready> {
         let mut stretch = Vec::new();
         let mut wrong = None;
         let mut fetch = |stretch: &mut Vec<Digest>| {
             if wrong.is_none() {
-                wrong = self.all(stretch).err();
-                stretch
-                    .iter()
-                    .for_each(|digest| used.of(self.store, digest));
+                wrong = self.all(stretch, used).err();
             }
             stretch.clear();
         };
@@ -261,7 +296,7 @@ impl<'a> Fetch<'a> {
         fetch(&mut stretch);
         match (read, wrong) {
             (_, Some(why)) => Err(why),
-            (Err(error), None) => Err(error.to_string()),
+            (Err(error), None) => Err(error.into()),
             (Ok(()), None) => Ok(()),
         }
     }

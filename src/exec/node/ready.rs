@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::fetch::Unready;
 use super::folders::{Folders, Whereabouts};
 use super::secrets::Given;
 use super::shelf::Use;
@@ -13,7 +14,7 @@ use crate::text::Shown as _;
 
 impl Node<'_> {
     /// How the step's script is run here; or why it cannot be.
-    fn ready(&self, known: &Known, used: &Use) -> Result<Arc<Runnable>, String> {
+    fn ready(&self, known: &Known, used: &Use) -> Result<Arc<Runnable>, Unready> {
         let mut ready = known.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((step, _)) = &*ready {
             return Ok(Arc::clone(step));
@@ -22,9 +23,8 @@ impl Node<'_> {
         if let Some(files) = files {
             self.fetch.folder(files, used)?;
         }
-        let folder = self.folders.with(self.site.store, files);
-        let folder = folder.map_err(|error| error.to_string())?;
-        let names = Folders::names(self.site.store, files).map_err(|error| error.to_string())?;
+        let folder = self.folders.with(self.site.store, files)?;
+        let names = Folders::names(self.site.store, files)?;
         if let Tools::Nix(environment) = &known.spec.identity.tools {
             self.packages.have(known.number, environment)?;
         }
@@ -77,7 +77,7 @@ impl Node<'_> {
         task: &Task,
         place: &Whereabouts,
         used: &Use,
-    ) -> Result<Arc<Runnable>, String> {
+    ) -> Result<Arc<Runnable>, Unready> {
         let step = self.ready(&task.known, used)?;
         self.fetch.all_of(&task.spec, &step, used)?;
         let gone = place.go(&step.folder);

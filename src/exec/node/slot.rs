@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::fetch::Unready;
 use super::folders::Whereabouts;
 use super::shelf::Use;
 use super::told::{self, Teller};
 use super::{Node, Task};
 use crate::engine::{self, Grant};
 use crate::exec::local::{LiveState, TaskLaunch, Worker};
+use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
@@ -22,7 +24,7 @@ use crate::sys;
 use crate::wire::frame;
 use crate::wire::message::{Lease, ToOwner};
 
-impl Node<'_> {
+impl<'a> Node<'a> {
     /// What a slot does.
     pub(super) fn work(&self, number: usize) {
         let handle = Handle::new(Duration::from_millis(self.terms.grace));
@@ -44,14 +46,16 @@ impl Node<'_> {
         let place = Whereabouts::default();
         while let Some((task, gpus)) = self.next() {
             lease.set(task.spec.lease);
+            let units = task.known.units;
             if self.is_in_time(&task) {
-                self.carry_out(&mut worker, &place, &task, &gpus);
+                self.carry_out(&mut worker, &place, task, &gpus);
             } else {
                 self.line.say(&ToOwner::GivenBack(task.spec.lease));
             }
-            self.shelf.trim(self.site.store);
+            self.shelf.trim();
             let mut queue = self.lock();
-            queue.free += task.known.units;
+            queue.room.end();
+            queue.free += units;
             queue.gpus.extend(gpus);
             drop(queue);
             self.called.notify_all();
@@ -66,7 +70,7 @@ impl Node<'_> {
     }
 
     /// The next task, and its GPUs.
-    fn next(&self) -> Option<(Task, Vec<String>)> {
+    fn next(&self) -> Option<(Task<'a>, Vec<String>)> {
         let mut queue = self.lock();
         loop {
             if queue.over {
@@ -75,9 +79,11 @@ impl Node<'_> {
             if let Some(first) = queue.tasks.front()
                 && first.known.units <= queue.free
                 && first.known.spec.gpus <= queue.gpus.len()
+                && !queue.room.is_short()
                 && let Some(task) = queue.tasks.pop_front()
             {
                 queue.free -= task.known.units;
+                queue.room.begin();
                 let gpus = queue.gpus.drain(..task.known.spec.gpus).collect();
                 return Some((task, gpus));
             }
@@ -88,14 +94,61 @@ impl Node<'_> {
         }
     }
 
-    fn carry_out(&self, worker: &mut Worker, place: &Whereabouts, task: &Task, gpus: &[String]) {
-        let Task { spec, known } = task;
-        let used = self.shelf.begin();
-        let step = match self.prepare(task, place, &used) {
+    /// Carries a task out, again where there was no room for it and may be some now.
+    fn carry_out(
+        &self,
+        worker: &mut Worker,
+        place: &Whereabouts,
+        mut task: Task<'a>,
+        gpus: &[String],
+    ) {
+        let lease = task.spec.lease;
+        let mut short = None;
+        // What it keeps for its next try.
+        let mut kept = Vec::new();
+        loop {
+            let used = self.shelf.begin();
+            let Some((checkpoint, why)) = self.try_out(worker, place, &task, gpus, &used) else {
+                break;
+            };
+            task.ahead.release();
+            if let Some(tree) = checkpoint {
+                task.spec.checkpoint = Some(tree);
+                kept.push(used);
+            } else {
+                drop(used);
+            }
+            if !self.has_room_now(short.get_or_insert_with(|| self.is_short())) {
+                self.cannot(lease, why);
+                break;
+            }
+            if !self.is_in_time(&task) {
+                self.line.say(&ToOwner::GivenBack(lease));
+                break;
+            }
+        }
+        if let Some(short) = short {
+            self.is_short_no_more(short);
+        }
+    }
+
+    /// The same once. Where there was no room for it nothing is told but given back: what it keeps for its next try, and
+    /// what there was no room for.
+    fn try_out(
+        &self,
+        worker: &mut Worker,
+        place: &Whereabouts,
+        task: &Task<'a>,
+        gpus: &[String],
+        used: &Use,
+    ) -> Option<(Option<Digest>, String)> {
+        let Task { spec, known, .. } = task;
+        let step = match self.prepare(task, place, used) {
             Ok(step) => step,
-            Err(why) => {
+            Err(Unready::Room(why)) => return Some((None, why)),
+            Err(Unready::Other(why)) => {
                 self.cannot(spec.lease, why);
-                return;
+                return None;
             }
         };
         let form = Form::of(spec.form).unwrap_or_default();
@@ -145,12 +198,21 @@ impl Node<'_> {
             if ended.checkpoint.is_none() {
                 // It is lost with this worker, as all that are told nothing of.
                 self.keeper.end(spec.lease);
-                return;
+                return None;
+            }
+        }
+        if let engine::Outcome::Short(short) = &ended.outcome
+            && short.of.is_of_disk()
+        {
+            let kept = ended.checkpoint.as_ref();
+            if kept.is_none_or(|tree| self.fetch.folder(tree, used).is_ok()) {
+                self.keeper.end(spec.lease);
+                return Some((ended.checkpoint, short.error.clone()));
             }
         }
         let kept = self.site.keep.as_ref().filter(|_| ended.kept.is_some());
         let kept = kept.map(|keep| keep.fold(self.site.store, ready.id));
-        let told = self.teller(spec.lease, &used).end(ended, kept);
+        let told = self.teller(spec.lease, used).end(ended, kept);
         if let Err(error) = told {
             self.cannot(
                 spec.lease,
@@ -158,6 +220,7 @@ impl Node<'_> {
             );
         }
         self.keeper.end(spec.lease);
+        None
     }
 
     /// A task cannot be carried out here; of one that only ends with this worker nothing is told.
@@ -201,6 +264,6 @@ impl Node<'_> {
             let _ = self.teller(lease, &used).keeps(&tree);
         });
         drop(used);
-        self.shelf.trim(self.site.store);
+        self.shelf.trim();
     }
 }

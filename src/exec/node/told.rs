@@ -43,7 +43,7 @@ impl Teller<'_> {
     /// Gives the run an object.
     fn send(&self, digest: &Digest) -> Result<(), store::Error> {
         let lease = self.lease;
-        self.used.of(self.store, digest);
+        self.used.of(digest);
         if let Some(name) = self.beside.put(self.store, digest) {
             let placed = ToOwner::Placed {
                 lease,

@@ -296,6 +296,38 @@ executor = "lab"
 }
 
 #[test]
+fn a_small_disk_is_shared_out_among_the_tasks_of_a_machine() {
+    let test = Test::new();
+    std::fs::create_dir(test.path("small")).unwrap();
+    let place = test.path("small");
+    let place = place.display();
+    // All inputs together have no room there, nor three tasks at a time; one does.
+    test.manifest(&format!(
+        r#"
+[executors.lab]
+start = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=8m none {place}; TMPDIR={place} exec "$@"', "sh"]
+workers = 1
+slots = 3
+[[step]]
+name = "begin"
+start = true
+executor = "local"
+script = 'for n in 1 2 3 4 5 6; do head -c 1500000 /dev/urandom > $OUTPUT_DIR/${{n}}_work; done'
+[[step]]
+name = "work"
+executor = "lab"
+script = 'head -c 3000000 /dev/zero > $TMPDIR/x; sleep 0.05; wc -c < $INPUT_FILE > $OUTPUT_DIR/bytes'
+"#
+    ));
+    test.run(["-run"])
+        .exits(0)
+        .says("there is not room for all its tasks on the disk of ")
+        .says("7 run, 0 reused, 0 failed")
+        .never_says("lost");
+    assert_eq!(test.finals()["bytes"], vec![b"1500000\n".to_vec(); 6]);
+}
+
+#[test]
 fn what_a_failed_task_left_elsewhere_comes_back() {
     let test = Test::with(
         r#"
