@@ -37,7 +37,7 @@ pub(crate) use file::{
 };
 pub(crate) use shortage::{Shortage, is_full};
 pub(crate) use spawning::{starting_a_child, until_it_can_be_executed};
-pub(crate) use system::{Divided, Part};
+pub(crate) use system::{Divided, Part, uptime};
 pub(crate) use wait::{Usage, wait};
 
 /// The flag with which `posix_spawn` starts a process in a session of its own, where it has one.

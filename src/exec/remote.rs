@@ -15,6 +15,7 @@ mod late;
 #[cfg(test)]
 mod model;
 mod process;
+mod pulse;
 mod station;
 mod talk;
 mod trial;
@@ -38,6 +39,7 @@ use crate::wire::message::{Lease, StepSpec, TaskSpec, Terms, ToWorker};
 use beside::Beside;
 use book::{Act, Book, WorkerId};
 pub(crate) use deadline::MARGIN;
+use pulse::Pulse;
 use station::Station;
 use talk::Say;
 pub(crate) use trial::{Tried, trial};
@@ -104,6 +106,8 @@ pub(crate) struct Remote<'a> {
     /// Where folders of failed tasks go, if they are kept.
     keep: Option<Arc<Kept>>,
     clock: Clock,
+    /// Whether this run itself stood still.
+    pulse: Pulse,
     state: Mutex<State>,
     /// Somebody is to be started, or all is over.
     called: Condvar,
@@ -211,6 +215,7 @@ impl<'a> Remote<'a> {
             keep,
             fence: None,
             clock: Box::new(Instant::now),
+            pulse: Pulse::default(),
             state: Mutex::new(state),
             called: Condvar::new(),
             news: Mutex::default(),

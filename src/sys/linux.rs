@@ -229,6 +229,12 @@ pub(super) fn boot_id() -> Option<String> {
     Some(id.trim().to_owned())
 }
 
+/// Since the start of this machine, with the time that it slept.
+pub(crate) fn uptime() -> Duration {
+    let seconds = rustix::system::sysinfo().uptime;
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}
+
 pub(super) fn ending_signals() -> Vec<i32> {
     let named = [
         libc::SIGABRT,

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, OFlags};
 use rustix::path::Arg;
@@ -124,6 +125,12 @@ pub(super) fn gpus() -> usize {
 
 pub(super) fn boot_id() -> Option<String> {
     None
+}
+
+/// Since it was asked first.
+pub(crate) fn uptime() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }
 
 pub(super) fn ending_signals() -> Vec<i32> {

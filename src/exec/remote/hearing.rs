@@ -153,15 +153,19 @@ impl<'a> Hearing<'_, 'a> {
     pub(super) fn end(self, why: String, time_is_over: bool) -> Came {
         let remote = self.remote;
         let silence = Duration::from_millis(remote.terms.silence);
-        let how = if (remote.clock)().duration_since(self.last) > silence {
+        let stood_still = remote.stood_still().filter(|_| self.leaving.is_none());
+        let how = if let Some(stood_still) = &stood_still {
+            format!("{why}: {stood_still}")
+        } else if (remote.clock)().duration_since(self.last) > silence {
             format!("nothing was heard of it for {}", exact(silence))
         } else {
             self.leaving.clone().unwrap_or(why)
         };
-        let left = self.leaving.is_some();
+        let left = self.leaving.is_some() || stood_still.is_some();
         // Slurm ends them a little earlier now and then.
         let is_past = |until: Instant| (remote.clock)() + deadline::MARGIN >= until;
-        let time_is_over = left && (time_is_over || self.until.is_some_and(is_past));
+        let time_is_over =
+            self.leaving.is_some() && (time_is_over || self.until.is_some_and(is_past));
         let had_some = remote.lock().book.in_hand(self.worker) > 0;
         let ends = (&*how, left, time_is_over);
         remote.gone(self.place, self.worker, &self.node, ends);

@@ -380,3 +380,8 @@ fn whatever_happens_each_task_ends_once_as_it_has_to() {
 fn what_is_given_back_when_the_run_is_to_end_is_over() {
     Life::given_back_late(&History::new(0), &Scenery::new());
 }
+
+#[test]
+fn a_run_that_stood_still_takes_it_out_on_no_task_and_no_machine() {
+    Life::stands_still(&History::new(0), &Scenery::new());
+}

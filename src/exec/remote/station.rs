@@ -24,6 +24,8 @@ use crate::wire::message::{Hello, ToWorker};
 const TRIES: u32 = 3;
 /// After which the next one is tried.
 const MOMENT: Duration = Duration::from_millis(200);
+/// The same for a run that stood still.
+const WHILE: Duration = Duration::from_secs(2);
 
 /// Ends a command.
 pub(super) type End = Box<dyn Fn() + Send>;
@@ -166,6 +168,9 @@ impl<'a> Remote<'a> {
                     self.warn(format!("cannot start a thread for a worker: {error}"));
                 }
             }
+            drop(state);
+            self.goes_on();
+            state = self.lock();
             let tick = self.look_after(&mut state);
             for place in self.due_to_ask(&mut state) {
                 // Without it nobody knows, as before.
@@ -256,7 +261,9 @@ impl<'a> Remote<'a> {
         let never_came = station.coming.take();
         let took_long = never_came.as_ref().is_some_and(|one| one.took_long(now));
         let was_late = std::mem::take(&mut station.late);
-        station.failures = if came.was_of_use || was_late {
+        // Where it slept, the network may take a while as well.
+        let stood_still = self.stood_still().is_some();
+        station.failures = if came.was_of_use || was_late || stood_still {
             0
         } else {
             station.failures + 1
@@ -284,6 +291,8 @@ impl<'a> Remote<'a> {
             }
             return Next::Again(if came.was_of_use {
                 Duration::ZERO
+            } else if stood_still {
+                WHILE
             } else {
                 // Whatever it is, it may pass.
                 MOMENT

@@ -40,8 +40,8 @@ pub(super) struct Life<'r, 'a> {
 }
 
 impl Life<'_, '_> {
-    /// What a worker had not begun comes back when the run is to end already.
-    pub(super) fn given_back_late(history: &History, scenery: &Scenery) {
+    /// Calls `test` with a run that has one station.
+    fn alone(scenery: &Scenery, test: impl FnOnce(&Remote)) {
         let place = tempfile::tempdir_in(scenery.world.store.scratch()).unwrap();
         let folder = Folder::open(place.path()).unwrap();
         let crews = [Crew {
@@ -60,18 +60,57 @@ impl Life<'_, '_> {
         let store = &scenery.world.store;
         let terms = (scenery.terms.clone(), 0);
         let steps = &scenery.steps;
-        let remote = Remote::new(store, &folder, &crews, steps, terms, (&hidden, None));
-        let (say, _says) = mpsc::channel();
-        let hearing = remote.take_on((0, 0), hello(0, 1), say);
-        let mut hearing = hearing.unwrap_or_else(|came| panic!("{}", came.how));
-        remote.give(Box::new(Self::job(scenery, history, 0)));
-        assert_eq!(hearing.held(), [0]);
-        remote.stop(Stop::Ask);
-        let said = (ToOwner::GivenBack(1), Vec::new());
-        hearing.hear(Ok(Some(said))).unwrap();
-        let news = &remote.news.lock().unwrap().news;
-        let is_cancelled = |news: &News| matches!(news, News::Ended(ended) if matches!(ended.outcome, Outcome::Cancelled));
-        assert!(news.iter().any(is_cancelled), "{news:?}");
+        test(&Remote::new(
+            store,
+            &folder,
+            &crews,
+            steps,
+            terms,
+            (&hidden, None),
+        ));
+    }
+
+    /// What a worker had not begun comes back when the run is to end already.
+    pub(super) fn given_back_late(history: &History, scenery: &Scenery) {
+        Self::alone(scenery, |remote| {
+            let (say, _says) = mpsc::channel();
+            let hearing = remote.take_on((0, 0), hello(0, 1), say);
+            let mut hearing = hearing.unwrap_or_else(|came| panic!("{}", came.how));
+            remote.give(Box::new(Self::job(scenery, history, 0)));
+            assert_eq!(hearing.held(), [0]);
+            remote.stop(Stop::Ask);
+            let said = (ToOwner::GivenBack(1), Vec::new());
+            hearing.hear(Ok(Some(said))).unwrap();
+            let news = &remote.news.lock().unwrap().news;
+            let is_cancelled = |news: &News| matches!(news, News::Ended(ended) if matches!(ended.outcome, Outcome::Cancelled));
+            assert!(news.iter().any(is_cancelled), "{news:?}");
+        });
+    }
+
+    /// A run stands still, again and again, for as long as its worker waits for it.
+    pub(super) fn stands_still(history: &History, scenery: &Scenery) {
+        const TIMES: usize = 5;
+        Self::alone(scenery, |remote| {
+            for time in 0..TIMES {
+                let (say, _says) = mpsc::channel();
+                let hearing = remote.take_on((0, 0), hello(0, 1), say);
+                let hearing = hearing.unwrap_or_else(|came| panic!("{}", came.how));
+                if time == 0 {
+                    remote.give(Box::new(Self::job(scenery, history, 0)));
+                }
+                assert_eq!(hearing.held(), [0], "time {time}");
+                let before = crate::sys::uptime().saturating_sub(SILENCE * 2);
+                remote.pulse.beat(before, SILENCE);
+                let came = hearing.end("it ended".to_owned(), false);
+                let next = remote.next_at(0, 0, &came);
+                assert!(matches!(next, Next::Again(_)), "{next:?}");
+            }
+            let news = &remote.news.lock().unwrap().news;
+            let is_told = |news: &&News| matches!(news, News::Lost { why, .. } if why.contains("the run itself stood still for 1m"));
+            assert_eq!(news.iter().filter(is_told).count(), TIMES, "{news:?}");
+            let is_over = |news: &News| matches!(news, News::Ended(_));
+            assert!(!news.iter().any(is_over), "{news:?}");
+        });
     }
 
     pub(super) fn pass(history: &mut History, scenery: &Scenery) -> Over {
