@@ -158,7 +158,7 @@ pub(crate) fn serve(
             u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
         }),
     }));
-    let watch = Watchdog::new(emergency, FIRST);
+    let watch = Watchdog::new(emergency, keeper, FIRST);
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("silence".into())

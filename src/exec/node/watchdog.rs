@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::keeper::Keeper;
 use super::line::Line;
 use crate::exec::local::Emergency;
 use crate::wire::message::ToOwner;
@@ -11,14 +12,16 @@ use crate::wire::message::ToOwner;
 /// Ends the process where nothing is heard any more: the thread that reads cannot notice that.
 pub(super) struct Watchdog<'a> {
     emergency: &'a Emergency,
+    keeper: &'a Keeper,
     state: Mutex<(Instant, Duration, bool)>,
     called: Condvar,
 }
 
 impl<'a> Watchdog<'a> {
-    pub(super) fn new(emergency: &'a Emergency, silence: Duration) -> Self {
+    pub(super) fn new(emergency: &'a Emergency, keeper: &'a Keeper, silence: Duration) -> Self {
         Self {
             emergency,
+            keeper,
             state: Mutex::new((Instant::now(), silence, false)),
             called: Condvar::new(),
         }
@@ -67,6 +70,8 @@ impl<'a> Watchdog<'a> {
         let silence = state.1;
         drop(state);
         crate::out::tell(&format!("worker: {}\n", Error::Silence(silence)));
+        // Its tasks are lost with it: a run that hears their end after all would take them for asked to end.
+        self.keeper.leaves();
         let emergency = self.emergency;
         emergency.tasks().kill();
         emergency.clear();
