@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 pub(crate) use compare::Difference;
 pub(crate) use error::Error;
@@ -30,9 +30,10 @@ use crate::manifest::{InputKind, Manifest, Texts};
 use crate::model::digest::Digest;
 use crate::model::entry::EntryName;
 use crate::model::event::Compared;
-use crate::model::file::Lent;
+use crate::model::file::{Lent, Stat};
 use crate::model::list::Form;
 use crate::model::name::StepName;
+use crate::model::param;
 use crate::model::route::Router;
 use crate::state::{Entries, Reader, Runset, StepId};
 use crate::store::{self, Store};
@@ -168,6 +169,64 @@ impl Inputs {
         Self::gather_with(outside, known, store, true)
     }
 
+    /// What is wrong with what comes in, and what is not there, as far as that can be seen without reading files or
+    /// running anything; each with its place.
+    pub(crate) fn look(outside: &Outside) -> Result<(Vec<Diagnostic>, Vec<Diagnostic>), Error> {
+        let root = Self::root(outside)?;
+        let mut gatherer = Self::only_look(outside, &root)?;
+        gatherer.sort();
+        gatherer.check_identities();
+        Ok((gatherer.errors, gatherer.absent))
+    }
+
+    /// The files that come in, also those that sheets name, as they look: of what is wrong nothing.
+    pub(crate) fn files(outside: &Outside) -> Vec<(Box<str>, Stat)> {
+        let Ok(root) = Self::root(outside) else {
+            return Vec::new();
+        };
+        let gatherer = Self::only_look(outside, &root);
+        gatherer.map_or_else(|_| Vec::new(), |gatherer| gatherer.seen)
+    }
+
+    /// What the commands of inputs say, each as a whole: of those that need no packages and no parameter. What goes wrong is
+    /// nothing.
+    pub(crate) fn said_now(outside: &Outside) -> Vec<String> {
+        let inputs = outside.manifest.inputs.iter();
+        let commands = inputs.filter_map(|input| match input.kind() {
+            Some(InputKind::Lines(command)) if input.packages.is_empty() => Some(command),
+            _ => None,
+        });
+        let place = lines::Place {
+            folder: outside.folder,
+            temporary: None,
+            programs: &[],
+            params: &[],
+        };
+        let names = || outside.manifest.params.keys();
+        commands
+            .filter(|command| !names().any(|name| param::is_mentioned(&command.value, name)))
+            .map(|command| {
+                let told = lines::of(&command.value, &place, outside.stop);
+                let lines = told.map_or_else(|_| Vec::new(), |told| told.lines);
+                let texts = lines.into_iter().map(|line| line.text);
+                texts.collect::<Vec<_>>().join("\n")
+            })
+            .collect()
+    }
+
+    fn only_look<'a>(outside: &'a Outside<'a>, root: &'a Root) -> Result<Gatherer<'a>, Error> {
+        let mut gatherer = Gatherer::new(outside, root, None);
+        gatherer.only_looks = true;
+        gatherer.without_commands(&mut Known::new([]), None)?;
+        Ok(gatherer)
+    }
+
+    fn root(outside: &Outside) -> Result<Root, Error> {
+        let stop = Arc::clone(outside.stop);
+        let root = Root::open_until(outside.folder, Some(outside.db), stop);
+        Ok(root.map_err(Error::Folder)?.telling(outside.tell))
+    }
+
     /// How what can be seen without running anything differs from what is recorded of the runset:
     /// lines of commands are passed over.
     pub(crate) fn seen(
@@ -195,32 +254,11 @@ impl Inputs {
         store: Option<&Store>,
         commands: bool,
     ) -> Result<Self, Error> {
-        let stop = Arc::clone(outside.stop);
-        let root = Root::open_until(outside.folder, Some(outside.db), stop);
-        let root = root.map_err(Error::Folder)?.telling(outside.tell);
-        let mut gatherer = Gatherer {
-            outside,
-            root: &root,
-            temporary: store.map(Store::scratch),
-            entries: Vec::new(),
-            errors: Vec::new(),
-            bare: Vec::new(),
-            said: Vec::new(),
-            lent: Vec::new(),
-        };
-        let kept = store.map_or(Keep::Nothing, Keep::All);
+        let root = Self::root(outside)?;
+        let mut gatherer = Gatherer::new(outside, &root, store.map(Store::scratch));
+        gatherer.without_commands(known, store)?;
+        gatherer.nothing_is_absent();
         let inputs = || outside.manifest.inputs.iter().enumerate();
-        for (number, input) in inputs() {
-            let keep = if input.copy { kept } else { Keep::Nothing };
-            match input.kind() {
-                Some(InputKind::Files(globs)) => gatherer.files(number, input, globs, known, keep),
-                Some(InputKind::Rows(sheet)) => gatherer.rows(number, input, sheet, known, keep),
-                Some(InputKind::Lines(_)) | None => {}
-            }
-        }
-        if outside.stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
         // A command may take its time, and do more than look.
         for (number, input) in inputs() {
             if let Some(InputKind::Lines(command)) = input.kind()
@@ -230,10 +268,7 @@ impl Inputs {
                 gatherer.lines(number, input, command)?;
             }
         }
-        gatherer.entries.sort_by(|a, b| {
-            let by_step = || a.step.as_str().cmp(b.step.as_str());
-            a.identity.cmp(&b.identity).then_with(by_step)
-        });
+        gatherer.sort();
         gatherer.check_identities();
         let Gatherer {
             entries,

@@ -7,6 +7,7 @@ mod circles;
 mod describe;
 pub(crate) mod diagnostic;
 mod duration;
+mod elsewhere;
 mod executors;
 mod field;
 mod from;

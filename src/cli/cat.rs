@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::error::Failure;
 use super::options::Places;
+use super::reference::Reference;
 use super::select::{self, Named};
 use crate::exec::local::Given;
 use crate::model::digest::Digest;
@@ -16,13 +17,14 @@ use crate::out;
 use crate::state::{Reader, TaskRow};
 use crate::store;
 use crate::text::suggest;
-use crate::text::{Shown as _, visible};
+use crate::text::{Shown as _, quoted, visible};
 
 /// Options of `cat`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// An object by four or more digits of its hash, or a task by its number: what it left
-    #[arg(value_name = "HASH|TASK")]
+    /// An object by four or more digits of its hash, a task by its number: what it left; or a final output of the
+    /// newest runset by its name
+    #[arg(value_name = "HASH|TASK|NAME")]
     what: String,
     /// Of several files that a task left, or that its input consists of, the name of one; in a folder, its
     /// path
@@ -37,7 +39,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let state = Reader::open(&places.db)?;
     let store = select::store(&state)?;
     let name = options.name.as_deref();
-    let object = match select::named(&state, &options.what)? {
+    let object = match named(&state, &options.what)? {
         Named::Object(object) => object,
         Named::Task(row) if options.input => given(&store, &row, name)?,
         Named::Task(row) if row.step.is_none() => match name {
@@ -50,6 +52,41 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     write(&store, &object, &mut out)?;
     out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the word names: also a final output, where it can be neither of the others.
+fn named(state: &Reader, word: &str) -> Result<Named, Failure> {
+    if Reference::parse(word).is_ok() {
+        return select::named(state, word);
+    }
+    let newest = state.newest_runset()?;
+    let finals = state.finals_called(word, newest.as_ref())?;
+    match finals.as_slice() {
+        [] => {
+            let names = state.final_names(newest.as_ref())?;
+            let failure = Failure::usage(format!(
+                "{} is no number of a task, no start of a hash and no final output",
+                quoted(word)
+            ));
+            let names = names.iter().map(String::as_str);
+            Err(match suggest::closest(word, names) {
+                Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
+                None => failure.hint("`tasks` lists the tasks; `cat TASK` shows what one left"),
+            })
+        }
+        [first, others @ ..] if others.iter().all(|one| one.object == first.object) => {
+            Ok(Named::Task(Box::new(first.clone())))
+        }
+        [first, others @ ..] => Err(Failure::usage(format!(
+            "{} final outputs are called {}, and they differ",
+            others.len() + 1,
+            quoted(word)
+        ))
+        .hint(format!(
+            "name one by its number: the newest is `cat {}`",
+            first.id
+        ))),
+    }
 }
 
 /// The object that a task works on, or one of its files.

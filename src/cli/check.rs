@@ -6,6 +6,7 @@ mod cache;
 mod describe;
 mod executor;
 mod files;
+mod inputs;
 mod lint;
 mod params;
 mod programs;
@@ -25,6 +26,7 @@ use super::error::Failure;
 use super::options::{Output, ParamOptions, Places};
 use super::output::print;
 use super::params as given;
+use super::results;
 use crate::model::event::Event;
 use crate::out;
 use crate::prepare::Source;
@@ -110,7 +112,9 @@ pub(super) fn main(
         text.push_str(&words);
         text.push('\n');
     }
-    let found = lint::all(&source, places);
+    results::check(places, &source)?;
+    let mut found = lint::all(&source, places);
+    inputs::look(&source, places, &mut found)?;
     if options.strict
         && let Some(failure) = lint::failure(&source, &found)
     {

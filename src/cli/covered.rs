@@ -63,6 +63,20 @@ impl Covered {
         })
     }
 
+    /// Who looks for files in the folder itself, whatever they are called.
+    pub(super) fn looks_in(&self) -> Option<&str> {
+        self.folders.iter().find_map(|folder| {
+            let folder = folder.trim_end_matches('/');
+            let looks = |globs: &[Glob]| {
+                let mut takes = globs.iter().filter(|glob| !glob.takes_out());
+                let mut out = globs.iter().filter(|glob| glob.takes_out());
+                takes.any(|glob| glob.looks_in(folder)) && !out.any(|glob| glob.covers(folder))
+            };
+            let (whose, _) = self.sets.iter().find(|(_, globs)| looks(globs))?;
+            Some(&**whose)
+        })
+    }
+
     /// The pattern that takes the folder out of others, quoted; none of the manifest's own folder.
     pub(super) fn taken_out(&self) -> Option<String> {
         let folder = self.folders.first()?.trim_end_matches('/');

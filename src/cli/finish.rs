@@ -19,7 +19,7 @@ impl Call<'_> {
         let Some(command) = &self.actions.on_finish else {
             return;
         };
-        let told = self.finish(done).to_string();
+        let told = format!("{}\n", self.finish(done));
         let words = match hand_over(command, &self.leaves.here, &told) {
             Ok(None) => return,
             Ok(Some(how)) => format!("-on-finish: {} ended with {how}", visible(command)),

@@ -7,6 +7,7 @@ use crate::files::Known;
 use crate::inputs::{Difference, Error, Inputs, Outside};
 use crate::manifest::Step;
 use crate::model::event::Event;
+use crate::prepare::Source;
 use crate::state::Runset;
 use crate::store::Store;
 use crate::text::{Shown as _, quoted};
@@ -171,15 +172,17 @@ impl Call<'_> {
     }
 
     fn no_inputs(&self, error: Error) -> Failure {
-        match error {
-            Error::Bad(errors) => self.source.diagnose(&errors).into(),
-            Error::Interrupted => Failure::usage("interrupted").or_signal(self.inbox.signal()),
-            Error::Folder(error) => {
-                let folder = &self.source.folder;
-                no_start_in(folder, &error)
-            }
-            Error::State(error) => error.into(),
-            Error::Store(error) => error.into(),
-        }
+        no_inputs(self.source, error).or_signal(self.inbox.signal())
+    }
+}
+
+/// What comes in cannot be had.
+pub(super) fn no_inputs(source: &Source, error: Error) -> Failure {
+    match error {
+        Error::Bad(errors) => source.diagnose(&errors).into(),
+        Error::Interrupted => Failure::usage("interrupted"),
+        Error::Folder(error) => no_start_in(&source.folder, &error),
+        Error::State(error) => error.into(),
+        Error::Store(error) => error.into(),
     }
 }

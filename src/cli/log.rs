@@ -176,12 +176,18 @@ impl Printer<'_> {
         let input = row.name.as_ref().map_or_else(String::new, |name| {
             format!(" on {}{}", visible(name), row.form.slash())
         });
+        let group = row
+            .group()
+            .map_or_else(String::new, |key| format!(" ({})", visible(key)));
         let how = match &row.error {
             Some(error) => format!(": {}", visible(first_line(error))),
             None => String::new(),
         };
         let place = place(row);
-        self.write(&format!("── #{} {step}{input}{place}{how}\n", row.id))?;
+        self.write(&format!(
+            "── #{} {step}{group}{input}{place}{how}\n",
+            row.id
+        ))?;
         let streams = self.streams(row)?;
         for object in &streams {
             let mut lines = Lines {

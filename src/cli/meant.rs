@@ -132,7 +132,8 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
     ),
     (
         &["directory", "C", "cwd", "chdir"],
-        "-workdir DIR is where scripts start, -db DIR where all is kept",
+        "-workdir DIR is where scripts start, and where the manifest's files, inputs and [publish] begin; -manifest and -db are found \
+         from here: `cd DIR` first moves all",
     ),
     (&["debug", "trace-level", "log-level"], "-verbose, or -v"),
     (&["silent", "s"], "-quiet, or -q"),

@@ -31,7 +31,8 @@ pub(super) struct Places {
         value_hint = ValueHint::DirPath
     )]
     pub db: PathBuf,
-    /// The folder that scripts start in; default: the manifest's
+    /// The folder that scripts start in, and in which the manifest's `files`, inputs and [publish] begin; default: the
+    /// manifest's
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 }
@@ -97,8 +98,8 @@ pub(super) struct Actions {
         requires = "executes"
     )]
     pub parallel: Option<u32>,
-    /// With -run: who carries out the tasks: local, child:N, ssh:HOST[*SLOTS],…, or the name of an executor of
-    /// the manifest
+    /// With -run: who carries out the tasks: local, child:N, ssh:HOST[*SLOTS],…, slurm, or the name of an
+    /// executor of the manifest
     #[arg(long, value_name = "EXECUTOR", requires = "run")]
     pub executor: Option<String>,
     /// With -run: after a failure go on with all that does not depend on it (the default)

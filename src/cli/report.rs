@@ -13,9 +13,10 @@ use super::graph::{Selection, manifest, selected};
 use super::options::{Output, Places};
 use super::select::{self, nothing_ran};
 use super::{output, own, signals};
+use crate::out;
 use crate::overview;
 use crate::staged::{self, Staged};
-use crate::state::{Lock, Reader};
+use crate::state::{self, Lock, Reader};
 use crate::sys;
 use crate::text::Shown as _;
 use crate::view::page;
@@ -28,6 +29,9 @@ const SHARE: u32 = 10;
 /// Between two looks whether the run is still at work.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Between two looks whether there is a first run.
+const WAIT: Duration = Duration::from_millis(250);
+
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -37,7 +41,8 @@ pub(super) struct Options {
     /// The same
     #[arg(value_name = "FILE", required_unless_present = "output")]
     pub file: Option<PathBuf>,
-    /// Write it again and again while a run is at work, which a browser that shows it notices
+    /// Write it again and again while a run is at work, which a browser that shows it notices; the first run is waited
+    /// for
     #[arg(long)]
     pub follow: bool,
     /// Whose tasks are shown, `all` for every runset's; default: the newest's
@@ -66,12 +71,8 @@ pub(super) fn main(
         own::check_file(places, to)?;
         check(to)?
     };
-    let state = Reader::open(&places.db)?;
+    let (state, runset) = opened(places, arguments)?;
     let store = select::store(&state)?;
-    let runset = selected(&state, arguments.runset.as_deref())?;
-    if let Selection::None = runset {
-        return Err(nothing_ran(state.layout()));
-    }
     let manifest = manifest(places)?;
     let html = |again: Option<u32>| -> Result<String, Failure> {
         let now = sys::now().as_millisecond();
@@ -93,7 +94,11 @@ pub(super) fn main(
         write(&place, &html(again)?)
             .map_err(|error| cannot_write(to, &error).or_signal(inbox.signal()))?;
         if !std::mem::replace(&mut told, true) {
-            let until = again.map_or("", |_| ", again and again until the run has ended");
+            let until = match again {
+                Some(_) => ", again and again until the run has ended",
+                None if arguments.follow => ", as it is now: no run is on",
+                None => "",
+            };
             output::print(&format!("{}{until}\n", to.shown()))?;
         }
         if again.is_none() {
@@ -104,6 +109,38 @@ pub(super) fn main(
         while Instant::now() < until && is_at_work() {
             std::thread::sleep(LOOK);
         }
+    }
+}
+
+/// What is shown. Where nothing ever ran, one who follows waits for the first run.
+fn opened(places: &Places, arguments: &Options) -> Result<(Reader, Selection), Failure> {
+    let mut is_waiting = false;
+    loop {
+        match Reader::open(&places.db) {
+            Err(state::Error::Absent(_)) if arguments.follow => {}
+            Err(error) => return Err(error.into()),
+            Ok(state) => {
+                let wanted = arguments.runset.as_deref();
+                let is_first = arguments.follow && state.newest_runset()?.is_none();
+                let runset = match wanted.filter(|_| is_first) {
+                    Some(_) => Selection::None,
+                    None => selected(&state, wanted)?,
+                };
+                if !matches!(runset, Selection::None) {
+                    return Ok((state, runset));
+                }
+                if !arguments.follow {
+                    return Err(nothing_ran(state.layout()));
+                }
+            }
+        }
+        if !std::mem::replace(&mut is_waiting, true) {
+            out::tell(&format!(
+                "nothing ever ran in {}: waiting for a run (Ctrl-C ends)\n",
+                places.db.shown()
+            ));
+        }
+        std::thread::sleep(WAIT);
     }
 }
 

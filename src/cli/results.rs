@@ -10,6 +10,7 @@ use super::covered::Covered;
 use super::error::Failure;
 use super::options::{Actions, Places};
 use super::own;
+use super::place::plain;
 use crate::export::publish::{self, Error, INDEX, Target};
 use crate::prepare::Source;
 use crate::staged::{self, Own, Staged};
@@ -32,7 +33,12 @@ impl Leaves {
         let junit = actions.junit.as_deref().filter(|_| !actions.dry_run);
         let junit = junit.map(|path| file(places, path));
         Ok(Self {
-            results: place(places, actions, source)?,
+            results: match actions.run {
+                true => {
+                    place(places, actions.publish.as_deref(), source)?.filter(|_| !actions.dry_run)
+                }
+                false => None,
+            },
             junit: junit.transpose()?,
             here: std::env::current_dir().unwrap_or_default(),
         })
@@ -67,12 +73,16 @@ pub(super) struct Place {
 }
 
 /// The folder that is wanted, if one is. Fails if no results can be put there.
-fn place(places: &Places, actions: &Actions, source: &Source) -> Result<Option<Place>, Failure> {
-    let given = actions.publish.as_deref();
+fn place(places: &Places, given: Option<&Path>, source: &Source) -> Result<Option<Place>, Failure> {
     let named = given.or(source.manifest.publish.dir.as_deref().map(Path::new));
-    let (Some(named), true) = (named, actions.run && !actions.dry_run) else {
+    let Some(named) = named else {
         return Ok(None);
     };
+    if given.is_some_and(own::is_standard_output) {
+        return Err(Failure::usage("-publish: `-` is no folder").hint(
+            "`export` writes the results to standard output, as a tar; `cat NAME` writes one",
+        ));
+    }
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = match given {
         Some(given) => whole(given),
@@ -87,12 +97,26 @@ fn place(places: &Places, actions: &Actions, source: &Source) -> Result<Option<P
         own: Arc::new(own::own(places)),
     };
     if let Some(what) = place.own.at_folder(&place.folder) {
-        return Err(refused(&place, &format!("{what} is there")));
+        let words = format!("{what} is there, which the program keeps for itself");
+        return Err(refused(&place, &words));
+    }
+    let is = |folder: &Path| {
+        folder
+            .canonicalize()
+            .is_ok_and(|folder| folder == place.folder)
+    };
+    if place.manifest.parent().is_some_and(is) {
+        return Err(refused(&place, "it is the folder of the manifest"));
+    }
+    let db = place.db.canonicalize().unwrap_or_else(|_| plain(&place.db));
+    if place.folder.starts_with(&db) || plain(&place.folder).starts_with(&db) {
+        return Err(refused(&place, "it is in the db folder"));
     }
     publish::check(&place.target("", false, &source.stop)).map_err(|error| place.failure(error))?;
     // Of names that nobody knows yet, those without anything that a pattern could ask for.
     let covered = Covered::of(source, &place.folder);
-    if let Some((_, whose)) = covered.whose("\u{1}") {
+    let whose = covered.whose("\u{1}").map(|(_, whose)| whose);
+    if let Some(whose) = whose.or_else(|| covered.looks_in()) {
         return Err(Place::is_covered(
             &covered,
             &place.named.shown().to_string(),
@@ -161,8 +185,13 @@ impl Place {
 
 fn refused(place: &Place, why: &str) -> Failure {
     Failure::usage(format!(
-        "no results can be put into {}: {why}, which the program keeps for itself",
+        "no results can be put into {}: {why}",
         place.named.shown()
     ))
-    .hint("name another folder with -publish or in [publish]")
+    .hint("name another folder with -publish or in [publish], as dir = \"results\"")
+}
+
+/// Fails if the folder that the manifest names can have no results.
+pub(super) fn check(places: &Places, source: &Source) -> Result<(), Failure> {
+    place(places, None, source).map(drop)
 }

@@ -163,8 +163,12 @@ fn cells(row: &TaskRow) -> Vec<String> {
     ]
 }
 
-/// The name of its input; of a pair, with the key that tells it from others on the same input.
+/// The name of its input; of a pair, with the key that tells it from others on the same input. Of what gathers by key
+/// that alone.
 fn input(row: &TaskRow) -> String {
+    if let Some(key) = row.group() {
+        return format!("({})", visible(key));
+    }
     let name = row.name.as_deref().map_or_else(String::new, visible) + row.form.slash();
     match row.key.as_ref().filter(|_| row.pair_of.is_some()) {
         Some(key) => format!("{name} ({})", visible(key)),
@@ -214,6 +218,7 @@ pub(super) fn to_json(row: &TaskRow) -> Value {
         "tainted": row.tainted,
         "runset": row.runset,
         "name": row.name,
+        "key": row.key,
         "object": row.object.to_string(),
         "parent": row.parent,
         "context": row.context.map(|context| context.to_string()),

@@ -5,6 +5,7 @@
 //!
 //! Each run is a process of its own, in a group of its own: a signal reaches it once, from here.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -19,9 +20,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::arguments::Arguments;
 use super::error::{Failure, signal_status};
 use crate::files::{self, Root};
+use crate::inputs::{Inputs, Outside};
 use crate::manifest::Texts;
 use crate::model::file::Stat;
 use crate::model::glob::Glob;
+use crate::model::installable::Kind;
 use crate::out;
 use crate::prepare::Source;
 use crate::text::{amount, visible};
@@ -32,6 +35,8 @@ const SETTLED: Duration = Duration::from_millis(300);
 const TICK: Duration = Duration::from_millis(50);
 /// Looking takes no more than this part of the time.
 const PART: u32 = 20;
+/// Between two times that commands of inputs are asked, at least.
+const ASKED: Duration = Duration::from_secs(10);
 /// Files that are named when they change.
 const NAMED: usize = 3;
 
@@ -43,6 +48,8 @@ pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode
     let place = Place {
         manifest,
         db: arguments.places.db.clone(),
+        workdir: arguments.places.workdir.clone(),
+        said: RefCell::default(),
     };
     let ear = Ear::new()?;
     let mut words = words.iter().skip(1).filter(|word| *word != "--watch");
@@ -69,7 +76,12 @@ pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode
         out::tell(&match seen.texts {
             None => "waiting for a change of the manifest (Ctrl-C ends)\n".to_owned(),
             Some(_) => format!(
-                "watching the manifest and {}: runs again when one changes (Ctrl-C ends)\n",
+                "watching the manifest{} and {}: runs again when one changes (Ctrl-C ends)\n",
+                if seen.said.is_empty() {
+                    ""
+                } else {
+                    ", what commands of inputs say"
+                },
                 amount::count(seen.files.len() as u64, "file")
             ),
         });
@@ -85,6 +97,18 @@ pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode
 struct Place {
     manifest: PathBuf,
     db: PathBuf,
+    workdir: Option<PathBuf>,
+    /// What commands of inputs said when they were asked last.
+    said: RefCell<Said>,
+}
+
+/// What commands of inputs said.
+#[derive(Default)]
+struct Said {
+    texts: Option<Texts>,
+    /// When they are asked again.
+    due: Option<Instant>,
+    words: Vec<String>,
 }
 
 /// What there was to see.
@@ -96,6 +120,8 @@ struct Seen {
     lock: Option<Vec<u8>>,
     /// Sorted by path.
     files: Vec<(Box<str>, Stat)>,
+    /// What the commands of inputs say.
+    said: Vec<String>,
 }
 
 impl Place {
@@ -109,20 +135,78 @@ impl Place {
             ..Seen::default()
         };
         match Source::load(&self.manifest) {
-            Ok(source) => {
-                seen.files = files(&source, &self.db);
+            Ok(mut source) => {
+                if let Some(folder) = &self.workdir {
+                    source.folder.clone_from(folder);
+                }
+                let outside = outside(&source, &self.db);
+                seen.files = files(&source, &outside);
+                seen.said = self.said(&source, &outside);
                 seen.texts = Some(source.texts);
             }
             Err(_) => seen.bytes = std::fs::read(&self.manifest).ok(),
         }
         seen
     }
+
+    /// What commands of inputs say: as they were asked last, if that is not long ago.
+    fn said(&self, source: &Source, outside: &Outside) -> Vec<String> {
+        let mut said = self.said.borrow_mut();
+        let is_same = said.texts.as_ref() == Some(&source.texts);
+        if is_same && said.due.is_some_and(|due| Instant::now() < due) {
+            return said.words.clone();
+        }
+        let began = Instant::now();
+        let words = Inputs::said_now(outside);
+        let pause = ASKED.max(began.elapsed() * PART);
+        *said = Said {
+            texts: Some(source.texts.clone()),
+            due: Some(Instant::now() + pause),
+            words,
+        };
+        said.words.clone()
+    }
+}
+
+fn outside<'a>(source: &'a Source, db: &'a Path) -> Outside<'a> {
+    Outside {
+        manifest: &source.manifest,
+        texts: &source.texts,
+        router: &source.router,
+        folder: &source.folder,
+        db,
+        programs: &[],
+        params: &[],
+        stop: &source.stop,
+        tell: None,
+    }
+}
+
+/// The patterns of files that packages are made of which are folders below the manifest's.
+fn of_packages(source: &Source) -> Vec<Glob> {
+    let all = source.manifest.steps.iter().flat_map(|step| &step.packages);
+    let folders = all.filter(|package| package.kind() == Kind::Folder);
+    let mut texts: Vec<String> = Vec::new();
+    for package in folders {
+        let folder = package.reference().trim_start_matches("./");
+        match folder.trim_end_matches('/') {
+            "" | "." => texts.extend(["flake.lock", "**/*.nix"].map(str::to_owned)),
+            folder => texts.push(folder.to_owned()),
+        }
+    }
+    texts.sort_unstable();
+    texts.dedup();
+    // What lies elsewhere is no pattern.
+    texts
+        .iter()
+        .filter_map(|text| Glob::parse(text).ok())
+        .collect()
 }
 
 /// The files that steps use and that inputs name. Of patterns with which something is wrong nothing is known until that
 /// changes: the run says what it is.
-fn files(source: &Source, db: &Path) -> Vec<(Box<str>, Stat)> {
-    let Ok(root) = Root::open_until(&source.folder, Some(db), Arc::default()) else {
+fn files(source: &Source, outside: &Outside) -> Vec<(Box<str>, Stat)> {
+    let Ok(root) = Root::open_until(&source.folder, Some(outside.db), Arc::default()) else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -141,6 +225,17 @@ fn files(source: &Source, db: &Path) -> Vec<(Box<str>, Stat)> {
             .filter_map(|glob| Glob::parse(&glob.value).ok())
             .collect();
         add(&globs.iter().collect::<Vec<_>>());
+    }
+    for glob in of_packages(source) {
+        add(&[&glob]);
+    }
+    if source
+        .manifest
+        .inputs
+        .iter()
+        .any(|input| !input.paths.is_empty())
+    {
+        found.extend(Inputs::files(outside));
     }
     found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     found.dedup_by(|a, b| a.0 == b.0);
@@ -170,6 +265,9 @@ impl Seen {
             let at = now.files.binary_search_by(|other| other.0.cmp(&one.0));
             at.is_err()
         });
+        if self.said != now.said {
+            words.push("what a command of an [[input]] says".to_owned());
+        }
         words.extend(new.chain(gone).map(|(path, _)| visible(path)));
         let more = words.len().saturating_sub(NAMED);
         words.truncate(NAMED);
@@ -273,6 +371,8 @@ mod tests {
         let place = Place {
             manifest: at("workflow.toml"),
             db: at("db"),
+            workdir: None,
+            said: RefCell::default(),
         };
         let first = place.look();
         assert_eq!(first.files.len(), 2);
@@ -292,5 +392,45 @@ mod tests {
         assert_eq!(place.look(), second);
         write("workflow.lock", "{}");
         assert_eq!(second.changes(&place.look()), "the lock file");
+    }
+
+    #[test]
+    fn what_sheets_commands_and_packages_lead_to_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
+        std::fs::create_dir_all(at("there/tools")).unwrap();
+        write(
+            "workflow.toml",
+            "[[input]]\nrows = 's.csv'\nname = '{n}'\npaths = ['f']\nstep = 'a'\n\
+             [[input]]\nlines = 'cat list'\nstep = 'a'\n\
+             [[step]]\nname = 'a'\npackages = ['./tools#x']\nscript = ':'\n",
+        );
+        write("there/s.csv", "n,f\n1,x.bin\n");
+        write("there/x.bin", "1");
+        write("there/list", "one\n");
+        write("there/tools/flake.nix", "{ }");
+        let place = Place {
+            manifest: at("workflow.toml"),
+            db: at("db"),
+            workdir: Some(at("there")),
+            said: RefCell::default(),
+        };
+        let first = place.look();
+        assert_eq!(first.files.len(), 3, "{first:?}");
+        write("there/x.bin", "22");
+        write("there/tools/more.nix", "1");
+        assert_eq!(first.changes(&place.look()), "tools/more.nix, x.bin");
+        // Commands are asked now and then.
+        write("there/list", "two\n");
+        assert_eq!(place.look().said, first.said);
+        place.said.borrow_mut().due = None;
+        let now = place.look();
+        assert_eq!(now.said, ["two"]);
+        assert!(
+            first
+                .changes(&now)
+                .starts_with("what a command of an [[input]] says")
+        );
     }
 }

@@ -11,6 +11,7 @@ use super::step::StepPlan;
 use super::{Error, InHand, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::event::{Cause, Event, Failure, Launch, Span};
+use crate::model::gather::Gather;
 use crate::model::plan::{Lane, QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{Basis, Finished, Logs};
@@ -213,15 +214,17 @@ impl Scheduler<'_> {
     /// Tries a task again with more memory. That is none of the tries that its step has.
     fn raise(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
         let node = self.node(&span);
+        let key = self.group_of(step, ready.id);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
+            key: key.as_deref(),
             span,
             node: node.as_deref(),
             retry: Some(Duration::ZERO),
         });
-        let failure = failure(step, &ready, error.to_owned(), node);
+        let failure = failure(step, &ready, error.to_owned(), node, key);
         self.retrying.insert(ready.id, failure);
         ready.raised += 1;
         ready.state = TaskState::Failed;
@@ -232,15 +235,17 @@ impl Scheduler<'_> {
     fn retry(&mut self, step: &StepPlan, mut ready: Ready, error: &str, span: Span) {
         let pause = step.pauses.after(ready.attempt, ready.id);
         let node = self.node(&span);
+        let key = self.group_of(step, ready.id);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
+            key: key.as_deref(),
             span,
             node: node.as_deref(),
             retry: Some(pause),
         });
-        let failure = failure(step, &ready, error.to_owned(), node);
+        let failure = failure(step, &ready, error.to_owned(), node, key);
         self.retrying.insert(ready.id, failure);
         ready.attempt += 1;
         ready.state = TaskState::Failed;
@@ -256,6 +261,15 @@ impl Scheduler<'_> {
         }
     }
 
+    /// The key of what a task of a step gathers, where there are several. What cannot be read is not told.
+    pub(super) fn group_of(&self, step: &StepPlan, task: TaskId) -> Option<String> {
+        if matches!(step.gather, None | Some(Gather::All)) {
+            return None;
+        }
+        let origin = self.state.origin(task).ok()??;
+        origin.key.filter(|key| !key.is_empty())
+    }
+
     fn give_up(
         &mut self,
         step: &StepPlan,
@@ -264,16 +278,18 @@ impl Scheduler<'_> {
         span: Span,
     ) -> Result<(), Error> {
         let node = self.node(&span);
+        let key = self.group_of(step, ready.id);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error: &error,
+            key: key.as_deref(),
             span,
             node: node.as_deref(),
             retry: None,
         });
         self.retrying.remove(&ready.id);
-        self.failed(failure(step, ready, error, node));
+        self.failed(failure(step, ready, error, node, key));
         self.nothing_from(step.queue, ready)
     }
 
@@ -307,11 +323,13 @@ pub(super) fn failure(
     ready: &Ready,
     error: String,
     node: Option<Arc<str>>,
+    key: Option<String>,
 ) -> Failure {
     Failure {
         task: ready.id,
         step: step.name.clone(),
         input_name: ready.name.as_deref().map(str::to_owned),
+        key,
         form: ready.form,
         node,
         error,

@@ -288,10 +288,12 @@ impl Scheduler<'_> {
             {
                 let after = step.pauses.after(ready.attempt, ready.id);
                 let node = self.node(&span);
+                let key = self.group_of(&step, ready.id);
                 self.tell(&Event::Failed {
                     task: ready.id,
                     step: &step.name,
                     error: &error,
+                    key: key.as_deref(),
                     span,
                     node: node.as_deref(),
                     retry: Some(after),
@@ -308,17 +310,19 @@ impl Scheduler<'_> {
                     "{error}\nhint: it had succeeded; it ran again as what it had left was evicted, and is needed"
                 );
                 let node = self.node(&span);
+                let key = self.group_of(&step, ready.id);
                 self.tell(&Event::Failed {
                     task: ready.id,
                     step: &step.name,
                     error: &error,
+                    key: key.as_deref(),
                     span,
                     node: node.as_deref(),
                     retry: None,
                 });
                 self.drop_those(vec![ready.id]);
                 self.remakes.hopeless.insert(ready.id);
-                self.failed(failure(&step, &ready, error, node));
+                self.failed(failure(&step, &ready, error, node, key));
             }
             Outcome::Cancelled => self.remade_later(&step, ready.id, span),
             Outcome::Short(short) => {
@@ -333,10 +337,12 @@ impl Scheduler<'_> {
     /// It was killed for the memory that it took, and has more the next time.
     fn remade_with_more(&mut self, (step, mut ready): (&StepPlan, Ready), error: &str, span: Span) {
         let node = self.node(&span);
+        let key = self.group_of(step, ready.id);
         self.tell(&Event::Failed {
             task: ready.id,
             step: &step.name,
             error,
+            key: key.as_deref(),
             span,
             node: node.as_deref(),
             retry: Some(Duration::ZERO),

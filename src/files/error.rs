@@ -82,7 +82,7 @@ impl Error {
     pub(super) fn advice(&self) -> &'static str {
         match self {
             Self::Nothing(_) => {
-                "check the spelling: patterns begin in the manifest's folder; `*` does not match \
+                "check the spelling: patterns begin in that folder; `*` does not match \
                  hidden files, and `**/` looks into folders"
             }
             Self::TakenOut { .. } => {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::lines::{self, BadLines, Place};
 use super::{Entry, Error, Outside, Source};
@@ -14,6 +15,7 @@ use crate::model::entry::{EntryName, key_of_file};
 use crate::model::file::{Lent, Stat};
 use crate::model::glob::Glob;
 use crate::model::name::StepName;
+use crate::store::Store;
 use crate::text::quoted;
 
 pub(super) fn line_bytes(text: &str) -> Vec<u8> {
@@ -46,6 +48,71 @@ pub(super) struct Gatherer<'a> {
     pub said: Vec<(Range<usize>, String)>,
     /// Files that are objects where they lie.
     pub lent: Vec<(Digest, Lent)>,
+    /// What is wrong for no other reason than that something is not there: it may come.
+    pub absent: Vec<Diagnostic>,
+    /// Whether nothing is read but sheets: entries have no bytes then.
+    pub only_looks: bool,
+    /// The files that were looked at only.
+    pub seen: Vec<(Box<str>, Stat)>,
+}
+
+impl<'a> Gatherer<'a> {
+    /// Nothing is found yet.
+    pub(super) fn new(
+        outside: &'a Outside<'a>,
+        root: &'a Root,
+        temporary: Option<&'a Path>,
+    ) -> Self {
+        Self {
+            outside,
+            root,
+            temporary,
+            entries: Vec::new(),
+            errors: Vec::new(),
+            bare: Vec::new(),
+            said: Vec::new(),
+            lent: Vec::new(),
+            absent: Vec::new(),
+            only_looks: false,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Finds what can be found without running anything.
+    pub(super) fn without_commands(
+        &mut self,
+        known: &mut Known,
+        store: Option<&Store>,
+    ) -> Result<(), Error> {
+        let kept = store.map_or(Keep::Nothing, Keep::All);
+        for (number, input) in self.outside.manifest.inputs.iter().enumerate() {
+            let keep = if input.copy { kept } else { Keep::Nothing };
+            match input.kind() {
+                Some(InputKind::Files(globs)) => self.files(number, input, globs, known, keep),
+                Some(InputKind::Rows(sheet)) => self.rows(number, input, sheet, known, keep),
+                Some(InputKind::Lines(_)) | None => {}
+            }
+        }
+        if self.outside.stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// For a run, what is not there is an error as any other.
+    pub(super) fn nothing_is_absent(&mut self) {
+        self.errors.append(&mut self.absent);
+        let place = |one: &Diagnostic| one.span.as_ref().map(|span| span.start);
+        self.errors.sort_by_key(place);
+    }
+
+    /// By their identities, and then by the steps' names.
+    pub(super) fn sort(&mut self) {
+        self.entries.sort_by(|a, b| {
+            let by_step = || a.step.as_str().cmp(b.step.as_str());
+            a.identity.cmp(&b.identity).then_with(by_step)
+        });
+    }
 }
 
 impl Gatherer<'_> {
@@ -76,8 +143,13 @@ impl Gatherer<'_> {
                         continue;
                     }
                     for (at, error) in errors {
+                        let is_absent = nothing(&error);
                         let error = of_file(&error, wanted[at].0.at.clone());
-                        self.errors.push(error);
+                        if is_absent {
+                            self.absent.push(error);
+                        } else {
+                            self.errors.push(error);
+                        }
                     }
                     return;
                 }
@@ -194,6 +266,10 @@ impl Gatherer<'_> {
         known: &mut Known,
         keep: Keep,
     ) -> Result<(Digest, u64), files::Error> {
+        if self.only_looks {
+            self.seen.push((path.into(), stat));
+            return Ok((Digest::EMPTY, stat.size));
+        }
         let (stat, digest) = if let Some(content) = known.get(&stat) {
             (stat, content.digest)
         } else {

@@ -40,12 +40,20 @@ impl Gatherer<'_> {
         let rows = match read {
             Ok(rows) => rows,
             Err(bad) => {
-                self.errors.push(of_sheet(sheet, bad));
+                let whole = self.outside.folder.join(path);
+                let is_absent = std::fs::symlink_metadata(whole)
+                    .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+                let error = of_sheet(sheet, bad);
+                if is_absent {
+                    self.absent.push(error);
+                } else {
+                    self.errors.push(error);
+                }
                 return;
             }
         };
         let begin = EntryName::of_sheet(path);
-        let mut wrong = Wrong::default();
+        let (mut wrong, mut absent) = (Wrong::default(), Wrong::default());
         for (at, row) in rows.rows.iter().enumerate() {
             if let Err(why) = FileName::new(&row.name) {
                 let bad = BadSheet {
@@ -69,7 +77,11 @@ impl Gatherer<'_> {
             let files = match self.named(input, row, known, keep) {
                 Ok(files) => files,
                 Err(error) => {
-                    wrong.note(|| of_sheet(sheet, of_named(row, &error)));
+                    let which = match &error {
+                        files::Error::Absent(_) => &mut absent,
+                        _ => &mut wrong,
+                    };
+                    which.note(|| of_sheet(sheet, of_named(row, &error)));
                     continue;
                 }
             };
@@ -87,6 +99,7 @@ impl Gatherer<'_> {
             self.add(entry, others);
         }
         self.errors.extend(wrong.finish());
+        self.absent.extend(absent.finish());
         if rows.rows.is_empty() && !input.empty {
             self.bare.push((begin, sheet.at.clone()));
         }
@@ -189,7 +202,7 @@ fn read_sheet(folder: &Path, path: &str) -> Result<Vec<u8>, BadSheet> {
             let hint = match (error.kind(), std::fs::read_link(&whole)) {
                 (std::io::ErrorKind::NotFound, Ok(_)) => "it is a link that leads nowhere: mend it",
                 (std::io::ErrorKind::NotFound, Err(_)) => {
-                    "check the spelling: paths begin in the manifest's folder"
+                    "check the spelling: paths begin in the manifest's folder, or where -workdir says"
                 }
                 _ => "check what it is, its owner and its mode",
             };

@@ -155,7 +155,18 @@ fn kind(
             let message = format!("there is no type {}", quoted(&name));
             let hint = match close {
                 Some(close) => format!("did you mean \"{close}\"?"),
-                None => format!("one of {names}"),
+                None => match name.as_str() {
+                    "number" | "numeric" | "num" => {
+                        "\"int\" is a whole number, \"float\" any".to_owned()
+                    }
+                    "enum" | "choice" | "choices" | "select" => {
+                        "one of some texts is type = \"string\", values = [\"a\", \"b\"]".to_owned()
+                    }
+                    "list" | "array" | "strings" => format!(
+                        "one of {names}: a parameter is one value; several come in with an [[input]], or as a string with commas"
+                    ),
+                    _ => format!("one of {names}"),
+                },
             };
             reader.error(Diagnostic::at(reader.inside(item), message).hint(hint));
             None

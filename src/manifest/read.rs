@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::amounts::{self, Uses};
 use super::cache::{self, Cache};
 use super::checkpoint;
+use super::elsewhere;
 use super::field::{Field, Place};
 use super::gather;
 use super::kept::{self, KeptBytes};
@@ -331,10 +332,24 @@ pub(super) fn each_key(
         }
         let known = Field::named(key.get_ref());
         let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
-        let close = known.is_none().then(|| close(place, key.get_ref()));
-        let close = close.flatten();
+        let close = if place == Place::Input {
+            elsewhere::of_input(key.get_ref())
+        } else {
+            None
+        };
+        let instead = elsewhere::instead(place, key.get_ref());
+        let is_plain = known.is_none() && instead.is_none();
+        let close = close.or_else(|| self::close(place, key.get_ref()).filter(|_| is_plain));
         meant.extend(close.map(|field| (field, item.span())));
-        let hint = hint(place, key.get_ref(), known, close);
+        let hint = match (close, instead) {
+            (None, Some(words)) => words.to_owned(),
+            _ => hint(
+                place,
+                key.get_ref(),
+                known.filter(|_| close.is_none()),
+                close,
+            ),
+        };
         reader.error(Diagnostic::at(key.span(), message).hint(hint));
     }
     // What is only misspelt is not missing as well.

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::amounts::{self, Uses};
 use super::describe::literal_outputs;
+use super::elsewhere;
 use super::field::{Field, Place};
 use super::gather::Said;
 use super::read::Fields;
@@ -340,12 +341,18 @@ fn unknown(
     } else if INPUTS.contains(&name) {
         Some("input")
     } else {
-        suggest::closest(name, TABLES).or(match name {
+        let instead = elsewhere::instead_at_top(name);
+        let near = suggest::closest(name, TABLES).filter(|_| instead.is_none());
+        near.or(match name {
             "includes" | "import" | "imports" | "parts" => Some(INCLUDE),
             _ => None,
         })
     };
     let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
+    if let Some(words) = elsewhere::instead_at_top(name) {
+        reader.error(error.hint(words));
+        return None;
+    }
     if let Some(field) = Field::named(name) {
         // Where a header is broken, its table's keys come here.
         reader.missing(error.hint(format!("`{name}` belongs in {}", field.headers())));
@@ -440,13 +447,13 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
         return;
     }
     let likely = likely_start(drafts);
-    let hint = match &likely.fields.name {
-        Some(name) => format!(
-            "exactly one step has start = true; perhaps {}",
-            quoted(name.as_str())
-        ),
-        None => "exactly one step has start = true".to_owned(),
+    let perhaps = match &likely.fields.name {
+        Some(name) => format!(", perhaps {}", quoted(name.as_str())),
+        None => String::new(),
     };
+    let hint = format!(
+        "exactly one step has start = true{perhaps}; where files, rows or lines come in from outside, an [[input]] takes its place"
+    );
     reader.missing(Diagnostic::at(likely.place(), "no step is the start step").hint(hint));
 }
 

@@ -234,6 +234,8 @@ pub enum Event<'a> {
         task: TaskId,
         /// Its step.
         step: &'a StepName,
+        /// Of which group, for one of several that a step gathers.
+        key: Option<&'a str>,
         /// How, and its last words.
         error: &'a str,
         /// When and where it ran.

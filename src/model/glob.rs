@@ -222,6 +222,20 @@ impl Glob {
         base
     }
 
+    /// Whether it looks for some of the names in that folder: whatever comes there may be one of them. A pattern that looks
+    /// everywhere (`**` at its beginning) does so in no folder above others.
+    pub fn looks_in(&self, folder: &str) -> bool {
+        let Some((Part::Some(_), above)) = self.parts.split_last() else {
+            return false;
+        };
+        let names: Vec<&str> = folder.split('/').filter(|name| !name.is_empty()).collect();
+        match above.first() {
+            None => names.is_empty(),
+            Some(Part::Deep) => false,
+            Some(_) => leads(above, &names),
+        }
+    }
+
     /// Whether it stands for the path, or for a folder that the path lies in: of paths of which no
     /// look at the files tells.
     pub fn matches(&self, path: &str) -> bool {
@@ -246,6 +260,24 @@ fn matches(parts: &[Part], names: &[&str]) -> bool {
         ([Part::Some(_)], _) | (_, []) => false,
         ([Part::Some(some), rest @ ..], [first, others @ ..]) => {
             some.matches(first.as_bytes()) && matches(rest, others)
+        }
+    }
+}
+
+/// Whether the parts stand for just this folder.
+fn leads(parts: &[Part], names: &[&str]) -> bool {
+    match (parts, names) {
+        ([], names) => names.is_empty(),
+        ([Part::Deep, rest @ ..], names) => {
+            let shown = names.iter().take_while(|name| !is_hidden(name)).count();
+            (0..=shown).any(|deep| leads(rest, &names[deep..]))
+        }
+        (_, []) => false,
+        ([Part::Name(name), rest @ ..], [first, others @ ..]) => {
+            **name == **first && leads(rest, others)
+        }
+        ([Part::Some(some), rest @ ..], [first, others @ ..]) => {
+            some.matches(first.as_bytes()) && leads(rest, others)
         }
     }
 }

@@ -59,7 +59,7 @@ impl ParamType {
         }
         Err(match name {
             "str" | "text" | "path" | "file" => Some("string"),
-            "integer" | "number" | "long" | "i64" => Some("int"),
+            "integer" | "long" | "i64" => Some("int"),
             "double" | "decimal" | "real" | "f64" => Some("float"),
             "boolean" | "flag" | "switch" => Some("bool"),
             _ => suggest::closest(name, Self::ALL.map(|(known, _)| known)),

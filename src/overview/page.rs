@@ -328,11 +328,14 @@ impl Steps {
             version: version.version,
             state: row.state,
             tainted: !version.equal && row.state.is_finished(),
-            input: format!(
-                "{}{}",
-                row.name.as_deref().unwrap_or_default(),
-                row.form.slash()
-            ),
+            input: match &row.key {
+                Some(key) => format!("({key})"),
+                None => format!(
+                    "{}{}",
+                    row.name.as_deref().unwrap_or_default(),
+                    row.form.slash()
+                ),
+            },
             object: row.object.to_string(),
             started: row.started,
             elapsed: row.elapsed,

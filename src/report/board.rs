@@ -103,6 +103,15 @@ impl Told {
         Duration::from_millis(self.at.saturating_sub(task.began))
     }
 
+    /// The first of the tasks that are slow beside others of their step, and what is usual.
+    pub(super) fn slow(&self) -> Option<(&TaskTold, Duration)> {
+        let model = self.model();
+        self.tasks.iter().find_map(|task| {
+            let lane = model.lanes.get(task.step)?;
+            Some((task, lane.pace.is_slow(self.age(task))?))
+        })
+    }
+
     /// How many tasks run on the machine of the run.
     pub(crate) fn here(&self) -> u64 {
         self.running.saturating_sub(self.nodes.values().sum())

@@ -80,7 +80,22 @@ fn in_words(told: &Told) -> String {
     if waiting > 0 {
         let _ = write!(words, ", {waiting} wait to be tried again");
     }
+    if let Some(slow) = slow(told) {
+        let _ = write!(words, ", slow: {slow}");
+    }
     words
+}
+
+/// `work #12, usually 20s`: the first task that is slow beside others of its step.
+fn slow(told: &Told) -> Option<String> {
+    let (task, usual) = told.slow()?;
+    let step = told.steps.get(task.step)?;
+    Some(format!(
+        "{} #{}, usually {}",
+        visible(&step.step),
+        task.task,
+        short(usual)
+    ))
 }
 
 /// `5 tasks: 3 here, 2 on n1; the longest for 1m02s: work #12`: what runs at the moment, where something does.
@@ -99,8 +114,14 @@ pub(crate) fn running(told: &Told) -> Option<String> {
     }
     let colon = if places.is_empty() { "" } else { ": " };
     let step = told.steps.get(oldest.step);
+    let slow = match told.slow() {
+        Some((task, usual)) if task.task == oldest.task => {
+            format!(" (slow: usually {})", short(usual))
+        }
+        Some(_) | None => String::new(),
+    };
     Some(format!(
-        "{}{colon}{}; the longest for {}: {} #{}",
+        "{}{colon}{}; the longest for {}: {} #{}{slow}",
         count(told.running, "task"),
         places.join(", "),
         short(told.age(oldest)),
@@ -175,6 +196,27 @@ mod tests {
             }],
             ..Told::default()
         }
+    }
+
+    #[test]
+    fn a_slow_task_is_told_once() {
+        let (mut following, mut told) = (Following::default(), told());
+        told.steps[0].usual = Some(5_000_000);
+        told.steps[0].known = 9;
+        told.at = 14_000;
+        let line = following.line(&told).unwrap();
+        assert!(!line.contains("slow"), "{line}");
+        told.at = 16_000;
+        assert_eq!(
+            following.line(&told).unwrap(),
+            "16s runset r: 10 of 25 tasks finished, 3 run, slow: work #12, usually 5.0s\n"
+        );
+        told.at = 30_000;
+        assert_eq!(following.line(&told), None);
+        assert_eq!(
+            running(&told).unwrap(),
+            "3 tasks; the longest for 30.0s: work #12 (slow: usually 5.0s)"
+        );
     }
 
     #[test]

@@ -39,11 +39,13 @@ impl Actions {
             Event::Failed {
                 task,
                 step,
+                key,
                 error,
                 retry: None,
                 ..
             } if out::shows_annotations() => {
-                out::annotate(&annotation(&format!("{step} #{task} failed"), error));
+                let of = key.map_or_else(String::new, |key| format!(" ({key})"));
+                out::annotate(&annotation(&format!("{step} #{task}{of} failed"), error));
                 None
             }
             Event::Summary(summary) => {
@@ -163,7 +165,10 @@ fn markdown(summary: &Summary) -> String {
 fn details(failure: &Failure) -> String {
     let input = match &failure.input_name {
         Some(name) => format!(" on {name}{}", failure.form.slash()),
-        None => String::new(),
+        None => match &failure.key {
+            Some(key) => format!(" ({key})"),
+            None => String::new(),
+        },
     };
     let what = literal(&format!("{} #{}{input}", failure.step, failure.task));
     let error = text::plain(&failure.error);
@@ -226,6 +231,7 @@ mod tests {
                 task: TaskId(7),
                 step,
                 input_name: Some("x\n*y*".into()),
+                key: None,
                 form: Form::File,
                 node: None,
                 error: "exit 1\n```\n".into(),

@@ -37,7 +37,7 @@
 //! | `started` | `task`, `step`, `version`, `input_name`, `input` (its SHA-256), `kind` (what that is: `file`, `folder`, `list`), `attempt` (from 0): handed to the workers |
 //! | `output` | `task`, `step`, `stream` (`stdout` or `stderr`), `text`: whole lines, without an end where the task paused or ended in one, or it is very long; only with `-verbose` |
 //! | `done` | `task`, `step`, `reused_from`, `shared_by`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `outputs` |
-//! | `failed` | `task`, `step`, `cause`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `retry_in_seconds` (if it is tried again) |
+//! | `failed` | `task`, `step`, `key` (the group, of a step that gathers by key), `cause`, `error`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `retry_in_seconds` (if it is tried again) |
 //! | `remade` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`, `same`: it ran again for bytes that were dropped |
 //! | `cancelled` | `task`, `step`, `started`, `elapsed_seconds`, `worker`, `launch`, `cpu_seconds`, `peak_memory`: given up because the run ends, or to be started again; stays pending |
 //! | `warning` | `message` |
@@ -350,6 +350,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         Event::Failed {
             task,
             step,
+            key,
             error,
             span,
             node,
@@ -357,6 +358,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
         } => JsonEvent::Failed {
             task: *task,
             step: step.as_str(),
+            key: *key,
             cause: Cause::of(error).word(),
             error,
             ran: ran(span),
@@ -556,6 +558,7 @@ fn of_failure(failure: &Failure) -> Failed<'_> {
         task: failure.task,
         step: failure.step.as_str(),
         input_name: failure.input_name.as_deref(),
+        key: failure.key.as_deref(),
         kind: failure.form.word(),
         cause: Cause::of(&failure.error).word(),
         node: failure.node.as_deref(),

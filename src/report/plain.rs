@@ -248,11 +248,16 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         Event::Failed {
             task,
             step,
+            key,
             error,
             span,
             node,
             retry,
-        } => format!("{step} #{task}: {}", failed(error, (span, *node), *retry)),
+        } => format!(
+            "{step} #{task}{}: {}",
+            of_group(*key),
+            failed(error, (span, *node), *retry)
+        ),
         Event::Remade {
             task,
             step,
@@ -266,6 +271,11 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         ),
         Event::Cancelled { task, step, .. } => format!("{step} #{task}: ended, still to be done\n"),
     }
+}
+
+/// Of which group a task is, of those that a step gathers.
+fn of_group(key: Option<&str>) -> String {
+    key.map_or_else(String::new, |key| format!(" ({})", visible(key)))
 }
 
 fn results(folder: &str, files: u64, changes: [u64; 3]) -> String {

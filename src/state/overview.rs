@@ -66,6 +66,8 @@ pub(crate) struct ShownTask {
     pub form: Form,
     /// The file name under which its parent left the input.
     pub name: Option<FileName>,
+    /// The key of what it gathers, where a step gathers by key.
+    pub key: Option<String>,
     /// Its state.
     pub state: TaskState,
     /// Milliseconds since 1970.
@@ -255,7 +257,7 @@ impl Reader {
     ) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT {TASK}, {STATE_SQL}, NULL, NULL, kind FROM task
+                "SELECT {TASK}, {STATE_SQL}, NULL, NULL, kind, iif(role = 3, nullif(key, ''), NULL) FROM task
                  WHERE live = 1 AND step_id IS NOT NULL AND role <> 1
                    AND (?1 IS NULL OR runset = ?1)
                  ORDER BY processed = 0 AND error IS NOT NULL DESC, elapsed DESC, id LIMIT ?2"
@@ -279,7 +281,7 @@ impl Reader {
     ) -> Result<Vec<ShownTask>, Error> {
         self.connection
             .prepare_cached(&format!(
-                "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr, kind
+                "SELECT {TASK}, {STATE_SQL}, log.stdout, log.stderr, kind, iif(role = 3, nullif(key, ''), NULL)
                  FROM (SELECT *, row_number() OVER (PARTITION BY step_id ORDER BY id) AS nth
                        FROM task
                        WHERE processed = 0 AND live = 1 AND error IS NOT NULL
@@ -352,6 +354,7 @@ fn task_row(row: &Row) -> rusqlite::Result<ShownTask> {
         object: digest(row, 2)?,
         form: form(row, 11)?,
         name: file_name(row, 3)?,
+        key: row.get(12)?,
         started: some_number(row, 4)?,
         elapsed: some_number(row, 5)?,
         worker: some_number(row, 6)?,

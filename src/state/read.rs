@@ -74,6 +74,12 @@ pub(crate) struct TaskRow {
 }
 
 impl TaskRow {
+    /// The key of what it gathers, where a step gathers by key.
+    pub(crate) fn group(&self) -> Option<&str> {
+        let key = self.key.as_deref().filter(|key| !key.is_empty());
+        key.filter(|_| self.role == Role::Gather)
+    }
+
     /// The row that its input has.
     pub(crate) fn own_row(&self) -> TaskId {
         self.pair_of.unwrap_or(self.id)

@@ -444,3 +444,26 @@ script = 'cp $INPUT_FILE $OUTPUT_DIR/fin'
 fn killed_while_the_last_member_comes_in() {
     crate::last_member::killed_as_it_is_recorded(3);
 }
+
+#[test]
+fn the_group_of_what_fails_is_told_wherever_it_is() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\n\
+         script = 'for key in ann bob; do echo > $OUTPUT_DIR/${key}_merge; done'\n\
+         [[step]]\nname = 'merge'\ngather = 'name'\nscript = '! grep -q bob \"$INPUT_FILE\"'\n",
+    );
+    let ran = test.run(["-run"]).exits(1);
+    let ran = ran.says(" (bob): failed after").never_says("ann");
+    let task = ran.stderr.split_once("failed: merge #").unwrap().1;
+    let (number, rest) = task.split_once(' ').unwrap();
+    assert!(rest.starts_with("(bob)\n"), "{ran}");
+    test.run(["tasks"]).prints("  (bob) ").prints("  (ann)");
+    test.run(["log", number]).exits(0);
+    test.run(["log", "merge"])
+        .prints("merge v1 (bob): exit status 1");
+    test.run(["why", number]).prints("merge v1 (bob): failed");
+    let json = test.run(["-run", "-log-format", "json"]).exits(1).stderr;
+    assert_eq!(json.matches("\"key\":\"bob\"").count(), 2, "{json}");
+    test.run(["report", "page.html"]).exits(0);
+    assert!(test.read("page.html").contains("(bob)"));
+}

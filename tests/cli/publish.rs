@@ -179,6 +179,9 @@ fn folders_that_cannot_be_are_refused_before_anything_runs() {
     refused("", "a value is required for '--publish <DIR>'");
     test.write("file", "");
     refused("file", "is not a folder");
+    refused(".", "it is the folder of the manifest");
+    refused("db/out", "it is in the db folder");
+    refused("-", "`-` is no folder");
     test.write("results/.task-pipeline.json", "{");
     refused("results", "is no list of results");
     fs::remove_file(test.path("results/.task-pipeline.json")).unwrap();
@@ -189,6 +192,24 @@ fn folders_that_cannot_be_are_refused_before_anything_runs() {
             .says("would be among the `files` of step count")
             .never_says("done in");
     }
+    // Also where only some names in the folder are looked for; `check` says so, too.
+    test.write("results/one.csv", "");
+    for (files, whose) in [
+        ("files = ['results/*.csv']\n", "step count"),
+        (
+            "[[input]]\nfiles = 'results/*.csv'\nstep = 'count'\n",
+            "an [[input]]",
+        ),
+    ] {
+        test.manifest(&format!("{}{files}", manifest(BYTES)));
+        for call in [&["-run"][..], &["-run", "-dry-run"], &["check"]] {
+            test.run(call)
+                .exits(2)
+                .says(&format!("would be among the `files` of {whose}"))
+                .never_says("done in");
+        }
+    }
+    fs::remove_file(test.path("results/one.csv")).unwrap();
     // Only what is there in the end tells that.
     test.write("notes.txt", "");
     test.manifest(&format!("{}files = ['**/*.txt']\n", manifest(BYTES)));

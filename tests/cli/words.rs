@@ -150,6 +150,7 @@ const WRONG: &[(&str, &str)] = &[
     ("gc -keep-runsets few", "few"),
     ("evict coutn", "coutn"),
     ("cat", "required"),
+    ("cat 1.tx", "did you mean `1.txt`?"),
     ("trace", "required"),
     ("verify -sample some", "some"),
     ("run run", "`run` is there twice"),
@@ -214,6 +215,7 @@ fn what_is_meant_is_done() {
     assert_eq!(test.text(&["log", "-failed", "fails", "count"]), fails);
     assert_eq!(test.text(&["log", "count", "fails"]), all + &fails);
 
+    assert_eq!(test.text(&["cat", "2.txt"]), "2\n");
     test.run(["report", "page.html"]).exits(0);
     assert!(test.read("page.html").contains("</html>"));
     let svg = test.text(&["graph", "svg"]);

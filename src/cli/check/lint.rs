@@ -21,6 +21,7 @@ pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
     let mut found = unseen(source, places, &|_| true, &|_| true);
     found.extend(syntax::of(source));
     found.extend(reach::of(source));
+    found.extend(reach::broken(source));
     found.extend(again::of(source));
     found.extend(secrets::unread(&source.manifest));
     found.extend(programs::references(source));

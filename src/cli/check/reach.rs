@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::manifest::diagnostic::Diagnostic;
-use crate::manifest::{Manifest, Step, literal_outputs};
+use crate::manifest::{Manifest, Step, StepPlaces, literal_outputs};
 use crate::model::name::StepName;
 use crate::model::promise::Pattern;
 use crate::model::route::Router;
@@ -25,12 +25,50 @@ pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
         .map(|(step, places)| {
             let name = step.name.as_str();
             let message = format!("nothing leads to step {}", quoted(name));
-            Diagnostic::at(places.step.clone(), message).hint(format!(
-                "no step before it leaves a file such as {}",
-                quoted(&format!("x_{name}.txt"))
-            ))
+            let file = quoted(&format!("x_{name}.txt"));
+            let hint = match step.from.first() {
+                Some(source) => format!(
+                    "what its `from` takes, {}, is left by none that tasks come to; nor is a file such as {file}",
+                    quoted(&source.to_string())
+                ),
+                None => format!("no step before it leaves a file such as {file}"),
+            };
+            Diagnostic::at(places.step.clone(), message).hint(hint)
         })
         .collect()
+}
+
+/// One warning per step whose tasks all fail, as what they leave is not what they promise: where its text tells for
+/// certain.
+pub(super) fn broken(source: &Source) -> Vec<Diagnostic> {
+    let steps = source.manifest.steps.iter().zip(&source.manifest.places);
+    steps
+        .filter_map(|(step, places)| breach(step, places))
+        .collect()
+}
+
+fn breach(step: &Step, places: &StepPlaces) -> Option<Diagnostic> {
+    let (promised, left) = (step.outputs.as_deref()?, left_by_script(step)?);
+    let unlike = left
+        .iter()
+        .find(|name| !promised.iter().any(|one| one.matches(name)));
+    let message = if let Some(name) = unlike {
+        format!("{} is none of its `outputs`", quoted(name))
+    } else {
+        let kept = |one: &&Pattern| one.is_optional() || left.iter().any(|name| one.matches(name));
+        let lacks = promised.iter().find(|one| !kept(one))?;
+        format!(
+            "nothing that its script leaves matches {} of its `outputs`",
+            quoted(lacks.text())
+        )
+    };
+    let message = format!(
+        "each task of step {} fails: {message}",
+        quoted(step.name.as_str())
+    );
+    Some(Diagnostic::at(places.script.clone(), message).hint(
+            "a task may leave what `outputs` names and nothing else; `x?` there says that there may be none",
+        ))
 }
 
 /// The names of the steps that tasks can come to; none if that is not known for certain.
@@ -53,10 +91,24 @@ fn reached<'a>(manifest: &'a Manifest, router: &Router) -> Option<BTreeSet<&'a s
             continue;
         }
         let step = manifest.step(name)?;
-        let takes = |other: &&Step| other.from.iter().any(|source| source.step == step.name);
+        let left = left(step);
+        let leaves = |pattern: &Option<Pattern>| {
+            left.as_ref().is_none_or(|left| {
+                left.iter().any(|one| match (one, pattern) {
+                    (Left::Name(name), Some(pattern)) => pattern.matches(name),
+                    (Left::Pattern(one), Some(pattern)) => pattern.meets(one),
+                    (_, None) => true,
+                })
+            })
+        };
+        let takes = |other: &&Step| {
+            let mut sources = other.from.iter();
+            sources
+                .any(|source| source.step == step.name && (other.empty || leaves(&source.pattern)))
+        };
         let others = manifest.steps.iter().filter(takes);
         next.extend(others.map(|other| other.name.as_str()));
-        for output in left(step)? {
+        for output in left? {
             let targets = match output {
                 Left::Name(name) => router.route(&name).into_iter().collect(),
                 Left::Pattern(pattern) => may_go_to(manifest, router, &pattern)?,
@@ -90,6 +142,11 @@ pub(in crate::cli) fn left(step: &Step) -> Option<Vec<Left>> {
         });
         return Some(left.collect());
     }
+    Some(left_by_script(step)?.into_iter().map(Left::Name).collect())
+}
+
+/// The names of the files that its script leaves; none if that is not known for certain.
+fn left_by_script(step: &Step) -> Option<Vec<String>> {
     let script = &step.script;
     if !survey::is_shell(&step.shell)
         || !survey::of(script).prefixes.is_empty()
@@ -108,7 +165,7 @@ pub(in crate::cli) fn left(step: &Step) -> Option<Vec<Left>> {
     }
     let known = Script::new(Some(Shell::Dash), &["-c".to_owned()], script);
     known.ok()?.unnoticed().ok()?;
-    Some(names.into_iter().map(Left::Name).collect())
+    Some(names)
 }
 
 /// How often a script mentions the output folder with that name behind it.
@@ -173,6 +230,71 @@ mod tests {
                 unreached(&[("a", first), end, other]),
                 Some(vec!["other".to_owned()])
             );
+        }
+    }
+
+    #[test]
+    fn from_leads_to_a_step_where_there_is_something_to_take() {
+        for (first, from, leads) in [
+            ("outputs = []\nscript = 'x'", "from = ['a']", false),
+            ("outputs = ['x.csv']\nscript = 'x'", "from = ['a']", true),
+            (
+                "script = 'echo > $OUTPUT_DIR/x.csv'",
+                "from = ['a:*.csv']",
+                true,
+            ),
+            (
+                "script = 'echo > $OUTPUT_DIR/x.csv'",
+                "from = ['a:*.tsv']",
+                false,
+            ),
+            ("script = 'true'", "from = ['a']\ngather = true", false),
+            (
+                "script = 'true'",
+                "from = ['a']\ngather = true\nempty = true",
+                true,
+            ),
+        ] {
+            let end = format!("{from}\nscript = 'true'");
+            let steps = [("a", first), ("end", &*end)];
+            assert_eq!(
+                unreached(&steps).unwrap().is_empty(),
+                leads,
+                "{first} {from}"
+            );
+        }
+    }
+
+    #[test]
+    fn tasks_that_can_only_fail() {
+        let broken = |rest: &str| {
+            let text = format!("[[step]]\nname = 'a'\nstart = true\n{rest}\n");
+            let manifest = Manifest::parse(&text).unwrap();
+            let (step, places) = (&manifest.steps[0], &manifest.places[0]);
+            breach(step, places).map(|found| found.message)
+        };
+        for (rest, told) in [
+            (
+                "outputs = ['x']\nscript = 'echo > $OUTPUT_DIR/y'",
+                "`y` is none of its `outputs`",
+            ),
+            (
+                "outputs = ['x', 'y']\nscript = 'echo > $OUTPUT_DIR/y'",
+                "nothing that its script leaves matches `x`",
+            ),
+            ("outputs = ['*.csv']\nscript = 'true'", "matches `*.csv`"),
+        ] {
+            let found = broken(rest).unwrap();
+            assert!(found.contains(told), "{found}");
+        }
+        for rest in [
+            "outputs = ['x?', 'y']\nscript = 'echo > $OUTPUT_DIR/y'",
+            "outputs = ['y']\nscript = 'tool $OUTPUT_DIR'",
+            "outputs = ['y']\nscript = 'x=y; echo > $OUTPUT_DIR/$x'",
+            "outputs = []\nscript = 'true'",
+            "script = 'true'",
+        ] {
+            assert_eq!(broken(rest), None, "{rest}");
         }
     }
 

@@ -390,6 +390,7 @@ impl Known {
             Offer::word("local", "this machine"),
             Offer::word("child:", "workers on this machine: their number"),
             Offer::word("ssh:", "workers on these machines"),
+            Offer::word("slurm", "workers on Slurm"),
         ];
         own.chain(always).collect()
     }

@@ -260,7 +260,10 @@ fn names_of_the_manifest() {
         ("run -start ", &["begin", "process"][..]),
         ("run -only begin pro", &["process"]),
         ("log pro", &["process"]),
-        ("run -executor ", &["lab", "local", "child:", "ssh:"]),
+        (
+            "run -executor ",
+            &["lab", "local", "child:", "ssh:", "slurm"],
+        ),
         ("check -executor=la", &["lab"]),
         ("run -param ", &["loud=", "mode="]),
         ("run -param mode=f", &["mode=fast"]),

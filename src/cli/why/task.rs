@@ -45,7 +45,9 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
     let hash = row.object.hex();
     let input = match &row.name {
         Some(name) => format!(" on {}{} ({})", visible(name), row.form.slash(), &hash[..8]),
-        None => String::new(),
+        None => row
+            .group()
+            .map_or_else(String::new, |key| format!(" ({})", visible(key))),
     };
     let mut text = format!(
         "#{} {} v{}{input}: {}\n",

@@ -361,7 +361,7 @@ fn start_steps() {
       |
     8 | name = 'first'
       |        ^^^^^^^
-    hint: exactly one step has start = true; perhaps `first`
+    hint: exactly one step has start = true, perhaps `first`; where files, rows or lines come in from outside, an [[input]] takes its place
     ");
     assert_snapshot!(errors(&none.replace("'b'", "'start'")), @"
     error: no step is the start step
@@ -369,7 +369,7 @@ fn start_steps() {
       |
     2 | name = 'start'
       |        ^^^^^^^
-    hint: exactly one step has start = true; perhaps `start`
+    hint: exactly one step has start = true, perhaps `start`; where files, rows or lines come in from outside, an [[input]] takes its place
     ");
     assert_snapshot!(errors("[[step]]\nname = 'a'\nscript = 'touch $OUTPUT_DIR/a'\nstart = false"), @"
     error: no step is the start step
@@ -377,7 +377,7 @@ fn start_steps() {
       |
     2 | name = 'a'
       |        ^^^
-    hint: exactly one step has start = true; perhaps `a`
+    hint: exactly one step has start = true, perhaps `a`; where files, rows or lines come in from outside, an [[input]] takes its place
     ");
 }
 

@@ -89,7 +89,7 @@ fn what_is_wrong_with_one() {
     parameter `list` must be a table, not an array | [1] | -
     parameter `none` has no type | none | add type = one of "string", "int", "float", "bool"
     there is no type `integer` | integer | did you mean "int"?
-    there is no type `list` | list | one of "string", "int", "float", "bool"
+    there is no type `list` | list | one of "string", "int", "float", "bool": a parameter is one value; several come in with an [[input]], or as a string with commas
     `min` is for int and float, not for string | 1 | leave it out
     `default` must be a string, not a whole number | 1 | in quotes it is a string
     `max` is less than `min`, which is 2 | 1 | -

@@ -126,6 +126,8 @@ pub struct Failure {
     pub step: StepName,
     /// The name of its input.
     pub input_name: Option<String>,
+    /// Of which group it is, for one of several that a step gathers.
+    pub key: Option<String>,
     /// What its input is.
     pub form: Form,
     /// The machine that it ran on last, if it was not that of the run.

@@ -415,6 +415,7 @@ mod tests {
         let fail = |retry| Event::Failed {
             task: TaskId(2),
             step: &a,
+            key: None,
             error: "no",
             span: span(Some(1)),
             node: None,

@@ -154,6 +154,8 @@ pub(super) enum JsonEvent<'a> {
     Failed {
         task: TaskId,
         step: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<&'a str>,
         cause: &'static str,
         error: &'a str,
         #[serde(flatten)]
@@ -542,6 +544,8 @@ pub(super) struct Failed<'a> {
     pub step: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'a str>,
     pub kind: &'static str,
     pub cause: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -140,6 +140,7 @@ fn tasks() {
         told(&Event::Failed {
             task,
             step: &step,
+            key: None,
             error: "exit status 1\nno",
             span,
             node: None,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::super::table;
-use super::{begun, on};
+use super::{begun, of_group, on};
 use crate::model::event::Summary;
 use crate::text::amount;
 use crate::text::colour::{Mark, count_of, marked};
@@ -148,7 +148,7 @@ pub(in crate::report) fn summary(summary: &Summary) -> String {
     for failure in &summary.failures {
         let input = match &failure.input_name {
             Some(name) => format!(" on {}{}", visible(name), failure.form.slash()),
-            None => String::new(),
+            None => of_group(failure.key.as_deref()),
         };
         let node = on(failure.node.as_deref());
         let (step, task) = (&failure.step, failure.task);

@@ -21,6 +21,24 @@ fn is_mode(word: &str) -> bool {
     !word.is_empty() && word.chars().all(is_part)
 }
 
+/// Of `flock` its options, and the command behind the lock, whose bytes are nothing to anybody. With `-c` that is a text.
+fn behind_lock(arguments: &[Word]) -> (&[Word], &[Word]) {
+    let mut at = 0;
+    while let Some(option) = arguments.get(at).and_then(Word::text)
+        && option.starts_with('-')
+    {
+        at += match option {
+            "-w" | "--wait" | "--timeout" | "-E" | "--conflict-exit-code" => 2,
+            _ => 1,
+        };
+    }
+    let inner = arguments.get(at + 1..).unwrap_or_default();
+    match inner.first().and_then(Word::text) {
+        Some("-c" | "--command") => (&inner[1..], &[]),
+        _ => (&[], inner),
+    }
+}
+
 impl Scan<'_> {
     /// A command with its words.
     pub(super) fn call(&mut self, words: &[Word]) {
@@ -47,6 +65,11 @@ impl Scan<'_> {
                     !option && (name != "env" || word.assignment().is_none())
                 });
                 let (own, inner) = arguments.split_at(skip.unwrap_or(arguments.len()));
+                self.files(own);
+                return self.call(inner);
+            }
+            "flock" => {
+                let (own, inner) = behind_lock(arguments);
                 self.files(own);
                 return self.call(inner);
             }

@@ -536,7 +536,10 @@ impl<'a> Scan<'a> {
             && word
                 .text()
                 .is_some_and(|text| text.chars().all(|c| c.is_ascii_digit() || c == '-'));
-        if !is_descriptor {
+        // What is opened for a further descriptor and for `flock` is a lock: its bytes are nothing to anybody.
+        let further = rest[..digits].parse::<u32>().is_ok_and(|number| number > 2);
+        let is_lock = further && self.text.contains("flock");
+        if !is_descriptor && !is_lock {
             self.could_be_path(&word, role);
         }
         true

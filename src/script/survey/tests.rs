@@ -246,6 +246,18 @@ fn what_is_written_is_told_from_what_is_read() {
         ]
     );
     for script in [
+        "flock a sort b",
+        "flock -w 5 -x a sort b",
+        "(flock 9; sort b) 9>a",
+        "exec 9<a; flock -n 9; sort b",
+    ] {
+        let words: Vec<_> = of(script).words.into_iter().map(|word| word.path).collect();
+        assert!(
+            !words.contains(&"a".to_owned()) && words.contains(&"b".to_owned()),
+            "{script}: {words:?}"
+        );
+    }
+    for script in [
         "cp $x a",
         "mv -f x/* a",
         "tee -a a",

@@ -59,6 +59,44 @@ fn files_that_cannot_be_had() {
 }
 
 #[test]
+fn check_looks_at_what_comes_in() {
+    let test = Test::new();
+    let check = |input: &str| {
+        test.manifest(&format!(
+            "[[input]]\n{input}\nstep = 'a'\n[[step]]\nname = 'a'\nscript = ':'\n"
+        ));
+        test.run(["check"])
+    };
+    // What is not there may come: only -strict fails for it.
+    test.write("s.csv", "id,f\n1,x.bin\n");
+    for (input, told) in [
+        ("files = 'data/*.csv'", "`data/*.csv` matches no file"),
+        ("rows = 'none.csv'\nname = '{id}'", "cannot read `none.csv`"),
+        (
+            "rows = 's.csv'\nname = '{id}'\npaths = ['f']",
+            "s.csv, line 2: ",
+        ),
+    ] {
+        check(input).exits(0).says("warning: ").says(told);
+        test.run(["check", "-strict"]).exits(1).says(told);
+    }
+    // What is there is wrong.
+    for (input, told) in [
+        ("rows = 's.csv'\nname = '{sample}'", "sample"),
+        ("rows = 's.csv'\nname = '{id}'\npaths = ['g']", "`g`"),
+    ] {
+        check(input).exits(2).says("error: ").says(told);
+    }
+    test.write("x.bin", "");
+    check("rows = 's.csv'\nname = '{id}'\npaths = ['f']")
+        .exits(0)
+        .never_says("warning");
+    // Nothing is run, and nothing made.
+    check("lines = 'touch ran'").exits(0);
+    assert!(!test.path("ran").exists() && !test.path("db").exists());
+}
+
+#[test]
 fn sheets_that_cannot_be_read() {
     let test = Test::new();
     for (sheet, words) in [
