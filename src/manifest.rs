@@ -30,6 +30,7 @@ mod steps;
 mod syntax;
 mod template;
 mod texts;
+mod unknown;
 mod value;
 mod variables;
 mod with;

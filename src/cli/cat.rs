@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::error::Failure;
 use super::options::Places;
-use super::reference::Reference;
+use super::reference::{BadReference, Reference};
 use super::select::{self, Named};
 use crate::exec::local::Given;
 use crate::model::digest::Digest;
@@ -56,12 +56,14 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
 
 /// What the word names: also a final output, where it can be neither of the others.
 fn named(state: &Reader, word: &str) -> Result<Named, Failure> {
-    if Reference::parse(word).is_ok() {
+    let reference = Reference::parse(word);
+    if reference.is_ok() {
         return select::named(state, word);
     }
     let newest = state.newest_runset()?;
     let finals = state.finals_called(word, newest.as_ref())?;
     match finals.as_slice() {
+        [] if matches!(reference, Err(BadReference::Short(_))) => select::named(state, word),
         [] => {
             let names = state.final_names(newest.as_ref())?;
             let failure = Failure::usage(format!(

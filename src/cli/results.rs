@@ -33,11 +33,10 @@ impl Leaves {
         let junit = actions.junit.as_deref().filter(|_| !actions.dry_run);
         let junit = junit.map(|path| file(places, path));
         Ok(Self {
-            results: match actions.run {
-                true => {
-                    place(places, actions.publish.as_deref(), source)?.filter(|_| !actions.dry_run)
-                }
-                false => None,
+            results: if actions.run {
+                place(places, actions.publish.as_deref(), source)?.filter(|_| !actions.dry_run)
+            } else {
+                None
             },
             junit: junit.transpose()?,
             here: std::env::current_dir().unwrap_or_default(),
@@ -115,12 +114,12 @@ fn place(places: &Places, given: Option<&Path>, source: &Source) -> Result<Optio
     publish::check(&place.target("", false, &source.stop)).map_err(|error| place.failure(error))?;
     // Of names that nobody knows yet, those without anything that a pattern could ask for.
     let covered = Covered::of(source, &place.folder);
-    let whose = covered.whose("\u{1}").map(|(_, whose)| whose);
-    if let Some(whose) = whose.or_else(|| covered.looks_in()) {
+    let named = covered.whose("\u{1}").map(|(_, by)| by);
+    if let Some(by) = named.or_else(|| covered.looks_in()) {
         return Err(Place::is_covered(
             &covered,
             &place.named.shown().to_string(),
-            whose,
+            by,
         ));
     }
     Ok(Some(place))

@@ -75,15 +75,7 @@ pub(super) fn main(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode
         seen.lock = place.lock();
         out::tell(&match seen.texts {
             None => "waiting for a change of the manifest (Ctrl-C ends)\n".to_owned(),
-            Some(_) => format!(
-                "watching the manifest{} and {}: runs again when one changes (Ctrl-C ends)\n",
-                if seen.said.is_empty() {
-                    ""
-                } else {
-                    ", what commands of inputs say"
-                },
-                amount::count(seen.files.len() as u64, "file")
-            ),
+            Some(_) => seen.watched(),
         });
         let Some(changed) = ear.until_change(&place, &seen) else {
             let signal = ear.ended().unwrap_or(SIGINT);
@@ -243,6 +235,23 @@ fn files(source: &Source, outside: &Outside) -> Vec<(Box<str>, Stat)> {
 }
 
 impl Seen {
+    /// What is watched, in words.
+    fn watched(&self) -> String {
+        let mut more = Vec::new();
+        if !self.said.is_empty() {
+            more.push("what commands of inputs say".to_owned());
+        }
+        if !self.files.is_empty() {
+            more.push(amount::count(self.files.len() as u64, "file"));
+        }
+        let Some(last) = more.pop() else {
+            return "watching the manifest: runs again when it changes (Ctrl-C ends)\n".to_owned();
+        };
+        more.insert(0, "the manifest".to_owned());
+        let more = more.join(", ");
+        format!("watching {more} and {last}: runs again when one changes (Ctrl-C ends)\n")
+    }
+
     /// What is other than it was, in words.
     fn changes(&self, now: &Self) -> String {
         let mut words = Vec::new();

@@ -77,10 +77,8 @@ impl Gatherer<'_> {
             let files = match self.named(input, row, known, keep) {
                 Ok(files) => files,
                 Err(error) => {
-                    let which = match &error {
-                        files::Error::Absent(_) => &mut absent,
-                        _ => &mut wrong,
-                    };
+                    let is_absent = matches!(error, files::Error::Absent(_));
+                    let which = if is_absent { &mut absent } else { &mut wrong };
                     which.note(|| of_sheet(sheet, of_named(row, &error)));
                     continue;
                 }

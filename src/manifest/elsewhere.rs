@@ -21,8 +21,8 @@ const STEP: Words = &[
             "wait_for",
             "run_after",
         ],
-        "what goes before is said by files: one that ends in this step's name (`x_STEP.txt`) comes to it; `from = [\"a\"]` takes what step \
-         a leaves, `with = [\"a\"]` waits for all of it. Programs are named in `packages`",
+        "a step runs on the files that others leave for it: `x_STEP.txt` goes to the step STEP; from = [\"a\"] takes what step `a` leaves, \
+         with = [\"a\"] waits for all of it. Programs are listed in `packages`",
     ),
     (
         &["next", "then", "to", "downstream", "before", "triggers"],
@@ -30,8 +30,8 @@ const STEP: Words = &[
     ),
     (
         &["inputs", "input", "in", "source", "sources", "src"],
-        "the input is in \"$INPUT_FILE\": what another step leaves for this one, takes it by `from`, or an [[input]] brings with \
-         step = \"…\"; what the script reads besides is named in `files`",
+        "a task works on \"$INPUT_FILE\": a file that another step leaves, called `x_STEP.txt` or taken by `from`, or one that an \
+         [[input]] brings with step = \"…\"; what the script reads besides is listed in `files`",
     ),
     (
         &[
@@ -47,7 +47,7 @@ const STEP: Words = &[
             "nix",
             "requirements",
         ],
-        "programs are named in `packages`, and Nix brings them: packages = [\"samtools\"]; without it scripts find the host's",
+        "programs are listed in `packages`, and Nix brings them: packages = [\"samtools\"]; without it scripts find the host's",
     ),
     (
         &[
@@ -63,7 +63,7 @@ const STEP: Words = &[
     ),
     (
         &["when", "if", "unless", "condition", "rules", "only"],
-        "a task runs for each file that comes to the step: where it is not to run, the step before leaves no such file",
+        "a step runs once for each file that comes to it: where it is not to run, let the step before leave no such file",
     ),
     (
         &[
@@ -77,7 +77,7 @@ const STEP: Words = &[
             "items",
             "zip",
         ],
-        "a task runs for each file that comes to the step: leave one for each value, or take values in with an [[input]] \
+        "a step runs once for each file that comes to it: leave one for each value, or take the values in with an [[input]] \
          (rows = \"values.csv\"); `each` makes pairs of files",
     ),
     (

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::field::{Field, Place};
 use super::read;
 use super::template::Template;
+use super::unknown;
 use super::value::{Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::installable::Installable;
@@ -189,7 +190,7 @@ impl Draft {
             copy: true,
             empty: false,
         };
-        let seen = read::each_key(
+        let seen = unknown::each_key(
             reader,
             Place::Input,
             "an input",

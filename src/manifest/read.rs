@@ -11,12 +11,12 @@ use toml::de::{DeTable, DeValue};
 use super::amounts::{self, Uses};
 use super::cache::{self, Cache};
 use super::checkpoint;
-use super::elsewhere;
 use super::field::{Field, Place};
 use super::gather;
 use super::kept::{self, KeptBytes};
 use super::publish;
 use super::retries::{self, Retries};
+use super::unknown;
 use super::value::{Item, Reader, list};
 use super::variables;
 use super::{NixSettings, Placed, Step};
@@ -31,7 +31,6 @@ use crate::model::publish::Publish;
 use crate::model::resources::Memory;
 use crate::model::shared::Address;
 use crate::text::quoted;
-use crate::text::suggest;
 
 /// What one table sets; `None` for what it leaves open, or sets wrongly.
 #[derive(Default)]
@@ -89,7 +88,7 @@ impl Fields {
     pub(super) fn read(reader: &mut Reader<'_>, place: Place, table: &DeTable<'_>) -> Self {
         let label = label(place, table);
         let mut fields = Self::default();
-        let seen = each_key(reader, place, &label, table, |reader, field, item| {
+        let seen = unknown::each_key(reader, place, &label, table, |reader, field, item| {
             fields.field(reader, field, item);
         });
         Self {
@@ -313,50 +312,6 @@ impl Fields {
     }
 }
 
-/// Calls `read` with each key that `place` can hold, and notes the others; the keys that are there, with
-/// the place of their values, misspelt ones last. `label`: the table in words.
-pub(super) fn each_key(
-    reader: &mut Reader<'_>,
-    place: Place,
-    label: &str,
-    table: &DeTable<'_>,
-    mut read: impl FnMut(&mut Reader<'_>, Field, &Item<'_>),
-) -> Vec<(Field, Range<usize>)> {
-    let mut seen = Vec::new();
-    let mut meant = Vec::new();
-    for (key, item) in table {
-        if let Some(field) = Field::at(place, key.get_ref()) {
-            seen.push((field, item.span()));
-            read(reader, field, item);
-            continue;
-        }
-        let known = Field::named(key.get_ref());
-        let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
-        let close = if place == Place::Input {
-            elsewhere::of_input(key.get_ref())
-        } else {
-            None
-        };
-        let instead = elsewhere::instead(place, key.get_ref());
-        let is_plain = known.is_none() && instead.is_none();
-        let close = close.or_else(|| self::close(place, key.get_ref()).filter(|_| is_plain));
-        meant.extend(close.map(|field| (field, item.span())));
-        let hint = match (close, instead) {
-            (None, Some(words)) => words.to_owned(),
-            _ => hint(
-                place,
-                key.get_ref(),
-                known.filter(|_| close.is_none()),
-                close,
-            ),
-        };
-        reader.error(Diagnostic::at(key.span(), message).hint(hint));
-    }
-    // What is only misspelt is not missing as well.
-    seen.append(&mut meant);
-    seen
-}
-
 /// The table in words.
 fn label(place: Place, table: &DeTable<'_>) -> String {
     match place {
@@ -370,29 +325,6 @@ fn label(place: Place, table: &DeTable<'_>) -> String {
         | Place::Publish
         | Place::Defaults
         | Place::Input => place.header().to_owned(),
-    }
-}
-
-/// The field of `place` that an unknown key was perhaps meant to be.
-fn close(place: Place, key: &str) -> Option<Field> {
-    suggest::closest(key, Field::of(place).map(Field::key))
-        .and_then(|key| Field::at(place, key))
-        .or_else(|| Field::alias(key).filter(|field| field.places().contains(&place)))
-}
-
-/// What to do about a key that `place` cannot hold: one that is `known` in other tables, or
-/// `close` to one of this table's.
-fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> String {
-    match (known, close) {
-        (Some(field), _) => format!("`{key}` belongs in {}", field.headers()),
-        (None, Some(field)) => format!("did you mean `{}`?", field.key()),
-        (None, None) if key == "include" => {
-            "`include` stands above the first table of the file".to_owned()
-        }
-        (None, None) => {
-            let keys: Vec<_> = Field::of(place).map(Field::key).collect();
-            format!("{} can hold: {}", place.header(), keys.join(", "))
-        }
     }
 }
 

@@ -9,12 +9,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::amounts::{self, Uses};
 use super::describe::literal_outputs;
-use super::elsewhere;
 use super::field::{Field, Place};
 use super::gather::Said;
 use super::read::Fields;
-use super::syntax::is_table;
 use super::texts::{Texts, moved};
+use super::unknown::{self, INCLUDE, TABLES};
 use super::value::{Item, Reader};
 use super::{
     CacheSettings, Input, Manifest, NixSettings, Placed, PublishSettings, Step, StepPlaces,
@@ -27,29 +26,8 @@ use crate::model::route::Router;
 use crate::text::quoted;
 use crate::text::suggest;
 
-/// Top-level keys.
-const TABLES: [&str; 11] = [
-    "cache",
-    "publish",
-    "include",
-    "nix",
-    "store",
-    "limits",
-    "executors",
-    "defaults",
-    "params",
-    "step",
-    "input",
-];
-
 /// What a part can hold of these.
 const OF_PARTS: [&str; 4] = ["include", "params", "step", "input"];
-
-/// What users of other tools call a step.
-const STEPS: [&str; 7] = ["steps", "task", "tasks", "job", "jobs", "stage", "stages"];
-
-/// What users of other tools call an input.
-const INPUTS: [&str; 4] = ["inputs", "source", "sources", "data"];
 
 /// A `[[step]]` table: its place, and what it sets.
 struct Draft {
@@ -79,8 +57,6 @@ pub(crate) fn includes(texts: &Texts, number: usize) -> Vec<Placed<Glob>> {
     reader.folder = folder;
     read::globs(&mut reader, "`include`", item)
 }
-
-const INCLUDE: &str = "include";
 
 /// Reads all of the manifest, `roots` being its file and those of its parts. The result counts only if
 /// `reader` found no error.
@@ -119,7 +95,7 @@ pub(super) fn manifest<'i>(
             "step" => drafts.extend(steps(reader, key.span(), item)),
             "input" => inputs.extend(tables_of_inputs(reader, key.span(), item)),
             name => {
-                let meant = unknown(reader, name, key.span(), item);
+                let meant = unknown::at_top(reader, name, key.span(), item);
                 // Read as what it was meant to be, so that its errors are told as well.
                 if meant == Some("step") && !has_steps {
                     drafts.extend(steps(reader, key.span(), item));
@@ -325,54 +301,6 @@ fn finish_inputs(
         .into_iter()
         .map(|input| input.finish(reader, &known))
         .collect()
-}
-
-/// Notes a top-level key that is none; the key that was meant, if that is clear.
-fn unknown(
-    reader: &mut Reader<'_>,
-    name: &str,
-    place: Range<usize>,
-    item: &Item<'_>,
-) -> Option<&'static str> {
-    let is_table = is_table(item.get_ref());
-    let what = if is_table { "table" } else { "key" };
-    let meant = if STEPS.contains(&name) {
-        Some("step")
-    } else if INPUTS.contains(&name) {
-        Some("input")
-    } else {
-        let instead = elsewhere::instead_at_top(name);
-        let near = suggest::closest(name, TABLES).filter(|_| instead.is_none());
-        near.or(match name {
-            "includes" | "import" | "imports" | "parts" => Some(INCLUDE),
-            _ => None,
-        })
-    };
-    let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
-    if let Some(words) = elsewhere::instead_at_top(name) {
-        reader.error(error.hint(words));
-        return None;
-    }
-    if let Some(field) = Field::named(name) {
-        // Where a header is broken, its table's keys come here.
-        reader.missing(error.hint(format!("`{name}` belongs in {}", field.headers())));
-        return None;
-    }
-    reader.error(
-        error.hint(match meant {
-            Some("step") => "a step's table is written [[step]]".to_owned(),
-            Some("input") => "an input's table is written [[input]]".to_owned(),
-            Some(INCLUDE) => {
-                "did you mean include = [\"steps/*.toml\"], above all tables?".to_owned()
-            }
-            Some(meant) => format!("did you mean [{meant}]?"),
-            None => {
-                "a manifest can hold include, [nix], [store], [cache], [publish], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
-                    .to_owned()
-            }
-        }),
-    );
-    meant.filter(|_| is_table)
 }
 
 fn none(reader: &mut Reader<'_>) {

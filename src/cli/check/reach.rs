@@ -28,7 +28,7 @@ pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
             let file = quoted(&format!("x_{name}.txt"));
             let hint = match step.from.first() {
                 Some(source) => format!(
-                    "what its `from` takes, {}, is left by none that tasks come to; nor is a file such as {file}",
+                    "its `from` names {}, and no such output is left; nor is a file such as {file}",
                     quoted(&source.to_string())
                 ),
                 None => format!("no step before it leaves a file such as {file}"),
