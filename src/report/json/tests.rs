@@ -1,12 +1,15 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model;
 use crate::model::digest::Digest;
-use crate::model::event::{LeftOut, Presence};
+
+use crate::model::event::{Launch, LeftOut, Presence, Routed, Span};
 use crate::model::gather::Source;
+use crate::model::identity::Change;
 use crate::model::list::Form;
 use crate::model::promise::Pattern;
-use crate::model::task::TaskId;
+use crate::model::task::{TaskCounts, TaskId};
 use crate::model::untaken::Untaken;
 
 fn told(event: &Event) -> String {
