@@ -15,6 +15,7 @@ use super::signals;
 use crate::exec::local::Channel;
 use crate::exec::node;
 use crate::manifest::length_of_time;
+use crate::model::executor::MOST;
 use crate::model::resources::GPUS;
 use crate::sys;
 use crate::text::Shown as _;
@@ -27,7 +28,7 @@ use crate::text::amount::read_bytes;
 )]
 pub(super) struct Options {
     /// Carry out tasks of N CPUs at once [default: as many as there are]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(MOST)))]
     slots: Option<u64>,
     /// Work in a folder of its own in DIR, on a disk of this machine [default: TMPDIR]
     #[arg(long, value_name = "DIR")]

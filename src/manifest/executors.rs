@@ -10,7 +10,7 @@ use super::amounts::NAME;
 use super::read::Fields;
 use super::value::{Item, Reader, list};
 use crate::manifest::diagnostic::Diagnostic;
-use crate::model::executor::{Host, LOCAL, Named};
+use crate::model::executor::{Host, LOCAL, MOST, Named};
 use crate::text::{quoted, suggest};
 
 /// How workers elsewhere are started.
@@ -110,9 +110,17 @@ fn one(
             }
             "slurm" => ways.extend(words(reader, &quoted, item).map(Way::Slurm)),
             "ssh" => ways.extend(hosts(reader, &quoted, item).map(Way::Ssh)),
-            "workers" => workers = reader.count(&quoted, 1, item),
-            "slots" => slots = reader.count(&quoted, 1, item),
-            "program" => program = reader.string(&quoted, item),
+            "workers" => workers = some(reader, &quoted, item),
+            "slots" => slots = some(reader, &quoted, item),
+            "program" => {
+                program = reader.string(&quoted, item);
+                if program.as_ref().is_some_and(|path| path.trim().is_empty()) {
+                    let error = Diagnostic::at(item.span(), "`program` is empty");
+                    let hint = "it is the path of task-pipeline on these machines; without it that of this one is tried \
+                                there, then PATH";
+                    reader.error(error.hint(hint));
+                }
+            }
             "nix_cache" => {
                 nix_cache = reader.string(&quoted, item);
                 if nix_cache.as_ref().is_some_and(|url| !is_url(url)) {
@@ -153,6 +161,16 @@ fn one(
         program,
         nix_cache,
     })
+}
+
+/// How many there are of something.
+fn some(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<u32> {
+    let number = reader.count(what, 1, item)?;
+    if number > MOST {
+        let message = format!("{what} is {MOST} at most");
+        reader.error(Diagnostic::at(item.span(), message));
+    }
+    Some(number)
 }
 
 /// Whether Nix takes it for the place of a store, and a shell or a program for nothing else.
@@ -208,9 +226,19 @@ pub(super) fn check(
     }
     let message = format!("there is no executor {}", quoted(name));
     let known = executors.keys().map(String::as_str).chain([LOCAL]);
-    let hint = match suggest::closest(name, known) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => format!("add [executors.{name}], or say \"local\" for this machine"),
+    let close = suggest::closest(name, known);
+    let hint = match (Named::parse(name), close) {
+        (Ok(Named::Slurm), _) => "a step names one of [executors]: for instance `slurm = []` in [executors.cluster], and \"cluster\" here; \
+                                  `-executor slurm` gives all steps to Slurm"
+            .to_owned(),
+        (Ok(Named::Ssh(_)), _) => "a step names one of [executors]: for instance `ssh = [\"HOST\"]` in [executors.lab], and \"lab\" here; \
+                                   `-executor ssh:HOST` gives all steps to it"
+            .to_owned(),
+        (Ok(Named::Child { .. }), _) => "a step names one of [executors]; `-executor child:N` is for all steps".to_owned(),
+        (_, Some(close)) => format!("did you mean `{close}`?"),
+        (Ok(Named::Local | Named::Other(_)) | Err(_), None) => {
+            format!("add [executors.{name}], or say \"local\" for this machine")
+        }
     };
     reader.error(Diagnostic::at(at.clone(), message).hint(hint));
 }
@@ -225,7 +253,7 @@ pub(super) fn schema() -> Value {
             "minItems": least,
         })
     };
-    let count = |description: &str| json!({ "description": description, "type": "integer", "minimum": 1, "maximum": u32::MAX });
+    let count = |description: &str| json!({ "description": description, "type": "integer", "minimum": 1, "maximum": MOST });
     let way = |key: &str| json!({ "required": [key] });
     json!({
         "description": "Who carries out the tasks of steps on other machines, by name.",

@@ -51,7 +51,7 @@ pub const FORMS: &str =
     "local, child:N, ssh:HOST[*SLOTS],…, slurm, or the name of one in [executors]";
 
 /// The most workers, and the most room of one.
-const MOST: u32 = 4096;
+pub const MOST: u32 = 4096;
 
 impl Named {
     /// Reads `local`, `child:N[*SLOTS]`, `ssh:HOST[*SLOTS],…`, `slurm`, or a name.
@@ -89,7 +89,9 @@ fn host(text: &str) -> Result<Host, Bad> {
         Some((name, slots)) => (name, Some(number(slots)?)),
         None => (text, None),
     };
-    let is_host = !name.is_empty() && !name.starts_with('-') && !name.contains(char::is_whitespace);
+    let is_host = !name.is_empty()
+        && !name.starts_with('-')
+        && !name.contains(|c: char| c.is_whitespace() || c == '*');
     if !is_host {
         return Err(Bad::Host(text.to_owned()));
     }
@@ -141,6 +143,7 @@ mod tests {
                 Err(Bad::Host("-oProxyCommand=x".into())),
             ),
             ("ssh:a*x", Err(Bad::Number("x".into()))),
+            ("ssh:a*2*3", Err(Bad::Host("a*2*3".into()))),
         ] {
             assert_eq!(Named::parse(text), read, "{text}");
         }

@@ -18,6 +18,9 @@ pub(crate) const GREETING: &str = "task-pipeline-worker 1\n";
 /// Bytes of noise before the greeting that are passed over.
 pub(crate) const NOISE: usize = 64 * 1024;
 
+/// Bytes of such a line that are shown.
+const SHOWN: usize = 200;
+
 /// The most bytes that go with a message: so others come through between those of a long file.
 pub(crate) const PIECE: usize = 64 * 1024;
 
@@ -33,6 +36,9 @@ pub(crate) enum Error {
     /// There was no greeting: what was there instead, its last line.
     #[error("no worker answers")]
     NoGreeting(String),
+    /// So much was there before one that nobody looks further: the first line.
+    #[error("no worker answers among too many words")]
+    Noise(String),
     /// It was, but of another protocol.
     #[error("the worker there speaks protocol {0}, this program speaks 1")]
     Protocol(String),
@@ -106,6 +112,8 @@ fn read_exactly(from: &mut impl BufRead, length: usize) -> io::Result<Vec<u8>> {
 pub(crate) fn read_greeting(from: &mut impl BufRead) -> Result<(), Error> {
     let mut before = 0;
     let mut last = Vec::new();
+    let mut first = None;
+    let shown = |line: &[u8]| String::from_utf8_lossy(line).trim().to_owned();
     loop {
         let mut line = Vec::new();
         let most = (NOISE - before) as u64;
@@ -115,11 +123,15 @@ pub(crate) fn read_greeting(from: &mut impl BufRead) -> Result<(), Error> {
             return Ok(());
         }
         before += line.len();
-        if !line.ends_with(b"\n") || before >= NOISE {
-            let line = if line.is_empty() { last } else { line };
-            let line = String::from_utf8_lossy(&line);
-            return Err(Error::NoGreeting(line.trim().to_owned()));
+        if before >= NOISE {
+            let first = first.unwrap_or_else(|| shown(&line[..line.len().min(SHOWN)]));
+            return Err(Error::Noise(first));
         }
+        if !line.ends_with(b"\n") {
+            let line = if line.is_empty() { last } else { line };
+            return Err(Error::NoGreeting(shown(&line)));
+        }
+        first.get_or_insert_with(|| shown(&line[..line.len().min(SHOWN)]));
         let text = String::from_utf8_lossy(&line);
         let kind = GREETING.rsplit_once(' ').map_or(GREETING, |(kind, _)| kind);
         if let Some(other) = text.trim_end().strip_prefix(kind) {
@@ -226,7 +238,12 @@ mod tests {
         assert_eq!(told("a\ncommand not found\n"), "command not found");
         assert_eq!(told("a\ncommand not found"), "command not found");
         assert_eq!(told("task-pipeline-worker"), "task-pipeline-worker");
-        told(&"x\n".repeat(NOISE));
+        for noise in ["x\n".repeat(NOISE), "x".repeat(NOISE + 1)] {
+            match read_greeting(&mut noise.as_bytes()) {
+                Err(Error::Noise(first)) => assert!(first.starts_with('x') && first.len() <= SHOWN),
+                other => panic!("{other:?}"),
+            }
+        }
         let other = read_greeting(&mut &b"task-pipeline-worker 27\n"[..]);
         assert!(matches!(other, Err(Error::Protocol(of)) if of == "27"));
     }

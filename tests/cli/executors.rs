@@ -190,7 +190,7 @@ cp $INPUT_FILE $OUTPUT_DIR/done'''
         .says("1 task lost with a worker on bad")
         .says("; bad gets no more tasks, as 3 workers in a row were lost there")
         .says(" on good → final output\n")
-        .says("lost on other machines, and run again: 3 tasks with bad\n");
+        .says("lost on other machines: 3 tries with bad\n");
     let tries = "SELECT node, executor, lost IS NULL, count(*) FROM elsewhere GROUP BY 1, 3";
     assert_eq!(test.rows(tries), ["bad|two|0|3", "good|two|1|24"]);
     let nodes = "SELECT step, node, count(*) FROM live_task GROUP BY 1, 2";

@@ -9,7 +9,7 @@ use super::Class;
 use crate::cli::error::Failure;
 use crate::exec::remote::MARGIN;
 use crate::model::digest::Digest;
-use crate::text::lines;
+use crate::text::visible;
 use std::os::unix::ffi::OsStrExt as _;
 
 /// Workers of a run that Slurm found nodes for; those that are left end with it.
@@ -237,21 +237,23 @@ fn check(asked: &[String], inside: bool) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let words: Vec<&str> = words
-        .trim()
-        .lines()
-        .map(|line| line.trim_start_matches("srun: "))
-        .collect();
+    let words = said(&String::from_utf8_lossy(&output.stderr));
     let what = if inside {
         "the job of Slurm's that this run is in has no room for a worker"
     } else {
         "Slurm would never start a worker"
     };
-    Err(
-        Failure::usage(format!("{what}: {}", lines(&words.join("\n"))))
-            .hint(format!("asked for: srun {}", asked.join(" "))),
-    )
+    Err(Failure::usage(format!("{what}: {words}"))
+        .hint(format!("asked for: srun {}", asked.join(" "))))
+}
+
+/// What srun says, in one line.
+fn said(words: &str) -> String {
+    let lines = words.trim().lines().map(|line| {
+        let line = line.trim().trim_start_matches("srun: ");
+        line.trim_start_matches("error: ")
+    });
+    visible(&lines.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
@@ -301,6 +303,15 @@ mod tests {
         assert_eq!(
             (minutes("30:00"), minutes("2:30:00")),
             (Some(30), Some(150))
+        );
+    }
+
+    #[test]
+    fn what_slurm_says_is_one_line() {
+        let words = "srun: error: invalid partition specified: x\nsrun: allocation failure: Invalid partition name specified\n";
+        assert_eq!(
+            said(words),
+            "invalid partition specified: x; allocation failure: Invalid partition name specified"
         );
     }
 

@@ -281,13 +281,14 @@ impl<'a> Remote<'a> {
             ));
         }
         let failed = lost.for_good.len() + lost.too_long.len();
-        let all = lost.again + failed;
+        // What had not begun is handed back, as if it had never been there.
+        let all = lost.begun.len();
         if !over && !stopped && all > 0 {
             let executor = &self.crews[place].name;
             self.warn(format!(
                 "{executor}: {} lost with a worker on {node} ({why}): {}{}",
                 amount::count(all, "task"),
-                match (lost.again, failed) {
+                match (all.saturating_sub(failed), failed) {
                     (_, 0) => "run again elsewhere".to_owned(),
                     (again, failed) => format!("{again} run again elsewhere, {failed} failed"),
                 },

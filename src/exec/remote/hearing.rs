@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::beside::{self, Beside};
 use super::book::WorkerId;
 use super::deadline;
+use super::process::{PREEMPTED, TIME_IS_OVER};
 use super::station::{Came, Phase};
 use super::talk::Say;
 use super::{Arriving, Link, Remote};
@@ -149,8 +150,8 @@ impl<'a> Hearing<'_, 'a> {
         })
     }
 
-    /// Nothing more is heard of it: what it came to. `time_is_over`: whether its command says so.
-    pub(super) fn end(self, why: String, time_is_over: bool) -> Came {
+    /// Nothing more is heard of it: what it came to. `said`: why Slurm ended it.
+    pub(super) fn end(self, why: String, said: Option<String>) -> Came {
         let remote = self.remote;
         let silence = Duration::from_millis(remote.terms.silence);
         let stood_still = remote.stood_still().filter(|_| self.leaving.is_none());
@@ -161,11 +162,18 @@ impl<'a> Hearing<'_, 'a> {
         } else {
             self.leaving.clone().unwrap_or(why)
         };
-        let left = self.leaving.is_some() || stood_still.is_some();
+        let is_said = |cause| said.as_deref() == Some(cause);
+        // Its own last words may not have come.
+        let is_ended = is_said(TIME_IS_OVER) || is_said(PREEMPTED);
+        let left = self.leaving.is_some() || stood_still.is_some() || is_ended;
         // Slurm ends them a little earlier now and then.
         let is_past = |until: Instant| (remote.clock)() + deadline::MARGIN >= until;
-        let time_is_over =
-            self.leaving.is_some() && (time_is_over || self.until.is_some_and(is_past));
+        let is_past = self.leaving.is_some() && self.until.is_some_and(is_past);
+        let time_is_over = is_said(TIME_IS_OVER) || is_past;
+        let how = match said {
+            Some(said) => format!("{how} (Slurm: {said})"),
+            None => how,
+        };
         let had_some = remote.lock().book.in_hand(self.worker) > 0;
         let ends = (&*how, left, time_is_over);
         remote.gone(self.place, self.worker, &self.node, ends);
@@ -177,7 +185,7 @@ impl<'a> Hearing<'_, 'a> {
             // The next one comes elsewhere.
             was_of_use: self.ended > 0
                 || (left_out && self.is_welcome)
-                || (time_is_over && had_some),
+                || ((time_is_over || is_ended) && had_some),
             left_out,
             how,
         }

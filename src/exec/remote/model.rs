@@ -88,7 +88,7 @@ struct History {
     killed: BTreeMap<i64, u32>,
     lost: BTreeMap<i64, u32>,
     lost_on: BTreeMap<usize, u32>,
-    /// Tasks that were lost, and told to be.
+    /// Tasks that are recorded as lost with their workers, and told to be.
     losses: usize,
     told: usize,
     done: Tally,

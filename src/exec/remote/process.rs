@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::process;
 use crate::sys;
+use crate::text::amount;
 use crate::wire::frame;
 use crate::wire::message::{Hello, ToOwner};
 
@@ -23,11 +24,21 @@ const WORDS: u64 = 2000;
 /// The same as a length.
 const LENGTH: usize = 2000;
 
+/// Of [`says_why_ended`]: its time was over.
+pub(super) const TIME_IS_OVER: &str = "due to time limit";
+/// A job of higher priority took its place.
+pub(super) const PREEMPTED: &str = "due to preemption";
+
 /// Hears a worker's first words.
 pub(super) fn meet(from: &mut impl BufRead) -> Result<Hello, String> {
     let told = |error: frame::Error| match error {
         frame::Error::NoGreeting(last) if last.is_empty() => "it said nothing".to_owned(),
         frame::Error::NoGreeting(last) => format!("no worker answered, but: {last}"),
+        frame::Error::Noise(first) => format!(
+            "more than {} came before any worker's words, the first line: {first}; take that out of the profile of the shell \
+             there, or print it to terminals alone",
+            amount::bytes(frame::NOISE as u64)
+        ),
         other @ (frame::Error::Io(_)
         | frame::Error::Protocol(_)
         | frame::Error::TooLong(_)
@@ -124,15 +135,26 @@ pub(super) fn ended(why: &str, status: Option<ExitStatus>, words: File) -> Strin
     format!("{why}{status}{last}")
 }
 
-/// Whether a command that still runs wrote that its time is over, as Slurm says it.
-pub(super) fn says_time_is_over(words: &File) -> bool {
+/// Why Slurm ended what a command that still runs waits for, where it says so: `due to time limit`.
+pub(super) fn says_why_ended(words: &File) -> Option<String> {
     let length = words.metadata().map_or(0, |metadata| metadata.len());
     let mut last = [0; LENGTH];
     // Without a seek: it writes where this file is.
     let read = words.read_at(&mut last, length.saturating_sub(WORDS));
-    let last = &last[..read.unwrap_or(0)];
-    let said = "DUE TO TIME LIMIT".as_bytes();
-    last.windows(said.len()).any(|some| some == said)
+    let last = String::from_utf8_lossy(&last[..read.unwrap_or(0)]);
+    why_ended(&last)
+}
+
+/// Of `slurmstepd: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-05-04T03:02:01 DUE TO TIME LIMIT ***`.
+fn why_ended(words: &str) -> Option<String> {
+    let mut lines = words.lines().rev();
+    lines.find_map(|line| {
+        let (before, rest) = line.split_once(" DUE TO ")?;
+        let (cause, _) = rest.split_once(" ***")?;
+        before
+            .contains("CANCELLED")
+            .then(|| format!("due to {}", cause.to_lowercase()))
+    })
 }
 
 /// The end of what a command wrote.
@@ -153,6 +175,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn slurm_says_why_it_ended_a_worker() {
+        let of = |line: &str| why_ended(&format!("a\n{line}\nb"));
+        for (cause, told) in [
+            ("DUE TO TIME LIMIT ***", Some(TIME_IS_OVER)),
+            ("DUE TO PREEMPTION ***", Some(PREEMPTED)),
+            (
+                "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***",
+                Some("due to node failure, see slurmctld log for details"),
+            ),
+            ("***", None),
+        ] {
+            let line = "slurmstepd: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-05-04T03:02:01";
+            assert_eq!(of(&format!("{line} {cause}")).as_deref(), told);
+        }
+        assert_eq!(of("that is DUE TO ME ***"), None);
+    }
 
     #[test]
     fn versions_are_compared_before_all_else_that_a_worker_says() {

@@ -406,6 +406,8 @@ impl<'a> Remote<'a> {
         });
         let came = match process::meet(from.before()) {
             Err(why) => {
+                // Who is not wanted ends by that.
+                drop(stdin);
                 if self.was_silent(place, number) {
                     let silence = Duration::from_millis(self.terms.silence);
                     let _ = process::end(&mut child);
@@ -461,7 +463,7 @@ impl<'a> Remote<'a> {
                     }
                 },
             };
-            hearing.end(why, process::says_time_is_over(words))
+            hearing.end(why, process::says_why_ended(words))
         })
     }
 }

@@ -86,6 +86,34 @@ fn what_is_wrong_with_one_is_told() {
         ),
         ("[executors.x]\nslots = 0", "| 0 |"),
         (
+            "[executors.x]\nssh = ['a']\nslots = 1000000000",
+            "`slots` is 4096 at most | 1000000000 |",
+        ),
+        (
+            "[executors.x]\nssh = ['a']\nworkers = 4097",
+            "`workers` is 4096 at most | 4097 |",
+        ),
+        (
+            "[executors.x]\nssh = ['a']\nprogram = ''",
+            "`program` is empty | '' | it is the path of task-pipeline on these machines",
+        ),
+        (
+            "[executors.x]\nssh = ['a*2*3']",
+            "`a*2*3` is no host | a*2*3 |",
+        ),
+        (
+            "executor = 'slurm'",
+            "there is no executor `slurm` | slurm | a step names one of [executors]: for instance `slurm = []` in",
+        ),
+        (
+            "executor = 'ssh:a'",
+            "there is no executor `ssh:a` | ssh:a | a step names one of [executors]: for instance `ssh = [\"HOST\"]` in",
+        ),
+        (
+            "executor = 'child:2'",
+            "there is no executor `child:2` | child:2 | a step names one of [executors]; `-executor child:N`",
+        ),
+        (
             "[executors.x]\nslots = 1",
             "executor `x` does not say how workers are started |",
         ),

@@ -35,7 +35,7 @@ pub(in crate::report) fn flaky(summary: &Summary) -> String {
     )
 }
 
-/// `lost elsewhere, and run again: 3 tasks on n7`; of many machines the first ones.
+/// `lost on other machines: 3 tries with n7`; of many machines the first ones.
 pub(in crate::report) fn lost(summary: &Summary) -> Option<String> {
     const NAMED: usize = 8;
     if summary.lost.is_empty() {
@@ -45,16 +45,16 @@ pub(in crate::report) fn lost(summary: &Summary) -> Option<String> {
         .lost
         .iter()
         .take(NAMED)
-        .map(|(node, lost)| format!("{} with {}", amount::count(*lost, "task"), visible(node)))
+        .map(|(node, lost)| {
+            let tries = if *lost == 1 { "try" } else { "tries" };
+            format!("{lost} {tries} with {}", visible(node))
+        })
         .collect();
     let rest: u64 = summary.lost.values().skip(NAMED).sum();
     if rest > 0 {
         words.push(format!("{rest} with others"));
     }
-    Some(format!(
-        "lost on other machines, and run again: {}",
-        words.join(", ")
-    ))
+    Some(format!("lost on other machines: {}", words.join(", ")))
 }
 
 /// Steps that are not given all their secrets, and what to do.

@@ -356,14 +356,7 @@ impl<'r, 'a> Connection<'r, 'a> {
                 *history.lost.entry(*task).or_default() += 1;
             }
         }
-        let (over, stopped) = {
-            let state = remote.lock();
-            (state.over, state.stopped)
-        };
-        if !over && !stopped {
-            history.losses += held.len();
-        }
-        let came = owner.hearing.end(why, false);
+        let came = owner.hearing.end(why, None);
         history.done.silent += usize::from(came.how.starts_with("nothing was heard of it"));
         remote.next_at(self.at.0, self.at.1, &came)
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::station::{Next, called};
 use super::super::{Crew, Remote};
 use super::connection::{Connection, Fate, hello};
+use super::worker::NO_ROOM;
 use super::{History, MOST, SILENCE, STIRRED, Scenery};
 use crate::engine::{Grant, Job, Outcome, Stop};
 use crate::exec::away::{Away as _, News};
@@ -101,7 +102,7 @@ impl Life<'_, '_> {
                 assert_eq!(hearing.held(), [0], "time {time}");
                 let before = crate::sys::uptime().saturating_sub(SILENCE * 2);
                 remote.pulse.beat(before, SILENCE);
-                let came = hearing.end("it ended".to_owned(), false);
+                let came = hearing.end("it ended".to_owned(), None);
                 let next = remote.next_at(0, 0, &came);
                 assert!(matches!(next, Next::Again(_)), "{next:?}");
             }
@@ -309,9 +310,9 @@ impl Life<'_, '_> {
                         history.told += number.parse::<usize>().unwrap();
                     }
                 }
-                Some(
-                    News::Wrote { .. } | News::Given(..) | News::Worker(..) | News::Lost { .. },
-                ) => {}
+                // Others are lost with their worker.
+                Some(News::Lost { why, .. }) => history.losses += usize::from(why != NO_ROOM),
+                Some(News::Wrote { .. } | News::Given(..) | News::Worker(..)) => {}
             }
         }
     }
@@ -381,6 +382,9 @@ impl Life<'_, '_> {
         drop(state);
         history.done.losses += history.losses;
         let (lost, told) = (history.losses, history.told);
-        assert_eq!(lost, told, "tasks that were lost, and told to be");
+        assert_eq!(
+            lost, told,
+            "tasks that are recorded as lost, and told to be"
+        );
     }
 }

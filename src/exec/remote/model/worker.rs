@@ -7,6 +7,9 @@ use crate::model::digest::Digest;
 use crate::model::tree;
 use crate::wire::message::{End, Lease, Outcome, TaskSpec, ToOwner, ToWorker};
 
+/// Why some cannot carry out a task.
+pub(super) const NO_ROOM: &str = "no room on the disk";
+
 /// A message, and bytes with it.
 pub(super) type Frame = (ToOwner, Vec<u8>);
 
@@ -171,7 +174,7 @@ impl Worker {
         }
         let outcome = match nature {
             Nature::Fails => Outcome::Failure("no luck".to_owned()),
-            _ if history.goes_wrong(12) => Outcome::Unable("no room on the disk".to_owned()),
+            _ if history.goes_wrong(12) => Outcome::Unable(NO_ROOM.to_owned()),
             _ => {
                 for (number, (name, digest)) in history.outputs(task.task).into_iter().enumerate() {
                     let bytes = history.content(task.task, number);
