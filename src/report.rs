@@ -96,7 +96,8 @@ impl Reporter {
 
     /// From now on the file `path` says how far the run is, for who asks from elsewhere.
     pub(crate) fn show_at(&mut self, path: &Path) {
-        self.board = board::Board::start(path);
+        let tells_slow = matches!(&self.form, Form::Plain(plain) if !plain.quiet);
+        self.board = board::Board::start(path, tells_slow);
     }
 
     /// Whether it can use what [`Self::expect`] takes.

@@ -24,7 +24,7 @@ use crate::text::{Shown as _, quoted, visible};
 pub(super) struct Options {
     /// An object by four or more digits of its hash, a task by its number: what it left; or a final output of the
     /// newest runset by its name
-    #[arg(value_name = "HASH|TASK|NAME")]
+    #[arg(value_name = "OUTPUT|HASH|TASK")]
     what: String,
     /// Of several files that a task left, or that its input consists of, the name of one; in a folder, its
     /// path

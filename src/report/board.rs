@@ -2,7 +2,8 @@
 //! then while something changes, and gone with the run. What it says is known to nobody else: no row says that a task
 //! runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use super::now::Running;
 use crate::model::event::Event;
 use crate::model::name::StepName;
 use crate::model::task::{TaskCounts, TaskId};
+use crate::out;
+use crate::text::time::short;
 
 /// A shorter run tells nothing.
 const FIRST: Duration = Duration::from_millis(500);
@@ -27,6 +30,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 const MANY: usize = 200;
 /// Running tasks that are told one by one, those that run for the longest time.
 const NAMED: usize = 100;
+
+/// Tasks that a line calls slow.
+const SLOW: usize = 20;
 
 /// What is in the file. Times are in milliseconds, and count from the run's start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -241,7 +247,9 @@ struct Shared {
 
 impl Board {
     /// None if no thread can be had: nobody is told anything then.
-    pub(super) fn start(path: &Path) -> Option<Self> {
+    ///
+    /// With `tells_slow`, who reads lines is told once of each of the first tasks that are slow beside others of their step.
+    pub(super) fn start(path: &Path, tells_slow: bool) -> Option<Self> {
         // Of a run that was killed.
         remove(path);
         let shared: Arc<Mutex<Shared>> = Arc::default();
@@ -249,8 +257,18 @@ impl Board {
         let (told, place, began) = (Arc::clone(&shared), path.to_owned(), Instant::now());
         let write = move || {
             let mut pause = FIRST;
+            let mut slow = HashSet::new();
             while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
-                let Some(text) = text(&mut lock(&told), began.elapsed()) else {
+                let mut shared = lock(&told);
+                let text = text(&mut shared, began.elapsed());
+                let lines = if tells_slow {
+                    newly_slow(&shared.model, &mut slow)
+                } else {
+                    String::new()
+                };
+                drop(shared);
+                out::tell(&lines);
+                let Some(text) = text else {
                     continue;
                 };
                 // Whoever cannot write it has other troubles.
@@ -306,6 +324,29 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A line for each task that has become slow since `told`, to which it is added.
+fn newly_slow(model: &Model, told: &mut HashSet<TaskId>) -> String {
+    let mut lines = String::new();
+    for (task, running) in model.now.running() {
+        let age = model.seen().saturating_sub(running.began);
+        let Some(lane) = model.lanes.get(running.lane) else {
+            continue;
+        };
+        if let Some(usual) = lane.pace.is_slow(age)
+            && told.len() < SLOW
+            && told.insert(task)
+        {
+            let (age, usual) = (short(age), short(usual));
+            let _ = writeln!(
+                lines,
+                "{} #{task}: slow: {age} so far, usually {usual}",
+                lane.name
+            );
+        }
+    }
+    lines
+}
+
 /// What is to be written, if there is anything new.
 fn text(shared: &mut Shared, elapsed: Duration) -> Option<Vec<u8>> {
     shared.model.advance(elapsed);
@@ -331,6 +372,31 @@ mod tests {
     use super::*;
     use crate::model::digest::Digest;
     use crate::model::list::Form;
+
+    #[test]
+    fn a_slow_task_has_one_line() {
+        let name = StepName::new("work").unwrap();
+        let mut model = Model::new(&[(name, TaskCounts::default())], &Earlier::new());
+        let usual = Some((Duration::from_secs(2), 9));
+        model.lanes[0].pace = super::super::now::Pace::of(usual);
+        let running = Running {
+            lane: 0,
+            input: None,
+            began: Duration::from_secs(1),
+            node: None,
+        };
+        model.now.begin(TaskId(7), running);
+        let mut told = HashSet::new();
+        model.set_seen(Duration::from_secs(10));
+        assert_eq!(newly_slow(&model, &mut told), "");
+        model.set_seen(Duration::from_secs(12));
+        assert_eq!(
+            newly_slow(&model, &mut told),
+            "work #7: slow: 11.0s so far, usually 2.0s\n"
+        );
+        model.set_seen(Duration::from_secs(30));
+        assert_eq!(newly_slow(&model, &mut told), "");
+    }
 
     #[test]
     fn what_a_run_tells_is_what_bars_show() {

@@ -46,7 +46,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("shell", "<STEP>", "Usage: "),
     ("shell 99", "there is no step `99` in workflow.toml", "hint: its steps are start, next"),
     ("shell next -- /no/such", "the step's environment has no program /no/such", "hint: `check` shows its packages"),
-    ("cat", "<HASH|TASK|NAME>", "Usage: "),
+    ("cat", "<OUTPUT|HASH|TASK>", "Usage: "),
     ("cat zz", "`zz` is no number of a task, no start of a hash and no final output", "`tasks` lists"),
     ("cat 1 nothing", "task #1 left no output called `nothing`", "hint: `trace 1` shows what it left"),
     ("export x", "`x` is neither a final output of runset", "hint: `export` without names writes all"),
