@@ -1,5 +1,6 @@
 //! `why`: why a task ran, will run or was reused; what makes a step version differ from another.
 
+mod case;
 mod task;
 
 use std::fmt::Write as _;
