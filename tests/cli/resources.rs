@@ -160,7 +160,7 @@ fn what_never_fits_is_told_before_anything_runs() {
         ("", &["-memory", "much"], "is no size"),
         ("", &["-memory", "0"], "less than any program needs"),
         ("", &["-memory", "-1G"], "-1G"),
-        ("", &["-gpus", "-1"], "names no GPU"),
+        ("", &["-gpus", "-1"], "is no GPU"),
         ("", &["-gpus", "0,0"], "is there twice"),
     ] {
         let test = Test::with(&alone(takes, ":"));

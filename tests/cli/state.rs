@@ -105,6 +105,10 @@ fn a_folder_in_the_place_of_the_database() {
     fs::create_dir_all(test.path("db/db")).unwrap();
     test.run(["-run"])
         .exits(2)
+        .says("error: ./db is no db and not empty: it holds db");
+    fs::create_dir_all(test.path("db/objects")).unwrap();
+    test.run(["-run"])
+        .exits(2)
         .says("error: ./db/db is a folder, not a file")
         .says("hint: ");
     assert_eq!(test.count().len(), 0);
