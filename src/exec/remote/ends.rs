@@ -21,27 +21,37 @@ use crate::wire::message::{End, Lease, Outcome};
 const TOLD: usize = 50;
 
 impl<'a> Remote<'a> {
-    /// A worker said that a job is over.
+    /// A worker said that a job is over; whether the job was lost by that, as the worker is to end. `leaving`: why it is.
     pub(super) fn done(
         &self,
         worker: WorkerId,
         lease: Lease,
         end: End,
-        arrived: Option<Arriving<'a>>,
-    ) -> Result<(), String> {
+        (arrived, leaving): (Option<Arriving<'a>>, &str),
+    ) -> Result<bool, String> {
         if let Some(tree) = &end.checkpoint {
             self.check_tree(tree)?;
         }
         if let Outcome::Unable(why) = &end.outcome {
             self.unable(worker, lease, why);
-            return Ok(());
+            return Ok(false);
         }
         let mut state = self.lock();
         let elapsed = u64::try_from(end.elapsed).unwrap_or(0);
         let Some(job) = state.book.done(worker, lease, elapsed) else {
-            return Ok(());
+            return Ok(false);
         };
-        state.given.remove(&lease);
+        let given = state.given.remove(&lease);
+        // Nobody asked for its end but whoever ends the worker.
+        let is_lost = end.outcome == Outcome::Cancelled && !state.stopped && !state.over;
+        if is_lost {
+            self.tell(News::Lost {
+                worker: self.number(worker),
+                task: job.ready.id,
+                given: given.unwrap_or_default(),
+                why: leaving.to_owned(),
+            });
+        }
         self.settle(&mut state);
         drop(state);
         let arrived = arrived.unwrap_or_else(|| self.arriving());
@@ -86,7 +96,7 @@ impl<'a> Remote<'a> {
             kept,
             checkpoint: end.checkpoint,
         })));
-        Ok(())
+        Ok(is_lost)
     }
 
     /// A worker could not do its part of a job.
@@ -229,13 +239,14 @@ impl<'a> Remote<'a> {
         })));
     }
 
-    /// A worker is gone: what it had is done elsewhere.
+    /// A worker is gone: what it had is done elsewhere, as are the `handed` jobs that were lost before with what they keep.
     pub(super) fn gone(
         &self,
         place: usize,
         worker: WorkerId,
         node: &str,
         (why, left, time_is_over): (&str, bool, bool),
+        handed: usize,
     ) {
         let mut state = self.lock();
         let link = state.links.remove(&worker);
@@ -282,7 +293,7 @@ impl<'a> Remote<'a> {
         }
         let failed = lost.for_good.len() + lost.too_long.len();
         // What had not begun is handed back, as if it had never been there.
-        let all = lost.begun.len();
+        let all = lost.begun.len() + handed;
         if !over && !stopped && all > 0 {
             let executor = &self.crews[place].name;
             self.warn(format!(

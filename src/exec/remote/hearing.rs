@@ -1,6 +1,7 @@
 //! What one worker says, from the moment that it is taken on to its end: checked, then done as it says.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::beside::{self, Beside};
 use super::book::WorkerId;
 use super::deadline;
-use super::process::{PREEMPTED, TIME_IS_OVER};
+use super::process::{PREEMPTED, TIME_IS_OVER, says_why_ended};
 use super::station::{Came, Phase};
 use super::talk::Say;
 use super::{Arriving, Link, Remote};
@@ -19,7 +20,7 @@ use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::text::time::exact;
 use crate::wire::frame;
-use crate::wire::message::{Hello, Lease, Terms, ToOwner, ToWorker};
+use crate::wire::message::{End, Hello, Lease, Outcome, Terms, ToOwner, ToWorker};
 
 /// See the module.
 pub(super) struct Hearing<'r, 'a> {
@@ -40,10 +41,22 @@ pub(super) struct Hearing<'r, 'a> {
     leaving: Option<String>,
     /// Tasks that it ended.
     ended: u64,
+    /// Those of them that were lost, as it is to end.
+    handed: usize,
+    /// What its command writes besides.
+    words: Option<File>,
     /// When it said something last.
     last: Instant,
     /// When its place is taken away, where that is known.
     until: Option<Instant>,
+}
+
+/// How a worker ended, with why Slurm ended it.
+fn with_cause(how: &str, said: Option<String>) -> String {
+    match said {
+        Some(said) => format!("{how} (Slurm: {said})"),
+        None => how.to_owned(),
+    }
 }
 
 impl<'a> Remote<'a> {
@@ -124,6 +137,8 @@ impl<'a> Remote<'a> {
             reads: false,
             leaving: None,
             ended: 0,
+            handed: 0,
+            words: None,
             last: now,
             until,
         })
@@ -150,8 +165,19 @@ impl<'a> Hearing<'_, 'a> {
         })
     }
 
-    /// Nothing more is heard of it: what it came to. `said`: why Slurm ended it.
-    pub(super) fn end(self, why: String, said: Option<String>) -> Came {
+    /// What its command writes besides goes there.
+    pub(super) fn writes(&mut self, words: &File) {
+        self.words = words.try_clone().ok();
+    }
+
+    /// Why Slurm ends it, if it says so.
+    fn said(&self) -> Option<String> {
+        says_why_ended(self.words.as_ref()?)
+    }
+
+    /// Nothing more is heard of it: what it came to.
+    pub(super) fn end(self, why: String) -> Came {
+        let said = self.said();
         let remote = self.remote;
         let silence = Duration::from_millis(remote.terms.silence);
         let stood_still = remote.stood_still().filter(|_| self.leaving.is_none());
@@ -170,13 +196,10 @@ impl<'a> Hearing<'_, 'a> {
         let is_past = |until: Instant| (remote.clock)() + deadline::MARGIN >= until;
         let is_past = self.leaving.is_some() && self.until.is_some_and(is_past);
         let time_is_over = is_said(TIME_IS_OVER) || is_past;
-        let how = match said {
-            Some(said) => format!("{how} (Slurm: {said})"),
-            None => how,
-        };
+        let how = with_cause(&how, said);
         let had_some = remote.lock().book.in_hand(self.worker) > 0;
         let ends = (&*how, left, time_is_over);
-        remote.gone(self.place, self.worker, &self.node, ends);
+        remote.gone(self.place, self.worker, &self.node, ends, self.handed);
         let _ = self.say.send(Say::End);
         let mut state = remote.lock();
         let left_out = state.book.left_out(self.place).any(|out| out == self.node);
@@ -239,6 +262,24 @@ impl<'a> Hearing<'_, 'a> {
             }
         }
         let _ = self.say.send(Say::Objects(rest));
+    }
+
+    /// A task is over.
+    fn is_done(&mut self, lease: Lease, end: End) -> Result<(), String> {
+        self.ended += 1;
+        let arrived = self.arriving.remove(&lease);
+        // As few tasks end so, nothing is looked up for the others.
+        let leaving = if end.outcome == Outcome::Cancelled {
+            let leaving = self.leaving.as_deref();
+            with_cause(leaving.unwrap_or("its worker is to end"), self.said())
+        } else {
+            String::new()
+        };
+        let is_lost = self
+            .remote
+            .done(self.worker, lease, end, (arrived, &*leaving))?;
+        self.handed += usize::from(is_lost);
+        Ok(())
     }
 
     /// Does what a message says; why nothing more is heard.
@@ -316,11 +357,7 @@ impl<'a> Hearing<'_, 'a> {
                 pushed.map_err(|error| error.to_string())?;
             }
             ToOwner::Kept(lease, tree) => remote.keeps(lease, tree)?,
-            ToOwner::Done(lease, end) => {
-                self.ended += 1;
-                let arrived = self.arriving.remove(&lease);
-                remote.done(self.worker, lease, *end, arrived)?;
-            }
+            ToOwner::Done(lease, end) => self.is_done(lease, *end)?,
             ToOwner::GivenBack(lease) => {
                 let mut state = remote.lock();
                 state.given.remove(&lease);

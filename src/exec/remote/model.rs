@@ -385,3 +385,8 @@ fn what_is_given_back_when_the_run_is_to_end_is_over() {
 fn a_run_that_stood_still_takes_it_out_on_no_task_and_no_machine() {
     Life::stands_still(&History::new(0), &Scenery::new());
 }
+
+#[test]
+fn what_a_worker_cuts_off_that_is_to_end_is_lost_with_it() {
+    Life::cut_off(&History::new(0), &Scenery::new());
+}

@@ -450,6 +450,7 @@ impl<'a> Remote<'a> {
             Ok(hearing) => hearing,
             Err(came) => return came,
         };
+        hearing.writes(words);
         let pause = Duration::from_millis(self.terms.silence) / 3;
         std::thread::scope(|scope| {
             let talker = std::thread::Builder::new().name("to a worker".into());
@@ -463,7 +464,7 @@ impl<'a> Remote<'a> {
                     }
                 },
             };
-            hearing.end(why, process::says_why_ended(words))
+            hearing.end(why)
         })
     }
 }

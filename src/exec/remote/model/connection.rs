@@ -356,7 +356,7 @@ impl<'r, 'a> Connection<'r, 'a> {
                 *history.lost.entry(*task).or_default() += 1;
             }
         }
-        let came = owner.hearing.end(why, None);
+        let came = owner.hearing.end(why);
         history.done.silent += usize::from(came.how.starts_with("nothing was heard of it"));
         remote.next_at(self.at.0, self.at.1, &came)
     }

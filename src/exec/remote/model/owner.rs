@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::station::{Next, called};
 use super::super::{Crew, Remote};
 use super::connection::{Connection, Fate, hello};
-use super::worker::NO_ROOM;
+use super::worker::{NO_ROOM, done};
 use super::{History, MOST, SILENCE, STIRRED, Scenery};
 use crate::engine::{Grant, Job, Outcome, Stop};
 use crate::exec::away::{Away as _, News};
@@ -17,7 +17,7 @@ use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
-use crate::wire::message::ToOwner;
+use crate::wire::message::{Outcome as EndedAs, ToOwner};
 
 /// How a life ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +88,31 @@ impl Life<'_, '_> {
         });
     }
 
+    /// A worker that is to end cuts a job off, and tells what that keeps.
+    pub(super) fn cut_off(history: &History, scenery: &Scenery) {
+        Self::alone(scenery, |remote| {
+            let (say, _says) = mpsc::channel();
+            let hearing = remote.take_on((0, 0), hello(0, 1), say);
+            let mut hearing = hearing.unwrap_or_else(|came| panic!("{}", came.how));
+            remote.give(Box::new(Self::job(scenery, history, 0)));
+            let leaves = ToOwner::Leaving("it was ended by SIGTERM".to_owned());
+            hearing.hear(Ok(Some((leaves, Vec::new())))).unwrap();
+            let cut = done(1, EndedAs::Cancelled, 1);
+            hearing.hear(Ok(Some(cut))).unwrap();
+            hearing.end("it ended".to_owned());
+            let news = std::mem::take(&mut remote.news.lock().unwrap().news);
+            let told = news.iter().filter_map(|news| {
+                if let News::Lost { why: words, .. } | News::Warning(words) = news {
+                    return Some(words.as_str());
+                }
+                matches!(news, News::Ended(_)).then_some("over")
+            });
+            let told: Vec<_> = told.collect();
+            let warning = "crew: 1 task lost with a worker on 0 (it was ended by SIGTERM): run again elsewhere";
+            assert_eq!(told, ["it was ended by SIGTERM", "over", warning]);
+        });
+    }
+
     /// A run stands still, again and again, for as long as its worker waits for it.
     pub(super) fn stands_still(history: &History, scenery: &Scenery) {
         const TIMES: usize = 5;
@@ -102,7 +127,7 @@ impl Life<'_, '_> {
                 assert_eq!(hearing.held(), [0], "time {time}");
                 let before = crate::sys::uptime().saturating_sub(SILENCE * 2);
                 remote.pulse.beat(before, SILENCE);
-                let came = hearing.end("it ended".to_owned(), None);
+                let came = hearing.end("it ended".to_owned());
                 let next = remote.next_at(0, 0, &came);
                 assert!(matches!(next, Next::Again(_)), "{next:?}");
             }

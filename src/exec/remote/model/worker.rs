@@ -35,7 +35,8 @@ struct Running {
     says: VecDeque<Frame>,
 }
 
-fn done(lease: Lease, outcome: Outcome, elapsed: i64) -> Frame {
+/// A job is over.
+pub(super) fn done(lease: Lease, outcome: Outcome, elapsed: i64) -> Frame {
     let end = End {
         outcome,
         started: 0,
