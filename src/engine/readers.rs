@@ -7,6 +7,7 @@ use super::key::key_of;
 use super::outputs::Output;
 use super::step::StepPlan;
 use super::{Error, Scheduler};
+use crate::model::event::Routed;
 use crate::model::gather::Line;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::promise::Pattern;
@@ -94,11 +95,10 @@ impl Scheduler<'_> {
     /// Adds a task for each step that takes the output besides the one that it is routed to.
     pub(super) fn add_readers(
         &mut self,
-        from: QueueId,
-        maker: &Ready,
+        (from, maker): (QueueId, &Ready),
         output: &Output,
-        own: TaskId,
-        route: Option<QueueId>,
+        (own, route): (TaskId, Option<QueueId>),
+        routed: &mut Routed,
     ) -> Result<(), Error> {
         let readers = Arc::clone(&self.readers);
         for Taker { queue, pattern } in readers.of_output(from, &output.name, route) {
@@ -121,6 +121,7 @@ impl Scheduler<'_> {
                     output: own,
                 },
             )?;
+            routed.add_taken(&self.steps[queue].name);
             self.counts(from, maker, queue)?;
             let ready = Ready {
                 id,

@@ -431,3 +431,35 @@ fn a_result_that_breaks_the_present_promise_is_not_used_again() {
         assert_eq!(summary.reused, reused, "{promise:?}");
     }
 }
+
+#[test]
+fn every_task_that_comes_to_be_is_told_however_it_got_its_input() {
+    let from = |name, from| Act { from, ..step(name) };
+    let mut world = World::new([
+        step("begin"),
+        step("act"),
+        from("nap", &["begin"]),
+        from("both", &["begin:1_*", "act"]),
+        Act {
+            from: &["nap"],
+            ..world::gathers("all")
+        },
+    ]);
+    let runset = world.fresh();
+    world.run(&runset, 4, &mut |job: &Job| match job.step.name.as_str() {
+        "begin" => left(&[("1_act", "x"), ("2_act", "y"), ("end", "z")]),
+        // Others are not taken over: these count otherwise.
+        _ => left(&[("out", &job.ready.id.0.to_string())]),
+    });
+    for (queue, (name, count)) in [("act", 2), ("nap", 3), ("both", 3), ("all", 1)]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(world.counts(&runset, queue + 1)[2], count, "{name}");
+        assert_eq!(
+            world.told.get(name).copied(),
+            Some(count.unsigned_abs()),
+            "{name}"
+        );
+    }
+}

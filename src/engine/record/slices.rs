@@ -153,7 +153,7 @@ impl Scheduler<'_> {
                 .map(drop);
         }
         let own = self.add_own(route, (maker_queue, maker), output.clone(), routed)?;
-        self.add_readers(maker_queue, maker, &output, own, route)
+        self.add_readers((maker_queue, maker), &output, (own, route), routed)
     }
 
     /// Adds a task for an output that has a route, a member for one that is gathered, or a final

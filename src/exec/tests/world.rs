@@ -1,5 +1,6 @@
 //! Steps that exist in name alone, and a state and a store for their tasks.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -161,6 +162,8 @@ pub(crate) struct World {
     pub fail_fast: bool,
     pub supply: Supply,
     pub warnings: usize,
+    /// Tasks that came to be while it ran, by step, as events tell them.
+    pub told: BTreeMap<String, u64>,
     /// Who has results of others.
     pub friend: Option<Box<dyn Elsewhere + Send>>,
     lock: Option<Lock>,
@@ -235,6 +238,7 @@ impl World {
             fail_fast: false,
             supply: Supply::default(),
             warnings: 0,
+            told: BTreeMap::new(),
             friend: None,
         }
     }
@@ -280,8 +284,17 @@ impl World {
         act: impl FnOnce(Scheduler) -> T,
     ) -> T {
         let mut warnings = 0;
-        let mut listener =
-            |event: &Event| warnings += usize::from(matches!(event, Event::Warning(_)));
+        let mut told = std::mem::take(&mut self.told);
+        let mut tell = |step: &StepName, count| *told.entry(step.to_string()).or_default() += count;
+        let mut listener = |event: &Event| match event {
+            Event::Warning(_) => warnings += 1,
+            Event::Done { outputs, .. } => {
+                let all = outputs.steps.iter().chain(&outputs.taken);
+                all.for_each(|(step, count)| tell(step, *count));
+            }
+            Event::Gathered { step, tasks, .. } => tell(step, *tasks),
+            _ => {}
+        };
         let settings = Settings {
             parallel,
             fail_fast: self.fail_fast,
@@ -305,6 +318,7 @@ impl World {
         let done = act(scheduler);
         self.friend = friend;
         self.warnings += warnings;
+        self.told = told;
         done
     }
 

@@ -53,6 +53,9 @@ pub struct Routed {
     pub steps: Vec<(StepName, u64)>,
     /// Steps that gather, and how many outputs went to each.
     pub gathered: Vec<(StepName, u64)>,
+    /// Steps that take some by their `from`, besides where these went, and how many tasks each got by that. No
+    /// outputs of their own.
+    pub taken: Vec<(StepName, u64)>,
     /// Final outputs: how many.
     pub finals: u64,
     /// The first few outputs.
@@ -87,6 +90,11 @@ impl Routed {
     pub fn add_gathered(&mut self, name: &str, form: Form, step: &StepName) {
         self.name(name, form, Some(step));
         one_more(&mut self.gathered, step);
+    }
+
+    /// Adds a task of a step that takes an output besides where that went.
+    pub fn add_taken(&mut self, step: &StepName) {
+        one_more(&mut self.taken, step);
     }
 
     fn name(&mut self, name: &str, form: Form, route: Option<&StepName>) {

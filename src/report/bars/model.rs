@@ -179,7 +179,7 @@ impl Model {
                         lane.end();
                         lane.pace.add(span.elapsed);
                     }
-                    let feeds = outputs.all_steps().next().is_some();
+                    let feeds = outputs.all_steps().chain(&outputs.taken).next().is_some();
                     lane.pace.feeds = Some(feeds || lane.pace.feeds == Some(true));
                 });
                 self.add(outputs);
@@ -320,7 +320,7 @@ impl Model {
     }
 
     fn add(&mut self, outputs: &Routed) {
-        for (step, count) in &outputs.steps {
+        for (step, count) in outputs.steps.iter().chain(&outputs.taken) {
             self.with(step, |lane| lane.total += count);
         }
     }
@@ -402,6 +402,7 @@ mod tests {
         outputs.add("b", Form::File, Some(&b));
         outputs.add("x_b", Form::File, Some(&b));
         outputs.add("end", Form::File, None);
+        outputs.add_taken(&b);
         model.event(&Event::Done {
             task: TaskId(1),
             step: &a,
@@ -411,7 +412,7 @@ mod tests {
             node: None,
             outputs: &outputs,
         });
-        assert_eq!(counts(&model), [[2, 1, 0, 1], [2, 0, 0, 0]]);
+        assert_eq!(counts(&model), [[2, 1, 0, 1], [3, 0, 0, 0]]);
         let fail = |retry| Event::Failed {
             task: TaskId(2),
             step: &a,
@@ -436,7 +437,7 @@ mod tests {
             node: None,
             outputs: &Routed::default(),
         });
-        assert_eq!(counts(&model)[1], [2, 1, 0, 0]);
+        assert_eq!(counts(&model)[1], [3, 1, 0, 0]);
         assert_eq!((model.lanes[0].executed, model.lanes[1].executed), (3, 0));
     }
 
