@@ -237,8 +237,8 @@ impl<'a> Hearing<'_, 'a> {
             && let Some(link) = self.remote.lock().links.get_mut(&self.worker)
         {
             link.heard = now;
+            self.last = now;
         }
-        self.last = now;
     }
 
     fn arriving(&mut self, lease: Lease) -> &mut Arriving<'a> {

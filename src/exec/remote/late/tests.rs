@@ -11,7 +11,7 @@ use super::*;
 use crate::exec::away::{Away as _, News};
 use crate::exec::tests::world::{World, step};
 use crate::folder::Folder;
-use crate::wire::message::Terms;
+use crate::wire::message::{Hello, Terms, ToOwner};
 
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -68,8 +68,8 @@ fn with(queues: bool, go_on: impl FnOnce(&Remote, &dyn Fn(u64), &AtomicBool, std
         Box::new(move || end.store(true, Ordering::Relaxed)),
         Some(words.try_clone().unwrap()),
     );
-    let pass = |seconds| {
-        *clock.lock().unwrap() += Duration::from_secs(seconds);
+    let pass = |milliseconds| {
+        *clock.lock().unwrap() += Duration::from_millis(milliseconds);
         remote.look_after(&mut remote.lock());
     };
     go_on(&remote, &pass, &is_ended, words);
@@ -78,17 +78,17 @@ fn with(queues: bool, go_on: impl FnOnce(&Remote, &dyn Fn(u64), &AtomicBool, std
 #[test]
 fn others_are_called_where_one_takes_long_and_one_that_says_nothing_is_ended_and_told_by_name() {
     with(false, |remote, pass, is_ended, mut words| {
-        pass(1);
+        pass(1_000);
         assert_eq!(remote.lock().stations[0][1].phase, Phase::Idle);
-        pass(2);
+        pass(2_000);
         assert_eq!(called(&mut remote.lock().stations), [(0, 1)]);
         // Whatever it says shows that it is at something.
-        pass(26);
+        pass(26_000);
         words.write_all(b"pulling an image\n").unwrap();
-        pass(2);
-        pass(29);
+        pass(2_000);
+        pass(29_000);
         assert!(!is_ended.load(Ordering::Relaxed));
-        pass(2);
+        pass(2_000);
         assert!(is_ended.load(Ordering::Relaxed) && remote.was_silent(0, 0));
         let came = || Came {
             was_of_use: false,
@@ -112,13 +112,13 @@ fn others_are_called_where_one_takes_long_and_one_that_says_nothing_is_ended_and
 fn who_waits_in_a_queue_may_wait_as_long_as_that_takes() {
     with(true, |remote, pass, is_ended, _| {
         remote.lock().stations[0][0].expects = Some(7);
-        pass(29);
+        pass(29_000);
         assert!(remote.due_to_ask(&mut remote.lock()).is_empty());
-        pass(1);
+        pass(1_000);
         assert_eq!(remote.due_to_ask(&mut remote.lock()), [0]);
         remote.ask_why(0);
         // It is the same, and nothing new.
-        pass(30);
+        pass(30_000);
         assert_eq!(remote.due_to_ask(&mut remote.lock()), [0]);
         remote.ask_why(0);
         let news = std::mem::take(&mut remote.news.lock().unwrap().news);
@@ -131,9 +131,35 @@ fn who_waits_in_a_queue_may_wait_as_long_as_that_takes() {
             ]
         );
         for _ in 0..10 {
-            pass(60);
+            pass(60_000);
         }
         assert!(!is_ended.load(Ordering::Relaxed));
         assert_eq!(remote.lock().stations[0][1].phase, Phase::Idle);
+    });
+}
+
+#[test]
+fn who_never_falls_silent_is_not_taken_for_silent() {
+    with(false, |remote, pass, is_ended, _| {
+        let hello = Hello {
+            version: String::new(),
+            node: "a".to_owned(),
+            slots: 1,
+            nix: false,
+            gpus: 0,
+            left: None,
+        };
+        let (say, _said) = std::sync::mpsc::channel();
+        let mut hearing = remote.take_on((0, 0), hello, say).ok().unwrap();
+        // No gap is ever as long as that between two looks.
+        for _ in 0..1000 {
+            pass(50);
+            hearing.hear(Ok(Some((ToOwner::Ping, Vec::new())))).unwrap();
+        }
+        assert!(!is_ended.load(Ordering::Relaxed));
+        pass(29_000);
+        assert!(!is_ended.load(Ordering::Relaxed));
+        pass(2_000);
+        assert!(is_ended.load(Ordering::Relaxed));
     });
 }
