@@ -255,7 +255,6 @@ impl Steps {
         let closures =
             environments::closures(source, state, &resolved.environments, Some(supply.stop))?;
         let mut steps = Self::with(source, state, &tools, &closures, listener)?;
-        state.set_registered(steps.all.iter().map(|step| step.id))?;
         remember.record(&source.params.given, state)?;
         steps.programs = environments::programs(source, &resolved.environments, supply.host);
         if !supply.host {

@@ -145,6 +145,8 @@ impl Call<'_> {
         for runset in &runsets {
             self.state.set_ran(runset)?;
         }
+        let steps = self.steps.all.iter().map(|step| step.id);
+        self.state.set_registered(steps)?;
         let now = sys::now().as_millisecond();
         self.state
             .end_workers(now, "its run ended before that was told")?;

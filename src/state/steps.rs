@@ -186,7 +186,10 @@ impl Reader {
 
     /// The rows of the versions that the last run registered, with commas between them; none where that was not noted.
     pub(super) fn registered(&self) -> Result<Option<String>, Error> {
-        self.meta(REGISTERED)
+        let noted = self.meta(REGISTERED)?;
+        // What is none is taken for not noted.
+        let is_id = |one: &str| one.parse::<u64>().is_ok();
+        Ok(noted.filter(|noted| noted.split(',').all(is_id)))
     }
 
     /// A resolved environment, as JSON.
@@ -271,7 +274,7 @@ impl State {
         })
     }
 
-    /// Notes that the manifest has these steps, and no others.
+    /// Notes that the manifest of the run has these steps, and no others.
     pub(crate) fn set_registered(
         &mut self,
         steps: impl Iterator<Item = StepId>,

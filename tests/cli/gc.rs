@@ -304,10 +304,15 @@ fn versions_of_steps_that_left_the_manifest_go_with_their_files() {
     test.write("lib.txt", "of one\n");
     test.manifest(&step("one"));
     test.run(["-run", "-fresh"]).exits(0);
+    // A run that is refused changes nothing of that.
+    test.write("other.toml", step("other"));
+    test.run(["-run", "-f", "other.toml"]).exits(2);
     // What a kept runset has tasks of stays.
     test.text(&["gc", "-keep-runsets", "2"]);
     assert_eq!(
         test.rows("SELECT name FROM step ORDER BY name"),
         ["one", "three"]
     );
+    test.alter("UPDATE meta SET value = value || ',x' WHERE key = 'registered'");
+    test.text(&["gc"]);
 }
