@@ -40,7 +40,7 @@ pub(crate) use audit::{Depth, Found, Stray};
 pub(crate) use hash::{Inserted, LARGE, hash_until};
 pub(crate) use insert::{InsertError, remove};
 pub(crate) use lent::Loan;
-pub(crate) use linked::{AMONG, PROBE, is_of_run, name_of_run};
+pub(crate) use linked::{AMONG, PROBE, claim, is_of_run, name_of_run};
 pub(crate) use look::Condition;
 pub(crate) use named::Gathered;
 pub(crate) use read::Held;
@@ -177,6 +177,16 @@ pub(crate) enum Error {
         /// What is there.
         found: PathBuf,
     },
+    /// The store's folder is that of another db, too.
+    #[error("{} leads to {}, where the objects of the db {} are", path.shown(), target.shown(), db.shown())]
+    OfAnother {
+        /// The link.
+        path: PathBuf,
+        /// The folder.
+        target: PathBuf,
+        /// The db folder that it belongs to.
+        db: PathBuf,
+    },
     /// Somebody put another file in the place of one that was being written.
     #[error("{} was replaced by another file while it was written", .0.shown())]
     Replaced(PathBuf),
@@ -234,7 +244,8 @@ impl Error {
             | Self::Outside { .. }
             | Self::Evicted(_)
             | Self::LinkToNothing { .. }
-            | Self::LinkToOther { .. } => false,
+            | Self::LinkToOther { .. }
+            | Self::OfAnother { .. } => false,
         }
     }
 
@@ -251,6 +262,7 @@ impl Error {
             Self::NotAFolder { .. }
             | Self::LinkToNothing { .. }
             | Self::LinkToOther { .. }
+            | Self::OfAnother { .. }
             | Self::Replaced(_)
             | Self::Outside { .. }
             | Self::Evicted(_)
@@ -268,6 +280,10 @@ impl Error {
             }
             Self::LinkToOther { .. } => Some(
                 "let the link lead to an empty folder, or to one that holds objects and nothing else",
+            ),
+            Self::OfAnother { .. } => Some(
+                "each would remove what the other needs: put a copy of that folder in the link's place (cp -a), or remove the \
+                 db that is no longer wanted",
             ),
             Self::Missing { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => {
                 Some("restore it from a backup, or run again: what is needed of it is made again")
@@ -328,10 +344,10 @@ fn is_absent(error: &io::Error) -> bool {
     kinds.contains(&error.kind()) || Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// Makes a store's folder if it is not there.
+/// Makes a store's folder if it is not there, for one who writes to it.
 pub(crate) fn make(root: &Path) -> Result<(), Error> {
     make_folder(root)?;
-    linked::check(root)
+    linked::claim(root)
 }
 
 /// Makes a folder of the db if it is not there; what is there instead is named.

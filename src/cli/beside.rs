@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Failure;
 use crate::state::{self, Answer, Heard, Layout, Lock, LockError, Question, Room, State};
+use crate::store;
 
 /// How long a run that is not at its tasks yet, or no run at all, is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +32,8 @@ pub(super) enum Hold {
 /// Opens the db folder. A run that is at its tasks is asked to hold still; anything else is waited for, a while.
 pub(super) fn open(root: &Path, space: Room) -> Result<(State, Hold), Failure> {
     let layout = Layout::new(root);
+    // What goes is to be needed by nobody else, either.
+    store::claim(&layout.objects())?;
     let mut question: Option<Question> = None;
     let mut since = Instant::now();
     let (mut looks, mut losses) = (0, 0);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustix::fs::FileType;
 
 use super::aside::ASIDE;
-use super::linked::{AMONG, FOUND, PROBE, is_of_objects};
+use super::linked::{AMONG, FOUND, PROBE, is_of_objects, is_owner};
 use super::{Reader, hash_until, is_absent};
 use crate::folder::{Entry, kind};
 use crate::model::digest::Digest;
@@ -77,7 +77,11 @@ impl Reader {
         let mut strays = Vec::new();
         for (name, path) in names(&self.root, &mut strays) {
             let known = [ASIDE, FOUND, AMONG].iter().any(|known| name == *known);
-            if !(known || name == PROBE || is_of_objects(&name) && is_folder(&path, &mut strays)) {
+            if !(known
+                || name == PROBE
+                || is_owner(&name)
+                || is_of_objects(&name) && is_folder(&path, &mut strays))
+            {
                 strays.extend(stray(path));
             }
         }

@@ -2,8 +2,10 @@
 //! else, wherever that one wants files to be made and removed. So a link is followed to what is a
 //! store of objects already, or is empty.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Error, aside::ASIDE, io_error};
@@ -18,6 +20,8 @@ const RUN: &str = "run-";
 const DIGITS: usize = 6;
 /// A file that is renamed to learn whether that can be done.
 pub(crate) const PROBE: &str = ".probe";
+/// Which db folder the objects are of.
+pub(super) const OWNER: &str = ".owner";
 /// On a disk of its own.
 pub(super) const FOUND: &str = "lost+found";
 
@@ -36,19 +40,69 @@ fn is_digit(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')
 }
 
-/// Fails if `root` is a link to a folder that is not for objects alone.
-pub(super) fn check(root: &Path) -> Result<(), Error> {
+/// To be called before anything is written to or removed from the objects in `root`, which is in its db folder.
+///
+/// Fails if `root` is a link to a folder that is not for objects alone, or that another db has: a copy of a db folder has
+/// a copy of the link. The folder says whose it is, as long as that db is there and leads to it.
+pub(crate) fn claim(root: &Path) -> Result<(), Error> {
     let Ok(target) = fs::read_link(root) else {
         return Ok(());
     };
-    match stranger(root).map_err(io_error("read", root))? {
-        None => Ok(()),
-        Some(found) => Err(Error::LinkToOther {
+    let found = stranger(root).map_err(io_error("read", root))?;
+    if let Some(found) = found {
+        return Err(Error::LinkToOther {
             path: root.to_owned(),
             target,
             found,
-        }),
+        });
     }
+    let absolute = |path: &Path| fs::canonicalize(path).map_err(io_error("look at", path));
+    let (objects, db) = (absolute(root)?, absolute(root.parent().unwrap_or(root))?);
+    // That db has its objects in itself.
+    let around = objects.parent().filter(|_| objects.ends_with(OBJECTS));
+    let owner = objects.join(OWNER);
+    let noted = read_owner(&owner);
+    let others = around.into_iter().chain(noted.as_deref());
+    for other in others {
+        if !is_same(other, &db) && leads_to(other, &objects) {
+            return Err(Error::OfAnother {
+                path: root.to_owned(),
+                target: objects.clone(),
+                db: other.to_owned(),
+            });
+        }
+    }
+    if noted.as_deref() != Some(&*db) {
+        // Where that cannot be written, as on a full disk, nothing else is worse for it.
+        let beside = objects.join(format!("{OWNER}.new"));
+        let written = fs::write(&beside, db.as_os_str().as_encoded_bytes());
+        let _ = written.and_then(|()| fs::rename(&beside, &owner));
+    }
+    Ok(())
+}
+
+/// What the folder of objects is called in a db folder.
+const OBJECTS: &str = "objects";
+/// Bytes that a path has at most.
+const LONGEST: u64 = 4096;
+
+fn read_owner(path: &Path) -> Option<PathBuf> {
+    let file = Entry::from(path).open().ok()?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    Some(OsString::from_vec(bytes).into())
+}
+
+/// Whether both lead to one folder, be it mounted at two places.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let look = |path| Entry::from(path).look().map(|look| look.identity);
+    one == other || look(one).is_ok_and(|one| look(other).is_ok_and(|other| one == other))
+}
+
+/// Whether there is a db whose objects are in that folder.
+fn leads_to(db: &Path, objects: &Path) -> bool {
+    db.join("db").is_file()
+        && fs::canonicalize(db.join(OBJECTS)).is_ok_and(|found| found == objects)
 }
 
 /// Something in the folder that no store has.
@@ -56,7 +110,7 @@ fn stranger(root: &Path) -> std::io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(root)? {
         let entry = entry?;
         let name = entry.file_name();
-        let own = if name == ASIDE || name == FOUND {
+        let own = if name == ASIDE || name == FOUND || is_owner(&name) {
             true
         } else if name == PROBE {
             entry.metadata()?.len() == 0
@@ -70,6 +124,12 @@ fn stranger(root: &Path) -> std::io::Result<Option<PathBuf>> {
         }
     }
     Ok(None)
+}
+
+/// Whether that is the note of whose the objects are, or one that was being written.
+pub(super) fn is_owner(name: &OsStr) -> bool {
+    let rest = name.as_encoded_bytes().strip_prefix(OWNER.as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest == b".new")
 }
 
 pub(super) fn is_of_objects(name: &OsStr) -> bool {

@@ -245,3 +245,48 @@ fn a_page_or_trace_through_a_link_that_cannot_be_followed_is_refused() {
         assert!(fs::read_link(test.path("loop")).is_ok(), "{arguments:?}");
     }
 }
+
+#[test]
+fn objects_behind_a_link_are_of_one_db() {
+    let test = Test::with(PIPELINE);
+    for folder in ["db", "disk"] {
+        fs::create_dir(test.path(folder)).unwrap();
+    }
+    symlink(test.path("disk"), test.path("db/objects")).unwrap();
+    test.run(["-run"]).exits(1);
+    let whole = test.text(&["export", "-to", "-"]);
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "db", "copy"])
+        .current_dir(test.path(""))
+        .status();
+    assert!(copied.unwrap().success());
+    let refused = |words: &[&str]| {
+        test.run(words)
+            .exits(2)
+            .says("copy/objects leads to ")
+            .says("where the objects of the db ")
+            .says("hint: each would remove what the other needs");
+    };
+    for words in [
+        &["gc", "-db", "copy"][..],
+        &["evict", "-db", "copy"],
+        &["-run", "-db", "copy"],
+    ] {
+        refused(words);
+    }
+    // One whose objects are in itself is no other's, either.
+    fs::remove_file(test.path("db/objects")).unwrap();
+    fs::rename(test.path("disk"), test.path("db/objects")).unwrap();
+    fs::remove_file(test.path("copy/objects")).unwrap();
+    symlink("../db/objects", test.path("copy/objects")).unwrap();
+    refused(&["gc", "-db", "copy"]);
+    test.text(&["gc"]);
+    assert_eq!(test.text(&["export", "-to", "-"]), whole);
+    // The other one is there no more.
+    fs::rename(test.path("db/objects"), test.path("disk")).unwrap();
+    fs::remove_dir_all(test.path("db")).unwrap();
+    fs::remove_file(test.path("copy/objects")).unwrap();
+    symlink(test.path("disk"), test.path("copy/objects")).unwrap();
+    test.text(&["gc", "-db", "copy"]);
+    test.text(&["verify", "-db", "copy"]);
+}

@@ -83,6 +83,10 @@ fn first(db: &Path, all: &mut First) -> bool {
     };
     let _tells = Question::alone(&layout).ok();
     let (scratch, objects) = (layout.scratch(), layout.objects());
+    // What another db has, too, is told by the attempt.
+    if store::claim(&objects).is_err() {
+        return false;
+    }
     let runs = count_runs(&scratch, &objects);
     if runs > 0 {
         let left = clear_runs(&scratch, &objects, GRACE);

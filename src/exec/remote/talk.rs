@@ -189,7 +189,8 @@ fn absent(error: &Error) -> String {
         | Error::Replaced(_)
         | Error::Evicted(_)
         | Error::LinkToNothing { .. }
-        | Error::LinkToOther { .. } => error.to_string(),
+        | Error::LinkToOther { .. }
+        | Error::OfAnother { .. } => error.to_string(),
     }
 }
 

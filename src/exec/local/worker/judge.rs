@@ -171,6 +171,7 @@ pub(super) fn explain(error: &store::Error, job: &TaskLaunch) -> String {
         | store::Error::NotAFolder { .. }
         | store::Error::Replaced(_)
         | store::Error::LinkToNothing { .. }
-        | store::Error::LinkToOther { .. } => error.to_string(),
+        | store::Error::LinkToOther { .. }
+        | store::Error::OfAnother { .. } => error.to_string(),
     }
 }
