@@ -279,7 +279,7 @@ pub(crate) fn restore(
             tops.of(*maker, &mut found)?;
         }
         let tasks: Vec<TaskId> = found.into_iter().collect();
-        (redone.tasks, redone.hopeless) = state.redo_all(runset, current, &tasks)?;
+        (redone.tasks, redone.hopeless) = state.redo_all(runset, current, &tasks, true)?;
     }
     let noted = state.looked(runset)?;
     let differs = noted.is_none_or(|noted| noted.sign != looked.sign);

@@ -464,7 +464,7 @@ impl Scheduler<'_> {
             .collect();
         if !others.is_empty() && !self.stopping {
             let current: Vec<_> = self.steps.iter().map(|step| step.id).collect();
-            let (again, _) = self.state.redo_all(self.runset, &current, &others)?;
+            let (again, _) = self.state.redo_all(self.runset, &current, &others, true)?;
             self.state.commit()?;
             self.summary.superseded = again;
         }

@@ -176,13 +176,14 @@ impl Reader {
 
 impl State {
     /// Has these tasks of the runset executed again, by the versions `current` of their steps; what
-    /// they made does not count. How many, less those below another of them, and those that could
+    /// they made does not count. `forced`: even where an equal task has its results whole. How many, less those below another of them, and those that could
     /// not be, as their step is none of these.
     pub(crate) fn redo_all(
         &mut self,
         runset: &Runset,
         current: &[StepId],
         tasks: &[TaskId],
+        forced: bool,
     ) -> Result<(u64, Vec<TaskId>), Error> {
         const WRITING: &str = "write tasks to be executed again";
         self.reader
@@ -202,7 +203,7 @@ impl State {
                  WHERE role = 2 AND output = input_task_id",
         )?;
         let which = "t.id IN (SELECT id FROM redone)";
-        let made = self.supersede(runset, current, which, true)?;
+        let made = self.supersede(runset, current, which, forced)?;
         self.reader
             .connection
             .write_all(WRITING, "DROP TABLE redone")?;

@@ -68,6 +68,8 @@ pub(super) struct Judge<'a> {
     newest: Option<String>,
     /// What a repair has found to be gone for good, and nothing but questions miss.
     given_up: HashSet<Digest>,
+    /// What is made again by tasks that are to be done, once that was asked for.
+    to_come: Option<HashMap<Digest, TaskId>>,
 }
 
 /// What a context is.
@@ -88,6 +90,7 @@ impl<'a> Judge<'a> {
             known: HashMap::new(),
             newest: state.newest_runset()?.map(|runset| runset.name),
             given_up: state.given_up()?,
+            to_come: None,
         })
     }
 
@@ -181,14 +184,7 @@ impl<'a> Judge<'a> {
             && let Some(maker) = self.state.maker_to_come(row.id)?
             && self.can_come(maker)?
         {
-            finding.what = What::Awaited;
-            finding.severity = Severity::Again;
-            let which = if self.newest.as_ref() == Some(&row.runset) {
-                String::new()
-            } else {
-                format!(" -runset {}", row.runset)
-            };
-            let why = format!("task #{maker} makes it again with the next -run{which}");
+            let why = self.await_from(maker, &row.runset, finding);
             return Ok(Some((role, Some(why))));
         }
         if need.by != Use::Live {
@@ -200,6 +196,14 @@ impl<'a> Judge<'a> {
         } else {
             self.verdict(need, &row)?
         };
+        if finding.what == What::Missing
+            && let Some(maker) = self.others_make(&need.object)?
+            && let Some(other) = self.state.task(maker)?
+            && self.can_come(maker)?
+        {
+            let why = self.await_from(maker, &other.runset, finding);
+            return Ok(Some((role, Some(why))));
+        }
         // What came in from outside comes in again for a task that is to be done, without anything else.
         let comes_in = row.parent.is_none() && row.state == TaskState::Pending;
         if finding.what == What::Missing && severity == Severity::Again && comes_in {
@@ -207,6 +211,30 @@ impl<'a> Judge<'a> {
         }
         finding.severity = severity;
         Ok(Some((role, why)))
+    }
+
+    /// Says that the next run of the runset makes it again, by that task.
+    fn await_from(&self, maker: TaskId, runset: &String, finding: &mut Finding) -> String {
+        finding.what = What::Awaited;
+        finding.severity = Severity::Again;
+        let which = if self.newest.as_ref() == Some(runset) {
+            String::new()
+        } else {
+            format!(" -runset {runset}")
+        };
+        format!("task #{maker} makes it again with the next -run{which}")
+    }
+
+    /// The task that is to be done once more, for whomever, and leaves that again.
+    fn others_make(&mut self, object: &Digest) -> Result<Option<TaskId>, state::Error> {
+        if self.to_come.is_none() {
+            self.to_come = Some(self.state.to_come_again()?);
+        }
+        Ok(self
+            .to_come
+            .as_ref()
+            .and_then(|known| known.get(object))
+            .copied())
     }
 
     /// Whether a run has the step of that task, as far as the manifest is at hand.

@@ -1,7 +1,7 @@
 //! What can be had again is: at once, where it follows from what is recorded or lies outside as it was; else by
 //! the next run, for which the tasks that make it are to be executed again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -106,11 +106,11 @@ pub(crate) fn repair(
         state.drop_checkpoint(*task)?;
         repaired.checkpoints += 1;
     }
-    let again = wanted.make(state, store, manifest, &mut repaired, makers)?;
+    let (again, shared) = wanted.make(state, store, manifest, &mut repaired, makers)?;
     wanted.past.retain(|object| !store.contains(object));
     state.give_up(&wanted.past)?;
     repaired.gone = wanted.past.len() as u64;
-    redo(state, manifest, again, &mut repaired)?;
+    redo(state, manifest, again, &shared, &mut repaired)?;
     if repaired.mended.is_some() {
         state.forget_stripped()?;
     }
@@ -214,7 +214,8 @@ impl Wanted {
         }
     }
 
-    /// Makes what can be made at once; the tasks that are to be executed again for the rest.
+    /// Makes what can be made at once; the tasks that are to be executed again for the rest, and those of them that make what
+    /// others make in other runsets.
     fn make(
         &self,
         state: &State,
@@ -222,7 +223,7 @@ impl Wanted {
         manifest: Option<&Manifest>,
         repaired: &mut Repaired,
         makers: Vec<TaskId>,
-    ) -> Result<BTreeSet<TaskId>, Error> {
+    ) -> Result<(BTreeSet<TaskId>, BTreeSet<TaskId>), Error> {
         let mut again = BTreeSet::new();
         let mut judge = Judge::new(state, store, manifest)?;
         let newest = state.newest_runset()?.map(|runset| runset.name);
@@ -270,7 +271,54 @@ impl Wanted {
                 }
             }
         }
-        Ok(again)
+        let mut shared = BTreeSet::new();
+        for (need, row) in self.in_other_runsets(state)? {
+            // Who cannot make it has it from those who can.
+            if let Start::Task(maker) = start(&need, &row)
+                && !store.contains(&need.object)
+                && judge.by_running(maker)?.0 != Severity::Lost
+            {
+                judge.begin(maker, &mut shared)?;
+                if let Some(told) = is_live(need.row)?
+                    && let Start::Task(maker) = start(&need, &told)
+                {
+                    judge.begin(maker, &mut shared)?;
+                }
+            }
+        }
+        again.extend(&shared);
+        Ok((again, shared))
+    }
+
+    /// What is told of one row, the newest, is needed by others: with one of each other runset.
+    fn in_other_runsets(&self, state: &State) -> Result<Vec<(Need, TaskRow)>, Error> {
+        // By what the row has: the object, or the list that it is in.
+        let mut wanted: HashMap<Digest, Vec<(Need, String)>> = HashMap::new();
+        for need in &self.needs {
+            if let Some(row) = state.task(need.row)?
+                && row.live
+                && need.by == Use::Live
+            {
+                let has = if need.within { row.object } else { need.object };
+                wanted.entry(has).or_default().push((*need, row.runset));
+            }
+        }
+        let objects: HashSet<Digest> = wanted.keys().copied().collect();
+        if objects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut others = Vec::new();
+        for (object, row) in state.in_each_runset(&objects)? {
+            let Some(row) = state.task(row)? else {
+                continue;
+            };
+            for (need, runset) in wanted.get(&object).into_iter().flatten() {
+                if *runset != row.runset {
+                    others.push((*need, row.clone()));
+                }
+            }
+        }
+        Ok(others)
     }
 }
 
@@ -321,20 +369,27 @@ fn keep(store: &Store, path: &std::path::Path, object: &Digest) -> bool {
     })
 }
 
-/// Has the tasks executed again, each in its runset.
+/// Has the tasks executed again, each in its runset; of those that are `shared` the first one that has its turn: the others
+/// take over what it left. What a start task leaves is its runset's own.
 fn redo(
     state: &mut State,
     manifest: Option<&Manifest>,
     again: BTreeSet<TaskId>,
+    shared: &BTreeSet<TaskId>,
     repaired: &mut Repaired,
 ) -> Result<(), Error> {
-    let mut by_runset: BTreeMap<String, Vec<TaskId>> = BTreeMap::new();
+    let mut by_runset: BTreeMap<(String, bool), Vec<TaskId>> = BTreeMap::new();
     for task in again {
         if let Some(row) = state.task(task)?
             && row.live
             && row.state.is_finished()
         {
-            by_runset.entry(row.runset).or_default().push(task);
+            let is_start = row.parent.is_none() && state.entry_of(task)?.is_none();
+            let forced = is_start || !shared.contains(&task);
+            by_runset
+                .entry((row.runset, forced))
+                .or_default()
+                .push(task);
         }
     }
     let mut current: Vec<StepId> = Vec::new();
@@ -344,11 +399,11 @@ fn redo(
         }
     }
     let newest = state.newest_runset()?.map(|runset| runset.name);
-    for (name, tasks) in by_runset {
+    for ((name, forced), tasks) in by_runset {
         let Some(runset) = state.runset(&name)? else {
             continue;
         };
-        let (count, left) = state.redo_all(&runset, &current, &tasks)?;
+        let (count, left) = state.redo_all(&runset, &current, &tasks, forced)?;
         repaired.tasks += count;
         for task in left {
             repaired.leave(|| {

@@ -33,17 +33,32 @@ impl World {
             state: State::in_memory(),
             store,
         };
-        let [begin, work] = ["begin", "work"].map(|name| world.step(name));
-        let runset = world.state.create_runset("r", 0).unwrap();
-        let start = world.state.seed(&runset, begin).unwrap();
-        world.end(&runset, begin, start);
-        for file in files {
-            let task = world.add(&runset, Some(work), start, file, Form::File);
-            world.end(&runset, work, task);
-            world.add(&runset, None, task, file, Form::File);
-        }
-        world.state.commit().unwrap();
+        world.runset("r", files);
         world
+    }
+
+    fn runset(&mut self, name: &str, files: &[&str]) {
+        let [begin, work] = ["begin", "work"].map(|name| self.step(name));
+        let runset = self.state.create_runset(name, 0).unwrap();
+        let start = self.state.seed(&runset, begin).unwrap();
+        self.end(&runset, begin, start);
+        for file in files {
+            let task = self.add(&runset, Some(work), start, file, Form::File);
+            self.end(&runset, work, task);
+            self.add(&runset, None, task, file, Form::File);
+        }
+        self.state.commit().unwrap();
+    }
+
+    fn repair(&mut self) -> Repaired {
+        let how = How {
+            quick: false,
+            threads: 3,
+            stop: &AtomicBool::new(false),
+            progress: &Progress::default(),
+        };
+        let (_, repaired) = repair(&mut self.state, &self.store, None, how, &mut |_| ()).unwrap();
+        repaired
     }
 
     fn step(&mut self, name: &str) -> StepId {
@@ -193,4 +208,54 @@ fn what_comes_while_it_is_looked_at_is_not_wrong() {
     world.add(&runset, None, TaskId(2), "new", Form::File);
     world.state.commit().unwrap();
     assert_eq!(world.found(), []);
+}
+
+/// Whoever needs it: in every runset, once; and what else is the same is known to come with it.
+#[test]
+fn what_several_need_is_made_again_in_each_runset_by_one_repair() {
+    for form in [Form::File, Form::Folder] {
+        let mut world = World::new(&["one", "one", "two"]);
+        for name in ["s", "t"] {
+            world.runset(name, &["one", "two", "one"]);
+        }
+        let gone = if form == Form::File { "one" } else { "inner" };
+        if form == Form::Folder {
+            let list = format!("task-pipeline tree 1\nf {}  a/b\n", Digest::of(b"inner"));
+            for name in ["r", "s", "t"] {
+                let runset = world.state.runset(name).unwrap().unwrap();
+                let [begin, work] = ["begin", "work"].map(|name| world.step(name));
+                let start = world.state.seed(&runset, begin).unwrap();
+                world.end(&runset, begin, start);
+                let task = world.add(&runset, Some(work), start, "two", Form::File);
+                world.end(&runset, work, task);
+                world.add(&runset, None, task, &list, Form::Folder);
+            }
+            world.state.commit().unwrap();
+        } else {
+            fs::remove_file(world.store.path(&Digest::of(gone.as_bytes()))).unwrap();
+        }
+        assert_eq!(
+            world.found(),
+            [(What::Missing, Severity::Again)],
+            "{form:?}"
+        );
+        let repaired = world.repair();
+        assert_eq!(repaired.left, Vec::<String>::new());
+        let older: Vec<&str> = repaired.runsets.iter().map(String::as_str).collect();
+        assert_eq!((repaired.tasks, older), (3, vec!["r", "s"]), "{form:?}");
+        assert_eq!(
+            world.found(),
+            [(What::Awaited, Severity::Again)],
+            "{form:?}"
+        );
+        // One of them does it, and the others take over what it left; each start is its runset's own.
+        let begins = (1..40).filter_map(|task| world.state.task(TaskId(task)).unwrap());
+        let pending = begins.filter(|row| row.live && !row.state.is_finished());
+        let forced: Vec<bool> = pending.map(|row| row.forced).collect();
+        assert_eq!(forced, [form == Form::File; 3]);
+        // All that is to be done is known by now.
+        assert_eq!(world.repair().tasks, 0);
+        world.store.insert_bytes(gone.as_bytes()).unwrap();
+        assert_eq!(world.found(), []);
+    }
 }

@@ -1,6 +1,6 @@
 //! Rows that do not lead where they should are taken out, and what they belonged to is done again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::OptionalExtension as _;
 
@@ -121,6 +121,69 @@ impl Reader {
             at = maker;
         }
         Ok(None)
+    }
+
+    /// What tasks that are to be done leave again, by the task: those that do once more, by the same version on the same input,
+    /// what had been done before.
+    pub(crate) fn to_come_again(&self) -> Result<HashMap<Digest, TaskId>, Error> {
+        self.connection
+            .prepare(
+                "WITH RECURSIVE done (id, again) AS (
+                     SELECT o.id, t.id FROM task AS t JOIN task AS o ON o.id = t.supersedes
+                     WHERE t.processed = 0 AND t.live = 1 AND t.error IS NULL
+                       AND o.step_id = t.step_id AND o.object_hash = t.object_hash),
+                 below (id, again) AS (
+                     SELECT t.id, done.again FROM task AS t JOIN done ON t.input_task_id = done.id
+                     UNION SELECT t.id, below.again FROM task AS t JOIN below ON t.input_task_id = below.id)
+                 SELECT t.object_hash, max(below.again) FROM below JOIN task AS t ON t.id = below.id
+                 GROUP BY t.object_hash LIMIT 1000000",
+            )
+            .and_then(|mut query| {
+                let mut rows = query.query([])?;
+                let mut found = HashMap::new();
+                while let Some(row) = rows.next()? {
+                    // A row that cannot be read is told of elsewhere.
+                    if let Some(object) = row.get_ref(0)?.as_str().ok().and_then(|text| text.parse().ok()) {
+                        found.insert(object, TaskId(row.get(1)?));
+                    }
+                }
+                Ok(found)
+            })
+            .during(&self.layout, "read what is made again")
+    }
+
+    /// Of each runset a row that counts for each of these objects that is what it works on, or its final output.
+    pub(crate) fn in_each_runset(
+        &self,
+        objects: &HashSet<Digest>,
+    ) -> Result<Vec<(Digest, TaskId)>, Error> {
+        let mut found = HashMap::new();
+        self.connection
+            .prepare("SELECT object_hash, runset, id FROM task WHERE live = 1")
+            .and_then(|mut query| {
+                let mut rows = query.query([])?;
+                while let Some(row) = rows.next()? {
+                    let object = row
+                        .get_ref(0)?
+                        .as_str()
+                        .ok()
+                        .and_then(|text| text.parse().ok());
+                    if let Some(object) = object
+                        && objects.contains(&object)
+                    {
+                        let runset: String = row.get(1)?;
+                        found.insert((object, runset), TaskId(row.get(2)?));
+                    }
+                }
+                Ok(())
+            })
+            .during(&self.layout, "read who needs what is gone")?;
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|((object, _), row)| (object, row))
+            .collect();
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Objects that are gone, and were given up.

@@ -368,6 +368,27 @@ fn each_runset_has_its_own_made_again() {
 }
 
 #[test]
+fn what_several_runsets_share_is_made_again_once_for_all_of_them() {
+    let test = ran();
+    for _ in 0..2 {
+        test.run(["-run", "-fresh"]).exits(0);
+    }
+    fs::remove_file(object_of(&test, "1 of A\n")).unwrap();
+    let said = String::from_utf8(test.call(["verify", "-repair"]).stdout).unwrap();
+    assert!(
+        said.contains("3 tasks run again with the next -run"),
+        "{said}"
+    );
+    assert!(said.contains("in older runsets ("), "{said}");
+    assert_eq!(found(&test), ["awaited again"]);
+    let before = test.count().len();
+    test.run(["-run", "-runset", "all"]).exits(0);
+    assert_eq!(test.count().len(), before + 1, "one of the three");
+    assert_eq!(found(&test), [""; 0]);
+    test.tally_is_right();
+}
+
+#[test]
 fn what_pairs_left_is_had_again() {
     let test = Test::with(
         "[[step]]\nname = 'begin'\nstart = true\n\
