@@ -374,7 +374,7 @@ fn repaired_in_words(repaired: &Repaired) -> String {
     if let Some(mended) = mended {
         let done = mended::done(*mended);
         let done = if done.is_empty() {
-            "nothing had to be changed".to_owned()
+            "no result had to be changed".to_owned()
         } else {
             done.join(", ")
         };

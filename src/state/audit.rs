@@ -111,6 +111,7 @@ impl Misfit {
                 (MisfitKind::Note, true)
             }
             "gathering" => (MisfitKind::Row, false),
+            "runset" | "step" if what == NOT_OURS => (MisfitKind::Row, false),
             // A run that registers it writes it anew.
             _ => (MisfitKind::Note, false),
         };
@@ -135,7 +136,7 @@ pub(crate) struct Rows {
 
 /// Rows that do not lead where they should: the table, a question for their numbers, and what is wrong.
 /// A row and one that it leads to are in one table where only live ones count.
-const CHECKS: [(&str, &str, &str); 18] = [
+const CHECKS: [(&str, &str, &str); 21] = [
     (
         "task",
         "SELECT id FROM task WHERE input_task_id >= id",
@@ -237,7 +238,30 @@ const CHECKS: [(&str, &str, &str); 18] = [
          WHERE g.owner > 0 AND t.id IS NULL",
         "the task whose descendants are gathered is not there",
     ),
+    (
+        "task",
+        "SELECT id FROM task WHERE id NOT BETWEEN 1 AND 1 << 53
+             OR coalesce(executed, 0) NOT BETWEEN 0 AND 1 << 53 OR coalesce(started, 0) NOT BETWEEN 0 AND 1 << 53
+             OR coalesce(elapsed, 0) NOT BETWEEN 0 AND 1 << 53 OR coalesce(reused_from, 1) NOT BETWEEN 1 AND id",
+        NOT_OURS,
+    ),
+    (
+        "runset",
+        "SELECT id FROM runset WHERE typeof(name) <> 'text' OR coalesce(ran, 0) NOT BETWEEN 0 AND 1 << 53
+             OR coalesce(created, 0) NOT BETWEEN 0 AND 1 << 53",
+        NOT_OURS,
+    ),
+    (
+        "step",
+        "SELECT id FROM step WHERE typeof(name) <> 'text' OR version NOT BETWEEN 1 AND 1 << 53
+             OR coalesce(is_start, 0) NOT IN (0, 1) OR coalesce(parallel, 1) NOT BETWEEN 1 AND 1 << 32
+             OR coalesce(created, 0) NOT BETWEEN 0 AND 1 << 53",
+        NOT_OURS,
+    ),
 ];
+
+/// What is wrong with a row that is of some other kind or size than any that is written.
+const NOT_OURS: &str = "a value in it is none that this program writes";
 
 /// Who is told.
 pub(crate) type Listener<'a> = dyn FnMut(Told) + 'a;

@@ -51,7 +51,16 @@ UPDATE task SET live = 0
 WHERE input_task_id IS NULL AND role = 0 AND name IS NOT NULL AND step_id IS NOT NULL AND live = 1
     AND id NOT IN (SELECT task_id FROM entry);
 UPDATE task SET error = NULL WHERE processed = 1 AND error IS NOT NULL AND live = 1;
-UPDATE task SET processed = 1 WHERE step_id IS NULL AND processed = 0 AND live = 1;";
+UPDATE task SET processed = 1 WHERE step_id IS NULL AND processed = 0 AND live = 1;
+UPDATE task SET executed = NULL WHERE executed NOT BETWEEN 0 AND 1 << 53;
+UPDATE task SET started = NULL, elapsed = NULL
+    WHERE started NOT BETWEEN 0 AND 1 << 53 OR elapsed NOT BETWEEN 0 AND 1 << 53;
+UPDATE runset SET ran = NULL WHERE ran NOT BETWEEN 0 AND 1 << 53;
+UPDATE runset SET created = NULL WHERE created NOT BETWEEN 0 AND 1 << 53;
+UPDATE step SET is_start = 0 WHERE is_start NOT IN (0, 1);
+UPDATE step SET parallel = NULL WHERE parallel NOT BETWEEN 1 AND 1 << 32;
+UPDATE step SET created = NULL WHERE created NOT BETWEEN 0 AND 1 << 53;
+UPDATE step SET version = id WHERE version NOT BETWEEN 1 AND 1 << 53;";
 
 /// An input whose task was taken out comes in again as if it was new.
 const ENTRIES: &str = "

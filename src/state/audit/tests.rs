@@ -139,6 +139,16 @@ fn each_kind_of_wrong_row_is_told_with_its_number() {
         ),
         ("UPDATE task SET kind = 7 WHERE id = 3", 3, "its kind"),
         (
+            "UPDATE task SET executed = 9223372036854775807 WHERE id = 2",
+            2,
+            "a value in it is none that this program writes",
+        ),
+        (
+            "UPDATE task SET elapsed = 'x' WHERE id = 2",
+            2,
+            "a value in it is none that this program writes",
+        ),
+        (
             "UPDATE entry SET task_id = 77",
             77,
             "an input has no task that counts",
@@ -149,6 +159,43 @@ fn each_kind_of_wrong_row_is_told_with_its_number() {
             .iter()
             .any(|misfit| misfit.task == Some(TaskId(row)) && misfit.words.contains(words));
         assert!(found, "{damage}: {wrong:?}");
+    }
+}
+
+#[test]
+fn values_that_nobody_wrote_are_told_and_taken_out() {
+    for (damage, row) in [
+        ("UPDATE runset SET ran = 'x'", "runset #1"),
+        ("UPDATE runset SET created = -1", "runset #1"),
+        ("UPDATE step SET version = 'x' WHERE id = 2", "step #2"),
+        ("UPDATE step SET is_start = 'x' WHERE id = 2", "step #2"),
+        ("UPDATE step SET parallel = 0 WHERE id = 2", "step #2"),
+        ("UPDATE step SET created = 1e300 WHERE id = 2", "step #2"),
+        (
+            "UPDATE task SET executed = -1, started = 'x' WHERE id = 2",
+            "task #2",
+        ),
+    ] {
+        let (_, wrong) = told(damage);
+        let words = format!("{row}: a ");
+        assert!(
+            wrong.iter().any(|misfit| misfit.words.starts_with(&words)),
+            "{damage}: {wrong:?}"
+        );
+        let mut state = sound(damage);
+        state.repair_rows().unwrap();
+        let mut left = Vec::new();
+        state
+            .audit(&mut |told| {
+                if let Told::Wrong(misfit) = told {
+                    left.push(misfit);
+                }
+            })
+            .unwrap();
+        assert!(
+            !left.iter().any(|misfit| misfit.words.starts_with(row)),
+            "{damage}: {left:?}"
+        );
     }
 }
 
