@@ -1,23 +1,27 @@
 //! Outputs as files and folders in a folder, or in one tar.
 //!
-//! A file has the name under which the task left it. Where outputs of one name differ in their
-//! bytes, the first eight digits of each one's hash stand before the extension
-//! (`result-1a2b3c4d.txt`), whatever order they came in; equal ones are one file.
+//! A file has the name under which the task left it, in whatever order they came; [`names`] has how those of one
+//! name are told apart.
 
+mod names;
 pub(crate) mod publish;
 mod replace;
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use names::Twice;
+pub(crate) use names::Wanted;
+
 use crate::folder::Folder;
 use crate::model::digest::Digest;
 use crate::model::list::Form;
+use crate::model::publish::Publish;
 use crate::model::tree::Kind;
 use crate::staged::{self, Own, Staged};
-use crate::state::{self, Final, Reader, Selection};
+use crate::state::{self, Left};
 use crate::store;
 use crate::sys::Identity;
 use crate::text::{Shown as _, quoted};
@@ -42,7 +46,7 @@ pub(crate) enum Error {
     /// A folder stands where a file is to be.
     #[error("{} is a folder, and an output has that name", .0.shown())]
     Folder(PathBuf),
-    /// What tells two outputs apart makes a name that a third one has.
+    /// Two outputs cannot be told apart by anything.
     #[error("two outputs would be called {}", quoted(.0))]
     Twice(String),
     /// The file system says no.
@@ -66,6 +70,12 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
 }
 
+impl From<Twice> for Error {
+    fn from(Twice(name): Twice) -> Self {
+        Self::Twice(name)
+    }
+}
+
 fn io_error<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Error + 'p {
     move |source| Error::Io {
         doing,
@@ -87,14 +97,22 @@ pub(crate) struct Exported {
     pub others: Vec<String>,
 }
 
-/// Writes the selected outputs into the folder `to`, which is made if it is not there. A folder that is not there yet appears when it is complete. In one that is,
+/// The name of each of these outputs: its own, where those of one name differ with the `key` of the task that left it,
+/// as in a folder of results. What is equal in name and bytes is one.
+pub(crate) fn named(
+    outputs: &[Left],
+    key: impl FnMut(&Left) -> Result<String, Error>,
+) -> Result<BTreeMap<String, Wanted>, Error> {
+    names::resolve(outputs, |_| Publish::Named, key)
+}
+
+/// Writes outputs by their [names](named) into the folder `to`, which is made if it is not there. A folder that is not there yet appears when it is complete. In one that is,
 /// files appear one after the other, each complete, once all have been written beside them; with
 /// `force` they take the place of files of the same name, without it nothing is written if there
 /// is one.
 pub(crate) fn export(
-    state: &Reader,
     store: &store::Reader,
-    selection: &Selection,
+    outputs: &BTreeMap<String, Wanted>,
     to: &Path,
     force: bool,
     own: &Own,
@@ -109,10 +127,9 @@ pub(crate) fn export(
         _ => Path::new("."),
     };
     if exists {
-        state.each_final(selection, |output| {
-            let form = output.form;
-            room(to, &file_name(output), form, force, own)
-        })?;
+        for (name, output) in outputs {
+            room(to, name, output.form, force, own)?;
+        }
     }
     fs::create_dir_all(beside).map_err(io_error("make the folder", beside))?;
     let making = Staged::folder(beside, "export").map_err(io_error("make a folder in", beside))?;
@@ -121,18 +138,17 @@ pub(crate) fn export(
     let folder = Folder::open(making.path())
         .and_then(|folder| folder.make("files"))
         .map_err(io_error("make the folder", &complete))?;
-    let (mut names, mut folders) = (Vec::new(), 0);
-    state.each_final(selection, |output| {
+    let mut folders = 0;
+    for (name, output) in outputs {
         staged::go_on().map_err(io_error("write to", to))?;
         let (object, form) = (output.object, output.form);
-        let name = file_name(output);
         let written = match form {
-            Form::Folder if folder.entry(&name).look().is_ok() => return Err(Error::Twice(name)),
-            Form::Folder => store.unfold(&object, &folder, &name, &staged::go_on),
-            Form::File | Form::List => store.copy_new(&object, folder.entry(&name)),
+            Form::Folder => store.unfold(&object, &folder, name, &staged::go_on),
+            Form::File | Form::List => store.copy_new(&object, folder.entry(name)),
         };
         match written {
-            Err(error) if error.is_taken() => return Err(Error::Twice(name)),
+            // The file system takes two names for one.
+            Err(error) if error.is_taken() => return Err(Error::Twice(name.clone())),
             // Where it is made is nothing to the user.
             Err(store::Error::Io { path, source, .. }) if path.starts_with(making.path()) => {
                 return Err(io_error("write", &to.join(name))(source));
@@ -140,29 +156,27 @@ pub(crate) fn export(
             other => other?,
         };
         folders += usize::from(form == Form::Folder);
-        names.push((name, form));
-        Ok::<(), Error>(())
-    })?;
+    }
     let (mut others, mut gone) = (Vec::new(), Vec::new());
     if exists {
-        for (name, form) in &names {
+        for (name, output) in outputs {
             let place = to.join(name);
-            room(to, name, *form, force, own)?;
+            room(to, name, output.form, force, own)?;
             let new = complete.join(name);
-            let replaced = match form {
+            let replaced = match output.form {
                 Form::Folder => replace::folder(&making, &new, &place),
                 Form::File | Form::List => making.release(&new, &place).map(|()| Vec::new()),
             };
             gone.extend(replaced.map_err(io_error("write", &place))?);
         }
-        others = files_beside(to, &names);
+        others = files_beside(to, outputs);
     } else {
         making
             .release(&complete, to)
             .map_err(io_error("rename the finished folder to", to))?;
     }
     Ok(Exported {
-        count: names.len() - folders,
+        count: outputs.len() - folders,
         folders,
         gone,
         others,
@@ -170,13 +184,12 @@ pub(crate) fn export(
 }
 
 /// Files in the folder of other names, sorted; hidden ones and what cannot be read count for nothing.
-fn files_beside(folder: &Path, names: &[(String, Form)]) -> Vec<String> {
-    let known: HashSet<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+fn files_beside(folder: &Path, outputs: &BTreeMap<String, Wanted>) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let mut others: Vec<String> = files
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.') && !known.contains(name.as_str()))
+        .filter(|name| !name.starts_with('.') && !outputs.contains_key(name))
         .collect();
     others.sort_unstable();
     others
@@ -204,31 +217,28 @@ fn room(to: &Path, name: &str, form: Form, force: bool, own: &Own) -> Result<(),
     }
 }
 
-/// Writes the selected outputs as a tar; gives the number of files and folders. The same outputs give the same
+/// Writes outputs by their [names](named) as a tar; gives the number of files and folders. The same outputs give the same
 /// bytes: no times, no owners.
 pub(crate) fn archive(
-    state: &Reader,
     store: &store::Reader,
-    selection: &Selection,
+    outputs: &BTreeMap<String, Wanted>,
     out: &mut dyn Write,
 ) -> Result<usize, Error> {
     // What was written cannot be taken back: all objects must be there before it begins.
-    state.each_final(selection, |output| {
+    for output in outputs.values() {
         if output.form == Form::Folder {
             store.find_all_in(&output.object)?;
         }
-        Ok::<(), Error>(store.find(&output.object)?)
-    })?;
+        store.find(&output.object)?;
+    }
     let mut archive = tar::Builder::new(out);
-    let mut count = 0;
-    state.each_final(selection, |output| {
+    for (name, output) in outputs {
         let (object, form) = (output.object, output.form);
-        let name = file_name(output);
-        count += 1;
         if form != Form::Folder {
-            return append(&mut archive, store, &object, &name, 0o644);
+            append(&mut archive, store, &object, name, 0o644)?;
+            continue;
         }
-        append_folder(&mut archive, &name)?;
+        append_folder(&mut archive, name)?;
         for entry in store.tree(&object)? {
             let entry = entry?;
             let path = format!("{name}/{}", entry.name);
@@ -246,11 +256,10 @@ pub(crate) fn archive(
                 }
             }
         }
-        Ok::<(), Error>(())
-    })?;
+    }
     let out = archive.into_inner().map_err(Error::Archive)?;
     out.flush().map_err(Error::Archive)?;
-    Ok(count)
+    Ok(outputs.len())
 }
 
 fn header(size: u64, mode: u32) -> tar::Header {
@@ -285,32 +294,6 @@ fn append_folder(archive: &mut Archive, name: &str) -> Result<(), Error> {
     header.set_entry_type(tar::EntryType::Directory);
     let appended = archive.append_data(&mut header, format!("{name}/"), io::empty());
     appended.map_err(Error::Archive)
-}
-
-/// The name that an output gets.
-pub(crate) fn file_name(output: Final) -> String {
-    if output.clashes {
-        apart(&output.name, &output.object.hex()[..8])
-    } else {
-        output.name.into()
-    }
-}
-
-/// The longest name of a file, in bytes.
-const LONGEST: usize = 255;
-
-/// `result.txt` → `result-MARK.txt`.
-fn apart(name: &str, mark: &str) -> String {
-    let (stem, extension) = match name.rfind('.') {
-        Some(dot) if dot > 0 => name.split_at(dot),
-        _ => (name, ""),
-    };
-    // A file system has no room for a longer name.
-    let mark = &mark[..mark.floor_char_boundary(LONGEST / 2)];
-    let room = LONGEST.saturating_sub(mark.len() + 1);
-    let extension = &extension[..extension.floor_char_boundary(room)];
-    let stem = &stem[..stem.floor_char_boundary(room - extension.len())];
-    format!("{stem}-{mark}{extension}")
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub(crate) use durable::{Doubtful, Sync};
 pub(crate) use error::Error;
 pub(crate) use evict::Kept;
 pub(crate) use files::check_head;
-pub(crate) use finals::{Final, Left, Selection};
+pub(crate) use finals::{Left, Selection};
 pub(crate) use flaky::Flaky;
 pub(crate) use gather::{Group, GroupId, NewGather, NewMember};
 pub(crate) use gc::{Doomed, Weighed};

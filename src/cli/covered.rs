@@ -1,17 +1,17 @@
 //! Folders in which files are inputs, or declared by a step: who puts results there changes the pipeline by its
 //! own results.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::Failure;
 use super::options::Places;
 use super::place::plain;
-use crate::export;
+use crate::export::Wanted;
 use crate::manifest::InputKind;
 use crate::model::glob::Glob;
 use crate::model::list::Form;
 use crate::prepare::Source;
-use crate::state::{Reader, Selection};
 use crate::store;
 use crate::text::{Shown as _, quoted, visible};
 
@@ -87,8 +87,8 @@ impl Covered {
 /// Fails if one of the selected outputs would be, in the folder `to`, what the manifest names.
 pub(super) fn check(
     places: &Places,
-    (state, store): (&Reader, &store::Reader),
-    selection: &Selection,
+    store: &store::Reader,
+    outputs: &BTreeMap<String, Wanted>,
     to: &Path,
 ) -> Result<(), Failure> {
     // Results can be had without a manifest that is right.
@@ -106,25 +106,22 @@ pub(super) fn check(
         return Ok(());
     }
     let mut found = None;
-    state.each_final(selection, |output| {
-        let (object, form) = (output.object, output.form);
-        let name = export::file_name(output);
+    for (name, output) in outputs {
         let mut look = |name: &str| {
             if found.is_none() {
                 found = covered.whose(name);
             }
         };
-        look(&name);
+        look(name);
         // What cannot be read cannot be exported.
-        if form == Form::Folder
-            && let Ok(tree) = store.tree(&object)
+        if output.form == Form::Folder
+            && let Ok(tree) = store.tree(&output.object)
         {
             for entry in tree.flatten() {
                 look(&format!("{name}/{}", entry.name));
             }
         }
-        Ok::<(), crate::state::Error>(())
-    })?;
+    }
     let Some((path, whose)) = found else {
         return Ok(());
     };

@@ -1,6 +1,7 @@
 //! `export`: outputs as files, or as one tar.
 
 use crate::text::amount;
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,10 +12,13 @@ use super::error::Failure;
 use super::options::{Output, Places};
 use super::select::{self, InRunset};
 use super::{caveats, covered, output, own, signals};
-use crate::export::{self, Error, Exported};
+use crate::engine::key_of;
+use crate::export::{self, Error, Exported, Wanted};
 use crate::model::name::StepName;
+use crate::model::route::Router;
 use crate::out::{self, Stream};
-use crate::state::{Reader, Selection};
+use crate::prepare::Source;
+use crate::state::{Left, Reader, Selection};
 use crate::text::suggest;
 use crate::text::{Shown as _, visible};
 
@@ -22,7 +26,8 @@ use crate::text::{Shown as _, visible};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Files have the names under which the tasks left them. Where outputs of one name differ,\n\
-    the start of each one's hash stands before the extension: result-1a2b3c4d.txt."
+    the key of each one's task stands before the extension: result-sample1.txt; where that does\n\
+    not tell them apart, the start of its hash. What is equal in name and bytes is one file."
 )]
 pub(crate) struct Options {
     /// Only final outputs of these names; or steps, for all that their tasks left
@@ -60,12 +65,15 @@ pub(crate) fn main(
         }
     }
     let store = select::store(&state)?;
+    let outputs = state.outputs(&selection)?;
+    let results = outputs.len();
+    let outputs = named(places, &state, &outputs)?;
     if let Some(to) = options
         .to
         .as_deref()
         .filter(|to| !own::is_standard_output(to))
     {
-        covered::check(places, (&state, &store), &selection, to)?;
+        covered::check(places, &store, &outputs, to)?;
     }
     let to = options
         .to
@@ -78,12 +86,12 @@ pub(crate) fn main(
             ));
         }
         let mut out = BufWriter::new(out::Data::raw());
-        export::archive(&state, &store, &selection, &mut out)?;
+        export::archive(&store, &outputs, &mut out)?;
         out.flush().map_err(|error| Failure::output(&error))?;
         return Ok(ExitCode::SUCCESS);
     };
     let inbox = signals::end_at_once()?;
-    let exported = export::export(&state, &store, &selection, to, options.force, &own)
+    let exported = export::export(&store, &outputs, to, options.force, &own)
         .map_err(|error| Failure::from(error).or_signal(inbox.signal()))?;
     let Exported {
         count,
@@ -120,9 +128,35 @@ pub(crate) fn main(
                 amount::count(folders, "folder")
             ),
         };
-        output::print(&format!("{}: {words}\n", to.shown()))?;
+        // Those of other runsets are often the same.
+        let equal = results - outputs.len();
+        let equal = match &selection.runset {
+            Some(_) if equal > 0 => {
+                format!(", of {results} results: what is equal in name and bytes is one")
+            }
+            _ => String::new(),
+        };
+        output::print(&format!("{}: {words}{equal}\n", to.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What each output is to be called; by the steps that there were if the manifest is not right.
+fn named(
+    places: &Places,
+    state: &Reader,
+    outputs: &[Left],
+) -> Result<BTreeMap<String, Wanted>, Failure> {
+    let source = places.manifest().ok();
+    let router = match source.and_then(|path| Source::load(&path).ok()) {
+        Some(source) => source.router,
+        None => Router::new(state.step_names()?),
+    };
+    let key = |output: &Left| match &output.maker {
+        Some((task, ..)) => Ok(key_of(state, &router, *task)?),
+        None => Ok(String::new()),
+    };
+    Ok(export::named(outputs, key)?)
 }
 
 /// Each name is that of a final output or else of a step.

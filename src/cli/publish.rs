@@ -11,7 +11,7 @@ use crate::engine::key_of;
 use crate::export::publish::{self, Error, Published, Why};
 use crate::model::event::Event;
 use crate::model::publish::Publish;
-use crate::state::{Left, Runset};
+use crate::state::{Left, Runset, Selection};
 use crate::text::amount::doing;
 use crate::text::{Shown as _, visible};
 
@@ -70,7 +70,10 @@ impl Call<'_> {
         removes: bool,
     ) -> Result<Published, Failure> {
         let store = select::store(&self.state)?;
-        let outputs = self.state.finals_of(runset)?;
+        let outputs = self.state.outputs(&Selection {
+            runset: Some(runset.clone()),
+            ..Selection::default()
+        })?;
         let source = self.source;
         let rule = |step: &str| {
             let steps = &mut source.manifest.steps.iter();

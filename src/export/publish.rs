@@ -6,7 +6,6 @@
 //! leaves nothing that the next one takes for somebody else's.
 
 mod index;
-mod names;
 mod stand;
 
 use std::collections::BTreeMap;
@@ -20,11 +19,10 @@ use stand::Found;
 
 pub(crate) use index::INDEX;
 
+use super::names::{self, Twice, Wanted};
 use super::replace;
 use crate::folder::Folder;
-use crate::model::digest::Digest;
 use crate::model::list::Form;
-use crate::model::name::StepName;
 use crate::model::publish::Publish;
 use crate::staged::{self, Own, Staged};
 use crate::state::{self, Left};
@@ -92,21 +90,18 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
 }
 
+impl From<Twice> for Error {
+    fn from(Twice(path): Twice) -> Self {
+        Self::Twice(path)
+    }
+}
+
 fn io_error<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Error + 'p {
     move |source| Error::Io {
         doing,
         path: path.to_owned(),
         source,
     }
-}
-
-/// What is to stand at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    object: Digest,
-    form: Form,
-    step: Option<StepName>,
-    version: Option<i64>,
 }
 
 /// Where results go, and whose they are.
@@ -155,12 +150,22 @@ pub(crate) enum Why {
 }
 
 /// Which paths the outputs get: `publish` says what a step wants, `key` what the key of a task is.
-pub(crate) fn paths<E: From<Error>>(
+pub(crate) fn paths<E: From<Error> + From<Twice>>(
     outputs: &[Left],
     publish: impl Fn(&str) -> Publish,
     key: impl FnMut(&Left) -> Result<String, E>,
 ) -> Result<BTreeMap<String, Wanted>, E> {
-    names::resolve(outputs, publish, key)
+    let wanted = names::resolve(outputs, publish, key)?;
+    for path in wanted.keys() {
+        if path.starts_with(staged::OWN) {
+            return Err(Error::Reserved(path.clone()).into());
+        }
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        if let Some(above) = above.into_iter().find(|above| wanted.contains_key(*above)) {
+            return Err(Error::Within(path.clone(), above.to_owned()).into());
+        }
+    }
+    Ok(wanted)
 }
 
 /// Fails if no results can be put there, as far as that can be known before there are any.

@@ -1,5 +1,6 @@
+use super::names::{LONGEST, apart};
 use super::*;
-use crate::state::State;
+use crate::state::{Selection, State};
 use crate::store::Store;
 
 /// A db with these final outputs in one runset each: runset, name, bytes.
@@ -25,6 +26,11 @@ fn db(folder: &Path, finals: &[(&str, &str, &str)]) -> (State, Store) {
     }
     state.commit().unwrap();
     (state, store)
+}
+
+/// What is selected, by name.
+fn all(state: &State, selection: &Selection) -> Result<BTreeMap<String, Wanted>, Error> {
+    named(&state.outputs(selection)?, |_| Ok(String::new()))
 }
 
 fn files(folder: &Path) -> Vec<(String, String)> {
@@ -57,9 +63,15 @@ fn equal_outputs_are_one_file_and_different_ones_of_a_name_are_told_apart() {
     };
     let to = dir.path().join("new/out");
     assert_eq!(
-        export(&state, &store, &one, &to, false, &Own::default())
-            .unwrap()
-            .count,
+        export(
+            &store,
+            &all(&state, &one).unwrap(),
+            &to,
+            false,
+            &Own::default()
+        )
+        .unwrap()
+        .count,
         3
     );
     let name = |bytes: &str| format!("other-{}.txt", &Digest::of(bytes.as_bytes()).hex()[..8]);
@@ -71,13 +83,12 @@ fn equal_outputs_are_one_file_and_different_ones_of_a_name_are_told_apart() {
     expected.sort();
     assert_eq!(files(&to), expected);
 
-    let all = dir.path().join("all");
+    let whole = dir.path().join("all");
     assert_eq!(
         export(
-            &state,
             &store,
-            &Selection::default(),
-            &all,
+            &all(&state, &Selection::default()).unwrap(),
+            &whole,
             false,
             &Own::default()
         )
@@ -92,34 +103,17 @@ fn no_output_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let third = format!("a-{}.txt", &Digest::of(b"1").hex()[..8]);
     let finals = [("r", "a.txt", "1"), ("r", "a.txt", "2"), ("r", &third, "3")];
-    let (state, store) = db(&dir.path().join("db"), &finals);
-    let to = dir.path().join("out");
-    let refused = export(
-        &state,
-        &store,
-        &Selection::default(),
-        &to,
-        false,
-        &Own::default(),
-    );
+    let (state, _) = db(&dir.path().join("db"), &finals);
+    let refused = all(&state, &Selection::default());
     assert!(matches!(refused, Err(Error::Twice(name)) if name == third));
-    assert!(!to.exists());
 }
 
 #[test]
 fn nothing_is_overwritten_and_nothing_left_half_written() {
     let dir = tempfile::tempdir().unwrap();
     let (state, store) = db(&dir.path().join("db"), &[("r", "a", "x"), ("r", "b", "y")]);
-    let export = |to: &Path, force| {
-        export(
-            &state,
-            &store,
-            &Selection::default(),
-            to,
-            force,
-            &Own::default(),
-        )
-    };
+    let outputs = all(&state, &Selection::default()).unwrap();
+    let export = |to: &Path, force| export(&store, &outputs, to, force, &Own::default());
     let to = dir.path().join("out");
     fs::create_dir(&to).unwrap();
     fs::write(to.join("mine"), "kept").unwrap();
@@ -157,7 +151,7 @@ fn nothing_is_overwritten_and_nothing_left_half_written() {
     left.sort();
     assert_eq!(left, ["db", "out"]);
     let mut archived = Vec::new();
-    assert!(archive(&state, &store, &Selection::default(), &mut archived).is_err());
+    assert!(archive(&store, &outputs, &mut archived).is_err());
     assert!(archived.is_empty());
 }
 
@@ -177,7 +171,10 @@ fn an_archive_has_each_file_with_its_name_and_bytes() {
         names: vec!["a".to_owned(), long.clone()],
         ..Selection::default()
     };
-    assert_eq!(archive(&state, &store, &selection, &mut bytes).unwrap(), 2);
+    assert_eq!(
+        archive(&store, &all(&state, &selection).unwrap(), &mut bytes).unwrap(),
+        2
+    );
     let mut read = tar::Archive::new(bytes.as_slice());
     let entries: Vec<(String, String)> = read
         .entries()

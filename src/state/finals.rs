@@ -31,42 +31,23 @@ pub(crate) struct Left {
     pub maker: Option<(TaskId, StepName, i64)>,
 }
 
-/// An output as the state has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Final {
-    /// The file name under which it was left.
-    pub name: FileName,
-    /// Its bytes.
-    pub object: Digest,
-    /// What that is.
-    pub form: Form,
-    /// Whether another one of the same name has other bytes.
-    pub clashes: bool,
-}
-
 impl Reader {
-    /// Calls `each` with the live outputs that are selected, those of the same name and bytes
-    /// once, ordered by name and then by digest. An output without a name has its hash for one.
-    pub(crate) fn each_final<E: From<Error>>(
-        &self,
-        selection: &Selection,
-        mut each: impl FnMut(Final) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// The live outputs that are selected, in the order in which they were recorded. One without a name has its hash
+    /// for one.
+    pub(crate) fn outputs(&self, selection: &Selection) -> Result<Vec<Left>, Error> {
         const DOING: &str = "read the outputs";
         let mut query = self
             .connection
             .prepare_cached(
-                "SELECT id, name, object_hash, count(*) OVER (PARTITION BY name) > 1, above, kind
-                 FROM (SELECT coalesce(max(iif(t.input_task_id >= t.id, t.id, NULL)), min(t.id)) AS id, coalesce(nullif(t.name, ''), t.object_hash) AS name,
-                           t.object_hash, max(iif(t.input_task_id >= t.id, t.input_task_id, NULL)) AS above, t.kind AS kind
-                       FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
-                       LEFT JOIN step AS s ON s.id = p.step_id
-                       WHERE t.live = 1 AND t.output IS NULL AND (?1 IS NULL OR t.runset = ?1)
-                         AND (t.step_id IS NULL
-                              AND (?2 OR t.name IN (SELECT value FROM json_each(?3)))
-                              OR s.name IN (SELECT value FROM json_each(?4)))
-                       GROUP BY 2, 3, t.kind)
-                 ORDER BY name, object_hash, kind",
+                "SELECT t.id, coalesce(nullif(t.name, ''), t.object_hash) AS name, t.object_hash, t.kind,
+                     t.input_task_id, s.name, s.version
+                 FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
+                 LEFT JOIN step AS s ON s.id = p.step_id
+                 WHERE t.live = 1 AND t.output IS NULL AND (?1 IS NULL OR t.runset = ?1)
+                     AND (t.step_id IS NULL
+                          AND (?2 OR t.name IN (SELECT value FROM json_each(?3)))
+                          OR s.name IN (SELECT value FROM json_each(?4)))
+                 ORDER BY t.id",
             )
             .during(&self.layout, DOING)?;
         let everything = selection.names.is_empty() && selection.steps.is_empty();
@@ -79,28 +60,6 @@ impl Reader {
                 list(&selection.steps),
             ))
             .during(&self.layout, DOING)?;
-        while let Some(row) = rows.next().during(&self.layout, DOING)? {
-            each(located("task", row, output).during(&self.layout, DOING)?)?;
-        }
-        Ok(())
-    }
-
-    /// The live final outputs of `runset`, in the order in which they were recorded. One without a name has its
-    /// hash for one.
-    pub(crate) fn finals_of(&self, runset: &Runset) -> Result<Vec<Left>, Error> {
-        const DOING: &str = "read the outputs";
-        let mut query = self
-            .connection
-            .prepare_cached(
-                "SELECT t.id, coalesce(nullif(t.name, ''), t.object_hash), t.object_hash, t.kind,
-                     t.input_task_id, s.name, s.version
-                 FROM task AS t LEFT JOIN task AS p ON p.id = t.input_task_id
-                 LEFT JOIN step AS s ON s.id = p.step_id
-                 WHERE t.live = 1 AND t.output IS NULL AND t.step_id IS NULL AND t.runset = ?1
-                 ORDER BY t.id",
-            )
-            .during(&self.layout, DOING)?;
-        let mut rows = query.query([&runset.name]).during(&self.layout, DOING)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next().during(&self.layout, DOING)? {
             all.push(located("task", row, left).during(&self.layout, DOING)?);
@@ -125,8 +84,12 @@ impl Reader {
 }
 
 fn left(row: &rusqlite::Row) -> rusqlite::Result<Left> {
+    let above: Option<i64> = row.get(4)?;
+    if let Some(above) = above.filter(|above| row.get(0).is_ok_and(|own: i64| *above >= own)) {
+        return Err(Wrong::Circle(TaskId(above)).into_error());
+    }
     let step: Option<StepName> = row.get(5)?;
-    let maker = match (row.get::<_, Option<i64>>(4)?, step) {
+    let maker = match (above, step) {
         (Some(task), Some(step)) => Some((TaskId(task), step, row.get(6)?)),
         _ => None,
     };
@@ -135,17 +98,5 @@ fn left(row: &rusqlite::Row) -> rusqlite::Result<Left> {
         object: digest(row, 2)?,
         form: form(row, 3)?,
         maker,
-    })
-}
-
-fn output(row: &rusqlite::Row) -> rusqlite::Result<Final> {
-    if let Some(above) = row.get::<_, Option<i64>>(4)? {
-        return Err(Wrong::Circle(TaskId(above)).into_error());
-    }
-    Ok(Final {
-        name: row.get(1)?,
-        object: digest(row, 2)?,
-        form: form(row, 5)?,
-        clashes: row.get(3)?,
     })
 }

@@ -1,6 +1,6 @@
 //! What `export` tells of what it writes.
 
-use crate::harness::Test;
+use crate::harness::{Test, files};
 
 #[test]
 fn what_is_not_the_present_result_is_told_by_export() {
@@ -113,4 +113,47 @@ script = 'wc -c < "$INPUT_FILE" > "$OUTPUT_DIR/r.txt"; echo > "$OUTPUT_DIR/r.csv
     test.run(["export", "-to", "kept/last"])
         .exits(0)
         .says("the manifest has errors");
+}
+
+#[test]
+fn export_and_publish_give_results_the_same_names() {
+    let sums = r#"
+[[input]]
+files = "in/*.csv"
+step = "sum"
+
+[[step]]
+name = "sum"
+script = 'wc -l < "$INPUT_FILE" > "$OUTPUT_DIR/lines.txt"'
+"#;
+    let test = Test::with(sums);
+    for (name, lines) in [("jan", "1\n"), ("feb", "1\n2\n"), ("mar", "3\n4\n")] {
+        test.write(&format!("in/{name}.csv"), lines);
+    }
+    test.run(["-run", "-publish", "p"]).exits(0);
+    let names = ["lines-feb.txt", "lines-jan.txt", "lines-mar.txt"];
+    test.run(["export", "-to", "e"])
+        .exits(0)
+        .prints("e: 3 files\n");
+    let found = |folder: &str| {
+        let all = files(&test.path(folder)).into_iter();
+        let all = all.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        let mut all: Vec<String> = all.filter(|name| !name.starts_with('.')).collect();
+        all.sort();
+        all
+    };
+    for folder in ["p", "e"] {
+        assert_eq!(found(folder), names, "{folder}");
+    }
+    // Without a manifest, too.
+    test.manifest("broken");
+    test.run(["export", "-to", "b"]).exits(0);
+    assert_eq!(found("b"), names);
+    test.manifest(sums);
+    test.write("in/jan.csv", "5\n6\n");
+    test.runs();
+    test.run(["export", "-to", "one"])
+        .exits(0)
+        .prints("one: 1 file, of 3 results: what is equal in name and bytes is one");
+    assert_eq!(found("one"), ["lines.txt"]);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::digest::Digest;
 use crate::store::Store;
 
 struct World {

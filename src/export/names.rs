@@ -2,13 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Error, Wanted};
-use crate::export::apart;
 use crate::model::digest::Digest;
 use crate::model::list::Form;
+use crate::model::name::StepName;
 use crate::model::publish::{Publish, Values, one_name};
-use crate::staged;
 use crate::state::Left;
+
+/// What is to stand at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Its bytes.
+    pub object: Digest,
+    /// What that is.
+    pub form: Form,
+    /// The step that left it, if one did.
+    pub step: Option<StepName>,
+    /// The number of that step's version.
+    pub version: Option<i64>,
+}
+
+/// Two outputs cannot be told apart by anything: the path that both would have.
+#[derive(Debug)]
+pub(crate) struct Twice(pub String);
 
 /// An output with the path that it would like, and where that is not its own, others.
 struct Candidate<'a> {
@@ -22,7 +37,7 @@ struct Candidate<'a> {
 /// Gives each output its path. What is equal in name and bytes is one file; where outputs of one name differ, the
 /// key of the task that left each stands before the extension, and where that does not tell them apart, the first
 /// digits of its hash.
-pub(super) fn resolve<E: From<Error>>(
+pub(super) fn resolve<E: From<Twice>>(
     outputs: &[Left],
     publish: impl Fn(&str) -> Publish,
     mut key: impl FnMut(&Left) -> Result<String, E>,
@@ -68,7 +83,7 @@ pub(super) fn resolve<E: From<Error>>(
         one.path = beside(&one.liked, &one.output.object.hex()[..8]);
     }
     if let Some(first) = clashing(&all).first() {
-        return Err(Error::Twice(all[*first].path.clone()).into());
+        return Err(Twice(all[*first].path.clone()).into());
     }
     let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
     for Candidate { output, path, .. } in all {
@@ -82,15 +97,6 @@ pub(super) fn resolve<E: From<Error>>(
             step,
             version,
         });
-    }
-    for path in wanted.keys() {
-        if path.starts_with(staged::OWN) {
-            return Err(Error::Reserved(path.clone()).into());
-        }
-        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
-        if let Some(above) = above.into_iter().find(|above| wanted.contains_key(*above)) {
-            return Err(Error::Within(path.clone(), above.to_owned()).into());
-        }
     }
     Ok(wanted)
 }
@@ -117,10 +123,28 @@ fn beside(path: &str, mark: &str) -> String {
     }
 }
 
+/// The longest name of a file, in bytes.
+pub(super) const LONGEST: usize = 255;
+
+/// `result.txt` → `result-MARK.txt`.
+pub(super) fn apart(name: &str, mark: &str) -> String {
+    let (stem, extension) = match name.rfind('.') {
+        Some(dot) if dot > 0 => name.split_at(dot),
+        _ => (name, ""),
+    };
+    // A file system has no room for a longer name.
+    let mark = &mark[..mark.floor_char_boundary(LONGEST / 2)];
+    let room = LONGEST.saturating_sub(mark.len() + 1);
+    let extension = &extension[..extension.floor_char_boundary(room)];
+    let stem = &stem[..stem.floor_char_boundary(room - extension.len())];
+    format!("{stem}-{mark}{extension}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::name::{FileName, StepName};
+    use crate::export::publish::{self, Error};
+    use crate::model::name::FileName;
     use crate::model::publish::Template;
     use crate::model::task::TaskId;
 
@@ -136,7 +160,7 @@ mod tests {
                 maker: Some((TaskId(task), StepName::new(step).unwrap(), 1)),
             })
             .collect();
-        let publish = |step: &str| match rules.iter().find(|(name, _)| *name == step) {
+        let rule = |step: &str| match rules.iter().find(|(name, _)| *name == step) {
             Some((_, "-")) => Publish::Never,
             Some((_, text)) => Publish::At(Template::parse(text).unwrap()),
             None => Publish::Named,
@@ -145,7 +169,7 @@ mod tests {
             let task = usize::try_from(left.maker.as_ref().unwrap().0.0).unwrap();
             Ok::<_, Error>(outputs[task - 1][1].to_owned())
         };
-        resolve(&lefts, publish, key).map(|wanted| wanted.into_keys().collect())
+        publish::paths(&lefts, rule, key).map(|wanted| wanted.into_keys().collect())
     }
 
     #[test]
