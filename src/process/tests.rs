@@ -57,7 +57,7 @@ fn one_can_be_put_into_another() {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     // The tests themselves may run at some niceness.
     let own = std::process::Command::new(nice).output().unwrap().stdout;
-    let own: u32 = String::from_utf8(own).unwrap().trim().parse().unwrap();
+    let own: i32 = String::from_utf8(own).unwrap().trim().parse().unwrap();
     assert_eq!(
         String::from_utf8(out).unwrap(),
         format!("{}\na b zero one\n{host}", (own + 7).min(19))
