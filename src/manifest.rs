@@ -26,6 +26,7 @@ mod retries;
 mod sandbox;
 mod schema;
 mod secrets;
+mod srun;
 mod steps;
 mod syntax;
 mod template;

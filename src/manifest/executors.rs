@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::Placed;
 use super::amounts::NAME;
 use super::read::Fields;
+use super::srun;
 use super::value::{Item, Reader, list};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::executor::{Host, LOCAL, MOST, Named};
@@ -101,14 +102,23 @@ fn one(
         match name {
             "start" => {
                 let words = words(reader, &quoted, item);
-                if words.as_ref().is_some_and(Vec::is_empty) {
-                    let error = Diagnostic::at(item.span(), "`start` is empty, and is a command");
+                let program = words
+                    .as_ref()
+                    .map(|words| words.first().map_or("", |word| word.trim()));
+                if program == Some("") {
+                    let error = Diagnostic::at(item.span(), "`start` names no program to start");
                     let hint = "for instance [\"kubectl\", \"exec\", \"-i\", \"worker-0\", \"--\"]";
                     reader.error(error.hint(hint));
                 }
                 ways.extend(words.map(Way::Start));
             }
-            "slurm" => ways.extend(words(reader, &quoted, item).map(Way::Slurm)),
+            "slurm" => {
+                let words = words(reader, &quoted, item);
+                if let Some(words) = &words {
+                    check_srun(reader, words, item);
+                }
+                ways.extend(words.map(Way::Slurm));
+            }
             "ssh" => ways.extend(hosts(reader, &quoted, item).map(Way::Ssh)),
             "workers" => workers = some(reader, &quoted, item),
             "slots" => slots = some(reader, &quoted, item),
@@ -187,6 +197,19 @@ fn words(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Str
     list(reader, what, item, |reader, what, item| {
         reader.string(what, item)
     })
+}
+
+/// Complains of an option under which no worker would be heard of. `item`: where they stand.
+fn check_srun(reader: &mut Reader<'_>, options: &[String], item: &Item<'_>) {
+    let Some(bad) = srun::look(options) else {
+        return;
+    };
+    let at = match item.get_ref() {
+        DeValue::Array(items) => items.get(bad.at).map(|item| reader.inside(item)),
+        _ => None,
+    };
+    let message = format!("in `slurm`, {} {}", quoted(&options[bad.at]), bad.why);
+    reader.error(Diagnostic::at(at.unwrap_or_else(|| item.span()), message).hint(bad.instead));
 }
 
 fn hosts(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Host>> {

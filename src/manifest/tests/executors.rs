@@ -126,7 +126,23 @@ fn what_is_wrong_with_one_is_told() {
         ("[executors.x]\nssh = []", "`ssh` names no host | [] |"),
         (
             "[executors.x]\nstart = []",
-            "`start` is empty, and is a command | [] |",
+            "`start` names no program to start | [] |",
+        ),
+        (
+            "[executors.x]\nstart = ['']",
+            "`start` names no program to start | [''] | for instance [\"kubectl\"",
+        ),
+        (
+            "[executors.x]\nslurm = ['-p', 'main', '-n4']",
+            "in `slurm`, `-n4` is not for a worker, which is one process on one machine | -n4 | leave it out: `workers = 4` is",
+        ),
+        (
+            "[executors.x]\nslurm = ['--output', 'f']",
+            "in `slurm`, `--output` takes the worker's output away, by which it speaks to the run | --output | leave it out",
+        ),
+        (
+            "[executors.x]\nslurm = ['-p main']",
+            "in `slurm`, `-p main` is one word to srun, with the space in it | -p main | two words: \"-p\", \"main\"",
         ),
         (
             "[executors.x]\nstart = ['a']\nworker = 3",
