@@ -255,7 +255,7 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
                 why: None,
                 idle: None,
                 longest: *longest,
-                hint: "see what its command says; -executor local does without it",
+                hint: "see what its command says; -executor local does without it".to_owned(),
                 nix_cache: None,
             });
         }
@@ -272,7 +272,7 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
                 .take(executor.workers.map_or(usize::MAX, |most| most as usize))
                 .map(|host| ssh(&own, program.as_deref(), executor.slots, host))
                 .collect(),
-            "try `ssh HOST task-pipeline version` by hand: it has to say so without asking anything",
+            try_by_hand(program.as_deref()),
         ),
         Way::Start(start) => {
             let words = start.iter().map(OsString::from);
@@ -280,7 +280,8 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
             let station = |number| (format!("worker {number}"), words.clone());
             (
                 (1..=workers).map(station).collect(),
-                "try its command by hand: it has to start with the line task-pipeline-worker 1",
+                "try its command by hand: it has to start with the line task-pipeline-worker 1"
+                    .to_owned(),
             )
         }
         Way::Slurm(options) => {
@@ -295,7 +296,7 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
             let station = |number| (format!("pilot {number}"), words.clone());
             (
                 (1..=workers).map(station).collect(),
-                "`squeue --me` and `sinfo` show what Slurm makes of it",
+                "`squeue --me` and `sinfo` show what Slurm makes of it".to_owned(),
             )
         }
     };
@@ -311,6 +312,15 @@ fn crew(wanted: &Wanted, pilots: &mut Pilots) -> Result<Crew, Failure> {
         hint,
         nix_cache: executor.nix_cache.clone(),
     })
+}
+
+/// What to try where no worker comes by ssh, with `HOST` for the machine. `program`: where the manifest says that it is there.
+fn try_by_hand(program: Option<&Path>) -> String {
+    let program = program.map_or_else(
+        || "task-pipeline".to_owned(),
+        |program| quoted(&program.to_string_lossy()),
+    );
+    format!("try `ssh HOST {program} version` by hand: it has to say so without asking anything")
 }
 
 /// The command of a worker.
@@ -371,6 +381,18 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn what_to_try_by_hand_is_the_program_that_the_manifest_names() {
+        for (program, command) in [
+            (None, "`ssh HOST task-pipeline version`"),
+            (Some("/opt/tp"), "`ssh HOST /opt/tp version`"),
+            (Some("/opt/a b/tp"), "`ssh HOST '/opt/a b/tp' version`"),
+        ] {
+            let told = try_by_hand(program.map(Path::new));
+            assert!(told.contains(command), "{told}");
+        }
+    }
 
     /// Whatever shell somebody has who logs in: nothing but a program with words that are quoted is asked of it.
     #[test]

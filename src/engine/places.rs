@@ -90,7 +90,7 @@ impl Scheduler<'_> {
 
     /// Nobody works in a place, and nobody will: the error, and what to do. Nothing more starts there; what runs here
     /// and in other places goes on to its end.
-    pub(crate) fn end_for_want(&mut self, place: usize, error: String, hint: &'static str) {
+    pub(crate) fn end_for_want(&mut self, place: usize, error: String, hint: String) {
         let steps = self.steps;
         for step in steps {
             let is_there = |own: Place| own.number == place;

@@ -30,7 +30,7 @@ impl Scheduler<'_> {
                 self.stopping = true;
                 self.summary.shortage = Some(Shortage {
                     error,
-                    hint: of.hint(),
+                    hint: of.hint().to_owned(),
                 });
             }
         }

@@ -88,5 +88,5 @@ pub(crate) enum News {
     /// The user should know that.
     Warning(String),
     /// Nobody works in this place, and nobody will: the error, and what to do.
-    Nobody(usize, String, &'static str),
+    Nobody(usize, String, String),
 }

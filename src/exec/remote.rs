@@ -70,8 +70,8 @@ pub(crate) struct Crew {
     pub idle: Option<Duration>,
     /// The longest time that one of its tasks may take, as far as they have a limit.
     pub longest: Option<Duration>,
-    /// What to do where none of them works.
-    pub hint: &'static str,
+    /// What to do where none of them works, with `HOST` for the name of a worker.
+    pub hint: String,
     /// The URL of a cache of Nix that its machines may reach.
     pub nix_cache: Option<String>,
 }

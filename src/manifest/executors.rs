@@ -94,7 +94,7 @@ fn one(
 ) -> Option<Executor> {
     let mut ways = Vec::new();
     let (mut workers, mut slots, mut program, mut nix_cache) = (None, None, None, None);
-    let mut wrong = false;
+    let (mut wrong, mut named) = (false, None);
     for (key, item) in table {
         let name = key.get_ref().as_ref();
         let quoted = format!("`{name}`");
@@ -124,6 +124,7 @@ fn one(
             "slots" => slots = some(reader, &quoted, item),
             "program" => {
                 program = reader.string(&quoted, item);
+                named = program.clone().map(|path| (path, item.span()));
                 if program.as_ref().is_some_and(|path| path.trim().is_empty()) {
                     let error = Diagnostic::at(item.span(), "`program` is empty");
                     let hint = "it is the path of task-pipeline on these machines; without it that of this one is tried \
@@ -164,6 +165,16 @@ fn one(
             reader.error(Diagnostic::at(whole.span(), message).hint(hint));
         })
         .ok()?;
+    // From where it would be looked for is known to nobody: in a container, it is that one's folder.
+    let is_start = matches!(way, Way::Start(_));
+    if let Some((path, at)) = &named
+        && (path.starts_with('~') || is_start && path.contains('/') && !path.starts_with('/'))
+    {
+        let message = format!("`program` of {what} is not a whole path");
+        let hint = "it begins with `/`, as workers start in a folder of their machine's own; a name alone is looked for on PATH there";
+        reader.error(Diagnostic::at(at.clone(), message).hint(hint));
+        return None;
+    }
     Some(Executor {
         way,
         workers,
@@ -204,10 +215,9 @@ fn check_srun(reader: &mut Reader<'_>, options: &[String], item: &Item<'_>) {
     let Some(bad) = srun::look(options) else {
         return;
     };
-    let at = match item.get_ref() {
-        DeValue::Array(items) => items.get(bad.at).map(|item| reader.inside(item)),
-        _ => None,
-    };
+    let items = item.get_ref().as_array();
+    let one = items.and_then(|items| items.get(bad.at));
+    let at = one.map(|one| reader.inside(one));
     let message = format!("in `slurm`, {} {}", quoted(&options[bad.at]), bad.why);
     reader.error(Diagnostic::at(at.unwrap_or_else(|| item.span()), message).hint(bad.instead));
 }

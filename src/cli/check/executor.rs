@@ -44,7 +44,11 @@ pub(super) fn tried(name: &str, source: &Source, places: &Places) -> Result<(), 
     if let Some(failure) = failed {
         return Err(failure);
     }
-    tried.map_err(|why| Failure::usage(format!("executor {shown}: {why}")).hint(crew.hint))?;
+    let hint = match crew.stations.as_slice() {
+        [(machine, _)] => crew.hint.replace("HOST", machine),
+        _ => crew.hint,
+    };
+    tried.map_err(|why| Failure::usage(format!("executor {shown}: {why}")).hint(hint))?;
     print(&format!("executor {shown}: all of it works\n"))
 }
 

@@ -281,7 +281,8 @@ impl<'a> Remote<'a> {
             "{}: no worker comes to work at {label}: {}",
             crew.name, came.how
         );
-        let warning = || format!("{how}\nhint: {}", crew.hint.replace("HOST", label));
+        let hint = crew.hint.replace("HOST", label);
+        let warning = || format!("{how}\nhint: {hint}");
         if station.failures < TRIES {
             station.phase = Phase::Starting;
             // The third time may be over when all is.
@@ -319,7 +320,7 @@ impl<'a> Remote<'a> {
         };
         drop(state);
         if nobody {
-            self.tell(News::Nobody(place, how, crew.hint));
+            self.tell(News::Nobody(place, how, hint));
             // The run waits for what it gave away.
             for job in given {
                 self.ended(job.ready.id, crate::engine::Outcome::Cancelled);

@@ -129,6 +129,14 @@ fn what_is_wrong_with_one_is_told() {
             "`start` names no program to start | [] |",
         ),
         (
+            "[executors.x]\nssh = ['a']\nprogram = '~/tp'",
+            "`program` of executor `x` is not a whole path | '~/tp' |",
+        ),
+        (
+            "[executors.x]\nstart = ['env']\nprogram = 'bin/tp'",
+            "`program` of executor `x` is not a whole path | 'bin/tp' | it begins with `/`",
+        ),
+        (
             "[executors.x]\nstart = ['']",
             "`start` names no program to start | [''] | for instance [\"kubectl\"",
         ),

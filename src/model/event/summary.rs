@@ -235,5 +235,5 @@ pub struct Shortage {
     /// What could not be done, and for which task.
     pub error: String,
     /// What to do about it.
-    pub hint: &'static str,
+    pub hint: String,
 }

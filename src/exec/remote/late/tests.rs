@@ -26,7 +26,7 @@ fn crew(queues: bool) -> Crew {
         why: queues.then(|| ["echo", "Priority\nPartitionDown"].map(Into::into).into()),
         idle: None,
         longest: None,
-        hint: "try `ssh HOST`",
+        hint: "try `ssh HOST`".to_owned(),
         nix_cache: None,
     }
 }

@@ -54,7 +54,7 @@ impl Life<'_, '_> {
             why: None,
             idle: None,
             longest: None,
-            hint: "",
+            hint: String::new(),
             nix_cache: None,
         }];
         let hidden = BTreeSet::new();
@@ -157,7 +157,7 @@ impl Life<'_, '_> {
             why: None,
             idle: history.luck.one_in(2).then_some(SILENCE),
             longest: None,
-            hint: "",
+            hint: String::new(),
             nix_cache: None,
         }];
         let hidden = BTreeSet::new();
