@@ -308,8 +308,7 @@ impl Steps {
         if let Some(too_long) = limits::of_params(&source.params, &limits) {
             return Err(Error::TooLong(too_long));
         }
-        let is_param = |name: &str| source.params.has(name);
-        let known = state.known_steps()?;
+        let (is_param, known) = (|name: &str| source.params.has(name), state.known_steps()?);
         for (queue, step) in source.manifest.steps.iter().enumerate() {
             let files = declared.of(queue);
             let mut identity =
@@ -386,6 +385,7 @@ impl Steps {
                 gpus: step.gpus > 0,
                 measured: step.cpus.is_some() || step.memory.is_some(),
                 direct: OnceLock::new(),
+                instead: identity.tools == Tools::HostInstead,
                 files: files.map(|taken| Arc::clone(&taken.watch)),
                 sandbox,
                 mask: source.secrets.mask().cloned(),

@@ -36,6 +36,7 @@ use crate::text::{Shown as _, visible, with_hints};
 use describe::{gather, launch, limits, packages, sandbox, takes, variables, with};
 pub(super) use lint::{strict, tell, unseen_files};
 use routes::{COMPARED, Routes};
+pub(super) use written::left_nothing;
 
 /// Options of `check`.
 #[derive(Debug, Args)]

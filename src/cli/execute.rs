@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::place::no_start_in;
-use super::{counts, executor, kept, leftover, programs, resources, sandbox};
+use super::{check, counts, executor, kept, leftover, programs, resources, sandbox};
 use crate::cache::Cache;
 use crate::engine::{self, Scheduler, Selection};
 use crate::exec::Executor as _;
@@ -236,6 +236,7 @@ impl Call<'_> {
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();
             }
+            self.warn(check::left_nothing(&self.source.manifest, &summary));
             self.reporter.event(&Event::Summary(&summary));
             self.last = Some(summary.clone());
             if let Some(short) = summary.shortage {

@@ -198,7 +198,10 @@ fn unknown(
     Ok(
         match suggest::closest(name, known.iter().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
-            None => failure.hint("`export` without names writes all final outputs"),
+            None => failure.hint(format!(
+                "`export -to {}` writes all final outputs into that folder",
+                visible(name)
+            )),
         },
     )
 }

@@ -77,7 +77,11 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
         let failure = Failure::usage(format!("there is no template {}", visible(name)));
         return Err(match closest(name, names) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => failure.hint(format!("there are {}", names.join(", "))),
+            None => failure.hint(format!(
+                "there are {}; `init default {}` makes that folder, with a first pipeline",
+                names.join(", "),
+                visible(name)
+            )),
         });
     };
     let files = files(template);

@@ -2,6 +2,7 @@
 //! there is instead.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
@@ -105,6 +106,16 @@ const INSTEAD: &[(&[&str], &str)] = &[
     ),
 ];
 
+/// What tasks can be, by which they are asked for.
+const STATES: [&str; 6] = [
+    "pending",
+    "failed",
+    "done",
+    "reused",
+    "tainted",
+    "superseded",
+];
+
 /// The same for options, by the name behind the dashes.
 const OPTION_INSTEAD: &[(&[&str], &str)] = &[
     (
@@ -168,6 +179,10 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
         "-log-format json tells in JSON what happens, a line for each event; with `status` and others that answer, -json is their answer \
          in JSON",
     ),
+    (
+        &["migrate", "tainted", "retry-tainted", "rerun-tainted"],
+        "-migrate-tainted does again what changed steps have done; -accept takes it over as it is",
+    ),
     (&["with-report"], "`report FILE` writes a page"),
     (&["with-dag"], "`graph svg` draws the steps"),
 ];
@@ -230,7 +245,7 @@ pub(super) fn told(
             if word.starts_with('-') {
                 Some(no_option(root, word, subcommand))
             } else {
-                None
+                no_word(root, word, subcommand?, manifest)
             }
         }
         _ => None,
@@ -247,6 +262,11 @@ fn no_subcommand(
         return Failure::usage("`run` is there twice").hint("leave one of them out");
     }
     let failure = Failure::usage(format!("there is no subcommand `{shown}`"));
+    if is_manifest(word) {
+        return failure.hint(format!(
+            "{shown} is a file: `task-pipeline run -f {shown}` runs the pipeline of that manifest"
+        ));
+    }
     let steps = manifest().map_or_else(Vec::new, |manifest| manifest.steps);
     if steps.iter().any(|step| step.name.as_str() == word) {
         return failure.hint(format!(
@@ -270,6 +290,42 @@ fn no_subcommand(
     failure.hint("`task-pipeline help` lists what there is; `task-pipeline run` runs the pipeline")
 }
 
+/// Whether it is a file that could be a manifest.
+fn is_manifest(word: &str) -> bool {
+    let path = Path::new(word);
+    path.extension().is_some_and(|end| end == "toml") && path.is_file()
+}
+
+/// A word where the subcommand takes no more of them; none where there is no better hint than its help.
+fn no_word(
+    root: &Command,
+    word: &str,
+    subcommand: &str,
+    manifest: impl FnOnce() -> Option<Manifest>,
+) -> Option<Failure> {
+    let command = root.find_subcommand(subcommand)?;
+    let (name, shown) = (command.get_name(), visible(word));
+    let failure = Failure::usage(format!("`{name}` takes no word more, and `{shown}` is one"));
+    if is_manifest(word) {
+        return Some(failure.hint(format!("{shown} is a file: -f {shown} names the manifest")));
+    }
+    let steps = manifest().map_or_else(Vec::new, |manifest| manifest.steps);
+    let names = steps.iter().map(|step| step.name.as_str());
+    let step = names.clone().find(|name| *name == word);
+    let step = step.or_else(|| closest(word, names))?;
+    let has_step = command
+        .get_arguments()
+        .any(|option| option.get_long() == Some("step"));
+    Some(failure.hint(if has_step {
+        format!("did you mean the step: -step {step}?")
+    } else {
+        format!(
+            "{step} is a step: `tasks -step {step}` lists its tasks, `log {step}` shows what they wrote, `why {step}` says why it \
+             runs; `{name}` is about all steps"
+        )
+    }))
+}
+
 fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
     let name = word.trim_start_matches('-');
     let name = name.split('=').next().unwrap_or(name);
@@ -286,6 +342,9 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
         .filter(|option| !option.is_hide_set())
         .filter_map(Arg::get_long)
         .collect();
+    if own.contains(&"state") && STATES.contains(&name) {
+        return failure.hint(format!("-state {shown} lists those"));
+    }
     // A word of another tool may look like the opposite of what it means.
     if let Some(words) = instead(OPTION_INSTEAD, name) {
         return failure.hint(words);

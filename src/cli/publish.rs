@@ -44,6 +44,7 @@ impl Call<'_> {
             new: done.new as u64,
             changed: done.changed as u64,
             removed: done.removed as u64,
+            kept: done.kept as u64,
         });
         Ok(())
     }

@@ -240,7 +240,31 @@ impl Call<'_> {
         // Whatever they leave goes no further.
         let nowhere = Router::new([]);
         let reporter = &mut self.reporter;
-        let mut listener = |event: &Event| reporter.event(event);
+        let router = &self.source.router;
+        let mut listener = |event: &Event| {
+            let Event::Done {
+                task,
+                step,
+                reused,
+                shared,
+                span,
+                node,
+                outputs,
+            } = *event
+            else {
+                reporter.event(event);
+                return;
+            };
+            reporter.event(&Event::Done {
+                task,
+                step,
+                reused,
+                shared,
+                span,
+                node,
+                outputs: &outputs.of_sample(|name| router.route(name)),
+            });
+        };
         let scheduler = Scheduler::new(
             apart,
             store,

@@ -134,6 +134,8 @@ pub(crate) struct Published {
     pub changed: usize,
     /// How many went.
     pub removed: usize,
+    /// How many are no results any more, and stay as nothing is to go.
+    pub kept: usize,
     /// What was left as it is, though it is none of the results: paths, sorted.
     pub left: Vec<(String, Why)>,
 }
@@ -351,6 +353,8 @@ impl Plan<'_> {
             self.done.left.push((path.to_owned(), Why::Gone));
         } else if self.target.removes {
             self.going.push(path.to_owned());
+        } else {
+            self.done.kept += 1;
         }
         Ok(())
     }

@@ -139,6 +139,8 @@ pub enum Event<'a> {
         changed: u64,
         /// How many went.
         removed: u64,
+        /// How many are of earlier runs and stay as something failed.
+        kept: u64,
     },
     /// Outputs have another route by now, as the steps have other names.
     Rerouted {

@@ -192,12 +192,14 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             new,
             changed,
             removed,
+            kept,
         } => JsonEvent::Results {
             folder,
             files: *files,
             new: *new,
             changed: *changed,
             removed: *removed,
+            kept: *kept,
         },
         Event::Pushed { to, results, bytes } => JsonEvent::Pushed {
             to,

@@ -130,7 +130,8 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             new,
             changed,
             removed,
-        } => results(folder, *files, [*new, *changed, *removed]),
+            kept,
+        } => results(folder, *files, [*new, *changed, *removed], *kept),
         Event::Pushed { to, results, bytes } => format!(
             "{} put in {to} for others ({})\n",
             amount::count(*results, "result"),
@@ -278,7 +279,18 @@ fn of_group(key: Option<&str>) -> String {
     key.map_or_else(String::new, |key| format!(" ({})", visible(key)))
 }
 
-fn results(folder: &str, files: u64, changes: [u64; 3]) -> String {
+fn results(folder: &str, files: u64, changes: [u64; 3], kept: u64) -> String {
+    let stay = format!(
+        "keeps {} of earlier runs, until nothing fails",
+        amount::count(kept, "file")
+    );
+    if files == 0 && kept > 0 && changes == [0; 3] {
+        return format!("{} {stay}\n", visible(folder));
+    }
+    let stay = match kept {
+        0 => String::new(),
+        _ => format!("; it {stay}"),
+    };
     let files = amount::count(files, "result");
     let changes: Vec<String> = changes
         .into_iter()
@@ -290,7 +302,7 @@ fn results(folder: &str, files: u64, changes: [u64; 3]) -> String {
         "" => "none of them new".to_owned(),
         changes => changes.to_owned(),
     };
-    format!("{files} in {}: {changes}\n", visible(folder))
+    format!("{files} in {}: {changes}{stay}\n", visible(folder))
 }
 
 /// How far a worker is.
@@ -443,6 +455,9 @@ fn routes(outputs: &Routed) -> String {
         0 => {}
         1 => words.push("final output".to_owned()),
         many => words.push(format!("{many} final outputs")),
+    }
+    if outputs.apart > 0 {
+        words.push(amount::count(outputs.apart, "output"));
     }
     if words.is_empty() {
         ", no output".to_owned()

@@ -59,6 +59,28 @@ pub struct Script {
     text: String,
 }
 
+/// Whether `/proc`, or something in a folder `proc`, could be meant.
+fn speaks_of_proc(text: &str) -> bool {
+    text.match_indices("proc").any(|(at, name)| {
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        let is_longer = after.starts_with(|c: char| c.is_alphanumeric() || "_-.".contains(c));
+        let above = before.strip_suffix('/');
+        (above.is_some() && !is_longer || after.starts_with('/'))
+            && !above.is_some_and(|above| ends_with_place(text, above))
+    })
+}
+
+/// Whether that ends with one of [`PLACES`], which are never empty, and the script gives it no other value.
+fn ends_with_place(text: &str, above: &str) -> bool {
+    let above = above.trim_end_matches(['"', '\'']);
+    PLACES.iter().any(|place| {
+        let forms = [format!("${place}"), format!("${{{place}}}")];
+        let mut all = text.match_indices(place).map(|(at, _)| &text[..at]);
+        forms.iter().any(|form| above.ends_with(form.as_str()))
+            && all.all(|before| before.ends_with('$') || before.ends_with("${"))
+    })
+}
+
 /// Variables whose values arrive anew with each task.
 pub const TASK: [&str; 2] = ["TASK_PIPELINE_TASK", "TASK_PIPELINE_INPUT_NAME"];
 /// Variables whose values arrive only when they have changed.
@@ -92,7 +114,7 @@ impl Script {
     pub fn unnoticed(&self) -> Result<Vec<String>, Obstacle> {
         let quotes = |c: &char| !matches!(c, '\\' | '"' | '\'');
         let bare: String = self.text.chars().filter(quotes).collect();
-        if bare.contains("/proc") || bare.contains("proc/") {
+        if speaks_of_proc(&self.text) || speaks_of_proc(&bare) {
             return Err(Obstacle::Processes);
         }
         let calls = calls::of(&self.text).map_err(Obstacle::Unread)?;

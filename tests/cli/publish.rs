@@ -111,8 +111,11 @@ fn what_fails_removes_nothing() {
     test.manifest(&begin("two"));
     test.run(["-run", "-fresh"])
         .exits(1)
-        .says("1 result in results: 1 new");
+        .says("1 result in results: 1 new; it keeps 1 file of earlier runs, until nothing fails");
     assert_eq!(there(&test, "results"), ["one.txt", "two.txt"]);
+    test.run(["-run", "-publish", "results"])
+        .exits(1)
+        .says("1 result in results: none of them new; it keeps 1 file");
     test.manifest(&begin("two").replace("= one", "= two"));
     test.run(["-run", "-migrate-tainted"])
         .exits(0)

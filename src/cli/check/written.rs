@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 
 use crate::manifest::diagnostic::Diagnostic;
-use crate::manifest::{Step, StepPlaces};
+use crate::manifest::{Manifest, Step, StepPlaces};
+use crate::model::event::Summary;
 use crate::model::gather::Gather;
-use crate::script::survey::{Role, Spot, Survey};
-use crate::text::quoted;
+use crate::model::name::StepName;
+use crate::script::survey::{self, Role, Spot, Survey};
+use crate::text::{quoted, visible};
 
 use super::files::length;
 
@@ -41,6 +43,36 @@ pub(super) fn of(step: &Step, places: &StepPlaces, text: &str, survey: &Survey) 
         .collect()
 }
 
+/// A warning of a run of which nothing came, as its start step writes elsewhere what it should leave.
+pub(in super::super) fn left_nothing(manifest: &Manifest, summary: &Summary) -> Option<String> {
+    let mut all = summary.steps.iter();
+    let is_start = |name: &StepName| {
+        let mut steps = manifest.steps.iter();
+        steps.any(|step| step.name == *name && step.start)
+    };
+    let went_on = all.any(|(name, tally)| tally.total() > 0 && !is_start(name));
+    if summary.executed == 0 || summary.finals > 0 || went_on {
+        return None;
+    }
+    manifest.steps.iter().find_map(|step| {
+        let mut given = step.shell.iter().chain(step.env.values());
+        let knows = step.script.contains("OUTPUT_DIR") || given.any(|text| text.contains("OUTPUT_DIR"));
+        if !step.start || knows || !survey::is_shell(survey::started(&step.shell)) {
+            return None;
+        }
+        let survey = survey::of(&step.script);
+        let spot = survey.words.iter().find(|spot| is_shared(spot))?;
+        let name = spot.path.rsplit('/').find(|part| !part.is_empty());
+        Some(format!(
+            "step {} left nothing: {} is in the folder where its script started, and results are what is in $OUTPUT_DIR\n\
+             hint: write to \"$OUTPUT_DIR/{}\"",
+            quoted(step.name.as_str()),
+            quoted(&spot.path),
+            visible(name.unwrap_or("x"))
+        ))
+    })
+}
+
 /// Whether it is certainly a file of that folder.
 fn is_shared(spot: &Spot) -> bool {
     let path = spot.path.as_str();
@@ -56,6 +88,8 @@ fn is_shared(spot: &Spot) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::manifest::Manifest;
+    use crate::model::event::Summary;
+    use crate::model::task::TaskCounts;
     use crate::script::survey;
 
     fn written(script: &str) -> Vec<String> {
@@ -70,6 +104,41 @@ mod tests {
             .into_iter()
             .map(|one| text[one.span.unwrap()].to_owned())
             .collect()
+    }
+
+    #[test]
+    fn a_start_step_that_writes_its_result_elsewhere_is_told_where_to() {
+        let told = |script: &str, finals, more| {
+            let text = format!(
+                "[[step]]\nname = 'begin'\nstart = true\nscript = '''{script}'''\n\
+                 [[step]]\nname = 'next'\nscript = 'true'\n"
+            );
+            let manifest = Manifest::parse(&text).unwrap();
+            let tally = |done| TaskCounts {
+                done,
+                ..TaskCounts::default()
+            };
+            let steps = manifest.steps.iter().map(|step| step.name.clone());
+            let summary = Summary {
+                executed: 1,
+                finals,
+                steps: steps.zip([tally(1), tally(more)]).collect(),
+                ..Summary::default()
+            };
+            super::left_nothing(&manifest, &summary)
+        };
+        let words = told("echo hi > ./result.txt", 0, 0).unwrap();
+        assert!(words.starts_with("step `begin` left nothing: `./result.txt` is in the folder"));
+        assert!(words.ends_with("hint: write to \"$OUTPUT_DIR/result.txt\""));
+        for (script, finals, more) in [
+            ("echo hi > result.txt", 1, 0),
+            ("echo hi > result.txt", 0, 1),
+            ("cd $OUTPUT_DIR; test -f x && echo hi > result.txt", 0, 0),
+            ("echo hi > /dev/null", 0, 0),
+            ("echo hi", 0, 0),
+        ] {
+            assert_eq!(told(script, finals, more), None, "{script}");
+        }
     }
 
     #[test]

@@ -6,15 +6,39 @@ use std::process::ExitStatus;
 const NOT_FOUND: i32 = 127;
 const NO_PROGRAM: i32 = 126;
 
-/// What can be done about a script that ended so, with these last words; begins with a line end.
-pub(super) fn of(status: ExitStatus, words: &str) -> Option<String> {
+/// Of bash, and of no plain `sh`.
+const BASH: [&str; 10] = [
+    "[[",
+    "source",
+    "declare",
+    "shopt",
+    "mapfile",
+    "readarray",
+    "pushd",
+    "popd",
+    "let",
+    "typeset",
+];
+
+/// What can be done about a script that ended so, with these last words; begins with a line end. `instead`: whether the
+/// programs of the machine stand in for the step's packages.
+pub(super) fn of(status: ExitStatus, words: &str, instead: bool) -> Option<String> {
+    let how = if instead {
+        "with -host-env programs are those of the machine: install it there, or run without -host-env"
+    } else {
+        "add the package that has it to the step's `packages`"
+    };
     match status.code()? {
         NOT_FOUND => Some(match missing(words) {
-            Some(program) => format!(
-                "\nhint: {program:?} is no program that the script finds: add the package that has it to the step's `packages`"
+            Some(program) if BASH.contains(&program) => format!(
+                "\nhint: `{program}` is of bash: `shell = [\"bash\", \"-euo\", \"pipefail\", \"-c\"]` in the step has bash read the script"
             ),
-            None => "\nhint: 127 is what shells say of a program that they do not find: add its package to the step's `packages`"
-                .to_owned(),
+            Some(program) => {
+                format!("\nhint: {program:?} is no program that the script finds: {how}")
+            }
+            None => format!(
+                "\nhint: 127 is what shells say of a program that they do not find: {how}"
+            ),
         }),
         NO_PROGRAM => Some(
             "\nhint: 126 is what shells say of a file that cannot be executed: give it the mode (`chmod +x`) and a first line, or have a \
@@ -64,9 +88,17 @@ mod tests {
             assert_eq!(missing(words), program, "{words}");
         }
         let ended = |code: i32| ExitStatus::from_raw(code << 8);
-        assert!(of(ended(127), "").is_some_and(|hint| hint.contains("packages")));
-        assert!(of(ended(126), "").is_some());
-        assert_eq!(of(ended(1), "sh: 1: jqq: not found"), None);
-        assert_eq!(of(ExitStatus::from_raw(9), ""), None);
+        assert!(of(ended(127), "", false).is_some_and(|hint| hint.contains("packages")));
+        let on_host = of(ended(127), "sh: 1: jqq: not found", true).unwrap();
+        assert!(on_host.contains("\"jqq\" is no program") && on_host.contains("install it there"));
+        assert!(!on_host.contains("`packages`"));
+        let of_bash = of(ended(127), "sh: 1: [[: not found", true).unwrap();
+        assert!(
+            of_bash
+                .contains("`[[` is of bash: `shell = [\"bash\", \"-euo\", \"pipefail\", \"-c\"]`")
+        );
+        assert!(of(ended(126), "", false).is_some());
+        assert_eq!(of(ended(1), "sh: 1: jqq: not found", false), None);
+        assert_eq!(of(ExitStatus::from_raw(9), "", false), None);
     }
 }

@@ -159,6 +159,7 @@ impl Known {
             gpus: spec.gpus > 0,
             measured: spec.measured,
             direct: OnceLock::new(),
+            instead: matches!(identity.tools, Tools::HostInstead),
             files: None,
             sandbox,
             mask: secrets.mask.clone(),

@@ -58,6 +58,8 @@ pub struct Routed {
     pub taken: Vec<(StepName, u64)>,
     /// Final outputs: how many.
     pub finals: u64,
+    /// Those of a sample, which go nowhere: how many.
+    pub apart: u64,
     /// The first few outputs.
     pub names: Vec<Left>,
 }
@@ -97,6 +99,20 @@ impl Routed {
         one_more(&mut self.taken, step);
     }
 
+    /// The same of a task whose outputs go nowhere: where those would go that have names is as `route` says.
+    #[must_use]
+    pub fn of_sample<'a>(&self, route: impl Fn(&str) -> Option<&'a StepName>) -> Self {
+        let names = self.names.iter().map(|left| Left {
+            step: route(&left.name).cloned(),
+            ..left.clone()
+        });
+        Self {
+            apart: self.total(),
+            names: names.collect(),
+            ..Self::default()
+        }
+    }
+
     fn name(&mut self, name: &str, form: Form, route: Option<&StepName>) {
         if self.names.len() < Self::NAMED {
             self.names.push(Left {
@@ -114,7 +130,7 @@ impl Routed {
 
     /// All outputs.
     pub fn total(&self) -> u64 {
-        self.finals + self.all_steps().map(|(_, count)| count).sum::<u64>()
+        self.finals + self.apart + self.all_steps().map(|(_, count)| count).sum::<u64>()
     }
 }
 
@@ -196,6 +212,19 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_of_a_sample_are_no_final_ones_and_go_to_no_step() {
+        let join = StepName::new("join").unwrap();
+        let mut all = Routed::default();
+        all.add("26_join", Form::File, None);
+        all.add("end", Form::File, None);
+        let told = all.of_sample(|name| name.ends_with("_join").then_some(&join));
+        assert_eq!((told.finals, told.apart, told.total()), (0, 2, 2));
+        assert_eq!(told.all_steps().count(), 0);
+        let steps: Vec<_> = told.names.iter().map(|left| left.step.as_ref()).collect();
+        assert_eq!(steps, [Some(&join), None]);
+    }
 
     #[test]
     fn a_cause_is_known_by_how_an_error_begins() {

@@ -80,6 +80,7 @@ pub(super) enum JsonEvent<'a> {
         new: u64,
         changed: u64,
         removed: u64,
+        kept: u64,
     },
     Pushed {
         to: &'a str,

@@ -407,8 +407,9 @@ fn results_as_files() {
         new: 2,
         changed: 1,
         removed: 4,
+        kept: 0,
     };
-    let counts = r#""files":3,"new":2,"changed":1,"removed":4"#;
+    let counts = r#""files":3,"new":2,"changed":1,"removed":4,"kept":0"#;
     assert_eq!(
         told(&results),
         format!(r#""results","folder":"out",{counts}"#)

@@ -182,3 +182,31 @@ fn the_script_stands_on_the_first_line_and_is_not_changed() {
     assert!(!before.contains('\n'));
     assert!(looped.contains(&format!("{script}\n)")));
 }
+
+#[test]
+fn a_path_in_a_folder_of_the_task_is_no_path_of_processes() {
+    let of = |text: &str| {
+        let script = Script::new(Some(Shell::Dash), &words(&["-e", "-c"]), text).unwrap();
+        script.unnoticed().map(drop)
+    };
+    for text in [
+        "cp \"$INPUT_FILE\" \"$OUTPUT_DIR/process\"",
+        "cp \"$INPUT_FILE\" \"$OUTPUT_DIR\"/proc",
+        "cp \"$INPUT_FILE\" ${OUTPUT_DIR}/proc/x",
+        "cat $TMPDIR/proc-1 /processed > $OUTPUT_DIR/x",
+    ] {
+        assert_eq!(of(text), Ok(()), "{text}");
+    }
+    for text in [
+        "cat /proc/self/stat",
+        "cat /'proc'/self/stat",
+        "cat \"/proc\"/self/stat",
+        "cat $x/proc",
+        "cat proc/self/stat",
+        "cat $OUTPUT_DIR/../proc/x",
+        "OUTPUT_DIR=\ncat $OUTPUT_DIR/proc/x",
+        "printf '/proc\\n'",
+    ] {
+        assert_eq!(of(text), Err(Obstacle::Processes), "{text}");
+    }
+}

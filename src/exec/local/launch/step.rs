@@ -64,6 +64,8 @@ pub(crate) struct Runnable {
     pub measured: bool,
     /// How it runs without a shell, once that was asked.
     pub direct: OnceLock<Option<DirectPipeline>>,
+    /// Whether the programs of the machine stand in for its packages.
+    pub instead: bool,
     /// The files that it declares.
     pub files: Option<Arc<Watch>>,
     /// What its scripts see, if they run in a sandbox.

@@ -50,7 +50,7 @@ impl Worker<'_> {
             let (memory, status) = match ended.cut {
                 None => (
                     site.kills.hint(ended.status, seen.as_ref()),
-                    hints::of(ended.status, &last).unwrap_or_default(),
+                    hints::of(ended.status, &last, job.step.instead).unwrap_or_default(),
                 ),
                 Some(_) => (None, String::new()),
             };
