@@ -79,9 +79,15 @@ pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String,
             reader.error(Diagnostic::at(key.span(), message).hint(hint));
             continue;
         }
-        if let Some(executor) = one(reader, &what, table, item) {
-            all.insert(name.to_owned(), executor);
-        }
+        // Of steps that name one with errors there is nothing to say besides.
+        let executor = one(reader, &what, table, item).unwrap_or(Executor {
+            way: Way::Slurm(Vec::new()),
+            workers: None,
+            slots: None,
+            program: None,
+            nix_cache: None,
+        });
+        all.insert(name.to_owned(), executor);
     }
     all
 }

@@ -169,3 +169,13 @@ fn what_is_wrong_with_one_is_told() {
         assert!(messages.contains(told), "{text}: {messages}");
     }
 }
+
+#[test]
+fn a_step_that_names_one_with_an_error_is_no_second_error() {
+    for wrong in ["slurm = ['-n4']", "start = ['']", "ssh = []", "slots = 0"] {
+        let text = format!("[executors.x]\n{wrong}\n[defaults]\nexecutor = 'x'");
+        let messages = messages(&text);
+        assert!(!messages.contains("there is no executor"), "{messages}");
+        assert!(!messages.is_empty(), "{wrong}");
+    }
+}
