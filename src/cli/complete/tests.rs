@@ -303,6 +303,8 @@ fn names_of_the_db() {
         (&begun, &[&object]),
         ("export ", &["plot.svg", "table.csv", "begin", "process"]),
         ("export plot.svg t", &["table.csv"]),
+        ("cat p", &["plot.svg"]),
+        ("cat t", &["table.csv"]),
         ("cat 2 ", &["a b", "a:c", "table.csv", "plot.svg"]),
         ("cat x ", &[]),
         ("run -input ", &["in/a.txt", "in-x", "other"]),
