@@ -242,7 +242,7 @@ const CHECKS: [(&str, &str, &str); 21] = [
         "task",
         "SELECT id FROM task WHERE id NOT BETWEEN 1 AND 1 << 53
              OR coalesce(executed, 0) NOT BETWEEN 0 AND 1 << 53 OR coalesce(started, 0) NOT BETWEEN 0 AND 1 << 53
-             OR coalesce(elapsed, 0) NOT BETWEEN 0 AND 1 << 53 OR coalesce(reused_from, 1) NOT BETWEEN 1 AND id",
+             OR coalesce(elapsed, 0) NOT BETWEEN 0 AND 1 << 53 OR coalesce(reused_from, 1) NOT BETWEEN 1 AND 1 << 53",
         NOT_OURS,
     ),
     (
