@@ -145,10 +145,15 @@ pub(super) fn says_why_ended(words: &File) -> Option<String> {
     why_ended(&last)
 }
 
-/// Of `slurmstepd: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-05-04T03:02:01 DUE TO TIME LIMIT ***`.
+/// Of `slurmstepd: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-05-04T03:02:01 DUE TO TIME LIMIT ***`; of
+/// `slurmstepd-n1: error: StepId=7.0 exceeded memory limit (913809408 > 314572800), being killed`, and, where control
+/// groups limit that, of `Detected 1 oom_kill event in StepId=7.0.`
 fn why_ended(words: &str) -> Option<String> {
     let mut lines = words.lines().rev();
     lines.find_map(|line| {
+        if line.contains(" exceeded memory limit (") || line.contains(" oom_kill event in ") {
+            return Some("out of memory".to_owned());
+        }
         let (before, rest) = line.split_once(" DUE TO ")?;
         let (cause, _) = rest.split_once(" ***")?;
         before
@@ -192,6 +197,12 @@ mod tests {
             assert_eq!(of(&format!("{line} {cause}")).as_deref(), told);
         }
         assert_eq!(of("that is DUE TO ME ***"), None);
+        for line in [
+            "slurmstepd-n1: error: StepId=1.0 exceeded memory limit (913809408 > 314572800), being killed",
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=1.0. Some of the step tasks have been OOM Killed.",
+        ] {
+            assert_eq!(of(line).as_deref(), Some("out of memory"));
+        }
     }
 
     #[test]
