@@ -1,16 +1,17 @@
 //! `status`: where the pipeline stands, from what is recorded.
 
-use crate::text::amount;
 use std::fmt::Write as _;
 use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 mod elsewhere;
+mod environment;
 mod follow;
+mod json;
 mod step;
 
 use super::columns::{self, free, number, words};
@@ -22,7 +23,7 @@ use super::select::{self, InRunset};
 use super::{counts, gc, graph, output, summary};
 use crate::engine::{self, Lost};
 use crate::manifest::Step;
-use crate::model::event::{Awaited, Waiting};
+use crate::model::event::Waiting;
 use crate::model::identity::{Change, Identity, Tools};
 use crate::model::name::StepName;
 use crate::model::resources::Resources;
@@ -33,8 +34,9 @@ use crate::report::board::Told;
 use crate::report::{follow as report, table};
 use crate::state::{self, Accepted, Holder, Lock, Reader, Rerouted, Runset, StepId, Taken};
 use crate::store;
-use crate::text::{colour, visible};
+use crate::text::{amount, colour, visible};
 use elsewhere::Elsewhere;
+pub(super) use environment::{environment, environment_json};
 
 /// Options of `status`.
 #[derive(Debug, Args)]
@@ -446,93 +448,5 @@ impl Status {
         }
         let _ = writeln!(text, "next: {}", self.next());
         text
-    }
-
-    fn to_json(&self) -> Value {
-        let total = self.total();
-        json!({
-            "schema": 1,
-            "runset": self.runset,
-            "state": self.word(),
-            "running": self.running.and_then(|holder| holder.pid),
-            "tasks": total,
-            "tainted": self.tainted(),
-            "final_outputs": self.finals,
-            "lost": { "final_outputs": self.lost.finals, "inputs": self.lost.inputs },
-            "changed": self.changed.iter().map(|(step, changes)| json!({
-                "step": step.as_str(),
-                "changes": changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            })).collect::<Vec<_>>(),
-            "rerouted": self.rerouted.iter().map(|Rerouted { from, to, count }| json!({
-                "from": from.as_ref().map(StepName::as_str),
-                "to": to.as_ref().map(StepName::as_str),
-                "count": count,
-            })).collect::<Vec<_>>(),
-            "would_fail": self.untold,
-            "untaken": self.untaken.iter().map(|one| json!({
-                "step": one.step.as_str(),
-                "from": one.source.to_string(),
-                "outputs": one.outputs,
-                "names": one.names,
-            })).collect::<Vec<_>>(),
-            "waiting": self.waiting.iter().map(waiting).collect::<Vec<_>>(),
-            "running_tasks": self.told.as_ref().map(report::running_json),
-            "executors": self.elsewhere.to_json(),
-            "next": self.next(),
-            "steps": self.steps.iter().map(StepStatus::to_json).collect::<Vec<_>>(),
-        })
-    }
-}
-
-fn waiting(one: &Waiting) -> Value {
-    let mut told = json!({ "step": one.step.as_str() });
-    match &one.what {
-        Awaited::Members {
-            groups,
-            complete,
-            members,
-            ..
-        } => {
-            told["groups"] = json!(groups);
-            told["complete"] = json!(complete);
-            told["members"] = json!(members);
-        }
-        Awaited::With { steps, tasks } => {
-            told["with"] = steps.iter().map(StepName::as_str).collect();
-            told["tasks"] = json!(tasks);
-        }
-    }
-    told["waits_for"] = json!({ "pending": one.pending, "failed": one.failed });
-    told
-}
-
-/// Where a step's programs come from, for programs.
-pub(super) fn environment_json(identity: &Identity) -> Value {
-    match &identity.tools {
-        Tools::Host => json!({ "kind": "host" }),
-        Tools::HostInstead => json!({ "kind": "host-instead-of-packages" }),
-        Tools::Nix(environment) => json!({
-            "kind": "packages",
-            "packages": environment.packages,
-            "path": environment.path,
-        }),
-    }
-}
-
-/// Where a step's programs come from, in a few words.
-pub(super) fn environment(identity: &Identity) -> String {
-    let tools = match &identity.tools {
-        Tools::Host => "host".to_owned(),
-        Tools::HostInstead => "host in place of packages".to_owned(),
-        Tools::Nix(environment) => {
-            let names = environment.packages.iter();
-            let names: Vec<String> = names.map(|p| visible(&p.installable)).collect();
-            names.join(", ")
-        }
-    };
-    if identity.pure {
-        format!("{tools} (pure)")
-    } else {
-        tools
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::world::World;
-use super::{act_on_pairs, pairing, tasks};
+use super::pairs::{act_on_pairs, pairing};
+use super::tasks;
 use crate::model::gather::Source;
 use crate::model::name::StepName;
 
