@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,10 @@ pub(crate) fn claim(root: &Path) -> Result<(), Error> {
     if noted.as_deref() != Some(&*db) {
         // Where that cannot be written, as on a full disk, nothing else is worse for it.
         let beside = objects.join(format!("{OWNER}.new"));
-        let written = fs::write(&beside, db.as_os_str().as_encoded_bytes());
+        // Whoever made the folder may have put a link in its place: only a new file is written to.
+        let _ = fs::remove_file(&beside);
+        let made = fs::File::create_new(&beside);
+        let written = made.and_then(|mut file| file.write_all(db.as_os_str().as_encoded_bytes()));
         let _ = written.and_then(|()| fs::rename(&beside, &owner));
     }
     Ok(())

@@ -253,7 +253,12 @@ fn objects_behind_a_link_are_of_one_db() {
         fs::create_dir(test.path(folder)).unwrap();
     }
     symlink(test.path("disk"), test.path("db/objects")).unwrap();
+    // Somebody else may have made that folder, to have other files written to.
+    test.write("mine", SECRET);
+    symlink(test.path("mine"), test.path("disk/.owner.new")).unwrap();
+    symlink(test.path("mine"), test.path("disk/.owner")).unwrap();
     test.run(["-run"]).exits(1);
+    assert_eq!(test.read("mine"), SECRET);
     let whole = test.text(&["export", "-to", "-"]);
     let copied = std::process::Command::new("cp")
         .args(["-a", "db", "copy"])
