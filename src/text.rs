@@ -78,10 +78,18 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
+/// What a hint begins with.
+const HINT: &str = "\nhint: ";
+
 /// The same for a message of ours with hints behind it: each hint has a line of its own.
 pub(crate) fn with_hints(text: &str) -> String {
-    const HINT: &str = "\nhint: ";
     text.split(HINT).map(visible).collect::<Vec<_>>().join(HINT)
+}
+
+/// Lines of others as one, for [a message of ours](with_hints), hints as they are.
+pub(crate) fn joined(text: &str) -> String {
+    let parts = text.split(HINT).map(|part| part.replace('\n', "; "));
+    parts.collect::<Vec<_>>().join(HINT)
 }
 
 /// `text` between backticks, for a message: one line, cut if it is long; `""` if it is empty.
@@ -245,6 +253,7 @@ mod tests {
     fn a_hint_has_a_line_of_its_own_and_nothing_else_has() {
         assert_eq!(with_hints("a\nb\nhint: c\r"), "a\\nb\nhint: c\\r");
         assert_eq!(with_hints("hint: a"), "hint: a");
+        assert_eq!(joined("a\nb\nhint: c\nd"), "a; b\nhint: c; d");
     }
 
     #[test]

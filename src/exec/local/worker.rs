@@ -107,6 +107,16 @@ impl<'a> Worker<'a> {
         self.workspace.state().live()
     }
 
+    /// Whether it keeps no files for the next task.
+    pub(in crate::exec) fn is_empty(&self) -> bool {
+        self.workspace.is_empty()
+    }
+
+    /// Does away with the files that it keeps for the next task: the room is needed.
+    pub(in crate::exec) fn clear(&mut self) {
+        self.workspace.clear();
+    }
+
     /// Executes a task and makes objects of what it left.
     pub(in crate::exec) fn execute(&mut self, job: TaskLaunch) -> Ended {
         self.carry_out(&mut Execution::new(job, None))

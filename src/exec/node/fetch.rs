@@ -220,6 +220,15 @@ impl<'a> Fetch<'a> {
         self.changed.notify_all();
     }
 
+    /// Waits until all that was asked for so far has come: it takes room, whoever asked may want it no more.
+    pub(super) fn settle(&self) {
+        let mut state = self.lock();
+        while !state.over && state.asked.values().any(|of| matches!(of, Asked::Comes)) {
+            let waited = self.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Nobody waits any more.
     pub(super) fn end(&self) {
         self.lock().over = true;

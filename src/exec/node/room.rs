@@ -15,22 +15,59 @@ use crate::wire::message::ToOwner;
 pub(super) struct Room {
     /// Those that are carried out, without those that wait for room.
     busy: usize,
+    /// Those that wait until another one ends.
+    waiting: usize,
     /// Those that were short of it, and are not over.
     short: usize,
     /// How many have ended so far.
     ends: u64,
+    /// Slots without a task that keep files for their next one.
+    keep: usize,
 }
 
 impl Room {
-    /// A task begins.
-    pub(super) fn begin(&mut self) {
+    /// A task begins. `kept`: whether its slot has kept files for it.
+    pub(super) fn begin(&mut self, kept: bool) {
         self.busy += 1;
+        self.keep -= usize::from(kept);
     }
 
-    /// It is over.
-    pub(super) fn end(&mut self) {
+    /// A slot without a task keeps no files any more.
+    pub(super) fn cleared(&mut self) {
+        self.keep -= 1;
+    }
+
+    /// It is over. Those that wait go on: from now on, and not from when they get to it, as one that believed to be alone
+    /// until then would take their room.
+    ///
+    /// `keeps`: whether its slot keeps files for the next one.
+    pub(super) fn end(&mut self, keeps: bool) {
         self.busy -= 1;
+        self.keep += usize::from(keeps);
         self.ends += 1;
+        self.busy += std::mem::take(&mut self.waiting);
+    }
+
+    /// One of several waits for the end of another; until which it has not seen.
+    fn wait(&mut self) -> u64 {
+        self.busy -= 1;
+        self.waiting += 1;
+        self.ends
+    }
+
+    /// Whether it has to wait on.
+    fn waits(&self, seen: u64) -> bool {
+        self.ends == seen
+    }
+
+    /// It waits no more, though nobody has ended.
+    fn go_on(&mut self) {
+        self.busy += 1;
+        self.waiting -= 1;
+    }
+
+    fn is_alone(&self) -> bool {
+        self.busy == 1
     }
 
     /// Whether some task is short of room: nobody else is to begin.
@@ -46,14 +83,13 @@ pub(super) struct Short {
     cleared: bool,
     /// Whether it was alone then.
     alone: bool,
-    /// Whether somebody has ended since it was short first.
-    waited: bool,
 }
 
 impl Node<'_> {
     /// A task has no room; nobody else begins until it is [over](Self::is_short_no_more).
     pub(super) fn is_short(&self) -> Short {
         self.lock().room.short += 1;
+        self.called.notify_all();
         Short::default()
     }
 
@@ -72,35 +108,42 @@ impl Node<'_> {
         if queue.over || short.alone {
             return false;
         }
-        if queue.room.busy > 1 {
+        if !queue.room.is_alone() {
             if freed && !std::mem::replace(&mut short.cleared, true) {
                 return true;
             }
-            let seen = queue.room.ends;
             // Of all who wait one is left who does not, and ends.
-            queue.room.busy -= 1;
+            let seen = queue.room.wait();
             drop(queue);
             self.line.say(&ToOwner::Warning(format!(
-                "there is not room for all its tasks on the disk of {}: fewer run there at once
+                "there is not room for all its tasks on the disk of {}: fewer run there at once\n\
                  hint: make room there, or have its worker use another disk with `-scratch DIR`",
                 self.site.scratch.path().shown()
             )));
             queue = self.lock();
-            while queue.room.ends == seen && !queue.over {
+            while queue.room.waits(seen) && !queue.over {
                 let waited = self.called.wait(queue);
                 queue = waited.unwrap_or_else(PoisonError::into_inner);
             }
-            queue.room.busy += 1;
-            short.waited = true;
+            if queue.room.waits(seen) {
+                // All is over, this with it.
+                queue.room.go_on();
+            }
             let over = queue.over;
             drop(queue);
             self.shelf.clear();
             return !over;
         }
+        while queue.room.keep > 0 && !queue.over {
+            let waited = self.called.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+        }
         drop(queue);
+        // What was asked for ahead of its task comes in all the same.
+        self.fetch.settle();
         self.shelf.clear_all();
         short.alone = true;
-        freed || short.waited
+        true
     }
 }
 
@@ -109,4 +152,34 @@ pub(super) fn most(most: u64, place: &Path) -> u64 {
     let room = rustix::fs::statvfs(place);
     let half = room.map(|room| room.f_bavail.saturating_mul(room.f_frsize) / 2);
     half.map_or(most, |half| half.min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_waited_is_not_alone_with_one_that_goes_on() {
+        let mut room = Room::default();
+        (0..3).for_each(|_| room.begin(false));
+        let first = room.wait();
+        assert!(room.waits(first));
+        assert!(!room.is_alone());
+        room.end(false);
+        // It counts before it has come to it.
+        assert!(!room.waits(first));
+        assert!(!room.is_alone());
+        let second = room.wait();
+        assert!(room.is_alone());
+        assert!(room.waits(second));
+        room.end(false);
+        assert!(!room.waits(second));
+        assert!(room.is_alone());
+        let third = room.wait();
+        assert!(room.waits(third));
+        room.go_on();
+        room.end(false);
+        room.begin(false);
+        assert!(room.is_alone());
+    }
 }

@@ -44,7 +44,7 @@ impl<'a> Node<'a> {
         let offer = |_: TaskId, _: &[Box<str>], _: usize, _: &Arc<_>| {};
         let mut worker = Worker::new(&self.site, number, &handle, tell, &offer);
         let place = Whereabouts::default();
-        while let Some((task, gpus)) = self.next() {
+        while let Some((task, gpus)) = self.next(&mut worker) {
             lease.set(task.spec.lease);
             let units = task.known.units;
             if self.is_in_time(&task) {
@@ -54,7 +54,7 @@ impl<'a> Node<'a> {
             }
             self.shelf.trim();
             let mut queue = self.lock();
-            queue.room.end();
+            queue.room.end(!worker.is_empty());
             queue.free += units;
             queue.gpus.extend(gpus);
             drop(queue);
@@ -70,7 +70,7 @@ impl<'a> Node<'a> {
     }
 
     /// The next task, and its GPUs.
-    fn next(&self) -> Option<(Task<'a>, Vec<String>)> {
+    fn next(&self, worker: &mut Worker) -> Option<(Task<'a>, Vec<String>)> {
         let mut queue = self.lock();
         loop {
             if queue.over {
@@ -83,9 +83,17 @@ impl<'a> Node<'a> {
                 && let Some(task) = queue.tasks.pop_front()
             {
                 queue.free -= task.known.units;
-                queue.room.begin();
+                queue.room.begin(!worker.is_empty());
                 let gpus = queue.gpus.drain(..task.known.spec.gpus).collect();
                 return Some((task, gpus));
+            }
+            if queue.room.is_short() && !worker.is_empty() {
+                drop(queue);
+                worker.clear();
+                queue = self.lock();
+                queue.room.cleared();
+                self.called.notify_all();
+                continue;
             }
             queue.idle += 1;
             let waited = self.called.wait(queue);
@@ -111,6 +119,8 @@ impl<'a> Node<'a> {
             let Some((checkpoint, why)) = self.try_out(worker, place, &task, gpus, &used) else {
                 break;
             };
+            // Whoever it waits for needs the room.
+            worker.clear();
             task.ahead.release();
             if let Some(tree) = checkpoint {
                 task.spec.checkpoint = Some(tree);

@@ -14,6 +14,7 @@ use crate::model::identity::Tools;
 use crate::model::task::TaskId;
 use crate::state::{Finished, Logs};
 use crate::text::amount;
+use crate::text::joined;
 use crate::text::time::short_micros;
 use crate::wire::message::{End, Lease, Outcome};
 
@@ -126,15 +127,16 @@ impl<'a> Remote<'a> {
             if lost.left_out {
                 self.warn(format!(
                     "{}: {node} gets no more tasks, as {BAD} in a row could not be carried out there, the last \
-                     one, {step} #{task}, as: {why}",
-                    self.crews[place].name
+                     one, {step} #{task}, as: {}",
+                    self.crews[place].name,
+                    joined(why)
                 ));
             } else if lost.again > 0
                 && state.unable.len() < TOLD
                 && state.unable.insert((node.clone(), queue))
             {
                 self.warn(format!(
-                    "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {why}"
+                    "{node} cannot carry out {step} #{task}, which is tried again, elsewhere if there are others: {}", joined(why)
                 ));
             }
             for job in &lost.for_good {

@@ -275,7 +275,7 @@ executor = "lab"
     test.run(["-run"])
         .exits(0)
         .says("odd cannot carry out work #")
-        .says("No space left");
+        .says(" is full; head: ");
     assert_eq!(test.finals()["x"].len(), 4);
     // It has not the program that the script is given to.
     std::fs::remove_dir_all(test.path("first")).unwrap();
@@ -316,15 +316,52 @@ script = 'for n in 1 2 3 4 5 6; do head -c 1500000 /dev/urandom > $OUTPUT_DIR/${
 [[step]]
 name = "work"
 executor = "lab"
-script = 'head -c 3000000 /dev/zero > $TMPDIR/x; sleep 0.05; wc -c < $INPUT_FILE > $OUTPUT_DIR/bytes'
+script = 'head -c 3000000 /dev/zero > $TMPDIR/x; sleep 0.05; wc -c < $INPUT_FILE | cat > $OUTPUT_DIR/bytes'
 "#
     ));
     test.run(["-run"])
         .exits(0)
         .says("there is not room for all its tasks on the disk of ")
+        .says("fewer run there at once\nhint: make room there")
         .says("7 run, 0 reused, 0 failed")
         .never_says("lost");
     assert_eq!(test.finals()["bytes"], vec![b"1500000\n".to_vec(); 6]);
+}
+
+/// The folder of one for whose input there is no room any more while another writes.
+#[test]
+fn one_that_has_no_room_takes_none_from_those_that_it_waits_for() {
+    let test = Test::new();
+    std::fs::create_dir(test.path("small")).unwrap();
+    let place = test.path("small");
+    let place = place.display();
+    // An input of 4 MB is there twice, once for the task.
+    test.manifest(&format!(
+        r#"
+[executors.lab]
+start = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=12m none {place}; TMPDIR={place} exec "$@"', "sh"]
+workers = 1
+slots = 2
+[[step]]
+name = "begin"
+start = true
+executor = "local"
+script = 'echo a > $OUTPUT_DIR/1_writes; head -c 4000000 /dev/urandom > $OUTPUT_DIR/2_reads'
+[[step]]
+name = "writes"
+executor = "lab"
+script = 'head -c 5000000 /dev/zero > $TMPDIR/x; sleep 1; head -c 5000000 /dev/zero > $TMPDIR/y; echo a > $OUTPUT_DIR/a'
+[[step]]
+name = "reads"
+executor = "lab"
+script = 'wc -c < $INPUT_FILE | cat > $OUTPUT_DIR/bytes'
+"#
+    ));
+    test.run(["-run"])
+        .exits(0)
+        .says("3 run, 0 reused, 0 failed")
+        .never_says("lost");
+    assert_eq!(test.finals()["bytes"], [b"4000000\n".to_vec()]);
 }
 
 #[test]

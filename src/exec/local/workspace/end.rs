@@ -94,6 +94,17 @@ impl Workspace {
         Ok(path)
     }
 
+    /// Whether there is anything in there or may be.
+    pub(in crate::exec::local) fn is_empty(&self) -> bool {
+        self.made.is_none() && self.state.path().is_none()
+    }
+
+    /// Removes what stays for the next task, of one that may not even have begun.
+    pub(in crate::exec::local) fn clear(&mut self) {
+        self.state.remove();
+        self.discard();
+    }
+
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all
     /// that was in the output folder was taken out of it.
     pub(in crate::exec::local) fn finish(&mut self, quiet: bool, emptied: bool) {
