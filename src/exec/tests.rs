@@ -444,6 +444,12 @@ fn every_task_that_comes_to_be_is_told_however_it_got_its_input() {
             from: &["nap"],
             ..world::gathers("all")
         },
+        Act {
+            from: &["act"],
+            each: true,
+            with: &["nap"],
+            ..step("pairs")
+        },
     ]);
     let runset = world.fresh();
     world.run(&runset, 4, &mut |job: &Job| match job.step.name.as_str() {
@@ -451,15 +457,17 @@ fn every_task_that_comes_to_be_is_told_however_it_got_its_input() {
         // Others are not taken over: these count otherwise.
         _ => left(&[("out", &job.ready.id.0.to_string())]),
     });
-    for (queue, (name, count)) in [("act", 2), ("nap", 3), ("both", 3), ("all", 1)]
-        .into_iter()
-        .enumerate()
+    for (queue, (name, count)) in [
+        ("act", 2),
+        ("nap", 3),
+        ("both", 3),
+        ("all", 1),
+        ("pairs", 6),
+    ]
+    .into_iter()
+    .enumerate()
     {
         assert_eq!(world.counts(&runset, queue + 1)[2], count, "{name}");
-        assert_eq!(
-            world.told.get(name).copied(),
-            Some(count.unsigned_abs()),
-            "{name}"
-        );
+        assert_eq!(world.told.get(name).copied(), Some(count), "{name}");
     }
 }

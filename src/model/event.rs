@@ -175,6 +175,15 @@ pub enum Event<'a> {
         /// How much it is.
         outputs: u64,
     },
+    /// A task makes way for one for each output of another step, with which its own are to work.
+    Paired {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// How many come in its place.
+        tasks: u64,
+    },
     /// A task is handed to the workers. Every one has one end: `Done`, `Failed` or `Cancelled`.
     Started {
         /// The task.
@@ -348,6 +357,7 @@ impl Event<'_> {
             | Self::Runset { .. }
             | Self::Inputs(_)
             | Self::Gathered { .. }
+            | Self::Paired { .. }
             | Self::Started { .. }
             | Self::Given { .. }
             | Self::Output { .. }

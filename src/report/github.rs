@@ -64,6 +64,7 @@ impl Actions {
             Event::Manifest { .. }
             | Event::Inputs(_)
             | Event::Gathered { .. }
+            | Event::Paired { .. }
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

@@ -249,6 +249,11 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             tasks: *tasks,
             outputs: *outputs,
         },
+        Event::Paired { task, step, tasks } => JsonEvent::Paired {
+            task: *task,
+            step: step.as_str(),
+            tasks: *tasks,
+        },
         Event::Inputs(compared) => {
             let Compared {
                 new,

@@ -178,7 +178,8 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
         }
         Event::Warning(text) => format!("warning: {}\n", with_hints(text)),
         Event::Summary(all) => summary(all),
-        Event::Started { .. }
+        Event::Paired { .. }
+        | Event::Started { .. }
         | Event::Given { .. }
         | Event::Output { .. }
         | Event::Cancelled { .. }
@@ -204,6 +205,10 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             on(*node),
             visible(why)
         ),
+        Event::Paired { task, step, tasks } => {
+            let tasks = amount::count(*tasks, "task");
+            format!("{step} #{task}: {tasks} in its place, one for each file of the other step\n")
+        }
         Event::Started {
             task,
             step,

@@ -164,6 +164,7 @@ impl Trace {
             Event::Manifest { .. }
             | Event::Inputs(_)
             | Event::Gathered { .. }
+            | Event::Paired { .. }
             | Event::Database { .. }
             | Event::Environment(_)
             | Event::Version { .. }

@@ -7,6 +7,7 @@ use crate::engine::key::key_of;
 use crate::engine::step::StepPlan;
 use crate::engine::{Error, Scheduler};
 use crate::model::digest::Digest;
+use crate::model::event::Event;
 use crate::model::gather::BarrierId;
 use crate::model::list::{self, Member};
 use crate::model::name::StepName;
@@ -172,6 +173,11 @@ impl Scheduler<'_> {
         }
         let task = (ready.id, step.id, ready.state);
         self.state.stand_for_pairs(self.runset, task, &list)?;
+        self.tell(&Event::Paired {
+            task: ready.id,
+            step: &step.name,
+            tasks: pairs,
+        });
         if let Some(gathers) = &mut self.gathers {
             gathers
                 .lines

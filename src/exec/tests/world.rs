@@ -163,7 +163,7 @@ pub(crate) struct World {
     pub supply: Supply,
     pub warnings: usize,
     /// Tasks that came to be while it ran, by step, as events tell them.
-    pub told: BTreeMap<String, u64>,
+    pub told: BTreeMap<String, i64>,
     /// Who has results of others.
     pub friend: Option<Box<dyn Elsewhere + Send>>,
     lock: Option<Lock>,
@@ -285,14 +285,16 @@ impl World {
     ) -> T {
         let mut warnings = 0;
         let mut told = std::mem::take(&mut self.told);
+        let whole = |count| i64::try_from(count).unwrap();
         let mut tell = |step: &StepName, count| *told.entry(step.to_string()).or_default() += count;
         let mut listener = |event: &Event| match event {
             Event::Warning(_) => warnings += 1,
             Event::Done { outputs, .. } => {
                 let all = outputs.steps.iter().chain(&outputs.taken);
-                all.for_each(|(step, count)| tell(step, *count));
+                all.for_each(|(step, count)| tell(step, whole(*count)));
             }
-            Event::Gathered { step, tasks, .. } => tell(step, *tasks),
+            Event::Gathered { step, tasks, .. } => tell(step, whole(*tasks)),
+            Event::Paired { step, tasks, .. } => tell(step, whole(*tasks) - 1),
             _ => {}
         };
         let settings = Settings {

@@ -211,6 +211,9 @@ impl Model {
             // It waits for another place.
             Event::Lost { task, .. } => self.now.is_on(*task, None, self.at),
             Event::Gathered { step, tasks, .. } => self.with(step, |lane| lane.total += tasks),
+            Event::Paired { step, tasks, .. } => self.with(step, |lane| {
+                lane.total = (lane.total + tasks).saturating_sub(1);
+            }),
             Event::Worker {
                 executor,
                 place,

@@ -119,6 +119,11 @@ pub(super) enum JsonEvent<'a> {
         tasks: u64,
         outputs: u64,
     },
+    Paired {
+        task: TaskId,
+        step: &'a str,
+        tasks: u64,
+    },
     Started {
         task: TaskId,
         step: &'a str,

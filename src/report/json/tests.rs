@@ -238,6 +238,14 @@ fn the_pipeline() {
         "\"gathered\",\"step\":\"s\",\"tasks\":2,\"outputs\":5"
     );
     assert_eq!(
+        told(&Event::Paired {
+            task: TaskId(7),
+            step: &StepName::new("s").unwrap(),
+            tasks: 3,
+        }),
+        "\"paired\",\"task\":7,\"step\":\"s\",\"tasks\":3"
+    );
+    assert_eq!(
         told(&Event::Inputs(&compared)),
         "\"inputs\",\"new\":1,\"changed\":2,\"gone\":3,\"unchanged\":4"
     );
