@@ -7,6 +7,8 @@ use super::{Role, Spot};
 
 /// Texts of one word that are followed.
 const MOST: usize = 32;
+/// Bytes of a value that is looked at.
+const LONGEST: usize = 4096;
 
 /// In place of what is known only when the script runs.
 const ANYTHING: &str = "*";
@@ -70,6 +72,8 @@ impl Scan<'_> {
                     .flat_map(|text| choice.iter().map(move |more| format!("{text}{more}")))
                     .collect();
             }
+            // No path is as long, and one that doubles itself would be soon.
+            texts.retain(|text| text.len() <= LONGEST);
         }
         if word.braces {
             texts = texts.iter().flat_map(|text| alternatives(text)).collect();

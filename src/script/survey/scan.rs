@@ -2,7 +2,7 @@
 
 mod redirection;
 
-use super::word::{Word, ends_word, name_at};
+use super::word::{Piece, Word, ends_word, name_at};
 use super::{Found, Read, Role, Variable};
 
 /// Words of the grammar behind which a command begins.
@@ -27,6 +27,14 @@ enum Block {
     Brace,
     /// A function's body, and the folder in front of it.
     Function(Option<String>),
+}
+
+/// What stands where a command begins and a name does.
+enum Begun {
+    /// An assignment to it.
+    Assigned(String),
+    /// A word.
+    Word(Word),
 }
 
 /// The place in a script that has been reached.
@@ -276,9 +284,12 @@ impl<'a> Scan<'a> {
                 return;
             }
             if words.is_empty()
-                && let Some(name) = self.assignment()
+                && let Some(begun) = self.assignment()
             {
-                assigned.push(name);
+                match begun {
+                    Begun::Assigned(name) => assigned.push(name),
+                    Begun::Word(word) => words.push(word),
+                }
                 continue;
             }
             let word = self.word();
@@ -446,16 +457,25 @@ impl<'a> Scan<'a> {
         self.compared(&words);
     }
 
-    /// An assignment, if one stands here: the name.
-    fn assignment(&mut self) -> Option<String> {
+    /// An assignment, if one stands here, or what looks like one up to a `]`.
+    fn assignment(&mut self) -> Option<Begun> {
         let start = self.at;
         let name = self.name()?.to_owned();
-        if self.rest().starts_with('[') && self.keyword().contains(']') {
+        let is_indexed = self.rest().starts_with('[') && self.keyword().contains(']');
+        if is_indexed {
             let mut ignored = Word::default();
             self.brackets(&mut ignored);
         }
         self.eat("+");
         if !self.eat("=") {
+            if is_indexed {
+                // Whoever read it again from its start would do so once more for each level of brackets in brackets.
+                let mut word = self.word();
+                word.at = start;
+                word.glob = true;
+                word.pieces.insert(0, Piece::Unknown);
+                return Some(Begun::Word(word));
+            }
             self.at = start;
             return None;
         }
@@ -468,7 +488,7 @@ impl<'a> Scan<'a> {
             }
             self.knows(&name, &word);
         }
-        Some(name)
+        Some(Begun::Assigned(name))
     }
 
     /// The words of an array.

@@ -341,6 +341,21 @@ fn deep_nesting_and_length_are_bearable() {
     of(&"cat <<E\n".repeat(2_000));
     of(&"{ ".repeat(100_000));
     of(&"((".repeat(20_000));
+    of(&"a[${]$(".repeat(90));
+    of(&"a[${]`".repeat(90));
+    of(&format!("x=abc\n{}", "x=$x$x\n".repeat(60)));
+}
+
+#[test]
+fn a_word_with_brackets_is_no_assignment() {
+    assert_eq!(paths("a[$i]=b/c; cat d/e"), ["b/c", "d/e"]);
+    assert_eq!(paths("a[12].sh d/e"), ["d/e"]);
+    let variables = |script: &str| -> Vec<String> {
+        let variables = of(script).variables.into_iter();
+        variables.map(|variable| variable.name).collect()
+    };
+    assert_eq!(variables("a[$I]x $B"), ["I", "B"]);
+    assert_eq!(variables("a[$I]=x$B"), ["I", "B"]);
 }
 
 #[test]
