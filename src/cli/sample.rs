@@ -242,28 +242,13 @@ impl Call<'_> {
         let reporter = &mut self.reporter;
         let router = &self.source.router;
         let mut listener = |event: &Event| {
-            let Event::Done {
-                task,
-                step,
-                reused,
-                shared,
-                span,
-                node,
-                outputs,
-            } = *event
-            else {
-                reporter.event(event);
-                return;
-            };
-            reporter.event(&Event::Done {
-                task,
-                step,
-                reused,
-                shared,
-                span,
-                node,
-                outputs: &outputs.of_sample(|name| router.route(name)),
-            });
+            let elsewhere;
+            let mut event = *event;
+            if let Event::Done { outputs, .. } = &mut event {
+                elsewhere = outputs.of_sample(|name| router.route(name));
+                *outputs = &elsewhere;
+            }
+            reporter.event(&event);
         };
         let scheduler = Scheduler::new(
             apart,

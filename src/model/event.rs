@@ -17,7 +17,7 @@ pub use outcome::{Cause, Failure, Launch, Left, Routed, Span};
 pub use summary::{Awaited, Lacking, LeftOut, Shortage, Summary, Waiting};
 
 /// One thing that happened.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// The manifest was read.
     Manifest {
