@@ -78,16 +78,10 @@ proptest! {
                     assert!(!store.lacks(&job.ready.input, job.ready.form).unwrap(), "{job:?}");
                     outcome(&scripts, &versions, job)
                 };
-                if let Some(ends) = dies.filter(|_| drops) {
-                    let mut ends = ends;
-                    let mut next = |_: &[Box<Job>]| {
-                        ends = ends.checked_sub(1)?;
-                        Some(0)
-                    };
-                    if world.run_in_order(&runset, 2, &mut next, &mut act).is_err() {
-                        world.reopen();
-                        store.set_evicted(world.state.evicted().unwrap());
-                    }
+                if let Some(ends) = dies.filter(|_| drops)
+                    && world.may_die(&runset, 2, ends, &mut |_| 0, &mut act).is_some()
+                {
+                    store.set_evicted(world.state.evicted().unwrap());
                 }
                 while world.run(&runset, 2, &mut act).superseded > 0 {}
                 told.push(finals(&world, &runset));

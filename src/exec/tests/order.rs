@@ -67,15 +67,7 @@ proptest! {
         let mut shuffled = world();
         let runset = shuffled.fresh();
         if let Some(ends) = dies {
-            let mut ends = ends;
-            let mut next = |_: &[Box<Job>]| {
-                ends = ends.checked_sub(1)?;
-                Some(0)
-            };
-            let mut act = |job: &Job| outcome(&scripts, fails, job);
-            if shuffled.run_in_order(&runset, parallel, &mut next, &mut act).is_err() {
-                shuffled.reopen();
-            }
+            shuffled.may_die(&runset, parallel, ends, &mut |_| 0, &mut |job| outcome(&scripts, fails, job));
         }
         let mut number = 0;
         let mut next = |hand: &[Box<Job>]| {

@@ -372,16 +372,31 @@ impl World {
         &mut self,
         runset: &Runset,
         parallel: usize,
-        mut ends: usize,
+        ends: usize,
         outcome: &mut dyn FnMut(&Job) -> Outcome,
     ) -> Error {
-        let mut next = |_: &[Box<Job>]| {
+        let died = self.may_die(runset, parallel, ends, &mut |_| 0, outcome);
+        died.unwrap()
+    }
+
+    /// The same in an order of ends; none where there are not as many.
+    pub(crate) fn may_die(
+        &mut self,
+        runset: &Runset,
+        parallel: usize,
+        mut ends: usize,
+        next: &mut dyn FnMut(&[Box<Job>]) -> usize,
+        outcome: &mut dyn FnMut(&Job) -> Outcome,
+    ) -> Option<Error> {
+        let mut next = |hand: &[Box<Job>]| {
             ends = ends.checked_sub(1)?;
-            Some(0)
+            Some(next(hand))
         };
-        let died = self.run_in_order(runset, parallel, &mut next, outcome);
+        let died = self
+            .run_in_order(runset, parallel, &mut next, outcome)
+            .err()?;
         self.reopen();
-        died.unwrap_err()
+        Some(died)
     }
 
     /// As after the end of a process: what was not committed is gone.

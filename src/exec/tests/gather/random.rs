@@ -224,24 +224,16 @@ proptest! {
         let mut world = World::new(acts(shape));
         let runset = world.fresh();
         let mut number = 0;
+        let mut roll = |hand: &[Box<Job>]| {
+            number += 1;
+            dice[number % dice.len()].index(hand.len())
+        };
         let mut scripts = scripts;
         for (round, failing) in [failing & 0x3333, failing & 0x1111, 0].into_iter().enumerate() {
             if let Some(ends) = dies.filter(|_| round < 2) {
-                let mut ends = ends;
-                let mut next = |hand: &[Box<Job>]| {
-                    ends = ends.checked_sub(1)?;
-                    number += 1;
-                    Some(dice[number % dice.len()].index(hand.len()))
-                };
-                let mut act = |job: &Job| outcome(&scripts, failing, job);
-                if world.run_in_order(&runset, parallel, &mut next, &mut act).is_err() {
-                    world.reopen();
-                }
+                world.may_die(&runset, parallel, ends, &mut roll, &mut |job| outcome(&scripts, failing, job));
             }
-            let mut next = |hand: &[Box<Job>]| {
-                number += 1;
-                Some(dice[number % dice.len()].index(hand.len()))
-            };
+            let mut next = |hand: &[Box<Job>]| Some(roll(hand));
             let mut act = |job: &Job| outcome(&scripts, failing, job);
             world.run_in_order(&runset, parallel, &mut next, &mut act).unwrap();
             // What is only recorded to have failed, and is not reached now, may be there or not.

@@ -444,15 +444,7 @@ proptest! {
         for (round, failing) in rounds.into_iter().enumerate() {
             scene.failing = failing;
             for (_, ends) in dies.iter().filter(|(at, _)| *at == round) {
-                let mut ends = *ends;
-                let mut next = |hand: &[Box<Job>]| {
-                    ends = ends.checked_sub(1)?;
-                    Some(roll(hand))
-                };
-                let mut act = |job: &Job| scene.outcome(job);
-                if world.run_in_order(&runset, parallel, &mut next, &mut act).is_err() {
-                    world.reopen();
-                }
+                world.may_die(&runset, parallel, *ends, &mut roll, &mut |job| scene.outcome(job));
             }
             let mut ends = 0;
             let mut next = |hand: &[Box<Job>]| {
