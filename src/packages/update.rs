@@ -140,7 +140,9 @@ pub(crate) fn lock_update(
         }
     }
     drop_unused(&mut lock, &all);
-    let written = before.as_ref() != Some(&lock);
+    // Nothing is to be pinned, and nothing was.
+    let needless = before.is_none() && chosen.is_empty();
+    let written = !needless && before.as_ref() != Some(&lock);
     if written {
         lock::check_place(&file, &store)?;
         lock.write(&file)?;

@@ -353,12 +353,12 @@ fn registered(
 }
 
 fn tainted(step: &StepName, count: i64, changes: &[Change]) -> String {
-    let have = match count {
-        1 => "1 finished task has".to_owned(),
-        _ => format!("{count} finished tasks have"),
+    let (have, it) = match count {
+        1 => ("1 finished task has".to_owned(), "it"),
+        _ => (format!("{count} finished tasks have"), "them"),
     };
     format!(
-        "{step}: {} ({}); -migrate-tainted does them again\n",
+        "{step}: {} ({}); -migrate-tainted does {it} again\n",
         marked(Mark::Warn, &format!("{have} another version")),
         table::changes(changes)
     )

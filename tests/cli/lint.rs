@@ -85,7 +85,7 @@ fn what_a_program_may_leave_is_not_final() {
     test.run(["check"])
         .exits(0)
         .prints("part*_next.txt may go to next")
-        .prints("x* may go wherever its names lead");
+        .prints("x* → wherever the names lead");
 }
 
 #[test]

@@ -248,6 +248,6 @@ fn what_a_step_leaves_is_what_it_promises() {
     let test = promise("touch a_merge.csv");
     test.run(["check"])
         .prints("*_merge.csv may go to merge")
-        .prints("*.log may go wherever its names lead");
+        .prints("*.log → wherever the names lead");
     test.run(["graph", "-format", "dot"]).prints("n0 -> n1");
 }

@@ -246,6 +246,17 @@ fn hints_have_something_to_say() {
 }
 
 #[test]
+fn without_packages_no_lock_file_is_made() {
+    let test = Test::with("[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    for arguments in [&["lock"][..], &["lock", "-update"]] {
+        test.run(arguments.iter().copied())
+            .exits(0)
+            .prints("workflow.lock: not needed, no step has packages");
+        assert!(!test.path("workflow.lock").exists());
+    }
+}
+
+#[test]
 fn an_unknown_pin_is_wrong_usage() {
     let test = Test::with(TWO);
     test.run(["lock", "-update", "nope"])

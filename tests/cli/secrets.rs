@@ -158,13 +158,13 @@ fn one_that_is_not_given() {
         .replace("[[step]]\nname = \"show\"", "[[step]]\nname = \"begin\"\nstart = true\nscript = 'echo 1 > $OUTPUT_DIR/a_show'\n\n[[step]]\nname = \"show\""));
     test.run(["-run"])
         .exits(1)
-        .says("show: 1 task needs what is not given: api_token")
+        .says("show: 1 task needs a secret that is not given: api_token")
         .says("hint: -secret api_token=FILE")
         .says("1 run, 0 reused, 0 failed, 1 pending");
     // The status has its reason, whoever wants to hear next to nothing.
     test.run(["-run", "-quiet"])
         .exits(1)
-        .says("show: 1 task needs what is not given: api_token");
+        .says("show: 1 task needs a secret that is not given: api_token");
     let dry = test.text(&["-run", "-dry-run"]);
     assert!(dry.contains("show v1   1 would wait for secrets"), "{dry}");
     test.run(["-run", "-log-format", "json"])

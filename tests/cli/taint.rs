@@ -167,7 +167,7 @@ fn unfinished_tasks_go_on_under_the_new_version_without_migration() {
     test.manifest(&pipeline("", DOUBLE));
     let ran = test.runs();
     ran.says("2 run")
-        .says("1 finished task has another version (script)");
+        .says("1 finished task has another version (script); -migrate-tainted does it again");
     assert_eq!(test.finals()["end"], [b"a\n".to_vec(), b"b\nb\n".to_vec()]);
     assert_eq!(
         test.rows(

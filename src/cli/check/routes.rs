@@ -36,7 +36,7 @@ impl<'a> Routes<'a> {
             .iter()
             .map(|name| {
                 if step.outputs.is_some() && !promised.iter().any(|one| one.matches(name)) {
-                    return format!("{name} → fails: none of its outputs");
+                    return format!("{name} → fails (it is none of its outputs)");
                 }
                 self.route(name)
             })
@@ -69,7 +69,7 @@ impl<'a> Routes<'a> {
     fn may(&self, glob: &str) -> String {
         match self.router.route(glob) {
             Some(step) => format!("{glob} may go to {step}"),
-            None => format!("{glob} may go wherever its names lead"),
+            None => format!("{glob} → wherever the names lead"),
         }
     }
 

@@ -117,8 +117,11 @@ pub struct Lacking {
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let need = doing(self.tasks, "task", ("needs", "need"));
-        let secrets = self.secrets.join(", ");
-        write!(f, "{}: {need} what is not given: {secrets}", self.step)
+        let secrets = match &*self.secrets {
+            [only] => format!("a secret that is not given: {only}"),
+            many => format!("secrets that are not given: {}", many.join(", ")),
+        };
+        write!(f, "{}: {need} {secrets}", self.step)
     }
 }
 
