@@ -41,6 +41,7 @@ mod output;
 mod own;
 mod params;
 mod part;
+mod pasted;
 mod place;
 mod planned;
 mod programs;
@@ -61,6 +62,7 @@ mod summary;
 mod tasks;
 mod trace;
 mod trace_files;
+mod usage;
 mod verify;
 mod watch;
 mod why;
@@ -71,6 +73,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
@@ -146,7 +149,15 @@ fn answer() -> ExitCode {
         }
     };
     done.and_then(complete)
-        .unwrap_or_else(|failure| failure.report(json))
+        .unwrap_or_else(|failure| of_typed(failure, &words).report(json))
+}
+
+/// The failure, where it is about a word with dashes or quotes that no keyboard has with that hint.
+fn of_typed(failure: Failure, words: &[OsString]) -> Failure {
+    match pasted::hint(words.iter().skip(1), failure.message()) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// All that was printed has arrived.
@@ -161,13 +172,14 @@ fn complete(status: ExitCode) -> Result<ExitCode, Failure> {
 enum Ended {
     /// The words are wrong.
     Failure(Failure),
-    /// They are wrong for clap, or ask for help; what else there is to say then.
-    Clap(Box<clap::Error>, String),
+    /// They ask for this page.
+    Shown(String),
 }
 
 /// What the words say.
 fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
-    let mut command = wide_enough(Arguments::command());
+    let mut command = wide_enough(arguments::with_numbers(Arguments::command()));
+    let is_run = words::ask_for_run(&command, &words);
     let words = words::behind_subcommand(&command, words).map_err(Ended::Failure)?;
     let mut parse = |words: Vec<OsString>| {
         command
@@ -185,15 +197,22 @@ fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
         let root = Arguments::command();
         let subcommand = words::subcommand_of(&root, &shown);
         let manifest = || place::manifest_at_hand(&shown);
-        if let Some(failure) = meant::told(&root, &error, subcommand.as_deref(), manifest) {
-            return Ended::Failure(failure);
+        if error.use_stderr() {
+            let subcommand = subcommand.as_deref();
+            let told =
+                meant::told(&root, &error, subcommand, &shown, manifest).unwrap_or_else(|| {
+                    usage::told(&error, &usage::Call::of(&root, subcommand, &shown))
+                });
+            return Ended::Failure(of_typed(told, &shown));
         }
-        let more = if error.kind() == ErrorKind::DisplayHelp {
-            params::help(&Arguments::command(), &shown)
-        } else {
-            String::new()
-        };
-        Ended::Clap(Box::new(error), more)
+        let mut page = styled(&error.render());
+        if error.kind() == ErrorKind::DisplayHelp {
+            if is_run {
+                page = styled(&wide_enough(describe::run_alone(root)).render_long_help());
+            }
+            page += &params::help(&Arguments::command(), &shown);
+        }
+        Ended::Shown(page)
     })
 }
 
@@ -221,25 +240,16 @@ impl Ended {
     fn report(self, json: bool) -> ExitCode {
         match self {
             Self::Failure(failure) => failure.report(json),
-            Self::Clap(error, _) if error.use_stderr() && json => {
-                let words = error.render().to_string();
-                Failure::usage(words.trim_start_matches("error: ").trim_end()).report(true)
-            }
-            Self::Clap(error, _) if error.use_stderr() => {
-                out::tell(&styled(&error, Stream::Err));
-                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-            }
-            Self::Clap(help, more) => output::print_as_it_is(&(styled(&help, Stream::Out) + &more))
+            Self::Shown(page) => output::print_as_it_is(&page)
                 .and_then(|()| complete(ExitCode::SUCCESS))
                 .unwrap_or_else(|failure| failure.report(json)),
         }
     }
 }
 
-/// Clap's text for that stream.
-fn styled(error: &clap::Error, stream: Stream) -> String {
-    let text = error.render();
-    if stream.has_colours() {
+/// Clap's text for standard output.
+fn styled(text: &StyledStr) -> String {
+    if Stream::Out.has_colours() {
         text.ansi().to_string()
     } else {
         text.to_string()

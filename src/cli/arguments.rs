@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use clap::Parser;
+use clap::{Arg, Command, Parser};
 
 use super::cache::CacheOptions;
 use super::options::{
@@ -99,6 +99,18 @@ pub(super) enum Subcommand {
     /// What can come next: for the shells' completions
     #[command(hide = true)]
     Complete(complete::Options),
+}
+
+/// The same command line, on which a number below 0 is the value of the option before it, and not another option: who
+/// reads the value knows what it may be.
+pub(super) fn with_numbers(command: Command) -> Command {
+    let number = |option: Arg| {
+        let takes = !option.is_positional() && option.get_action().takes_values();
+        option.allow_negative_numbers(takes)
+    };
+    command
+        .mut_args(number)
+        .mut_subcommands(|subcommand| subcommand.mut_args(number))
 }
 
 #[cfg(test)]

@@ -279,6 +279,7 @@ impl Call<'_> {
             if let Some(found) = &found {
                 self.check_inputs(found)?;
             }
+            self.tell_begins_within(fed);
             let runset = self.seed(start.filter(|_| !fed))?;
             if let Some(found) = &mut found {
                 self.compare_inputs(&runset, found, store)?;
@@ -404,6 +405,31 @@ impl Call<'_> {
         }
     }
 
+    /// Tells of a new runset that begins at another step than the manifest says, and so with nothing that comes of
+    /// those before it.
+    fn tell_begins_within(&mut self, fed: bool) {
+        let Some(name) = self.actions.start.as_deref().filter(|_| !fed) else {
+            return;
+        };
+        let steps = &self.source.manifest.steps;
+        let step = steps.iter().find(|step| step.name.as_str() == name);
+        let begins = self.source.manifest.start().map(|step| &step.name);
+        if let Some(step) = step.filter(|step| Some(&step.name) != begins) {
+            let fresh = if self.actions.fresh { "-fresh " } else { "" };
+            let again = match fresh {
+                "" => String::new(),
+                _ => format!(
+                    "; `run -start {name}` without -fresh runs its tasks of the newest runset again"
+                ),
+            };
+            let words = format!(
+                "step {name} begins the new runset on an empty input: nothing comes there from the steps before it\n{}{again}",
+                until(&step.name, fresh)
+            );
+            self.warn(Some(words));
+        }
+    }
+
     /// Has the step's tasks run again, or gives it a first one, unless that can only come in.
     fn restart(&mut self, runset: &Runset, step: StepId, fed: bool) -> Result<(), Failure> {
         let mut again = self.state.restart(runset, step)?;
@@ -430,15 +456,21 @@ impl Call<'_> {
             let start = self.source.manifest.start().map(|step| &step.name);
             if let Some(step) = begins.filter(|step| Some(&step.name) != start) {
                 self.warn(Some(format!(
-                    "step {} had no task in runset {}: one begins there on an empty input, beside all else",
+                    "step {} had no task in runset {}: one begins there on an empty input, beside all else\n{}",
                     step.name,
-                    visible(&runset.name)
+                    visible(&runset.name),
+                    until(&step.name, "")
                 )));
                 self.state.set_begun_in_several(runset)?;
             }
         }
         Ok(())
     }
+}
+
+/// What to do where a step has nothing of those before it.
+fn until(step: &StepName, fresh: &str) -> String {
+    format!("hint: `run {fresh}-until {step}` runs all that leads to it")
 }
 
 /// What is lost, and what becomes of it; none if nothing is.

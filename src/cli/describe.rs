@@ -4,7 +4,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 
 use super::error::Failure;
 use super::{complete, output};
@@ -33,6 +33,32 @@ pub(super) fn manual(command: Command) -> Result<ExitCode, Failure> {
     let mut text = Vec::new();
     render(command, &mut text).map_err(|error| Failure::cannot("write the manual", &error))?;
     print(&text)
+}
+
+/// The call whose help is that of `run`: clap knows it as an option of the call without a subcommand.
+pub(super) fn run_alone(root: Command) -> Command {
+    let plain = |option: Arg| {
+        let is_meant = option.get_id() == "run";
+        let help = option.get_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        let with = ["With -run: ", "With -run or -sample: "];
+        let rest = with.iter().find_map(|with| help.strip_prefix(with));
+        let rest = rest.and_then(|rest| Some((rest.chars().next()?, rest)));
+        let option = option.hide(is_meant);
+        match rest {
+            Some((first, rest)) => {
+                let rest = &rest[first.len_utf8()..];
+                option.help(format!("{}{rest}", first.to_uppercase()))
+            }
+            None => option,
+        }
+    };
+    root.mut_args(plain)
+        .mut_subcommands(|subcommand| subcommand.hide(true))
+        .disable_help_subcommand(true)
+        .override_usage("task-pipeline run [OPTIONS]")
+        .about("Runs what is to be done, and goes on where the last run ended; the first one begins at the start step and the inputs")
+        .after_help("`task-pipeline help` lists what there is besides `run`.")
 }
 
 /// Prints the version, as `-version` does.

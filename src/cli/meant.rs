@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
 use super::error::Failure;
+use super::usage;
 use crate::manifest::Manifest;
 use crate::text::suggest::closest;
 use crate::text::visible;
@@ -223,13 +224,15 @@ pub(super) fn as_meant(root: &Command, words: Vec<OsString>, at: Option<usize>) 
     words
 }
 
-/// The same error in this program's words, with what there is instead; none of errors that clap says well.
+/// The same error in this program's words, with what there is instead; none where there is no such thing.
 pub(super) fn told(
     root: &Command,
     error: &clap::Error,
     subcommand: Option<&str>,
+    words: &[OsString],
     manifest: impl FnOnce() -> Option<Manifest>,
 ) -> Option<Failure> {
+    let behind = words.iter().position(|word| word == "--");
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -238,18 +241,37 @@ pub(super) fn told(
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand)?;
+            if behind.is_some_and(|at| words[at + 1..].iter().any(|other| other == word)) {
+                return Some(behind_dashes(word));
+            }
             Some(no_subcommand(root, word, manifest))
         }
         ErrorKind::UnknownArgument => {
             let word = context(ContextKind::InvalidArg)?;
             if word.starts_with('-') {
-                Some(no_option(root, word, subcommand))
+                Some(no_option(root, word, subcommand, words))
             } else {
                 no_word(root, word, subcommand?, manifest)
             }
         }
         _ => None,
     }
+}
+
+/// A word behind `--`, where no subcommand is looked for.
+fn behind_dashes(word: &str) -> Failure {
+    let shown = visible(word);
+    let failure = Failure::usage(format!(
+        "`{shown}` stands behind `--`, where nothing is expected"
+    ));
+    failure.hint(format!(
+        "leave `--` out{}; it is for the command of `shell STEP -- COMMAND`",
+        if word == "run" {
+            ": `task-pipeline run`"
+        } else {
+            ""
+        }
+    ))
 }
 
 fn no_subcommand(
@@ -326,7 +348,7 @@ fn no_word(
     }))
 }
 
-fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
+fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsString]) -> Failure {
     let name = word.trim_start_matches('-');
     let name = name.split('=').next().unwrap_or(name);
     let shown = visible(name);
@@ -344,6 +366,15 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
         .collect();
     if own.contains(&"state") && STATES.contains(&name) {
         return failure.hint(format!("-state {shown} lists those"));
+    }
+    let lines = name
+        .strip_prefix('n')
+        .and_then(|number| number.parse().ok());
+    if let (Some(number), Some(command)) = (lines, command) {
+        return usage::so_many(number, command);
+    }
+    if let Some(below) = below_zero(command.unwrap_or(root), word, words) {
+        return below;
     }
     // A word of another tool may look like the opposite of what it means.
     if let Some(words) = instead(OPTION_INSTEAD, name) {
@@ -366,6 +397,27 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>) -> Failure {
     let help = command.map_or("", Command::get_name);
     let space = if help.is_empty() { "" } else { " " };
     failure.hint(format!("`task-pipeline {help}{space}-help` lists them"))
+}
+
+/// The value of an option that is written as one below 0, such as `-3d`, which `word` is the start of.
+fn below_zero(command: &Command, word: &str, words: &[OsString]) -> Option<Failure> {
+    let digits = word.strip_prefix('-')?;
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let mut pairs = words.windows(2).filter_map(|pair| {
+        let value = pair[1].to_str().filter(|value| value.starts_with(word))?;
+        Some((pair[0].to_str()?.strip_prefix("--")?, value))
+    });
+    let (name, value) = pairs.next()?;
+    let mut options = command.get_arguments();
+    let option = options.find(|option| option.get_long() == Some(name))?;
+    option.get_action().takes_values().then(|| {
+        Failure::usage(format!("-{name}: `{}` is below 0", visible(value))).hint(format!(
+            "write it without the dash: -{name} {}",
+            visible(&value[1..])
+        ))
+    })
 }
 
 fn instead(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {

@@ -232,7 +232,8 @@ pub(super) struct ResourceOptions {
         requires = "executes"
     )]
     pub memory: Option<u64>,
-    /// With -run or -sample: how many GPUs there are for tasks, or which (0,2); default: those that are found
+    /// With -run or -sample: how many GPUs there are for tasks, or which (0,2; the first alone: 0,); default:
+    /// those that are found
     #[arg(
         long,
         value_name = "N",

@@ -95,12 +95,12 @@ fn words(lack: &Lack) -> (String, &'static str) {
             "-memory SIZE says how much the run has",
         ),
         Lack::Gpus(asked, 0) => (
-            format!("takes {}, and none is found here", count(*asked, "GPU")),
-            "-gpus N says how many the run has",
+            format!("takes {}, and the run has none", count(*asked, "GPU")),
+            "-gpus N says how many there are, and -gpus 0,2 which; without it they are looked for on this machine",
         ),
         Lack::Gpus(asked, has) => (
             format!("takes {}, and the run has {has}", count(*asked, "GPU")),
-            "-gpus N says how many the run has",
+            "-gpus N says how many there are, and -gpus 0,2 which",
         ),
         Lack::Limit(name, asked, has) => (
             format!("uses {asked} of {}, and its limit is {has}", quoted(name)),
@@ -222,7 +222,14 @@ fn given_gpus(text: &str) -> Result<Vec<String>, Failure> {
             _ => Err(Failure::usage(format!("-gpus {text}: at most {MANY}")).hint(hint)),
         };
     }
-    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    let listed = match text.strip_suffix(',') {
+        Some(one) if !one.contains(',') => one,
+        _ => text,
+    };
+    let names: Vec<String> = listed
+        .split(',')
+        .map(|name| name.trim().to_owned())
+        .collect();
     for (at, name) in names.iter().enumerate() {
         if !is_gpu(name) {
             let number = match names.as_slice() {
@@ -279,7 +286,9 @@ mod tests {
     #[test]
     fn gpus_are_a_number_or_names() {
         assert_eq!(given_gpus("2").unwrap(), ["0", "1"]);
+        // Their number, as everywhere; the first one alone has a comma or a name.
         assert_eq!(given_gpus("0").unwrap(), [""; 0]);
+        assert_eq!(given_gpus("0,").unwrap(), ["0"]);
         assert_eq!(given_gpus("3,1").unwrap(), ["3", "1"]);
         assert_eq!(
             given_gpus("GPU-8f2a, MIG-1/2").unwrap(),
@@ -288,7 +297,8 @@ mod tests {
         for text in [
             "",
             "-1",
-            "1,",
+            "1,2,",
+            ",",
             "1,1",
             "a b",
             "1.5x y",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Arg, Command, ValueEnum as _};
 
 use super::error::Failure;
-use super::meant;
+use super::{meant, usage};
 use crate::out::WhenColours;
 
 /// Turns `-name` into `--name`, for names of more than one letter.
@@ -91,15 +91,45 @@ pub(super) fn behind_subcommand(
     let options = words.iter().skip(1).take_while(|word| *word != "--");
     for option in options.filter_map(|word| named(root, word)) {
         if !has(subcommand, option) && !option.is_global_set() {
-            return Err(apart(option, subcommand.get_name()));
+            return Err(apart(option, subcommand, &words));
         }
     }
     words[1..=at].rotate_right(1);
     Ok(words)
 }
 
-fn apart(option: &Arg, subcommand: &str) -> Failure {
+/// Whether they are about `run`: a call of it, or for its help.
+pub(super) fn ask_for_run(root: &Command, words: &[OsString]) -> bool {
+    let at = subcommand_at(root, words);
+    let is = |at: usize, name: &str| words.get(at).is_some_and(|word| word == name);
+    match at {
+        Some(at) if is(at, "help") => is(at + 1, "run") || is(at + 1, "--run"),
+        Some(at) => is(at, "run"),
+        None => words
+            .iter()
+            .take_while(|word| *word != "--")
+            .any(|word| word == "--run"),
+    }
+}
+
+/// `-n 3`, which is the number of lines for `tail` and others.
+fn number_behind_n(words: &[OsString]) -> Option<u32> {
+    let mut words = words.iter().skip(1).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if word == "-n" {
+            return words.next()?.to_str()?.parse().ok();
+        }
+    }
+    None
+}
+
+fn apart(option: &Arg, subcommand: &Command, words: &[OsString]) -> Failure {
+    let number = number_behind_n(words).filter(|_| option.get_short() == Some('n'));
     let option = option.get_long().unwrap_or_default();
+    if let Some(number) = number {
+        return usage::so_many(number, subcommand);
+    }
+    let subcommand = subcommand.get_name();
     Failure::usage(format!(
         "-{option} does not go with `{subcommand}`; nothing was done"
     ))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::text::quoted;
+
 /// Units with their milliseconds, the longest first.
 const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
@@ -70,10 +72,13 @@ pub(super) fn parse(text: &str) -> Result<Duration, BadDuration> {
 
 /// The same where an error is one line.
 pub(crate) fn length_of_time(text: &str) -> Result<Duration, String> {
-    parse(text).map_err(|why| match why {
-        BadDuration::Zero => why.to_string(),
-        BadDuration::Unit | BadDuration::Form | BadDuration::Long => {
-            format!("{why}: {FORM}, as 90s or 1m30s")
+    parse(text).map_err(|why| {
+        let what = format!("{} {why}", quoted(text));
+        match why {
+            BadDuration::Zero => what,
+            BadDuration::Unit | BadDuration::Form | BadDuration::Long => {
+                format!("{what}: {FORM}, as 90s or 1m30s")
+            }
         }
     })
 }

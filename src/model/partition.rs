@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::text::quoted;
+
 /// One of some parts: `2/5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
@@ -36,20 +38,22 @@ impl FromStr for Partition {
 
     fn from_str(text: &str) -> Result<Self, String> {
         const FORM: &str = "write K/N, as 2/5 for the second of five parts";
-        let (which, of) = text
-            .split_once('/')
-            .ok_or_else(|| format!("it is no part: {FORM}"))?;
+        let whole = quoted(text);
+        let no_part = || format!("{whole} is no part: {FORM}");
+        let (which, of) = text.split_once('/').ok_or_else(no_part)?;
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             digits.then(|| text.parse::<u32>().ok()).flatten()
         };
         let (Some(which), Some(of)) = (number(which), number(of)) else {
-            return Err(format!("it is no part: {FORM}"));
+            return Err(no_part());
         };
         match of {
-            0 => Err(format!("there is no part of none: {FORM}")),
-            of if which == 0 => Err(format!("parts count from 1: 1/{of} to {of}/{of}")),
-            of if which > of => Err(format!("there are {of} parts: 1/{of} to {of}/{of}")),
+            0 => Err(format!("{whole}: there is no part of none: {FORM}")),
+            of if which == 0 => Err(format!("{whole}: parts count from 1, 1/{of} to {of}/{of}")),
+            of if which > of => Err(format!(
+                "{whole}: there are {of} parts, 1/{of} to {of}/{of}"
+            )),
             of => Ok(Self { which, of }),
         }
     }
@@ -90,8 +94,8 @@ mod tests {
     #[test]
     fn what_is_no_part() {
         for (text, told) in [
-            ("0/5", "parts count from 1: 1/5 to 5/5"),
-            ("6/5", "there are 5 parts: 1/5 to 5/5"),
+            ("0/5", "parts count from 1, 1/5 to 5/5"),
+            ("6/5", "there are 5 parts, 1/5 to 5/5"),
             ("1/0", "there is no part of none"),
             ("a/b", "write K/N"),
             ("", "write K/N"),

@@ -69,25 +69,28 @@ fn no_manifest_at_all_is_wrong_usage() {
 fn wrong_words_are_wrong_usage() {
     let test = Test::with(TWO);
     for (words, about) in [
-        ("-run -parallel 0", "--parallel"),
+        ("-run -parallel 0", "-parallel: `0` is no whole number"),
         ("-run -parallel -1", "-1"),
         ("-run -parallel many", "many"),
         ("-rum", "-rum"),
-        ("-fresh", "--run"),
-        ("-start work", "--run"),
-        ("-run -verbose -quiet", "--quiet"),
-        ("-run -fail-fast -keep-going", "cannot be used with"),
+        ("-fresh", "-run is missing"),
+        ("-start work", "hint: type `task-pipeline run -start work`"),
+        ("-run -verbose -quiet", "-quiet"),
+        ("-run -fail-fast -keep-going", "does not go with"),
         ("-run -log-format xml", "xml"),
         ("-run extra", "extra"),
-        ("-db", "--db"),
+        ("-db", "write -db DIR"),
         ("-run -runset all -fresh", "-runset all"),
         ("-run -runset all -start work", "-runset all"),
         ("-run -runset=", "-runset"),
         ("-runset other", "other"),
-        ("-parallel 2", "--run"),
-        ("-fail-fast", "--run"),
-        ("-keep-going", "--run"),
-        ("-migrate-tainted -parallel 2", "--run"),
+        ("-parallel 2", "-run or -sample N is missing"),
+        ("-fail-fast", "-run is missing"),
+        ("-keep-going", "-run is missing"),
+        (
+            "-migrate-tainted -parallel 2",
+            "task-pipeline run -migrate-tainted -parallel 2",
+        ),
         ("-run check", "-run does not go with `check`"),
         ("-run -fresh status", "-run does not go with `status`"),
         (
@@ -96,7 +99,7 @@ fn wrong_words_are_wrong_usage() {
         ),
         ("check -run", "-run does not go with `check`"),
         ("-runset x check", "-runset does not go with `check`"),
-        ("-db a status -db b", "--db"),
+        ("-db a status -db b", "-db is there twice"),
     ] {
         test.run(words.split(' '))
             .exits(2)
@@ -299,13 +302,23 @@ fn start_at_a_step_without_tasks_seeds_it_with_the_empty_input() {
     let test = Test::with(&format!(
         "{TWO}\n[[step]]\nname = 'apart'\nscript = 'wc -c < $INPUT_FILE > $OUTPUT_DIR/size'"
     ));
-    test.run(["-run", "-start", "apart"]).exits(0).says("1 run");
+    test.run(["-run", "-start", "apart"])
+        .exits(0)
+        .says("1 run")
+        .says("step apart begins the new runset on an empty input")
+        .says("hint: `run -until apart` runs all that leads to it\n");
     assert_eq!(test.output("size").trim(), "0");
     assert_eq!(test.times("begin"), 0);
     test.runs();
     assert_eq!(test.times("begin"), 0);
     test.run(["-run", "-start", "work"]).exits(0);
     assert_eq!(test.times("work"), 1);
+    test.run(["-run", "-fresh", "-start", "work"])
+        .exits(0)
+        .says("step work begins the new runset on an empty input")
+        .says("hint: `run -fresh -until work` runs all that leads to it; `run -start work` without -fresh runs");
+    let whole = test.run(["-run", "-fresh", "-start", "begin"]).exits(0);
+    assert!(!whole.stderr.contains("empty input"), "{whole:?}");
 }
 
 #[test]

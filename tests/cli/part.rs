@@ -273,18 +273,23 @@ fn what_cannot_be_chosen() {
             &["-input", "zzz"],
             "hint: the inputs are `in/1.txt`, `in/2.txt`, `in/3.txt`",
         ),
-        (&["-partition", "0/5"], "parts count from 1: 1/5 to 5/5"),
-        (&["-partition", "6/5"], "there are 5 parts: 1/5 to 5/5"),
+        (
+            &["-partition", "0/5"],
+            "`0/5`: parts count from 1, 1/5 to 5/5",
+        ),
+        (&["-partition", "6/5"], "there are 5 parts, 1/5 to 5/5"),
         (&["-partition", "a/b"], "write K/N, as 2/5"),
         (
             &["-only", "count", "-until", "count"],
-            "cannot be used with",
+            "-only does not go with -until",
         ),
     ] {
         let arguments: Vec<&str> = ["-run"].iter().chain(arguments).copied().collect();
         test.run(&arguments).exits(2).says(told);
     }
-    test.run(["-only", "count"]).exits(2).says("--run");
+    test.run(["-only", "count"])
+        .exits(2)
+        .says("-run is missing");
     assert!(
         test.rows("SELECT 1 FROM runset").is_empty(),
         "nothing was done"

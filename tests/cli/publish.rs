@@ -179,7 +179,7 @@ fn folders_that_cannot_be_are_refused_before_anything_runs() {
     refused("workflow.toml", "the manifest is there");
     refused("db", "the db folder is there");
     refused("db/objects/x", "the folder of objects is there");
-    refused("", "a value is required for '--publish <DIR>'");
+    refused("", "-publish needs a value");
     test.write("file", "");
     refused("file", "is not a folder");
     refused(".", "it is the folder of the manifest");

@@ -136,7 +136,7 @@ fn what_never_fits_is_told_before_anything_runs() {
         (
             "gpus = 1",
             &["-gpus", "0"],
-            "takes 1 GPU, and none is found here",
+            "takes 1 GPU, and the run has none",
         ),
         ("gpus = 3", &["-gpus", "2"], "-gpus N"),
         (

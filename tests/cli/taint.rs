@@ -378,7 +378,8 @@ fn what_begins_elsewhere_beside_the_rest_is_told() {
     test.run(["-run", "-start", "later"])
         .exits(0)
         .says("step later had no task in runset ")
-        .says("one begins there on an empty input, beside all else");
+        .says("one begins there on an empty input, beside all else")
+        .says("hint: `run -until later` runs all that leads to it");
     assert_eq!(test.finals().len(), 2);
     test.runs()
         .says("results that began at later, where workflow.toml does not start");

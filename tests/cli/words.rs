@@ -92,7 +92,10 @@ const WRONG: &[(&str, &str)] = &[
     ("tasks -cores 4", "-parallel N"),
     ("log -failled", "did you mean -failed?"),
     ("log -step coutn", "did you mean `count`?"),
-    ("log", "required"),
+    (
+        "log",
+        "hint: type `task-pipeline log TASK` or `task-pipeline log STEP`",
+    ),
     ("log nosuch", "its steps are begin, count, fails"),
     ("log coun", "did you mean `count`?"),
     ("log fa", "did you mean `fails`?"),
@@ -102,16 +105,22 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("log -failed coutn", "did you mean `count`?"),
     ("log -failed 3", "-failed goes with steps"),
-    ("report", "<FILE>"),
-    ("report a.html -output b.html", "cannot be used with"),
-    ("graph svgg", "a similar value exists: 'svg'"),
-    ("graph svg -format dot", "cannot be used with"),
+    ("report", "hint: type `task-pipeline report FILE`"),
+    (
+        "report a.html -output b.html",
+        "FILE does not go with -output",
+    ),
+    ("graph svgg", "hint: did you mean `svg`? It is one of text"),
+    ("graph svg -format dot", "does not go with"),
     ("init wrods", "did you mean `words`?"),
     ("init nothing", "there are default, data"),
     ("init default", "is there, and nothing is replaced"),
-    ("run -keep-going -fail-fast", "cannot be used with"),
-    ("run -quiet -verbose", "cannot be used with"),
-    ("run -q -v", "cannot be used with"),
+    (
+        "run -keep-going -fail-fast",
+        "-keep-going does not go with -fail-fast",
+    ),
+    ("run -quiet -verbose", "does not go with"),
+    ("run -q -v", "does not go with"),
     (
         "run -runset nihgtly",
         "did you mean `nightly`? `run -fresh -runset nihgtly` makes a new one",
@@ -121,15 +130,18 @@ const WRONG: &[(&str, &str)] = &[
     ("run -only coutn", "did you mean `count`?"),
     ("run -until coutn", "did you mean `count`?"),
     ("run -j many", "many"),
-    ("run -j 0", "0"),
+    ("run -j 0", "`0` is no whole number from 1"),
     ("run -jx", "-jx"),
     (
         "run -f nowhere.toml",
         "cannot read the manifest nowhere.toml",
     ),
-    ("-j 2", "--run"),
-    ("-fresh", "--run"),
-    ("why", "required"),
+    ("-j 2", "hint: type `task-pipeline run -j 2`"),
+    (
+        "-fresh",
+        "-run is missing: -fresh does nothing without it\nhint: type `task-pipeline run -fresh`",
+    ),
+    ("why", "`task-pipeline why` needs TASK or STEP"),
     ("why nosuch", "nosuch"),
     ("shell coutn", "did you mean `count`?"),
     ("completions tcsh", "tcsh"),
@@ -145,18 +157,43 @@ const WRONG: &[(&str, &str)] = &[
     ("run -param nosuch=1", "nosuch"),
     ("run -secret nosuch=x", "nosuch"),
     ("run -partition 3/2", "3/2"),
-    ("run -input", "a value is required"),
-    ("-db", "a value is required"),
+    (
+        "run -input",
+        "-input needs a value, and has none\nhint: write -input INPUT",
+    ),
+    ("-db", "-db needs a value"),
     ("gc -keep-runsets few", "few"),
     ("evict coutn", "coutn"),
-    ("cat", "required"),
+    ("cat", "needs OUTPUT or HASH or TASK"),
     ("cat 1.tx", "did you mean `1.txt`?"),
-    ("trace", "required"),
+    ("trace", "needs OUTPUT or HASH or TASK"),
     ("verify -sample some", "some"),
     ("run run", "`run` is there twice"),
+    ("-- run", "leave `--` out: `task-pipeline run`"),
+    ("run -- count", "hint: leave `--` out"),
+    ("run -j -3", "`-3` is no whole number from 1 to 65536"),
+    ("-cpus -1 run", "`-1` is no whole number from 1"),
+    ("gc -keep-runsets -1", "`-1` is no whole number from 1 on"),
+    (
+        "gc -older-than -3d",
+        "hint: write it without the dash: -older-than 3d",
+    ),
+    ("log -n 3", "hint: `task-pipeline log … | tail -n 3`"),
+    ("log -n3 count", "hint: `task-pipeline log … | tail -n 3`"),
+    ("tasks -n 3", "hint: -limit 3 shows so many"),
+    ("tasks -n", "-dry-run does not go with `tasks`"),
+    (
+        "run -only “count”",
+        "hint: the quotes of `“count”` are those of a printed page",
+    ),
+    ("–run", "hint: the dash of `–run` is that of a printed page"),
+    ("run –fresh", "type -fresh"),
+    ("log count’", "type count"),
+    ("run=yes", "there is no subcommand"),
+    ("-run=yes", "-run takes no value, and `yes` is one"),
     ("run -json", "-log-format json tells in JSON"),
     ("check -json", "-log-format json tells in JSON"),
-    ("run -only count -until count", "cannot be used with"),
+    ("run -only count -until count", "does not go with"),
 ];
 
 #[test]
@@ -169,10 +206,19 @@ fn what_is_wrong_is_told_with_what_there_is() {
         assert_eq!(ran.status, 2, "{line}: {ran:?}");
         assert!(ran.stdout.is_empty(), "{line}: {ran:?}");
         assert!(ran.stderr.contains("error: "), "{line}: {ran:?}");
+        // One look, whoever found it: no option has two dashes, and there is no second hint.
+        for theirs in ["Usage:", "For more information", "'--", "tip:", "[possible"] {
+            assert!(!ran.stderr.contains(theirs), "{line}: {ran:?}");
+        }
+        let mut words = ran.stderr.split_whitespace();
+        assert!(
+            !words.any(|word| word.len() > 2 && word.starts_with("--")),
+            "{line}: {ran:?}"
+        );
         assert!(ran.stderr.contains(said), "{line}: no {said:?} in {ran:?}");
         // As JSON, it is one object.
         let json = test.run(line.split_whitespace().chain(["-log-format", "json"]));
-        if json.status == 2 && !line.contains("log-format") {
+        if json.status == 2 && !line.contains("log-format") && !line.contains("-- ") {
             let lines: Vec<&str> = json.stderr.lines().collect();
             let last: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
             assert_eq!(last["event"], "error", "{line}: {json:?}");
@@ -222,6 +268,15 @@ fn what_is_meant_is_done() {
     assert!(svg.contains("<svg"), "{svg}");
     assert_eq!(svg, test.text(&["graph", "-format", "svg"]));
     test.run(["help"]).exits(0).prints("task-pipeline run");
+    for words in ["help run", "run -help", "run --help", "-run -help"] {
+        let page = test
+            .run(words.split(' '))
+            .exits(0)
+            .prints("Usage: task-pipeline run [OPTIONS]")
+            .prints("Run again whenever the manifest");
+        assert!(!page.stdout.contains("With -run"), "{words}: {page:?}");
+        assert!(!page.stdout.contains("Commands:"), "{words}: {page:?}");
+    }
     // A series of names is no mistake.
     test.run(["run", "-runset", "night-1"]).exits(1);
     test.run(["run", "-runset", "night-2"]).exits(1);

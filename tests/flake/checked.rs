@@ -77,11 +77,7 @@ fn arguments_are_checked() {
     let Some(world) = world() else { return };
     for (name, arguments, says) in [
         ("unknown", r#""-fial-fast""#, "-fail-fast"),
-        (
-            "both",
-            r#""-keep-going" "-fail-fast""#,
-            "cannot be used with",
-        ),
+        ("both", r#""-keep-going" "-fail-fast""#, "does not go with"),
         ("command", r#""-v" "status""#, "does not go with"),
     ] {
         let pipeline = format!("{GOOD} extraArgs = [ {arguments} ];");
