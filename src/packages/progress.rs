@@ -112,9 +112,18 @@ impl<'a> Listener<'a> {
     fn warn(&mut self, text: &str) {
         // Only our own generated flake has its lock file created or updated, and roots are made
         // where they are wanted.
-        if !text.contains("lock file") && !text.contains("did not specify '--add-root'") {
-            (self.progress)(Progress::Warning(format!("nix: {text}")));
+        if text.contains("lock file") || text.contains("did not specify '--add-root'") {
+            return;
         }
+        // How long it waits is another time each time, and the warning the same.
+        let text = match text.split_once("; retrying in ") {
+            Some((what, _)) => {
+                let what = what.strip_prefix("error:").unwrap_or(what).trim_start();
+                format!("{what}; Nix tries again")
+            }
+            None => text.to_owned(),
+        };
+        (self.progress)(Progress::Warning(format!("nix: {text}")));
     }
 
     fn start(&mut self, id: u64, kind: u64, message: &Value) {
@@ -279,11 +288,16 @@ plain"#
             "@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"\\u001b[31;1merror:\\u001b[0m no\"}\n\
              @nix {\"action\":\"msg\",\"level\":1,\"msg\":\"\\u001b[35mwarning:\\u001b[0m hm\"}\n\
              @nix {\"action\":\"msg\",\"level\":0,\"msg\":\"warning: the group\"}\n\
+             @nix {\"action\":\"msg\",\"level\":1,\"msg\":\"warning: error: unable to download x; retrying in 345 ms\"}\n\
              @nix {\"action\":\"msg\",\"level\":1,\"msg\":\"warning: creating lock file x\"}",
         );
         assert_eq!(heard.errors, ["error: no"]);
         let warning = |text: &str| Progress::Warning(text.to_owned());
-        assert_eq!(said, [warning("nix: hm"), warning("nix: the group")]);
+        let retried = warning("nix: unable to download x; Nix tries again");
+        assert_eq!(
+            said,
+            [warning("nix: hm"), warning("nix: the group"), retried]
+        );
     }
 
     #[test]

@@ -185,7 +185,8 @@ impl Kind {
                  begins with `./` or `/`, and its files must be known to git (`git add`)"
             }
             Self::Network => {
-                "is there a network? what was downloaded once is found again without one"
+                "is there a network? What was downloaded once is found again without one; `task-pipeline run -host-env` \
+                 runs the steps with the programs of this machine"
             }
             Self::Removed => {
                 "take the new name, or an older nixpkgs for this package: \
