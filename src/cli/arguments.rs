@@ -11,7 +11,7 @@ use super::{
     shell, status, tasks, trace, trace_files, verify, why, worker,
 };
 
-/// Runs the steps of a manifest; the files that each leaves decide what runs next.
+/// Runs the steps of a manifest; the files that each step leaves decide what runs next.
 #[derive(Debug, Parser)]
 #[command(
     name = "task-pipeline",
@@ -22,9 +22,9 @@ use super::{
     after_help = "Every long option takes one dash or two: -run is --run, -db=DIR is --db DIR.\n\n\
         Exit status: 0 all done; 1 a task failed; 2 wrong usage, manifest or state; 3 a package\n\
         cannot be had; 128+n ended by signal n.\n\n\
-        Begin with:  task-pipeline init          a first pipeline, in this folder\n             \
-        task-pipeline check         is the manifest right?\n             \
-        task-pipeline run           run it; again after a failure, to go on (-run is the same)"
+        To begin:    task-pipeline init          a first pipeline, in this folder\n             \
+        task-pipeline check         is the manifest correct?\n             \
+        task-pipeline run           run it; after a failure, carry on (-run is the same)"
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -50,47 +50,47 @@ pub(super) struct Arguments {
 /// What is no run.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Subcommand {
-    /// Write a pipeline to begin with: the files of a template
+    /// Write a first pipeline, from a template
     Init(init::Options),
     /// Check the manifest, and show each step's packages, routes and limits; touches no db
     Check(check::Options),
-    /// Make the lock file, which pins what package names mean; commit it
+    /// Make the lock file, which pins what package names stand for; commit it
     Lock(lock::Options),
-    /// Where a runset stands: per step what is done, failed, to be done
+    /// Show where a runset stands: what is done, failed or pending, for each step
     Status(status::Options),
-    /// The tasks of a runset
+    /// List the tasks of a runset
     Tasks(tasks::Options),
-    /// What tasks wrote
+    /// Show what tasks wrote
     Log(log::Options),
-    /// Why a task ran, will run or was reused; why a step has a new version
+    /// Say why a task ran, will run or was reused, or why a step has a new version
     Why(why::Options),
-    /// Where an output, object or task comes from, and what came of it
+    /// Show where an output, object or task comes from, and what came of it
     Trace(trace::Options),
-    /// Observe one task of a step: which files it uses that no version knows
+    /// Run one task of a step, and list the files it uses that no version knows of
     TraceFiles(trace_files::Options),
-    /// Whether all is there and as it was recorded: objects, rows, links to packages
+    /// Check that objects, rows and links to packages are there and as they were recorded
     Verify(verify::Options),
-    /// A shell, or a command, where a task of a step would run, with its input
+    /// Open a shell, or run a command, where a task of a step would run, with its input
     Shell(shell::Options),
-    /// The bytes of an object, or of what a task left
+    /// Print the bytes of an object, or of what a task left
     Cat(cat::Options),
-    /// Write final outputs as files into a folder, or as a tar
+    /// Write final outputs to a folder as files, or as a tar
     Export(export::Options),
-    /// Free what no runset that is kept needs: rows, objects, what dead runs left
+    /// Remove what no kept runset needs: rows, objects, leftovers of killed runs
     Gc(gc::Options),
-    /// Drop the bytes of what can be made again; all else that is known of it stays
+    /// Drop the bytes of what can be made again; keep all else that is known about it
     Evict(evict::Options),
-    /// Make a key to share results with, and print its public part
+    /// Make a key for sharing results, and print its public part
     CacheKey(cache_key::Options),
     /// Print the manifest's JSON Schema, for editors
     Schema,
-    /// Show the steps, and what went and can go from one to the other
+    /// Show the steps, and what went or can go from one to another
     Graph(graph::Options),
     /// Write a page for the browser: graph, timeline, durations, failures with logs, tasks
     Report(report::Options),
-    /// Print a shell's completions of this command line
+    /// Print the completions of this command line for a shell
     Completions(describe::Options),
-    /// Carry out tasks for a run on another machine, which starts this
+    /// Run tasks for a run on another machine, which starts this itself
     Worker(worker::Options),
     /// Print the manual page
     Man,

@@ -36,22 +36,22 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Shared cache")]
 pub(super) struct CacheOptions {
-    /// With -run: take results of others from there, too: `file:///FOLDER`, `s3://BUCKET/PREFIX`,
+    /// With -run: take results of others from there too: `file:///FOLDER`, `s3://BUCKET/PREFIX`,
     /// `https://HOST/PATH`; repeatable
     #[arg(long, value_name = "URL", requires = "run")]
     pub cache: Vec<String>,
-    /// With -run: put results there, for others: `file:///FOLDER` or `s3://BUCKET/PREFIX`
+    /// With -run: put results there for others: `file:///FOLDER` or `s3://BUCKET/PREFIX`
     #[arg(long, value_name = "URL", requires = "run")]
     pub cache_push: Option<String>,
-    /// The secret key that results are signed with: FILE or env:VARIABLE; default:
-    /// `TASK_PIPELINE_CACHE_KEY`, or the credential cache-key
+    /// The secret key to sign results with: FILE or env:VARIABLE; default: `TASK_PIPELINE_CACHE_KEY`, or the
+    /// credential cache-key
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "run")]
     pub cache_key: Option<OsString>,
-    /// Whose results are taken: NAME:BASE64, or a FILE with such lines (repeatable); with those in
-    /// `TASK_PIPELINE_CACHE_TRUST`, and in the credential cache-trust
+    /// Whose results to take: NAME:BASE64, or a FILE with such lines; in addition to those in
+    /// `TASK_PIPELINE_CACHE_TRUST` and in the credential cache-trust; repeatable
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath, requires = "run")]
     pub cache_trust: Vec<OsString>,
-    /// With -run: take no results of others, and give none, whatever the manifest says
+    /// With -run: take no results of others and give none, whatever the manifest says
     #[arg(long, requires = "run", conflicts_with_all = ["cache", "cache_push"])]
     pub no_cache: bool,
 }

@@ -16,9 +16,9 @@ use crate::text::Shown as _;
 /// Options of `cache-key`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// What others know the key by, such as ci.example.org-1
+    /// The name that others know the key by, such as ci.example.org-1
     pub name: String,
-    /// Where the secret key goes; nothing may be there
+    /// Where to write the secret key; nothing may be there yet
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 }

@@ -22,14 +22,13 @@ use crate::text::{Shown as _, quoted, visible};
 /// Options of `cat`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// An object by four or more digits of its hash, a task by its number: what it left; or a final output of the
-    /// newest runset by its name
+    /// An object by the start of its hash (four or more digits); what a task left, by the number of the task; or a
+    /// final output of the newest runset by its name
     #[arg(value_name = "OUTPUT|HASH|TASK")]
     what: String,
-    /// Of several files that a task left, or that its input consists of, the name of one; in a folder, its
-    /// path
+    /// If a task left several files, or its input consists of several, the name of one; in a folder, its path
     name: Option<String>,
-    /// Of a task, its input
+    /// The input of the task, instead of what it left
     #[arg(long)]
     input: bool,
 }

@@ -41,10 +41,11 @@ pub(super) use written::left_nothing;
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Fail where there is anything to warn of (for CI)
+    /// Fail if there is anything to warn of (for CI)
     #[arg(long)]
     strict: bool,
-    /// Start one worker of this executor, and say what holds there: what its command is, who answers, and whether a task works
+    /// Start one worker of this executor and say what works there: what its command is, who answers, and whether a
+    /// task works
     #[arg(long, value_name = "NAME")]
     executor: Option<String>,
     #[command(flatten)]

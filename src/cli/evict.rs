@@ -26,24 +26,24 @@ use told::Told;
 /// Options of `evict`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What a run needs of it again, it makes again: the tasks nearest to it run. What cannot be made again for \
-    certain is never dropped: inputs, final outputs, and what start tasks leave, or steps with secrets, the \
-    network, or `cache` other than true."
+    after_help = "If a run needs such bytes again, it runs the nearest tasks that make them. These are never dropped: inputs, final \
+    outputs, and what cannot be made again for certain, because it was left by start tasks, or by steps with secrets, \
+    the network, or `cache` other than true."
 )]
 pub(super) struct Options {
     /// Only what these steps left
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
-    /// No more than it takes for all objects to take no more than that, such as 50G; the largest go first
+    /// Only as much as necessary for all objects to take no more space than this, such as 50G; the largest go first
     #[arg(long, value_name = "SIZE", value_parser = read_bytes)]
     max_size: Option<u64>,
-    /// Only what tasks of this runset left, and none of another one; default: of all
+    /// Only what tasks of this runset left and no other runset has; default: all runsets
     #[arg(long, value_name = "NAME")]
     runset: Option<String>,
     /// Say what would go; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Steps ran with the host's programs in place of packages
+    /// Steps ran with the host's programs instead of packages
     #[arg(long)]
     host_env: bool,
     #[command(flatten)]

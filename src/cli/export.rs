@@ -25,18 +25,18 @@ use crate::text::{Shown as _, visible};
 /// Options of `export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Files have the names under which the tasks left them. Where outputs of one name differ,\n\
-    the key of each one's task stands before the extension: result-sample1.txt; where that does\n\
-    not tell them apart, the start of its hash. What is equal in name and bytes is one file."
+    after_help = "Files have the names under which the tasks left them. If outputs with the same name differ,\n\
+    the key of the task is added before the extension: result-sample1.txt; if that does not tell\n\
+    them apart, the start of the hash. Outputs that are equal in name and bytes become one file."
 )]
 pub(crate) struct Options {
-    /// Only final outputs of these names; or steps, for all that their tasks left
+    /// Only final outputs with these names; or steps, for everything that their tasks left
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// The folder; without it, or for `-`, a tar goes to standard output
+    /// The folder; without it, or with `-`, a tar goes to standard output
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     to: Option<PathBuf>,
-    /// Put files and folders in the place of others of the same name, folders with all that is in them
+    /// Replace files and folders that have the same names, folders with everything in them
     #[arg(long, requires = "to")]
     force: bool,
     #[command(flatten)]

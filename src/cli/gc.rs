@@ -28,17 +28,18 @@ use little::First;
 /// Options of `gc`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without options only that goes which nothing that is recorded needs: what failed or killed tasks\n\
-    left, what an interrupted gc left. The newest runset and the one that ran last stay in any case."
+    after_help = "Without options, gc removes only what nothing recorded needs: what failed or killed tasks left, and\n\
+    what an interrupted gc left. The newest runset and the one that ran last always stay."
 )]
 pub(super) struct Options {
-    /// Keep the N runsets that ran last; all others go, with what they alone need
+    /// Keep the N runsets that ran last; remove all others, with what only they need
     #[arg(long, value_name = "N", value_parser = whole(1..=u32::MAX))]
     keep_runsets: Option<u32>,
-    /// Of the runsets that stay, superseded tasks go that ended longer ago than that, such as 30d
+    /// From the runsets that stay, remove superseded tasks that ended longer ago than this, such as 30d
     #[arg(long, value_name = "TIME", value_parser = length_of_time)]
     older_than: Option<Duration>,
-    /// As many of the runsets that ran first go as it takes for the objects to take no more than that, such as 50G
+    /// Remove as many runsets as necessary for the objects to take no more space than this, such as 50G; those that
+    /// ran first go first
     #[arg(long, value_name = "SIZE", value_parser = read_bytes)]
     max_size: Option<u64>,
     /// Say what would go; change nothing

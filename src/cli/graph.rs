@@ -23,16 +23,16 @@ use crate::view::page;
 /// Options of `graph`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The form: lines, or a language that a picture is made from
+    /// The format: lines of text, a picture, or a language that pictures are made from
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "form")]
     pub format: Option<Format>,
-    /// The same
+    /// The same as -format
     #[arg(value_enum, value_name = "FORMAT")]
     pub form: Option<Format>,
-    /// Each step by itself, where very many would be shown in groups
+    /// Show each step by itself, even if there are so many that they would be shown in groups
     #[arg(long)]
     pub whole: bool,
-    /// Whose tasks are counted, `all` for every runset's; default: the newest's
+    /// The runset whose tasks are counted, or `all` of them; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
 }
@@ -70,7 +70,7 @@ pub(super) fn main(places: &Places, arguments: &Options) -> Result<ExitCode, Fai
     let mut title = match (&runset, &state) {
         (Selection::One(runset), _) => format!("runset {}", runset.name),
         (Selection::All, Some(_)) => "all runsets".to_owned(),
-        _ => "nothing ran yet".to_owned(),
+        _ => "nothing has run yet".to_owned(),
     };
     if !arguments.whole
         && let Some(grouped) = graph.grouped(MOST)

@@ -21,7 +21,7 @@ static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 pub(super) const KNOWN: [(&str, &str); 9] = [
     (
         "default",
-        "a small pipeline, explained: fan-out, routes, an environment a step",
+        "a small pipeline, explained: fan-out, routes, an environment for each step",
     ),
     (
         "data",
@@ -29,7 +29,7 @@ pub(super) const KNOWN: [(&str, &str); 9] = [
     ),
     (
         "samples",
-        "a sheet of samples with paired files, a reference, one report over all",
+        "a sheet of samples with paired files, a reference, one report on all of them",
     ),
     ("words", "counts of many files, merged into one table"),
     (
@@ -52,10 +52,10 @@ pub(super) const KNOWN: [(&str, &str); 9] = [
 #[derive(Debug, Args)]
 #[command(after_help = help())]
 pub(super) struct Options {
-    /// Which one
+    /// The template
     #[arg(value_name = "TEMPLATE", default_value = "default")]
     template: String,
-    /// The folder for it, which is made where it is missing
+    /// The folder to write it to; made if missing
     #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     folder: PathBuf,
 }
@@ -65,7 +65,7 @@ fn help() -> String {
     for (name, what) in KNOWN {
         let _ = writeln!(text, "  {name:<8} {what}");
     }
-    text.push_str("\nNothing that is there is replaced. `nix flake init -t task-pipeline#TEMPLATE` does the same.");
+    text.push_str("\nExisting files are not replaced. `nix flake init -t task-pipeline#TEMPLATE` does the same.");
     text
 }
 
@@ -155,15 +155,15 @@ fn next(name: &str, folder: &Path) -> String {
         let _ = writeln!(text, "cd {}", folder.shown());
     }
     if name == "nixos" {
-        text.push_str("nix flake check   # README.md says how it goes on\n");
+        text.push_str("nix flake check   # README.md says how to go on\n");
         return text;
     }
-    text.push_str("task-pipeline run                 # with -host-env where there is no Nix\n");
+    text.push_str("task-pipeline run                 # with -host-env if there is no Nix\n");
     text.push_str("task-pipeline export -to results   # the results as files\n");
     if !is_in_git(folder) {
         text.push_str(
-            "\nNix copies a folder that is in no Git repository into its store as it is, db and all, at each call: `git init` and \
-             `git add` before `nix run`.\n",
+            "\nNix copies a folder that is not in a Git repository to its store as it is, db and all, at each call: use `git init` \
+             and `git add` before `nix run`.\n",
         );
     }
     text

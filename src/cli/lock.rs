@@ -18,7 +18,7 @@ use crate::text::Shown as _;
 /// Options of `lock`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Move pins to what they name now: all, or those named
+    /// Move the pins to what the names stand for now: all pins, or those named
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub update: Option<Vec<String>>,
 }

@@ -21,18 +21,18 @@ use crate::text::{Shown as _, quoted, visible};
 /// Options of `log`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What the task wrote comes out to the byte, its standard output first and then its standard\n\
-    error; on a terminal without what does more there than colour it. With several tasks a line\n\
-    before each says which it is."
+    after_help = "What a task wrote is printed byte for byte, its standard output first and then its standard\n\
+    error; on a terminal, without anything that would do more than colour it. If there are several\n\
+    tasks, a line before each says which it is."
 )]
 pub(super) struct Options {
-    /// The tasks, by number; or steps: of each its tasks that failed, and where none did, all
+    /// Tasks by number, or steps by name: a step's failed tasks, or all of them if none failed
     #[arg(value_name = "TASK|STEP", required_unless_present_any = ["failed", "step"])]
     tasks: Vec<String>,
-    /// All failed tasks of the runset, or of the steps that are named
+    /// All failed tasks of the runset, or of the steps named
     #[arg(long)]
     failed: bool,
-    /// The tasks of the step; as its name alone
+    /// The tasks of this step, as if it were named without -step
     #[arg(long, value_name = "STEP", conflicts_with = "tasks")]
     step: Option<String>,
     /// Only what they wrote to standard output

@@ -22,7 +22,7 @@ pub(super) struct Places {
     /// The manifest; without it, ./workflow.toml
     #[arg(short = 'f', long, value_name = "FILE", global = true)]
     pub manifest: Option<PathBuf>,
-    /// The folder of database and object store; made where it is missing
+    /// The folder for the database and the objects; made if missing
     #[arg(
         long,
         value_name = "DIR",
@@ -31,8 +31,8 @@ pub(super) struct Places {
         value_hint = ValueHint::DirPath
     )]
     pub db: PathBuf,
-    /// The folder that scripts start in, and in which the manifest's `files`, inputs and [publish] begin; default: the
-    /// manifest's
+    /// The folder that scripts start in, and that the manifest's `files`, inputs and [publish] are relative to;
+    /// default: the manifest's folder
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 }
@@ -40,30 +40,30 @@ pub(super) struct Places {
 /// What is to be done.
 #[derive(Debug, Args)]
 #[command(
-    next_help_heading = "What to do (with none of these: register the steps, say where the pipeline stands)"
+    next_help_heading = "What to do (with none of these: register the steps and say where the pipeline stands)"
 )]
 #[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
 pub(super) struct Actions {
-    /// Run what is pending; seeds the start step if nothing ever ran
+    /// Run what is pending; if nothing ever ran, seed the start step first
     #[arg(long, group = "executes")]
     pub run: bool,
     /// With -run: say what would run, what would be reused, and why; change nothing
     #[arg(short = 'n', long, requires = "run")]
     pub dry_run: bool,
-    /// With -run: run again whenever the manifest, files that steps use or inputs change, until Ctrl-C
+    /// With -run: run again whenever the manifest, an input or a file that a step uses changes, until Ctrl-C
     #[arg(long, requires = "run")]
     pub watch: bool,
-    /// With -run: seed a new runset, whatever is there
+    /// With -run: seed a new runset, even if there is one already
     #[arg(long, requires = "run")]
     pub fresh: bool,
-    /// With -run: run the tasks of STEP again, and all that follows from them
+    /// With -run: run STEP's tasks again, and everything that follows from them
     #[arg(long, value_name = "STEP", requires = "run")]
     pub start: Option<String>,
-    /// Have finished tasks of changed steps done again by the next -run, or by this one
+    /// Do finished tasks of changed steps again: now with -run, otherwise in the next -run
     #[arg(long)]
     pub migrate_tainted: bool,
-    /// With -migrate-tainted: run N of each step's tainted tasks and say whether they leave the same as
-    /// before; change nothing
+    /// With -migrate-tainted: run N tainted tasks of each step and say whether they leave the same as before;
+    /// change nothing
     #[arg(
         long,
         value_name = "N",
@@ -73,8 +73,8 @@ pub(super) struct Actions {
         group = "executes"
     )]
     pub sample: Option<u32>,
-    /// With -migrate-tainted: take the tainted tasks of STEP over as they are, where a sample left the
-    /// same; may be given several times
+    /// With -migrate-tainted: keep the tainted tasks of STEP as they are, if a sample of them left the same;
+    /// repeatable
     #[arg(
         long,
         value_name = "STEP",
@@ -82,14 +82,14 @@ pub(super) struct Actions {
         conflicts_with_all = ["run", "dry_run", "fresh", "start"]
     )]
     pub accept: Vec<String>,
-    /// The runset to act on, `all` for every one; default: the newest
+    /// The runset to act on, or `all` of them; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
-    /// Fail before anything runs where `check` would warn of what scripts depend on unseen, and in the end
-    /// where old results stay (for CI)
+    /// Fail before anything runs if scripts depend on something undeclared that `check` would warn of, and at the
+    /// end if old results stay (for CI)
     #[arg(long)]
     pub strict: bool,
-    /// With -run or -sample: most tasks at once; default: the number of CPUs (-cpus)
+    /// With -run or -sample: the most tasks to run at once; default: the number of CPUs (-cpus)
     #[arg(
         short = 'j',
         long,
@@ -98,20 +98,20 @@ pub(super) struct Actions {
         requires = "executes"
     )]
     pub parallel: Option<u32>,
-    /// With -run: who carries out the tasks: local, child:N, ssh:HOST[*SLOTS],…, slurm, or the name of an
-    /// executor of the manifest
+    /// With -run: where the tasks run: local, child:N, ssh:HOST[*SLOTS],…, slurm, or one of the manifest's
+    /// executors
     #[arg(long, value_name = "EXECUTOR", requires = "run")]
     pub executor: Option<String>,
-    /// With -run: after a failure go on with all that does not depend on it (the default)
+    /// With -run: after a failure, go on with everything that does not depend on it (the default)
     #[arg(long, conflicts_with = "fail_fast", requires = "run")]
     pub keep_going: bool,
-    /// With -run: after a failure start nothing more
+    /// With -run: after a failure, start nothing more
     #[arg(long, requires = "run")]
     pub fail_fast: bool,
-    /// With -run: keep the folders of tasks that fail, with what they left, until they succeed
+    /// With -run: keep the folders of failed tasks, with what they left, until the tasks succeed
     #[arg(long, requires = "run")]
     pub keep_failed: bool,
-    /// With -run or -sample: how long scripts that are asked to end have for it, before they are killed
+    /// With -run or -sample: how long scripts that are asked to end have before they are killed
     #[arg(
         long,
         value_name = "DURATION",
@@ -120,17 +120,17 @@ pub(super) struct Actions {
         requires = "executes"
     )]
     pub grace: Duration,
-    /// With -run: have the final outputs stand as files in DIR, kept up to date from run to run; what is in it
-    /// besides is left alone
+    /// With -run: keep the final outputs as files in DIR, up to date from run to run; anything else in DIR is left
+    /// alone
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "run")]
     pub publish: Option<PathBuf>,
-    /// With -run: write what became of the tasks as JUnit's XML, which CI shows: a step is a suite
+    /// With -run: write how the tasks ended as JUnit XML, which CI shows; each step is a suite
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "run")]
     pub junit: Option<PathBuf>,
-    /// With -run: run CMD with `sh -c` once the run is over, with what it came to as JSON on its standard input
+    /// With -run: when the run is over, run CMD with `sh -c`, with the outcome as JSON on its standard input
     #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString, requires = "run")]
     pub on_finish: Option<String>,
-    /// With -run: when results are brought to the disk, should the power fail
+    /// With -run: when to bring results to the disk, in case the power fails
     #[arg(
         long,
         value_enum,
@@ -145,18 +145,18 @@ pub(super) struct Actions {
 
 /// What of it is to run.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "What of it to run (all else stays to be done)")]
+#[command(next_help_heading = "Which part to run (everything else stays pending)")]
 pub(super) struct PartOptions {
-    /// With -run: start tasks of these steps alone
+    /// With -run: start only tasks of these steps
     #[arg(long, value_name = "STEP", num_args = 1.., requires = "run")]
     pub only: Vec<String>,
-    /// With -run: start tasks of STEP and of the steps that may lead to it alone
+    /// With -run: start only tasks of STEP and of the steps that may lead to it
     #[arg(long, value_name = "STEP", requires = "run", conflicts_with = "only")]
     pub until: Option<String>,
-    /// With -run: start what comes of these inputs alone: paths, rows, lines, or patterns of them
+    /// With -run: start only what comes of these inputs: paths, rows, lines, or patterns that match them
     #[arg(long, value_name = "INPUT", num_args = 1.., requires = "run")]
     pub input: Vec<String>,
-    /// With -run: start what comes of the K-th of N parts of the inputs alone; each input is in one of them
+    /// With -run: start only what comes of the K-th of N parts of the inputs; each input is in exactly one part
     #[arg(long, value_name = "K/N", requires = "run")]
     pub partition: Option<Partition>,
 }
@@ -164,9 +164,9 @@ pub(super) struct PartOptions {
 /// When results are brought to the disk. A killed run loses nothing with any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sync {
-    /// When the kernel gets round to it: a power cut takes the last seconds.
+    /// When the kernel gets round to it: a power cut loses the last seconds.
     Lazy,
-    /// And when the run is over.
+    /// The same, and once more when the run is over.
     End,
     /// Before they are recorded: what is recorded survives a power cut.
     Commit,
@@ -186,10 +186,10 @@ impl From<Sync> for state::Sync {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Parameters")]
 pub(super) struct ParamOptions {
-    /// Give the parameter NAME a value; NAME alone: its default again (repeatable)
+    /// Give the parameter NAME a value; without =VALUE, its default again; repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<OsString>,
-    /// Give the parameters that FILE names (TOML or JSON); -param wins over it
+    /// Take values of parameters from FILE (TOML or JSON); -param wins over it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub params: Option<PathBuf>,
 }
@@ -205,17 +205,17 @@ impl ParamOptions {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Secrets")]
 pub(super) struct SecretOptions {
-    /// Give the secret NAME: what FILE has, or a variable (`env:VARIABLE`); repeatable
+    /// Give the secret NAME the content of FILE, or the value of a variable (`env:VARIABLE`); repeatable
     #[arg(long, value_name = "NAME=FILE", value_hint = ValueHint::FilePath)]
     pub secret: Vec<OsString>,
 }
 
 /// What a run has for its tasks.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "What there is for tasks (as steps ask for it)")]
+#[command(next_help_heading = "What there is for tasks whose steps ask for it")]
 pub(super) struct ResourceOptions {
-    /// With -run or -sample: CPUs for tasks, and without -parallel the most tasks at once; default: those
-    /// of the machine that it may use
+    /// With -run or -sample: CPUs for tasks; without -parallel, also the most tasks to run at once; default: the
+    /// machine's CPUs that this process may use
     #[arg(
         long,
         value_name = "N",
@@ -223,7 +223,7 @@ pub(super) struct ResourceOptions {
         requires = "executes"
     )]
     pub cpus: Option<u32>,
-    /// With -run or -sample: memory for tasks, as 64G; default: that of the machine
+    /// With -run or -sample: memory for tasks, such as 64G; default: what the machine has
     #[arg(
         long,
         value_name = "SIZE",
@@ -232,8 +232,8 @@ pub(super) struct ResourceOptions {
         requires = "executes"
     )]
     pub memory: Option<u64>,
-    /// With -run or -sample: how many GPUs there are for tasks, or which (0,2; the first alone: 0,); default:
-    /// those that are found
+    /// With -run or -sample: how many GPUs there are for tasks, or which ones (0,2; only the first: 0,); default: those
+    /// that are found
     #[arg(
         long,
         value_name = "N",
@@ -241,7 +241,7 @@ pub(super) struct ResourceOptions {
         requires = "executes"
     )]
     pub gpus: Option<String>,
-    /// With -run or -sample: another limit for what the manifest limits in [limits]; repeatable
+    /// With -run or -sample: another value for one of the manifest's [limits]; repeatable
     #[arg(long, value_name = "NAME=N", requires = "executes")]
     pub limit: Vec<String>,
 }
@@ -253,7 +253,7 @@ pub(super) struct PackageOptions {
     /// Fail if the lock file is missing or stale, instead of writing it (for CI)
     #[arg(long)]
     pub locked: bool,
-    /// Use the host's programs in place of packages; results are kept apart
+    /// Use the host's programs instead of packages; results are kept apart
     #[arg(long, conflicts_with = "locked")]
     pub host_env: bool,
 }
@@ -262,13 +262,13 @@ pub(super) struct PackageOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct Output {
-    /// Also say when tasks start, what they leave, and show what they write
+    /// Also say when tasks start and what they leave, and show what they write
     #[arg(short, long, conflicts_with = "quiet", global = true)]
     pub verbose: bool,
-    /// Say nothing but failures, warnings and what is tainted
+    /// Show only failures, warnings and what is tainted
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Lines for people, or one JSON object a line
+    /// Lines for people, or one JSON object per line
     #[arg(
         long,
         value_enum,
@@ -277,7 +277,7 @@ pub(super) struct Output {
         global = true
     )]
     pub log_format: LogFormat,
-    /// Colours: where the terminal has them, or in files and pipes too, or nowhere
+    /// When to use colours
     #[arg(
         long,
         alias = "colour",
@@ -287,8 +287,8 @@ pub(super) struct Output {
         global = true
     )]
     pub color: WhenColours,
-    /// With -run or -sample: write a trace of it, for Perfetto or the tracing page of Chrome; `-` for
-    /// standard output
+    /// With -run or -sample: write a trace of the run, for Perfetto or Chrome's tracing page; `-` for standard
+    /// output
     #[arg(long, value_name = "FILE", requires = "executes")]
     pub trace: Option<PathBuf>,
 }

@@ -35,17 +35,17 @@ const WAIT: Duration = Duration::from_millis(250);
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The file to write, `-` for standard output; one that is there is replaced
+    /// The file to write, `-` for standard output; replaced if it exists
     #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     pub output: Option<PathBuf>,
-    /// The same
+    /// The same as -output
     #[arg(value_name = "FILE", required_unless_present = "output")]
     pub file: Option<PathBuf>,
-    /// Write it again and again while a run is at work, which a browser that shows it notices; the first run is waited
-    /// for
+    /// Rewrite the page again and again during a run; a browser that shows it reloads it. If nothing ever ran, wait
+    /// for the first run
     #[arg(long)]
     pub follow: bool,
-    /// Whose tasks are shown, `all` for every runset's; default: the newest's
+    /// The runset whose tasks are shown, or `all` of them; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
 }

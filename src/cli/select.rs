@@ -20,7 +20,7 @@ pub(super) const ALL: &str = "all";
 /// Which runset is asked about.
 #[derive(Debug, Args)]
 pub(super) struct InRunset {
-    /// The runset, `all` for every one; default: the newest
+    /// The runset, or `all` of them; default: the newest
     #[arg(long, value_name = "NAME")]
     pub runset: Option<String>,
 }

@@ -34,17 +34,17 @@ pub(super) struct Options {
     /// The step
     #[arg(value_name = "STEP")]
     step: String,
-    /// The task whose input it has; default: one that failed, or else one that waits or is done
+    /// The task whose input to use; default: one that failed, or else one that is pending or done
     #[arg(value_name = "TASK")]
     task: Option<String>,
-    /// Use the host's programs in place of packages
+    /// Use the host's programs instead of packages
     #[arg(long)]
     host_env: bool,
     #[command(flatten)]
     params: ParamOptions,
     #[command(flatten)]
     secrets: SecretOptions,
-    /// A command to run in place of the shell, after `--`
+    /// A command to run instead of the shell, after `--`
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<OsString>,
 }

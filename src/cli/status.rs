@@ -43,13 +43,14 @@ pub(super) use environment::{environment, environment_json};
 pub(super) struct Options {
     #[command(flatten)]
     runset: InRunset,
-    /// Also what the objects take, and what `gc` would free: looks at each of them
+    /// Also say how much space the objects take, and how much `gc` would free; looks at each object
     #[arg(long)]
     store: bool,
-    /// Follow a run of another terminal until it ends: what runs, is done, failed, waits; waits for one where none is on
+    /// Follow a run in another terminal until it ends: what runs, is done, failed or waits; if there is no run,
+    /// wait for one
     #[arg(long, conflicts_with_all = ["store", "runset"])]
     follow: bool,
-    /// One JSON object instead of a table; with -follow, one a line for each change
+    /// One JSON object instead of a table; with -follow, one per line for each change
     #[arg(long)]
     json: bool,
 }

@@ -25,7 +25,7 @@ pub(super) fn unresolved(steps: &[StepName]) -> String {
     }
     let names: Vec<&str> = steps.iter().map(StepName::as_str).collect();
     format!(
-        "not resolved yet, taken to stay as they are: the packages of {}\n",
+        "packages not resolved yet, assumed to be unchanged: those of {}\n",
         names.join(", ")
     )
 }
@@ -44,9 +44,9 @@ pub(super) fn print_standing(
     let Some(runset) = runset else {
         let next = match manifest.start() {
             Some(start) => format!("-run starts at {}", start.name),
-            None => "-run takes the inputs in".to_owned(),
+            None => "-run takes in the inputs".to_owned(),
         };
-        let _ = writeln!(text, "nothing ran yet\nnext: {next}");
+        let _ = writeln!(text, "nothing has run yet\nnext: {next}");
         return print(&text);
     };
     let summary = Summary {
@@ -103,11 +103,11 @@ fn next(summary: &Summary, fit: &Fit) -> String {
 /// looked at.
 pub(super) fn next_step(unfinished: bool, tainted: bool, inputs: bool) -> &'static str {
     match (unfinished, tainted) {
-        (true, true) => "-run goes on; -migrate-tainted -run also does the tainted tasks again",
-        (true, false) => "-run goes on",
+        (true, true) => "-run carries on; -migrate-tainted -run also does the tainted tasks again",
+        (true, false) => "-run carries on",
         (false, true) => "-migrate-tainted -run does the tainted tasks again",
         (false, false) if inputs => {
-            "nothing is left to do, unless inputs have changed, which -run looks at"
+            "nothing is left to do, unless inputs have changed; -run finds out"
         }
         (false, false) => "nothing is left to do; -run -fresh starts over as a new runset",
     }

@@ -20,18 +20,18 @@ use crate::text::{colour, visible};
 /// Options of `tasks`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Only those of this step
+    /// Only tasks of this step
     #[arg(long, value_name = "STEP")]
     step: Option<String>,
-    /// Only those in this state
+    /// Only tasks in this state
     #[arg(long, value_enum, value_name = "STATE")]
     state: Option<Asked>,
-    /// No more than so many, the oldest
+    /// No more than N tasks, the oldest ones
     #[arg(long, value_name = "N", value_parser = whole(0..=u32::MAX))]
     limit: Option<u32>,
     #[command(flatten)]
     runset: InRunset,
-    /// One JSON object a line instead of a table
+    /// One JSON object per line instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -43,13 +43,13 @@ enum Asked {
     Pending,
     /// The last execution failed.
     Failed,
-    /// Executed with success.
+    /// Executed successfully.
     Done,
-    /// Has the outputs of an equal task.
+    /// Took over the outputs of an equal task.
     Reused,
-    /// Finished, and its step has another version now.
+    /// Finished, but its step has another version now.
     Tainted,
-    /// Replaced by another task, or below one that was.
+    /// Replaced by another task, or follows from one that was.
     Superseded,
 }
 

@@ -26,7 +26,7 @@ use crate::view::lineage::draw;
 /// Options of `trace`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// A final output by its name, an object by four or more digits of its hash, or a task by its
+    /// A final output by its name, an object by the start of its hash (four or more digits), or a task by its
     /// number
     #[arg(value_name = "OUTPUT|HASH|TASK")]
     what: String,

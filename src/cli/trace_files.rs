@@ -36,10 +36,10 @@ pub(super) struct Options {
     /// The step
     #[arg(value_name = "STEP")]
     step: String,
-    /// The task whose input it gets; default: the one in the middle by time of those that are finished
+    /// The task whose input to use; default: of the finished tasks, the one with the median time
     #[arg(value_name = "TASK")]
     task: Option<String>,
-    /// Use the host's programs in place of packages
+    /// Use the host's programs instead of packages
     #[arg(long)]
     host_env: bool,
     #[command(flatten)]

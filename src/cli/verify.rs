@@ -30,13 +30,13 @@ use crate::verify::{self, Db, Finding, How, Manifest, Progress, Repaired, Severi
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // Flags are what a command line has.
 pub(super) struct Options {
-    /// Only whether every object is there and not empty; its bytes are not read
+    /// Only check that every object is there and not empty; do not read its bytes
     #[arg(long)]
     quick: bool,
     /// Put aside what is damaged, and have the next -run make again what can be made
     #[arg(long)]
     repair: bool,
-    /// Also run N finished tasks again, of all steps, and compare what they leave; nothing is recorded
+    /// Also run N finished tasks again, from all steps, and compare what they leave; record nothing
     #[arg(
         long,
         value_name = "N",
@@ -44,17 +44,17 @@ pub(super) struct Options {
         conflicts_with = "repair"
     )]
     sample: Option<u32>,
-    /// With -sample: another number takes other tasks
+    /// With -sample: another number chooses other tasks
     #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
     seed: u64,
-    /// With -sample: use the host's programs in place of packages
+    /// With -sample: use the host's programs instead of packages
     #[arg(long, requires = "sample")]
     host_env: bool,
     #[command(flatten)]
     params: ParamOptions,
     #[command(flatten)]
     secrets: SecretOptions,
-    /// One JSON object a line for each thing that is wrong, and one with what was looked at
+    /// One JSON object per line for each problem, and one for what was looked at
     #[arg(long)]
     json: bool,
 }

@@ -24,19 +24,19 @@ use crate::text::amount::read_bytes;
 /// Options of `worker`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A run starts workers itself, by the command of its executor; by hand there is nothing to do with one."
+    after_help = "A run starts its workers itself, with the command of its executor; you never need to start one by hand."
 )]
 pub(super) struct Options {
-    /// Carry out tasks of N CPUs at once [default: as many as there are]
+    /// Run tasks that take N CPUs at once [default: as many as there are]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(MOST)))]
     slots: Option<u64>,
     /// Work in a folder of its own in DIR, on a disk of this machine [default: TMPDIR]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Keep inputs for tasks to come, as long as they take no more than that
+    /// Keep inputs for later tasks, as long as they take no more space than this
     #[arg(long, value_name = "SIZE", value_parser = read_bytes, default_value = "10G")]
     cache: u64,
-    /// Begin no task that may last longer than this worker does: TIME from its start, or less where Slurm says so
+    /// Begin no task that may last longer than this worker: TIME from its start, or less if Slurm says so
     #[arg(long, value_name = "TIME", value_parser = length_of_time)]
     limit: Option<Duration>,
 }

@@ -143,7 +143,7 @@ fn a_pipeline_of_inputs_needs_no_start_step() {
     test.write("in/a.txt", "1");
     let told = test.text(&["check"]);
     assert!(told.contains("input in/**/*.txt → count\n"), "{told}");
-    assert!(test.text(&[]).contains("next: -run takes the inputs in"));
+    assert!(test.text(&[]).contains("next: -run takes in the inputs"));
     test.text(&["graph"]);
     let ran = test.runs();
     assert!(!ran.stderr.contains("starting at"), "{ran}");

@@ -184,7 +184,7 @@ fn without_an_action_it_says_where_the_pipeline_stands() {
     let test = Test::with(TWO);
     test.run([""; 0])
         .exits(0)
-        .prints("nothing ran yet")
+        .prints("nothing has run yet")
         .prints("-run starts at begin");
     // Who asks makes nothing.
     assert!(!test.path("db").exists());

@@ -52,7 +52,7 @@ fn graph_in_every_form() {
 fn graph_before_anything_ran_shows_what_is_declared() {
     let pipeline = Test::with(STEPS);
     let text = pipeline.run(["graph"]).exits(0).stdout;
-    assert!(text.starts_with("nothing ran yet\n"));
+    assert!(text.starts_with("nothing has run yet\n"));
     assert!(text.contains("↻ work: in the script, not seen yet"));
     assert!(text.contains("⇢ final outputs: in the script, not seen yet"));
     assert!(!pipeline.path("db").exists());

@@ -231,7 +231,7 @@ fn what_is_wrong_is_told_with_what_there_is() {
 fn what_is_meant_is_done() {
     let test = Test::with(MANIFEST);
     // Who only asks makes nothing.
-    test.run([""; 0]).exits(0).prints("nothing ran yet");
+    test.run([""; 0]).exits(0).prints("nothing has run yet");
     test.run(["-n"]).exits(0).prints("begin");
     test.run(["run", "-n"]).exits(0).prints("begin");
     assert!(!test.path("db").exists());

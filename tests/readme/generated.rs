@@ -175,6 +175,9 @@ fn entries(help: &str) -> Vec<(String, Vec<Entry>)> {
         let text = line.trim();
         if depth == 0 && text.ends_with(':') {
             sections.push((text.trim_end_matches(':').to_owned(), Vec::new()));
+        } else if depth == 0 && !text.is_empty() {
+            // What follows the options belongs to none of them.
+            sections.push((String::new(), Vec::new()));
         } else if let Some((_, entries)) = sections.last_mut() {
             match entries.last_mut() {
                 _ if text.is_empty() => {}

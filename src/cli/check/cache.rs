@@ -14,16 +14,16 @@ use crate::text::{visible, with_hints};
 /// What a run would be given.
 #[derive(Debug, Args)]
 pub(super) struct Tried {
-    /// Ask this shared cache, and those of the manifest, and say what holds there; as with -run
+    /// Ask this shared cache, and those of the manifest, and say what works there; URL as with -run
     #[arg(long, value_name = "URL")]
     cache: Vec<String>,
-    /// The same for one that results are put in: whether it takes them, and who signs
+    /// The same for a cache to put results in: whether it takes them, and who signs
     #[arg(long, value_name = "URL")]
     cache_push: Option<String>,
     /// The secret key to sign with, as with -run
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     cache_key: Option<OsString>,
-    /// Whose results are taken, as with -run
+    /// Whose results to take, as with -run
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
     cache_trust: Vec<OsString>,
 }

@@ -23,7 +23,7 @@ fn status_counts_by_step_and_says_what_to_do() {
         text.contains("failed, 3 of 4 tasks finished, 2 final outputs"),
         "{text}"
     );
-    assert!(text.ends_with("next: -run goes on\n"), "{text}");
+    assert!(text.ends_with("next: -run carries on\n"), "{text}");
 
     world.manifest(&PIPELINE.replace("exit 3", "exit 0"));
     world.call(&["-run", "-quiet"]);

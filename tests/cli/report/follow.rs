@@ -31,7 +31,7 @@ fn a_run_is_followed_from_before_its_begin_to_its_end() {
         lines.stdout.contains("0 of 1 task finished, 1 run\n"),
         "{lines}"
     );
-    assert!(lines.stdout.contains("next: -run goes on"), "{lines}");
+    assert!(lines.stdout.contains("next: -run carries on"), "{lines}");
     let objects = objects.end().exits(0);
     let objects: Vec<Value> = objects
         .stdout
