@@ -40,11 +40,7 @@ pub(super) fn give(options: &SecretOptions, source: &mut Source) -> Result<(), F
             return Err(Failure::usage(message).hint("leave one of them out"));
         }
         let bytes = match &from {
-            Origin::File(path) => read(path).map_err(|error| {
-                let message = format!("cannot read secret {} from {from}: {error}", quoted(&name));
-                Failure::usage(message)
-                    .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE")
-            })?,
+            Origin::File(path) => read(path).map_err(|error| unread(&name, path, &error))?,
             Origin::Variable(variable) => {
                 let value = std::env::var_os(variable).ok_or_else(|| {
                     let message = format!(
@@ -155,6 +151,21 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, words));
     }
     Ok(bytes)
+}
+
+/// Of a file that was named with `-secret`.
+fn unread(name: &str, path: &Path, error: &io::Error) -> Failure {
+    let name = quoted(name);
+    if path.symlink_metadata().is_ok() {
+        let path = path.shown();
+        return Failure::usage(format!("cannot read secret {name} from {path}: {error}"))
+            .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE");
+    }
+    // Whoever takes NAME=FILE for NAME=VALUE gives the secret itself, and this may go to a log.
+    Failure::usage(format!(
+        "cannot read secret {name}: there is no file by the name that was given (which is not shown)"
+    ))
+    .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE: the value itself is seen by all who list processes")
 }
 
 fn refused(name: &str, from: &Origin, bad: &BadSecret) -> Failure {
