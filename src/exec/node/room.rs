@@ -4,9 +4,9 @@
 //! has ended; nobody begins meanwhile. One that is alone, and has no room even so, cannot be carried out here.
 
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
-use super::Node;
+use super::{Node, Queue};
 use crate::text::Shown as _;
 use crate::wire::message::ToOwner;
 
@@ -85,7 +85,7 @@ pub(super) struct Short {
     alone: bool,
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
     /// A task has no room; nobody else begins until it is [over](Self::is_short_no_more).
     pub(super) fn is_short(&self) -> Short {
         self.lock().room.short += 1;
@@ -101,49 +101,63 @@ impl Node<'_> {
 
     /// Makes room, as far as there is any to be made; whether the task may be tried again.
     pub(super) fn has_room_now(&self, short: &mut Short) -> bool {
-        let mut queue = self.lock();
+        let queue = self.lock();
         // They have it sent again.
         queue.tasks.iter().for_each(|task| task.ahead.release());
         let freed = self.shelf.clear();
         if queue.over || short.alone {
             return false;
         }
-        if !queue.room.is_alone() {
-            if freed && !std::mem::replace(&mut short.cleared, true) {
-                return true;
-            }
-            // Of all who wait one is left who does not, and ends.
-            let seen = queue.room.wait();
-            drop(queue);
-            self.line.say(&ToOwner::Warning(format!(
-                "there is not room for all its tasks on the disk of {}: fewer run there at once\n\
-                 hint: make room there, or have its worker use another disk with `-scratch DIR`",
-                self.site.scratch.path().shown()
-            )));
-            queue = self.lock();
-            while queue.room.waits(seen) && !queue.over {
-                let waited = self.called.wait(queue);
-                queue = waited.unwrap_or_else(PoisonError::into_inner);
-            }
-            if queue.room.waits(seen) {
-                // All is over, this with it.
-                queue.room.go_on();
-            }
-            let over = queue.over;
-            drop(queue);
-            self.shelf.clear();
-            return !over;
+        if queue.room.is_alone() {
+            short.alone = true;
+            self.leave_nothing(queue);
+            return true;
         }
-        while queue.room.keep > 0 && !queue.over {
-            let waited = self.called.wait(queue);
-            queue = waited.unwrap_or_else(PoisonError::into_inner);
+        if freed && !std::mem::replace(&mut short.cleared, true) {
+            return true;
         }
+        self.wait_for_another(queue)
+    }
+
+    /// Waits until another task has ended; whether one has, and not all is over.
+    fn wait_for_another(&self, mut queue: MutexGuard<Queue>) -> bool {
+        // Of all who wait one is left who does not, and ends.
+        let seen = queue.room.wait();
         drop(queue);
+        self.line.say(&ToOwner::Warning(format!(
+            "there is not room for all its tasks on the disk of {}: fewer run there at once\n\
+             hint: make room there, or have its worker use another disk with `-scratch DIR`",
+            self.site.scratch.path().shown()
+        )));
+        let mut queue = self.until(self.lock(), |queue| !queue.room.waits(seen));
+        if queue.room.waits(seen) {
+            queue.room.go_on();
+        }
+        let over = queue.over;
+        drop(queue);
+        self.shelf.clear();
+        !over
+    }
+
+    /// For a task that is alone: removes all that can come again, once all of that is there or gone.
+    fn leave_nothing(&self, queue: MutexGuard<'_, Queue<'a>>) {
+        drop(self.until(queue, |queue| queue.room.keep == 0));
         // What was asked for ahead of its task comes in all the same.
         self.fetch.settle();
         self.shelf.clear_all();
-        short.alone = true;
-        true
+    }
+
+    /// Waits until this holds or all is over.
+    fn until<'q>(
+        &self,
+        mut queue: MutexGuard<'q, Queue<'a>>,
+        holds: impl Fn(&Queue) -> bool,
+    ) -> MutexGuard<'q, Queue<'a>> {
+        while !holds(&queue) && !queue.over {
+            let waited = self.called.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        queue
     }
 }
 
